@@ -1,0 +1,39 @@
+"""Who is changing things: a user's id in web requests, the command's name otherwise."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+Actor = str | Callable[[], str]
+"""A name, or a function that finds it when a change is captured."""
+
+_LONGEST = 255
+
+
+def _program() -> str:
+    """Return the running command's name: `import_stories` for `manage.py import_stories`."""
+    program = Path(sys.argv[0]).name
+    if program == "manage.py" and len(sys.argv) > 1:
+        return sys.argv[1]
+    return program
+
+
+_actor: ContextVar[Actor] = ContextVar("cdc_actor", default=_program)
+
+
+def current_actor() -> str:
+    """Return who the next change is ascribed to, at most 255 characters."""
+    actor = _actor.get()
+    return (actor if isinstance(actor, str) else actor())[:_LONGEST]
+
+
+@contextmanager
+def acting_as(actor: Actor) -> Iterator[None]:
+    """Ascribe the changes made inside the block to `actor`; blocks may nest."""
+    token = _actor.set(actor)
+    try:
+        yield
+    finally:
+        _actor.reset(token)

@@ -1,0 +1,215 @@
+"""How a column's value travels: from Django to JSON on the wire, from there to BSON."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db import models
+
+from cdc.errors import Misconfigured, Refused, Rejected
+
+SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**63 - 1
+DEEPEST_JSON = 80
+"""Levels that a JSON column may nest: BSON allows 100 for a whole document."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What all columns of one sort share."""
+
+    to_wire: Callable[[Any], Any]
+    """Django's value -> a JSON value; raises Refused."""
+    from_wire: Callable[[Any], Any]
+    """A JSON value from a stranger -> the value for BSON; raises Rejected."""
+    schema: Mapping[str, Any]
+    """The JSON Schema of the value on the wire."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column of a captured table."""
+
+    name: str
+    attname: str
+    nullable: bool
+    kind: Kind
+
+    def to_wire(self, value: Any) -> Any:
+        """Return the JSON value that stands for Django's; raises Refused, naming the column."""
+        if value is None:
+            return None
+        try:
+            return self.kind.to_wire(value)
+        except Refused as error:
+            raise Refused(f"Column {self.name} {error}") from None
+
+    def from_wire(self, value: Any) -> Any:
+        """Return the BSON value for one from the wire; raises Rejected, naming the column."""
+        if value is None and self.nullable:
+            return None
+        try:
+            return self.kind.from_wire(value)
+        except Rejected as error:
+            raise Rejected(f"Column {self.name} {error}") from None
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of this column on the wire."""
+        if not self.nullable:
+            return dict(self.kind.schema)
+        return {"anyOf": [dict(self.kind.schema), {"type": "null"}]}
+
+
+def columns_of(model: type[models.Model]) -> tuple[Column, ...]:
+    """Return the columns of `model`'s table; raises Misconfigured for a type that cannot travel."""
+    return tuple(_column(field) for field in model._meta.concrete_fields)  # noqa: SLF001 -- public by documentation
+
+
+def wire_time(moment: datetime) -> str:
+    """Return an ISO 8601 time in UTC, to the millisecond where that says all."""
+    precision = "microseconds" if moment.microsecond % 1000 else "milliseconds"
+    return moment.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
+
+
+def _column(field: models.Field[Any, Any]) -> Column:
+    target = field.target_field if isinstance(field, models.ForeignKey) else field
+    for kind_of_field, kind in _KINDS:
+        if isinstance(target, kind_of_field):
+            return Column(
+                name=field.column, attname=field.attname, nullable=field.null, kind=kind
+            )
+    raise Misconfigured(
+        f"{field.model.__name__}.{field.name} is a {type(field).__name__}, which the feed cannot "
+        "carry: use a number, text, boolean, date, UUID or JSON field."
+    )
+
+
+def _integer_to_wire(value: Any) -> int:
+    if not SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
+        raise Refused(f"holds {value}: MongoDB's integers have 64 bits.")
+    return int(value)
+
+
+def _float_to_wire(value: Any) -> float:
+    if not math.isfinite(value):
+        raise Refused(f"holds {value}: JSON has no such number; use null.")
+    return float(value)
+
+
+def _text_to_wire(value: Any) -> str:
+    text = str(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Refused(f"holds the lone surrogate in {text!a}: remove it.") from None
+    return text
+
+
+def _json_to_wire(value: Any, depth: int = 0) -> Any:
+    """Return `value` when JSON, Kafka and BSON can all hold it."""
+    if depth > DEEPEST_JSON:
+        raise Refused(f"nests deeper than {DEEPEST_JSON} levels: flatten it.")
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return _integer_to_wire(value)
+    if isinstance(value, float):
+        return _float_to_wire(value)
+    if isinstance(value, str):
+        return _text_to_wire(value)
+    if isinstance(value, list | tuple):
+        return [_json_to_wire(item, depth + 1) for item in value]
+    if isinstance(value, dict):
+        return {_key_to_wire(key): _json_to_wire(item, depth + 1) for key, item in value.items()}
+    raise Refused(f"holds a {type(value).__name__}, which is not JSON: store plain JSON values.")
+
+
+def _key_to_wire(key: Any) -> str:
+    text = _text_to_wire(key)
+    if "\0" in text:
+        raise Refused(f"has NUL in the key {text!r}: MongoDB refuses it; rename the key.")
+    return text
+
+
+def _integer_from_wire(value: Any) -> int:
+    if type(value) is not int or not SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
+        raise Rejected(f"holds {_short(value)}, not a 64-bit integer.")
+    return value
+
+
+def _float_from_wire(value: Any) -> float:
+    if type(value) not in {int, float} or not math.isfinite(value):
+        raise Rejected(f"holds {_short(value)}, not a number.")
+    return float(value)
+
+
+def _boolean_from_wire(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise Rejected(f"holds {_short(value)}, not true or false.")
+    return value
+
+
+def _text_from_wire(value: Any) -> str:
+    if not isinstance(value, str):
+        raise Rejected(f"holds {_short(value)}, not text.")
+    return value
+
+
+def _time_from_wire(value: Any) -> datetime:
+    try:
+        moment = datetime.fromisoformat(_text_from_wire(value))
+    except ValueError:
+        raise Rejected(f"holds {_short(value)}, not an ISO 8601 time.") from None
+    if moment.tzinfo is None:
+        raise Rejected(f"holds {_short(value)}, a time without a zone.")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise Rejected(f"holds {_short(value)}, a time outside years 1 to 9999.") from None
+
+
+def _json_from_wire(value: Any) -> Any:
+    try:
+        return _json_to_wire(value)
+    except Refused as error:
+        raise Rejected(str(error)) from None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"  # noqa: PLR2004 -- a glance's worth
+
+
+def _kind(to_wire: Callable[[Any], Any], from_wire: Callable[[Any], Any], **schema: Any) -> Kind:
+    return Kind(to_wire=to_wire, from_wire=from_wire, schema=schema)
+
+
+_TEXT = _kind(_text_to_wire, _text_from_wire, type="string")
+# The first match counts, so a subclass stands before its base (DateTimeField is a DateField).
+_KINDS: tuple[tuple[type[models.Field[Any, Any]], Kind], ...] = (
+    (models.BooleanField, _kind(bool, _boolean_from_wire, type="boolean")),
+    (
+        models.IntegerField,
+        _kind(
+            _integer_to_wire,
+            _integer_from_wire,
+            type="integer",
+            minimum=SMALLEST_INTEGER,
+            maximum=LARGEST_INTEGER,
+        ),
+    ),
+    (models.FloatField, _kind(_float_to_wire, _float_from_wire, type="number")),
+    (models.DecimalField, _kind(Decimal.__str__, _text_from_wire, type="string")),
+    (
+        models.DateTimeField,
+        _kind(wire_time, _time_from_wire, type="string", format="date-time"),
+    ),
+    (models.DateField, _kind(date.isoformat, _text_from_wire, type="string", format="date")),
+    (models.UUIDField, _kind(UUID.__str__, _text_from_wire, type="string", format="uuid")),
+    (models.JSONField, _kind(_json_to_wire, _json_from_wire)),
+    (models.CharField, _TEXT),
+    (models.TextField, _TEXT),
+)

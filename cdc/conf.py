@@ -1,0 +1,85 @@
+"""The feed's settings: one frozen object, valid or refused."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from django.conf import settings
+
+from cdc.errors import Misconfigured
+
+_TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}\Z")
+_COLLECTION = re.compile(r"(?!system\.)[A-Za-z_][A-Za-z0-9_.-]{0,119}\Z")
+_DATABASE = re.compile(r"[A-Za-z0-9_-]{1,63}\Z")
+_SMALLEST_EVENT_LIMIT = 1_000
+_LARGEST_EVENT_LIMIT = 15_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CdcSettings:
+    """Where the feed's parts are and how much they keep; an invalid value cannot exist."""
+
+    bootstrap_servers: str = ""
+    """Kafka's `host:port` list; empty until a stack is up."""
+    kafka_config: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Extra librdkafka settings (TLS, SASL)."""
+    topic: str = "story-events"
+    partitions: int = 5
+    replication_factor: int = 1
+    mongodb_uri: str = ""
+    mongodb_database: str = "storyfeed"
+    collections: tuple[str, ...] = ("stories_story", "stories_story_1", "stories_story_2")
+    """Replica collections, written together in one transaction."""
+    group: str = "storyfeed"
+    history_days: int = 90
+    """Days that `stories_history` keeps an event; 0 keeps no history."""
+    delete_marker_days: int = 7
+    max_event_bytes: int = 900_000
+    """Largest encoded event, in bytes."""
+
+    def __post_init__(self) -> None:
+        _name("KAFKA_TOPIC", self.topic, _TOPIC, "letters, digits, '.', '_' and '-'")
+        _name("MONGODB_DATABASE", self.mongodb_database, _DATABASE, "letters, digits, '_', '-'")
+        _collections(self.collections)
+        _at_least("KAFKA_PARTITIONS", self.partitions, 1)
+        _at_least("KAFKA_REPLICATION_FACTOR", self.replication_factor, 1)
+        _at_least("HISTORY_DAYS", self.history_days, 0)
+        _at_least("DELETE_MARKER_DAYS", self.delete_marker_days, 1)
+        _at_least("MAX_EVENT_BYTES", self.max_event_bytes, _SMALLEST_EVENT_LIMIT)
+        if self.max_event_bytes > _LARGEST_EVENT_LIMIT:
+            raise Misconfigured(
+                f"MAX_EVENT_BYTES is {self.max_event_bytes}: a MongoDB document holds 16 MB, "
+                f"so give {_LARGEST_EVENT_LIMIT} or less."
+            )
+        if not self.group.strip():
+            raise Misconfigured("CONSUMER_GROUP is empty: give the consumer group a name.")
+
+
+def cdc_settings() -> CdcSettings:
+    """Return the settings object that the Django settings hold as `CDC`."""
+    value = settings.CDC
+    if not isinstance(value, CdcSettings):
+        raise Misconfigured(f"settings.CDC is {type(value).__name__}: give a CdcSettings object.")
+    return value
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise Misconfigured(f"{name} is {value}: give {least} or more.")
+
+
+def _name(name: str, value: str, pattern: re.Pattern[str], allowed: str) -> None:
+    if not pattern.match(value):
+        raise Misconfigured(f"{name} is {value!r}: use {allowed}.")
+
+
+def _collections(names: tuple[str, ...]) -> None:
+    if not names:
+        raise Misconfigured("REPLICA_COLLECTIONS is empty: name at least one collection.")
+    for name in names:
+        _name("REPLICA_COLLECTIONS", name, _COLLECTION, "letters, digits, '_', '.' and '-'")
+    if len(set(names)) != len(names):
+        raise Misconfigured(
+            f"REPLICA_COLLECTIONS is {','.join(names)!r}: name each collection once."
+        )

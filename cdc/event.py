@@ -1,0 +1,199 @@
+"""A change on the wire: Debezium's envelope, encoded and decoded."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+from cdc import __version__
+from cdc.errors import Refused, Rejected
+
+CONNECTOR = "storyfeed"
+_LARGEST_ID = 2**63 - 1
+
+Row = Mapping[str, Any]
+"""JSON values by column name."""
+
+
+class Operation(StrEnum):
+    """What happened, in Debezium's letters."""
+
+    CREATE = "c"
+    UPDATE = "u"
+    DELETE = "d"
+    READ = "r"
+    """A snapshot's copy of a row: no change, the state as it is."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Version:
+    """A change's place in the order of one row's changes."""
+
+    epoch: int
+    outbox_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeEvent:
+    """One change of one row."""
+
+    op: Operation
+    table: str
+    key_column: str
+    key: int | str
+    before: Row | None
+    after: Row | None
+    version: Version
+    ts_ms: int
+    """When it was captured, in milliseconds since 1970."""
+    db: str = ""
+    user: str = ""
+
+    @property
+    def deletes(self) -> bool:
+        """Whether the row is gone after this change."""
+        return self.op is Operation.DELETE
+
+
+def encode_key(column: str, value: int | str) -> str:
+    """Return the Kafka key as text: `{"id":17}`, without blanks, so that all clients agree."""
+    return orjson.dumps({column: value}).decode()
+
+
+def encode_row(row: Row | None) -> bytes | None:
+    """Return a row as JSON; raises Refused for what JSON cannot hold."""
+    if row is None:
+        return None
+    try:
+        return orjson.dumps(row)
+    except orjson.JSONEncodeError as error:
+        raise Refused(f"The row cannot be written as JSON ({error}): correct its values.") from None
+
+
+def encode_value(
+    *,
+    op: str,
+    before: bytes | None,
+    after: bytes | None,
+    version: Version,
+    ts_ms: int,
+    db: str,
+    table: str,
+    user: str,
+) -> bytes:
+    """Return the envelope; `before` and `after` are rows encoded by `encode_row`."""
+    return orjson.dumps(
+        {
+            "before": _fragment(before),
+            "after": _fragment(after),
+            "op": op,
+            "ts_ms": ts_ms,
+            "source": {
+                "version": __version__,
+                "connector": CONNECTOR,
+                "name": CONNECTOR,
+                "ts_ms": ts_ms,
+                "snapshot": "true" if op == Operation.READ else "false",
+                "db": db,
+                "table": table,
+                "sequence": f'["{version.epoch}","{version.outbox_id}"]',
+                "user": user,
+            },
+            "transaction": None,
+        }
+    )
+
+
+def decode(key: bytes | None, value: bytes) -> ChangeEvent:
+    """Return the change that a message carries; raises Rejected, saying what is wrong with it."""
+    envelope = _object(_json(value, "The value"), "The value")
+    source = _object(envelope.get("source"), "source")
+    column, identity = _decode_key(key)
+    event = ChangeEvent(
+        op=_operation(envelope.get("op")),
+        table=_text(source.get("table"), "source.table"),
+        key_column=column,
+        key=identity,
+        before=_row(envelope.get("before"), "before"),
+        after=_row(envelope.get("after"), "after"),
+        version=_version(source.get("sequence")),
+        ts_ms=_number(envelope.get("ts_ms"), "ts_ms"),
+        db=_text(source.get("db"), "source.db"),
+        user=_text(source.get("user", ""), "source.user"),
+    )
+    return _consistent(event)
+
+
+def _fragment(row: bytes | None) -> orjson.Fragment | None:
+    return None if row is None else orjson.Fragment(row)
+
+
+def _json(data: bytes | None, name: str) -> Any:
+    try:
+        return orjson.loads(data or b"")
+    except orjson.JSONDecodeError as error:
+        raise Rejected(f"{name} is not JSON: {error}.") from None
+
+
+def _object(value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Rejected(f"{name} is not a JSON object.")
+    return value
+
+
+def _row(value: Any, name: str) -> Row | None:
+    return None if value is None else _object(value, name)
+
+
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise Rejected(f"{name} is not text.")
+    return value
+
+
+def _number(value: Any, name: str) -> int:
+    if type(value) is not int or not 0 <= value <= _LARGEST_ID:
+        raise Rejected(f"{name} is not a number from 0 to {_LARGEST_ID}.")
+    return value
+
+
+def _operation(value: Any) -> Operation:
+    try:
+        return Operation(value)
+    except ValueError:
+        raise Rejected(f"op is {str(value)[:20]!r}, not one of c, u, d, r.") from None
+
+
+def _decode_key(key: bytes | None) -> tuple[str, int | str]:
+    pairs = list(_object(_json(key, "The key"), "The key").items())
+    if len(pairs) != 1 or type(pairs[0][1]) not in {int, str}:
+        raise Rejected('The key is not one column\'s value, such as {"id":17}.')
+    return pairs[0]
+
+
+def _version(sequence: Any) -> Version:
+    parts = _json(_text(sequence, "source.sequence").encode(), "source.sequence")
+    if not isinstance(parts, list) or not all(_digits(part) for part in parts):
+        parts = []
+    try:
+        epoch, outbox_id = (_number(int(part), "source.sequence") for part in parts)
+    except ValueError:
+        raise Rejected('source.sequence is not ["epoch","outbox id"].') from None
+    return Version(epoch, outbox_id)
+
+
+def _digits(part: Any) -> bool:
+    return isinstance(part, str) and part.isascii() and part.isdigit() and len(part) <= 19  # noqa: PLR2004 -- digits of 2**63
+
+
+def _consistent(event: ChangeEvent) -> ChangeEvent:
+    row, name = (event.before, "before") if event.deletes else (event.after, "after")
+    if row is None:
+        raise Rejected(f"{name} is null in an event with op {event.op.value}.")
+    held = row.get(event.key_column)
+    if type(held) is not type(event.key) or held != event.key:
+        raise Rejected(f"The key names {json.dumps(event.key)[:60]}, its row another.")
+    return event

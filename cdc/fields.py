@@ -1,0 +1,30 @@
+"""Model fields whose values are the same on both ends."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+
+
+class MillisecondDateTimeField(models.DateTimeField[Any, Any]):
+    """A date and time cut to milliseconds, the precision of a BSON date, wherever it is written."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        """Return the value as it is compared and stored."""
+        return _cut(super().get_prep_value(value))
+
+    def to_python(self, value: Any) -> Any:
+        """Return the value as it will be stored."""
+        return _cut(super().to_python(value))
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        """Cut the instance's own value too, so that it equals the stored one."""
+        value = _cut(super().pre_save(model_instance, add))
+        setattr(model_instance, self.attname, value)
+        return value
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.replace(microsecond=value.microsecond // 1000 * 1000)
+    return value

@@ -1,0 +1,1 @@
+"""The Storyfeed project: settings, addresses and the stack that it runs on."""

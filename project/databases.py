@@ -1,0 +1,45 @@
+"""`DATABASE_URL` as Django's database settings, with what each database needs to be exact."""
+
+from typing import Any
+
+import dj_database_url
+
+from cdc.errors import Misconfigured
+
+_SQLITE = "django.db.backends.sqlite3"
+_MYSQL = "django.db.backends.mysql"
+_OPTIONS: dict[str, dict[str, Any]] = {
+    # IMMEDIATE takes the write lock at BEGIN: a transaction that starts as a reader and then
+    # writes would otherwise fail with "database is locked" at once, whatever the timeout.
+    _SQLITE: {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
+    },
+    # READ COMMITTED takes no gap locks on the outbox; a strict mode refuses what does not fit
+    # instead of storing something else.
+    _MYSQL: {
+        "charset": "utf8mb4",
+        "isolation_level": "read committed",
+        "init_command": "SET sql_mode='STRICT_TRANS_TABLES'",
+        "connect_timeout": 5,
+    },
+}
+
+
+def database(url: str) -> dict[str, Any]:
+    """Return the settings of one database; raises Misconfigured for what is not MySQL or SQLite."""
+    try:
+        config: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=60))
+    except (ValueError, dj_database_url.UnknownSchemeError):
+        config = {}
+    engine = config.get("ENGINE", "")
+    if engine not in _OPTIONS:
+        # The URL may hold a password: only its scheme is repeated.
+        raise Misconfigured(
+            f"DATABASE_URL starts with {url.partition(':')[0]!r}: "
+            "give mysql://user:pass@host:3306/name or sqlite:////path/to/file."
+        )
+    config["OPTIONS"] = {**_OPTIONS[engine], **config.get("OPTIONS", {})}
+    config["CONN_HEALTH_CHECKS"] = True
+    return config

@@ -1,0 +1,123 @@
+"""The environment: read once into one frozen, validated object (12-factor)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_network
+from pathlib import Path
+
+from cdc.conf import CdcSettings
+from cdc.errors import Misconfigured
+from project.envfile import read_env_file
+from project.variables import Variables
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+_LOG_LEVELS = ("debug", "info", "warning", "error")
+_LOG_FORMATS = ("key-value", "json")
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """Every setting of a deployment."""
+
+    home: Path
+    """Where the embedded profile keeps its data."""
+    secret_key: str
+    """Empty only for commands that sign nothing, such as `collectstatic`."""
+    debug: bool
+    allowed_hosts: tuple[str, ...]
+    csrf_trusted_origins: tuple[str, ...]
+    database_url: str
+    email_url: str
+    default_from_email: str
+    trusted_proxies: tuple[str, ...]
+    log_level: str
+    log_format: str
+    metrics_port: int | None
+    web_workers: int
+    cdc: CdcSettings
+
+    def __post_init__(self) -> None:
+        _one_of("LOG_LEVEL", self.log_level, _LOG_LEVELS)
+        _one_of("LOG_FORMAT", self.log_format, _LOG_FORMATS)
+        if self.web_workers < 1:
+            raise Misconfigured(f"WEB_WORKERS is {self.web_workers}: give 1 or more.")
+        for proxy in self.trusted_proxies:
+            _network("TRUSTED_PROXIES", proxy)
+
+
+def load_environment(real: Mapping[str, str]) -> Environment:
+    """Return the settings from `real` and from `$STORYFEED_HOME/env`; `real` wins.
+
+    Raises Misconfigured with one sentence for the first wrong value.
+    """
+    home = Path(real.get("STORYFEED_HOME") or BASE_DIR / "var").absolute()
+    variables = Variables({**read_env_file(home / "env"), **real})
+    return Environment(
+        home=home,
+        secret_key=variables.text("DJANGO_SECRET_KEY"),
+        debug=variables.flag("DJANGO_DEBUG"),
+        allowed_hosts=variables.names("ALLOWED_HOSTS", _LOOPBACK),
+        csrf_trusted_origins=variables.names("CSRF_TRUSTED_ORIGINS"),
+        database_url=variables.text("DATABASE_URL", f"sqlite:///{home / 'storyfeed.sqlite3'}"),
+        email_url=variables.text("EMAIL_URL", "console://"),
+        default_from_email=variables.text("DEFAULT_FROM_EMAIL", "storyfeed@localhost"),
+        trusted_proxies=variables.names("TRUSTED_PROXIES"),
+        log_level=variables.text("LOG_LEVEL", "info").lower(),
+        log_format=variables.text("LOG_FORMAT", "key-value").lower(),
+        metrics_port=_port(variables.number("METRICS_PORT", 0)),
+        web_workers=variables.number("WEB_WORKERS", 1),
+        cdc=_cdc(variables),
+    )
+
+
+def _cdc(variables: Variables) -> CdcSettings:
+    plain = CdcSettings()
+    return CdcSettings(
+        bootstrap_servers=variables.text("KAFKA_BOOTSTRAP_SERVERS"),
+        kafka_config=_kafka_config(variables.text("KAFKA_CONFIG")),
+        topic=variables.text("KAFKA_TOPIC", plain.topic),
+        partitions=variables.number("KAFKA_PARTITIONS", plain.partitions),
+        replication_factor=variables.number("KAFKA_REPLICATION_FACTOR", plain.replication_factor),
+        mongodb_uri=variables.text("MONGODB_URI"),
+        mongodb_database=variables.text("MONGODB_DATABASE", plain.mongodb_database),
+        collections=variables.names("REPLICA_COLLECTIONS", plain.collections),
+        group=variables.text("CONSUMER_GROUP", plain.group),
+        history_days=variables.number("HISTORY_DAYS", plain.history_days),
+        delete_marker_days=variables.number("DELETE_MARKER_DAYS", plain.delete_marker_days),
+        max_event_bytes=variables.number("MAX_EVENT_BYTES", plain.max_event_bytes),
+    )
+
+
+def _kafka_config(text: str) -> dict[str, str]:
+    if not text:
+        return {}
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        # The value may hold a password, so it is not repeated.
+        raise Misconfigured('KAFKA_CONFIG is not a JSON object: give {"setting": "value", …}.')
+    return {str(name): str(setting) for name, setting in value.items()}
+
+
+def _port(number: int) -> int | None:
+    if not 0 <= number <= 65_535:  # noqa: PLR2004 -- the range of a TCP port
+        raise Misconfigured(f"METRICS_PORT is {number}: give a port from 1 to 65535, or 0 for off.")
+    return number or None
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise Misconfigured(f"{name} is {value!r}: give one of {', '.join(allowed)}.")
+
+
+def _network(name: str, value: str) -> None:
+    try:
+        ip_network(value)
+    except ValueError:
+        raise Misconfigured(
+            f"{name} has {value!r}: give addresses or networks such as 10.0.0.0/8."
+        ) from None

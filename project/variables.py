@@ -1,0 +1,55 @@
+"""Typed reads of environment variables, each also as `NAME_FILE` for secrets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cdc.errors import Misconfigured
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"", "0", "false", "no", "off"})
+
+
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """Environment variables; a wrong value raises Misconfigured with one sentence."""
+
+    values: Mapping[str, str]
+
+    def text(self, name: str, default: str = "") -> str:
+        """Return NAME, else the stripped content of the file NAME_FILE names, else `default`."""
+        if value := self.values.get(name, ""):
+            return value
+        if path := self.values.get(f"{name}_FILE", ""):
+            return _secret(name, Path(path))
+        return default
+
+    def flag(self, name: str) -> bool:
+        """Return NAME as a truth value; unset is false."""
+        value = self.text(name).lower()
+        if value not in _TRUE | _FALSE:
+            raise Misconfigured(f"{name} is {value!r}: give 'true' or 'false'.")
+        return value in _TRUE
+
+    def number(self, name: str, default: int) -> int:
+        """Return NAME as a whole number."""
+        value = self.text(name, str(default))
+        try:
+            return int(value)
+        except ValueError:
+            raise Misconfigured(f"{name} is {value!r}: give a whole number.") from None
+
+    def names(self, name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Return NAME's comma-separated parts, stripped, without empty ones."""
+        parts = tuple(part.strip() for part in self.text(name).split(",") if part.strip())
+        return parts or default
+
+
+def _secret(name: str, path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(
+            f"{name}_FILE is {str(path)!r}, which cannot be read ({error}): "
+            "name a readable text file."
+        ) from None

@@ -1,0 +1,1 @@
+"""Stories: what people submit and the feed carries."""

@@ -1,0 +1,90 @@
+"""A small Debian tree in the cache folder, for programs of another Debian release."""
+
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from project.stack.cache import build_once, cache_folder
+from project.stack.errors import StackError
+
+BUILD_SECONDS = 1800.0
+# Processor -> (the folder of its libraries, the loader).
+LAYOUTS = {
+    "x86_64": ("usr/lib/x86_64-linux-gnu", "ld-linux-x86-64.so.2"),
+    "aarch64": ("usr/lib/aarch64-linux-gnu", "ld-linux-aarch64.so.1"),
+}
+DEBOOTSTRAP_FOLDERS = "/usr/sbin:/usr/local/sbin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebianTree:
+    """A release with the packages in it, laid down by debootstrap."""
+
+    release: str
+    packages: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Where the tree is, or will be."""
+        return cache_folder() / "-".join((self.release, *self.packages))
+
+    def install(self) -> None:
+        """Build the tree unless it is there; of two processes one builds, the other waits."""
+        if platform.system() != "Linux" or platform.machine() not in LAYOUTS:
+            raise StackError(
+                f"{self._what} runs on Linux on x86_64 and aarch64, not on "
+                f"{platform.system()} on {platform.machine()}; run `make test DB=sqlite`."
+            )
+        build_once(self.folder, self._build)
+
+    def command(self, program: str, arguments: Sequence[str] = ()) -> list[str]:
+        """The command that runs a program of the tree with the tree's own C library.
+
+        Without chroot: paths in `arguments` are this machine's.
+        """
+        libraries, loader = LAYOUTS[platform.machine()]
+        start = [str(self.folder / libraries / loader), "--library-path"]
+        return [*start, str(self.folder / libraries), str(self.folder / program), *arguments]
+
+    @property
+    def _what(self) -> str:
+        return f"{', '.join(self.packages)} from Debian {self.release}"
+
+    def _build(self, folder: Path) -> None:
+        program = self._debootstrap()
+        include = f"--include={','.join(self.packages)}"
+        command = [program, "--variant=minbase", include, self.release, str(folder)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False
+        )
+        if done.returncode != 0:
+            last = next(reversed((done.stderr or done.stdout).strip().splitlines()), "no output")
+            raise StackError(
+                f"{self._what} cannot be fetched ({last}); "
+                f"check that the Debian mirror can be reached, see {folder}/debootstrap, try again."
+            )
+        # Packages that were unpacked and are not needed any more.
+        shutil.rmtree(folder / "var/cache/apt/archives", ignore_errors=True)
+
+    def _debootstrap(self) -> str:
+        program = shutil.which("debootstrap") or shutil.which(
+            "debootstrap", path=DEBOOTSTRAP_FOLDERS
+        )
+        if program is None:
+            raise StackError(
+                f"{self._what} is fetched by debootstrap, which is not installed; "
+                "run `apt-get install debootstrap` as root."
+            )
+        if os.geteuid() != 0:
+            raise StackError(
+                f"{self._what} is fetched by debootstrap, which needs root, and this is user "
+                f"{os.geteuid()}; run the tests as root once, or run `make test DB=sqlite`."
+            )
+        return program
+
+
+MYSQL = DebianTree(release="sid", packages=("mysql-server-core",))

@@ -1,0 +1,46 @@
+"""Loopback TCP ports: which are free, and a free one."""
+
+import random
+import socket
+from collections.abc import Collection
+
+from project.stack.errors import StackError
+
+LOOPBACK = "127.0.0.1"
+
+# Below the range (32768-60999) from which Linux takes the local ports of outgoing
+# connections: a remembered port must not be lost to somebody's client overnight.
+FIRST, LAST = 20000, 32000
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server could listen on this loopback port at this moment."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As servers do: a connection in TIME_WAIT does not occupy the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port(taken: Collection[int] = ()) -> int:
+    """A loopback port that is free at this moment and not among `taken`.
+
+    Random, so that test processes which ask at the same time rarely get the same one.
+    """
+    for _ in range(1000):
+        port = random.randint(FIRST, LAST)  # noqa: S311 (no secret)
+        if port not in taken and port_is_free(port):
+            return port
+    raise StackError(
+        f"No free port between {FIRST} and {LAST} on {LOOPBACK}; stop some servers and try again."
+    )
+
+
+def remembered_or_free(port: int | None, taken: Collection[int] = ()) -> int:
+    """`port` when it is set, not among `taken` and free, else a free one."""
+    if port is not None and port not in taken and port_is_free(port):
+        return port
+    return free_port(taken)

@@ -1,0 +1,156 @@
+"""What MySQL and MariaDB share: a data folder, a user with a password, a readiness check."""
+
+import os
+import secrets
+import shutil
+import subprocess
+from abc import abstractmethod
+from pathlib import Path
+
+import MySQLdb
+
+from project.stack.errors import StackError
+from project.stack.ports import LOOPBACK
+from project.stack.service import Service
+
+USER = "storyfeed"
+INITIALISE_SECONDS = 120.0
+CONNECT_SECONDS = 5
+
+# Read at each start. The user may create databases: Django's tests make their own.
+INIT_SQL = """\
+CREATE USER IF NOT EXISTS {user}@'{host}' IDENTIFIED BY '{password}';
+ALTER USER {user}@'{host}' IDENTIFIED BY '{password}';
+GRANT ALL PRIVILEGES ON *.* TO {user}@'{host}' WITH GRANT OPTION;
+"""
+
+
+class SqlServer(Service):
+    """A MySQL-like server with a user `storyfeed` that may do everything over TCP.
+
+    Its password is made at the first start and kept in `home` (mode 600). With
+    `durable=False` it gives up safety against power loss for speed, and the binary
+    log: for tests.
+    """
+
+    def __init__(self, home: Path, port: int, *, durable: bool = True) -> None:
+        super().__init__(home, port)
+        self.durable = durable
+        self._data = self.home / "data"
+        self._tmp = self.home / "tmp"
+        self._init_sql = self.home / "init.sql"
+
+    @abstractmethod
+    def _initialise_command(self, data: Path) -> list[str]:
+        """The program that fills a new data folder."""
+
+    @abstractmethod
+    def _server_command(self) -> list[str]:
+        """The server, without the options that both servers take."""
+
+    @property
+    def password(self) -> str:
+        """The password of the user `storyfeed`; made when it is first asked for."""
+        file = self.home / "password"
+        if not file.exists():
+            self.home.mkdir(parents=True, exist_ok=True)
+            _write_secret(file, secrets.token_urlsafe(18))
+        return file.read_text()
+
+    def url(self, name: str) -> str:
+        """`mysql://storyfeed:PASSWORD@127.0.0.1:PORT/NAME`; the database need not exist."""
+        return f"mysql://{USER}:{self.password}@{self.address}/{name}"
+
+    def _prepare(self) -> None:
+        self._tmp.mkdir(exist_ok=True)
+        if not self._data.exists():
+            self._initialise()
+        sql = INIT_SQL.format(user=USER, host=LOOPBACK, password=self.password)
+        _write_secret(self._init_sql, sql)
+
+    def _command(self) -> list[str]:
+        return [
+            *self._server_command(),
+            f"--datadir={self._data}",
+            f"--bind-address={LOOPBACK}",
+            f"--port={self.port}",
+            # Relative to the data folder: an absolute path may exceed the 107 bytes of a socket.
+            "--socket=mysqld.sock",
+            f"--pid-file={self.home}/mysqld.pid",
+            f"--init-file={self._init_sql}",
+            f"--tmpdir={self._tmp}",
+            "--character-set-server=utf8mb4",
+            "--innodb-buffer-pool-size=134217728",
+            *([] if self.durable else FAST_OPTIONS),
+            *as_root(),
+        ]
+
+    def answers(self) -> bool:
+        """Whether the user can log in and ask for the version."""
+        try:
+            self.version()
+        except MySQLdb.Error:
+            return False
+        return True
+
+    def version(self) -> str:
+        """What `SELECT VERSION()` says."""
+        connection = MySQLdb.connect(
+            host=LOOPBACK,
+            port=self.port,
+            user=USER,
+            password=self.password,
+            connect_timeout=CONNECT_SECONDS,
+        )
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT VERSION()")
+                return str(cursor.fetchone()[0])
+        finally:
+            connection.close()
+
+    def destroy(self) -> None:
+        """Stop it and delete its home."""
+        self.kill()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def _initialise(self) -> None:
+        """Fill the data folder; an interrupted attempt does not count."""
+        fresh = self._data.with_name("data.unfinished")
+        shutil.rmtree(fresh, ignore_errors=True)
+        done = subprocess.run(
+            self._initialise_command(fresh),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=INITIALISE_SECONDS,
+            start_new_session=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise StackError(
+                f"{self.name}'s data folder {fresh} cannot be initialised "
+                f"({(done.stderr or done.stdout).strip()[-300:]}); "
+                "is the disk full or not yours to write to?"
+            )
+        fresh.rename(self._data)
+
+
+FAST_OPTIONS = (
+    "--skip-log-bin",
+    "--sync-binlog=0",
+    "--innodb-flush-log-at-trx-commit=2",
+    "--skip-innodb-doublewrite",
+)
+
+
+def as_root() -> list[str]:
+    """Both servers refuse to run as root unless told; another user could not read `home`."""
+    return ["--user=root"] if os.geteuid() == 0 else []
+
+
+def _write_secret(file: Path, text: str) -> None:
+    """Write a file that nobody else can read, from its first moment on."""
+    file.unlink(missing_ok=True)
+    with os.fdopen(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as opened:
+        opened.write(text)

@@ -1,16 +1,13 @@
-"""The outbox table: every statement that touches it, its epoch and the lease on it."""
+"""The outbox as its writers see it: entries, depth and the epoch."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
-from django.db import DatabaseError, OperationalError, connections, transaction
-from django.db.models import F, Max, Min, Q
-from django.db.models.functions import Now
+from django.db import connections, transaction
+from django.db.models import Max, Min
 
-from cdc.models import Epoch, OutboxRecord, RelayLease
+from cdc.models import Epoch, OutboxRecord
 
-LEASE = "relay"
 _COLUMNS = ("topic", "key", "op", "before", "after", "ts_ms", "db", "table", "user", "traceparent")
 _ROWS_PER_INSERT = 50
 """SQLite takes 999 parameters in its older builds."""
@@ -54,49 +51,6 @@ def add(entries: Sequence[Entry], *, using: str) -> None:
             cursor.execute(_insert_statement(using, len(chunk)), values)
 
 
-def pending(*, above: int, limit: int, using: str) -> list[OutboxRecord]:
-    """Return up to `limit` waiting rows with an id over `above`, lowest id first."""
-    rows = OutboxRecord.objects.using(using).filter(id__gt=above).order_by("id")
-    return list(rows[:limit])
-
-
-def waits(*, above: int, using: str) -> bool:
-    """Return whether any row has an id over `above`; the cheapest question there is."""
-    with connections[using].cursor() as cursor:
-        cursor.execute(_waits_statement(using), [above])
-        return cursor.fetchone() is not None
-
-
-def acknowledge(ids: Collection[int], *, using: str) -> None:
-    """Delete exactly these rows: Kafka has them."""
-    if ids:
-        # Their number is bounded by the relay's batch; they are a run of ids but for gaps.
-        rows = OutboxRecord.objects.using(using).filter(id__gte=min(ids), id__lte=max(ids))
-        for start in range(0, len(ordered := sorted(ids)), _IDS_PER_DELETE):
-            chunk = ordered[start : start + _IDS_PER_DELETE]
-            rows.filter(id__in=chunk)._raw_delete(using)  # noqa: SLF001 -- one statement, no look-ups
-
-
-_IDS_PER_DELETE = 500
-
-
-def settled(*, above: int, upto: int, using: str) -> bool:
-    """Return whether no row in (above, upto] is there or can still be committed.
-
-    Ids are given when rows are inserted and seen when they are committed, so a lower id can appear
-    after a higher one. A locking read that does not wait tells the three cases apart: a row
-    (committed, waiting), an error (inserted, not committed), nothing (gone or rolled back).
-    """
-    rows = OutboxRecord.objects.using(using).filter(id__gt=above, id__lte=upto).order_by("id")
-    nowait = connections[using].features.has_select_for_update_nowait
-    try:
-        with transaction.atomic(using=using):
-            locked = rows.select_for_update(nowait=nowait)
-            return not locked.values_list("id", flat=True)[:1]
-    except OperationalError:
-        return False
-
-
 def depth(*, using: str) -> Depth:
     """Return how many rows wait, and since when."""
     rows = OutboxRecord.objects.using(using)
@@ -127,36 +81,6 @@ def current_epoch(*, using: str) -> int | None:
     return value
 
 
-def take_lease(owner: str, seconds: float, *, using: str) -> bool:
-    """Take or renew the right to publish, by the database's clock; False while another has it."""
-    leases = RelayLease.objects.using(using).filter(name=LEASE)
-    until = Now() + timedelta(seconds=seconds)
-    if leases.filter(owner=owner, expires_at__gt=Now()).update(expires_at=until):
-        return True
-    free = leases.filter(Q(expires_at__lte=Now()) | Q(owner=owner))
-    if free.update(owner=owner, token=F("token") + 1, expires_at=until):
-        return True
-    return _first_lease(owner, seconds, using=using)
-
-
-def drop_lease(owner: str, *, using: str) -> None:
-    """Give the right to publish back, so that a standby need not wait for it to lapse."""
-    RelayLease.objects.using(using).filter(name=LEASE, owner=owner).update(expires_at=Now())
-
-
-def _first_lease(owner: str, seconds: float, *, using: str) -> bool:
-    if RelayLease.objects.using(using).filter(name=LEASE).exists():
-        return False
-    try:
-        with transaction.atomic(using=using):
-            RelayLease.objects.using(using).create(
-                name=LEASE, owner=owner, token=1, expires_at=Now() + timedelta(seconds=seconds)
-            )
-    except DatabaseError:
-        return False
-    return True
-
-
 def _insert_statement(using: str, rows: int) -> str:
     quote = connections[using].ops.quote_name
     columns = ", ".join(quote(name) for name in (*_COLUMNS, "epoch"))
@@ -165,9 +89,3 @@ def _insert_statement(using: str, rows: int) -> str:
     row = f"({', '.join(['%s'] * len(_COLUMNS))}, {epoch})"
     table = quote(OutboxRecord._meta.db_table)  # noqa: SLF001 -- public by documentation
     return f"INSERT INTO {table} ({columns}) VALUES {', '.join([row] * rows)}"  # noqa: S608
-
-
-def _waits_statement(using: str) -> str:
-    quote = connections[using].ops.quote_name
-    table = quote(OutboxRecord._meta.db_table)  # noqa: SLF001 -- public by documentation
-    return f"SELECT 1 FROM {table} WHERE id > %s LIMIT 1"  # noqa: S608

@@ -1,0 +1,187 @@
+"""The consumer: Kafka -> replica, each event once."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from cdc import telemetry
+from cdc.errors import Fenced, Rejected, Retryable
+from cdc.event import decode
+from cdc.loop import Clock
+from cdc.mongo import Applied, Position
+from cdc.record import Record, TopicPartition
+from cdc.sink import Delivered, Route, deliver
+
+BATCH = 1_000
+_WAIT_SECONDS = 0.2
+_log = logging.getLogger(__name__)
+
+
+class Source(Protocol):
+    """Where records come from."""
+
+    def poll(self, limit: int, seconds: float) -> list[Record]:
+        """Return up to `limit` records, waiting `seconds` for the first one only."""
+
+    def waiting(self) -> frozenset[TopicPartition]:
+        """Return the partitions that are ours and not started."""
+
+    def start(self, source: TopicPartition, offset: int | None) -> None:
+        """Fetch a waiting partition from `offset`; None is its first record."""
+
+    def release(self) -> None:
+        """Stop fetching; every partition waits to be started again."""
+
+    def store(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Tell Kafka how far we are."""
+
+
+class TopicIds(Protocol):
+    """Tells a topic from a later one of the same name."""
+
+    def topic_id(self, topic: str) -> str:
+        """Return the topic's id."""
+
+
+class Replica(Protocol):
+    """Where events take effect."""
+
+    def take_over(self, source: TopicPartition, topic_id: str) -> Position:
+        """Become the partition's owner and return where it goes on."""
+
+    def apply(self, batch: Sequence[Delivered], advance: Mapping[TopicPartition, int]) -> Applied:
+        """Apply a batch and move its positions, together or not at all."""
+
+    def forget(self) -> None:
+        """Drop all that is believed of positions."""
+
+
+class DeadLetters(Protocol):
+    """Where messages go that can never be applied."""
+
+    def store(self, record: Record, reason: str) -> None:
+        """Keep a message, once; raises Fatal when it cannot be kept."""
+
+
+class ReplicaConsumer:
+    """Applies what it reads; whatever goes wrong, it takes its partitions over again.
+
+    The positions that count are the replica's, moved in the transaction that applies a batch, so
+    a batch that failed at any point is read again from where it began.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        topics: TopicIds,
+        replica: Replica,
+        dead_letters: DeadLetters,
+        routes: Mapping[str, Route],
+        clock: Clock,
+    ) -> None:
+        self._source = source
+        self._topics = topics
+        self._replica = replica
+        self._dead_letters = dead_letters
+        self._routes = routes
+        self._clock = clock
+
+    def run_once(self) -> bool:
+        """Apply one batch; return True, since the next poll does the waiting."""
+        records = self._source.poll(BATCH, _WAIT_SECONDS)
+        try:
+            self._take_over()
+            if records:
+                self._apply(records)
+        except (Retryable, Rejected):
+            self._replica.forget()
+            self._source.release()
+            raise
+        return True
+
+    def _take_over(self) -> None:
+        ids: dict[str, str] = {}
+        for source in sorted(self._source.waiting()):
+            if source.topic not in ids:
+                ids[source.topic] = self._topics.topic_id(source.topic)
+            position = self._replica.take_over(source, ids[source.topic])
+            self._source.start(source, position.next_offset)
+            event = telemetry.PARTITION_RECREATED if position.recreated else telemetry.PARTITION_TAKEN
+            level = logging.WARNING if position.recreated else logging.INFO
+            telemetry.log(
+                _log, level, event, partition=source.partition, offset=position.next_offset
+            )
+
+    def _apply(self, records: Sequence[Record]) -> None:
+        started = self._clock.monotonic()
+        batch = self._decode(records)
+        advance = {record.source: record.offset + 1 for record in records}
+        try:
+            applied = self._replica.apply(batch, advance)
+        except Rejected:
+            self._apply_singly(records)
+            return
+        self._source.store(advance)
+        took = round((self._clock.monotonic() - started) * 1000, 1)
+        telemetry.log(
+            _log,
+            logging.DEBUG,
+            telemetry.BATCH_APPLIED,
+            records=len(records),
+            written=applied.written,
+            stale=applied.stale,
+            ms=took,
+        )
+
+    def _apply_singly(self, records: Sequence[Record]) -> None:
+        """Find the message that MongoDB refuses: one at a time, each from a position taken anew."""
+        for record in records:
+            ids = self._topics.topic_id(record.source.topic)
+            position = self._replica.take_over(record.source, ids)
+            if position.next_offset is not None and position.next_offset > record.offset:
+                raise Fenced("A partition of the batch was moved on: it is left.")
+            advance = {record.source: record.offset + 1}
+            try:
+                self._replica.apply(self._decode([record]), advance)
+            except Rejected as error:
+                self._reject(record, error)
+                self._replica.take_over(record.source, ids)
+                self._replica.apply([], advance)
+            self._source.store(advance)
+
+    def _decode(self, records: Sequence[Record]) -> list[Delivered]:
+        batch = []
+        for record in records:
+            if record.value is None:
+                continue  # A tombstone: its delete came before it.
+            try:
+                batch.append(self._deliver(record, record.value))
+            except Rejected as error:
+                self._reject(record, error)
+        return batch
+
+    def _deliver(self, record: Record, value: bytes) -> Delivered:
+        event = decode(record.key, value)
+        route = self._routes.get(event.table)
+        if route is None:
+            raise Rejected(f"source.table is {event.table[:60]!r}, which is not captured here.")
+        return deliver(event, route, record.source, record.offset)
+
+    def _reject(self, record: Record, error: Rejected) -> None:
+        self._dead_letters.store(record, str(error))
+        telemetry.log(
+            _log,
+            logging.ERROR,
+            telemetry.MESSAGE_REJECTED,
+            partition=record.source.partition,
+            offset=record.offset,
+            reason=str(error),
+        )
+
+
+def on_retry(error: Retryable, delay: float) -> None:
+    """Say why the consumer waits."""
+    telemetry.log(
+        _log, logging.WARNING, telemetry.CONSUMER_RETRY, error=str(error), seconds=round(delay, 2)
+    )

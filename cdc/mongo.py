@@ -1,0 +1,322 @@
+"""MongoDB: a batch, its history and the positions of its partitions in one transaction."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from bson.errors import BSONError
+from bson.son import SON
+from pymongo import DeleteOne, InsertOne, MongoClient, ReplaceOne, ReturnDocument, UpdateOne
+from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
+from pymongo.errors import (
+    BulkWriteError,
+    ConfigurationError,
+    DocumentTooLarge,
+    InvalidOperation,
+    PyMongoError,
+)
+from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import ReadPreference
+from pymongo.write_concern import WriteConcern
+
+from cdc.conf import CdcSettings
+from cdc.errors import Fenced, Misconfigured, Rejected, Retryable
+from cdc.event import Version
+from cdc.record import TopicPartition
+from cdc.sink import (
+    Delivered,
+    Document,
+    Identity,
+    Known,
+    Plan,
+    Route,
+    Writes,
+    history_document,
+    keys_of,
+    plan,
+)
+
+OFFSETS = "storyfeed_offsets"
+HISTORY = "stories_history"
+_DAY_SECONDS = 86_400
+_TRANSIENT = "TransientTransactionError"
+_DUPLICATE_KEY = 11_000
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What a batch did."""
+
+    written: int
+    stale: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Where a partition goes on."""
+
+    next_offset: int | None
+    """None: at its first record."""
+    recreated: bool
+    """The topic is another than the one that this position was of."""
+
+
+def connect(settings: CdcSettings) -> MongoClient[Document]:
+    """Return a client that gives up on a silent server after seconds; it connects when used."""
+    if not settings.mongodb_uri:
+        raise Misconfigured(
+            "MONGODB_URI is not set: give mongodb://host:port, or start a stack by "
+            "`manage.py up`."
+        )
+    try:
+        return MongoClient(
+            settings.mongodb_uri,
+            appname="storyfeed",
+            tz_aware=True,
+            serverSelectionTimeoutMS=1000,
+            connectTimeoutMS=2000,
+            socketTimeoutMS=20_000,
+            retryWrites=True,
+        )
+    except (ConfigurationError, ValueError) as error:
+        # The URI may hold a password, so it is not repeated.
+        raise Misconfigured(f"MONGODB_URI is not valid ({error}): correct it.") from None
+
+
+class MongoReplica:
+    """Applies batches exactly once: each moves its partitions' positions in its own transaction.
+
+    Every batch moves a position on the condition that owner and next offset are what this process
+    believes, so a process that lost a partition cannot write.
+    """
+
+    def __init__(
+        self, client: MongoClient[Document], settings: CdcSettings, routes: Mapping[str, Route],
+        owner: str,
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._routes = routes
+        self._owner = owner
+        self._session: ClientSession | None = None
+        self._believed: dict[TopicPartition, int | None] = {}
+        self._db = client.get_database(
+            settings.mongodb_database,
+            read_preference=ReadPreference.PRIMARY,
+            read_concern=ReadConcern("majority"),
+            write_concern=WriteConcern("majority", j=True),
+        )
+
+    def prepare(self) -> None:
+        """Create what is missing: collections, and the indexes that forget."""
+        with _reaching():
+            existing = set(self._db.list_collection_names())
+            wanted = {OFFSETS, HISTORY}
+            for route in self._routes.values():
+                wanted |= {*route.collections, route.markers}
+            for name in sorted(wanted - existing):
+                self._db.create_collection(name, check_exists=False)
+            self._forget_after(HISTORY, self._settings.history_days)
+            for route in self._routes.values():
+                self._forget_after(route.markers, self._settings.delete_marker_days)
+
+    def take_over(self, source: TopicPartition, topic_id: str) -> Position:
+        """Become the partition's owner and return where it goes on.
+
+        A transaction that the last owner left open would hold the position, so its session is
+        ended first; then the owner's name changes, and whatever the last owner still tries fails.
+        """
+        name = self._position_id(source)
+        with _reaching():
+            session = self._open_session()
+            last = self._db[OFFSETS].find_one({"_id": name}) or {}
+            self._end_session(last.get("session"), session)
+            recreated = last.get("topic_id", topic_id) != topic_id
+            mine = {"owner": self._owner, "topic_id": topic_id, "session": _session_id(session)}
+            if recreated:
+                mine["next_offset"] = None
+            found = self._db[OFFSETS].find_one_and_update(
+                {"_id": name},
+                {"$set": mine},
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
+                max_time_ms=5000,
+            )
+        self._believed[source] = found.get("next_offset")
+        return Position(next_offset=found.get("next_offset"), recreated=recreated)
+
+    def apply(self, batch: Sequence[Delivered], advance: Mapping[TopicPartition, int]) -> Applied:
+        """Apply a batch and move its partitions to the offsets in `advance`, together or not at all.
+
+        Raises Fenced when a partition is not ours any more, Rejected when MongoDB refuses a
+        document, Retryable for all else; after any of them the partitions are to be taken over
+        again.
+        """
+        session = self._open_session()
+        with _reaching():
+            try:
+                with session.start_transaction(read_concern=ReadConcern("snapshot")):
+                    self._advance(advance, session)
+                    planned = plan(batch, self._known(keys_of(batch), session))
+                    self._write(planned, batch, session)
+            except (PyMongoError, Fenced):
+                self.forget()
+                raise
+        self._believed.update(advance)
+        written = sum(len(w.inserts) + len(w.replaces) + len(w.deletes) for w in planned.writes.values())
+        return Applied(written=written, stale=planned.stale)
+
+    def forget(self) -> None:
+        """Drop the session and all that is believed of positions."""
+        self._believed.clear()
+        if self._session is not None:
+            self._session.end_session()
+            self._session = None
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of documents in each replica collection."""
+        with _reaching():
+            return {
+                name: self._db[name].count_documents({})
+                for route in self._routes.values()
+                for name in route.collections
+            }
+
+    def _advance(self, advance: Mapping[TopicPartition, int], session: ClientSession) -> None:
+        moves: list[Any] = [
+            UpdateOne(
+                {
+                    "_id": self._position_id(source),
+                    "owner": self._owner,
+                    "next_offset": self._believed.get(source),
+                },
+                {"$set": {"next_offset": offset}},
+            )
+            for source, offset in sorted(advance.items())
+        ]
+        result = self._db[OFFSETS].bulk_write(moves, session=session)
+        if result.matched_count != len(moves):
+            raise Fenced("A partition of the batch has another owner or position: it is left.")
+
+    def _known(
+        self, keys: Mapping[str, list[Identity]], session: ClientSession
+    ) -> dict[tuple[str, Identity], Known]:
+        known: dict[tuple[str, Identity], Known] = {}
+        for table, identities in keys.items():
+            for found in self._versions(self._routes[table], identities, session):
+                key = (table, found["_id"])
+                version = Version(found["_epoch"], found["_version"])
+                held = known.get(key)
+                known[key] = Known(
+                    version=max(version, held.version) if held else version,
+                    live=not found["gone"] or (held is not None and held.live),
+                )
+        return known
+
+    def _versions(
+        self, route: Route, identities: list[Identity], session: ClientSession
+    ) -> Iterator[Document]:
+        """Read what all the table's collections and its markers know, by one command."""
+        match = {"$match": {"_id": {"$in": identities}}}
+        live = {"$project": {"_epoch": 1, "_version": 1, "gone": {"$literal": False}}}
+        gone = {"$project": {"_epoch": 1, "_version": 1, "gone": {"$literal": True}}}
+        first, *others = route.collections
+        stages: list[Document] = [match, live]
+        for name, project in (*((name, live) for name in others), (route.markers, gone)):
+            stages.append({"$unionWith": {"coll": name, "pipeline": [match, project]}})
+        yield from self._db[first].aggregate(stages, session=session, batchSize=100_000)
+
+    def _write(self, planned: Plan, batch: Sequence[Delivered], session: ClientSession) -> None:
+        for table, writes in planned.writes.items():
+            route = self._routes[table]
+            for name in route.collections:
+                _bulk(self._db[name], _replica_operations(writes), session)
+            _bulk(self._db[route.markers], _upserts(writes.markers), session)
+        if self._settings.history_days:
+            _bulk(self._db[HISTORY], _upserts(_history(batch)), session)
+
+    def _open_session(self) -> ClientSession:
+        if self._session is None:
+            self._session = self._client.start_session(causal_consistency=False)
+        return self._session
+
+    def _end_session(self, last: Any, mine: ClientSession) -> None:
+        if last is not None and last != _session_id(mine):
+            self._client.admin.command("killSessions", [{"id": last}])
+
+    def _position_id(self, source: TopicPartition) -> SON[str, Any]:
+        # An embedded document as an id is equal only in the same field order.
+        return SON(group=self._settings.group, topic=source.topic, partition=source.partition)
+
+    def _forget_after(self, name: str, days: int) -> None:
+        seconds = days * _DAY_SECONDS
+        indexes = self._db[name].index_information()
+        if not days:
+            if "at_ttl" in indexes:
+                self._db[name].drop_index("at_ttl")
+        elif "at_ttl" not in indexes:
+            self._db[name].create_index("at", name="at_ttl", expireAfterSeconds=seconds)
+        elif indexes["at_ttl"].get("expireAfterSeconds") != seconds:
+            change = {"name": "at_ttl", "expireAfterSeconds": seconds}
+            self._db.command("collMod", name, index=change)
+
+
+def _session_id(session: ClientSession) -> Any:
+    return session.session_id["id"]
+
+
+def _history(batch: Sequence[Delivered]) -> list[Document]:
+    by_version = {delivered.event.version: delivered for delivered in batch}
+    return [history_document(by_version[version]) for version in sorted(by_version)]
+
+
+def _replica_operations(writes: Writes) -> list[Any]:
+    """Return the writes of a replica collection: inserts, replaces, deletes, each by `_id` alone.
+
+    A replace also inserts: a collection that was added later may lack the document.
+    """
+    return [
+        *map(InsertOne, writes.inserts),
+        *_upserts(writes.replaces),
+        *(DeleteOne({"_id": key}) for key in writes.deletes),
+    ]
+
+
+def _upserts(documents: Sequence[Document]) -> list[Any]:
+    return [ReplaceOne({"_id": item["_id"]}, item, upsert=True) for item in documents]
+
+
+def _bulk(collection: Collection[Document], operations: list[Any], session: ClientSession) -> None:
+    # Ordered: an unordered one goes on into the aborted transaction and hides the first error.
+    if operations:
+        collection.bulk_write(operations, ordered=True, session=session)
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    """Turn what pymongo raises into what the loop must do."""
+    try:
+        yield
+    except BulkWriteError as error:
+        raise _decision(error) from error
+    except (DocumentTooLarge, BSONError, OverflowError, RecursionError) as error:
+        raise Rejected(f"MongoDB cannot hold the document ({error}).") from error
+    except (PyMongoError, InvalidOperation) as error:
+        raise Retryable(f"MongoDB did not do its part ({_brief(error)}).") from error
+
+
+def _decision(error: BulkWriteError) -> Rejected | Retryable:
+    details = error.details.get("writeErrors") or [{}]
+    code, message = details[0].get("code"), details[0].get("errmsg", str(error))
+    transient = error.has_error_label(_TRANSIENT) or code is None or code == _DUPLICATE_KEY
+    if transient:
+        return Retryable(f"Another writer met this batch ({message[:200]}).")
+    return Rejected(f"MongoDB refuses the document ({message[:200]}).")
+
+
+def _brief(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error)[:200]}"

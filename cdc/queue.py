@@ -1,0 +1,131 @@
+"""The outbox as the relay sees it: a queue, and a lease on the right to publish from it."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from django.db import Error, IntegrityError, OperationalError, connections, transaction
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
+
+from cdc.errors import Retryable
+from cdc.models import DeadLetter, OutboxRecord, RelayLease
+
+LEASE = "relay"
+RELAY_GROUP = "relay"
+"""The group under which rows that Kafka rejected are dead letters."""
+_IDS_PER_DELETE = 500
+
+
+class OutboxQueue:
+    """The waiting rows of one database; every method raises Retryable while it is away."""
+
+    def __init__(self, using: str) -> None:
+        self._using = using
+        quote = connections[using].ops.quote_name
+        table = quote(OutboxRecord._meta.db_table)
+        self._waits = f"SELECT 1 FROM {table} WHERE id > %s LIMIT 1"  # noqa: S608 -- our own name
+
+    def waits(self, *, above: int) -> bool:
+        """Return whether any row has an id over `above`; the cheapest question there is."""
+        with self._reaching(), connections[self._using].cursor() as cursor:
+            cursor.execute(self._waits, [above])
+            return cursor.fetchone() is not None
+
+    def pending(self, *, above: int, limit: int) -> list[OutboxRecord]:
+        """Return up to `limit` waiting rows with an id over `above`, lowest id first."""
+        with self._reaching():
+            return list(self._rows().filter(id__gt=above).order_by("id")[:limit])
+
+    def acknowledge(self, ids: Collection[int]) -> None:
+        """Delete exactly these rows: Kafka has them."""
+        ordered = sorted(ids)
+        with self._reaching(), transaction.atomic(using=self._using):
+            for start in range(0, len(ordered), _IDS_PER_DELETE):
+                chunk = ordered[start : start + _IDS_PER_DELETE]
+                self._rows().filter(id__in=chunk).delete()
+
+    def settled(self, *, above: int, upto: int) -> bool:
+        """Return whether no row in (above, upto] is there or can still be committed.
+
+        Ids are given when rows are inserted and seen when they are committed, so a lower id can
+        appear after a higher one. A locking read that does not wait tells the three cases apart:
+        a row (committed, waiting), an error (inserted, not committed), nothing (gone or rolled
+        back).
+        """
+        rows = self._rows().filter(id__gt=above, id__lte=upto).order_by("id")
+        nowait = connections[self._using].features.has_select_for_update_nowait
+        with self._reaching():
+            try:
+                with transaction.atomic(using=self._using):
+                    locked = rows.select_for_update(nowait=nowait).values_list("id", flat=True)
+                    return not locked[:1]
+            except OperationalError as error:
+                if _is_lock_refusal(error):
+                    return False
+                raise
+
+    def take_lease(self, owner: str, seconds: float) -> bool:
+        """Take or renew the right to publish, by the database's clock; False if another has it."""
+        until = Now() + timedelta(seconds=seconds)
+        with self._reaching():
+            if self._lease().filter(owner=owner, expires_at__gt=Now()).update(expires_at=until):
+                return True
+            free = self._lease().filter(expires_at__lte=Now())
+            if free.update(owner=owner, token=F("token") + 1, expires_at=until):
+                return True
+            return self._first_lease(owner, seconds)
+
+    def drop_lease(self, owner: str) -> None:
+        """Give the right to publish back, so that a standby need not wait for it to lapse."""
+        with self._reaching():
+            self._lease().filter(owner=owner).update(expires_at=Now())
+
+    def reject(self, record: OutboxRecord, reason: str) -> None:
+        """Keep a row that Kafka will never take as a dead letter, once."""
+        with self._reaching():
+            DeadLetter.objects.using(self._using).get_or_create(
+                group=RELAY_GROUP,
+                topic=record.topic,
+                partition=-1,
+                offset=record.id,
+                defaults={
+                    "key": record.key.encode(),
+                    "value": record.after or record.before,
+                    "reason": reason,
+                },
+            )
+
+    def _first_lease(self, owner: str, seconds: float) -> bool:
+        if self._lease().exists():
+            return False
+        try:
+            with transaction.atomic(using=self._using):
+                RelayLease.objects.using(self._using).create(
+                    name=LEASE, owner=owner, token=1, expires_at=Now() + timedelta(seconds=seconds)
+                )
+        except IntegrityError:
+            return False
+        return True
+
+    def _rows(self) -> QuerySet[OutboxRecord]:
+        return OutboxRecord.objects.using(self._using)
+
+    def _lease(self) -> QuerySet[RelayLease]:
+        return RelayLease.objects.using(self._using).filter(Q(name=LEASE))
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        try:
+            yield
+        except Error as error:
+            # A broken connection is not mended by using it again.
+            connections[self._using].close()
+            raise Retryable(
+                f"The database did not do its part ({error}): see that it is up and migrated."
+            ) from error
+
+
+def _is_lock_refusal(error: OperationalError) -> bool:
+    """Return whether NOWAIT met a lock: 3572 on MySQL, 1205 on MariaDB."""
+    return bool(error.args) and error.args[0] in {3572, 1205}

@@ -1,0 +1,209 @@
+"""The relay: outbox -> Kafka, in order, until Kafka has acknowledged each row."""
+
+import logging
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from cdc import telemetry
+from cdc.errors import Retryable
+from cdc.event import Operation, Version, encode_value
+from cdc.loop import Clock
+from cdc.models import OutboxRecord
+from cdc.record import Outgoing
+
+BATCH = 1_000
+LEASE_SECONDS = 1.5
+"""How long the right to publish lasts unless renewed; a standby takes over within 2 s."""
+RENEW_SECONDS = 0.4
+SETTLE_SECONDS = 0.25
+_BUSY_SECONDS = 1.0
+_BUSY_PAUSE, _IDLE_PAUSE, _STANDBY_PAUSE = 0.001, 0.005, 0.2
+_log = logging.getLogger(__name__)
+
+
+class Publisher(Protocol):
+    """Where records go."""
+
+    def publish(
+        self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
+    ) -> dict[int, str]:
+        """Write all; return what was rejected for good, reasons by index."""
+
+
+class Outbox(Protocol):
+    """Where rows wait."""
+
+    def waits(self, *, above: int) -> bool:
+        """Return whether any row has an id over `above`."""
+
+    def pending(self, *, above: int, limit: int) -> list[OutboxRecord]:
+        """Return waiting rows, lowest id first."""
+
+    def acknowledge(self, ids: Collection[int]) -> None:
+        """Forget these rows."""
+
+    def settled(self, *, above: int, upto: int) -> bool:
+        """Return whether nothing in (above, upto] is or can still come."""
+
+    def take_lease(self, owner: str, seconds: float) -> bool:
+        """Take or renew the right to publish."""
+
+    def drop_lease(self, owner: str) -> None:
+        """Give it back."""
+
+    def reject(self, record: OutboxRecord, reason: str) -> None:
+        """Keep a row that Kafka will never take as a dead letter."""
+
+
+class Relay:
+    """Publishes while it holds the lease; stands by otherwise.
+
+    One batch is in flight at a time and a row leaves the outbox only after Kafka acknowledged it,
+    so a crash at any moment repeats events and loses none.
+    """
+
+    def __init__(
+        self,
+        *,
+        outbox: Outbox,
+        publisher: Publisher,
+        owner: str,
+        clock: Clock,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._outbox = outbox
+        self._publisher = publisher
+        self._owner = owner
+        self._clock = clock
+        self._stopping = stopping
+        self._leads = False
+        self._lease_checked = self._lease_until = float("-inf")
+        self._floor = self._acknowledged = 0
+        self._settle_at = self._busy_until = float("-inf")
+
+    def run_once(self) -> bool:
+        """Publish one batch; return whether there is more at once."""
+        if not self._lead():
+            return False
+        self._raise_floor()
+        if not self._outbox.waits(above=self._floor):
+            return False
+        rows = self._outbox.pending(above=self._floor, limit=BATCH)
+        self._send(rows)
+        self._busy_until = self._clock.monotonic() + _BUSY_SECONDS
+        return len(rows) == BATCH
+
+    def pause(self) -> None:
+        """Wait for the next look: shortest while changes come, longest while another publishes."""
+        busy = self._clock.monotonic() < self._busy_until
+        active = _BUSY_PAUSE if busy else _IDLE_PAUSE
+        self._clock.sleep(active if self._leads else _STANDBY_PAUSE)
+
+    def close(self) -> None:
+        """Give the lease back, so that another relay need not wait for it to lapse."""
+        if self._leads:
+            with suppress(Retryable):
+                self._outbox.drop_lease(self._owner)
+
+    def _lead(self) -> bool:
+        """Return whether this relay may publish now; take or renew the lease when it is time."""
+        now = self._clock.monotonic()
+        if now - self._lease_checked < RENEW_SECONDS:
+            return self._leads and now < self._lease_until
+        self._lease_checked = now
+        led, self._leads = self._leads, self._outbox.take_lease(self._owner, LEASE_SECONDS)
+        # Counted from before the statement, so that ours is never the longer one.
+        self._lease_until = now + LEASE_SECONDS
+        if led != self._leads:
+            event = telemetry.RELAY_STARTED if self._leads else telemetry.RELAY_STANDBY
+            telemetry.log(_log, logging.INFO, event, owner=self._owner)
+            self._floor = self._acknowledged = 0
+        return self._leads
+
+    def _raise_floor(self) -> None:
+        """Move the low-water mark over rows that are gone for good.
+
+        A queue read from its head slows down as it is deleted from (InnoDB keeps deleted rows
+        until purge), so reads begin at the mark. It moves only over ids of which the database says
+        that none is waiting and none can still be committed.
+        """
+        now = self._clock.monotonic()
+        if now < self._settle_at:
+            return
+        self._settle_at = now + SETTLE_SECONDS
+        target = self._acknowledged
+        if target > self._floor and self._outbox.settled(above=self._floor, upto=target):
+            self._floor = target
+
+    def _send(self, rows: Sequence[OutboxRecord]) -> None:
+        started = self._clock.monotonic()
+        records, owners = _outgoing(rows)
+        rejected = self._publisher.publish(records, self._keep_waiting)
+        for index in sorted(rejected):
+            self._retry_alone(rows[owners[index]], records[index])
+        self._outbox.acknowledge([row.id for row in rows])
+        self._acknowledged = max(self._acknowledged, rows[-1].id)
+        took = round((self._clock.monotonic() - started) * 1000, 1)
+        telemetry.log(_log, logging.DEBUG, telemetry.OUTBOX_SENT, count=len(rows), ms=took)
+
+    def _retry_alone(self, row: OutboxRecord, record: Outgoing) -> None:
+        # Kafka rejects whole batches, so a record is guilty only when it fails by itself.
+        reasons = self._publisher.publish([record], self._keep_waiting)
+        if reasons:
+            self._outbox.reject(row, reasons[0])
+            telemetry.log(_log, logging.ERROR, telemetry.OUTBOX_REJECTED, id=row.id, key=row.key)
+
+    def _keep_waiting(self) -> bool:
+        return not self._stopping() and self._lead()
+
+
+def _outgoing(rows: Sequence[OutboxRecord]) -> tuple[list[Outgoing], list[int]]:
+    """Return the records of rows, and for each record the index of its row."""
+    records: list[Outgoing] = []
+    owners: list[int] = []
+    for index, row in enumerate(rows):
+        for record in _records(row):
+            records.append(record)
+            owners.append(index)
+    return records, owners
+
+
+def _records(row: OutboxRecord) -> list[Outgoing]:
+    """Return a row's record, and behind a delete the tombstone that lets Kafka forget the key."""
+    value = encode_value(
+        op=row.op,
+        before=_bytes(row.before),
+        after=_bytes(row.after),
+        version=Version(row.epoch, row.id),
+        ts_ms=row.ts_ms,
+        db=row.db,
+        table=row.table,
+        user=row.user,
+    )
+    record = _record(row, value)
+    return [record, _record(row, None)] if row.op == Operation.DELETE else [record]
+
+
+def _record(row: OutboxRecord, value: bytes | None) -> Outgoing:
+    headers = [("outbox_id", str(row.id).encode()), ("epoch", str(row.epoch).encode())]
+    if row.traceparent:
+        headers.append(("traceparent", row.traceparent.encode()))
+    return Outgoing(
+        topic=row.topic,
+        key=row.key.encode(),
+        value=value,
+        headers=tuple(headers),
+        timestamp_ms=row.ts_ms,
+    )
+
+
+def _bytes(value: bytes | memoryview | None) -> bytes | None:
+    return None if value is None else bytes(value)
+
+
+def on_retry(error: Retryable, delay: float) -> None:
+    """Say why the relay waits."""
+    telemetry.log(
+        _log, logging.WARNING, telemetry.RELAY_RETRY, error=str(error), seconds=round(delay, 2)
+    )

@@ -1,0 +1,184 @@
+"""What a batch of events does to the replica: pure, with no network.
+
+A batch is reduced to the highest version of each row. What is not newer than the version that
+the replica holds is dropped, so no order of arrival, repetition or replay takes a document back.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from cdc.errors import Rejected
+from cdc.event import ChangeEvent, Version
+from cdc.record import TopicPartition
+
+Document = dict[str, Any]
+Identity = int | str
+
+
+class Converter(Protocol):
+    """A column of a captured table."""
+
+    @property
+    def name(self) -> str:
+        """The column's name."""
+
+    def from_wire(self, value: Any) -> Any:
+        """Return the BSON value; raises Rejected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Where the rows of a table go, and how."""
+
+    table: str
+    key: str
+    columns: Sequence[Converter]
+    collections: tuple[str, ...]
+
+    @property
+    def markers(self) -> str:
+        """The collection of delete markers: the versions of rows that are gone."""
+        return f"{self.table}_delete_markers"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """An event, where it was read, and the document that it makes."""
+
+    event: ChangeEvent
+    source: TopicPartition
+    offset: int
+    document: Document | None
+    """None for a delete."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the replica knows of a row."""
+
+    version: Version
+    live: bool
+    """False when only a marker is left."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Writes:
+    """What one table's collections are to be given, each list in key order."""
+
+    inserts: list[Document] = field(default_factory=list)
+    replaces: list[Document] = field(default_factory=list)
+    deletes: list[Identity] = field(default_factory=list)
+    markers: list[Document] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The writes of a batch, and how many of its events were stale."""
+
+    writes: Mapping[str, Writes]
+    """By table."""
+    stale: int
+
+
+def deliver(event: ChangeEvent, route: Route, source: TopicPartition, offset: int) -> Delivered:
+    """Return the event with its document; raises Rejected when the row is not the table's."""
+    document = None if event.deletes else _document(event, route)
+    return Delivered(event=event, source=source, offset=offset, document=document)
+
+
+def keys_of(batch: Iterable[Delivered]) -> dict[str, list[Identity]]:
+    """Return the keys whose versions must be looked up, by table, each once and in order."""
+    keys: dict[str, set[Identity]] = {}
+    for delivered in batch:
+        keys.setdefault(delivered.event.table, set()).add(delivered.event.key)
+    return {table: sorted(found, key=_order) for table, found in keys.items()}
+
+
+def plan(batch: Sequence[Delivered], known: Mapping[tuple[str, Identity], Known]) -> Plan:
+    """Return what the batch changes, given the versions that the replica holds."""
+    writes: dict[str, Writes] = {}
+    stale = 0
+    for delivered in _highest(batch):
+        event = delivered.event
+        held = known.get((event.table, event.key))
+        if held is not None and event.version <= held.version:
+            stale += 1
+            continue
+        _write(writes.setdefault(event.table, Writes()), delivered, held)
+    return Plan(writes=writes, stale=stale)
+
+
+def history_document(delivered: Delivered) -> Document:
+    """Return the document that `stories_history` keeps of an event."""
+    event = delivered.event
+    return {
+        "_id": {"epoch": event.version.epoch, "outbox_id": event.version.outbox_id},
+        "op": event.op.value,
+        "table": event.table,
+        "key": event.key,
+        "before": event.before,
+        "after": event.after,
+        "user": event.user,
+        "at": _moment(event.ts_ms),
+        "partition": delivered.source.partition,
+        "offset": delivered.offset,
+    }
+
+
+def _highest(batch: Iterable[Delivered]) -> list[Delivered]:
+    best: dict[tuple[str, Identity], Delivered] = {}
+    for delivered in batch:
+        key = (delivered.event.table, delivered.event.key)
+        if key not in best or delivered.event.version > best[key].event.version:
+            best[key] = delivered
+    return sorted(best.values(), key=lambda item: (item.event.table, _order(item.event.key)))
+
+
+def _write(writes: Writes, delivered: Delivered, held: Known | None) -> None:
+    event = delivered.event
+    live = held is not None and held.live
+    if delivered.document is None:
+        if live:
+            writes.deletes.append(event.key)
+        writes.markers.append(_marker(event))
+    elif live:
+        writes.replaces.append(delivered.document)
+    else:
+        writes.inserts.append(delivered.document)
+        # Two consumers that meet on one row must conflict: one may insert the row while another
+        # only writes its marker, so an insert writes the marker's document too.
+        writes.markers.append(_marker(event))
+
+
+def _document(event: ChangeEvent, route: Route) -> Document:
+    if event.key_column != route.key:
+        raise Rejected(f"The key names {event.key_column!r}, {route.table}'s key is {route.key!r}.")
+    after = event.after or {}
+    document: Document = {"_id": event.key}
+    for column in route.columns:
+        document[column.name] = column.from_wire(after.get(column.name))
+    document["_epoch"] = event.version.epoch
+    document["_version"] = event.version.outbox_id
+    return document
+
+
+def _marker(event: ChangeEvent) -> Document:
+    return {
+        "_id": event.key,
+        "_epoch": event.version.epoch,
+        "_version": event.version.outbox_id,
+        "at": datetime.now(tz=UTC),
+    }
+
+
+def _moment(ts_ms: int) -> datetime:
+    try:
+        return datetime.fromtimestamp(ts_ms / 1000, tz=UTC)
+    except (OverflowError, ValueError, OSError):
+        raise Rejected(f"ts_ms is {ts_ms}, not a time in milliseconds since 1970.") from None
+
+
+def _order(key: Identity) -> tuple[bool, Identity]:
+    return isinstance(key, str), key

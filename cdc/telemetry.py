@@ -1,0 +1,25 @@
+"""Every log event of the feed, by name; fields never hold a payload."""
+
+import logging
+
+RELAY_STARTED = "relay.started"
+RELAY_STANDBY = "relay.standby"
+RELAY_STOPPED = "relay.stopped"
+RELAY_RETRY = "relay.retry"
+OUTBOX_SENT = "outbox.sent"
+OUTBOX_REJECTED = "outbox.rejected"
+CONSUMER_STARTED = "consumer.started"
+CONSUMER_STOPPED = "consumer.stopped"
+CONSUMER_RETRY = "consumer.retry"
+CONSUMER_REBALANCED = "consumer.rebalanced"
+PARTITION_TAKEN = "partition.taken"
+PARTITION_RECREATED = "partition.recreated"
+PARTITION_GAP = "partition.gap"
+BATCH_APPLIED = "batch.applied"
+MESSAGE_REJECTED = "message.rejected"
+KAFKA_ERROR = "kafka.error"
+
+
+def log(logger: logging.Logger, level: int, event: str, **fields: object) -> None:
+    """Write one record: the event's name and its fields."""
+    logger.log(level, event, extra=fields)

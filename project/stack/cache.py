@@ -50,12 +50,17 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
+def mounted_inside(folder: Path, mounts: str) -> list[str]:
+    """The mount points below `folder`, of a text like `/proc/self/mounts`."""
+    points = [line.split()[1] for line in mounts.splitlines()]
+    return [point for point in points if Path(point).is_relative_to(folder)]
+
+
 def _remove(folder: Path) -> None:
     """Remove a half-built folder, but never through a mount point inside it."""
     mounts = Path("/proc/self/mounts")
     text = mounts.read_text() if mounts.exists() else ""
-    inside = [line.split()[1] for line in text.splitlines() if f" {folder}/" in line]
-    if inside:
+    if inside := mounted_inside(folder, text):
         raise StackError(
             f"An interrupted build left {inside[0]} mounted; run `umount {inside[0]}`, "
             "then try again."

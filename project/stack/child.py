@@ -1,7 +1,6 @@
 """A server that runs as a child process of this one."""
 
 import os
-import re
 import shutil
 import subprocess
 import time
@@ -10,13 +9,11 @@ from pathlib import Path
 
 from project.stack.errors import StackError
 from project.stack.predecessor import end_predecessor, remember
+from project.stack.words import telling_line
 
 POLL_SECONDS = 0.02
 LOG_BYTES = 10_000_000
 LOG_TAIL_BYTES = 65_536
-
-# How the servers mark an error: log4j, MySQL and MariaDB, mongod.
-ERROR_LINE = re.compile(r' ERROR | FATAL |\[ERROR\]|"s":"[EF]"|^Error: ')
 
 
 class Child:
@@ -62,7 +59,7 @@ class Child:
         self._rotate_log()
         with self.log.open("ab") as log:
             self._log_start = log.tell()
-            self._process = self._spawn([*_dies_with_parent(), *argv], log.fileno(), env or {})
+            self._process = self._spawn([*dies_with_parent(), *argv], log.fileno(), env or {})
         remember(self._process.pid, self._pid_file)
 
     def _spawn(
@@ -129,22 +126,19 @@ class Child:
             self._process.wait()
 
     def last_words(self) -> str:
-        """This run's last error in the log, else its last line; at most 300 characters."""
+        """The line of the present run's log that tells most about its end."""
         if not self.log.exists():
-            return ""
+            return "no output"
         with self.log.open("rb") as file:
             file.seek(max(self._log_start, self.log.stat().st_size - LOG_TAIL_BYTES))
-            text = file.read().decode(errors="replace")
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        errors = [line for line in lines if ERROR_LINE.search(line)]
-        return (errors or lines or [""])[-1][:300]
+            return telling_line(file.read().decode(errors="replace"))
 
     def _rotate_log(self) -> None:
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
             self.log.rename(self.log.with_suffix(".log.1"))
 
 
-def _dies_with_parent() -> list[str]:
+def dies_with_parent() -> list[str]:
     """The prefix that ties the child's life to ours, so that our SIGKILL leaves no orphan."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from project.stack.cache import build_once, cache_folder
 from project.stack.errors import StackError
+from project.stack.words import telling_line
 
 BUILD_SECONDS = 1800.0
 # Processor -> (the folder of its libraries, the loader).
@@ -47,6 +48,8 @@ class DebianTree:
         Without chroot: paths in `arguments` are this machine's.
         """
         libraries, loader = LAYOUTS[platform.machine()]
+        if not self.folder.exists():
+            raise StackError(f"{self._what} is not installed; call install() first.")
         start = [str(self.folder / libraries / loader), "--library-path"]
         return [*start, str(self.folder / libraries), str(self.folder / program), *arguments]
 
@@ -62,7 +65,7 @@ class DebianTree:
             command, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False
         )
         if done.returncode != 0:
-            last = next(reversed((done.stderr or done.stdout).strip().splitlines()), "no output")
+            last = telling_line(done.stdout + done.stderr)
             raise StackError(
                 f"{self._what} cannot be fetched ({last}); "
                 f"check that the Debian mirror can be reached, see {folder}/debootstrap, try again."

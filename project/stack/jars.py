@@ -13,6 +13,7 @@ from pathlib import Path
 
 from project.stack.cache import build_once, cache_folder
 from project.stack.errors import StackError
+from project.stack.words import telling_line
 
 SUMS_FILE = Path(__file__).with_name("kafka.sha512")
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -87,8 +88,7 @@ class Jars:
             check=False,
         )
         if done.returncode != 0:
-            last = next(reversed(done.stderr.strip().splitlines()), "no output")
             raise StackError(
-                f"Kafka's jars could not be fetched ({last}); "
+                f"Kafka's jars could not be fetched ({telling_line(done.stderr)}); "
                 "check that the Maven repository can be reached and try again."
             )

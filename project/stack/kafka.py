@@ -12,6 +12,7 @@ from project.stack.java import java
 from project.stack.metadata_request import broker_answers
 from project.stack.ports import LOOPBACK
 from project.stack.service import Service
+from project.stack.words import telling_line
 
 FORMAT_SECONDS = 60.0
 
@@ -73,7 +74,7 @@ status = error
 appender.console.type = Console
 appender.console.name = console
 appender.console.layout.type = PatternLayout
-appender.console.layout.pattern = %d{ISO8601} %p %c{1}: %m%n
+appender.console.layout.pattern = %d{ISO8601} %p %c{1}: %m %throwable{short.message}%n%throwable
 rootLogger.level = warn
 rootLogger.appenderRef.console.ref = console
 """
@@ -138,7 +139,7 @@ class Kafka(Service):
         if done.returncode != 0:
             raise StackError(
                 f"Kafka's data folder {fresh} cannot be formatted "
-                f"({(done.stderr or done.stdout).strip()[-300:]}); "
+                f"({telling_line(done.stdout + done.stderr)}); "
                 "is the disk full or not yours to write to?"
             )
         fresh.rename(self._data)

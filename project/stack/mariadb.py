@@ -20,21 +20,22 @@ class MariaDB(SqlServer):
 
     def install(self) -> None:
         """Nothing to fetch; checks that the programs are there."""
-        _program("mariadbd")
-        _program("mariadb-install-db")
+        program("mariadbd")
+        program("mariadb-install-db")
 
     def _initialise_command(self, data: Path) -> list[str]:
         return [
-            *(_program("mariadb-install-db"), "--no-defaults", f"--datadir={data}"),
+            *(program("mariadb-install-db"), "--no-defaults", f"--datadir={data}"),
             *("--auth-root-authentication-method=normal", "--skip-test-db"),
             *as_root(),
         ]
 
     def _server_command(self) -> list[str]:
-        return [_program("mariadbd"), "--no-defaults", "--skip-name-resolve"]
+        return [program("mariadbd"), "--no-defaults", "--skip-name-resolve"]
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
+    """The path of a program of the package; StackError when it is not installed."""
     if path := shutil.which(name) or shutil.which(name, path=SERVER_FOLDERS):
         return path
     raise StackError(f"{name} is not installed; run `apt-get install mariadb-server` as root.")

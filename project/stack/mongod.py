@@ -12,6 +12,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from project.stack.errors import StackError
 from project.stack.service import Service
+from project.stack.words import telling_line
 
 Client = MongoClient[dict[str, Any]]
 
@@ -156,4 +157,4 @@ def _why(exit_code: int, said: str) -> str:
     for sign, remedy in REMEDIES:
         if sign in said:
             return remedy
-    return f"it says {said.strip()[-300:]!r}; set MONGODB_URI to a MongoDB that runs elsewhere"
+    return f"it says {telling_line(said)!r}; set MONGODB_URI to a MongoDB that runs elsewhere"

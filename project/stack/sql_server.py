@@ -12,6 +12,7 @@ import MySQLdb
 from project.stack.errors import StackError
 from project.stack.ports import LOOPBACK
 from project.stack.service import Service
+from project.stack.words import telling_line
 
 USER = "storyfeed"
 INITIALISE_SECONDS = 120.0
@@ -130,7 +131,7 @@ class SqlServer(Service):
         if done.returncode != 0:
             raise StackError(
                 f"{self.name}'s data folder {fresh} cannot be initialised "
-                f"({(done.stderr or done.stdout).strip()[-300:]}); "
+                f"({telling_line(done.stdout + done.stderr)}); "
                 "is the disk full or not yours to write to?"
             )
         fresh.rename(self._data)

@@ -1,0 +1,227 @@
+"""Child processes: started, ended, and never orphaned."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from project.stack import child as child_module
+from project.stack.child import Child
+from project.stack.errors import StackError
+
+FOREVER = ("sleep", "60")
+DEAF = ("sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.05; done")
+
+# A parent that starts a child, says its process id, and waits to be killed.
+PARENT = """
+import sys, time
+from pathlib import Path
+from project.stack.child import Child
+child = Child("sleeper", Path(sys.argv[1]))
+child.start(["/bin/sleep", "60"])
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def child(tmp_path: Path) -> Iterator[Child]:
+    child = Child("server", tmp_path)
+    yield child
+    child.kill()
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not (met := condition()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return met
+
+
+def exists(pid: int) -> bool:
+    """Whether the process runs; a zombie does not."""
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def killed_parent(folder: Path, path: str) -> int:
+    """Start a parent with this PATH, SIGKILL it, return its child's process id."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(folder)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PATH": path, "PYTHONPATH": str(Path(__file__).parents[3])},
+    )
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    return pid
+
+
+def test_a_started_child_lives_until_it_is_stopped(child: Child) -> None:
+    child.start(FOREVER)
+    pid = child.pid
+    assert pid is not None
+    assert child.alive
+    child.stop()
+    assert not child.alive
+    assert child.pid is None
+    assert not exists(pid)
+    assert child.exit_code == -signal.SIGTERM
+
+
+def test_before_its_first_start_it_can_be_asked_and_stopped(child: Child) -> None:
+    assert not child.alive
+    assert child.pid is None
+    assert child.exit_code is None
+    child.stop()
+    child.kill()
+    assert child.last_words() == "no output"
+
+
+def test_it_can_be_started_again(child: Child) -> None:
+    child.start(FOREVER)
+    first = child.pid
+    child.stop()
+    child.start(FOREVER)
+    assert child.pid not in {None, first}
+
+
+def test_a_child_that_ignores_sigterm_is_killed(child: Child) -> None:
+    child.start(DEAF)
+    assert eventually(lambda: child.last_words() == "deaf")
+    child.stop(seconds=0.1)
+    assert child.exit_code == -signal.SIGKILL
+
+
+def test_a_suspended_child_can_be_killed(child: Child) -> None:
+    child.start(FOREVER)
+    assert child.pid is not None
+    os.kill(child.pid, signal.SIGSTOP)
+    assert child.alive
+    child.kill()
+    assert child.exit_code == -signal.SIGKILL
+
+
+def test_a_terminals_ctrl_c_does_not_reach_it(child: Child) -> None:
+    child.start(FOREVER)
+    assert child.pid is not None
+    assert os.getsid(child.pid) == child.pid
+
+
+def test_a_second_start_while_it_runs_is_refused(child: Child) -> None:
+    child.start(FOREVER)
+    with pytest.raises(StackError, match=f"already runs as process {child.pid}"):
+        child.start(FOREVER)
+
+
+def test_ready_is_asked_until_it_is(child: Child) -> None:
+    answers = iter([False, False, True])
+    child.start(FOREVER)
+    child.wait_ready(lambda: next(answers), 5)
+    assert child.alive
+
+
+def test_a_child_that_ends_while_starting_is_quoted(child: Child) -> None:
+    child.start(["sh", "-c", "echo 'no space left'; exit 3"])
+    with pytest.raises(StackError, match=r"server ended .*code 3.*'no space left'.*server\.log"):
+        child.wait_ready(lambda: False, 5)
+
+
+def test_a_child_that_stays_silent_is_stopped(child: Child) -> None:
+    child.start(FOREVER)
+    with pytest.raises(StackError, match=r"did not answer within 0\.05 s"):
+        child.wait_ready(lambda: False, 0.05)
+    assert not child.alive
+
+
+def test_a_child_is_stopped_when_the_waiting_is_interrupted(child: Child) -> None:
+    def interrupt() -> bool:
+        raise KeyboardInterrupt
+
+    child.start(FOREVER)
+    with pytest.raises(KeyboardInterrupt):
+        child.wait_ready(interrupt, 5)
+    assert not child.alive
+
+
+def test_a_program_that_is_not_there_is_said(child: Child) -> None:
+    child.start(["/nonexistent/server"])
+    with pytest.raises(StackError, match="/nonexistent/server"):
+        child.wait_ready(lambda: False, 5)
+
+
+def test_a_program_that_is_not_there_is_said_without_setpriv(
+    child: Child, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child_module, "dies_with_parent", list)
+    with pytest.raises(StackError, match=r"/nonexistent/server \(No such file"):
+        child.start(["/nonexistent/server"])
+
+
+def test_the_words_of_an_earlier_run_are_not_quoted(child: Child) -> None:
+    for text in ("old ERROR old", "new"):
+        child.start(["echo", text])
+        assert eventually(lambda: not child.alive)
+    assert child.last_words() == "new"
+    assert child.log.read_text() == "old ERROR old\nnew\n"
+
+
+def test_a_long_log_is_set_aside_at_the_next_start(
+    child: Child, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child_module, "LOG_BYTES", 3)
+    child.log.write_text("long\n")
+    child.start(FOREVER)
+    assert child.log.read_text() == ""
+    assert child.log.with_suffix(".log.1").read_text() == "long\n"
+
+
+def test_variables_are_added_to_the_environment(child: Child) -> None:
+    child.start(["sh", "-c", "echo $GREETING in $HOME"], env={"GREETING": "hello"})
+    assert eventually(lambda: child.last_words() == f"hello in {os.environ.get('HOME', '')}")
+
+
+def test_a_killed_parent_leaves_no_orphan(tmp_path: Path) -> None:
+    pid = killed_parent(tmp_path, os.environ["PATH"])
+    assert eventually(lambda: not exists(pid))
+
+
+def test_an_orphan_is_ended_by_the_next_start(tmp_path: Path) -> None:
+    pid = killed_parent(tmp_path, "/nonexistent")  # without setpriv
+    assert exists(pid)
+    successor = Child("sleeper", tmp_path)
+    successor.start(FOREVER)
+    assert not exists(pid)
+    successor.kill()
+
+
+def test_a_child_whose_parent_lives_is_in_use_not_left_over(child: Child, tmp_path: Path) -> None:
+    child.start(FOREVER)
+    with pytest.raises(StackError, match=f"in use by process {os.getpid()}"):
+        Child("server", tmp_path).start(FOREVER)
+    assert child.alive
+
+
+@pytest.mark.parametrize("text", ["", "12", "1 2 3 x", "4194304 1 1 1"])
+def test_an_old_or_broken_pid_file_is_ignored(child: Child, tmp_path: Path, text: str) -> None:
+    (tmp_path / "server.pid").write_text(text)
+    child.start(FOREVER)
+    assert child.alive
+
+
+def test_a_stranger_with_a_remembered_process_id_is_left_alone(
+    child: Child, tmp_path: Path
+) -> None:
+    stranger = subprocess.Popen(FOREVER)
+    (tmp_path / "server.pid").write_text(f"{stranger.pid} 1 1 1")
+    child.start(FOREVER)
+    assert stranger.poll() is None
+    stranger.kill()
+    stranger.wait()

@@ -1,0 +1,50 @@
+"""Free loopback ports."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from project.stack import ports
+from project.stack.errors import StackError
+from project.stack.ports import free_port, port_is_free, remembered_or_free
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield int(server.getsockname()[1])
+
+
+def test_a_port_that_somebody_listens_on_is_not_free(taken: int) -> None:
+    assert not port_is_free(taken)
+
+
+def test_a_free_port_is_free_and_below_the_range_of_outgoing_connections() -> None:
+    port = free_port()
+    assert port_is_free(port)
+    assert port < 32768
+
+
+def test_a_port_that_was_just_given_out_is_not_given_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = free_port()
+    monkeypatch.setattr(ports, "FIRST", first)
+    monkeypatch.setattr(ports, "LAST", first + 50)
+    assert free_port({first}) != first
+
+
+def test_no_free_port_is_said_with_a_remedy(monkeypatch: pytest.MonkeyPatch, taken: int) -> None:
+    monkeypatch.setattr(ports, "FIRST", taken)
+    monkeypatch.setattr(ports, "LAST", taken)
+    with pytest.raises(StackError, match="stop some servers"):
+        free_port()
+
+
+def test_the_remembered_port_is_kept_while_it_is_free(taken: int) -> None:
+    port = free_port()
+    assert remembered_or_free(port) == port
+    assert remembered_or_free(port, {port}) != port
+    assert remembered_or_free(taken) != taken
+    assert port_is_free(remembered_or_free(None))

@@ -1,0 +1,70 @@
+"""What the services share."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from project.stack.errors import StackError
+from project.stack.ports import free_port
+from project.stack.service import Service
+
+
+class Sleeper(Service):
+    name = "sleeper"
+    ready_seconds = 0.2
+    ready = True
+
+    def install(self) -> None: ...
+
+    def answers(self) -> bool:
+        return self.ready
+
+    def _prepare(self) -> None: ...
+
+    def _command(self) -> list[str]:
+        return ["sleep", "60"]
+
+
+def test_it_runs_between_start_and_stop(tmp_path: Path) -> None:
+    sleeper = Sleeper(tmp_path / "deep" / "home", free_port())
+    sleeper.start()
+    assert sleeper.alive
+    assert sleeper.pid == sleeper.child.pid
+    assert sleeper.address == f"127.0.0.1:{sleeper.port}"
+    sleeper.stop()
+    assert not sleeper.alive
+
+
+def test_one_that_never_answers_is_stopped(tmp_path: Path) -> None:
+    sleeper = Sleeper(tmp_path, free_port())
+    sleeper.ready = False
+    with pytest.raises(StackError, match="sleeper did not answer"):
+        sleeper.start()
+    assert not sleeper.alive
+
+
+def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        sleeper = Sleeper(tmp_path, port)
+        with pytest.raises(StackError, match=f"Port {port} for sleeper is taken"):
+            sleeper.start()
+    assert sleeper.child.exit_code is None
+
+
+def test_the_embedded_profile_needs_no_mysqlclient_and_no_django() -> None:
+    program = (
+        "import sys, project.stack.kafka, project.stack.mongod\n"
+        "print(sorted({'MySQLdb', 'django', 'jgo', 'confluent_kafka'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,31 @@
+"""Which line of a program's output is quoted."""
+
+import pytest
+
+from project.stack.words import telling_line
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "2026-01-01T00:00:00,000 ERROR KafkaServer: disk",
+        "2026-01-01T00:00:00.0Z 0 [ERROR] [MY-010119] [Server] Aborting",
+        '{"t":{},"s":"F",  "c":"CONTROL", "msg":"disk"}',
+        'Exception in thread "main" ConfigException: disk',
+        "E: Failed getting release file",
+    ],
+)
+def test_the_first_error_says_more_than_the_last_line(line: str) -> None:
+    assert telling_line(f"before\n{line}\n\tat Main.java\n ERROR so\nbye\n\n") == line
+
+
+def test_without_an_error_it_is_the_last_line() -> None:
+    assert telling_line("one\ntwo\n \n") == "two"
+
+
+def test_no_output_is_said() -> None:
+    assert telling_line(" \n") == "no output"
+
+
+def test_a_long_line_is_cut() -> None:
+    assert len(telling_line("x" * 1000)) == 300

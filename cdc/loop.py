@@ -96,18 +96,18 @@ class Stop:
 def run_until_stopped(
     run_once: Callable[[], bool],
     *,
-    stop: Stop,
+    stopped: Callable[[], bool],
     on_retry: Callable[[Retryable, float], None],
     pause: Callable[[], None],
     clock: Clock,
 ) -> None:
-    """Call `run_once` until a stop is requested.
+    """Call `run_once` until `stopped` says so.
 
     It returns True when there is more to do at once, else `pause` is called. A Retryable error is
     reported with the seconds until the next attempt, which grow to 1; any other error ends the run.
     """
     failures = 0
-    while not stop.requested:
+    while not stopped():
         try:
             more = run_once()
         except Retryable as error:

@@ -144,7 +144,7 @@ class MongoReplica:
                 {"$set": mine},
                 upsert=True,
                 return_document=ReturnDocument.AFTER,
-                max_time_ms=5000,
+                maxTimeMS=5000,
             )
         self._believed[source] = found.get("next_offset")
         return Position(next_offset=found.get("next_offset"), recreated=recreated)
@@ -213,22 +213,29 @@ class MongoReplica:
                 held = known.get(key)
                 known[key] = Known(
                     version=max(version, held.version) if held else version,
-                    live=not found["gone"] or (held is not None and held.live),
+                    live=found["live"] or (held is not None and held.live),
                 )
         return known
 
     def _versions(
         self, route: Route, identities: list[Identity], session: ClientSession
     ) -> Iterator[Document]:
-        """Read what all the table's collections and its markers know, by one command."""
-        match = {"$match": {"_id": {"$in": identities}}}
-        live = {"$project": {"_epoch": 1, "_version": 1, "gone": {"$literal": False}}}
-        gone = {"$project": {"_epoch": 1, "_version": 1, "gone": {"$literal": True}}}
-        first, *others = route.collections
-        stages: list[Document] = [match, live]
-        for name, project in (*((name, live) for name in others), (route.markers, gone)):
-            stages.append({"$unionWith": {"coll": name, "pipeline": [match, project]}})
-        yield from self._db[first].aggregate(stages, session=session, batchSize=100_000)
+        """Read what all the table's collections and its markers know, by one command.
+
+        For a single event the round trips are most of the cost, and `$unionWith` is not allowed
+        in a transaction: the versions are looked up beside one document that is always there.
+        """
+        wanted = [
+            {"$match": {"_id": {"$in": identities}}},
+            {"$project": {"_epoch": 1, "_version": 1}},
+        ]
+        stages: list[Document] = [{"$limit": 1}, {"$project": {"_id": 0, "none": "$none"}}]
+        for name in (*route.collections, route.markers):
+            stages.append({"$lookup": {"from": name, "pipeline": wanted, "as": name}})
+        for found in self._db[OFFSETS].aggregate(stages, session=session):
+            for name in (*route.collections, route.markers):
+                live = name != route.markers
+                yield from ({**held, "live": live} for held in found[name])
 
     def _write(self, planned: Plan, batch: Sequence[Delivered], session: ClientSession) -> None:
         for table, writes in planned.writes.items():

@@ -48,7 +48,12 @@ def logging_config(*, level: str, form: str) -> dict[str, Any]:
         "formatters": {"line": {"()": _FORMATTERS[form]}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": level.upper()},
-        "loggers": {"uvicorn.access": {"level": "WARNING"}},
+        "loggers": {
+            "uvicorn.access": {"level": "WARNING"},
+            # At debug level these write whole documents and rows: payloads are never logged.
+            "pymongo": {"level": "WARNING"},
+            "django.db.backends": {"level": "WARNING"},
+        },
     }
 
 

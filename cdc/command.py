@@ -1,0 +1,38 @@
+"""What all of the feed's commands share: exit codes and one-sentence errors."""
+
+from typing import Any, NoReturn
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import Error as DatabaseError
+
+from cdc.errors import CdcError, Misconfigured
+
+FAILED, MISUSED = 1, 2
+
+
+class FeedCommand(BaseCommand):
+    """A command whose failures are one sentence: exit code 1, or 2 for wrong use or settings."""
+
+    requires_system_checks = []
+
+    def execute(self, *args: Any, **options: Any) -> Any:
+        """Run the command; turn what the feed raises into exit codes."""
+        try:
+            return super().execute(*args, **options)
+        except Misconfigured as error:
+            raise CommandError(str(error), returncode=MISUSED) from error
+        except CdcError as error:
+            raise CommandError(str(error), returncode=FAILED) from error
+        except DatabaseError as error:
+            raise CommandError(
+                f"The database did not do its part ({error}): see that it is up and migrated.",
+                returncode=FAILED,
+            ) from error
+
+    def fail(self, sentence: str) -> NoReturn:
+        """End with exit code 1."""
+        raise CommandError(sentence, returncode=FAILED)
+
+    def misuse(self, sentence: str) -> NoReturn:
+        """End with exit code 2."""
+        raise CommandError(sentence, returncode=MISUSED)

@@ -1,0 +1,120 @@
+"""The feed's two daemons, put together from their parts and run until a signal."""
+
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Callable
+from functools import partial
+
+from django.db import DEFAULT_DB_ALIAS
+
+from cdc import consumer, relay, telemetry
+from cdc.conf import CdcSettings
+from cdc.consumer import ReplicaConsumer
+from cdc.dead_letters import DeadLetterStore
+from cdc.kafka import KafkaPublisher, KafkaSource, Topics
+from cdc.loop import Clock, Stop, SystemClock, run_until_stopped
+from cdc.mongo import MongoReplica, connect
+from cdc.queue import OutboxQueue
+from cdc.registry import registry
+from cdc.relay import Relay
+from cdc.sink import Route
+
+_log = logging.getLogger(__name__)
+
+
+def routes() -> dict[str, Route]:
+    """Return where the rows of each captured table go."""
+    return {
+        capture.table: Route(
+            table=capture.table,
+            key=capture.key.name,
+            columns=capture.columns,
+            collections=capture.collections,
+        )
+        for capture in registry
+    }
+
+
+def topic_names() -> list[str]:
+    """Return the topics of the captured models."""
+    return sorted({capture.topic for capture in registry})
+
+
+def run_relay(settings: CdcSettings) -> None:
+    """Publish from the outbox until a signal; standby while another relay does."""
+    clock = SystemClock()
+    with Stop() as stop:
+        publisher = KafkaPublisher(settings)
+        worker = Relay(
+            outbox=OutboxQueue(DEFAULT_DB_ALIAS),
+            publisher=publisher,
+            owner=f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
+            clock=clock,
+            stopping=lambda: stop.requested,
+        )
+        _ensure_topics(Topics(settings), stop, clock)
+        run_until_stopped(
+            worker.run_once,
+            stopped=lambda: stop.requested,
+            on_retry=relay.on_retry,
+            pause=worker.pause,
+            clock=clock,
+        )
+        worker.close()
+        publisher.close()
+        telemetry.log(_log, logging.INFO, telemetry.RELAY_STOPPED)
+
+
+def run_consumer(settings: CdcSettings, instance: str) -> None:
+    """Apply the topic to MongoDB until a signal; `instance` names this process in its group."""
+    clock = SystemClock()
+    with Stop() as stop:
+        topics = Topics(settings)
+        replica = MongoReplica(connect(settings), settings, routes(), f"{instance}:{uuid.uuid4().hex}")
+        _ensure_topics(topics, stop, clock)
+        _until_done(replica.prepare, stop, clock)
+        source = KafkaSource(settings, topic_names(), instance)
+        worker = ReplicaConsumer(
+            source=source,
+            topics=topics,
+            replica=replica,
+            dead_letters=DeadLetterStore(settings.group, DEFAULT_DB_ALIAS),
+            routes=routes(),
+            clock=clock,
+        )
+        telemetry.log(_log, logging.INFO, telemetry.CONSUMER_STARTED, instance=instance)
+        run_until_stopped(
+            worker.run_once,
+            stopped=lambda: stop.requested,
+            on_retry=consumer.on_retry,
+            pause=lambda: None,
+            clock=clock,
+        )
+        source.close()
+        telemetry.log(_log, logging.INFO, telemetry.CONSUMER_STOPPED, instance=instance)
+
+
+def _ensure_topics(topics: Topics, stop: Stop, clock: Clock) -> None:
+    for name in topic_names():
+        _until_done(partial(topics.ensure, name), stop, clock)
+
+
+def _until_done(step: Callable[[], None], stop: Stop, clock: Clock) -> None:
+    """Do `step` once, however often the service that it needs is away before."""
+    done = False
+
+    def attempt() -> bool:
+        nonlocal done
+        step()
+        done = True
+        return True
+
+    run_until_stopped(
+        attempt,
+        stopped=lambda: stop.requested or done,
+        on_retry=consumer.on_retry,
+        pause=lambda: None,
+        clock=clock,
+    )

@@ -1,0 +1,17 @@
+"""`manage.py relay_outbox`."""
+
+from typing import Any
+
+from cdc.command import FeedCommand
+from cdc.conf import cdc_settings
+from cdc.daemons import run_relay
+
+
+class Command(FeedCommand):
+    help = (
+        "Publish the outbox to Kafka until SIGTERM. Any number may run: one publishes, "
+        "the others stand by."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        run_relay(cdc_settings())

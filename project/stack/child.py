@@ -1,7 +1,6 @@
 """A server that runs as a child process of this one."""
 
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from project.stack.errors import StackError
 from project.stack.predecessor import end_predecessor, remember
+from project.stack.program import dies_with_parent
 from project.stack.words import telling_line
 
 POLL_SECONDS = 0.02
@@ -55,12 +55,19 @@ class Child:
         if self.alive:
             raise StackError(f"{self.name} already runs as process {self.pid}; stop it first.")
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        end_predecessor(self.name, self._pid_file)
+        self.end_leftover()
         self._rotate_log()
         with self.log.open("ab") as log:
             self._log_start = log.tell()
             self._process = self._spawn([*dies_with_parent(), *argv], log.fileno(), env or {})
         remember(self._process.pid, self._pid_file)
+
+    def end_leftover(self) -> None:
+        """End the process that a killed parent left behind in this folder, if any.
+
+        StackError when its parent lives: then it is in use.
+        """
+        end_predecessor(self.name, self._pid_file)
 
     def _spawn(
         self, argv: list[str], log: int, env: Mapping[str, str]
@@ -136,9 +143,3 @@ class Child:
     def _rotate_log(self) -> None:
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
             self.log.rename(self.log.with_suffix(".log.1"))
-
-
-def dies_with_parent() -> list[str]:
-    """The prefix that ties the child's life to ours, so that our SIGKILL leaves no orphan."""
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []

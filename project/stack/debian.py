@@ -3,13 +3,13 @@
 import os
 import platform
 import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from project.stack.cache import build_once, cache_folder
 from project.stack.errors import StackError
+from project.stack.program import run
 from project.stack.words import telling_line
 
 BUILD_SECONDS = 1800.0
@@ -61,13 +61,10 @@ class DebianTree:
         program = self._debootstrap()
         include = f"--include={','.join(self.packages)}"
         command = [program, "--variant=minbase", include, self.release, str(folder)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False
-        )
-        if done.returncode != 0:
-            last = telling_line(done.stdout + done.stderr)
+        done = run(command, seconds=BUILD_SECONDS)
+        if done.exit_code != 0:
             raise StackError(
-                f"{self._what} cannot be fetched ({last}); "
+                f"{self._what} cannot be fetched ({telling_line(done.output)}); "
                 f"check that the Debian mirror can be reached, see {folder}/debootstrap, try again."
             )
         # Packages that were unpacked and are not needed any more.
@@ -85,7 +82,7 @@ class DebianTree:
         if os.geteuid() != 0:
             raise StackError(
                 f"{self._what} is fetched by debootstrap, which needs root, and this is user "
-                f"{os.geteuid()}; run the tests as root once, or run `make test DB=sqlite`."
+                f"{os.geteuid()}; run as root, or run `make test DB=sqlite`."
             )
         return program
 

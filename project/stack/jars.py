@@ -6,13 +6,13 @@ writes a new one for another version.
 """
 
 import hashlib
-import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from project.stack.cache import build_once, cache_folder
 from project.stack.errors import StackError
+from project.stack.program import run
 from project.stack.words import telling_line
 
 SUMS_FILE = Path(__file__).with_name("kafka.sha512")
@@ -79,16 +79,11 @@ class Jars:
     def _fetch(self, folder: Path) -> None:
         command = [sys.executable, "-m", "project.stack.fetch_jars", str(folder)]
         # A process of its own: it takes jgo's 0.3 s of imports and its threads with it.
-        done = subprocess.run(
-            [*command, str(self._sums_file.resolve())],
-            cwd=PROJECT_ROOT,
-            capture_output=True,
-            text=True,
-            timeout=FETCH_SECONDS,
-            check=False,
+        done = run(
+            [*command, str(self._sums_file.resolve())], seconds=FETCH_SECONDS, cwd=PROJECT_ROOT
         )
-        if done.returncode != 0:
+        if done.exit_code != 0:
             raise StackError(
-                f"Kafka's jars could not be fetched ({telling_line(done.stderr)}); "
+                f"Kafka's jars could not be fetched ({telling_line(done.output)}); "
                 "check that the Maven repository can be reached and try again."
             )

@@ -2,7 +2,6 @@
 
 import base64
 import shutil
-import subprocess
 import uuid
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from project.stack.jars import Jars
 from project.stack.java import java
 from project.stack.metadata_request import broker_answers
 from project.stack.ports import LOOPBACK
+from project.stack.program import run
 from project.stack.service import Service
 from project.stack.words import telling_line
 
@@ -128,18 +128,11 @@ class Kafka(Service):
         self._write_config(fresh)
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         tool = [*self._java(), "kafka.tools.StorageTool", "format", "-t", cluster_id]
-        done = subprocess.run(
-            [*tool, "-c", str(self._config)],
-            capture_output=True,
-            text=True,
-            timeout=FORMAT_SECONDS,
-            start_new_session=True,
-            check=False,
-        )
-        if done.returncode != 0:
+        done = run([*tool, "-c", str(self._config)], seconds=FORMAT_SECONDS)
+        if done.exit_code != 0:
             raise StackError(
                 f"Kafka's data folder {fresh} cannot be formatted "
-                f"({telling_line(done.stdout + done.stderr)}); "
+                f"({telling_line(done.output)}); "
                 "is the disk full or not yours to write to?"
             )
         fresh.rename(self._data)

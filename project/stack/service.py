@@ -43,10 +43,19 @@ class Service(ABC):
 
     def launch(self) -> None:
         """Start the process without waiting for it; slow only the first time in `home`."""
+        self.end_leftover()
         self._require_free_ports()
         self.home.mkdir(parents=True, exist_ok=True)
         self._prepare()
         self.child.start(self._command())
+
+    def end_leftover(self) -> None:
+        """End the server that a killed run left behind in `home`, so that its port is free.
+
+        `launch()` does it too; call it before choosing between the old port and another.
+        """
+        if not self.alive:
+            self.child.end_leftover()
 
     def start(self) -> None:
         """`launch()` and `wait_ready()`."""

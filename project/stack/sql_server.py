@@ -3,7 +3,6 @@
 import os
 import secrets
 import shutil
-import subprocess
 from abc import abstractmethod
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import MySQLdb
 
 from project.stack.errors import StackError
 from project.stack.ports import LOOPBACK
+from project.stack.program import run
 from project.stack.service import Service
 from project.stack.words import telling_line
 
@@ -119,19 +119,11 @@ class SqlServer(Service):
         """Fill the data folder; an interrupted attempt does not count."""
         fresh = self._data.with_name("data.unfinished")
         shutil.rmtree(fresh, ignore_errors=True)
-        done = subprocess.run(
-            self._initialise_command(fresh),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=INITIALISE_SECONDS,
-            start_new_session=True,
-            check=False,
-        )
-        if done.returncode != 0:
+        done = run(self._initialise_command(fresh), seconds=INITIALISE_SECONDS)
+        if done.exit_code != 0:
             raise StackError(
                 f"{self.name}'s data folder {fresh} cannot be initialised "
-                f"({telling_line(done.stdout + done.stderr)}); "
+                f"({telling_line(done.output)}); "
                 "is the disk full or not yours to write to?"
             )
         fresh.rename(self._data)

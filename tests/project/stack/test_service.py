@@ -3,12 +3,13 @@
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from project.stack.errors import StackError
-from project.stack.ports import free_port
+from project.stack.ports import free_port, port_is_free
 from project.stack.service import Service
 
 
@@ -53,6 +54,29 @@ def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
         with pytest.raises(StackError, match=f"Port {port} for sleeper is taken"):
             sleeper.start()
     assert sleeper.child.exit_code is None
+
+
+def test_a_leftover_that_still_holds_the_port_is_ended_first(tmp_path: Path) -> None:
+    port = free_port()
+    listen = f"import socket, time; s = socket.create_server(('127.0.0.1', {port})); time.sleep(60)"
+    program = (
+        "import sys; from pathlib import Path; from project.stack.child import Child\n"
+        "child = Child('sleeper', Path(sys.argv[1]))\n"
+        "child.start([sys.executable, '-c', sys.argv[2]])\n"
+    )
+    # Ends at once, without setpriv: its child stays.
+    subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path), listen],
+        env={"PATH": "", "PYTHONPATH": str(Path(__file__).parents[3])},
+        check=True,
+    )
+    sleeper = Sleeper(tmp_path, port)
+    deadline = time.monotonic() + 5
+    while port_is_free(port) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    sleeper.start()
+    assert sleeper.alive
+    sleeper.stop()
 
 
 def test_the_embedded_profile_needs_no_mysqlclient_and_no_django() -> None:

@@ -1,11 +1,34 @@
 """A story, in the columns of the Digg data set."""
 
+from collections.abc import Callable
+from typing import Any
+
 from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.utils import timezone
 
 from cdc.captured import CapturedModel
+from cdc.errors import Refused
 from cdc.fields import MillisecondDateTimeField
+from cdc.registry import registry
+from stories.validators import (
+    LARGEST_COUNT,
+    validate_list,
+    validate_object,
+    validate_optional_object,
+    validate_text,
+    validate_web_address,
+)
+
+_SHAPES: dict[str, Callable[[Any], None]] = {
+    "container": validate_object,
+    "topic": validate_object,
+    "user": validate_object,
+    "thumbnail": validate_optional_object,
+    "shorturl": validate_list,
+}
 
 
 class Status(models.TextChoices):
@@ -20,11 +43,13 @@ class Status(models.TextChoices):
 class Story(CapturedModel):
     """A submitted link with its counters; every committed change of it is carried to MongoDB."""
 
-    href = models.URLField("discussion address", max_length=500)
-    title = models.CharField(max_length=255)
-    comments = models.PositiveIntegerField(default=0)
-    diggs = models.PositiveIntegerField(default=0)
-    container = models.JSONField(default=dict, blank=True, help_text="The section: name, short_name.")
+    href = models.URLField("discussion address", max_length=500, validators=[validate_web_address])
+    title = models.CharField(max_length=255, validators=[validate_text])
+    comments = models.PositiveIntegerField(default=0, validators=[MaxValueValidator(LARGEST_COUNT)])
+    diggs = models.PositiveIntegerField(default=0, validators=[MaxValueValidator(LARGEST_COUNT)])
+    container = models.JSONField(
+        default=dict, blank=True, help_text="The section: name, short_name."
+    )
     submit_date = MillisecondDateTimeField(default=timezone.now, db_index=True)
     promote_date = MillisecondDateTimeField(null=True, blank=True)
     topic = models.JSONField(default=dict, blank=True, help_text="The topic: name, short_name.")
@@ -36,11 +61,12 @@ class Story(CapturedModel):
         null=True,
         blank=True,
         default=None,
+        validators=[validate_text],
         help_text="The source's id as text; empty for stories submitted here.",
     )
-    media = models.CharField(max_length=20, default="news")
-    description = models.TextField(blank=True, default="")
-    link = models.URLField("story address", max_length=500)
+    media = models.CharField(max_length=20, default="news", validators=[validate_text])
+    description = models.TextField(blank=True, default="", validators=[validate_text])
+    link = models.URLField("story address", max_length=500, validators=[validate_web_address])
     user = models.JSONField("submitter", default=dict, blank=True)
     status = models.CharField(
         max_length=20, choices=Status.choices, default=Status.SUBMITTED, db_index=True
@@ -61,3 +87,18 @@ class Story(CapturedModel):
 
     def __str__(self) -> str:
         return self.title
+
+    def clean(self) -> None:
+        """Refuse JSON of the wrong shape and what the feed could not carry."""
+        # Not field validators: Django runs none on an empty value, and [] is no object.
+        for name, validate in _SHAPES.items():
+            try:
+                validate(getattr(self, name))
+            except ValidationError as error:
+                raise ValidationError({name: error}) from None
+        capture = registry.find(Story)
+        for column in capture.columns if capture else ():
+            try:
+                column.to_wire(getattr(self, column.attname))
+            except Refused as error:
+                raise ValidationError({column.attname: str(error)}) from None

@@ -1,0 +1,29 @@
+"""A progress bar on standard error, when somebody can see it."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import Progress
+
+Say = Callable[[str], None]
+Advance = Callable[[int], None]
+
+
+@contextmanager
+def progress(total: int | None, say: Say) -> Iterator[tuple[Say, Advance]]:
+    """Give two functions: one prints a sentence above the bar, one moves the bar.
+
+    Without a terminal there is no bar, and sentences go to `say`.
+    """
+    if not sys.stderr.isatty():
+        yield say, lambda _: None
+        return
+    console = Console(stderr=True, soft_wrap=True)
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("Importing", total=total)
+        yield (
+            lambda text: console.print(text, markup=False, highlight=False),
+            lambda size: bar.advance(task, size),
+        )

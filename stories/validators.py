@@ -1,0 +1,41 @@
+"""What a story's columns may hold, on every database alike."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
+
+LARGEST_COUNT = 2**32 - 1
+"""MySQL's largest unsigned INTEGER; SQLite would take more."""
+
+validate_web_address = URLValidator(
+    schemes=["http", "https"], message="Enter an address that begins with http:// or https://."
+)
+
+
+def validate_text(value: str) -> None:
+    """Refuse characters that some part of the way to MongoDB cannot hold."""
+    if "\0" in value:
+        raise ValidationError("Remove the NUL character.", code="nul")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValidationError("Remove the lone surrogate.", code="surrogate") from None
+
+
+def validate_object(value: Any) -> None:
+    """Refuse what is not a JSON object."""
+    if not isinstance(value, dict):
+        raise ValidationError('Enter a JSON object, such as {"name": "World"}.', code="object")
+
+
+def validate_optional_object(value: Any) -> None:
+    """Refuse what is neither null nor a JSON object."""
+    if value is not None:
+        validate_object(value)
+
+
+def validate_list(value: Any) -> None:
+    """Refuse what is not a JSON list."""
+    if not isinstance(value, list):
+        raise ValidationError('Enter a JSON list, such as [{"name": "x"}].', code="list")

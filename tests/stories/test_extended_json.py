@@ -1,0 +1,46 @@
+"""Extended JSON as plain values."""
+
+from typing import Any
+
+import pytest
+
+from stories.errors import BadRow
+from stories.extended_json import plain
+
+
+@pytest.mark.parametrize(
+    ("wrapped", "value"),
+    [
+        ({"$numberInt": "3"}, 3),
+        ({"$numberLong": "-9007199254740993"}, -9007199254740993),
+        ({"$numberLong": 5}, 5),
+        ({"$numberDouble": "2.5"}, 2.5),
+        ({"$numberDecimal": "12"}, 12),
+        ({"$oid": "4ba267dc238d3ba3ca000001"}, "4ba267dc238d3ba3ca000001"),
+        ({"$date": {"$numberLong": "1268771801500"}}, "2010-03-16T20:36:41.500Z"),
+        ({"$date": "2010-03-16T20:36:41Z"}, "2010-03-16T20:36:41.000Z"),
+        ([{"a": {"$numberInt": "1"}}, None], [{"a": 1}, None]),
+        ({"$numberInt": "1", "other": 2}, {"$numberInt": "1", "other": 2}),
+    ],
+)
+def test_wrapper_becomes_plain(wrapped: Any, value: Any) -> None:
+    assert plain(wrapped) == value
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        {"$numberInt": "three"},
+        {"$numberInt": "१"},
+        {"$numberInt": None},
+        {"$numberInt": True},
+        {"$numberLong": "9" * 400},
+        {"$numberDouble": []},
+        {"$date": "soon"},
+        {"$date": {"$numberLong": "9999999999999999"}},
+        {"$oid": 3},
+    ],
+)
+def test_wrapper_that_lies_is_a_bad_row(wrapped: Any) -> None:
+    with pytest.raises(BadRow, match="holds"):
+        plain(wrapped)

@@ -1,0 +1,92 @@
+"""Reading the items of a JSON array, whole or broken."""
+
+import io
+import json
+
+import pytest
+
+from stories.json_array import read_array
+from stories.records import LONGEST, Record
+
+
+def records(data: bytes | str) -> list[Record]:
+    raw = data.encode() if isinstance(data, str) else data
+    return list(read_array(io.BufferedReader(io.BytesIO(raw))))
+
+
+def values(data: bytes | str) -> list[object]:
+    return [record.value for record in records(data) if not record.problem]
+
+
+def problems(data: bytes | str) -> list[str]:
+    return [f"{record.where} {record.problem}" for record in records(data) if record.problem]
+
+
+ITEMS = [
+    {"id": number, "t": 'brackets ]}[{ and \\ " quotes', "l": [1, [2]]} for number in (1, 2, 3)
+]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(ITEMS),
+        json.dumps(ITEMS, separators=(",", ":")),
+        json.dumps(ITEMS, indent=2),
+        json.dumps(ITEMS, indent=0),
+        "\ufeff" + json.dumps(ITEMS),
+        " \n" + json.dumps(ITEMS).replace("}, {", "},\r\n{") + "\n\n",
+    ],
+)
+def test_items_come_in_order(text: str) -> None:
+    assert values(text) == ITEMS
+    assert problems(text) == []
+
+
+def test_empty_array_has_no_items() -> None:
+    assert records("[ ]\n") == []
+
+
+def test_items_larger_than_what_is_read_at_once() -> None:
+    items = [{"id": number, "t": "é" * 200_000} for number in range(5)]
+    assert values(json.dumps(items, ensure_ascii=False)) == items
+
+
+def test_array_without_end_is_said_and_its_items_kept() -> None:
+    text = json.dumps(ITEMS)[:-1]
+    assert values(text) == ITEMS
+    assert "item 4 is missing" in problems(text)[0]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    ['{"id": 9, "t": }', '{"id": 9,, "l": [{"a": 1}, {"b": 2}]}', "nonsense", '{"id": NaN}'],
+)
+def test_broken_item_costs_no_other(broken: str) -> None:
+    first, *rest = (json.dumps(item) for item in ITEMS)
+    text = f"[{', '.join([first, broken, *rest])}]"
+    assert values(text) == ITEMS
+    assert [problem[:6] for problem in problems(text)] == ["item 2"]
+
+
+@pytest.mark.parametrize("broken", ['{"id": 9, "t": "half', '{"id": 9, "t": [1', '"'])
+def test_half_an_item_on_its_line_costs_no_other(broken: str) -> None:
+    first, *rest = (json.dumps(item) for item in ITEMS)
+    text = "[" + ",\n".join([first, broken, *rest]) + "]"
+    assert values(text) == ITEMS
+    assert [problem[:6] for problem in problems(text)] == ["item 2"]
+
+
+def test_byte_that_is_not_utf8_spoils_its_item_only() -> None:
+    data = b'[{"id": 1}, {"id": "\xff"}, {"id": 3}]'
+    assert values(data) == [{"id": 1}, {"id": 3}]
+    assert "is not UTF-8" in problems(data)[0]
+
+
+@pytest.mark.parametrize("size", [LONGEST + 10, 2 * LONGEST, 3 * LONGEST + 1])
+def test_item_beyond_the_limit_is_skipped_in_bounded_memory(size: int) -> None:
+    long = '{"id": 2, "t": "' + '\\"' * (size // 2) + '"}'
+    text = f'[{{"id": 1}}, {long}, {{"id": 3}}]'
+    assert values(text) == [{"id": 1}, {"id": 3}]
+    assert "is longer than 5 MB" in problems(text)[0]
+    assert len(problems(text)) == 1

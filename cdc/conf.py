@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 
 from django.conf import settings
@@ -37,6 +38,8 @@ class CdcSettings:
     delete_marker_days: int = 7
     max_event_bytes: int = 900_000
     """Largest encoded event, in bytes."""
+    home: Path = Path("var")
+    """Where the consumers of one machine agree on their names."""
 
     def __post_init__(self) -> None:
         _name("KAFKA_TOPIC", self.topic, _TOPIC, "letters, digits, '.', '_' and '-'")

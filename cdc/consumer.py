@@ -8,9 +8,8 @@ from cdc import telemetry
 from cdc.errors import Fenced, Rejected, Retryable
 from cdc.event import decode
 from cdc.loop import Clock
-from cdc.mongo import Applied, Position
-from cdc.record import Record, TopicPartition
-from cdc.sink import Delivered, Route, deliver
+from cdc.record import Position, Record, TopicPartition
+from cdc.sink import Applied, Delivered, Route, deliver
 
 BATCH = 1_000
 _WAIT_SECONDS = 0.2
@@ -107,7 +106,9 @@ class ReplicaConsumer:
                 ids[source.topic] = self._topics.topic_id(source.topic)
             position = self._replica.take_over(source, ids[source.topic])
             self._source.start(source, position.next_offset)
-            event = telemetry.PARTITION_RECREATED if position.recreated else telemetry.PARTITION_TAKEN
+            event = (
+                telemetry.PARTITION_RECREATED if position.recreated else telemetry.PARTITION_TAKEN
+            )
             level = logging.WARNING if position.recreated else logging.INFO
             telemetry.log(
                 _log, level, event, partition=source.partition, offset=position.next_offset

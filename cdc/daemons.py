@@ -13,9 +13,12 @@ from cdc import consumer, relay, telemetry
 from cdc.conf import CdcSettings
 from cdc.consumer import ReplicaConsumer
 from cdc.dead_letters import DeadLetterStore
-from cdc.kafka import KafkaPublisher, KafkaSource, Topics
+from cdc.kafka.publisher import KafkaPublisher
+from cdc.kafka.source import KafkaSource
+from cdc.kafka.topics import Topics
 from cdc.loop import Clock, Stop, SystemClock, run_until_stopped
-from cdc.mongo import MongoReplica, connect
+from cdc.mongo.client import connect
+from cdc.mongo.replica import MongoReplica
 from cdc.queue import OutboxQueue
 from cdc.registry import registry
 from cdc.relay import Relay
@@ -72,7 +75,9 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
     clock = SystemClock()
     with Stop() as stop:
         topics = Topics(settings)
-        replica = MongoReplica(connect(settings), settings, routes(), f"{instance}:{uuid.uuid4().hex}")
+        replica = MongoReplica(
+            connect(settings), settings, routes(), f"{instance}:{uuid.uuid4().hex}"
+        )
         _ensure_topics(topics, stop, clock)
         _until_done(replica.prepare, stop, clock)
         source = KafkaSource(settings, topic_names(), instance)

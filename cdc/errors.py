@@ -1,4 +1,4 @@
-"""Errors named by what the caller must do about them. Each text says what, the value, what to do."""
+"""Errors, named by what is to be done about them; a text says what, the value, what to do."""
 
 
 class CdcError(Exception):
@@ -26,4 +26,4 @@ class Fenced(Retryable):
 
 
 class Fatal(CdcError):
-    """This process cannot go on: it exits and its supervisor starts a new one."""
+    """The process cannot go on: it exits and its supervisor starts a new one."""

@@ -69,7 +69,10 @@ class Stop:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         signal.set_wakeup_fd(self._old_descriptor)
         for number, handler in self._old.items():
@@ -123,5 +126,5 @@ def run_until_stopped(
 
 def backoff(failures: int) -> float:
     """Return the seconds to wait after so many failures in a row, with jitter, at most 1."""
-    longest = min(_LONGEST_PAUSE, 0.05 * 2 ** min(failures, 10))
+    longest: float = min(_LONGEST_PAUSE, 0.05 * 2.0 ** min(failures, 10))
     return longest * random.uniform(0.5, 1)  # noqa: S311 -- spreads retries, guards nothing

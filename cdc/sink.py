@@ -82,6 +82,14 @@ class Plan:
     stale: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What a batch did: documents written in each collection, and events that were stale."""
+
+    written: int
+    stale: int
+
+
 def deliver(event: ChangeEvent, route: Route, source: TopicPartition, offset: int) -> Delivered:
     """Return the event with its document; raises Rejected when the row is not the table's."""
     document = None if event.deletes else _document(event, route)

@@ -68,11 +68,11 @@ def load_environment(real: Mapping[str, str]) -> Environment:
         log_format=variables.text("LOG_FORMAT", "key-value").lower(),
         metrics_port=_port(variables.number("METRICS_PORT", 0)),
         web_workers=variables.number("WEB_WORKERS", 1),
-        cdc=_cdc(variables),
+        cdc=_cdc(variables, home),
     )
 
 
-def _cdc(variables: Variables) -> CdcSettings:
+def _cdc(variables: Variables, home: Path) -> CdcSettings:
     plain = CdcSettings()
     return CdcSettings(
         bootstrap_servers=variables.text("KAFKA_BOOTSTRAP_SERVERS"),
@@ -87,6 +87,7 @@ def _cdc(variables: Variables) -> CdcSettings:
         history_days=variables.number("HISTORY_DAYS", plain.history_days),
         delete_marker_days=variables.number("DELETE_MARKER_DAYS", plain.delete_marker_days),
         max_event_bytes=variables.number("MAX_EVENT_BYTES", plain.max_event_bytes),
+        home=home,
     )
 
 

@@ -1,7 +1,5 @@
 """`manage.py consume_and_save_to_mongodb`."""
 
-import os
-import socket
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -9,6 +7,7 @@ from django.core.management.base import CommandParser
 from cdc.command import FeedCommand
 from cdc.conf import cdc_settings
 from cdc.daemons import run_consumer
+from cdc.member import member_name
 
 
 class Command(FeedCommand):
@@ -20,10 +19,12 @@ class Command(FeedCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--instance",
-            default=f"{socket.gethostname()}-{os.getpid()}",
-            help="This process's name in its group: keep it over a restart and its partitions "
-            "come back to it at once (default: host and process id).",
+            help="The process's name in its group, the same after a restart, so that its "
+            "partitions come back to it at once (default: this machine and the lowest number "
+            "that no other consumer here uses).",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        run_consumer(cdc_settings(), options["instance"])
+        settings = cdc_settings()
+        with member_name(settings) as name:
+            run_consumer(settings, options["instance"] or name)

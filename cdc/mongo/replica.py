@@ -1,32 +1,21 @@
-"""MongoDB: a batch, its history and the positions of its partitions in one transaction."""
+"""The replica: a batch, its history and the positions of its partitions in one transaction."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
-from bson.errors import BSONError
-from bson.son import SON
 from pymongo import DeleteOne, InsertOne, MongoClient, ReplaceOne, ReturnDocument, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
-from pymongo.errors import (
-    BulkWriteError,
-    ConfigurationError,
-    DocumentTooLarge,
-    InvalidOperation,
-    PyMongoError,
-)
+from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
-from pymongo.read_preferences import ReadPreference
-from pymongo.write_concern import WriteConcern
 
 from cdc.conf import CdcSettings
-from cdc.errors import Fenced, Misconfigured, Rejected, Retryable
+from cdc.errors import Fenced
 from cdc.event import Version
-from cdc.record import TopicPartition
+from cdc.mongo.client import HISTORY, OFFSETS, database, position_id, reaching
+from cdc.record import Position, TopicPartition
 from cdc.sink import (
+    Applied,
     Delivered,
     Document,
     Identity,
@@ -39,52 +28,7 @@ from cdc.sink import (
     plan,
 )
 
-OFFSETS = "storyfeed_offsets"
-HISTORY = "stories_history"
 _DAY_SECONDS = 86_400
-_TRANSIENT = "TransientTransactionError"
-_DUPLICATE_KEY = 11_000
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Applied:
-    """What a batch did."""
-
-    written: int
-    stale: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
-    """Where a partition goes on."""
-
-    next_offset: int | None
-    """None: at its first record."""
-    recreated: bool
-    """The topic is another than the one that this position was of."""
-
-
-def connect(settings: CdcSettings) -> MongoClient[Document]:
-    """Return a client that gives up on a silent server after seconds; it connects when used."""
-    if not settings.mongodb_uri:
-        raise Misconfigured(
-            "MONGODB_URI is not set: give mongodb://host:port, or start a stack by "
-            "`manage.py up`."
-        )
-    try:
-        return MongoClient(
-            settings.mongodb_uri,
-            appname="storyfeed",
-            tz_aware=True,
-            serverSelectionTimeoutMS=1000,
-            connectTimeoutMS=2000,
-            socketTimeoutMS=20_000,
-            retryWrites=True,
-        )
-    except (ConfigurationError, ValueError) as error:
-        # The URI may hold a password, so it is not repeated.
-        raise Misconfigured(f"MONGODB_URI is not valid ({error}): correct it.") from None
 
 
 class MongoReplica:
@@ -95,7 +39,10 @@ class MongoReplica:
     """
 
     def __init__(
-        self, client: MongoClient[Document], settings: CdcSettings, routes: Mapping[str, Route],
+        self,
+        client: MongoClient[Document],
+        settings: CdcSettings,
+        routes: Mapping[str, Route],
         owner: str,
     ) -> None:
         self._client = client
@@ -104,16 +51,11 @@ class MongoReplica:
         self._owner = owner
         self._session: ClientSession | None = None
         self._believed: dict[TopicPartition, int | None] = {}
-        self._db = client.get_database(
-            settings.mongodb_database,
-            read_preference=ReadPreference.PRIMARY,
-            read_concern=ReadConcern("majority"),
-            write_concern=WriteConcern("majority", j=True),
-        )
+        self._db = database(client, settings)
 
     def prepare(self) -> None:
         """Create what is missing: collections, and the indexes that forget."""
-        with _reaching():
+        with reaching():
             existing = set(self._db.list_collection_names())
             wanted = {OFFSETS, HISTORY}
             for route in self._routes.values():
@@ -130,8 +72,8 @@ class MongoReplica:
         A transaction that the last owner left open would hold the position, so its session is
         ended first; then the owner's name changes, and whatever the last owner still tries fails.
         """
-        name = self._position_id(source)
-        with _reaching():
+        name = position_id(self._settings.group, source)
+        with reaching():
             session = self._open_session()
             last = self._db[OFFSETS].find_one({"_id": name}) or {}
             self._end_session(last.get("session"), session)
@@ -139,25 +81,26 @@ class MongoReplica:
             mine = {"owner": self._owner, "topic_id": topic_id, "session": _session_id(session)}
             if recreated:
                 mine["next_offset"] = None
-            found = self._db[OFFSETS].find_one_and_update(
+            found: Document | None = self._db[OFFSETS].find_one_and_update(
                 {"_id": name},
                 {"$set": mine},
                 upsert=True,
                 return_document=ReturnDocument.AFTER,
                 maxTimeMS=5000,
             )
-        self._believed[source] = found.get("next_offset")
-        return Position(next_offset=found.get("next_offset"), recreated=recreated)
+        next_offset = (found or {}).get("next_offset")
+        self._believed[source] = next_offset
+        return Position(next_offset=next_offset, recreated=recreated)
 
     def apply(self, batch: Sequence[Delivered], advance: Mapping[TopicPartition, int]) -> Applied:
-        """Apply a batch and move its partitions to the offsets in `advance`, together or not at all.
+        """Apply a batch and move its partitions to `advance`, together or not at all.
 
         Raises Fenced when a partition is not ours any more, Rejected when MongoDB refuses a
         document, Retryable for all else; after any of them the partitions are to be taken over
         again.
         """
         session = self._open_session()
-        with _reaching():
+        with reaching():
             try:
                 with session.start_transaction(read_concern=ReadConcern("snapshot")):
                     self._advance(advance, session)
@@ -167,7 +110,9 @@ class MongoReplica:
                 self.forget()
                 raise
         self._believed.update(advance)
-        written = sum(len(w.inserts) + len(w.replaces) + len(w.deletes) for w in planned.writes.values())
+        written = sum(
+            len(w.inserts) + len(w.replaces) + len(w.deletes) for w in planned.writes.values()
+        )
         return Applied(written=written, stale=planned.stale)
 
     def forget(self) -> None:
@@ -177,20 +122,11 @@ class MongoReplica:
             self._session.end_session()
             self._session = None
 
-    def counts(self) -> dict[str, int]:
-        """Return the number of documents in each replica collection."""
-        with _reaching():
-            return {
-                name: self._db[name].count_documents({})
-                for route in self._routes.values()
-                for name in route.collections
-            }
-
     def _advance(self, advance: Mapping[TopicPartition, int], session: ClientSession) -> None:
         moves: list[Any] = [
             UpdateOne(
                 {
-                    "_id": self._position_id(source),
+                    "_id": position_id(self._settings.group, source),
                     "owner": self._owner,
                     "next_offset": self._believed.get(source),
                 },
@@ -229,11 +165,14 @@ class MongoReplica:
             {"$match": {"_id": {"$in": identities}}},
             {"$project": {"_epoch": 1, "_version": 1}},
         ]
-        stages: list[Document] = [{"$limit": 1}, {"$project": {"_id": 0, "none": "$none"}}]
-        for name in (*route.collections, route.markers):
-            stages.append({"$lookup": {"from": name, "pipeline": wanted, "as": name}})
+        names = (*route.collections, route.markers)
+        stages: list[Document] = [
+            {"$limit": 1},
+            {"$project": {"_id": 0, "none": "$none"}},
+            *({"$lookup": {"from": name, "pipeline": wanted, "as": name}} for name in names),
+        ]
         for found in self._db[OFFSETS].aggregate(stages, session=session):
-            for name in (*route.collections, route.markers):
+            for name in names:
                 live = name != route.markers
                 yield from ({**held, "live": live} for held in found[name])
 
@@ -254,10 +193,6 @@ class MongoReplica:
     def _end_session(self, last: Any, mine: ClientSession) -> None:
         if last is not None and last != _session_id(mine):
             self._client.admin.command("killSessions", [{"id": last}])
-
-    def _position_id(self, source: TopicPartition) -> SON[str, Any]:
-        # An embedded document as an id is equal only in the same field order.
-        return SON(group=self._settings.group, topic=source.topic, partition=source.partition)
 
     def _forget_after(self, name: str, days: int) -> None:
         seconds = days * _DAY_SECONDS
@@ -301,29 +236,3 @@ def _bulk(collection: Collection[Document], operations: list[Any], session: Clie
     # Ordered: an unordered one goes on into the aborted transaction and hides the first error.
     if operations:
         collection.bulk_write(operations, ordered=True, session=session)
-
-
-@contextmanager
-def _reaching() -> Iterator[None]:
-    """Turn what pymongo raises into what the loop must do."""
-    try:
-        yield
-    except BulkWriteError as error:
-        raise _decision(error) from error
-    except (DocumentTooLarge, BSONError, OverflowError, RecursionError) as error:
-        raise Rejected(f"MongoDB cannot hold the document ({error}).") from error
-    except (PyMongoError, InvalidOperation) as error:
-        raise Retryable(f"MongoDB did not do its part ({_brief(error)}).") from error
-
-
-def _decision(error: BulkWriteError) -> Rejected | Retryable:
-    details = error.details.get("writeErrors") or [{}]
-    code, message = details[0].get("code"), details[0].get("errmsg", str(error))
-    transient = error.has_error_label(_TRANSIENT) or code is None or code == _DUPLICATE_KEY
-    if transient:
-        return Retryable(f"Another writer met this batch ({message[:200]}).")
-    return Rejected(f"MongoDB refuses the document ({message[:200]}).")
-
-
-def _brief(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error)[:200]}"

@@ -1,0 +1,1 @@
+"""Kafka: the only package that knows its client library."""

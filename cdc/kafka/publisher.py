@@ -1,0 +1,103 @@
+"""The publisher: records in their order, until Kafka has acknowledged all of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from cdc.conf import CdcSettings
+from cdc.errors import Retryable
+from cdc.kafka.client import ENVELOPE_ROOM, client_config
+from cdc.record import Outgoing
+
+_REJECTING = frozenset(
+    {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG, KafkaError.INVALID_RECORD}
+)
+"""What Kafka says of a record that it will never take."""
+
+
+class KafkaPublisher:
+    """Writes records in their order and returns when Kafka has acknowledged all of them.
+
+    Idempotent, `acks=all`, and no record expires before another: an outage is waited out.
+    """
+
+    def __init__(self, settings: CdcSettings) -> None:
+        self._config = client_config(
+            settings,
+            **{
+                "enable.idempotence": True,
+                "acks": "all",
+                "linger.ms": 0,
+                "message.timeout.ms": 0,
+                "partitioner": "murmur2_random",
+                "message.max.bytes": settings.max_event_bytes + ENVELOPE_ROOM,
+                "queue.buffering.max.messages": 100_000,
+            },
+        )
+        self._producer = Producer(self._config)
+
+    def publish(
+        self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
+    ) -> dict[int, str]:
+        """Write `records`; return what was rejected for good, reasons by index.
+
+        Raises Retryable when any other was not acknowledged: all are to be written again. Asks
+        `keep_waiting` at least every 0.1 s; when it says no, what is in flight is given up.
+        """
+        outcomes: dict[int, KafkaError | None] = {}
+        for index, record in enumerate(records):
+            self._produce(index, record, outcomes)
+        try:
+            while len(outcomes) < len(records):
+                self._producer.poll(0.1)
+                if len(outcomes) < len(records) and not keep_waiting():
+                    raise Retryable("Records in flight were given up: they stay in the outbox.")
+        except Retryable:
+            # What is in flight must not arrive after somebody else's newer records.
+            self._start_again()
+            raise
+        return self._verdict(outcomes)
+
+    def close(self) -> None:
+        """Drop what is in flight."""
+        self._producer.purge()
+        self._producer.poll(0)
+
+    def _produce(
+        self, index: int, record: Outgoing, outcomes: dict[int, KafkaError | None]
+    ) -> None:
+        def delivered(error: KafkaError | None, _message: Message) -> None:
+            outcomes[index] = error
+
+        while True:
+            try:
+                self._producer.produce(
+                    record.topic,
+                    record.value,
+                    record.key,
+                    headers=list(record.headers),
+                    timestamp=record.timestamp_ms,
+                    on_delivery=delivered,
+                )
+            except BufferError:
+                self._producer.poll(0.1)
+            except KafkaException as error:
+                outcomes[index] = error.args[0]
+                return
+            else:
+                self._producer.poll(0)
+                return
+
+    def _verdict(self, outcomes: Mapping[int, KafkaError | None]) -> dict[int, str]:
+        failed = {index: error for index, error in outcomes.items() if error is not None}
+        for error in failed.values():
+            if error.code() not in _REJECTING or error.fatal():
+                # A producer with a fatal error never sends again; a new one starts from the
+                # lowest row that is not acknowledged.
+                self._start_again()
+                raise Retryable(f"Kafka did not take a batch ({error}): it is sent again.")
+        return {index: str(error) for index, error in failed.items()}
+
+    def _start_again(self) -> None:
+        self.close()
+        self._producer = Producer(self._config)

@@ -1,0 +1,139 @@
+"""The source: records of the partitions that the group gives, from where it is told."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message
+from confluent_kafka import TopicPartition as KafkaPartition
+
+from cdc import telemetry
+from cdc.conf import CdcSettings
+from cdc.errors import Fatal
+from cdc.kafka.client import ENVELOPE_ROOM, client_config
+from cdc.record import Record, TopicPartition
+
+_log = logging.getLogger(__name__)
+_OFFSET_LOST = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})  # noqa: SLF001
+
+
+class KafkaSource:
+    """Reads records of the partitions that the group gives this process, from where it is told.
+
+    The group's callbacks only take note. A partition is fetched from after `start`, and from then
+    on until `release` or until the group takes it away.
+    """
+
+    def __init__(self, settings: CdcSettings, topics: Sequence[str], instance: str) -> None:
+        self._waiting: set[TopicPartition] = set()
+        self._started: set[TopicPartition] = set()
+        self._consumer = Consumer(
+            client_config(
+                settings,
+                **{
+                    "group.id": settings.group,
+                    "group.instance.id": instance,
+                    "partition.assignment.strategy": "cooperative-sticky",
+                    "session.timeout.ms": 6000,
+                    "auto.offset.reset": "error",
+                    "enable.auto.offset.store": False,
+                    "enable.auto.commit": True,
+                    "auto.commit.interval.ms": 1000,
+                    "fetch.message.max.bytes": settings.max_event_bytes + ENVELOPE_ROOM,
+                    # Bounds the memory that waiting records take, in KiB over all partitions.
+                    "queued.max.messages.kbytes": 32_768,
+                },
+            )
+        )
+        self._consumer.subscribe(
+            list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
+        )
+
+    def poll(self, limit: int, seconds: float) -> list[Record]:
+        """Return up to `limit` records, waiting `seconds` for the first one only."""
+        first = self._consumer.poll(seconds)
+        if first is None:
+            return []
+        # `consume` alone would wait for `limit` records or for its whole timeout.
+        messages = [first, *self._consumer.consume(limit - 1, 0)]
+        return [record for record in map(self._record, messages) if record is not None]
+
+    def waiting(self) -> frozenset[TopicPartition]:
+        """Return the partitions that are ours and not started."""
+        return frozenset(self._waiting)
+
+    def started(self) -> frozenset[TopicPartition]:
+        """Return the partitions that are fetched."""
+        return frozenset(self._started)
+
+    def start(self, source: TopicPartition, offset: int | None) -> None:
+        """Fetch a waiting partition from `offset`; None is its first record."""
+        at = OFFSET_BEGINNING if offset is None else offset
+        self._consumer.incremental_assign([KafkaPartition(source.topic, source.partition, at)])
+        self._waiting.discard(source)
+        self._started.add(source)
+
+    def release(self) -> None:
+        """Stop fetching; every partition waits to be started again."""
+        self._unassign(self._started)
+        self._waiting |= self._started
+        self._started.clear()
+
+    def store(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Let Kafka know how far we are, for tools that read lag; what counts is elsewhere."""
+        ours = [
+            KafkaPartition(source.topic, source.partition, offset)
+            for source, offset in positions.items()
+            if source in self._started
+        ]
+        if ours:
+            self._consumer.store_offsets(offsets=ours)
+
+    def close(self) -> None:
+        """Commit what was stored and leave the group."""
+        self._consumer.close()
+
+    def _record(self, message: Message) -> Record | None:
+        source = TopicPartition(message.topic() or "", message.partition() or 0)
+        error = message.error()
+        if error is not None:
+            self._complain(source, error)
+            return None
+        if source not in self._started:
+            return None
+        key, value = message.key(), message.value()
+        return Record(source=source, offset=message.offset() or 0, key=key, value=value)
+
+    def _complain(self, source: TopicPartition, error: KafkaError) -> None:
+        if error.fatal():
+            raise Fatal(f"Kafka put this consumer out ({error}): start it again.")
+        lost = error.code() in _OFFSET_LOST
+        level = logging.ERROR if lost else logging.WARNING
+        telemetry.log(
+            _log, level, telemetry.KAFKA_ERROR, partition=source.partition, error=str(error)
+        )
+        if lost and source in self._started:
+            # Said, and started again from what Kafka still holds; reconcile finds what is missing.
+            telemetry.log(_log, logging.ERROR, telemetry.PARTITION_GAP, partition=source.partition)
+            self._unassign({source})
+            self._started.discard(source)
+            self.start(source, None)
+
+    def _assigned(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
+        consumer.incremental_assign([])
+        self._waiting |= _plain(partitions)
+
+    def _revoked(self, _consumer: Consumer, partitions: list[KafkaPartition]) -> None:
+        gone = _plain(partitions)
+        self._unassign(gone & self._started)
+        self._waiting -= gone
+        self._started -= gone
+
+    def _unassign(self, sources: set[TopicPartition]) -> None:
+        if sources:
+            self._consumer.incremental_unassign(
+                [KafkaPartition(source.topic, source.partition) for source in sources]
+            )
+
+
+def _plain(partitions: Sequence[KafkaPartition]) -> set[TopicPartition]:
+    return {TopicPartition(item.topic, item.partition) for item in partitions}

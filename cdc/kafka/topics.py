@@ -1,0 +1,105 @@
+"""What Kafka says of topics: their partitions, ids and offsets."""
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection
+from confluent_kafka import TopicPartition as KafkaPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from cdc.conf import CdcSettings
+from cdc.errors import Retryable
+from cdc.kafka.client import ENVELOPE_ROOM, client_config
+from cdc.record import TopicPartition
+
+_SECONDS = 5.0
+_BROKER_LIMIT = 1_048_588
+"""A topic's `max.message.bytes` unless it is told otherwise."""
+_DAY_MS = 86_400_000
+
+
+class Topics:
+    """What Kafka's admin interface says of the topics."""
+
+    def __init__(self, settings: CdcSettings) -> None:
+        self._settings = settings
+        self._admin = AdminClient(client_config(settings))
+
+    def ensure(self, topic: str) -> None:
+        """Create `topic`, compacted, unless it exists; raises Retryable while Kafka is away."""
+        new = NewTopic(
+            topic,
+            num_partitions=self._settings.partitions,
+            replication_factor=self._settings.replication_factor,
+            config=self._topic_config(),
+        )
+        future = self._admin.create_topics([new], request_timeout=_SECONDS)[topic]
+        try:
+            future.result(_SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise Retryable(_sentence("create the topic", topic, error)) from error
+
+    def topic_id(self, topic: str) -> str:
+        """Return the id that tells a topic from a later one of the same name."""
+        future = self._admin.describe_topics(TopicCollection([topic]), request_timeout=_SECONDS)[
+            topic
+        ]
+        try:
+            return str(future.result(_SECONDS).topic_id)
+        except (KafkaException, TimeoutError) as error:
+            raise Retryable(_sentence("describe the topic", topic, error)) from error
+
+    def partitions(self, topic: str) -> tuple[int, ...]:
+        """Return the numbers of the topic's partitions; empty when there is no such topic."""
+        try:
+            metadata = self._admin.list_topics(topic, timeout=_SECONDS)
+        except KafkaException as error:
+            raise Retryable(_sentence("list the topic", topic, error)) from error
+        return tuple(sorted(metadata.topics[topic].partitions))
+
+    def _topic_config(self) -> dict[str, str]:
+        settings = self._settings
+        largest = max(_BROKER_LIMIT, settings.max_event_bytes + ENVELOPE_ROOM)
+        return {
+            "cleanup.policy": "compact",
+            "max.message.bytes": str(largest),
+            # A consumer that was away this long still learns of a delete from its tombstone.
+            "delete.retention.ms": str(settings.delete_marker_days * _DAY_MS),
+            "min.insync.replicas": "2" if settings.replication_factor > 2 else "1",  # noqa: PLR2004
+        }
+
+
+class Watermarks:
+    """Reads what partitions hold: their first and next offset, and when a record was made."""
+
+    def __init__(self, settings: CdcSettings) -> None:
+        self._consumer = Consumer(
+            client_config(settings, **{"group.id": settings.group, "enable.auto.commit": False})
+        )
+
+    def of(self, source: TopicPartition) -> tuple[int, int]:
+        """Return (first offset held, offset of the next record)."""
+        partition = KafkaPartition(source.topic, source.partition)
+        try:
+            marks = self._consumer.get_watermark_offsets(partition, timeout=_SECONDS)
+        except KafkaException as error:
+            raise Retryable(_sentence("read the offsets of", source.topic, error)) from error
+        if marks is None:
+            raise Retryable(f"Kafka did not tell the offsets of {source}: try again.")
+        return int(marks[0]), int(marks[1])
+
+    def timestamp_ms(self, source: TopicPartition, offset: int) -> int | None:
+        """Return when the first record from `offset` on was made; None when it did not come."""
+        self._consumer.assign([KafkaPartition(source.topic, source.partition, offset)])
+        message = self._consumer.poll(_SECONDS)
+        self._consumer.unassign()
+        if message is None or message.error() is not None:
+            return None
+        return int(message.timestamp()[1])
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._consumer.close()
+
+
+def _sentence(verb: str, topic: str, error: BaseException) -> str:
+    return f"Kafka could not {verb} {topic!r} ({error}): see that its brokers are up."

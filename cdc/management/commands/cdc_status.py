@@ -1,0 +1,44 @@
+"""`manage.py cdc_status`."""
+
+import json
+import time
+from typing import Any
+
+from django.core.management.base import CommandParser
+from rich.console import Console
+
+from cdc.command import FeedCommand
+from cdc.conf import cdc_settings
+from cdc.registry import registry
+from cdc.status import StatusReader
+from cdc.status_table import status_table
+
+_WATCH_SECONDS = 1.0
+
+
+class Command(FeedCommand):
+    help = (
+        "Show what waits in the outbox and in each partition, what each collection holds, and "
+        "one sentence of verdict. Exit code 1: something does not answer, or differs."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="Print one JSON object.")
+        parser.add_argument("--watch", action="store_true", help="Show it anew every second.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        reader = StatusReader(cdc_settings(), registry)
+        console = Console(file=self.stdout._out, highlight=False)
+        while True:
+            status = reader.read()
+            if options["json"]:
+                self.stdout.write(json.dumps(status.as_json()))
+            else:
+                console.print(status_table(status))
+            if not options["watch"]:
+                break
+            time.sleep(_WATCH_SECONDS)
+            if not options["json"]:
+                console.clear()
+        if not status.healthy:
+            self.fail(status.verdict)

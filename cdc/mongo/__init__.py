@@ -1,0 +1,1 @@
+"""MongoDB: the only package that knows its client library."""

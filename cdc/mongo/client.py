@@ -1,0 +1,93 @@
+"""A MongoDB client, and what its errors mean to a loop."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from bson.errors import BSONError
+from bson.son import SON
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.errors import (
+    BulkWriteError,
+    ConfigurationError,
+    DocumentTooLarge,
+    InvalidOperation,
+    PyMongoError,
+)
+from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import ReadPreference
+from pymongo.write_concern import WriteConcern
+
+from cdc.conf import CdcSettings
+from cdc.errors import Misconfigured, Rejected, Retryable
+from cdc.record import TopicPartition
+from cdc.sink import Document
+
+OFFSETS = "storyfeed_offsets"
+"""One document for each group, topic and partition: its topic's id, owner and next offset."""
+HISTORY = "stories_history"
+_TRANSIENT = "TransientTransactionError"
+_DUPLICATE_KEY = 11_000
+
+
+def connect(settings: CdcSettings) -> MongoClient[Document]:
+    """Return a client that gives up on a silent server after seconds; it connects when used."""
+    if not settings.mongodb_uri:
+        raise Misconfigured(
+            "MONGODB_URI is not set: give mongodb://host:port, or start a stack by `manage.py up`."
+        )
+    try:
+        return MongoClient(
+            settings.mongodb_uri,
+            appname="storyfeed",
+            tz_aware=True,
+            serverSelectionTimeoutMS=1000,
+            connectTimeoutMS=2000,
+            socketTimeoutMS=20_000,
+            retryWrites=True,
+        )
+    except (ConfigurationError, ValueError) as error:
+        # The URI may hold a password, so it is not repeated.
+        raise Misconfigured(f"MONGODB_URI is not valid ({error}): correct it.") from None
+
+
+def database(client: MongoClient[Document], settings: CdcSettings) -> Database[Document]:
+    """Return the database as the feed uses it: what is read is committed by a majority."""
+    return client.get_database(
+        settings.mongodb_database,
+        read_preference=ReadPreference.PRIMARY,
+        read_concern=ReadConcern("majority"),
+        write_concern=WriteConcern("majority", j=True),
+    )
+
+
+def position_id(group: str, source: TopicPartition) -> SON[str, Any]:
+    """Return the `_id` of a position; embedded documents are equal in the same field order only."""
+    return SON(group=group, topic=source.topic, partition=source.partition)
+
+
+@contextmanager
+def reaching() -> Iterator[None]:
+    """Turn what pymongo raises into what the loop must do."""
+    try:
+        yield
+    except BulkWriteError as error:
+        raise _decision(error) from error
+    except (DocumentTooLarge, BSONError, OverflowError, RecursionError) as error:
+        raise Rejected(f"MongoDB cannot hold the document ({error}).") from error
+    except (PyMongoError, InvalidOperation) as error:
+        raise Retryable(f"MongoDB did not do its part ({_brief(error)}).") from error
+
+
+def _decision(error: BulkWriteError) -> Rejected | Retryable:
+    details = error.details.get("writeErrors") or [{}]
+    code, message = details[0].get("code"), details[0].get("errmsg", str(error))
+    transient = error.has_error_label(_TRANSIENT) or code is None or code == _DUPLICATE_KEY
+    if transient:
+        return Retryable(f"Another writer met this batch ({message[:200]}).")
+    return Rejected(f"MongoDB refuses the document ({message[:200]}).")
+
+
+def _brief(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error)[:200]}"

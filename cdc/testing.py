@@ -1,0 +1,218 @@
+"""Public twins of Kafka, MongoDB and the clock, for tests without servers.
+
+One contract suite runs over each twin and the real part that it stands for.
+"""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from zlib import crc32
+
+from cdc.errors import Fenced, Retryable
+from cdc.event import Version
+from cdc.record import Outgoing, Position, Record, TopicPartition
+from cdc.sink import (
+    Applied,
+    Delivered,
+    Document,
+    Identity,
+    Known,
+    Route,
+    Writes,
+    history_document,
+    keys_of,
+    plan,
+)
+
+
+@dataclass(slots=True)
+class FakeClock:
+    """A clock that only moves when it is told to, or when somebody sleeps by it."""
+
+    now: float = 1_000_000.0
+
+    def time(self) -> float:
+        """Return seconds since 1970."""
+        return self.now
+
+    def monotonic(self) -> float:
+        """Return seconds that only rise."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let `seconds` pass at once."""
+        self.now += seconds
+
+
+@dataclass(slots=True)
+class MemoryBroker:
+    """A broker in memory: partitions by key, offsets from 0, as a publisher and a source."""
+
+    partitions: int = 5
+    largest: int = 1_000_000
+    """Bytes of a value from which on a record is rejected for good."""
+    down: bool = False
+    logs: dict[TopicPartition, list[Outgoing]] = field(default_factory=dict)
+
+    def publish(
+        self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
+    ) -> dict[int, str]:
+        """Append all; return what was rejected for good, reasons by index."""
+        if self.down:
+            raise Retryable("The broker in memory is down: set `down` to False.")
+        rejected = {
+            index: f"The value has more than {self.largest} bytes."
+            for index, record in enumerate(records)
+            if len(record.value or b"") > self.largest
+        }
+        for index, record in enumerate(records):
+            if index not in rejected:
+                number = crc32(record.key) % self.partitions
+                self.logs.setdefault(TopicPartition(record.topic, number), []).append(record)
+        return rejected
+
+    def topic_id(self, topic: str) -> str:
+        """Return the topic's id."""
+        return f"id of {topic}"
+
+    def source(self, topic: str) -> "MemorySource":
+        """Return a consumer that is given all partitions of `topic`."""
+        every = {TopicPartition(topic, number) for number in range(self.partitions)}
+        return MemorySource(broker=self, unstarted=every)
+
+
+@dataclass(slots=True, kw_only=True)
+class MemorySource:
+    """Reads a `MemoryBroker`."""
+
+    broker: MemoryBroker
+    unstarted: set[TopicPartition]
+    offsets: dict[TopicPartition, int] = field(default_factory=dict)
+    stored: dict[TopicPartition, int] = field(default_factory=dict)
+
+    def poll(self, limit: int, seconds: float) -> list[Record]:
+        """Return up to `limit` records of the started partitions."""
+        records: list[Record] = []
+        for source, offset in self.offsets.items():
+            log = self.broker.logs.get(source, [])[offset : offset + limit - len(records)]
+            for number, sent in enumerate(log, offset):
+                records.append(
+                    Record(source=source, offset=number, key=sent.key, value=sent.value)
+                )
+            self.offsets[source] = offset + len(log)
+        return records
+
+    def waiting(self) -> frozenset[TopicPartition]:
+        """Return the partitions that are not started."""
+        return frozenset(self.unstarted)
+
+    def start(self, source: TopicPartition, offset: int | None) -> None:
+        """Read a waiting partition from `offset`; None is its first record."""
+        self.unstarted.discard(source)
+        self.offsets[source] = offset or 0
+
+    def release(self) -> None:
+        """Stop reading; every partition waits to be started again."""
+        self.unstarted |= self.offsets.keys()
+        self.offsets.clear()
+
+    def store(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Remember how far we are."""
+        self.stored.update(positions)
+
+
+@dataclass(slots=True)
+class MemoryStore:
+    """What replicas in memory share: collections by name and positions."""
+
+    collections: dict[str, dict[Identity, Document]] = field(default_factory=dict)
+    history: dict[tuple[int, int], Document] = field(default_factory=dict)
+    owners: dict[TopicPartition, str] = field(default_factory=dict)
+    topic_ids: dict[TopicPartition, str] = field(default_factory=dict)
+    positions: dict[TopicPartition, int | None] = field(default_factory=dict)
+
+    def collection(self, name: str) -> dict[Identity, Document]:
+        """Return a collection's documents by `_id`."""
+        return self.collections.setdefault(name, {})
+
+
+class MemoryReplica:
+    """A replica in memory, with the same rules as the one in MongoDB."""
+
+    def __init__(self, store: MemoryStore, routes: Mapping[str, Route], owner: str) -> None:
+        self._store = store
+        self._routes = routes
+        self._owner = owner
+        self._believed: dict[TopicPartition, int | None] = {}
+
+    def take_over(self, source: TopicPartition, topic_id: str) -> Position:
+        """Become the partition's owner and return where it goes on."""
+        store = self._store
+        recreated = store.topic_ids.get(source, topic_id) != topic_id
+        if recreated:
+            store.positions[source] = None
+        store.owners[source], store.topic_ids[source] = self._owner, topic_id
+        self._believed[source] = store.positions.setdefault(source, None)
+        return Position(next_offset=store.positions[source], recreated=recreated)
+
+    def apply(self, batch: Sequence[Delivered], advance: Mapping[TopicPartition, int]) -> Applied:
+        """Apply a batch and move its partitions to `advance`, together or not at all."""
+        for source in advance:
+            believed = (self._owner, self._believed.get(source))
+            if (self._store.owners.get(source), self._store.positions.get(source)) != believed:
+                self.forget()
+                raise Fenced("A partition of the batch has another owner or position.")
+        planned = plan(batch, self._known(batch))
+        for table, writes in planned.writes.items():
+            self._write(self._routes[table], writes)
+        for delivered in batch:
+            version = delivered.event.version
+            key = (version.epoch, version.outbox_id)
+            self._store.history[key] = copy.deepcopy(history_document(delivered))
+        self._store.positions.update(advance)
+        self._believed.update(advance)
+        written = sum(
+            len(writes.inserts) + len(writes.replaces) + len(writes.deletes)
+            for writes in planned.writes.values()
+        )
+        return Applied(written=written, stale=planned.stale)
+
+    def forget(self) -> None:
+        """Drop all that is believed of positions."""
+        self._believed.clear()
+
+    def _known(self, batch: Sequence[Delivered]) -> dict[tuple[str, Identity], Known]:
+        known: dict[tuple[str, Identity], Known] = {}
+        for table, identities in keys_of(batch).items():
+            route = self._routes[table]
+            for name in (route.markers, *route.collections):
+                for identity in identities:
+                    document = self._store.collection(name).get(identity)
+                    if document is not None:
+                        _learn(known, (table, identity), document, live=name != route.markers)
+        return known
+
+    def _write(self, route: Route, writes: Writes) -> None:
+        for name in route.collections:
+            documents = self._store.collection(name)
+            for document in (*writes.inserts, *writes.replaces):
+                documents[document["_id"]] = copy.deepcopy(document)
+            for key in writes.deletes:
+                documents.pop(key, None)
+        for marker in writes.markers:
+            self._store.collection(route.markers)[marker["_id"]] = marker
+
+
+def _learn(
+    known: dict[tuple[str, Identity], Known],
+    key: tuple[str, Identity],
+    document: Document,
+    *,
+    live: bool,
+) -> None:
+    version = Version(document["_epoch"], document["_version"])
+    held = known.get(key)
+    known[key] = Known(
+        version=max(version, held.version) if held else version,
+        live=live or (held is not None and held.live),
+    )

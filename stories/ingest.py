@@ -33,11 +33,14 @@ ATTEMPTS = 6
 """Tries of one transaction, about 1.5 s in all: enough for deadlocks and a reconnection."""
 _SPOILS_ONE_ROW = (Refused, IntegrityError, DataError)
 
+_JSON_COLUMNS = frozenset({"container", "topic", "user", "thumbnail", "shorturl"})
+"""Not for bulk updates, which store JSON null where `save()` stores NULL."""
+
 Counts = Counter[str]
 """How many rows were `created`, `updated`, `unchanged` or `bad`."""
 
 
-class Interrupted(CdcError):  # noqa: N818 -- it says what is the case
+class Interrupted(CdcError):
     """The database stayed away; the text says how far the import came."""
 
 
@@ -95,7 +98,8 @@ class Ingest:
     def _import(self, records: Sequence[Record]) -> None:
         candidates = [found for record in records if (found := self._candidate(record))]
         try:
-            self._store(candidates)
+            if candidates:
+                self._store(candidates)
         except _SPOILS_ONE_ROW:
             # One row spoiled the chunk's transaction: now each row gets its own.
             for candidate in candidates:
@@ -165,30 +169,53 @@ def _upsert(stories: Sequence[Story], using: str) -> Counts:
     """Write stories in one transaction and count what it took; equal ones are not written."""
     counts: Counts = Counter()
     with transaction.atomic(using=using):
-        # Locked until the commit, so that what is compared is what is overwritten.
-        rows = Story.objects.using(using).select_for_update().order_by("pk")
-        found = rows.filter(source_id__in={story.source_id for story in stories})
-        stored = {story.source_id: story for story in found}
-        for story in stories:
-            counts[_write(story, stored, using)] += 1
+        for distinct in _rounds(stories):
+            # Locked until the commit, so that what is compared is what is overwritten.
+            rows = Story.objects.using(using).select_for_update().order_by("pk")
+            stored = {row.source_id: row for row in rows.filter(source_id__in=list(distinct))}
+            new = [story for key, story in distinct.items() if key not in stored]
+            # Copies: these must still be unsaved when the transaction has to be done again.
+            Story.objects.using(using).bulk_create([_copy(story) for story in new])
+            counts["created"] += len(new)
+            known = [(old, distinct[key]) for key, old in stored.items() if key in distinct]
+            updated = _update(known, using)
+            counts["updated"] += updated
+            counts["unchanged"] += len(known) - updated
     return counts
 
 
-def _write(story: Story, stored: dict[str | None, Story], using: str) -> str:
-    old = stored.get(story.source_id)
-    if old is None:
-        # A copy: this one must still be unsaved when the transaction has to be done again.
-        new = Story(**{name: getattr(story, name) for name in COLUMNS})
-        new.save(force_insert=True, using=using)
-        stored[story.source_id] = new
-        return "created"
-    changed = [name for name in COLUMNS if not _same(getattr(old, name), getattr(story, name))]
-    if not changed:
-        return "unchanged"
-    for name in changed:
-        setattr(old, name, getattr(story, name))
-    old.save(update_fields=changed, using=using)
-    return "updated"
+def _rounds(stories: Sequence[Story]) -> Iterator[dict[str | None, Story]]:
+    """Yield stories by source id, each id once a round, its rows in their order."""
+    while stories:
+        distinct: dict[str | None, Story] = {}
+        stories = [
+            story for story in stories if distinct.setdefault(story.source_id, story) is not story
+        ]
+        yield distinct
+
+
+def _copy(story: Story) -> Story:
+    return Story(**{name: getattr(story, name) for name in COLUMNS})
+
+
+def _update(pairs: Sequence[tuple[Story, Story]], using: str) -> int:
+    """Give each stored story what is new in the other; return how many had anything new."""
+    together: list[Story] = []
+    changed: set[str] = set()
+    updated = 0
+    for old, new in pairs:
+        names = {name for name in COLUMNS if not _same(getattr(old, name), getattr(new, name))}
+        for name in names:
+            setattr(old, name, getattr(new, name))
+        if names and names.isdisjoint(_JSON_COLUMNS):
+            together.append(old)
+            changed |= names
+        elif names:
+            old.save(update_fields=names, using=using)
+        updated += bool(names)
+    if together:
+        Story.objects.using(using).bulk_update(together, sorted(changed))
+    return updated
 
 
 def _same(old: Any, new: Any) -> bool:

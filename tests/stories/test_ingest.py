@@ -100,6 +100,25 @@ def test_each_write_has_its_event(tmp_path: Path, said: Said) -> None:
     assert [record.op for record in OutboxRecord.objects.order_by("id")] == ["c", "c", "u"]
 
 
+def test_columns_of_all_kinds_are_updated(tmp_path: Path, said: Said) -> None:
+    changes: list[dict[str, Any]] = [
+        {"diggs": 41},
+        {"title": "New", "promote_date": None, "status": "upcoming"},
+        {"thumbnail": None, "comments": 9},
+        {"shorturl": []},
+        {"user": {"name": "ann", "registered": True}},
+    ]
+    numbers = range(1, len(changes) + 1)
+    said.run(write_lines(tmp_path / "s", *(row(n, user={"registered": 1}) for n in numbers)))
+    newer = [row(n, **change) for n, change in zip(numbers, changes, strict=True)]
+    ingest = said.run(path := write_lines(tmp_path / "s", *newer))
+    assert (said, ingest.counts["updated"]) == ([], len(changes))
+    assert said.run(path).counts["unchanged"] == len(changes)
+    assert Story.objects.filter(thumbnail__isnull=True).get().source_id == "3"
+    assert Story.objects.filter(promote_date__isnull=True).get().title == "New"
+    assert Story.objects.get(source_id="5").user["registered"] is True
+
+
 def test_import_leaves_the_local_submitter_alone(tmp_path: Path, said: Said) -> None:
     said.run(write_lines(tmp_path / "s", row(1)))
     before = Story.objects.get()

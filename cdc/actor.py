@@ -12,10 +12,13 @@ Actor = str | Callable[[], str]
 _LONGEST = 255
 
 
+_LAUNCHERS = frozenset({"manage.py", "django-admin", "__main__.py"})
+
+
 def _program() -> str:
     """Return the running command's name: `import_stories` for `manage.py import_stories`."""
     program = Path(sys.argv[0]).name
-    if program == "manage.py" and len(sys.argv) > 1:
+    if program in _LAUNCHERS and len(sys.argv) > 1:
         return sys.argv[1]
     return program
 
@@ -24,9 +27,11 @@ _actor: ContextVar[Actor] = ContextVar("cdc_actor", default=_program)
 
 
 def current_actor() -> str:
-    """Return who the next change is ascribed to, at most 255 characters."""
+    """Return who the next change is ascribed to, at most 255 characters of valid text."""
     actor = _actor.get()
-    return (actor if isinstance(actor, str) else actor())[:_LONGEST]
+    name = actor if isinstance(actor, str) else actor()
+    # A command line may hold bytes that are no text, which no message could carry.
+    return name.encode(errors="replace").decode()[:_LONGEST]
 
 
 @contextmanager

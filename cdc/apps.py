@@ -3,7 +3,10 @@
 import time
 from typing import Any
 
-from django.apps import AppConfig, apps
+from django.apps import AppConfig
+from django.apps import apps as all_apps
+from django.apps.registry import Apps
+from django.db import router
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import autodiscover_modules
 
@@ -16,17 +19,16 @@ class CdcConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the declarations of all apps, then listen to their models."""
-        from cdc import capture, checks  # noqa: F401, PLC0415
-        from cdc.registry import registry  # noqa: PLC0415
+        """Register the declarations of all apps, check them, and keep the epoch."""
+        from cdc import checks  # noqa: F401, PLC0415
 
         autodiscover_modules("cdc")
-        models = [model for model in apps.get_models() if registry.find(model)]
-        capture.connect(models)
         post_migrate.connect(_ensure_epoch, sender=self)
 
 
-def _ensure_epoch(using: str, **_: Any) -> None:
+def _ensure_epoch(using: str, apps: Apps = all_apps, **_: Any) -> None:
     from cdc import outbox  # noqa: PLC0415
 
-    outbox.ensure_epoch(time.time_ns() // 1_000_000, using=using)
+    # Not on a database that has no such table: another one's router, or `migrate cdc zero`.
+    if "epoch" in apps.all_models["cdc"] and router.allow_migrate(using, "cdc"):
+        outbox.ensure_epoch(time.time_ns() // 1_000_000, using=using)

@@ -5,12 +5,13 @@ Both images are what the database holds, so F() expressions, defaults and cut va
 """
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 from django.db import connections
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 
 from cdc import outbox
@@ -18,18 +19,18 @@ from cdc.actor import current_actor
 from cdc.conf import cdc_settings
 from cdc.errors import Refused
 from cdc.event import Operation, Version, encode_key, encode_row, encode_value
+from cdc.images import Image, Images, read_image
 from cdc.registry import Capture, registry
 from cdc.trace import current_traceparent
 
-Image = dict[str, Any]
-"""A row as Django reads it, by attribute name."""
-_FRAMES = "_cdc_frames"
+_BEFORE = "_cdc_before"
+_DOOMED = "_cdc_doomed"
 _LONGEST_KEY = 255
+_ENVELOPE = 1_000
+"""More bytes than an envelope has besides its rows, its table and its user."""
+_LONGEST_ESCAPE = 6
+"""Bytes that JSON makes of one character at most."""
 _HIGHEST = Version(2**63 - 1, 2**63 - 1)
-
-
-class BeforeImageMissing(Exception):  # noqa: N818 -- it says what is the case, and never leaves cdc
-    """A save that began as an insert turned out to be an update."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,98 +48,121 @@ class Change:
         return Operation.DELETE if self.after is None else Operation.UPDATE
 
 
-def read_images(
-    capture: Capture, condition: Q, *, using: str, lock: bool = False
-) -> dict[Any, Image]:
-    """Return the rows that meet `condition`, by key and in its order; `lock` until commit."""
-    rows = QuerySet(model=capture.model, using=using).filter(condition).order_by("pk")
-    if lock:
-        rows = rows.select_for_update()
-    attnames = [column.attname for column in capture.columns]
-    return {row[capture.key.attname]: row for row in rows.values(*attnames)}
+class Doomed:
+    """The rows that a delete under way will remove, as they are at this moment."""
+
+    __slots__ = ("__weakref__", "images")
+
+    def __init__(self, capture: Capture, images: Images, using: str) -> None:
+        self.images = images
+        for key in images:
+            _doomed[using, capture.model, key] = self
+
+
+# Django nulls references between rows that it is about to delete: the image of such a row, read
+# before, has to follow. The rows are dropped when the instance or queryset that holds them is.
+_doomed: WeakValueDictionary[tuple[str, type[Model], Any], Doomed] = WeakValueDictionary()
 
 
 def changes_between(before: Mapping[Any, Image], after: Mapping[Any, Image]) -> Iterator[Change]:
-    """Yield the change of every row in either, in key order, deletes of moved keys first."""
-    for key in sorted({*before, *after}):
+    """Yield the change of every row in either, those of `before` first, in their order."""
+    for key in {**before, **after}:
         yield Change(before=before.get(key), after=after.get(key))
 
 
 def record(capture: Capture, changes: Iterable[Change], *, using: str) -> None:
     """Write the changes to the outbox; raises Refused for what cannot be carried."""
-    if not connections[using].in_atomic_block:
-        raise Refused(
-            f"A {capture.model.__name__} is written outside a transaction, so its event could be "
-            "lost: write it inside transaction.atomic()."
-        )
+    refuse_outside_transaction(capture.model, using)
+    changes = list(changes)
     now_ms = time.time_ns() // 1_000_000
     outbox.add([_entry(capture, change, now_ms, using) for change in changes], using=using)
+    if _doomed:
+        _follow(capture, changes, using)
 
 
-def connect(models: Collection[type[Model]]) -> None:
-    """Capture `models` and their proxies.
+def refuse_outside_transaction(model: type[Model], using: str) -> None:
+    """Raise Refused when the next statement would be committed on its own."""
+    if not connections[using].in_atomic_block:
+        raise Refused(
+            f"A {model.__name__} is written outside a transaction, so its event could be "
+            "lost: write it inside transaction.atomic()."
+        )
 
-    Receivers are connected to each class: one that listens to all senders would take Django's
-    fast delete from every model of the project.
+
+def connect(model: type[Model]) -> None:
+    """Listen to a model.
+
+    It is called while the class is made: receivers that others connect come later, and what they
+    write to the same row gets its event later. Receivers are connected to each class: one that
+    listens to all senders would take Django's fast delete from every model of the project.
     """
-    for model in models:
-        name = model._meta.label  # noqa: SLF001 -- public by documentation
-        pre_save.connect(_before_raw_save, sender=model, dispatch_uid=f"cdc:{name}")
-        post_save.connect(_after_save, sender=model, dispatch_uid=f"cdc:{name}")
-        pre_delete.connect(_before_delete, sender=model, dispatch_uid=f"cdc:{name}")
-        post_delete.connect(_after_delete, sender=model, dispatch_uid=f"cdc:{name}")
+    pre_save.connect(_before_save, sender=model)
+    post_save.connect(_after_save, sender=model)
+    pre_delete.connect(_before_delete, sender=model)
+    post_delete.connect(_after_delete, sender=model)
 
 
-def open_frame(capture: Capture, instance: Model, *, using: str) -> Image | None:
-    """Lock and remember the row that `instance` is about to change; return it."""
-    image = None
-    if instance.pk is not None:
-        image = read_images(capture, Q(pk=instance.pk), using=using, lock=True).get(instance.pk)
-    instance.__dict__.setdefault(_FRAMES, []).append(image)
-    return image
+def remember(instance: Model, before: Image) -> None:
+    """Keep the image of the row that a save has just updated, for its `post_save`."""
+    # A list, because a receiver may save the same instance inside its save.
+    instance.__dict__.setdefault(_BEFORE, []).append(before)
 
 
-def close_frames(instance: Model) -> None:
-    """Forget what `open_frame` remembered: the write is over, well or not."""
-    instance.__dict__.pop(_FRAMES, None)
-
-
-def _before_raw_save(
-    sender: type[Model], instance: Model, raw: bool, using: str, **_: Any
-) -> None:
-    # A raw save (a fixture) does not pass through CapturedModel, which opens the other frames.
+def _before_save(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
     capture = registry.find(sender)
-    if raw and capture is not None:
-        open_frame(capture, instance, using=using)
+    if capture is not None:
+        refuse_outside_transaction(sender, using)
+        capture.refuse_early(instance.__dict__)
 
 
-def _after_save(
-    sender: type[Model], instance: Model, created: bool, using: str, **_: Any
-) -> None:
+def _after_save(sender: type[Model], instance: Model, created: bool, using: str, **_: Any) -> None:
     capture = registry.find(sender)
     if capture is None:
         return
-    frames = instance.__dict__.get(_FRAMES, [])
-    before = frames.pop() if frames else None
-    if before is None and not created:
-        raise BeforeImageMissing
-    after = read_images(capture, Q(pk=instance.pk), using=using).get(instance.pk)
-    # A receiver that saved the row again inside this save has changed what the outer one found.
-    frames[:] = [after] * len(frames)
+    before = None if created else instance.__dict__[_BEFORE].pop()
+    after = read_image(capture, instance.pk, using=using)
+    if after is None:
+        raise Refused(
+            f"The {sender.__name__} just saved is not found under its key {instance.pk!r}: "
+            "give it a key that the database stores as it is."
+        )
     record(capture, [Change(before=before, after=after)], using=using)
 
 
-def _before_delete(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
+def _before_delete(sender: type[Model], instance: Model, using: str, origin: Any, **_: Any) -> None:
     capture = registry.find(sender)
-    if capture is not None:
-        open_frame(capture, instance, using=using)
+    if capture is None:
+        return
+    doomed = getattr(origin, _DOOMED, None) if isinstance(origin, QuerySet) else None
+    if doomed is None or instance.pk not in doomed.images:
+        image = read_image(capture, instance.pk, using=using, lock=True)
+        images = {} if image is None else {image[capture.key.attname]: image}
+        doomed = Doomed(capture, images, using)
+    instance.__dict__[_DOOMED] = doomed
+
+
+def doom(rows: QuerySet[Any], capture: Capture, images: Images, using: str) -> None:
+    """Give the rows that `rows` is about to delete to its signals: they need not read each."""
+    setattr(rows, _DOOMED, Doomed(capture, images, using))
 
 
 def _after_delete(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
     capture = registry.find(sender)
-    before = (instance.__dict__.pop(_FRAMES, None) or [None])[-1]
-    if capture is not None and before is not None:
-        record(capture, [Change(before=before, after=None)], using=using)
+    doomed = instance.__dict__.pop(_DOOMED, None)
+    if capture is None or doomed is None or not doomed.images:
+        return
+    # Django sends this when all rows of the model are gone, so the first call can speak for all.
+    images, doomed.images = doomed.images, {}
+    record(capture, changes_between(images, {}), using=using)
+
+
+def _follow(capture: Capture, changes: Iterable[Change], using: str) -> None:
+    for change in changes:
+        image = change.after or change.before or {}
+        key = image[capture.key.attname]
+        doomed = _doomed.get((using, capture.model, key))
+        if doomed is not None and key in doomed.images and change.after is not None:
+            doomed.images[key] = change.after
 
 
 def _entry(capture: Capture, change: Change, ts_ms: int, using: str) -> outbox.Entry:
@@ -164,23 +188,30 @@ def _entry(capture: Capture, change: Change, ts_ms: int, using: str) -> outbox.E
 
 def _within_limits(entry: outbox.Entry) -> outbox.Entry:
     if len(entry.key) > _LONGEST_KEY:
-        raise Refused(f"The key {entry.key[:40]}… is longer than {_LONGEST_KEY}: use a shorter one.")
-    size = len(
-        encode_value(
-            op=entry.op,
-            before=entry.before,
-            after=entry.after,
-            version=_HIGHEST,
-            ts_ms=entry.ts_ms,
-            db=entry.db,
-            table=entry.table,
-            user=entry.user,
+        raise Refused(
+            f"The key {entry.key[:40]}… is longer than {_LONGEST_KEY}: use a shorter one."
         )
-    )
     limit = cdc_settings().max_event_bytes
-    if size > limit:
+    names = len(entry.db) + len(entry.table) + len(entry.user)
+    rows = len(entry.before or b"") + len(entry.after or b"")
+    # Most events are far below the limit: only one that is near it is encoded to be measured.
+    if rows + names * _LONGEST_ESCAPE + _ENVELOPE > limit and (size := _size(entry)) > limit:
         raise Refused(
             f"The event of {entry.table} {entry.key} has {size} bytes, MAX_EVENT_BYTES is {limit}: "
             "shorten its columns, or raise the limit here and in Kafka."
         )
     return entry
+
+
+def _size(entry: outbox.Entry) -> int:
+    value = encode_value(
+        op=entry.op,
+        before=entry.before,
+        after=entry.after,
+        version=_HIGHEST,
+        ts_ms=entry.ts_ms,
+        db=entry.db,
+        table=entry.table,
+        user=entry.user,
+    )
+    return len(value)

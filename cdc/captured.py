@@ -1,27 +1,19 @@
 """The base class of a captured model and its queryset: every write of Django, captured."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db import models, router, transaction
-from django.db.models import Q
+from django.db.models.query import ModelIterable
 
-from cdc.capture import (
-    BeforeImageMissing,
-    Change,
-    changes_between,
-    close_frames,
-    open_frame,
-    read_images,
-    record,
-)
+from cdc.capture import changes_between, connect, doom, record, remember
+from cdc.images import Images, read_image, read_images
 from cdc.registry import Capture, registry
-from cdc.upsert import bulk_create
+from cdc.upsert import BulkCreate
 
 CHUNK = 500
 """Rows that are locked, written and read in one statement."""
-_ATTEMPTS = 5
 
 
 class CapturedQuerySet(models.QuerySet[Any]):
@@ -34,80 +26,142 @@ class CapturedQuerySet(models.QuerySet[Any]):
         filter is asked again under the lock, and exactly the rows that then match are written.
         """
         capture = registry.find(self.model)
-        if capture is None or not values or not self._is_plain():
+        if capture is None or not values or self.query.is_sliced or self.query.combinator:
             return super().update(**values)
-        with transaction.atomic(using=self._writer(), savepoint=False):
-            keys = self._keys()
-            if self._moves_keys(values):
-                return sum(self._move(capture, key, values) for key in keys)
-            return sum(self._update_chunk(capture, chunk, values) for chunk in _chunks(keys))
+        using = self._writer()
+        capture.refuse_early(_by_attname(self.model, values))
+        with transaction.atomic(using=using, savepoint=False):
+            keys, images = self._claim(capture, using)
+            if capture.key.attname in _by_attname(self.model, values):
+                count = sum(self._move(capture, key, values, using) for key in keys)
+            else:
+                count = self._write(capture, keys, images, values, using)
+        self._result_cache = None
+        return count
+
+    def bulk_update(
+        self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None
+    ) -> int:
+        """Update these fields of the objects' rows; each row that is there has its event."""
+        capture = registry.find(self.model)
+        objs, fields = tuple(objs), list(fields)
+        if capture is not None:
+            for obj in objs:
+                named = {name: getattr(obj, name, None) for name in fields}
+                capture.refuse_early(_by_attname(self.model, named))
+            # `update` works in chunks, and each statement carries its whole batch's values.
+            batch_size = CHUNK if batch_size is None else min(batch_size, CHUNK)
+        return super().bulk_update(objs, fields, batch_size=batch_size)
 
     def delete(self) -> tuple[int, dict[str, int]]:
         """Delete the matching rows and what cascades from them; each has its event."""
         capture = registry.find(self.model)
-        if capture is None or not self._is_plain():
+        if capture is None or self._refuses_delete():
             return super().delete()
-        counts: Counter[str] = Counter()
-        with transaction.atomic(using=self._writer(), savepoint=False):
-            for chunk in _chunks(self._keys()):
-                read_images(capture, Q(pk__in=chunk), using=self.db, lock=True)
-                still = self.filter(pk__in=list(self.filter(pk__in=chunk).order_by().values_list("pk", flat=True)))
-                counts.update(super(CapturedQuerySet, still).delete()[1])
+        using, counts = self._writer(), Counter[str]()
+        with transaction.atomic(using=using, savepoint=False):
+            for chunk in _chunks(self._claim(capture, using)[0]):
+                images = read_images(capture, chunk, using=using, lock=True)
+                rows = _rows(self.model, using).filter(pk__in=list(images))
+                doom(rows, capture, images, using)
+                counts.update(rows.delete()[1])
+        self._result_cache = None
         return counts.total(), dict(counts)
 
     delete.alters_data = True  # type: ignore[attr-defined]
     delete.queryset_only = True  # type: ignore[attr-defined]
 
-    def bulk_create(self, objs: Any, *args: Any, **options: Any) -> list[Any]:
-        """Insert the objects, or what `ignore_conflicts` and `update_conflicts` make of them."""
-        capture = registry.find(self.model)
-        if capture is None:
-            return super().bulk_create(objs, *args, **options)
-        self._for_write = True
-        return bulk_create(capture, super().bulk_create, list(objs), self.db, *args, **options)
-
-    def _is_plain(self) -> bool:
-        """Return whether Django itself would not refuse to update or delete this queryset."""
-        query = self.query
-        return not (query.is_sliced or query.combinator or query.distinct or self._fields)
+    def bulk_create(
+        self,
+        objs: Iterable[Any],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Collection[str] | None = None,
+        unique_fields: Collection[str] | None = None,
+    ) -> list[Any]:
+        """Insert the objects, or do with those that meet a unique key what the options say."""
+        capture, objs = registry.find(self.model), list(objs)
+        options: dict[str, Any] = {
+            "ignore_conflicts": ignore_conflicts,
+            "update_conflicts": update_conflicts,
+            "update_fields": update_fields,
+            "unique_fields": unique_fields,
+        }
+        if capture is None or not objs or (batch_size is not None and batch_size <= 0):
+            return super().bulk_create(objs, batch_size=batch_size, **options)
+        using = self._writer()
+        self._refuse_options(**options)
+        bulk = BulkCreate(capture=capture, insert=super().bulk_create, using=using)
+        with transaction.atomic(using=using, savepoint=False):
+            for chunk in _chunks(objs, min(batch_size or CHUNK, CHUNK)):
+                bulk.run(chunk, options)
+        return objs
 
     def _writer(self) -> str:
         self._for_write = True
         return self.db
 
-    def _keys(self) -> list[Any]:
-        return list(self.using(self.db).order_by("pk").values_list("pk", flat=True).distinct())
+    def _refuses_delete(self) -> bool:
+        query = self.query
+        limited = query.is_sliced or query.combinator or query.distinct_fields
+        return bool(limited) or self._iterable_class is not ModelIterable
 
-    def _moves_keys(self, values: dict[str, Any]) -> bool:
-        primary = self.model._meta.pk  # noqa: SLF001 -- public by documentation
-        return bool({"pk", primary.name, primary.attname} & values.keys())
+    def _refuse_options(self, *, update_fields: Any, unique_fields: Any, **conflicts: bool) -> None:
+        """Raise what Django's `bulk_create` raises, before anything is written."""
+        fields, pk = self.model._meta.get_field, self.model._meta.pk.name
+        self._check_bulk_create_options(  # type: ignore[attr-defined]  # absent in the stubs
+            **conflicts,
+            update_fields=[fields(name) for name in update_fields or ()],
+            unique_fields=[fields(pk if name == "pk" else name) for name in unique_fields or ()],
+        )
 
-    def _update_chunk(self, capture: Capture, keys: Sequence[Any], values: dict[str, Any]) -> int:
-        before = read_images(capture, Q(pk__in=keys), using=self.db, lock=True)
-        matching = self.filter(pk__in=list(before)).order_by().values_list("pk", flat=True)
-        before = {key: before[key] for key in sorted(set(matching))}
-        count = super(CapturedQuerySet, self.filter(pk__in=list(before))).update(**values)
-        after = read_images(capture, Q(pk__in=list(before)), using=self.db)
-        record(capture, changes_between(before, after), using=self.db)
+    def _claim(self, capture: Capture, using: str) -> tuple[list[Any], Images]:
+        """Lock the matching rows; return the keys of those that match under the lock.
+
+        The keys are in the queryset's order, which MySQL also writes in. All chunks are locked
+        and asked before any is written, since a filter may depend on rows of other chunks. The
+        images come along when they are few.
+        """
+        found = _keys(self, using)
+        images: Images = {}
+        matching = set()
+        for chunk in _chunks(sorted(found) if self.query.order_by else found):
+            images = read_images(capture, chunk, using=using, lock=True)
+            matching.update(_keys(self.filter(pk__in=list(images)), using))
+        return [key for key in found if key in matching], images if len(found) <= CHUNK else {}
+
+    def _write(
+        self, capture: Capture, keys: list[Any], images: Images, values: dict[str, Any], using: str
+    ) -> int:
+        count = 0
+        for chunk in _chunks(keys):
+            before = {key: images[key] for key in chunk if key in images}
+            before = before or read_images(capture, chunk, using=using, lock=True)
+            count += models.QuerySet.update(self._exactly(chunk, using), **values)
+            after = read_images(capture, chunk, using=using)
+            record(capture, changes_between(before, after), using=using)
         return count
 
-    def _move(self, capture: Capture, key: Any, values: dict[str, Any]) -> int:
+    def _exactly(self, keys: Sequence[Any], using: str) -> models.QuerySet[Any]:
+        """Return the rows with these keys, with what the update's values may refer to."""
+        if not self.query.annotations:
+            plain = _rows(self.model, using).order_by(*self.query.order_by)
+            return plain.filter(pk__in=keys)
+        rows = self.using(using)
+        rows.query.clear_where()
+        return rows.filter(pk__in=keys)
+
+    def _move(self, capture: Capture, key: Any, values: dict[str, Any], using: str) -> int:
         """Update one row whose key changes too: a delete of the old and a create of the new."""
-        before = read_images(capture, Q(pk=key), using=self.db, lock=True)
-        primary = self.model._meta.pk  # noqa: SLF001 -- public by documentation
-        target = values.get("pk", values.get(primary.name, values.get(primary.attname)))
-        value = target if hasattr(target, "resolve_expression") else models.Value(target, primary)
-        row = self.filter(pk=key)
-        moved = list(row.annotate(cdc_key=value).values_list("cdc_key", flat=True))
-        if not moved:
-            return 0
-        count = super(CapturedQuerySet, row).update(**values)
-        after = read_images(capture, Q(pk=moved[0]), using=self.db)
-        changes = [Change(before=before[key], after=None), *(
-            Change(before=None, after=image) for image in after.values()
-        )]
-        same = moved[0] == key
-        record(capture, changes_between(before, after) if same else changes, using=self.db)
+        before = read_images(capture, [key], using=using, lock=True)
+        target = _by_attname(self.model, values)[capture.key.attname]
+        row = self._exactly([key], using)
+        if hasattr(target, "resolve_expression"):
+            target = row.annotate(cdc_key=target).values_list("cdc_key", flat=True).get()
+        count = models.QuerySet.update(row, **values)
+        after = read_images(capture, [target], using=using)
+        record(capture, changes_between(before, after), using=using)
         return count
 
 
@@ -128,37 +182,63 @@ class CapturedModel(models.Model):
         # Cascades and related managers write through the base manager.
         base_manager_name = "objects"
 
-    def save_base(self, *args: Any, using: str | None = None, **options: Any) -> None:
-        """Write the row and its event in one transaction."""
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        connect(cls)
+
+    def save_base(
+        self,
+        raw: bool = False,
+        force_insert: Any = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: Iterable[str] | None = None,
+    ) -> None:
+        """Write the row and its event in one transaction; a raw save brings its own."""
         using = using or router.db_for_write(type(self), instance=self)
-        capture = registry.find(type(self))
-        if capture is None:
-            super().save_base(*args, using=using, **options)
+        if raw or registry.find(type(self)) is None:
+            super().save_base(raw, force_insert, force_update, using, update_fields)
             return
         with transaction.atomic(using=using, savepoint=False):
-            self._save_captured(capture, args, {**options, "using": using})
+            super().save_base(raw, force_insert, force_update, using, update_fields)
 
     save_base.alters_data = True  # type: ignore[attr-defined]
 
-    def _save_captured(self, capture: Capture, args: tuple[Any, ...], options: dict[str, Any]) -> None:
-        key, using, adding = self.pk, options["using"], self._state.adding
-        for _ in range(_ATTEMPTS):
-            found = open_frame(capture, self, using=using)
-            try:
-                # Only a save with a key that no row has yet can turn out to be an update.
-                with transaction.atomic(using=using, savepoint=key is not None and found is None):
-                    super().save_base(*args, **options)
-                return
-            except BeforeImageMissing:
-                self.pk, self._state.adding = key, adding
-            finally:
-                close_frames(self)
-        raise transaction.TransactionManagementError(
-            f"{type(self).__name__} {key} was inserted and deleted by others during each of "
-            f"{_ATTEMPTS} attempts to save it: save it again."
-        )
+    def _do_update(self, *args: Any, **options: Any) -> Any:
+        """Update the row if it is there; Django inserts it otherwise.
+
+        A row that is not found under the lock is not updated at all, so a save can never turn out
+        to be the update of a row whose image nobody has seen.
+        """
+        _, using, key = args[:3]
+        capture = registry.find(type(self))
+        if capture is not None:
+            before = read_image(capture, key, using=using, lock=True)
+            if before is None:
+                return []
+            remember(self, before)
+        return super()._do_update(*args, **options)
 
 
-def _chunks(keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(keys), CHUNK):
-        yield keys[start : start + CHUNK]
+def _rows(model: type[models.Model], using: str) -> models.QuerySet[Any]:
+    return models.QuerySet(model, using=using)
+
+
+def _keys(rows: models.QuerySet[Any], using: str) -> list[Any]:
+    rows = rows.using(using).prefetch_related(None)
+    rows.query.select_for_update = False
+    if not rows.query.order_by:
+        rows = rows.order_by("pk")
+    # A join may give a row several times.
+    return list(dict.fromkeys(rows.values_list("pk", flat=True)))
+
+
+def _by_attname(model: type[models.Model], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an update's values under their fields' attribute names."""
+    fields = {name: model._meta.get_field(name) for name in values}
+    return {getattr(fields[name], "attname", name): value for name, value in values.items()}
+
+
+def _chunks(items: Sequence[Any], size: int = CHUNK) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,63 +1,126 @@
-"""System checks: what a captured model must be."""
+"""System checks: what a captured model and its database must be."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.db import models
 
 from cdc.captured import CapturedModel, CapturedQuerySet
 from cdc.registry import registry
 
+_ISOLATION = "read committed"
+
 
 @register()
 def check_captured_models(**_: Any) -> list[CheckMessage]:
     """Return what keeps a change of a captured model from having its event."""
-    found: list[CheckMessage] = []
-    for capture in registry:
-        found += _check_model(capture.model)
+    captured = [error for capture in registry for error in _check_model(capture.model)]
+    return [*captured, *_unregistered()]
+
+
+@register()
+def check_isolation(**_: Any) -> list[CheckMessage]:
+    """Return the MySQL databases whose isolation level would show captured writes old rows."""
+    return [
+        Error(
+            f"DATABASES[{alias!r}] has the isolation level {level!r}: captured writes would read "
+            "rows as they were when the transaction began, and the outbox would take gap locks.",
+            hint="Set OPTIONS['isolation_level'] to 'read committed', Django's default.",
+            id="cdc.E007",
+        )
+        for alias, database in settings.DATABASES.items()
+        if database.get("ENGINE", "").endswith("mysql")
+        and (level := database.get("OPTIONS", {}).get("isolation_level", _ISOLATION))
+        and str(level).lower() != _ISOLATION
+    ]
+
+
+def _unregistered() -> Iterator[CheckMessage]:
     for model in apps.get_models():
         if issubclass(model, CapturedModel) and registry.find(model) is None:
-            found.append(
-                Error(
-                    f"{model.__name__} is a CapturedModel that is not registered.",
-                    hint=f"Write register(Capture(model={model.__name__})) in its app's cdc.py.",
-                    obj=model,
-                    id="cdc.E004",
-                )
+            yield Error(
+                f"{model.__name__} is a CapturedModel that is not registered.",
+                hint=f"Write register(Capture(model={model.__name__})) in its app's cdc.py.",
+                obj=model,
+                id="cdc.E004",
             )
-    return found
 
 
-def _check_model(model: type[models.Model]) -> Iterable[CheckMessage]:
-    options = model._meta  # noqa: SLF001 -- public by documentation
+def _check_model(model: type[models.Model]) -> Iterator[CheckMessage]:
     if not issubclass(model, CapturedModel):
         yield Error(
-            f"{model.__name__} is captured but is not a CapturedModel: its saves could lose events.",
+            f"{model.__name__} is captured but is not a CapturedModel: its changes have no events.",
             hint="Derive it from cdc.captured.CapturedModel.",
             obj=model,
             id="cdc.E001",
         )
-    if not issubclass(options.base_manager._queryset_class, CapturedQuerySet):  # type: ignore[attr-defined]  # noqa: SLF001
+    if model._meta.parents or model in _extended():
         yield Error(
-            f"{model.__name__}'s base manager is not captured: cascades would lose events.",
-            hint="Set base_manager_name = 'objects' in Meta, or derive Meta from CapturedModel.Meta.",
-            obj=model,
-            id="cdc.E002",
-        )
-    for manager in options.managers:
-        if not issubclass(manager._queryset_class, CapturedQuerySet):  # type: ignore[attr-defined]  # noqa: SLF001
-            yield Error(
-                f"{model.__name__}.{manager.name} is not a captured manager: its writes would be lost.",
-                hint="Make it from cdc.captured.CapturedQuerySet.",
-                obj=model,
-                id="cdc.E003",
-            )
-    if options.parents or any(child._meta.concrete_model is not model for child in model.__subclasses__() if not child._meta.abstract):  # noqa: SLF001
-        yield Error(
-            f"{model.__name__} is part of multi-table inheritance, whose parent rows send no signals.",
+            f"{model.__name__} is part of multi-table inheritance: a row's other half would "
+            "change without events.",
             hint="Use an abstract base or a proxy.",
             obj=model,
             id="cdc.E005",
         )
+    yield from _check_managers(model)
+    yield from _check_references(model)
+
+
+def _extended() -> Iterator[type[models.Model]]:
+    """Yield the models whose rows have another model's rows as extensions."""
+    for other in apps.get_models():
+        yield from other._meta.parents if not other._meta.proxy else ()
+
+
+def _check_managers(model: type[models.Model]) -> Iterator[CheckMessage]:
+    if not _captures(model._meta.base_manager):
+        yield Error(
+            f"{model.__name__}'s base manager is not captured: cascades would have no events.",
+            hint="Set base_manager_name = 'objects', or derive Meta from CapturedModel.Meta.",
+            obj=model,
+            id="cdc.E002",
+        )
+    for one in (model, *_proxies(model)):
+        for manager in one._meta.managers:
+            if not _captures(manager):
+                yield Error(
+                    f"{one.__name__}.{manager.name} is not a captured manager: what it writes "
+                    "has no events.",
+                    hint="Make it from cdc.captured.CapturedQuerySet.",
+                    obj=one,
+                    id="cdc.E003",
+                )
+
+
+def _proxies(model: type[models.Model]) -> Iterator[type[models.Model]]:
+    for other in apps.get_models():
+        if other._meta.proxy and other._meta.concrete_model is model:
+            yield other
+
+
+def _check_references(model: type[models.Model]) -> Iterator[CheckMessage]:
+    for field in model._meta.concrete_fields:
+        on_delete = getattr(field.remote_field, "on_delete", None)
+        # Django updates rows that it has already loaded without any queryset or signal, and it
+        # loads them for every handler but these.
+        updates = on_delete not in {models.CASCADE, models.PROTECT, models.RESTRICT, None}
+        lazy = getattr(on_delete, "lazy_sub_objs", on_delete is models.DO_NOTHING)
+        if updates and not lazy:
+            yield Error(
+                f"{model.__name__}.{field.name} has on_delete={_name(on_delete)}, which Django "
+                "carries out without telling anybody: those changes have no events.",
+                hint="Use CASCADE, PROTECT, RESTRICT, SET_NULL, SET(value) or DO_NOTHING.",
+                obj=field,
+                id="cdc.E006",
+            )
+
+
+def _name(handler: Any) -> str:
+    return str(getattr(handler, "__name__", handler))
+
+
+def _captures(manager: Any) -> bool:
+    return isinstance(manager.get_queryset(), CapturedQuerySet)

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -27,6 +27,8 @@ class Kind:
     """A JSON value from a stranger -> the value for BSON; raises Rejected."""
     schema: Mapping[str, Any]
     """The JSON Schema of the value on the wire."""
+    early: tuple[type, ...] = ()
+    """Python's types of values that `to_wire` can judge before the database has seen them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,11 @@ class Column:
         except Refused as error:
             raise Refused(f"Column {self.name} {error}") from None
 
+    def refuse_early(self, value: Any) -> None:
+        """Raise Refused when this value, not yet stored, could not be carried."""
+        if isinstance(value, self.kind.early):
+            self.to_wire(value)
+
     def from_wire(self, value: Any) -> Any:
         """Return the BSON value for one from the wire; raises Rejected, naming the column."""
         if value is None and self.nullable:
@@ -65,7 +72,7 @@ class Column:
 
 def columns_of(model: type[models.Model]) -> tuple[Column, ...]:
     """Return the columns of `model`'s table; raises Misconfigured for a type that cannot travel."""
-    return tuple(_column(field) for field in model._meta.concrete_fields)  # noqa: SLF001 -- public by documentation
+    return tuple(_column(field) for field in model._meta.concrete_fields)
 
 
 def wire_time(moment: datetime) -> str:
@@ -74,17 +81,25 @@ def wire_time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
 
 
-def _column(field: models.Field[Any, Any]) -> Column:
-    target = field.target_field if isinstance(field, models.ForeignKey) else field
+def _column(field: Any) -> Column:
+    target = _holder(field)
     for kind_of_field, kind in _KINDS:
         if isinstance(target, kind_of_field):
-            return Column(
-                name=field.column, attname=field.attname, nullable=field.null, kind=kind
-            )
+            # Such a column may be given what only its own encoder makes JSON of.
+            if getattr(target, "encoder", None) is not None:
+                kind = replace(kind, early=())  # noqa: PLW2901
+            return Column(name=field.column, attname=field.attname, nullable=field.null, kind=kind)
     raise Misconfigured(
         f"{field.model.__name__}.{field.name} is a {type(field).__name__}, which the feed cannot "
         "carry: use a number, text, boolean, date, UUID or JSON field."
     )
+
+
+def _holder(field: Any) -> Any:
+    """Return the field that says what the column holds: for a reference, the one referred to."""
+    while isinstance(field, models.ForeignKey):
+        field = field.target_field
+    return field.output_field if isinstance(field, models.GeneratedField) else field
 
 
 def _integer_to_wire(value: Any) -> int:
@@ -97,6 +112,12 @@ def _float_to_wire(value: Any) -> float:
     if not math.isfinite(value):
         raise Refused(f"holds {value}: JSON has no such number; use null.")
     return float(value)
+
+
+def _decimal_to_wire(value: Any) -> str:
+    if not value.is_finite():
+        raise Refused(f"holds {value}: no database has such a number; use null.")
+    return str(value)
 
 
 def _text_to_wire(value: Any) -> str:
@@ -183,33 +204,42 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"  # noqa: PLR2004 -- a glance's worth
 
 
-def _kind(to_wire: Callable[[Any], Any], from_wire: Callable[[Any], Any], **schema: Any) -> Kind:
-    return Kind(to_wire=to_wire, from_wire=from_wire, schema=schema)
+def _kind(
+    to_wire: Callable[[Any], Any],
+    from_wire: Callable[[Any], Any],
+    *early: type,
+    **schema: Any,
+) -> Kind:
+    return Kind(to_wire=to_wire, from_wire=from_wire, schema=schema, early=early)
 
 
-_TEXT = _kind(_text_to_wire, _text_from_wire, type="string")
+_TEXT = _kind(_text_to_wire, _text_from_wire, str, type="string")
+_INTEGER = _kind(
+    _integer_to_wire,
+    _integer_from_wire,
+    int,
+    type="integer",
+    minimum=SMALLEST_INTEGER,
+    maximum=LARGEST_INTEGER,
+)
+_DATE_TIME = _kind(wire_time, _time_from_wire, type="string", format="date-time")
+_DATE = _kind(date.isoformat, _text_from_wire, type="string", format="date")
+_UUID = _kind(UUID.__str__, _text_from_wire, type="string", format="uuid")
+_JSON = _kind(_json_to_wire, _json_from_wire, dict, list, tuple, str, int, float)
 # The first match counts, so a subclass stands before its base (DateTimeField is a DateField).
 _KINDS: tuple[tuple[type[models.Field[Any, Any]], Kind], ...] = (
     (models.BooleanField, _kind(bool, _boolean_from_wire, type="boolean")),
-    (
-        models.IntegerField,
-        _kind(
-            _integer_to_wire,
-            _integer_from_wire,
-            type="integer",
-            minimum=SMALLEST_INTEGER,
-            maximum=LARGEST_INTEGER,
-        ),
-    ),
-    (models.FloatField, _kind(_float_to_wire, _float_from_wire, type="number")),
-    (models.DecimalField, _kind(Decimal.__str__, _text_from_wire, type="string")),
-    (
-        models.DateTimeField,
-        _kind(wire_time, _time_from_wire, type="string", format="date-time"),
-    ),
-    (models.DateField, _kind(date.isoformat, _text_from_wire, type="string", format="date")),
-    (models.UUIDField, _kind(UUID.__str__, _text_from_wire, type="string", format="uuid")),
-    (models.JSONField, _kind(_json_to_wire, _json_from_wire)),
+    (models.IntegerField, _INTEGER),
+    (models.FloatField, _kind(_float_to_wire, _float_from_wire, float, type="number")),
+    (models.DecimalField, _kind(_decimal_to_wire, _text_from_wire, Decimal, type="string")),
+    (models.DateTimeField, _DATE_TIME),
+    (models.DateField, _DATE),
+    (models.TimeField, _kind(time.isoformat, _text_from_wire, type="string")),
+    (models.UUIDField, _UUID),
+    (models.JSONField, _JSON),
     (models.CharField, _TEXT),
     (models.TextField, _TEXT),
+    (models.FileField, _TEXT),
+    (models.FilePathField, _TEXT),
+    (models.GenericIPAddressField, _TEXT),
 )

@@ -1,17 +1,22 @@
-"""Ascribes the changes of a web request to its user."""
+"""Ascribes the changes of a web request to its user and its trace."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponseBase
 
 from cdc.actor import acting_as
+from cdc.trace import traced
 
 _ANONYMOUS = "anonymous"
 
 
 class ActorMiddleware:
-    """Sets the actor for sync and async views alike; stands after the authentication middleware."""
+    """Sets actor and trace for sync and async views alike.
+
+    It stands after the authentication middleware. The trace is the request's `traceparent` header.
+    """
 
     sync_capable = True
     async_capable = True
@@ -25,15 +30,23 @@ class ActorMiddleware:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        """Answer the request; whatever it changes is its user's doing."""
         if self.is_async:
             return self._awaited(request)
-        with acting_as(lambda: _user_id(request)):
+        with _ascribed_to(request):
             return self.get_response(request)
 
     async def _awaited(self, request: HttpRequest) -> HttpResponseBase:
-        with acting_as(lambda: _user_id(request)):
+        with _ascribed_to(request):
             response = self.get_response(request)
             return response if isinstance(response, HttpResponseBase) else await response
+
+
+@contextmanager
+def _ascribed_to(request: HttpRequest) -> Iterator[None]:
+    traceparent = request.headers.get("traceparent", "")
+    with acting_as(lambda: _user_id(request)), traced(traceparent):
+        yield
 
 
 def _user_id(request: HttpRequest) -> str:

@@ -1,6 +1,6 @@
 """Which models are captured, and where their changes go."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,34 +8,51 @@ from django.db import models
 
 from cdc.columns import Column, columns_of
 from cdc.conf import cdc_settings
+from cdc.errors import Misconfigured
+
+_KEY_TYPES = ("integer", "string")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Capture:
-    """One captured model; say no more than the model for the settings' topic and collections."""
+    """One captured model; say no more than the model for the settings' topic and collections.
+
+    Raises Misconfigured for a model whose rows the feed cannot carry.
+    """
 
     model: type[models.Model]
     topic: str = field(default_factory=lambda: cdc_settings().topic)
     collections: tuple[str, ...] = field(default_factory=lambda: cdc_settings().collections)
     columns: tuple[Column, ...] = field(init=False)
+    attnames: tuple[str, ...] = field(init=False)
+    """The columns' names in Python, in the columns' order."""
+    key: Column = field(init=False)
+    """The primary key's column."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "columns", columns_of(self.model))
+        columns = columns_of(self.model)
+        object.__setattr__(self, "columns", columns)
+        object.__setattr__(self, "attnames", tuple(column.attname for column in columns))
+        object.__setattr__(self, "key", _key(self.model, columns))
 
     @property
     def table(self) -> str:
         """The table's name, which messages carry as their source."""
-        return self.model._meta.db_table  # noqa: SLF001 -- public by documentation
+        return self.model._meta.db_table
 
-    @property
-    def key(self) -> Column:
-        """The primary key's column."""
-        primary = self.model._meta.pk  # noqa: SLF001 -- public by documentation
-        return next(column for column in self.columns if column.attname == primary.attname)
-
-    def wire_row(self, row: dict[str, Any]) -> dict[str, Any]:
+    def wire_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return a row (values by attname) as JSON values by column name; raises Refused."""
         return {column.name: column.to_wire(row[column.attname]) for column in self.columns}
+
+    def refuse_early(self, values: Mapping[str, Any]) -> None:
+        """Raise Refused for values (by attname) that databases treat in different ways.
+
+        SQLite stores NaN, MySQL makes a long integer in JSON a rounded number, MariaDB keeps a
+        lone surrogate: only the value as it was given tells.
+        """
+        for column in self.columns:
+            if column.attname in values:
+                column.refuse_early(values[column.attname])
 
 
 class Registry:
@@ -60,9 +77,19 @@ class Registry:
         return {capture.table: capture for capture in self}
 
 
+def _key(model: type[models.Model], columns: tuple[Column, ...]) -> Column:
+    primary = model._meta.pk
+    keys = [column for column in columns if column.attname == primary.attname]
+    if len(keys) != 1 or keys[0].kind.schema.get("type") not in _KEY_TYPES:
+        raise Misconfigured(
+            f"{model.__name__} has the primary key {primary.name} ({type(primary).__name__}): "
+            "the feed tells rows apart by one column that is a whole number or text."
+        )
+    return keys[0]
+
+
 def _concrete(model: type[models.Model]) -> type[models.Model]:
-    concrete = model._meta.concrete_model  # noqa: SLF001 -- public by documentation
-    return concrete or model
+    return model._meta.concrete_model or model
 
 
 registry = Registry()

@@ -1,130 +1,139 @@
 """Captured `bulk_create`: which rows it inserted or updated, on databases that do not say."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, connections, models, transaction
 from django.db.models import Q
 
-from cdc.capture import Change, changes_between, read_images, record
+from cdc.capture import Change, changes_between, record
+from cdc.errors import Refused
+from cdc.images import Images, images_where, read_images
 from cdc.registry import Capture
 
-_CHUNK = 500
 _ATTEMPTS = 5
 _LAST_INSERT = {
-    "mysql": "SELECT ROW_COUNT(), LAST_INSERT_ID()",
-    "sqlite": "SELECT changes(), last_insert_rowid()",
+    "mysql": "SELECT ROW_COUNT(), LAST_INSERT_ID(), @@auto_increment_increment",
+    "sqlite": "SELECT changes(), last_insert_rowid(), 1",
 }
 
-Insert = Callable[..., list[Any]]
-"""Django's own `bulk_create`, bound to the queryset."""
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkCreate:
+    """Inserts chunks of objects and records exactly the rows that came or changed."""
 
-def bulk_create(
-    capture: Capture,
-    insert: Insert,
-    objs: list[Any],
-    using: str,
-    batch_size: int | None = None,
-    ignore_conflicts: bool = False,
-    update_conflicts: bool = False,
-    **options: Any,
-) -> list[Any]:
-    """Insert `objs` as Django would, and record exactly the rows that came or changed."""
-    with transaction.atomic(using=using, savepoint=False):
-        if update_conflicts:
-            for obj in _fresh(objs):
-                _upsert(capture, insert, obj, using, {**options, "update_conflicts": True})
-            return objs
-        if ignore_conflicts:
-            keys = [_insert_one(insert, obj, using, ignore_conflicts=True) for obj in objs]
+    capture: Capture
+    insert: Callable[..., list[Any]]
+    """Django's own `bulk_create`, bound to the queryset."""
+    using: str
+
+    def run(self, objs: Sequence[Any], options: Mapping[str, Any]) -> None:
+        """Insert `objs` as Django would with `options`; must run in a transaction."""
+        for obj in objs:
+            self.capture.refuse_early(obj.__dict__)
+        if options["update_conflicts"]:
+            for obj in objs:
+                self._upsert(obj, options)
+        elif options["ignore_conflicts"]:
+            keys = [self._insert_or_ignore(obj) for obj in objs]
+            self._record_created([key for key in keys if key is not None])
         else:
-            keys = _insert_all(insert, objs, using, batch_size)
-        _record_created(capture, [key for key in keys if key is not None], using)
-    return objs
+            self._record_created(self._insert(objs))
 
+    def _insert(self, objs: Sequence[Any]) -> list[Any]:
+        """Insert all and return their keys, which the objects then have on every database.
 
-def _insert_all(insert: Insert, objs: list[Any], using: str, batch_size: int | None) -> list[Any]:
-    """Insert all and return their keys, with one statement a batch where that tells them."""
-    tells = connections[using].features.can_return_rows_from_bulk_insert
-    if tells or all(obj.pk is not None for obj in objs):
-        return [obj.pk for obj in insert(objs, batch_size=batch_size)]
-    for obj in objs:
-        obj.pk = _insert_one(insert, obj, using)
-        obj._state.adding, obj._state.db = False, using  # noqa: SLF001 -- documented state
-    return [obj.pk for obj in objs]
+        Where the database returns no keys, it gives the rows of one statement consecutive ones.
+        """
+        self.insert(list(objs))
+        unknown = [obj for obj in objs if obj.pk is None]
+        if unknown:
+            _, first, step = self._last_insert()
+            for index, obj in enumerate(unknown):
+                obj.pk = first + index * step
+        return [obj.pk for obj in objs]
 
+    def _insert_or_ignore(self, obj: Any) -> Any:
+        """Return the new row's key, or None when a conflict was ignored.
 
-def _insert_one(insert: Insert, obj: Any, using: str, **options: Any) -> Any:
-    """Insert one object and return its key; None when a conflict was ignored."""
-    known = obj.pk
-    insert([obj], **options)
-    connection = connections[using]
-    with connection.cursor() as cursor:
-        cursor.execute(_LAST_INSERT[connection.vendor])
-        count, last = cursor.fetchone()
-    if count < 1:
-        return None
-    return obj.pk if known is not None or obj.pk is not None else last
+        Only one row a statement: the count of several does not tell which were ignored.
+        """
+        self.insert([obj], ignore_conflicts=True)
+        count, last, _ = self._last_insert()
+        if count < 1:
+            return None
+        return last if obj.pk is None else obj.pk
 
+    def _last_insert(self) -> tuple[int, int, int]:
+        connection = connections[self.using]
+        with connection.cursor() as cursor:
+            cursor.execute(_LAST_INSERT[connection.vendor])
+            count, last, step = cursor.fetchone()
+        return count, last, step
 
-def _record_created(capture: Capture, keys: list[Any], using: str) -> None:
-    for start in range(0, len(keys), _CHUNK):
-        after = read_images(capture, Q(pk__in=keys[start : start + _CHUNK]), using=using)
-        record(capture, changes_between({}, after), using=using)
-
-
-def _upsert(
-    capture: Capture, insert: Insert, obj: Any, using: str, options: dict[str, Any]
-) -> None:
-    """Update the row that `obj` conflicts with, or insert it.
-
-    A row found is locked, so the statement updates it; a row not found is inserted plainly, so
-    that one which came in between is an error and found the next time, never updated unseen.
-    """
-    for _ in range(_ATTEMPTS):
-        condition = _conflicts(obj)
-        before = read_images(capture, condition, using=using, lock=True) if condition else {}
-        if before:
-            insert([obj], **options)
-            after = read_images(capture, condition | Q(pk__in=list(before)), using=using)
-            record(capture, _touched(before, after), using=using)
+    def _record_created(self, keys: Sequence[Any]) -> None:
+        if not keys:
             return
-        try:
-            with transaction.atomic(using=using):
-                key = _insert_all(insert, [obj], using, None)[0]
-        except IntegrityError:
-            if not condition:
-                raise
-            continue
-        _record_created(capture, [key], using)
-        return
-    insert([obj])
+        after = read_images(self.capture, keys, using=self.using)
+        if len(after) != len(keys):
+            raise Refused(
+                f"Of {len(keys)} new rows of {self.capture.table} {len(after)} are found under "
+                "their keys: give them keys that the database stores as they are."
+            )
+        record(self.capture, changes_between({}, after), using=self.using)
+
+    def _upsert(self, obj: Any, options: Mapping[str, Any]) -> None:
+        """Update the row that `obj` conflicts with, or insert it.
+
+        A row found is locked, so the statement updates it; a row not found is inserted plainly, so
+        that one which came in between is an error and found the next time, never updated unseen.
+        """
+        for _ in range(_ATTEMPTS):
+            before = self._conflicting(obj)
+            if before:
+                self.insert([obj], **options)
+                after = read_images(self.capture, before, using=self.using)
+                record(self.capture, _touched(before, after), using=self.using)
+                return
+            try:
+                with transaction.atomic(using=self.using):
+                    keys = self._insert([obj])
+            except IntegrityError:
+                continue
+            self._record_created(keys)
+            return
+        self._record_created(self._insert([obj]))
+
+    def _conflicting(self, obj: Any) -> Images:
+        """Lock and return the rows that a unique key forbids beside `obj`."""
+        found: Images = {}
+        # One statement for each key: an OR of them may lock rows of no concern.
+        for condition in _conflicts(obj):
+            found |= images_where(self.capture, condition, using=self.using, lock=True)
+        return found
 
 
-def _touched(before: dict[Any, Any], after: dict[Any, Any]) -> list[Change]:
+def _touched(before: Images, after: Images) -> Iterator[Change]:
+    """Yield the change of the row that was updated: with several candidates, one that changed."""
     changes = list(changes_between(before, after))
-    if len(changes) == 1:
-        return changes
-    return [change for change in changes if change.before != change.after]
+    for change in changes:
+        if len(changes) == 1 or change.before != change.after:
+            yield change
 
 
-def _conflicts(obj: Any) -> Q:
-    """Return the condition of the rows that a unique key forbids beside `obj`."""
-    condition = Q()
+def _conflicts(obj: models.Model) -> Iterator[Q]:
     for names in _unique_keys(type(obj)):
         values = {name: getattr(obj, name) for name in names}
+        # Null equals nothing, not even another null.
         if all(value is not None for value in values.values()):
-            condition |= Q(**values)
-    return condition
+            yield Q(**values)
 
 
 def _unique_keys(model: type[models.Model]) -> Iterable[tuple[str, ...]]:
-    options = model._meta  # noqa: SLF001 -- public by documentation
+    options = model._meta
     yield from ((field.attname,) for field in options.concrete_fields if field.unique)
-    yield from options.unique_together
-    yield from (constraint.fields for constraint in options.total_unique_constraints)
-
-
-def _fresh(objs: list[Any]) -> list[Any]:
-    return list(objs)
+    together = [*options.unique_together, *(key.fields for key in options.total_unique_constraints)]
+    attnames = {field.name: field.attname for field in options.concrete_fields}
+    for names in together:
+        yield tuple(attnames[name] for name in names)

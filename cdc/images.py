@@ -1,0 +1,76 @@
+"""Images: rows of a captured table as the database holds them, read with or without a lock."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from django.db import connections
+from django.db.models import Model, Q, QuerySet
+
+from cdc.registry import Capture
+
+Image = dict[str, Any]
+"""A row as Django reads it, by attribute name."""
+Images = dict[Any, Image]
+"""Rows by key, in key order."""
+
+
+def read_images(capture: Capture, keys: Iterable[Any], *, using: str, lock: bool = False) -> Images:
+    """Return the rows with these keys; `lock` keeps them until the transaction ends."""
+    return images_where(capture, Q(pk__in=list(keys)), using=using, lock=lock)
+
+
+def images_where(capture: Capture, condition: Q, *, using: str, lock: bool = False) -> Images:
+    """Return the rows that meet `condition`; `lock` keeps them until the transaction ends."""
+    key, names = capture.key.attname, capture.attnames
+    rows = _rows(capture.model, using, lock=lock).filter(condition).values_list(*names)
+    images = (dict(zip(names, row, strict=True)) for row in rows)
+    return {image[key]: image for image in images}
+
+
+def read_image(capture: Capture, key: Any, *, using: str, lock: bool = False) -> Image | None:
+    """Return the row with this key, or None.
+
+    Each save reads twice, so the statement is compiled once: building it costs Django several
+    times what the database needs to answer it.
+    """
+    statement = _statement(capture, using, lock)
+    connection = connections[using]
+    primary = capture.model._meta.pk
+    with connection.cursor() as cursor:
+        cursor.execute(statement.sql, [primary.get_db_prep_value(key, connection)])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    image = dict(zip(capture.attnames, row, strict=True))
+    for name, expression, converters in statement.converters:
+        for convert in converters:
+            image[name] = convert(image[name], expression, connection)
+    return image
+
+
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    sql: str
+    converters: tuple[tuple[str, Any, list[Callable[..., Any]]], ...]
+
+
+@lru_cache(maxsize=256)
+def _statement(capture: Capture, using: str, lock: bool) -> _Statement:
+    rows = _rows(capture.model, using, lock=lock).filter(pk=0).values_list(*capture.attnames)
+    compiler = rows.query.get_compiler(using)
+    sql, _ = compiler.as_sql()
+    converters = compiler.get_converters([column for column, _, _ in compiler.select])
+    return _Statement(
+        sql,
+        tuple(
+            (capture.attnames[index], expression, functions)
+            for index, (functions, expression) in converters.items()
+        ),
+    )
+
+
+def _rows(model: type[Model], using: str, *, lock: bool) -> QuerySet[Any]:
+    rows: QuerySet[Any] = QuerySet(model, using=using).order_by("pk")
+    return rows.select_for_update() if lock else rows

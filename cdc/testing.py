@@ -96,9 +96,7 @@ class MemorySource:
         for source, offset in self.offsets.items():
             log = self.broker.logs.get(source, [])[offset : offset + limit - len(records)]
             for number, sent in enumerate(log, offset):
-                records.append(
-                    Record(source=source, offset=number, key=sent.key, value=sent.value)
-                )
+                records.append(Record(source=source, offset=number, key=sent.key, value=sent.value))
             self.offsets[source] = offset + len(log)
         return records
 

@@ -12,7 +12,7 @@ from pymongo.errors import (
     BulkWriteError,
     ConfigurationError,
     DocumentTooLarge,
-    InvalidOperation,
+    OperationFailure,
     PyMongoError,
 )
 from pymongo.read_concern import ReadConcern
@@ -28,7 +28,11 @@ OFFSETS = "storyfeed_offsets"
 """One document for each group, topic and partition: its topic's id, owner and next offset."""
 HISTORY = "stories_history"
 _TRANSIENT = "TransientTransactionError"
-_DUPLICATE_KEY = 11_000
+# https://www.mongodb.com/docs/manual/reference/error-codes/
+_REFUSING = frozenset({2, 9, 22, 52, 55, 56, 57, 10334, 17280, 17419, 17420})
+"""Codes that say of a command that its document can never be held."""
+_PASSING = frozenset({None, 13, 50, 91, 112, 189, 246, 251, 10107, 11000, 11600, 11602, 13435})
+"""Codes of a single write that are not its document's fault."""
 
 
 def connect(settings: CdcSettings) -> MongoClient[Document]:
@@ -75,18 +79,22 @@ def reaching() -> Iterator[None]:
     except BulkWriteError as error:
         raise _decision(error) from error
     except (DocumentTooLarge, BSONError, OverflowError, RecursionError) as error:
-        raise Rejected(f"MongoDB cannot hold the document ({error}).") from error
-    except (PyMongoError, InvalidOperation) as error:
+        raise Rejected(f"MongoDB cannot hold the document ({_brief(error)}).") from error
+    except OperationFailure as error:
+        if error.code in _REFUSING:
+            raise Rejected(f"MongoDB refuses the document ({_brief(error)}).") from error
+        raise Retryable(f"MongoDB did not do its part ({_brief(error)}).") from error
+    except PyMongoError as error:
         raise Retryable(f"MongoDB did not do its part ({_brief(error)}).") from error
 
 
 def _decision(error: BulkWriteError) -> Rejected | Retryable:
+    """Return what an error of a single write means; most of them are the document's fault."""
     details = error.details.get("writeErrors") or [{}]
-    code, message = details[0].get("code"), details[0].get("errmsg", str(error))
-    transient = error.has_error_label(_TRANSIENT) or code is None or code == _DUPLICATE_KEY
-    if transient:
-        return Retryable(f"Another writer met this batch ({message[:200]}).")
-    return Rejected(f"MongoDB refuses the document ({message[:200]}).")
+    code, message = details[0].get("code"), str(details[0].get("errmsg", error))[:200]
+    if error.has_error_label(_TRANSIENT) or code in _PASSING:
+        return Retryable(f"Another writer met this batch, or MongoDB is busy ({message}).")
+    return Rejected(f"MongoDB refuses the document ({message}).")
 
 
 def _brief(error: BaseException) -> str:

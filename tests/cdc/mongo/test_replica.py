@@ -1,0 +1,149 @@
+"""What only the replica in MongoDB can show: open sessions, refusals, indexes, equal snapshots."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from cdc.conf import CdcSettings
+from cdc.errors import Rejected, Retryable
+from cdc.mongo.client import HISTORY, OFFSETS, connect, database
+from cdc.mongo.reader import ReplicaReader
+from cdc.mongo.replica import MongoReplica
+from cdc.sink import Delivered
+from tests.cdc.builders import COLLECTIONS, ROUTE, ROUTES, SOURCE, change, delivered
+
+pytestmark = pytest.mark.services
+
+
+class Place:
+    def __init__(self, settings: CdcSettings) -> None:
+        self.settings = settings
+        self.client = connect(settings)
+        self.database = database(self.client, settings)
+
+    def replica(self, owner: str = "a") -> MongoReplica:
+        replica = MongoReplica(self.client, self.settings, ROUTES, owner)
+        replica.prepare()
+        replica.take_over(SOURCE, "topic 1")
+        return replica
+
+
+@pytest.fixture
+def place(feed_settings: CdcSettings) -> Iterator[Place]:
+    place = Place(feed_settings)
+    yield place
+    place.client.drop_database(feed_settings.mongodb_database)
+    place.client.close()
+
+
+def with_after(number: int, **columns: Any) -> Delivered:
+    item = delivered(change("c", number, number))
+    return replace(item, document={**(item.document or {}), **columns})
+
+
+def test_taking_over_ends_the_transaction_that_the_last_owner_left_open(place: Place) -> None:
+    old = place.replica("old")
+    session = old._open_session()
+    session.start_transaction()
+    place.database[OFFSETS].update_one(
+        {"owner": "old"}, {"$set": {"next_offset": 99}}, session=session
+    )
+
+    assert place.replica("new").take_over(SOURCE, "topic 1").next_offset is None
+
+    with pytest.raises(PyMongoError):
+        session.commit_transaction()
+
+
+def test_the_indexes_that_forget_follow_the_settings(place: Place) -> None:
+    place.replica()
+    shorter = replace(place.settings, history_days=1, delete_marker_days=2)
+    MongoReplica(place.client, shorter, ROUTES, "b").prepare()
+
+    seconds = {
+        name: place.database[name].index_information()["at_ttl"]["expireAfterSeconds"]
+        for name in (HISTORY, ROUTE.markers)
+    }
+    assert seconds == {HISTORY: 86_400, ROUTE.markers: 172_800}
+
+
+def test_history_can_be_off(place: Place) -> None:
+    place.settings = replace(place.settings, history_days=0)
+
+    place.replica().apply([delivered(change("c", 1, 1))], {SOURCE: 1})
+
+    assert place.database[HISTORY].count_documents({}) == 0
+    assert "at_ttl" not in place.database[HISTORY].index_information()
+
+
+def test_a_document_that_bson_cannot_hold_is_rejected_and_moves_nothing(place: Place) -> None:
+    replica = place.replica()
+
+    with pytest.raises(Rejected):
+        replica.apply([with_after(1, comments=2**70)], {SOURCE: 1})
+
+    assert replica.take_over(SOURCE, "topic 1").next_offset is None
+    replica.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
+
+
+def test_a_document_over_16_mb_is_rejected(place: Place) -> None:
+    with pytest.raises(Rejected):
+        place.replica().apply([with_after(1, description="x" * 17_000_000)], {SOURCE: 1})
+
+
+def test_a_collection_that_was_added_later_gets_what_changes(place: Place) -> None:
+    replica = place.replica()
+    replica.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
+    place.database["stories_story_2"].delete_many({})
+
+    replica.apply([delivered(change("u", 1, 2))], {SOURCE: 2})
+
+    versions = [place.database[name].find_one({"_id": 1}) or {} for name in COLLECTIONS]
+    assert [version.get("_version") for version in versions] == [2, 2, 2]
+
+
+def test_mongodb_away_is_retryable(feed_settings: CdcSettings) -> None:
+    away = replace(feed_settings, mongodb_uri="mongodb://127.0.0.1:9/?replicaSet=rs0")
+
+    with pytest.raises(Retryable, match="MongoDB did not do its part"):
+        ReplicaReader(connect(away), away).counts(COLLECTIONS)
+
+
+def test_every_snapshot_shows_equal_collections(place: Place) -> None:
+    replica = place.replica()
+    done = threading.Event()
+    differences: list[object] = []
+    looks = 0
+
+    def watch() -> None:
+        nonlocal looks
+        while not done.is_set():
+            with place.client.start_session(snapshot=True) as session:
+                snapshots = [
+                    list(
+                        place.database.get_collection(name, read_concern=ReadConcern("snapshot"))
+                        .find({}, {"_version": 1}, session=session)
+                        .sort("_id")
+                    )
+                    for name in COLLECTIONS
+                ]
+            looks += 1
+            if any(snapshot != snapshots[0] for snapshot in snapshots):
+                differences.append(snapshots)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for number in range(1, 150):
+        op = "d" if number % 7 == 0 else "u"
+        events = [delivered(change(op, key, number * 10 + key)) for key in range(5)]
+        replica.apply(events, {SOURCE: number})
+    done.set()
+    watcher.join()
+
+    assert looks > 10
+    assert not differences

@@ -1,0 +1,210 @@
+"""The consumer over twins: tombstones, poison, fences and replays."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+
+from cdc.consumer import ReplicaConsumer
+from cdc.errors import Fatal, Fenced, Rejected, Retryable
+from cdc.record import Outgoing, Record, TopicPartition
+from cdc.sink import Applied, Delivered
+from cdc.testing import FakeClock, MemoryBroker, MemoryReplica, MemorySource, MemoryStore
+from tests.cdc.builders import COLLECTIONS, ROUTES, change, outgoing
+
+TOPIC = "story-events"
+
+
+class Letters:
+    """Keeps dead letters in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[TopicPartition, int], str] = {}
+        self.full = False
+
+    def store(self, record: Record, reason: str) -> None:
+        if self.full:
+            raise Fatal("no room")
+        self.kept[record.source, record.offset] = reason
+
+
+class Feed:
+    """A broker, a store and a consumer between them."""
+
+    def __init__(self, replica: type[MemoryReplica] = MemoryReplica) -> None:
+        self.broker, self.store, self.letters = MemoryBroker(), MemoryStore(), Letters()
+        self.source: MemorySource
+        self.replica = replica
+        self.restart()
+
+    def restart(self, owner: str = "a") -> None:
+        self.source = self.broker.source(TOPIC)
+        self.consumer = ReplicaConsumer(
+            source=self.source,
+            topics=self.broker,
+            replica=self.replica(self.store, ROUTES, owner),
+            dead_letters=self.letters,
+            routes=ROUTES,
+            clock=FakeClock(),
+        )
+
+    def send(self, *records: Outgoing) -> None:
+        self.broker.publish(records, lambda: True)
+
+    def drain(self) -> None:
+        for _ in range(3):
+            self.consumer.run_once()
+
+    def titles(self) -> dict[object, str]:
+        (titles, *others) = (
+            {key: item["title"] for key, item in self.store.collection(name).items()}
+            for name in COLLECTIONS
+        )
+        assert all(other == titles for other in others)
+        return titles
+
+
+def test_events_reach_all_collections() -> None:
+    feed = Feed()
+    feed.send(*(outgoing(change("c", key, key), TOPIC) for key in range(1, 20)))
+
+    feed.drain()
+
+    assert feed.titles() == {key: f"version 1.{key}" for key in range(1, 20)}
+    assert sum(feed.source.stored.values()) == 19
+
+
+def test_a_tombstone_moves_the_position_and_nothing_else() -> None:
+    feed = Feed()
+    delete = outgoing(change("d", 1, 2), TOPIC)
+    feed.send(outgoing(change("c", 1, 1), TOPIC), delete, replace(delete, value=None))
+
+    feed.drain()
+
+    assert feed.titles() == {}
+    assert max(feed.source.stored.values()) == 3
+    assert not feed.letters.kept
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (b"\xff", "not JSON"),
+        (b"[]", "not a JSON object"),
+        (b"{}", "source is not a JSON object"),
+        (b'{"op":"c","source":{"table":"users_user"}}', "The key names"),
+    ],
+)
+def test_a_message_that_is_not_ours_is_a_dead_letter_and_holds_nobody_up(
+    value: bytes, reason: str
+) -> None:
+    feed = Feed()
+    good = outgoing(change("c", 1, 1), TOPIC)
+    feed.send(replace(good, value=value), good)
+
+    feed.drain()
+
+    assert feed.titles() == {1: "version 1.1"}
+    assert len(feed.letters.kept) == 1
+
+
+def test_a_consumer_that_cannot_keep_a_dead_letter_stops_before_the_offset_moves() -> None:
+    feed = Feed()
+    feed.letters.full = True
+    feed.send(replace(outgoing(change("c", 1, 1), TOPIC), value=b"?"))
+    feed.consumer.run_once()
+
+    with pytest.raises(Fatal):
+        feed.consumer.run_once()
+
+    assert not any(feed.store.positions.values())
+
+
+def test_a_document_that_the_replica_refuses_is_found_among_the_good_ones() -> None:
+    class Choosy(MemoryReplica):
+        def apply(
+            self, batch: Sequence[Delivered], advance: Mapping[TopicPartition, int]
+        ) -> Applied:
+            if any(item.event.key == 3 for item in batch):
+                raise Rejected("no threes")
+            return super().apply(batch, advance)
+
+    feed = Feed(Choosy)
+    feed.send(*(outgoing(change("c", key, key), TOPIC) for key in (1, 2, 3, 4)))
+
+    feed.drain()
+
+    assert set(feed.titles()) == {1, 2, 4}
+    assert list(feed.letters.kept.values()) == ["no threes"]
+
+
+def test_a_consumer_that_lost_its_partition_writes_nothing_and_takes_it_over_again() -> None:
+    feed = Feed()
+    feed.drain()
+    old, old_source = feed.consumer, feed.source
+    feed.restart("b")
+    feed.drain()
+    feed.send(outgoing(change("c", 1, 1), TOPIC))
+    before = dict(feed.store.owners)
+
+    with pytest.raises(Fenced):
+        old.run_once()
+
+    assert feed.titles() == {}
+    assert feed.store.owners == before
+    assert old_source.waiting()
+    old.run_once()
+    old.run_once()
+    assert feed.titles() == {1: "version 1.1"}
+
+
+def test_after_a_failure_the_batch_is_read_again() -> None:
+    class Moody(MemoryReplica):
+        failures = 2
+
+        def apply(
+            self, batch: Sequence[Delivered], advance: Mapping[TopicPartition, int]
+        ) -> Applied:
+            if batch and type(self).failures:
+                type(self).failures -= 1
+                raise Retryable("away")
+            return super().apply(batch, advance)
+
+    feed = Feed(Moody)
+    feed.send(outgoing(change("c", 1, 1), TOPIC))
+    for _ in range(8):
+        try:
+            feed.consumer.run_once()
+        except Retryable:
+            assert feed.source.waiting()
+
+    assert feed.titles() == {1: "version 1.1"}
+    assert Moody.failures == 0
+
+
+def test_a_restart_goes_on_from_the_replicas_position() -> None:
+    feed = Feed()
+    feed.send(outgoing(change("c", 1, 1), TOPIC))
+    feed.drain()
+
+    feed.restart("b")
+    feed.drain()
+    feed.send(outgoing(change("u", 1, 2), TOPIC))
+    feed.drain()
+
+    assert feed.titles() == {1: "version 1.2"}
+    assert len(feed.store.history) == 2
+
+
+def test_a_replay_from_the_start_changes_nothing() -> None:
+    feed = Feed()
+    feed.send(outgoing(change("c", 1, 1), TOPIC), outgoing(change("d", 1, 2), TOPIC))
+    feed.send(outgoing(change("c", 2, 3), TOPIC), outgoing(change("u", 2, 4), TOPIC))
+    feed.drain()
+    titles = feed.titles()
+
+    feed.store.positions = dict.fromkeys(feed.store.positions, None)
+    feed.restart("b")
+    feed.drain()
+
+    assert feed.titles() == titles == {2: "version 1.4"}

@@ -1,0 +1,112 @@
+"""The stop, proven by real signals to real processes."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cdc.errors import Fatal, Retryable
+from cdc.loop import backoff, run_until_stopped
+from cdc.testing import FakeClock
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = """
+import sys, time
+from cdc.loop import Stop
+with Stop(grace=1.0) as stop:
+    print("ready", flush=True)
+    while not stop.requested or {stubborn}:
+        time.sleep(0.01)
+print("drained", flush=True)
+"""
+
+
+def start(*, stubborn: bool) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM.format(stubborn=stubborn)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_the_loop_finish(number: signal.Signals) -> None:
+    process = start(stubborn=False)
+
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=5)
+
+    assert output == "drained\n"
+    assert process.returncode == 0
+
+
+def test_a_loop_that_hangs_is_ended_with_0_when_its_grace_is_over() -> None:
+    process = start(stubborn=True)
+    began = time.monotonic()
+
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=5)
+
+    assert time.monotonic() - began >= 0.9
+    assert output == ""
+    assert process.returncode == 0
+
+
+def test_a_second_signal_ends_the_process_at_once() -> None:
+    process = start(stubborn=True)
+
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=0.6)
+
+    assert process.returncode == 128 + signal.SIGTERM
+
+
+def test_a_retryable_error_is_reported_and_the_step_done_again() -> None:
+    results: list[Exception | bool] = [Retryable("away"), Retryable("away"), True, False]
+    reported: list[float] = []
+    pauses: list[int] = []
+
+    def step() -> bool:
+        result = results.pop(0)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    run_until_stopped(
+        step,
+        stopped=lambda: not results,
+        on_retry=lambda _, delay: reported.append(delay),
+        pause=lambda: pauses.append(1),
+        clock=FakeClock(),
+    )
+
+    assert len(reported) == 2
+    assert len(pauses) == 1
+
+
+def test_any_other_error_ends_the_run() -> None:
+    def step() -> bool:
+        raise Fatal("no way on")
+
+    with pytest.raises(Fatal):
+        run_until_stopped(
+            step,
+            stopped=lambda: False,
+            on_retry=lambda _error, _delay: None,
+            pause=lambda: None,
+            clock=FakeClock(),
+        )
+
+
+def test_waits_grow_to_one_second() -> None:
+    assert backoff(0) <= 0.05
+    assert all(0.5 <= backoff(failures) <= 1 for failures in (8, 50, 5000))

@@ -1,0 +1,156 @@
+"""The outbox as a queue, on each database."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection, connections, transaction
+
+from cdc.errors import Retryable
+from cdc.models import DeadLetter, OutboxRecord, RelayLease
+from cdc.queue import RELAY_GROUP, OutboxQueue
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def queue() -> OutboxQueue:
+    return OutboxQueue("default")
+
+
+def row(key: int = 1) -> OutboxRecord:
+    return OutboxRecord.objects.create(
+        epoch=1,
+        topic="story-events",
+        key=f'{{"id":{key}}}',
+        op="c",
+        after=b"{}",
+        ts_ms=1,
+        db="d",
+        table="stories_story",
+    )
+
+
+class OpenTransaction:
+    """A row inserted by another connection, its transaction open until told otherwise."""
+
+    def __init__(self) -> None:
+        self.inserted, self.finish = threading.Event(), threading.Event()
+        self.row: OutboxRecord
+        self.commits = True
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        assert self.inserted.wait(10)
+
+    def end(self, *, commit: bool) -> None:
+        self.commits = commit
+        self.finish.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        with transaction.atomic():
+            self.row = row()
+            self.inserted.set()
+            assert self.finish.wait(30)
+            transaction.set_rollback(not self.commits)
+        connections["default"].close()
+
+
+@pytest.fixture
+def late() -> Iterator[OpenTransaction]:
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite has one writer at a time: an id cannot be committed late")
+    other = OpenTransaction()
+    yield other
+    other.finish.set()
+
+
+def test_rows_come_lowest_id_first_and_above_the_mark(queue: OutboxQueue) -> None:
+    ids = [row().id for _ in range(5)]
+
+    assert [item.id for item in queue.pending(above=ids[1], limit=2)] == ids[2:4]
+    assert queue.waits(above=ids[3])
+    assert not queue.waits(above=ids[4])
+
+
+def test_acknowledging_deletes_exactly_those_rows(queue: OutboxQueue) -> None:
+    ids = [row().id for _ in range(5)]
+
+    queue.acknowledge([ids[0], ids[3]])
+
+    assert list(OutboxRecord.objects.values_list("id", flat=True)) == [ids[1], ids[2], ids[4]]
+
+
+def test_more_rows_than_a_statement_takes_are_acknowledged(queue: OutboxQueue) -> None:
+    OutboxRecord.objects.bulk_create(
+        OutboxRecord(epoch=1, topic="t", key="{}", op="c", ts_ms=1, db="d", table="t")
+        for _ in range(1300)
+    )
+
+    queue.acknowledge(OutboxRecord.objects.values_list("id", flat=True))
+
+    assert not OutboxRecord.objects.exists()
+
+
+def test_a_range_is_settled_when_its_rows_are_gone(queue: OutboxQueue) -> None:
+    ids = [row().id for _ in range(3)]
+    queue.acknowledge(ids[:2])
+
+    assert queue.settled(above=0, upto=ids[1])
+    assert not queue.settled(above=0, upto=ids[2])
+
+
+def test_a_row_that_is_not_committed_keeps_its_range_unsettled(
+    queue: OutboxQueue, late: OpenTransaction
+) -> None:
+    later = row()
+    queue.acknowledge([later.id])
+
+    assert not queue.settled(above=0, upto=later.id)
+    late.end(commit=True)
+    assert not queue.settled(above=0, upto=later.id)
+    assert [item.id for item in queue.pending(above=0, limit=9)] == [late.row.id]
+    assert late.row.id < later.id
+
+
+def test_a_row_that_was_rolled_back_settles(queue: OutboxQueue, late: OpenTransaction) -> None:
+    later = row()
+    queue.acknowledge([later.id])
+
+    late.end(commit=False)
+
+    assert queue.settled(above=0, upto=later.id)
+
+
+def test_one_owner_holds_the_lease_until_it_lapses_or_is_given_back(queue: OutboxQueue) -> None:
+    assert queue.take_lease("a", 30)
+    assert queue.take_lease("a", 30)
+    assert not queue.take_lease("b", 30)
+
+    queue.drop_lease("b")
+    assert not queue.take_lease("b", 30)
+    queue.drop_lease("a")
+    assert queue.take_lease("b", -1)
+    assert queue.take_lease("a", 30)
+    assert RelayLease.objects.get().token == 3
+
+
+def test_a_rejected_row_is_one_dead_letter(queue: OutboxQueue) -> None:
+    rejected = row()
+
+    queue.reject(rejected, "too large")
+    queue.reject(rejected, "too large")
+
+    letter = DeadLetter.objects.get()
+    assert (letter.group, letter.offset, letter.reason) == (RELAY_GROUP, rejected.id, "too large")
+
+
+def test_a_database_error_is_retryable(queue: OutboxQueue) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE cdc_outbox RENAME TO cdc_outbox_away")
+    try:
+        with pytest.raises(Retryable, match="The database did not do its part"):
+            queue.waits(above=0)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE cdc_outbox_away RENAME TO cdc_outbox")

@@ -1,0 +1,185 @@
+"""The relay over a real outbox and a broker in memory."""
+
+from collections.abc import Callable
+
+import orjson
+import pytest
+
+from cdc.errors import Retryable
+from cdc.models import DeadLetter, OutboxRecord
+from cdc.queue import OutboxQueue
+from cdc.record import Outgoing
+from cdc.relay import LEASE_SECONDS, Relay
+from cdc.testing import FakeClock, MemoryBroker
+from stories.models import Story
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+
+
+def relay(broker: MemoryBroker, owner: str = "a", clock: FakeClock | None = None) -> Relay:
+    return Relay(
+        outbox=OutboxQueue("default"),
+        publisher=broker,
+        owner=owner,
+        clock=clock or FakeClock(),
+        stopping=lambda: False,
+    )
+
+
+def story(number: int = 1) -> Story:
+    return Story.objects.create(title=f"story {number}", href="http://example.org/")
+
+
+def sent(broker: MemoryBroker) -> list[Outgoing]:
+    records = [record for log in broker.logs.values() for record in log]
+    return sorted(records, key=lambda record: int(dict(record.headers)["outbox_id"]))
+
+
+def test_a_change_is_published_with_its_version_and_then_forgotten() -> None:
+    saved = story()
+    waiting = OutboxRecord.objects.get()
+    broker = MemoryBroker()
+
+    relay(broker).run_once()
+
+    (record,) = sent(broker)
+    envelope = orjson.loads(record.value or b"")
+    assert record.key == b'{"id":%d}' % saved.pk
+    assert envelope["after"]["title"] == "story 1"
+    assert orjson.loads(envelope["source"]["sequence"]) == [str(waiting.epoch), str(waiting.id)]
+    assert dict(record.headers) == {
+        "outbox_id": str(waiting.id).encode(),
+        "epoch": str(waiting.epoch).encode(),
+    }
+    assert record.timestamp_ms == waiting.ts_ms
+    assert not OutboxRecord.objects.exists()
+
+
+def test_a_delete_is_followed_by_its_tombstone() -> None:
+    saved = story()
+    saved.delete()
+    broker = MemoryBroker()
+
+    relay(broker).run_once()
+
+    values = [record.value for log in broker.logs.values() for record in log]
+    assert [value is None for value in values] == [False, False, True]
+
+
+def test_nothing_is_forgotten_while_the_broker_is_down() -> None:
+    story()
+    broker = MemoryBroker(down=True)
+    worker = relay(broker)
+
+    for _ in range(3):
+        with pytest.raises(Retryable):
+            worker.run_once()
+    assert OutboxRecord.objects.count() == 1
+
+    broker.down = False
+    worker.run_once()
+    assert not OutboxRecord.objects.exists()
+    assert len(sent(broker)) == 1
+
+
+def test_a_crash_before_the_acknowledgement_repeats_the_event() -> None:
+    story()
+    broker = MemoryBroker()
+
+    class Crash(Exception):
+        pass
+
+    class Broken(OutboxQueue):
+        def acknowledge(self, ids: object) -> None:
+            raise Crash
+
+    crashing = Relay(
+        outbox=Broken("default"),
+        publisher=broker,
+        owner="a",
+        clock=FakeClock(),
+        stopping=lambda: False,
+    )
+    with pytest.raises(Crash):
+        crashing.run_once()
+    relay(broker, owner="a").run_once()
+
+    first, again = sent(broker)
+    assert first == again
+
+
+def test_a_row_that_the_broker_rejects_holds_nobody_up() -> None:
+    story(1)
+    Story.objects.create(title="large", href="http://example.org/", description="x" * 5000)
+    story(3)
+    broker = MemoryBroker(largest=4000)
+
+    relay(broker).run_once()
+
+    titles = [orjson.loads(record.value or b"")["after"]["title"] for record in sent(broker)]
+    assert titles == ["story 1", "story 3"]
+    assert "more than 4000 bytes" in DeadLetter.objects.get().reason
+    assert not OutboxRecord.objects.exists()
+
+
+def test_a_second_relay_stands_by_and_takes_over_when_the_lease_lapses() -> None:
+    broker, clock = MemoryBroker(), FakeClock()
+    first, second = relay(broker, "a", clock), relay(broker, "b", clock)
+    first.run_once()
+    story()
+
+    second.run_once()
+    assert not sent(broker)
+
+    OutboxQueue("default").drop_lease("a")
+    clock.sleep(LEASE_SECONDS)
+    second.run_once()
+    assert len(sent(broker)) == 1
+    story(2)
+    first.run_once()
+    assert len(sent(broker)) == 1
+
+
+def test_a_full_batch_asks_to_be_called_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cdc.relay.BATCH", 2)
+    for number in range(3):
+        story(number)
+    worker = relay(MemoryBroker())
+
+    assert worker.run_once()
+    assert not worker.run_once()
+    assert not OutboxRecord.objects.exists()
+
+
+def test_the_mark_passes_what_is_gone_and_finds_what_is_new() -> None:
+    broker, clock = MemoryBroker(), FakeClock()
+    worker = relay(broker, clock=clock)
+    for number in range(4):
+        story(number)
+        worker.run_once()
+        clock.sleep(0.3)
+
+    assert len(sent(broker)) == 4
+
+
+def test_records_in_flight_are_given_up_when_the_relay_is_told_to_stop() -> None:
+    story()
+    asked: list[bool] = []
+
+    class Silent:
+        def publish(self, records: object, keep_waiting: Callable[[], bool]) -> dict[int, str]:
+            asked.append(keep_waiting())
+            raise Retryable("given up")
+
+    worker = Relay(
+        outbox=OutboxQueue("default"),
+        publisher=Silent(),
+        owner="a",
+        clock=FakeClock(),
+        stopping=lambda: True,
+    )
+    with pytest.raises(Retryable):
+        worker.run_once()
+
+    assert asked == [False]
+    assert OutboxRecord.objects.count() == 1

@@ -1,0 +1,150 @@
+"""A batch's writes: the highest version of each story, and nothing that is stale."""
+
+from itertools import pairwise, permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdc.errors import Rejected
+from cdc.event import ChangeEvent, Version
+from cdc.sink import Known, deliver, history_document, keys_of, plan
+from cdc.testing import MemoryReplica, MemoryStore
+from tests.cdc.builders import COLLECTIONS, ROUTE, ROUTES, SOURCE, TABLE, change, delivered
+
+
+def test_a_new_story_is_inserted_with_its_marker() -> None:
+    writes = plan([delivered(change("c", 17, 5))], {}).writes[TABLE]
+
+    assert [item["_id"] for item in writes.inserts] == [17]
+    assert (writes.inserts[0]["_epoch"], writes.inserts[0]["_version"]) == (1, 5)
+    assert [item["_id"] for item in writes.markers] == [17]
+    assert not writes.replaces
+    assert not writes.deletes
+
+
+def test_a_known_story_is_replaced_and_its_marker_left_alone() -> None:
+    known = {(TABLE, 17): Known(version=Version(1, 4), live=True)}
+
+    writes = plan([delivered(change("u", 17, 5))], known).writes[TABLE]
+
+    assert [item["title"] for item in writes.replaces] == ["version 1.5"]
+    assert not writes.markers
+
+
+def test_a_delete_leaves_its_version_behind() -> None:
+    known = {(TABLE, 17): Known(version=Version(1, 4), live=True)}
+
+    writes = plan([delivered(change("d", 17, 5))], known).writes[TABLE]
+
+    assert writes.deletes == [17]
+    assert [(item["_id"], item["_version"]) for item in writes.markers] == [(17, 5)]
+
+
+@pytest.mark.parametrize("held", [Version(1, 5), Version(1, 6), Version(2, 1)])
+@pytest.mark.parametrize("live", [True, False])
+def test_what_is_not_newer_is_stale(held: Version, live: bool) -> None:
+    known = {(TABLE, 17): Known(version=held, live=live)}
+
+    planned = plan([delivered(change("u", 17, 5))], known)
+
+    assert not planned.writes
+    assert planned.stale == 1
+
+
+def test_a_later_epoch_wins_over_any_id_of_an_earlier_one() -> None:
+    known = {(TABLE, 17): Known(version=Version(1, 900), live=True)}
+
+    planned = plan([delivered(change("u", 17, 3, epoch=2))], known)
+
+    assert planned.writes[TABLE].replaces[0]["_epoch"] == 2
+
+
+def test_the_highest_version_counts_and_not_the_last_to_arrive() -> None:
+    events = [change("c", 1, 1), change("u", 1, 2), change("u", 1, 3)]
+
+    for order in permutations(events):
+        writes = plan([delivered(event) for event in order], {}).writes[TABLE]
+        assert [item["title"] for item in writes.inserts] == ["version 1.3"]
+
+
+def test_each_key_is_looked_up_once_and_in_order() -> None:
+    batch = [delivered(change("u", key, number)) for number, key in enumerate([9, 3, 9, 3, 5])]
+
+    assert keys_of(batch) == {TABLE: [3, 5, 9]}
+
+
+def test_a_document_has_the_columns_and_its_version_and_nothing_else() -> None:
+    document = delivered(change("c", 17, 5)).document
+
+    assert document is not None
+    names = {column.name for column in ROUTE.columns}
+    assert set(document) == names | {"_id", "_epoch", "_version"}
+    assert document["submit_date"].isoformat() == "2010-03-16T20:36:41+00:00"
+
+
+def test_a_row_of_wrong_types_is_rejected_by_its_column() -> None:
+    event = change("c", 17, 5)
+    broken = {**(event.after or {}), "diggs": "many"}
+
+    with pytest.raises(Rejected, match="Column diggs holds 'many', not a 64-bit integer"):
+        deliver(
+            ChangeEvent(
+                op=event.op,
+                table=event.table,
+                key_column="id",
+                key=17,
+                before=None,
+                after=broken,
+                version=event.version,
+                ts_ms=event.ts_ms,
+            ),
+            ROUTE,
+            SOURCE,
+            0,
+        )
+
+
+def test_history_keeps_both_images_under_the_version() -> None:
+    document = history_document(delivered(change("u", 17, 5), offset=12))
+
+    assert document["_id"] == {"epoch": 1, "outbox_id": 5}
+    assert (document["op"], document["key"], document["offset"]) == ("u", 17, 12)
+    assert document["before"]["title"] == document["after"]["title"] == "version 1.5"
+
+
+@st.composite
+def deliveries(draw: st.DrawFn) -> tuple[list[ChangeEvent], list[list[ChangeEvent]]]:
+    """Some stories' true histories, and batches that hold each event at least once, anyhow."""
+    history: list[ChangeEvent] = []
+    live: dict[int, bool] = {}
+    for number in range(1, draw(st.integers(1, 12)) + 1):
+        key = draw(st.integers(1, 3))
+        op = draw(st.sampled_from("ud")) if live.get(key) else "c"
+        live[key] = op != "d"
+        history.append(change(op, key, number))
+    repeated = history + draw(st.lists(st.sampled_from(history), max_size=12))
+    order = draw(st.permutations(repeated))
+    cuts = sorted(draw(st.lists(st.integers(0, len(order)), max_size=4)))
+    edges = [0, *cuts, len(order)]
+    return history, [order[a:b] for a, b in pairwise(edges)]
+
+
+@given(deliveries())
+def test_any_order_and_repetition_ends_in_the_same_documents(
+    case: tuple[list[ChangeEvent], list[list[ChangeEvent]]],
+) -> None:
+    history, batches = case
+    store = MemoryStore()
+    replica = MemoryReplica(store, ROUTES, "test")
+    replica.take_over(SOURCE, "id")
+
+    for number, batch in enumerate(batches, 1):
+        replica.apply([delivered(event) for event in batch], {SOURCE: number})
+
+    last = {event.key: event for event in history}
+    expected = {key: e.after["title"] for key, e in last.items() if e.after is not None}
+    for name in COLLECTIONS:
+        held = {key: item["title"] for key, item in store.collection(name).items()}
+        assert held == expected
+    assert len(store.history) == len(history)

@@ -1,0 +1,185 @@
+"""What every broker promises a relay and a consumer: Kafka and its twin in memory."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import pytest
+
+from cdc.conf import CdcSettings
+from cdc.consumer import Source
+from cdc.kafka.publisher import KafkaPublisher
+from cdc.kafka.source import KafkaSource
+from cdc.kafka.topics import Topics
+from cdc.record import Outgoing, Record, TopicPartition
+from cdc.relay import Publisher
+from cdc.testing import MemoryBroker
+
+SECONDS = 30.0
+
+
+class Broker(Protocol):
+    topic: str
+
+    def publisher(self) -> Publisher: ...
+
+    def source(self, name: str) -> Source: ...
+
+    def topic_id(self) -> str: ...
+
+
+class Memory:
+    topic = "story-events"
+
+    def __init__(self) -> None:
+        self.broker = MemoryBroker(largest=1_000_000)
+
+    def publisher(self) -> Publisher:
+        return self.broker
+
+    def source(self, name: str) -> Source:
+        return self.broker.source(self.topic)
+
+    def topic_id(self) -> str:
+        return self.broker.topic_id(self.topic)
+
+
+class Kafka:
+    def __init__(self, settings: CdcSettings) -> None:
+        self.settings, self.topic = settings, settings.topic
+        self.topics = Topics(settings)
+        self.topics.ensure(self.topic)
+        self.closing: list[KafkaPublisher | KafkaSource] = []
+
+    def publisher(self) -> Publisher:
+        publisher = KafkaPublisher(self.settings)
+        self.closing.append(publisher)
+        return publisher
+
+    def source(self, name: str) -> Source:
+        source = KafkaSource(self.settings, [self.topic], name)
+        self.closing.append(source)
+        return source
+
+    def topic_id(self) -> str:
+        return self.topics.topic_id(self.topic)
+
+
+@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.services)])
+def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    if request.param == "memory":
+        yield Memory()
+        return
+    kafka = Kafka(request.getfixturevalue("feed_settings"))
+    yield kafka
+    for part in kafka.closing:
+        part.close()
+
+
+@dataclass
+class Reader:
+    """Reads a source until enough has come."""
+
+    source: Source
+
+    def until(self, count: int) -> list[Record]:
+        records: list[Record] = []
+        deadline = time.monotonic() + SECONDS
+        while len(records) < count and time.monotonic() < deadline:
+            records += self.source.poll(100, 0.2)
+            for waiting in self.source.waiting():
+                self.source.start(waiting, None)
+        return records
+
+
+def record(broker: Broker, key: int, value: bytes | None = b"{}") -> Outgoing:
+    return Outgoing(
+        topic=broker.topic,
+        key=b'{"id":%d}' % key,
+        value=value,
+        headers=(("outbox_id", b"1"),),
+        timestamp_ms=1_764_000_000_000,
+    )
+
+
+def wait() -> bool:
+    return True
+
+
+def test_what_is_published_is_read_with_key_and_value(broker: Broker) -> None:
+    assert broker.publisher().publish([record(broker, 17, b"body")], wait) == {}
+
+    (read,) = Reader(broker.source("a")).until(1)
+
+    assert (read.key, read.value, read.offset) == (b'{"id":17}', b"body", 0)
+
+
+def test_one_key_stays_in_one_partition_and_in_order(broker: Broker) -> None:
+    values = [b"%d" % number for number in range(50)]
+    broker.publisher().publish([record(broker, 17, value) for value in values], wait)
+
+    records = Reader(broker.source("a")).until(50)
+
+    assert [item.value for item in records] == values
+    assert len({item.source for item in records}) == 1
+    assert [item.offset for item in records] == list(range(50))
+
+
+def test_a_tombstone_has_no_value(broker: Broker) -> None:
+    broker.publisher().publish([record(broker, 1), record(broker, 1, None)], wait)
+
+    assert [item.value for item in Reader(broker.source("a")).until(2)] == [b"{}", None]
+
+
+def test_what_the_broker_rejects_is_told_by_index_and_the_rest_is_written(broker: Broker) -> None:
+    large = record(broker, 2, b"x" * 2_000_000)
+
+    rejected = broker.publisher().publish([record(broker, 1), large, record(broker, 3)], wait)
+
+    assert list(rejected) == [1]
+    keys = {item.key for item in Reader(broker.source("a")).until(2)}
+    assert keys == {b'{"id":1}', b'{"id":3}'}
+
+
+def test_a_partition_is_read_from_where_it_is_started(broker: Broker) -> None:
+    broker.publisher().publish([record(broker, 17, b"%d" % n) for n in range(5)], wait)
+    source = broker.source("a")
+    first = Reader(source).until(5)
+    partition = first[0].source
+
+    source.release()
+    assert partition in source.waiting()
+    source.start(partition, 3)
+
+    again: list[Record] = []
+    deadline = time.monotonic() + SECONDS
+    while len(again) < 2 and time.monotonic() < deadline:
+        again += source.poll(100, 0.2)
+    assert [item.offset for item in again] == [3, 4]
+
+
+def test_a_partition_is_not_read_before_it_is_started(broker: Broker) -> None:
+    broker.publisher().publish([record(broker, 17)], wait)
+    source = broker.source("a")
+
+    deadline = time.monotonic() + SECONDS
+    while not source.waiting() and time.monotonic() < deadline:
+        assert source.poll(100, 0.2) == []
+
+    assert len(source.waiting()) == 5
+    assert source.poll(100, 0.5) == []
+
+
+def test_a_topic_has_an_id(broker: Broker) -> None:
+    assert broker.topic_id() == broker.topic_id()
+
+
+def test_all_partitions_are_given(broker: Broker) -> None:
+    source = broker.source("a")
+    Reader(source).until(0)
+    deadline = time.monotonic() + SECONDS
+    while len(source.waiting()) < 5 and time.monotonic() < deadline:
+        source.poll(100, 0.2)
+
+    assert source.waiting() == {TopicPartition(broker.topic, number) for number in range(5)}

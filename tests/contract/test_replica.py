@@ -1,0 +1,205 @@
+"""What every replica promises: the one in MongoDB and its twin in memory."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import pytest
+
+from cdc.conf import CdcSettings
+from cdc.consumer import Replica
+from cdc.errors import Fenced
+from cdc.mongo.client import HISTORY, connect, database
+from cdc.mongo.replica import MongoReplica
+from cdc.record import Position, TopicPartition
+from cdc.sink import Document
+from cdc.testing import MemoryReplica, MemoryStore
+from tests.cdc.builders import COLLECTIONS, ROUTES, SOURCE, change, delivered
+
+OTHER = TopicPartition("story-events", 1)
+
+
+class Place(Protocol):
+    """Where replicas write, with a view of what is there."""
+
+    def replica(self, owner: str) -> Replica: ...
+
+    def documents(self, collection: str) -> list[Document]: ...
+
+    def history(self) -> list[Document]: ...
+
+
+class Memory:
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+
+    def replica(self, owner: str) -> Replica:
+        return MemoryReplica(self.store, ROUTES, owner)
+
+    def documents(self, collection: str) -> list[Document]:
+        held = self.store.collection(collection)
+        return [held[key] for key in sorted(held, key=str)]
+
+    def history(self) -> list[Document]:
+        return [self.store.history[key] for key in sorted(self.store.history)]
+
+
+class Mongo:
+    def __init__(self, settings: CdcSettings) -> None:
+        self.settings = settings
+        self.client = connect(settings)
+        self.database = database(self.client, settings)
+        MongoReplica(self.client, settings, ROUTES, "setup").prepare()
+
+    def replica(self, owner: str) -> Replica:
+        return MongoReplica(self.client, self.settings, ROUTES, owner)
+
+    def documents(self, collection: str) -> list[Document]:
+        return list(self.database[collection].find().sort("_id"))
+
+    def history(self) -> list[Document]:
+        return list(self.database[HISTORY].find().sort("_id"))
+
+
+@pytest.fixture(params=["memory", pytest.param("mongo", marks=pytest.mark.services)])
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    if request.param == "memory":
+        yield Memory()
+        return
+    mongo = Mongo(request.getfixturevalue("feed_settings"))
+    yield mongo
+    mongo.client.drop_database(mongo.settings.mongodb_database)
+    mongo.client.close()
+
+
+def owned(place: Place, owner: str = "a") -> Replica:
+    replica = place.replica(owner)
+    replica.take_over(SOURCE, "topic 1")
+    return replica
+
+
+def titles(place: Place) -> dict[object, str]:
+    (first, *others) = (
+        {item["_id"]: item["title"] for item in place.documents(name)} for name in COLLECTIONS
+    )
+    assert all(other == first for other in others)
+    return first
+
+
+def test_a_new_partition_begins_at_its_first_record(place: Place) -> None:
+    position = place.replica("a").take_over(SOURCE, "topic 1")
+
+    assert position == Position(next_offset=None, recreated=False)
+
+
+def test_inserts_updates_and_deletes_reach_every_collection(place: Place) -> None:
+    replica = owned(place)
+
+    replica.apply([delivered(change("c", key, key)) for key in (1, 2, 3)], {SOURCE: 3})
+    applied = replica.apply(
+        [delivered(change("u", 1, 4)), delivered(change("d", 2, 5))], {SOURCE: 5}
+    )
+
+    assert titles(place) == {1: "version 1.4", 3: "version 1.3"}
+    assert (applied.written, applied.stale) == (2, 0)
+
+
+def test_collections_hold_equal_documents_with_dates_as_dates(place: Place) -> None:
+    replica = owned(place)
+
+    replica.apply([delivered(change("c", 17, 5))], {SOURCE: 1})
+
+    (first,), (second,), (third,) = (place.documents(name) for name in COLLECTIONS)
+    assert first == second == third == delivered(change("c", 17, 5)).document
+
+
+def test_the_position_moves_with_the_batch(place: Place) -> None:
+    replica = owned(place)
+    replica.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
+    replica.apply([], {SOURCE: 9})
+
+    assert place.replica("b").take_over(SOURCE, "topic 1").next_offset == 9
+
+
+def test_an_owner_that_was_followed_writes_nothing(place: Place) -> None:
+    old = owned(place, "old")
+    new = owned(place, "new")
+
+    with pytest.raises(Fenced):
+        old.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
+
+    assert titles(place) == {}
+    assert not place.history()
+    new.apply([delivered(change("c", 1, 2))], {SOURCE: 1})
+    assert titles(place) == {1: "version 1.2"}
+
+
+def test_the_owners_name_fences_where_the_offset_alone_would_match(place: Place) -> None:
+    old = owned(place, "old")
+    old.apply([delivered(change("c", 1, 1))], {SOURCE: 5})
+    owned(place, "new")
+
+    with pytest.raises(Fenced):
+        old.apply([delivered(change("u", 1, 2))], {SOURCE: 6})
+
+
+def test_one_lost_partition_fences_the_whole_batch(place: Place) -> None:
+    old = owned(place, "old")
+    old.take_over(OTHER, "topic 1")
+    owned(place, "new")
+
+    with pytest.raises(Fenced):
+        old.apply([delivered(change("c", 1, 1), source=OTHER)], {SOURCE: 1, OTHER: 1})
+
+    assert titles(place) == {}
+    assert place.replica("c").take_over(OTHER, "topic 1").next_offset is None
+
+
+def test_a_recreated_topic_is_read_from_its_start(place: Place) -> None:
+    owned(place).apply([], {SOURCE: 40})
+
+    position = place.replica("b").take_over(SOURCE, "topic 2")
+
+    assert position == Position(next_offset=None, recreated=True)
+    assert place.replica("c").take_over(SOURCE, "topic 2").recreated is False
+
+
+def test_what_was_applied_is_stale_when_it_comes_again(place: Place) -> None:
+    replica = owned(place)
+    events = [change("c", 1, 1), change("u", 1, 2), change("c", 2, 3), change("d", 2, 4)]
+    replica.apply([delivered(event) for event in events], {SOURCE: 4})
+
+    for number, event in enumerate(events, 5):
+        applied = replica.apply([delivered(event)], {SOURCE: number})
+        assert (applied.written, applied.stale) == (0, 1)
+
+    assert titles(place) == {1: "version 1.2"}
+
+
+def test_a_story_that_comes_back_under_its_key_lives(place: Place) -> None:
+    replica = owned(place)
+    replica.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
+    replica.apply([delivered(change("d", 1, 2))], {SOURCE: 2})
+    replica.apply([delivered(change("c", 1, 3))], {SOURCE: 3})
+
+    assert titles(place) == {1: "version 1.3"}
+
+
+def test_history_holds_each_event_once(place: Place) -> None:
+    replica = owned(place)
+    events = [change("c", 1, 1), change("u", 1, 2), change("d", 1, 3)]
+    replica.apply([delivered(event) for event in events], {SOURCE: 3})
+    replica.apply([delivered(events[1])], {SOURCE: 4})
+
+    assert [(item["op"], item["_id"]["outbox_id"]) for item in place.history()] == [
+        ("c", 1),
+        ("u", 2),
+        ("d", 3),
+    ]
+
+
+def test_a_large_batch_is_one(place: Place) -> None:
+    replica = owned(place)
+
+    replica.apply([delivered(change("c", key, key)) for key in range(1, 1001)], {SOURCE: 1000})
+
+    assert len(titles(place)) == 1000

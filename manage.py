@@ -5,19 +5,30 @@ import os
 import sys
 
 from django.core.management import execute_from_command_line
+from django.db import OperationalError
 
 from cdc.errors import Misconfigured
+from project.secret_key import require_secret_key_for
+
+FAILED, MISUSED = 1, 2
 
 
 def main() -> int:
-    """Run one command; a wrong configuration is one sentence and exit code 2."""
+    """Run one command; what a person must mend is one sentence, not a traceback."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
     try:
+        require_secret_key_for(sys.argv[1:])
         execute_from_command_line(sys.argv)
     except Misconfigured as error:
-        sys.stderr.write(f"storyfeed: {error}\n")
-        return 2
+        return _say(str(error), MISUSED)
+    except OperationalError as error:
+        return _say(f"The database did not do its part ({error}): see that it is up.", FAILED)
     return 0
+
+
+def _say(sentence: str, exit_code: int) -> int:
+    sys.stderr.write(f"storyfeed: {sentence}\n")
+    return exit_code
 
 
 if __name__ == "__main__":

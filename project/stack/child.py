@@ -47,10 +47,16 @@ class Child:
         """None while it runs or before its first start; negative for a signal."""
         return None if self._process is None else self._process.poll()
 
-    def start(self, argv: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+    def start(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> None:
         """Start it; a process left over from a killed parent is ended first.
 
-        `env` is added to this process's environment.
+        `env` is added to this process's environment; `pass_fds` are open files (sockets)
+        that it shares with this process, under the same numbers.
         """
         if self.alive:
             raise StackError(f"{self.name} already runs as process {self.pid}; stop it first.")
@@ -59,7 +65,7 @@ class Child:
         self._rotate_log()
         with self.log.open("ab") as log:
             self._log_start = log.tell()
-            self._process = self._spawn([*dies_with_parent(), *argv], log.fileno(), env or {})
+            self._process = self._spawn(argv, log.fileno(), env or {}, pass_fds)
         remember(self._process.pid, self._pid_file)
 
     def end_leftover(self) -> None:
@@ -70,16 +76,17 @@ class Child:
         end_predecessor(self.name, self._pid_file)
 
     def _spawn(
-        self, argv: list[str], log: int, env: Mapping[str, str]
+        self, argv: Sequence[str], log: int, env: Mapping[str, str], pass_fds: Sequence[int]
     ) -> "subprocess.Popen[bytes]":
         try:
             return subprocess.Popen(
-                argv,
+                [*dies_with_parent(), *argv],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **env},
                 start_new_session=True,
+                pass_fds=pass_fds,
             )
         except OSError as error:
             raise StackError(

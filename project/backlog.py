@@ -1,0 +1,34 @@
+"""What is still on its way through the feed, for a stop that leaves nothing half done."""
+
+from functools import cached_property
+
+from django.db import DEFAULT_DB_ALIAS, Error
+
+from cdc import outbox
+from cdc.conf import CdcSettings
+from cdc.registry import registry
+from cdc.status import StatusReader
+
+
+class Backlog:
+    """Asks the feed's own status; what cannot be known is not waited for."""
+
+    def __init__(self, settings: CdcSettings) -> None:
+        self._settings = settings
+
+    def is_published(self) -> bool:
+        """Return whether the outbox is empty."""
+        try:
+            return outbox.depth(using=DEFAULT_DB_ALIAS).rows == 0
+        except Error:
+            return True
+
+    def is_applied(self) -> bool:
+        """Return whether the consumer has nothing left either."""
+        status = self._reader.read()
+        return bool(status.problems) or status.waiting == 0
+
+    @cached_property
+    def _reader(self) -> StatusReader:
+        # Made at the end only: its clients would report every restart of a server.
+        return StatusReader(self._settings, registry)

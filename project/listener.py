@@ -1,0 +1,58 @@
+"""The web's listening socket: `up` holds it, so that a restart of the web refuses nobody."""
+
+import errno
+import socket
+
+from cdc.errors import Misconfigured
+
+DEFAULT_PORT = 8000
+_TRIES = 100
+_BACKLOG = 2048
+
+
+def listen(host: str, port: int | None) -> socket.socket:
+    """Listen on `port`, or on the first free one from 8000 on; Misconfigured if there is none."""
+    first = DEFAULT_PORT if port is None else port
+    last = first + _TRIES if port is None else first
+    for candidate in range(first, last + 1):
+        if (bound := _bound(host, candidate)) is not None:
+            return bound
+    where = f"Port {first}" if port is not None else f"Every port from {first} to {last}"
+    raise Misconfigured(
+        f"{where} on {host} is taken by another program: stop that one, or give another --port."
+    )
+
+
+def url(bound: socket.socket) -> str:
+    """Return the address to open in a browser on this machine."""
+    host, port = bound.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def _bound(host: str, port: int) -> socket.socket | None:
+    """Return a listening socket, or None when the port is taken."""
+    try:
+        family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return _listening(socket.socket(family, kind), address)
+    except (OSError, OverflowError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            return None
+        raise Misconfigured(
+            f"--host {host} --port {port} cannot be listened on ({error}): "
+            "give an address of this machine and a port that you may use."
+        ) from None
+
+
+def _listening(bound: socket.socket, address: tuple[object, ...]) -> socket.socket:
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections inherit it. The server does not set it on a socket that it was handed,
+        # and small frames of an event stream would wait for the one before.
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        bound.bind(address)
+        bound.listen(_BACKLOG)
+    except OSError:
+        bound.close()
+        raise
+    return bound

@@ -1,0 +1,31 @@
+"""Static files: collected once for each state of their sources."""
+
+import hashlib
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
+
+
+def collect_static_files() -> bool:
+    """Fill `STATIC_ROOT`; False when nothing changed since the last time."""
+    state = Path(settings.STATIC_ROOT) / ".state"
+    wanted = _digest()
+    if state.exists() and state.read_text() == wanted:
+        return False
+    # Without its mark first: an interrupted run must not count.
+    state.unlink(missing_ok=True)
+    call_command("collectstatic", interactive=False, clear=True, verbosity=0)
+    state.write_text(wanted)
+    return True
+
+
+def _digest() -> str:
+    """Name the state of all sources: their paths, sizes and times."""
+    digest = hashlib.sha256(str(settings.STORAGES["staticfiles"]).encode())
+    for finder in get_finders():
+        for path, storage in finder.list([]):
+            stat = Path(storage.path(path)).stat()
+            digest.update(f"{path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,114 @@
+"""Child processes in order: started one after the other, restarted, stopped in reverse."""
+
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from cdc.errors import Misconfigured
+from project.stack.child import Child
+from project.stack.errors import StackError
+
+FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0
+STEADY_SECONDS = 30.0
+SETTLE_SECONDS = 3.0
+STOP_SECONDS = 8.0
+_POLL_SECONDS = 0.05
+_MISUSED = 2
+
+
+class Program(Protocol):
+    """What can be supervised: a server of the stack, or a daemon of ours."""
+
+    @property
+    def child(self) -> Child:
+        """Its process."""
+
+    def launch(self) -> None:
+        """Start the process without waiting for it."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Watched:
+    program: Program
+    settled: Callable[[], bool]
+    launched_at: float
+    failures: int = 0
+    retry_at: float | None = None
+    """When a program that died is started again; None while it runs."""
+
+
+class Supervisor:
+    """Keeps programs running until `drain()`; `say` gets one line for each event."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._watched: list[_Watched] = []
+
+    def start(self, program: Program, settled: Callable[[], bool] = lambda: True) -> None:
+        """Start a program and watch it; `settled` tells whether it may be stopped now."""
+        program.launch()
+        self._watched.append(
+            _Watched(program=program, settled=settled, launched_at=time.monotonic())
+        )
+
+    def check(self) -> None:
+        """Start again what died, each after a delay that grows from 0.2 to 10 s.
+
+        Call it often: it never waits. Raises Misconfigured when a program ended with exit
+        code 2: another start would end the same way.
+        """
+        for watched in self._watched:
+            if watched.retry_at is not None:
+                self._relaunch(watched)
+            elif not watched.program.child.alive:
+                self._note_death(watched)
+
+    def drain(self) -> None:
+        """Stop all, the last started first; each may finish its work for some seconds before."""
+        while self._watched:
+            watched = self._watched.pop()
+            child = watched.program.child
+            if child.alive:
+                _wait_for(watched)
+                child.stop(STOP_SECONDS)
+                self._say(f"{child.name} stopped")
+
+    def _note_death(self, watched: _Watched) -> None:
+        child = watched.program.child
+        if child.exit_code == _MISUSED:
+            raise Misconfigured(f"{child.name} refuses to run, and says: {child.last_words()}")
+        if time.monotonic() - watched.launched_at > STEADY_SECONDS:
+            watched.failures = 0
+        self._retry(watched, f"{child.name} {_end(child.exit_code)}")
+
+    def _relaunch(self, watched: _Watched) -> None:
+        if time.monotonic() < (watched.retry_at or 0.0):
+            return
+        watched.launched_at, watched.retry_at = time.monotonic(), None
+        try:
+            watched.program.launch()
+        except StackError as error:
+            self._retry(watched, str(error))
+
+    def _retry(self, watched: _Watched, why: str) -> None:
+        delay = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(watched.failures, 10))
+        watched.failures += 1
+        watched.retry_at = time.monotonic() + delay
+        log = watched.program.child.log
+        self._say(f"{why}; it is started again in {delay:g} s (its log: {log})")
+
+
+def _end(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        return f"was ended by {signal.Signals(-exit_code).name}"
+    return f"ended with exit code {exit_code}"
+
+
+def _wait_for(watched: _Watched) -> None:
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < deadline:
+        if not watched.program.child.alive or watched.settled():
+            return
+        time.sleep(_POLL_SECONDS)

@@ -1,9 +1,29 @@
-"""The ASGI application; it refuses to start without a secret key."""
+"""The ASGI application; it refuses to start on a wrong setting or without a secret key."""
 
 import os
+import sys
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
+from django.core.handlers.asgi import ASGIHandler
+
+from cdc.errors import Misconfigured
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
-application = get_asgi_application()
+
+def _application() -> ASGIHandler:
+    """Return the application; end the process with one sentence and code 2 when it cannot be."""
+    try:
+        application = get_asgi_application()
+        if not settings.ENVIRONMENT.secret_key:
+            raise Misconfigured(
+                "DJANGO_SECRET_KEY is empty: give a long random text, or run `manage.py up`."
+            )
+    except Misconfigured as error:
+        sys.stderr.write(f"storyfeed: {error}\n")
+        raise SystemExit(2) from None
+    return application
+
+
+application = _application()

@@ -2,8 +2,15 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
+
+admin.site.site_header = "Storyfeed admin"
+admin.site.site_title = "Storyfeed admin"
+admin.site.index_title = "Manage"
 
 urlpatterns = [
+    # One door: the admin sends people to the site's own login.
+    path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),
     path("admin/", admin.site.urls),
     path("", include("users.urls")),
 ]

@@ -1,0 +1,93 @@
+"""Stories in the admin: find them by date and status, correct them, approve or reject them."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.db import models, transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
+
+from cdc.errors import Refused
+from stories.forms import IndentedEncoder, JSONColumnField
+from stories.models import Status, Story
+
+
+@admin.register(Story)
+class StoryAdmin(admin.ModelAdmin[Story]):
+    """Every write goes through captured saves and updates, so each has its event."""
+
+    list_display = (
+        "title",
+        "status",
+        "media",
+        "diggs",
+        "comments",
+        "submit_date",
+        "promote_date",
+        "submitted_by",
+    )
+    list_filter = ("status", "media", "submit_date", "promote_date")
+    list_select_related = ("submitted_by",)
+    list_per_page = 50
+    search_fields = ("title", "description", "=source_id", "link")
+    search_help_text = "Words of the title, description or address, or a whole source id."
+    date_hierarchy = "submit_date"
+    ordering = ("-submit_date", "-id")
+    autocomplete_fields = ("submitted_by",)
+    actions = ("approve", "reject")
+    save_on_top = True
+    fieldsets = (
+        (None, {"fields": ("title", "description", "link", "href", "media")}),
+        ("Standing", {"fields": ("status", "submit_date", "promote_date", "diggs", "comments")}),
+        ("Origin", {"fields": ("submitted_by", "source_id", "user")}),
+        ("Placement", {"fields": ("container", "topic", "thumbnail", "shorturl")}),
+    )
+    formfield_overrides = {
+        models.JSONField: {
+            "form_class": JSONColumnField,
+            "encoder": IndentedEncoder,
+            "widget": forms.Textarea(attrs={"rows": 5, "cols": 60, "spellcheck": "false"}),
+        },
+        models.URLField: {"assume_scheme": "https"},
+    }
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Story | None = None
+    ) -> tuple[str, ...]:
+        """Keep the source id of an imported story: a later import finds it by that."""
+        return ("source_id",) if obj else ()
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        """Show what the feed refuses as a message: nothing was saved."""
+        try:
+            return super().changeform_view(request, *args, **options)
+        except Refused as error:
+            self.message_user(request, f"Not saved. {error}", messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+
+    @admin.action(description="Approve selected stories", permissions=["change"])
+    def approve(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
+        """Make stories popular from now on; popular ones keep their date."""
+        waiting = queryset.exclude(status=Status.POPULAR)
+        changes = {"status": Status.POPULAR, "promote_date": timezone.now()}
+        self._decide(request, waiting, "approved", changes)
+
+    @admin.action(description="Reject selected stories", permissions=["change"])
+    def reject(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
+        """Take stories off the pages."""
+        standing = queryset.exclude(status=Status.REJECTED)
+        self._decide(request, standing, "rejected", {"status": Status.REJECTED})
+
+    def _decide(
+        self, request: HttpRequest, stories: QuerySet[Story], word: str, changes: dict[str, Any]
+    ) -> None:
+        with transaction.atomic():
+            LogEntry.objects.log_actions(
+                str(request.user.pk), stories, CHANGE, f"{word.capitalize()}."
+            )
+            count = stories.update(**changes)
+        noun = "story was" if count == 1 else "stories were"
+        self.message_user(request, f"{count} {noun} {word}.", messages.SUCCESS)

@@ -1,0 +1,25 @@
+"""How a story's columns are edited."""
+
+import json
+from typing import Any
+
+from django import forms
+
+
+class IndentedEncoder(json.JSONEncoder):
+    """Writes JSON over several lines, for people to read."""
+
+    def __init__(self, **options: Any) -> None:
+        """Take what `json.dumps` gives, but its indent."""
+        super().__init__(**{**options, "indent": 2})
+
+
+class JSONColumnField(forms.JSONField):
+    """A JSON column whose emptied box means the column's default, which may not be null."""
+
+    def to_python(self, value: Any) -> Any:
+        """Return the JSON value that the box holds."""
+        read = super().to_python(value)
+        if read is None and callable(self.initial):
+            return self.initial()
+        return read

@@ -1,0 +1,34 @@
+"""What every page keeps to: nothing inline, nothing from elsewhere."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.test import Client
+
+from tests.static_files import plain_static_files
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def static_files() -> Iterator[None]:
+    with plain_static_files():
+        yield
+
+
+@pytest.mark.parametrize("address", ["/", "/login/", "/login/?next=/admin/"])
+def test_page_has_nothing_inline_and_stays_on_the_site(client: Client, address: str) -> None:
+    page = client.get(address).content.decode()
+    assert "<style" not in page
+    assert not re.search(r"<script(?![^>]*\bsrc=)", page)
+    assert not re.search(r"\s(style|on\w+)=", page)
+    assert not re.search(r"(src|href|action)=[\"'](https?:)?//", page)
+
+
+@pytest.mark.parametrize("address", ["/", "/login/"])
+def test_static_files_of_a_page_exist(client: Client, address: str) -> None:
+    files = re.findall(r"[\"']/static/([^\"']+)", client.get(address).content.decode())
+    assert len(files) == 4
+    assert all(finders.find(file) for file in files)

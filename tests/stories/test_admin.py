@@ -1,0 +1,161 @@
+"""Stories in the admin."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from django.utils import timezone
+
+from cdc.models import OutboxRecord
+from stories.models import Status, Story
+from tests.static_files import plain_static_files
+from users.models import User
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LIST = "/admin/stories/story/"
+
+
+@pytest.fixture
+def client(client: Client) -> Iterator[Client]:
+    client.force_login(User.objects.create_superuser("boss@people.example", "x", name="Boss"))
+    with plain_static_files():
+        yield client
+
+
+@pytest.fixture
+def stories() -> list[Story]:
+    made = [
+        Story.objects.create(
+            title=f"Story {status}",
+            href="http://a.example/",
+            link="http://b.example/",
+            status=status,
+            source_id=f"s{place}",
+            submit_date=datetime(2010, 3, 16 + place, tzinfo=UTC),
+            user={"name": "ann"},
+        )
+        for place, status in enumerate(Status)
+    ]
+    OutboxRecord.objects.all().delete()
+    return made
+
+
+def act(client: Client, action: str, stories: list[Story]) -> str:
+    data = {"action": action, "_selected_action": [story.pk for story in stories]}
+    return client.post(LIST, data, follow=True).content.decode()
+
+
+def form_data(client: Client, story: Story) -> dict[str, Any]:
+    """Return what a browser would send back for an unchanged story."""
+    form = client.get(f"{LIST}{story.pk}/change/").context["adminform"].form
+    data: dict[str, Any] = {}
+    for bound in form:
+        value = bound.value()
+        data[bound.name] = "" if value is None else value
+    for name in ("submit_date", "promote_date"):
+        moment = data.pop(name) or None
+        data[f"{name}_0"] = moment.strftime("%Y-%m-%d") if moment else ""
+        data[f"{name}_1"] = moment.strftime("%H:%M:%S") if moment else ""
+    return data
+
+
+def operations() -> list[str]:
+    return [record.op for record in OutboxRecord.objects.order_by("id")]
+
+
+def test_approve_promotes_all_but_the_popular(client: Client, stories: list[Story]) -> None:
+    page = act(client, "approve", stories)
+    assert "3 stories were approved." in page
+    assert set(Story.objects.values_list("status", flat=True)) == {"popular"}
+    promoted = Story.objects.filter(promote_date__gt=timezone.now() - timedelta(minutes=1))
+    assert promoted.count() == 3
+    assert operations() == ["u", "u", "u"]
+    assert LogEntry.objects.filter(change_message="Approved.").count() == 3
+
+
+def test_reject_has_its_event_and_its_user(client: Client, stories: list[Story]) -> None:
+    assert "1 story was rejected." in act(client, "reject", stories[:1])
+    assert Story.objects.get(pk=stories[0].pk).status == Status.REJECTED
+    record = OutboxRecord.objects.get()
+    assert record.user == str(User.objects.get().pk)
+
+
+def test_bulk_delete_has_its_events(client: Client, stories: list[Story]) -> None:
+    data = {
+        "action": "delete_selected",
+        "post": "yes",
+        "_selected_action": [story.pk for story in stories],
+    }
+    client.post(LIST, data)
+    assert not Story.objects.exists()
+    assert operations() == ["d"] * 4
+
+
+def test_list_is_searched_filtered_and_drilled(client: Client, stories: list[Story]) -> None:
+    for query in ("q=popular", "q=s2", "status__exact=popular", "submit_date__day=18"):
+        page = client.get(f"{LIST}?{query}").content.decode()
+        assert "1 story" in page, query
+        assert "Story popular" in page
+    drilled = client.get(f"{LIST}?submit_date__year=2010&submit_date__month=3").content.decode()
+    assert "March 18" in drilled
+
+
+def test_json_columns_are_shown_on_lines(client: Client, stories: list[Story]) -> None:
+    page = client.get(f"{LIST}{stories[0].pk}/change/").content.decode()
+    assert "{\n  &quot;name&quot;: &quot;ann&quot;\n}" in page
+
+
+def test_edit_has_its_event_and_changes_nothing_else(client: Client, stories: list[Story]) -> None:
+    story = stories[0]
+    data = {**form_data(client, story), "diggs": 7}
+    assert client.post(f"{LIST}{story.pk}/change/", data).status_code == 302
+    before = {field.attname: getattr(story, field.attname) for field in Story._meta.fields}
+    story.refresh_from_db()
+    after = {field.attname: getattr(story, field.attname) for field in Story._meta.fields}
+    assert after == {**before, "diggs": 7}
+    assert operations() == ["u"]
+
+
+def test_emptied_json_box_means_the_default(client: Client, stories: list[Story]) -> None:
+    data = {**form_data(client, stories[0]), "user": "", "shorturl": "", "thumbnail": ""}
+    assert client.post(f"{LIST}{stories[0].pk}/change/", data).status_code == 302
+    story = Story.objects.get(pk=stories[0].pk)
+    assert (story.user, story.shorturl, story.thumbnail) == ({}, [], None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"link": "javascript:alert(1)"}, "link"),
+        ({"diggs": -1}, "diggs"),
+        ({"diggs": 2**40}, "diggs"),
+        ({"topic": "[]"}, "topic"),
+        ({"user": '{"n": 18446744073709551616}'}, "user"),
+        ({"user": "{"}, "user"),
+    ],
+)
+def test_what_does_not_fit_is_an_error_at_its_field(
+    client: Client, stories: list[Story], changes: dict[str, Any], field: str
+) -> None:
+    data = {**form_data(client, stories[0]), **changes}
+    answer = client.post(f"{LIST}{stories[0].pk}/change/", data)
+    assert list(answer.context["adminform"].form.errors) == [field]
+    assert operations() == []
+
+
+def test_story_too_large_for_the_feed_is_a_message(client: Client, stories: list[Story]) -> None:
+    data = {**form_data(client, stories[0]), "description": "x" * 1_000_000}
+    answer = client.post(f"{LIST}{stories[0].pk}/change/", data, follow=True)
+    assert "Not saved." in answer.content.decode()
+    assert "MAX_EVENT_BYTES" in answer.content.decode()
+    assert Story.objects.get(pk=stories[0].pk).description == ""
+
+
+def test_story_is_added_without_a_source_id(client: Client, stories: list[Story]) -> None:
+    data = {**form_data(client, stories[0]), "title": "Ours", "source_id": ""}
+    assert client.post(f"{LIST}add/", data).status_code == 302
+    assert Story.objects.get(title="Ours").source_id is None
+    assert operations() == ["c"]

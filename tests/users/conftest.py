@@ -1,0 +1,48 @@
+"""People to test with."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from tests.static_files import plain_static_files
+from users.models import User, UserType
+
+PASSWORD = "correct-horse-7"
+
+
+@pytest.fixture(autouse=True)
+def static_files() -> Iterator[None]:
+    with plain_static_files():
+        yield
+
+
+@pytest.fixture
+def ann(db: None) -> User:
+    return User.objects.create_user("ann@people.example", PASSWORD, name="Ann <b>")
+
+
+@pytest.fixture
+def boss(db: None) -> User:
+    return User.objects.create_superuser("boss@people.example", PASSWORD, name="Boss")
+
+
+@pytest.fixture
+def clerk(db: None) -> User:
+    """Staff who may change accounts, but is no superuser."""
+    clerk = User.objects.create_user(
+        "clerk@people.example",
+        PASSWORD,
+        name="Clerk",
+        is_staff=True,
+        user_type=UserType.TECHNICAL_WORKER,
+    )
+    clerk.user_permissions.set(Permission.objects.filter(content_type__app_label="users"))
+    return clerk
+
+
+@pytest.fixture
+def as_boss(client: Client, boss: User) -> Client:
+    client.force_login(boss)
+    return client

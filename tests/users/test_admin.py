@@ -1,0 +1,98 @@
+"""Accounts in the admin."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from cdc.models import OutboxRecord
+from stories.models import Story
+from users.models import User, UserType
+
+pytestmark = pytest.mark.django_db
+
+NEW = {
+    "email": " New@People.example",
+    "name": "New",
+    "user_type": "senior_management",
+    "password1": "long-enough-42",
+    "password2": "long-enough-42",
+}
+
+
+def errors(answer: Any) -> dict[str, list[str]]:
+    return dict(answer.context["adminform"].form.errors)
+
+
+def test_account_is_added_with_its_type_and_password(as_boss: Client) -> None:
+    assert as_boss.post("/admin/users/user/add/", {**NEW, "is_staff": "on"}).status_code == 302
+    made = User.objects.get(email="new@people.example")
+    assert made.user_type == UserType.SENIOR_MANAGEMENT
+    assert (made.is_staff, made.is_superuser) == (True, False)
+    assert made.check_password("long-enough-42")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "sentence"),
+    [
+        ({"email": "BOSS@people.example"}, "email", "already exists"),
+        ({"email": "no address"}, "email", "valid email"),
+        ({"password2": "other-enough-42"}, "password2", "match"),
+        ({"password1": "12345678", "password2": "12345678"}, "password2", "too common"),
+        ({"user_type": "king"}, "user_type", "valid choice"),
+        ({"name": ""}, "name", "required"),
+    ],
+)
+def test_wrong_account_is_refused(
+    as_boss: Client, changes: dict[str, str], field: str, sentence: str
+) -> None:
+    found = errors(as_boss.post("/admin/users/user/add/", {**NEW, **changes}))
+    assert sentence in " ".join(found[field])
+
+
+def test_list_is_searched_and_filtered(as_boss: Client, ann: User) -> None:
+    page = as_boss.get("/admin/users/user/?q=ann&user_type__exact=customer").content.decode()
+    assert "ann@people.example" in page
+    assert "boss@people.example</a>" not in page
+
+
+def test_admin_gives_a_type(as_boss: Client, ann: User) -> None:
+    data = {"email": ann.email, "name": "Ann", "user_type": "technical_worker", "is_active": "on"}
+    as_boss.post(f"/admin/users/user/{ann.pk}/change/", data)
+    ann.refresh_from_db()
+    assert ann.user_type == UserType.TECHNICAL_WORKER
+
+
+def test_password_is_changed_on_its_own_page(as_boss: Client, ann: User) -> None:
+    data = {"password1": "another-long-42", "password2": "another-long-42"}
+    data["usable_password"] = "true"
+    assert as_boss.post(f"/admin/users/user/{ann.pk}/password/", data).status_code == 302
+    ann.refresh_from_db()
+    assert ann.check_password("another-long-42")
+
+
+def test_clerk_cannot_give_powers(client: Client, clerk: User) -> None:
+    client.force_login(clerk)
+    data = {"email": clerk.email, "name": "C", "user_type": "customer", "is_active": "on"}
+    client.post(f"/admin/users/user/{clerk.pk}/change/", {**data, "is_superuser": "on"})
+    clerk.refresh_from_db()
+    assert (clerk.name, clerk.is_superuser, clerk.is_staff) == ("C", False, True)
+    client.post("/admin/users/user/add/", {**NEW, "is_superuser": "on", "is_staff": "on"})
+    assert not User.objects.get(email="new@people.example").is_staff
+
+
+@pytest.mark.parametrize("page", ["password", "delete"])
+def test_clerk_cannot_touch_a_superuser(client: Client, clerk: User, boss: User, page: str) -> None:
+    client.force_login(clerk)
+    assert client.get(f"/admin/users/user/{boss.pk}/{page}/").status_code == 403
+
+
+@pytest.mark.django_db(transaction=True)
+def test_deleting_a_person_keeps_their_stories(as_boss: Client, ann: User) -> None:
+    address = "http://a.example/"
+    story = Story.objects.create(title="Kept", href=address, link=address, submitted_by=ann)
+    OutboxRecord.objects.all().delete()
+    as_boss.post(f"/admin/users/user/{ann.pk}/delete/", {"post": "yes"})
+    story.refresh_from_db()
+    assert story.submitted_by is None
+    assert [record.op for record in OutboxRecord.objects.all()] == ["u"]

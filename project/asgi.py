@@ -15,15 +15,14 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 def _application() -> ASGIHandler:
     """Return the application; end the process with one sentence and code 2 when it cannot be."""
     try:
-        application = get_asgi_application()
         if not settings.ENVIRONMENT.secret_key:
             raise Misconfigured(
                 "DJANGO_SECRET_KEY is empty: give a long random text, or run `manage.py up`."
             )
+        return get_asgi_application()
     except Misconfigured as error:
         sys.stderr.write(f"storyfeed: {error}\n")
         raise SystemExit(2) from None
-    return application
 
 
 application = _application()

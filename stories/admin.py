@@ -1,5 +1,6 @@
 """Stories in the admin: find them by date and status, correct them, approve or reject them."""
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -11,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 
 from cdc.errors import Refused
-from stories.forms import IndentedEncoder, JSONColumnField
+from stories.forms import IndentedEncoder, JSONColumnField, StoryForm
 from stories.models import Status, Story
 
 
@@ -19,14 +20,14 @@ from stories.models import Status, Story
 class StoryAdmin(admin.ModelAdmin[Story]):
     """Every write goes through captured saves and updates, so each has its event."""
 
+    form = StoryForm
     list_display = (
         "title",
         "status",
-        "media",
         "diggs",
         "comments",
-        "submit_date",
-        "promote_date",
+        "submitted_at",
+        "promoted_at",
         "submitted_by",
     )
     list_filter = ("status", "media", "submit_date", "promote_date")
@@ -68,6 +69,16 @@ class StoryAdmin(admin.ModelAdmin[Story]):
             self.message_user(request, f"Not saved. {error}", messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 
+    @admin.display(description="Submitted", ordering="submit_date")
+    def submitted_at(self, story: Story) -> str:
+        """Return when a story was submitted, to the minute in UTC."""
+        return _minute(story.submit_date)
+
+    @admin.display(description="Promoted", ordering="promote_date", empty_value="-")
+    def promoted_at(self, story: Story) -> str | None:
+        """Return when a story became popular, to the minute in UTC."""
+        return _minute(story.promote_date) if story.promote_date else None
+
     @admin.action(description="Approve selected stories", permissions=["change"])
     def approve(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
         """Make stories popular from now on; popular ones keep their date."""
@@ -91,3 +102,8 @@ class StoryAdmin(admin.ModelAdmin[Story]):
             count = stories.update(**changes)
         noun = "story was" if count == 1 else "stories were"
         self.message_user(request, f"{count} {noun} {word}.", messages.SUCCESS)
+
+
+def _minute(moment: datetime) -> str:
+    # Lines break between date and time only.
+    return moment.strftime("%d\u00a0%b\u00a0%Y, %H:%M")

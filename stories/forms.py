@@ -5,6 +5,8 @@ from typing import Any
 
 from django import forms
 
+from stories.models import Story
+
 
 class IndentedEncoder(json.JSONEncoder):
     """Writes JSON over several lines, for people to read."""
@@ -23,3 +25,16 @@ class JSONColumnField(forms.JSONField):
         if read is None and callable(self.initial):
             return self.initial()
         return read
+
+
+class StoryForm(forms.ModelForm[Story]):
+    """A story; times that nobody touched keep the milliseconds that their boxes do not show."""
+
+    def clean(self) -> dict[str, Any]:
+        """Return what was entered."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        for name in ("submit_date", "promote_date"):
+            stored = self.initial.get(name)
+            if stored and cleaned.get(name) == stored.replace(microsecond=0):
+                cleaned[name] = stored
+        return cleaned

@@ -20,7 +20,7 @@ class UserAdmin(BaseUserAdmin[User]):
     form = UserChangeForm
     add_form = UserCreationForm
     add_form_template = None
-    list_display = ("email", "name", "user_type", "is_active", "is_staff", "last_login")
+    list_display = ("email", "name", "user_type", "is_active", "is_staff", "last_seen")
     list_filter = ("user_type", "is_active", "is_staff", "is_superuser", "date_joined")
     search_fields = ("email", "name")
     ordering = ("email",)
@@ -34,6 +34,11 @@ class UserAdmin(BaseUserAdmin[User]):
         (None, {"fields": ("email", "name", "user_type", "password1", "password2")}),
         ("May do", {"fields": ("is_staff", "is_superuser")}),
     )
+
+    @admin.display(description="Last login", ordering="last_login", empty_value="-")
+    def last_seen(self, account: User) -> str | None:
+        """Return when somebody last logged in, to the minute in UTC."""
+        return f"{account.last_login:%d %b %Y, %H:%M}" if account.last_login else None
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Keep the powers out of reach of those who could give them to themselves."""

@@ -34,7 +34,7 @@ def stories() -> list[Story]:
             link="http://b.example/",
             status=status,
             source_id=f"s{place}",
-            submit_date=datetime(2010, 3, 16 + place, tzinfo=UTC),
+            submit_date=datetime(2010, 3, 16 + place, 1, 2, 3, 456_000, tzinfo=UTC),
             user={"name": "ann"},
         )
         for place, status in enumerate(Status)

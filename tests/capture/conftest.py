@@ -1,0 +1,18 @@
+"""The rows that writes are tried on."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from cdc.actor import acting_as
+from tests.capture.events import forget
+from tests.capture.world import World
+
+
+@pytest.fixture
+def world(transactional_db: None) -> Iterator[World]:
+    """Four stories and a person, with nothing in the outbox, written by user 7."""
+    with acting_as("7"):
+        world = World.made()
+        forget()
+        yield world

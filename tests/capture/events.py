@@ -1,0 +1,85 @@
+"""The outbox as the messages that it will become."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from cdc.event import Version, encode_value
+from cdc.models import OutboxRecord
+
+JsonRow = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a test expects: the operation and both rows."""
+
+    op: str
+    before: JsonRow | None
+    after: JsonRow | None
+
+    @property
+    def row(self) -> JsonRow:
+        return self.after or self.before or {}
+
+
+def created(after: JsonRow) -> Event:
+    return Event("c", None, after)
+
+
+def updated(before: JsonRow, after: JsonRow) -> Event:
+    return Event("u", before, after)
+
+
+def deleted(before: JsonRow) -> Event:
+    return Event("d", before, None)
+
+
+def records(*, using: str = "default") -> list[OutboxRecord]:
+    return list(OutboxRecord.objects.using(using).order_by("id"))
+
+
+def envelope(record: OutboxRecord) -> dict[str, Any]:
+    """Return the value of the record's message."""
+    value: dict[str, Any] = json.loads(
+        encode_value(
+            op=record.op,
+            before=_bytes(record.before),
+            after=_bytes(record.after),
+            version=Version(record.epoch, record.id),
+            ts_ms=record.ts_ms,
+            db=record.db,
+            table=record.table,
+            user=record.user,
+        )
+    )
+    return value
+
+
+def events(*, using: str = "default") -> list[Event]:
+    """Return what waits, without what the envelope says around it."""
+    values = [envelope(record) for record in records(using=using)]
+    return [Event(value["op"], value["before"], value["after"]) for value in values]
+
+
+def forget(*, using: str = "default") -> None:
+    OutboxRecord.objects.using(using).all().delete()
+
+
+def replay(found: list[Event], key: str = "id") -> dict[Any, JsonRow]:
+    """Apply events in their order and return the table that they make.
+
+    Each `before` must be what the events so far have left of its row.
+    """
+    table: dict[Any, JsonRow] = {}
+    for number, event in enumerate(found):
+        identity = event.row[key]
+        assert table.get(identity) == event.before, f"event {number}: {event}"
+        table[identity] = event.row
+        if event.after is None:
+            del table[identity]
+    return table
+
+
+def _bytes(value: Any) -> bytes | None:
+    return None if value is None else bytes(value)

@@ -1,0 +1,97 @@
+"""Four stories with known columns, in Python and on the wire."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.models import Model, Q
+
+from cdc.images import images_where
+from cdc.registry import registry
+from stories.models import Story
+from tests.capture.events import Event, JsonRow, updated
+from users.models import User
+
+COLUMNS: dict[str, Any] = {
+    "href": "http://digg.com/a",
+    "title": "Ünïcode 🎉",
+    "comments": 3,
+    "diggs": 10,
+    "container": {"name": "Technology", "short_name": "technology"},
+    "submit_date": datetime(2009, 6, 1, 12, 30, 15, 123000, tzinfo=UTC),
+    "promote_date": None,
+    "topic": {"name": "Linux", "short_name": "linux"},
+    "media": "news",
+    "description": "",
+    "link": "http://example.com/",
+    "user": {"name": "kim", "registered": 1140000000},
+    "status": "submitted",
+    "shorturl": [{"short_url": "http://d.gg/1", "view_count": 2}],
+    "thumbnail": None,
+}
+WIRE: JsonRow = {
+    **COLUMNS,
+    "submit_date": "2009-06-01T12:30:15.123Z",
+    "idJSON": None,
+    "submitted_by_id": None,
+}
+
+
+def story(**columns: Any) -> Story:
+    return Story(**{**COLUMNS, **columns})
+
+
+def wire(key: int | None, **columns: Any) -> JsonRow:
+    return {"id": key, **WIRE, **columns}
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """`a` to `d` have 1 to 4 diggs and the source ids s1 to s4."""
+
+    a: Story
+    b: Story
+    c: Story
+    d: Story
+    person: User
+    keys: dict[str, int]
+    """Of the stories and the person; a deleted one has lost its own."""
+
+    @classmethod
+    def made(cls) -> "World":
+        person = User.objects.create(email="kim@example.com", name="Kim")
+        made = [story(diggs=n, source_id=f"s{n}", submitted_by=person) for n in range(1, 5)]
+        for one in made:
+            one.save()
+        keys = dict(zip("abcd", (one.pk for one in made), strict=True))
+        a, b, c, d = made
+        return cls(a, b, c, d, person=person, keys={**keys, "person": person.pk})
+
+    def row(self, name: str, **columns: Any) -> JsonRow:
+        """Return a story's row as it was made, but for `columns`."""
+        number = "abcd".index(name) + 1
+        made = {"diggs": number, "idJSON": f"s{number}", "submitted_by_id": self.keys["person"]}
+        return wire(self.keys[name], **{**made, **columns})
+
+    @property
+    def rows(self) -> dict[int, JsonRow]:
+        """The table as it was made."""
+        return {self.keys[name]: self.row(name) for name in "abcd"}
+
+
+def columns() -> JsonRow:
+    """Return what `Story.objects.create` can be given."""
+    return {**COLUMNS}
+
+
+def changed(world: World, names: str = "abcd", **columns: Any) -> list[Event]:
+    """Return the events of stories that got these columns."""
+    return [updated(world.row(name), world.row(name, **columns)) for name in names]
+
+
+def table(model: type[Model] = Story, *, using: str = "default") -> dict[Any, JsonRow]:
+    """Return what the database holds, as it would travel."""
+    capture = registry.find(model)
+    assert capture is not None
+    rows = map(capture.wire_row, images_where(capture, Q(), using=using).values())
+    return {row[capture.key.name]: row for row in rows}

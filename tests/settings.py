@@ -1,0 +1,19 @@
+"""The project's settings for tests: a second captured app and a second database."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from project.settings import *  # noqa: F403 -- everything, as it is
+from project.settings import DATABASES, INSTALLED_APPS
+
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.toy"]
+
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # A file: threads that share a database in memory get errors that no deployment has.
+    _file = Path(tempfile.gettempdir()) / f"storyfeed-test-{os.getpid()}.sqlite3"
+    DATABASES["default"]["TEST"] = {"NAME": str(_file)}
+else:
+    # Whatever the server's own default is.
+    DATABASES["default"]["TEST"] = {"CHARSET": "utf8mb4"}
+DATABASES["other"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}

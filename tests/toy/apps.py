@@ -1,0 +1,8 @@
+"""The toys' application."""
+
+from django.apps import AppConfig
+
+
+class ToyConfig(AppConfig):
+    name = "tests.toy"
+    label = "toy"

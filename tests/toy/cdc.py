@@ -1,0 +1,8 @@
+"""Captures toys."""
+
+from cdc.registry import Capture, register
+from tests.toy.models import Label, Note, Toy
+
+register(Capture(model=Toy, topic="toy-events", collections=("toys",)))
+register(Capture(model=Label, topic="toy-events", collections=("labels",)))
+register(Capture(model=Note, topic="toy-events", collections=("notes",)))

@@ -1,0 +1,82 @@
+"""Toys: what a story has not, such as text keys, references to itself and generic relations."""
+
+from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+
+from cdc.captured import CapturedModel
+from cdc.fields import MillisecondDateTimeField
+
+
+class Box(models.Model):
+    """Not captured; what is in it is."""
+
+    name = models.CharField(max_length=20)
+    notes = GenericRelation("toy.Note", object_id_field="object_id")
+
+    class Meta:
+        app_label = "toy"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Toy(CapturedModel):
+    name = models.CharField(max_length=20, unique=True, db_column="toyName")
+    box = models.ForeignKey(Box, null=True, on_delete=models.CASCADE, related_name="toys")
+    part_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="parts")
+    place = models.IntegerField(null=True)
+    price = models.DecimalField(max_digits=8, decimal_places=2, null=True)
+    weight = models.FloatField(null=True)
+    made_on = models.DateField(null=True)
+    code = models.UUIDField(null=True, unique=True)
+    shiny = models.BooleanField(db_default=True)
+    seen = MillisecondDateTimeField(null=True)
+    data = models.JSONField(null=True)
+
+    class Meta(CapturedModel.Meta):
+        app_label = "toy"
+        constraints = [models.UniqueConstraint(fields=["box", "place"], name="toy_one_place")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RedToy(Toy):
+    """A proxy."""
+
+    class Meta(CapturedModel.Meta):
+        app_label = "toy"
+        proxy = True
+
+    def __str__(self) -> str:
+        return f"red {self.name}"
+
+
+class Label(CapturedModel):
+    """A text key, and a save that asks before it updates."""
+
+    text = models.CharField(max_length=40, primary_key=True)
+    size = models.IntegerField(default=1)
+
+    class Meta(CapturedModel.Meta):
+        app_label = "toy"
+        select_on_save = True
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Note(CapturedModel):
+    """Hangs on anything."""
+
+    content_type = models.ForeignKey(ContentType, on_delete=models.CASCADE)
+    object_id = models.PositiveBigIntegerField()
+    subject = GenericForeignKey("content_type", "object_id")
+    words = models.TextField()
+
+    class Meta(CapturedModel.Meta):
+        app_label = "toy"
+
+    def __str__(self) -> str:
+        return self.words

@@ -1,0 +1,72 @@
+"""A running feed: relay and consumer as processes, over the database of the test."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from cdc.conf import CdcSettings
+from cdc.registry import registry
+from stories.models import Story
+from tests.equality import wait_until_equal
+from tests.processes import Daemon
+
+
+class RunningFeed:
+    """Relay and consumer over the test's database, topic and replica."""
+
+    def __init__(self, settings: CdcSettings, folder: Path) -> None:
+        self.settings = settings
+        self.environment = _environment(settings, folder)
+        self.relay = Daemon(folder / "relay.log", self.environment, "relay_outbox")
+        self.consumer = self.consumer_named("one", folder)
+
+    def consumer_named(self, name: str, folder: Path) -> Daemon:
+        command = ("consume_and_save_to_mongodb", "--instance", name)
+        return Daemon(folder / f"consumer-{name}.log", self.environment, *command)
+
+    def wait_until_equal(self, seconds: float = 30.0) -> None:
+        wait_until_equal(self.settings.mongodb_uri, self.settings.mongodb_database, seconds)
+
+    def kill(self) -> None:
+        for daemon in (self.relay, self.consumer):
+            if daemon.alive():
+                daemon.kill()
+
+
+@pytest.fixture
+def feed(
+    transactional_db: None, feed_settings: CdcSettings, tmp_path: Path
+) -> Iterator[RunningFeed]:
+    # A row of the outbox names its topic, so the captures of this process take the test's own.
+    before = registry.find(Story)
+    assert before is not None
+    registry.register(replace(before, topic=feed_settings.topic))
+    running = RunningFeed(feed_settings, tmp_path)
+    yield running
+    running.kill()
+    registry.register(before)
+
+
+def _environment(settings: CdcSettings, folder: Path) -> dict[str, str]:
+    return {
+        "DJANGO_SETTINGS_MODULE": "project.settings",
+        "STORYFEED_HOME": str(folder),
+        "DATABASE_URL": _database_url(),
+        "KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap_servers,
+        "KAFKA_TOPIC": settings.topic,
+        "MONGODB_URI": settings.mongodb_uri,
+        "MONGODB_DATABASE": settings.mongodb_database,
+        "CONSUMER_GROUP": settings.group,
+    }
+
+
+def _database_url() -> str:
+    """Return the address of the test's own database, which pytest-django named."""
+    settings = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{settings['NAME']}"
+    user, password = settings["USER"], settings["PASSWORD"]
+    return f"mysql://{user}:{password}@{settings['HOST']}:{settings['PORT']}/{settings['NAME']}"

@@ -1,0 +1,132 @@
+"""From a saved story to three equal collections, on each database."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from cdc.models import DeadLetter, OutboxRecord
+from stories.models import Story
+from tests.acceptance.conftest import RunningFeed
+from tests.processes import ROOT
+from tests.stories.rows import digg_like, write_lines
+
+pytestmark = [
+    pytest.mark.services,
+    pytest.mark.database,
+    pytest.mark.django_db(transaction=True),
+]
+
+
+@pytest.fixture
+def stories_file(tmp_path: Path) -> Path:
+    path = tmp_path / "stories.ndjson"
+    write_lines(path, *digg_like())
+    return path
+
+
+def test_an_import_edits_and_deletes_arrive(feed: RunningFeed, stories_file: Path) -> None:
+    call_command("import_stories", str(stories_file), verbosity=0)
+    feed.wait_until_equal()
+
+    story, other = Story.objects.all()[:2]
+    story.title = "edited ☃ 😀"
+    story.save()
+    other.delete()
+    Story.objects.filter(media="news").update(diggs=7)
+    Story.objects.create(title="new", href="http://example.org/", link="http://example.org/")
+    feed.wait_until_equal()
+
+    assert OutboxRecord.objects.count() == 0
+    assert DeadLetter.objects.count() == 0
+
+
+def _stop_and_start(feed: RunningFeed) -> None:
+    feed.relay.wait_for("relay.started")
+    feed.consumer.wait_for("partition.taken")
+    assert feed.relay.stop() == 0
+    assert feed.consumer.stop() == 0
+    feed.relay.start()
+    feed.consumer.start()
+
+
+def _kill_relay(feed: RunningFeed) -> None:
+    feed.relay.kill()
+    feed.relay.start()
+
+
+def _kill_consumer(feed: RunningFeed) -> None:
+    feed.consumer.kill()
+    feed.consumer.start()
+
+
+@pytest.mark.parametrize("disturb", [_stop_and_start, _kill_relay, _kill_consumer])
+def test_nothing_is_lost_when_a_daemon_ends_in_the_middle(
+    feed: RunningFeed, disturb: Callable[[RunningFeed], None]
+) -> None:
+    for number in range(60):
+        story = Story.objects.create(title=f"story {number}", href="http://example.org/")
+        if number % 3 == 0:
+            Story.objects.filter(pk=story.pk).update(title=f"story {number}, edited")
+        if number % 5 == 0:
+            story.delete()
+        if number in {20, 40}:
+            disturb(feed)
+
+    feed.wait_until_equal()
+
+
+def test_two_consumers_share_the_partitions_and_one_takes_over(
+    feed: RunningFeed, tmp_path: Path
+) -> None:
+    second = feed.consumer_named("two", tmp_path)
+    try:
+        for number in range(40):
+            Story.objects.create(title=f"story {number}", href="http://example.org/")
+        feed.wait_until_equal()
+        feed.consumer.kill()
+        Story.objects.filter(title__startswith="story").update(diggs=3)
+        feed.wait_until_equal(60)
+    finally:
+        second.kill()
+
+
+def test_status_tells_what_waits_and_that_the_counts_are_equal(feed: RunningFeed) -> None:
+    for number in range(10):
+        Story.objects.create(title=f"story {number}", href="http://example.org/")
+    feed.wait_until_equal()
+    status = _status(feed)
+
+    assert status["healthy"] is True
+    assert status["waiting"] == 0
+    assert [table["rows"] for table in status["tables"]] == [10]
+    assert set(status["tables"][0]["documents"].values()) == {10}
+    assert len(status["lags"]) == feed.settings.partitions
+
+    feed.consumer.kill()
+    Story.objects.all().delete()
+    while OutboxRecord.objects.exists():
+        time.sleep(0.05)
+    status = _status(feed)
+    assert status["waiting"] == 20
+    assert "20 changes are on their way" in status["verdict"]
+
+
+def _status(feed: RunningFeed) -> dict[str, Any]:
+    result = subprocess.run(
+        [sys.executable, "manage.py", "cdc_status", "--json"],
+        cwd=ROOT,
+        env={**os.environ, **feed.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    status: dict[str, Any] = json.loads(result.stdout.splitlines()[0])
+    return status

@@ -1,0 +1,71 @@
+"""The feed's daemons as real processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Daemon:
+    """One `manage.py` command that runs until it is told to stop."""
+
+    def __init__(self, log: Path, environment: dict[str, str], *arguments: str) -> None:
+        self._log = log
+        self._environment = {**os.environ, **environment}
+        self._arguments = arguments
+        self._process: subprocess.Popen[bytes]
+        self.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(encoding="utf-8") if self._log.exists() else ""
+
+    def start(self) -> None:
+        self._began = len(self.log)
+        with self._log.open("ab") as output:
+            self._process = self._run(output)
+
+    def wait_for(self, event: str, seconds: float = 30.0) -> None:
+        """Return when the log of this start has `event`."""
+        deadline = time.monotonic() + seconds
+        while event not in self.log[self._began :]:
+            assert self.alive(), self.log
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def pause(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> int:
+        """Ask it to stop and return its exit code."""
+        self._process.terminate()
+        return self._process.wait(timeout=10)
+
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def _run(self, output: IO[bytes]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "manage.py", *self._arguments],
+            cwd=ROOT,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )

@@ -1,0 +1,157 @@
+"""Demo traffic: its changes, its pace, its stop."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import OperationalError
+from django.utils import timezone
+
+from cdc.errors import Retryable
+from cdc.models import OutboxRecord
+from project.environment import BASE_DIR
+from stories.demo import FEWEST, MOST, demo_stories, demo_story, fill
+from stories.models import Story
+from stories.traffic import DemoTraffic
+
+
+class HandClock:
+    """A clock that moves when it is told to, and when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def time(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def traffic(clock: HandClock) -> DemoTraffic:
+    return DemoTraffic(10, clock=clock, rng=random.Random(3))
+
+
+def seconds_of(traffic: DemoTraffic, clock: HandClock, seconds: float) -> None:
+    end = clock.now + seconds
+    while clock.now < end:
+        if not traffic.run_once():
+            traffic.pause()
+
+
+@pytest.mark.django_db(transaction=True)
+class TestChanges:
+    def test_each_turn_is_one_event_on_a_demo_story(
+        self, traffic: DemoTraffic, clock: HandClock
+    ) -> None:
+        address = "https://a.example/"
+        other = Story.objects.create(title="Other", href=address, link=address)
+        fill(timezone.now())
+        OutboxRecord.objects.all().delete()
+        seconds_of(traffic, clock, 20)
+        records = list(OutboxRecord.objects.all())
+        assert abs(len(records) - 200) <= 2
+        assert {record.op for record in records} == {"c", "u", "d"}
+        assert not [record for record in records if record.key == f'{{"id":{other.pk}}}']
+        assert all(record.before != record.after for record in records)
+
+    @pytest.mark.parametrize("count", [0, FEWEST, MOST])
+    def test_number_of_stories_stays_in_its_range(
+        self, traffic: DemoTraffic, clock: HandClock, count: int
+    ) -> None:
+        Story.objects.bulk_create([demo_story(number, timezone.now()) for number in range(count)])
+        lowest = highest = count
+        for _ in range(60):
+            seconds_of(traffic, clock, 0.1)
+            found = demo_stories().count()
+            lowest, highest = min(lowest, found), max(highest, found)
+        assert (lowest >= min(count, FEWEST), highest <= MOST) == (True, True)
+        assert found > 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_backlog_older_than_a_second_is_let_go(traffic: DemoTraffic, clock: HandClock) -> None:
+    fill(timezone.now())
+    OutboxRecord.objects.all().delete()
+    clock.now += 3600
+    while traffic.run_once():
+        pass
+    assert 9 <= OutboxRecord.objects.count() <= 12
+
+
+def test_outage_is_one_line_and_the_return_another(
+    traffic: DemoTraffic,
+    clock: HandClock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    transactional_db: None,
+) -> None:
+    fill(timezone.now())
+    with monkeypatch.context() as patch, caplog.at_level("INFO"):
+
+        def away() -> None:
+            raise OperationalError("gone away")
+
+        patch.setattr(traffic, "_change", away)
+        for _ in range(5):
+            with pytest.raises(Retryable, match="gone away") as caught:
+                traffic.run_once()
+            traffic.report(caught.value, 0.5)
+            clock.sleep(1)
+    with caplog.at_level("INFO"):
+        traffic.run_once()
+        traffic.run_once()
+    events = [record.message for record in caplog.records]
+    assert events == ["traffic.database_away", "traffic.database_back"]
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "nan", "inf", "5000"])
+def test_wrong_rate_is_wrong_use(rate: str) -> None:
+    with pytest.raises(CommandError, match="--rate is") as ended:
+        call_command("demo_traffic", rate=float(rate))
+    assert ended.value.returncode == 2
+
+
+@pytest.fixture
+def own_database(tmp_path: Path) -> dict[str, str]:
+    environment = {
+        **os.environ,
+        "STORYFEED_HOME": str(tmp_path),
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'demo.sqlite3'}",
+        "DJANGO_SECRET_KEY": "x",
+    }
+    for command in ("migrate", "load_demo"):
+        manage = [sys.executable, "manage.py", command]
+        subprocess.run(manage, env=environment, cwd=BASE_DIR, check=True, capture_output=True)
+    return environment
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_stops_it_within_a_second(own_database: dict[str, str], number: int) -> None:
+    command = [sys.executable, "manage.py", "demo_traffic", "--rate", "50"]
+    with subprocess.Popen(
+        command, env=own_database, cwd=BASE_DIR, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert "traffic.started" in process.stderr.readline()
+        time.sleep(0.5)
+        asked = time.monotonic()
+        process.send_signal(number)
+        assert process.wait(5) == 0
+        assert time.monotonic() - asked < 1
+        assert "traffic.stopped" in process.stderr.read()

@@ -1,0 +1,56 @@
+"""The demo people: one of each type and an admin."""
+
+import secrets
+from dataclasses import dataclass
+
+from django.contrib.auth.hashers import make_password
+
+from users.models import User, UserType
+
+_PEOPLE = (
+    ("customer@storyfeed.example", "Cleo Customer", UserType.CUSTOMER, False),
+    ("technical@storyfeed.example", "Toni Technical", UserType.TECHNICAL_WORKER, False),
+    ("management@storyfeed.example", "Maren Management", UserType.SENIOR_MANAGEMENT, False),
+    ("admin@storyfeed.example", "Adi Admin", UserType.TECHNICAL_WORKER, True),
+)
+_PASSWORD_BYTES = 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoLogin:
+    """How a demo person logs in."""
+
+    email: str
+    role: str
+    password: str | None
+    """None when the account was there already: nobody knows its password any more."""
+
+
+def ensure_demo_people() -> list[DemoLogin]:
+    """Make the demo accounts that are missing, all or none, with random passwords; return all."""
+    emails = [person[0] for person in _PEOPLE]
+    there = set(User.objects.filter(email__in=emails).values_list("email", flat=True))
+    passwords = {email: secrets.token_urlsafe(_PASSWORD_BYTES) for email in emails}
+    # One statement, after the slow hashing: a run that is ended half-way has shown no password.
+    User.objects.bulk_create(
+        [
+            User(
+                email=email,
+                name=name,
+                user_type=user_type,
+                is_staff=superuser,
+                is_superuser=superuser,
+                password=make_password(passwords[email]),
+            )
+            for email, name, user_type, superuser in _PEOPLE
+            if email not in there
+        ]
+    )
+    return [
+        DemoLogin(
+            email=email,
+            role="admin" if superuser else str(user_type.label),
+            password=None if email in there else passwords[email],
+        )
+        for email, _, user_type, superuser in _PEOPLE
+    ]

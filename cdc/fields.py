@@ -4,10 +4,18 @@ from datetime import datetime
 from typing import Any
 
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 class MillisecondDateTimeField(models.DateTimeField[Any, Any]):
-    """A date and time cut to milliseconds, the precision of a BSON date, wherever it is written."""
+    """A date and time cut to milliseconds, the precision of a BSON date, wherever it is written.
+
+    A time that MySQL makes itself (`Now()`) is rounded to milliseconds by the column.
+    """
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
+        """Return the column's type."""
+        return "datetime(3)" if connection.vendor == "mysql" else super().db_type(connection)
 
     def get_prep_value(self, value: Any) -> Any:
         """Return the value as it is compared and stored."""

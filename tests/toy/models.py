@@ -56,7 +56,7 @@ class RedToy(Toy):
 class Label(CapturedModel):
     """A text key, and a save that asks before it updates."""
 
-    text = models.CharField(max_length=40, primary_key=True)
+    text = models.CharField(max_length=80, primary_key=True)
     size = models.IntegerField(default=1)
 
     class Meta(CapturedModel.Meta):

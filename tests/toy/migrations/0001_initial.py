@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Label",
             fields=[
-                ("text", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ("text", models.CharField(max_length=80, primary_key=True, serialize=False)),
                 ("size", models.IntegerField(default=1)),
             ],
             options={

@@ -1,0 +1,28 @@
+"""Writers that race: the outbox, replayed in the order of its ids, is the table."""
+
+import os
+
+import pytest
+
+from tests.capture.events import events, replay
+from tests.capture.race import WRITES, race
+from tests.capture.world import story, table
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+
+SECONDS = float(os.environ.get("STORYFEED_RACE_SECONDS", "5"))
+WRITERS = 8
+
+
+def test_the_outbox_tells_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    for key in range(1, 21):
+        story(pk=key).save()
+
+    outcomes = race(WRITERS, SECONDS)
+
+    found = events()
+    with capsys.disabled():
+        print(f"\n{len(found)} events; {dict(sorted(outcomes.items()))}")  # noqa: T201
+    assert replay(found) == table()
+    assert {write.__name__ for write in WRITES} <= set(outcomes)
+    assert not [outcome for outcome in outcomes if outcome.endswith("lock wait")]

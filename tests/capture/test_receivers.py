@@ -1,0 +1,111 @@
+"""What other receivers do to the same row inside a save or a delete."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.db.models.signals import ModelSignal, post_delete, post_save, pre_delete, pre_save
+
+from stories.models import Story
+from tests.capture.events import created, deleted, events, updated
+from tests.capture.world import World, story, table, wire
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+
+
+@contextmanager
+def once(signal: ModelSignal, act: Callable[[Story], Any]) -> Iterator[None]:
+    """Do something at a signal's first time."""
+    done: list[Story] = []
+
+    def receive(instance: Story, **_: Any) -> None:
+        if not done:
+            done.append(instance)
+            act(instance)
+
+    signal.connect(receive, sender=Story)
+    try:
+        yield
+    finally:
+        signal.disconnect(receive, sender=Story)
+    assert done
+
+
+def test_a_change_before_a_save_is_its_before(world: World) -> None:
+    with once(pre_save, lambda one: Story.objects.filter(pk=one.pk).update(media="video")):
+        world.a.title = "new"
+        world.a.save(update_fields=["title"])
+
+    middle = world.row("a", media="video")
+    assert events() == [
+        updated(world.row("a"), middle),
+        updated(middle, {**middle, "title": "new"}),
+    ]
+
+
+def test_a_row_that_comes_before_a_save_is_updated(world: World) -> None:
+    with once(pre_save, lambda _: story(pk=9001, title="first").save()):
+        story(pk=9001).save()
+
+    first = wire(9001, title="first")
+    assert events() == [created(first), updated(first, wire(9001))]
+
+
+def test_a_save_inside_a_save_comes_after_it(world: World) -> None:
+    def again(one: Story) -> None:
+        one.media = "video"
+        one.save()
+
+    with once(post_save, again):
+        new = story()
+        new.save()
+
+    first = wire(new.pk)
+    assert events() == [created(first), updated(first, {**first, "media": "video"})]
+
+
+def test_a_change_inside_a_delete_is_its_before(world: World) -> None:
+    with once(pre_delete, lambda one: Story.objects.filter(pk=one.pk).update(media="video")):
+        world.a.delete()
+
+    middle = world.row("a", media="video")
+    assert events() == [updated(world.row("a"), middle), deleted(middle)]
+
+
+def test_a_row_made_again_inside_its_delete_is_there(world: World) -> None:
+    with once(post_delete, lambda one: story(pk=one.pk).save()):
+        Story.objects.filter(diggs__lt=3).delete()
+
+    assert [event.op for event in events()] == ["d", "d", "c"]
+    again = events()[2].row["id"]
+    assert table() == {
+        **{k: v for k, v in world.rows.items() if v["diggs"] > 2},
+        again: wire(again),
+    }
+
+
+def test_a_savepoint_rolled_back_inside_a_delete_takes_only_its_own(world: World) -> None:
+    def rolled_back(_: Story) -> None:
+        with transaction.atomic():
+            world.d.title = "new"
+            world.d.save()
+            transaction.set_rollback(True)
+
+    with once(post_delete, rolled_back):
+        Story.objects.filter(diggs__lt=4).delete()
+
+    assert events() == [deleted(world.row(name)) for name in "abc"]
+
+
+def test_an_error_in_a_receiver_undoes_the_save(world: World) -> None:
+    def fail(_: Story) -> None:
+        raise ZeroDivisionError
+
+    with once(post_save, fail), pytest.raises(ZeroDivisionError):
+        world.a.delete() if world.a.pk is None else world.a.save()
+    world.a.title = "new"
+    world.a.save()
+
+    assert events() == [updated(world.row("a"), world.row("a", title="new"))]

@@ -22,15 +22,23 @@ class OutboxQueue:
 
     def __init__(self, using: str) -> None:
         self._using = using
-        quote = connections[using].ops.quote_name
-        table = quote(OutboxRecord._meta.db_table)
-        self._waits = f"SELECT 1 FROM {table} WHERE id > %s LIMIT 1"  # noqa: S608 -- our own name
 
     def waits(self, *, above: int) -> bool:
-        """Return whether any row has an id over `above`; the cheapest question there is."""
-        with self._reaching(), connections[self._using].cursor() as cursor:
-            cursor.execute(self._waits, [above])
-            return cursor.fetchone() is not None
+        """Return whether any row has an id over `above`; the cheapest question there is.
+
+        An idle relay asks it more than a hundred times a second, so it goes to the driver itself:
+        Django's cursor costs several times what the driver and the database do.
+        """
+        connection = connections[self._using]
+        table = connection.ops.quote_name(OutboxRecord._meta.db_table)
+        statement = f"SELECT 1 FROM {table} WHERE id > {above:d} LIMIT 1"  # noqa: S608 -- a number
+        with self._reaching(), connection.wrap_database_errors:
+            connection.ensure_connection()
+            cursor = connection.connection.cursor()
+            cursor.execute(statement)
+            found = cursor.fetchone()
+            cursor.close()
+        return found is not None
 
     def pending(self, *, above: int, limit: int) -> list[OutboxRecord]:
         """Return up to `limit` waiting rows with an id over `above`, lowest id first."""

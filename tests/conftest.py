@@ -1,0 +1,63 @@
+"""What all tests share: the servers that `make test` started, and names of their own in them."""
+
+import os
+import uuid
+from importlib.util import find_spec
+
+import pytest
+from django.conf import settings
+
+from cdc.conf import CdcSettings
+
+HAS_MYSQL_CLIENT = find_spec("MySQLdb") is not None
+# `make test DB=sqlite` and `make check` do without the client, which needs a compiler.
+collect_ignore = (
+    []
+    if HAS_MYSQL_CLIENT
+    else [f"project/stack/test_{name}.py" for name in ("mysql", "mariadb", "sql_server")]
+)
+
+if not settings.ENVIRONMENT.secret_key:
+    settings.SECRET_KEY = "for tests only"
+
+
+def pytest_report_header() -> list[str]:
+    """Say what is left out before anything runs."""
+    if HAS_MYSQL_CLIENT:
+        return []
+    return [f"left out, because mysqlclient is not installed: {', '.join(collect_ignore)}"]
+
+
+def _address(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        pytest.fail(
+            f"{name} is not set: run this test by `make test`, which starts the servers, "
+            "or name a server that tests may write to."
+        )
+    return value
+
+
+@pytest.fixture(scope="session")
+def bootstrap_servers() -> str:
+    """Where the tests' Kafka listens."""
+    return _address("KAFKA_BOOTSTRAP_SERVERS")
+
+
+@pytest.fixture(scope="session")
+def mongodb_uri() -> str:
+    """Where the tests' mongod listens."""
+    return _address("MONGODB_URI")
+
+
+@pytest.fixture
+def feed_settings(bootstrap_servers: str, mongodb_uri: str) -> CdcSettings:
+    """A topic, a group and a MongoDB database that no other test has."""
+    name = uuid.uuid4().hex[:12]
+    return CdcSettings(
+        bootstrap_servers=bootstrap_servers,
+        mongodb_uri=mongodb_uri,
+        topic=f"test-{name}",
+        group=f"test-{name}",
+        mongodb_database=f"test_{name}",
+    )

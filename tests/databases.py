@@ -1,0 +1,48 @@
+"""The databases that the tests run on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from project.stack.errors import StackError
+from project.stack.ports import free_port
+from project.stack.service import Service
+
+SQLITE = "sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """How one is started and addressed."""
+
+    server: Callable[[Path], Service | None]
+    url: Callable[[Any, Path], str]
+
+
+def _server(module: str, name: str) -> Callable[[Path], Service]:
+    def make(folder: Path) -> Service:
+        try:
+            # Not at the top: these modules need mysqlclient, which SQLite does without.
+            kind = getattr(import_module(module), name)
+        except ImportError as error:
+            raise StackError(
+                f"{name} is reached by mysqlclient, which is not installed ({error}); "
+                "run `make test`, which installs it, or `make test DB=sqlite`."
+            ) from error
+        server: Service = kind(folder / name.lower(), free_port(), durable=False)
+        return server
+
+    return make
+
+
+DATABASES = {
+    "mysql": Database(
+        _server("project.stack.mysql", "MySQL"), lambda server, _: server.url("storyfeed")
+    ),
+    "mariadb": Database(
+        _server("project.stack.mariadb", "MariaDB"), lambda server, _: server.url("storyfeed")
+    ),
+    SQLITE: Database(lambda _: None, lambda _, folder: f"sqlite:///{folder / 'storyfeed.sqlite3'}"),
+}

@@ -23,6 +23,11 @@ class Background:
             raise self._error
         return True
 
+    def done_within(self, seconds: float) -> bool:
+        """Wait for so long, then do the same."""
+        self._thread.join(seconds)
+        return self.done()
+
     def _run(self) -> None:
         try:
             self._task()

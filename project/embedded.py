@@ -27,6 +27,7 @@ from project.web import Web
 
 _POLL_SECONDS = 0.05
 _WEB_SECONDS = 60.0
+_QUICK_SECONDS = 0.5
 _MOST_TRAFFIC = 1000
 _INSTANCE = "embedded-1"
 """The consumer's name in its group: under the same name it gets its partitions back at once."""
@@ -90,17 +91,23 @@ class Embedded:
         self._console.say(f"ready: open {self._web.url} (Ctrl-C stops everything)")
 
     def _start_servers(self) -> None:
-        """Start both and prepare the database meanwhile."""
+        """Start both while the database is prepared; both orders lead to the same."""
         servers = Servers(self._home, os.environ)
-        started = servers.ours
         install = Background(servers.install)
-        self._until(install.done)
-        for server in started:
-            self._supervisor.start(server)
-        self._prepare_database()
-        for server in started:
+        if install.done_within(_QUICK_SECONDS):
+            self._launch(servers)
+            self._prepare_database()
+        else:  # the first time on a machine: a download, which leaves the processor idle
+            self._prepare_database()
+            self._until(install.done)
+            self._launch(servers)
+        for server in servers.ours:
             self._wait_ready(server.child, server.answers, server.ready_seconds)
             self._console.say(f"{server.name} answers on {server.address}")
+
+    def _launch(self, servers: Servers) -> None:
+        for server in servers.ours:
+            self._supervisor.start(server)
 
     def _prepare_database(self) -> None:
         call_command("migrate", interactive=False, verbosity=0)

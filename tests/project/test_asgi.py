@@ -1,0 +1,35 @@
+"""The ASGI application at its start."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from project.environment import BASE_DIR
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("DJANGO_SECRET_KEY", "", "storyfeed: DJANGO_SECRET_KEY is empty"),
+        ("LOG_LEVEL", "loud", "storyfeed: LOG_LEVEL is 'loud'"),
+    ],
+)
+def test_wrong_setting_ends_it_with_one_line(
+    tmp_path: Path, variable: str, value: str, sentence: str
+) -> None:
+    environment = {
+        **os.environ,
+        "STORYFEED_HOME": str(tmp_path),
+        "DJANGO_SECRET_KEY": "x",
+        variable: value,
+    }
+    command = [sys.executable, "-c", "import project.asgi"]
+    ended = subprocess.run(
+        command, env=environment, cwd=BASE_DIR, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(sentence)
+    assert ended.stderr.count("\n") == 1

@@ -39,10 +39,14 @@ class Change:
 
     before: Image | None
     after: Image | None
+    read: bool = False
+    """Nothing happened: the row is sent as it is."""
 
     @property
     def operation(self) -> Operation:
         """Return what happened."""
+        if self.read:
+            return Operation.READ
         if self.before is None:
             return Operation.CREATE
         return Operation.DELETE if self.after is None else Operation.UPDATE

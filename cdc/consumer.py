@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from cdc import telemetry
+from cdc import faults, telemetry
 from cdc.errors import Fenced, Rejected, Retryable
 from cdc.event import decode
 from cdc.loop import Clock
@@ -92,6 +92,7 @@ class ReplicaConsumer:
         try:
             self._take_over()
             if records:
+                faults.reach(faults.CONSUMER_POLLED)
                 self._apply(records)
         except (Retryable, Rejected):
             self._replica.forget()
@@ -105,6 +106,7 @@ class ReplicaConsumer:
             if source.topic not in ids:
                 ids[source.topic] = self._topics.topic_id(source.topic)
             position = self._replica.take_over(source, ids[source.topic])
+            faults.reach(faults.CONSUMER_TAKEN)
             self._source.start(source, position.next_offset)
             event = (
                 telemetry.PARTITION_RECREATED if position.recreated else telemetry.PARTITION_TAKEN
@@ -123,6 +125,7 @@ class ReplicaConsumer:
         except Rejected:
             self._apply_singly(records)
             return
+        faults.reach(faults.CONSUMER_APPLIED)
         self._source.store(advance)
         took = round((self._clock.monotonic() - started) * 1000, 1)
         telemetry.log(
@@ -171,6 +174,7 @@ class ReplicaConsumer:
 
     def _reject(self, record: Record, error: Rejected) -> None:
         self._dead_letters.store(record, str(error))
+        faults.reach(faults.DEAD_LETTER_STORED)
         telemetry.log(
             _log,
             logging.ERROR,

@@ -23,6 +23,7 @@ from cdc.queue import OutboxQueue
 from cdc.registry import registry
 from cdc.relay import Relay
 from cdc.sink import Route
+from cdc.snapshot import send_again
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ def run_relay(settings: CdcSettings) -> None:
             outbox=OutboxQueue(DEFAULT_DB_ALIAS),
             publisher=publisher,
             owner=f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
+            send_again=partial(send_again, using=DEFAULT_DB_ALIAS),
             clock=clock,
             stopping=lambda: stop.requested,
         )

@@ -85,7 +85,7 @@ def _insert_statement(using: str, rows: int) -> str:
     quote = connections[using].ops.quote_name
     columns = ", ".join(quote(name) for name in (*_COLUMNS, "epoch"))
     # The names are this module's own; values travel as parameters.
-    epoch = f"(SELECT MAX({quote('value')}) FROM {quote(Epoch._meta.db_table)})"  # noqa: S608, SLF001
+    epoch = f"(SELECT MAX({quote('value')}) FROM {quote(Epoch._meta.db_table)})"  # noqa: S608
     row = f"({', '.join(['%s'] * len(_COLUMNS))}, {epoch})"
-    table = quote(OutboxRecord._meta.db_table)  # noqa: SLF001 -- public by documentation
+    table = quote(OutboxRecord._meta.db_table)
     return f"INSERT INTO {table} ({columns}) VALUES {', '.join([row] * rows)}"  # noqa: S608

@@ -73,16 +73,22 @@ class OutboxQueue:
                     return False
                 raise
 
-    def take_lease(self, owner: str, seconds: float) -> bool:
-        """Take or renew the right to publish, by the database's clock; False if another has it."""
+    def take_lease(self, owner: str, seconds: float) -> int | None:
+        """Take or renew the right to publish, by the database's clock; None if another has it.
+
+        Returns the lease's token, which rises whenever the right is taken anew.
+        """
         until = Now() + timedelta(seconds=seconds)
         with self._reaching():
-            if self._lease().filter(owner=owner, expires_at__gt=Now()).update(expires_at=until):
-                return True
+            ours = self._lease().filter(owner=owner, expires_at__gt=Now())
             free = self._lease().filter(expires_at__lte=Now())
-            if free.update(owner=owner, token=F("token") + 1, expires_at=until):
-                return True
-            return self._first_lease(owner, seconds)
+            if not (
+                ours.update(expires_at=until)
+                or free.update(owner=owner, token=F("token") + 1, expires_at=until)
+                or self._first_lease(owner, seconds)
+            ):
+                return None
+            return self._lease().filter(owner=owner).values_list("token", flat=True).first()
 
     def drop_lease(self, owner: str) -> None:
         """Give the right to publish back, so that a standby need not wait for it to lapse."""

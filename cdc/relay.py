@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from cdc import telemetry
+from cdc import faults, telemetry
 from cdc.errors import Retryable
 from cdc.event import Operation, Version, encode_value
 from cdc.loop import Clock
@@ -46,8 +46,8 @@ class Outbox(Protocol):
     def settled(self, *, above: int, upto: int) -> bool:
         """Return whether nothing in (above, upto] is or can still come."""
 
-    def take_lease(self, owner: str, seconds: float) -> bool:
-        """Take or renew the right to publish."""
+    def take_lease(self, owner: str, seconds: float) -> int | None:
+        """Take or renew the right to publish; return its token, None if another has it."""
 
     def drop_lease(self, owner: str) -> None:
         """Give it back."""
@@ -69,21 +69,25 @@ class Relay:
         outbox: Outbox,
         publisher: Publisher,
         owner: str,
+        send_again: Callable[[Sequence[OutboxRecord]], None],
         clock: Clock,
         stopping: Callable[[], bool],
     ) -> None:
         self._outbox = outbox
         self._publisher = publisher
         self._owner = owner
+        self._send_again = send_again
         self._clock = clock
         self._stopping = stopping
-        self._leads = False
+        self._token: int | None = None
+        self._in_doubt: tuple[Sequence[OutboxRecord], int] | None = None
         self._lease_checked = self._lease_until = float("-inf")
         self._floor = self._acknowledged = 0
         self._settle_at = self._busy_until = float("-inf")
 
     def run_once(self) -> bool:
         """Publish one batch; return whether there is more at once."""
+        self._mend()
         if not self._lead():
             return False
         self._raise_floor()
@@ -98,11 +102,11 @@ class Relay:
         """Wait for the next look: shortest while changes come, longest while another publishes."""
         busy = self._clock.monotonic() < self._busy_until
         active = _BUSY_PAUSE if busy else _IDLE_PAUSE
-        self._clock.sleep(active if self._leads else _STANDBY_PAUSE)
+        self._clock.sleep(_STANDBY_PAUSE if self._token is None else active)
 
     def close(self) -> None:
         """Give the lease back, so that another relay need not wait for it to lapse."""
-        if self._leads:
+        if self._token is not None:
             with suppress(Retryable):
                 self._outbox.drop_lease(self._owner)
 
@@ -110,16 +114,18 @@ class Relay:
         """Return whether this relay may publish now; take or renew the lease when it is time."""
         now = self._clock.monotonic()
         if now - self._lease_checked < RENEW_SECONDS:
-            return self._leads and now < self._lease_until
-        self._lease_checked = now
-        led, self._leads = self._leads, self._outbox.take_lease(self._owner, LEASE_SECONDS)
+            return self._token is not None and now < self._lease_until
+        before, self._token = self._token, self._outbox.take_lease(self._owner, LEASE_SECONDS)
         # Counted from before the statement, so that ours is never the longer one.
-        self._lease_until = now + LEASE_SECONDS
-        if led != self._leads:
-            event = telemetry.RELAY_STARTED if self._leads else telemetry.RELAY_STANDBY
-            telemetry.log(_log, logging.INFO, event, owner=self._owner)
-            self._floor = self._acknowledged = 0
-        return self._leads
+        self._lease_checked, self._lease_until = now, now + LEASE_SECONDS
+        if before != self._token:
+            self._lease_changed()
+        return self._token is not None
+
+    def _lease_changed(self) -> None:
+        self._floor = self._acknowledged = 0
+        event = telemetry.RELAY_STANDBY if self._token is None else telemetry.RELAY_STARTED
+        telemetry.log(_log, logging.INFO, event, owner=self._owner, token=self._token)
 
     def _raise_floor(self) -> None:
         """Move the low-water mark over rows that are gone for good.
@@ -138,14 +144,44 @@ class Relay:
 
     def _send(self, rows: Sequence[OutboxRecord]) -> None:
         started = self._clock.monotonic()
+        self._in_doubt = (rows, self._token or 0)
+        faults.reach(faults.RELAY_READ)
+        try:
+            self._publish(rows)
+        finally:
+            # Also when it was given up: what was on its way may still arrive.
+            self._mend()
+        faults.reach(faults.RELAY_PRODUCED)
+        self._outbox.acknowledge([row.id for row in rows])
+        faults.reach(faults.RELAY_ACKNOWLEDGED)
+        self._acknowledged = max(self._acknowledged, rows[-1].id)
+        took = round((self._clock.monotonic() - started) * 1000, 1)
+        telemetry.log(_log, logging.DEBUG, telemetry.OUTBOX_SENT, count=len(rows), ms=took)
+
+    def _publish(self, rows: Sequence[OutboxRecord]) -> None:
         records, owners = _outgoing(rows)
         rejected = self._publisher.publish(records, self._keep_waiting)
         for index in sorted(rejected):
             self._retry_alone(rows[owners[index]], records[index])
-        self._outbox.acknowledge([row.id for row in rows])
-        self._acknowledged = max(self._acknowledged, rows[-1].id)
-        took = round((self._clock.monotonic() - started) * 1000, 1)
-        telemetry.log(_log, logging.DEBUG, telemetry.OUTBOX_SENT, count=len(rows), ms=took)
+
+    def _mend(self) -> None:
+        """Send the stories of a batch again when another relay may have published meanwhile.
+
+        A relay that was suspended can wake up after its lease lapsed and find its batch published,
+        behind newer events of the same stories. The replica refuses those; for whoever else reads
+        the topic, the stories are sent once more as they are.
+        """
+        if self._in_doubt is None:
+            return
+        rows, token = self._in_doubt
+        if self._clock.monotonic() >= self._lease_until:
+            self._lease_checked = float("-inf")
+            self._lead()
+        # The next token is the same right, lapsed and taken again with nobody in between.
+        if self._token not in {token, token + 1}:
+            self._send_again(rows)
+            telemetry.log(_log, logging.WARNING, telemetry.RELAY_SENT_AGAIN, count=len(rows))
+        self._in_doubt = None
 
     def _retry_alone(self, row: OutboxRecord, record: Outgoing) -> None:
         # Kafka rejects whole batches, so a record is guilty only when it fails by itself.

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, Error
+from django.db.models import QuerySet
 
 from cdc import outbox
 from cdc.conf import CdcSettings
@@ -147,7 +148,7 @@ class StatusReader:
             TableCount(
                 table=capture.table,
                 documents=self._replica.counts(capture.collections),
-                rows=capture.model._base_manager.count(),
+                rows=QuerySet(model=capture.model).count(),
             )
             for capture in self._captures
         )

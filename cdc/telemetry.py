@@ -4,6 +4,7 @@ import logging
 
 RELAY_STARTED = "relay.started"
 RELAY_STANDBY = "relay.standby"
+RELAY_SENT_AGAIN = "relay.sent_again"
 RELAY_STOPPED = "relay.stopped"
 RELAY_RETRY = "relay.retry"
 OUTBOX_SENT = "outbox.sent"

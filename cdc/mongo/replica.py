@@ -9,6 +9,7 @@ from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from cdc import faults
 from cdc.conf import CdcSettings
 from cdc.errors import Fenced
 from cdc.event import Version
@@ -104,8 +105,10 @@ class MongoReplica:
             try:
                 with session.start_transaction(read_concern=ReadConcern("snapshot")):
                     self._advance(advance, session)
+                    faults.reach(faults.REPLICA_MOVED)
                     planned = plan(batch, self._known(keys_of(batch), session))
                     self._write(planned, batch, session)
+                    faults.reach(faults.REPLICA_WRITTEN)
             except (PyMongoError, Fenced):
                 self.forget()
                 raise

@@ -123,15 +123,15 @@ def test_a_row_that_was_rolled_back_settles(queue: OutboxQueue, late: OpenTransa
 
 
 def test_one_owner_holds_the_lease_until_it_lapses_or_is_given_back(queue: OutboxQueue) -> None:
-    assert queue.take_lease("a", 30)
-    assert queue.take_lease("a", 30)
-    assert not queue.take_lease("b", 30)
+    assert queue.take_lease("a", 30) == 1
+    assert queue.take_lease("a", 30) == 1
+    assert queue.take_lease("b", 30) is None
 
     queue.drop_lease("b")
-    assert not queue.take_lease("b", 30)
+    assert queue.take_lease("b", 30) is None
     queue.drop_lease("a")
-    assert queue.take_lease("b", -1)
-    assert queue.take_lease("a", 30)
+    assert queue.take_lease("b", -1) == 2
+    assert queue.take_lease("a", 30) == 3
     assert RelayLease.objects.get().token == 3
 
 

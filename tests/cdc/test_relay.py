@@ -1,6 +1,7 @@
 """The relay over a real outbox and a broker in memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import orjson
 import pytest
@@ -9,18 +10,25 @@ from cdc.errors import Retryable
 from cdc.models import DeadLetter, OutboxRecord
 from cdc.queue import OutboxQueue
 from cdc.record import Outgoing
-from cdc.relay import LEASE_SECONDS, Relay
+from cdc.relay import LEASE_SECONDS, Publisher, Relay
+from cdc.snapshot import send_again
 from cdc.testing import FakeClock, MemoryBroker
 from stories.models import Story
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 
-def relay(broker: MemoryBroker, owner: str = "a", clock: FakeClock | None = None) -> Relay:
+def relay(
+    broker: Publisher,
+    owner: str = "a",
+    clock: FakeClock | None = None,
+    outbox: OutboxQueue | None = None,
+) -> Relay:
     return Relay(
-        outbox=OutboxQueue("default"),
+        outbox=outbox or OutboxQueue("default"),
         publisher=broker,
         owner=owner,
+        send_again=partial(send_again, using="default"),
         clock=clock or FakeClock(),
         stopping=lambda: False,
     )
@@ -93,15 +101,8 @@ def test_a_crash_before_the_acknowledgement_repeats_the_event() -> None:
         def acknowledge(self, ids: object) -> None:
             raise Crash
 
-    crashing = Relay(
-        outbox=Broken("default"),
-        publisher=broker,
-        owner="a",
-        clock=FakeClock(),
-        stopping=lambda: False,
-    )
     with pytest.raises(Crash):
-        crashing.run_once()
+        relay(broker, outbox=Broken("default")).run_once()
     relay(broker, owner="a").run_once()
 
     first, again = sent(broker)
@@ -175,6 +176,7 @@ def test_records_in_flight_are_given_up_when_the_relay_is_told_to_stop() -> None
         outbox=OutboxQueue("default"),
         publisher=Silent(),
         owner="a",
+        send_again=lambda _rows: None,
         clock=FakeClock(),
         stopping=lambda: True,
     )
@@ -183,3 +185,75 @@ def test_records_in_flight_are_given_up_when_the_relay_is_told_to_stop() -> None
 
     assert asked == [False]
     assert OutboxRecord.objects.count() == 1
+
+
+class Sleeper:
+    """A broker before which the relay is suspended once, while `meanwhile` happens."""
+
+    def __init__(
+        self, broker: MemoryBroker, clock: FakeClock, meanwhile: Callable[[], None]
+    ) -> None:
+        self.broker, self.clock, self.meanwhile = broker, clock, meanwhile
+
+    def publish(
+        self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
+    ) -> dict[int, str]:
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        self.clock.sleep(2 * LEASE_SECONDS)
+        meanwhile()
+        return self.broker.publish(records, keep_waiting)
+
+
+def ops(broker: MemoryBroker) -> list[tuple[str, str | None]]:
+    """Return what the topic says, in order: operations and titles."""
+    values = [
+        orjson.loads(record.value) for log in broker.logs.values() for record in log if record.value
+    ]
+    return [(value["op"], (value["after"] or {}).get("title")) for value in values]
+
+
+def woken_relay(broker: MemoryBroker, change: Callable[[Story], None]) -> None:
+    """Let a relay sleep over its lease while another publishes its batch and `change`."""
+    saved, clock = story(), FakeClock()
+
+    def meanwhile() -> None:
+        OutboxQueue("default").drop_lease("sleeper")
+        other = relay(broker, "other", clock)
+        other.run_once()
+        change(saved)
+        other.run_once()
+
+    sleeper = relay(Sleeper(broker, clock, meanwhile), "sleeper", clock)
+    sleeper.run_once()
+    OutboxQueue("default").drop_lease("other")
+    clock.sleep(1)
+    relay(broker, "third", clock).run_once()
+
+
+def test_a_relay_woken_after_its_lease_sends_its_stories_again() -> None:
+    broker = MemoryBroker()
+
+    woken_relay(broker, lambda saved: Story.objects.filter(pk=saved.pk).update(title="newer"))
+
+    assert ops(broker) == [("c", "story 1"), ("u", "newer"), ("c", "story 1"), ("r", "newer")]
+
+
+def test_a_relay_woken_after_its_lease_sends_deletes_again() -> None:
+    broker = MemoryBroker()
+
+    woken_relay(broker, lambda saved: Story.objects.filter(pk=saved.pk).delete())
+
+    assert ops(broker) == [("c", "story 1"), ("d", None), ("c", "story 1"), ("d", None)]
+
+
+def test_a_relay_that_overslept_alone_sends_nothing_again() -> None:
+    broker, clock = MemoryBroker(), FakeClock()
+    story()
+
+    def lapse() -> None:
+        OutboxQueue("default").drop_lease("sleeper")
+
+    relay(Sleeper(broker, clock, lapse), "sleeper", clock).run_once()
+
+    assert ops(broker) == [("c", "story 1")]
+    assert not OutboxRecord.objects.exists()

@@ -28,7 +28,7 @@ class Command(FeedCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         reader = StatusReader(cdc_settings(), registry)
-        console = Console(file=self.stdout._out, highlight=False)
+        console = Console(highlight=False)
         while True:
             status = reader.read()
             if options["json"]:

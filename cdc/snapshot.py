@@ -1,0 +1,77 @@
+"""Sends rows as they are, through the outbox, whatever happens to them meanwhile."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+from django.db import connections, transaction
+
+from cdc import outbox
+from cdc.actor import current_actor
+from cdc.capture import Change, record
+from cdc.event import Operation, encode_key, encode_row
+from cdc.images import read_images
+from cdc.models import OutboxRecord
+from cdc.outbox import Entry
+from cdc.registry import Capture, registry
+from cdc.trace import current_traceparent
+
+
+def send_state(capture: Capture, keys: Iterable[Any], *, using: str) -> None:
+    """Send the rows with these keys as op `r`, and a delete for each key that no row has.
+
+    Must not be called inside a transaction: it takes one of its own, whose locks also keep others
+    from inserting a key that is found to be missing. Otherwise the delete could come after the
+    insert of a story that has just come back.
+    """
+    keys = sorted(set(keys))
+    with _locking_gaps(using), transaction.atomic(using=using, durable=True):
+        images = read_images(capture, keys, using=using, lock=True)
+        found = [Change(before=None, after=image, read=True) for image in images.values()]
+        record(capture, found, using=using)
+        gone = [_deleted(capture, key, using) for key in keys if key not in images]
+        outbox.add(gone, using=using)
+
+
+def send_again(rows: Sequence[OutboxRecord], *, using: str) -> None:
+    """Send the current state of the rows that these outbox records are about."""
+    captures = registry.by_table()
+    keys: dict[str, set[Any]] = {}
+    for row in rows:
+        if row.table in captures:
+            (key,) = orjson.loads(row.key).values()
+            keys.setdefault(row.table, set()).add(key)
+    for table, found in keys.items():
+        send_state(captures[table], found, using=using)
+
+
+def _deleted(capture: Capture, key: Any, using: str) -> Entry:
+    name = capture.key.name
+    wire_key = capture.key.to_wire(key)
+    return Entry(
+        topic=capture.topic,
+        key=encode_key(name, wire_key),
+        op=Operation.DELETE.value,
+        before=encode_row({name: wire_key}),
+        after=None,
+        ts_ms=time.time_ns() // 1_000_000,
+        db=str(connections[using].settings_dict["NAME"]).rpartition("/")[2],
+        table=capture.table,
+        user=current_actor(),
+        traceparent=current_traceparent(),
+    )
+
+
+@contextmanager
+def _locking_gaps(using: str) -> Iterator[None]:
+    """Let the next transaction lock keys that no row has, where that is not so anyway.
+
+    InnoDB does it from REPEATABLE READ on, for this one transaction; SQLite has one writer.
+    """
+    connection = connections[using]
+    if connection.vendor == "mysql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    yield

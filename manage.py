@@ -4,6 +4,7 @@
 import os
 import sys
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db import OperationalError
 
@@ -19,7 +20,7 @@ def main() -> int:
     try:
         require_secret_key_for(sys.argv[1:])
         execute_from_command_line(sys.argv)
-    except Misconfigured as error:
+    except (Misconfigured, ImproperlyConfigured) as error:
         return _say(str(error), MISUSED)
     except OperationalError as error:
         return _say(f"The database did not do its part ({error}): see that it is up.", FAILED)

@@ -43,6 +43,8 @@ class Environment:
         _one_of("LOG_FORMAT", self.log_format, _LOG_FORMATS)
         if self.web_workers < 1:
             raise Misconfigured(f"WEB_WORKERS is {self.web_workers}: give 1 or more.")
+        for origin in self.csrf_trusted_origins:
+            _web_address("CSRF_TRUSTED_ORIGINS", origin)
         for proxy in self.trusted_proxies:
             _network("TRUSTED_PROXIES", proxy)
 
@@ -53,7 +55,7 @@ def load_environment(real: Mapping[str, str]) -> Environment:
     Raises Misconfigured with one sentence for the first wrong value.
     """
     home = Path(real.get("STORYFEED_HOME") or BASE_DIR / "var").absolute()
-    variables = Variables({**read_env_file(home / "env"), **real})
+    variables = Variables({**_remembered(home, real), **real})
     return Environment(
         home=home,
         secret_key=variables.text("DJANGO_SECRET_KEY"),
@@ -72,6 +74,12 @@ def load_environment(real: Mapping[str, str]) -> Environment:
     )
 
 
+def _remembered(home: Path, real: Mapping[str, str]) -> dict[str, str]:
+    """What `up` chose, without what the real environment names by NAME_FILE."""
+    remembered = read_env_file(home / "env")
+    return {name: value for name, value in remembered.items() if f"{name}_FILE" not in real}
+
+
 def _cdc(variables: Variables, home: Path) -> CdcSettings:
     plain = CdcSettings()
     return CdcSettings(
@@ -80,7 +88,7 @@ def _cdc(variables: Variables, home: Path) -> CdcSettings:
         topic=variables.text("KAFKA_TOPIC", plain.topic),
         partitions=variables.number("KAFKA_PARTITIONS", plain.partitions),
         replication_factor=variables.number("KAFKA_REPLICATION_FACTOR", plain.replication_factor),
-        mongodb_uri=variables.text("MONGODB_URI"),
+        mongodb_uri=_mongodb_uri(variables.text("MONGODB_URI")),
         mongodb_database=variables.text("MONGODB_DATABASE", plain.mongodb_database),
         collections=variables.names("REPLICA_COLLECTIONS", plain.collections),
         group=variables.text("CONSUMER_GROUP", plain.group),
@@ -113,6 +121,21 @@ def _port(number: int) -> int | None:
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise Misconfigured(f"{name} is {value!r}: give one of {', '.join(allowed)}.")
+
+
+def _web_address(name: str, value: str) -> None:
+    if not value.startswith(("http://", "https://")):
+        raise Misconfigured(f"{name} has {value!r}: give it with its scheme, https://{value}.")
+
+
+def _mongodb_uri(value: str) -> str:
+    if value and not value.startswith(("mongodb://", "mongodb+srv://")):
+        # The value may hold a password: only its scheme is repeated.
+        raise Misconfigured(
+            f"MONGODB_URI starts with {value.partition(':')[0]!r}: "
+            "give mongodb://host:27017/?replicaSet=name."
+        )
+    return value
 
 
 def _network(name: str, value: str) -> None:

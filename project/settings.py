@@ -3,12 +3,12 @@
 import os
 import sys
 
-import dj_email_url
 import django_stubs_ext
 
 from project.databases import database
 from project.environment import BASE_DIR, load_environment
 from project.logs import logging_config
+from project.mail import mail
 
 # Lets fields and managers be written with their types, as generic classes.
 django_stubs_ext.monkeypatch()
@@ -108,7 +108,7 @@ WHITENOISE_USE_FINDERS = DEBUG
 CRISPY_ALLOWED_TEMPLATE_PACKS = "bootstrap5"
 CRISPY_TEMPLATE_PACK = "bootstrap5"
 
-vars().update(dj_email_url.parse(ENVIRONMENT.email_url))
+vars().update(mail(ENVIRONMENT.email_url))
 DEFAULT_FROM_EMAIL = ENVIRONMENT.default_from_email
 
 X_FRAME_OPTIONS = "DENY"

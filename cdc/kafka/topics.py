@@ -34,6 +34,8 @@ class Topics:
         future = self._admin.create_topics([new], request_timeout=_SECONDS)[topic]
         try:
             future.result(_SECONDS)
+        except TimeoutError as error:
+            raise Retryable(_sentence("create the topic", topic, error)) from error
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise Retryable(_sentence("create the topic", topic, error)) from error
@@ -102,4 +104,5 @@ class Watermarks:
 
 
 def _sentence(verb: str, topic: str, error: BaseException) -> str:
-    return f"Kafka could not {verb} {topic!r} ({error}): see that its brokers are up."
+    why = str(error) or "no answer in time"
+    return f"Kafka could not {verb} {topic!r} ({why}): see that its brokers are up."

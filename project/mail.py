@@ -1,0 +1,22 @@
+"""`EMAIL_URL` as Django's mail settings."""
+
+from typing import Any
+
+import dj_email_url
+
+from cdc.errors import Misconfigured
+
+
+def mail(url: str) -> dict[str, Any]:
+    """Return the settings of the mail server; raises Misconfigured for what is not one."""
+    try:
+        config: dict[str, Any] = dict(dj_email_url.parse(url))
+    except ValueError:
+        config = {}
+    if "EMAIL_BACKEND" not in config:
+        # The URL may hold a password: only its scheme is repeated.
+        raise Misconfigured(
+            f"EMAIL_URL starts with {url.partition(':')[0]!r}: "
+            "give smtp://user:pass@host:587, smtps://…, console:// or file:///path."
+        )
+    return config

@@ -1,0 +1,221 @@
+"""`manage.py up` as a person meets it: a real one, in a home of its own."""
+
+import http.client
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+
+from project.envfile import read_env_file
+
+pytestmark = pytest.mark.services
+
+ROOT = Path(__file__).resolve().parents[2]
+CHILDREN = ("kafka", "mongod", "relay", "consumer", "web")
+# With these `up` would start no servers of its own.
+GIVEN = ("DATABASE_URL", "DJANGO_SECRET_KEY", "KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI")
+START_SECONDS, STOP_SECONDS = 120.0, 25.0
+
+
+class Up:
+    """One run of the command."""
+
+    def __init__(self, home: Path, *arguments: str) -> None:
+        self.home = home
+        self.console = home.with_name(f"console-{time.monotonic_ns()}")
+        env = {name: value for name, value in os.environ.items() if name not in GIVEN}
+        with self.console.open("wb") as console:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "up", *arguments],
+                cwd=ROOT,
+                env={**env, "STORYFEED_HOME": str(home)},
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def said(self) -> str:
+        return self.console.read_text()
+
+    @property
+    def address(self) -> str:
+        found = re.search(r"ready: open (\S+)", self.said)
+        assert found, self.said
+        return found[1]
+
+    def wait_ready(self) -> "Up":
+        self.wait_for(lambda: "ready: open" in self.said, START_SECONDS)
+        return self
+
+    def wait_for(self, done: Callable[[], bool], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not done():
+            assert self.process.poll() is None, self.said
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.05)
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def pid(self, name: str) -> int:
+        return int((self.home / "logs" / f"{name}.pid").read_text().split()[0])
+
+    def wait_for_another(self, name: str, killed: int) -> None:
+        self.wait_for(lambda: self.pid(name) != killed, 20)
+
+    def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(STOP_SECONDS)
+
+    def get(self, path: str = "/") -> int:
+        connection = http.client.HTTPConnection(urlsplit(self.address).netloc, timeout=10)
+        connection.request("GET", path)
+        return connection.getresponse().status
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("up") / "home"
+
+
+@pytest.fixture
+def up(home: Path) -> Iterator[Up]:
+    """A running one; whatever a test does, its processes end."""
+    running = Up(home)
+    family: list[psutil.Process] = []
+    try:
+        family = running.wait_ready().family()
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.end(signal.SIGTERM)
+        for process in gone(family):
+            process.kill()
+
+
+def gone(family: list[psutil.Process], seconds: float = 0.0) -> list[psutil.Process]:
+    """Wait until they are gone; return those that are not."""
+    _, alive = psutil.wait_procs(family, timeout=seconds)
+    return alive
+
+
+def manage(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    env = {name: value for name, value in os.environ.items() if name not in GIVEN}
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env={**env, "STORYFEED_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_it_starts_everything_in_order_and_stops_without_a_trace(up: Up, home: Path) -> None:
+    steps = ["kafka answers", "topic story-events", "consumer and relay", "web answers", "ready"]
+    places = [up.said.index(step) for step in steps]
+    assert places == sorted(places)
+    assert up.get("/login/") == 200
+    assert (home / "env").stat().st_mode & 0o777 == 0o600
+    family = up.family()
+    assert len(family) == len(CHILDREN)
+    assert up.end(signal.SIGTERM) == 0
+    assert gone(family) == []
+    stops = [up.said.index(f"{name} stopped") for name in ("web", "relay", "consumer", "mongod")]
+    assert stops == sorted(stops)
+    assert "Traceback" not in up.said
+
+
+def test_the_second_start_finds_all_as_it_was_left(home: Path) -> None:
+    first = Up(home).wait_ready()
+    chosen = read_env_file(home / "env")
+    before = manage(home, "cdc_status", "--json")
+    assert first.end(signal.SIGINT) == 0
+    second = Up(home).wait_ready()
+    try:
+        assert read_env_file(home / "env") == chosen
+        assert "static files collected" not in second.said
+        assert "  password " not in second.said
+        after = manage(home, "cdc_status", "--json")
+    finally:
+        assert second.end(signal.SIGINT) == 0
+    assert (before.returncode, after.returncode) == (0, 0), (before, after)
+
+
+def test_what_is_left_in_flight_is_applied_before_the_end(home: Path) -> None:
+    up = Up(home, "--traffic", "200").wait_ready()
+    time.sleep(2)
+    assert up.end(signal.SIGTERM) == 0
+    again = Up(home, "--no-demo").wait_ready()
+    try:
+        status = manage(home, "cdc_status")
+        assert status.returncode == 0, status
+    finally:
+        again.end(signal.SIGTERM)
+
+
+def test_each_child_that_is_killed_comes_back(up: Up) -> None:
+    for name in CHILDREN:
+        killed = up.pid(name)
+        os.kill(killed, signal.SIGKILL)
+        up.wait_for_another(name, killed)
+        assert up.said.count(f"{name} was ended by SIGKILL; it is started again in 0.2 s") == 1
+        assert up.get("/login/") == 200  # a restart of the web refuses nobody
+    up.wait_for(lambda: manage(up.home, "cdc_status").returncode == 0, 40)
+
+
+def test_a_second_one_in_the_same_home_is_refused(up: Up) -> None:
+    second = manage(up.home, "up")
+    assert second.returncode == 2
+    assert f"already runs in {up.home} (process {up.process.pid}): stop that one" in second.stderr
+    assert len(second.stderr.splitlines()) == 1
+    assert second.stdout == ""
+
+
+def test_a_port_that_is_taken_is_refused_when_it_was_asked_for(up: Up, tmp_path: Path) -> None:
+    port = str(urlsplit(up.address).port)
+    other = manage(tmp_path / "other", "up", "--port", port)
+    assert other.returncode == 2
+    assert f"Port {port} on 127.0.0.1 is taken by another program: stop that one" in other.stderr
+
+
+def test_a_second_signal_ends_it_at_once(up: Up) -> None:
+    family = up.family()
+    for child in family:
+        if child.pid == up.pid("relay"):
+            child.suspend()  # so that the drain takes its time
+    up.process.send_signal(signal.SIGTERM)
+    up.wait_for(lambda: "web stopped" in up.said, STOP_SECONDS)
+    start = time.monotonic()
+    assert up.end(signal.SIGTERM) == 128 + signal.SIGTERM
+    assert time.monotonic() - start < 1
+    for child in family:
+        if child.is_running():
+            child.resume()
+    assert gone(family, seconds=15) == []
+
+
+def test_servers_that_are_given_are_used_and_none_are_started(
+    bootstrap_servers: str, mongodb_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "GIVEN", ("DATABASE_URL", "DJANGO_SECRET_KEY"))
+    monkeypatch.setenv("KAFKA_TOPIC", f"up-{tmp_path.name}")
+    monkeypatch.setenv("CONSUMER_GROUP", f"up-{tmp_path.name}")
+    monkeypatch.setenv("MONGODB_DATABASE", "up_given")
+    up = Up(tmp_path / "home", "--no-demo").wait_ready()
+    try:
+        assert len(up.family()) == 3
+        assert set(read_env_file(up.home / "env")) == {"DJANGO_SECRET_KEY"}
+    finally:
+        assert up.end(signal.SIGTERM) == 0

@@ -4,7 +4,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from cdc import faults, telemetry
+from cdc import counters, faults, telemetry
+from cdc.counters import Counters
 from cdc.errors import Fenced, Rejected, Retryable
 from cdc.event import decode
 from cdc.loop import Clock
@@ -13,6 +14,7 @@ from cdc.sink import Applied, Delivered, Route, deliver
 
 BATCH = 1_000
 _WAIT_SECONDS = 0.2
+_CHECK_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 
@@ -35,11 +37,14 @@ class Source(Protocol):
         """Tell Kafka how far we are."""
 
 
-class TopicIds(Protocol):
-    """Tells a topic from a later one of the same name."""
+class TopicFacts(Protocol):
+    """What Kafka says of a topic."""
 
     def topic_id(self, topic: str) -> str:
-        """Return the topic's id."""
+        """Return the id that tells it from a later one of the same name."""
+
+    def partitions(self, topic: str) -> tuple[int, ...]:
+        """Return the numbers of its partitions."""
 
 
 class Replica(Protocol):
@@ -50,6 +55,9 @@ class Replica(Protocol):
 
     def apply(self, batch: Sequence[Delivered], advance: Mapping[TopicPartition, int]) -> Applied:
         """Apply a batch and move its positions, together or not at all."""
+
+    def check(self) -> None:
+        """Raise Fenced when a partition has another owner or position than is believed."""
 
     def forget(self) -> None:
         """Drop all that is believed of positions."""
@@ -73,10 +81,11 @@ class ReplicaConsumer:
         self,
         *,
         source: Source,
-        topics: TopicIds,
+        topics: TopicFacts,
         replica: Replica,
         dead_letters: DeadLetters,
         routes: Mapping[str, Route],
+        counters: Counters,
         clock: Clock,
     ) -> None:
         self._source = source
@@ -84,7 +93,10 @@ class ReplicaConsumer:
         self._replica = replica
         self._dead_letters = dead_letters
         self._routes = routes
+        self._counters = counters
         self._clock = clock
+        self._partitions: dict[str, int] = {}
+        self._checked = float("-inf")
 
     def run_once(self) -> bool:
         """Apply one batch; return True, since the next poll does the waiting."""
@@ -94,17 +106,30 @@ class ReplicaConsumer:
             if records:
                 faults.reach(faults.CONSUMER_POLLED)
                 self._apply(records)
-        except (Retryable, Rejected):
+            else:
+                self._check()
+            self._counters.flush()
+        except (Retryable, Rejected) as error:
+            kind = counters.FENCED if isinstance(error, Fenced) else counters.RETRIED
+            self._counters.add(kind)
             self._replica.forget()
             self._source.release()
             raise
         return True
+
+    def _check(self) -> None:
+        """Notice within a second, also while nothing comes, that a partition was moved."""
+        now = self._clock.monotonic()
+        if now - self._checked >= _CHECK_SECONDS:
+            self._checked = now
+            self._replica.check()
 
     def _take_over(self) -> None:
         ids: dict[str, str] = {}
         for source in sorted(self._source.waiting()):
             if source.topic not in ids:
                 ids[source.topic] = self._topics.topic_id(source.topic)
+                self._count_partitions(source.topic)
             position = self._replica.take_over(source, ids[source.topic])
             faults.reach(faults.CONSUMER_TAKEN)
             self._source.start(source, position.next_offset)
@@ -114,6 +139,22 @@ class ReplicaConsumer:
             level = logging.WARNING if position.recreated else logging.INFO
             telemetry.log(
                 _log, level, event, partition=source.partition, offset=position.next_offset
+            )
+
+    def _count_partitions(self, topic: str) -> None:
+        """Say when partitions were added: a key's events may now be in two of them."""
+        count = len(self._topics.partitions(topic))
+        before = self._partitions.setdefault(topic, count)
+        if count != before:
+            self._partitions[topic] = count
+            telemetry.log(
+                _log,
+                logging.WARNING,
+                telemetry.PARTITIONS_CHANGED,
+                topic=topic,
+                before=before,
+                now=count,
+                advice="add partitions only to a topic that is drained",
             )
 
     def _apply(self, records: Sequence[Record]) -> None:
@@ -126,6 +167,8 @@ class ReplicaConsumer:
             self._apply_singly(records)
             return
         faults.reach(faults.CONSUMER_APPLIED)
+        self._counters.add(counters.DUPLICATE, applied.duplicates)
+        self._counters.add(counters.STALE, applied.stale)
         self._source.store(advance)
         took = round((self._clock.monotonic() - started) * 1000, 1)
         telemetry.log(
@@ -134,6 +177,7 @@ class ReplicaConsumer:
             telemetry.BATCH_APPLIED,
             records=len(records),
             written=applied.written,
+            duplicates=applied.duplicates,
             stale=applied.stale,
             ms=took,
         )
@@ -175,6 +219,7 @@ class ReplicaConsumer:
     def _reject(self, record: Record, error: Rejected) -> None:
         self._dead_letters.store(record, str(error))
         faults.reach(faults.DEAD_LETTER_STORED)
+        self._counters.add(counters.REJECTED)
         telemetry.log(
             _log,
             logging.ERROR,

@@ -12,6 +12,7 @@ from django.db import DEFAULT_DB_ALIAS
 from cdc import consumer, relay, telemetry
 from cdc.conf import CdcSettings
 from cdc.consumer import ReplicaConsumer
+from cdc.counters import Counters
 from cdc.dead_letters import DeadLetterStore
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.source import KafkaSource
@@ -22,6 +23,7 @@ from cdc.mongo.replica import MongoReplica
 from cdc.queue import OutboxQueue
 from cdc.registry import registry
 from cdc.relay import Relay
+from cdc.rows import SourceRows
 from cdc.sink import Route
 from cdc.snapshot import send_again
 
@@ -57,6 +59,7 @@ def run_relay(settings: CdcSettings) -> None:
             owner=f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
             send_again=partial(send_again, using=DEFAULT_DB_ALIAS),
             clock=clock,
+            counters=Counters(DEFAULT_DB_ALIAS, clock),
             stopping=lambda: stop.requested,
         )
         _ensure_topics(Topics(settings), stop, clock)
@@ -78,7 +81,12 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
     with Stop() as stop:
         topics = Topics(settings)
         replica = MongoReplica(
-            connect(settings), settings, routes(), f"{instance}:{uuid.uuid4().hex}"
+            connect(settings),
+            settings,
+            routes(),
+            f"{instance}:{uuid.uuid4().hex}",
+            rows=SourceRows(registry.by_table(), DEFAULT_DB_ALIAS),
+            clock=clock,
         )
         _ensure_topics(topics, stop, clock)
         _until_done(replica.prepare, stop, clock)
@@ -89,6 +97,7 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
             replica=replica,
             dead_letters=DeadLetterStore(settings.group, DEFAULT_DB_ALIAS),
             routes=routes(),
+            counters=Counters(DEFAULT_DB_ALIAS, clock),
             clock=clock,
         )
         telemetry.log(_log, logging.INFO, telemetry.CONSUMER_STARTED, instance=instance)

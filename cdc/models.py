@@ -60,6 +60,19 @@ class RelayLease(models.Model):
         return f"{self.name}: {self.owner} until {self.expires_at}"
 
 
+class Counter(models.Model):
+    """How often something happened since the database was made."""
+
+    name = models.CharField(max_length=64, primary_key=True)
+    value = models.BigIntegerField(default=0)
+
+    class Meta:
+        db_table = "cdc_counter"
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.value}"
+
+
 class DeadLetter(models.Model):
     """A message or outbox row that cannot be applied; it holds nobody up."""
 

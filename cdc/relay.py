@@ -5,7 +5,8 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from cdc import faults, telemetry
+from cdc import counters, faults, telemetry
+from cdc.counters import Counters
 from cdc.errors import Retryable
 from cdc.event import Operation, Version, encode_value
 from cdc.loop import Clock
@@ -71,6 +72,7 @@ class Relay:
         owner: str,
         send_again: Callable[[Sequence[OutboxRecord]], None],
         clock: Clock,
+        counters: Counters,
         stopping: Callable[[], bool],
     ) -> None:
         self._outbox = outbox
@@ -78,6 +80,7 @@ class Relay:
         self._owner = owner
         self._send_again = send_again
         self._clock = clock
+        self._counters = counters
         self._stopping = stopping
         self._token: int | None = None
         self._in_doubt: tuple[Sequence[OutboxRecord], int] | None = None
@@ -95,6 +98,7 @@ class Relay:
             return False
         rows = self._outbox.pending(above=self._floor, limit=BATCH)
         self._send(rows)
+        self._counters.flush()
         self._busy_until = self._clock.monotonic() + _BUSY_SECONDS
         return len(rows) == BATCH
 
@@ -180,6 +184,7 @@ class Relay:
         # The next token is the same right, lapsed and taken again with nobody in between.
         if self._token not in {token, token + 1}:
             self._send_again(rows)
+            self._counters.add(counters.SENT_AGAIN, len(rows))
             telemetry.log(_log, logging.WARNING, telemetry.RELAY_SENT_AGAIN, count=len(rows))
         self._in_doubt = None
 

@@ -4,7 +4,7 @@ A batch is reduced to the highest version of each row. What is not newer than th
 the replica holds is dropped, so no order of arrival, repetition or replay takes a document back.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -26,6 +26,13 @@ class Converter(Protocol):
 
     def from_wire(self, value: Any) -> Any:
         """Return the BSON value; raises Rejected."""
+
+
+class Rows(Protocol):
+    """The source's rows, asked only about rows that the replica may have forgotten."""
+
+    def gone(self, table: str, keys: Sequence[Identity]) -> Collection[Identity]:
+        """Return those of `keys` that no row has; raises Retryable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,14 +86,19 @@ class Plan:
 
     writes: Mapping[str, Writes]
     """By table."""
+    duplicates: int
+    """Events that the replica had already."""
     stale: int
+    """Events that are older than what the replica holds, or of rows that are gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """What a batch did: documents written in each collection, and events that were stale."""
+    """What a batch did."""
 
     written: int
+    """Documents written in each collection."""
+    duplicates: int
     stale: int
 
 
@@ -104,18 +116,54 @@ def keys_of(batch: Iterable[Delivered]) -> dict[str, list[Identity]]:
     return {table: sorted(found, key=_order) for table, found in keys.items()}
 
 
-def plan(batch: Sequence[Delivered], known: Mapping[tuple[str, Identity], Known]) -> Plan:
-    """Return what the batch changes, given the versions that the replica holds."""
-    writes: dict[str, Writes] = {}
-    stale = 0
+def doubtful(
+    batch: Sequence[Delivered], known: Mapping[tuple[str, Identity], Known], before_ms: float
+) -> dict[str, list[Identity]]:
+    """Return the rows, by table, that a batch would bring and that may be gone for long.
+
+    Of a row that the replica knows nothing of, an event from before `before_ms` can be the replay
+    of one whose delete marker has been forgotten: only the source can tell.
+    """
+    doubts: dict[str, list[Identity]] = {}
     for delivered in _highest(batch):
         event = delivered.event
-        held = known.get((event.table, event.key))
-        if held is not None and event.version <= held.version:
+        old = event.ts_ms < before_ms and not event.deletes
+        if old and (event.table, event.key) not in known:
+            doubts.setdefault(event.table, []).append(event.key)
+    return doubts
+
+
+def plan(
+    batch: Sequence[Delivered],
+    known: Mapping[tuple[str, Identity], Known],
+    gone: Container[tuple[str, Identity]] = (),
+) -> Plan:
+    """Return what the batch changes, given the versions that the replica holds.
+
+    `gone` names rows that the source said are no more: what would bring them back is stale.
+    """
+    writes: dict[str, Writes] = {}
+    highest = _highest(batch)
+    duplicates = len(batch) - len({delivered.event.version for delivered in batch})
+    stale = 0
+    for delivered in highest:
+        key = (delivered.event.table, delivered.event.key)
+        held = known.get(key)
+        if held is not None and delivered.event.version == held.version:
+            duplicates += 1
+        elif key in gone or (held is not None and delivered.event.version < held.version):
             stale += 1
-            continue
-        _write(writes.setdefault(event.table, Writes()), delivered, held)
-    return Plan(writes=writes, stale=stale)
+        else:
+            _write(writes.setdefault(delivered.event.table, Writes()), delivered, held)
+    return Plan(writes=writes, duplicates=duplicates, stale=stale)
+
+
+def written(planned: Plan) -> int:
+    """Return how many documents of each collection a plan writes."""
+    return sum(
+        len(writes.inserts) + len(writes.replaces) + len(writes.deletes)
+        for writes in planned.writes.values()
+    )
 
 
 def history_document(delivered: Delivered) -> Document:

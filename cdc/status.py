@@ -8,12 +8,13 @@ from typing import Any, TypeVar
 from django.db import DEFAULT_DB_ALIAS, Error
 from django.db.models import QuerySet
 
-from cdc import outbox
+from cdc import counters, outbox
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka.topics import Topics, Watermarks
 from cdc.models import DeadLetter
 from cdc.mongo.client import connect
+from cdc.mongo.positions import Positions
 from cdc.mongo.reader import ReplicaReader
 from cdc.outbox import Depth
 from cdc.record import TopicPartition
@@ -58,6 +59,8 @@ class Status:
     lags: tuple[PartitionLag, ...] | None
     tables: tuple[TableCount, ...] | None
     dead_letters: int | None
+    counters: Mapping[str, int] | None
+    """What was absorbed since the database was made, by name."""
     problems: tuple[str, ...]
 
     @property
@@ -107,7 +110,9 @@ class StatusReader:
         self._captures = list(captures)
         self._topics = Topics(settings)
         self._watermarks = Watermarks(settings)
-        self._replica = ReplicaReader(connect(settings), settings)
+        client = connect(settings)
+        self._replica = ReplicaReader(client, settings)
+        self._positions = Positions(client, settings)
 
     def read(self) -> Status:
         """Return the state now; a service that does not answer is a problem, not an error."""
@@ -119,11 +124,12 @@ class StatusReader:
             lags=_attempt(self._lags, problems),
             tables=_attempt(self._tables, problems),
             dead_letters=_attempt(DeadLetter.objects.count, problems),
+            counters=_attempt(lambda: counters.totals(DEFAULT_DB_ALIAS), problems),
             problems=tuple(dict.fromkeys(problems)),
         )
 
     def _lags(self) -> tuple[PartitionLag, ...]:
-        positions = self._replica.positions()
+        positions = self._positions.all()
         topics = sorted({capture.topic for capture in self._captures})
         return tuple(
             self._lag(TopicPartition(topic, number), positions)

@@ -22,6 +22,8 @@ def status_table(status: Status) -> RenderableType:
             table.add_row(f"  {name}", str(documents), "")
     if status.dead_letters is not None:
         table.add_row("dead letters", str(status.dead_letters), "")
+    for name, value in (status.counters or {}).items():
+        table.add_row(name.replace("_", " "), str(value), "")
     return Group(table, Text(), Text(status.verdict, style="bold"))
 
 

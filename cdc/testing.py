@@ -17,11 +17,15 @@ from cdc.sink import (
     Document,
     Identity,
     Known,
+    Plan,
     Route,
+    Rows,
     Writes,
+    doubtful,
     history_document,
     keys_of,
     plan,
+    written,
 )
 
 
@@ -48,7 +52,7 @@ class FakeClock:
 class MemoryBroker:
     """A broker in memory: partitions by key, offsets from 0, as a publisher and a source."""
 
-    partitions: int = 5
+    partition_count: int = 5
     largest: int = 1_000_000
     """Bytes of a value from which on a record is rejected for good."""
     down: bool = False
@@ -67,7 +71,7 @@ class MemoryBroker:
         }
         for index, record in enumerate(records):
             if index not in rejected:
-                number = crc32(record.key) % self.partitions
+                number = crc32(record.key) % self.partition_count
                 self.logs.setdefault(TopicPartition(record.topic, number), []).append(record)
         return rejected
 
@@ -75,9 +79,13 @@ class MemoryBroker:
         """Return the topic's id."""
         return f"id of {topic}"
 
+    def partitions(self, topic: str) -> tuple[int, ...]:
+        """Return the numbers of the topic's partitions."""
+        return tuple(range(self.partition_count))
+
     def source(self, topic: str) -> "MemorySource":
         """Return a consumer that is given all partitions of `topic`."""
-        every = {TopicPartition(topic, number) for number in range(self.partitions)}
+        every = {TopicPartition(topic, number) for number in range(self.partition_count)}
         return MemorySource(broker=self, unstarted=every)
 
 
@@ -120,6 +128,17 @@ class MemorySource:
 
 
 @dataclass(slots=True)
+class MemoryRows:
+    """The source's rows: all keys but those that are named."""
+
+    missing: set[Identity] = field(default_factory=set)
+
+    def gone(self, table: str, keys: Sequence[Identity]) -> set[Identity]:
+        """Return those of `keys` that no row has."""
+        return self.missing & set(keys)
+
+
+@dataclass(slots=True)
 class MemoryStore:
     """What replicas in memory share: collections by name and positions."""
 
@@ -137,7 +156,17 @@ class MemoryStore:
 class MemoryReplica:
     """A replica in memory, with the same rules as the one in MongoDB."""
 
-    def __init__(self, store: MemoryStore, routes: Mapping[str, Route], owner: str) -> None:
+    def __init__(
+        self,
+        store: MemoryStore,
+        routes: Mapping[str, Route],
+        owner: str,
+        *,
+        rows: Rows,
+        forgotten_before_ms: float = 0,
+    ) -> None:
+        self._rows = rows
+        self._forgotten_before_ms = forgotten_before_ms
         self._store = store
         self._routes = routes
         self._owner = owner
@@ -160,7 +189,7 @@ class MemoryReplica:
             if (self._store.owners.get(source), self._store.positions.get(source)) != believed:
                 self.forget()
                 raise Fenced("A partition of the batch has another owner or position.")
-        planned = plan(batch, self._known(batch))
+        planned = self._plan(batch)
         for table, writes in planned.writes.items():
             self._write(self._routes[table], writes)
         for delivered in batch:
@@ -169,15 +198,26 @@ class MemoryReplica:
             self._store.history[key] = copy.deepcopy(history_document(delivered))
         self._store.positions.update(advance)
         self._believed.update(advance)
-        written = sum(
-            len(writes.inserts) + len(writes.replaces) + len(writes.deletes)
-            for writes in planned.writes.values()
-        )
-        return Applied(written=written, stale=planned.stale)
+        return Applied(written=written(planned), duplicates=planned.duplicates, stale=planned.stale)
+
+    def check(self) -> None:
+        """Raise Fenced when a partition has another owner or position than is believed."""
+        for source, believed in self._believed.items():
+            held = (self._store.owners.get(source), self._store.positions.get(source))
+            if held != (self._owner, believed):
+                raise Fenced(f"Partition {source.partition} was moved or has another owner.")
 
     def forget(self) -> None:
         """Drop all that is believed of positions."""
         self._believed.clear()
+
+    def _plan(self, batch: Sequence[Delivered]) -> Plan:
+        known = self._known(batch)
+        doubts = doubtful(batch, known, self._forgotten_before_ms)
+        gone = {
+            (table, key) for table, keys in doubts.items() for key in self._rows.gone(table, keys)
+        }
+        return plan(batch, known, gone)
 
     def _known(self, batch: Sequence[Delivered]) -> dict[tuple[str, Identity], Known]:
         known: dict[tuple[str, Identity], Known] = {}

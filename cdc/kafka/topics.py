@@ -98,6 +98,15 @@ class Watermarks:
             return None
         return int(message.timestamp()[1])
 
+    def since(self, source: TopicPartition, since_ms: int) -> int:
+        """Return the offset of the first record made at `since_ms` or later, else the end."""
+        asked = KafkaPartition(source.topic, source.partition, since_ms)
+        try:
+            (found,) = self._consumer.offsets_for_times([asked], timeout=_SECONDS)
+        except KafkaException as error:
+            raise Retryable(_sentence("look up a time in", source.topic, error)) from error
+        return found.offset if found.offset >= 0 else self.of(source)[1]
+
     def close(self) -> None:
         """Close the connection."""
         self._consumer.close()

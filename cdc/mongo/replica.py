@@ -13,6 +13,7 @@ from cdc import faults
 from cdc.conf import CdcSettings
 from cdc.errors import Fenced
 from cdc.event import Version
+from cdc.loop import Clock
 from cdc.mongo.client import HISTORY, OFFSETS, database, position_id, reaching
 from cdc.record import Position, TopicPartition
 from cdc.sink import (
@@ -23,13 +24,18 @@ from cdc.sink import (
     Known,
     Plan,
     Route,
+    Rows,
     Writes,
+    doubtful,
     history_document,
     keys_of,
     plan,
+    written,
 )
 
 _DAY_SECONDS = 86_400
+_CLOCKS_DIFFER_SECONDS = 3_600
+"""By how much the clocks of two machines may differ without bringing a deleted row back."""
 
 
 class MongoReplica:
@@ -45,11 +51,16 @@ class MongoReplica:
         settings: CdcSettings,
         routes: Mapping[str, Route],
         owner: str,
+        *,
+        rows: Rows,
+        clock: Clock,
     ) -> None:
         self._client = client
         self._settings = settings
         self._routes = routes
         self._owner = owner
+        self._rows = rows
+        self._clock = clock
         self._session: ClientSession | None = None
         self._believed: dict[TopicPartition, int | None] = {}
         self._db = database(client, settings)
@@ -106,17 +117,32 @@ class MongoReplica:
                 with session.start_transaction(read_concern=ReadConcern("snapshot")):
                     self._advance(advance, session)
                     faults.reach(faults.REPLICA_MOVED)
-                    planned = plan(batch, self._known(keys_of(batch), session))
+                    planned = self._plan(batch, session)
                     self._write(planned, batch, session)
                     faults.reach(faults.REPLICA_WRITTEN)
             except (PyMongoError, Fenced):
                 self.forget()
                 raise
         self._believed.update(advance)
-        written = sum(
-            len(w.inserts) + len(w.replaces) + len(w.deletes) for w in planned.writes.values()
-        )
-        return Applied(written=written, stale=planned.stale)
+        return Applied(written=written(planned), duplicates=planned.duplicates, stale=planned.stale)
+
+    def check(self) -> None:
+        """Raise Fenced when a partition has another owner or position than is believed."""
+        if not self._believed:
+            return
+        names = {source: position_id(self._settings.group, source) for source in self._believed}
+        with reaching():
+            found = self._db[OFFSETS].find({"_id": {"$in": list(names.values())}})
+            held = {
+                TopicPartition(item["_id"]["topic"], item["_id"]["partition"]): (
+                    item.get("owner"),
+                    item.get("next_offset"),
+                )
+                for item in found
+            }
+        for source, believed in self._believed.items():
+            if held.get(source) != (self._owner, believed):
+                raise Fenced(f"Partition {source.partition} was moved or has another owner.")
 
     def forget(self) -> None:
         """Drop the session and all that is believed of positions."""
@@ -140,6 +166,15 @@ class MongoReplica:
         result = self._db[OFFSETS].bulk_write(moves, session=session)
         if result.matched_count != len(moves):
             raise Fenced("A partition of the batch has another owner or position: it is left.")
+
+    def _plan(self, batch: Sequence[Delivered], session: ClientSession) -> Plan:
+        known = self._known(keys_of(batch), session)
+        forgotten = self._clock.time() - self._settings.delete_marker_days * _DAY_SECONDS
+        doubts = doubtful(batch, known, (forgotten + _CLOCKS_DIFFER_SECONDS) * 1000)
+        gone = {
+            (table, key) for table, keys in doubts.items() for key in self._rows.gone(table, keys)
+        }
+        return plan(batch, known, gone)
 
     def _known(
         self, keys: Mapping[str, list[Identity]], session: ClientSession

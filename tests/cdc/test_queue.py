@@ -58,8 +58,6 @@ class OpenTransaction:
 
 @pytest.fixture
 def late() -> Iterator[OpenTransaction]:
-    if connection.vendor == "sqlite":
-        pytest.skip("SQLite has one writer at a time: an id cannot be committed late")
     other = OpenTransaction()
     yield other
     other.finish.set()
@@ -100,6 +98,7 @@ def test_a_range_is_settled_when_its_rows_are_gone(queue: OutboxQueue) -> None:
     assert not queue.settled(above=0, upto=ids[2])
 
 
+@pytest.mark.row_locks
 def test_a_row_that_is_not_committed_keeps_its_range_unsettled(
     queue: OutboxQueue, late: OpenTransaction
 ) -> None:
@@ -113,6 +112,7 @@ def test_a_row_that_is_not_committed_keeps_its_range_unsettled(
     assert late.row.id < later.id
 
 
+@pytest.mark.row_locks
 def test_a_row_that_was_rolled_back_settles(queue: OutboxQueue, late: OpenTransaction) -> None:
     later = row()
     queue.acknowledge([later.id])

@@ -6,6 +6,7 @@ from functools import partial
 import orjson
 import pytest
 
+from cdc.counters import Counters
 from cdc.errors import Retryable
 from cdc.models import DeadLetter, OutboxRecord
 from cdc.queue import OutboxQueue
@@ -30,6 +31,7 @@ def relay(
         owner=owner,
         send_again=partial(send_again, using="default"),
         clock=clock or FakeClock(),
+        counters=Counters("default", FakeClock()),
         stopping=lambda: False,
     )
 
@@ -178,6 +180,7 @@ def test_records_in_flight_are_given_up_when_the_relay_is_told_to_stop() -> None
         owner="a",
         send_again=lambda _rows: None,
         clock=FakeClock(),
+        counters=Counters("default", FakeClock()),
         stopping=lambda: True,
     )
     with pytest.raises(Retryable):
@@ -212,7 +215,7 @@ def ops(broker: MemoryBroker) -> list[tuple[str, str | None]]:
     return [(value["op"], (value["after"] or {}).get("title")) for value in values]
 
 
-def woken_relay(broker: MemoryBroker, change: Callable[[Story], None]) -> None:
+def woken_relay(broker: MemoryBroker, change: Callable[[Story], object]) -> None:
     """Let a relay sleep over its lease while another publishes its batch and `change`."""
     saved, clock = story(), FakeClock()
 

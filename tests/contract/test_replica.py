@@ -1,6 +1,7 @@
 """What every replica promises: the one in MongoDB and its twin in memory."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Protocol
 
 import pytest
@@ -12,14 +13,18 @@ from cdc.mongo.client import HISTORY, connect, database
 from cdc.mongo.replica import MongoReplica
 from cdc.record import Position, TopicPartition
 from cdc.sink import Document
-from cdc.testing import MemoryReplica, MemoryStore
+from cdc.testing import FakeClock, MemoryReplica, MemoryRows, MemoryStore
 from tests.cdc.builders import COLLECTIONS, ROUTES, SOURCE, change, delivered
 
+FORGOTTEN_BEFORE_MS = 1_764_000_000_000
+"""Builders make event 1 a millisecond after this moment, and events below 0 before it."""
 OTHER = TopicPartition("story-events", 1)
 
 
 class Place(Protocol):
     """Where replicas write, with a view of what is there."""
+
+    rows: MemoryRows
 
     def replica(self, owner: str) -> Replica: ...
 
@@ -30,10 +35,12 @@ class Place(Protocol):
 
 class Memory:
     def __init__(self) -> None:
-        self.store = MemoryStore()
+        self.store, self.rows = MemoryStore(), MemoryRows()
 
     def replica(self, owner: str) -> Replica:
-        return MemoryReplica(self.store, ROUTES, owner)
+        return MemoryReplica(
+            self.store, ROUTES, owner, rows=self.rows, forgotten_before_ms=FORGOTTEN_BEFORE_MS
+        )
 
     def documents(self, collection: str) -> list[Document]:
         held = self.store.collection(collection)
@@ -48,10 +55,13 @@ class Mongo:
         self.settings = settings
         self.client = connect(settings)
         self.database = database(self.client, settings)
-        MongoReplica(self.client, settings, ROUTES, "setup").prepare()
+        self.rows = MemoryRows()
+        self.replica("setup").prepare()
 
-    def replica(self, owner: str) -> Replica:
-        return MongoReplica(self.client, self.settings, ROUTES, owner)
+    def replica(self, owner: str) -> MongoReplica:
+        days = self.settings.delete_marker_days * 86_400
+        clock = FakeClock(now=FORGOTTEN_BEFORE_MS / 1000 + days - 3600)
+        return MongoReplica(self.client, self.settings, ROUTES, owner, rows=self.rows, clock=clock)
 
     def documents(self, collection: str) -> list[Document]:
         return list(self.database[collection].find().sort("_id"))
@@ -170,7 +180,7 @@ def test_what_was_applied_is_stale_when_it_comes_again(place: Place) -> None:
 
     for number, event in enumerate(events, 5):
         applied = replica.apply([delivered(event)], {SOURCE: number})
-        assert (applied.written, applied.stale) == (0, 1)
+        assert (applied.written, applied.duplicates + applied.stale) == (0, 1)
 
     assert titles(place) == {1: "version 1.2"}
 
@@ -203,3 +213,46 @@ def test_a_large_batch_is_one(place: Place) -> None:
     replica.apply([delivered(change("c", key, key)) for key in range(1, 1001)], {SOURCE: 1000})
 
     assert len(titles(place)) == 1000
+
+
+def test_an_old_event_of_a_row_that_is_gone_and_forgotten_brings_nothing_back(
+    place: Place,
+) -> None:
+    replica = owned(place)
+    place.rows.missing = {1}
+    old = [replace(change("c", key, 1), ts_ms=FORGOTTEN_BEFORE_MS - 1) for key in (1, 2)]
+
+    applied = replica.apply([delivered(event) for event in old], {SOURCE: 1})
+
+    assert list(titles(place)) == [2]
+    assert applied.stale == 1
+
+
+def test_a_young_event_is_applied_without_asking_the_source(place: Place) -> None:
+    replica = owned(place)
+    place.rows.missing = {1}
+
+    replica.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
+
+    assert list(titles(place)) == [1]
+
+
+def test_duplicates_and_stale_events_are_told_apart(place: Place) -> None:
+    replica = owned(place)
+    replica.apply([delivered(change("c", 1, 2))], {SOURCE: 1})
+    batch = [change("u", 1, 1), change("c", 2, 3), change("c", 2, 3)]
+
+    applied = replica.apply([delivered(event) for event in batch], {SOURCE: 2})
+    again = replica.apply([delivered(change("c", 1, 2))], {SOURCE: 3})
+
+    assert (applied.duplicates, applied.stale) == (1, 1)
+    assert (again.duplicates, again.stale) == (1, 0)
+
+
+def test_a_check_notices_a_new_owner(place: Place) -> None:
+    old = owned(place, "old")
+    old.check()
+    owned(place, "new")
+
+    with pytest.raises(Fenced):
+        old.check()

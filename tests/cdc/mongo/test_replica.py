@@ -11,10 +11,12 @@ from pymongo.read_concern import ReadConcern
 
 from cdc.conf import CdcSettings
 from cdc.errors import Rejected, Retryable
+from cdc.loop import SystemClock
 from cdc.mongo.client import HISTORY, OFFSETS, connect, database
 from cdc.mongo.reader import ReplicaReader
 from cdc.mongo.replica import MongoReplica
 from cdc.sink import Delivered
+from cdc.testing import MemoryRows
 from tests.cdc.builders import COLLECTIONS, ROUTE, ROUTES, SOURCE, change, delivered
 
 pytestmark = pytest.mark.services
@@ -27,7 +29,9 @@ class Place:
         self.database = database(self.client, settings)
 
     def replica(self, owner: str = "a") -> MongoReplica:
-        replica = MongoReplica(self.client, self.settings, ROUTES, owner)
+        replica = MongoReplica(
+            self.client, self.settings, ROUTES, owner, rows=MemoryRows(), clock=SystemClock()
+        )
         replica.prepare()
         replica.take_over(SOURCE, "topic 1")
         return replica
@@ -63,7 +67,8 @@ def test_taking_over_ends_the_transaction_that_the_last_owner_left_open(place: P
 def test_the_indexes_that_forget_follow_the_settings(place: Place) -> None:
     place.replica()
     shorter = replace(place.settings, history_days=1, delete_marker_days=2)
-    MongoReplica(place.client, shorter, ROUTES, "b").prepare()
+    place.settings = shorter
+    place.replica("b")
 
     seconds = {
         name: place.database[name].index_information()["at_ttl"]["expireAfterSeconds"]

@@ -1,0 +1,47 @@
+"""`manage.py rewind`."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from cdc import rewind
+from cdc.actor import current_actor
+from cdc.command import FeedCommand
+from cdc.conf import cdc_settings
+from cdc.daemons import topic_names
+
+
+class Command(FeedCommand):
+    help = (
+        "Move the consumer back (or on). Harmless: what it reads again is refused as stale. "
+        "A running consumer goes on from there within a second or two."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        where = parser.add_mutually_exclusive_group(required=True)
+        where.add_argument("--to-earliest", action="store_true", help="The first record held.")
+        where.add_argument("--to-offset", type=int, metavar="N", help="Offset N.")
+        where.add_argument(
+            "--to-time", type=_moment, metavar="T", help="The first record from T on (ISO 8601)."
+        )
+        parser.add_argument("--partition", type=int, metavar="N", help="Only partition N.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        target: rewind.Target = rewind.earliest
+        if options["to_offset"] is not None:
+            target = rewind.at_offset(options["to_offset"])
+        elif options["to_time"] is not None:
+            target = rewind.at_time(options["to_time"])
+        moved = rewind.rewind(
+            cdc_settings(), topic_names(), target, options["partition"], current_actor()
+        )
+        for item in moved:
+            place = f"{item.source.topic} {item.source.partition}"
+            before = "its start" if item.before is None else item.before
+            self.stdout.write(f"{place}: from {before} to {item.after}")
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,36 @@
+"""The positions that count: one document for each group, topic and partition."""
+
+from pymongo import MongoClient
+
+from cdc.conf import CdcSettings
+from cdc.mongo.client import OFFSETS, database, position_id, reaching
+from cdc.record import TopicPartition
+from cdc.sink import Document
+
+
+class Positions:
+    """The positions of one consumer group; every method raises Retryable while MongoDB is away."""
+
+    def __init__(self, client: MongoClient[Document], settings: CdcSettings) -> None:
+        self._offsets = database(client, settings)[OFFSETS]
+        self._group = settings.group
+
+    def all(self) -> dict[TopicPartition, int]:
+        """Return the next offset of each partition that was begun."""
+        with reaching():
+            found = self._offsets.find({"_id.group": self._group})
+            return {
+                TopicPartition(item["_id"]["topic"], item["_id"]["partition"]): item["next_offset"]
+                for item in found
+                if item.get("next_offset") is not None
+            }
+
+    def move(self, source: TopicPartition, offset: int, who: str) -> None:
+        """Let the partition go on at `offset`.
+
+        `who` becomes its owner, so that a consumer that has it is fenced and takes it over again,
+        from there.
+        """
+        change = {"$set": {"next_offset": offset, "owner": who, "session": None}}
+        with reaching():
+            self._offsets.update_one({"_id": position_id(self._group, source)}, change, upsert=True)

@@ -1,0 +1,75 @@
+"""Moves the consumer's positions; harmless, since what it applies again is refused as stale."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cdc.conf import CdcSettings
+from cdc.errors import Misconfigured
+from cdc.kafka.topics import Topics, Watermarks
+from cdc.mongo.client import connect
+from cdc.mongo.positions import Positions
+from cdc.record import TopicPartition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """A position that was moved."""
+
+    source: TopicPartition
+    before: int | None
+    after: int
+
+
+Target = Callable[[Watermarks, TopicPartition], int]
+"""Finds the offset at which a partition is to go on."""
+
+
+def earliest(marks: Watermarks, source: TopicPartition) -> int:
+    """Return the first offset that Kafka holds."""
+    return marks.of(source)[0]
+
+
+def at_offset(offset: int) -> Target:
+    """Return a target that is one offset; raises Misconfigured when Kafka does not hold it."""
+
+    def target(marks: Watermarks, source: TopicPartition) -> int:
+        first, end = marks.of(source)
+        if not first <= offset <= end:
+            raise Misconfigured(
+                f"Partition {source.partition} has no offset {offset}: give one from {first} to "
+                f"{end}."
+            )
+        return offset
+
+    return target
+
+
+def at_time(moment: datetime) -> Target:
+    """Return a target that is the first record made at `moment` or later."""
+    since_ms = int(moment.timestamp() * 1000)
+    return lambda marks, source: marks.since(source, since_ms)
+
+
+def rewind(
+    settings: CdcSettings, topics: Sequence[str], target: Target, partition: int | None, who: str
+) -> list[Moved]:
+    """Move every partition of `topics`, or `partition` only; nothing is moved unless all can be."""
+    facts, marks = Topics(settings), Watermarks(settings)
+    positions = Positions(connect(settings), settings)
+    sources = [
+        TopicPartition(topic, number)
+        for topic in topics
+        for number in facts.partitions(topic)
+        if partition in {None, number}
+    ]
+    if not sources:
+        raise Misconfigured(f"There is no partition {partition}: see `manage.py cdc_status`.")
+    targets = {source: target(marks, source) for source in sources}
+    before = positions.all()
+    for source, offset in targets.items():
+        positions.move(source, offset, f"rewind by {who}")
+    return [
+        Moved(source=source, before=before.get(source), after=offset)
+        for source, offset in targets.items()
+    ]

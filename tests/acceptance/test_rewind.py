@@ -1,0 +1,71 @@
+"""Rewinding a running consumer changes nothing in the replica."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from cdc.counters import DUPLICATE, STALE, totals
+from stories.models import Story
+from tests.acceptance.conftest import RunningFeed
+from tests.processes import ROOT
+
+pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
+
+
+def rewind(feed: RunningFeed, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", "rewind", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **feed.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def absorbed() -> int:
+    counted = totals("default")
+    return counted[STALE] + counted[DUPLICATE]
+
+
+def write_some() -> None:
+    for number in range(20):
+        story = Story.objects.create(title=f"story {number}", href="http://example.org/")
+        Story.objects.filter(pk=story.pk).update(diggs=number)
+        if number % 4 == 0:
+            story.delete()
+
+
+@pytest.mark.parametrize("where", [("--to-earliest",), ("--to-time", "2020-01-01")])
+def test_a_running_consumer_reads_again_and_refuses_it_all(
+    feed: RunningFeed, where: tuple[str, ...]
+) -> None:
+    write_some()
+    feed.wait_until_equal()
+    before = absorbed()
+
+    result = rewind(feed, *where)
+
+    assert result.returncode == 0, result.stderr
+    deadline = time.monotonic() + 20
+    while absorbed() < before + 20 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert absorbed() >= before + 20
+    feed.wait_until_equal()
+
+
+def test_an_offset_that_kafka_does_not_hold_is_refused(feed: RunningFeed) -> None:
+    feed.consumer.wait_for("partition.taken")
+
+    result = rewind(feed, "--to-offset", "4000", "--partition", "0")
+
+    assert result.returncode == 2
+    assert "Partition 0 has no offset 4000: give one from 0 to 0." in result.stderr
+
+
+def test_one_way_to_say_where_is_needed(feed: RunningFeed) -> None:
+    assert rewind(feed, "--to-earliest", "--to-offset", "3").returncode == 2
+    assert rewind(feed).returncode == 2

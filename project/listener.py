@@ -7,11 +7,14 @@ from cdc.errors import Misconfigured
 
 DEFAULT_PORT = 8000
 _TRIES = 100
+_LAST_PORT = 65_535
 _BACKLOG = 2048
 
 
 def listen(host: str, port: int | None) -> socket.socket:
     """Listen on `port`, or on the first free one from 8000 on; Misconfigured if there is none."""
+    if port is not None and not 1 <= port <= _LAST_PORT:
+        raise Misconfigured(f"--port is {port}: give a port from 1 to {_LAST_PORT}.")
     first = DEFAULT_PORT if port is None else port
     last = first + _TRIES if port is None else first
     for candidate in range(first, last + 1):
@@ -35,8 +38,8 @@ def _bound(host: str, port: int) -> socket.socket | None:
     try:
         family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return _listening(socket.socket(family, kind), address)
-    except (OSError, OverflowError) as error:
-        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
             return None
         raise Misconfigured(
             f"--host {host} --port {port} cannot be listened on ({error}): "

@@ -104,8 +104,10 @@ class KafkaSource:
         return Record(source=source, offset=message.offset() or 0, key=key, value=value)
 
     def _complain(self, source: TopicPartition, error: KafkaError) -> None:
-        if error.fatal():
-            raise Fatal(f"Kafka put this consumer out ({error}): start it again.")
+        # The event that tells of a fatal error is not itself marked as one; after it the client
+        # only polls on in silence.
+        if error.fatal() or error.code() == KafkaError._FATAL:
+            raise Fatal(f"Kafka put this consumer out ({error.str()}): start it again.")
         lost = error.code() in _OFFSET_LOST
         level = logging.ERROR if lost else logging.WARNING
         telemetry.log(

@@ -13,7 +13,7 @@ from cdc.kafka.client import ENVELOPE_ROOM, client_config
 from cdc.record import Record, TopicPartition
 
 _log = logging.getLogger(__name__)
-_OFFSET_LOST = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})  # noqa: SLF001
+_OFFSET_LOST = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
 
 
 class KafkaSource:

@@ -8,7 +8,7 @@ from django.db import models, router, transaction
 from django.db.models.query import ModelIterable
 
 from cdc.capture import changes_between, connect, doom, record, remember
-from cdc.images import Images, read_image, read_images
+from cdc.images import Images, found_by_key, read_image, read_images
 from cdc.registry import Capture, registry
 from cdc.upsert import BulkCreate
 
@@ -61,10 +61,11 @@ class CapturedQuerySet(models.QuerySet[Any]):
         using, counts = self._writer(), Counter[str]()
         with transaction.atomic(using=using, savepoint=False):
             for chunk in _chunks(self._claim(capture, using)[0]):
-                images = read_images(capture, chunk, using=using, lock=True)
+                images = read_images(capture, chunk, using=using)
                 rows = _rows(self.model, using).filter(pk__in=list(images))
                 doom(rows, capture, images, using)
-                counts.update(rows.delete()[1])
+                with found_by_key(capture, "DELETE FROM", len(chunk), using=using):
+                    counts.update(rows.delete()[1])
         self._result_cache = None
         return counts.total(), dict(counts)
 
@@ -137,8 +138,9 @@ class CapturedQuerySet(models.QuerySet[Any]):
         count = 0
         for chunk in _chunks(keys):
             before = {key: images[key] for key in chunk if key in images}
-            before = before or read_images(capture, chunk, using=using, lock=True)
-            count += models.QuerySet.update(self._exactly(chunk, using), **values)
+            before = before or read_images(capture, chunk, using=using)
+            with found_by_key(capture, "UPDATE", len(chunk), using=using):
+                count += models.QuerySet.update(self._exactly(chunk, using), **values)
             after = read_images(capture, chunk, using=using)
             record(capture, changes_between(before, after), using=using)
         return count

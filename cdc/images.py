@@ -1,6 +1,7 @@
 """Images: rows of a captured table as the database holds them, read with or without a lock."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -27,6 +28,27 @@ def images_where(capture: Capture, condition: Q, *, using: str, lock: bool = Fal
     rows = _rows(capture.model, using, lock=lock).filter(condition).values_list(*names)
     images = (dict(zip(names, row, strict=True)) for row in rows)
     return {image[key]: image for image in images}
+
+
+@contextmanager
+def found_by_key(capture: Capture, verb: str, count: int, *, using: str) -> Iterator[None]:
+    """Make MySQL find the rows that it writes by their keys; `verb` begins the statement.
+
+    It would rather scan a small table, and a scan waits for rows in between that others have
+    locked. The rows it writes are locked already, so that would be a deadlock. A limit below the
+    number of rows makes the optimizer use the index; it takes no row away.
+    """
+    if connections[using].vendor != "mysql":
+        yield
+        return
+    table = connections[using].ops.quote_name(capture.table)
+    start = f"{verb} {table} "
+
+    def limited(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        return execute(f"{sql} LIMIT {count}" if sql.startswith(start) else sql, *rest)
+
+    with connections[using].execute_wrapper(limited):
+        yield
 
 
 def read_image(capture: Capture, key: Any, *, using: str, lock: bool = False) -> Image | None:

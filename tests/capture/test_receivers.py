@@ -10,7 +10,7 @@ from django.db.models.signals import ModelSignal, post_delete, post_save, pre_de
 
 from stories.models import Story
 from tests.capture.events import created, deleted, events, updated
-from tests.capture.world import World, story, table, wire
+from tests.capture.world import FREE, World, story, table, wire
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
@@ -46,11 +46,11 @@ def test_a_change_before_a_save_is_its_before(world: World) -> None:
 
 
 def test_a_row_that_comes_before_a_save_is_updated(world: World) -> None:
-    with once(pre_save, lambda _: story(pk=9001, title="first").save()):
-        story(pk=9001).save()
+    with once(pre_save, lambda _: story(pk=FREE, title="first").save()):
+        story(pk=FREE).save()
 
-    first = wire(9001, title="first")
-    assert events() == [created(first), updated(first, wire(9001))]
+    first = wire(FREE, title="first")
+    assert events() == [created(first), updated(first, wire(FREE))]
 
 
 def test_a_save_inside_a_save_comes_after_it(world: World) -> None:

@@ -17,7 +17,7 @@ from django.db import (
 from cdc.errors import Refused
 from stories.models import Story
 from tests.capture.events import events
-from tests.capture.world import World, columns, story, table
+from tests.capture.world import FREE, World, columns, story, table
 from tests.toy.models import Label
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
@@ -170,10 +170,10 @@ WRONG = {
         ),
     ),
     "a forced update of no row": Wrong(
-        DatabaseError, lambda: story(pk=9001).save(force_update=True)
+        DatabaseError, lambda: story(pk=FREE).save(force_update=True)
     ),
     "update_fields of no row": Wrong(
-        DatabaseError, lambda: story(pk=9001).save(update_fields=["title"])
+        DatabaseError, lambda: story(pk=FREE).save(update_fields=["title"])
     ),
     "a duplicate": Wrong(IntegrityError, lambda: story(source_id="s1").save()),
     "duplicates": Wrong(

@@ -12,6 +12,8 @@ from stories.models import Story
 from tests.capture.events import Event, JsonRow, updated
 from users.models import User
 
+FREE = 2**40
+"""A key that no database gives by itself, nor does the one below it."""
 COLUMNS: dict[str, Any] = {
     "href": "http://digg.com/a",
     "title": "Ünïcode 🎉",

@@ -8,7 +8,7 @@ from django.db import connection
 from stories.models import Story
 from tests.capture.events import Event, created, updated
 from tests.capture.ways.way import way
-from tests.capture.world import World, changed, story, wire
+from tests.capture.world import FREE, World, changed, story, wire
 
 
 def _unique_fields(name: str = "source_id") -> dict[str, Any]:
@@ -44,17 +44,17 @@ def bulk_create_of_nothing(world: World) -> list[Event]:
 
 @way
 def bulk_create_with_and_without_keys(world: World) -> list[Event]:
-    Story.objects.bulk_create([story(source_id="n"), story(pk=9001), story(pk=9002)])
-    rest = [created(wire(9001)), created(wire(9002)), created(wire(_key("n"), idJSON="n"))]
+    Story.objects.bulk_create([story(source_id="n"), story(pk=FREE), story(pk=FREE - 1)])
+    rest = [created(wire(FREE)), created(wire(FREE - 1)), created(wire(_key("n"), idJSON="n"))]
     return sorted(rest, key=lambda event: event.row["id"])
 
 
 @way
 def bulk_create_that_ignores_conflicts(world: World) -> list[Event]:
-    rows = [story(source_id="n1"), story(source_id="s1"), story(pk=world.b.pk), story(pk=9001)]
+    rows = [story(source_id="n1"), story(source_id="s1"), story(pk=world.b.pk), story(pk=FREE)]
     Story.objects.bulk_create(rows, ignore_conflicts=True)
-    assert [one.pk for one in rows] == [None, None, world.b.pk, 9001]
-    events = [created(wire(_key("n1"), idJSON="n1")), created(wire(9001))]
+    assert [one.pk for one in rows] == [None, None, world.b.pk, FREE]
+    events = [created(wire(_key("n1"), idJSON="n1")), created(wire(FREE))]
     return sorted(events, key=lambda event: event.row["id"])
 
 
@@ -82,6 +82,6 @@ def bulk_create_that_updates_its_own_row(world: World) -> list[Event]:
 @way
 def bulk_create_that_updates_by_key(world: World) -> list[Event]:
     target = _unique_fields("pk")
-    rows = [story(pk=world.a.pk, title="new"), story(pk=9001)]
+    rows = [story(pk=world.a.pk, title="new"), story(pk=FREE)]
     Story.objects.bulk_create(rows, update_conflicts=True, update_fields=["title"], **target)
-    return [*changed(world, "a", title="new"), created(wire(9001))]
+    return [*changed(world, "a", title="new"), created(wire(FREE))]

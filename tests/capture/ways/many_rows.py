@@ -7,7 +7,7 @@ from django.db.models.functions import Concat, Upper
 from stories.models import Story
 from tests.capture.events import Event, created, deleted, updated
 from tests.capture.ways.way import way
-from tests.capture.world import World, changed
+from tests.capture.world import FREE, World, changed
 
 
 @way
@@ -91,8 +91,8 @@ def update_of_the_key(world: World) -> list[Event]:
 
 @way
 def update_of_the_key_to_a_number(world: World) -> list[Event]:
-    assert Story.objects.filter(diggs=1).update(id="9001") == 1
-    return [deleted(world.row("a")), created({**world.row("a"), "id": 9001})]
+    assert Story.objects.filter(diggs=1).update(id=str(FREE)) == 1
+    return [deleted(world.row("a")), created({**world.row("a"), "id": FREE})]
 
 
 @way

@@ -12,7 +12,7 @@ from django.db.models import F
 from stories.models import Story
 from tests.capture.events import Event, created, deleted, updated
 from tests.capture.ways.way import way
-from tests.capture.world import World, changed, columns, story, wire
+from tests.capture.world import FREE, World, changed, columns, story, wire
 
 
 @way
@@ -29,14 +29,14 @@ def create(world: World) -> list[Event]:
 
 @way
 def create_with_a_key(world: World) -> list[Event]:
-    Story.objects.create(pk=9001, **columns())
-    return [created(wire(9001))]
+    Story.objects.create(pk=FREE, **columns())
+    return [created(wire(FREE))]
 
 
 @way
 def save_with_a_key_that_no_row_has(world: World) -> list[Event]:
-    story(pk=9001).save()
-    return [created(wire(9001))]
+    story(pk=FREE).save()
+    return [created(wire(FREE))]
 
 
 @way
@@ -97,9 +97,9 @@ def save_that_must_update(world: World) -> list[Event]:
 
 @way
 def save_under_another_key(world: World) -> list[Event]:
-    world.a.pk, world.a.source_id = 9001, None
+    world.a.pk, world.a.source_id = FREE, None
     world.a.save()
-    return [created({**world.row("a", idJSON=None), "id": 9001})]
+    return [created({**world.row("a", idJSON=None), "id": FREE})]
 
 
 @way
@@ -117,9 +117,9 @@ def fixture_with_a_new_row(world: World) -> list[Event]:
     fields = {**columns(), "submit_date": "2009-06-01T12:30:15.123999Z"}
     with TemporaryDirectory() as folder:
         fixture = Path(folder) / "fixture.json"
-        fixture.write_text(json.dumps([{"model": "stories.story", "pk": 9001, "fields": fields}]))
+        fixture.write_text(json.dumps([{"model": "stories.story", "pk": FREE, "fields": fields}]))
         call_command("loaddata", fixture, verbosity=0)
-    return [created(wire(9001))]
+    return [created(wire(FREE))]
 
 
 @way

@@ -1,0 +1,33 @@
+"""Begins a new epoch, after a restore of the database."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS
+
+from cdc import outbox
+from cdc.command import FeedCommand
+from cdc.loop import SystemClock
+
+
+class Command(FeedCommand):
+    help = (
+        "Begin a new epoch: after a restore, the database's changes would else be taken for stale. "
+        "Then run send_to_kafka, so that the replicas lose what the restore lost."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--force", action="store_true", help="even while the outbox holds rows of the old epoch"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        waiting = outbox.depth(using=DEFAULT_DB_ALIAS).rows
+        if waiting and not options["force"]:
+            self.fail(
+                f"The outbox holds {waiting} rows, which a new epoch would outrun: "
+                "let the relay send them first, or give --force."
+            )
+        now_ms = int(SystemClock().time() * 1000)
+        epoch = outbox.begin_epoch(now_ms, using=DEFAULT_DB_ALIAS)
+        self.stdout.write(f"The epoch is now {epoch}.")

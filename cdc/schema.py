@@ -1,0 +1,117 @@
+"""The messages described for others: JSON Schema and AsyncAPI, made from the declarations."""
+
+from typing import Any
+
+from cdc import __version__
+from cdc.event import CONNECTOR, Operation
+from cdc.registry import Capture
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_ROW = {"$ref": "#/$defs/row"}
+_KEY = {"$ref": "#/$defs/key"}
+_NULL = {"type": "null"}
+_MILLISECONDS = {"type": "integer", "minimum": 0}
+_SEQUENCE = {
+    "type": "string",
+    "pattern": r'^\["[0-9]+","[0-9]+"\]$',
+    "description": (
+        "The change's place in the order of its row: epoch, then outbox id. Compare as numbers."
+    ),
+}
+
+
+def event_schema(capture: Capture) -> dict[str, Any]:
+    """Return the JSON Schema of the value of a captured model's messages."""
+    return {
+        "$schema": _DIALECT,
+        "title": f"A change of {capture.table}",
+        "description": "Debezium's envelope. A delete is followed by a record without a value.",
+        **_object(_envelope(capture)),
+        "allOf": [_rows(operation) for operation in Operation],
+        "$defs": {
+            "row": _object({column.name: column.schema() for column in capture.columns}),
+            # A delete that is sent again knows no more of the row.
+            "key": _object({capture.key.name: capture.key.schema()}),
+        },
+    }
+
+
+def key_schema(capture: Capture) -> dict[str, Any]:
+    """Return the JSON Schema of the key of a captured model's messages."""
+    return {"$schema": _DIALECT, **_object({capture.key.name: capture.key.schema()})}
+
+
+def asyncapi(capture: Capture) -> dict[str, Any]:
+    """Return the AsyncAPI description of a captured model's topic."""
+    text = {"type": "string"}
+    message = {
+        "contentType": "application/json",
+        "headers": {
+            "type": "object",
+            "properties": {"outbox_id": text, "epoch": text, "traceparent": text},
+            "required": ["outbox_id", "epoch"],
+        },
+        "payload": event_schema(capture),
+        "bindings": {"kafka": {"key": key_schema(capture)}},
+    }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": f"Changes of {capture.table}", "version": __version__},
+        "defaultContentType": "application/json",
+        "channels": {
+            "changes": {"address": capture.topic, "messages": {"change": message}},
+        },
+        "operations": {
+            "sendChange": {"action": "send", "channel": {"$ref": "#/channels/changes"}},
+        },
+    }
+
+
+def _envelope(capture: Capture) -> dict[str, Any]:
+    return {
+        "before": {"anyOf": [_ROW, _KEY, _NULL]},
+        "after": {"anyOf": [_ROW, _NULL]},
+        "op": {"enum": [operation.value for operation in Operation]},
+        "ts_ms": {**_MILLISECONDS, "description": "When it was captured, since 1970 in UTC."},
+        "source": _object(
+            {
+                "version": {"type": "string"},
+                "connector": {"const": CONNECTOR},
+                "name": {"const": CONNECTOR},
+                "ts_ms": _MILLISECONDS,
+                "snapshot": {"enum": ["true", "false"]},
+                "db": {"type": "string"},
+                "table": {"const": capture.table},
+                "sequence": _SEQUENCE,
+                "user": {
+                    "type": "string",
+                    "description": "Who changed it: a user's id, or a command's name.",
+                },
+            }
+        ),
+        "transaction": _NULL,
+    }
+
+
+def _rows(operation: Operation) -> dict[str, Any]:
+    """Return which of the two rows an operation has."""
+    there = {
+        Operation.CREATE: (_NULL, _ROW),
+        Operation.UPDATE: (_ROW, _ROW),
+        Operation.DELETE: ({"anyOf": [_ROW, _KEY]}, _NULL),
+        Operation.READ: (_NULL, _ROW),
+    }
+    before, after = there[operation]
+    return {
+        "if": {"properties": {"op": {"const": operation.value}}},
+        "then": {"properties": {"before": before, "after": after}},
+    }
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }

@@ -24,6 +24,7 @@ class Complaints:
         self._said: dict[str, float] = {}
 
     def __call__(self, error: KafkaError) -> None:
+        """Write one line, unless one of this sort was written a moment ago."""
         name, now = error.name(), time.monotonic()
         if now - self._said.get(name, float("-inf")) >= _SILENCE_SECONDS:
             self._said[name] = now

@@ -1,6 +1,7 @@
 """How a column's value travels: from Django to JSON on the wire, from there to BSON."""
 
 import math
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
@@ -15,6 +16,8 @@ from cdc.errors import Misconfigured, Refused, Rejected
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**63 - 1
 DEEPEST_JSON = 80
 """Levels that a JSON column may nest: BSON allows 100 for a whole document."""
+_GLANCE = reprlib.Repr()
+_GLANCE.maxstring = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +128,7 @@ def _text_to_wire(value: Any) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise Refused(f"holds the lone surrogate in {text!a}: remove it.") from None
+        raise Refused(f"holds a lone surrogate in {_short(text)}: remove it.") from None
     return text
 
 
@@ -151,7 +154,7 @@ def _json_to_wire(value: Any, depth: int = 0) -> Any:
 def _key_to_wire(key: Any) -> str:
     text = _text_to_wire(key)
     if "\0" in text:
-        raise Refused(f"has NUL in the key {text!r}: MongoDB refuses it; rename the key.")
+        raise Refused(f"has NUL in the key {_short(text)}: MongoDB refuses it; rename the key.")
     return text
 
 
@@ -200,8 +203,8 @@ def _json_from_wire(value: Any) -> Any:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"  # noqa: PLR2004 -- a glance's worth
+    # A stranger's value may be nested deeper than `repr` goes.
+    return _GLANCE.repr(value)
 
 
 def _kind(

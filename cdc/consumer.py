@@ -8,6 +8,7 @@ from cdc import counters, faults, telemetry
 from cdc.counters import Counters
 from cdc.errors import Fenced, Rejected, Retryable
 from cdc.event import decode
+from cdc.limit import RejectionLimit
 from cdc.loop import Clock
 from cdc.record import Position, Record, TopicPartition
 from cdc.sink import Applied, Delivered, Route, deliver
@@ -16,6 +17,10 @@ BATCH = 1_000
 _WAIT_SECONDS = 0.2
 _CHECK_SECONDS = 1.0
 _log = logging.getLogger(__name__)
+
+
+Read = tuple[Record, Delivered | None]
+"""A record and its event; None for a tombstone and for what was put aside."""
 
 
 class Source(Protocol):
@@ -66,8 +71,8 @@ class Replica(Protocol):
 class DeadLetters(Protocol):
     """Where messages go that can never be applied."""
 
-    def store(self, record: Record, reason: str) -> None:
-        """Keep a message, once; raises Fatal when it cannot be kept."""
+    def store(self, record: Record, topic_id: str, reason: str) -> bool:
+        """Keep a message, once; return whether it is new, raise Fatal when it cannot be kept."""
 
 
 class ReplicaConsumer:
@@ -87,6 +92,7 @@ class ReplicaConsumer:
         routes: Mapping[str, Route],
         counters: Counters,
         clock: Clock,
+        limit: RejectionLimit | None = None,
     ) -> None:
         self._source = source
         self._topics = topics
@@ -97,6 +103,8 @@ class ReplicaConsumer:
         self._clock = clock
         self._partitions: dict[str, int] = {}
         self._checked = float("-inf")
+        self._limit = limit or RejectionLimit()
+        self._topic_ids: dict[str, str] = {}
 
     def run_once(self) -> bool:
         """Apply one batch; return True, since the next poll does the waiting."""
@@ -125,12 +133,13 @@ class ReplicaConsumer:
             self._replica.check()
 
     def _take_over(self) -> None:
-        ids: dict[str, str] = {}
-        for source in sorted(self._source.waiting()):
-            if source.topic not in ids:
-                ids[source.topic] = self._topics.topic_id(source.topic)
-                self._count_partitions(source.topic)
-            position = self._replica.take_over(source, ids[source.topic])
+        waiting = sorted(self._source.waiting())
+        for topic in {source.topic for source in waiting}:
+            # Asked anew: a topic may have been deleted and created again meanwhile.
+            self._topic_ids[topic] = self._topics.topic_id(topic)
+            self._count_partitions(topic)
+        for source in waiting:
+            position = self._replica.take_over(source, self._topic_ids[source.topic])
             faults.reach(faults.CONSUMER_TAKEN)
             self._source.start(source, position.next_offset)
             event = (
@@ -159,17 +168,10 @@ class ReplicaConsumer:
 
     def _apply(self, records: Sequence[Record]) -> None:
         started = self._clock.monotonic()
-        batch = self._decode(records)
-        advance = {record.source: record.offset + 1 for record in records}
-        try:
-            applied = self._replica.apply(batch, advance)
-        except Rejected:
-            self._apply_singly(records)
+        read = [(record, self._decode(record)) for record in records]
+        applied = self._apply_whole(read)
+        if applied is None:
             return
-        faults.reach(faults.CONSUMER_APPLIED)
-        self._counters.add(counters.DUPLICATE, applied.duplicates)
-        self._counters.add(counters.STALE, applied.stale)
-        self._source.store(advance)
         took = round((self._clock.monotonic() - started) * 1000, 1)
         telemetry.log(
             _log,
@@ -182,32 +184,55 @@ class ReplicaConsumer:
             ms=took,
         )
 
-    def _apply_singly(self, records: Sequence[Record]) -> None:
-        """Find the message that MongoDB refuses: one at a time, each from a position taken anew."""
-        for record in records:
-            ids = self._topics.topic_id(record.source.topic)
-            position = self._replica.take_over(record.source, ids)
-            if position.next_offset is not None and position.next_offset > record.offset:
-                raise Fenced("A partition of the batch was moved on: it is left.")
-            advance = {record.source: record.offset + 1}
-            try:
-                self._replica.apply(self._decode([record]), advance)
-            except Rejected as error:
-                self._reject(record, error)
-                self._replica.take_over(record.source, ids)
-                self._replica.apply([], advance)
-            self._source.store(advance)
+    def _apply_whole(self, read: Sequence[Read]) -> Applied | None:
+        """Apply records; return None when one of them had to be looked for and put aside."""
+        batch = [delivered for _, delivered in read if delivered is not None]
+        advance = {record.source: record.offset + 1 for record, _ in read}
+        try:
+            applied = self._replica.apply(batch, advance)
+        except Rejected as error:
+            self._divide(read, error)
+            return None
+        faults.reach(faults.CONSUMER_APPLIED)
+        self._counters.add(counters.DUPLICATE, applied.duplicates)
+        self._counters.add(counters.STALE, applied.stale)
+        self._source.store(advance)
+        self._limit.applied(len(batch))
+        return applied
 
-    def _decode(self, records: Sequence[Record]) -> list[Delivered]:
-        batch = []
-        for record in records:
-            if record.value is None:
-                continue  # A tombstone: its delete came before it.
-            try:
-                batch.append(self._deliver(record, record.value))
-            except Rejected as error:
-                self._reject(record, error)
-        return batch
+    def _divide(self, read: Sequence[Read], error: Rejected) -> None:
+        """Put aside what the replica refuses: it is found by halves, nothing else waits long."""
+        self._retake(read)
+        middle = len(read) // 2
+        if not middle:
+            (record, _) = read[0]
+            self._reject(record, error)
+            self._replica.apply([], {record.source: record.offset + 1})
+            self._source.store({record.source: record.offset + 1})
+        elif self._apply_whole(read[:middle]):
+            self._apply_whole(read[middle:])
+        else:
+            self._retake(read[middle:])
+            self._apply_whole(read[middle:])
+
+    def _retake(self, read: Sequence[Read]) -> None:
+        """Take over the records' partitions again: after a refusal no position is believed."""
+        first: dict[TopicPartition, int] = {}
+        for record, _ in read:
+            first.setdefault(record.source, record.offset)
+        for source, offset in first.items():
+            position = self._replica.take_over(source, self._topic_ids[source.topic])
+            if position.next_offset is not None and position.next_offset > offset:
+                raise Fenced("A partition of the batch was moved on: it is left.")
+
+    def _decode(self, record: Record) -> Delivered | None:
+        if record.value is None:
+            return None  # A tombstone: its delete came before it.
+        try:
+            return self._deliver(record, record.value)
+        except Rejected as error:
+            self._reject(record, error)
+            return None
 
     def _deliver(self, record: Record, value: bytes) -> Delivered:
         event = decode(record.key, value)
@@ -217,9 +242,9 @@ class ReplicaConsumer:
         return deliver(event, route, record.source, record.offset)
 
     def _reject(self, record: Record, error: Rejected) -> None:
-        self._dead_letters.store(record, str(error))
+        topic_id = self._topic_ids[record.source.topic]
+        new = self._dead_letters.store(record, topic_id, str(error))
         faults.reach(faults.DEAD_LETTER_STORED)
-        self._counters.add(counters.REJECTED)
         telemetry.log(
             _log,
             logging.ERROR,
@@ -228,6 +253,9 @@ class ReplicaConsumer:
             offset=record.offset,
             reason=str(error),
         )
+        if new:
+            self._counters.add(counters.REJECTED)
+            self._limit.rejected()
 
 
 def on_retry(error: Retryable, delay: float) -> None:

@@ -1,10 +1,21 @@
 """Messages that can never be applied, kept in the database, each once."""
 
+import orjson
 from django.db import Error, connections
 
 from cdc.errors import Fatal
+from cdc.inert import inert
 from cdc.models import DeadLetter
 from cdc.record import Record
+
+LARGEST_KEPT = 1_048_576
+"""Bytes of a message that are kept: they are to be looked at, a replay does not need them.
+
+With each byte escaped they fit into a packet of every MySQL server as it is installed.
+"""
+_LONGEST_REASON = 2_000
+_LONGEST_NAME = 255
+_LONGEST_KEY_TEXT = 200
 
 
 class DeadLetterStore:
@@ -14,19 +25,18 @@ class DeadLetterStore:
         self._group = group
         self._using = using
 
-    def store(self, record: Record, reason: str) -> None:
-        """Keep a message unless it is kept already; raises Fatal when it cannot be kept.
+    def store(self, record: Record, topic_id: str, reason: str) -> bool:
+        """Keep a message; return False when it is kept already, raise Fatal when it cannot be.
 
         It must be kept before its offset moves, so a consumer that cannot keep it stops.
         """
         try:
-            DeadLetter.objects.using(self._using).get_or_create(
-                group=self._group,
-                topic=record.source.topic,
-                partition=record.source.partition,
-                offset=record.offset,
-                defaults={"key": record.key, "value": record.value, "reason": reason},
-            )
+            return self._keep(record, topic_id, reason)
+        except Error:
+            # Letters are rare: the server may have closed the connection since the last one.
+            connections[self._using].close()
+        try:
+            return self._keep(record, topic_id, reason)
         except Error as error:
             connections[self._using].close()
             raise Fatal(
@@ -34,3 +44,50 @@ class DeadLetterStore:
                 f"cannot be applied, nor kept as a dead letter ({error}): "
                 "see that the database is up and migrated."
             ) from error
+
+    def _keep(self, record: Record, topic_id: str, reason: str) -> bool:
+        letter = DeadLetter(
+            group=self._group,
+            topic=record.source.topic,
+            topic_id=topic_id,
+            partition=record.source.partition,
+            offset=record.offset,
+            table=_table(record.value),
+            reason=reason,
+        )
+        return keep(letter, record.key, record.value, using=self._using)
+
+
+def keep(letter: DeadLetter, key: bytes | None, value: bytes | None, *, using: str) -> bool:
+    """Write a letter, cut to what its columns hold; return False when it is there already."""
+    _, created = DeadLetter.objects.using(using).get_or_create(
+        group=letter.group,
+        topic=letter.topic,
+        topic_id=letter.topic_id,
+        partition=letter.partition,
+        offset=letter.offset,
+        defaults={
+            "table": letter.table[:_LONGEST_NAME],
+            "key_text": inert(key, _LONGEST_KEY_TEXT),
+            "key": _cut(key),
+            "value": _cut(value),
+            "size": None if value is None else len(value),
+            "reason": inert(letter.reason, _LONGEST_REASON),
+        },
+    )
+    return created
+
+
+def _table(value: bytes | None) -> str:
+    """Return what the message gives as `source.table`, be it ever so wrong otherwise."""
+    try:
+        message = orjson.loads(value or b"")
+    except orjson.JSONDecodeError:
+        return ""
+    source = message.get("source") if isinstance(message, dict) else None
+    table = source.get("table") if isinstance(source, dict) else None
+    return table if isinstance(table, str) else ""
+
+
+def _cut(data: bytes | None) -> bytes | None:
+    return None if data is None else data[:LARGEST_KEPT]

@@ -1,6 +1,7 @@
 """A change on the wire: Debezium's envelope, encoded and decoded."""
 
 import json
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,6 +27,9 @@ class Operation(StrEnum):
     DELETE = "d"
     READ = "r"
     """A snapshot's copy of a row: no change, the state as it is."""
+
+
+_LETTERS = frozenset(Operation)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -161,10 +165,9 @@ def _number(value: Any, name: str) -> int:
 
 
 def _operation(value: Any) -> Operation:
-    try:
-        return Operation(value)
-    except ValueError:
-        raise Rejected(f"op is {str(value)[:20]!r}, not one of c, u, d, r.") from None
+    if not isinstance(value, str) or value not in _LETTERS:
+        raise Rejected(f"op is {reprlib.repr(value)}, not one of c, u, d, r.")
+    return Operation(value)
 
 
 def _decode_key(key: bytes | None) -> tuple[str, int | str]:

@@ -32,6 +32,20 @@ class MillisecondDateTimeField(models.DateTimeField[Any, Any]):
         return value
 
 
+class ExactCharField(models.CharField[str, str]):
+    """Text that is equal only to itself, byte by byte.
+
+    MySQL's default collation would take `Orders` and `orders` for one, Kafka tells them apart.
+    """
+
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
+        """Return the column's type, with its collation on MySQL."""
+        parameters: Any = super().db_parameters(connection)
+        if connection.vendor == "mysql":
+            parameters["collation"] = "utf8mb4_bin"
+        return parameters
+
+
 def _cut(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.replace(microsecond=value.microsecond // 1000 * 1000)

@@ -1,6 +1,13 @@
 """The feed's own tables."""
 
+from typing import Any, NoReturn
+
 from django.db import models
+
+from cdc.errors import Refused
+from cdc.fields import ExactCharField
+
+_APPEND_ONLY = "What operators did stays as it was written: add a row that says what is new."
 
 
 class Epoch(models.Model):
@@ -73,28 +80,104 @@ class Counter(models.Model):
         return f"{self.name}: {self.value}"
 
 
+class DeadLetterStatus(models.TextChoices):
+    """What became of a dead letter."""
+
+    WAITING = "waiting", "waiting"
+    REPLAYED = "replayed", "replayed"
+    """The row that it was about was sent again as it is."""
+    DISCARDED = "discarded", "discarded"
+
+
 class DeadLetter(models.Model):
     """A message or outbox row that cannot be applied; it holds nobody up."""
 
-    group = models.CharField(max_length=255)
+    group = ExactCharField(max_length=255)
     """The consumer group; `relay` for rows that Kafka rejected."""
-    topic = models.CharField(max_length=249)
+    topic = ExactCharField(max_length=249)
+    topic_id = ExactCharField(max_length=64, blank=True, default="")
+    """Tells a topic from a later one of the same name; empty for rows that Kafka rejected."""
     partition = models.IntegerField()
     offset = models.BigIntegerField()
     """Kafka's offset; the outbox id for rows that Kafka rejected."""
+    table = models.CharField(max_length=255, blank=True, default="")
+    """The table that the message names, captured or not; empty when it names none."""
+    key_text = models.CharField("key", max_length=255, blank=True, default="")
+    """The key to be read by people: printable, cut."""
     key = models.BinaryField(null=True)
     value = models.BinaryField(null=True)
+    """The message, cut where it is very long."""
+    size = models.BigIntegerField(null=True)
+    """The bytes that the whole message has."""
     reason = models.TextField()
     created_at = models.DateTimeField(auto_now_add=True)
+    status = models.CharField(
+        max_length=9, choices=DeadLetterStatus, default=DeadLetterStatus.WAITING, db_index=True
+    )
+    resolved_at = models.DateTimeField(null=True, blank=True)
+    resolved_by = models.CharField(max_length=255, blank=True, default="")
+    why = models.TextField(blank=True, default="")
+    """Why it was replayed or discarded."""
 
     class Meta:
         db_table = "cdc_dead_letter"
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["group", "topic", "partition", "offset"], name="cdc_dead_letter_once"
+                fields=["group", "topic", "topic_id", "partition", "offset"],
+                name="cdc_dead_letter_once",
             )
         ]
+        permissions = [("resolve_deadletter", "Can replay and discard dead letters")]
 
     def __str__(self) -> str:
         return f"{self.topic} {self.partition}:{self.offset} {self.reason}"
+
+
+class AppendOnlyQuerySet(models.QuerySet["OperatorAction"]):
+    """Rows that are added and read, and nothing else."""
+
+    def update(self, **_: Any) -> NoReturn:
+        """Refuse."""
+        raise Refused(_APPEND_ONLY)
+
+    def bulk_update(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse."""
+        raise Refused(_APPEND_ONLY)
+
+    def delete(self) -> NoReturn:
+        """Refuse."""
+        raise Refused(_APPEND_ONLY)
+
+
+class OperatorAction(models.Model):
+    """Who did what to the feed by hand, and why: rows are added, never changed or deleted."""
+
+    who = models.CharField(max_length=255)
+    """A user's id, or `os:` and the operating system's user for a command."""
+    what = models.CharField(max_length=32)
+    """A verb, such as `replay` or `discard`."""
+    target = models.CharField(max_length=255)
+    """What it was done to."""
+    why = models.TextField(blank=True, default="")
+    at = models.DateTimeField(auto_now_add=True)
+
+    objects = models.Manager.from_queryset(AppendOnlyQuerySet)()
+
+    class Meta:
+        db_table = "cdc_operator_action"
+        ordering = ["-id"]
+        base_manager_name = "objects"
+
+    def __str__(self) -> str:
+        return f"{self.who}: {self.what} {self.target}"
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """Add the row; raises Refused for one that is there already."""
+        if not self._state.adding:
+            raise Refused(_APPEND_ONLY)
+        super().save(*args, **{**options, "force_insert": True})
+
+    def delete(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse."""
+        raise Refused(_APPEND_ONLY)

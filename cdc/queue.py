@@ -8,8 +8,10 @@ from django.db import Error, IntegrityError, OperationalError, connections, tran
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
+from cdc.dead_letters import keep
 from cdc.errors import Retryable
 from cdc.models import DeadLetter, OutboxRecord, RelayLease
+from cdc.record import Outgoing
 
 LEASE = "relay"
 RELAY_GROUP = "relay"
@@ -95,20 +97,18 @@ class OutboxQueue:
         with self._reaching():
             self._lease().filter(owner=owner).update(expires_at=Now())
 
-    def reject(self, record: OutboxRecord, reason: str) -> None:
-        """Keep a row that Kafka will never take as a dead letter, once."""
+    def reject(self, record: OutboxRecord, sent: Outgoing, reason: str) -> None:
+        """Keep a row that Kafka will never take as a dead letter, once, as it was sent."""
+        letter = DeadLetter(
+            group=RELAY_GROUP,
+            topic=record.topic,
+            partition=-1,
+            offset=record.id,
+            table=record.table,
+            reason=reason,
+        )
         with self._reaching():
-            DeadLetter.objects.using(self._using).get_or_create(
-                group=RELAY_GROUP,
-                topic=record.topic,
-                partition=-1,
-                offset=record.id,
-                defaults={
-                    "key": record.key.encode(),
-                    "value": record.after or record.before,
-                    "reason": reason,
-                },
-            )
+            keep(letter, sent.key, sent.value, using=self._using)
 
     def _first_lease(self, owner: str, seconds: float) -> bool:
         if self._lease().exists():

@@ -53,7 +53,7 @@ class Outbox(Protocol):
     def drop_lease(self, owner: str) -> None:
         """Give it back."""
 
-    def reject(self, record: OutboxRecord, reason: str) -> None:
+    def reject(self, record: OutboxRecord, sent: Outgoing, reason: str) -> None:
         """Keep a row that Kafka will never take as a dead letter."""
 
 
@@ -165,8 +165,15 @@ class Relay:
     def _publish(self, rows: Sequence[OutboxRecord]) -> None:
         records, owners = _outgoing(rows)
         rejected = self._publisher.publish(records, self._keep_waiting)
-        for index in sorted(rejected):
-            self._retry_alone(rows[owners[index]], records[index])
+        # Kafka rejects whole batches, so a record is guilty only when it fails by itself. The
+        # later records of its story were perhaps taken: they are repeated behind it, so that what
+        # the topic says last of a story is its last change.
+        stories = set()
+        for index, record in enumerate(records):
+            if index in rejected:
+                stories.add((record.topic, record.key))
+            if (record.topic, record.key) in stories:
+                self._publish_alone(rows[owners[index]], record)
 
     def _mend(self) -> None:
         """Send the stories of a batch again when another relay may have published meanwhile.
@@ -188,11 +195,12 @@ class Relay:
             telemetry.log(_log, logging.WARNING, telemetry.RELAY_SENT_AGAIN, count=len(rows))
         self._in_doubt = None
 
-    def _retry_alone(self, row: OutboxRecord, record: Outgoing) -> None:
-        # Kafka rejects whole batches, so a record is guilty only when it fails by itself.
+    def _publish_alone(self, row: OutboxRecord, record: Outgoing) -> None:
+        if not self._keep_waiting():
+            raise Retryable("A batch was given up between two records: it stays in the outbox.")
         reasons = self._publisher.publish([record], self._keep_waiting)
         if reasons:
-            self._outbox.reject(row, reasons[0])
+            self._outbox.reject(row, record, reasons[0])
             telemetry.log(_log, logging.ERROR, telemetry.OUTBOX_REJECTED, id=row.id, key=row.key)
 
     def _keep_waiting(self) -> bool:

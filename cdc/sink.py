@@ -104,6 +104,11 @@ class Applied:
 
 def deliver(event: ChangeEvent, route: Route, source: TopicPartition, offset: int) -> Delivered:
     """Return the event with its document; raises Rejected when the row is not the table's."""
+    if event.key_column != route.key:
+        name = event.key_column[:60]
+        raise Rejected(f"The key names {name!r}, {route.table}'s key is {route.key!r}.")
+    if event.deletes:
+        _check_key(event, route)
     document = None if event.deletes else _document(event, route)
     return Delivered(event=event, source=source, offset=offset, document=document)
 
@@ -209,8 +214,6 @@ def _write(writes: Writes, delivered: Delivered, held: Known | None) -> None:
 
 
 def _document(event: ChangeEvent, route: Route) -> Document:
-    if event.key_column != route.key:
-        raise Rejected(f"The key names {event.key_column!r}, {route.table}'s key is {route.key!r}.")
     after = event.after or {}
     document: Document = {"_id": event.key}
     for column in route.columns:
@@ -218,6 +221,13 @@ def _document(event: ChangeEvent, route: Route) -> Document:
     document["_epoch"] = event.version.epoch
     document["_version"] = event.version.outbox_id
     return document
+
+
+def _check_key(event: ChangeEvent, route: Route) -> None:
+    """Raise Rejected for a key that no row can have; a document has its key among its columns."""
+    for column in route.columns:
+        if column.name == route.key:
+            column.from_wire(event.key)
 
 
 def _marker(event: ChangeEvent) -> Document:

@@ -12,7 +12,7 @@ from cdc import counters, outbox
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka.topics import Topics, Watermarks
-from cdc.models import DeadLetter
+from cdc.models import DeadLetter, DeadLetterStatus
 from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions
 from cdc.mongo.reader import ReplicaReader
@@ -59,6 +59,7 @@ class Status:
     lags: tuple[PartitionLag, ...] | None
     tables: tuple[TableCount, ...] | None
     dead_letters: int | None
+    """Those that wait for a decision."""
     counters: Mapping[str, int] | None
     """What was absorbed since the database was made, by name."""
     problems: tuple[str, ...]
@@ -77,7 +78,18 @@ class Status:
 
     @property
     def verdict(self) -> str:
-        """Return one sentence: how the copy stands, why, and what to do."""
+        """Return how the copy stands, why, and what to do, in a sentence; one more for letters."""
+        return self._stand + self._letters
+
+    @property
+    def _letters(self) -> str:
+        if not self.dead_letters:
+            return ""
+        wait = "dead letter waits" if self.dead_letters == 1 else "dead letters wait"
+        return f" {self.dead_letters} {wait} for a decision: see `manage.py dead_letters list`."
+
+    @property
+    def _stand(self) -> str:
         if self.problems:
             return f"The state is not known in full: {self.problems[0]}"
         if self.waiting:
@@ -90,8 +102,7 @@ class Status:
                     f"{sorted(set(table.documents.values()))} documents: "
                     "send the rows again by `manage.py send_to_kafka`."
                 )
-        dead = f" {self.dead_letters} messages are dead letters." if self.dead_letters else ""
-        return f"Nothing waits: table and collections hold the same number of rows.{dead}"
+        return "Nothing waits: table and collections hold the same number of rows."
 
     def as_json(self) -> dict[str, Any]:
         """Return the documented JSON shape."""
@@ -123,7 +134,7 @@ class StatusReader:
             outbox_seconds=_age(depth.oldest_ms) if depth else 0.0,
             lags=_attempt(self._lags, problems),
             tables=_attempt(self._tables, problems),
-            dead_letters=_attempt(DeadLetter.objects.count, problems),
+            dead_letters=_attempt(_waiting_letters, problems),
             counters=_attempt(lambda: counters.totals(DEFAULT_DB_ALIAS), problems),
             problems=tuple(dict.fromkeys(problems)),
         )
@@ -168,6 +179,10 @@ def _attempt(read: Callable[[], T], problems: list[str]) -> T | None:
     except Error as error:
         problems.append(f"The database did not answer ({error}): see that it is up and migrated.")
     return None
+
+
+def _waiting_letters() -> int:
+    return DeadLetter.objects.filter(status=DeadLetterStatus.WAITING).count()
 
 
 def _age(since_ms: int | None) -> float:

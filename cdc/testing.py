@@ -3,12 +3,12 @@
 One contract suite runs over each twin and the real part that it stands for.
 """
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from zlib import crc32
 
-from cdc.errors import Fenced, Retryable
+from cdc.errors import Fenced, Rejected, Retryable
 from cdc.event import Version
 from cdc.record import Outgoing, Position, Record, TopicPartition
 from cdc.sink import (
@@ -27,6 +27,8 @@ from cdc.sink import (
     plan,
     written,
 )
+
+_DEEPEST = 100
 
 
 @dataclass(slots=True)
@@ -190,12 +192,12 @@ class MemoryReplica:
                 self.forget()
                 raise Fenced("A partition of the batch has another owner or position.")
         planned = self._plan(batch)
+        # First, since it holds all that the documents hold: it is refused before anything is done.
+        history = [_stored(history_document(delivered)) for delivered in batch]
         for table, writes in planned.writes.items():
             self._write(self._routes[table], writes)
-        for delivered in batch:
-            version = delivered.event.version
-            key = (version.epoch, version.outbox_id)
-            self._store.history[key] = copy.deepcopy(history_document(delivered))
+        for document in history:
+            self._store.history[tuple(document["_id"].values())] = document
         self._store.positions.update(advance)
         self._believed.update(advance)
         return Applied(written=written(planned), duplicates=planned.duplicates, stale=planned.stale)
@@ -234,7 +236,7 @@ class MemoryReplica:
         for name in route.collections:
             documents = self._store.collection(name)
             for document in (*writes.inserts, *writes.replaces):
-                documents[document["_id"]] = copy.deepcopy(document)
+                documents[document["_id"]] = _stored(document)
             for key in writes.deletes:
                 documents.pop(key, None)
         for marker in writes.markers:
@@ -254,3 +256,18 @@ def _learn(
         version=max(version, held.version) if held else version,
         live=live or (held is not None and held.live),
     )
+
+
+def _stored(value: Any, depth: int = 0) -> Any:
+    """Return a copy; raises Rejected for what BSON cannot hold."""
+    if depth > _DEEPEST:
+        raise Rejected(f"The document nests deeper than {_DEEPEST} levels.")
+    if isinstance(value, dict):
+        if any("\0" in key for key in value):
+            raise Rejected("A key has NUL.")
+        return {key: _stored(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_stored(item, depth + 1) for item in value]
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise Rejected(f"{value} has more than 64 bits.")
+    return value

@@ -1,13 +1,16 @@
 """The consumer over twins: tombstones, poison, fences and replays."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
-from cdc.consumer import ReplicaConsumer
+from cdc.consumer import ReplicaConsumer, on_retry
 from cdc.counters import Counters
 from cdc.errors import Fatal, Fenced, Rejected, Retryable
+from cdc.limit import MOST_REJECTED
+from cdc.loop import run_until_stopped
 from cdc.record import Outgoing, Record, TopicPartition
 from cdc.sink import Applied, Delivered
 from cdc.testing import (
@@ -30,10 +33,12 @@ class Letters:
         self.kept: dict[tuple[TopicPartition, int], str] = {}
         self.full = False
 
-    def store(self, record: Record, reason: str) -> None:
+    def store(self, record: Record, topic_id: str, reason: str) -> bool:
         if self.full:
             raise Fatal("no room")
-        self.kept[record.source, record.offset] = reason
+        new = (record.source, record.offset) not in self.kept
+        self.kept.setdefault((record.source, record.offset), reason)
+        return new
 
 
 class Uncounted(Counters):
@@ -225,3 +230,105 @@ def test_a_replay_from_the_start_changes_nothing() -> None:
     feed.drain()
 
     assert feed.titles() == titles == {2: "version 1.4"}
+
+
+def test_what_the_replica_refuses_is_found_with_few_tries_and_counted_once() -> None:
+    tries = []
+
+    class Choosy(MemoryReplica):
+        def apply(
+            self, batch: Sequence[Delivered], advance: Mapping[TopicPartition, int]
+        ) -> Applied:
+            tries.append(len(batch))
+            if any(item.event.key == 300 for item in batch):
+                raise Rejected("not this one")
+            return super().apply(batch, advance)
+
+    feed = Feed(Choosy)
+    bad = outgoing(change("c", 999, 999), TOPIC)
+    feed.send(replace(bad, value=b"?"))
+    feed.send(*(outgoing(change("c", key, key), TOPIC) for key in range(1, 501)))
+
+    feed.drain()
+
+    assert feed.titles().keys() == set(range(1, 501)) - {300}
+    assert min(feed.letters.kept.values()).startswith("The value is not JSON")
+    assert len(feed.letters.kept) == 2
+    assert len(tries) < 25
+
+
+def poison(count: int, first: int = 1) -> list[Outgoing]:
+    good = outgoing(change("c", 1, 1), TOPIC)
+    return [replace(good, value=b"poison %d" % number) for number in range(first, first + count)]
+
+
+def run(feed: Feed, batches: int = 20) -> None:
+    """Run the consumer as its process does, for some batches."""
+    left = iter(range(batches))
+    run_until_stopped(
+        feed.consumer.run_once,
+        stopped=lambda: next(left, None) is None,
+        on_retry=on_retry,
+        pause=lambda: None,
+        clock=FakeClock(),
+    )
+
+
+def test_a_topic_full_of_poison_stops_the_loop_and_skips_nothing() -> None:
+    feed = Feed()
+    feed.send(*poison(MOST_REJECTED + 50), outgoing(change("c", 1, 1), TOPIC))
+
+    with pytest.raises(Fatal, match=r"101 of the last 101 messages became dead letters.*start"):
+        run(feed)
+
+    assert not any(feed.store.positions.values())
+    assert len(feed.letters.kept) == MOST_REJECTED + 1
+
+    feed.restart("b")
+    run(feed)
+    assert feed.titles() == {1: "version 1.1"}
+    assert len(feed.letters.kept) == MOST_REJECTED + 50
+
+
+def test_a_consumer_that_is_started_again_stops_again_while_it_goes_on() -> None:
+    feed = Feed()
+    feed.send(*poison(1_000))
+
+    starts = 0
+    while len(feed.letters.kept) < 1_000:
+        starts += 1
+        feed.restart(f"start {starts}")
+        with suppress(Fatal):
+            run(feed)
+
+    assert starts == 10
+
+
+def test_one_bad_message_in_twenty_stops_nobody() -> None:
+    feed = Feed()
+    for number in range(100):
+        good = [change("c", key, key) for key in range(number * 19 + 1, number * 19 + 20)]
+        feed.send(*poison(1, number), *(outgoing(event, TOPIC) for event in good))
+
+    run(feed)
+
+    assert len(feed.letters.kept) == 100
+    assert len(feed.titles()) == 1_900
+
+
+def test_a_message_of_a_recreated_topic_is_not_taken_for_an_older_one() -> None:
+    kept: list[tuple[str, int]] = []
+
+    class Strict(Letters):
+        def store(self, record: Record, topic_id: str, reason: str) -> bool:
+            kept.append((topic_id, record.offset))
+            return True
+
+    feed = Feed()
+    feed.letters = Strict()
+    feed.restart()
+    feed.send(*poison(1))
+
+    feed.drain()
+
+    assert kept == [("id of story-events", 0)]

@@ -9,6 +9,7 @@ from django.db import connection, connections, transaction
 from cdc.errors import Retryable
 from cdc.models import DeadLetter, OutboxRecord, RelayLease
 from cdc.queue import RELAY_GROUP, OutboxQueue
+from cdc.record import Outgoing
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
@@ -135,14 +136,19 @@ def test_one_owner_holds_the_lease_until_it_lapses_or_is_given_back(queue: Outbo
     assert RelayLease.objects.get().token == 3
 
 
-def test_a_rejected_row_is_one_dead_letter(queue: OutboxQueue) -> None:
+def test_a_rejected_row_is_one_dead_letter_as_it_was_sent(queue: OutboxQueue) -> None:
     rejected = row()
+    sent = Outgoing(
+        topic=rejected.topic, key=b'{"id":1}', value=b"{...}", headers=(), timestamp_ms=1
+    )
 
-    queue.reject(rejected, "too large")
-    queue.reject(rejected, "too large")
+    queue.reject(rejected, sent, "too large")
+    queue.reject(rejected, sent, "too large")
 
     letter = DeadLetter.objects.get()
     assert (letter.group, letter.offset, letter.reason) == (RELAY_GROUP, rejected.id, "too large")
+    assert (letter.table, letter.key_text) == ("stories_story", '{"id":1}')
+    assert bytes(letter.value or b"") == b"{...}"
 
 
 def test_a_database_error_is_retryable(queue: OutboxQueue) -> None:

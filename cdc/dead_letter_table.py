@@ -1,0 +1,83 @@
+"""Dead letters for the terminal."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cdc.inert import inert
+from cdc.inspection import Inspection
+from cdc.models import DeadLetter
+
+_LONGEST = 120
+
+
+def letter_json(letter: DeadLetter) -> dict[str, Any]:
+    """Return a letter as the documented JSON object, without its payload."""
+    resolved_at = letter.resolved_at.isoformat() if letter.resolved_at else None
+    return {
+        "id": letter.pk,
+        "status": letter.status,
+        "group": letter.group,
+        "topic": letter.topic,
+        "partition": letter.partition,
+        "offset": letter.offset,
+        "table": letter.table,
+        "key": letter.key_text,
+        "size": letter.size,
+        "reason": letter.reason,
+        "created_at": letter.created_at.isoformat(),
+        "resolved_at": resolved_at,
+        "resolved_by": letter.resolved_by,
+        "why": letter.why,
+    }
+
+
+def letters_table(letters: Iterable[DeadLetter]) -> RenderableType:
+    """Return one line for each letter."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("id", justify="right", no_wrap=True)
+    for name in ("status", "since", "place", "key", "reason"):
+        table.add_column(name, overflow="fold")
+    for letter in letters:
+        table.add_row(
+            str(letter.pk),
+            letter.status,
+            f"{letter.created_at:%Y-%m-%d %H:%M:%S}",
+            Text(place(letter)),
+            Text(letter.key_text),
+            Text(inert(letter.reason, _LONGEST)),
+        )
+    return table
+
+
+def letter_page(letter: DeadLetter, inspection: Inspection) -> RenderableType:
+    """Return all that is known of a letter: where it was, why, and its three sides."""
+    facts = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in letter_json(letter).items():
+        facts.add_row(name, Text("" if value is None else inert(str(value), 2_000)))
+    sides = Table(box=None, pad_edge=False)
+    for name in ("column", "message", "source now", "replica now", ""):
+        sides.add_column(name, overflow="fold")
+    for line in inspection.lines:
+        differs = "differs" if line.differs else ""
+        sides.add_row(
+            Text(line.column), Text(line.message), Text(line.source), Text(line.replica), differs
+        )
+    return Group(
+        facts,
+        Text("\nThe message", style="bold"),
+        Text(inspection.payload or "(none)"),
+        Text(),
+        sides,
+        Text(inspection.verdict, style="bold"),
+    )
+
+
+def place(letter: DeadLetter) -> str:
+    """Return where the message was: topic, partition and offset, or the outbox row."""
+    if letter.partition < 0:
+        return f"{letter.topic}, outbox row {letter.offset}"
+    return f"{letter.topic} {letter.partition}:{letter.offset}"

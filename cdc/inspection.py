@@ -1,0 +1,183 @@
+"""One dead letter from three sides: the message, the row now, the replica now."""
+
+import reprlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from cdc.columns import wire_time
+from cdc.conf import CdcSettings
+from cdc.errors import Misconfigured, Refused, Rejected, Retryable
+from cdc.images import read_images
+from cdc.inert import inert
+from cdc.models import DeadLetter
+from cdc.mongo.client import connect
+from cdc.mongo.reader import ReplicaReader
+from cdc.registry import Capture
+from cdc.resolution import Row, row_of
+from cdc.sink import Document, Identity
+
+LONGEST_PAYLOAD = 8_000
+"""Characters of a message that are shown."""
+_LONGEST_VALUE = 300
+_NOTHING = "-"
+_VERSION = ("_epoch", "_version")
+
+Values = Mapping[str, Any] | None
+"""Values by column; None when there is no row, document or readable message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One column from the three sides, as inert text."""
+
+    column: str
+    message: str
+    source: str
+    replica: str
+    differs: bool
+    """Whether row and replica hold different values."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What is known of a letter; everything is inert text."""
+
+    payload: str
+    verdict: str
+    """One sentence: how row and replica stand to each other."""
+    lines: tuple[Line, ...]
+    replayable: bool
+
+    @property
+    def differing(self) -> tuple[str, ...]:
+        """Return the columns that differ between row and replica."""
+        return tuple(line.column for line in self.lines if line.differs)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the documented JSON shape."""
+        return {**asdict(self), "differing": self.differing}
+
+
+class Inspector:
+    """Looks at both ends; a letter can be looked at whatever is away."""
+
+    def __init__(self, settings: CdcSettings, using: str) -> None:
+        self._settings = settings
+        self._using = using
+
+    def look(self, letter: DeadLetter) -> Inspection:
+        """Return the letter's three sides."""
+        payload = inert(_payload(letter), LONGEST_PAYLOAD)
+        try:
+            row = row_of(letter)
+            source = self._source(row)
+        except (Rejected, Refused) as error:
+            return Inspection(payload=payload, verdict=str(error), lines=(), replayable=False)
+        replicas: dict[str, Document | None] = {}
+        try:
+            replicas = self._replicas(row)
+        except (Retryable, Misconfigured) as error:
+            verdict = f"The replica now is not known. {error}"
+        else:
+            verdict = _verdict(row, source, replicas)
+        lines = _lines(row.capture, _message(letter), source, replicas)
+        return Inspection(payload=payload, verdict=verdict, lines=lines, replayable=True)
+
+    def _source(self, row: Row) -> Values:
+        images = read_images(row.capture, [row.key], using=self._using)
+        return row.capture.wire_row(images[row.key]) if row.key in images else None
+
+    def _replicas(self, row: Row) -> dict[str, Document | None]:
+        key: Identity = row.capture.key.to_wire(row.key)
+        with connect(self._settings) as client:
+            reader = ReplicaReader(client, self._settings)
+            return reader.documents(row.capture.collections, key)
+
+
+def _payload(letter: DeadLetter) -> bytes | None:
+    return None if letter.value is None else bytes(letter.value)
+
+
+def _message(letter: DeadLetter) -> Values:
+    try:
+        envelope = orjson.loads(_payload(letter) or b"")
+    except orjson.JSONDecodeError:
+        return None
+    row = envelope.get("after") or envelope.get("before") if isinstance(envelope, dict) else None
+    return row if isinstance(row, dict) else None
+
+
+def _lines(
+    capture: Capture, message: Values, source: Values, replicas: Mapping[str, Document | None]
+) -> tuple[Line, ...]:
+    return tuple(
+        Line(
+            column=name,
+            message=_shown(message, name),
+            source=_shown(source, name),
+            replica=_shown_replicas(replicas, name),
+            differs=any(_differs(capture, source, held, name) for held in replicas.values()),
+        )
+        for name in (*(column.name for column in capture.columns), *_VERSION)
+    )
+
+
+def _differs(capture: Capture, source: Values, held: Document | None, name: str) -> bool:
+    if name in _VERSION:
+        return False
+    if source is None or held is None:
+        return source is not held
+    column = next(column for column in capture.columns if column.name == name)
+    return name not in held or _plain(column.from_wire(source[name])) != _plain(held[name])
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as MongoDB holds it: dates have milliseconds."""
+    if isinstance(value, datetime):
+        return value.replace(microsecond=value.microsecond // 1000 * 1000)
+    return value
+
+
+def _verdict(row: Row, source: Values, replicas: Mapping[str, Document | None]) -> str:
+    name = f"{row.capture.table} {inert(str(row.key), 60)}"
+    missing = [held is None for held in replicas.values()]
+    if source is None and all(missing):
+        return f"{name} is gone, from the replica too: the message changes nothing any more."
+    if source is None:
+        return f"{name} is gone, the replica still has it: a replay sends the delete."
+    if any(missing):
+        return f"{name} is missing in the replica: a replay sends it."
+    differing = [
+        line.column for line in _lines(row.capture, None, source, replicas) if line.differs
+    ]
+    if differing:
+        return f"{name} differs in {', '.join(differing)}: a replay sends it as it is."
+    return f"{name} is the same in the replica: the message changes nothing any more."
+
+
+def _shown_replicas(replicas: Mapping[str, Document | None], name: str) -> str:
+    shown = {collection: _shown(held, name) for collection, held in replicas.items()}
+    if len(set(shown.values())) == 1:
+        return next(iter(shown.values()))
+    return "; ".join(f"{collection}: {value}" for collection, value in shown.items())
+
+
+def _shown(values: Values, name: str) -> str:
+    if values is None or name not in values:
+        return _NOTHING
+    value = values[name]
+    if isinstance(value, datetime):
+        value = wire_time(value)
+    return inert(value if isinstance(value, str) else _json(value), _LONGEST_VALUE)
+
+
+def _json(value: Any) -> str:
+    try:
+        return orjson.dumps(value, default=str).decode()
+    except orjson.JSONEncodeError:
+        # A stranger's value may be nested deeper than any encoder goes.
+        return reprlib.repr(value)

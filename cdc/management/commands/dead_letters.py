@@ -1,0 +1,90 @@
+"""`manage.py dead_letters`."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.db import DEFAULT_DB_ALIAS
+from rich.console import Console
+
+from cdc.actor import acting_as
+from cdc.command import FeedCommand
+from cdc.conf import cdc_settings
+from cdc.dead_letter_table import letter_json, letter_page, letters_table
+from cdc.inspection import Inspector
+from cdc.models import DeadLetter, DeadLetterStatus
+from cdc.operators import system_user
+from cdc.resolution import Outcome, discard, each_waiting, replay
+
+
+class Command(FeedCommand):
+    help = (
+        "Look at messages that could not be applied; replay sends the row that one was about "
+        "again as it is now, discard puts it aside. Exit code 1: something was not done."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        listed = actions.add_parser("list", help="The waiting ones, in one line each.")
+        listed.add_argument("--all", action="store_true", help="Those that are resolved too.")
+        shown = actions.add_parser("show", help="The message, the row now, the replica now.")
+        shown.add_argument("ids", nargs="+", type=int, metavar="ID")
+        for parsed in (listed, shown):
+            parsed.add_argument("--json", action="store_true", help="Print one JSON value.")
+        for name, text in (
+            ("replay", "Send their rows again as they are now."),
+            ("discard", "Put them aside; nothing is sent."),
+        ):
+            decided = actions.add_parser(name, help=text)
+            decided.add_argument("ids", nargs="*", type=int, metavar="ID")
+            decided.add_argument("--waiting", action="store_true", help="Each that waits.")
+            decided.add_argument("--why", default="", help="The reason, which is recorded.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        steps: dict[str, Callable[[dict[str, Any]], None]] = {
+            "list": self._list,
+            "show": self._show,
+            "replay": lambda given: self._decide(replay, "replayed", given),
+            "discard": lambda given: self._decide(discard, "discarded", given),
+        }
+        steps[options["action"]](options)
+
+    def _list(self, options: dict[str, Any]) -> None:
+        letters = DeadLetter.objects.defer("value", "key")
+        if not options["all"]:
+            letters = letters.filter(status=DeadLetterStatus.WAITING)
+        if options["json"]:
+            self.stdout.write(json.dumps([letter_json(letter) for letter in letters]))
+        elif letters:
+            Console(highlight=False).print(letters_table(letters))
+        else:
+            self.stdout.write("No dead letters." if options["all"] else "No dead letter waits.")
+
+    def _show(self, options: dict[str, Any]) -> None:
+        inspector = Inspector(cdc_settings(), DEFAULT_DB_ALIAS)
+        for letter in self._named(options["ids"]):
+            inspection = inspector.look(letter)
+            if options["json"]:
+                found = {**letter_json(letter), **inspection.as_json()}
+                self.stdout.write(json.dumps(found))
+            else:
+                Console(highlight=False).print(letter_page(letter, inspection))
+
+    def _decide(self, decide: Callable[..., Outcome], word: str, options: dict[str, Any]) -> None:
+        if bool(options["ids"]) == options["waiting"]:
+            self.misuse("Name the dead letters by their ids, or give --waiting for all that wait.")
+        named = self._named(options["ids"])
+        letters = each_waiting(using=DEFAULT_DB_ALIAS) if options["waiting"] else named
+        with acting_as(system_user()):
+            outcome = decide(letters, options["why"], using=DEFAULT_DB_ALIAS)
+        self.stdout.write(f"{len(outcome.resolved)} {word}.")
+        if outcome.refused:
+            self.fail("\n".join(outcome.refused))
+
+    def _named(self, ids: list[int]) -> list[DeadLetter]:
+        found = DeadLetter.objects.in_bulk(ids)
+        missing = [str(number) for number in ids if number not in found]
+        if missing:
+            self.fail(f"There is no dead letter {', '.join(missing)}: see `dead_letters list`.")
+        return [found[number] for number in dict.fromkeys(ids)]

@@ -1,0 +1,90 @@
+"""Dead letters in the database, on each of them."""
+
+import pytest
+from django.db import connection
+
+from cdc.dead_letters import LARGEST_KEPT, DeadLetterStore
+from cdc.errors import Fatal
+from cdc.models import DeadLetter
+from cdc.record import Record, TopicPartition
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+
+
+def record(offset: int = 0, key: bytes | None = b'{"id":1}', value: bytes = b"?") -> Record:
+    source = TopicPartition("story-events", 0)
+    return Record(source=source, offset=offset, key=key, value=value)
+
+
+def test_a_message_is_kept_once_for_its_group_topic_and_place() -> None:
+    store = DeadLetterStore("group", "default")
+
+    assert store.store(record(), "topic 1", "why")
+    assert not store.store(record(), "topic 1", "why")
+    assert store.store(record(1), "topic 1", "why")
+    assert store.store(record(), "topic 2", "why")
+    assert DeadLetterStore("Group", "default").store(record(), "topic 1", "why")
+
+    assert DeadLetter.objects.count() == 4
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"", b"\x00" * 1_000, bytes(range(256)) * 10, b"\xff" * LARGEST_KEPT, b"'\\\"%s{}" * 100],
+)
+def test_any_bytes_are_kept_as_they_are(value: bytes) -> None:
+    DeadLetterStore("group", "default").store(record(value=value, key=value), "t", "\0\u202e" * 9)
+
+    letter = DeadLetter.objects.get()
+    assert bytes(letter.value or b"") == bytes(letter.key or b"") == value
+    assert letter.size == len(value)
+    assert letter.reason == r"\x00\u202e" * 9
+
+
+def test_a_very_long_message_is_cut_and_its_size_is_known() -> None:
+    long = b"\0'\\" * 10_000_000
+
+    DeadLetterStore("group", "default").store(record(key=long, value=long), "t", "long " * 10_000)
+
+    letter = DeadLetter.objects.get()
+    assert bytes(letter.value or b"") == long[:LARGEST_KEPT]
+    assert letter.size == 30_000_000
+    assert len(letter.key_text) <= 255
+    assert len(letter.reason) < 3_000
+
+
+def test_the_table_is_told_where_the_message_names_one() -> None:
+    store = DeadLetterStore("group", "default")
+    values = [b'{"source":{"table":"stories_story"}}', b'{"source":{"table":7}}', b"[1]", b"\xff"]
+    for offset, value in enumerate(values):
+        store.store(record(offset, value=value), "t", "why")
+
+    assert list(DeadLetter.objects.values_list("table", flat=True)) == ["stories_story", "", "", ""]
+
+
+def test_a_connection_that_the_server_closed_is_opened_again() -> None:
+    store = DeadLetterStore("group", "default")
+    store.store(record(), "t", "why")
+    if connection.vendor == "mysql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT CONNECTION_ID()")
+            (number,) = cursor.fetchone()
+        other = connection.copy("other connection")
+        with other.cursor() as cursor:
+            cursor.execute(f"KILL {number:d}")
+        other.close()
+    else:
+        connection.connection.close()
+
+    assert store.store(record(1), "t", "why")
+
+
+def test_what_cannot_be_kept_is_fatal() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE cdc_dead_letter RENAME TO cdc_dead_letter_away")
+    try:
+        with pytest.raises(Fatal, match="story-events 0:0 cannot be applied, nor kept"):
+            DeadLetterStore("group", "default").store(record(), "t", "why")
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE cdc_dead_letter_away RENAME TO cdc_dead_letter")

@@ -1,0 +1,28 @@
+"""Strangers' bytes as text that does nothing."""
+
+import pytest
+
+from cdc.inert import inert
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, ""),
+        (b"", ""),
+        (b'{"id":17}', '{"id":17}'),
+        ("☃ and 😀, déjà", "☃ and 😀, déjà"),
+        (b"\x00\x1b[31m\r\n\t", r"\x00\x1b[31m\r\n\t"),
+        (b"\xff\xc3", r"\xff\xc3"),
+        ("\u202egnp.exe\u2066\u200b\ufeff", r"\u202egnp.exe\u2066\u200b\ufeff"),
+        ("a\u2028b\x85c\ud800", r"a\u2028b\x85c\ud800"),
+    ],
+)
+def test_what_would_take_effect_is_written_out(value: bytes | str | None, shown: str) -> None:
+    assert inert(value, 1_000) == shown
+
+
+def test_long_values_are_cut_and_say_so() -> None:
+    assert inert("x" * 5_000, 10) == "xxxxxxxxxx… (5,000 characters in all)"
+    assert inert(b"x" * 5_000, 10) == "xxxxxxxxxx… (5,000 bytes in all)"
+    assert inert("\0" * 10, 10).startswith(r"\x00\x00\x… (10")

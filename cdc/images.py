@@ -60,8 +60,10 @@ def read_image(capture: Capture, key: Any, *, using: str, lock: bool = False) ->
     statement = _statement(capture, using, lock)
     connection = connections[using]
     primary = capture.model._meta.pk
+    # As a look-up is prepared: MySQL's 0, which cannot be inserted, can be asked for.
+    value = primary.get_db_prep_value(primary.get_prep_value(key), connection, prepared=True)
     with connection.cursor() as cursor:
-        cursor.execute(statement.sql, [primary.get_db_prep_value(key, connection)])
+        cursor.execute(statement.sql, [value])
         row = cursor.fetchone()
     if row is None:
         return None

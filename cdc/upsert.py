@@ -52,6 +52,7 @@ class BulkCreate:
             _, first, step = self._last_insert()
             for index, obj in enumerate(unknown):
                 obj.pk = first + index * step
+                obj._state.adding, obj._state.db = False, self.using
         return [obj.pk for obj in objs]
 
     def _insert_or_ignore(self, obj: Any) -> Any:

@@ -1,0 +1,107 @@
+"""The base class: what a save does when the row is there, is not, or goes away meanwhile."""
+
+from typing import Any
+
+import pytest
+from django.db import connection, models, transaction
+
+from cdc.registry import registry
+from stories.models import Story
+from tests.capture.events import created, events, forget, updated
+from tests.capture.world import story, table, wire
+from tests.toy.models import Box, Label
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+
+
+def test_a_model_that_is_not_registered_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_by_model", {})
+    one = story()
+    one.save()
+    one.save()
+    Story.objects.update(title="new")
+    Story.objects.bulk_create([story()])
+    Story.objects.bulk_update([one], ["title"])
+    Story.objects.first().delete()  # type: ignore[union-attr]
+    Story.objects.all().delete()
+    models.Model.save_base(story(), raw=True)
+
+    assert events() == []
+
+
+def test_other_models_keep_their_fast_delete(django_assert_num_queries: Any) -> None:
+    Label.objects.create(text="a")
+    box = Box.objects.create(name="a")
+
+    Box.objects.filter(pk=box.pk).delete()
+
+    assert not models.signals.post_delete.has_listeners(Box)
+    assert models.signals.post_delete.has_listeners(Story)
+
+
+def test_a_model_that_asks_before_it_updates_is_captured() -> None:
+    Label(text="a").save()
+    Label(text="a").save()
+
+    row = {"text": "a", "size": 1}
+    assert events() == [created(row), updated(row, row)]
+
+
+def test_positional_arguments_are_django_s_own() -> None:
+    one = story()
+    with transaction.atomic():
+        one.save_base(False, True, False, "default", None)
+        one.title = "new"
+        one.save_base(False, False, False, None, ["title"])
+
+    assert [event.op for event in events()] == ["c", "u"]
+
+
+def test_a_save_in_autocommit_ends_its_transaction() -> None:
+    story().save()
+
+    assert not connection.in_atomic_block
+    assert connection.get_autocommit()
+
+
+def test_on_commit_runs_after_the_event() -> None:
+    seen: list[int] = []
+    with transaction.atomic():
+        story().save()
+        transaction.on_commit(lambda: seen.append(len(events())))
+
+    assert seen == [1]
+
+
+def test_a_queryset_used_before_sees_its_writes() -> None:
+    one = story()
+    one.save()
+    rows = Story.objects.filter(diggs=10)
+    assert len(rows) == 1
+
+    rows.update(title="new")
+    assert rows[0].title == "new"
+    rows.delete()
+    assert len(rows) == 0
+
+
+@pytest.mark.parametrize("prepare", ["select_for_update", "select_related", "prefetch_related"])
+def test_a_queryset_may_have_been_prepared(prepare: str) -> None:
+    one = story()
+    one.save()
+    forget()
+    rows = getattr(Story.objects.all(), prepare)(
+        *["submitted_by"] * (prepare != "select_for_update")
+    )
+
+    assert rows.update(title="new") == 1
+    assert rows.delete()[0] == 1
+    assert [event.op for event in events()] == ["u", "d"]
+
+
+def test_the_row_is_what_the_save_left(django_assert_num_queries: Any) -> None:
+    one = story(diggs="12", submit_date="2009-06-01 12:30:15.123456+00:00")
+    one.save()
+
+    assert events() == [created(wire(one.pk, diggs=12))]
+    assert events()[0].after == table()[one.pk]

@@ -1,0 +1,65 @@
+"""Which models are captured."""
+
+import pytest
+from django.db import models
+
+from cdc.errors import Misconfigured
+from cdc.registry import Capture, Registry, registry
+from stories.models import Story
+from tests.toy.models import Box, RedToy, Toy
+
+
+def test_a_declaration_says_no_more_than_the_model() -> None:
+    capture = registry.find(Story)
+
+    assert capture is not None
+    assert capture.topic == "story-events"
+    assert capture.collections == ("stories_story", "stories_story_1", "stories_story_2")
+    assert (capture.table, capture.key.name) == ("stories_story", "id")
+    assert dict(zip(capture.attnames, capture.columns, strict=True))["source_id"].name == "idJSON"
+
+
+def test_a_proxy_is_found_as_its_model() -> None:
+    assert registry.find(RedToy) is registry.find(Toy) is registry.by_table()["toy_toy"]
+    assert registry.find(Box) is None
+
+
+def test_the_last_declaration_counts() -> None:
+    own = Registry()
+    own.register(Capture(model=Toy, topic="a"))
+    own.register(Capture(model=RedToy, topic="b"))
+
+    assert [capture.topic for capture in own] == ["b"]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        models.FloatField(primary_key=True),
+        models.JSONField(primary_key=True),
+        models.BooleanField(primary_key=True),
+    ],
+    ids=lambda field: type(field).__name__,
+)
+def test_a_key_that_is_neither_number_nor_text_is_refused(
+    key: models.Field[object, object],
+) -> None:
+    meta = type("Meta", (), {"app_label": "odd"})
+    name = f"With{type(key).__name__}"
+    odd = type(name, (models.Model,), {"__module__": __name__, "Meta": meta, "key": key})
+
+    with pytest.raises(Misconfigured, match=f"{name} has the primary key key"):
+        Capture(model=odd)
+
+
+def test_a_key_of_several_columns_is_refused() -> None:
+    class Pair(models.Model):
+        pk = models.CompositePrimaryKey("a", "b")
+        a = models.IntegerField()
+        b = models.IntegerField()
+
+        class Meta:
+            app_label = "pair"
+
+    with pytest.raises(Misconfigured, match="one column"):
+        Capture(model=Pair)

@@ -1,0 +1,91 @@
+"""`bulk_create` while others insert: what conflicts is found again, never updated unseen."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection, connections, transaction
+
+from cdc.captured import CapturedQuerySet
+from cdc.upsert import BulkCreate
+from stories.models import Story
+from tests.capture.events import events, replay
+from tests.capture.world import story, table
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+
+
+def upsert(one: Story) -> None:
+    wanted = connection.features.supports_update_conflicts_with_target
+    target: dict[str, Any] = {"unique_fields": ["source_id"]} if wanted else {}
+    Story.objects.bulk_create([one], update_conflicts=True, update_fields=["title"], **target)
+
+
+def elsewhere(act: Callable[[], Any]) -> None:
+    """Do something in another thread, on a connection of its own."""
+
+    def run() -> None:
+        act()
+        connections.close_all()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.skipif("sqlite" in connection.vendor, reason="SQLite lets one writer in at a time")
+def test_a_row_that_comes_in_between_is_updated_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = BulkCreate._conflicting
+    came: list[Story] = []
+
+    def look(self: BulkCreate, obj: Any) -> Any:
+        found = looked(self, obj)
+        if not came:
+            came.append(story(source_id="s", title="first"))
+            elsewhere(came[0].save)
+        return found
+
+    monkeypatch.setattr(BulkCreate, "_conflicting", look)
+    upsert(story(source_id="s", title="second"))
+
+    assert [(event.op, event.row["title"]) for event in events()] == [
+        ("c", "first"),
+        ("u", "second"),
+    ]
+    assert replay(events()) == table()
+
+
+def test_what_conflicts_with_nothing_known_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    story(source_id="s").save()
+    monkeypatch.setattr(BulkCreate, "_conflicting", lambda *_: {})
+
+    with pytest.raises(IntegrityError):
+        upsert(story(source_id="s", title="second"))
+
+    assert [event.op for event in events()] == ["c"]
+
+
+def test_keys_are_known_on_every_database() -> None:
+    rows = [story(source_id=str(n)) for n in range(7)]
+    Story.objects.bulk_create(rows, batch_size=3)
+
+    assert [Story.objects.get(pk=row.pk).source_id for row in rows] == [str(n) for n in range(7)]
+    assert not any(row._state.adding for row in rows)
+
+
+def test_a_bulk_create_is_one_transaction() -> None:
+    story(source_id="6").save()
+    with pytest.raises(IntegrityError):
+        Story.objects.bulk_create((story(source_id=str(n)) for n in range(7)), batch_size=2)
+    with transaction.atomic():
+        Story.objects.bulk_create([story()])
+        transaction.set_rollback(True)
+
+    assert [event.op for event in events()] == ["c"]
+    assert replay(events()) == table()
+
+
+def test_the_queryset_s_own_method_is_what_inserts() -> None:
+    assert isinstance(Story.objects.all(), CapturedQuerySet)
+    assert Story.objects.bulk_create(iter([story()]))[0].pk is not None

@@ -23,9 +23,9 @@ install: .venv/run.stamp
 test: .venv/$(if $(filter sqlite,$(DB)),test,databases).stamp
 	@$(BIN)/python -m tests --db $(DB)
 
-# What needs no server: under a minute.
+# What needs neither a server nor a database of its own kind: about a minute.
 check: lint
-	@$(BIN)/python -m pytest -q -m "not services and not faults and not browser"
+	@$(BIN)/python -m tests --units -q
 
 lint: .venv/test.stamp
 	@$(BIN)/ruff check .

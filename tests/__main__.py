@@ -1,8 +1,8 @@
-"""The whole test run, by `python -m tests [--db mysql,mariadb,sqlite] [pytest's arguments]`.
+"""The test run, by `python -m tests [--units] [--db mysql,mariadb,sqlite] [pytest's arguments]`.
 
 Starts Kafka, mongod and the databases in a temporary folder, runs the suite on the first
 database and what is marked `database` on each other, stops everything, and ends with one line
-that says what was run and what was not.
+that says what was run and what was not. With `--units` it starts nothing.
 """
 
 import argparse
@@ -26,6 +26,8 @@ from tests.databases import DATABASES, SQLITE, Database
 
 ROOT = Path(__file__).resolve().parent.parent
 NEEDS_ALL_SERVERS = "tests/project/stack/test_sql_server.py"
+UNITS = "not services and not faults and not browser and not database"
+ADDRESSES = ("KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI")
 # A person's own settings must not change what the tests mean.
 FOREIGN = (
     *("ALLOWED_HOSTS", "CONSUMER_GROUP", "CSRF_TRUSTED_ORIGINS", "DELETE_MARKER_DAYS"),
@@ -40,7 +42,8 @@ def main() -> int:
     """Run what was asked for; the exit code is the worst of all runs'."""
     parser = argparse.ArgumentParser(prog="python -m tests")
     parser.add_argument("--db", default=",".join(DATABASES), help="default: %(default)s")
-    options, pytest_arguments = parser.parse_known_args()
+    parser.add_argument("--units", action="store_true", help="only what needs no servers")
+    options, arguments = parser.parse_known_args()
     asked = [name for name in DATABASES if name in options.db.split(",")]
     if not asked:
         parser.error(f"--db is {options.db!r}: give some of {','.join(DATABASES)}.")
@@ -48,7 +51,9 @@ def main() -> int:
     console = Console()
     try:
         with tempfile.TemporaryDirectory(prefix="storyfeed-tests-") as folder:
-            return run(Path(folder), asked, pytest_arguments, console)
+            if options.units:
+                return run_units(Path(folder), arguments, console)
+            return run(Path(folder), asked, arguments, console)
     except StackError as error:
         console.show(f"storyfeed tests: {error}")
         return 1
@@ -75,21 +80,33 @@ def run(folder: Path, asked: Sequence[str], arguments: Sequence[str], console: C
     return max(codes)
 
 
+def run_units(folder: Path, arguments: Sequence[str], console: Console) -> int:
+    """Run what needs no servers, on SQLite."""
+    env = environment(folder, **dict.fromkeys(ADDRESSES, ""))
+    url = DATABASES[SQLITE].url(None, folder)
+    return run_pytest(SQLITE, url, env, ["-m", UNITS, *arguments], console)
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """The variables of a run whose data are in `folder`."""
+    home = folder / "home"
+    (home / "static").mkdir(parents=True)  # WhiteNoise warns when it is missing
+    return {
+        **{name: value for name, value in os.environ.items() if name not in FOREIGN},
+        "STORYFEED_HOME": str(home),
+        "DJANGO_SECRET_KEY": secrets.token_urlsafe(50),
+        **more,
+    }
+
+
 @contextmanager
 def feed_servers(folder: Path, console: Console) -> Iterator[dict[str, str]]:
     """Kafka and mongod, and the environment that tells of them."""
     kafka = Kafka(folder / "kafka", port := free_port(), free_port([port]))
     mongod = Mongod(folder / "mongod", free_port([kafka.port, kafka.controller_port]))
-    home = folder / "home"
-    (home / "static").mkdir(parents=True)  # WhiteNoise warns when it is missing
     with running([kafka, mongod], console):
-        yield {
-            **{name: value for name, value in os.environ.items() if name not in FOREIGN},
-            "STORYFEED_HOME": str(home),
-            "DJANGO_SECRET_KEY": secrets.token_urlsafe(50),
-            "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
-            "MONGODB_URI": mongod.uri,
-        }
+        addresses = zip(ADDRESSES, (kafka.bootstrap_servers, mongod.uri), strict=True)
+        yield environment(folder, **dict(addresses))
 
 
 @contextmanager

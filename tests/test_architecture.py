@@ -17,7 +17,7 @@ OWNERS = {"confluent_kafka": "cdc.kafka", "pymongo": "cdc.mongo", "bson": "cdc.m
 NEVER = {
     "cdc": ("stories", "users", "project"),
     "cdc.relay": ("cdc.mongo", "pymongo"),
-    "cdc.consumer": ("cdc.outbox", "cdc.queue", "cdc.models"),
+    "cdc.consumer": ("cdc.outbox", "cdc.queue"),
     "cdc.sink": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),
     "cdc.event": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),
     "cdc.loop": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from cdc.errors import Misconfigured
+from project.databases import database
 from project.environment import BASE_DIR, load_environment
+from project.mail import mail
 
 # What, the value, what to do: one sentence for each wrong setting.
 WRONG = {
@@ -85,12 +87,27 @@ def manage(home: Path, *arguments: str, **variables: str) -> "subprocess.Complet
     )
 
 
+def load(**variables: str) -> None:
+    """What Django's settings do with the environment."""
+    environment = load_environment(variables)
+    database(environment.database_url)
+    mail(environment.email_url)
+
+
 @pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_setting_is_refused_by_what_its_value_and_what_to_do(name: str) -> None:
+    value, sentence = WRONG[name]
+    with pytest.raises(Misconfigured) as caught:
+        load(**{name: value})
+    assert str(caught.value) == sentence
+    assert "hidden" not in sentence
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "EMAIL_URL", "KAFKA_TOPIC", "WEB_WORKERS"])
 def test_a_wrong_setting_is_one_sentence_and_exit_code_2(name: str, tmp_path: Path) -> None:
     value, sentence = WRONG[name]
     done = manage(tmp_path, "check", **{name: value})
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"storyfeed: {sentence}\n")
-    assert "hidden" not in done.stderr
 
 
 def test_a_missing_key_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:

@@ -14,8 +14,7 @@ LARGEST_KEPT = 1_048_576
 With each byte escaped they fit into a packet of every MySQL server as it is installed.
 """
 _LONGEST_REASON = 2_000
-_LONGEST_NAME = 255
-_LONGEST_KEY_TEXT = 200
+_LONGEST_TEXT = 200
 
 
 class DeadLetterStore:
@@ -67,8 +66,8 @@ def keep(letter: DeadLetter, key: bytes | None, value: bytes | None, *, using: s
         partition=letter.partition,
         offset=letter.offset,
         defaults={
-            "table": letter.table[:_LONGEST_NAME],
-            "key_text": inert(key, _LONGEST_KEY_TEXT),
+            "table": inert(letter.table, _LONGEST_TEXT),
+            "key_text": inert(key, _LONGEST_TEXT),
             "key": _cut(key),
             "value": _cut(value),
             "size": None if value is None else len(value),

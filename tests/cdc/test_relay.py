@@ -260,3 +260,32 @@ def test_a_relay_that_overslept_alone_sends_nothing_again() -> None:
 
     assert ops(broker) == [("c", "story 1")]
     assert not OutboxRecord.objects.exists()
+
+
+class BatchRejecting:
+    """A broker that rejects the whole first batch of a call, as Kafka does, and takes the rest."""
+
+    def __init__(self, broker: MemoryBroker, first: int) -> None:
+        self.broker, self.first = broker, first
+
+    def publish(
+        self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
+    ) -> dict[int, str]:
+        head, tail = records[: self.first], records[self.first :]
+        reasons = self.broker.publish(head, keep_waiting) if len(records) == 1 else {}
+        if len(records) > 1 and any(len(item.value or b"") > self.broker.largest for item in head):
+            reasons = dict.fromkeys(range(len(head)), "in a batch that is too large")
+        self.broker.publish(tail, keep_waiting)
+        return reasons
+
+
+def test_a_story_whose_batch_was_rejected_ends_with_its_last_change() -> None:
+    saved = story(1)
+    Story.objects.create(title="large", href="http://example.org/", description="x" * 5000)
+    Story.objects.filter(pk=saved.pk).update(title="last")
+    broker = MemoryBroker(largest=4000)
+
+    relay(BatchRejecting(broker, 2)).run_once()
+
+    assert ops(broker) == [("u", "last"), ("c", "story 1"), ("u", "last")]
+    assert DeadLetter.objects.get().reason == "The value has more than 4000 bytes."

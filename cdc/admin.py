@@ -1,0 +1,269 @@
+"""The feed in the admin: to be looked at; only dead letters can be decided about."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.views.main import ChangeList
+from django.contrib.auth import get_user_model
+from django.db import DEFAULT_DB_ALIAS
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from cdc.conf import cdc_settings
+from cdc.dead_letter_table import place
+from cdc.inert import inert
+from cdc.inspection import LONGEST_PAYLOAD, Inspector
+from cdc.models import DeadLetter, Epoch, OperatorAction, OutboxRecord, RelayLease
+from cdc.resolution import Outcome, discard, replay
+
+_LONGEST_REASON = 140
+_NAMED = 20
+"""Letters that a confirmation page names; it counts the others."""
+_MOST_FIELDS = 500
+"""Fields of a confirmation: Django takes a thousand."""
+
+
+class ReadOnlyAdmin(admin.ModelAdmin[Any]):
+    """Rows that the feed writes and people read."""
+
+    list_per_page = 50
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Refuse."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Refuse."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Refuse."""
+        return False
+
+
+class PeopleList(ChangeList):
+    """A list whose rows know by name who acted, by one query."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Find the page's rows and give each its `person`."""
+        super().get_results(request)
+        rows: Sequence[Any] = list(self.result_list)
+        names = people({actor_of(row) for row in rows})
+        for row in rows:
+            row.person = names.get(actor_of(row), actor_of(row))
+        self.result_list = rows
+
+
+def actor_of(row: DeadLetter | OperatorAction) -> str:
+    """Return the actor that a row names."""
+    return row.resolved_by if isinstance(row, DeadLetter) else row.who
+
+
+def people(actors: set[str]) -> dict[str, str]:
+    """Return the login names of those actors that are users."""
+    numbers = [int(actor) for actor in actors if actor.isdecimal() and actor.isascii()]
+    users = get_user_model().objects.in_bulk(numbers)
+    return {str(number): user.get_username() for number, user in users.items()}
+
+
+class WhyForm(forms.Form):
+    """The reason for a decision."""
+
+    why = forms.CharField(
+        max_length=2_000,
+        widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}),
+        help_text="It is recorded with your name and stays.",
+    )
+
+
+@admin.register(DeadLetter)
+class DeadLetterAdmin(ReadOnlyAdmin):
+    """Messages that could not be applied, each seen from three sides, and what became of them."""
+
+    list_display = ("id", "status", "since", "where", "key_text", "short_reason", "by")
+    list_filter = ("status", "group", "topic", "table", "created_at")
+    search_fields = ("key_text", "reason", "topic", "=offset")
+    search_help_text = "Words of the key or the reason, a topic, or a whole offset."
+    ordering = ("-id",)
+    actions = ("replay_selected", "discard_selected")
+    change_form_template = "admin/cdc/deadletter/change_form.html"
+    fields = (
+        *("status", "reason", "where", "key_text", "table", "group", "size", "created_at"),
+        *("resolved_at", "by", "why"),
+    )
+    readonly_fields = ("where", "by")
+
+    class Media:
+        css = {"all": ["cdc/dead_letters.css"]}
+
+    def has_resolve_permission(self, request: HttpRequest) -> bool:
+        """Return whether somebody may replay and discard."""
+        return bool(getattr(request.user, "has_perm", bool)("cdc.resolve_deadletter"))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
+        """Leave the payloads in the database: a page of them may be fifty megabytes."""
+        return super().get_queryset(request).defer("key", "value")
+
+    def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:
+        """Return the list that knows people by name."""
+        return PeopleList
+
+    @admin.display(description="Since", ordering="created_at")
+    def since(self, letter: DeadLetter) -> str:
+        """Return when it was kept, to the second in UTC."""
+        return f"{letter.created_at:%d %b %Y, %H:%M:%S}"
+
+    @admin.display(description="Place", ordering="offset")
+    def where(self, letter: DeadLetter) -> str:
+        """Return where the message was."""
+        return place(letter)
+
+    @admin.display(description="Reason", ordering="reason")
+    def short_reason(self, letter: DeadLetter) -> str:
+        """Return the beginning of the reason."""
+        return inert(letter.reason, _LONGEST_REASON)
+
+    @admin.display(description="Resolved by", empty_value="-")
+    def by(self, letter: DeadLetter) -> str | None:
+        """Return who decided about it."""
+        actor = letter.resolved_by
+        known = getattr(letter, "person", None) or people({actor}).get(actor, actor)
+        return known or None
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show one letter from its three sides."""
+        letter = self.get_object(request, object_id)
+        context = dict(extra_context or {}, title="Dead letter")
+        if letter is not None:
+            context["inspection"] = Inspector(cdc_settings(), DEFAULT_DB_ALIAS).look(letter)
+            context["may_resolve"] = self.has_resolve_permission(request)
+        return super().change_view(request, object_id, form_url, context)
+
+    @admin.action(description="Replay selected dead letters", permissions=["resolve"])
+    def replay_selected(
+        self, request: HttpRequest, queryset: QuerySet[DeadLetter]
+    ) -> HttpResponse | None:
+        """Send their rows again as they are now."""
+        return self._decide(request, queryset, replay, "replay")
+
+    @admin.action(description="Discard selected dead letters", permissions=["resolve"])
+    def discard_selected(
+        self, request: HttpRequest, queryset: QuerySet[DeadLetter]
+    ) -> HttpResponse | None:
+        """Put them aside."""
+        return self._decide(request, queryset, discard, "discard")
+
+    def _decide(
+        self,
+        request: HttpRequest,
+        letters: QuerySet[DeadLetter],
+        decide: Callable[..., Outcome],
+        verb: str,
+    ) -> HttpResponse | None:
+        form = WhyForm(request.POST if "confirmed" in request.POST else None)
+        if not form.is_valid():
+            return self._ask(request, letters, form, verb)
+        each = (letters.get(pk=number) for number in list(letters.values_list("pk", flat=True)))
+        outcome = decide(each, form.cleaned_data["why"], using=DEFAULT_DB_ALIAS)
+        count = len(outcome.resolved)
+        if count:
+            noun = "dead letter was" if count == 1 else "dead letters were"
+            self.message_user(request, f"{count} {noun} {verb}ed.", messages.SUCCESS)
+        for sentence in outcome.refused[:_NAMED]:
+            self.message_user(request, sentence, messages.ERROR)
+        return None
+
+    def _ask(
+        self, request: HttpRequest, letters: QuerySet[DeadLetter], form: WhyForm, verb: str
+    ) -> HttpResponse:
+        count = letters.count()
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"{verb.capitalize()} {count} dead letter{'' if count == 1 else 's'}",
+            "opts": self.opts,
+            "verb": verb,
+            "form": form,
+            "letters": letters[:_NAMED],
+            "others": max(count - _NAMED, 0),
+            "ids": letters.values_list("pk", flat=True)[:_MOST_FIELDS],
+            "across": request.POST.get("select_across") == "1" or count > _MOST_FIELDS,
+            "checkbox": ACTION_CHECKBOX_NAME,
+            "media": self.media,
+        }
+        return TemplateResponse(request, "admin/cdc/deadletter/resolve.html", context)
+
+
+@admin.register(OperatorAction)
+class OperatorActionAdmin(ReadOnlyAdmin):
+    """Who did what to the feed by hand, and why."""
+
+    list_display = ("when", "by", "what", "target", "why")
+    list_display_links = None
+    list_filter = ("what", "at")
+    search_fields = ("who", "target", "why")
+
+    def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:
+        """Return the list that knows people by name."""
+        return PeopleList
+
+    @admin.display(description="When", ordering="at")
+    def when(self, action: OperatorAction) -> str:
+        """Return when it was done, to the second in UTC."""
+        return f"{action.at:%d %b %Y, %H:%M:%S}"
+
+    @admin.display(description="Who", ordering="who")
+    def by(self, action: OperatorAction) -> str:
+        """Return who did it."""
+        return str(getattr(action, "person", action.who))
+
+
+@admin.register(OutboxRecord)
+class OutboxRecordAdmin(ReadOnlyAdmin):
+    """Committed changes that Kafka has not acknowledged yet."""
+
+    list_display = ("id", "op", "table", "key", "topic", "user", "epoch")
+    list_filter = ("op", "table", "topic")
+    search_fields = ("=key",)
+    search_help_text = 'A whole key, such as {"id":17}.'
+    fields = (
+        *("epoch", "topic", "key", "op", "table", "db", "ts_ms", "user", "traceparent"),
+        *("row_before", "row_after"),
+    )
+    readonly_fields = ("row_before", "row_after")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[OutboxRecord]:
+        """Leave the rows' images in the database."""
+        return super().get_queryset(request).defer("before", "after")
+
+    @admin.display(description="Before", empty_value="-")
+    def row_before(self, row: OutboxRecord) -> str | None:
+        """Return the row before the change."""
+        return None if row.before is None else inert(bytes(row.before), LONGEST_PAYLOAD)
+
+    @admin.display(description="After", empty_value="-")
+    def row_after(self, row: OutboxRecord) -> str | None:
+        """Return the row after the change."""
+        return None if row.after is None else inert(bytes(row.after), LONGEST_PAYLOAD)
+
+
+@admin.register(Epoch)
+class EpochAdmin(ReadOnlyAdmin):
+    """The database's life."""
+
+
+@admin.register(RelayLease)
+class RelayLeaseAdmin(ReadOnlyAdmin):
+    """Who may publish."""
+
+    list_display = ("name", "owner", "token", "expires_at")

@@ -1,0 +1,207 @@
+"""Messages that cannot be applied, from Kafka to a decision, with real processes."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from confluent_kafka import admin
+from django.db import connection
+
+from cdc.kafka.publisher import KafkaPublisher
+from cdc.models import DeadLetter, OperatorAction, OutboxRecord
+from cdc.queue import RELAY_GROUP
+from cdc.record import Outgoing
+from stories.models import Story
+from tests.acceptance.conftest import RunningFeed
+from tests.cdc.builders import change, outgoing
+from tests.cdc.hostile import hostile
+from tests.processes import ROOT
+
+pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
+
+
+def story(title: str, **columns: Any) -> Story:
+    return Story.objects.create(title=title, href="http://example.org/", **columns)
+
+
+def publish(feed: RunningFeed, *records: Outgoing) -> None:
+    publisher = KafkaPublisher(feed.settings)
+    assert publisher.publish(records, lambda: True) == {}
+    publisher.close()
+
+
+def poison(feed: RunningFeed, key: int) -> Outgoing:
+    return Outgoing(
+        topic=feed.settings.topic,
+        key=b'{"id":%d}' % key,
+        value=b"\x00poison",
+        headers=(),
+        timestamp_ms=int(time.time() * 1000),
+    )
+
+
+def wait_for_letters(count: int, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while DeadLetter.objects.count() < count:
+        assert time.monotonic() < deadline, f"{DeadLetter.objects.count()} of {count} letters"
+        time.sleep(0.05)
+
+
+def command(feed: RunningFeed, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", "dead_letters", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **feed.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_bad_message_is_put_aside_looked_at_and_replayed(feed: RunningFeed) -> None:
+    saved = story("good")
+    feed.wait_until_equal()
+
+    publish(feed, poison(feed, saved.pk))
+    story("after it")
+    feed.wait_until_equal()
+    wait_for_letters(1)
+
+    (listed,) = json.loads(command(feed, "list", "--json").stdout)
+    assert listed["reason"].startswith("The value is not JSON")
+    shown = json.loads(command(feed, "show", str(listed["id"]), "--json").stdout)
+    assert "is the same in the replica" in shown["verdict"]
+    assert shown["payload"] == r"\x00poison"
+    done = command(feed, "replay", str(listed["id"]), "--why", "to see it go")
+    assert (done.returncode, done.stdout) == (0, "1 replayed.\n")
+    feed.wait_until_equal()
+    assert OperatorAction.objects.get().why == "to see it go"
+    assert command(feed, "discard", str(listed["id"])).returncode == 1
+    assert command(feed, "show").returncode == 2
+
+
+def test_a_crash_between_letter_and_offset_keeps_one_letter(feed: RunningFeed) -> None:
+    story("good")
+    feed.wait_until_equal()
+    assert feed.consumer.stop() == 0
+    feed.consumer._environment["CDC_FAULT"] = "dead_letter.stored:kill:3"
+    publish(feed, *(poison(feed, 17) for _ in range(5)))
+
+    feed.consumer.start()
+    deadline = time.monotonic() + 30
+    while feed.consumer.alive() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not feed.consumer.alive()
+    assert DeadLetter.objects.count() == 3
+    del feed.consumer._environment["CDC_FAULT"]
+    feed.consumer.start()
+
+    wait_for_letters(5)
+    story("after it")
+    feed.wait_until_equal()
+    assert DeadLetter.objects.count() == 5
+
+
+def test_the_consumer_stops_when_letters_cannot_be_kept(feed: RunningFeed) -> None:
+    saved = story("good")
+    feed.wait_until_equal()
+    with renamed("cdc_dead_letter"):
+        publish(feed, poison(feed, saved.pk))
+        deadline = time.monotonic() + 30
+        while feed.consumer.alive() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not feed.consumer.alive()
+        assert "cannot be applied, nor kept as a dead letter" in feed.consumer.log
+
+    feed.consumer.start()
+    wait_for_letters(1)
+
+
+def test_a_flood_stops_the_consumer_and_a_start_goes_on(feed: RunningFeed) -> None:
+    story("good")
+    feed.wait_until_equal()
+    publish(feed, *(poison(feed, 17) for _ in range(150)))
+
+    deadline = time.monotonic() + 30
+    while feed.consumer.alive() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    assert not feed.consumer.alive()
+    assert "the consumer stops before their batch, nothing is skipped" in feed.consumer.log
+    assert "Traceback" not in feed.consumer.log
+    feed.consumer.start()
+    wait_for_letters(150)
+    story("after it")
+    feed.wait_until_equal()
+
+
+def test_hostile_messages_pass_through_kafka(feed: RunningFeed) -> None:
+    feed.consumer.kill()
+    messages = [
+        message
+        for message in hostile(90, 7, feed.settings.topic)
+        if len(message.value or b"") < 500_000
+    ]
+    publish(feed, *messages)
+    good = outgoing(change("c", 1_000_000, 1), feed.settings.topic)
+    publish(feed, good)
+
+    feed.consumer.start()
+
+    wait_for_letters(40)
+    assert feed.consumer.alive(), feed.consumer.log
+
+
+def test_a_row_that_kafka_rejects_holds_neither_its_story_nor_others_up(
+    feed: RunningFeed,
+) -> None:
+    first = story("first")
+    feed.wait_until_equal()
+    assert feed.relay.stop() == 0
+    limit_messages(feed, 20_000)
+    large = story("large", description="x" * 50_000)
+    Story.objects.filter(pk=large.pk).update(description="small again")  # Its before image is not.
+    Story.objects.filter(pk=large.pk).update(title="small again")
+    Story.objects.filter(pk=first.pk).update(title="innocent")
+    others = [story(f"story {number}") for number in range(20)]
+
+    feed.relay.start()
+    feed.wait_until_equal()
+
+    letters = list(DeadLetter.objects.all())
+    assert [letter.key_text for letter in letters] == [f'{{"id":{large.pk}}}'] * 2
+    assert {letter.group for letter in letters} == {RELAY_GROUP}
+    assert "Message size too large" in letters[0].reason
+    assert len(others) == 20
+    assert not OutboxRecord.objects.exists()
+    assert command(feed, "replay", "--waiting").stdout == "2 replayed.\n"
+    feed.wait_until_equal()
+
+
+def limit_messages(feed: RunningFeed, size: int) -> None:
+    """Let the topic take no batch over `size` bytes."""
+    kafka: Any = admin
+    client = kafka.AdminClient({"bootstrap.servers": feed.settings.bootstrap_servers})
+    change = kafka.AlterConfigOpType.SET
+    entry = kafka.ConfigEntry("max.message.bytes", str(size), incremental_operation=change)
+    topic = (kafka.ConfigResource.Type.TOPIC, feed.settings.topic)
+    resource = kafka.ConfigResource(*topic, incremental_configs=[entry])
+    client.incremental_alter_configs([resource])[resource].result(10)
+
+
+@contextmanager
+def renamed(table: str) -> Iterator[None]:
+    """Take a table away for a while."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} RENAME TO {table}_away")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE {table}_away RENAME TO {table}")

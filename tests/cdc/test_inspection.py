@@ -1,0 +1,121 @@
+"""A dead letter from its three sides, with a real replica."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from pymongo.database import Database
+
+from cdc.conf import CdcSettings
+from cdc.inspection import Inspection, Inspector
+from cdc.mongo.client import connect, database
+from cdc.sink import Document
+from stories.models import Story
+from tests.cdc.builders import COLLECTIONS, change, delivered
+from tests.cdc.letters import letter, letter_about
+
+pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
+
+
+@dataclass
+class Ends:
+    """A story and what the replica holds of it."""
+
+    settings: CdcSettings
+    story: Story
+    database: Database[Document]
+
+    def copy(self, **columns: object) -> None:
+        """Put the story into every collection, with some columns made different."""
+        wire = {**_wire(self.story), "_epoch": 1, "_version": 2, **columns}
+        for name in COLLECTIONS:
+            self.database[name].insert_one({**wire, "_id": self.story.pk})
+
+    def look(self) -> Inspection:
+        return Inspector(self.settings, "default").look(letter_about(self.story.pk))
+
+
+def _wire(story: Story) -> Document:
+    fields = Story._meta.concrete_fields
+    return {str(field.column): getattr(story, field.attname) for field in fields}
+
+
+@pytest.fixture
+def ends(feed_settings: CdcSettings) -> Iterator[Ends]:
+    client = connect(feed_settings)
+    story = Story.objects.create(title="as it is", href="http://example.org/", user={"n": [1]})
+    yield Ends(feed_settings, story, database(client, feed_settings))
+    client.drop_database(feed_settings.mongodb_database)
+    client.close()
+
+
+def test_a_row_that_the_replica_lacks(ends: Ends) -> None:
+    look = ends.look()
+
+    assert look.verdict == (
+        f"stories_story {ends.story.pk} is missing in the replica: a replay sends it."
+    )
+    title = next(line for line in look.lines if line.column == "title")
+    assert (title.message, title.source, title.replica, title.differs) == (
+        *("as the message has it", "as it is", "-", True),
+    )
+
+
+def test_equal_ends(ends: Ends) -> None:
+    ends.copy()
+
+    look = ends.look()
+
+    assert look.differing == ()
+    assert "is the same in the replica" in look.verdict
+    date = next(line for line in look.lines if line.column == "submit_date")
+    assert date.source == date.replica
+
+
+def test_columns_that_differ_are_named(ends: Ends) -> None:
+    ends.copy(title="older", diggs=9)
+
+    look = ends.look()
+
+    assert look.differing == ("title", "diggs")
+    assert "differs in title, diggs: a replay sends it as it is" in look.verdict
+
+
+def test_collections_that_differ_are_told_apart(ends: Ends) -> None:
+    ends.copy()
+    ends.database[COLLECTIONS[1]].update_one({}, {"$set": {"title": "odd"}})
+
+    title = next(line for line in ends.look().lines if line.column == "title")
+
+    assert title.replica == (
+        "stories_story: as it is; stories_story_1: odd; stories_story_2: as it is"
+    )
+
+
+def test_a_row_that_is_gone(ends: Ends) -> None:
+    ends.copy()
+    about = letter_about(ends.story.pk)
+    Story.objects.all().delete()
+
+    look = Inspector(ends.settings, "default").look(about)
+    assert "is gone, the replica still has it: a replay sends the delete" in look.verdict
+
+    for name in COLLECTIONS:
+        ends.database[name].delete_many({})
+    look = Inspector(ends.settings, "default").look(about)
+    assert "is gone, from the replica too" in look.verdict
+
+
+def test_a_message_of_any_shape_can_be_looked_at(ends: Ends) -> None:
+    deep = b'{"source":{"table":"stories_story"},"after":{"user":%s1%s}}'
+    for value in (b"", b"\xff", b"[]", b'{"after":7}', deep % (b"[" * 500, b"]" * 500), None):
+        look = Inspector(ends.settings, "default").look(letter(b'{"id":%d}' % ends.story.pk, value))
+        assert look.verdict
+
+
+def test_an_event_is_compared_as_the_consumer_would_write_it(ends: Ends) -> None:
+    document = delivered(change("c", ends.story.pk, 1)).document
+    assert document is not None
+    ends.database[COLLECTIONS[0]].insert_one(document)
+
+    assert "is missing in the replica" in ends.look().verdict

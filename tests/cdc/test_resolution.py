@@ -1,0 +1,155 @@
+"""Decisions about dead letters, on each database."""
+
+import threading
+from typing import Any
+
+import orjson
+import pytest
+from django.db import connections
+
+from cdc.actor import acting_as
+from cdc.errors import Refused, Rejected
+from cdc.models import DeadLetter, OperatorAction, OutboxRecord
+from cdc.resolution import discard, each_waiting, replay, row_of
+from stories.models import Story
+from tests.cdc.letters import letter, letter_about
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def story() -> Story:
+    story = Story.objects.create(title="as it is", href="http://example.org/")
+    OutboxRecord.objects.all().delete()
+    return story
+
+
+def sent() -> list[tuple[str, Any, Any]]:
+    """Return what waits in the outbox: operation, key, title."""
+    return [
+        (
+            row.op,
+            orjson.loads(row.key)["id"],
+            orjson.loads(bytes(row.after))["title"] if row.after else None,
+        )
+        for row in OutboxRecord.objects.all()
+    ]
+
+
+def test_a_replay_sends_the_row_as_it_is_now_and_is_written_down(story: Story) -> None:
+    about = letter_about(story.pk)
+
+    with acting_as("7"):
+        outcome = replay([about], "the column is wider now", using="default")
+
+    assert (outcome.resolved, outcome.refused) == ([about.pk], [])
+    assert sent() == [("r", story.pk, "as it is")]
+    about.refresh_from_db()
+    assert (about.status, about.resolved_by, about.why) == (
+        *("replayed", "7", "the column is wider now"),
+    )
+    assert about.resolved_at is not None
+    (action,) = OperatorAction.objects.all()
+    assert (action.who, action.what, action.why) == ("7", "replay", "the column is wider now")
+    assert action.target.startswith(f"dead letter {about.pk}: story-events 3:0")
+
+
+def test_a_replay_of_a_row_that_is_gone_sends_its_delete() -> None:
+    replay([letter_about(4711)], "", using="default")
+
+    assert sent() == [("d", 4711, None)]
+
+
+def test_a_discard_sends_nothing(story: Story) -> None:
+    about = letter_about(story.pk)
+
+    assert discard([about], "test data", using="default").resolved == [about.pk]
+
+    assert sent() == []
+    assert OperatorAction.objects.get().what == "discard"
+    assert list(each_waiting(using="default")) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (None, b"{}"),
+        (b"\xff", b"{}"),
+        (b"[1]", b"{}"),
+        (b'{"id":1,"b":2}', b"{}"),
+        (b'{"id":"x"}', b'{"source":{"table":"stories_story"}}'),
+        (b'{"id":true}', b'{"source":{"table":"stories_story"}}'),
+        (b'{"id":18446744073709551615}', b'{"source":{"table":"stories_story"}}'),
+        (b'{"title":"x"}', b'{"source":{"table":"stories_story"}}'),
+        (b'{"id":1}', b'{"source":{"table":"users_user"}}'),
+        (b'{"nobody":1}', b"?"),
+    ],
+)
+def test_what_cannot_be_tied_to_a_row_is_refused_and_can_be_discarded(
+    key: bytes | None, value: bytes
+) -> None:
+    stray = letter(key, value)
+
+    with pytest.raises(Rejected):
+        row_of(stray)
+    outcome = replay([stray], "", using="default")
+    assert outcome.resolved == []
+    assert outcome.refused[0].startswith(f"Dead letter {stray.pk} was not replayed. It")
+    assert not OperatorAction.objects.exists()
+    stray.refresh_from_db()
+    assert stray.status == "waiting"
+
+    assert discard([stray], "", using="default").resolved == [stray.pk]
+
+
+def test_a_letter_is_decided_about_once(story: Story) -> None:
+    about = letter_about(story.pk)
+    stale = DeadLetter.objects.get(pk=about.pk)
+    replay([about], "", using="default")
+
+    again = discard([DeadLetter.objects.get(pk=about.pk)], "", using="default")
+    late = discard([stale], "", using="default")
+
+    assert "was replayed by" in again.refused[0]
+    assert late.refused == [
+        f"Dead letter {about.pk} was not discarded. Somebody else decided about it meanwhile."
+    ]
+    assert OperatorAction.objects.count() == 1
+
+
+def test_of_many_that_decide_at_once_one_does(story: Story) -> None:
+    about = letter_about(story.pk)
+    resolved: list[int] = []
+    barrier = threading.Barrier(4)
+
+    def decide() -> None:
+        barrier.wait()
+        resolved.extend(discard([about], "", using="default").resolved)
+        connections["default"].close()
+
+    threads = [threading.Thread(target=decide) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert resolved == [about.pk]
+    assert OperatorAction.objects.count() == 1
+
+
+def test_what_operators_did_stays() -> None:
+    discard([letter()], "first", using="default")
+    action = OperatorAction.objects.get()
+    action.why = "second"
+
+    for change in (
+        action.save,
+        action.delete,
+        OperatorAction.objects.all().delete,
+        lambda: OperatorAction.objects.update(why="second"),
+        lambda: OperatorAction.objects.bulk_update([action], ["why"]),
+    ):
+        with pytest.raises(Refused):
+            change()
+
+    assert OperatorAction.objects.get().why == "first"

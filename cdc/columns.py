@@ -125,6 +125,8 @@ def _decimal_to_wire(value: Any) -> str:
 
 def _text_to_wire(value: Any) -> str:
     text = str(value)
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -136,14 +138,14 @@ def _json_to_wire(value: Any, depth: int = 0) -> Any:
     """Return `value` when JSON, Kafka and BSON can all hold it."""
     if depth > DEEPEST_JSON:
         raise Refused(f"nests deeper than {DEEPEST_JSON} levels: flatten it.")
+    if isinstance(value, str):
+        return _text_to_wire(value)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
         return _integer_to_wire(value)
     if isinstance(value, float):
         return _float_to_wire(value)
-    if isinstance(value, str):
-        return _text_to_wire(value)
     if isinstance(value, list | tuple):
         return [_json_to_wire(item, depth + 1) for item in value]
     if isinstance(value, dict):

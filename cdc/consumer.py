@@ -4,8 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from cdc import counters, faults, telemetry
-from cdc.counters import Counters
+from cdc import faults, telemetry
 from cdc.errors import Fenced, Rejected, Retryable
 from cdc.event import decode
 from cdc.limit import RejectionLimit
@@ -90,7 +89,7 @@ class ReplicaConsumer:
         replica: Replica,
         dead_letters: DeadLetters,
         routes: Mapping[str, Route],
-        counters: Counters,
+        counters: telemetry.Tally,
         clock: Clock,
         limit: RejectionLimit | None = None,
     ) -> None:
@@ -118,7 +117,7 @@ class ReplicaConsumer:
                 self._check()
             self._counters.flush()
         except (Retryable, Rejected) as error:
-            kind = counters.FENCED if isinstance(error, Fenced) else counters.RETRIED
+            kind = telemetry.FENCED if isinstance(error, Fenced) else telemetry.RETRIED
             self._counters.add(kind)
             self._replica.forget()
             self._source.release()
@@ -194,8 +193,8 @@ class ReplicaConsumer:
             self._divide(read, error)
             return None
         faults.reach(faults.CONSUMER_APPLIED)
-        self._counters.add(counters.DUPLICATE, applied.duplicates)
-        self._counters.add(counters.STALE, applied.stale)
+        self._counters.add(telemetry.DUPLICATE, applied.duplicates)
+        self._counters.add(telemetry.STALE, applied.stale)
         self._source.store(advance)
         self._limit.applied(len(batch))
         return applied
@@ -254,7 +253,7 @@ class ReplicaConsumer:
             reason=str(error),
         )
         if new:
-            self._counters.add(counters.REJECTED)
+            self._counters.add(telemetry.REJECTED)
             self._limit.rejected()
 
 

@@ -7,14 +7,8 @@ from django.db.models import F
 
 from cdc.loop import Clock
 from cdc.models import Counter
+from cdc.telemetry import COUNTERS
 
-DUPLICATE = "duplicates_absorbed"
-STALE = "stale_refused"
-FENCED = "fences"
-RETRIED = "retries"
-REJECTED = "dead_letters"
-SENT_AGAIN = "sent_again"
-NAMES = (DUPLICATE, STALE, FENCED, RETRIED, REJECTED, SENT_AGAIN)
 _FLUSH_SECONDS = 1.0
 
 
@@ -52,7 +46,7 @@ class Counters:
 def totals(using: str) -> dict[str, int]:
     """Return every counter, 0 for what never happened."""
     found = dict(Counter.objects.using(using).values_list("name", "value"))
-    return {name: found.get(name, 0) for name in NAMES}
+    return {name: found.get(name, 0) for name in COUNTERS}
 
 
 def _increase(name: str, number: int, using: str) -> None:

@@ -5,8 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from cdc import counters, faults, telemetry
-from cdc.counters import Counters
+from cdc import faults, telemetry
 from cdc.errors import Retryable
 from cdc.event import Operation, Version, encode_value
 from cdc.loop import Clock
@@ -72,7 +71,7 @@ class Relay:
         owner: str,
         send_again: Callable[[Sequence[OutboxRecord]], None],
         clock: Clock,
-        counters: Counters,
+        counters: telemetry.Tally,
         stopping: Callable[[], bool],
     ) -> None:
         self._outbox = outbox
@@ -191,7 +190,7 @@ class Relay:
         # The next token is the same right, lapsed and taken again with nobody in between.
         if self._token not in {token, token + 1}:
             self._send_again(rows)
-            self._counters.add(counters.SENT_AGAIN, len(rows))
+            self._counters.add(telemetry.SENT_AGAIN, len(rows))
             telemetry.log(_log, logging.WARNING, telemetry.RELAY_SENT_AGAIN, count=len(rows))
         self._in_doubt = None
 

@@ -1,6 +1,7 @@
-"""Every log event of the feed, by name; fields never hold a payload."""
+"""Every log event and counter of the feed, by name; fields never hold a payload."""
 
 import logging
+from typing import Protocol
 
 RELAY_STARTED = "relay.started"
 RELAY_STANDBY = "relay.standby"
@@ -20,6 +21,24 @@ PARTITION_GAP = "partition.gap"
 BATCH_APPLIED = "batch.applied"
 MESSAGE_REJECTED = "message.rejected"
 KAFKA_ERROR = "kafka.error"
+
+DUPLICATE = "duplicates_absorbed"
+STALE = "stale_refused"
+FENCED = "fences"
+RETRIED = "retries"
+REJECTED = "dead_letters"
+SENT_AGAIN = "sent_again"
+COUNTERS = (DUPLICATE, STALE, FENCED, RETRIED, REJECTED, SENT_AGAIN)
+
+
+class Tally(Protocol):
+    """Counts."""
+
+    def add(self, name: str, number: int = 1) -> None:
+        """Count `number` more."""
+
+    def flush(self) -> None:
+        """Keep what was counted, when it is time; never in the way."""
 
 
 def log(logger: logging.Logger, level: int, event: str, **fields: object) -> None:

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from cdc.counters import DUPLICATE, STALE, totals
+from cdc.counters import totals
+from cdc.telemetry import DUPLICATE, STALE
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
 from tests.processes import ROOT

@@ -3,7 +3,8 @@
 import pytest
 from django.db import connection
 
-from cdc.counters import DUPLICATE, NAMES, STALE, Counters, totals
+from cdc.counters import Counters, totals
+from cdc.telemetry import COUNTERS, DUPLICATE, STALE
 from cdc.testing import FakeClock
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
@@ -16,7 +17,7 @@ def test_processes_add_up() -> None:
         counters.add(DUPLICATE, 0)
         counters.flush()
 
-    assert totals("default") == {**dict.fromkeys(NAMES, 0), STALE: 6}
+    assert totals("default") == {**dict.fromkeys(COUNTERS, 0), STALE: 6}
 
 
 def test_the_database_is_written_at_most_once_a_second() -> None:

@@ -3,7 +3,7 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
@@ -23,7 +23,8 @@ class Undone(Exception):
 class Writer:
     """One thread's writes, each chosen by chance."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, writes: "Sequence[Write]") -> None:
+        self.writes = writes
         self.chance = random.Random(seed)
         self.outcomes: Counter[str] = Counter()
 
@@ -32,7 +33,7 @@ class Writer:
         end = time.monotonic() + seconds
         try:
             while time.monotonic() < end:
-                write = self.chance.choice(WRITES)
+                write = self.chance.choice(self.writes)
                 self.outcomes[self.outcome(write)] += 1
         finally:
             connection.close()
@@ -126,8 +127,20 @@ WRITES: list[Write] = [
 ]
 
 
-def race(writers: int, seconds: float) -> Counter[str]:
+WITHOUT_INSERTS: list[Write] = [
+    Writer.save,
+    Writer.save_one_field,
+    Writer.bulk_update_of_the_filter,
+    Writer.bulk_update_of_a_range,
+    Writer.bulk_update_of_a_range,
+    Writer.delete,
+    Writer.delete_by_filter,
+    Writer.delete_by_filter,
+]
+
+
+def race(writers: int, seconds: float, writes: Sequence[Write] = WRITES) -> Counter[str]:
     """Let writers write for some time; return how their writes went."""
     with ThreadPoolExecutor(writers) as pool:
-        runs = [pool.submit(Writer(seed).run, seconds) for seed in range(writers)]
+        runs = [pool.submit(Writer(seed, writes).run, seconds) for seed in range(writers)]
         return sum((run.result() for run in runs), Counter[str]())

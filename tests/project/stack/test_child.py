@@ -58,6 +58,8 @@ def killed_parent(folder: Path, path: str) -> int:
     )
     assert parent.stdout is not None
     pid = int(parent.stdout.readline())
+    # Before setpriv did its part the child would not notice the death of its parent.
+    assert eventually(lambda: b"setpriv" not in Path(f"/proc/{pid}/cmdline").read_bytes())
     parent.kill()
     parent.wait()
     parent.stdout.close()

@@ -20,7 +20,7 @@ from cdc.inspection import LONGEST_PAYLOAD, Inspector
 from cdc.models import DeadLetter, Epoch, OperatorAction, OutboxRecord, RelayLease
 from cdc.resolution import Outcome, discard, replay
 
-_LONGEST_REASON = 140
+_LONGEST_KEY, _LONGEST_REASON = 60, 140
 _NAMED = 20
 """Letters that a confirmation page names; it counts the others."""
 _MOST_FIELDS = 500
@@ -85,7 +85,7 @@ class WhyForm(forms.Form):
 class DeadLetterAdmin(ReadOnlyAdmin):
     """Messages that could not be applied, each seen from three sides, and what became of them."""
 
-    list_display = ("id", "status", "since", "where", "key_text", "short_reason", "by")
+    list_display = ("id", "status", "short_reason", "short_key", "where", "since", "by")
     list_filter = ("status", "group", "topic", "table", "created_at")
     search_fields = ("key_text", "reason", "topic", "=offset")
     search_help_text = "Words of the key or the reason, a topic, or a whole offset."
@@ -93,10 +93,10 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     actions = ("replay_selected", "discard_selected")
     change_form_template = "admin/cdc/deadletter/change_form.html"
     fields = (
-        *("status", "reason", "where", "key_text", "table", "group", "size", "created_at"),
+        *("status", "reason", "where", "key_text", "table", "group", "size", "since"),
         *("resolved_at", "by", "why"),
     )
-    readonly_fields = ("where", "by")
+    readonly_fields = ("where", "since", "by")
 
     class Media:
         css = {"all": ["cdc/dead_letters.css"]}
@@ -123,17 +123,21 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         """Return where the message was."""
         return place(letter)
 
+    @admin.display(description="Key", ordering="key_text")
+    def short_key(self, letter: DeadLetter) -> str:
+        """Return the beginning of the key."""
+        return inert(letter.key_text, _LONGEST_KEY)
+
     @admin.display(description="Reason", ordering="reason")
     def short_reason(self, letter: DeadLetter) -> str:
         """Return the beginning of the reason."""
         return inert(letter.reason, _LONGEST_REASON)
 
-    @admin.display(description="Resolved by", empty_value="-")
-    def by(self, letter: DeadLetter) -> str | None:
+    @admin.display(description="Resolved by", ordering="resolved_by")
+    def by(self, letter: DeadLetter) -> str:
         """Return who decided about it."""
         actor = letter.resolved_by
-        known = getattr(letter, "person", None) or people({actor}).get(actor, actor)
-        return known or None
+        return getattr(letter, "person", None) or people({actor}).get(actor, actor) or "-"
 
     def change_view(
         self,

@@ -39,7 +39,7 @@ class Line:
     source: str
     replica: str
     differs: bool
-    """Whether row and replica hold different values."""
+    """Whether row and replica are both there and hold different values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,10 +127,8 @@ def _lines(
 
 
 def _differs(capture: Capture, source: Values, held: Document | None, name: str) -> bool:
-    if name in _VERSION:
+    if name in _VERSION or source is None or held is None:
         return False
-    if source is None or held is None:
-        return source is not held
     column = next(column for column in capture.columns if column.name == name)
     return name not in held or _plain(column.from_wire(source[name])) != _plain(held[name])
 

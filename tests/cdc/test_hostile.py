@@ -1,7 +1,9 @@
 """A thousand hostile messages: each is a dead letter or applied, none stops the consumer."""
 
+import json
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -74,21 +76,62 @@ def test_a_thousand_are_dead_letters_or_applied(seed: int) -> None:
         assert {LAST + key for key in range(40)} <= store.collection(name).keys()
 
 
-@pytest.mark.services
-def test_mongodb_takes_or_refuses_each(feed_settings: CdcSettings) -> None:
-    broker = MemoryBroker(largest=2**30)
-    broker.publish(with_last(hostile(1_000, 3, TOPIC)), lambda: True)
+@pytest.fixture
+def replica(feed_settings: CdcSettings) -> Iterator[MongoReplica]:
     client = connect(feed_settings)
-    replica = MongoReplica(
-        client, feed_settings, ROUTES, "a", rows=MemoryRows(), clock=FakeClock(time.time())
-    )
+    rows, clock = MemoryRows(), FakeClock(time.time())
+    replica = MongoReplica(client, feed_settings, ROUTES, "a", rows=rows, clock=clock)
     replica.prepare()
+    yield replica
+    client.drop_database(feed_settings.mongodb_database)
+    client.close()
+
+
+def with_columns(**columns: object) -> bytes:
+    envelope = json.loads(outgoing(change("c", 1, 1), TOPIC).value or b"")
+    envelope["after"].update(columns)
+    return json.dumps(envelope).encode()
+
+
+@pytest.mark.services
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (b"\xff\x00", "The value is not JSON"),
+        (b'{"event":"login","user":7}', "source is not a JSON object"),
+        (with_columns().replace(b'"op": "c"', b'"op": "x"'), "op is 'x', not one of c, u, d, r."),
+        (with_columns(diggs="many"), "Column diggs holds 'many', not a 64-bit integer."),
+        (with_columns(title=None), "Column title holds None, not text."),
+        (with_columns(description="x" * 17_000_000), "MongoDB refuses the document"),
+        (with_columns(user={"a\0b": 1}), "Column user has NUL in the key"),
+        (with_columns(unknown={"a\0b": 1}), "MongoDB cannot hold the document"),
+        (with_columns(diggs=2**63), "Column diggs holds 9223372036854775808"),
+    ],
+    ids=lambda value: value[:40] if isinstance(value, str) else "",
+)
+def test_each_kind_is_put_aside_with_its_reason(
+    replica: MongoReplica, value: bytes, reason: str
+) -> None:
+    broker = MemoryBroker(largest=2**30)
+    good = outgoing(change("u", 1, 2), TOPIC)
+    broker.publish([replace(good, value=value), good], lambda: True)
 
     source = drain(broker, replica)
 
+    assert DeadLetter.objects.get().reason.startswith(reason)
+    assert set(source.stored.values()) == {2}
+
+
+@pytest.mark.services
+def test_mongodb_takes_or_refuses_each(replica: MongoReplica, feed_settings: CdcSettings) -> None:
+    broker = MemoryBroker(largest=2**30)
+    broker.publish(with_last(hostile(1_000, 3, TOPIC)), lambda: True)
+
+    source = drain(broker, replica)
+
+    client = connect(feed_settings)
     here = database(client, feed_settings)
     assert_all_accounted(source, broker, 1_040 - DeadLetter.objects.count())
     for name in COLLECTIONS:
         assert here[name].count_documents({"_id": {"$gte": LAST}}) == 40
-    client.drop_database(feed_settings.mongodb_database)
     client.close()

@@ -57,7 +57,7 @@ def test_a_row_that_the_replica_lacks(ends: Ends) -> None:
     )
     title = next(line for line in look.lines if line.column == "title")
     assert (title.message, title.source, title.replica, title.differs) == (
-        *("as the message has it", "as it is", "-", True),
+        *("as the message has it", "as it is", "-", False),
     )
 
 

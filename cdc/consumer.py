@@ -31,6 +31,9 @@ class Source(Protocol):
     def waiting(self) -> frozenset[TopicPartition]:
         """Return the partitions that are ours and not started."""
 
+    def started(self) -> frozenset[TopicPartition]:
+        """Return the partitions that are fetched."""
+
     def start(self, source: TopicPartition, offset: int | None) -> None:
         """Fetch a waiting partition from `offset`; None is its first record."""
 
@@ -60,8 +63,8 @@ class Replica(Protocol):
     def apply(self, batch: Sequence[Delivered], advance: Mapping[TopicPartition, int]) -> Applied:
         """Apply a batch and move its positions, together or not at all."""
 
-    def check(self) -> None:
-        """Raise Fenced when a partition has another owner or position than is believed."""
+    def check(self, sources: frozenset[TopicPartition]) -> None:
+        """Raise Fenced when one of `sources` has another owner or position than is believed."""
 
     def forget(self) -> None:
         """Drop all that is believed of positions."""
@@ -129,7 +132,7 @@ class ReplicaConsumer:
         now = self._clock.monotonic()
         if now - self._checked >= _CHECK_SECONDS:
             self._checked = now
-            self._replica.check()
+            self._replica.check(self._source.started())
 
     def _take_over(self) -> None:
         waiting = sorted(self._source.waiting())

@@ -10,6 +10,7 @@ from cdc.models import Counter
 from cdc.telemetry import COUNTERS
 
 _FLUSH_SECONDS = 1.0
+_PATIENCE = 10
 
 
 class Counters:
@@ -40,6 +41,9 @@ class Counters:
                 _increase(name, self._tally[name], self._using)
                 del self._tally[name]
         except Error:
+            # A database that is suspended holds each attempt up for seconds, so they are few.
+            after = self._clock.monotonic()
+            self._flushed = after + _PATIENCE * (after - now)
             connections[self._using].close()
 
 

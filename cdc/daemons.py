@@ -5,9 +5,10 @@ import os
 import socket
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from cdc import consumer, relay, telemetry
 from cdc.conf import CdcSettings
@@ -27,6 +28,7 @@ from cdc.rows import SourceRows
 from cdc.sink import Route
 from cdc.snapshot import send_again
 
+_DATABASE_WAIT_SECONDS = 8
 _log = logging.getLogger(__name__)
 
 
@@ -50,6 +52,7 @@ def topic_names() -> list[str]:
 
 def run_relay(settings: CdcSettings) -> None:
     """Publish from the outbox until a signal; standby while another relay does."""
+    _bound_waits(DEFAULT_DB_ALIAS)
     clock = SystemClock()
     with Stop() as stop:
         publisher = KafkaPublisher(settings)
@@ -63,20 +66,20 @@ def run_relay(settings: CdcSettings) -> None:
             stopping=lambda: stop.requested,
         )
         _ensure_topics(Topics(settings), stop, clock)
-        run_until_stopped(
-            worker.run_once,
-            stopped=lambda: stop.requested,
-            on_retry=relay.on_retry,
-            pause=worker.pause,
-            clock=clock,
-        )
-        worker.close()
-        publisher.close()
+        with closing(publisher), closing(worker), stop.bounding_errors():
+            run_until_stopped(
+                worker.run_once,
+                stopped=lambda: stop.requested,
+                on_retry=relay.on_retry,
+                pause=worker.pause,
+                clock=clock,
+            )
         telemetry.log(_log, logging.INFO, telemetry.RELAY_STOPPED)
 
 
 def run_consumer(settings: CdcSettings, instance: str) -> None:
     """Apply the topic to MongoDB until a signal; `instance` names this process in its group."""
+    _bound_waits(DEFAULT_DB_ALIAS)
     clock = SystemClock()
     with Stop() as stop:
         topics = Topics(settings)
@@ -101,15 +104,23 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
             clock=clock,
         )
         telemetry.log(_log, logging.INFO, telemetry.CONSUMER_STARTED, instance=instance)
-        run_until_stopped(
-            worker.run_once,
-            stopped=lambda: stop.requested,
-            on_retry=consumer.on_retry,
-            pause=lambda: None,
-            clock=clock,
-        )
-        source.close()
+        with closing(source), stop.bounding_errors():
+            run_until_stopped(
+                worker.run_once,
+                stopped=lambda: stop.requested,
+                on_retry=consumer.on_retry,
+                pause=lambda: None,
+                clock=clock,
+            )
         telemetry.log(_log, logging.INFO, telemetry.CONSUMER_STOPPED, instance=instance)
+
+
+def _bound_waits(using: str) -> None:
+    """Let no statement of this process wait for ever for a MySQL that says nothing."""
+    connection = connections[using]
+    if connection.vendor == "mysql":
+        seconds = _DATABASE_WAIT_SECONDS
+        connection.settings_dict["OPTIONS"].update(read_timeout=seconds, write_timeout=seconds)
 
 
 def _ensure_topics(topics: Topics, stop: Stop, clock: Clock) -> None:

@@ -2,17 +2,20 @@
 
 `CDC_FAULT=relay.produced:kill:3` sends SIGKILL to the process when it reaches the point
 `relay.produced` for the third time; `stop` sends SIGSTOP, from which SIGCONT wakes it. Several are
-separated by commas. Without the variable a point costs one look at an empty table.
+separated by commas. A file that `CDC_FAULT_FILE` names is read at each point instead and removed
+when its fault happens, so that a process can be armed while it runs. Without the two variables a
+point costs one look at an empty table.
 """
 
 import os
 import signal
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 
 from cdc.errors import Misconfigured
 
-VARIABLE = "CDC_FAULT"
+VARIABLE, FILE_VARIABLE = "CDC_FAULT", "CDC_FAULT_FILE"
 RELAY_READ = "relay.read"
 """Rows were read, nothing is produced."""
 RELAY_PRODUCED = "relay.produced"
@@ -69,15 +72,27 @@ class Faults:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._armed = parse(environment.get(VARIABLE, ""))
         self._reached: Counter[str] = Counter()
+        name = environment.get(FILE_VARIABLE)
+        self._file = Path(name) if name else None
 
     def reach(self, point: str) -> None:
         """Say that the process has come to `point`."""
+        if self._file is not None:
+            _obey(self._file, point)
         if point not in self._armed:
             return
         self._reached[point] += 1
         number, times = self._armed[point]
         if self._reached[point] == times:
             os.kill(os.getpid(), number)
+
+
+def _obey(file: Path, point: str) -> None:
+    armed = parse(file.read_text()) if file.exists() else {}
+    if point in armed:
+        # Removed first: whoever waits for the fault knows by it that it happens now.
+        file.unlink()
+        os.kill(os.getpid(), armed[point][0])
 
 
 reach = Faults(os.environ).reach

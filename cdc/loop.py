@@ -6,7 +6,8 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Protocol, Self
 
@@ -78,6 +79,23 @@ class Stop:
         for number, handler in self._old.items():
             signal.signal(number, handler)
         self._writer.close()
+
+    @contextmanager
+    def bounding_errors(self) -> Iterator[None]:
+        """Let an error that leaves this block end the process within the grace, with exit code 1.
+
+        Without it a client that cannot be closed would keep a process that has failed, and its
+        supervisor would wait for its end for ever.
+        """
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            if failed:
+                timer = threading.Timer(self._grace, os._exit, (1,))
+                timer.daemon = True
+                timer.start()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.requested = True

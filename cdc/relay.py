@@ -1,7 +1,7 @@
 """The relay: outbox -> Kafka, in order, until Kafka has acknowledged each row."""
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -40,7 +40,7 @@ class Outbox(Protocol):
     def pending(self, *, above: int, limit: int) -> list[OutboxRecord]:
         """Return waiting rows, lowest id first."""
 
-    def acknowledge(self, ids: Collection[int]) -> None:
+    def acknowledge(self, rows: Sequence[OutboxRecord]) -> None:
         """Forget these rows."""
 
     def settled(self, *, above: int, upto: int) -> bool:
@@ -155,7 +155,7 @@ class Relay:
             # Also when it was given up: what was on its way may still arrive.
             self._mend()
         faults.reach(faults.RELAY_PRODUCED)
-        self._outbox.acknowledge([row.id for row in rows])
+        self._outbox.acknowledge(rows)
         faults.reach(faults.RELAY_ACKNOWLEDGED)
         self._acknowledged = max(self._acknowledged, rows[-1].id)
         took = round((self._clock.monotonic() - started) * 1000, 1)

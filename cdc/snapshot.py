@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import orjson
-from django.db import connections, transaction
+from django.db import Error, connections, transaction
 
 from cdc import outbox
 from cdc.actor import current_actor
 from cdc.capture import Change, record
+from cdc.errors import Retryable
 from cdc.event import Operation, encode_key, encode_row
 from cdc.images import read_images
 from cdc.models import OutboxRecord
@@ -36,15 +37,22 @@ def send_state(capture: Capture, keys: Iterable[Any], *, using: str) -> None:
 
 
 def send_again(rows: Sequence[OutboxRecord], *, using: str) -> None:
-    """Send the current state of the rows that these outbox records are about."""
+    """Send the current state of the rows that these outbox records are about.
+
+    Raises Retryable when the database is away or chose this transaction to break a deadlock.
+    """
     captures = registry.by_table()
     keys: dict[str, set[Any]] = {}
     for row in rows:
         if row.table in captures:
             (key,) = orjson.loads(row.key).values()
             keys.setdefault(row.table, set()).add(key)
-    for table, found in keys.items():
-        send_state(captures[table], found, using=using)
+    try:
+        for table, found in keys.items():
+            send_state(captures[table], found, using=using)
+    except Error as error:
+        connections[using].close()
+        raise Retryable(f"The database did not send stories again ({error}).") from error
 
 
 def _deleted(capture: Capture, key: Any, using: str) -> Entry:

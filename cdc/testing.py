@@ -114,6 +114,10 @@ class MemorySource:
         """Return the partitions that are not started."""
         return frozenset(self.unstarted)
 
+    def started(self) -> frozenset[TopicPartition]:
+        """Return the partitions that are read."""
+        return frozenset(self.offsets)
+
     def start(self, source: TopicPartition, offset: int | None) -> None:
         """Read a waiting partition from `offset`; None is its first record."""
         self.unstarted.discard(source)
@@ -202,11 +206,11 @@ class MemoryReplica:
         self._believed.update(advance)
         return Applied(written=written(planned), duplicates=planned.duplicates, stale=planned.stale)
 
-    def check(self) -> None:
-        """Raise Fenced when a partition has another owner or position than is believed."""
-        for source, believed in self._believed.items():
+    def check(self, sources: frozenset[TopicPartition]) -> None:
+        """Raise Fenced when one of `sources` has another owner or position than is believed."""
+        for source in sources:
             held = (self._store.owners.get(source), self._store.positions.get(source))
-            if held != (self._owner, believed):
+            if held != (self._owner, self._believed.get(source)):
                 raise Fenced(f"Partition {source.partition} was moved or has another owner.")
 
     def forget(self) -> None:

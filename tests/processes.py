@@ -26,6 +26,10 @@ class Daemon:
         return self._process.pid
 
     @property
+    def exit_code(self) -> int | None:
+        return self._process.poll()
+
+    @property
     def log(self) -> str:
         return self._log.read_text(encoding="utf-8") if self._log.exists() else ""
 

@@ -26,6 +26,7 @@ class KafkaSource:
     def __init__(self, settings: CdcSettings, topics: Sequence[str], instance: str) -> None:
         self._waiting: set[TopicPartition] = set()
         self._started: set[TopicPartition] = set()
+        self._lost: set[TopicPartition] = set()
         self._consumer = Consumer(
             client_config(
                 settings,
@@ -66,7 +67,15 @@ class KafkaSource:
         return frozenset(self._started)
 
     def start(self, source: TopicPartition, offset: int | None) -> None:
-        """Fetch a waiting partition from `offset`; None is its first record."""
+        """Fetch a waiting partition from `offset`; None is its first record.
+
+        A partition whose offset Kafka has lost is read from what Kafka still holds.
+        """
+        if source in self._lost and offset is not None:
+            # Said, never jumped over silently; reconcile finds what is missing.
+            telemetry.log(_log, logging.ERROR, telemetry.PARTITION_GAP, partition=source.partition)
+            offset = None
+        self._lost.discard(source)
         at = OFFSET_BEGINNING if offset is None else offset
         self._consumer.incremental_assign([KafkaPartition(source.topic, source.partition, at)])
         self._waiting.discard(source)
@@ -114,27 +123,31 @@ class KafkaSource:
             _log, level, telemetry.KAFKA_ERROR, partition=source.partition, error=str(error)
         )
         if lost and source in self._started:
-            # Said, and started again from what Kafka still holds; reconcile finds what is missing.
-            telemetry.log(_log, logging.ERROR, telemetry.PARTITION_GAP, partition=source.partition)
+            # Taken over again first: in a topic that was created anew, no offset is a lost one.
             self._unassign({source})
             self._started.discard(source)
-            self.start(source, None)
+            self._waiting.add(source)
+            self._lost.add(source)
 
     def _assigned(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
         consumer.incremental_assign([])
         self._waiting |= _plain(partitions)
 
-    def _revoked(self, _consumer: Consumer, partitions: list[KafkaPartition]) -> None:
+    def _revoked(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
         gone = _plain(partitions)
-        self._unassign(gone & self._started)
+        # Also when there is nothing to take away: a callback that unassigns nothing is followed by
+        # the library's own attempt on all partitions, which fails for those that only wait.
+        consumer.incremental_unassign(_partitions(gone & self._started))
         self._waiting -= gone
         self._started -= gone
 
     def _unassign(self, sources: set[TopicPartition]) -> None:
         if sources:
-            self._consumer.incremental_unassign(
-                [KafkaPartition(source.topic, source.partition) for source in sources]
-            )
+            self._consumer.incremental_unassign(_partitions(sources))
+
+
+def _partitions(sources: set[TopicPartition]) -> list[KafkaPartition]:
+    return [KafkaPartition(source.topic, source.partition) for source in sources]
 
 
 def _plain(partitions: Sequence[KafkaPartition]) -> set[TopicPartition]:

@@ -126,13 +126,13 @@ class MongoReplica:
         self._believed.update(advance)
         return Applied(written=written(planned), duplicates=planned.duplicates, stale=planned.stale)
 
-    def check(self) -> None:
-        """Raise Fenced when a partition has another owner or position than is believed."""
-        if not self._believed:
+    def check(self, sources: frozenset[TopicPartition]) -> None:
+        """Raise Fenced when one of `sources` has another owner or position than is believed."""
+        if not sources:
             return
-        names = {source: position_id(self._settings.group, source) for source in self._believed}
+        names = [position_id(self._settings.group, source) for source in sources]
         with reaching():
-            found = self._db[OFFSETS].find({"_id": {"$in": list(names.values())}})
+            found = self._db[OFFSETS].find({"_id": {"$in": names}})
             held = {
                 TopicPartition(item["_id"]["topic"], item["_id"]["partition"]): (
                     item.get("owner"),
@@ -140,8 +140,8 @@ class MongoReplica:
                 )
                 for item in found
             }
-        for source, believed in self._believed.items():
-            if held.get(source) != (self._owner, believed):
+        for source in sources:
+            if held.get(source) != (self._owner, self._believed.get(source)):
                 raise Fenced(f"Partition {source.partition} was moved or has another owner.")
 
     def forget(self) -> None:

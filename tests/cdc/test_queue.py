@@ -73,11 +73,20 @@ def test_rows_come_lowest_id_first_and_above_the_mark(queue: OutboxQueue) -> Non
 
 
 def test_acknowledging_deletes_exactly_those_rows(queue: OutboxQueue) -> None:
-    ids = [row().id for _ in range(5)]
+    rows = [row() for _ in range(5)]
 
-    queue.acknowledge([ids[0], ids[3]])
+    queue.acknowledge([rows[0], rows[3]])
 
-    assert list(OutboxRecord.objects.values_list("id", flat=True)) == [ids[1], ids[2], ids[4]]
+    assert list(OutboxRecord.objects.all()) == [rows[1], rows[2], rows[4]]
+
+
+def test_a_row_of_another_epoch_under_the_same_id_stays(queue: OutboxQueue) -> None:
+    old = row()
+    OutboxRecord.objects.filter(pk=old.pk).update(epoch=old.epoch + 1)
+
+    queue.acknowledge([old])
+
+    assert OutboxRecord.objects.filter(pk=old.pk).exists()
 
 
 def test_more_rows_than_a_statement_takes_are_acknowledged(queue: OutboxQueue) -> None:
@@ -86,17 +95,17 @@ def test_more_rows_than_a_statement_takes_are_acknowledged(queue: OutboxQueue) -
         for _ in range(1300)
     )
 
-    queue.acknowledge(OutboxRecord.objects.values_list("id", flat=True))
+    queue.acknowledge(list(OutboxRecord.objects.all()))
 
     assert not OutboxRecord.objects.exists()
 
 
 def test_a_range_is_settled_when_its_rows_are_gone(queue: OutboxQueue) -> None:
-    ids = [row().id for _ in range(3)]
-    queue.acknowledge(ids[:2])
+    rows = [row() for _ in range(3)]
+    queue.acknowledge(rows[:2])
 
-    assert queue.settled(above=0, upto=ids[1])
-    assert not queue.settled(above=0, upto=ids[2])
+    assert queue.settled(above=0, upto=rows[1].id)
+    assert not queue.settled(above=0, upto=rows[2].id)
 
 
 @pytest.mark.row_locks
@@ -104,7 +113,7 @@ def test_a_row_that_is_not_committed_keeps_its_range_unsettled(
     queue: OutboxQueue, late: OpenTransaction
 ) -> None:
     later = row()
-    queue.acknowledge([later.id])
+    queue.acknowledge([later])
 
     assert not queue.settled(above=0, upto=later.id)
     late.end(commit=True)
@@ -116,7 +125,7 @@ def test_a_row_that_is_not_committed_keeps_its_range_unsettled(
 @pytest.mark.row_locks
 def test_a_row_that_was_rolled_back_settles(queue: OutboxQueue, late: OpenTransaction) -> None:
     later = row()
-    queue.acknowledge([later.id])
+    queue.acknowledge([later])
 
     late.end(commit=False)
 
@@ -124,16 +133,17 @@ def test_a_row_that_was_rolled_back_settles(queue: OutboxQueue, late: OpenTransa
 
 
 def test_one_owner_holds_the_lease_until_it_lapses_or_is_given_back(queue: OutboxQueue) -> None:
-    assert queue.take_lease("a", 30) == 1
-    assert queue.take_lease("a", 30) == 1
+    token = queue.take_lease("a", 30)
+    assert token
+    assert queue.take_lease("a", 30) == token
     assert queue.take_lease("b", 30) is None
 
     queue.drop_lease("b")
     assert queue.take_lease("b", 30) is None
     queue.drop_lease("a")
-    assert queue.take_lease("b", -1) == 2
-    assert queue.take_lease("a", 30) == 3
-    assert RelayLease.objects.get().token == 3
+    assert queue.take_lease("b", -1) == token + 1
+    assert queue.take_lease("a", 30) == token + 2
+    assert RelayLease.objects.get().token == token + 2
 
 
 def test_a_rejected_row_is_one_dead_letter_as_it_was_sent(queue: OutboxQueue) -> None:

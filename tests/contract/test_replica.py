@@ -251,8 +251,8 @@ def test_duplicates_and_stale_events_are_told_apart(place: Place) -> None:
 
 def test_a_check_notices_a_new_owner(place: Place) -> None:
     old = owned(place, "old")
-    old.check()
+    old.check(frozenset({SOURCE}))
     owned(place, "new")
 
     with pytest.raises(Fenced):
-        old.check()
+        old.check(frozenset({SOURCE}))

@@ -1,0 +1,154 @@
+"""Relays and consumers as processes that can be struck at named points and are started again."""
+
+import socket
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psutil
+from django.db import connection
+
+from cdc.conf import CdcSettings
+from cdc.faults import FILE_VARIABLE
+from tests.equality import replica_content, table_content
+from tests.processes import Daemon
+
+
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = 30.0) -> float:
+    """Return the seconds that passed until `holds`; fail when they are too many."""
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < seconds, f"not within {seconds:g} s: {what}"
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+class Member:
+    """One process, under a name that it keeps when it is started again."""
+
+    def __init__(self, name: str, folder: Path, environment: dict[str, str], *command: str) -> None:
+        self.name = name
+        self._fault = folder / f"{name}.fault"
+        environment = {**environment, FILE_VARIABLE: str(self._fault)}
+        self.daemon = Daemon(folder / f"{name}.log", environment, *command)
+
+    def arm(self, fault: str) -> None:
+        """Let the process be struck when it next comes to a point."""
+        draft = self._fault.with_suffix(".draft")
+        draft.write_text(fault)
+        draft.rename(self._fault)
+
+    def disarm(self) -> bool:
+        """Return whether it was still armed."""
+        try:
+            self._fault.unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def struck(self) -> bool:
+        """Whether the process is dead or suspended."""
+        return not self.daemon.alive() or self._status() == psutil.STATUS_STOPPED
+
+    def _status(self) -> str:
+        try:
+            return str(psutil.Process(self.daemon.pid).status())
+        except psutil.NoSuchProcess:
+            return str(psutil.STATUS_DEAD)
+
+
+class Crew:
+    """Relays and consumers over one database, topic and replica."""
+
+    def __init__(
+        self, settings: CdcSettings, folder: Path, *, relays: int = 3, consumers: int = 2
+    ) -> None:
+        self.settings = settings
+        self.environment = environment(settings, folder)
+        self.ended: list[tuple[str, int | None]] = []
+        """Who ended without being asked, with exit codes."""
+        self.relays = [
+            Member(f"relay-{number}", folder, self.environment, "relay_outbox")
+            for number in range(1, relays + 1)
+        ]
+        self.consumers = [self._consumer(f"consumer-{n}", folder) for n in range(1, consumers + 1)]
+
+    @property
+    def members(self) -> list[Member]:
+        return [*self.relays, *self.consumers]
+
+    def wait_until_ready(self) -> None:
+        publishes = "relay.started"
+        wait_until(
+            lambda: any(publishes in relay.daemon.log for relay in self.relays), "a relay publishes"
+        )
+        for consumer in self.consumers:
+            consumer.daemon.wait_for("consumer.started")
+
+    def strike(
+        self, members: Sequence[Member], fault: str, provoke: Callable[[], object]
+    ) -> Member:
+        """Arm `members`, and return the first that was struck, alone."""
+        for member in members:
+            member.arm(fault)
+        provoke()
+        wait_until(lambda: any(member.struck() for member in members), f"{fault} strikes")
+        victim = next(member for member in members if member.struck())
+        for member in members:
+            if not member.disarm() and member is not victim:
+                # It came to the point as well before it was disarmed: it is let go.
+                wait_until(member.struck, f"{fault} strikes {member.name}")
+                member.daemon.resume()
+        return victim
+
+    def tend(self) -> None:
+        """Start what has ended, as a supervisor does."""
+        for member in self.members:
+            if not member.daemon.alive():
+                self.ended.append((member.name, member.daemon.exit_code))
+                member.daemon.start()
+
+    def equal(self) -> bool:
+        """Whether table and collections are equal now; tends the members."""
+        self.tend()
+        wanted = table_content()
+        found = replica_content(self.settings.mongodb_uri, self.settings.mongodb_database)
+        return all(content == wanted for content in found)
+
+    def wait_until_equal(self, seconds: float = 40.0) -> float:
+        return wait_until(self.equal, f"table and collections are equal; {self.logs()}", seconds)
+
+    def logs(self) -> str:
+        return "\n".join(f"--- {item.name}\n{item.daemon.log[-1500:]}" for item in self.members)
+
+    def kill(self) -> None:
+        for member in self.members:
+            if member.daemon.alive():
+                member.daemon.kill()
+
+    def _consumer(self, name: str, folder: Path) -> Member:
+        command = ("consume_and_save_to_mongodb", "--instance", f"{socket.gethostname()}-{name}")
+        return Member(name, folder, self.environment, *command)
+
+
+def environment(settings: CdcSettings, folder: Path) -> dict[str, str]:
+    """Return what a daemon must be told to work over the test's database and servers."""
+    return {
+        "DJANGO_SETTINGS_MODULE": "project.settings",
+        "STORYFEED_HOME": str(folder),
+        "DATABASE_URL": database_url(),
+        "KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap_servers,
+        "KAFKA_TOPIC": settings.topic,
+        "MONGODB_URI": settings.mongodb_uri,
+        "MONGODB_DATABASE": settings.mongodb_database,
+        "CONSUMER_GROUP": settings.group,
+    }
+
+
+def database_url() -> str:
+    """Return the address of the database that this process writes to."""
+    settings = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{settings['NAME']}"
+    user, password = settings["USER"], settings["PASSWORD"]
+    return f"mysql://{user}:{password}@{settings['HOST']}:{settings['PORT']}/{settings['NAME']}"

@@ -1,0 +1,261 @@
+"""Each rule of the replica earns its place: without it the watcher sees a violation.
+
+Every scenario runs twice over a real mongod: with all rules, and with one of them left out.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pytest
+from pymongo import UpdateOne
+from pymongo.client_session import ClientSession
+
+from cdc import sink
+from cdc.conf import CdcSettings
+from cdc.errors import Retryable
+from cdc.event import Version
+from cdc.mongo import replica as replica_module
+from cdc.mongo.client import OFFSETS, connect, position_id
+from cdc.mongo.replica import MongoReplica
+from cdc.record import TopicPartition
+from cdc.sink import Delivered, Known, Plan
+from cdc.testing import FakeClock, MemoryRows
+from tests.cdc.builders import ROUTES, SOURCE, change, delivered
+from tests.faults.watcher import Watcher
+
+pytestmark = [pytest.mark.services, pytest.mark.faults]
+
+OTHER = TopicPartition(SOURCE.topic, 1)
+_EVENTS_ARE_YOUNG = FakeClock(now=1_764_000_000)
+
+
+class World:
+    """Replicas of one MongoDB database, and a watcher that looks when it is told to."""
+
+    def __init__(self, settings: CdcSettings) -> None:
+        self.client = connect(settings)
+        self.settings = settings
+        self._position = 0
+        self._watcher = Watcher(settings.mongodb_uri, settings.mongodb_database)
+        self.consumer("setup").prepare()
+
+    def consumer(self, owner: str) -> MongoReplica:
+        return MongoReplica(
+            self.client,
+            self.settings,
+            ROUTES,
+            owner,
+            rows=MemoryRows(),
+            clock=_EVENTS_ARE_YOUNG,
+        )
+
+    def owner(self, name: str, source: TopicPartition = SOURCE) -> MongoReplica:
+        replica = self.consumer(name)
+        replica.take_over(source, "topic 1")
+        return replica
+
+    def look(self) -> None:
+        self._watcher.look(self.client)
+        name = position_id(self.settings.group, SOURCE)
+        held = self.client[self.settings.mongodb_database][OFFSETS].find_one({"_id": name}) or {}
+        position = held.get("next_offset") or 0
+        if position < self._position:
+            self.violations.append(f"the position went back from {self._position} to {position}")
+        self._position = position
+
+    def expect(self, story: int, version: int | None) -> None:
+        held = self.client[self.settings.mongodb_database]["stories_story"].find_one(story) or {}
+        if held.get("_version") != version:
+            self.violations.append(f"story {story} ends as {held.get('_version')}, not {version}")
+
+    @property
+    def violations(self) -> list[str]:
+        return self._watcher.judge.violations
+
+
+@pytest.fixture
+def world(feed_settings: CdcSettings) -> Iterator[World]:
+    world = World(feed_settings)
+    yield world
+    world.client.drop_database(feed_settings.mongodb_database)
+    world.client.close()
+
+
+Events = Sequence[tuple[str, int, int]]
+"""Operation, story, outbox id."""
+
+
+def apply(world: World, replica: MongoReplica, events: Events, offset: int, **where: Any) -> None:
+    """Apply a batch, whether the replica lets it or not, and look."""
+    source = where.get("source", SOURCE)
+    batch = [delivered(change(*event), source=source) for event in events]
+    try:
+        replica.apply(batch, {source: offset})
+    except Retryable:
+        replica.forget()
+    world.look()
+
+
+def a_replay_of_a_live_story(world: World) -> None:
+    replica = world.owner("a")
+    apply(world, replica, [("c", 1, 1)], 1)
+    apply(world, replica, [("u", 1, 2)], 2)
+    apply(world, replica, [("c", 1, 1)], 3)
+
+
+def a_batch_with_an_old_event_last(world: World) -> None:
+    replica = world.owner("a")
+    apply(world, replica, [("c", 1, 1)], 1)
+    apply(world, replica, [("u", 1, 5)], 2)
+    apply(world, replica, [("u", 1, 6), ("u", 1, 3)], 3)
+    world.expect(1, 6)
+
+
+def a_replay_of_a_deleted_story(world: World) -> None:
+    replica = world.owner("a")
+    apply(world, replica, [("c", 1, 1)], 1)
+    apply(world, replica, [("d", 1, 2)], 2)
+    apply(world, replica, [("c", 1, 1)], 3)
+
+
+def an_owner_woken_late(world: World) -> None:
+    """The old owner read a batch, slept, and applies it after its successor went on."""
+    old = world.owner("old")
+    apply(world, old, [("c", 1, 1)], 1)
+    new = world.owner("new")
+    apply(world, new, [("u", 1, 2)], 2)
+    apply(world, new, [("u", 1, 3)], 3)
+    apply(world, old, [("u", 1, 2)], 2)
+
+
+def an_owner_woken_in_a_topic_created_anew(world: World) -> None:
+    """The old owner has read the old topic's start; the new topic is not begun either."""
+    old = world.owner("old")
+    world.consumer("new").take_over(SOURCE, "topic 2")
+    apply(world, old, [("c", 1, 1)], 50)
+    position = world.consumer("third").take_over(SOURCE, "topic 2")
+    if position.next_offset is not None:
+        world.violations.append(f"the new topic is read from {position.next_offset} on")
+
+
+def two_consumers_that_meet_on_one_story(world: World) -> None:
+    """One inserts the story from its partition while the other writes its delete from another."""
+    first, second = world.owner("first"), world.owner("second", OTHER)
+
+    def meanwhile() -> None:
+        apply(world, second, [("d", 1, 2)], 1, source=OTHER)
+
+    _before_the_commit_of(first, meanwhile)
+    apply(world, first, [("c", 1, 1)], 1)
+    apply(world, world.owner("second again", OTHER), [("d", 1, 2)], 1, source=OTHER)
+    world.expect(1, None)
+
+
+def _before_the_commit_of(replica: MongoReplica, meanwhile: Callable[[], None]) -> None:
+    write = replica._write
+
+    def then(planned: Plan, batch: Sequence[Delivered], session: ClientSession) -> None:
+        write(planned, batch, session)
+        meanwhile()
+
+    replica._write = then  # type: ignore[method-assign]
+
+
+# Each leaves one rule out.
+
+
+def without_the_look_up(patch: pytest.MonkeyPatch) -> None:
+    """Versions are not looked up: what comes is taken to be new."""
+    real = sink.plan
+
+    def plan(batch: Sequence[Delivered], known: Mapping[Any, Known], gone: Any) -> Plan:
+        blind = {key: Known(version=Version(0, 0), live=v.live) for key, v in known.items()}
+        return real(batch, blind, gone)
+
+    patch.setattr(replica_module, "plan", plan)
+
+
+def without_the_highest_version(patch: pytest.MonkeyPatch) -> None:
+    """The last event of a story in the batch counts, not its newest."""
+    patch.setattr(
+        sink,
+        "_highest",
+        lambda batch: list({(i.event.table, i.event.key): i for i in batch}.values()),
+    )
+
+
+def without_the_marker(patch: pytest.MonkeyPatch) -> None:
+    """A delete leaves nothing behind."""
+    _patch_markers(patch, keep=lambda _writes, _marker: False)
+
+
+def without_the_marker_of_an_insert(patch: pytest.MonkeyPatch) -> None:
+    """Only deletes write the marker's document, so inserts conflict with none of them."""
+    _patch_markers(
+        patch, keep=lambda writes, marker: marker["_id"] not in {i["_id"] for i in writes.inserts}
+    )
+
+
+def without_the_fence(patch: pytest.MonkeyPatch) -> None:
+    """Positions are moved whoever owns them and wherever they are."""
+    _patch_condition(patch, lambda condition: {"_id": condition["_id"]})
+
+
+def without_the_owner(patch: pytest.MonkeyPatch) -> None:
+    """Positions are moved on the condition of the offset alone."""
+    _patch_condition(
+        patch, lambda condition: {name: condition[name] for name in ("_id", "next_offset")}
+    )
+
+
+def _patch_markers(
+    patch: pytest.MonkeyPatch, keep: Callable[[sink.Writes, sink.Document], bool]
+) -> None:
+    real = sink.plan
+
+    def plan(*arguments: Any) -> Plan:
+        planned = real(*arguments)
+        for writes in planned.writes.values():
+            writes.markers = [marker for marker in writes.markers if keep(writes, marker)]
+        return planned
+
+    patch.setattr(replica_module, "plan", plan)
+
+
+def _patch_condition(
+    patch: pytest.MonkeyPatch, change_it: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
+    patch.setattr(
+        replica_module,
+        "UpdateOne",
+        lambda condition, update: UpdateOne(change_it(condition), update),
+    )
+
+
+Leave = Callable[[pytest.MonkeyPatch], None]
+Scenario = Callable[[World], None]
+RULES: list[tuple[Leave, Scenario, str]] = [
+    (without_the_look_up, a_replay_of_a_live_story, "went back"),
+    (without_the_highest_version, a_batch_with_an_old_event_last, "ends as 5"),
+    (without_the_marker, a_replay_of_a_deleted_story, "came back"),
+    (without_the_marker_of_an_insert, two_consumers_that_meet_on_one_story, "ends as 1"),
+    (without_the_fence, an_owner_woken_late, "position went back"),
+    (without_the_owner, an_owner_woken_in_a_topic_created_anew, "read from 50 on"),
+]
+
+
+@pytest.mark.parametrize(("leave", "scenario", "seen"), RULES)
+def test_without_a_rule_a_violation_is_seen(
+    world: World, monkeypatch: pytest.MonkeyPatch, leave: Leave, scenario: Scenario, seen: str
+) -> None:
+    leave(monkeypatch)
+    scenario(world)
+
+    assert seen in "; ".join(world.violations)
+
+
+@pytest.mark.parametrize("scenario", [rule[1] for rule in RULES])
+def test_with_all_rules_nothing_is_seen(world: World, scenario: Scenario) -> None:
+    scenario(world)
+
+    assert world.violations == []

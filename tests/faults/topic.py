@@ -1,0 +1,118 @@
+"""The topic, read from its start by a consumer that is none of ours."""
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
+from cdc.conf import CdcSettings
+
+Version = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One record with a value."""
+
+    partition: int
+    story: str
+    version: Version
+    op: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+def read_topic(settings: CdcSettings, seconds: float = 30.0) -> list[Seen]:
+    """Return all that the topic holds now, each partition in its order; tombstones left out."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": settings.bootstrap_servers,
+            "group.id": f"{settings.group}-reader",
+            "enable.auto.commit": False,
+        }
+    )
+    try:
+        return list(_read(consumer, settings, time.monotonic() + seconds))
+    finally:
+        consumer.close()
+
+
+def _read(consumer: Consumer, settings: CdcSettings, deadline: float) -> Iterator[Seen]:
+    sources = [TopicPartition(settings.topic, number) for number in range(settings.partitions)]
+    ends = {item.partition: consumer.get_watermark_offsets(item, timeout=10)[1] for item in sources}
+    left = {number for number, end in ends.items() if end}
+    for source in sources:
+        source.offset = OFFSET_BEGINNING
+    consumer.assign(sources)
+    while left:
+        assert time.monotonic() < deadline, f"partitions {left} were not read to their end"
+        for message in consumer.consume(500, 0.5):
+            assert message.error() is None, message.error()
+            number, offset = message.partition() or 0, message.offset() or 0
+            if offset + 1 >= ends[number]:
+                left.discard(number)
+            if (message.value() or b"").startswith(b"{"):  # neither a tombstone nor a test's poison
+                yield _seen(message)
+
+
+def _seen(message: Any) -> Seen:
+    envelope = json.loads(message.value())
+    epoch, number = json.loads(envelope["source"]["sequence"])
+    return Seen(
+        partition=message.partition(),
+        story=message.key().decode(),
+        version=(int(epoch), int(number)),
+        op=envelope["op"],
+        before=envelope["before"],
+        after=envelope["after"],
+    )
+
+
+def out_of_order(records: Iterable[Seen], logged: set[tuple[int, int, str]]) -> list[str]:
+    """Return what is wrong with the order of `records`, held against the outbox's own log."""
+    firsts, lasts = _first_appearances(records)
+    wrong = []
+    seen = {(*item.version, item.story) for story in firsts.values() for item in story}
+    if seen != logged:
+        wrong.append(
+            f"lost: {sorted(logged - seen)[:5]}, not committed: {sorted(seen - logged)[:5]}"
+        )
+    for story, items in firsts.items():
+        versions = [item.version for item in items]
+        if versions != sorted(versions):
+            wrong.append(f"{story} first appears in the order {versions}")
+        wrong += _breaks(story, items)
+        if lasts[story] != max(versions):
+            wrong.append(f"{story} ends with {lasts[story]}, {max(versions)} is its newest")
+    return wrong
+
+
+def _first_appearances(
+    records: Iterable[Seen],
+) -> tuple[dict[str, list[Seen]], dict[str, Version]]:
+    firsts: dict[str, list[Seen]] = {}
+    known: set[Version] = set()
+    lasts: dict[str, Version] = {}
+    for item in records:
+        lasts[item.story] = item.version
+        if item.version not in known:
+            known.add(item.version)
+            firsts.setdefault(item.story, []).append(item)
+    return firsts, lasts
+
+
+def _breaks(story: str, items: list[Seen]) -> Iterator[str]:
+    """Yield where a change did not find what the change before it had left.
+
+    That is the order of commits by the rows' own content, whatever the ids are.
+    """
+    for last, item in pairwise(items):
+        if item.op != "r" and last.op != "r" and item.before != last.after:
+            # A delete that is sent again knows the key alone.
+            if item.op == last.op == "d":
+                continue
+            yield f"{story}: {item.version} did not follow {last.version}"

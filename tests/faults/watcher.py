@@ -1,0 +1,86 @@
+"""Somebody who reads the three collections in snapshots all along and believes nothing."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from tests.equality import COLLECTIONS
+
+Version = tuple[int, int]
+Look = Mapping[int, Mapping[str, Any]]
+"""The documents of one collection by `_id`."""
+
+
+class Judge:
+    """What successive snapshots may show: equal collections in which no story goes back."""
+
+    def __init__(self) -> None:
+        self.violations: list[str] = []
+        self._highest: dict[int, Version] = {}
+        self._gone: set[int] = set()
+
+    def see(self, looks: Sequence[Look]) -> None:
+        """Judge one snapshot of all collections."""
+        first, *others = looks
+        for name, other in zip(COLLECTIONS[1:], others, strict=False):
+            if other != first:
+                keys = [
+                    key for key in first.keys() | other.keys() if first.get(key) != other.get(key)
+                ]
+                self.violations.append(
+                    f"{name} differs from {COLLECTIONS[0]} in {sorted(keys)[:5]}"
+                )
+        for key, document in first.items():
+            self._see_story(key, (document["_epoch"], document["_version"]))
+        self._gone = self._highest.keys() - first.keys()
+
+    def _see_story(self, key: int, version: Version) -> None:
+        highest = self._highest.get(key, (0, 0))
+        if version < highest:
+            self.violations.append(f"story {key} went back from {highest} to {version}")
+        elif key in self._gone and version == highest:
+            self.violations.append(f"story {key} came back as {version} after it was deleted")
+        self._highest[key] = max(version, highest)
+
+
+class Watcher:
+    """Looks as often as it can, in a thread, while MongoDB answers."""
+
+    def __init__(self, uri: str, database: str) -> None:
+        self.judge = Judge()
+        self.looks = 0
+        self._uri, self._database = uri, database
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def look(self, client: MongoClient[dict[str, Any]]) -> None:
+        """Judge one snapshot."""
+        with client.start_session(snapshot=True) as session:
+            looks = [
+                {item["_id"]: item for item in client[self._database][name].find(session=session)}
+                for name in COLLECTIONS
+            ]
+        self.judge.see(looks)
+        self.looks += 1
+
+    def _watch(self) -> None:
+        client: MongoClient[dict[str, Any]] = MongoClient(
+            self._uri, serverSelectionTimeoutMS=500, socketTimeoutMS=3000
+        )
+        with client:
+            while not self._stopped.wait(0.03):
+                try:
+                    self.look(client)
+                except PyMongoError:
+                    continue  # Away, or the collections are being made: nothing is seen.

@@ -50,6 +50,8 @@ def logging_config(*, level: str, form: str) -> dict[str, Any]:
         "root": {"handlers": ["stderr"], "level": level.upper()},
         "loggers": {
             "uvicorn.access": {"level": "WARNING"},
+            # Each log-in would take four lines.
+            "axes": {"level": "WARNING"},
             # At debug level these write whole documents and rows: payloads are never logged.
             "pymongo": {"level": "WARNING"},
             "django.db.backends": {"level": "WARNING"},

@@ -4,6 +4,8 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from project import homes
+
 admin.site.site_header = "Storyfeed admin"
 admin.site.site_title = "Storyfeed admin"
 admin.site.index_title = "Manage"
@@ -12,5 +14,9 @@ urlpatterns = [
     # One door: the admin sends people to the site's own login.
     path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),
     path("admin/", admin.site.urls),
+    path("customer/", homes.CustomerHome.as_view(), name="customer"),
+    path("technical_worker/", homes.TechnicalWorkerHome.as_view(), name="technical_worker"),
+    path("senior_management/", homes.SeniorManagementHome.as_view(), name="senior_management"),
+    path("", include("stories.urls")),
     path("", include("users.urls")),
 ]

@@ -17,3 +17,4 @@ else:
     # Whatever the server's own default is.
     DATABASES["default"]["TEST"] = {"CHARSET": "utf8mb4"}
 DATABASES["other"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+PASSWORD_HASHERS = ["tests.hashers.LightArgon2PasswordHasher"]

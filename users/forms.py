@@ -1,15 +1,14 @@
-"""Forms about people: logging in, and accounts in the admin."""
+"""Forms about people: registering, logging in, and accounts in the admin."""
 
 from typing import Any
 
 from django import forms
-from django.contrib.auth.forms import (
-    AuthenticationForm,
-    BaseUserCreationForm,
-)
+from django.contrib.auth.forms import AuthenticationForm, BaseUserCreationForm
 from django.contrib.auth.forms import UserChangeForm as BaseUserChangeForm
 
 from users.models import User
+
+TAKEN = "An account with this e-mail address exists. Log in, or set a new password."
 
 
 class LoginForm(AuthenticationForm):
@@ -17,6 +16,8 @@ class LoginForm(AuthenticationForm):
 
     username = forms.EmailField(
         label="E-mail address",
+        # What the column holds: the record of failures is no longer either.
+        max_length=254,
         widget=forms.EmailInput(attrs={"autofocus": True, "autocomplete": "username"}),
     )
 
@@ -25,6 +26,20 @@ class LoginForm(AuthenticationForm):
         "capitals count in the password.",
         "inactive": "This account is closed. Ask an admin to open it again.",
     }
+
+
+class RegistrationForm(BaseUserCreationForm[User]):
+    """A Customer's account; whatever else is posted is not read."""
+
+    class Meta:
+        model = User
+        fields = ("email", "name")
+        field_classes: dict[str, Any] = {}
+        error_messages = {"email": {"unique": TAKEN}}
+        widgets = {
+            "email": forms.EmailInput(attrs={"autofocus": True, "autocomplete": "email"}),
+            "name": forms.TextInput(attrs={"autocomplete": "name", "dir": "auto"}),
+        }
 
 
 class UserCreationForm(BaseUserCreationForm[User]):

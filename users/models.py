@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from users.fields import LoginEmailField
+from users.validators import validate_name
 
 
 class UserType(models.TextChoices):
@@ -43,7 +44,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     """A person. Self-registration makes Customers; only admins give the other types."""
 
     email = LoginEmailField("e-mail address", unique=True)
-    name = models.CharField(max_length=150)
+    name = models.CharField(max_length=150, validators=[validate_name])
     user_type = models.CharField(
         max_length=20, choices=UserType.choices, default=UserType.CUSTOMER, db_index=True
     )

@@ -3,10 +3,18 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, path
 
-from users.views import HomeView, LoginView
+from users import views
 
 urlpatterns: list[URLPattern] = [
-    path("", HomeView.as_view(), name="home"),
-    path("login/", LoginView.as_view(), name="login"),
+    path("", views.HomeView.as_view(), name="home"),
+    path("register/", views.RegisterView.as_view(), name="register"),
+    path("login/", views.LoginView.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    path("password/", views.PasswordChangeView.as_view(), name="password_change"),
+    path("password/reset/", views.PasswordResetView.as_view(), name="password_reset"),
+    path(
+        "password/reset/<uidb64>/<token>/",
+        views.PasswordResetConfirmView.as_view(),
+        name="password_reset_confirm",
+    ),
 ]

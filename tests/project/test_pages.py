@@ -18,7 +18,9 @@ def static_files() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("address", ["/", "/login/", "/login/?next=/admin/"])
+@pytest.mark.parametrize(
+    "address", ["/", "/login/", "/login/?next=/admin/", "/register/", "/password/reset/"]
+)
 def test_page_has_nothing_inline_and_stays_on_the_site(client: Client, address: str) -> None:
     page = client.get(address).content.decode()
     assert "<style" not in page

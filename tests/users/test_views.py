@@ -1,10 +1,13 @@
 """Logging in and out, and the front door."""
 
+from typing import Any
+
+import argon2
 import pytest
 from django.test import Client
 
 from tests.users.conftest import PASSWORD
-from users.models import User
+from users.models import User, UserType
 
 pytestmark = pytest.mark.django_db
 
@@ -16,11 +19,10 @@ def log_in(client: Client, email: str, password: str = PASSWORD, to: str = "") -
 
 @pytest.mark.parametrize("email", ["ann@people.example", " Ann@People.EXAMPLE "])
 def test_login_takes_any_case_of_the_address(client: Client, ann: User, email: str) -> None:
-    assert log_in(client, email) == "/"
-    page = client.get("/").content.decode()
-    assert "Hello, Ann &lt;b&gt;" in page
-    assert "ann@people.example" in page
-    assert "Open the admin" not in page
+    assert log_in(client, email) == "/customer/"
+    page = client.get("/customer/").content.decode()
+    assert "Hello, <bdi>Ann &lt;b&gt;</bdi>" in page
+    assert 'href="/admin/"' not in page
 
 
 @pytest.mark.parametrize("email", ["ann@people.example", "nobody@people.example"])
@@ -35,12 +37,63 @@ def test_closed_account_cannot_log_in(client: Client, ann: User) -> None:
     assert "No account has" in log_in(client, "ann@people.example")
 
 
+@pytest.mark.parametrize("email", ["ann@people.example", "nobody@people.example"])
+def test_unknown_address_costs_as_much_as_a_wrong_password(
+    client: Client, ann: User, email: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+    slow = argon2.low_level.hash_secret
+
+    def count(*args: Any, **options: Any) -> bytes:
+        hashed.append("hash")
+        return slow(*args, **options)
+
+    verify = argon2.PasswordHasher.verify
+
+    def count_verified(self: Any, *args: Any) -> bool:
+        hashed.append("verify")
+        return verify(self, *args)
+
+    monkeypatch.setattr("argon2.low_level.hash_secret", count)
+    monkeypatch.setattr("argon2.PasswordHasher.verify", count_verified)
+    log_in(client, email, "wrong")
+    assert len(hashed) == 1
+
+
+@pytest.mark.parametrize(
+    ("role", "home"), [(role, f"/{role.value}/") for role in UserType], ids=list(UserType)
+)
+def test_each_role_lands_on_its_own_page(client: Client, ann: User, role: str, home: str) -> None:
+    ann.user_type = UserType(role)
+    ann.save()
+    assert log_in(client, ann.email) == home
+    assert client.get("/").headers["Location"] == home
+
+
 @pytest.mark.parametrize(
     ("to", "goes"),
-    [("/admin/", "/admin/"), ("https://evil.example/", "/"), ("//evil.example", "/")],
+    [
+        ("/stories/?q=a", "/stories/?q=a"),
+        ("https://evil.example/", "/customer/"),
+        ("//evil.example", "/customer/"),
+        ("///evil.example", "/customer/"),
+        ("/\\evil.example", "/customer/"),
+        ("https:evil.example", "/customer/"),
+        ("javascript:alert(1)", "/customer/"),
+        ("\x01javascript:alert(1)", "/customer/"),
+    ],
 )
-def test_login_goes_on_within_the_site_only(client: Client, boss: User, to: str, goes: str) -> None:
-    assert log_in(client, boss.email, to=to) == goes
+def test_login_goes_on_within_the_site_only(client: Client, ann: User, to: str, goes: str) -> None:
+    assert log_in(client, ann.email, to=to) == goes
+
+
+def test_session_is_a_new_one_after_login(client: Client, ann: User) -> None:
+    session = client.session
+    session["kept"] = 1
+    session.save()
+    log_in(client, ann.email)
+    assert client.session.session_key != session.session_key
+    assert not type(session)(session.session_key).load()
 
 
 def test_admin_uses_the_sites_login(client: Client, boss: User) -> None:
@@ -60,6 +113,7 @@ def test_logout_is_a_post(client: Client, ann: User) -> None:
     assert client.get("/logout/").status_code == 405
     assert client.post("/logout/").headers["Location"] == "/login/"
     assert "You are not logged in" in client.get("/").content.decode()
+    assert client.get("/customer/").headers["Location"] == "/login/?next=/customer/"
 
 
 def test_logout_without_a_token_is_refused(ann: User) -> None:
@@ -69,4 +123,4 @@ def test_logout_without_a_token_is_refused(ann: User) -> None:
 
 
 def test_staff_find_the_admin(as_boss: Client) -> None:
-    assert 'href="/admin/"' in as_boss.get("/").content.decode()
+    assert 'href="/admin/"' in as_boss.get("/stories/").content.decode()

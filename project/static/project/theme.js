@@ -1,7 +1,29 @@
-// Bootstrap takes its theme from an attribute; this keeps it at what the system says.
+// Light, dark or as the system says, kept where Django's admin keeps it too.
+// Bootstrap takes its theme from an attribute.
+const THEMES = ["auto", "light", "dark"];
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
-const follow = () => {
-  document.documentElement.dataset.bsTheme = dark.matches ? "dark" : "light";
+const chosen = () => {
+  const theme = localStorage.getItem("theme");
+  return THEMES.includes(theme) ? theme : "auto";
 };
-follow();
-dark.addEventListener("change", follow);
+const apply = () => {
+  const theme = chosen();
+  const shown = theme === "auto" ? (dark.matches ? "dark" : "light") : theme;
+  document.documentElement.dataset.bsTheme = shown;
+  document.querySelectorAll("[data-theme-switch]").forEach((button) => {
+    button.textContent = `Theme: ${theme}`;
+    button.hidden = false;
+  });
+};
+apply();
+dark.addEventListener("change", apply);
+document.addEventListener("DOMContentLoaded", () => {
+  apply();
+  document.querySelectorAll("[data-theme-switch]").forEach((button) => {
+    button.addEventListener("click", () => {
+      const next = THEMES[(THEMES.indexOf(chosen()) + 1) % THEMES.length];
+      localStorage.setItem("theme", next);
+      apply();
+    });
+  });
+});

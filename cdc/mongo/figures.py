@@ -1,0 +1,95 @@
+"""Sums over a replica collection, for people; every read is bounded in time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from pymongo import DESCENDING, MongoClient
+from pymongo.collection import Collection
+
+from cdc.conf import CdcSettings
+from cdc.mongo.client import HISTORY, database, reaching
+from cdc.sink import Document
+
+_MOST_MS = 5_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What a collection holds."""
+
+    documents: int
+    sums: Mapping[str, int]
+    """The total of each field that was asked for."""
+    groups: Mapping[str, int]
+    """Documents by the value of the grouping field, most first."""
+    days: Mapping[date, int]
+    """Documents of each day, in UTC; up to the last day that has any, without gaps."""
+    changed_at: datetime | None
+    """When the newest change was made that the copy holds; None when no history is kept."""
+
+
+class FiguresReader:
+    """Reads one collection; the caller names its fields. Raises Retryable while MongoDB is away."""
+
+    def __init__(self, client: MongoClient[Document], settings: CdcSettings, table: str) -> None:
+        self._db = database(client, settings)
+        self._table = table
+
+    def read(
+        self, collection: str, *, sums: tuple[str, ...], group: str, day: str, days: int
+    ) -> Figures:
+        """Sum `sums`, count by `group` and by the day of the date field `day`."""
+        documents = self._db[collection]
+        with reaching():
+            total = _first(documents, [{"$group": _totals(sums)}])
+            groups = _rows(documents, [{"$sortByCount": f"${group}"}])
+            return Figures(
+                documents=total.get("documents", 0),
+                sums={name: total.get(name, 0) for name in sums},
+                groups={str(row["_id"]): row["count"] for row in groups},
+                days=_by_day(documents, day, days),
+                changed_at=self._changed_at(),
+            )
+
+    def _changed_at(self) -> datetime | None:
+        newest = self._db[HISTORY].find_one(
+            {"table": self._table}, {"at": 1}, sort=[("at", DESCENDING)], max_time_ms=_MOST_MS
+        )
+        return newest["at"] if newest else None
+
+
+def _totals(sums: tuple[str, ...]) -> Document:
+    return {"_id": None, "documents": {"$sum": 1}, **{name: {"$sum": f"${name}"} for name in sums}}
+
+
+def _by_day(documents: Collection[Document], field: str, days: int) -> dict[date, int]:
+    newest = _first(documents, [{"$group": {"_id": None, "at": {"$max": f"${field}"}}}]).get("at")
+    if newest is None:
+        return {}
+    first = newest.date() - timedelta(days=days - 1)
+    start = datetime(first.year, first.month, first.day, tzinfo=newest.tzinfo)
+    found = _rows(
+        documents,
+        [
+            {"$match": {field: {"$gte": start}}},
+            {
+                "$group": {
+                    "_id": {"$dateTrunc": {"date": f"${field}", "unit": "day"}},
+                    "n": {"$sum": 1},
+                }
+            },
+        ],
+    )
+    counts = {row["_id"].date(): row["n"] for row in found}
+    every = [first + timedelta(days=number) for number in range(days)]
+    return {day: counts.get(day, 0) for day in every}
+
+
+def _first(documents: Collection[Document], stages: list[dict[str, Any]]) -> Document:
+    return next(iter(_rows(documents, stages)), {})
+
+
+def _rows(documents: Collection[Document], stages: list[dict[str, Any]]) -> list[Document]:
+    return list(documents.aggregate(stages, maxTimeMS=_MOST_MS))

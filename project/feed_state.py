@@ -1,0 +1,93 @@
+"""What the pages say of the feed and of the copy, read once for all who look."""
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+
+from cdc.conf import CdcSettings, cdc_settings
+from cdc.mongo.client import connect
+from cdc.mongo.figures import Figures, FiguresReader
+from cdc.registry import registry
+from cdc.status import Status, StatusReader
+from project.latest import Latest, Reading
+from stories.models import Story
+
+TREND_DAYS = 30
+_FIGURES_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedState:
+    """The state of the feed with one sentence for people."""
+
+    reading: Reading[Status]
+    sentence: str
+    healthy: bool
+
+
+class FeedWatch:
+    """Reads the feed's status; remembers since when something has been wrong."""
+
+    def __init__(self) -> None:
+        self.latest: Latest[Status] = Latest(self._read)
+        self._wrong_since: float | None = None
+
+    def state(self) -> FeedState:
+        """Return the state now, within two seconds whatever is away."""
+        reading = self.latest.get()
+        status = reading.value
+        problem = reading.problem or (status.problems[0] if status and status.problems else "")
+        healthy = not problem and status is not None and status.healthy
+        return FeedState(reading=reading, sentence=self._sentence(status, problem), healthy=healthy)
+
+    def _sentence(self, status: Status | None, problem: str) -> str:
+        if not problem:
+            self._wrong_since = None
+            return status.verdict if status else "Nothing is known yet."
+        now = time.monotonic()
+        self._wrong_since = self._wrong_since or now
+        waiting = (
+            f"{status.outbox.rows} changes wait in the outbox" if status and status.outbox else ""
+        )
+        kept = f"{waiting}, nothing is lost" if waiting else "nothing that was saved is lost"
+        return f"For {now - self._wrong_since:.0f} s not everything has answered: {kept}. {problem}"
+
+    def _read(self) -> Status:
+        return self._reader.read()
+
+    @cached_property
+    def _reader(self) -> StatusReader:
+        # Made when first asked for: a web process that nobody asks has no clients.
+        return StatusReader(cdc_settings(), registry)
+
+
+class CopyWatch:
+    """Reads the figures of the stories' first replica collection."""
+
+    def __init__(self) -> None:
+        self.latest: Latest[Figures] = Latest(self._read, fresh=_FIGURES_SECONDS)
+
+    def figures(self) -> Reading[Figures]:
+        """Return the figures, within two seconds whatever is away."""
+        return self.latest.get()
+
+    def _read(self) -> Figures:
+        return self._reader.read(
+            self._settings.collections[0],
+            sums=("diggs", "comments"),
+            group="status",
+            day="submit_date",
+            days=TREND_DAYS,
+        )
+
+    @cached_property
+    def _reader(self) -> FiguresReader:
+        return FiguresReader(connect(self._settings), self._settings, Story._meta.db_table)
+
+    @cached_property
+    def _settings(self) -> CdcSettings:
+        return cdc_settings()
+
+
+feed = FeedWatch()
+copy = CopyWatch()

@@ -1,0 +1,85 @@
+"""The latest value of something that is slow to read, or may not answer at all."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from django.db import Error, connections
+
+from cdc.errors import CdcError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading(Generic[T]):
+    """What was read last, and what is wrong now."""
+
+    value: T | None
+    """None until the first read succeeds."""
+    seconds: float
+    """The value's age; 0 while there is none."""
+    problem: str
+    """Why there is nothing newer; empty when the value is fresh."""
+
+
+class Latest(Generic[T]):
+    """Reads in a thread of its own, at most once in `fresh` seconds, for all who ask.
+
+    Who asks waits no longer than `patience` seconds and gets the last value with its age, whatever
+    the services do meanwhile. The process may end without waiting for the thread.
+    """
+
+    def __init__(self, read: Callable[[], T], *, fresh: float = 1.0, patience: float = 1.5) -> None:
+        self._read = read
+        self._fresh = fresh
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._value: T | None = None
+        self._read_at = float("-inf")
+        self._tried_at = float("-inf")
+        self._problem = ""
+
+    def get(self) -> Reading[T]:
+        """Return the value, at most `fresh` seconds old if it can be had in time."""
+        thread = self._reading()
+        if thread:
+            thread.join(self._patience)
+        late = thread is not None and thread.is_alive()
+        with self._lock:
+            value, problem = self._value, self._problem
+            age = time.monotonic() - self._read_at
+        late_problem = f"No answer within {self._patience:g} s." if late else ""
+        return Reading(
+            value=value,
+            seconds=round(age, 1) if value is not None else 0.0,
+            problem=late_problem or problem,
+        )
+
+    def _reading(self) -> threading.Thread | None:
+        """Return the thread that reads, started when the value is old; None when it is fresh."""
+        with self._lock:
+            if self._thread and self._thread.is_alive():
+                return self._thread
+            if time.monotonic() - self._tried_at < self._fresh:
+                return None
+            self._thread = threading.Thread(target=self._run, daemon=True)
+            self._thread.start()
+            return self._thread
+
+    def _run(self) -> None:
+        value, problem = None, ""
+        try:
+            value = self._read()
+        except (CdcError, Error) as error:
+            problem = str(error)
+        finally:
+            connections.close_all()
+        with self._lock:
+            self._tried_at = time.monotonic()
+            self._problem = problem
+            if not problem:
+                self._value, self._read_at = value, self._tried_at

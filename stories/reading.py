@@ -1,0 +1,29 @@
+"""Which stories somebody may read."""
+
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from stories.models import Status, Story
+
+_LONGEST_SEARCH = 100
+
+
+def readable_by(user: Any) -> QuerySet[Story]:
+    """Return the newest stories first; rejected ones are for staff who may see stories."""
+    stories = Story.objects.all()
+    if user.is_staff and user.has_perm("stories.view_story"):
+        return stories
+    return stories.exclude(status=Status.REJECTED)
+
+
+def matching(stories: QuerySet[Story], words: str) -> QuerySet[Story]:
+    """Return the stories that have every one of `words` in title or description."""
+    for word in words.split():
+        stories = stories.filter(Q(title__icontains=word) | Q(description__icontains=word))
+    return stories
+
+
+def search_words(text: str) -> str:
+    """Return what was asked for, short and without what databases refuse."""
+    return text.replace("\0", "").strip()[:_LONGEST_SEARCH]

@@ -1,0 +1,152 @@
+"""The stories' pages: paged, searched, and inert whatever a story holds."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from cdc.actor import acting_as
+from stories.models import Status, Story
+from stories.templatetags.stories import host, web_address
+from tests.static_files import plain_static_files
+from users.models import User
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def reader() -> User:
+    return User.objects.create_user("reader@people.example", name="Reader")
+
+
+@pytest.fixture
+def client(client: Client, reader: User) -> Iterator[Client]:
+    client.force_login(reader)
+    with plain_static_files():
+        yield client
+
+
+def story(**changes: Any) -> Story:
+    given = {"title": "A title", "href": "http://a.example/", "link": "http://b.example/x"}
+    with acting_as("test"):
+        return Story.objects.create(**{**given, **changes})
+
+
+def page(client: Client, address: str) -> str:
+    answer = client.get(address)
+    assert answer.status_code == 200, address
+    return answer.content.decode()
+
+
+def test_list_has_pages(client: Client) -> None:
+    for number in range(25):
+        story(title=f"Story number {number:02}")
+    first, second = page(client, "/stories/"), page(client, "/stories/?page=2")
+    assert "Story number 24" in first
+    assert "Page 1 of 2" in first
+    assert "Story number 04" in second
+    assert "Story number 24" not in second
+    assert client.get("/stories/?page=3").status_code == 404
+    assert client.get("/stories/?page=x").status_code == 404
+
+
+def test_search_wants_every_word_in_title_or_description(client: Client) -> None:
+    story(title="Heron by night", description="A lighthouse")
+    story(title="Heron by day")
+    assert "1 story with" in page(client, "/stories/?q=heron+lighthouse")
+    assert "2 stories with" in page(client, "/stories/?q=HERON")
+    assert "No story has these words." in page(client, "/stories/?q=zebra")
+
+
+@pytest.mark.parametrize(
+    "q", ["<script>alert(1)</script>", "%00", "%ED%A0%80", "'\"--", "%", "x" * 9000]
+)
+def test_search_takes_anything(client: Client, q: str) -> None:
+    story()
+    shown = page(client, f"/stories/?q={q}")
+    assert "<script>alert" not in shown
+
+
+def test_a_search_goes_on_over_pages(client: Client) -> None:
+    for number in range(21):
+        story(title=f"A&B {number}")
+    assert "?q=A%26B&amp;page=2" in page(client, "/stories/?q=A%26B")
+
+
+def test_empty_list_says_so(client: Client) -> None:
+    assert "There are no stories yet." in page(client, "/stories/")
+
+
+def test_rejected_stories_are_for_staff_only(client: Client, reader: User) -> None:
+    gone = story(title="Gone from here", status=Status.REJECTED)
+    assert "Gone from here" not in page(client, "/stories/")
+    assert client.get(f"/stories/{gone.pk}/").status_code == 404
+    reader.is_staff = True
+    reader.save()
+    client.force_login(reader)
+    assert client.get(f"/stories/{gone.pk}/").status_code == 404
+    reader.user_permissions.add(Permission.objects.get(codename="view_story"))
+    assert "Gone from here" in page(client, f"/stories/{gone.pk}/")
+
+
+@pytest.mark.parametrize("number", [0, 2**63, 10**30])
+def test_story_that_is_not_there(client: Client, number: int) -> None:
+    assert client.get(f"/stories/{number}/").status_code == 404
+
+
+HOSTILE = {
+    "script": "<script>alert(1)</script>",
+    "attribute": "\"' onmouseover='alert(1)",
+    "template": "{{ settings.SECRET_KEY }}{% debug %}",
+    "right to left": "\u202eevil\u200f",
+    "emoji": "🐘" * 50,
+    "lines": "one\ntwo\r\nthree",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_text_is_inert(client: Client, text: str) -> None:
+    made = story(
+        title=text,
+        description=text * 100,
+        topic={"name": text},
+        user={"name": text},
+        container={"name": [text]},
+    )
+    for address in ("/stories/", f"/stories/{made.pk}/", "/customer/"):
+        shown = page(client, address)
+        assert "<script>alert" not in shown
+        assert "onmouseover='" not in shown
+        assert shown.count("<bdi>") == shown.count("</bdi>") > 0
+
+
+def test_long_description_is_shown_in_full_on_its_page_only(client: Client) -> None:
+    made = story(description="x" * 10_000)
+    assert "x" * 10_000 in page(client, f"/stories/{made.pk}/")
+    assert "x" * 300 not in page(client, "/stories/")
+
+
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "data:text/html,x", "//evil.example/"])
+def test_only_web_addresses_are_links(client: Client, address: str) -> None:
+    made = story()
+    Story.objects.filter(pk=made.pk).update(link=address, href=address)
+    shown = page(client, f"/stories/{made.pk}/")
+    assert address not in shown
+    assert "no address that can be opened" in shown
+
+
+def test_links_out_give_nothing_away(client: Client) -> None:
+    made = story()
+    link = '<a class="btn btn-primary" href="http://b.example/x" rel="noopener nofollow">'
+    assert link in page(client, f"/stories/{made.pk}/")
+
+
+@pytest.mark.parametrize("value", [None, "", "http://", "http://[", "HTTP//x", "ftp://x.example/"])
+def test_what_is_no_web_address_is_nothing(value: Any) -> None:
+    assert (web_address(value), host(value)) == ("", "")
+
+
+def test_host_of_an_address() -> None:
+    assert host("https://www.paper.example:8080/x") == "paper.example"

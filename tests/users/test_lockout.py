@@ -1,0 +1,93 @@
+"""Five failures lock an account for an address, for some minutes."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from axes.models import AccessAttempt
+from django.test import Client, override_settings
+from django.utils import timezone
+
+from tests.users.conftest import PASSWORD
+from users.models import User
+
+pytestmark = pytest.mark.django_db
+HERE, THERE = "198.51.100.7", "203.0.113.9"
+WRONG = "wrong"
+
+
+def attempt(
+    email: str, password: str = WRONG, address: str = HERE, forwarded: str | None = None
+) -> Any:
+    headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+    data = {"username": email, "password": password}
+    return Client().post("/login/", data, REMOTE_ADDR=address, headers=headers)
+
+
+def lock(email: str, **options: Any) -> None:
+    assert [attempt(email, **options).status_code for _ in range(5)] == [200] * 4 + [429]
+
+
+def test_five_failures_lock_and_say_so(ann: User) -> None:
+    lock(ann.email)
+    answer = attempt(ann.email, PASSWORD)
+    assert answer.status_code == 429
+    assert "Wait 10 minutes" in answer.content.decode()
+    assert 'value="ann@people.example"' in answer.content.decode()
+
+
+def test_unknown_address_is_locked_alike(ann: User) -> None:
+    lock("nobody@people.example")
+
+
+def test_lock_is_for_the_account_and_the_address(ann: User, boss: User) -> None:
+    lock(ann.email)
+    assert attempt(boss.email, PASSWORD).status_code == 302
+    assert attempt(ann.email, PASSWORD, THERE).status_code == 302
+    assert attempt(ann.email, PASSWORD).status_code == 429
+
+
+def test_capitals_do_not_evade_it(ann: User) -> None:
+    for email in ("Ann@people.example", "aNN@people.example", " ann@PEOPLE.example "):
+        attempt(email)
+    attempt(ann.email)
+    assert attempt("ANN@people.example").status_code == 429
+
+
+def test_forged_header_does_not_evade_it(ann: User) -> None:
+    for number in range(4):
+        attempt(ann.email, forwarded=f"10.0.0.{number}")
+    assert attempt(ann.email, forwarded="10.0.0.9").status_code == 429
+
+
+def test_header_of_a_trusted_proxy_counts(ann: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("project.address._proxies", lambda: ("10.0.0.0/8",))
+    for number in range(5):
+        attempt(ann.email, address="10.0.0.1", forwarded=f"198.51.100.{number}, {THERE}")
+    assert attempt(ann.email, PASSWORD, THERE).status_code == 429
+    assert attempt(ann.email, PASSWORD, "10.0.0.1", "198.51.100.1, 10.0.0.2").status_code == 302
+
+
+def test_lock_ends(ann: User) -> None:
+    lock(ann.email)
+    AccessAttempt.objects.update(attempt_time=timezone.now() - timedelta(minutes=11))
+    assert attempt(ann.email, PASSWORD).status_code == 302
+
+
+def test_success_forgets_the_failures(ann: User) -> None:
+    for _ in range(4):
+        attempt(ann.email)
+    attempt(ann.email, PASSWORD)
+    assert attempt(ann.email).status_code == 200
+
+
+def test_password_is_not_kept_with_a_failure(ann: User) -> None:
+    attempt(ann.email, "my-other-secret")
+    kept = AccessAttempt.objects.get()
+    assert "my-other-secret" not in f"{kept.post_data}{kept.get_data}"
+
+
+@override_settings(AXES_COOLOFF_TIME=timedelta(minutes=3))
+def test_sentence_names_the_minutes(ann: User) -> None:
+    lock(ann.email)
+    assert "Wait 3 minutes" in attempt(ann.email).content.decode()

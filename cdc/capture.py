@@ -25,12 +25,33 @@ from cdc.trace import current_traceparent
 
 _BEFORE = "_cdc_before"
 _DOOMED = "_cdc_doomed"
+_RECORDED = "_cdc_recorded"
 _LONGEST_KEY = 255
 _ENVELOPE = 1_000
 """More bytes than an envelope has besides its rows, its table and its user."""
 _LONGEST_ESCAPE = 6
 """Bytes that JSON makes of one character at most."""
 _HIGHEST = Version(2**63 - 1, 2**63 - 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """The last change of an instance that this process recorded, for who waits for its copy."""
+
+    key: Any
+    outbox_id: int
+    """Not above the change's own, and above those of all earlier changes of the row."""
+    gone: bool
+
+    def note(self, instance: Model) -> None:
+        """Leave it with the instance."""
+        instance.__dict__[_RECORDED] = self
+
+
+def last_recorded(instance: Model) -> Recorded | None:
+    """Return what was left with the instance by its last save or delete."""
+    found: Recorded | None = instance.__dict__.get(_RECORDED)
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +76,12 @@ class Change:
 class Doomed:
     """The rows that a delete under way will remove, as they are at this moment."""
 
-    __slots__ = ("__weakref__", "images")
+    __slots__ = ("__weakref__", "images", "outbox_id")
 
     def __init__(self, capture: Capture, images: Images, using: str) -> None:
         self.images = images
+        self.outbox_id = 0
+        """Of their deletes, when these are recorded: the lowest."""
         for key in images:
             _doomed[using, capture.model, key] = self
 
@@ -74,14 +97,18 @@ def changes_between(before: Mapping[Any, Image], after: Mapping[Any, Image]) -> 
         yield Change(before=before.get(key), after=after.get(key))
 
 
-def record(capture: Capture, changes: Iterable[Change], *, using: str) -> None:
-    """Write the changes to the outbox; raises Refused for what cannot be carried."""
+def record(capture: Capture, changes: Iterable[Change], *, using: str) -> int:
+    """Write the changes to the outbox; raises Refused for what cannot be carried.
+
+    Returns the lowest outbox id that they were given.
+    """
     refuse_outside_transaction(capture.model, using)
     changes = list(changes)
     now_ms = time.time_ns() // 1_000_000
-    outbox.add([_entry(capture, change, now_ms, using) for change in changes], using=using)
+    lowest = outbox.add([_entry(capture, change, now_ms, using) for change in changes], using=using)
     if _doomed:
         _follow(capture, changes, using)
+    return lowest
 
 
 def refuse_outside_transaction(model: type[Model], using: str) -> None:
@@ -130,7 +157,8 @@ def _after_save(sender: type[Model], instance: Model, created: bool, using: str,
             f"The {sender.__name__} just saved is not found under its key {instance.pk!r}: "
             "give it a key that the database stores as it is."
         )
-    record(capture, [Change(before=before, after=after)], using=using)
+    outbox_id = record(capture, [Change(before=before, after=after)], using=using)
+    Recorded(key=after[capture.key.attname], outbox_id=outbox_id, gone=False).note(instance)
 
 
 def _before_delete(sender: type[Model], instance: Model, using: str, origin: Any, **_: Any) -> None:
@@ -153,11 +181,13 @@ def doom(rows: QuerySet[Any], capture: Capture, images: Images, using: str) -> N
 def _after_delete(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
     capture = registry.find(sender)
     doomed = instance.__dict__.pop(_DOOMED, None)
-    if capture is None or doomed is None or not doomed.images:
+    if capture is None or doomed is None:
         return
-    # Django sends this when all rows of the model are gone, so the first call can speak for all.
-    images, doomed.images = doomed.images, {}
-    record(capture, changes_between(images, {}), using=using)
+    if doomed.images:
+        # Django sends this when all rows of the model are gone: the first call speaks for all.
+        images, doomed.images = doomed.images, {}
+        doomed.outbox_id = record(capture, changes_between(images, {}), using=using)
+    Recorded(key=instance.pk, outbox_id=doomed.outbox_id, gone=True).note(instance)
 
 
 def _follow(capture: Capture, changes: Iterable[Change], using: str) -> None:

@@ -24,9 +24,9 @@ from cdc.mongo.replica import MongoReplica
 from cdc.queue import OutboxQueue
 from cdc.registry import registry
 from cdc.relay import Relay
+from cdc.resend import send_again
 from cdc.rows import SourceRows
 from cdc.sink import Route
-from cdc.snapshot import send_again
 
 _DATABASE_WAIT_SECONDS = 8
 _log = logging.getLogger(__name__)

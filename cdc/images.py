@@ -30,6 +30,22 @@ def images_where(capture: Capture, condition: Q, *, using: str, lock: bool = Fal
     return {image[key]: image for image in images}
 
 
+def images_after(capture: Capture, last: Any, limit: int, condition: Q, *, using: str) -> Images:
+    """Return the first `limit` rows behind the key `last` (None: from the first) that meet it."""
+    behind = Q() if last is None else Q(pk__gt=last)
+    key, names = capture.key.attname, capture.attnames
+    rows = _rows(capture.model, using, lock=False).filter(behind, condition).values_list(*names)
+    images = (dict(zip(names, row, strict=True)) for row in rows[:limit])
+    return {image[key]: image for image in images}
+
+
+def keys_after(capture: Capture, last: Any, limit: int, condition: Q, *, using: str) -> list[Any]:
+    """Return the keys of the rows that `images_after` returns."""
+    behind = Q() if last is None else Q(pk__gt=last)
+    rows = _rows(capture.model, using, lock=False).filter(behind, condition)
+    return list(rows.values_list("pk", flat=True)[:limit])
+
+
 @contextmanager
 def found_by_key(capture: Capture, verb: str, count: int, *, using: str) -> Iterator[None]:
     """Make MySQL find the rows that it writes by their keys; `verb` begins the statement.

@@ -80,6 +80,39 @@ class Counter(models.Model):
         return f"{self.name}: {self.value}"
 
 
+class Checkpoint(models.Model):
+    """Where a long piece of work goes on after a stop; the row is gone when the work is done."""
+
+    name = ExactCharField(max_length=255, primary_key=True)
+    """The work and a digest of its arguments."""
+    state = models.TextField()
+    """JSON, as the work understands it."""
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "cdc_checkpoint"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ReconcileRun(models.Model):
+    """The result of one finished reconciliation."""
+
+    finished_at = models.DateTimeField()
+    equal = models.BooleanField()
+    """Whether no difference was left."""
+    result = models.TextField()
+    """What `reconcile --json` printed."""
+
+    class Meta:
+        db_table = "cdc_reconcile_run"
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.finished_at:%F %T}: {'equal' if self.equal else 'different'}"
+
+
 class DeadLetterStatus(models.TextChoices):
     """What became of a dead letter."""
 

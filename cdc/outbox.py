@@ -38,17 +38,23 @@ class Depth:
     """When the oldest row was captured, in milliseconds since 1970; None when nothing waits."""
 
 
-def add(entries: Sequence[Entry], *, using: str) -> None:
+def add(entries: Sequence[Entry], *, using: str) -> int:
     """Write entries in their order, each with the epoch that the database holds at that moment.
 
     The inserting statement reads the epoch itself: a value cached in this process could be that
-    of a database that was restored since. Must run in the transaction of the change.
+    of a database that was restored since. Must run in the transaction of the change. Returns the
+    lowest id that was given, which is above those of all earlier changes of these rows; 0 when
+    there are no entries.
     """
+    lowest = 0
     with connections[using].cursor() as cursor:
         for start in range(0, len(entries), _ROWS_PER_INSERT):
             chunk = entries[start : start + _ROWS_PER_INSERT]
             values = [getattr(entry, name) for entry in chunk for name in _COLUMNS]
             cursor.execute(_insert_statement(using, len(chunk)), values)
+            if not start:
+                lowest = _first_id(cursor.lastrowid, len(chunk), using)
+    return lowest
 
 
 def depth(*, using: str) -> Depth:
@@ -79,6 +85,11 @@ def current_epoch(*, using: str) -> int | None:
     """Return the database's epoch; None before its first migration."""
     value: int | None = Epoch.objects.using(using).aggregate(value=Max("value"))["value"]
     return value
+
+
+def _first_id(last: int, rows: int, using: str) -> int:
+    """Return the first id of an insert: MySQL tells it, SQLite tells the last one."""
+    return last - rows + 1 if connections[using].vendor == "sqlite" else last
 
 
 def _insert_statement(using: str, rows: int) -> str:

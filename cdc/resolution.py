@@ -14,7 +14,7 @@ from cdc.errors import Refused, Rejected
 from cdc.models import DeadLetter, DeadLetterStatus
 from cdc.operators import write_down
 from cdc.registry import Capture, registry
-from cdc.snapshot import send_state
+from cdc.resend import send_state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

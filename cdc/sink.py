@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from cdc.errors import Rejected
-from cdc.event import ChangeEvent, Version
+from cdc.event import ChangeEvent, Row, Version
 from cdc.record import TopicPartition
 
 Document = dict[str, Any]
@@ -113,6 +113,14 @@ def deliver(event: ChangeEvent, route: Route, source: TopicPartition, offset: in
     return Delivered(event=event, source=source, offset=offset, document=document)
 
 
+def content(key: Identity, row: Row, columns: Iterable[Converter]) -> Document:
+    """Return what a row's document holds besides its version; raises Rejected."""
+    document: Document = {"_id": key}
+    for column in columns:
+        document[column.name] = column.from_wire(row.get(column.name))
+    return document
+
+
 def keys_of(batch: Iterable[Delivered]) -> dict[str, list[Identity]]:
     """Return the keys whose versions must be looked up, by table, each once and in order."""
     keys: dict[str, set[Identity]] = {}
@@ -171,8 +179,12 @@ def written(planned: Plan) -> int:
     )
 
 
-def history_document(delivered: Delivered) -> Document:
-    """Return the document that `stories_history` keeps of an event."""
+def history_document(delivered: Delivered, applied_at: datetime) -> Document:
+    """Return the document that `stories_history` keeps of an event.
+
+    `at` is when it was captured, `applied_at` when the replica wrote it, each by the clock of the
+    machine that did it.
+    """
     event = delivered.event
     return {
         "_id": {"epoch": event.version.epoch, "outbox_id": event.version.outbox_id},
@@ -183,6 +195,7 @@ def history_document(delivered: Delivered) -> Document:
         "after": event.after,
         "user": event.user,
         "at": _moment(event.ts_ms),
+        "applied_at": applied_at,
         "partition": delivered.source.partition,
         "offset": delivered.offset,
     }
@@ -214,10 +227,7 @@ def _write(writes: Writes, delivered: Delivered, held: Known | None) -> None:
 
 
 def _document(event: ChangeEvent, route: Route) -> Document:
-    after = event.after or {}
-    document: Document = {"_id": event.key}
-    for column in route.columns:
-        document[column.name] = column.from_wire(after.get(column.name))
+    document = content(event.key, event.after or {}, route.columns)
     document["_epoch"] = event.version.epoch
     document["_version"] = event.version.outbox_id
     return document

@@ -5,6 +5,7 @@ One contract suite runs over each twin and the real part that it stands for.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from zlib import crc32
 
@@ -197,11 +198,12 @@ class MemoryReplica:
                 raise Fenced("A partition of the batch has another owner or position.")
         planned = self._plan(batch)
         # First, since it holds all that the documents hold: it is refused before anything is done.
-        history = [_stored(history_document(delivered)) for delivered in batch]
+        now = datetime.now(tz=UTC)
+        history = [_stored(history_document(delivered, now)) for delivered in batch]
         for table, writes in planned.writes.items():
             self._write(self._routes[table], writes)
         for document in history:
-            self._store.history[tuple(document["_id"].values())] = document
+            self._store.history.setdefault(tuple(document["_id"].values()), document)
         self._store.positions.update(advance)
         self._believed.update(advance)
         return Applied(written=written(planned), duplicates=planned.duplicates, stale=planned.stale)

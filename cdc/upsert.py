@@ -7,7 +7,7 @@ from typing import Any
 from django.db import IntegrityError, connections, models, transaction
 from django.db.models import Q
 
-from cdc.capture import Change, changes_between, record
+from cdc.capture import Change, Recorded, changes_between, record
 from cdc.errors import Refused
 from cdc.images import Images, images_where, read_images
 from cdc.registry import Capture
@@ -39,7 +39,9 @@ class BulkCreate:
             keys = [self._insert_or_ignore(obj) for obj in objs]
             self._record_created([key for key in keys if key is not None])
         else:
-            self._record_created(self._insert(objs))
+            outbox_id = self._record_created(self._insert(objs))
+            for obj in objs:
+                Recorded(key=obj.pk, outbox_id=outbox_id, gone=False).note(obj)
 
     def _insert(self, objs: Sequence[Any]) -> list[Any]:
         """Insert all and return their keys, which the objects then have on every database.
@@ -73,16 +75,16 @@ class BulkCreate:
             count, last, step = cursor.fetchone()
         return count, last, step
 
-    def _record_created(self, keys: Sequence[Any]) -> None:
+    def _record_created(self, keys: Sequence[Any]) -> int:
         if not keys:
-            return
+            return 0
         after = read_images(self.capture, keys, using=self.using)
         if len(after) != len(keys):
             raise Refused(
                 f"Of {len(keys)} new rows of {self.capture.table} {len(after)} are found under "
                 "their keys: give them keys that the database stores as they are."
             )
-        record(self.capture, changes_between({}, after), using=self.using)
+        return record(self.capture, changes_between({}, after), using=self.using)
 
     def _upsert(self, obj: Any, options: Mapping[str, Any]) -> None:
         """Update the row that `obj` conflicts with, or insert it.

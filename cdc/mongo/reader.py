@@ -1,12 +1,21 @@
-"""Reads of the replica for people."""
+"""Reads of the replica: for people, for comparisons, for whoever waits for his own write."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
 
-from pymongo import MongoClient
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from pymongo import ASCENDING, DESCENDING, MongoClient
 
 from cdc.conf import CdcSettings
-from cdc.mongo.client import database, reaching
+from cdc.event import Version
+from cdc.mongo.client import HISTORY, database, reaching
+from cdc.mongo.content import Held
 from cdc.sink import Document, Identity
+
+_RAW = CodecOptions(document_class=RawBSONDocument, tz_aware=True)
+_BY_ID = [("_id", ASCENDING)]
 
 
 class ReplicaReader:
@@ -24,3 +33,50 @@ class ReplicaReader:
         """Return the document with this key in each collection; None where there is none."""
         with reaching():
             return {name: self._db[name].find_one({"_id": key}) for name in collections}
+
+    def held(self, collection: str, keys: Sequence[Any]) -> dict[Any, Held]:
+        """Return the documents with these keys, by key."""
+        documents = self._db[collection].with_options(codec_options=_RAW)
+        with reaching():
+            found = documents.find({"_id": {"$in": list(keys)}}, batch_size=len(keys) + 1)
+            return {held.key: held for held in map(Held, found)}
+
+    def keys(self, collection: str, keys: Sequence[Any]) -> set[Any]:
+        """Return those of `keys` that a document has."""
+        with reaching():
+            found = self._db[collection].find({"_id": {"$in": list(keys)}}, {"_id": 1})
+            return {item["_id"] for item in found}
+
+    def keys_after(self, collection: str, last: Any, limit: int) -> list[Any]:
+        """Return up to `limit` keys behind `last` in MongoDB's order, which takes in any type.
+
+        None stands before all of them.
+        """
+        found = self._db[collection].find({}, {"_id": 1}).sort(_BY_ID).hint(_BY_ID)
+        if last is not None:
+            # A condition `$gt` would leave out keys of other types.
+            found = found.min([("_id", last)])
+        with reaching():
+            keys = [item["_id"] for item in found.limit(limit + 1)]
+        return [key for key in keys if key != last][:limit]
+
+    def version(self, collection: str, key: Identity) -> Version | None:
+        """Return the version of a document or a delete marker; None where there is none."""
+        with reaching():
+            found = self._db[collection].find_one({"_id": key}, {"_epoch": 1, "_version": 1})
+        return None if found is None else Version(found["_epoch"], found["_version"])
+
+    def delays(self, since: datetime, limit: int) -> list[float]:
+        """Return, in seconds, how long the last changes took from their capture to the replica."""
+        with reaching():
+            found = (
+                self._db[HISTORY]
+                .find({"at": {"$gte": since}}, {"_id": 0, "at": 1, "applied_at": 1})
+                .sort("at", DESCENDING)
+                .limit(limit)
+            )
+            return [
+                (item["applied_at"] - item["at"]).total_seconds()
+                for item in found
+                if "applied_at" in item
+            ]

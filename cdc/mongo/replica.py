@@ -1,6 +1,7 @@
 """The replica: a batch, its history and the positions of its partitions in one transaction."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from pymongo import DeleteOne, InsertOne, MongoClient, ReplaceOne, ReturnDocument, UpdateOne
@@ -183,7 +184,7 @@ class MongoReplica:
         for table, identities in keys.items():
             for found in self._versions(self._routes[table], identities, session):
                 key = (table, found["_id"])
-                version = Version(found["_epoch"], found["_version"])
+                version = Version(_number(found.get("_epoch")), _number(found.get("_version")))
                 held = known.get(key)
                 known[key] = Known(
                     version=max(version, held.version) if held else version,
@@ -221,7 +222,8 @@ class MongoReplica:
                 _bulk(self._db[name], _replica_operations(writes), session)
             _bulk(self._db[route.markers], _upserts(writes.markers), session)
         if self._settings.history_days:
-            _bulk(self._db[HISTORY], _upserts(_history(batch)), session)
+            now = datetime.fromtimestamp(self._clock.time(), tz=UTC)
+            _bulk(self._db[HISTORY], _additions(_history(batch, now)), session)
 
     def _open_session(self) -> ClientSession:
         if self._session is None:
@@ -245,13 +247,25 @@ class MongoReplica:
             self._db.command("collMod", name, index=change)
 
 
+def _number(value: Any) -> int:
+    """Return what stands in a version; a stranger's document has none, so anything is newer."""
+    return value if isinstance(value, int) else 0
+
+
 def _session_id(session: ClientSession) -> Any:
     return session.session_id["id"]
 
 
-def _history(batch: Sequence[Delivered]) -> list[Document]:
+def _history(batch: Sequence[Delivered], now: datetime) -> list[Document]:
     by_version = {delivered.event.version: delivered for delivered in batch}
-    return [history_document(by_version[version]) for version in sorted(by_version)]
+    return [history_document(by_version[version], now) for version in sorted(by_version)]
+
+
+def _additions(documents: Sequence[Document]) -> list[Any]:
+    """Return upserts that leave alone what is there: a replay changes nothing of the past."""
+    return [
+        UpdateOne({"_id": item["_id"]}, {"$setOnInsert": item}, upsert=True) for item in documents
+    ]
 
 
 def _replica_operations(writes: Writes) -> list[Any]:

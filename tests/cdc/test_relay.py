@@ -12,7 +12,7 @@ from cdc.models import DeadLetter, OutboxRecord
 from cdc.queue import OutboxQueue
 from cdc.record import Outgoing
 from cdc.relay import LEASE_SECONDS, Publisher, Relay
-from cdc.snapshot import send_again
+from cdc.resend import send_again
 from cdc.testing import FakeClock, MemoryBroker
 from stories.models import Story
 

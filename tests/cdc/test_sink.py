@@ -1,5 +1,6 @@
 """A batch's writes: the highest version of each story, and nothing that is stale."""
 
+from datetime import UTC, datetime
 from itertools import pairwise, permutations
 
 import pytest
@@ -108,10 +109,13 @@ def test_a_row_of_wrong_types_is_rejected_by_its_column() -> None:
 
 
 def test_history_keeps_both_images_under_the_version() -> None:
-    document = history_document(delivered(change("u", 17, 5), offset=12))
+    applied_at = datetime(2026, 1, 2, tzinfo=UTC)
+
+    document = history_document(delivered(change("u", 17, 5), offset=12), applied_at)
 
     assert document["_id"] == {"epoch": 1, "outbox_id": 5}
     assert (document["op"], document["key"], document["offset"]) == ("u", 17, 12)
+    assert document["applied_at"] == applied_at
     assert document["before"]["title"] == document["after"]["title"] == "version 1.5"
 
 

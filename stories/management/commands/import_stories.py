@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from cdc.command import FAILED, FeedCommand
+from cdc.progress import progress
 from stories.ingest import Ingest
-from stories.progress import progress
 
 
 class Command(FeedCommand):
@@ -21,7 +21,7 @@ class Command(FeedCommand):
 
     def handle(self, *args: Any, files: list[str], **options: Any) -> None:
         total = sum(Path(name).stat().st_size for name in files if Path(name).is_file())
-        with progress(total or None, self.stderr.write) as (say, advance):
+        with progress("Importing", total or None, self.stderr.write) as (say, advance):
             ingest = Ingest(say, advance)
             for name in files:
                 ingest.run(name)

@@ -12,7 +12,7 @@ Advance = Callable[[int], None]
 
 
 @contextmanager
-def progress(total: int | None, say: Say) -> Iterator[tuple[Say, Advance]]:
+def progress(label: str, total: int | None, say: Say) -> Iterator[tuple[Say, Advance]]:
     """Give two functions: one prints a sentence above the bar, one moves the bar.
 
     Without a terminal there is no bar, and sentences go to `say`.
@@ -22,7 +22,7 @@ def progress(total: int | None, say: Say) -> Iterator[tuple[Say, Advance]]:
         return
     console = Console(stderr=True, soft_wrap=True)
     with Progress(console=console, transient=True) as bar:
-        task = bar.add_task("Importing", total=total)
+        task = bar.add_task(label, total=total)
         yield (
             lambda text: console.print(text, markup=False, highlight=False),
             lambda size: bar.advance(task, size),

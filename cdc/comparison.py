@@ -1,0 +1,138 @@
+"""Rows against documents: what differs now, and what still does when nothing is under way."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from cdc.errors import Refused, Rejected
+from cdc.images import Images, read_images
+from cdc.mongo.content import Content, Held
+from cdc.mongo.reader import ReplicaReader
+from cdc.registry import Capture
+from cdc.sink import content
+
+_LOOKS = 10
+"""Second looks at a row that keeps changing, after which it is let go: each of its changes
+writes the whole document."""
+_UNREADABLE = None
+
+Wanted = Mapping[Any, Content | None]
+"""What the documents of rows must hold, by key; None for a row that cannot be carried."""
+Documents = Mapping[str, Mapping[Any, Held]]
+"""Documents by collection and key."""
+
+
+class Kind(StrEnum):
+    """How a document differs from its row."""
+
+    MISSING = "missing"
+    """There is a row and no document."""
+    STALE = "stale"
+    """The document holds something else than the row."""
+    EXTRA = "extra"
+    """There is a document and no row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One document that is not as its row says."""
+
+    collection: str
+    kind: Kind
+    key: Any
+
+
+class Comparison:
+    """Compares the rows of one table with the documents of its collections.
+
+    A difference is only one when it outlasts what is under way. The second look reads the
+    documents, then the rows, waits until every change committed by then has been applied, and
+    reads the documents again. One that no event has written in between, and that still is not
+    what the row was, differs.
+    """
+
+    def __init__(
+        self, capture: Capture, reader: ReplicaReader, wait: Callable[[], None], *, using: str
+    ) -> None:
+        """`wait` returns when every change that is committed now has been applied."""
+        self._capture = capture
+        self._reader = reader
+        self._wait = wait
+        self._using = using
+
+    def suspects(self, images: Images) -> list[Any]:
+        """Return the keys of these rows whose documents differ now, in any collection."""
+        wanted, keys = self._contents(images), list(images)
+        documents = self._documents(keys)
+        return [key for key in keys if self._differing(key, wanted, documents)]
+
+    def confirmed(self, keys: Iterable[Any], *, gone: bool) -> list[Difference]:
+        """Return how the documents with these keys differ when nothing of them is under way.
+
+        Looks at keys that no row has when `gone` says so, else at those that a row has.
+        """
+        found: list[Difference] = []
+        left = list(keys)
+        for _ in range(_LOOKS):
+            before = self._documents(left)
+            wanted = self._rows(left)
+            left = [key for key in left if (key in wanted) is not gone]
+            left = [key for key in left if self._differing(key, wanted, before)]
+            if not left:
+                break
+            self._wait()
+            after = self._documents(left)
+            still = self._rows(left)
+            moving = []
+            for key in left:
+                if (key in still) is gone:
+                    continue
+                differing = self._differing(key, wanted, after)
+                if any(_version(before, each) != _version(after, each) for each in differing):
+                    moving.append(key)
+                else:
+                    found += differing
+            left = moving
+        return found
+
+    def _differing(self, key: Any, wanted: Wanted, documents: Documents) -> list[Difference]:
+        found = []
+        for collection, held in documents.items():
+            kind = _kind(key, wanted, held)
+            if kind is not None:
+                found.append(Difference(collection, kind, key))
+        return found
+
+    def _documents(self, keys: Sequence[Any]) -> Documents:
+        return {name: self._reader.held(name, keys) for name in self._capture.collections}
+
+    def _rows(self, keys: Sequence[Any]) -> Wanted:
+        return self._contents(read_images(self._capture, keys, using=self._using))
+
+    def _contents(self, images: Images) -> Wanted:
+        return {key: self._content(image) for key, image in images.items()}
+
+    def _content(self, image: Mapping[str, Any]) -> Content | None:
+        """Return what the consumer would make of the row, by the same conversions."""
+        capture = self._capture
+        try:
+            row = capture.wire_row(image)
+            return Content(content(row[capture.key.name], row, capture.columns))
+        except (Refused, Rejected):
+            return _UNREADABLE
+
+
+def _kind(key: Any, wanted: Wanted, held: Mapping[Any, Held]) -> Kind | None:
+    if key not in wanted:
+        return Kind.EXTRA if key in held else None
+    if key not in held:
+        return Kind.MISSING
+    content_of_row = wanted[key]
+    same = content_of_row is not None and held[key].holds(content_of_row)
+    return None if same else Kind.STALE
+
+
+def _version(documents: Documents, difference: Difference) -> Any:
+    held = documents[difference.collection].get(difference.key)
+    return None if held is None else held.version

@@ -1,0 +1,101 @@
+"""Snapshots of the captured models, put together from their parts."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from cdc.checkpoints import CheckpointStore
+from cdc.conf import cdc_settings
+from cdc.errors import Misconfigured
+from cdc.forecast import forecast
+from cdc.leftovers import Leftovers
+from cdc.loop import SystemClock
+from cdc.mongo.client import connect
+from cdc.mongo.reader import ReplicaReader
+from cdc.progress import Advance, Say, progress
+from cdc.registry import Capture, registry
+from cdc.room import OutboxRoom, Pace
+from cdc.snapshot import Snapshot, Tools
+from cdc.where import Selection
+
+
+class InitialLoad:
+    """Sends selections of rows, or counts what that would do."""
+
+    def __init__(self, say: Say, stopped: Callable[[], bool], *, using: str) -> None:
+        self._say = say
+        self._stopped = stopped
+        self._using = using
+        self.incomplete = ""
+        """Why not everything was sent; empty when it was."""
+
+    def selections(self, model: str | None, where: Sequence[str]) -> list[Selection]:
+        """Return the rows that are meant, by captured model; raises Misconfigured."""
+        captures = [capture for capture in registry if model in {None, capture.model._meta.label}]
+        if not captures:
+            known = ", ".join(capture.model._meta.label for capture in registry)
+            raise Misconfigured(
+                f"--model is {model!r}, which is not captured: give one of {known}."
+            )
+        if where and len(captures) > 1:
+            raise Misconfigured("--where needs --model: several models are captured.")
+        return [Selection(capture=capture, conditions=tuple(where)) for capture in captures]
+
+    def count(self, selections: Sequence[Selection]) -> list[str]:
+        """Return what sending them would do, a line for each collection."""
+        lines = []
+        for selection in selections:
+            reader, leftovers = self._replica(selection.capture)
+            with self._progress("Counting", selection) as (_, advance):
+                counted = forecast(
+                    selection, reader, leftovers, advance, self._stopped, using=self._using
+                )
+            lines += [str(each) for each in counted]
+        if self._stopped():
+            self.incomplete = "Stopped before everything was counted."
+        return lines
+
+    def send(self, selections: Sequence[Selection], *, rate: float, anew: bool) -> list[str]:
+        """Send them and return what was sent, a line for each; raises Retryable."""
+        lines = []
+        for selection in selections:
+            with self._progress("Sending", selection) as (say, advance):
+                snapshot = self._snapshot(selection, rate, anew, say, advance)
+                finished = snapshot.run()
+            lines.append(f"{selection}: {snapshot.sent}")
+            if not finished:
+                self.incomplete = "Stopped: start it again with the same arguments to go on."
+                break
+            if snapshot.sent.refused:
+                self.incomplete = f"{snapshot.sent.refused} rows were refused: correct them."
+        return lines
+
+    def _snapshot(
+        self, selection: Selection, rate: float, anew: bool, say: Say, advance: Advance
+    ) -> Snapshot:
+        clock = SystemClock()
+        arguments = {"table": selection.capture.table, "where": sorted(selection.conditions)}
+        checkpoint = CheckpointStore("send_to_kafka", arguments, using=self._using)
+        if anew:
+            checkpoint.remove()
+        tools = Tools(
+            room=OutboxRoom(self._using, clock, say),
+            pace=Pace(rate, clock),
+            clock=clock,
+            say=say,
+            advance=advance,
+            stopped=self._stopped,
+        )
+        _, leftovers = self._replica(selection.capture)
+        return Snapshot(selection, leftovers, checkpoint, tools, using=self._using)
+
+    def _replica(self, capture: Capture) -> tuple[ReplicaReader, Leftovers]:
+        settings = cdc_settings()
+        reader = ReplicaReader(connect(settings), settings)
+        return reader, Leftovers(capture, reader, self._using)
+
+    @contextmanager
+    def _progress(self, label: str, selection: Selection) -> Iterator[tuple[Say, Advance]]:
+        rows = selection.capture.model._meta.base_manager.using(self._using)
+        total = rows.filter(selection.query).count()
+        with progress(f"{label} {selection}", total, self._say) as functions:
+            yield functions

@@ -1,0 +1,55 @@
+"""`manage.py send_to_kafka`."""
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.db import DEFAULT_DB_ALIAS
+
+from cdc.command import FeedCommand
+from cdc.initial_load import InitialLoad
+from cdc.loop import Stop
+
+
+class Command(FeedCommand):
+    help = (
+        "Send every row as it is to Kafka, through the outbox, while writes go on; then a delete "
+        "for each document whose row is gone. A run that was stopped goes on where it was when it "
+        "is started again with the same arguments. Exit code 1: stopped, or a row cannot be sent."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--model", metavar="APP.MODEL", help="Only this captured model.")
+        parser.add_argument(
+            "--where",
+            metavar="FIELD=VALUE",
+            nargs="+",
+            action="extend",
+            default=[],
+            help="Only rows with this value (an empty one: null); nothing is removed then.",
+        )
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="Only count what would change in each collection.",
+        )
+        parser.add_argument(
+            "--rate", type=float, default=0, metavar="N", help="At most N rows a second."
+        )
+        parser.add_argument(
+            "--restart", action="store_true", help="Begin anew, also when a run was stopped."
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["rate"] < 0:
+            self.misuse(f"--rate is {options['rate']:g}: give rows a second, or 0 for no limit.")
+        with Stop() as stop:
+            load = InitialLoad(self.stderr.write, lambda: stop.requested, using=DEFAULT_DB_ALIAS)
+            selections = load.selections(options["model"], options["where"])
+            if options["dry_run"]:
+                lines = load.count(selections)
+            else:
+                lines = load.send(selections, rate=options["rate"], anew=options["restart"])
+        for line in lines:
+            self.stdout.write(line)
+        if load.incomplete:
+            self.fail(load.incomplete)

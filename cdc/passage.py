@@ -1,0 +1,78 @@
+"""The passage of changes: from the outbox, over Kafka, into the replica."""
+
+from collections.abc import Callable, Sequence
+
+from django.db.models import Max
+
+from cdc.conf import CdcSettings
+from cdc.errors import Retryable
+from cdc.kafka.topics import Topics, Watermarks
+from cdc.loop import Clock
+from cdc.models import OutboxRecord
+from cdc.mongo.client import connect
+from cdc.mongo.positions import Positions
+from cdc.record import TopicPartition
+
+PATIENCE_SECONDS = 30.0
+_LOOK_SECONDS = 0.02
+
+
+class Passage:
+    """Waits until what is under way has arrived."""
+
+    def __init__(
+        self,
+        settings: CdcSettings,
+        topics: Sequence[str],
+        clock: Clock,
+        *,
+        using: str,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        """`patience` is how many seconds nothing at all may move before it is an error."""
+        self._names = topics
+        self._topics = Topics(settings)
+        self._watermarks = Watermarks(settings)
+        self._positions = Positions(connect(settings), settings)
+        self._clock = clock
+        self._rows = OutboxRecord.objects.using(using)
+        self._patience = patience
+
+    def wait(self) -> None:
+        """Return when the replica has applied every change that is committed at this moment.
+
+        Raises Retryable, naming who does not do his part, when a service or process is away.
+        """
+        highest = self._rows.aggregate(highest=Max("id"))["highest"] or 0
+        self._until_none(
+            lambda: self._rows.filter(id__lte=highest).count(),
+            "changes wait in the outbox and get no fewer: see that `manage.py relay_outbox` runs",
+        )
+        ends = {
+            source: self._watermarks.of(source)
+            for name in self._names
+            for number in self._topics.partitions(name)
+            for source in [TopicPartition(name, number)]
+        }
+        self._until_none(
+            lambda: self._behind(ends),
+            "records wait in Kafka and get no fewer: see that "
+            "`manage.py consume_and_save_to_mongodb` runs",
+        )
+
+    def _behind(self, ends: dict[TopicPartition, tuple[int, int]]) -> int:
+        positions = self._positions.all()
+        return sum(
+            max(end - positions.get(source, first), 0) for source, (first, end) in ends.items()
+        )
+
+    def _until_none(self, count: Callable[[], int], problem: str) -> None:
+        waiting = fewest = count()
+        since = self._clock.monotonic()
+        while waiting:
+            if self._clock.monotonic() - since > self._patience:
+                raise Retryable(f"{waiting} {problem}.")
+            self._clock.sleep(_LOOK_SECONDS)
+            waiting = count()
+            if waiting < fewest:
+                fewest, since = waiting, self._clock.monotonic()

@@ -1,0 +1,146 @@
+"""Reconciliations of the captured models, put together from their parts, and the last result."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from cdc.checkpoints import CheckpointStore
+from cdc.comparison import Comparison
+from cdc.conf import cdc_settings
+from cdc.leftovers import Leftovers
+from cdc.loop import Clock, SystemClock
+from cdc.models import ReconcileRun
+from cdc.mongo.client import connect
+from cdc.mongo.reader import ReplicaReader
+from cdc.passage import Passage
+from cdc.progress import Say, progress
+from cdc.reconcile import Reconciliation, Tools
+from cdc.registry import Capture, registry
+from cdc.report import TableReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A finished reconciliation."""
+
+    finished_at: datetime
+    seconds: float
+    """Since this process began; a run that was stopped before took longer."""
+    repair: bool
+    tables: tuple[TableReport, ...]
+
+    @property
+    def different(self) -> int:
+        """Return how many documents differed."""
+        return sum(table.different for table in self.tables)
+
+    @property
+    def equal(self) -> bool:
+        """Return whether no difference is left."""
+        if self.repair:
+            return not any(table.unrepaired for table in self.tables)
+        return not self.different
+
+    @property
+    def verdict(self) -> str:
+        """Return one sentence: what was found and what to do."""
+        rows = sum(table.rows for table in self.tables)
+        if not self.different:
+            return f"{rows} rows compared: every document holds what its row holds."
+        if self.repair:
+            repaired = sum(table.repaired for table in self.tables)
+            left = sum(table.unrepaired for table in self.tables)
+            end = f"{left} are left" if left else "none is left"
+            return f"{rows} rows compared, {repaired} keys with differences repaired: {end}."
+        return (
+            f"{rows} rows compared, {self.different} documents differ: "
+            "send them again by `manage.py reconcile --repair`."
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the documented JSON shape."""
+        return {
+            "finished_at": self.finished_at.isoformat(),
+            "seconds": round(self.seconds, 1),
+            "repair": self.repair,
+            "equal": self.equal,
+            "different": self.different,
+            "verdict": self.verdict,
+            "tables": [table.as_json() for table in self.tables],
+        }
+
+    def lines(self) -> list[str]:
+        """Return the result for people, the verdict last."""
+        return [line for table in self.tables for line in table.lines()] + [self.verdict]
+
+
+class Reconciler:
+    """Compares every captured table with its collections."""
+
+    def __init__(
+        self,
+        say: Say,
+        stopped: Callable[[], bool],
+        *,
+        repair: bool,
+        using: str,
+        clock: Clock | None = None,
+    ) -> None:
+        self._say = say
+        self._stopped = stopped
+        self._repair = repair
+        self._using = using
+        self._clock = clock or SystemClock()
+        settings = cdc_settings()
+        topics = sorted({capture.topic for capture in registry})
+        self._passage = Passage(settings, topics, self._clock, using=using)
+        self._reader = ReplicaReader(connect(settings), settings)
+
+    def run(self, *, anew: bool) -> Result | None:
+        """Compare, repair when asked, and keep the result; return None when it was stopped.
+
+        Raises Retryable when a part that is needed is away; the next run goes on from there.
+        """
+        began = self._clock.monotonic()
+        tables = []
+        for capture in registry:
+            report = self._table(capture, anew=anew)
+            if report is None:
+                return None
+            tables.append(report)
+        result = Result(
+            finished_at=datetime.fromtimestamp(self._clock.time(), tz=UTC),
+            seconds=self._clock.monotonic() - began,
+            repair=self._repair,
+            tables=tuple(tables),
+        )
+        ReconcileRun.objects.using(self._using).create(
+            finished_at=result.finished_at,
+            equal=result.equal,
+            result=json.dumps(result.as_json()),
+        )
+        return result
+
+    def _table(self, capture: Capture, *, anew: bool) -> TableReport | None:
+        arguments = {
+            "table": capture.table,
+            "collections": capture.collections,
+            "repair": self._repair,
+        }
+        checkpoint = CheckpointStore("reconcile", arguments, using=self._using)
+        if anew:
+            checkpoint.remove()
+        total = capture.model._meta.base_manager.using(self._using).count()
+        with progress(f"Comparing {capture.table}", total, self._say) as (say, advance):
+            reconciliation = Reconciliation(
+                capture,
+                Comparison(capture, self._reader, self._passage.wait, using=self._using),
+                Leftovers(capture, self._reader, self._using),
+                checkpoint,
+                Tools(clock=self._clock, say=say, advance=advance, stopped=self._stopped),
+                repair=self._repair,
+                using=self._using,
+            )
+            return reconciliation.report if reconciliation.run() else None

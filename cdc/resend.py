@@ -1,0 +1,112 @@
+"""Sends the state of named rows, through the outbox, whatever happens to them meanwhile."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+from django.db import Error, OperationalError, connections, transaction
+
+from cdc import outbox
+from cdc.actor import current_actor
+from cdc.capture import Change, record
+from cdc.errors import Retryable
+from cdc.event import Operation, encode_key, encode_row
+from cdc.images import Images, read_images
+from cdc.loop import Clock, backoff
+from cdc.models import OutboxRecord
+from cdc.outbox import Entry
+from cdc.registry import Capture, registry
+from cdc.trace import current_traceparent
+
+_ATTEMPTS = 6
+"""Tries of one transaction, about 1.5 s in all."""
+
+
+def send_state(capture: Capture, keys: Iterable[Any], *, using: str) -> None:
+    """Send the rows with these keys as op `r`, and a delete for each key that no row has.
+
+    Must not be called inside a transaction: it takes one of its own, whose locks also keep others
+    from inserting a key that is found to be missing. Otherwise the delete could come after the
+    insert of a story that has just come back.
+    """
+    keys = sorted(set(keys))
+    with _locking_gaps(using), transaction.atomic(using=using, durable=True):
+        images = send_rows(capture, keys, using=using)
+        gone = [_deleted(capture, key, using) for key in keys if key not in images]
+        outbox.add(gone, using=using)
+
+
+def send_rows(capture: Capture, keys: Iterable[Any], *, using: str) -> Images:
+    """Send the rows with these keys as op `r` and return them; must run in a transaction.
+
+    The lock makes the event's version right: what changes the row later has a higher one.
+    """
+    images = read_images(capture, keys, using=using, lock=True)
+    found = [Change(before=None, after=image, read=True) for image in images.values()]
+    record(capture, found, using=using)
+    return images
+
+
+def send_again(rows: Sequence[OutboxRecord], *, using: str) -> None:
+    """Send the current state of the rows that these outbox records are about.
+
+    Raises Retryable when the database is away or chose this transaction to break a deadlock.
+    """
+    captures = registry.by_table()
+    keys: dict[str, set[Any]] = {}
+    for row in rows:
+        if row.table in captures:
+            (key,) = orjson.loads(row.key).values()
+            keys.setdefault(row.table, set()).add(key)
+    try:
+        for table, found in keys.items():
+            send_state(captures[table], found, using=using)
+    except Error as error:
+        connections[using].close()
+        raise Retryable(f"The database did not send stories again ({error}).") from error
+
+
+def through_locks(send: Callable[[], None], clock: Clock, *, using: str) -> None:
+    """Call `send` again when its transaction was the victim of a deadlock or waited too long."""
+    for failures in range(_ATTEMPTS):
+        try:
+            send()
+        except OperationalError:
+            if failures == _ATTEMPTS - 1:
+                raise
+            connections[using].close_if_unusable_or_obsolete()
+            clock.sleep(backoff(failures))
+        else:
+            return
+
+
+def _deleted(capture: Capture, key: Any, using: str) -> Entry:
+    name = capture.key.name
+    wire_key = capture.key.to_wire(key)
+    return Entry(
+        topic=capture.topic,
+        key=encode_key(name, wire_key),
+        op=Operation.DELETE.value,
+        before=encode_row({name: wire_key}),
+        after=None,
+        ts_ms=time.time_ns() // 1_000_000,
+        db=str(connections[using].settings_dict["NAME"]).rpartition("/")[2],
+        table=capture.table,
+        user=current_actor(),
+        traceparent=current_traceparent(),
+    )
+
+
+@contextmanager
+def _locking_gaps(using: str) -> Iterator[None]:
+    """Let the next transaction lock keys that no row has, where that is not so anyway.
+
+    InnoDB does it from REPEATABLE READ on, for this one transaction; SQLite has one writer.
+    """
+    connection = connections[using]
+    if connection.vendor == "mysql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    yield

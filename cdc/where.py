@@ -1,0 +1,76 @@
+"""`--where field=value`: which rows of a captured model are meant."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.db.models import ForeignKey, JSONField, Model, Q
+
+from cdc.errors import Misconfigured
+from cdc.registry import Capture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The rows of one captured model that meet every condition; without any, all of them."""
+
+    capture: Capture
+    conditions: tuple[str, ...] = ()
+    """Each as `field=value`; an empty value means null where the field may be null."""
+    query: Q = field(init=False)
+
+    def __post_init__(self) -> None:
+        query = Q()
+        for condition in self.conditions:
+            query &= _condition(self.capture.model, condition)
+        object.__setattr__(self, "query", query)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all rows are meant."""
+        return not self.conditions
+
+    def __str__(self) -> str:
+        where = f" with {', '.join(self.conditions)}" if self.conditions else ""
+        return f"{self.capture.table}{where}"
+
+
+def _condition(model: type[Model], text: str) -> Q:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise Misconfigured(f"--where has {text!r}: give field=value.")
+    found = _field(model, name.strip())
+    if not value and found.null:
+        empty = Q(**{f"{found.name}__isnull": True})
+        return empty | Q(**{found.name: ""}) if found.empty_strings_allowed else empty
+    return Q(**{found.attname: _converted(found, value)})
+
+
+def _field(model: type[Model], name: str) -> Any:
+    fields = {field.name: field for field in model._meta.concrete_fields}
+    try:
+        found = model._meta.pk if name == "pk" else model._meta.get_field(name)
+    except FieldDoesNotExist:
+        found = None
+    if found not in fields.values():
+        raise Misconfigured(
+            f"--where names {name!r}, which {model.__name__} has not: "
+            f"give one of {', '.join(sorted(fields))}."
+        )
+    if isinstance(found, JSONField):
+        raise Misconfigured(f"--where names {name!r}, which holds JSON: name another field.")
+    return found
+
+
+def _converted(found: Any, value: str) -> Any:
+    target = found.target_field if isinstance(found, ForeignKey) else found
+    try:
+        converted = target.clean(value, None)
+    except ValidationError as error:
+        raise Misconfigured(
+            f"--where gives {found.name} the value {value!r}: {' '.join(error.messages)}"
+        ) from None
+    if isinstance(converted, datetime) and converted.tzinfo is None:
+        return converted.replace(tzinfo=UTC)
+    return converted

@@ -48,6 +48,11 @@ class Environment:
         for proxy in self.trusted_proxies:
             _network("TRUSTED_PROXIES", proxy)
 
+    @property
+    def on_loopback(self) -> bool:
+        """Whether the site answers to names of this machine only, so that no TLS is needed."""
+        return all(host in _LOOPBACK or host.endswith(".localhost") for host in self.allowed_hosts)
+
 
 def load_environment(real: Mapping[str, str]) -> Environment:
     """Return the settings from `real` and from `$STORYFEED_HOME/env`; `real` wins.

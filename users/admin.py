@@ -7,15 +7,19 @@ from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 
+from cdc.admin import ReadOnlyAdmin
 from users.forms import UserChangeForm, UserCreationForm
-from users.models import User
+from users.models import RoleChange, User
 
 _POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
 @admin.register(User)
 class UserAdmin(BaseUserAdmin[User]):
-    """Accounts. Only superusers give powers, and only they touch other superusers."""
+    """Accounts. Only superusers give powers, and only they touch the accounts of staff.
+
+    A person's type is given by superusers and by staff with the permission `assign_role`.
+    """
 
     form = UserChangeForm
     add_form = UserCreationForm
@@ -43,14 +47,20 @@ class UserAdmin(BaseUserAdmin[User]):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Keep the powers out of reach of those who could give them to themselves."""
         fields = tuple(super().get_readonly_fields(request, obj))
-        return fields if _is_superuser(request.user) else (*fields, *_POWERS)
+        if _is_superuser(request.user):
+            return fields
+        role = () if request.user.has_perm("users.assign_role") else ("user_type",)
+        return (*fields, *_POWERS, *role)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse a superuser's account, its password too, to those who are not superusers."""
+        """Refuse the account of staff, its password too, to those who are not superusers.
+
+        A password that one can set is an account that one can be, with all that it may do.
+        """
         return super().has_change_permission(request, obj) and _within_reach(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse to delete a superuser to those who are not."""
+        """Refuse to delete staff to those who are not superusers."""
         return super().has_delete_permission(request, obj) and _within_reach(request, obj)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
@@ -61,8 +71,19 @@ class UserAdmin(BaseUserAdmin[User]):
         return actions
 
 
+@admin.register(RoleChange)
+class RoleChangeAdmin(ReadOnlyAdmin):
+    """Who gave whom which role, and when."""
+
+    list_display = ("at", "whom", "from_role", "to_role", "who")
+    list_filter = ("at", "to_role")
+    search_fields = ("whom", "who")
+
+
 def _within_reach(request: HttpRequest, account: User | None) -> bool:
-    return _is_superuser(request.user) or account is None or not account.is_superuser
+    if account is None or account == request.user or _is_superuser(request.user):
+        return True
+    return not (account.is_superuser or account.is_staff)
 
 
 def _is_superuser(user: User | AnonymousUser) -> bool:

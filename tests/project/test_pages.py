@@ -32,5 +32,5 @@ def test_page_has_nothing_inline_and_stays_on_the_site(client: Client, address: 
 @pytest.mark.parametrize("address", ["/", "/login/"])
 def test_static_files_of_a_page_exist(client: Client, address: str) -> None:
     files = re.findall(r"[\"']/static/([^\"']+)", client.get(address).content.decode())
-    assert len(files) == 4
+    assert len(files) == 5
     assert all(finders.find(file) for file in files)

@@ -73,7 +73,7 @@ def test_password_is_changed_on_its_own_page(as_boss: Client, ann: User) -> None
 
 def test_clerk_cannot_give_powers(client: Client, clerk: User) -> None:
     client.force_login(clerk)
-    data = {"email": clerk.email, "name": "C", "user_type": "customer", "is_active": "on"}
+    data = {"email": clerk.email, "name": "C", "user_type": "technical_worker", "is_active": "on"}
     client.post(f"/admin/users/user/{clerk.pk}/change/", {**data, "is_superuser": "on"})
     clerk.refresh_from_db()
     assert (clerk.name, clerk.is_superuser, clerk.is_staff) == ("C", False, True)

@@ -111,6 +111,7 @@ class Crew:
     def equal(self) -> bool:
         """Whether table and collections are equal now; tends the members."""
         self.tend()
+        connection.close()  # it may be one from before an outage
         wanted = table_content()
         found = replica_content(self.settings.mongodb_uri, self.settings.mongodb_database)
         return all(content == wanted for content in found)

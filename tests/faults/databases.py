@@ -33,6 +33,13 @@ def database_of_our_own(name: str, folder: Path, server: str | None = None) -> I
         _go_to(before)
 
 
+def kind_of_server() -> str:
+    """Return the name under which `tests.databases` knows the server that the tests run on."""
+    with connection._nodb_cursor() as cursor:
+        cursor.execute("SELECT VERSION()")
+        return "mariadb" if "MariaDB" in str(cursor.fetchone()[0]) else "mysql"
+
+
 def _go_to(place: dict[str, Any]) -> None:
     connection.close()
     # In place: every thread's connection looks into this one dictionary.

@@ -97,6 +97,11 @@ def log_the_outbox() -> None:
         )
 
 
+def forget_what_was_logged() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {_LOG}")
+
+
 def logged() -> set[tuple[int, int, str]]:
     """Return (epoch, id, key) of each row that was ever committed to the outbox."""
     with connection.cursor() as cursor:

@@ -1,0 +1,178 @@
+"""Kafka, MongoDB and the database away under traffic, and nobody touches anything."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+import pytest
+from pytest_django.plugin import DjangoDbBlocker
+
+from cdc.conf import CdcSettings
+from project.stack.kafka import Kafka
+from project.stack.mongod import Mongod
+from project.stack.ports import free_port
+from project.stack.service import Service
+from tests.databases import DATABASES
+from tests.faults.conftest import captured_into, settings_of_our_own
+from tests.faults.crew import Crew, Member, wait_until
+from tests.faults.databases import database_of_our_own, kind_of_server
+from tests.faults.topic import out_of_order, read_topic
+from tests.faults.traffic import Traffic, log_the_outbox, logged
+from tests.faults.watcher import Watcher
+
+# SQLite is no server: there is nothing that could be away.
+pytestmark = [pytest.mark.services, pytest.mark.faults, pytest.mark.row_locks]
+
+OUTAGE_SECONDS = float(os.environ.get("FAULT_OUTAGE_SECONDS", "4"))
+"""How long a service is away; 120 is for runs by hand."""
+STOP_SECONDS = 5.0
+_MEGABYTES_MORE = 40
+NAMES = ("kafka", "mongod", "database")
+
+
+class Servers:
+    """Servers of this module's own, so that nobody else misses them."""
+
+    by_name: dict[str, Service]
+
+    def __init__(self, folder: Path) -> None:
+        port = free_port()
+        kind = kind_of_server()
+        database = DATABASES[kind].server(folder)
+        assert database is not None
+        self.kafka = Kafka(folder / "kafka", port, free_port([port]))
+        self.mongod = Mongod(folder / "mongod", free_port())
+        self.database_url = DATABASES[kind].url(database, folder)
+        self.by_name = dict(zip(NAMES, (self.kafka, self.mongod, database), strict=True))
+
+    def start(self, stack: ExitStack) -> None:
+        for service in self.by_name.values():
+            service.install()
+            stack.callback(service.kill)
+            service.launch()
+        for service in self.by_name.values():
+            service.wait_ready()
+
+
+class Scene:
+    """A crew under traffic over servers that may go away."""
+
+    def __init__(self, servers: Servers, crew: Crew, traffic: Traffic) -> None:
+        self.servers, self.crew, self.traffic = servers, crew, traffic
+
+    def settle(self, seconds: float = 60.0) -> float:
+        with self.traffic.paused():
+            return self.crew.wait_until_equal(seconds)
+
+    def rebalances(self) -> int:
+        return sum(item.daemon.log.count("partition.taken") for item in self.crew.consumers)
+
+    def megabytes(self) -> list[float]:
+        return [
+            psutil.Process(item.daemon.pid).memory_info().rss / 1e6 for item in self.crew.members
+        ]
+
+
+@pytest.fixture(scope="module")
+def scene(django_db_blocker: DjangoDbBlocker, folder: Path) -> Iterator[Scene]:
+    with ExitStack() as stack:
+        stack.enter_context(django_db_blocker.unblock())
+        servers = Servers(folder)
+        servers.start(stack)
+        settings = settings_of_our_own(servers.kafka.bootstrap_servers, servers.mongod.uri)
+        server, _, _ = servers.database_url.rpartition("/")
+        stack.enter_context(captured_into(settings.topic))
+        stack.enter_context(database_of_our_own(settings.group, folder, server))
+        log_the_outbox()
+        yield from _scene(servers, settings, folder)
+
+
+def _scene(servers: Servers, settings: CdcSettings, folder: Path) -> Iterator[Scene]:
+    crew = Crew(settings, folder, relays=1, consumers=1)
+    try:
+        crew.wait_until_ready()
+        with Watcher(settings.mongodb_uri, settings.mongodb_database) as watcher:
+            with Traffic() as traffic:
+                yield Scene(servers, crew, traffic)
+            crew.wait_until_equal(60)
+        assert watcher.looks > 10
+        assert watcher.judge.violations == []
+        assert out_of_order(read_topic(settings), logged()) == []
+    finally:
+        crew.kill()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_an_outage_needs_no_hand(scene: Scene, name: str, how: str) -> None:
+    scene.settle()
+    service = scene.servers.by_name[name]
+    pids = [member.daemon.pid for member in scene.crew.members]
+    taken, before = scene.rebalances(), scene.megabytes()
+
+    getattr(service, how)()
+    time.sleep(OUTAGE_SECONDS)
+    service.start()
+    scene.settle(90)
+
+    may_exit = name == "kafka" and how == "kill"  # the group may have forgotten its member
+    if not may_exit:
+        assert [member.daemon.pid for member in scene.crew.members] == pids
+        growth = [now - then for now, then in zip(scene.megabytes(), before, strict=True)]
+        assert max(growth) < _MEGABYTES_MORE
+    assert scene.rebalances() - taken <= 3 * 5, "each partition is taken a few times at most"
+
+
+def ends_in_time(member: Member) -> int:
+    """Send SIGTERM; return the exit code, which must come in time."""
+    began = time.monotonic()
+    code = member.daemon.stop()
+    assert time.monotonic() - began < STOP_SECONDS, member.daemon.log[-2000:]
+    return code
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("how", ["suspended", "dead"])
+def test_a_daemon_ends_in_time_whatever_is_away(scene: Scene, name: str, how: str) -> None:
+    scene.settle()
+    service = scene.servers.by_name[name]
+    pid = service.pid
+    assert pid is not None
+    if how == "dead":
+        service.kill()
+    else:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        time.sleep(1)  # so that the daemons are in the middle of what they cannot do
+        codes = [ends_in_time(member) for member in scene.crew.members]
+    finally:
+        if how == "dead":
+            service.start()
+        else:
+            os.kill(pid, signal.SIGCONT)
+
+    assert codes == [0, 0]
+    scene.settle(90)
+
+
+def test_a_second_signal_ends_a_daemon_at_once(scene: Scene) -> None:
+    scene.settle()
+    pid = scene.servers.by_name["database"].pid
+    assert pid is not None
+    relay = scene.crew.relays[0]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        time.sleep(0.5)
+        relay.daemon.signal(signal.SIGTERM)
+        time.sleep(0.3)
+        relay.daemon.signal(signal.SIGTERM)
+        passed = wait_until(lambda: not relay.daemon.alive(), "the relay ends", 3)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+    assert relay.daemon.exit_code == 128 + signal.SIGTERM
+    assert passed < 1

@@ -1,0 +1,179 @@
+"""Old messages again, another epoch, another topic: what was applied stays applied."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from django.core.management import call_command
+
+from cdc.conf import CdcSettings
+from cdc.kafka.topics import Topics
+from cdc.mongo.client import connect
+from cdc.mongo.positions import Positions
+from cdc.registry import registry
+from cdc.snapshot import send_state
+from stories.models import Story
+from tests.equality import replica_content
+from tests.faults.conftest import captured_into
+from tests.faults.crew import Crew, wait_until
+from tests.faults.topic import out_of_order, read_topic
+from tests.faults.traffic import STORIES, Traffic, forget_what_was_logged, logged
+from tests.faults.watcher import Watcher
+
+pytestmark = [pytest.mark.services, pytest.mark.faults]
+
+
+class Scene:
+    """A crew under traffic with a watcher."""
+
+    def __init__(self, settings: CdcSettings, crew: Crew, traffic: Traffic) -> None:
+        self.settings, self.crew, self.traffic = settings, crew, traffic
+        self.topics = Topics(settings)
+
+    def settle(self) -> None:
+        with self.traffic.paused():
+            self.crew.wait_until_equal()
+
+    def write_on(self, writes: int = 60) -> None:
+        target = self.traffic.written + writes
+        wait_until(lambda: self.traffic.written > target, "writers write")
+
+    def applied(self) -> dict[int, int]:
+        positions = Positions(connect(self.settings), self.settings).all()
+        return {source.partition: offset for source, offset in positions.items()}
+
+    def delete_topic(self) -> None:
+        admin = AdminClient({"bootstrap.servers": self.settings.bootstrap_servers})
+        for future in admin.delete_topics([self.settings.topic], operation_timeout=10).values():
+            future.result(10)
+
+    def create_topic(self) -> None:
+        # Deleting goes on for a moment after it was answered.
+        wait_until(self._exists, "the topic is created anew")
+
+    def _exists(self) -> bool:
+        self.topics.ensure(self.settings.topic)
+        return len(self.topics.partitions(self.settings.topic)) == self.settings.partitions
+
+
+@pytest.fixture
+def scene(feed_settings: CdcSettings, module_database: None, tmp_path: Path) -> Iterator[Scene]:
+    call_command("flush", interactive=False, verbosity=0)
+    forget_what_was_logged()
+    with captured_into(feed_settings.topic), ExitStack() as stack:
+        crew = Crew(feed_settings, tmp_path, relays=2, consumers=2)
+        stack.callback(crew.kill)
+        crew.wait_until_ready()
+        with Watcher(feed_settings.mongodb_uri, feed_settings.mongodb_database) as watcher:
+            with Traffic() as traffic:
+                yield Scene(feed_settings, crew, traffic)
+            crew.wait_until_equal()
+        assert watcher.looks > 10
+        assert watcher.judge.violations == []
+
+
+def old_messages(settings: CdcSettings, number: int) -> list[Message]:
+    consumer = Consumer(
+        {"bootstrap.servers": settings.bootstrap_servers, "group.id": f"{settings.group}-old"}
+    )
+    consumer.assign([TopicPartition(settings.topic, n, 0) for n in range(settings.partitions)])
+    messages: list[Message] = []
+
+    def read() -> bool:
+        messages.extend(consumer.consume(number, 0.5))
+        return len(messages) >= number
+
+    wait_until(read, f"{number} old messages are read")
+    consumer.close()
+    return messages[:number]
+
+
+def replay_by_hand(scene: Scene) -> None:
+    producer = Producer({"bootstrap.servers": scene.settings.bootstrap_servers})
+    for message in old_messages(scene.settings, 100):
+        producer.produce(
+            scene.settings.topic,
+            message.value(),
+            message.key(),
+            partition=message.partition() or 0,
+        )
+    assert producer.flush(10) == 0
+
+
+def rewind_to_the_start(scene: Scene) -> None:
+    positions = Positions(connect(scene.settings), scene.settings)
+    for source in positions.all():
+        positions.move(source, 0, "a test")
+
+
+def flush_the_database(scene: Scene) -> None:
+    with scene.traffic.paused():
+        call_command("flush", interactive=False, verbosity=0)
+    scene.write_on()
+    with scene.traffic.paused():
+        send_everything(scene.settings)
+
+
+def send_everything(settings: CdcSettings) -> None:
+    """What a repair does: send the state of each story that either end has."""
+    capture = registry.find(Story)
+    assert capture is not None
+    replicas = replica_content(settings.mongodb_uri, settings.mongodb_database)
+    held = {key for replica in replicas for key in replica}
+    send_state(capture, held | set(range(1, STORIES + 1)), using="default")
+
+
+def test_nothing_goes_back(scene: Scene) -> None:
+    """One scene for all: each disturbance meets what the one before it left."""
+    scene.write_on(100)
+    scene.settle()
+
+    replay_by_hand(scene)
+    scene.write_on()
+    scene.settle()
+
+    rewind_to_the_start(scene)
+    scene.write_on()
+    with scene.traffic.paused():
+        scene.crew.wait_until_equal()
+        assert out_of_order(read_topic(scene.settings), logged()) == []
+
+    flush_the_database(scene)
+    scene.settle()
+    scene.write_on()
+    scene.settle()
+
+
+def test_a_topic_that_is_created_anew_is_read_from_its_start(scene: Scene) -> None:
+    scene.write_on(100)
+    with scene.traffic.paused():
+        scene.crew.wait_until_equal()
+        scene.delete_topic()
+    scene.write_on(20)
+    scene.create_topic()
+    scene.write_on()
+    scene.settle()
+
+    said = "".join(member.daemon.log for member in scene.crew.consumers)
+    assert "partition.recreated" in said
+
+
+def test_a_topic_that_outgrew_the_old_one_meanwhile_is_read_from_its_start(scene: Scene) -> None:
+    scene.write_on(30)
+    with scene.traffic.paused():
+        scene.crew.wait_until_equal()
+        before = scene.applied()
+        for consumer in scene.crew.consumers:
+            consumer.daemon.pause()
+        scene.delete_topic()
+        scene.create_topic()
+        with Traffic() as more:
+            wait_until(lambda: more.written > 3 * sum(before.values()), "the topic grows", 60)
+    for consumer in scene.crew.consumers:
+        consumer.daemon.resume()
+    scene.settle()
+
+    assert sum(scene.applied().values()) > sum(before.values())

@@ -1,0 +1,74 @@
+"""What the watcher and the reader of the topic must report: they are the ones that prove."""
+
+import pytest
+
+from tests.faults.topic import Seen, out_of_order
+from tests.faults.watcher import Judge, Look
+
+
+def look(**versions: int) -> Look:
+    return {int(name[1:]): {"_epoch": 1, "_version": version} for name, version in versions.items()}
+
+
+def judged(*looks: Look) -> list[str]:
+    judge = Judge()
+    for each in looks:
+        judge.see([each, each, each])
+    return judge.violations
+
+
+def test_what_rises_is_no_violation() -> None:
+    assert judged(look(s1=1), look(s1=2, s2=3), look(s2=3), look(s1=5, s2=3)) == []
+
+
+@pytest.mark.parametrize(
+    ("looks", "said"),
+    [
+        ([look(s1=2), look(s1=1)], "went back"),
+        ([look(s1=2), look(), look(s1=2)], "came back"),
+        ([look(s1=2), look(), look(s1=1)], "went back"),
+    ],
+)
+def test_what_goes_back_or_returns_is_one(looks: list[Look], said: str) -> None:
+    assert said in "".join(judged(*looks))
+
+
+def test_collections_that_differ_are_one() -> None:
+    judge = Judge()
+
+    judge.see([look(s1=1), look(s1=1), look(s1=2)])
+
+    assert judge.violations == ["stories_story_2 differs from stories_story in [1]"]
+
+
+def seen(number: int, before: str | None, after: str | None, op: str = "u") -> Seen:
+    return Seen(
+        partition=0,
+        story="1",
+        version=(1, number),
+        op=op,
+        before=None if before is None else {"title": before},
+        after=None if after is None else {"title": after},
+    )
+
+
+C, U, V = seen(1, None, "a", "c"), seen(2, "a", "b"), seen(3, "b", "c")
+LOG = {(1, 1, "1"), (1, 2, "1"), (1, 3, "1")}
+
+
+def test_repeated_records_are_in_order_when_the_first_ones_are() -> None:
+    assert out_of_order([C, U, C, U, V], LOG) == []
+
+
+@pytest.mark.parametrize(
+    ("records", "said"),
+    [
+        ([C, V, U, V], "first appears in the order"),
+        ([C, V], "lost"),
+        ([C, U, V, seen(4, "c", "d")], "not committed"),
+        ([C, U, V, U], "its newest"),
+        ([C, seen(2, "other", "b"), V], "did not follow"),
+    ],
+)
+def test_a_wrong_order_is_said(records: list[Seen], said: str) -> None:
+    assert said in "; ".join(out_of_order(records, LOG))

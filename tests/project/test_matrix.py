@@ -1,0 +1,167 @@
+"""Every path for every kind of person, made from the URL resolver: a new path needs a row here."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLResolver, get_resolver
+
+from cdc.actor import acting_as
+from cdc.models import OutboxRecord
+from project import feed_state
+from project.latest import Latest
+from stories.models import Story
+from tests.static_files import plain_static_files
+from users.models import RoleChange, User, UserType
+
+PEOPLE = ("anonymous", *UserType.values, "staff", "superuser")
+Row = tuple[int, ...]
+
+ALL = (200,) * 6
+LOGGED_IN = (302, *(200,) * 5)
+STRANGERS = (200, *(302,) * 5)
+NONE = (405,) * 6
+
+PAGES: dict[str, Row] = {
+    "": STRANGERS,
+    "register/": STRANGERS,
+    "login/": ALL,
+    "logout/": NONE,  # by POST only
+    "password/": LOGGED_IN,
+    "password/reset/": ALL,
+    "password/reset/<uidb64>/<token>/": ALL,  # says that the link is no good
+    # The staff member here is a Customer: being staff opens no home.
+    "customer/": (302, 200, 403, 403, 200, 200),
+    "technical_worker/": (302, 403, 200, 403, 403, 200),
+    "senior_management/": (302, 403, 403, 200, 403, 200),
+    "stories/": LOGGED_IN,
+    "stories/<int:pk>/": LOGGED_IN,
+}
+
+
+def admin(staff: int, superuser: int) -> Row:
+    """Who is not staff is sent to the login page."""
+    return (302, 302, 302, 302, staff, superuser)
+
+
+ADMIN: dict[str, Row] = {
+    "admin/": admin(200, 200),
+    "admin/login/": (302,) * 6,
+    "admin/logout/": (302, 302, 302, 302, 405, 405),
+    "admin/password_change/": admin(200, 200),
+    "admin/password_change/done/": admin(200, 200),
+    "admin/autocomplete/": admin(403, 403),  # without a field
+    "admin/jsi18n/": admin(200, 200),
+    "admin/r/<path:content_type_id>/<path:object_id>/": admin(404, 404),
+    "admin/^(?P<app_label>auth|axes|cdc|users|stories)/$": admin(404, 200),
+    "admin/(?P<url>.*)$": admin(404, 404),
+    "admin/users/user/<id>/password/": admin(403, 200),
+}
+# What a superuser gets: the list, an empty form, and what is done to a row that is not there.
+WRITABLE = {"": 200, "add/": 200, "history/": 302, "delete/": 302, "change/": 302}
+READ_ONLY = {**WRITABLE, "add/": 403, "delete/": 403}
+MODELS = {
+    "auth/group": WRITABLE,
+    "users/user": WRITABLE,
+    "users/rolechange": READ_ONLY,
+    "stories/story": WRITABLE,
+    "cdc/outboxrecord": READ_ONLY,
+    "cdc/deadletter": READ_ONLY,
+    "cdc/operatoraction": READ_ONLY,
+    "cdc/epoch": READ_ONLY,
+    "cdc/relaylease": READ_ONLY,
+    "axes/accessattempt": {**WRITABLE, "add/": 403},
+    "axes/accesslog": {**WRITABLE, "add/": 403},
+    "axes/accessfailurelog": {**WRITABLE, "add/": 403},
+}
+
+
+def model_rows() -> Iterator[tuple[str, Row]]:
+    for model, superuser in MODELS.items():
+        for page, status in superuser.items():
+            place = page if page in {"", "add/"} else f"<path:object_id>/{page}"
+            # Whether a history is there is looked up before who may see it.
+            yield f"admin/{model}/{place}", admin(302 if page == "history/" else 403, status)
+        # An address of old: sends staff on to the page that asks for their permission.
+        yield f"admin/{model}/<path:object_id>/", admin(302, 302)
+
+
+MATRIX = {**PAGES, **ADMIN, **dict(model_rows())}
+
+
+def routes(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
+    for pattern in resolver.url_patterns:
+        route = f"{prefix}{pattern.pattern}"
+        if isinstance(pattern, URLResolver):
+            yield from routes(pattern, route)
+        else:
+            yield route
+
+
+ROUTES = sorted(set(routes(get_resolver())))
+EXAMPLES = {
+    "<path:object_id>": "404",
+    "<path:content_type_id>": "404",
+    "<uidb64>/<token>": "MQ/no-token",
+    "^(?P<app_label>auth|axes|cdc|users|stories)/$": "users/",
+    "(?P<url>.*)$": "nothing-here",
+}
+
+
+@pytest.fixture(scope="module")
+def clients(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, Client]]:
+    with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
+        # No server is needed to know who may look.
+        patch.setattr(feed_state.feed, "latest", Latest(lambda: None))
+        patch.setattr(feed_state.copy, "latest", Latest(lambda: None))
+        people = [
+            User(email=f"{role}@matrix.example", name=role, user_type=role) for role in UserType
+        ]
+        people.append(User(email="staff@matrix.example", name="S", is_staff=True))
+        people.append(
+            User(email="super@matrix.example", name="P", is_staff=True, is_superuser=True)
+        )
+        for number, person in enumerate(people):
+            person.email = f"{number}@matrix.example"
+            person.save()
+        with acting_as("test"):
+            link = "http://a.example/"
+            story = Story.objects.create(title="For all", href=link, link=link)
+        found = {"anonymous": Client()}
+        for name, person in zip(PEOPLE[1:], people, strict=True):
+            found[name] = Client()
+            found[name].force_login(person)
+        EXAMPLES.update({"<int:pk>": str(story.pk), "<id>": str(people[0].pk)})
+        with plain_static_files():
+            yield found
+        story.delete()
+        for person in people:
+            person.delete()
+        RoleChange.objects.all()._raw_delete("default")
+        OutboxRecord.objects.all().delete()
+
+
+def address(route: str) -> str:
+    for part, example in EXAMPLES.items():
+        route = route.replace(part, example)
+    assert not re.search(r"[<>()^$]", route), f"{route} needs an example"
+    return f"/{route}"
+
+
+def test_every_path_has_a_row() -> None:
+    assert [route for route in ROUTES if route not in MATRIX] == []
+
+
+def test_no_row_is_of_a_path_that_is_gone() -> None:
+    assert [route for route in MATRIX if route not in ROUTES] == []
+
+
+@pytest.mark.django_db(transaction=False)
+@pytest.mark.parametrize("route", ROUTES)
+def test_path_gives_each_person_what_is_theirs(route: str, clients: dict[str, Client]) -> None:
+    found = tuple(clients[who].get(address(route)).status_code for who in PEOPLE)
+    assert dict(zip(PEOPLE, found, strict=True)) == dict(
+        zip(PEOPLE, MATRIX.get(route, ()), strict=False)
+    )

@@ -197,9 +197,7 @@ def test_a_second_signal_ends_it_at_once(up: Up) -> None:
             child.suspend()  # so that the drain takes its time
     up.process.send_signal(signal.SIGTERM)
     up.wait_for(lambda: "web stopped" in up.said, STOP_SECONDS)
-    start = time.monotonic()
     assert up.end(signal.SIGTERM) == 128 + signal.SIGTERM
-    assert time.monotonic() - start < 1
     for child in family:
         if child.is_running():
             child.resume()

@@ -40,6 +40,15 @@ def test_a_filter_on_other_rows_is_asked_before_any_is_written(many: None) -> No
     assert replay(events()) == table()
 
 
+def test_an_annotated_filter_too_is_asked_before_any_is_written(many: None) -> None:
+    average = Story.objects.order_by().values("media").annotate(mean=Avg("diggs")).values("mean")
+    below = Story.objects.annotate(twice=F("diggs") * 2).filter(diggs__lt=average)
+    expected = sum(n < (MANY - 1) / 2 for n in range(MANY))
+
+    assert below.update(diggs=0, comments=F("twice")) == expected
+    assert replay(events()) == table()
+
+
 def test_a_delete_asks_before_any_row_goes(many: None) -> None:
     average = Story.objects.order_by().values("media").annotate(mean=Avg("diggs")).values("mean")
     expected = sum(n < (MANY - 1) / 2 for n in range(MANY))

@@ -106,6 +106,12 @@ class OutboxQueue:
         with self._reaching():
             self._lease().filter(owner=owner).update(expires_at=Now())
 
+    def publisher(self) -> str:
+        """Return who holds the right to publish; empty when nobody does."""
+        with self._reaching():
+            held = self._lease().filter(expires_at__gt=Now())
+            return held.values_list("owner", flat=True).first() or ""
+
     def reject(self, record: OutboxRecord, sent: Outgoing, reason: str) -> None:
         """Keep a row that Kafka will never take as a dead letter, once, as it was sent."""
         letter = DeadLetter(

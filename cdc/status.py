@@ -1,26 +1,16 @@
 """The state of the feed: what waits where, and one sentence of verdict."""
 
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, Error
-from django.db.models import QuerySet
-
-from cdc import counters, outbox
-from cdc.conf import CdcSettings
-from cdc.errors import Retryable
-from cdc.kafka.topics import Topics, Watermarks
-from cdc.models import DeadLetter, DeadLetterStatus
-from cdc.mongo.client import connect
-from cdc.mongo.positions import Positions
-from cdc.mongo.reader import ReplicaReader
+from cdc.delays import Delays
 from cdc.outbox import Depth
-from cdc.record import TopicPartition
-from cdc.registry import Capture
 
-T = TypeVar("T")
+PATIENCE_SECONDS = 10.0
+"""A change that is under way for longer is not just passing."""
+_ALL_WELL = "Nothing waits: table and collections hold the same number of rows."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +40,17 @@ class TableCount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LastReconcile:
+    """How the last reconciliation ended."""
+
+    finished_at: datetime
+    seconds_ago: float
+    equal: bool
+    """Whether no difference was left."""
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """What could be read; None stands for what could not, `problems` says why."""
 
@@ -63,6 +64,15 @@ class Status:
     counters: Mapping[str, int] | None
     """What was absorbed since the database was made, by name."""
     problems: tuple[str, ...]
+    relay: str | None = None
+    """Who holds the right to publish; empty when nobody does."""
+    consumers: int | None = None
+    """Processes in the consumer group."""
+    delays: Delays | None = None
+    last_error: str = ""
+    """Why the newest dead letter that waits became one."""
+    reconcile: LastReconcile | None = None
+    """None when there was no reconciliation yet."""
 
     @property
     def waiting(self) -> int:
@@ -72,9 +82,11 @@ class Status:
 
     @property
     def healthy(self) -> bool:
-        """Return whether everything answers, and nothing differs that is not on its way."""
+        """Return whether everything answers and works, and nothing differs that is not coming."""
         equal = all(table.equal for table in self.tables or ())
-        return not self.problems and (equal or self.waiting > 0)
+        reconciled = self.reconcile is None or self.reconcile.equal
+        stuck = self.problems or self._no_relay or self._no_consumer
+        return not stuck and reconciled and (equal or self.waiting > 0)
 
     @property
     def verdict(self) -> str:
@@ -92,98 +104,75 @@ class Status:
     def _stand(self) -> str:
         if self.problems:
             return f"The state is not known in full: {self.problems[0]}"
-        if self.waiting:
-            oldest = max([self.outbox_seconds, *(lag.seconds for lag in self.lags or ())])
-            return f"{self.waiting} changes are on their way, the oldest for {oldest:.1f} s."
+        return self._held_up or self._under_way or self._differing or _ALL_WELL
+
+    @property
+    def _held_up(self) -> str:
+        """Return who does not do his part; empty when all do."""
+        if self._no_relay:
+            return f"{self._in_outbox} and nobody publishes: start `manage.py relay_outbox`."
+        if self.outbox_seconds > PATIENCE_SECONDS:
+            return f"{self._in_outbox}: see what the relay {self.relay} writes in its log."
+        if self._no_consumer:
+            return (
+                f"{self._in_kafka} and nobody applies them: "
+                "start `manage.py consume_and_save_to_mongodb`."
+            )
+        if any(lag.seconds > PATIENCE_SECONDS for lag in self.lags or ()):
+            return (
+                f"{self._in_kafka}: the {self.consumers} consumers catch up, or are held up; "
+                "see their logs, or start more of them, up to one for each partition."
+            )
+        return ""
+
+    @property
+    def _no_relay(self) -> bool:
+        return self.relay == "" and bool(self.outbox and self.outbox.rows)
+
+    @property
+    def _no_consumer(self) -> bool:
+        return self.consumers == 0 and any(lag.records for lag in self.lags or ())
+
+    @property
+    def _in_outbox(self) -> str:
+        rows = self.outbox.rows if self.outbox else 0
+        return f"{rows} changes wait in the outbox, the oldest for {self.outbox_seconds:.1f} s"
+
+    @property
+    def _in_kafka(self) -> str:
+        lags = self.lags or ()
+        oldest = max((lag.seconds for lag in lags), default=0.0)
+        records = sum(lag.records for lag in lags)
+        return f"{records} records wait in Kafka, the oldest for {oldest:.1f} s"
+
+    @property
+    def _under_way(self) -> str:
+        if not self.waiting:
+            return ""
+        oldest = max([self.outbox_seconds, *(lag.seconds for lag in self.lags or ())])
+        return f"{self.waiting} changes are on their way, the oldest for {oldest:.1f} s."
+
+    @property
+    def _differing(self) -> str:
         for table in self.tables or ():
             if not table.equal:
                 return (
                     f"Nothing waits, but {table.table} has {table.rows} rows and the copy "
                     f"{sorted(set(table.documents.values()))} documents: "
-                    "send the rows again by `manage.py send_to_kafka`."
+                    "find and mend the difference by `manage.py reconcile --repair`."
                 )
-        return "Nothing waits: table and collections hold the same number of rows."
+        if self.reconcile is not None and not self.reconcile.equal:
+            return f"Nothing waits, but when last compared: {self.reconcile.verdict}"
+        return ""
 
     def as_json(self) -> dict[str, Any]:
-        """Return the documented JSON shape."""
-        return {
+        """Return the documented JSON shape (docs/status.md)."""
+        shape = {
             **asdict(self),
             "waiting": self.waiting,
             "healthy": self.healthy,
             "verdict": self.verdict,
         }
-
-
-class StatusReader:
-    """Reads the state from the three services, each by itself."""
-
-    def __init__(self, settings: CdcSettings, captures: Iterable[Capture]) -> None:
-        self._captures = list(captures)
-        self._topics = Topics(settings)
-        self._watermarks = Watermarks(settings)
-        client = connect(settings)
-        self._replica = ReplicaReader(client, settings)
-        self._positions = Positions(client, settings)
-
-    def read(self) -> Status:
-        """Return the state now; a service that does not answer is a problem, not an error."""
-        problems: list[str] = []
-        depth = _attempt(lambda: outbox.depth(using=DEFAULT_DB_ALIAS), problems)
-        return Status(
-            outbox=depth,
-            outbox_seconds=_age(depth.oldest_ms) if depth else 0.0,
-            lags=_attempt(self._lags, problems),
-            tables=_attempt(self._tables, problems),
-            dead_letters=_attempt(_waiting_letters, problems),
-            counters=_attempt(lambda: counters.totals(DEFAULT_DB_ALIAS), problems),
-            problems=tuple(dict.fromkeys(problems)),
-        )
-
-    def _lags(self) -> tuple[PartitionLag, ...]:
-        positions = self._positions.all()
-        topics = sorted({capture.topic for capture in self._captures})
-        return tuple(
-            self._lag(TopicPartition(topic, number), positions)
-            for topic in topics
-            for number in self._topics.partitions(topic)
-        )
-
-    def _lag(self, source: TopicPartition, positions: Mapping[TopicPartition, int]) -> PartitionLag:
-        first, end = self._watermarks.of(source)
-        position = max(positions.get(source, first), first)
-        waits = end > position
-        oldest = self._watermarks.timestamp_ms(source, position) if waits else None
-        return PartitionLag(
-            topic=source.topic,
-            partition=source.partition,
-            records=max(end - position, 0),
-            seconds=_age(oldest),
-        )
-
-    def _tables(self) -> tuple[TableCount, ...]:
-        return tuple(
-            TableCount(
-                table=capture.table,
-                documents=self._replica.counts(capture.collections),
-                rows=QuerySet(model=capture.model).count(),
-            )
-            for capture in self._captures
-        )
-
-
-def _attempt(read: Callable[[], T], problems: list[str]) -> T | None:
-    try:
-        return read()
-    except Retryable as error:
-        problems.append(str(error))
-    except Error as error:
-        problems.append(f"The database did not answer ({error}): see that it is up and migrated.")
-    return None
-
-
-def _waiting_letters() -> int:
-    return DeadLetter.objects.filter(status=DeadLetterStatus.WAITING).count()
-
-
-def _age(since_ms: int | None) -> float:
-    return 0.0 if since_ms is None else round(max(time.time() - since_ms / 1000, 0.0), 3)
+        if self.reconcile is not None:
+            shape["reconcile"]["finished_at"] = self.reconcile.finished_at.isoformat()
+        return shape

@@ -7,7 +7,7 @@ from django.db import DEFAULT_DB_ALIAS, Error
 from cdc import outbox
 from cdc.conf import CdcSettings
 from cdc.registry import registry
-from cdc.status import StatusReader
+from cdc.status_reader import StatusReader
 
 
 class Backlog:

@@ -8,7 +8,8 @@ from cdc.conf import CdcSettings, cdc_settings
 from cdc.mongo.client import connect
 from cdc.mongo.figures import Figures, FiguresReader
 from cdc.registry import registry
-from cdc.status import Status, StatusReader
+from cdc.status import Status
+from cdc.status_reader import StatusReader
 from project.latest import Latest, Reading
 from stories.models import Story
 

@@ -50,6 +50,18 @@ class Topics:
         except (KafkaException, TimeoutError) as error:
             raise Retryable(_sentence("describe the topic", topic, error)) from error
 
+    def members(self, group: str) -> int:
+        """Return how many consumers a group has; 0 for one that Kafka does not know."""
+        future = self._admin.describe_consumer_groups([group], request_timeout=_SECONDS)[group]
+        try:
+            return len(future.result(_SECONDS).members)
+        except TimeoutError as error:
+            raise Retryable(_sentence("describe the group", group, error)) from error
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return 0
+            raise Retryable(_sentence("describe the group", group, error)) from error
+
     def partitions(self, topic: str) -> tuple[int, ...]:
         """Return the numbers of the topic's partitions; empty when there is no such topic."""
         try:

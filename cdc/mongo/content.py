@@ -23,7 +23,7 @@ class Held:
     def __init__(self, raw: RawBSONDocument) -> None:
         self._raw = raw
         self.key: Any = raw["_id"]
-        self.version = _version(raw.get("_epoch"), raw.get("_version"))
+        self.version = version_of(raw.get("_epoch"), raw.get("_version"))
         """None when a stranger wrote it without one."""
 
     def holds(self, wanted: "Content") -> bool:
@@ -60,7 +60,8 @@ class Content:
         return bson.decode(bson.encode(self._document), _OPTIONS)
 
 
-def _version(epoch: Any, outbox_id: Any) -> Version | None:
+def version_of(epoch: Any, outbox_id: Any) -> Version | None:
+    """Return the version that a document carries; None for one that a stranger wrote without."""
     if isinstance(epoch, int) and isinstance(outbox_id, int):
         return Version(epoch, outbox_id)
     return None

@@ -11,7 +11,7 @@ from pymongo import ASCENDING, DESCENDING, MongoClient
 from cdc.conf import CdcSettings
 from cdc.event import Version
 from cdc.mongo.client import HISTORY, database, reaching
-from cdc.mongo.content import Held
+from cdc.mongo.content import Held, version_of
 from cdc.sink import Document, Identity
 
 _RAW = CodecOptions(document_class=RawBSONDocument, tz_aware=True)
@@ -64,7 +64,7 @@ class ReplicaReader:
         """Return the version of a document or a delete marker; None where there is none."""
         with reaching():
             found = self._db[collection].find_one({"_id": key}, {"_epoch": 1, "_version": 1})
-        return None if found is None else Version(found["_epoch"], found["_version"])
+        return None if found is None else version_of(found.get("_epoch"), found.get("_version"))
 
     def delays(self, since: datetime, limit: int) -> list[float]:
         """Return, in seconds, how long the last changes took from their capture to the replica."""

@@ -19,6 +19,7 @@ class RunningFeed:
 
     def __init__(self, settings: CdcSettings, folder: Path) -> None:
         self.settings = settings
+        self.folder = folder
         self.environment = _environment(settings, folder)
         self.relay = Daemon(folder / "relay.log", self.environment, "relay_outbox")
         self.consumer = self.consumer_named("one", folder)

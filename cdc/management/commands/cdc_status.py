@@ -1,7 +1,6 @@
 """`manage.py cdc_status`."""
 
 import json
-import time
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -9,11 +8,11 @@ from rich.console import Console
 
 from cdc.command import FeedCommand
 from cdc.conf import cdc_settings
+from cdc.loop import Stop
 from cdc.registry import registry
-from cdc.status import StatusReader
+from cdc.status_reader import StatusReader
 from cdc.status_table import status_table
-
-_WATCH_SECONDS = 1.0
+from cdc.watch import watch
 
 
 class Command(FeedCommand):
@@ -28,17 +27,14 @@ class Command(FeedCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         reader = StatusReader(cdc_settings(), registry)
-        console = Console(highlight=False)
-        while True:
-            status = reader.read()
-            if options["json"]:
-                self.stdout.write(json.dumps(status.as_json()))
-            else:
-                console.print(status_table(status))
-            if not options["watch"]:
-                break
-            time.sleep(_WATCH_SECONDS)
-            if not options["json"]:
-                console.clear()
+        if options["watch"]:
+            with Stop() as stop:
+                watch(reader.read, lambda: stop.requested, as_json=options["json"])
+            return
+        status = reader.read()
+        if options["json"]:
+            self.stdout.write(json.dumps(status.as_json()))
+        else:
+            Console(highlight=False, soft_wrap=True).print(status_table(status))
         if not status.healthy:
             self.fail(status.verdict)

@@ -1,0 +1,41 @@
+"""How long changes take: from their capture to the replica."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MINUTES = 5
+MOST_CHANGES = 2_000
+"""The last ones that are looked at: enough for a 99th percentile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delays:
+    """Percentiles over the last `MINUTES`, in seconds; None when nothing was applied.
+
+    From the capture of a change, in its transaction, to the transaction in MongoDB, by the clocks
+    of the two machines.
+    """
+
+    changes: int
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+def delays_of(seconds: Sequence[float]) -> Delays:
+    """Return the percentiles of these delays."""
+    ordered = sorted(seconds)
+    return Delays(
+        changes=len(ordered),
+        p50=_percentile(ordered, 0.50),
+        p95=_percentile(ordered, 0.95),
+        p99=_percentile(ordered, 0.99),
+    )
+
+
+def _percentile(ordered: Sequence[float], share: float) -> float | None:
+    """Return the smallest of them that `share` of them do not exceed."""
+    if not ordered:
+        return None
+    return round(ordered[max(math.ceil(share * len(ordered)) - 1, 0)], 4)

@@ -1,0 +1,96 @@
+"""Reading one's own write: waits until the replica holds it."""
+
+from dataclasses import replace
+from functools import lru_cache
+
+from django.db import connections
+from django.db.models import Model
+
+from cdc import outbox
+from cdc.capture import Recorded, last_recorded
+from cdc.comparison import Comparison
+from cdc.conf import cdc_settings
+from cdc.errors import Misconfigured, Refused, Retryable
+from cdc.event import Version
+from cdc.images import read_images
+from cdc.loop import Clock, SystemClock
+from cdc.mongo.client import connect
+from cdc.mongo.reader import ReplicaReader
+from cdc.registry import Capture, registry
+
+_LOOK_SECONDS = 0.005
+_LONGEST_LOOK_SECONDS = 0.1
+
+
+def wait_until_applied(instance: Model, timeout: float, *, clock: Clock | None = None) -> bool:
+    """Return True when every collection has the last change of `instance`, or a later one.
+
+    The change is the instance's last `save()`, `delete()` or `bulk_create()` in this process, and
+    it must be committed; of an instance that was only read, its row as it is now. Returns False
+    when `timeout` seconds were not enough, or the change was rolled back; also while MongoDB is
+    away. Raises Refused inside a transaction, where nobody else can see the change, and
+    Misconfigured for a model that is not captured.
+    """
+    capture = registry.find(type(instance))
+    if capture is None:
+        raise Misconfigured(f"{type(instance).__name__} is not captured: register it in cdc.py.")
+    using = instance._state.db or "default"
+    if connections[using].in_atomic_block:
+        raise Refused(
+            f"wait_until_applied({type(instance).__name__}) is called inside a transaction, whose "
+            "changes nobody sees yet: call it after the commit."
+        )
+    waiting = _Waiting(capture, instance, using)
+    clock = clock or SystemClock()
+    deadline, pause = clock.monotonic() + timeout, _LOOK_SECONDS
+    while not waiting.applied():
+        if clock.monotonic() >= deadline:
+            return False
+        clock.sleep(min(pause, max(deadline - clock.monotonic(), 0)))
+        pause = min(pause * 1.5, _LONGEST_LOOK_SECONDS)
+    return True
+
+
+class _Waiting:
+    def __init__(self, capture: Capture, instance: Model, using: str) -> None:
+        settings = cdc_settings()
+        self._reader = _reader(settings.mongodb_uri, settings.mongodb_database)
+        self._capture = capture
+        self._recorded = last_recorded(instance)
+        self._key = self._recorded.key if self._recorded else instance.pk
+        self._using = using
+
+    def applied(self) -> bool:
+        try:
+            if self._recorded is None:
+                return self._equal()
+            return self._arrived(self._recorded)
+        except Retryable:
+            return False
+
+    def _arrived(self, recorded: Recorded) -> bool:
+        """Return whether each collection has this version; of a delete, the marker, and no more."""
+        wanted = Version(outbox.current_epoch(using=self._using) or 0, recorded.outbox_id)
+        key = self._capture.key.to_wire(recorded.key)
+        versions = [self._reader.version(name, key) for name in self._capture.collections]
+        if None not in versions:
+            return all(version >= wanted for version in versions if version)
+        # Deleted, by this change or by a later one.
+        marker = self._reader.version(f"{self._capture.table}_delete_markers", key)
+        return versions.count(None) == len(versions) and marker is not None and marker >= wanted
+
+    def _equal(self) -> bool:
+        images = read_images(self._capture, [self._key], using=self._using)
+        if not images:
+            return not any(
+                self._reader.keys(name, [self._key]) for name in self._capture.collections
+            )
+        comparison = Comparison(self._capture, self._reader, lambda: None, using=self._using)
+        return not comparison.suspects(images)
+
+
+@lru_cache(maxsize=4)
+def _reader(uri: str, database: str) -> ReplicaReader:
+    """Return the process's reader: to connect takes longer than to wait."""
+    settings = replace(cdc_settings(), mongodb_uri=uri, mongodb_database=database)
+    return ReplicaReader(connect(settings), settings)

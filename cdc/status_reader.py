@@ -1,0 +1,131 @@
+"""Reads the state of the feed from the three services."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from django.db import DEFAULT_DB_ALIAS, Error
+from django.db.models import QuerySet
+
+from cdc import counters, outbox
+from cdc.conf import CdcSettings
+from cdc.delays import MINUTES, MOST_CHANGES, Delays, delays_of
+from cdc.errors import Retryable
+from cdc.inert import inert
+from cdc.kafka.topics import Topics, Watermarks
+from cdc.models import DeadLetter, DeadLetterStatus, ReconcileRun
+from cdc.mongo.client import connect
+from cdc.mongo.positions import Positions
+from cdc.mongo.reader import ReplicaReader
+from cdc.queue import OutboxQueue
+from cdc.record import TopicPartition
+from cdc.registry import Capture
+from cdc.status import LastReconcile, PartitionLag, Status, TableCount
+
+_LONGEST_REASON = 300
+T = TypeVar("T")
+
+
+class StatusReader:
+    """Reads the state from the three services, each by itself."""
+
+    def __init__(self, settings: CdcSettings, captures: Iterable[Capture]) -> None:
+        self._captures = list(captures)
+        self._group = settings.group
+        self._topics = Topics(settings)
+        self._watermarks = Watermarks(settings)
+        client = connect(settings)
+        self._replica = ReplicaReader(client, settings)
+        self._positions = Positions(client, settings)
+
+    def read(self) -> Status:
+        """Return the state now; a service that does not answer is a problem, not an error."""
+        problems: list[str] = []
+        depth = _attempt(lambda: outbox.depth(using=DEFAULT_DB_ALIAS), problems)
+        return Status(
+            outbox=depth,
+            outbox_seconds=_age(depth.oldest_ms) if depth else 0.0,
+            lags=_attempt(self._lags, problems),
+            tables=_attempt(self._tables, problems),
+            dead_letters=_attempt(_waiting_letters, problems),
+            last_error=_attempt(_last_error, problems) or "",
+            counters=_attempt(lambda: counters.totals(DEFAULT_DB_ALIAS), problems),
+            relay=_attempt(lambda: OutboxQueue(DEFAULT_DB_ALIAS).publisher(), problems),
+            consumers=_attempt(lambda: self._topics.members(self._group), problems),
+            delays=_attempt(self._delays, problems),
+            reconcile=_attempt(_last_reconcile, problems),
+            problems=tuple(dict.fromkeys(problems)),
+        )
+
+    def _lags(self) -> tuple[PartitionLag, ...]:
+        positions = self._positions.all()
+        topics = sorted({capture.topic for capture in self._captures})
+        return tuple(
+            self._lag(TopicPartition(topic, number), positions)
+            for topic in topics
+            for number in self._topics.partitions(topic)
+        )
+
+    def _lag(self, source: TopicPartition, positions: Mapping[TopicPartition, int]) -> PartitionLag:
+        first, end = self._watermarks.of(source)
+        position = max(positions.get(source, first), first)
+        waits = end > position
+        oldest = self._watermarks.timestamp_ms(source, position) if waits else None
+        return PartitionLag(
+            topic=source.topic,
+            partition=source.partition,
+            records=max(end - position, 0),
+            seconds=_age(oldest),
+        )
+
+    def _delays(self) -> Delays:
+        since = datetime.now(tz=UTC) - timedelta(minutes=MINUTES)
+        return delays_of(self._replica.delays(since, MOST_CHANGES))
+
+    def _tables(self) -> tuple[TableCount, ...]:
+        return tuple(
+            TableCount(
+                table=capture.table,
+                documents=self._replica.counts(capture.collections),
+                rows=QuerySet(model=capture.model).count(),
+            )
+            for capture in self._captures
+        )
+
+
+def _attempt(read: Callable[[], T], problems: list[str]) -> T | None:
+    try:
+        return read()
+    except Retryable as error:
+        problems.append(str(error))
+    except Error as error:
+        problems.append(f"The database did not answer ({error}): see that it is up and migrated.")
+    return None
+
+
+def _waiting_letters() -> int:
+    return DeadLetter.objects.filter(status=DeadLetterStatus.WAITING).count()
+
+
+def _last_error() -> str:
+    letters = DeadLetter.objects.filter(status=DeadLetterStatus.WAITING)
+    reason = letters.order_by("-id").values_list("reason", flat=True).first()
+    return inert(reason, _LONGEST_REASON)
+
+
+def _last_reconcile() -> LastReconcile | None:
+    run = ReconcileRun.objects.order_by("-id").first()
+    if run is None:
+        return None
+    return LastReconcile(
+        finished_at=run.finished_at,
+        seconds_ago=_age(int(run.finished_at.timestamp() * 1000)),
+        equal=run.equal,
+        verdict=json.loads(run.result)["verdict"],
+    )
+
+
+def _age(since_ms: int | None) -> float:
+    return 0.0 if since_ms is None else round(max(time.time() - since_ms / 1000, 0.0), 3)

@@ -1,0 +1,58 @@
+"""The state of the feed, shown anew every second."""
+
+import json
+import sys
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.live import Live
+
+from cdc.loop import Clock, SystemClock
+from cdc.status import Status
+from cdc.status_table import status_table
+
+_EVERY_SECONDS = 1.0
+_LOOK_SECONDS = 0.1
+
+
+def watch(
+    read: Callable[[], Status],
+    stopped: Callable[[], bool],
+    *,
+    as_json: bool,
+    clock: Clock | None = None,
+) -> None:
+    """Show the state until `stopped`: a live table in a terminal, else one after the other.
+
+    `as_json` prints one JSON object on each line.
+    """
+    clock = clock or SystemClock()
+    if as_json:
+        _repeat(read, _print_json, stopped, clock)
+        return
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        _repeat(read, lambda status: console.print(status_table(status)), stopped, clock)
+        return
+    with Live(console=console, auto_refresh=False, screen=True) as live:
+        _repeat(
+            read, lambda status: live.update(status_table(status), refresh=True), stopped, clock
+        )
+
+
+def _print_json(status: Status) -> None:
+    sys.stdout.write(f"{json.dumps(status.as_json())}\n")
+    sys.stdout.flush()
+
+
+def _repeat(
+    read: Callable[[], Status],
+    show: Callable[[Status], None],
+    stopped: Callable[[], bool],
+    clock: Clock,
+) -> None:
+    while not stopped():
+        show(read())
+        due = clock.monotonic() + _EVERY_SECONDS
+        while not stopped() and clock.monotonic() < due:
+            clock.sleep(_LOOK_SECONDS)

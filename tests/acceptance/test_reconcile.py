@@ -1,0 +1,155 @@
+"""Reconciliation finds every planted difference, mends it, and reports no change under way."""
+
+import json
+from typing import Any
+
+import pytest
+from django.db import connection
+from pymongo import MongoClient
+
+from cdc.models import Checkpoint, ReconcileRun
+from stories.models import Story
+from tests.acceptance.conftest import RunningFeed
+from tests.acceptance.test_send_to_kafka import insert_raw, replica, versions
+from tests.acceptance.writers import Writers
+from tests.commands import manage
+from tests.equality import COLLECTIONS
+
+pytestmark = [pytest.mark.services, pytest.mark.database, pytest.mark.django_db(transaction=True)]
+
+EACH = 50
+ROWS = 600
+
+
+def reconcile(feed: RunningFeed, *arguments: str) -> tuple[int, dict[str, Any]]:
+    done = manage(feed.environment, "reconcile", "--json", *arguments)
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def filled(feed: RunningFeed, rows: int = ROWS) -> list[int]:
+    insert_raw(rows)
+    assert manage(feed.environment, "send_to_kafka").returncode == 0
+    feed.wait_until_equal()
+    return list(range(1, rows + 1))
+
+
+def plant(feed: RunningFeed, keys: list[int]) -> dict[str, dict[str, list[int]]]:
+    """Plant fifty differences of each kind; return them by collection and kind."""
+    parts = [keys[start * EACH : (start + 1) * EACH] for start in range(7)]
+    changed, deleted, inserted, gone, edited, typed, unversioned = parts
+    database = replica(feed)
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE stories_story SET diggs = 77 WHERE id IN {tuple(changed)}")
+        cursor.execute(f"DELETE FROM stories_story WHERE id IN {tuple(deleted)}")
+    for name in COLLECTIONS:
+        database[name].delete_many({"_id": {"$in": inserted}})
+    database[COLLECTIONS[0]].delete_many({"_id": {"$in": gone}})
+    database[COLLECTIONS[0]].update_many({"_id": {"$in": edited}}, {"$set": {"title": "x"}})
+    database[COLLECTIONS[1]].update_many({"_id": {"$in": typed}}, {"$set": {"diggs": 0.0}})
+    database[COLLECTIONS[2]].update_many({"_id": {"$in": unversioned}}, {"$unset": {"_version": 1}})
+    strange = list(range(10**6, 10**6 + EACH))
+    database[COLLECTIONS[2]].insert_many([{"_id": key, "title": "strange"} for key in strange])
+    return {
+        COLLECTIONS[0]: {
+            "missing": sorted(inserted + gone),
+            "stale": sorted(changed + edited),
+            "extra": deleted,
+        },
+        COLLECTIONS[1]: {
+            "missing": inserted,
+            "stale": sorted(changed + typed),
+            "extra": deleted,
+        },
+        COLLECTIONS[2]: {
+            "missing": inserted,
+            "stale": sorted(changed + unversioned),
+            "extra": sorted(deleted + strange),
+        },
+    }
+
+
+def found(result: dict[str, Any]) -> dict[str, dict[str, list[int]]]:
+    (table,) = result["tables"]
+    return {
+        each["collection"]: {
+            kind: sorted(each[kind]["keys"]) for kind in ("missing", "stale", "extra")
+        }
+        for each in table["collections"]
+    }
+
+
+def test_every_difference_is_found_and_mended_and_nothing_else_is_touched(
+    feed: RunningFeed,
+) -> None:
+    keys = filled(feed)
+    planted = plant(feed, keys)
+    untouched = keys[7 * EACH :]
+    database = replica(feed)
+    before = {name: versions_of(database, name, untouched) for name in COLLECTIONS}
+
+    code, result = reconcile(feed)
+    assert (code, found(result)) == (1, planted)
+    code, result = reconcile(feed, "--repair")
+    assert (code, found(result)) == (0, planted)
+    (table,) = result["tables"]
+    assert (table["repaired"], table["unrepaired"]) == (8 * EACH, 0)
+
+    feed.wait_until_equal()
+    assert {name: versions_of(database, name, untouched) for name in COLLECTIONS} == before
+    code, result = reconcile(feed)
+    assert (code, result["different"], result["equal"]) == (0, 0, True)
+    assert [run.equal for run in ReconcileRun.objects.all()] == [False, True, True]
+    assert Checkpoint.objects.count() == 0
+
+
+def versions_of(database: Any, name: str, keys: list[int]) -> dict[int, tuple[int, int]]:
+    held = versions(database, name)
+    return {key: held[key] for key in keys}
+
+
+def test_changes_under_way_are_not_reported(feed: RunningFeed) -> None:
+    filled(feed, 1500)
+    with Writers():
+        for _ in range(3):
+            code, result = reconcile(feed)
+            assert (code, found(result)) == (0, dict.fromkeys(COLLECTIONS, NOTHING))
+
+
+NOTHING: dict[str, list[int]] = {"missing": [], "stale": [], "extra": []}
+
+
+def test_a_new_collection_is_filled(feed: RunningFeed) -> None:
+    keys = filled(feed, 300)
+    names = ",".join([*COLLECTIONS, "stories_story_3"])
+    feed.environment["REPLICA_COLLECTIONS"] = names
+    assert feed.consumer.stop() == 0
+    consumer = feed.consumer_named("wider", feed.folder)
+    try:
+        code, result = reconcile(feed, "--repair")
+    finally:
+        consumer.kill()
+
+    assert code == 0, result
+    assert found(result)["stories_story_3"] == {**NOTHING, "missing": keys}
+    assert all(found(result)[name] == NOTHING for name in COLLECTIONS)
+    client: MongoClient[dict[str, Any]] = MongoClient(feed.settings.mongodb_uri)
+    database = client[feed.settings.mongodb_database]
+    strip = {"_epoch": 0, "_version": 0}
+    contents = [list(database[name].find({}, strip).sort("_id")) for name in names.split(",")]
+    assert len(contents[0]) == 300
+    assert all(content == contents[0] for content in contents)
+    feed.wait_until_equal()
+
+
+def test_a_document_of_a_later_version_is_told_and_not_called_repaired(feed: RunningFeed) -> None:
+    story = Story.objects.create(title="a story", href="http://example.org/")
+    feed.wait_until_equal()
+    change = {"$set": {"title": "x", "_version": 2**62}}
+    replica(feed)[COLLECTIONS[0]].update_one({"_id": story.pk}, change)
+
+    done = manage(feed.environment, "reconcile", "--repair")
+
+    assert done.returncode == 1
+    assert f"stories_story {story.pk} is still different" in done.stderr
+    assert "new_epoch" in done.stderr

@@ -1,0 +1,63 @@
+"""A document holds what its row holds, or it does not: to the sort of a number."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import bson
+import pytest
+from bson.int64 import Int64
+from bson.raw_bson import RawBSONDocument
+
+from cdc.mongo.content import Content, Held
+
+WANTED = {
+    "_id": 1,
+    "n": 4,
+    "flag": True,
+    "at": datetime(2026, 1, 2, 3, 4, 5, 678999, tzinfo=UTC),
+    "json": {"a": [1, {"b": None}], "c": 1.0},
+}
+VERSION = {"_epoch": 1_764_000_000_000, "_version": 5}
+
+
+def held(document: dict[str, Any]) -> Held:
+    return Held(RawBSONDocument(bson.encode(document)))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {**WANTED, **VERSION},
+        {**VERSION, **dict(reversed(WANTED.items()))},
+        {**WANTED, **VERSION, "n": Int64(4)},
+        {**WANTED, **VERSION, "json": {"c": 1.0, "a": [1, {"b": None}]}},
+    ],
+)
+def test_equal(document: dict[str, Any]) -> None:
+    assert held(document).holds(Content(WANTED))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"n": 5},
+        {"n": 4.0},
+        {"flag": 1},
+        {"at": datetime(2026, 1, 2, 3, 4, 5, 679000, tzinfo=UTC)},
+        {"json": {"a": [1, {"b": None}], "c": 1}},
+        {"json": {"a": [{"b": None}, 1], "c": 1.0}},
+        {"json": {"a": [1, {"b": None}]}},
+        {"more": None},
+        {"_version": "5"},
+    ],
+)
+def test_different(change: dict[str, Any]) -> None:
+    assert not held({**WANTED, **VERSION, **change}).holds(Content(WANTED))
+
+
+def test_a_column_or_a_version_that_lacks_is_a_difference() -> None:
+    for name in (*WANTED, *VERSION):
+        if name != "_id":
+            document = {**WANTED, **VERSION}
+            del document[name]
+            assert not held(document).holds(Content(WANTED)), name

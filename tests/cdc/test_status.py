@@ -1,0 +1,89 @@
+"""The verdict names cause and remedy."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from cdc.delays import delays_of
+from cdc.outbox import Depth
+from cdc.status import LastReconcile, PartitionLag, Status, TableCount
+
+EQUAL = TableCount(table="stories_story", rows=3, documents={"a": 3, "b": 3})
+LACKING = TableCount(table="stories_story", rows=3, documents={"a": 3, "b": 2})
+COMPARED = LastReconcile(
+    finished_at=datetime(2026, 1, 2, tzinfo=UTC),
+    seconds_ago=60.0,
+    equal=False,
+    verdict="3 rows compared, 1 documents differ.",
+)
+
+
+def lag(records: int, seconds: float) -> PartitionLag:
+    return PartitionLag(topic="story-events", partition=0, records=records, seconds=seconds)
+
+
+def status(**changes: Any) -> Status:
+    well: dict[str, Any] = {
+        "outbox": Depth(rows=0, oldest_ms=None),
+        "outbox_seconds": 0.0,
+        "lags": (lag(0, 0.0),),
+        "tables": (EQUAL,),
+        "dead_letters": 0,
+        "counters": {},
+        "problems": (),
+        "relay": "host:1",
+        "consumers": 2,
+    }
+    return Status(**{**well, **changes})
+
+
+WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "healthy", "sentence"),
+    [
+        ({}, True, "Nothing waits: table and collections hold the same number of rows."),
+        ({"problems": ("Kafka could not …",)}, False, "not known in full: Kafka could not"),
+        (WAITING, True, "7 changes are on their way, the oldest for 3.0 s."),
+        ({**WAITING, "relay": ""}, False, "nobody publishes: start `manage.py relay_outbox`."),
+        ({**WAITING, "outbox_seconds": 11.0}, True, "see what the relay host:1 writes in its log"),
+        (
+            {"lags": (lag(5, 1.0),), "consumers": 0},
+            False,
+            (
+                "5 records wait in Kafka, the oldest for 1.0 s and nobody applies them: "
+                "start `manage.py consume_and_save_to_mongodb`."
+            ),
+        ),
+        ({"lags": (lag(5, 11.0),)}, True, "the 2 consumers catch up, or are held up"),
+        ({"tables": (LACKING,)}, False, "3 rows and the copy [2, 3] documents"),
+        ({"reconcile": COMPARED}, False, "when last compared: 3 rows compared, 1 documents"),
+        ({"dead_letters": 2}, True, "2 dead letters wait for a decision"),
+    ],
+)
+def test_the_verdict(changes: dict[str, Any], healthy: bool, sentence: str) -> None:
+    found = status(**changes)
+
+    assert sentence in found.verdict
+    assert found.healthy is healthy
+
+
+def test_the_json_shape_is_the_documented_one() -> None:
+    shape = status(delays=delays_of([0.1]), reconcile=COMPARED).as_json()
+
+    assert set(shape) == {
+        *("outbox", "outbox_seconds", "lags", "tables", "dead_letters", "counters", "problems"),
+        *("relay", "consumers", "delays", "last_error", "reconcile"),
+        *("waiting", "healthy", "verdict"),
+    }
+    assert shape["reconcile"]["finished_at"] == "2026-01-02T00:00:00+00:00"
+    assert shape["delays"] == {"changes": 1, "p50": 0.1, "p95": 0.1, "p99": 0.1}
+
+
+def test_percentiles_are_delays_that_happened() -> None:
+    delays = delays_of([number / 100 for number in range(100, 0, -1)])
+
+    assert (delays.changes, delays.p50, delays.p95, delays.p99) == (100, 0.5, 0.95, 0.99)
+    assert delays_of([]).p50 is None

@@ -14,7 +14,7 @@ from cdc.kafka.topics import Topics
 from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions
 from cdc.registry import registry
-from cdc.snapshot import send_state
+from cdc.resend import send_state
 from stories.models import Story
 from tests.equality import replica_content
 from tests.faults.conftest import captured_into

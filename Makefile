@@ -66,9 +66,10 @@ clean:
 	@$(PIP) $(HASHES) -r requirements-test.txt
 	@touch $@ .venv/run.stamp
 
-# mysqlclient is compiled here. mariadb-server-core starts no service, mariadb-server would.
+# Chromium is for the browser tests. mysqlclient is compiled here. mariadb-server-core starts no
+# service, mariadb-server would.
 .venv/databases.stamp: requirements-production.txt .venv/test.stamp
-	@scripts/need mariadb-server-core debootstrap libmariadb-dev pkg-config gcc
+	@scripts/need chromium mariadb-server-core debootstrap libmariadb-dev pkg-config gcc
 	@$(BIN)/python -c 'import pathlib, sysconfig; \
 		pathlib.Path(sysconfig.get_path("include"), "Python.h").stat()' 2>/dev/null \
 		|| scripts/need python3-dev

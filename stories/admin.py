@@ -12,7 +12,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 
 from cdc.errors import Refused
-from stories.forms import IndentedEncoder, JSONColumnField, StoryForm
+from stories.forms import (
+    IndentedEncoder,
+    JSONColumnField,
+    NamedSplitDateTime,
+    StoryForm,
+)
 from stories.models import Status, Story
 
 
@@ -34,10 +39,10 @@ class StoryAdmin(admin.ModelAdmin[Story]):
     list_select_related = ("submitted_by",)
     list_per_page = 50
     search_fields = ("title", "description", "=source_id", "link")
-    search_help_text = "Words of the title, description or address, or a whole source id."
     date_hierarchy = "submit_date"
     ordering = ("-submit_date", "-id")
-    autocomplete_fields = ("submitted_by",)
+    # Not autocomplete: the box that it draws has no name for those who cannot see it.
+    raw_id_fields = ("submitted_by",)
     actions = ("approve", "reject")
     save_on_top = True
     fieldsets = (
@@ -52,6 +57,7 @@ class StoryAdmin(admin.ModelAdmin[Story]):
             "encoder": IndentedEncoder,
             "widget": forms.Textarea(attrs={"rows": 5, "cols": 60, "spellcheck": "false"}),
         },
+        models.DateTimeField: {"widget": NamedSplitDateTime},
         models.URLField: {"assume_scheme": "https"},
     }
 

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from django import forms
+from django.contrib.admin.widgets import AdminSplitDateTime
 
 from stories.models import Story
 
@@ -25,6 +26,17 @@ class JSONColumnField(forms.JSONField):
         if read is None and callable(self.initial):
             return self.initial()
         return read
+
+
+class NamedSplitDateTime(AdminSplitDateTime):
+    """Date and time in two boxes, each with a name for those who cannot see the words beside it."""
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        """Return what the boxes are drawn from."""
+        context: dict[str, Any] = super().get_context(name, value, attrs)
+        for box, label in zip(context["widget"]["subwidgets"], ("date", "time"), strict=True):
+            box["attrs"]["aria-label"] = f"{name.replace('_', ' ').capitalize()}, {label}"
+        return context
 
 
 class StoryForm(forms.ModelForm[Story]):

@@ -1,6 +1,7 @@
 """What all tests share: the servers that `make test` started, and names of their own in them."""
 
 import os
+import shutil
 import uuid
 from importlib.util import find_spec
 
@@ -23,18 +24,31 @@ if not settings.ENVIRONMENT.secret_key:
 
 def pytest_report_header() -> list[str]:
     """Say what is left out before anything runs."""
-    if HAS_MYSQL_CLIENT:
-        return []
-    return [f"left out, because mysqlclient is not installed: {', '.join(collect_ignore)}"]
+    said = []
+    if not HAS_MYSQL_CLIENT:
+        said.append(f"left out, because mysqlclient is not installed: {', '.join(collect_ignore)}")
+    if _does_without_browser():
+        said.append("left out, because Chromium is not installed: tests/browser")
+    return said
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out, and count as deselected, what the database in use has no notion of."""
-    if "sqlite" not in settings.DATABASES["default"]["ENGINE"]:
+    if not _is_sqlite():
         return
-    left_out = [item for item in items if item.get_closest_marker("row_locks")]
+    names = ["row_locks", *(["browser"] if _does_without_browser() else [])]
+    left_out = [item for item in items if any(map(item.get_closest_marker, names))]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+
+
+def _is_sqlite() -> bool:
+    return "sqlite" in settings.DATABASES["default"]["ENGINE"]
+
+
+def _does_without_browser() -> bool:
+    """Whether this is the part that needs no root; `make test` installs Chromium for the rest."""
+    return _is_sqlite() and shutil.which("chromium") is None
 
 
 def _address(name: str) -> str:

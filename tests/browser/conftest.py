@@ -1,0 +1,128 @@
+"""A real browser: Debian's Chromium, which watches every page for violations and errors."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Response, sync_playwright
+from pytest_django.live_server_helper import LiveServer
+
+from cdc.actor import acting_as
+from stories.models import Status, Story
+from tests.static_files import plain_static_files
+from users.models import User, UserType
+
+PASSWORD = "correct-horse-7"
+_ARGUMENTS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+_MILLISECONDS = 15_000
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.fail("Chromium is missing: as root on Debian, apt-get install chromium.")
+    # Playwright's loop runs in this thread, where Django would refuse to use a database.
+    before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
+    with sync_playwright() as playwright:
+        os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+        browser = playwright.chromium.launch(executable_path=program, args=list(_ARGUMENTS))
+        yield browser
+        browser.close()
+    if before is None:
+        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@dataclass
+class Visitor:
+    """Somebody at a browser; `complaints` collects what a page should never give."""
+
+    page: Page
+    url: str
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, path: str) -> Response:
+        response = self.page.goto(f"{self.url}{path}")
+        assert response is not None
+        return response
+
+    def log_in(self, user: User) -> None:
+        self.open("/login/")
+        self.page.get_by_label("E-mail address").fill(user.email)
+        self.page.get_by_label("Password").fill(PASSWORD)
+        self.page.locator("main").get_by_role("button", name="Log in").click()
+        self.page.wait_for_url(lambda url: "/login/" not in url)
+
+
+def watched(page: Page, url: str) -> Visitor:
+    visitor = Visitor(page, url)
+
+    def console(message: object) -> None:
+        kind, text = getattr(message, "type", ""), getattr(message, "text", "")
+        # A refused page is one of the things that are looked at.
+        if kind in {"error", "warning"} and "status of 40" not in text:
+            visitor.complaints.append(f"{page.url}: {text}")
+
+    def asked(address: str) -> None:
+        if not address.startswith((url, "data:")):
+            visitor.complaints.append(f"{page.url} asked for {address}")
+
+    page.on("console", console)
+    page.on("pageerror", lambda error: visitor.complaints.append(f"{page.url}: {error}"))
+    page.on("request", lambda request: asked(request.url))
+    return visitor
+
+
+@pytest.fixture
+def site(live_server: LiveServer) -> Iterator[str]:
+    with plain_static_files():
+        yield live_server.url
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context()
+    context.set_default_timeout(_MILLISECONDS)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def visitor(context: BrowserContext, site: str) -> Iterator[Visitor]:
+    visitor = watched(context.new_page(), site)
+    yield visitor
+    assert visitor.complaints == []
+
+
+@pytest.fixture
+def people(transactional_db: None) -> dict[str, User]:
+    people = {
+        role.value: User.objects.create_user(
+            f"{role}@people.example", PASSWORD, name=f"Ann {role.label}", user_type=role
+        )
+        for role in UserType
+    }
+    boss = User.objects.create_superuser("boss@people.example", PASSWORD, name="Boss")
+    return {**people, "superuser": boss}
+
+
+@pytest.fixture
+def stories(transactional_db: None) -> list[Story]:
+    titles = ["A ferry captain keeps an old promise", "<script>alert(1)</script>", "\u202eevil 🐘"]
+    with acting_as("test"):
+        return [
+            Story.objects.create(
+                title=title,
+                description=f"{title}. " * 20,
+                href="http://a.example/",
+                link="http://b.example/",
+                status=list(Status)[number],
+                topic={"name": "Harbours"},
+            )
+            for number, title in enumerate([*titles, "x" * 255])
+        ]

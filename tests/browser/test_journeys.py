@@ -1,0 +1,97 @@
+"""What people do here, in a real browser."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from cdc.models import OutboxRecord
+from stories.models import Status, Story
+from tests.browser.conftest import PASSWORD, Visitor
+from users.models import User, UserType
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+def test_register_browse_and_log_out(visitor: Visitor, stories: list[Story]) -> None:
+    page = visitor.page
+    visitor.open("/")
+    page.get_by_role("link", name="Register").click()
+    page.get_by_label("E-mail address").fill("New@People.example")
+    page.get_by_label("Name").fill("New Person")
+    page.get_by_label("Password", exact=False).nth(0).fill("short")
+    page.get_by_label("Password confirmation").fill("short")
+    page.get_by_role("button", name="Register").click()
+    expect(page.locator(".invalid-feedback").first).to_contain_text("too short")
+    expect(page.get_by_label("Name")).to_have_value("New Person")
+    page.get_by_label("Password", exact=False).nth(0).fill(PASSWORD)
+    page.get_by_label("Password confirmation").fill(PASSWORD)
+    page.get_by_role("button", name="Register").click()
+    expect(page).to_have_url(f"{visitor.url}/customer/")
+    expect(page.get_by_role("status").filter(has_text="Welcome")).to_contain_text("New Person")
+    page.get_by_role("link", name="A ferry captain").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(stories[0].title)
+    page.get_by_role("button", name="Log out").click()
+    expect(page).to_have_url(f"{visitor.url}/login/")
+
+
+@pytest.mark.parametrize("role", UserType)
+def test_each_role_logs_in_to_its_home(
+    visitor: Visitor, people: dict[str, User], role: UserType
+) -> None:
+    visitor.log_in(people[role])
+    expect(visitor.page).to_have_url(f"{visitor.url}/{role.value}/")
+
+
+def test_keyboard_alone_logs_in(visitor: Visitor, people: dict[str, User]) -> None:
+    page = visitor.page
+    visitor.open("/login/")
+    page.keyboard.type(people["customer"].email)
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{visitor.url}/customer/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+
+
+def test_story_is_approved_in_the_admin(
+    visitor: Visitor, people: dict[str, User], stories: list[Story]
+) -> None:
+    page = visitor.page
+    visitor.log_in(people["superuser"])
+    visitor.open("/admin/stories/story/")
+    OutboxRecord.objects.all().delete()
+    page.get_by_role("row").filter(has_text=stories[0].title).get_by_role("checkbox").check()
+    page.get_by_label("Action:").select_option(label="Approve selected stories")
+    page.get_by_role("button", name=re.compile("Go|Run")).click()
+    expect(page.get_by_text("1 story was approved.")).to_be_visible()
+    stories[0].refresh_from_db()
+    assert stories[0].status == Status.POPULAR
+    assert [record.op for record in OutboxRecord.objects.all()] == ["u"]
+
+
+def test_theme_is_switched_and_kept(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.open("/login/")
+    switch = page.get_by_role("button", name="Theme")
+    shown = page.locator("html")
+    expect(shown).to_have_attribute("data-bs-theme", "light")
+    page.emulate_media(color_scheme="dark")
+    expect(shown).to_have_attribute("data-bs-theme", "dark")
+    switch.click()
+    expect(shown).to_have_attribute("data-bs-theme", "light")
+    switch.click()
+    visitor.open("/register/")
+    page.emulate_media(color_scheme="light")
+    expect(shown).to_have_attribute("data-bs-theme", "dark")
+
+
+def test_lost_network_is_said(visitor: Visitor) -> None:
+    visitor.open("/login/")
+    banner = visitor.page.locator("#offline")
+    expect(banner).to_be_hidden()
+    visitor.page.context.set_offline(True)
+    expect(banner).to_be_visible()
+    visitor.page.context.set_offline(False)
+    expect(banner).to_be_hidden()

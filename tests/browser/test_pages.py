@@ -1,0 +1,129 @@
+"""Every page in each role, theme and width: reachable by all, nothing beside it, no complaint."""
+
+import os
+import re
+from itertools import product
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser
+
+from project import feed_state
+from project.latest import Latest
+from stories.models import Story
+from tests.browser.conftest import Visitor, watched
+from tests.project.test_homes import FIGURES, status
+from users.models import User
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+WIDTHS = (360, 768, 1280)
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+# Pages to keep as pictures; for looking at, not needed by any test.
+PICTURES = os.environ.get("STORYFEED_PICTURES")
+MANAGEMENT = "senior_management"
+
+PAGES: dict[str, tuple[str, ...]] = {
+    "": ("/", "/login/", "/register/", "/password/reset/", "/password/reset/MQ/no/", "/nothing/"),
+    "customer": ("/customer/", "/stories/?q=a", "/stories/?q=zebra", "{story}", "/password/"),
+    "technical_worker": ("/technical_worker/", "/senior_management/"),
+    MANAGEMENT: ("/senior_management/",),
+    "superuser": (
+        "/admin/",
+        "/admin/users/user/",
+        "/admin/stories/story/",
+        "{edit}",
+        "/admin/users/rolechange/",
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def known_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed_state.feed, "latest", Latest(status))
+    monkeypatch.setattr(feed_state.copy, "latest", Latest(lambda: FIGURES))
+
+
+@pytest.mark.parametrize("role", PAGES)
+def test_pages_of_a_role(
+    browser: Browser, site: str, people: dict[str, User], stories: list[Story], role: str
+) -> None:
+    # What looks for mistakes is itself a script from elsewhere: it looks at pages whose policy is
+    # set aside, beside pages that keep to it.
+    strict = browser.new_context()
+    loose = browser.new_context(bypass_csp=True, reduced_motion="reduce")
+    looked, examined = watched(strict.new_page(), site), watched(loose.new_page(), site)
+    if role:
+        looked.log_in(people[role])
+        loose.add_cookies(strict.cookies())  # type: ignore[arg-type]
+    found = []
+    for page in PAGES[role]:
+        number = stories[1].pk
+        edit = f"/admin/stories/story/{number}/change/"
+        path = page.format(story=f"/stories/{number}/", edit=edit)
+        found += [*look(looked, path, role), *examine(examined, path)]
+    assert not found, "\n".join(found)
+    assert not looked.complaints, "\n".join(looked.complaints)
+    for context in (strict, loose):
+        context.close()
+
+
+def look(visitor: Visitor, path: str, role: str) -> list[str]:
+    """Return the widths at which a page has something beside it."""
+    page, wide = visitor.page, []
+    visitor.open(path)
+    for theme, width in product(THEMES, WIDTHS):
+        page.emulate_media(color_scheme=theme)
+        page.set_viewport_size({"width": width, "height": 800})
+        beside = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        # The admin's tables are Django's: wide ones are moved sideways on a telephone.
+        if beside > 0 and not path.startswith("/admin/"):
+            wide.append(f"{path} is {beside} px too wide at {width}")
+        if PICTURES:
+            name = re.sub(r"\W+", "_", f"{role} {path} {theme} {width}")
+            page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
+    return wide
+
+
+def examine(visitor: Visitor, path: str) -> list[str]:
+    """Return what axe finds that is serious or worse."""
+    visitor.open(path)
+    found = []
+    for theme in THEMES:
+        visitor.page.emulate_media(color_scheme=theme)
+        # A colour on its way from one theme to the other is nobody's.
+        visitor.page.evaluate(
+            "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+            ".then(() => Promise.allSettled(document.getAnimations().map((a) => a.finished)))"
+        )
+        result = Axe().run(visitor.page, options={"resultTypes": ["violations"]})
+        found += [
+            f"{path}, {theme}: {item['id']} ({item['help']}) at {item['nodes'][0]['target']}"
+            for item in result.response["violations"]
+            if item["impact"] in {"serious", "critical"}
+        ]
+    return found
+
+
+def test_the_watch_sees_what_a_page_must_not_do(browser: Browser, site: str) -> None:
+    context = browser.new_context()
+    visitor = watched(context.new_page(), site)
+    visitor.open("/login/")
+    visitor.page.evaluate("document.body.setAttribute('style', 'color: red')")
+    visitor.page.evaluate(
+        "document.body.append(Object.assign(new Image(), {src: 'http://evil.example/x.png'}))"
+    )
+    visitor.page.wait_for_timeout(200)
+    context.close()
+    assert any("Content Security Policy" in complaint for complaint in visitor.complaints)
+
+
+def test_axe_sees_a_mistake(browser: Browser, site: str) -> None:
+    context = browser.new_context(bypass_csp=True)
+    visitor = watched(context.new_page(), site)
+    visitor.open("/login/")
+    visitor.page.evaluate("document.querySelectorAll('label').forEach((label) => label.remove())")
+    found = Axe().run(visitor.page).response["violations"]
+    context.close()
+    assert "label" in {item["id"] for item in found}

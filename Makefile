@@ -51,8 +51,8 @@ clean:
 .venv/made.stamp:
 	@[ -n "$(PYTHON)" ] || { echo "storyfeed: Python 3.11 or newer is missing;" \
 		"on Debian 12, as root: apt-get install python3-venv" >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || scripts/need python3-venv
-	@[ "$$(uname)" != Linux ] || /sbin/ldconfig -p | grep -q 'libcurl\.so\.4' || scripts/need libcurl4
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || .ci/need python3-venv
+	@[ "$$(uname)" != Linux ] || /sbin/ldconfig -p | grep -q 'libcurl\.so\.4' || .ci/need libcurl4
 	@$(PYTHON) -m venv --clear .venv
 	@touch $@
 
@@ -69,9 +69,9 @@ clean:
 # Chromium is for the browser tests. mysqlclient is compiled here. mariadb-server-core starts no
 # service, mariadb-server would.
 .venv/databases.stamp: requirements-production.txt .venv/test.stamp
-	@scripts/need chromium mariadb-server-core debootstrap libmariadb-dev pkg-config gcc
+	@.ci/need chromium mariadb-server-core debootstrap libmariadb-dev pkg-config gcc
 	@$(BIN)/python -c 'import pathlib, sysconfig; \
 		pathlib.Path(sysconfig.get_path("include"), "Python.h").stat()' 2>/dev/null \
-		|| scripts/need python3-dev
+		|| .ci/need python3-dev
 	@$(PIP) $(HASHES) -r requirements-production.txt
 	@touch $@

@@ -1,6 +1,7 @@
 """The source: records of the partitions that the group gives, from where it is told."""
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message
@@ -12,6 +13,7 @@ from cdc.errors import Fatal
 from cdc.kafka.client import ENVELOPE_ROOM, client_config
 from cdc.record import Record, TopicPartition
 
+_LEAVE_SECONDS = 2.0
 _log = logging.getLogger(__name__)
 _OFFSET_LOST = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
 
@@ -98,7 +100,13 @@ class KafkaSource:
             self._consumer.store_offsets(offsets=ours)
 
     def close(self) -> None:
-        """Commit what was stored and leave the group."""
+        """Commit what was stored and leave the group, so that others need not wait for it."""
+        # The partitions are given up before: a callback that unassigns from within the library's
+        # own close can wait there for ever.
+        self._consumer.unsubscribe()
+        deadline = time.monotonic() + _LEAVE_SECONDS
+        while (self._waiting or self._started) and time.monotonic() < deadline:
+            self._consumer.poll(0.05)
         self._consumer.close()
 
     def _record(self, message: Message) -> Record | None:

@@ -69,8 +69,8 @@ class CapturedQuerySet(models.QuerySet[Any]):
         self._result_cache = None
         return counts.total(), dict(counts)
 
-    delete.alters_data = True  # type: ignore[attr-defined]
-    delete.queryset_only = True  # type: ignore[attr-defined]
+    # Else the manager would have it, and `Story.objects.delete()` would be easy to write.
+    vars(delete)["queryset_only"] = True
 
     def bulk_create(
         self,
@@ -203,8 +203,6 @@ class CapturedModel(models.Model):
             return
         with transaction.atomic(using=using, savepoint=False):
             super().save_base(raw, force_insert, force_update, using, update_fields)
-
-    save_base.alters_data = True  # type: ignore[attr-defined]
 
     def _do_update(self, *args: Any, **options: Any) -> Any:
         """Update the row if it is there; Django inserts it otherwise.

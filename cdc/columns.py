@@ -89,9 +89,13 @@ def _column(field: Any) -> Column:
     for kind_of_field, kind in _KINDS:
         if isinstance(target, kind_of_field):
             # Such a column may be given what only its own encoder makes JSON of.
-            if getattr(target, "encoder", None) is not None:
-                kind = replace(kind, early=())  # noqa: PLW2901
-            return Column(name=field.column, attname=field.attname, nullable=field.null, kind=kind)
+            encoded = getattr(target, "encoder", None) is not None
+            return Column(
+                name=field.column,
+                attname=field.attname,
+                nullable=field.null,
+                kind=replace(kind, early=()) if encoded else kind,
+            )
     raise Misconfigured(
         f"{field.model.__name__}.{field.name} is a {type(field).__name__}, which the feed cannot "
         "carry: use a number, text, boolean, date, UUID or JSON field."

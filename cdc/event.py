@@ -14,6 +14,7 @@ from cdc.errors import Refused, Rejected
 
 CONNECTOR = "storyfeed"
 _LARGEST_ID = 2**63 - 1
+_MOST_DIGITS = len(str(_LARGEST_ID))
 
 Row = Mapping[str, Any]
 """JSON values by column name."""
@@ -189,7 +190,8 @@ def _version(sequence: Any) -> Version:
 
 
 def _digits(part: Any) -> bool:
-    return isinstance(part, str) and part.isascii() and part.isdigit() and len(part) <= 19  # noqa: PLR2004 -- digits of 2**63
+    short = isinstance(part, str) and len(part) <= _MOST_DIGITS
+    return short and part.isascii() and part.isdigit()
 
 
 def _consistent(event: ChangeEvent) -> ChangeEvent:

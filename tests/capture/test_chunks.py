@@ -87,3 +87,11 @@ def test_a_cascade_into_many_rows() -> None:
 
     assert len(events()) == 2 * MANY
     assert replay(events()) == {}
+
+
+def test_large_rows_go_in_statements_that_a_server_takes() -> None:
+    big = "ü" * 200_000
+    Story.objects.bulk_create([story(description=big) for _ in range(25)])
+    Story.objects.update(diggs=5)
+
+    assert [event.op for event in events()] == ["c"] * 25 + ["u"] * 25

@@ -130,3 +130,9 @@ def test_the_row_is_what_the_save_left(django_assert_num_queries: Any) -> None:
 
     assert events() == [created(wire(one.pk, diggs=12))]
     assert events()[0].after == table()[one.pk]
+
+
+def test_what_writes_is_marked_for_templates_and_managers() -> None:
+    assert not hasattr(Story.objects, "delete")
+    methods = [Story.objects.update, Story.objects.all().delete, story().save_base]
+    assert [getattr(method, "alters_data", False) for method in methods] == [True] * 3

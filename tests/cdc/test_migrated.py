@@ -7,7 +7,7 @@ from django.apps import apps
 from django.core.management import CommandError, call_command
 
 from cdc import outbox
-from cdc.apps import _ensure_epoch
+from cdc.migrated import ensure_epoch
 from cdc.models import Epoch, OutboxRecord
 from tests.capture.world import story
 
@@ -80,7 +80,7 @@ def test_a_database_without_the_table_has_no_epoch() -> None:
     class Zero:
         all_models = {"cdc": {}}  # type: ignore[var-annotated]
 
-    _ensure_epoch("default", apps=Zero())  # type: ignore[arg-type]
+    ensure_epoch("default", apps=Zero())  # type: ignore[arg-type]
     assert outbox.current_epoch(using="default") is None
-    _ensure_epoch("default", apps=apps)
+    ensure_epoch("default", apps=apps)
     assert outbox.current_epoch(using="default") is not None

@@ -17,7 +17,7 @@ LEASE_SECONDS = 1.5
 """How long the right to publish lasts unless renewed; a standby takes over within 2 s."""
 RENEW_SECONDS = 0.4
 SETTLE_SECONDS = 0.25
-_BUSY_SECONDS = 1.0
+_BUSY_SECONDS = 0.1
 _BUSY_PAUSE, _IDLE_PAUSE, _STANDBY_PAUSE = 0.001, 0.008, 0.2
 _log = logging.getLogger(__name__)
 

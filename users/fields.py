@@ -15,11 +15,11 @@ class LoginEmailField(models.EmailField[str, str]):
 
     def to_python(self, value: Any) -> Any:
         """Return the address as it will be stored."""
-        return _login_form(super().to_python(value))
+        return login_form(super().to_python(value))
 
     def get_prep_value(self, value: Any) -> Any:
         """Return the address as it is compared and stored."""
-        return _login_form(super().get_prep_value(value))
+        return login_form(super().get_prep_value(value))
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
         """Return the column's type, with its collation on MySQL."""
@@ -29,5 +29,6 @@ class LoginEmailField(models.EmailField[str, str]):
         return parameters
 
 
-def _login_form(value: Any) -> Any:
+def login_form(value: Any) -> Any:
+    """Return an address as accounts have it: without blanks around it, in lower case."""
     return value.strip().lower() if isinstance(value, str) else value

@@ -3,9 +3,14 @@
 from typing import Any
 
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm, BaseUserCreationForm
+from django.contrib.auth.forms import (
+    AuthenticationForm,
+    BaseUserCreationForm,
+    PasswordResetForm,
+)
 from django.contrib.auth.forms import UserChangeForm as BaseUserChangeForm
 
+from users.fields import login_form
 from users.models import User
 
 TAKEN = "An account with this e-mail address exists. Log in, or set a new password."
@@ -58,3 +63,15 @@ class UserChangeForm(BaseUserChangeForm[User]):
         model = User
         fields = "__all__"
         field_classes: dict[str, Any] = {}
+
+
+class ResetForm(PasswordResetForm):
+    """Asks for the address of an account, in any case."""
+
+    def clean_email(self) -> str:
+        """Return the address as accounts have it.
+
+        Django looks it up whatever its case, which MySQL does not do in a column of bytes.
+        """
+        email: str = login_form(self.cleaned_data["email"])
+        return email

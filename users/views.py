@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 from django.urls import reverse_lazy
 from django.views.generic import FormView, TemplateView
 
-from users.forms import TAKEN, LoginForm, RegistrationForm
+from users.forms import TAKEN, LoginForm, RegistrationForm, ResetForm
 from users.models import User
 from users.roles import home_of
 
@@ -96,6 +96,7 @@ class PasswordChangeView(auth.PasswordChangeView):
 class PasswordResetView(auth.PasswordResetView):
     """Mails a link to who has an account; the answer is the same for who has none."""
 
+    form_class = ResetForm
     template_name = "users/form.html"
     email_template_name = "users/password_reset_email.txt"
     subject_template_name = "users/password_reset_subject.txt"

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 import pytest
 from django.conf import settings
+from django.db import connection
 
 from cdc.conf import CdcSettings
 
@@ -84,3 +85,14 @@ def feed_settings(bootstrap_servers: str, mongodb_uri: str) -> CdcSettings:
         group=f"test-{name}",
         mongodb_database=f"test_{name}",
     )
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the test database in a file where it is SQLite's.
+
+    Threads that share one in memory get errors that no deployment has.
+    """
+    if connection.vendor == "sqlite":
+        file = tmp_path_factory.mktemp("database") / "test.sqlite3"
+        connection.settings_dict["TEST"]["NAME"] = str(file)

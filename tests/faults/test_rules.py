@@ -225,11 +225,12 @@ def _patch_markers(
 def _patch_condition(
     patch: pytest.MonkeyPatch, change_it: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> None:
-    patch.setattr(
-        replica_module,
-        "UpdateOne",
-        lambda condition, update: UpdateOne(change_it(condition), update),
-    )
+    def update_one(condition: dict[str, Any], update: Any, **options: Any) -> UpdateOne:
+        moves_a_position = "owner" in condition
+        kept = change_it(condition) if moves_a_position else condition
+        return UpdateOne(kept, update, **options)
+
+    patch.setattr(replica_module, "UpdateOne", update_one)
 
 
 Leave = Callable[[pytest.MonkeyPatch], None]

@@ -8,7 +8,6 @@ that says what was run and what was not. With `--units` it starts nothing.
 import argparse
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NEEDS_ALL_SERVERS = "tests/project/stack/test_sql_server.py"
 UNITS = "not services and not faults and not browser and not database"
 ADDRESSES = ("KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI")
+PYTEST_CODES = range(6)
 # A person's own settings must not change what the tests mean.
 FOREIGN = (
     *("ALLOWED_HOSTS", "CONSUMER_GROUP", "CSRF_TRUSTED_ORIGINS", "DELETE_MARKER_DAYS"),
@@ -74,11 +74,10 @@ def run(folder: Path, asked: Sequence[str], arguments: Sequence[str], console: C
                     raise
                 left_out[name] = str(error)
         codes = [
-            run_pytest(name, url, env, [*chosen, *arguments], console)
+            run_pytest(name, url, env, [*selection(databases, number), *arguments], console)
             for number, (name, url) in enumerate(databases.items())
-            for chosen in selections(databases, number, whole=not arguments)
         ]
-    console.show(last_line(list(databases), left_out, codes))
+    console.show(last_line(list(databases), left_out, codes, arguments))
     return max(codes)
 
 
@@ -133,20 +132,12 @@ def running(services: Sequence[Service], console: Console) -> Iterator[None]:
         yield
 
 
-def selections(databases: dict[str, str], number: int, *, whole: bool) -> list[list[str]]:
-    """The first database gets the whole suite, the others what depends on a database.
-
-    The browser's tests get a process of their own: their driver keeps an event loop running in it,
-    which other asynchronous tests cannot bear.
-    """
+def selection(databases: dict[str, str], number: int) -> list[str]:
+    """The first database gets the whole suite, the others what depends on a database."""
     if number:
-        return [["-m", "database"]]
+        return ["-m", "database"]
     complete = set(databases) == set(DATABASES)
-    ignored = [] if complete else [f"--ignore={NEEDS_ALL_SERVERS}"]
-    if not whole:
-        return [ignored]
-    rest = [*ignored, "-m", "not browser"]
-    return [rest, [*ignored, "-m", "browser"]] if shutil.which("chromium") else [rest]
+    return [] if complete else [f"--ignore={NEEDS_ALL_SERVERS}"]
 
 
 def run_pytest(
@@ -155,15 +146,23 @@ def run_pytest(
     """Run pytest in a process of its own: Django's settings are read once in each."""
     console.say(f"pytest {' '.join(arguments)} on {name}")
     command = [sys.executable, "-m", "pytest", *arguments]
-    return subprocess.run(
-        command, cwd=ROOT, env={**env, "DATABASE_URL": url}, check=False
-    ).returncode
+    done = subprocess.run(command, cwd=ROOT, env={**env, "DATABASE_URL": url}, check=False)
+    if done.returncode not in PYTEST_CODES:
+        # It did not come to its own closing line.
+        console.show(f"storyfeed tests: pytest on {name} was cut off (code {done.returncode})")
+    return abs(done.returncode)  # a signal's number is negative, and is no less a failure
 
 
-def last_line(run_on: Sequence[str], left_out: dict[str, str], codes: Sequence[int]) -> str:
+def last_line(
+    run_on: Sequence[str],
+    left_out: dict[str, str],
+    codes: Sequence[int],
+    arguments: Sequence[str],
+) -> str:
     """What was run, what was not and why."""
     whole, *others = run_on
-    parts = [f"the whole suite on {whole}"] + [f"the database tests on {name}" for name in others]
+    suite = f"pytest {' '.join(arguments)}" if arguments else "the whole suite"
+    parts = [f"{suite} on {whole}"] + [f"the database tests on {name}" for name in others]
     failed = [name for name, code in zip(run_on, codes, strict=True) if code]
     verdict = f"FAILED on {', '.join(failed)}" if failed else "passed"
     missing = "; ".join(f"{name} ({why})" for name, why in left_out.items()) or "nothing"

@@ -8,6 +8,7 @@ that says what was run and what was not. With `--units` it starts nothing.
 import argparse
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,8 +75,9 @@ def run(folder: Path, asked: Sequence[str], arguments: Sequence[str], console: C
                     raise
                 left_out[name] = str(error)
         codes = [
-            run_pytest(name, url, env, [*selection(databases, number), *arguments], console)
+            run_pytest(name, url, env, [*chosen, *arguments], console)
             for number, (name, url) in enumerate(databases.items())
+            for chosen in selections(databases, number, whole=not arguments)
         ]
     console.show(last_line(list(databases), left_out, codes, arguments))
     return max(codes)
@@ -132,12 +134,20 @@ def running(services: Sequence[Service], console: Console) -> Iterator[None]:
         yield
 
 
-def selection(databases: dict[str, str], number: int) -> list[str]:
-    """The first database gets the whole suite, the others what depends on a database."""
+def selections(databases: dict[str, str], number: int, *, whole: bool) -> list[list[str]]:
+    """The first database gets the whole suite, the others what depends on a database.
+
+    The browser's tests get a process of their own: their driver keeps an event loop running in it,
+    which other asynchronous tests cannot bear.
+    """
     if number:
-        return ["-m", "database"]
+        return [["-m", "database"]]
     complete = set(databases) == set(DATABASES)
-    return [] if complete else [f"--ignore={NEEDS_ALL_SERVERS}"]
+    ignored = [] if complete else [f"--ignore={NEEDS_ALL_SERVERS}"]
+    if not whole:
+        return [ignored]
+    rest = [*ignored, "-m", "not browser"]
+    return [rest, [*ignored, "-m", "browser"]] if shutil.which("chromium") else [rest]
 
 
 def run_pytest(

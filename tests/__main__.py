@@ -74,13 +74,17 @@ def run(folder: Path, asked: Sequence[str], arguments: Sequence[str], console: C
                 if os.geteuid() == 0:  # then it should be there
                     raise
                 left_out[name] = str(error)
-        codes = [
-            run_pytest(name, url, env, [*chosen, *arguments], console)
+        codes = {
+            name: max(
+                run_pytest(name, url, env, [*chosen, *arguments], console)
+                for chosen in selections(databases, number, whole=not arguments)
+            )
             for number, (name, url) in enumerate(databases.items())
-            for chosen in selections(databases, number, whole=not arguments)
-        ]
-    console.show(last_line(list(databases), left_out, codes, arguments))
-    return max(codes)
+        }
+    if not arguments and shutil.which("chromium") is None:
+        left_out["the browser's tests"] = "Chromium is not installed"
+    console.show(last_line(codes, left_out, arguments))
+    return max(codes.values())
 
 
 def run_units(folder: Path, arguments: Sequence[str], console: Console) -> int:
@@ -163,20 +167,15 @@ def run_pytest(
     return abs(done.returncode)  # a signal's number is negative, and is no less a failure
 
 
-def last_line(
-    run_on: Sequence[str],
-    left_out: dict[str, str],
-    codes: Sequence[int],
-    arguments: Sequence[str],
-) -> str:
-    """What was run, what was not and why."""
-    whole, *others = run_on
+def last_line(codes: dict[str, int], left_out: dict[str, str], arguments: Sequence[str]) -> str:
+    """What was run on which database, what was not and why."""
+    whole, *others = codes
     suite = f"pytest {' '.join(arguments)}" if arguments else "the whole suite"
     parts = [f"{suite} on {whole}"] + [f"the database tests on {name}" for name in others]
-    failed = [name for name, code in zip(run_on, codes, strict=True) if code]
+    failed = [name for name, code in codes.items() if code]
     verdict = f"FAILED on {', '.join(failed)}" if failed else "passed"
     missing = "; ".join(f"{name} ({why})" for name, why in left_out.items()) or "nothing"
-    no_root = " This part needs no root." if run_on == [SQLITE] else ""
+    no_root = " This part needs no root." if list(codes) == [SQLITE] else ""
     return f"storyfeed tests: {verdict}. Run: {', '.join(parts)}. Not run: {missing}.{no_root}"
 
 

@@ -18,6 +18,7 @@ LEASE = "relay"
 RELAY_GROUP = "relay"
 """The group under which rows that Kafka rejected are dead letters."""
 _IDS_PER_DELETE = 500
+_TABLE = OutboxRecord._meta.db_table
 
 
 class OutboxQueue:
@@ -33,14 +34,16 @@ class OutboxQueue:
         Django's cursor costs several times what the driver and the database do.
         """
         connection = connections[self._using]
-        table = connection.ops.quote_name(OutboxRecord._meta.db_table)
-        statement = f"SELECT 1 FROM {table} WHERE id > {above:d} LIMIT 1"  # noqa: S608 -- a number
-        with self._reaching(), connection.wrap_database_errors:
-            connection.ensure_connection()
-            cursor = connection.connection.cursor()
-            cursor.execute(statement)
-            found = cursor.fetchone()
-            cursor.close()
+        statement = f"SELECT 1 FROM {_TABLE} WHERE id > {above:d} LIMIT 1"  # noqa: S608 -- a number
+        try:
+            with connection.wrap_database_errors:
+                connection.ensure_connection()
+                cursor = connection.connection.cursor()
+                cursor.execute(statement)
+                found = cursor.fetchone()
+                cursor.close()
+        except Error as error:
+            raise self._away(error) from error
         return found is not None
 
     def pending(self, *, above: int, limit: int) -> list[OutboxRecord]:
@@ -153,11 +156,14 @@ class OutboxQueue:
         try:
             yield
         except Error as error:
-            # A broken connection is not mended by using it again.
-            connections[self._using].close()
-            raise Retryable(
-                f"The database did not do its part ({error}): see that it is up and migrated."
-            ) from error
+            raise self._away(error) from error
+
+    def _away(self, error: Exception) -> Retryable:
+        # A broken connection is not mended by using it again.
+        connections[self._using].close()
+        return Retryable(
+            f"The database did not do its part ({error}): see that it is up and migrated."
+        )
 
 
 def _is_lock_refusal(error: OperationalError) -> bool:

@@ -17,8 +17,9 @@ LEASE_SECONDS = 1.5
 """How long the right to publish lasts unless renewed; a standby takes over within 2 s."""
 RENEW_SECONDS = 0.4
 SETTLE_SECONDS = 0.25
-_BUSY_SECONDS = 0.1
-_BUSY_PAUSE, _IDLE_PAUSE, _STANDBY_PAUSE = 0.001, 0.008, 0.2
+_SHORTEST_PAUSE, _LONGEST_PAUSE, _STANDBY_PAUSE = 0.001, 0.016, 0.2
+_PAUSE_SHARE = 0.02
+"""How long one pause is in relation to the time since the last change."""
 _log = logging.getLogger(__name__)
 
 
@@ -85,7 +86,7 @@ class Relay:
         self._in_doubt: tuple[Sequence[OutboxRecord], int] | None = None
         self._lease_checked = self._lease_until = float("-inf")
         self._floor = self._acknowledged = 0
-        self._settle_at = self._busy_until = float("-inf")
+        self._settle_at = self._sent_at = float("-inf")
 
     def run_once(self) -> bool:
         """Publish one batch; return whether there is more at once."""
@@ -98,14 +99,18 @@ class Relay:
         rows = self._outbox.pending(above=self._floor, limit=BATCH)
         self._send(rows)
         self._counters.flush()
-        self._busy_until = self._clock.monotonic() + _BUSY_SECONDS
+        self._sent_at = self._clock.monotonic()
         return len(rows) == BATCH
 
     def pause(self) -> None:
-        """Wait for the next look: shortest while changes come, longest while another publishes."""
-        busy = self._clock.monotonic() < self._busy_until
-        active = _BUSY_PAUSE if busy else _IDLE_PAUSE
-        self._clock.sleep(_STANDBY_PAUSE if self._token is None else active)
+        """Wait for the next look: longest while another publishes.
+
+        Else a share of the silence so far: next to nothing is added to what lies between two
+        changes, and an idle relay costs little.
+        """
+        silence = self._clock.monotonic() - self._sent_at
+        share = min(max(silence * _PAUSE_SHARE, _SHORTEST_PAUSE), _LONGEST_PAUSE)
+        self._clock.sleep(_STANDBY_PAUSE if self._token is None else share)
 
     def close(self) -> None:
         """Give the lease back, so that another relay need not wait for it to lapse."""

@@ -116,7 +116,7 @@ def decode(key: bytes | None, value: bytes) -> ChangeEvent:
     """Return the change that a message carries; raises Rejected, saying what is wrong with it."""
     envelope = _object(_json(value, "The value"), "The value")
     source = _object(envelope.get("source"), "source")
-    column, identity = _decode_key(key)
+    column, identity = decode_key(key)
     event = ChangeEvent(
         op=_operation(envelope.get("op")),
         table=_text(source.get("table"), "source.table"),
@@ -130,6 +130,14 @@ def decode(key: bytes | None, value: bytes) -> ChangeEvent:
         user=_text(source.get("user", ""), "source.user"),
     )
     return _consistent(event)
+
+
+def decode_key(key: bytes | None) -> tuple[str, int | str]:
+    """Return the column and the value that a Kafka key names; raises Rejected."""
+    pairs = list(_object(_json(key, "The key"), "The key").items())
+    if len(pairs) != 1 or type(pairs[0][1]) not in {int, str}:
+        raise Rejected('The key is not one column\'s value, such as {"id":17}.')
+    return pairs[0]
 
 
 def _fragment(row: bytes | None) -> orjson.Fragment | None:
@@ -169,13 +177,6 @@ def _operation(value: Any) -> Operation:
     if not isinstance(value, str) or value not in _LETTERS:
         raise Rejected(f"op is {reprlib.repr(value)}, not one of c, u, d, r.")
     return Operation(value)
-
-
-def _decode_key(key: bytes | None) -> tuple[str, int | str]:
-    pairs = list(_object(_json(key, "The key"), "The key").items())
-    if len(pairs) != 1 or type(pairs[0][1]) not in {int, str}:
-        raise Rejected('The key is not one column\'s value, such as {"id":17}.')
-    return pairs[0]
 
 
 def _version(sequence: Any) -> Version:

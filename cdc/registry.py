@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import models
 
 from cdc.columns import Column, columns_of
 from cdc.conf import cdc_settings
-from cdc.errors import Misconfigured
+from cdc.errors import Misconfigured, Rejected
 
 _KEY_TYPES = ("integer", "string")
 
@@ -43,6 +44,13 @@ class Capture:
     def wire_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return a row (values by attname) as JSON values by column name; raises Refused."""
         return {column.name: column.to_wire(row[column.attname]) for column in self.columns}
+
+    def key_from_wire(self, value: Any) -> Any:
+        """Return a row's key as Django holds it; raises Rejected for one that no row can have."""
+        try:
+            return self.model._meta.pk.to_python(self.key.from_wire(value))
+        except ValidationError:
+            raise Rejected(f"{self.table} can have no key such as {str(value)[:60]!r}.") from None
 
     def refuse_early(self, values: Mapping[str, Any]) -> None:
         """Raise Refused for values (by attname) that databases treat in different ways.

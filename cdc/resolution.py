@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
@@ -122,8 +121,8 @@ def _key_of(letter: DeadLetter) -> tuple[str, Any]:
 
 def _python_key(capture: Capture, value: Any) -> Any:
     try:
-        return capture.model._meta.pk.to_python(capture.key.from_wire(value))
-    except (Rejected, ValidationError):
+        return capture.key_from_wire(value)
+    except Rejected:
         raise Rejected(
             f"Its key is none that {capture.table} can hold: it can only be discarded."
         ) from None

@@ -1,8 +1,9 @@
 """Captures toys."""
 
 from cdc.registry import Capture, register
-from tests.toy.models import Label, Note, Toy
+from tests.toy.models import Label, Note, Ticket, Toy
 
 register(Capture(model=Toy, topic="toy-events", collections=("toys",)))
 register(Capture(model=Label, topic="toy-events", collections=("labels",)))
+register(Capture(model=Ticket, topic="toy-events", collections=("tickets",)))
 register(Capture(model=Note, topic="toy-events", collections=("notes",)))

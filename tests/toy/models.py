@@ -67,6 +67,19 @@ class Label(CapturedModel):
         return self.text
 
 
+class Ticket(CapturedModel):
+    """A key that JSON has only as text."""
+
+    code = models.UUIDField(primary_key=True)
+    seat = models.IntegerField(default=1)
+
+    class Meta(CapturedModel.Meta):
+        app_label = "toy"
+
+    def __str__(self) -> str:
+        return str(self.code)
+
+
 class Note(CapturedModel):
     """Hangs on anything."""
 

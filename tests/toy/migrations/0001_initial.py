@@ -38,6 +38,17 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="Ticket",
+            fields=[
+                ("code", models.UUIDField(primary_key=True, serialize=False)),
+                ("seat", models.IntegerField(default=1)),
+            ],
+            options={
+                "abstract": False,
+                "base_manager_name": "objects",
+            },
+        ),
+        migrations.CreateModel(
             name="Note",
             fields=[
                 (

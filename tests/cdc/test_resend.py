@@ -1,0 +1,59 @@
+"""Rows that are sent again find themselves, whatever their key is."""
+
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from cdc import outbox
+from cdc.models import OutboxRecord
+from cdc.outbox import Entry
+from cdc.resend import send_again
+from tests.capture.events import events
+from tests.toy.models import Label, Ticket, Toy
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+
+CODE = UUID("12345678-1234-5678-1234-567812345678")
+BY_HAND = Entry(
+    topic="toy-events",
+    key="{}",
+    op="u",
+    before=None,
+    after=None,
+    ts_ms=0,
+    db="",
+    table="toy_ticket",
+    user="",
+    traceparent="",
+)
+
+
+def sent_again() -> list[tuple[str, object]]:
+    """Send again what waits; return operation and first column of what came of it."""
+    waiting = list(OutboxRecord.objects.order_by("id"))
+    OutboxRecord.objects.all().delete()
+    send_again(waiting, using="default")
+    return [(event.op, next(iter(event.row.values()))) for event in events()]
+
+
+def test_a_row_is_sent_as_it_is_under_a_key_of_each_kind() -> None:
+    toy = Toy.objects.create(name="bear")
+    Label.objects.create(text="ключ")
+    Ticket.objects.create(code=CODE)
+
+    assert sent_again() == [("r", toy.pk), ("r", "ключ"), ("r", str(CODE))]
+
+
+def test_a_row_that_is_gone_is_sent_as_deleted() -> None:
+    Ticket.objects.create(code=CODE).delete()
+
+    assert sent_again() == [("d", str(CODE))]
+
+
+def test_a_key_that_no_row_can_have_is_left_out() -> None:
+    keys = ("{}", "?", '{"code":"no code"}', '{"code":7}')
+    odd = [replace(BY_HAND, key=key) for key in keys]
+    outbox.add([*odd, replace(BY_HAND, key='{"id":1}', table="users_user")], using="default")
+
+    assert sent_again() == []

@@ -1,8 +1,8 @@
 """The test run, by `python -m tests [--units] [--db mysql,mariadb,sqlite] [pytest's arguments]`.
 
 Starts Kafka, mongod and the databases in a temporary folder, runs the suite on the first
-database and what is marked `database` on each other, stops everything, and ends with one line
-that says what was run and what was not. With `--units` it starts nothing.
+database and, beside it, what is marked `database` on each other, stops everything, and ends with
+one line that says what was run and what was not. With `--units` it starts nothing.
 """
 
 import argparse
@@ -10,11 +10,11 @@ import os
 import secrets
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from project.console import Console
@@ -24,12 +24,11 @@ from project.stack.mongod import Mongod
 from project.stack.ports import free_port
 from project.stack.service import Service
 from tests.databases import DATABASES, SQLITE, Database
+from tests.runs import Lane, Run, side_by_side
 
-ROOT = Path(__file__).resolve().parent.parent
 NEEDS_ALL_SERVERS = "tests/project/stack/test_sql_server.py"
 UNITS = "not services and not faults and not browser and not database"
 ADDRESSES = ("KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI")
-PYTEST_CODES = range(6)
 # A person's own settings must not change what the tests mean.
 FOREIGN = (
     *("ALLOWED_HOSTS", "CONSUMER_GROUP", "CSRF_TRUSTED_ORIGINS", "DELETE_MARKER_DAYS"),
@@ -69,29 +68,25 @@ def run(folder: Path, asked: Sequence[str], arguments: Sequence[str], console: C
         databases = {}
         for name in asked:
             try:
-                databases[name] = stack.enter_context(started(DATABASES[name], folder, console))
+                server = started(DATABASES[name], folder, console)
+                databases[name] = stack.enter_context(server)
             except StackError as error:
                 if os.geteuid() == 0:  # then it should be there
                     raise
                 left_out[name] = str(error)
-        codes = {
-            name: max(
-                run_pytest(name, url, env, [*chosen, *arguments], console)
-                for chosen in selections(databases, number, whole=not arguments)
-            )
-            for number, (name, url) in enumerate(databases.items())
-        }
+        codes = side_by_side(lanes(databases, env, arguments, folder, console))
     if not arguments and shutil.which("chromium") is None:
         left_out["the browser's tests"] = "Chromium is not installed"
-    console.show(last_line(codes, left_out, arguments))
+    console.show(last_line({name: codes[name] for name in databases}, left_out, arguments))
     return max(codes.values())
 
 
 def run_units(folder: Path, arguments: Sequence[str], console: Console) -> int:
     """Run what needs no servers, on SQLite."""
     env = environment(folder, **dict.fromkeys(ADDRESSES, ""))
-    url = DATABASES[SQLITE].url(None, folder)
-    return run_pytest(SQLITE, url, env, ["-m", UNITS, *arguments], console)
+    url = DATABASES[SQLITE].url(None, folder, SQLITE)
+    run = Run(name=SQLITE, url=url, arguments=["-m", UNITS, *arguments])
+    return max(side_by_side([Lane(runs=[run], env=env, console=console)]).values())
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
@@ -117,11 +112,11 @@ def feed_servers(folder: Path, console: Console) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def started(database: Database, folder: Path, console: Console) -> Iterator[str]:
-    """A database's URL while it runs."""
+def started(database: Database, folder: Path, console: Console) -> Iterator[Callable[[str], str]]:
+    """A database's URL by name, while its server runs."""
     server = database.server(folder)
     with running([server] if server else [], console):
-        yield database.url(server, folder)
+        yield partial(database.url, server, folder)
 
 
 @contextmanager
@@ -138,33 +133,33 @@ def running(services: Sequence[Service], console: Console) -> Iterator[None]:
         yield
 
 
-def selections(databases: dict[str, str], number: int, *, whole: bool) -> list[list[str]]:
-    """The first database gets the whole suite, the others what depends on a database.
-
-    The browser's tests get a process of their own: their driver keeps an event loop running in it,
-    which other asynchronous tests cannot bear.
-    """
-    if number:
-        return [["-m", "database"]]
+def lanes(
+    databases: Mapping[str, Callable[[str], str]],
+    env: Mapping[str, str],
+    arguments: Sequence[str],
+    folder: Path,
+    console: Console,
+) -> list[Lane]:
+    """The suite on the first database, and beside it whatever has a database of its own."""
+    first, *others = databases
     complete = set(databases) == set(DATABASES)
-    ignored = [] if complete else [f"--ignore={NEEDS_ALL_SERVERS}"]
-    if not whole:
-        return [ignored]
-    rest = [*ignored, "-m", "not browser"]
-    return [rest, [*ignored, "-m", "browser"]] if shutil.which("chromium") else [rest]
+    whole = [] if complete else [f"--ignore={NEEDS_ALL_SERVERS}"]
+    apart = not arguments and shutil.which("chromium") is not None
 
+    def run(name: str, database: str, *chosen: str) -> Run:
+        url = databases[name](database)
+        return Run(name=name, url=url, arguments=[*chosen, *arguments])
 
-def run_pytest(
-    name: str, url: str, env: dict[str, str], arguments: Sequence[str], console: Console
-) -> int:
-    """Run pytest in a process of its own: Django's settings are read once in each."""
-    console.say(f"pytest {' '.join(arguments)} on {name}")
-    command = [sys.executable, "-m", "pytest", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env={**env, "DATABASE_URL": url}, check=False)
-    if done.returncode not in PYTEST_CODES:
-        # It did not come to its own closing line.
-        console.show(f"storyfeed tests: pytest on {name} was cut off (code {done.returncode})")
-    return abs(done.returncode)  # a signal's number is negative, and is no less a failure
+    longest = run(first, "storyfeed", *whole, *(["-m", "not browser"] if apart else []))
+    beside = [run(name, "storyfeed", "-m", "database") for name in others]
+    if apart:
+        # A process of its own: the browser's driver keeps an event loop running in it, which
+        # other asynchronous tests cannot bear. And a database of its own, on the same server.
+        beside.insert(0, run(first, "storyfeed_pages", *whole, "-m", "browser"))
+    return [
+        Lane(runs=[longest], env=env, console=console),
+        Lane(runs=beside, env=env, console=console, output=folder / "beside.log"),
+    ]
 
 
 def last_line(codes: dict[str, int], left_out: dict[str, str], arguments: Sequence[str]) -> str:

@@ -18,7 +18,8 @@ class Database:
     """How one is started and addressed."""
 
     server: Callable[[Path], Service | None]
-    url: Callable[[Any, Path], str]
+    url: Callable[[Any, Path, str], str]
+    """Takes the server, the folder of the run and the database's name."""
 
 
 def _server(module: str, name: str) -> Callable[[Path], Service]:
@@ -39,10 +40,10 @@ def _server(module: str, name: str) -> Callable[[Path], Service]:
 
 DATABASES = {
     "mysql": Database(
-        _server("project.stack.mysql", "MySQL"), lambda server, _: server.url("storyfeed")
+        _server("project.stack.mysql", "MySQL"), lambda server, _, name: server.url(name)
     ),
     "mariadb": Database(
-        _server("project.stack.mariadb", "MariaDB"), lambda server, _: server.url("storyfeed")
+        _server("project.stack.mariadb", "MariaDB"), lambda server, _, name: server.url(name)
     ),
-    SQLITE: Database(lambda _: None, lambda _, folder: f"sqlite:///{folder / 'storyfeed.sqlite3'}"),
+    SQLITE: Database(lambda _: None, lambda _, folder, name: f"sqlite:///{folder / name}.sqlite3"),
 }

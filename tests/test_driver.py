@@ -1,16 +1,20 @@
 """The driver of the whole run: its last line and its exit code can be trusted."""
 
 import shutil
+import signal
 import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from project.console import Console
-from tests.__main__ import last_line, run_pytest, selections
-
-ALL = {"mysql": "mysql://a/", "mariadb": "mysql://b/", "sqlite": "sqlite:///c"}
+from tests.__main__ import lanes, last_line
+from tests.databases import DATABASES
+from tests.runs import Lane, Run, side_by_side
 
 
 def test_the_last_line_of_a_complete_run() -> None:
@@ -35,26 +39,80 @@ def test_sqlite_alone_says_that_it_needs_no_root() -> None:
     assert "needs no root" not in last_line({"mysql": 0, "sqlite": 0}, {}, [])
 
 
-def test_a_run_that_a_signal_ended_failed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def killed(*_: Any, **__: Any) -> "subprocess.CompletedProcess[bytes]":
-        return subprocess.CompletedProcess([], -9)
-
-    monkeypatch.setattr(subprocess, "run", killed)
-    assert run_pytest("mysql", "mysql://a/", {}, [], Console()) > 0
-    assert "pytest on mysql was cut off (code -9)" in capsys.readouterr().out
+def urls(*names: str) -> dict[str, Callable[[str], str]]:
+    return {name: f"{name}:///{{}}".format for name in names}
 
 
-def test_the_others_run_what_depends_on_a_database() -> None:
-    assert selections(ALL, 1, whole=True) == [["-m", "database"]]
+def chosen(names: Sequence[str], *arguments: str) -> list[list[tuple[str, str]]]:
+    made = lanes(urls(*names), {}, arguments, Path("nowhere"), Console())
+    return [[(run.url, " ".join(run.arguments)) for run in lane.runs] for lane in made]
 
 
-def test_the_browser_has_a_run_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def chromium(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: Path("/usr/bin") / name)
-    assert selections(ALL, 0, whole=True) == [["-m", "not browser"], ["-m", "browser"]]
 
 
-def test_without_all_servers_their_own_tests_are_left_out() -> None:
-    chosen = selections({"sqlite": "sqlite:///c"}, 0, whole=False)
-    assert chosen == [["--ignore=tests/project/stack/test_sql_server.py"]]
+def test_a_whole_run_has_two_lanes(chromium: None) -> None:
+    assert chosen(list(DATABASES)) == [
+        [("mysql:///storyfeed", "-m not browser")],
+        [
+            ("mysql:///storyfeed_pages", "-m browser"),
+            ("mariadb:///storyfeed", "-m database"),
+            ("sqlite:///storyfeed", "-m database"),
+        ],
+    ]
+
+
+def test_without_all_servers_their_own_tests_are_left_out(chromium: None) -> None:
+    left_out = "--ignore=tests/project/stack/test_sql_server.py"
+    assert chosen(["sqlite"], "tests/cdc") == [
+        [("sqlite:///storyfeed", f"{left_out} tests/cdc")],
+        [],
+    ]
+
+
+def lane(*sources: str, output: Path | None = None) -> Lane:
+    """A lane that runs Python in place of pytest."""
+    runs = [ProgramRun(name="mysql", url="", arguments=[source]) for source in sources]
+    return Lane(runs=list(runs), env={}, console=Console(), output=output)
+
+
+class ProgramRun(Run):
+    def start(self, env: Mapping[str, str], output: Path | None) -> "subprocess.Popen[bytes]":
+        with output.open("wb") if output else nullcontext() as file:
+            return subprocess.Popen([sys.executable, "-c", self.arguments[0]], stdout=file)
+
+
+def test_the_worst_code_of_a_database_counts() -> None:
+    assert side_by_side([lane("exit(1)", "exit(0)"), lane("exit(0)")]) == {"mysql": 1}
+
+
+def test_a_run_that_a_signal_ended_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    codes = side_by_side([lane("import os; os.kill(os.getpid(), 9)")])
+
+    assert codes == {"mysql": 9}
+    assert "was cut off (code -9)" in capsys.readouterr().out
+
+
+def test_a_file_is_shown_when_its_run_ends(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    side_by_side([lane("print('one')", "print('two')", output=tmp_path / "log")])
+
+    shown = [line for line in capsys.readouterr().out.splitlines() if line in {"one", "two"}]
+    assert shown == ["one", "two"]
+
+
+def test_an_error_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    endless = lane("import time; time.sleep(600)")
+
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        side_by_side([endless])
+
+    assert endless._process is not None
+    assert endless._process.poll() == -signal.SIGKILL

@@ -49,7 +49,7 @@ class Servers:
         assert database is not None
         self.kafka = Kafka(folder / "kafka", port, free_port([port]))
         self.mongod = Mongod(folder / "mongod", free_port())
-        self.database_url = DATABASES[kind].url(database, folder)
+        self.database_url = DATABASES[kind].url(database, folder, "storyfeed")
         self.by_name = dict(zip(NAMES, (self.kafka, self.mongod, database), strict=True))
 
     def start(self, stack: ExitStack) -> None:

@@ -1,0 +1,95 @@
+"""Pytest's runs, in lanes side by side: most tests wait for a server, and there are two cores."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from project.console import Console
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTEST_CODES = range(6)
+LOOK_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One process of pytest on one database: Django's settings are read once in each."""
+
+    name: str
+    url: str
+    arguments: Sequence[str]
+
+    @property
+    def title(self) -> str:
+        """What the person at the terminal reads."""
+        return f"pytest {' '.join(self.arguments)} on {self.name}"
+
+    def start(self, env: Mapping[str, str], output: Path | None) -> "subprocess.Popen[bytes]":
+        """Begin it; without `output` it writes to the terminal."""
+        command = [sys.executable, "-m", "pytest", *self.arguments]
+        variables = {**env, "DATABASE_URL": self.url}
+        if output is None:
+            return subprocess.Popen(command, cwd=ROOT, env=variables)
+        with output.open("wb") as file:
+            return subprocess.Popen(command, cwd=ROOT, env=variables, stdout=file, stderr=file)
+
+
+@dataclass(slots=True, kw_only=True)
+class Lane:
+    """Runs, one after the other; those that write to a file are shown when they end."""
+
+    runs: list[Run]
+    env: Mapping[str, str]
+    console: Console
+    output: Path | None = None
+    codes: dict[str, int] = field(default_factory=dict)
+    """The worst exit code by database; a signal's number is negative, and is no less a failure."""
+    _process: "subprocess.Popen[bytes] | None" = None
+
+    def step(self) -> bool:
+        """Go on with what is due; return whether anything is left."""
+        if self._process is not None:
+            code = self._process.poll()
+            if code is None:
+                return True
+            self._process = None
+            self._ended(self.runs.pop(0), code)
+        if not self.runs:
+            return False
+        self.console.say(self.runs[0].title)
+        self._process = self.runs[0].start(self.env, self.output)
+        return True
+
+    def end(self) -> None:
+        """End what still runs."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _ended(self, run: Run, code: int) -> None:
+        self.codes[run.name] = max(abs(code), self.codes.get(run.name, 0))
+        if self.output is not None:
+            self.console.say(f"{run.title}:")
+            self.console.show(self.output.read_text(errors="replace"))
+        if code not in PYTEST_CODES:
+            # It did not come to its own closing line.
+            self.console.show(f"storyfeed tests: {run.title} was cut off (code {code})")
+
+
+def side_by_side(lanes: Sequence[Lane]) -> dict[str, int]:
+    """Run all lanes to their ends; return the worst exit code by database."""
+    try:
+        # A sum, because `any` would stop at the first lane that has more.
+        while sum(lane.step() for lane in lanes):
+            time.sleep(LOOK_SECONDS)
+    finally:
+        for lane in lanes:
+            lane.end()
+    codes: dict[str, int] = {}
+    for lane in lanes:
+        for name, code in lane.codes.items():
+            codes[name] = max(code, codes.get(name, 0))
+    return codes

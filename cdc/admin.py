@@ -7,7 +7,6 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.auth import get_user_model
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -18,6 +17,7 @@ from cdc.dead_letter_table import place
 from cdc.inert import inert
 from cdc.inspection import LONGEST_PAYLOAD, Inspector
 from cdc.models import DeadLetter, Epoch, OperatorAction, OutboxRecord, RelayLease
+from cdc.operators import people
 from cdc.resolution import Outcome, discard, replay
 
 _LONGEST_KEY, _LONGEST_REASON = 60, 140
@@ -62,13 +62,6 @@ class PeopleList(ChangeList):
 def actor_of(row: DeadLetter | OperatorAction) -> str:
     """Return the actor that a row names."""
     return row.resolved_by if isinstance(row, DeadLetter) else row.who
-
-
-def people(actors: set[str]) -> dict[str, str]:
-    """Return the login names of those actors that are users."""
-    numbers = [int(actor) for actor in actors if actor.isdecimal() and actor.isascii()]
-    users = get_user_model().objects.in_bulk(numbers)
-    return {str(number): user.get_username() for number, user in users.items()}
 
 
 class WhyForm(forms.Form):

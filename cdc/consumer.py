@@ -1,7 +1,7 @@
 """The consumer: Kafka -> replica, each event once."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from cdc import faults, telemetry
@@ -95,7 +95,9 @@ class ReplicaConsumer:
         counters: telemetry.Tally,
         clock: Clock,
         limit: RejectionLimit | None = None,
+        paused: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`paused` is asked before each batch and answers at once."""
         self._source = source
         self._topics = topics
         self._replica = replica
@@ -106,10 +108,17 @@ class ReplicaConsumer:
         self._partitions: dict[str, int] = {}
         self._checked = float("-inf")
         self._limit = limit or RejectionLimit()
+        self._paused = paused
+        self._holding = False
         self._topic_ids: dict[str, str] = {}
 
     def run_once(self) -> bool:
         """Apply one batch; return True, since the next poll does the waiting."""
+        if self._holds():
+            # Nothing is fetched, so nothing comes; the group sees a member that is well.
+            self._source.poll(BATCH, _WAIT_SECONDS)
+            self._counters.flush()
+            return True
         records = self._source.poll(BATCH, _WAIT_SECONDS)
         try:
             self._take_over()
@@ -126,6 +135,18 @@ class ReplicaConsumer:
             self._source.release()
             raise
         return True
+
+    def _holds(self) -> bool:
+        """Return whether the group is paused; the partitions are let go of, not given away."""
+        paused = self._paused()
+        if paused != self._holding:
+            self._holding = paused
+            event = telemetry.CONSUMER_PAUSED if paused else telemetry.CONSUMER_RESUMED
+            telemetry.log(_log, logging.INFO, event)
+            if paused:
+                self._replica.forget()
+                self._source.release()
+        return paused
 
     def _check(self) -> None:
         """Notice within a second, also while nothing comes, that a partition was moved."""

@@ -21,6 +21,7 @@ from cdc.kafka.topics import Topics
 from cdc.loop import Clock, Stop, SystemClock, run_until_stopped
 from cdc.mongo.client import connect
 from cdc.mongo.replica import MongoReplica
+from cdc.pause import PauseWatch
 from cdc.queue import OutboxQueue
 from cdc.registry import registry
 from cdc.relay import Relay
@@ -93,6 +94,8 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
         )
         _ensure_topics(topics, stop, clock)
         _until_done(replica.prepare, stop, clock)
+        paused = PauseWatch(settings.group, DEFAULT_DB_ALIAS)
+        paused.start()
         source = KafkaSource(settings, topic_names(), instance)
         worker = ReplicaConsumer(
             source=source,
@@ -102,6 +105,7 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
             routes=routes(),
             counters=Counters(DEFAULT_DB_ALIAS, clock),
             clock=clock,
+            paused=paused,
         )
         telemetry.log(_log, logging.INFO, telemetry.CONSUMER_STARTED, instance=instance)
         with closing(source), stop.bounding_errors():

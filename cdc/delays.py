@@ -22,6 +22,11 @@ class Delays:
     p95: float | None
     p99: float | None
 
+    def milliseconds(self) -> dict[str, int | None]:
+        """Return the percentiles by name, in whole milliseconds."""
+        found = {"p50": self.p50, "p95": self.p95, "p99": self.p99}
+        return {name: None if it is None else round(1000 * it) for name, it in found.items()}
+
 
 def delays_of(seconds: Sequence[float]) -> Delays:
     """Return the percentiles of these delays."""

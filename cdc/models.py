@@ -113,6 +113,70 @@ class ReconcileRun(models.Model):
         return f"{self.finished_at:%F %T}: {'equal' if self.equal else 'different'}"
 
 
+class ConsumerPause(models.Model):
+    """The consumers of a group are to hold still; the row is gone when they go on."""
+
+    group = ExactCharField(max_length=255, primary_key=True)
+    who = models.CharField(max_length=255)
+    """An actor, as in `OperatorAction`."""
+    why = models.TextField(blank=True, default="")
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "cdc_consumer_pause"
+
+    def __str__(self) -> str:
+        return f"{self.group}: paused by {self.who} at {self.at:%F %T}"
+
+
+class JobState(models.TextChoices):
+    """Where a piece of long work stands."""
+
+    WAITING = "waiting", "waiting"
+    RUNNING = "running", "running"
+    DONE = "done", "done"
+    FAILED = "failed", "failed"
+    CANCELLED = "cancelled", "cancelled"
+
+
+class Job(models.Model):
+    """Long work that somebody asked for on a page; `run_jobs` does it, one after the other."""
+
+    kind = models.CharField(max_length=32)
+    arguments = models.TextField()
+    """JSON, as the kind understands it."""
+    state = models.CharField(max_length=9, choices=JobState, default=JobState.WAITING)
+    asked_by = models.CharField(max_length=255)
+    asked_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True)
+    heard_at = models.DateTimeField(null=True)
+    """When its process last said that it works, by the database's clock."""
+    finished_at = models.DateTimeField(null=True)
+    owner = models.CharField(max_length=255, blank=True, default="")
+    """Which process has it; empty when it was given back."""
+    expires_at = models.DateTimeField(null=True)
+    """When another process may take it, by the database's clock."""
+    crashes = models.IntegerField(default=0)
+    """How often its process ended without giving it back."""
+    cancel = models.BooleanField(default=False)
+    """Somebody wants it to end."""
+    done = models.BigIntegerField(default=0)
+    total = models.BigIntegerField(default=0)
+    """Rows that are to be done, as counted when it began; 0 when that is not known."""
+    said = models.TextField(blank=True, default="")
+    """The last lines that it had to say."""
+    result = models.TextField(blank=True, default="")
+    """What came of it, in lines."""
+
+    class Meta:
+        db_table = "cdc_job"
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["state"], name="cdc_job_state")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}: {self.state}"
+
+
 class DeadLetterStatus(models.TextChoices):
     """What became of a dead letter."""
 

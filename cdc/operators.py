@@ -3,7 +3,9 @@
 import getpass
 import os
 
-from cdc.actor import current_actor
+from django.contrib.auth import get_user_model
+
+from cdc.actor import acting_as, current_actor
 from cdc.models import OperatorAction
 
 _LONGEST = 255
@@ -16,6 +18,12 @@ def write_down(what: str, target: str, why: str, *, using: str) -> OperatorActio
     )
 
 
+def write_down_command(what: str, target: str, *, using: str) -> None:
+    """Record what a command is about to do, as the deed of who runs it."""
+    with acting_as(system_user()):
+        write_down(what, target, "", using=using)
+
+
 def system_user() -> str:
     """Return who runs this command, as an actor: `os:` and the operating system's name."""
     try:
@@ -23,3 +31,10 @@ def system_user() -> str:
     except (KeyError, OSError):
         # Containers run under numbers that no name belongs to.
         return f"os:{os.getuid()}"
+
+
+def people(actors: set[str]) -> dict[str, str]:
+    """Return the login names of those actors that are users."""
+    numbers = [int(actor) for actor in actors if actor.isdecimal() and actor.isascii()]
+    users = get_user_model().objects.in_bulk(numbers)
+    return {str(number): user.get_username() for number, user in users.items()}

@@ -4,11 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import DEFAULT_DB_ALIAS
+
 from cdc.conf import CdcSettings
 from cdc.errors import Misconfigured
 from cdc.kafka.topics import Topics, Watermarks
 from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions
+from cdc.operators import write_down_command
 from cdc.record import TopicPartition
 
 
@@ -66,6 +69,8 @@ def rewind(
     if not sources:
         raise Misconfigured(f"There is no partition {partition}: see `manage.py cdc_status`.")
     targets = {source: target(marks, source) for source in sources}
+    places = (f"{each.topic} {each.partition} to {to}" for each, to in targets.items())
+    write_down_command("rewind", f"{settings.group}: {', '.join(places)}", using=DEFAULT_DB_ALIAS)
     before = positions.all()
     for source, offset in targets.items():
         positions.move(source, offset, f"rewind by {who}")

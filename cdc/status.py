@@ -51,6 +51,16 @@ class LastReconcile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Paused:
+    """That the group's consumers were told to hold still."""
+
+    who: str
+    """A login name, or the actor."""
+    at: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """What could be read; None stands for what could not, `problems` says why."""
 
@@ -73,6 +83,10 @@ class Status:
     """Why the newest dead letter that waits became one."""
     reconcile: LastReconcile | None = None
     """None when there was no reconciliation yet."""
+    paused: Paused | None = None
+    """None when the consumers may work."""
+    in_kafka: int | None = None
+    """Records behind what the group committed in Kafka, read only when `lags` cannot be."""
 
     @property
     def waiting(self) -> int:
@@ -85,7 +99,7 @@ class Status:
         """Return whether everything answers and works, and nothing differs that is not coming."""
         equal = all(table.equal for table in self.tables or ())
         reconciled = self.reconcile is None or self.reconcile.equal
-        stuck = self.problems or self._no_relay or self._no_consumer
+        stuck = self.problems or self.paused or self._no_relay or self._no_consumer
         return not stuck and reconciled and (equal or self.waiting > 0)
 
     @property
@@ -103,12 +117,15 @@ class Status:
     @property
     def _stand(self) -> str:
         if self.problems:
-            return f"The state is not known in full: {self.problems[0]}"
+            waiting = f" {self.known_waiting.capitalize()}." if self.known_waiting else ""
+            return f"The state is not known in full: {self.problems[0]}{waiting}"
         return self._held_up or self._under_way or self._differing or _ALL_WELL
 
     @property
     def _held_up(self) -> str:
         """Return who does not do his part; empty when all do."""
+        if self.paused:
+            return self._pause
         if self._no_relay:
             return f"{self._in_outbox} and nobody publishes: start `manage.py relay_outbox`."
         if self.outbox_seconds > PATIENCE_SECONDS:
@@ -124,6 +141,26 @@ class Status:
                 "see their logs, or start more of them, up to one for each partition."
             )
         return ""
+
+    @property
+    def known_waiting(self) -> str:
+        """Return what waits as words, `at least` when not everything that may wait was seen."""
+        if self.outbox is None and self.lags is None and self.in_kafka is None:
+            return ""
+        whole = self.outbox is not None and (self.lags is not None or self.in_kafka is not None)
+        count = self.waiting + (0 if self.lags is not None else self.in_kafka or 0)
+        return f"{'' if whole else 'at least '}{count} changes wait"
+
+    @property
+    def _pause(self) -> str:
+        if self.paused is None:
+            return ""
+        why = f" ({self.paused.why})" if self.paused.why else ""
+        return (
+            f"The consumers were paused by {self.paused.who} at {self.paused.at:%F %T} UTC{why}: "
+            f"{self.known_waiting or 'what waits is not known'}; resume them on the page "
+            "/operations/."
+        )
 
     @property
     def _no_relay(self) -> bool:
@@ -175,4 +212,6 @@ class Status:
         }
         if self.reconcile is not None:
             shape["reconcile"]["finished_at"] = self.reconcile.finished_at.isoformat()
+        if self.paused is not None:
+            shape["paused"]["at"] = self.paused.at.isoformat()
         return shape

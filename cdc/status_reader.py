@@ -19,10 +19,12 @@ from cdc.models import DeadLetter, DeadLetterStatus, ReconcileRun
 from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions
 from cdc.mongo.reader import ReplicaReader
+from cdc.operators import people
+from cdc.pause import current_pause
 from cdc.queue import OutboxQueue
 from cdc.record import TopicPartition
 from cdc.registry import Capture
-from cdc.status import LastReconcile, PartitionLag, Status, TableCount
+from cdc.status import LastReconcile, PartitionLag, Paused, Status, TableCount
 
 _LONGEST_REASON = 300
 T = TypeVar("T")
@@ -44,10 +46,13 @@ class StatusReader:
         """Return the state now; a service that does not answer is a problem, not an error."""
         problems: list[str] = []
         depth = _attempt(lambda: outbox.depth(using=DEFAULT_DB_ALIAS), problems)
+        lags = _attempt(self._lags, problems)
         return Status(
             outbox=depth,
             outbox_seconds=_age(depth.oldest_ms) if depth else 0.0,
-            lags=_attempt(self._lags, problems),
+            lags=lags,
+            in_kafka=_attempt(self._in_kafka, problems) if lags is None else None,
+            paused=_attempt(lambda: _paused(self._group), problems),
             tables=_attempt(self._tables, problems),
             dead_letters=_attempt(_waiting_letters, problems),
             last_error=_attempt(_last_error, problems) or "",
@@ -61,11 +66,23 @@ class StatusReader:
 
     def _lags(self) -> tuple[PartitionLag, ...]:
         positions = self._positions.all()
+        return tuple(self._lag(source, positions) for source in self._sources())
+
+    def _sources(self) -> list[TopicPartition]:
         topics = sorted({capture.topic for capture in self._captures})
-        return tuple(
-            self._lag(TopicPartition(topic, number), positions)
+        return [
+            TopicPartition(topic, number)
             for topic in topics
             for number in self._topics.partitions(topic)
+        ]
+
+    def _in_kafka(self) -> int:
+        """Count by the offsets that Kafka keeps of the group: they follow within about a second."""
+        sources = self._sources()
+        committed = self._watermarks.committed(sources)
+        marks = {source: self._watermarks.of(source) for source in sources}
+        return sum(
+            max(end - committed.get(source, first), 0) for source, (first, end) in marks.items()
         )
 
     def _lag(self, source: TopicPartition, positions: Mapping[TopicPartition, int]) -> PartitionLag:
@@ -113,6 +130,16 @@ def _last_error() -> str:
     letters = DeadLetter.objects.filter(status=DeadLetterStatus.WAITING)
     reason = letters.order_by("-id").values_list("reason", flat=True).first()
     return inert(reason, _LONGEST_REASON)
+
+
+def _paused(group: str) -> Paused | None:
+    found = current_pause(group, using=DEFAULT_DB_ALIAS)
+    if found is None:
+        return None
+    name = people({found.who}).get(found.who, found.who)
+    return Paused(
+        who=inert(name, _LONGEST_REASON), at=found.at, why=inert(found.why, _LONGEST_REASON)
+    )
 
 
 def _last_reconcile() -> LastReconcile | None:

@@ -2,11 +2,13 @@
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 
 from cdc.conf import CdcSettings, cdc_settings
 from cdc.mongo.client import connect
 from cdc.mongo.figures import Figures, FiguresReader
+from cdc.mongo.pulse import PulseReader
 from cdc.registry import registry
 from cdc.status import Status
 from cdc.status_reader import StatusReader
@@ -14,6 +16,7 @@ from project.latest import Latest, Reading
 from stories.models import Story
 
 TREND_DAYS = 30
+PULSE_BINS, PULSE_SECONDS = 60, 2
 _FIGURES_SECONDS = 5.0
 
 
@@ -47,9 +50,7 @@ class FeedWatch:
             return status.verdict if status else "Nothing is known yet."
         now = time.monotonic()
         self._wrong_since = self._wrong_since or now
-        waiting = (
-            f"{status.outbox.rows} changes wait in the outbox" if status and status.outbox else ""
-        )
+        waiting = status.known_waiting if status else ""
         kept = f"{waiting}, nothing is lost" if waiting else "nothing that was saved is lost"
         return f"For {now - self._wrong_since:.0f} s not everything has answered: {kept}. {problem}"
 
@@ -90,5 +91,21 @@ class CopyWatch:
         return cdc_settings()
 
 
+class PulseWatch:
+    """Reads how many changes a second the copy was given."""
+
+    def __init__(self) -> None:
+        self.latest: Latest[list[float]] = Latest(self._read, fresh=PULSE_SECONDS)
+
+    def _read(self) -> list[float]:
+        return self._reader.rates(datetime.now(UTC), bins=PULSE_BINS, seconds=PULSE_SECONDS)
+
+    @cached_property
+    def _reader(self) -> PulseReader:
+        settings = cdc_settings()
+        return PulseReader(connect(settings), settings)
+
+
 feed = FeedWatch()
 copy = CopyWatch()
+pulse = PulseWatch()

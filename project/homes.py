@@ -1,4 +1,4 @@
-"""The three homes: what each type of person looks for first."""
+"""The homes of Customers and of Senior Management: what each looks for first."""
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -28,18 +28,6 @@ class CustomerHome(RoleRequiredMixin, TemplateView):
         user = self.request.user
         stories = readable_by(user)[:_NEWEST] if isinstance(user, User) else ()
         return super().get_context_data(**context, stories=stories)
-
-
-class TechnicalWorkerHome(RoleRequiredMixin, TemplateView):
-    """One sentence on the feed, and the numbers that it stands on."""
-
-    role = UserType.TECHNICAL_WORKER
-    template_name = "homes/technical_worker.html"
-
-    def get_context_data(self, **context: Any) -> dict[str, Any]:
-        """Add the feed's state."""
-        state = feed_state.feed.state()
-        return super().get_context_data(**context, state=state, status=state.reading.value)
 
 
 class SeniorManagementHome(RoleRequiredMixin, TemplateView):

@@ -5,6 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from project import homes
+from project.operations.status import TechnicalWorkerHome
 
 admin.site.site_header = "Storyfeed admin"
 admin.site.site_title = "Storyfeed admin"
@@ -15,8 +16,9 @@ urlpatterns = [
     path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),
     path("admin/", admin.site.urls),
     path("customer/", homes.CustomerHome.as_view(), name="customer"),
-    path("technical_worker/", homes.TechnicalWorkerHome.as_view(), name="technical_worker"),
+    path("technical_worker/", TechnicalWorkerHome.as_view(), name="technical_worker"),
     path("senior_management/", homes.SeniorManagementHome.as_view(), name="senior_management"),
+    path("operations/", include("project.operations.urls")),
     path("", include("stories.urls")),
     path("", include("users.urls")),
 ]

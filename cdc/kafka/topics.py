@@ -1,5 +1,7 @@
 """What Kafka says of topics: their partitions, ids and offsets."""
 
+from collections.abc import Sequence
+
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection
 from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient
@@ -100,6 +102,19 @@ class Watermarks:
         if marks is None:
             raise Retryable(f"Kafka did not tell the offsets of {source}: try again.")
         return int(marks[0]), int(marks[1])
+
+    def committed(self, sources: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the offsets that the group committed in Kafka; none where it has none."""
+        asked = [KafkaPartition(source.topic, source.partition) for source in sources]
+        try:
+            found = self._consumer.committed(asked, timeout=_SECONDS)
+        except KafkaException as error:
+            raise Retryable(_sentence("tell the group's offsets of", "it", error)) from error
+        return {
+            TopicPartition(item.topic, item.partition): item.offset
+            for item in found
+            if item.offset >= 0
+        }
 
     def timestamp_ms(self, source: TopicPartition, offset: int) -> int | None:
         """Return when the first record from `offset` on was made; None when it did not come."""

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from cdc.counters import totals
+from cdc.models import OperatorAction
 from cdc.telemetry import DUPLICATE, STALE
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
@@ -51,6 +52,7 @@ def test_a_running_consumer_reads_again_and_refuses_it_all(
     result = rewind(feed, *where)
 
     assert result.returncode == 0, result.stderr
+    assert OperatorAction.objects.get().what == "rewind"
     deadline = time.monotonic() + 20
     while absorbed() < before + 20 and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -27,7 +27,10 @@ MANAGEMENT = "senior_management"
 PAGES: dict[str, tuple[str, ...]] = {
     "": ("/", "/login/", "/register/", "/password/reset/", "/password/reset/MQ/no/", "/nothing/"),
     "customer": ("/customer/", "/stories/?q=a", "/stories/?q=zebra", "{story}", "/password/"),
-    "technical_worker": ("/technical_worker/", "/senior_management/"),
+    "technical_worker": (
+        *("/technical_worker/", "/senior_management/"),
+        *("/operations/pause/", "/operations/log/"),
+    ),
     MANAGEMENT: ("/senior_management/",),
     "superuser": (
         "/admin/",
@@ -43,6 +46,7 @@ PAGES: dict[str, tuple[str, ...]] = {
 def known_state(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed_state.feed, "latest", Latest(status))
     monkeypatch.setattr(feed_state.copy, "latest", Latest(lambda: FIGURES))
+    monkeypatch.setattr(feed_state.pulse, "latest", Latest(lambda: [0.0, 1.5, 40.0, 3.0]))
 
 
 @pytest.mark.parametrize("role", PAGES)

@@ -7,7 +7,7 @@ import pytest
 
 from cdc.delays import delays_of
 from cdc.outbox import Depth
-from cdc.status import LastReconcile, PartitionLag, Status, TableCount
+from cdc.status import LastReconcile, PartitionLag, Paused, Status, TableCount
 
 EQUAL = TableCount(table="stories_story", rows=3, documents={"a": 3, "b": 3})
 LACKING = TableCount(table="stories_story", rows=3, documents={"a": 3, "b": 2})
@@ -71,11 +71,13 @@ def test_the_verdict(changes: dict[str, Any], healthy: bool, sentence: str) -> N
 
 
 def test_the_json_shape_is_the_documented_one() -> None:
-    shape = status(delays=delays_of([0.1]), reconcile=COMPARED).as_json()
+    paused = Paused(who="ann@people.example", at=datetime(2026, 1, 2, tzinfo=UTC), why="")
+    shape = status(delays=delays_of([0.1]), reconcile=COMPARED, paused=paused).as_json()
 
     assert set(shape) == {
         *("outbox", "outbox_seconds", "lags", "tables", "dead_letters", "counters", "problems"),
         *("relay", "consumers", "delays", "last_error", "reconcile"),
+        *("paused", "in_kafka"),
         *("waiting", "healthy", "verdict"),
     }
     assert shape["reconcile"]["finished_at"] == "2026-01-02T00:00:00+00:00"
@@ -87,3 +89,26 @@ def test_percentiles_are_delays_that_happened() -> None:
 
     assert (delays.changes, delays.p50, delays.p95, delays.p99) == (100, 0.5, 0.95, 0.99)
     assert delays_of([]).p50 is None
+
+
+def test_a_pause_is_named_with_who_when_why_and_what_waits() -> None:
+    paused = Paused(who="ann@people.example", at=datetime(2026, 1, 2, tzinfo=UTC), why="an index")
+    held = status(**WAITING, lags=(lag(5, 60.0),), paused=paused)
+    assert held.verdict == (
+        "The consumers were paused by ann@people.example at 2026-01-02 00:00:00 UTC (an index): "
+        "12 changes wait; resume them on the page /operations/."
+    )
+    assert not held.healthy
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"lags": None}, "at least 7 changes wait"),
+        ({"lags": None, "in_kafka": 3}, "10 changes wait"),
+        ({"outbox": None, "lags": None, "in_kafka": 3}, "at least 3 changes wait"),
+        ({"outbox": None, "lags": None}, ""),
+    ],
+)
+def test_what_waits_is_said_as_far_as_it_is_known(changes: dict[str, Any], words: str) -> None:
+    assert status(**{**WAITING, **changes}).known_waiting == words

@@ -23,6 +23,8 @@ ALL = (200,) * 6
 LOGGED_IN = (302, *(200,) * 5)
 STRANGERS = (200, *(302,) * 5)
 NONE = (405,) * 6
+READERS = (302, 403, 200, 200, 403, 200)
+ACTORS = (302, 403, 200, 403, 403, 200)
 
 PAGES: dict[str, Row] = {
     "": STRANGERS,
@@ -36,6 +38,11 @@ PAGES: dict[str, Row] = {
     "customer/": (302, 200, 403, 403, 200, 200),
     "technical_worker/": (302, 403, 200, 403, 403, 200),
     "senior_management/": (302, 403, 403, 200, 403, 200),
+    "operations/": READERS,
+    "operations/state/": READERS,
+    "operations/log/": READERS,
+    "operations/pause/": ACTORS,
+    "operations/resume/": ACTORS,
     "stories/": LOGGED_IN,
     "stories/<int:pk>/": LOGGED_IN,
 }
@@ -116,6 +123,7 @@ def clients(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str,
         # No server is needed to know who may look.
         patch.setattr(feed_state.feed, "latest", Latest(lambda: None))
         patch.setattr(feed_state.copy, "latest", Latest(lambda: None))
+        patch.setattr(feed_state.pulse, "latest", Latest(lambda: None))
         people = [
             User(email=f"{role}@matrix.example", name=role, user_type=role) for role in UserType
         ]

@@ -3,11 +3,12 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, transaction
 
 from cdc import outbox
 from cdc.command import FeedCommand
 from cdc.loop import SystemClock
+from cdc.operators import write_down_command
 
 
 class Command(FeedCommand):
@@ -29,5 +30,7 @@ class Command(FeedCommand):
                 "let the relay send them first, or give --force."
             )
         now_ms = int(SystemClock().time() * 1000)
-        epoch = outbox.begin_epoch(now_ms, using=DEFAULT_DB_ALIAS)
+        with transaction.atomic():
+            epoch = outbox.begin_epoch(now_ms, using=DEFAULT_DB_ALIAS)
+            write_down_command("new_epoch", f"epoch {epoch}", using=DEFAULT_DB_ALIAS)
         self.stdout.write(f"The epoch is now {epoch}.")

@@ -8,7 +8,9 @@ from django.db import DEFAULT_DB_ALIAS
 
 from cdc.command import FAILED, FeedCommand
 from cdc.loop import Stop
+from cdc.operators import write_down_command
 from cdc.reconciler import Reconciler
+from cdc.registry import registry
 
 
 class Command(FeedCommand):
@@ -35,6 +37,9 @@ class Command(FeedCommand):
                 repair=options["repair"],
                 using=DEFAULT_DB_ALIAS,
             )
+            if options["repair"]:
+                tables = ", ".join(capture.table for capture in registry)
+                write_down_command("repair", tables, using=DEFAULT_DB_ALIAS)
             result = reconciler.run(anew=options["restart"])
         if result is None:
             self.fail("Stopped: start it again with the same arguments to go on.")

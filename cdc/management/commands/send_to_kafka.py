@@ -8,6 +8,7 @@ from django.db import DEFAULT_DB_ALIAS
 from cdc.command import FeedCommand
 from cdc.initial_load import InitialLoad
 from cdc.loop import Stop
+from cdc.operators import write_down_command
 
 
 class Command(FeedCommand):
@@ -48,6 +49,8 @@ class Command(FeedCommand):
             if options["dry_run"]:
                 lines = load.count(selections)
             else:
+                meant = ", ".join(str(each) for each in selections)
+                write_down_command("send_to_kafka", meant, using=DEFAULT_DB_ALIAS)
                 lines = load.send(selections, rate=options["rate"], anew=options["restart"])
         for line in lines:
             self.stdout.write(line)

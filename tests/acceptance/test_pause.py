@@ -1,0 +1,41 @@
+"""A running consumer is paused and resumed, and a pause outlives it."""
+
+import pytest
+
+from cdc.pause import pause, resume
+from cdc.registry import registry
+from cdc.status_reader import StatusReader
+from stories.models import Story
+from tests.acceptance.conftest import RunningFeed
+from tests.commands import wait_until
+
+pytestmark = [pytest.mark.services, pytest.mark.database, pytest.mark.django_db(transaction=True)]
+
+
+def test_paused_consumers_stay_in_the_group_and_say_so(feed: RunningFeed) -> None:
+    Story.objects.create(title="before", href="http://example.org/")
+    feed.wait_until_equal()
+    reader = StatusReader(feed.settings, registry)
+
+    pause(feed.settings.group, "an index is built", using="default")
+    feed.consumer.wait_for("consumer.paused")
+    Story.objects.create(title="meanwhile", href="http://example.org/")
+    wait_until(lambda: reader.read().lags != () and _records(reader) > 0, "a record that waits")
+    status = reader.read()
+
+    assert status.consumers == 1
+    assert not status.healthy
+    assert "1 changes wait; resume them on the page /operations/." in status.verdict
+    assert "(an index is built)" in status.verdict
+
+    feed.consumer.kill()
+    feed.consumer.start()
+    feed.consumer.wait_for("consumer.paused")
+    assert _records(reader) == 1
+
+    resume(feed.settings.group, "", using="default")
+    feed.wait_until_equal()
+
+
+def _records(reader: StatusReader) -> int:
+    return sum(lag.records for lag in reader.read().lags or ())

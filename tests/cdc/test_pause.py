@@ -1,0 +1,85 @@
+"""A pause is asked for in the database; the consumers hold still and stay in their group."""
+
+import pytest
+from django.db import OperationalError
+
+from cdc import pause as pauses
+from cdc.actor import acting_as
+from cdc.models import OperatorAction
+from cdc.pause import PauseWatch, current_pause, pause, resume
+from tests.cdc.builders import change, outgoing
+from tests.cdc.test_consumer import TOPIC, Feed
+
+GROUP = "storyfeed"
+
+
+class Switch:
+    """A pause in memory."""
+
+    on = False
+
+    def __call__(self) -> bool:
+        return self.on
+
+
+def test_a_paused_consumer_applies_nothing_and_goes_on_where_it_was() -> None:
+    feed, switch = Feed(), Switch()
+    feed.consumer._paused = switch
+    feed.send(*(outgoing(change("c", key, key), TOPIC) for key in range(1, 10)))
+    feed.drain()
+    switch.on = True
+    feed.drain()
+    feed.send(*(outgoing(change("u", key, key + 100), TOPIC) for key in range(1, 10)))
+    feed.drain()
+    assert feed.source.started() == frozenset()
+    assert feed.titles() == {key: f"version 1.{key}" for key in range(1, 10)}
+
+    switch.on = False
+    feed.drain()
+
+    assert feed.titles() == {key: f"version 1.{key + 100}" for key in range(1, 10)}
+    assert feed.counters.counted.total() == 0
+
+
+@pytest.mark.django_db
+def test_pause_and_resume_are_written_down_once() -> None:
+    with acting_as("7"):
+        assert pause(GROUP, "an index is built", using="default")
+        assert not pause(GROUP, "again", using="default")
+        found = current_pause(GROUP, using="default")
+        assert found is not None
+        assert (found.who, found.why) == ("7", "an index is built")
+        assert current_pause("another", using="default") is None
+        assert resume(GROUP, "", using="default")
+        assert not resume(GROUP, "", using="default")
+    written = OperatorAction.objects.order_by("id").values_list("who", "what", "why")
+    assert list(written) == [("7", "pause", "an index is built"), ("7", "resume", "")]
+
+
+@pytest.mark.django_db
+def test_the_last_answer_counts_while_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = PauseWatch(GROUP, "default")
+
+    def away(group: str, *, using: str) -> None:
+        raise OperationalError("gone away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(pauses, "current_pause", away)
+        broken.setattr(pauses, "connections", {"default": _Connection()})
+        watch.look()
+        assert watch(), "it may be paused"
+    watch.look()
+    assert not watch()
+    pause(GROUP, "", using="default")
+    watch.look()
+    assert watch()
+    with monkeypatch.context() as broken:
+        broken.setattr(pauses, "current_pause", away)
+        broken.setattr(pauses, "connections", {"default": _Connection()})
+        watch.look()
+    assert watch()
+
+
+class _Connection:
+    def close(self) -> None:
+        """Leave the test's own connection open."""

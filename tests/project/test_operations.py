@@ -1,0 +1,100 @@
+"""The operator's pages: what they show, and who may do what."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from cdc.models import ConsumerPause, OperatorAction
+from cdc.operators import write_down
+from cdc.status import Status
+from project import feed_state
+from project.latest import Latest
+from project.operations.picture import Picture, State
+from project.operations.spark import spark
+from tests.cdc.test_status import status
+from tests.static_files import plain_static_files
+from users.models import User, UserType
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def known_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(feed_state.feed, "latest", Latest(status))
+    monkeypatch.setattr(feed_state.pulse, "latest", Latest(lambda: [1.0]))
+    with plain_static_files():
+        yield
+
+
+def client_of(role: UserType) -> Client:
+    client = Client()
+    user = User.objects.create_user(f"{role}@people.example", "x", name=role.label, user_type=role)
+    client.force_login(user)
+    return client
+
+
+def test_a_technical_worker_pauses_and_resumes() -> None:
+    client = client_of(UserType.TECHNICAL_WORKER)
+    assert "Pause the consumers" in client.get("/operations/pause/").content.decode()
+    assert not ConsumerPause.objects.exists(), "a page that is looked at does nothing"
+
+    page = client.post("/operations/pause/", {"why": "<b>an index</b>"}, follow=True)
+    assert "The consumers are paused." in page.content.decode()
+    assert ConsumerPause.objects.get().group == settings.CDC.group
+    page = client.post("/operations/pause/", {}, follow=True)
+    assert "Nothing was done. The consumers are paused already." in page.content.decode()
+    client.post("/operations/resume/", {})
+    assert not ConsumerPause.objects.exists()
+
+    log = client.get("/operations/log/").content.decode()
+    assert "&lt;b&gt;an index&lt;/b&gt;" in log
+    assert "technical_worker@people.example" in log
+    assert OperatorAction.objects.count() == 2
+
+
+def test_senior_management_reads_and_does_not_act() -> None:
+    client = client_of(UserType.SENIOR_MANAGEMENT)
+    page = client.get("/operations/").content.decode()
+    assert "The feed" in page
+    assert "Pause the consumers" not in page
+    assert client.post("/operations/pause/", {}).status_code == 403
+    assert not ConsumerPause.objects.exists()
+
+
+def test_a_page_whose_reader_may_no_more_is_loaded_anew() -> None:
+    answer = Client().get("/operations/state/", headers={"HX-Request": "true"})
+    assert answer.headers["HX-Refresh"] == "true"
+    assert answer.content == b""
+
+
+def test_the_log_has_pages() -> None:
+    for number in range(51):
+        write_down("pause", f"number {number}", "", using="default")
+    client = client_of(UserType.TECHNICAL_WORKER)
+    assert "number 0<" in client.get("/operations/log/?page=2").content.decode()
+
+
+def states(picture: Picture, value: Status | None, seconds: float = 0.0) -> dict[str, State]:
+    return {part.name: part.state for part in picture.parts(value, seconds)}
+
+
+def test_nothing_is_green_that_was_not_heard() -> None:
+    now = [100.0]
+    picture = Picture(lambda: now[0])
+    assert set(states(picture, None).values()) == {State.UNKNOWN}
+    assert set(states(picture, status()).values()) == {State.GOOD}
+    now[0] = 160.0
+    assert set(states(picture, status(), 60.0).values()) == {State.UNKNOWN}
+    away = status(tables=None, problems=("MongoDB is away.",))
+    assert states(picture, away)["Collections"] is State.UNKNOWN
+    collections = picture.parts(away, 0.0)[-1]
+    assert (collections.figure, collections.note) == ("3", "last heard 60 s ago")
+
+
+def test_parts_that_need_somebody_say_so() -> None:
+    found = states(Picture(), status(consumers=0))
+    assert found["Consumers"] is State.BAD
+    assert spark([0.0, 0.0])["bars"][1]["height"] == 0
+    assert spark([1.0, 4.0])["bars"][0]["height"] == 10

@@ -26,7 +26,7 @@ from cdc.queue import OutboxQueue
 from cdc.registry import registry
 from cdc.relay import Relay
 from cdc.resend import send_again
-from cdc.rows import SourceRows
+from cdc.rows import SourceRows, source_epoch
 from cdc.sink import Route
 
 _DATABASE_WAIT_SECONDS = 8
@@ -103,6 +103,7 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
             replica=replica,
             dead_letters=DeadLetterStore(settings.group, DEFAULT_DB_ALIAS),
             routes=routes(),
+            source_epoch=partial(source_epoch, using=DEFAULT_DB_ALIAS),
             counters=Counters(DEFAULT_DB_ALIAS, clock),
             clock=clock,
             paused=paused,

@@ -61,6 +61,8 @@ class Feed:
         self.broker, self.store, self.letters = MemoryBroker(), MemoryStore(), Letters()
         self.source: MemorySource
         self.counters = Uncounted()
+        self.epoch: int | None = 1
+        self.questions = 0
         self.replica = replica
         self.restart()
 
@@ -72,9 +74,16 @@ class Feed:
             replica=self.replica(self.store, ROUTES, owner, rows=MemoryRows()),
             dead_letters=self.letters,
             routes=ROUTES,
+            source_epoch=self.source_epoch,
             counters=self.counters,
             clock=FakeClock(),
         )
+
+    def source_epoch(self) -> int:
+        self.questions += 1
+        if self.epoch is None:
+            raise Retryable("the database is away")
+        return self.epoch
 
     def send(self, *records: Outgoing) -> None:
         self.broker.publish(records, lambda: True)
@@ -134,6 +143,50 @@ def test_a_message_that_is_not_ours_is_a_dead_letter_and_holds_nobody_up(
 
     assert feed.titles() == {1: "version 1.1"}
     assert len(feed.letters.kept) == 1
+
+
+def test_an_epoch_that_the_database_has_not_come_to_is_a_dead_letter() -> None:
+    feed = Feed()
+    forged = outgoing(change("u", 1, 1, epoch=2**63 - 1), TOPIC)
+    feed.send(outgoing(change("c", 1, 1), TOPIC), forged, outgoing(change("u", 1, 2), TOPIC))
+
+    feed.drain()
+
+    assert feed.titles() == {1: "version 1.2"}
+    assert list(feed.letters.kept.values()) == [
+        "Its epoch is 9223372036854775807, the database has only come to 1."
+    ]
+
+
+def test_the_database_is_asked_once_for_an_epoch() -> None:
+    feed = Feed()
+    feed.send(*(outgoing(change("c", key, key), TOPIC) for key in range(1, 20)))
+    feed.drain()
+    assert feed.questions == 1
+
+    feed.epoch = 2
+    feed.send(*(outgoing(change("u", key, 1, epoch=2), TOPIC) for key in range(1, 20)))
+    feed.drain()
+
+    assert feed.titles() == dict.fromkeys(range(1, 20), "version 2.1")
+    assert feed.questions == 2
+
+
+def test_an_epoch_is_not_judged_while_the_database_is_away() -> None:
+    feed = Feed()
+    feed.drain()
+    feed.epoch = None
+    feed.send(outgoing(change("c", 1, 1), TOPIC))
+
+    with pytest.raises(Retryable):
+        feed.consumer.run_once()
+    assert not any(feed.store.positions.values())
+
+    feed.epoch = 1
+    feed.drain()
+
+    assert feed.titles() == {1: "version 1.1"}
+    assert not feed.letters.kept
 
 
 def test_a_consumer_that_cannot_keep_a_dead_letter_stops_before_the_offset_moves() -> None:

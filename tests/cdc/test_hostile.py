@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -16,6 +17,7 @@ from cdc.models import DeadLetter
 from cdc.mongo.client import connect, database
 from cdc.mongo.replica import MongoReplica
 from cdc.record import Outgoing
+from cdc.rows import source_epoch
 from cdc.testing import (
     FakeClock,
     MemoryBroker,
@@ -40,6 +42,7 @@ def drain(broker: MemoryBroker, replica: MemoryReplica | MongoReplica) -> Memory
         replica=replica,
         dead_letters=DeadLetterStore("hostile", "default"),
         routes=ROUTES,
+        source_epoch=partial(source_epoch, using="default"),
         counters=Counters("default", FakeClock()),
         clock=FakeClock(),
         limit=RejectionLimit(most=10_000, among=10_000),
@@ -105,6 +108,7 @@ def with_columns(**columns: object) -> bytes:
         (with_columns(description="x" * 17_000_000), "MongoDB refuses the document"),
         (with_columns(user={"a\0b": 1}), "Column user has NUL in the key"),
         (with_columns(unknown={"a\0b": 1}), "MongoDB cannot hold the document"),
+        (with_columns().replace(b'[\\"1\\"', b'[\\"9000000000000000000\\"'), "Its epoch is 9"),
         (with_columns(diggs=2**63), "Column diggs holds 9223372036854775808"),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",

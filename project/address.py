@@ -5,6 +5,8 @@ from ipaddress import ip_address, ip_network
 from django.conf import settings
 from django.http import HttpRequest
 
+_FORWARDING = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
+
 
 def client_address(request: HttpRequest) -> str:
     """Return the address of the client.
@@ -17,6 +19,16 @@ def client_address(request: HttpRequest) -> str:
     while told and _is_trusted(address) and _is_address(told[-1]):
         address = told.pop()
     return address
+
+
+def is_from_this_machine(request: HttpRequest) -> bool:
+    """Whether a program on this machine asks directly.
+
+    What came through a proxy did not, whoever it is said to be for: a proxy beside the site that
+    was not named in `TRUSTED_PROXIES` would make everybody local.
+    """
+    told = any(name in request.headers for name in _FORWARDING)
+    return not told and is_loopback(str(request.META.get("REMOTE_ADDR") or ""))
 
 
 def is_loopback(address: str) -> bool:

@@ -14,6 +14,7 @@ from project.variables import Variables
 BASE_DIR = Path(__file__).resolve().parent.parent
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 _LOG_FORMATS = ("key-value", "json")
+_SHORTEST_TOKEN = 16
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -35,6 +36,8 @@ class Environment:
     log_level: str
     log_format: str
     metrics_port: int | None
+    metrics_token: str
+    """Opens the metrics to other machines; empty: to none."""
     web_workers: int
     cdc: CdcSettings
 
@@ -43,6 +46,12 @@ class Environment:
         _one_of("LOG_FORMAT", self.log_format, _LOG_FORMATS)
         if self.web_workers < 1:
             raise Misconfigured(f"WEB_WORKERS is {self.web_workers}: give 1 or more.")
+        if 0 < len(self.metrics_token) < _SHORTEST_TOKEN:
+            # The value is a secret: only its length is told.
+            raise Misconfigured(
+                f"METRICS_TOKEN has {len(self.metrics_token)} characters: "
+                f"give a random text of {_SHORTEST_TOKEN} or more."
+            )
         for origin in self.csrf_trusted_origins:
             _web_address("CSRF_TRUSTED_ORIGINS", origin)
         for proxy in self.trusted_proxies:
@@ -74,6 +83,7 @@ def load_environment(real: Mapping[str, str]) -> Environment:
         log_level=variables.text("LOG_LEVEL", "info").lower(),
         log_format=variables.text("LOG_FORMAT", "key-value").lower(),
         metrics_port=_port(variables.number("METRICS_PORT", 0)),
+        metrics_token=variables.text("METRICS_TOKEN"),
         web_workers=variables.number("WEB_WORKERS", 1),
         cdc=_cdc(variables, home),
     )

@@ -43,11 +43,16 @@ class Latest(Generic[T]):
         self._tried_at = float("-inf")
         self._problem = ""
 
-    def get(self) -> Reading[T]:
+    def begin(self) -> None:
+        """Begin to read when the value is old: who looks at several waits for all at once."""
+        self._reading()
+
+    def get(self, patience: float | None = None) -> Reading[T]:
         """Return the value, at most `fresh` seconds old if it can be had in time."""
+        patience = self._patience if patience is None else max(patience, 0.0)
         thread = self._reading()
         if thread:
-            thread.join(self._patience)
+            thread.join(patience)
         late = thread is not None and thread.is_alive()
         with self._lock:
             value, problem = self._value, self._problem

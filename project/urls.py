@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from project import homes
+from project import health, homes, metrics
 from project.operations.status import TechnicalWorkerHome
 
 admin.site.site_header = "Storyfeed admin"
@@ -12,6 +12,9 @@ admin.site.site_title = "Storyfeed admin"
 admin.site.index_title = "Manage"
 
 urlpatterns = [
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("metrics", metrics.metrics),
     # One door: the admin sends people to the site's own login.
     path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),
     path("admin/", admin.site.urls),

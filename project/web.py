@@ -3,17 +3,18 @@
 import http.client
 import sys
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from project import listener
 from project.daemon import Daemon
 from project.environment import Environment
+from project.health import HEALTH
 from project.stack.child import Child
 
 _GRACE_SECONDS = 2
 _ANSWER_SECONDS = 5.0
-_SERVER_ERROR = 500
 
 
 class Web:
@@ -46,11 +47,11 @@ class Web:
         ]
 
     def answers(self) -> bool:
-        """Return whether the first page comes, whatever it says."""
+        """Return whether a process says that it is there."""
         connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=_ANSWER_SECONDS)
         try:
-            connection.request("GET", "/")
-            return connection.getresponse().status < _SERVER_ERROR
+            connection.request("GET", HEALTH)
+            return connection.getresponse().status == HTTPStatus.OK
         except (OSError, http.client.HTTPException):
             return False
         finally:

@@ -69,6 +69,10 @@ WRONG = {
         "70000",
         "METRICS_PORT is 70000: give a port from 1 to 65535, or 0 for off.",
     ),
+    "METRICS_TOKEN": (
+        "hidden",
+        "METRICS_TOKEN has 6 characters: give a random text of 16 or more.",
+    ),
     "WEB_WORKERS": ("0", "WEB_WORKERS is 0: give 1 or more."),
 }
 

@@ -10,8 +10,9 @@ from django.urls import URLResolver, get_resolver
 
 from cdc.actor import acting_as
 from cdc.models import OutboxRecord
-from project import feed_state
+from project import feed_state, readiness
 from project.latest import Latest
+from project.readiness import Parts
 from stories.models import Story
 from tests.static_files import plain_static_files
 from users.models import RoleChange, User, UserType
@@ -27,6 +28,9 @@ READERS = (302, 403, 200, 200, 403, 200)
 ACTORS = (302, 403, 200, 403, 403, 200)
 
 PAGES: dict[str, Row] = {
+    "healthz": ALL,
+    "readyz": ALL,
+    "metrics": ALL,  # for this machine, where the test is: tests/project/test_metrics.py
     "": STRANGERS,
     "register/": STRANGERS,
     "login/": ALL,
@@ -124,6 +128,7 @@ def clients(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str,
         patch.setattr(feed_state.feed, "latest", Latest(lambda: None))
         patch.setattr(feed_state.copy, "latest", Latest(lambda: None))
         patch.setattr(feed_state.pulse, "latest", Latest(lambda: None))
+        patch.setattr(readiness, "parts", Parts(dict.fromkeys(("database", "kafka"), str)))
         people = [
             User(email=f"{role}@matrix.example", name=role, user_type=role) for role in UserType
         ]

@@ -12,19 +12,15 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from project.console import Console
 from project.stack.errors import StackError
-from project.stack.kafka import Kafka
-from project.stack.mongod import Mongod
-from project.stack.ports import free_port
-from project.stack.service import Service
-from tests.databases import DATABASES, SQLITE, Database
+from tests.databases import DATABASES, SQLITE
 from tests.runs import Lane, Run, side_by_side
+from tests.servers import Servers
 
 NEEDS_ALL_SERVERS = "tests/project/stack/test_sql_server.py"
 UNITS = "not services and not faults and not browser and not database"
@@ -64,12 +60,13 @@ def run(folder: Path, asked: Sequence[str], arguments: Sequence[str], console: C
     """Run the suite on each database in turn."""
     left_out = {name: "not asked for" for name in DATABASES if name not in asked}
     with ExitStack() as stack:
-        env = stack.enter_context(feed_servers(folder, console))
+        servers = Servers(folder, console)
+        addresses = zip(ADDRESSES, stack.enter_context(servers.feed()), strict=True)
+        env = environment(folder, **dict(addresses))
         databases = {}
         for name in asked:
             try:
-                server = started(DATABASES[name], folder, console)
-                databases[name] = stack.enter_context(server)
+                databases[name] = stack.enter_context(servers.database(name))
             except StackError as error:
                 if os.geteuid() == 0:  # then it should be there
                     raise
@@ -77,7 +74,7 @@ def run(folder: Path, asked: Sequence[str], arguments: Sequence[str], console: C
         codes = side_by_side(lanes(databases, env, arguments, folder, console))
     if not arguments and shutil.which("chromium") is None:
         left_out["the browser's tests"] = "Chromium is not installed"
-    console.show(last_line({name: codes[name] for name in databases}, left_out, arguments))
+    console.show(last_line(codes, left_out, arguments, servers.in_containers))
     return max(codes.values())
 
 
@@ -99,38 +96,6 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         "DJANGO_SECRET_KEY": secrets.token_urlsafe(50),
         **more,
     }
-
-
-@contextmanager
-def feed_servers(folder: Path, console: Console) -> Iterator[dict[str, str]]:
-    """Kafka and mongod, and the environment that tells of them."""
-    kafka = Kafka(folder / "kafka", port := free_port(), free_port([port]))
-    mongod = Mongod(folder / "mongod", free_port([kafka.port, kafka.controller_port]))
-    with running([kafka, mongod], console):
-        addresses = zip(ADDRESSES, (kafka.bootstrap_servers, mongod.uri), strict=True)
-        yield environment(folder, **dict(addresses))
-
-
-@contextmanager
-def started(database: Database, folder: Path, console: Console) -> Iterator[Callable[[str], str]]:
-    """A database's URL by name, while its server runs."""
-    server = database.server(folder)
-    with running([server] if server else [], console):
-        yield partial(database.url, server, folder)
-
-
-@contextmanager
-def running(services: Sequence[Service], console: Console) -> Iterator[None]:
-    """Servers, stopped in reverse whatever happens."""
-    with ExitStack() as stack:
-        for service in services:
-            service.install()
-            stack.callback(service.stop)
-            service.launch()
-        for service in services:
-            service.wait_ready()
-            console.say(f"{service.name} answers on {service.address}")
-        yield
 
 
 def lanes(
@@ -162,7 +127,12 @@ def lanes(
     ]
 
 
-def last_line(codes: dict[str, int], left_out: dict[str, str], arguments: Sequence[str]) -> str:
+def last_line(
+    codes: dict[str, int],
+    left_out: dict[str, str],
+    arguments: Sequence[str],
+    in_containers: Sequence[str] = (),
+) -> str:
     """What was run on which database, what was not and why."""
     whole, *others = codes
     suite = f"pytest {' '.join(arguments)}" if arguments else "the whole suite"
@@ -170,8 +140,10 @@ def last_line(codes: dict[str, int], left_out: dict[str, str], arguments: Sequen
     failed = [name for name, code in codes.items() if code]
     verdict = f"FAILED on {', '.join(failed)}" if failed else "passed"
     missing = "; ".join(f"{name} ({why})" for name, why in left_out.items()) or "nothing"
+    contained = f" In containers: {', '.join(in_containers)}." if in_containers else ""
     no_root = " This part needs no root." if list(codes) == [SQLITE] else ""
-    return f"storyfeed tests: {verdict}. Run: {', '.join(parts)}. Not run: {missing}.{no_root}"
+    ran = f"Run: {', '.join(parts)}. Not run: {missing}."
+    return f"storyfeed tests: {verdict}. {ran}{contained}{no_root}"
 
 
 if __name__ == "__main__":

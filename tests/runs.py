@@ -88,8 +88,6 @@ def side_by_side(lanes: Sequence[Lane]) -> dict[str, int]:
     finally:
         for lane in lanes:
             lane.end()
-    codes: dict[str, int] = {}
-    for lane in lanes:
-        for name, code in lane.codes.items():
-            codes[name] = max(code, codes.get(name, 0))
-    return codes
+    # The first database first: its lane is the first.
+    names = dict.fromkeys(name for lane in lanes for name in lane.codes)
+    return {name: max(lane.codes.get(name, 0) for lane in lanes) for name in names}

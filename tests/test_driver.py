@@ -13,6 +13,7 @@ import pytest
 
 from project.console import Console
 from tests.__main__ import lanes, last_line
+from tests.containers import docker_answers
 from tests.databases import DATABASES
 from tests.runs import Lane, Run, side_by_side
 
@@ -28,6 +29,28 @@ def test_a_failure_and_what_was_not_run_are_named() -> None:
     line = last_line({"mariadb": 1, "sqlite": 0}, {"mysql": "no root"}, [])
     assert "FAILED on mariadb." in line
     assert line.endswith("Not run: mysql (no root).")
+
+
+def test_what_ran_in_containers_is_named() -> None:
+    line = last_line({"mysql": 0}, {}, [], ["kafka", "mongod", "mysql"])
+    assert line.endswith("Not run: nothing. In containers: kafka, mongod, mysql.")
+
+
+@pytest.mark.parametrize(("code", "answers"), [(0, True), (1, False)])
+def test_docker_answers_when_its_daemon_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, answers: bool
+) -> None:
+    program = tmp_path / "docker"
+    program.write_text(f"#!/bin/sh\nexit {code}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert docker_answers() is answers
+
+
+def test_without_docker_nothing_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not docker_answers()
 
 
 def test_a_run_of_some_tests_does_not_claim_the_suite() -> None:

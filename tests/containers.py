@@ -1,0 +1,106 @@
+"""MySQL, Kafka and MongoDB in containers, where Docker answers."""
+
+import secrets
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from docker.errors import DockerException
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+from testcontainers.community.kafka import KafkaContainer
+from testcontainers.community.mysql import MySqlContainer
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.exceptions import ContainerStartException
+
+from project.stack.errors import StackError
+
+MYSQL_IMAGE = "mysql:8.4"
+KAFKA_IMAGE = "confluentinc/cp-kafka:7.9.0"
+MONGODB_IMAGE = "mongo:8.0"
+MONGODB_PORT = 27017
+PRIMARY_SECONDS = 30
+ANSWER_SECONDS = 20
+C = TypeVar("C", bound=DockerContainer)
+
+
+def docker_answers() -> bool:
+    """Whether `docker info` reaches a daemon."""
+    if shutil.which("docker") is None:
+        return False
+    try:
+        done = subprocess.run(
+            ["docker", "info"], capture_output=True, check=False, timeout=ANSWER_SECONDS
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+@contextmanager
+def kafka_and_mongodb() -> Iterator[tuple[str, str]]:
+    """The addresses of Kafka and of a replica set of one."""
+    with _started("Kafka", _kafka) as kafka, _started("MongoDB", _mongodb) as mongodb:
+        host, port = mongodb.get_container_host_ip(), mongodb.get_exposed_port(MONGODB_PORT)
+        # Its member's name is known inside the container only: the client must not look for it.
+        uri = f"mongodb://{host}:{port}/?directConnection=true"
+        _make_primary(uri)
+        yield kafka.get_bootstrap_server(), uri
+
+
+@contextmanager
+def mysql() -> Iterator[Callable[[str], str]]:
+    """MySQL's URL by the database's name."""
+    with _started("MySQL", _mysql) as container:
+        address = (
+            f"{container.get_container_host_ip()}:{container.get_exposed_port(container.port)}"
+        )
+        yield f"mysql://root:{container.root_password}@{address}/{{}}".format
+
+
+@contextmanager
+def _started(name: str, make: Callable[[], C]) -> Iterator[C]:
+    try:
+        container = make().start()
+    except (DockerException, ContainerStartException, TimeoutError) as error:
+        raise StackError(f"{name}'s container does not start ({error})") from error
+    try:
+        yield container
+    finally:
+        container.stop()
+
+
+def _kafka() -> KafkaContainer:
+    return KafkaContainer(KAFKA_IMAGE).with_kraft()
+
+
+def _mongodb() -> DockerContainer:
+    container = DockerContainer(MONGODB_IMAGE).with_command("--replSet rs0 --bind_ip_all")
+    return container.with_exposed_ports(MONGODB_PORT)
+
+
+def _mysql() -> MySqlContainer:
+    # As root: the tests make databases.
+    return MySqlContainer(MYSQL_IMAGE, username="root", password=secrets.token_urlsafe(18))
+
+
+def _make_primary(uri: str) -> None:
+    """Initiate the replica set and wait until it accepts writes; StackError if it does not."""
+    end, initiated = time.monotonic() + PRIMARY_SECONDS, False
+    while time.monotonic() < end:
+        # A new client each time: one opened before the initiation goes on as if there were no set.
+        with MongoClient[dict[str, object]](uri, serverSelectionTimeoutMS=1000) as client:
+            try:
+                if not initiated:
+                    member = {"_id": 0, "host": f"localhost:{MONGODB_PORT}"}
+                    client.admin.command("replSetInitiate", {"_id": "rs0", "members": [member]})
+                    initiated = True
+                if client.admin.command("hello").get("isWritablePrimary"):
+                    return
+            except PyMongoError:
+                pass  # still starting
+        time.sleep(0.2)
+    raise StackError(f"MongoDB's container was no primary within {PRIMARY_SECONDS} s")

@@ -1,0 +1,84 @@
+"""The servers of a test run: in containers where Docker answers, else programs of this machine."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+from project.console import Console
+from project.stack.errors import StackError
+from project.stack.kafka import Kafka
+from project.stack.mongod import Mongod
+from project.stack.ports import free_port
+from project.stack.service import Service
+from tests import containers
+from tests.databases import DATABASES
+
+
+class Servers:
+    """Starts what a run needs; each is a context manager that stops it whatever happens."""
+
+    def __init__(self, folder: Path, console: Console) -> None:
+        self._folder = folder
+        self._console = console
+        self._docker = containers.docker_answers()
+        self.in_containers: list[str] = []
+
+    @contextmanager
+    def feed(self) -> Iterator[tuple[str, str]]:
+        """Kafka's address and MongoDB's."""
+        with ExitStack() as stack:
+            if self._docker:
+                try:
+                    addresses = stack.enter_context(containers.kafka_and_mongodb())
+                    self.in_containers += ["kafka", "mongod"]
+                except StackError as error:
+                    self._do_without_docker(error)
+            if not self._docker:
+                addresses = stack.enter_context(self._feed_here())
+            yield addresses
+
+    @contextmanager
+    def database(self, name: str) -> Iterator[Callable[[str], str]]:
+        """A database server's URLs, by the name of the database in it."""
+        with ExitStack() as stack:
+            if self._docker and name == "mysql":
+                try:
+                    url = stack.enter_context(containers.mysql())
+                    self.in_containers.append(name)
+                except StackError as error:
+                    self._do_without_docker(error)
+            if name not in self.in_containers:
+                url = stack.enter_context(self._database_here(name))
+            yield url
+
+    def _do_without_docker(self, error: StackError) -> None:
+        self._console.say(f"{error}: using this machine's own programs")
+        self._docker = False
+
+    @contextmanager
+    def _feed_here(self) -> Iterator[tuple[str, str]]:
+        kafka = Kafka(self._folder / "kafka", port := free_port(), free_port([port]))
+        mongod = Mongod(self._folder / "mongod", free_port([kafka.port, kafka.controller_port]))
+        with running([kafka, mongod], self._console):
+            yield kafka.bootstrap_servers, mongod.uri
+
+    @contextmanager
+    def _database_here(self, name: str) -> Iterator[Callable[[str], str]]:
+        server = DATABASES[name].server(self._folder)
+        with running([server] if server else [], self._console):
+            yield partial(DATABASES[name].url, server, self._folder)
+
+
+@contextmanager
+def running(services: Sequence[Service], console: Console) -> Iterator[None]:
+    """Servers, stopped in reverse whatever happens."""
+    with ExitStack() as stack:
+        for service in services:
+            service.install()
+            stack.callback(service.stop)
+            service.launch()
+        for service in services:
+            service.wait_ready()
+            console.say(f"{service.name} answers on {service.address}")
+        yield

@@ -119,14 +119,18 @@ class Relay:
                 self._outbox.drop_lease(self._owner)
 
     def _lead(self) -> bool:
-        """Return whether this relay may publish now; take or renew the lease when it is time."""
+        """Return whether this relay may publish now; take or renew the lease when it is time.
+
+        Who stands by looks each time, so that it takes over a pause after the lease has lapsed.
+        """
         now = self._clock.monotonic()
-        if now - self._lease_checked < RENEW_SECONDS:
-            return self._token is not None and now < self._lease_until
+        if self._token is not None and now - self._lease_checked < RENEW_SECONDS:
+            return now < self._lease_until
+        first_look = self._lease_until == float("-inf")
         before, self._token = self._token, self._outbox.take_lease(self._owner, LEASE_SECONDS)
         # Counted from before the statement, so that ours is never the longer one.
         self._lease_checked, self._lease_until = now, now + LEASE_SECONDS
-        if before != self._token:
+        if first_look or before != self._token:
             self._lease_changed()
         return self._token is not None
 

@@ -1,11 +1,13 @@
 """The relay over a real outbox and a broker in memory."""
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import orjson
 import pytest
 
+from cdc import telemetry
 from cdc.counters import Counters
 from cdc.errors import Retryable
 from cdc.models import DeadLetter, OutboxRecord
@@ -141,6 +143,56 @@ def test_a_second_relay_stands_by_and_takes_over_when_the_lease_lapses() -> None
     story(2)
     first.run_once()
     assert len(sent(broker)) == 1
+
+
+class LeaseByClock(OutboxQueue):
+    """A lease that lapses by the test's clock instead of the database's."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__("default")
+        self.clock, self.owner, self.until = clock, "", 0.0
+
+    def take_lease(self, owner: str, seconds: float) -> int | None:
+        if owner != self.owner and self.clock.now < self.until:
+            return None
+        self.owner, self.until = owner, self.clock.now + seconds
+        return 1
+
+
+@pytest.mark.parametrize("before", [0.0, 0.1, 0.19, 0.3, 0.39, 0.5])
+def test_a_standby_publishes_within_two_seconds_of_the_leaders_death(before: float) -> None:
+    """At worst the leader dies right after it renewed, and the standby has just looked."""
+    broker, clock = MemoryBroker(), FakeClock()
+    outbox = LeaseByClock(clock)
+    standby = relay(broker, "standby", clock, outbox)
+    relay(broker, "leader", clock, outbox).run_once()
+    standby.run_once()
+    clock.sleep(before)
+    relay(broker, "leader", clock, outbox).run_once()
+    story()
+
+    died = clock.now
+    while not sent(broker):
+        standby.run_once()
+        standby.pause()
+
+    assert clock.now - died < 2
+
+
+def test_a_relay_says_once_that_it_stands_by(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "cdc.relay")
+    clock = FakeClock()
+    leader, standby = relay(MemoryBroker(), "a", clock), relay(MemoryBroker(), "b", clock)
+    leader.run_once()
+
+    for _ in range(5):
+        standby.run_once()
+        standby.pause()
+
+    assert [record.getMessage() for record in caplog.records] == [
+        telemetry.RELAY_STARTED,
+        telemetry.RELAY_STANDBY,
+    ]
 
 
 def test_a_full_batch_asks_to_be_called_again(monkeypatch: pytest.MonkeyPatch) -> None:

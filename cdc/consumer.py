@@ -17,7 +17,6 @@ _WAIT_SECONDS = 0.2
 _CHECK_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
-
 Read = tuple[Record, Delivered | None]
 """A record and its event; None for a tombstone and for what was put aside."""
 
@@ -117,12 +116,11 @@ class ReplicaConsumer:
 
     def run_once(self) -> bool:
         """Apply one batch; return True, since the next poll does the waiting."""
-        if self._holds():
-            # Nothing is fetched, so nothing comes; the group sees a member that is well.
-            self._source.poll(BATCH, _WAIT_SECONDS)
+        holds = self._holds()
+        records = self._source.poll(BATCH, _WAIT_SECONDS)
+        if holds:  # Nothing is fetched, so nothing came; the group sees a member that is well.
             self._counters.flush()
             return True
-        records = self._source.poll(BATCH, _WAIT_SECONDS)
         try:
             self._take_over()
             if records:
@@ -198,7 +196,6 @@ class ReplicaConsumer:
         applied = self._apply_whole(read)
         if applied is None:
             return
-        took = round((self._clock.monotonic() - started) * 1000, 1)
         telemetry.log(
             _log,
             logging.DEBUG,
@@ -207,7 +204,7 @@ class ReplicaConsumer:
             written=applied.written,
             duplicates=applied.duplicates,
             stale=applied.stale,
-            ms=took,
+            ms=round((self._clock.monotonic() - started) * 1000, 1),
         )
 
     def _apply_whole(self, read: Sequence[Read]) -> Applied | None:

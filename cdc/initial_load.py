@@ -11,7 +11,7 @@ from cdc.leftovers import Leftovers
 from cdc.loop import SystemClock
 from cdc.mongo.client import connect
 from cdc.mongo.reader import ReplicaReader
-from cdc.progress import Advance, Say, progress
+from cdc.progress import Advance, Bar, Say, progress
 from cdc.registry import Capture, registry
 from cdc.room import OutboxRoom, Pace
 from cdc.snapshot import Snapshot, Tools
@@ -21,12 +21,25 @@ from cdc.where import Selection
 class InitialLoad:
     """Sends selections of rows, or counts what that would do."""
 
-    def __init__(self, say: Say, stopped: Callable[[], bool], *, using: str) -> None:
+    def __init__(
+        self,
+        say: Say,
+        stopped: Callable[[], bool],
+        *,
+        using: str,
+        work: str = "send_to_kafka",
+        bar: Bar = progress,
+    ) -> None:
+        """`work` names the checkpoints, `bar` shows the progress."""
+        self._work = work
+        self._bar = bar
         self._say = say
         self._stopped = stopped
         self._using = using
         self.incomplete = ""
         """Why not everything was sent; empty when it was."""
+        self.left_off = False
+        """Whether that is because it was stopped."""
 
     def selections(self, model: str | None, where: Sequence[str]) -> list[Selection]:
         """Return the rows that are meant, by captured model; raises Misconfigured."""
@@ -51,6 +64,7 @@ class InitialLoad:
                 )
             lines += [str(each) for each in counted]
         if self._stopped():
+            self.left_off = True
             self.incomplete = "Stopped before everything was counted."
         return lines
 
@@ -63,18 +77,27 @@ class InitialLoad:
                 finished = snapshot.run()
             lines.append(f"{selection}: {snapshot.sent}")
             if not finished:
+                self.left_off = True
                 self.incomplete = "Stopped: start it again with the same arguments to go on."
                 break
             if snapshot.sent.refused:
                 self.incomplete = f"{snapshot.sent.refused} rows were refused: correct them."
         return lines
 
+    def forget(self, selections: Sequence[Selection]) -> None:
+        """Drop the checkpoints of these: nobody goes on with them."""
+        for selection in selections:
+            self._checkpoint(selection).remove()
+
+    def _checkpoint(self, selection: Selection) -> CheckpointStore:
+        arguments = {"table": selection.capture.table, "where": sorted(selection.conditions)}
+        return CheckpointStore(self._work, arguments, using=self._using)
+
     def _snapshot(
         self, selection: Selection, rate: float, anew: bool, say: Say, advance: Advance
     ) -> Snapshot:
         clock = SystemClock()
-        arguments = {"table": selection.capture.table, "where": sorted(selection.conditions)}
-        checkpoint = CheckpointStore("send_to_kafka", arguments, using=self._using)
+        checkpoint = self._checkpoint(selection)
         if anew:
             checkpoint.remove()
         tools = Tools(
@@ -97,5 +120,5 @@ class InitialLoad:
     def _progress(self, label: str, selection: Selection) -> Iterator[tuple[Say, Advance]]:
         rows = selection.capture.model._meta.base_manager.using(self._using)
         total = rows.filter(selection.query).count()
-        with progress(f"{label} {selection}", total, self._say) as functions:
+        with self._bar(f"{label} {selection}", total, self._say) as functions:
             yield functions

@@ -2,13 +2,15 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console
 from rich.progress import Progress
 
 Say = Callable[[str], None]
 Advance = Callable[[int], None]
+Bar = Callable[[str, int | None, Say], AbstractContextManager[tuple[Say, Advance]]]
+"""What shows the progress of a piece of work: its label, its total and where sentences go."""
 
 
 @contextmanager

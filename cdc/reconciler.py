@@ -15,7 +15,7 @@ from cdc.models import ReconcileRun
 from cdc.mongo.client import connect
 from cdc.mongo.reader import ReplicaReader
 from cdc.passage import Passage
-from cdc.progress import Say, progress
+from cdc.progress import Bar, Say, progress
 from cdc.reconcile import Reconciliation, Tools
 from cdc.registry import Capture, registry
 from cdc.report import TableReport
@@ -87,7 +87,12 @@ class Reconciler:
         repair: bool,
         using: str,
         clock: Clock | None = None,
+        work: str = "reconcile",
+        bar: Bar = progress,
     ) -> None:
+        """`work` names the checkpoints, `bar` shows the progress."""
+        self._work = work
+        self._bar = bar
         self._say = say
         self._stopped = stopped
         self._repair = repair
@@ -123,17 +128,25 @@ class Reconciler:
         )
         return result
 
-    def _table(self, capture: Capture, *, anew: bool) -> TableReport | None:
+    def forget(self) -> None:
+        """Drop the checkpoints: nobody goes on with them."""
+        for capture in registry:
+            self._checkpoint(capture).remove()
+
+    def _checkpoint(self, capture: Capture) -> CheckpointStore:
         arguments = {
             "table": capture.table,
             "collections": capture.collections,
             "repair": self._repair,
         }
-        checkpoint = CheckpointStore("reconcile", arguments, using=self._using)
+        return CheckpointStore(self._work, arguments, using=self._using)
+
+    def _table(self, capture: Capture, *, anew: bool) -> TableReport | None:
+        checkpoint = self._checkpoint(capture)
         if anew:
             checkpoint.remove()
         total = capture.model._meta.base_manager.using(self._using).count()
-        with progress(f"Comparing {capture.table}", total, self._say) as (say, advance):
+        with self._bar(f"Comparing {capture.table}", total, self._say) as (say, advance):
             reconciliation = Reconciliation(
                 capture,
                 Comparison(capture, self._reader, self._passage.wait, using=self._using),

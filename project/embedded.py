@@ -129,6 +129,7 @@ class Embedded:
         self._start_daemon("consumer", *consume, settled=backlog.is_applied)
         self._start_daemon("relay", "relay_outbox", settled=backlog.is_published)
         self._console.say("consumer and relay started")
+        self._start_daemon("jobs", "run_jobs")
 
     def _start_daemon(
         self, name: str, *command: str, settled: Callable[[], bool] = lambda: True

@@ -45,13 +45,15 @@ class ConfirmView(ActorsMixin, FormView[Any]):
     button = ""
     back = "operations"
     """The page to return to, by its name."""
+    done_url = ""
+    """The page that follows when it was done, if it is another."""
 
     def act(self, form: Any) -> str:
         """Do it and return a sentence; raises a CdcError for what is refused."""
         raise NotImplementedError
 
     def back_url(self) -> str:
-        """Return the page that follows, whether it was done or not."""
+        """Return the page that leads here."""
         return reverse(self.back)
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
@@ -65,4 +67,5 @@ class ConfirmView(ActorsMixin, FormView[Any]):
             messages.success(self.request, self.act(form))
         except CdcError as error:
             messages.error(self.request, f"Nothing was done. {error}")
-        return HttpResponseRedirect(self.back_url())
+            return HttpResponseRedirect(self.back_url())
+        return HttpResponseRedirect(self.done_url or self.back_url())

@@ -19,7 +19,7 @@ from project.envfile import read_env_file
 pytestmark = pytest.mark.services
 
 ROOT = Path(__file__).resolve().parents[2]
-CHILDREN = ("kafka", "mongod", "relay", "consumer", "web")
+CHILDREN = ("kafka", "mongod", "relay", "consumer", "jobs", "web")
 # With these `up` would start no servers of its own.
 GIVEN = ("DATABASE_URL", "DJANGO_SECRET_KEY", "KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI")
 START_SECONDS, STOP_SECONDS = 120.0, 25.0

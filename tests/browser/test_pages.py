@@ -10,6 +10,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
+from cdc.models import Job, JobState
+from cdc.operators import write_down
+from cdc.work import COUNT
 from project import feed_state
 from project.latest import Latest
 from stories.models import Story
@@ -29,7 +32,8 @@ PAGES: dict[str, tuple[str, ...]] = {
     "customer": ("/customer/", "/stories/?q=a", "/stories/?q=zebra", "{story}", "/password/"),
     "technical_worker": (
         *("/technical_worker/", "/senior_management/"),
-        *("/operations/pause/", "/operations/log/"),
+        *("/operations/pause/", "/operations/log/", "/operations/jobs/"),
+        *("/operations/jobs/snapshot/", "{job}"),
     ),
     MANAGEMENT: ("/senior_management/",),
     "superuser": (
@@ -61,11 +65,18 @@ def test_pages_of_a_role(
     if role:
         looked.log_in(people[role])
         loose.add_cookies(strict.cookies())  # type: ignore[arg-type]
+    words = "stories_story: would insert 3, update 0, remove 0"
+    job = Job.objects.create(
+        kind=COUNT, arguments="{}", state=JobState.DONE, asked_by="1", total=3, done=3, result=words
+    )
+    write_down("pause", "consumers of storyfeed", "an index is built", using="default")
     found = []
     for page in PAGES[role]:
         number = stories[1].pk
         edit = f"/admin/stories/story/{number}/change/"
-        path = page.format(story=f"/stories/{number}/", edit=edit)
+        path = page.format(
+            story=f"/stories/{number}/", edit=edit, job=f"/operations/jobs/{job.pk}/"
+        )
         found += [*look(looked, path, role), *examine(examined, path)]
     assert not found, "\n".join(found)
     assert not looked.complaints, "\n".join(looked.complaints)

@@ -9,7 +9,8 @@ from django.test import Client
 from django.urls import URLResolver, get_resolver
 
 from cdc.actor import acting_as
-from cdc.models import OutboxRecord
+from cdc.models import Job, JobState, OutboxRecord
+from cdc.work import COUNT
 from project import feed_state, readiness
 from project.latest import Latest
 from project.readiness import Parts
@@ -47,6 +48,13 @@ PAGES: dict[str, Row] = {
     "operations/log/": READERS,
     "operations/pause/": ACTORS,
     "operations/resume/": ACTORS,
+    "operations/jobs/": READERS,
+    "operations/jobs/snapshot/": ACTORS,
+    "operations/jobs/reconcile/": ACTORS,
+    "operations/jobs/repair/": ACTORS,
+    "operations/jobs/<int:pk>/": READERS,
+    "operations/jobs/<int:pk>/start/": ACTORS,
+    "operations/jobs/<int:pk>/cancel/": ACTORS,
     "stories/": LOGGED_IN,
     "stories/<int:pk>/": LOGGED_IN,
 }
@@ -142,6 +150,10 @@ def clients(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str,
         with acting_as("test"):
             link = "http://a.example/"
             story = Story.objects.create(title="For all", href=link, link=link)
+        # The paths of one job have the story's number.
+        job = Job.objects.create(
+            pk=story.pk, kind=COUNT, arguments="{}", state=JobState.DONE, asked_by="test"
+        )
         found = {"anonymous": Client()}
         for name, person in zip(PEOPLE[1:], people, strict=True):
             found[name] = Client()
@@ -149,6 +161,7 @@ def clients(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str,
         EXAMPLES.update({"<int:pk>": str(story.pk), "<id>": str(people[0].pk)})
         with plain_static_files():
             yield found
+        job.delete()
         story.delete()
         for person in people:
             person.delete()

@@ -1,12 +1,15 @@
 """The operator's pages: what they show, and who may do what."""
 
+import json
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.conf import settings
 from django.test import Client
+from django.utils import timezone
 
-from cdc.models import ConsumerPause, OperatorAction
+from cdc.models import ConsumerPause, Job, JobState, OperatorAction
 from cdc.operators import write_down
 from cdc.status import Status
 from project import feed_state
@@ -98,3 +101,48 @@ def test_parts_that_need_somebody_say_so() -> None:
     assert found["Consumers"] is State.BAD
     assert spark([0.0, 0.0])["bars"][1]["height"] == 0
     assert spark([1.0, 4.0])["bars"][0]["height"] == 10
+
+
+def test_a_snapshot_is_counted_before_it_is_started() -> None:
+    client = client_of(UserType.TECHNICAL_WORKER)
+    model = "stories.Story"
+    wrong = client.post("/operations/jobs/snapshot/", {"model": model, "where": "colour=red"})
+    assert "names &#x27;colour&#x27;, which Story has not" in wrong.content.decode()
+    assert not Job.objects.exists()
+
+    right = {"model": model, "where": "status=popular\n"}
+    page = client.post("/operations/jobs/snapshot/", right, follow=True)
+    assert "Dry run of a snapshot" in page.content.decode()
+    counted = Job.objects.get()
+    assert json.loads(counted.arguments)["where"] == ["status=popular"]
+    assert client.get(f"/operations/jobs/{counted.pk}/start/").status_code == 404
+
+    Job.objects.update(state=JobState.DONE, result="copy_1: would insert 3, update 0, remove 0")
+    assert "Start this snapshot" in client.get(f"/operations/jobs/{counted.pk}/").content.decode()
+    asked = client.get(f"/operations/jobs/{counted.pk}/start/").content.decode()
+    assert "copy_1: would insert 3" in asked
+    client.post(f"/operations/jobs/{counted.pk}/start/", {"why": "a new copy"})
+    started = Job.objects.exclude(pk=counted.pk).get()
+    assert (started.kind, started.arguments) == ("snapshot", counted.arguments)
+    log = [(each.what, each.target) for each in OperatorAction.objects.order_by("id")]
+    assert log[1] == ("snapshot", f"job {started.pk}: stories_story with status=popular")
+
+
+def test_a_job_is_watched_and_cancelled() -> None:
+    client = client_of(UserType.TECHNICAL_WORKER)
+    client.post("/operations/jobs/repair/", {"why": "<i>why</i>"})
+    job = Job.objects.get()
+    Job.objects.update(
+        state=JobState.RUNNING, total=40, done=10, heard_at=timezone.now() - timedelta(minutes=1)
+    )
+    middle = client.get(f"/operations/jobs/{job.pk}/", headers={"HX-Request": "true"})
+    assert "<html" not in middle.content.decode()
+    assert "not heard for 60 s" in middle.content.decode()
+    assert 'value="10"' in middle.content.decode()
+    page = client.post(f"/operations/jobs/{job.pk}/cancel/", {}, follow=True)
+    assert "ends soon" in page.content.decode()
+    assert "Cancel the job" not in page.content.decode()
+    management = client_of(UserType.SENIOR_MANAGEMENT)
+    assert management.get("/operations/jobs/").status_code == 200
+    assert management.post("/operations/jobs/reconcile/", {}).status_code == 403
+    assert Job.objects.count() == 1

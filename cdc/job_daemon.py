@@ -1,0 +1,48 @@
+"""The daemon that does jobs."""
+
+import logging
+import os
+import socket
+import uuid
+
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from cdc import telemetry
+from cdc.errors import Retryable
+from cdc.job_runner import JobRunner
+from cdc.jobs import Jobs
+from cdc.loop import Stop, SystemClock, run_until_stopped
+from cdc.work import WORKS
+
+_PAUSE_SECONDS = 0.5
+_log = logging.getLogger(__name__)
+
+
+def run_jobs() -> None:
+    """Do jobs until a signal."""
+    clock = SystemClock()
+    with Stop() as stop:
+        runner = JobRunner(
+            Jobs(DEFAULT_DB_ALIAS),
+            WORKS,
+            f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
+            lambda: stop.requested,
+            clock,
+        )
+        telemetry.log(_log, logging.INFO, telemetry.JOBS_STARTED)
+        with stop.bounding_errors():
+            run_until_stopped(
+                runner.run_once,
+                stopped=lambda: stop.requested,
+                on_retry=_on_retry,
+                pause=lambda: clock.sleep(_PAUSE_SECONDS),
+                clock=clock,
+            )
+        connections.close_all()
+        telemetry.log(_log, logging.INFO, telemetry.JOBS_STOPPED)
+
+
+def _on_retry(error: Retryable, delay: float) -> None:
+    telemetry.log(
+        _log, logging.WARNING, telemetry.JOB_RETRY, error=str(error), seconds=round(delay, 2)
+    )

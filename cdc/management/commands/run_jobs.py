@@ -1,0 +1,16 @@
+"""`manage.py run_jobs`."""
+
+from typing import Any
+
+from cdc.command import FeedCommand
+from cdc.job_daemon import run_jobs
+
+
+class Command(FeedCommand):
+    help = (
+        "Do the long work that pages ask for, one job after the other, until SIGTERM. A job that "
+        "was cut off goes on where it was. Any number may run: each job is done by one of them."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        run_jobs()

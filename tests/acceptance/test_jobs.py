@@ -1,0 +1,64 @@
+"""Jobs that pages ask for, done by the daemon: killed, gone on with, cancelled."""
+
+import pytest
+from django.conf import LazySettings
+from django.db.models.functions import Now
+
+from cdc.jobs import Jobs
+from cdc.models import Checkpoint, Job, JobState, OutboxRecord
+from cdc.work import RECONCILE, SNAPSHOT
+from stories.models import Story
+from tests.acceptance.conftest import RunningFeed
+from tests.commands import wait_until
+from tests.processes import Daemon
+
+pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
+JOBS = Jobs("default")
+ROWS = 600
+
+
+def state(job: Job) -> Job:
+    return Job.objects.get(pk=job.pk)
+
+
+def slow_snapshot(rate: int) -> Job:
+    arguments = {"model": "stories.Story", "where": [], "rate": rate}
+    return JOBS.ask(SNAPSHOT, arguments, "all", "")
+
+
+def test_a_killed_snapshot_goes_on_and_another_is_cancelled(
+    feed: RunningFeed, settings: LazySettings
+) -> None:
+    settings.CDC = feed.settings
+    Story.objects.bulk_create(
+        [Story(title=f"story {number}", href="http://example.org/") for number in range(ROWS)]
+    )
+    feed.wait_until_equal()
+    feed.relay.kill()  # so that what is sent can be counted
+    daemon = Daemon(feed.folder / "jobs.log", feed.environment, "run_jobs")
+    try:
+        job = slow_snapshot(rate=300)
+        wait_until(lambda: state(job).done >= 200, "the first rows")
+        daemon.kill()
+        daemon.start()
+        Job.objects.update(expires_at=Now())  # in place of ten seconds
+        wait_until(lambda: state(job).state == JobState.DONE, "the end")
+        assert state(job).result == f"stories_story: {ROWS} rows and 0 deletes sent"
+        assert state(job).crashes == 1
+        assert "Goes on where it was stopped" in state(job).said
+        assert OutboxRecord.objects.filter(op="r").count() == ROWS
+
+        other = slow_snapshot(rate=100)
+        wait_until(lambda: state(other).state == JobState.RUNNING, "the other's beginning")
+        JOBS.cancel(other, "enough")
+        wait_until(lambda: state(other).state == JobState.CANCELLED, "the cancelling")
+        assert not Checkpoint.objects.exists()
+
+        feed.relay.start()
+        compared = JOBS.ask(RECONCILE, {}, "all", "")
+        wait_until(lambda: state(compared).state == JobState.DONE, "the comparison")
+        assert f"{ROWS} rows compared: every document holds" in state(compared).result
+        assert daemon.stop() == 0
+    finally:
+        if daemon.alive():
+            daemon.kill()

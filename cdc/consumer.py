@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from cdc import faults, telemetry
+from cdc.epochs import KnownEpochs
 from cdc.errors import Fenced, Rejected, Retryable
 from cdc.event import decode
 from cdc.limit import RejectionLimit
@@ -103,7 +104,7 @@ class ReplicaConsumer:
         self._replica = replica
         self._dead_letters = dead_letters
         self._routes = routes
-        self._source_epoch = source_epoch
+        self._epochs = KnownEpochs(source_epoch)
         self._counters = counters
         self._clock = clock
         self._partitions: dict[str, int] = {}
@@ -112,7 +113,6 @@ class ReplicaConsumer:
         self._paused = paused
         self._holding = False
         self._topic_ids: dict[str, str] = {}
-        self._epoch = 0
 
     def run_once(self) -> bool:
         """Apply one batch; return True, since the next poll does the waiting."""
@@ -262,19 +262,8 @@ class ReplicaConsumer:
         route = self._routes.get(event.table)
         if route is None:
             raise Rejected(f"source.table is {event.table[:60]!r}, which is not captured here.")
-        if event.version.epoch > self._epoch:
-            self._check_epoch(event.version.epoch)
+        self._epochs.check(event.version.epoch)
         return deliver(event, route, record.source, record.offset)
-
-    def _check_epoch(self, epoch: int) -> None:
-        """Raise Rejected for an epoch that the database has not come to; raises Retryable.
-
-        Applied, it would make all that the database ever says of the row stale. The database is
-        asked only about an epoch above all that it has told.
-        """
-        self._epoch = max(self._epoch, self._source_epoch())
-        if epoch > self._epoch:
-            raise Rejected(f"Its epoch is {epoch}, the database has only come to {self._epoch}.")
 
     def _reject(self, record: Record, error: Rejected) -> None:
         topic_id = self._topic_ids[record.source.topic]

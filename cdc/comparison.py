@@ -105,7 +105,7 @@ class Comparison:
         return found
 
     def _documents(self, keys: Sequence[Any]) -> Documents:
-        return {name: self._reader.held(name, keys) for name in self._capture.collections}
+        return self._reader.held(self._capture.collections, keys)
 
     def _rows(self, keys: Sequence[Any]) -> Wanted:
         return self._contents(read_images(self._capture, keys, using=self._using))

@@ -1,5 +1,6 @@
 """Pytest's runs, in lanes side by side: most tests wait for a server, and there are two cores."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from project.console import Console
 ROOT = Path(__file__).resolve().parent.parent
 PYTEST_CODES = range(6)
 LOOK_SECONDS = 0.2
+GRACE_SECONDS = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +66,13 @@ class Lane:
         return True
 
     def end(self) -> None:
-        """End what still runs."""
-        if self._process is not None:
+        """End what still runs; pytest first gets time to stop what its tests have started."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
 

@@ -138,4 +138,4 @@ def test_an_error_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> Non
         side_by_side([endless])
 
     assert endless._process is not None
-    assert endless._process.poll() == -signal.SIGKILL
+    assert endless._process.poll() == -signal.SIGINT

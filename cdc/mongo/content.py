@@ -1,42 +1,53 @@
 """What a document holds, compared to the bit."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 import bson
 from bson.codec_options import CodecOptions
-from bson.raw_bson import RawBSONDocument
 
 from cdc.event import Version
 from cdc.sink import Document
 
 _VERSION = ("_epoch", "_version")
-_OPTIONS: CodecOptions[Document] = CodecOptions(tz_aware=True)
+# Text that is none is a difference, not an error.
+_OPTIONS: CodecOptions[Document] = CodecOptions(
+    tz_aware=True, unicode_decode_error_handler="replace"
+)
 _KINDS: tuple[type, ...] = (bool, int, float, str, datetime, dict, list)
 
 
 class Held:
-    """A document of the replica, undecoded until somebody has to look inside."""
+    """A document of the replica, as bytes and as what they say."""
 
-    __slots__ = ("_raw", "key", "version")
+    __slots__ = ("_document", "_raw", "key", "version")
 
-    def __init__(self, raw: RawBSONDocument) -> None:
+    def __init__(self, raw: bytes) -> None:
         self._raw = raw
-        self.key: Any = raw["_id"]
-        self.version = version_of(raw.get("_epoch"), raw.get("_version"))
+        self._document = bson.decode(raw, _OPTIONS)
+        self.key: Any = self._document["_id"]
+        self.version = version_of(self._document.get("_epoch"), self._document.get("_version"))
         """None when a stranger wrote it without one."""
 
     def holds(self, wanted: "Content") -> bool:
         """Return whether it has a version and `wanted` beside it, nothing else."""
         if self.version is None:
             return False
-        if wanted.encoded(self.version) == self._raw.raw:
+        if wanted.encoded(self.version) == self._raw:
             return True
         # Equal values may be written in another order, or a number in another width.
-        found = bson.decode(self._raw.raw, _OPTIONS)
-        for name in _VERSION:
-            del found[name]
+        found = {name: value for name, value in self._document.items() if name not in _VERSION}
         return _same(found, wanted.decoded())
+
+
+def split(batch: bytes) -> Iterator[bytes]:
+    """Yield the documents of a raw batch; each begins with its own size (bsonspec.org)."""
+    place = 0
+    while place < len(batch):
+        size = int.from_bytes(batch[place : place + 4], "little")
+        yield batch[place : place + size]
+        place += size
 
 
 class Content:

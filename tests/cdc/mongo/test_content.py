@@ -6,9 +6,8 @@ from typing import Any
 import bson
 import pytest
 from bson.int64 import Int64
-from bson.raw_bson import RawBSONDocument
 
-from cdc.mongo.content import Content, Held
+from cdc.mongo.content import Content, Held, split
 
 WANTED = {
     "_id": 1,
@@ -21,7 +20,7 @@ VERSION = {"_epoch": 1_764_000_000_000, "_version": 5}
 
 
 def held(document: dict[str, Any]) -> Held:
-    return Held(RawBSONDocument(bson.encode(document)))
+    return Held(bson.encode(document))
 
 
 @pytest.mark.parametrize(
@@ -61,3 +60,14 @@ def test_a_column_or_a_version_that_lacks_is_a_difference() -> None:
             document = {**WANTED, **VERSION}
             del document[name]
             assert not held(document).holds(Content(WANTED)), name
+
+
+def test_text_that_is_none_is_another_content() -> None:
+    raw = bson.encode({**WANTED, "text": "?", **VERSION}).replace(b"?", b"\xff")
+    assert not Held(raw).holds(Content({**WANTED, "text": "?"}))
+
+
+def test_a_batch_is_split_into_its_documents() -> None:
+    documents = [bson.encode({"_id": number, "text": "x" * number}) for number in range(3)]
+    assert list(split(b"".join(documents))) == documents
+    assert list(split(b"")) == []

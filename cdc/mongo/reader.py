@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from pymongo import ASCENDING, DESCENDING, MongoClient
 
@@ -43,8 +43,9 @@ class ReplicaReader:
         wanted = {"_id": {"$in": list(keys)}}
         found: dict[Any, Held] = {}
         with reaching():
-            for batch in self._db[collection].find_raw_batches(wanted, batch_size=len(keys) + 1):
-                for raw in split(batch):
+            batches = self._db[collection].find_raw_batches(wanted, batch_size=len(keys) + 1)
+            for batch in batches:
+                for raw in split(cast("bytes", batch)):  # annotated as if it were a document
                     held = known.get(raw) or known.setdefault(raw, Held(raw))
                     found[held.key] = held
         return found

@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -71,9 +72,12 @@ def run(folder: Path, asked: Sequence[str], arguments: Sequence[str], console: C
                 if os.geteuid() == 0:  # then it should be there
                     raise
                 left_out[name] = str(error)
-        codes = side_by_side(lanes(databases, env, arguments, folder, console))
+        queue = deque(runs(databases, arguments))
+        beside = Lane(queue=queue, env=env, console=console, output=folder / "beside.log")
+        codes = side_by_side([Lane(queue=queue, env=env, console=console), beside])
     if not arguments and shutil.which("chromium") is None:
         left_out["the browser's tests"] = "Chromium is not installed"
+    codes = {name: codes[name] for name in databases}
     console.show(last_line(codes, left_out, arguments, servers.in_containers))
     return max(codes.values())
 
@@ -83,7 +87,7 @@ def run_units(folder: Path, arguments: Sequence[str], console: Console) -> int:
     env = environment(folder, **dict.fromkeys(ADDRESSES, ""))
     url = DATABASES[SQLITE].url(None, folder, SQLITE)
     run = Run(name=SQLITE, url=url, arguments=["-m", UNITS, *arguments])
-    return max(side_by_side([Lane(runs=[run], env=env, console=console)]).values())
+    return max(side_by_side([Lane(queue=deque([run]), env=env, console=console)]).values())
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
@@ -98,33 +102,28 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     }
 
 
-def lanes(
-    databases: Mapping[str, Callable[[str], str]],
-    env: Mapping[str, str],
-    arguments: Sequence[str],
-    folder: Path,
-    console: Console,
-) -> list[Lane]:
-    """The suite on the first database, and beside it whatever has a database of its own."""
+def runs(databases: Mapping[str, Callable[[str], str]], arguments: Sequence[str]) -> list[Run]:
+    """The suite on the first database, in parts that can run at once, and a part on the others.
+
+    Each part has a database of its own. The browser's driver keeps an event loop running in its
+    process, which other asynchronous tests cannot bear. The longest comes first.
+    """
     first, *others = databases
     complete = set(databases) == set(DATABASES)
     whole = [] if complete else [f"--ignore={NEEDS_ALL_SERVERS}"]
-    apart = not arguments and shutil.which("chromium") is not None
+    parts = {"storyfeed": "not browser and not faults", "faults": "faults", "pages": "browser"}
+    if shutil.which("chromium") is None:
+        del parts["pages"]
 
     def run(name: str, database: str, *chosen: str) -> Run:
         url = databases[name](database)
         return Run(name=name, url=url, arguments=[*chosen, *arguments])
 
-    longest = run(first, "storyfeed", *whole, *(["-m", "not browser"] if apart else []))
     beside = [run(name, "storyfeed", "-m", "database") for name in others]
-    if apart:
-        # A process of its own: the browser's driver keeps an event loop running in it, which
-        # other asynchronous tests cannot bear. And a database of its own, on the same server.
-        beside.insert(0, run(first, "storyfeed_pages", *whole, "-m", "browser"))
-    return [
-        Lane(runs=[longest], env=env, console=console),
-        Lane(runs=beside, env=env, console=console, output=folder / "beside.log"),
-    ]
+    if arguments:
+        return [run(first, "storyfeed", *whole), *beside]
+    ours = [run(first, name, *whole, "-m", marked) for name, marked in parts.items()]
+    return [*ours[:2], *beside, *ours[2:]]
 
 
 def last_line(

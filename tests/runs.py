@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,28 +42,33 @@ class Run:
 
 @dataclass(slots=True, kw_only=True)
 class Lane:
-    """Runs, one after the other; those that write to a file are shown when they end."""
+    """Takes the next run of a queue whenever its last one has ended.
 
-    runs: list[Run]
+    What is written to a file is shown when its run ends.
+    """
+
+    queue: deque[Run]
     env: Mapping[str, str]
     console: Console
     output: Path | None = None
     codes: dict[str, int] = field(default_factory=dict)
     """The worst exit code by database; a signal's number is negative, and is no less a failure."""
+    _run: Run | None = None
     _process: "subprocess.Popen[bytes] | None" = None
 
     def step(self) -> bool:
         """Go on with what is due; return whether anything is left."""
-        if self._process is not None:
+        if self._process is not None and self._run is not None:
             code = self._process.poll()
             if code is None:
                 return True
             self._process = None
-            self._ended(self.runs.pop(0), code)
-        if not self.runs:
+            self._ended(self._run, code)
+        if not self.queue:
             return False
-        self.console.say(self.runs[0].title)
-        self._process = self.runs[0].start(self.env, self.output)
+        self._run = self.queue.popleft()
+        self.console.say(self._run.title)
+        self._process = self._run.start(self.env, self.output)
         return True
 
     def end(self) -> None:
@@ -87,7 +93,7 @@ class Lane:
 
 
 def side_by_side(lanes: Sequence[Lane]) -> dict[str, int]:
-    """Run all lanes to their ends; return the worst exit code by database."""
+    """Run until the queue is empty; return the worst exit code by database."""
     try:
         # A sum, because `any` would stop at the first lane that has more.
         while sum(lane.step() for lane in lanes):
@@ -95,6 +101,5 @@ def side_by_side(lanes: Sequence[Lane]) -> dict[str, int]:
     finally:
         for lane in lanes:
             lane.end()
-    # The first database first: its lane is the first.
     names = dict.fromkeys(name for lane in lanes for name in lane.codes)
     return {name: max(lane.codes.get(name, 0) for lane in lanes) for name in names}

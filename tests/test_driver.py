@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from project.console import Console
-from tests.__main__ import lanes, last_line
+from tests.__main__ import last_line, runs
 from tests.containers import docker_answers
 from tests.databases import DATABASES
 from tests.runs import Lane, Run, side_by_side
@@ -65,9 +66,8 @@ def urls(*names: str) -> dict[str, Callable[[str], str]]:
     return {name: f"{name}:///{{}}".format for name in names}
 
 
-def chosen(names: Sequence[str], *arguments: str) -> list[list[tuple[str, str]]]:
-    made = lanes(urls(*names), {}, arguments, Path("nowhere"), Console())
-    return [[(run.url, " ".join(run.arguments)) for run in lane.runs] for lane in made]
+def chosen(names: Sequence[str], *arguments: str) -> list[tuple[str, str]]:
+    return [(run.url, " ".join(run.arguments)) for run in runs(urls(*names), arguments)]
 
 
 @pytest.fixture
@@ -75,29 +75,28 @@ def chromium(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: Path("/usr/bin") / name)
 
 
-def test_a_whole_run_has_two_lanes(chromium: None) -> None:
+def test_a_whole_run_has_parts(chromium: None) -> None:
     assert chosen(list(DATABASES)) == [
-        [("mysql:///storyfeed", "-m not browser")],
-        [
-            ("mysql:///storyfeed_pages", "-m browser"),
-            ("mariadb:///storyfeed", "-m database"),
-            ("sqlite:///storyfeed", "-m database"),
-        ],
+        ("mysql:///storyfeed", "-m not browser and not faults"),
+        ("mysql:///faults", "-m faults"),
+        ("mariadb:///storyfeed", "-m database"),
+        ("sqlite:///storyfeed", "-m database"),
+        ("mysql:///pages", "-m browser"),
     ]
 
 
-def test_without_all_servers_their_own_tests_are_left_out(chromium: None) -> None:
+def test_without_all_servers_their_own_tests_are_left_out() -> None:
     left_out = "--ignore=tests/project/stack/test_sql_server.py"
-    assert chosen(["sqlite"], "tests/cdc") == [
-        [("sqlite:///storyfeed", f"{left_out} tests/cdc")],
-        [],
+    assert chosen(["sqlite"], "tests/cdc") == [("sqlite:///storyfeed", f"{left_out} tests/cdc")]
+
+
+def lanes(*sources: str, output: Path | None = None, number: int = 1) -> list[Lane]:
+    """Lanes that run Python in place of pytest."""
+    queue = deque[Run](ProgramRun(name="mysql", url="", arguments=[each]) for each in sources)
+    return [
+        Lane(queue=queue, env={}, console=Console(), output=output and output / str(each))
+        for each in range(number)
     ]
-
-
-def lane(*sources: str, output: Path | None = None) -> Lane:
-    """A lane that runs Python in place of pytest."""
-    runs = [ProgramRun(name="mysql", url="", arguments=[source]) for source in sources]
-    return Lane(runs=list(runs), env={}, console=Console(), output=output)
 
 
 class ProgramRun(Run):
@@ -107,11 +106,20 @@ class ProgramRun(Run):
 
 
 def test_the_worst_code_of_a_database_counts() -> None:
-    assert side_by_side([lane("exit(1)", "exit(0)"), lane("exit(0)")]) == {"mysql": 1}
+    assert side_by_side(lanes("exit(1)", "exit(0)", "exit(0)", number=2)) == {"mysql": 1}
+
+
+def test_a_long_run_holds_up_no_other(tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    waits = (
+        f"import pathlib, time\nwhile not pathlib.Path({str(done)!r}).exists(): time.sleep(0.01)"
+    )
+    codes = side_by_side(lanes(waits, "pass", f"open({str(done)!r}, 'w')", number=2))
+    assert codes == {"mysql": 0}
 
 
 def test_a_run_that_a_signal_ended_failed(capsys: pytest.CaptureFixture[str]) -> None:
-    codes = side_by_side([lane("import os; os.kill(os.getpid(), 9)")])
+    codes = side_by_side(lanes("import os; os.kill(os.getpid(), 9)"))
 
     assert codes == {"mysql": 9}
     assert "was cut off (code -9)" in capsys.readouterr().out
@@ -120,14 +128,14 @@ def test_a_run_that_a_signal_ended_failed(capsys: pytest.CaptureFixture[str]) ->
 def test_a_file_is_shown_when_its_run_ends(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    side_by_side([lane("print('one')", "print('two')", output=tmp_path / "log")])
+    side_by_side(lanes("print('one')", "print('two')", output=tmp_path))
 
     shown = [line for line in capsys.readouterr().out.splitlines() if line in {"one", "two"}]
     assert shown == ["one", "two"]
 
 
 def test_an_error_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> None:
-    endless = lane("import time; time.sleep(600)")
+    (endless,) = lanes("import time; time.sleep(600)")
 
     def interrupted(_: float) -> None:
         monkeypatch.undo()  # the wait for the process sleeps too

@@ -112,7 +112,10 @@ class Status:
         if not self.dead_letters:
             return ""
         wait = "dead letter waits" if self.dead_letters == 1 else "dead letters wait"
-        return f" {self.dead_letters} {wait} for a decision: see `manage.py dead_letters list`."
+        return (
+            f" {self.dead_letters} {wait} for a decision: see /operations/dead_letters/ or "
+            "`manage.py dead_letters list`."
+        )
 
     @property
     def _stand(self) -> str:

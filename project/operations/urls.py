@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from project.operations import controls, jobs, log, status
+from project.operations import controls, jobs, letters, log, status
 
 urlpatterns: list[URLPattern] = [
     path("", status.StatusView.as_view(), name="operations"),
@@ -16,5 +16,11 @@ urlpatterns: list[URLPattern] = [
     path("jobs/<int:pk>/", jobs.JobView.as_view(), name="job"),
     path("jobs/<int:pk>/start/", jobs.StartView.as_view(), name="job_start"),
     path("jobs/<int:pk>/cancel/", jobs.CancelView.as_view(), name="job_cancel"),
+    path("dead_letters/", letters.LetterListView.as_view(), name="dead_letters"),
+    path("dead_letters/<int:pk>/", letters.LetterView.as_view(), name="dead_letter"),
+    path("dead_letters/<int:pk>/replay/", letters.ReplayView.as_view(), name="dead_letter_replay"),
+    path(
+        "dead_letters/<int:pk>/discard/", letters.DiscardView.as_view(), name="dead_letter_discard"
+    ),
     path("log/", log.LogView.as_view(), name="operator_log"),
 ]

@@ -17,6 +17,7 @@ from project import feed_state
 from project.latest import Latest
 from stories.models import Story
 from tests.browser.conftest import Visitor, watched
+from tests.cdc.letters import letter_about
 from tests.project.test_homes import FIGURES, status
 from users.models import User
 
@@ -34,6 +35,7 @@ PAGES: dict[str, tuple[str, ...]] = {
         *("/technical_worker/", "/senior_management/"),
         *("/operations/pause/", "/operations/log/", "/operations/jobs/"),
         *("/operations/jobs/snapshot/", "{job}"),
+        *("/operations/dead_letters/", "{letter}", "{letter}discard/"),
     ),
     MANAGEMENT: ("/senior_management/",),
     "superuser": (
@@ -65,6 +67,8 @@ def test_pages_of_a_role(
     if role:
         looked.log_in(people[role])
         loose.add_cookies(strict.cookies())  # type: ignore[arg-type]
+    number = stories[1].pk
+    bad_path = f"/operations/dead_letters/{letter_about(number).pk}/"
     words = "stories_story: would insert 3, update 0, remove 0"
     job = Job.objects.create(
         kind=COUNT, arguments="{}", state=JobState.DONE, asked_by="1", total=3, done=3, result=words
@@ -72,10 +76,12 @@ def test_pages_of_a_role(
     write_down("pause", "consumers of storyfeed", "an index is built", using="default")
     found = []
     for page in PAGES[role]:
-        number = stories[1].pk
         edit = f"/admin/stories/story/{number}/change/"
         path = page.format(
-            story=f"/stories/{number}/", edit=edit, job=f"/operations/jobs/{job.pk}/"
+            story=f"/stories/{number}/",
+            edit=edit,
+            job=f"/operations/jobs/{job.pk}/",
+            letter=bad_path,
         )
         found += [*look(looked, path, role), *examine(examined, path)]
     assert not found, "\n".join(found)

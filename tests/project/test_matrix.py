@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import URLResolver, get_resolver
 
 from cdc.actor import acting_as
-from cdc.models import Job, JobState, OutboxRecord
+from cdc.models import DeadLetter, Job, JobState, OutboxRecord
 from cdc.work import COUNT
 from project import feed_state, readiness
 from project.latest import Latest
@@ -46,6 +46,10 @@ PAGES: dict[str, Row] = {
     "operations/": READERS,
     "operations/state/": READERS,
     "operations/log/": READERS,
+    "operations/dead_letters/": READERS,
+    "operations/dead_letters/<int:pk>/": READERS,
+    "operations/dead_letters/<int:pk>/replay/": ACTORS,
+    "operations/dead_letters/<int:pk>/discard/": ACTORS,
     "operations/pause/": ACTORS,
     "operations/resume/": ACTORS,
     "operations/jobs/": READERS,
@@ -150,7 +154,10 @@ def clients(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str,
         with acting_as("test"):
             link = "http://a.example/"
             story = Story.objects.create(title="For all", href=link, link=link)
-        # The paths of one job have the story's number.
+        # The paths of one job and of one dead letter have the story's number.
+        letter = DeadLetter.objects.create(
+            pk=story.pk, group="g", topic="t", partition=0, offset=0, reason="not JSON"
+        )
         job = Job.objects.create(
             pk=story.pk, kind=COUNT, arguments="{}", state=JobState.DONE, asked_by="test"
         )
@@ -161,6 +168,7 @@ def clients(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str,
         EXAMPLES.update({"<int:pk>": str(story.pk), "<id>": str(people[0].pk)})
         with plain_static_files():
             yield found
+        letter.delete()
         job.delete()
         story.delete()
         for person in people:

@@ -41,6 +41,21 @@ def test_collections_that_differ_are_one() -> None:
     assert judge.violations == ["stories_story_2 differs from stories_story in [1]"]
 
 
+def test_an_end_that_is_not_the_sources_is_one() -> None:
+    judge = Judge()
+    judge.see([look(s1=1, s2=5)] * 3)
+    judge.end({1: (1, 1), 2: (1, 5)})
+    assert judge.violations == []
+
+    judge.end({1: (1, 2), 3: (1, 3)})
+
+    assert judge.violations == [
+        "story 1 ends as (1, 1), its row as (1, 2)",
+        "story 2 ends as (1, 5), its row as None",
+        "story 3 ends as None, its row as (1, 3)",
+    ]
+
+
 def seen(number: int, before: str | None, after: str | None, op: str = "u") -> Seen:
     return Seen(
         partition=0,

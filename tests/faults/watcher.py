@@ -21,6 +21,7 @@ class Judge:
         self.violations: list[str] = []
         self._highest: dict[int, Version] = {}
         self._gone: set[int] = set()
+        self._last: dict[int, Version] = {}
 
     def see(self, looks: Sequence[Look]) -> None:
         """Judge one snapshot of all collections."""
@@ -33,9 +34,20 @@ class Judge:
                 self.violations.append(
                     f"{name} differs from {COLLECTIONS[0]} in {sorted(keys)[:5]}"
                 )
-        for key, document in first.items():
-            self._see_story(key, (document["_epoch"], document["_version"]))
+        self._last = {
+            key: (document["_epoch"], document["_version"]) for key, document in first.items()
+        }
+        for key, version in self._last.items():
+            self._see_story(key, version)
         self._gone = self._highest.keys() - first.keys()
+
+    def end(self, source: Mapping[int, Version]) -> None:
+        """Judge the last snapshot by the versions that the source's rows have at the end."""
+        for key in sorted(source.keys() | self._last.keys()):
+            if source.get(key) != self._last.get(key):
+                self.violations.append(
+                    f"story {key} ends as {self._last.get(key)}, its row as {source.get(key)}"
+                )
 
     def _see_story(self, key: int, version: Version) -> None:
         highest = self._highest.get(key, (0, 0))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -116,7 +117,8 @@ def test_status_tells_what_waits_and_that_the_counts_are_equal(feed: RunningFeed
         time.sleep(0.05)
     status = _status(feed)
     assert status["waiting"] == 20
-    assert "20 changes are on their way" in status["verdict"]
+    # The group notices that its member is gone when its session ends, perhaps before we ask.
+    assert re.match("20 (changes are on their way|records wait in Kafka)", status["verdict"])
 
 
 def _status(feed: RunningFeed) -> dict[str, Any]:

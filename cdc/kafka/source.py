@@ -3,8 +3,9 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from cdc import telemetry
@@ -103,7 +104,8 @@ class KafkaSource:
         """Commit what was stored and leave the group, so that others need not wait for it."""
         # The partitions are given up before: a callback that unassigns from within the library's
         # own close can wait there for ever.
-        self._consumer.unsubscribe()
+        with suppress(KafkaException):  # the group has put it out already
+            self._consumer.unsubscribe()
         deadline = time.monotonic() + _LEAVE_SECONDS
         while (self._waiting or self._started) and time.monotonic() < deadline:
             self._consumer.poll(0.05)

@@ -1,5 +1,6 @@
 """Relays and consumers as processes that can be struck at named points and are started again."""
 
+import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -47,8 +48,9 @@ class Member:
         return True
 
     def struck(self) -> bool:
-        """Whether the process is dead or suspended."""
-        return not self.daemon.alive() or self._status() == psutil.STATUS_STOPPED
+        """Whether the process was killed or is suspended, and did not end by itself."""
+        killed = self.daemon.exit_code == -signal.SIGKILL
+        return killed or self._status() == psutil.STATUS_STOPPED
 
     def _status(self) -> str:
         try:
@@ -92,7 +94,7 @@ class Crew:
         for member in members:
             member.arm(fault)
         provoke()
-        wait_until(lambda: any(member.struck() for member in members), f"{fault} strikes")
+        wait_until(lambda: self._anyone_struck(members), f"{fault} strikes")
         victim = next(member for member in members if member.struck())
         for member in members:
             if not member.disarm() and member is not victim:
@@ -101,10 +103,16 @@ class Crew:
                 member.daemon.resume()
         return victim
 
-    def tend(self) -> None:
+    def _anyone_struck(self, members: Sequence[Member]) -> bool:
+        struck = [member for member in members if member.struck()]
+        # Who was put out of the group while it slept ends only now: it is started again.
+        self.tend(besides=struck)
+        return bool(struck)
+
+    def tend(self, besides: Sequence[Member] = ()) -> None:
         """Start what has ended, as a supervisor does."""
         for member in self.members:
-            if not member.daemon.alive():
+            if not member.daemon.alive() and member not in besides:
                 self.ended.append((member.name, member.daemon.exit_code))
                 member.daemon.start()
 

@@ -100,6 +100,8 @@ def _scene(servers: Servers, settings: CdcSettings, folder: Path) -> Iterator[Sc
         crew.wait_until_ready()
         with Watcher(settings.mongodb_uri, settings.mongodb_database) as watcher:
             with Traffic() as traffic:
+                # Two empty ends are equal before anybody has begun to work.
+                wait_until(lambda: traffic.written > 20, "writers write")
                 yield Scene(servers, crew, traffic)
             crew.wait_until_equal(60)
         assert watcher.looks > 10

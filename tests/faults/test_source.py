@@ -1,10 +1,12 @@
 """The group takes partitions away from a source at awkward moments."""
 
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
 from cdc.conf import CdcSettings
+from cdc.errors import Fatal
 from cdc.kafka.source import KafkaSource
 from cdc.kafka.topics import Topics
 from tests.faults.crew import wait_until
@@ -32,3 +34,17 @@ def test_partitions_that_only_wait_can_be_taken_away(feed_settings: CdcSettings)
     assert len(first.waiting()) == 3
     first.close()
     second.close()
+
+
+def test_a_source_that_was_replaced_says_so_when_it_is_closed(feed_settings: CdcSettings) -> None:
+    Topics(feed_settings).ensure(feed_settings.topic)
+    first = KafkaSource(feed_settings, [feed_settings.topic], "same")
+    polled(first, until=lambda: len(first.waiting()) == 5)
+    second = KafkaSource(feed_settings, [feed_settings.topic], "same")
+
+    with (
+        closing(second),
+        pytest.raises(Fatal, match="Kafka put this consumer out"),
+        closing(first),
+    ):
+        polled(second, first, until=lambda: False)

@@ -18,7 +18,8 @@ def inert(value: bytes | str | None, longest: int) -> str:
     # Bytes that are cut in the middle of a character show its first bytes as escapes.
     head, rest = value[: longest + 1], len(value) - longest
     text = head.decode(errors="backslashreplace") if isinstance(head, bytes) else head
-    shown = "".join(_escaped(character) for character in text)
+    # What is printable holds none of these; most text is.
+    shown = text if text.isprintable() else "".join(map(_escaped, text))
     if rest <= 0 and len(shown) <= longest:
         return shown
     unit = "bytes" if isinstance(value, bytes) else "characters"

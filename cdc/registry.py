@@ -10,6 +10,7 @@ from django.db import models
 from cdc.columns import Column, columns_of
 from cdc.conf import cdc_settings
 from cdc.errors import Misconfigured, Rejected
+from cdc.feed.shown import Shown
 
 _KEY_TYPES = ("integer", "string")
 
@@ -24,6 +25,8 @@ class Capture:
     model: type[models.Model]
     topic: str = field(default_factory=lambda: cdc_settings().topic)
     collections: tuple[str, ...] = field(default_factory=lambda: cdc_settings().collections)
+    shown: Shown = field(default_factory=Shown)
+    """How the live feed shows its rows."""
     columns: tuple[Column, ...] = field(init=False)
     attnames: tuple[str, ...] = field(init=False)
     """The columns' names in Python, in the columns' order."""
@@ -35,6 +38,7 @@ class Capture:
         object.__setattr__(self, "columns", columns)
         object.__setattr__(self, "attnames", tuple(column.attname for column in columns))
         object.__setattr__(self, "key", _key(self.model, columns))
+        _check_shown(self.model, self.shown, {column.name for column in columns})
 
     @property
     def table(self) -> str:
@@ -94,6 +98,15 @@ def _key(model: type[models.Model], columns: tuple[Column, ...]) -> Column:
             "the feed tells rows apart by one column that is a whole number or text."
         )
     return keys[0]
+
+
+def _check_shown(model: type[models.Model], shown: Shown, columns: set[str]) -> None:
+    named = {shown.title, shown.theme, *shown.personal} - {""}
+    if unknown := sorted(named - columns):
+        # A personal column that is misspelt would be shown to everybody.
+        raise Misconfigured(
+            f"{model.__name__} has no column {', '.join(unknown)}: correct what the feed shows."
+        )
 
 
 def _concrete(model: type[models.Model]) -> type[models.Model]:

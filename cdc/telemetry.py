@@ -27,6 +27,7 @@ JOB_RETRY = "job.retry"
 BATCH_APPLIED = "batch.applied"
 MESSAGE_REJECTED = "message.rejected"
 KAFKA_ERROR = "kafka.error"
+FEED_RETRY = "feed.retry"
 
 DUPLICATE = "duplicates_absorbed"
 STALE = "stale_refused"

@@ -25,6 +25,8 @@ NEVER = {
     "cdc.sink": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),
     "cdc.event": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),
     "cdc.loop": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),
+    "cdc.feed.hub": ("cdc.mongo", "cdc.kafka", "cdc.models"),
+    "cdc.feed.stream": ("cdc.mongo", "cdc.kafka", "cdc.models"),
     "project.stack": ("django", "cdc", "stories", "users"),
 }
 # What these may import of our own at all.
@@ -34,6 +36,8 @@ ONLY = {
     "cdc.loop": ("cdc.errors",),
     "cdc.conf": ("cdc.errors",),
     "cdc.event": ("cdc.errors",),
+    "cdc.feed.position": ("cdc.errors",),
+    "cdc.feed.shown": (),
     "project.stack": ("project.stack",),
 }
 

@@ -1,0 +1,82 @@
+"""Where a reader of the feed is: the next offset of every partition, as one short text."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2s
+from typing import Self
+
+from cdc.errors import Rejected
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_LARGEST = 2**63 - 1
+_LONGEST = 8_192
+_TEXT = re.compile(r"[0-9a-f]{8}(\.[0-9a-z]{1,13})+\Z", re.ASCII)
+
+
+def tag_of(topic: str, topic_id: str) -> str:
+    """Return what tells a topic's positions from those of another topic, or of a later one."""
+    return blake2s(f"{topic}\n{topic_id}".encode(), digest_size=4).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The id of an event in the stream: whoever has it has seen all that is before it."""
+
+    tag: str
+    offsets: tuple[int, ...]
+    """The next offset of each partition, by the partition's number."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return what a browser gave back; raises Rejected for anything that we never gave."""
+        if len(text) > _LONGEST or not _TEXT.match(text):
+            raise Rejected("This is not a position in the feed: open the page without it.")
+        tag, *numbers = text.split(".")
+        offsets = tuple(int(number, 36) for number in numbers)
+        if max(offsets) > _LARGEST:
+            raise Rejected("A position in the feed holds a number that no offset can be.")
+        return cls(tag, offsets)
+
+    def __str__(self) -> str:
+        return ".".join((self.tag, *map(_base36, self.offsets)))
+
+    def after(self, partition: int, offset: int) -> Self:
+        """Return the position behind a record."""
+        return self.moved({partition: offset + 1})
+
+    def moved(self, offsets: Mapping[int, int]) -> Self:
+        """Return the position with these next offsets; the other partitions stay."""
+        merged = tuple(offsets.get(number, held) for number, held in enumerate(self.offsets))
+        return type(self)(self.tag, merged)
+
+    def covers(self, other: "Position") -> bool:
+        """Return whether everything before `other` is before this one too."""
+        same = self.tag == other.tag and len(self.offsets) == len(other.offsets)
+        return same and all(
+            mine >= its for mine, its in zip(self.offsets, other.offsets, strict=True)
+        )
+
+    def missing_to(self, other: "Position") -> int:
+        """Return how many records are before `other` and not before this one."""
+        pairs = zip(self.offsets, other.offsets, strict=True)
+        return sum(max(its - mine, 0) for mine, its in pairs)
+
+    def fitted(self, to: "Position") -> "Position | None":
+        """Return this position for the topic of `to`, which may have more partitions by now.
+
+        None when it is of another topic.
+        """
+        missing = len(to.offsets) - len(self.offsets)
+        if self.tag != to.tag or missing < 0:
+            return None
+        return Position(self.tag, (*self.offsets, *(0,) * missing))
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while True:
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+        if not number:
+            return digits

@@ -1,0 +1,126 @@
+"""The tail: a topic read by offsets alone, beside every group and without a trace in Kafka."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection
+from confluent_kafka import TopicPartition as KafkaPartition
+from confluent_kafka.admin import AdminClient
+
+from cdc.conf import CdcSettings
+from cdc.errors import Retryable
+from cdc.feed.position import tag_of
+from cdc.feed.tail import Extent, extent_of
+from cdc.kafka.client import ENVELOPE_ROOM, client_config
+from cdc.record import Record, TopicPartition
+
+_SECONDS = 3.0
+
+
+class KafkaTail:
+    """Reads one topic from where it is told; it joins no group and commits nothing."""
+
+    def __init__(self, settings: CdcSettings) -> None:
+        self._topic = settings.topic
+        self._admin = AdminClient(client_config(settings))
+        self._ended: dict[int, int] = {}
+        self._consumer = Consumer(
+            client_config(
+                settings,
+                **{
+                    # The library wants a name; without a subscription nobody ever learns of it.
+                    "group.id": f"{settings.group}-feed",
+                    "enable.auto.commit": False,
+                    "enable.auto.offset.store": False,
+                    "auto.offset.reset": "error",
+                    "enable.partition.eof": True,
+                    "fetch.message.max.bytes": settings.max_event_bytes + ENVELOPE_ROOM,
+                    "fetch.wait.max.ms": 100,
+                    # Bounds the memory that waiting records take, in KiB over all partitions.
+                    "queued.max.messages.kbytes": 8_192,
+                },
+            )
+        )
+
+    def shape(self) -> tuple[str, int]:
+        """Return the tag of the topic's positions and its number of partitions."""
+        described = self._describe()
+        return tag_of(self._topic, str(described.topic_id)), len(described.partitions)
+
+    def extent(self) -> Extent:
+        """Return what the topic holds."""
+        described = self._describe()
+        bounds = [self._bounds(number) for number in range(len(described.partitions))]
+        return extent_of(self._topic, str(described.topic_id), bounds)
+
+    def since(self, moment_ms: int) -> dict[int, int]:
+        """Return the first offset of each partition that was made then or later, else its end."""
+        numbers = range(len(self._describe().partitions))
+        asked = [KafkaPartition(self._topic, number, moment_ms) for number in numbers]
+        try:
+            found = self._consumer.offsets_for_times(asked, timeout=_SECONDS)
+        except KafkaException as error:
+            raise Retryable(_sentence(error)) from error
+        return {
+            item.partition: item.offset if item.offset >= 0 else self._bounds(item.partition)[1]
+            for item in found
+        }
+
+    def start(self, offsets: Mapping[int, int]) -> None:
+        """Read these partitions, and only these, from these offsets."""
+        self._ended.clear()
+        places = [KafkaPartition(self._topic, *place) for place in sorted(offsets.items())]
+        try:
+            self._consumer.assign(places)
+        except KafkaException as error:
+            raise Retryable(_sentence(error)) from error
+
+    def poll(self, limit: int, seconds: float) -> list[Record]:
+        """Return up to `limit` records, waiting `seconds` for the first one only."""
+        first = self._consumer.poll(seconds)
+        if first is None:
+            return []
+        messages = [first, *self._consumer.consume(limit - 1, 0)]
+        return [record for record in map(self._record, messages) if record is not None]
+
+    def ended(self) -> dict[int, int]:
+        """Return the partitions that were read to their end, with the next offset there."""
+        return dict(self._ended)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._consumer.close()
+
+    def _record(self, message: Message) -> Record | None:
+        number, offset = message.partition() or 0, message.offset() or 0
+        error = message.error()
+        if error is None:
+            source = TopicPartition(self._topic, number)
+            return Record(source=source, offset=offset, key=message.key(), value=message.value())
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 -- the library's own name
+            self._ended[number] = offset
+            return None
+        raise Retryable(_sentence(error))
+
+    def _describe(self) -> Any:
+        asked = TopicCollection([self._topic])
+        future = self._admin.describe_topics(asked, request_timeout=_SECONDS)[self._topic]
+        try:
+            return future.result(_SECONDS)
+        except (KafkaException, TimeoutError) as error:
+            raise Retryable(_sentence(error)) from error
+
+    def _bounds(self, number: int) -> tuple[int, int]:
+        partition = KafkaPartition(self._topic, number)
+        try:
+            marks = self._consumer.get_watermark_offsets(partition, timeout=_SECONDS)
+        except KafkaException as error:
+            raise Retryable(_sentence(error)) from error
+        if marks is None:
+            raise Retryable("Kafka did not tell what a partition holds: it is asked again.")
+        return int(marks[0]), int(marks[1])
+
+
+def _sentence(error: BaseException | KafkaError) -> str:
+    why = str(error) or "no answer in time"
+    return f"Kafka does not give the changes ({why}): see that its brokers are up."

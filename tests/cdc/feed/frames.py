@@ -1,0 +1,43 @@
+"""Server-sent events as a browser understands them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+
+@dataclass
+class Frames:
+    """Takes bytes as they come; keeps the events and the last id."""
+
+    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    last_id: str = ""
+    alive: int = 0
+    """Comments so far."""
+    _rest: bytes = b""
+
+    def feed(self, data: bytes) -> None:
+        *whole, self._rest = (self._rest + data).split(b"\n\n")
+        for block in whole:
+            self._take(block.decode().split("\n"))
+
+    def _take(self, lines: list[str]) -> None:
+        fields: dict[str, str] = {}
+        for line in lines:
+            name, colon, value = line.partition(":")
+            assert colon, f"{line!r} is no field"
+            assert name in {"", "retry", "id", "event", "data"}, f"{name} is of a stranger"
+            assert name not in fields or not name, f"{name} twice in one event"
+            fields[name] = value.removeprefix(" ")
+        self.alive += "" in fields
+        self.last_id = fields.get("id", self.last_id)
+        if "data" in fields:
+            self.events.append((fields["event"], orjson.loads(fields["data"])))
+
+    def named(self, name: str) -> list[dict[str, Any]]:
+        return [data for event, data in self.events if event == name]
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """Partition and offset of each change."""
+        return [(data["partition"], data["offset"]) for data in self.named("change")]

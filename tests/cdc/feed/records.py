@@ -1,0 +1,32 @@
+"""Records of the topic, for tests of the feed."""
+
+from dataclasses import replace
+from typing import Any
+
+from cdc.event import ChangeEvent, Operation
+from cdc.feed.change import Change, ChangeReader
+from cdc.record import Record, TopicPartition
+from cdc.registry import registry
+from tests.cdc.builders import change, outgoing, wire_row
+
+TOPIC = "story-events"
+READER = ChangeReader(registry)
+
+
+def record(event: ChangeEvent, partition: int = 0, offset: int = 0) -> Record:
+    sent = outgoing(event, TOPIC)
+    source = TopicPartition(TOPIC, partition)
+    return Record(source=source, offset=offset, key=sent.key, value=sent.value)
+
+
+def update(key: int, outbox_id: int, **after: Any) -> ChangeEvent:
+    """Return an update from the builders' story to one with these columns."""
+    event = change("u", key, outbox_id)
+    row = wire_row(key)
+    return replace(event, op=Operation.UPDATE, before=row, after={**row, **after})
+
+
+def seen(event: ChangeEvent, partition: int = 0, offset: int = 0) -> Change:
+    found = READER.read(record(event, partition, offset))
+    assert found is not None
+    return found

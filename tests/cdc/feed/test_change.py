@@ -1,0 +1,122 @@
+"""What a record of the topic shows, to whom, whatever stands in it."""
+
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdc.errors import Misconfigured
+from cdc.event import ChangeEvent
+from cdc.feed.audience import Audience
+from cdc.feed.change import LONGEST_VALUE
+from cdc.feed.shown import Shown
+from cdc.record import Record, TopicPartition
+from cdc.registry import Capture
+from stories.models import Story
+from tests.cdc.builders import change
+from tests.cdc.feed.records import READER, record, seen, update
+from tests.cdc.hostile import hostile
+
+SOURCE = TopicPartition("story-events", 3)
+OPERATORS, OVERSEERS = Audience.OPERATORS, Audience.OVERSEERS
+
+
+def shown(event: ChangeEvent, audience: Audience = OPERATORS) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads(seen(event, 3, 9).data[audience])
+    return found
+
+
+def test_an_update_shows_its_changed_columns_before_and_after() -> None:
+    data = shown(update(17, 5, diggs=9, title="new"))
+    assert data["fields"] == [["title", "a story", "new"], ["diggs", "4", "9"]]
+    assert (data["partition"], data["offset"], data["op"]) == (3, 9, "u")
+    assert (data["key"], data["title"], data["who"]) == ("17", "new", "7")
+    assert data["page"] == "/stories/17/"
+    assert data["at"] == "2025-11-24T16:00:00.005Z"
+
+
+@pytest.mark.parametrize("op", ["c", "r", "d"])
+def test_other_operations_show_no_columns(op: str) -> None:
+    data = shown(change(op, 17, 5, title="t"))
+    assert data["fields"] == []
+    assert data["title"] == "t"
+    assert bool(data["page"]) is (op != "d")
+
+
+def test_personal_columns_and_who_are_for_operators_only() -> None:
+    event = update(17, 5, user={"name": "Secret Person"}, submitted_by_id=70_001, diggs=9)
+    full = seen(event)
+    assert b"Secret Person" in full.data[OPERATORS]
+    assert full.shown_fields(OPERATORS) == {"user", "submitted_by_id", "diggs"}
+    assert full.shown_fields(OVERSEERS) == {"diggs"}
+    less = full.data[OVERSEERS]
+    assert b"Secret" not in less
+    assert b"70001" not in less
+    assert orjson.loads(less)["hidden"] == 2
+    assert "who" not in orjson.loads(less)
+
+
+def test_the_whole_change_hides_the_same() -> None:
+    event = update(17, 5, user={"name": "Secret Person"})
+    full, less = (READER.whole(record(event), audience) for audience in Audience)
+    assert full["after"]["user"] == {"name": "Secret Person"}
+    assert full["user"] == "7"
+    assert "user" not in less
+    assert "user" not in less["after"]
+    assert "submitted_by_id" not in less["before"]
+    assert less["after"]["title"] == "a story"
+
+
+def test_columns_that_the_table_has_not_are_shown_to_nobody() -> None:
+    event = update(17, 5, secret="x")
+    assert READER.whole(record(event), OPERATORS)["after"].keys() == change("c", 1, 1).after.keys()  # type: ignore[union-attr]
+    assert seen(event).fields == set()
+
+
+def test_a_long_value_is_cut_and_controls_are_inert() -> None:
+    data = shown(update(17, 5, description="x" * 60_000, title="\u202eevil\n\nevent: x"))
+    (_, _, title), (_, _, description) = data["fields"]
+    assert title == "\\u202eevil\\n\\nevent: x"
+    assert description.startswith("x" * LONGEST_VALUE)
+    assert "60,000" in description
+    assert len(seen(update(17, 5, description="y" * 60_000)).data[OPERATORS]) < 2_000
+
+
+def test_a_tombstone_shows_nothing() -> None:
+    assert READER.read(Record(source=SOURCE, offset=1, key=b'{"id":1}', value=None)) is None
+
+
+def test_hostile_messages_are_rows_of_one_line() -> None:
+    for number, sent in enumerate(hostile(400, 8, SOURCE.topic)):
+        held = Record(source=SOURCE, offset=number, key=sent.key, value=sent.value)
+        found = READER.read(held)
+        assert found is not None
+        for audience in Audience:
+            assert b"\n" not in found.data[audience]
+            assert isinstance(orjson.loads(found.data[audience]), dict)
+            orjson.dumps(READER.whole(held, audience))
+
+
+@given(st.binary(max_size=300), st.binary(max_size=300))
+def test_any_bytes_are_a_row(key: bytes, value: bytes) -> None:
+    held = Record(source=SOURCE, offset=1, key=key, value=value)
+    found = READER.read(held)
+    assert found is not None
+    assert found.op == ""
+    assert "value" not in READER.whole(held, OVERSEERS)
+
+
+def test_a_time_that_is_none_is_not_ours() -> None:
+    assert seen(replace(change("c", 1, 1), ts_ms=2**62)).op == ""
+
+
+def test_a_table_that_is_not_captured_is_not_ours() -> None:
+    assert seen(replace(change("c", 1, 1), table="auth_user")).op == ""
+
+
+def test_a_misspelt_personal_column_is_refused() -> None:
+    with pytest.raises(Misconfigured, match="Story has no column usr"):
+        Capture(model=Story, shown=Shown(personal=frozenset({"usr"})))

@@ -1,0 +1,53 @@
+"""The last changes in memory."""
+
+from cdc.feed.position import Position
+from cdc.feed.ring import Ring
+from tests.cdc.builders import change
+from tests.cdc.feed.records import seen
+
+START = Position("aaaaaaaa", (10, 20))
+
+
+def filled(count: int, **bounds: int) -> Ring:
+    ring = Ring(START, **bounds)
+    for number in range(count):
+        ring.add(
+            seen(change("c", number, number), number % 2, START.offsets[number % 2] + number // 2)
+        )
+    return ring
+
+
+def test_changes_come_back_in_order_from_a_number_on() -> None:
+    ring = filled(6)
+    assert [entry.change.key for entry in ring.since(4)] == ["4", "5"]
+    assert list(ring.since(6)) == []
+    assert ring.end == Position("aaaaaaaa", (13, 23))
+
+
+def test_number_bound() -> None:
+    ring = filled(10, changes=4)
+    assert (ring.first, ring.next) == (6, 10)
+    assert [entry.change.key for entry in ring.since(0)] == ["6", "7", "8", "9"]
+    assert ring.start == Position("aaaaaaaa", (13, 23))
+
+
+def test_byte_bound() -> None:
+    size = seen(change("c", 1, 1)).size
+    ring = filled(50, bytes_=size * 5)
+    assert ring.bytes <= size * 5
+    assert 3 <= ring.next - ring.first <= 5
+
+
+def test_numbers_and_positions_name_the_same_places() -> None:
+    ring = filled(6)
+    assert ring.number_at(START) == 0
+    for number in range(7):
+        assert ring.number_at(ring.position_before(number)) == number
+    assert ring.number_at(Position("aaaaaaaa", (11, 23))) is None
+
+
+def test_what_shows_nothing_moves_the_end_only() -> None:
+    ring = filled(2)
+    ring.skip(1, 21)
+    assert ring.end == Position("aaaaaaaa", (11, 22))
+    assert ring.number_at(ring.end) == ring.next == 2

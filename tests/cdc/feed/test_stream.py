@@ -1,0 +1,401 @@
+"""One reader's stream, over the broker in memory: nothing missed, nothing twice, nothing kept."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import aclosing
+from functools import partial
+from typing import Any
+
+import pytest
+
+from cdc.feed import hub, stream
+from cdc.feed.audience import Audience
+from cdc.feed.catch_up import CatchUp
+from cdc.feed.filter import Filter
+from cdc.feed.hub import Hub
+from cdc.feed.position import Position
+from cdc.feed.ring import Ring
+from cdc.feed.stop import StopFlag
+from cdc.feed.stream import Ask, Reader, Standing
+from cdc.feed.testing import MemoryTail
+from cdc.record import TopicPartition
+from cdc.testing import MemoryBroker
+from tests.cdc.builders import change, outgoing
+from tests.cdc.feed.frames import Frames
+from tests.cdc.feed.records import READER, TOPIC
+
+SECONDS = 20.0
+
+
+async def may() -> Standing:
+    return Standing.MAY
+
+
+class Broker(MemoryBroker):
+    id = "one"
+
+    def topic_id(self, topic: str) -> str:
+        return self.id
+
+
+class World:
+    """A broker, a hub over it, and readers."""
+
+    def __init__(self, memory: int = 4_000) -> None:
+        self.broker = Broker(partition_count=3)
+        self.first: dict[int, int] = {}
+        self.tails: list[MemoryTail] = []
+        self.stop = StopFlag()
+        self.hub = Hub(
+            self.tail, READER.read, self.stop, memory=partial(Ring, changes=memory), linger=0.0
+        )
+        self.catch_up = CatchUp(self.hub)
+        self.made = 0
+        self.running: list[asyncio.Task[None]] = []
+
+    def tail(self) -> MemoryTail:
+        self.tails.append(MemoryTail(broker=self.broker, topic=TOPIC, first=self.first))
+        return self.tails[-1]
+
+    def publish(self, count: int = 1) -> None:
+        events = [change("c", self.made + n, self.made + n) for n in range(1, count + 1)]
+        self.made += count
+        self.broker.publish([outgoing(event, TOPIC) for event in events], lambda: True)
+
+    def reader(
+        self, at: Position | str | None = None, wanted: Filter | None = None, ask: Ask = may
+    ) -> Frames:
+        """Read in the background from now on."""
+        place = Position.parse(at) if isinstance(at, str) else at
+        reader = Reader(self.hub, self.catch_up, Audience.OPERATORS, wanted or Filter(), place)
+        frames = Frames()
+        self.running.append(asyncio.create_task(self._read(reader, frames, ask)))
+        return frames
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + SECONDS
+        while not true():
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.005)
+
+    async def leave(self) -> None:
+        for task in self.running:
+            task.cancel()
+        await asyncio.gather(*self.running, return_exceptions=True)
+        self.running.clear()
+
+    async def _read(self, reader: Reader, frames: Frames, ask: Ask) -> None:
+        async with aclosing(reader.stream(ask)) as parts:
+            async for part in parts:
+                assert part
+                frames.feed(part)
+
+    @property
+    def everything(self) -> set[tuple[int, int]]:
+        return {
+            (source.partition, offset)
+            for source, log in self.broker.logs.items()
+            for offset in range(len(log))
+        }
+
+
+def play(scene: Callable[[World], Coroutine[Any, Any, None]], memory: int = 4_000) -> None:
+    async def whole() -> None:
+        world = World(memory)
+        try:
+            await scene(world)
+        finally:
+            await world.leave()
+            world.hub.end()
+
+    asyncio.run(whole())
+
+
+def whole(world: World, *frames: Frames) -> None:
+    """All the readers together have had everything, once and in each partition's order."""
+    places = [place for one in frames for place in one.places]
+    assert len(places) == len(set(places)), "twice"
+    assert set(places) == world.everything, "missed"
+    for one in frames:
+        for number in range(3):
+            offsets = [offset for partition, offset in one.places if partition == number]
+            assert offsets == sorted(offsets)
+
+
+def has(frames: Frames, count: int) -> bool:
+    return len(frames.places) == count
+
+
+def start(world: World) -> Position:
+    return MemoryTail(broker=world.broker, topic=TOPIC).extent().first
+
+
+def test_what_happens_now_is_read_by_all() -> None:
+    async def scene(world: World) -> None:
+        world.publish(5)
+        readers = [world.reader() for _ in range(3)]
+        await world.until(lambda: all(one.named("here") for one in readers))
+        world.publish(200)
+        await world.until(lambda: all(len(one.places) == 200 for one in readers))
+        assert len(world.tails) == 1
+        assert readers[0].events[0] == ("state", {"kafka": "up"})
+        assert len({one.last_id for one in readers}) == 1
+
+    play(scene)
+
+
+def test_who_comes_back_has_missed_nothing_and_sees_nothing_twice() -> None:
+    async def scene(world: World) -> None:
+        first = world.reader()
+        stays = world.reader()
+        await world.until(lambda: bool(first.named("here")))
+        world.publish(100)
+        await world.until(lambda: len(first.places) == 100)
+        world.running.pop(0).cancel()
+        world.publish(100)
+        await world.until(lambda: len(stays.places) == 200)
+        again = world.reader(first.last_id)
+        world.publish(100)
+        await world.until(lambda: len(again.places) == 200)
+        whole(world, first, again)
+        assert len(world.tails) == 1, "memory was enough"
+
+    play(scene)
+
+
+def test_each_event_has_an_id_to_go_on_from() -> None:
+    async def scene(world: World) -> None:
+        reader = world.reader()
+        await world.until(lambda: bool(reader.named("here")))
+        ids = []
+        feed = reader.feed
+
+        def note(data: bytes) -> None:
+            for block in data.split(b"\n\n")[:-1]:
+                feed(block + b"\n\n")
+                if b"event: change" in block:
+                    ids.append(reader.last_id)
+
+        reader.feed = note  # type: ignore[method-assign]
+        world.publish(30)
+        await world.until(lambda: len(ids) == 30)
+        for number, last_id in enumerate(ids):
+            rest = world.reader(last_id)
+            await world.until(partial(has, rest, 29 - number))
+            assert rest.places == reader.places[number + 1 :]
+
+    play(scene)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_memory_does_not_hold_comes_from_kafka(known: bool) -> None:
+    async def scene(world: World) -> None:
+        world.publish(600)
+        if known:  # there is a hub already
+            world.reader()
+            await world.until(lambda: world.hub.ring is not None)
+        reader = world.reader(start(world))
+        world.publish(200)
+        await world.until(lambda: len(reader.places) == 800)
+        world.publish(10)
+        await world.until(lambda: len(reader.places) == 810)
+        whole(world, reader)
+        assert not reader.named("gap")
+
+    play(scene, memory=10)
+
+
+def test_what_is_too_much_or_gone_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "MOST_RECORDS", 300)
+
+    async def scene(world: World) -> None:
+        world.publish(400)
+        reader = world.reader(start(world))
+        await world.until(lambda: bool(reader.named("gap")))
+        assert reader.named("gap")[0]["missing"] == 400
+        world.publish(3)
+        await world.until(lambda: len(reader.places) == 3)
+
+    play(scene)
+
+
+def test_what_kafka_holds_no_more_is_counted() -> None:
+    async def scene(world: World) -> None:
+        world.publish(90)
+        log = len(world.broker.logs[TopicPartition(TOPIC, 1)])
+        world.first[1] = log - 5
+        reader = world.reader(start(world))
+        await world.until(lambda: len(reader.places) == 90 - (log - 5))
+        assert [gap["missing"] for gap in reader.named("gap")] == [log - 5]
+
+    play(scene)
+
+
+def test_a_position_of_another_topic_is_told() -> None:
+    async def scene(world: World) -> None:
+        reader = world.reader("00000000.1.1.1")
+        await world.until(lambda: bool(reader.named("gap")))
+        assert reader.named("gap")[0]["missing"] is None
+        world.publish(3)
+        await world.until(lambda: len(reader.places) == 3)
+
+    play(scene)
+
+
+def test_a_position_that_another_process_gave_is_waited_for() -> None:
+    async def scene(world: World) -> None:
+        ahead = Position(start(world).tag, (2, 2, 2))
+        reader = world.reader(ahead)
+        await world.until(lambda: bool(reader.named("state")))
+        world.publish(30)
+        # All but the first two of each partition.
+        await world.until(lambda: len(reader.places) == 24)
+        assert min(offset for _, offset in reader.places) == 2
+        assert not reader.named("gap")
+
+    play(scene)
+
+
+def test_a_position_that_never_comes_true_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "_PATIENCE_SECONDS", 0.0)
+
+    async def scene(world: World) -> None:
+        reader = world.reader(Position(start(world).tag, (200, 2, 2)))
+        await world.until(lambda: bool(reader.named("gap")))
+        world.publish(3)
+        await world.until(lambda: len(reader.places) == 3)
+
+    play(scene)
+
+
+def test_a_filter_holds_for_the_past_and_for_now_and_moves_the_id() -> None:
+    async def scene(world: World) -> None:
+        world.publish(50)
+        reader = world.reader(start(world), Filter(key="7"))
+        await world.until(lambda: bool(reader.places))
+        world.publish(1)
+        other = world.reader(wanted=Filter(key=str(world.made + 1)))
+        await world.until(lambda: bool(other.named("here")))
+        world.publish(1)
+        await world.until(lambda: len(other.places) == 1)
+        assert [data["key"] for data in reader.named("change")] == ["7"]
+
+    play(scene)
+
+
+def test_a_slow_reader_costs_nothing_and_still_gets_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "LONGEST_CHUNK", 2_000)
+
+    async def scene(world: World) -> None:
+        quick = world.reader()
+        await world.until(lambda: bool(quick.named("here")))
+        reader = Reader(world.hub, world.catch_up, Audience.OPERATORS, Filter(), start(world))
+        slow = Frames()
+        async with aclosing(reader.stream(may)) as parts:
+            for round_ in range(100):
+                if round_ < 8:
+                    world.publish(100)
+                    await world.until(lambda: len(quick.places) == world.made)
+                part = await anext(parts)
+                if round_ < 8:
+                    assert len(part) < 200_000
+                slow.feed(part)
+                if len(slow.places) == world.made:
+                    break
+        whole(world, slow)
+        assert not slow.named("gap")
+
+    play(scene, memory=50)
+
+
+def test_kafka_away_is_said_and_it_goes_on_by_itself() -> None:
+    async def scene(world: World) -> None:
+        world.broker.down = True
+        reader = world.reader()
+        await world.until(lambda: reader.named("state") == [{"kafka": "away"}])
+        world.broker.down = False
+        await world.until(lambda: bool(reader.named("here")))
+        world.publish(5)
+        await world.until(lambda: len(reader.places) == 5)
+        world.broker.down = True
+        await world.until(lambda: reader.named("state")[-1] == {"kafka": "away"})
+        world.broker.down = False
+        world.publish(5)
+        await world.until(lambda: len(reader.places) == 10)
+        whole(world, reader)
+
+    play(scene)
+
+
+def test_a_topic_made_anew_is_read_from_its_start() -> None:
+    async def scene(world: World) -> None:
+        reader = world.reader()
+        await world.until(lambda: bool(reader.named("here")))
+        world.publish(40)
+        await world.until(lambda: len(reader.places) == 40)
+        world.broker.logs.clear()
+        world.broker.id = "another"
+        world.publish(6)
+        await world.until(lambda: len(reader.places) == 46)
+        assert len(reader.named("gap")) == 1
+
+    play(scene)
+
+
+def test_stop_ends_every_stream() -> None:
+    async def scene(world: World) -> None:
+        readers = [world.reader() for _ in range(3)]
+        await world.until(lambda: all(one.named("here") for one in readers))
+        world.stop.raised = True
+        await asyncio.wait_for(asyncio.gather(*world.running), SECONDS)
+        assert not any(one.named("bye") for one in readers)
+        assert world.hub.readers == 0
+
+    play(scene)
+
+
+@pytest.mark.parametrize("answer", [Standing.MAY_NOT, Standing.UNKNOWN])
+def test_who_may_read_no_more_is_told_and_let_go(
+    monkeypatch: pytest.MonkeyPatch, answer: Standing
+) -> None:
+    monkeypatch.setattr(stream, "CHECK_SECONDS", 0.0)
+    answers = [Standing.MAY, Standing.MAY]
+
+    async def ask() -> Standing:
+        return answers.pop() if answers else answer
+
+    async def scene(world: World) -> None:
+        reader = world.reader(ask=ask)
+        await asyncio.wait_for(asyncio.gather(*world.running), SECONDS)
+        assert bool(reader.named("bye")) is (answer is Standing.MAY_NOT)
+
+    play(scene)
+
+
+def test_a_quiet_stream_shows_that_it_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.0)
+
+    async def scene(world: World) -> None:
+        reader = world.reader(wanted=Filter(key="none"))
+        await world.until(lambda: bool(reader.named("here")))
+        before = reader.last_id
+        world.publish(9)
+        await world.until(lambda: reader.alive > 0 and reader.last_id != before)
+        assert Position.parse(reader.last_id).offsets == world.tails[0].extent().end.offsets
+
+    play(scene)
+
+
+def test_the_tail_ends_some_time_after_the_last_reader() -> None:
+    async def scene(world: World) -> None:
+        reader = world.reader()
+        await world.until(lambda: bool(reader.named("here")))
+        await world.leave()
+        await world.until(lambda: world.hub._follower is None)
+        again = world.reader(reader.last_id)
+        world.publish(4)
+        await world.until(lambda: len(again.places) == 4)
+        assert len(world.tails) > 1
+
+    play(scene)

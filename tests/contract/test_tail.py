@@ -1,0 +1,118 @@
+"""What every tail promises the feed: Kafka's and its twin in memory."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from cdc.conf import CdcSettings
+from cdc.errors import Retryable
+from cdc.feed.tail import Tail
+from cdc.feed.testing import MemoryTail
+from cdc.kafka.publisher import KafkaPublisher
+from cdc.kafka.tail import KafkaTail
+from cdc.kafka.topics import Topics
+from cdc.record import Outgoing, Record
+from cdc.relay import Publisher
+from cdc.testing import MemoryBroker
+
+SECONDS = 30.0
+TIME = 1_764_000_000_000
+
+
+@dataclass
+class Parts:
+    tail: Tail
+    publisher: Publisher
+    topic: str
+
+    def publish(self, *values: bytes | None) -> None:
+        """Publish for one key, so into one partition, a second apart."""
+        records = [
+            Outgoing(
+                topic=self.topic,
+                key=b'{"id":17}',
+                value=value,
+                headers=(),
+                timestamp_ms=TIME + number * 1_000,
+            )
+            for number, value in enumerate(values)
+        ]
+        assert self.publisher.publish(records, lambda: True) == {}
+
+    def read(self, count: int) -> list[Record]:
+        records: list[Record] = []
+        deadline = time.monotonic() + SECONDS
+        while len(records) < count and time.monotonic() < deadline:
+            records += self.tail.poll(100, 0.2)
+        return records
+
+
+@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.services)])
+def parts(request: pytest.FixtureRequest) -> Iterator[Parts]:
+    if request.param == "memory":
+        broker = MemoryBroker()
+        yield Parts(MemoryTail(broker=broker, topic="a"), broker, "a")
+        return
+    settings: CdcSettings = request.getfixturevalue("feed_settings")
+    Topics(settings).ensure(settings.topic)
+    tail, publisher = KafkaTail(settings), KafkaPublisher(settings)
+    wait_for_leaders(tail)
+    yield Parts(tail, publisher, settings.topic)
+    tail.close()
+    publisher.close()
+
+
+def wait_for_leaders(tail: Tail) -> None:
+    """Return when a topic that was just made can be read."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            tail.extent()
+        except Retryable:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        else:
+            return
+
+
+def test_it_reads_from_where_it_is_told_to_the_end_and_says_so(parts: Parts) -> None:
+    empty = parts.tail.extent()
+    assert empty.first == empty.end
+    assert (empty.end.tag, len(empty.end.offsets)) == parts.tail.shape()
+    parts.publish(b"a", None, b"c", b"d")
+    extent = parts.tail.extent()
+    (number,) = [at for at, end in enumerate(extent.end.offsets) if end]
+    assert extent.end.offsets[number] == 4
+    assert extent.first == empty.first
+
+    parts.tail.start({number: 1})
+    records = parts.read(3)
+    assert [(item.offset, item.value) for item in records] == [(1, None), (2, b"c"), (3, b"d")]
+    deadline = time.monotonic() + SECONDS
+    while parts.tail.ended() != {number: 4} and time.monotonic() < deadline:
+        assert parts.tail.poll(100, 0.2) == []
+    assert parts.tail.ended() == {number: 4}
+
+    parts.publish(b"e")
+    assert [item.value for item in parts.read(1)] == [b"e"]
+    parts.tail.start({number: 2})  # and back again
+    assert [item.value for item in parts.read(3)] == [b"c", b"d", b"e"]
+
+
+def test_it_finds_a_time(parts: Parts) -> None:
+    parts.publish(b"a", b"b", b"c")
+    end = parts.tail.extent().end.offsets
+    number = end.index(3)
+    assert parts.tail.since(TIME + 1_000)[number] == 1
+    assert parts.tail.since(TIME + 1)[number] == 1
+    assert parts.tail.since(TIME + 60_000) == dict(enumerate(end))
+
+
+@pytest.mark.services
+def test_a_topic_that_is_not_there_is_waited_for(feed_settings: CdcSettings) -> None:
+    tail = KafkaTail(feed_settings)
+    with pytest.raises(Retryable, match="Kafka does not give the changes"):
+        tail.extent()
+    tail.close()

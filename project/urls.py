@@ -4,8 +4,10 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from cdc.feed.views import FeedStream
 from project import health, homes, metrics
 from project.operations.status import TechnicalWorkerHome
+from users.roles import feed_audience
 
 admin.site.site_header = "Storyfeed admin"
 admin.site.site_title = "Storyfeed admin"
@@ -22,6 +24,7 @@ urlpatterns = [
     path("technical_worker/", TechnicalWorkerHome.as_view(), name="technical_worker"),
     path("senior_management/", homes.SeniorManagementHome.as_view(), name="senior_management"),
     path("operations/", include("project.operations.urls")),
+    path("feed/stream", FeedStream.as_view(audience_of=feed_audience), name="feed_stream"),
     path("", include("stories.urls")),
     path("", include("users.urls")),
 ]

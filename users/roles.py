@@ -5,6 +5,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.urls import reverse
 
+from cdc.feed.audience import Audience
 from users.models import User, UserType
 
 
@@ -30,3 +31,10 @@ class RoleRequiredMixin(UserPassesTestMixin):
     def test_func(self) -> bool:
         """Return whether the person who asks may open the page."""
         return may_open(self.request.user, self.role)
+
+
+def feed_audience(user: User | AnonymousUser) -> Audience | None:
+    """What somebody sees of the live feed: people see only what their work needs."""
+    if may_open(user, UserType.TECHNICAL_WORKER):
+        return Audience.OPERATORS
+    return Audience.OVERSEERS if may_open(user, UserType.SENIOR_MANAGEMENT) else None

@@ -20,7 +20,7 @@ class RunningFeed:
     def __init__(self, settings: CdcSettings, folder: Path) -> None:
         self.settings = settings
         self.folder = folder
-        self.environment = _environment(settings, folder)
+        self.environment = environment(settings, folder)
         self.relay = Daemon(folder / "relay.log", self.environment, "relay_outbox")
         self.consumer = self.consumer_named("one", folder)
 
@@ -51,7 +51,8 @@ def feed(
     registry.register(before)
 
 
-def _environment(settings: CdcSettings, folder: Path) -> dict[str, str]:
+def environment(settings: CdcSettings, folder: Path) -> dict[str, str]:
+    """Return what tells a process of the test's database, topic and replica."""
     return {
         "DJANGO_SETTINGS_MODULE": "project.settings",
         "STORYFEED_HOME": str(folder),

@@ -59,6 +59,8 @@ PAGES: dict[str, Row] = {
     "operations/jobs/<int:pk>/": READERS,
     "operations/jobs/<int:pk>/start/": ACTORS,
     "operations/jobs/<int:pk>/cancel/": ACTORS,
+    # 501: these clients are no ASGI server, which a stream needs.
+    "feed/stream": (403, 403, 501, 501, 403, 501),
     "stories/": LOGGED_IN,
     "stories/<int:pk>/": LOGGED_IN,
 }

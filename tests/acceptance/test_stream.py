@@ -1,0 +1,169 @@
+"""The stream of a real web process over real Kafka."""
+
+import http.client
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cdc.actor import acting_as
+from cdc.conf import CdcSettings
+from cdc.kafka.publisher import KafkaPublisher
+from cdc.kafka.tail import KafkaTail
+from cdc.kafka.topics import Topics
+from cdc.models import OutboxRecord
+from cdc.record import Outgoing
+from cdc.registry import registry
+from cdc.relay import _outgoing
+from stories.models import Story
+from tests.acceptance.conftest import environment
+from tests.cdc.builders import change, outgoing
+from tests.contract.test_tail import wait_for_leaders
+from tests.web import SECONDS, Stream, Web, session_of
+from users.models import User, UserType
+
+pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
+HOSTILE_TITLE = "</script><script>alert(1)</script>\n\nevent: bye\ndata: {}"
+
+
+class Topic:
+    """The topic as somebody who writes to it sees it."""
+
+    def __init__(self, settings: CdcSettings) -> None:
+        self.name = settings.topic
+        Topics(settings).ensure(settings.topic)
+        self.tail = KafkaTail(settings)
+        wait_for_leaders(self.tail)
+        self.publisher = KafkaPublisher(settings)
+        self.made = 0
+
+    def publish(self, count: int, title: str = "t") -> None:
+        events = [
+            change("c", self.made + n, self.made + n, title=title) for n in range(1, count + 1)
+        ]
+        self.made += count
+        self.send([outgoing(event, self.name) for event in events])
+
+    def send(self, records: list[Outgoing]) -> None:
+        assert self.publisher.publish(records, lambda: True) == {}
+
+    @property
+    def everything(self) -> set[tuple[int, int]]:
+        ends = self.tail.extent().end.offsets
+        return {(number, offset) for number, end in enumerate(ends) for offset in range(end)}
+
+
+@pytest.fixture
+def topic(feed_settings: CdcSettings) -> Iterator[Topic]:
+    topic = Topic(feed_settings)
+    yield topic
+    topic.tail.close()
+    topic.publisher.close()
+
+
+@pytest.fixture
+def web(
+    transactional_db: None, topic: Topic, feed_settings: CdcSettings, tmp_path: Path
+) -> Iterator[Web]:
+    with Web(tmp_path / "web.log", environment(feed_settings, tmp_path)) as web:
+        yield web
+
+
+@pytest.fixture
+def worker(transactional_db: None) -> User:
+    return User.objects.create_user(
+        "w@people.example", name="W", user_type=UserType.TECHNICAL_WORKER
+    )
+
+
+def test_readers_come_back_and_go_and_one_stop_ends_all(
+    web: Web, topic: Topic, worker: User
+) -> None:
+    topic.publish(20)
+    cookie = session_of(worker)
+    first, stays = Stream(web, cookie).begun(), Stream(web, cookie).begun()
+    assert first.response.headers["Content-Type"] == "text/event-stream"
+    assert first.response.headers["Content-Encoding"] == "identity"
+    assert first.response.headers["Cache-Control"] == "no-store"
+    topic.publish(300)
+    first.until(lambda: len(first.frames.places) >= 100)
+    first.cut()
+    topic.publish(300)
+    again = Stream(web, cookie, last_id=first.frames.last_id)
+    again.until(lambda: len(first.frames.places) + len(again.frames.places) == 600)
+    places = first.frames.places + again.frames.places
+    assert len(set(places)) == 600
+    # From the topic's start: what memory never held comes from Kafka.
+    start = str(topic.tail.extent().first)
+    old = Stream(web, cookie, query=f"?after={start}")
+    old.until(lambda: len(old.frames.places) == 620)
+    assert set(old.frames.places) == topic.everything
+
+    web.process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    assert web.process.wait(SECONDS) in {0, -signal.SIGTERM}
+    # uvicorn without a limit of its own waits for answers for ever.
+    assert time.monotonic() - began < SECONDS / 2
+    for stream in (stays, again, old):
+        assert stream.ended.wait(SECONDS)
+        assert not stream.frames.named("bye")
+
+
+def test_hostile_story_and_hostile_message_are_rows_and_the_stream_stays_whole(
+    web: Web, topic: Topic, worker: User
+) -> None:
+    before = registry.find(Story)
+    assert before is not None
+    stream = Stream(web, session_of(worker)).begun()
+    registry.register(replace(before, topic=topic.name))
+    try:
+        link = "http://a.example/"
+        with acting_as(HOSTILE_TITLE):
+            Story.objects.create(
+                title=HOSTILE_TITLE, description="x" * 60_000, href=link, link=link
+            )
+    finally:
+        registry.register(before)
+    topic.send(_outgoing(list(OutboxRecord.objects.order_by("id")))[0])
+    junk = [b"\n\nevent: bye\ndata: {}\n\n", b"", b"{}", b"\xff" * 70_000, b"[" * 100_000]
+    topic.send(
+        [
+            Outgoing(topic=topic.name, key=b"k", value=value, headers=(), timestamp_ms=1)
+            for value in junk
+        ]
+    )
+    topic.publish(3)
+    stream.until(lambda: len(stream.frames.places) == 9)
+    assert {name for name, _ in stream.frames.events} == {"state", "here", "change"}
+    story = next(data for data in stream.frames.named("change") if data["op"] == "c")
+    assert "\n" not in story["title"] + story["who"]
+    assert "<script>" in story["title"]  # as text: the page never makes markup of it
+    assert [data["op"] for data in stream.frames.named("change")].count("") == 5
+
+
+def test_who_loses_the_role_loses_the_stream(web: Web, worker: User) -> None:
+    manager = User.objects.create_user(
+        "m@people.example", name="M", user_type=UserType.SENIOR_MANAGEMENT
+    )
+    stays = Stream(web, session_of(manager)).begun()
+    goes = Stream(web, session_of(worker)).begun()
+    worker.user_type = UserType.CUSTOMER
+    worker.save()
+    assert goes.ended.wait(60)
+    assert goes.frames.events[-1][0] == "bye"
+    assert not stays.ended.is_set()
+    assert Stream(web, session_of(worker)).response.status == 403
+
+
+def test_a_reader_who_takes_nothing_holds_up_nobody(web: Web, topic: Topic, worker: User) -> None:
+    cookie = session_of(worker)
+    quick = Stream(web, cookie).begun()
+    connection = http.client.HTTPConnection(web.url.removeprefix("http://"), timeout=SECONDS)
+    connection.request("GET", "/feed/stream", headers={"Cookie": f"sessionid={cookie}"})
+    assert connection.getresponse().status == 200  # and nothing of it is read
+    topic.publish(2_000, title="t" * 250)
+    quick.until(lambda: len(quick.frames.places) == 2_000)
+    connection.close()

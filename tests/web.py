@@ -1,0 +1,123 @@
+"""The web as a real process, and people who read its stream."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from django.test import Client
+
+from project import listener
+from project.stack.ports import free_port
+from tests.cdc.feed.frames import Frames
+from users.models import User
+
+ROOT = Path(__file__).resolve().parents[1]
+SECONDS = 30.0
+
+
+class Web:
+    """One uvicorn process, started as `up` starts it; a context manager."""
+
+    def __init__(self, log: Path, environment: dict[str, str]) -> None:
+        self._log = log
+        # Static files need not have been collected.
+        self._environment = {**os.environ, **environment, "DJANGO_DEBUG": "on"}
+
+    def __enter__(self) -> Self:
+        self.socket = listener.listen("127.0.0.1", free_port())
+        self.url = listener.url(self.socket).removesuffix("/")
+        descriptor = self.socket.fileno()
+        argv = [sys.executable, "-m", "uvicorn", "tests.asgi:application", "--fd", f"{descriptor}"]
+        with self._log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [*argv, "--no-access-log", "--no-proxy-headers"],
+                cwd=ROOT,
+                env=self._environment,
+                pass_fds=[descriptor],
+                stdout=output,
+                stderr=output,
+            )
+        self._wait()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+        self.process.wait()
+        self.socket.close()
+
+    def _wait(self) -> None:
+        """Return when it serves; our own socket takes connections even when it never will."""
+        deadline = time.monotonic() + SECONDS
+        while "Uvicorn running" not in self.log:
+            assert self.process.poll() is None, self.log
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.02)
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+
+def session_of(user: User) -> str:
+    """Return the cookie of a new session."""
+    client = Client()
+    client.force_login(user)
+    return client.cookies["sessionid"].value
+
+
+class Stream:
+    """Somebody who reads `/feed/stream` until it ends."""
+
+    def __init__(self, web: Web, cookie: str, query: str = "", last_id: str = "") -> None:
+        assert web.process.poll() is None, web.log
+        host = web.url.removeprefix("http://")
+        self.connection = http.client.HTTPConnection(host, timeout=SECONDS)
+        headers = {"Cookie": f"sessionid={cookie}"}
+        if last_id:
+            headers["Last-Event-ID"] = last_id
+        self.connection.request("GET", f"/feed/stream{query}", headers=headers)
+        self.response = self.connection.getresponse()
+        self.frames = Frames()
+        self.ended = threading.Event()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def until(self, true: Callable[[], bool], seconds: float = SECONDS) -> None:
+        deadline = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < deadline, self.frames.events[-3:]
+            time.sleep(0.01)
+
+    def begun(self) -> Self:
+        """Return when it hears of everything that happens from now on."""
+        self.until(lambda: bool(self.frames.named("here")))
+        return self
+
+    def cut(self) -> None:
+        """Leave without a word."""
+        if self.connection.sock:
+            self.connection.sock.shutdown(socket.SHUT_RDWR)
+        self.ended.wait(SECONDS)
+
+    def _read(self) -> None:
+        try:
+            while data := self.response.read1(65_536):
+                self.frames.feed(data)
+        except (OSError, http.client.HTTPException, ValueError):
+            pass
+        self.ended.set()

@@ -53,8 +53,7 @@ def wait_until_applied(instance: Model, timeout: float, *, clock: Clock | None =
 
 class _Waiting:
     def __init__(self, capture: Capture, instance: Model, using: str) -> None:
-        settings = cdc_settings()
-        self._reader = _reader(settings.mongodb_uri, settings.mongodb_database)
+        self._reader = process_reader()
         self._capture = capture
         self._recorded = last_recorded(instance)
         self._key = self._recorded.key if self._recorded else instance.pk
@@ -89,8 +88,13 @@ class _Waiting:
         return not comparison.suspects(images)
 
 
+def process_reader() -> ReplicaReader:
+    """Return the process's reader: to connect takes longer than to look."""
+    settings = cdc_settings()
+    return _reader(settings.mongodb_uri, settings.mongodb_database)
+
+
 @lru_cache(maxsize=4)
 def _reader(uri: str, database: str) -> ReplicaReader:
-    """Return the process's reader: to connect takes longer than to wait."""
     settings = replace(cdc_settings(), mongodb_uri=uri, mongodb_database=database)
     return ReplicaReader(connect(settings), settings)

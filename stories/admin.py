@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 
 from cdc.errors import Refused
+from cdc.way import way_of
 from stories.forms import (
     IndentedEncoder,
     JSONColumnField,
@@ -65,7 +66,17 @@ class StoryAdmin(admin.ModelAdmin[Story]):
         self, request: HttpRequest, obj: Story | None = None
     ) -> tuple[str, ...]:
         """Keep the source id of an imported story: a later import finds it by that."""
-        return ("source_id",) if obj else ()
+        return ("source_id", "way") if obj else ()
+
+    def get_fieldsets(self, request: HttpRequest, obj: Story | None = None) -> Any:
+        """Show how far the last change of a story is."""
+        fieldsets = super().get_fieldsets(request, obj)
+        return (*fieldsets, ("Its way to the copy", {"fields": ("way",)})) if obj else fieldsets
+
+    @admin.display(description="The last change")
+    def way(self, story: Story) -> str:
+        """Return one sentence."""
+        return way_of(story).sentence
 
     def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
         """Show what the feed refuses as a message: nothing was saved."""

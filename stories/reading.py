@@ -1,10 +1,12 @@
-"""Which stories somebody may read."""
+"""Which stories somebody may read, correct and follow (docs/decisions/0007)."""
 
 from typing import Any
 
 from django.db.models import Q, QuerySet
 
 from stories.models import Status, Story
+from users.models import UserType
+from users.roles import may_open
 
 _LONGEST_SEARCH = 100
 
@@ -27,3 +29,15 @@ def matching(stories: QuerySet[Story], words: str) -> QuerySet[Story]:
 def search_words(text: str) -> str:
     """Return what was asked for, short and without what databases refuse."""
     return text.replace("\0", "").strip()[:_LONGEST_SEARCH]
+
+
+def may_change(user: Any, story: Story) -> bool:
+    """Whether somebody may correct a story: its submitter until it is taken, Technical Workers."""
+    own = story.submitted_by_id == user.pk and story.status == Status.SUBMITTED
+    return own or may_open(user, UserType.TECHNICAL_WORKER)
+
+
+def may_follow(user: Any) -> bool:
+    """Whether somebody may see a story's way through the feed: who reads the feed's pages."""
+    readers = (UserType.TECHNICAL_WORKER, UserType.SENIOR_MANAGEMENT)
+    return any(may_open(user, role) for role in readers)

@@ -1,10 +1,12 @@
 """Reads of the replica: for people, for comparisons, for whoever waits for his own write."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, cast
 
-from pymongo import ASCENDING, DESCENDING, MongoClient
+from bson.son import SON
+from pymongo import ASCENDING, DESCENDING, MongoClient, timeout
 
 from cdc.conf import CdcSettings
 from cdc.event import Version
@@ -74,6 +76,20 @@ class ReplicaReader:
         with reaching():
             found = self._db[collection].find_one({"_id": key}, {"_epoch": 1, "_version": 1})
         return None if found is None else version_of(found.get("_epoch"), found.get("_version"))
+
+    def events(self, versions: Iterable[Version]) -> dict[Version, Document]:
+        """Return what the history holds of these versions, without the rows."""
+        wanted: list[SON[str, int]] = [
+            SON(epoch=each.epoch, outbox_id=each.outbox_id) for each in versions
+        ]
+        parts = {"at": 1, "applied_at": 1, "partition": 1, "offset": 1}
+        with reaching():
+            found = self._db[HISTORY].find({"_id": {"$in": wanted}}, parts)
+            return {Version(item["_id"]["epoch"], item["_id"]["outbox_id"]): item for item in found}
+
+    def within(self, seconds: float) -> AbstractContextManager[Any]:
+        """Let what is read inside take so long at most, together."""
+        return cast("AbstractContextManager[Any]", timeout(seconds))
 
     def delays(self, since: datetime, limit: int) -> list[float]:
         """Return, in seconds, how long the last changes took from their capture to the replica."""

@@ -30,11 +30,19 @@ MANAGEMENT = "senior_management"
 
 PAGES: dict[str, tuple[str, ...]] = {
     "": ("/", "/login/", "/register/", "/password/reset/", "/password/reset/MQ/no/", "/nothing/"),
-    "customer": ("/customer/", "/stories/?q=a", "/stories/?q=zebra", "{story}", "/password/"),
+    "customer": (
+        "/customer/",
+        "/stories/?q=a",
+        "/stories/?q=zebra",
+        "{story}",
+        "/password/",
+        "/stories/new/",
+    ),
     "technical_worker": (
         *("/technical_worker/", "/senior_management/"),
         *("/operations/pause/", "/operations/log/", "/operations/jobs/"),
         *("/operations/jobs/snapshot/", "{job}"),
+        *("{story}way/", "{story}change/"),
         *("/operations/dead_letters/", "{letter}", "{letter}discard/"),
     ),
     MANAGEMENT: ("/senior_management/",),

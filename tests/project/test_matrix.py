@@ -62,7 +62,10 @@ PAGES: dict[str, Row] = {
     # 501: these clients are no ASGI server, which a stream needs.
     "feed/stream": (403, 403, 501, 501, 403, 501),
     "stories/": LOGGED_IN,
+    "stories/new/": LOGGED_IN,
     "stories/<int:pk>/": LOGGED_IN,
+    "stories/<int:pk>/change/": ACTORS,  # the story is nobody's
+    "stories/<int:pk>/way/": READERS,
 }
 
 

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from cdc.feed.views import FeedStream
+from cdc.feed.views import FeedChange, FeedPage, FeedStream
 from project import health, homes, metrics
 from project.operations.status import TechnicalWorkerHome
 from users.roles import feed_audience
@@ -24,6 +24,12 @@ urlpatterns = [
     path("technical_worker/", TechnicalWorkerHome.as_view(), name="technical_worker"),
     path("senior_management/", homes.SeniorManagementHome.as_view(), name="senior_management"),
     path("operations/", include("project.operations.urls")),
+    path("feed/", FeedPage.as_view(audience_of=feed_audience), name="feed"),
+    path(
+        "feed/<int:partition>/<int:offset>/",
+        FeedChange.as_view(audience_of=feed_audience),
+        name="feed_change",
+    ),
     path("feed/stream", FeedStream.as_view(audience_of=feed_audience), name="feed_stream"),
     path("", include("stories.urls")),
     path("", include("users.urls")),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypedDict
 
 import orjson
 from django.urls import NoReverseMatch, reverse
@@ -27,6 +27,27 @@ _OWN_BYTES = 600
 """About what the objects around a change take."""
 
 
+class Place(TypedDict):
+    """Where in the topic a change stands."""
+
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastEvent:
+    """An event that the history keeps."""
+
+    event: ChangeEvent
+    partition: int
+    offset: int
+
+    @property
+    def place(self) -> Place:
+        """Where in the topic it stood."""
+        return {"partition": self.partition, "offset": self.offset}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """What one record of the topic means to readers; `data` is what they are sent."""
@@ -43,6 +64,8 @@ class Change:
     personal: frozenset[str]
     """Those of them that are about people."""
     version: Version | None
+    ts_ms: int
+    """When it was captured; 0 when nobody knows."""
     data: Mapping[Audience, bytes]
     """JSON without line breaks, for each audience."""
 
@@ -68,9 +91,14 @@ class ChangeReader:
             return None
         try:
             event, capture = self._event(record)
-            return _change(record, event, capture)
         except Rejected as error:
             return _stranger(record, str(error))
+        return _change(_place(record), event, capture)
+
+    def past(self, past: PastEvent) -> Change | None:
+        """Return what an event of the history shows; None for one of a table we do not know."""
+        capture = self._captures.get(past.event.table)
+        return _change(past.place, past.event, capture) if capture else None
 
     def whole(self, record: Record, audience: Audience) -> dict[str, Any]:
         """Return everything of a record that an audience may see."""
@@ -78,17 +106,12 @@ class ChangeReader:
             event, capture = self._event(record)
         except Rejected as error:
             return _whole_stranger(record, str(error), audience)
-        return {
-            **_place(record),
-            "op": event.op.value,
-            "ts_ms": event.ts_ms,
-            "table": event.table,
-            "key": event.key,
-            "version": [event.version.epoch, event.version.outbox_id],
-            **({"user": event.user} if audience.sees_people else {}),
-            "before": _whole_row(event.before, capture, audience),
-            "after": _whole_row(event.after, capture, audience),
-        }
+        return _whole(_place(record), event, capture, audience)
+
+    def whole_past(self, past: PastEvent, audience: Audience) -> dict[str, Any] | None:
+        """Return the same of an event of the history; None when its table is not known."""
+        capture = self._captures.get(past.event.table)
+        return _whole(past.place, past.event, capture, audience) if capture else None
 
     def _event(self, record: Record) -> tuple[ChangeEvent, Capture]:
         event = decode(record.key, record.value or b"")
@@ -101,10 +124,10 @@ class ChangeReader:
         return event, capture
 
 
-def _change(record: Record, event: ChangeEvent, capture: Capture) -> Change:
+def _change(place: Place, event: ChangeEvent, capture: Capture) -> Change:
     fields = _changed(event, capture)
     base = {
-        **_place(record),
+        **place,
         "op": event.op.value,
         "at": _iso(event.ts_ms),
         "key": inert(str(event.key), _LONGEST_NAME),
@@ -113,8 +136,7 @@ def _change(record: Record, event: ChangeEvent, capture: Capture) -> Change:
         "version": [event.version.epoch, event.version.outbox_id],
     }
     return Change(
-        partition=record.source.partition,
-        offset=record.offset,
+        **place,
         op=event.op.value,
         key=str(event.key),
         theme=_theme(event, capture),
@@ -122,6 +144,7 @@ def _change(record: Record, event: ChangeEvent, capture: Capture) -> Change:
         fields=frozenset(fields),
         personal=capture.shown.personal & frozenset(fields),
         version=event.version,
+        ts_ms=event.ts_ms,
         data={audience: _data(base, event, capture, fields, audience) for audience in Audience},
     )
 
@@ -154,8 +177,7 @@ def _stranger(record: Record, why: str) -> Change:
     # What is wrong is told in words that may repeat some of it.
     told = {True: {**base, "why": inert(why, _LONGEST_STRANGER)}, False: base}
     return Change(
-        partition=record.source.partition,
-        offset=record.offset,
+        **_place(record),
         op="",
         key="",
         theme="",
@@ -163,8 +185,25 @@ def _stranger(record: Record, why: str) -> Change:
         fields=frozenset(),
         personal=frozenset(),
         version=None,
+        ts_ms=0,
         data={audience: orjson.dumps(told[audience.sees_people]) for audience in Audience},
     )
+
+
+def _whole(
+    place: Place, event: ChangeEvent, capture: Capture, audience: Audience
+) -> dict[str, Any]:
+    return {
+        **place,
+        "op": event.op.value,
+        "ts_ms": event.ts_ms,
+        "table": event.table,
+        "key": event.key,
+        "version": [event.version.epoch, event.version.outbox_id],
+        **({"user": event.user} if audience.sees_people else {}),
+        "before": _whole_row(event.before, capture, audience),
+        "after": _whole_row(event.after, capture, audience),
+    }
 
 
 def _whole_stranger(record: Record, why: str, audience: Audience) -> dict[str, Any]:
@@ -179,7 +218,7 @@ def _whole_stranger(record: Record, why: str, audience: Audience) -> dict[str, A
     }
 
 
-def _place(record: Record) -> dict[str, int]:
+def _place(record: Record) -> Place:
     return {"partition": record.source.partition, "offset": record.offset}
 
 

@@ -15,6 +15,7 @@ from cdc.feed.audience import Audience
 from cdc.feed.change import Change
 from cdc.feed.filter import Filter
 from cdc.feed.follower import Follower, Posted
+from cdc.feed.notes import LookUp, Notes
 from cdc.feed.position import Position
 from cdc.feed.ring import Ring
 from cdc.feed.sse import frame
@@ -28,6 +29,7 @@ _TICK_SECONDS_PER_READER = 0.0004
 """Waking everybody costs by the reader: many readers get more changes at a time, less often."""
 _PULSE_SECONDS = 0.1
 LONGEST_CHUNK = 256_000
+_NOTE_SECONDS = 0.4
 _MOST_CHUNKS = 16
 """Portions that are kept for the next reader who asks, until something new comes."""
 _LINGER_SECONDS = 30.0
@@ -44,6 +46,7 @@ class Hub:
         read: Read,
         stop: StopFlag,
         *,
+        look_up: LookUp = lambda _: {},
         memory: Callable[[Position], Ring] = Ring,
         linger: float = _LINGER_SECONDS,
     ) -> None:
@@ -52,6 +55,7 @@ class Hub:
         """None until Kafka has told where the topic ends."""
         self.away = ""
         """Why there are no changes now; empty while Kafka answers."""
+        self.notes = Notes(look_up)
         self.readers = 0
         self.turns = 0
         """How many times readers were woken for something new."""
@@ -59,6 +63,7 @@ class Hub:
         self._news = asyncio.Event()
         self._follower: Follower | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._noting: asyncio.Task[None] | None = None
         self._due: asyncio.TimerHandle | None = None
         self._empty_since: float | None = None
         self._chunks: dict[tuple[Audience, Filter, int], tuple[bytes, int]] = {}
@@ -130,6 +135,13 @@ class Hub:
         self._follower = Follower(self.open_tail, self.read, self._post, self._end)
         self._follower.start()
         self._loop.call_later(_PULSE_SECONDS, self._pulse, self._follower)
+        self._noting = self._loop.create_task(self._note(self._follower))
+
+    async def _note(self, follower: Follower) -> None:
+        while self._follower is follower:
+            await asyncio.sleep(_NOTE_SECONDS)
+            if self.ring is not None and self.readers and await self.notes.look(self.ring):
+                self._schedule()
 
     def _end(self) -> Position | None:
         return self.ring.end if self.ring else None

@@ -51,6 +51,8 @@ class Reader:
         """The next change in the ring; None for who is not in step with it."""
         self._ahead_since: float | None = None
         self._said = ""
+        self._note = hub.notes.next
+        """The next note on delays."""
         self._spoke = self._checked = time.monotonic()
 
     async def stream(self, ask: Ask) -> Parts:
@@ -88,6 +90,8 @@ class Reader:
         """Return what is new now."""
         if state := self._state():
             yield state
+        yield b"".join(self._hub.notes.since(self._note))
+        self._note = self._hub.notes.next
         while (ring := self._hub.ring) is not None and not self._hub.closing:
             if ring is self._ring and self._number == ring.next:
                 self._at = ring.end

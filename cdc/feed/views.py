@@ -1,15 +1,21 @@
 """The live feed's addresses: the page and its stream."""
 
+from typing import Any
+
+import orjson
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user
+from django.contrib.auth.mixins import UserPassesTestMixin
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.handlers.asgi import ASGIRequest
 from django.db import Error, connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.views import View
+from django.views.generic import TemplateView
 
-from cdc.errors import Rejected
-from cdc.feed import process
+from cdc.errors import CdcError, Rejected
+from cdc.event import Operation
+from cdc.feed import page, process
 from cdc.feed.audience import Audience, AudienceOf
 from cdc.feed.filter import Filter
 from cdc.feed.position import Position
@@ -21,6 +27,12 @@ _HEADERS = {
     # A proxy that compresses or collects an answer would keep its changes back.
     "Content-Encoding": "identity",
     "X-Accel-Buffering": "no",
+}
+_WORDS = {
+    Operation.CREATE: "Created",
+    Operation.UPDATE: "Updated",
+    Operation.DELETE: "Deleted",
+    Operation.READ: "Sent again",
 }
 
 
@@ -63,6 +75,60 @@ class FeedStream(View):
                 yield part
         finally:
             await parts.aclose()
+
+
+class FeedPage(UserPassesTestMixin, TemplateView):
+    """The last changes, and by script each one as it happens; or those of a time gone by."""
+
+    template_name = "feed/feed.html"
+    audience_of: AudienceOf = lambda _: None
+
+    def test_func(self) -> bool:
+        """Return whether the reader sees anything of the feed."""
+        return self.audience_of(self.request.user) is not None
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        """Add the changes and the filter."""
+        audience = self.audience_of(self.request.user) or Audience.OVERSEERS
+        query = self.request.GET
+        wanted = Filter.parse(query, audience)
+        try:
+            view = page.view(page.Asked.parse(query), wanted, audience)
+        except Rejected as error:
+            view = page.View(problem=str(error))
+        return super().get_context_data(
+            **context,
+            feed=view,
+            wanted=wanted,
+            query=wanted.query(),
+            sees_people=audience.sees_people,
+            operations=[(op.value, word, op in wanted.ops) for op, word in _WORDS.items()],
+            asked={name: query.get(name, "") for name in ("time", "partition", "offset")},
+        )
+
+
+class FeedChange(UserPassesTestMixin, View):
+    """One change as JSON, all of it that the reader may see."""
+
+    http_method_names = ["get"]
+    audience_of: AudienceOf = lambda _: None
+
+    def test_func(self) -> bool:
+        """Return whether the reader sees anything of the feed."""
+        return self.audience_of(self.request.user) is not None
+
+    def get(self, request: HttpRequest, partition: int, offset: int) -> HttpResponse:
+        """Return it from the topic, else from the history."""
+        audience = self.audience_of(request.user) or Audience.OVERSEERS
+        try:
+            found = page.whole(partition, offset, audience)
+        except CdcError as error:
+            return _refusal(503, str(error))
+        if found is None:
+            return _refusal(404, "Neither the topic nor the history holds this change.")
+        return HttpResponse(
+            orjson.dumps(found, option=orjson.OPT_INDENT_2), content_type="application/json"
+        )
 
 
 def _standing(session: SessionBase, audience_of: AudienceOf, audience: Audience) -> Standing:

@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import URLResolver, get_resolver
 
 from cdc.actor import acting_as
+from cdc.feed import page as feed_page
 from cdc.models import DeadLetter, Job, JobState, OutboxRecord
 from cdc.work import COUNT
 from project import feed_state, readiness
@@ -59,6 +60,8 @@ PAGES: dict[str, Row] = {
     "operations/jobs/<int:pk>/": READERS,
     "operations/jobs/<int:pk>/start/": ACTORS,
     "operations/jobs/<int:pk>/cancel/": ACTORS,
+    "feed/": READERS,
+    "feed/<int:partition>/<int:offset>/": (302, 403, 404, 404, 403, 404),
     # 501: these clients are no ASGI server, which a stream needs.
     "feed/stream": (403, 403, 501, 501, 403, 501),
     "stories/": LOGGED_IN,
@@ -133,6 +136,7 @@ EXAMPLES = {
     "<path:object_id>": "404",
     "<path:content_type_id>": "404",
     "<uidb64>/<token>": "MQ/no-token",
+    "<int:partition>/<int:offset>": "1/2",
     "^(?P<app_label>auth|axes|cdc|users|stories)/$": "users/",
     "(?P<url>.*)$": "nothing-here",
 }
@@ -145,6 +149,8 @@ def clients(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str,
         patch.setattr(feed_state.feed, "latest", Latest(lambda: None))
         patch.setattr(feed_state.copy, "latest", Latest(lambda: None))
         patch.setattr(feed_state.pulse, "latest", Latest(lambda: None))
+        patch.setattr(feed_page, "view", lambda *_: feed_page.View())
+        patch.setattr(feed_page, "whole", lambda *_: None)
         patch.setattr(readiness, "parts", Parts(dict.fromkeys(("database", "kafka"), str)))
         people = [
             User(email=f"{role}@matrix.example", name=role, user_type=role) for role in UserType

@@ -2,13 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any
 
 import pytest
 
+from cdc.errors import Retryable
+from cdc.event import Version
 from cdc.feed import hub, stream
 from cdc.feed.audience import Audience
 from cdc.feed.catch_up import CatchUp
@@ -48,8 +50,14 @@ class World:
         self.tails: list[MemoryTail] = []
         self.stop = StopFlag()
         self.hub = Hub(
-            self.tail, READER.read, self.stop, memory=partial(Ring, changes=memory), linger=0.0
+            self.tail,
+            READER.read,
+            self.stop,
+            memory=partial(Ring, changes=memory),
+            look_up=self.look_up,
+            linger=0.0,
         )
+        self.delays: dict[Version, float] | None = None
         self.catch_up = CatchUp(self.hub)
         self.made = 0
         self.running: list[asyncio.Task[None]] = []
@@ -57,6 +65,11 @@ class World:
     def tail(self) -> MemoryTail:
         self.tails.append(MemoryTail(broker=self.broker, topic=TOPIC, first=self.first))
         return self.tails[-1]
+
+    def look_up(self, versions: Sequence[Version]) -> dict[Version, float]:
+        if self.delays is None:
+            raise Retryable("MongoDB is away.")
+        return {item: self.delays[item] for item in versions if item in self.delays}
 
     def publish(self, count: int = 1) -> None:
         events = [change("c", self.made + n, self.made + n) for n in range(1, count + 1)]
@@ -383,6 +396,21 @@ def test_a_quiet_stream_shows_that_it_is_alive(monkeypatch: pytest.MonkeyPatch) 
         world.publish(9)
         await world.until(lambda: reader.alive > 0 and reader.last_id != before)
         assert Position.parse(reader.last_id).offsets == world.tails[0].extent().end.offsets
+
+    play(scene)
+
+
+def test_how_long_a_change_took_is_told_when_it_is_known() -> None:
+    async def scene(world: World) -> None:
+        readers = [world.reader(), world.reader(wanted=Filter(key="none"))]
+        await world.until(lambda: all(one.named("here") for one in readers))
+        world.publish(3)
+        await world.until(lambda: len(readers[0].places) == 3)
+        world.delays = {Version(1, 2): 0.0174}
+        await world.until(lambda: all(one.named("applied") for one in readers))
+        changes = readers[0].named("change")
+        (place,) = [[c["partition"], c["offset"]] for c in changes if c["key"] == "2"]
+        assert readers[1].named("applied") == [{"changes": [[*place, 17]]}]
 
     play(scene)
 

@@ -1,0 +1,84 @@
+"""What the history keeps of events that Kafka may have forgotten."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from pymongo import ASCENDING, MongoClient
+
+from cdc.conf import CdcSettings
+from cdc.errors import Retryable
+from cdc.event import ChangeEvent, Operation, Version
+from cdc.feed.change import PastEvent
+from cdc.mongo.client import HISTORY, database, reaching
+from cdc.sink import Document
+
+_MOST_MS = 2_000
+
+
+class History:
+    """Reads `stories_history`; every read is bounded, and raises Retryable when it cannot be had.
+
+    `key_columns` names the key's column of each captured table.
+    """
+
+    def __init__(
+        self, client: MongoClient[Document], settings: CdcSettings, key_columns: Mapping[str, str]
+    ) -> None:
+        self._history = database(client, settings)[HISTORY]
+        self._key_columns = key_columns
+
+    def since(self, moment: datetime, limit: int) -> list[PastEvent]:
+        """Return up to `limit` events that were captured then or later, the oldest first."""
+        with reaching():
+            found = self._history.find({"at": {"$gte": moment}}, max_time_ms=_MOST_MS)
+            return self._events(found.sort("at", ASCENDING).limit(limit))
+
+    def at(self, partition: int, offset: int) -> PastEvent | None:
+        """Return the event that stood there in the topic; looked for no longer than 2 s."""
+        asked = {"partition": partition, "offset": offset}
+        with reaching():
+            found = self._history.find(asked, max_time_ms=_MOST_MS).limit(1)
+            return next(iter(self._events(found)), None)
+
+    def applied(self, versions: Sequence[Version]) -> dict[Version, float]:
+        """Return, in seconds, how long each of these changes took to the replica, if it is there.
+
+        By the clocks of two machines: what is less than nothing is nothing.
+        """
+        ids = [{"epoch": item.epoch, "outbox_id": item.outbox_id} for item in versions]
+        with reaching():
+            found = self._history.find(
+                {"_id": {"$in": ids}}, {"at": 1, "applied_at": 1}, max_time_ms=_MOST_MS
+            )
+            return {
+                _version(item): max((item["applied_at"] - item["at"]).total_seconds(), 0.0)
+                for item in found
+                if "applied_at" in item
+            }
+
+    def _events(self, documents: Iterable[Document]) -> list[PastEvent]:
+        return [
+            PastEvent(event=self._event(item), partition=item["partition"], offset=item["offset"])
+            for item in documents
+            if item["table"] in self._key_columns
+        ]
+
+    def _event(self, item: Document) -> ChangeEvent:
+        try:
+            return ChangeEvent(
+                op=Operation(item["op"]),
+                table=item["table"],
+                key_column=self._key_columns[item["table"]],
+                key=item["key"],
+                before=item["before"],
+                after=item["after"],
+                version=_version(item),
+                ts_ms=int(item["at"].timestamp() * 1000),
+                user=item["user"],
+            )
+        except (KeyError, ValueError) as error:
+            raise Retryable(f"The history holds what the feed did not write ({error}).") from error
+
+
+def _version(item: Document) -> Version:
+    return Version(item["_id"]["epoch"], item["_id"]["outbox_id"])

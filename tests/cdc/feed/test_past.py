@@ -1,0 +1,145 @@
+"""Pages of the topic: everything once, in the order of time, whichever way one turns."""
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+from django.http import QueryDict
+
+from cdc.errors import Retryable
+from cdc.feed import past
+from cdc.feed.audience import Audience
+from cdc.feed.change import Change
+from cdc.feed.filter import Filter
+from cdc.feed.past import Page, Past
+from cdc.feed.position import Position
+from cdc.feed.testing import MemoryTail
+from cdc.record import Outgoing
+from cdc.testing import MemoryBroker
+from tests.cdc.builders import change, outgoing
+from tests.cdc.feed.records import READER, TOPIC
+
+ALL = Filter()
+OPERATORS = Audience.OPERATORS
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(past, "PAGE", 10)
+    monkeypatch.setattr(past, "_WINDOW", 4)
+
+
+@pytest.fixture
+def broker() -> MemoryBroker:
+    broker = MemoryBroker(partition_count=3)
+    for number in range(1, 48):
+        event = change("d" if number % 7 == 0 else "c", number, number)
+        records = [outgoing(event, TOPIC)]
+        if event.deletes:
+            records.append(
+                Outgoing(topic=TOPIC, key=records[0].key, value=None, headers=(), timestamp_ms=1)
+            )
+        broker.publish(records, lambda: True)
+    return broker
+
+
+def made(broker: MemoryBroker, **first: int) -> Past:
+    held = {int(name[1:]): offset for name, offset in first.items()}
+    return Past(lambda: MemoryTail(broker=broker, topic=TOPIC, first=held), READER.read)
+
+
+def keys(changes: list[Change]) -> list[int]:
+    return [int(item.key) for item in changes]
+
+
+def walk(turn: Callable[[Position | None], Page], onward: str, at: Position | None) -> list[Page]:
+    pages = [turn(at)]
+    while place := getattr(pages[-1], onward):
+        pages.append(turn(place))
+        assert len(pages) < 50
+    return pages
+
+
+def test_from_the_end_back_to_the_start(broker: MemoryBroker) -> None:
+    source = made(broker)
+    pages = walk(lambda at: source.newest(at, ALL, OPERATORS), "older", None)
+    assert [number for page in pages for number in keys(page.changes)] == list(range(47, 0, -1))
+    assert [len(page.changes) for page in pages[:-1]] == [10] * (len(pages) - 1)
+    assert pages[0].live
+    assert pages[0].newer is None
+    assert not any(page.live for page in pages[1:])
+    assert all(page.newer for page in pages[1:])
+
+
+def test_from_the_start_on_to_the_end(broker: MemoryBroker) -> None:
+    source = made(broker)
+    start = MemoryTail(broker=broker, topic=TOPIC).extent().first
+    pages = walk(lambda at: source.since(at, ALL, OPERATORS), "newer", start)
+    assert [n for page in pages for n in keys(page.changes)[::-1]] == list(range(1, 48))
+    assert [bool(page.live) for page in pages] == [False] * (len(pages) - 1) + [True]
+    assert pages[0].older is None
+
+
+def test_a_filter_is_searched_for_over_many_windows(broker: MemoryBroker) -> None:
+    wanted = Filter.parse(QueryDict("op=d"), OPERATORS)
+    pages = walk(partial(made(broker).newest, wanted=wanted, audience=OPERATORS), "older", None)
+    assert [n for page in pages for n in keys(page.changes)] == [42, 35, 28, 21, 14, 7]
+
+
+def test_a_search_that_finds_nothing_ends_and_can_go_on(
+    broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past, "_MOST_ROUNDS", 2)
+    page = made(broker).newest(None, Filter(key="1"), OPERATORS)
+    assert page.changes == []
+    assert page.older is not None
+    pages = walk(lambda at: made(broker).newest(at, Filter(key="1"), OPERATORS), "older", None)
+    assert keys(pages[-1].changes) == [1]
+
+
+def test_a_time_and_an_offset_are_found(broker: MemoryBroker) -> None:
+    source = made(broker)
+    at = source.at_time(1_764_000_000_000 + 20)
+    assert keys(source.since(at, ALL, OPERATORS).changes)[::-1] == list(range(20, 30))
+    page = source.newest(None, ALL, OPERATORS)
+    there = page.changes[4]
+    place = source.at_offset(there.partition, there.offset)
+    assert there in source.since(place, ALL, OPERATORS).changes
+    assert source.at_offset(99, 0) is None
+    assert source.at_offset(0, 10**9) is not None
+
+
+def test_one_record_is_found_or_not(broker: MemoryBroker) -> None:
+    source = made(broker, p1=2)
+    record = source.record(1, 2)
+    assert record is not None
+    assert (record.source.partition, record.offset) == (1, 2)
+    assert source.record(1, 1) is None
+    assert source.record(1, 10**9) is None
+    assert source.record(7, 0) is None
+
+
+def test_what_kafka_has_dropped_is_left_out(broker: MemoryBroker) -> None:
+    pages = walk(lambda at: made(broker, p0=5).newest(at, ALL, OPERATORS), "older", None)
+    assert len([n for page in pages for n in keys(page.changes)]) < 47
+
+
+def test_a_position_of_another_topic_shows_the_end(broker: MemoryBroker) -> None:
+    page = made(broker).newest(Position("00000000", (1, 1, 1)), ALL, OPERATORS)
+    assert keys(page.changes)[0] == 47
+    assert page.live
+
+
+def test_kafka_away_is_said_and_the_next_page_comes(broker: MemoryBroker) -> None:
+    source = made(broker)
+    broker.down = True
+    with pytest.raises(Retryable):
+        source.newest(None, ALL, OPERATORS)
+    broker.down = False
+    assert source.newest(None, ALL, OPERATORS).changes
+
+
+def test_an_empty_topic_is_an_empty_page() -> None:
+    page = made(MemoryBroker()).newest(None, ALL, OPERATORS)
+    assert (page.changes, page.older, page.newer) == ([], None, None)
+    assert page.live

@@ -1,0 +1,188 @@
+"""The page of the feed and a change as JSON, over the broker in memory."""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+from django.test import Client
+
+from cdc.errors import Retryable
+from cdc.event import Version
+from cdc.feed import process
+from cdc.feed.change import PastEvent
+from cdc.feed.past import Past
+from cdc.feed.testing import MemoryTail
+from cdc.record import Outgoing
+from cdc.testing import MemoryBroker
+from tests.cdc.builders import change, outgoing
+from tests.cdc.feed.records import READER, TOPIC, update
+from tests.static_files import plain_static_files
+from users.models import User, UserType
+
+pytestmark = pytest.mark.django_db
+
+
+class MemoryHistory:
+    """What MongoDB keeps; away until it is given something."""
+
+    def __init__(self) -> None:
+        self.events: list[PastEvent] | None = None
+
+    def since(self, moment: object, limit: int) -> list[PastEvent]:
+        return self._all()
+
+    def at(self, partition: int, offset: int) -> PastEvent | None:
+        places = {(item.partition, item.offset): item for item in self._all()}
+        return places.get((partition, offset))
+
+    def applied(self, versions: Sequence[Version]) -> dict[Version, float]:
+        return {item.event.version: 0.017 for item in self._all()}
+
+    def _all(self) -> list[PastEvent]:
+        if self.events is None:
+            raise Retryable("MongoDB is away.")
+        return self.events
+
+
+@pytest.fixture
+def broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryBroker]:
+    broker = MemoryBroker()
+    past = Past(lambda: MemoryTail(broker=broker, topic=TOPIC), READER.read)
+    monkeypatch.setattr(process, "past", lambda: past)
+    with plain_static_files():
+        yield broker
+
+
+@pytest.fixture
+def history(monkeypatch: pytest.MonkeyPatch) -> MemoryHistory:
+    history = MemoryHistory()
+    monkeypatch.setattr(process, "history", lambda: history)
+    return history
+
+
+@pytest.fixture
+def worker(client: Client) -> Client:
+    return logged_in(client, UserType.TECHNICAL_WORKER)
+
+
+def logged_in(client: Client, role: UserType) -> Client:
+    client.force_login(User.objects.create_user(f"{role}@p.example", name="N", user_type=role))
+    return client
+
+
+def publish(broker: MemoryBroker, *records: Outgoing) -> None:
+    broker.publish(records, lambda: True)
+
+
+def page(client: Client, query: str = "") -> str:
+    answer = client.get(f"/feed/{query}")
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_the_last_changes_are_a_page_without_script(
+    broker: MemoryBroker, history: MemoryHistory, worker: Client
+) -> None:
+    title = "<script>alert(1)</script>"
+    publish(broker, *(outgoing(change("c", n, n), TOPIC) for n in range(1, 151)))
+    publish(broker, outgoing(update(7, 200, title=title, diggs=9), TOPIC))
+    shown = page(worker)
+    assert shown.count("data-row") == 101  # and one to be copied
+    assert "<script>alert" not in shown
+    assert "&lt;script&gt;alert" in shown
+    assert "by 7" in shown
+    assert 'href="/stories/7/"' in shown
+    assert 'data-live="' in shown
+    assert "Older" in shown
+
+
+def test_management_sees_no_people(
+    broker: MemoryBroker, history: MemoryHistory, client: Client
+) -> None:
+    publish(broker, outgoing(update(7, 200, user={"name": "Secret Person"}), TOPIC))
+    shown = page(logged_in(client, UserType.SENIOR_MANAGEMENT))
+    assert "Secret" not in shown
+    assert "by 7" not in shown
+    assert 'name="who"' not in shown
+    assert "1 about people, not shown to you." in shown
+    ((partition, log),) = [(at.partition, log) for at, log in broker.logs.items() if log]
+    whole = client.get(f"/feed/{partition}/{len(log) - 1}/").json()
+    assert "user" not in whole
+    assert "user" not in whole["after"]
+    assert whole["after"]["title"] == "a story"
+
+
+def test_filter_and_links_keep_what_was_asked(
+    broker: MemoryBroker, history: MemoryHistory, worker: Client
+) -> None:
+    publish(broker, *(outgoing(change("c", n, n), TOPIC) for n in range(1, 251)))
+    publish(broker, outgoing(change("d", 7, 900), TOPIC))
+    shown = page(worker, "?op=d&story=7")
+    assert shown.count("data-row") == 2
+    assert 'data-query="op=d&amp;story=7"' in shown
+    assert 'value="d" checked' in shown
+    assert "?op=c&amp;before=" in page(worker, "?op=c")
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("?before=zebra", "not a position"),
+        ("?after=00000000.1%0a%0aevent:x", "not a position"),
+        ("?time=yesterday", "not a date and a time"),
+        ("?time=2026-02-31T00:00", "not a date and a time"),
+        ("?partition=x&offset=1", "whole numbers"),
+        ("?offset=-1", "whole numbers"),
+        ("?offset=1&partition=99", "no such partition"),
+    ],
+)
+def test_a_wrong_address_is_said(
+    broker: MemoryBroker, history: MemoryHistory, worker: Client, query: str, said: str
+) -> None:
+    assert said in page(worker, query)
+
+
+def test_a_jump_to_an_offset(broker: MemoryBroker, history: MemoryHistory, worker: Client) -> None:
+    publish(broker, *(outgoing(change("c", 5, n), TOPIC) for n in range(1, 300)))
+    ((at, _),) = broker.logs.items()
+    shown = page(worker, f"?partition={at.partition}&offset=120")
+    assert f"partition {at.partition}, offset 120<" in shown
+    assert f"partition {at.partition}, offset 119<" not in shown
+    assert "Newer" in shown
+    assert 'data-live=""' in shown
+
+
+def test_a_jump_to_a_time_reads_the_history_else_the_topic(
+    broker: MemoryBroker, history: MemoryHistory, worker: Client
+) -> None:
+    publish(broker, *(outgoing(change("c", n, n), TOPIC) for n in range(1, 10)))
+    shown = page(worker, "?time=2025-11-24T16:00:00.005Z")
+    assert "From the topic: the history does not answer." in shown
+    assert shown.count("data-row") == 6
+    history.events = [PastEvent(event=change("c", 77, 5), partition=1, offset=3)]
+    shown = page(worker, "?time=2025-11-24T16:00")
+    assert "From the history" in shown
+    assert "#77" in shown
+    assert "copied in 17 ms" in shown
+
+
+def test_a_change_as_json_comes_from_the_topic_else_from_the_history(
+    broker: MemoryBroker, history: MemoryHistory, worker: Client
+) -> None:
+    publish(broker, outgoing(change("c", 5, 1, title="new"), TOPIC))
+    ((at, _),) = broker.logs.items()
+    assert worker.get(f"/feed/{at.partition}/0/").json()["after"]["title"] == "new"
+    assert worker.get(f"/feed/{at.partition}/1/").status_code == 503
+    history.events = [
+        PastEvent(event=change("c", 5, 2, title="old"), partition=at.partition, offset=1)
+    ]
+    assert worker.get(f"/feed/{at.partition}/1/").json()["after"]["title"] == "old"
+    assert worker.get(f"/feed/{at.partition}/2/").status_code == 404
+
+
+def test_kafka_away_is_said(broker: MemoryBroker, history: MemoryHistory, worker: Client) -> None:
+    broker.down = True
+    assert "The broker in memory is down" in page(worker)
+
+
+def test_nothing_yet(broker: MemoryBroker, history: MemoryHistory, worker: Client) -> None:
+    assert "There are no changes yet." in page(worker)

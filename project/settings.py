@@ -128,6 +128,8 @@ WHITENOISE_USE_FINDERS = DEBUG
 CRISPY_ALLOWED_TEMPLATE_PACKS = "bootstrap5"
 CRISPY_TEMPLATE_PACK = "bootstrap5"
 
+# Seconds; Django's own is none, and a silent server would hold all mails up.
+EMAIL_TIMEOUT = 10
 vars().update(mail(ENVIRONMENT.email_url))
 DEFAULT_FROM_EMAIL = ENVIRONMENT.default_from_email
 

@@ -12,6 +12,7 @@ from django.contrib.auth.forms import UserChangeForm as BaseUserChangeForm
 
 from users.fields import login_form
 from users.models import User
+from users.reset import post_office
 
 TAKEN = "An account with this e-mail address exists. Log in, or set a new password."
 
@@ -75,3 +76,10 @@ class ResetForm(PasswordResetForm):
         """
         email: str = login_form(self.cleaned_data["email"])
         return email
+
+    def send_mail(self, *mail: Any, **options: Any) -> None:
+        """Leave the mail to the post office: who has an account waits no longer than who has none.
+
+        A mail that cannot be sent is logged.
+        """
+        post_office.submit(super().send_mail, *mail, **options)

@@ -1,5 +1,6 @@
 """People: an e-mail to log in by, a name, and one of three types."""
 
+from collections.abc import Collection, Iterable
 from typing import Any, ClassVar, Never
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -10,7 +11,7 @@ from django.utils.crypto import salted_hmac
 
 from cdc.actor import current_actor
 from cdc.errors import Refused
-from users.fields import LoginEmailField
+from users.fields import LoginEmailField, login_form
 from users.validators import validate_name
 
 
@@ -37,6 +38,31 @@ class UserQuerySet(models.QuerySet["User"]):
                 "so that the change of its role is recorded."
             )
         return super().update(**values)
+
+    def bulk_create(
+        self,
+        objs: Iterable["User"],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Collection[str] | None = None,
+        unique_fields: Collection[str] | None = None,
+    ) -> list["User"]:
+        """Create all of them, and in the same transaction a record of each role.
+
+        Refused where it could touch accounts that are there: no record could tell what they were.
+        """
+        if ignore_conflicts or update_conflicts:
+            raise Refused(
+                "Accounts are not created over others that may be there: save each one, so that "
+                "the change of its role is recorded."
+            )
+        self._for_write = True
+        with transaction.atomic(using=self.db):
+            made = super().bulk_create(objs, batch_size)
+            for user in made:
+                RoleChange.record(UserType.CUSTOMER.value, user, self.db)
+        return made
 
 
 class UserManager(BaseUserManager["User"]):
@@ -172,9 +198,24 @@ class RoleChange(models.Model):
     def record(cls, before: str, user: User, using: str) -> None:
         """Add a row when the role is not what it was."""
         if before != user.role:
-            row = cls(whom_id=user.pk, whom=user.email, from_role=before, to_role=user.role)
+            # MySQL tells no keys of rows that it was given together.
+            whom_id = user.pk or User.objects.using(using).get(email=user.email).pk
+            row = cls(
+                whom_id=whom_id, whom=login_form(user.email), from_role=before, to_role=user.role
+            )
             row.who = _name_of(current_actor(), using)
             row.save(using=using)
+
+
+class ResetRequest(models.Model):
+    """A link for a new password that somebody asked for, kept for as long as it is counted."""
+
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+    email = LoginEmailField("e-mail address", db_index=True)
+    address = models.CharField(max_length=45, db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.email} at {self.at}"
 
 
 def _name_of(actor: str, using: str) -> str:

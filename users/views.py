@@ -10,8 +10,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 from django.urls import reverse_lazy
 from django.views.generic import FormView, TemplateView
 
+from project.address import client_address
 from users.forms import TAKEN, LoginForm, RegistrationForm, ResetForm
 from users.models import User
+from users.reset import MOST_FOR_ACCOUNT, may_ask
 from users.roles import home_of
 
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -109,13 +111,15 @@ class PasswordResetView(auth.PasswordResetView):
     }
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Mail it and say what to wait for."""
+        """Mail it, unless there were too many, and say the same to all."""
         messages.info(
             self.request,
             "If an account has this e-mail address, a link is on its way to it. "
-            "It works once, for three days.",
+            f"It works once, for three days. We mail {MOST_FOR_ACCOUNT} links an hour at most.",
         )
-        return super().form_valid(form)
+        if may_ask(form.cleaned_data["email"], client_address(self.request)):
+            return super().form_valid(form)
+        return HttpResponseRedirect(self.get_success_url())
 
 
 class PasswordResetConfirmView(auth.PasswordResetConfirmView):

@@ -1,5 +1,7 @@
 """Roles: every change is recorded for good and ends the person's sessions."""
 
+from typing import Any
+
 import pytest
 from django.db import transaction
 from django.test import Client
@@ -65,6 +67,30 @@ def test_roles_are_not_changed_in_bulk(ann: User, field: str) -> None:
     with pytest.raises(Refused, match="save each one"), transaction.atomic():
         User.objects.bulk_update([ann], [field])
     assert User.objects.filter(pk=ann.pk).update(name="Fine") == 1
+
+
+def test_accounts_made_in_bulk_are_recorded() -> None:
+    people = [
+        User(email=" Chief@people.example", name="C", user_type=UserType.SENIOR_MANAGEMENT),
+        User(email="plain@people.example", name="P"),
+        User(email="boss@people.example", name="B", is_staff=True, is_superuser=True),
+    ]
+    with acting_as("some_command"):
+        made = User.objects.bulk_create(people)
+    assert [(whom, to) for _, whom, _, to in changes()] == [
+        ("chief@people.example", "senior_management"),
+        ("boss@people.example", "customer, staff, superuser"),
+    ]
+    fields = ("whom_id",)
+    named = [row[0] for row in RoleChange.objects.order_by("id").values_list(*fields)]
+    assert named == [User.objects.get(email=made[n].email).pk for n in (0, 2)]
+
+
+@pytest.mark.parametrize("over", ["ignore_conflicts", "update_conflicts"])
+def test_accounts_are_not_made_over_others(ann: User, over: str) -> None:
+    options: dict[str, Any] = {over: True}
+    with pytest.raises(Refused, match="save each one"):
+        User.objects.bulk_create([User(email=ann.email, name="A", is_staff=True)], **options)
 
 
 def test_record_is_append_only(boss: User, as_boss: Client) -> None:

@@ -1,6 +1,6 @@
 """The feed in the admin: to be looked at; only dead letters can be decided about."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from django import forms
@@ -46,6 +46,15 @@ class ReadOnlyAdmin(admin.ModelAdmin[Any]):
         return False
 
 
+class TableFilter(admin.AllValuesFieldListFilter):
+    """The tables that rows are about; a message that names none has a name here too."""
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        """Yield the choices."""
+        for choice in super().choices(changelist):
+            yield {**choice, "display": choice["display"] or "(none)"}
+
+
 class PeopleList(ChangeList):
     """A list whose rows know by name who acted, by one query."""
 
@@ -79,7 +88,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     """Messages that could not be applied, each seen from three sides, and what became of them."""
 
     list_display = ("id", "status", "short_reason", "short_key", "where", "since", "by")
-    list_filter = ("status", "group", "topic", "table", "created_at")
+    list_filter = ("status", "group", "topic", ("table", TableFilter), "created_at")
     search_fields = ("key_text", "reason", "topic", "=offset")
     search_help_text = "Words of the key or the reason, a topic, or a whole offset."
     ordering = ("-id",)

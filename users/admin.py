@@ -2,15 +2,22 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.models import AnonymousUser, Group
+from django.db import models
 from django.http import HttpRequest
 
 from cdc.admin import ReadOnlyAdmin
 from users.forms import UserChangeForm, UserCreationForm
 from users.models import RoleChange, User
 
+# Django's two boxes with arrows are drawn by a script, whose hints nobody can read by ear.
+_BOXES: dict[type[models.Field[Any, Any]], dict[str, Any]] = {
+    models.ManyToManyField: {"widget": forms.CheckboxSelectMultiple}
+}
 _POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
@@ -29,6 +36,8 @@ class UserAdmin(BaseUserAdmin[User]):
     search_fields = ("email", "name")
     ordering = ("email",)
     readonly_fields = ("last_login", "date_joined")
+    filter_horizontal = ()
+    formfield_overrides = _BOXES
     fieldsets = (
         (None, {"fields": ("email", "name", "user_type", "password")}),
         ("May do", {"fields": ("is_active", *_POWERS)}),
@@ -69,6 +78,17 @@ class UserAdmin(BaseUserAdmin[User]):
         if not _is_superuser(request.user):
             actions.pop("delete_selected", None)
         return actions
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class GroupAdmin(BaseGroupAdmin):
+    """Sets of permissions."""
+
+    filter_horizontal = ()
+    formfield_overrides = _BOXES
 
 
 @admin.register(RoleChange)

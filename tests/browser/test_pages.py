@@ -1,11 +1,5 @@
 """Every page in each role, theme and width: reachable by all, nothing beside it, no complaint."""
 
-import os
-import re
-from itertools import product
-from pathlib import Path
-from typing import Literal
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
@@ -16,16 +10,13 @@ from cdc.work import COUNT
 from project import feed_state
 from project.latest import Latest
 from stories.models import Story
-from tests.browser.conftest import Visitor, watched
+from tests.browser.conftest import watched
+from tests.browser.looking import examine, look
 from tests.cdc.letters import letter_about
 from tests.project.test_homes import FIGURES, status
 from users.models import User
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-WIDTHS = (360, 768, 1280)
-THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-# Pages to keep as pictures; for looking at, not needed by any test.
-PICTURES = os.environ.get("STORYFEED_PICTURES")
 MANAGEMENT = "senior_management"
 
 PAGES: dict[str, tuple[str, ...]] = {
@@ -46,13 +37,6 @@ PAGES: dict[str, tuple[str, ...]] = {
         *("/operations/dead_letters/", "{letter}", "{letter}discard/"),
     ),
     MANAGEMENT: ("/senior_management/",),
-    "superuser": (
-        "/admin/",
-        "/admin/users/user/",
-        "/admin/stories/story/",
-        "{edit}",
-        "/admin/users/rolechange/",
-    ),
 }
 
 
@@ -84,10 +68,8 @@ def test_pages_of_a_role(
     write_down("pause", "consumers of storyfeed", "an index is built", using="default")
     found = []
     for page in PAGES[role]:
-        edit = f"/admin/stories/story/{number}/change/"
         path = page.format(
             story=f"/stories/{number}/",
-            edit=edit,
             job=f"/operations/jobs/{job.pk}/",
             letter=bad_path,
         )
@@ -96,43 +78,6 @@ def test_pages_of_a_role(
     assert not looked.complaints, "\n".join(looked.complaints)
     for context in (strict, loose):
         context.close()
-
-
-def look(visitor: Visitor, path: str, role: str) -> list[str]:
-    """Return the widths at which a page has something beside it."""
-    page, wide = visitor.page, []
-    visitor.open(path)
-    for theme, width in product(THEMES, WIDTHS):
-        page.emulate_media(color_scheme=theme)
-        page.set_viewport_size({"width": width, "height": 800})
-        beside = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        # The admin's tables are Django's: wide ones are moved sideways on a telephone.
-        if beside > 0 and not path.startswith("/admin/"):
-            wide.append(f"{path} is {beside} px too wide at {width}")
-        if PICTURES:
-            name = re.sub(r"\W+", "_", f"{role} {path} {theme} {width}")
-            page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
-    return wide
-
-
-def examine(visitor: Visitor, path: str) -> list[str]:
-    """Return what axe finds that is serious or worse."""
-    visitor.open(path)
-    found = []
-    for theme in THEMES:
-        visitor.page.emulate_media(color_scheme=theme)
-        # A colour on its way from one theme to the other is nobody's.
-        visitor.page.evaluate(
-            "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
-            ".then(() => Promise.allSettled(document.getAnimations().map((a) => a.finished)))"
-        )
-        result = Axe().run(visitor.page, options={"resultTypes": ["violations"]})
-        found += [
-            f"{path}, {theme}: {item['id']} ({item['help']}) at {item['nodes'][0]['target']}"
-            for item in result.response["violations"]
-            if item["impact"] in {"serious", "critical"}
-        ]
-    return found
 
 
 def test_the_watch_sees_what_a_page_must_not_do(browser: Browser, site: str) -> None:

@@ -69,6 +69,12 @@ class UserChangeForm(BaseUserChangeForm[User]):
 class ResetForm(PasswordResetForm):
     """Asks for the address of an account, in any case."""
 
+    email = forms.EmailField(
+        label="E-mail address",
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autofocus": True, "autocomplete": "email"}),
+    )
+
     def clean_email(self) -> str:
         """Return the address as accounts have it.
 

@@ -1,0 +1,7 @@
+"""Dates as the site's own pages write them; Django's English is American."""
+
+DATE_FORMAT = "j M Y"
+TIME_FORMAT = "H:i:s"
+DATETIME_FORMAT = "j M Y, H:i:s"
+YEAR_MONTH_FORMAT = "F Y"
+MONTH_DAY_FORMAT = "j F"

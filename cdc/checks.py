@@ -17,7 +17,7 @@ _ISOLATION = "read committed"
 @register()
 def check_captured_models(**_: Any) -> list[CheckMessage]:
     """Return what keeps a change of a captured model from having its event."""
-    captured = [error for capture in registry for error in _check_model(capture.model)]
+    captured = [error for capture in registry.all() for error in _check_model(capture.model)]
     return [*captured, *_unregistered()]
 
 

@@ -41,14 +41,21 @@ def routes() -> dict[str, Route]:
             key=capture.key.name,
             columns=capture.columns,
             collections=capture.collections,
+            history=not capture.internal,
         )
-        for capture in registry
+        for capture in registry.all()
     }
 
 
 def topic_names() -> list[str]:
-    """Return the topics of the captured models."""
+    """Return the topics of the captured models, without the feed's own."""
     return sorted({capture.topic for capture in registry})
+
+
+def all_topics() -> dict[str, int]:
+    """Return every topic, and how many partitions it is created with; 0 is as the settings say."""
+    own = {capture.topic: 1 for capture in registry.all() if capture.internal}
+    return {**own, **dict.fromkeys(topic_names(), 0)}
 
 
 def run_relay(settings: CdcSettings) -> None:
@@ -96,7 +103,7 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
         _until_done(replica.prepare, stop, clock)
         paused = PauseWatch(settings.group, DEFAULT_DB_ALIAS)
         paused.start()
-        source = KafkaSource(settings, topic_names(), instance)
+        source = KafkaSource(settings, sorted(all_topics()), instance)
         worker = ReplicaConsumer(
             source=source,
             topics=topics,
@@ -129,8 +136,8 @@ def _bound_waits(using: str) -> None:
 
 
 def _ensure_topics(topics: Topics, stop: Stop, clock: Clock) -> None:
-    for name in topic_names():
-        _until_done(partial(topics.ensure, name), stop, clock)
+    for name, partitions in all_topics().items():
+        _until_done(partial(topics.ensure, name, partitions), stop, clock)
 
 
 def _until_done(step: Callable[[], None], stop: Stop, clock: Clock) -> None:

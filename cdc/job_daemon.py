@@ -1,4 +1,4 @@
-"""The daemon that does jobs."""
+"""The daemon that does jobs, and sends the canary."""
 
 import logging
 import os
@@ -8,6 +8,7 @@ import uuid
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from cdc import telemetry
+from cdc.canary.beat import start_beating
 from cdc.errors import Retryable
 from cdc.job_runner import JobRunner
 from cdc.jobs import Jobs
@@ -29,6 +30,7 @@ def run_jobs() -> None:
             lambda: stop.requested,
             clock,
         )
+        start_beating(DEFAULT_DB_ALIAS, lambda: stop.requested)
         telemetry.log(_log, logging.INFO, telemetry.JOBS_STARTED)
         with stop.bounding_errors():
             run_until_stopped(

@@ -27,6 +27,8 @@ class Capture:
     collections: tuple[str, ...] = field(default_factory=lambda: cdc_settings().collections)
     shown: Shown = field(default_factory=Shown)
     """How the live feed shows its rows."""
+    internal: bool = False
+    """The feed's own: it keeps no history, and is not among what people count and compare."""
     columns: tuple[Column, ...] = field(init=False)
     attnames: tuple[str, ...] = field(init=False)
     """The columns' names in Python, in the columns' order."""
@@ -74,6 +76,11 @@ class Registry:
         self._by_model: dict[type[models.Model], Capture] = {}
 
     def __iter__(self) -> Iterator[Capture]:
+        """Yield what people captured."""
+        return (capture for capture in self._by_model.values() if not capture.internal)
+
+    def all(self) -> Iterator[Capture]:
+        """Yield the feed's own captures too."""
         return iter(self._by_model.values())
 
     def register(self, capture: Capture) -> None:
@@ -85,8 +92,8 @@ class Registry:
         return self._by_model.get(_concrete(model))
 
     def by_table(self) -> dict[str, Capture]:
-        """Return the captures by the table's name."""
-        return {capture.table: capture for capture in self}
+        """Return all captures by the table's name."""
+        return {capture.table: capture for capture in self.all()}
 
 
 def _key(model: type[models.Model], columns: tuple[Column, ...]) -> Column:

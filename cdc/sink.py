@@ -43,6 +43,8 @@ class Route:
     key: str
     columns: Sequence[Converter]
     collections: tuple[str, ...]
+    history: bool = True
+    """Whether its events are kept in the history."""
 
     @property
     def markers(self) -> str:

@@ -10,6 +10,8 @@ from cdc.outbox import Depth
 
 PATIENCE_SECONDS = 10.0
 """A change that is under way for longer is not just passing."""
+CANARY_SECONDS = 30.0
+"""Three canaries' time: one that has not come back by then is lost or late."""
 _ALL_WELL = "Nothing waits: table and collections hold the same number of rows."
 
 
@@ -61,6 +63,28 @@ class Paused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Canary:
+    """How the record went that is sent through the whole feed every ten seconds."""
+
+    sent_seconds_ago: float
+    arrived_seconds_ago: float | None
+    """Of the last one that came back; None when none ever did."""
+    seconds: float | None
+    """How long that one took, from its save to its being seen in the replica."""
+
+    @property
+    def late(self) -> bool:
+        """Return whether canaries are sent and do not come back."""
+        arrived = self.arrived_seconds_ago
+        return not self.silent and (arrived is None or arrived > CANARY_SECONDS)
+
+    @property
+    def silent(self) -> bool:
+        """Return whether nobody sends any more."""
+        return self.sent_seconds_ago > CANARY_SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """What could be read; None stands for what could not, `problems` says why."""
 
@@ -85,6 +109,8 @@ class Status:
     """None when there was no reconciliation yet."""
     paused: Paused | None = None
     """None when the consumers may work."""
+    canary: Canary | None = None
+    """None when none was ever sent."""
     in_kafka: int | None = None
     """Records behind what the group committed in Kafka, read only when `lags` cannot be."""
 

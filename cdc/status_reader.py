@@ -10,6 +10,7 @@ from django.db import DEFAULT_DB_ALIAS, Error
 from django.db.models import QuerySet
 
 from cdc import counters, outbox
+from cdc.canary.models import CanaryTrip
 from cdc.conf import CdcSettings
 from cdc.delays import MINUTES, MOST_CHANGES, Delays, delays_of
 from cdc.errors import Retryable
@@ -24,7 +25,7 @@ from cdc.pause import current_pause
 from cdc.queue import OutboxQueue
 from cdc.record import TopicPartition
 from cdc.registry import Capture
-from cdc.status import LastReconcile, PartitionLag, Paused, Status, TableCount
+from cdc.status import Canary, LastReconcile, PartitionLag, Paused, Status, TableCount
 
 _LONGEST_REASON = 300
 T = TypeVar("T")
@@ -61,6 +62,7 @@ class StatusReader:
             consumers=_attempt(lambda: self._topics.members(self._group), problems),
             delays=_attempt(self._delays, problems),
             reconcile=_attempt(_last_reconcile, problems),
+            canary=_attempt(_canary, problems),
             problems=tuple(dict.fromkeys(problems)),
         )
 
@@ -139,6 +141,18 @@ def _paused(group: str) -> Paused | None:
     name = people({found.who}).get(found.who, found.who)
     return Paused(
         who=inert(name, _LONGEST_REASON), at=found.at, why=inert(found.why, _LONGEST_REASON)
+    )
+
+
+def _canary() -> Canary | None:
+    trip = CanaryTrip.objects.first()
+    if trip is None:
+        return None
+    arrived = trip.arrived_at
+    return Canary(
+        sent_seconds_ago=_age(int(trip.sent_at.timestamp() * 1000)),
+        arrived_seconds_ago=_age(int(arrived.timestamp() * 1000)) if arrived else None,
+        seconds=None if trip.seconds is None else round(trip.seconds, 4),
     )
 
 

@@ -42,6 +42,9 @@ def _past(status: Status) -> Iterator[str]:
         figures = [delays.p50, delays.p95 or 0, delays.p99 or 0]
         shown = "/".join(f"{1000 * seconds:.0f}" for seconds in figures)
         yield (f"capture to replica, p50/p95/p99 of the last {delays.changes} changes: {shown} ms")
+    if status.canary is not None and status.canary.seconds is not None:
+        ago = _ago(status.canary.arrived_seconds_ago or 0.0)
+        yield f"last canary, {ago} ago: {1000 * status.canary.seconds:.0f} ms"
     if reconcile is not None:
         yield f"last reconciliation, {_ago(reconcile.seconds_ago)} ago: {reconcile.verdict}"
     if status.last_error:

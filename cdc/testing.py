@@ -199,7 +199,8 @@ class MemoryReplica:
         planned = self._plan(batch)
         # First, since it holds all that the documents hold: it is refused before anything is done.
         now = datetime.now(tz=UTC)
-        history = [_stored(history_document(delivered, now)) for delivered in batch]
+        kept = [each for each in batch if self._routes[each.event.table].history]
+        history = [_stored(history_document(each, now)) for each in kept]
         for table, writes in planned.writes.items():
             self._write(self._routes[table], writes)
         for document in history:

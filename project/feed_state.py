@@ -42,15 +42,18 @@ class FeedWatch:
         status = reading.value
         problem = reading.problem or (status.problems[0] if status and status.problems else "")
         healthy = not problem and status is not None and status.healthy
-        return FeedState(reading=reading, sentence=self._sentence(status, problem), healthy=healthy)
-
-    def _sentence(self, status: Status | None, problem: str) -> str:
+        # What was counted before is no count of now.
+        known = "" if status is None or reading.problem else status.known_waiting
         if not problem:
             self._wrong_since = None
-            return status.verdict if status else "Nothing is known yet."
+            sentence = status.verdict if status else "Nothing is known yet."
+        else:
+            sentence = self._wrong(known, problem)
+        return FeedState(reading=reading, sentence=sentence, healthy=healthy)
+
+    def _wrong(self, waiting: str, problem: str) -> str:
         now = time.monotonic()
         self._wrong_since = self._wrong_since or now
-        waiting = status.known_waiting if status else ""
         kept = f"{waiting}, nothing is lost" if waiting else "nothing that was saved is lost"
         return f"For {now - self._wrong_since:.0f} s not everything has answered: {kept}. {problem}"
 

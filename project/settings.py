@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "users",
     "stories",
     "cdc",
+    "cdc.canary",
 ]
 
 MIDDLEWARE = [

@@ -25,11 +25,14 @@ class Topics:
         self._settings = settings
         self._admin = AdminClient(client_config(settings))
 
-    def ensure(self, topic: str) -> None:
-        """Create `topic`, compacted, unless it exists; raises Retryable while Kafka is away."""
+    def ensure(self, topic: str, partitions: int = 0) -> None:
+        """Create `topic`, compacted, unless it exists; raises Retryable while Kafka is away.
+
+        0 partitions are as many as the settings say.
+        """
         new = NewTopic(
             topic,
-            num_partitions=self._settings.partitions,
+            num_partitions=partitions or self._settings.partitions,
             replication_factor=self._settings.replication_factor,
             config=self._topic_config(),
         )

@@ -221,9 +221,10 @@ class MongoReplica:
             for name in route.collections:
                 _bulk(self._db[name], _replica_operations(writes), session)
             _bulk(self._db[route.markers], _upserts(writes.markers), session)
-        if self._settings.history_days:
+        kept = [each for each in batch if self._routes[each.event.table].history]
+        if kept and self._settings.history_days:
             now = datetime.fromtimestamp(self._clock.time(), tz=UTC)
-            _bulk(self._db[HISTORY], _additions(_history(batch, now)), session)
+            _bulk(self._db[HISTORY], _additions(_history(kept, now)), session)
 
     def _open_session(self) -> ClientSession:
         if self._session is None:

@@ -97,7 +97,7 @@ def _relay(status: Status) -> Part:
 
 def _topic(status: Status) -> Part:
     if status.lags is None:
-        return _unknown("Topic")
+        return _topic_by_kafka(status.in_kafka)
     records = sum(lag.records for lag in status.lags)
     oldest = max((lag.seconds for lag in status.lags), default=0.0)
     note = f"in {len(status.lags)} partitions"
@@ -107,6 +107,19 @@ def _topic(status: Status) -> Part:
         figure=str(records),
         unit=_noun(records, "record waits", "records wait"),
         note=f"{note}, the oldest for {oldest:.1f} s" if records else note,
+    )
+
+
+def _topic_by_kafka(records: int | None) -> Part:
+    """Return what Kafka itself knows, when the positions in MongoDB cannot be read."""
+    if records is None:
+        return _unknown("Topic")
+    return Part(
+        name="Topic",
+        state=State.BUSY,
+        figure=str(records),
+        unit=_noun(records, "record waits", "records wait"),
+        note="as far as Kafka knows the group",
     )
 
 
@@ -142,9 +155,25 @@ def _collections(status: Status) -> Part:
     )
 
 
-_NAMES = ("Outbox", "Relay", "Topic", "Consumers", "Collections")
+def _canary(status: Status) -> Part:
+    canary = status.canary
+    if canary is None or canary.silent:
+        return _unknown("Canary")
+    if canary.late or canary.seconds is None or canary.arrived_seconds_ago is None:
+        note = "it is sent and does not come back"
+        return Part(name="Canary", state=State.BAD if canary.late else State.BUSY, note=note)
+    return Part(
+        name="Canary",
+        state=State.GOOD,
+        figure=f"{1000 * canary.seconds:.0f}",
+        unit="ms through all of it",
+        note=f"{canary.arrived_seconds_ago:.0f} s ago",
+    )
+
+
+_NAMES = ("Outbox", "Relay", "Topic", "Consumers", "Collections", "Canary")
 _PARTS: tuple[Callable[[Status], Part], ...] = (
-    *(_outbox, _relay, _topic, _consumers, _collections),
+    *(_outbox, _relay, _topic, _consumers, _collections, _canary),
 )
 
 

@@ -4,6 +4,7 @@ import pytest
 from django.conf import LazySettings
 from django.db.models.functions import Now
 
+from cdc.canary.models import CanaryTrip
 from cdc.jobs import Jobs
 from cdc.models import Checkpoint, Job, JobState, OutboxRecord
 from cdc.work import RECONCILE, SNAPSHOT
@@ -34,9 +35,11 @@ def test_a_killed_snapshot_goes_on_and_another_is_cancelled(
         [Story(title=f"story {number}", href="http://example.org/") for number in range(ROWS)]
     )
     feed.wait_until_equal()
-    feed.relay.kill()  # so that what is sent can be counted
     daemon = Daemon(feed.folder / "jobs.log", feed.environment, "run_jobs")
     try:
+        trips = CanaryTrip.objects.filter(seconds__isnull=False)
+        wait_until(trips.exists, "the canary's return")
+        feed.relay.kill()  # so that what is sent can be counted
         job = slow_snapshot(rate=300)
         wait_until(lambda: state(job).done >= 200, "the first rows")
         daemon.kill()

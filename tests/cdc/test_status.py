@@ -77,7 +77,7 @@ def test_the_json_shape_is_the_documented_one() -> None:
     assert set(shape) == {
         *("outbox", "outbox_seconds", "lags", "tables", "dead_letters", "counters", "problems"),
         *("relay", "consumers", "delays", "last_error", "reconcile"),
-        *("paused", "in_kafka"),
+        *("paused", "in_kafka", "canary"),
         *("waiting", "healthy", "verdict"),
     }
     assert shape["reconcile"]["finished_at"] == "2026-01-02T00:00:00+00:00"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from django.utils import timezone
 
 from cdc.models import ConsumerPause, Job, JobState, OperatorAction
 from cdc.operators import write_down
+from cdc.status import Canary as CanaryState
 from cdc.status import Status
 from project import feed_state
 from project.latest import Latest
@@ -20,6 +22,7 @@ from tests.cdc.test_status import status
 from tests.static_files import plain_static_files
 from users.models import User, UserType
 
+SEEN = CanaryState(sent_seconds_ago=3.0, arrived_seconds_ago=3.0, seconds=0.012)
 pytestmark = pytest.mark.django_db
 
 
@@ -87,13 +90,21 @@ def test_nothing_is_green_that_was_not_heard() -> None:
     now = [100.0]
     picture = Picture(lambda: now[0])
     assert set(states(picture, None).values()) == {State.UNKNOWN}
-    assert set(states(picture, status()).values()) == {State.GOOD}
+    assert set(states(picture, status(canary=SEEN)).values()) == {State.GOOD}
     now[0] = 160.0
     assert set(states(picture, status(), 60.0).values()) == {State.UNKNOWN}
     away = status(tables=None, problems=("MongoDB is away.",))
     assert states(picture, away)["Collections"] is State.UNKNOWN
-    collections = picture.parts(away, 0.0)[-1]
+    collections = picture.parts(away, 0.0)[4]
     assert (collections.figure, collections.note) == ("3", "last heard 60 s ago")
+
+
+def test_a_canary_that_does_not_come_back_needs_somebody() -> None:
+    late = replace(SEEN, arrived_seconds_ago=60.0)
+    never = replace(SEEN, arrived_seconds_ago=None, seconds=None)
+    silent = replace(SEEN, sent_seconds_ago=60.0, arrived_seconds_ago=60.0)
+    found = [states(Picture(), status(canary=it))["Canary"] for it in (late, never, silent)]
+    assert found == [State.BAD, State.BAD, State.UNKNOWN]
 
 
 def test_parts_that_need_somebody_say_so() -> None:

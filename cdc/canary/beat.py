@@ -1,0 +1,63 @@
+"""Sends the canary every ten seconds and waits for it in the replica."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from django.db import DatabaseError, connections
+
+from cdc.actor import acting_as
+from cdc.canary.models import Canary, CanaryTrip
+from cdc.errors import CdcError
+from cdc.loop import Clock, SystemClock
+from cdc.own_writes import wait_until_applied
+
+NAME = "feed"
+EVERY_SECONDS = 10.0
+
+Wait = Callable[[Canary, float], bool]
+
+
+def beat(using: str, clock: Clock, wait: Wait = wait_until_applied) -> float | None:
+    """Send the canary, wait until it is seen, write down how long that took and return it.
+
+    None when it was not seen within `EVERY_SECONDS`: the next one is on its way then.
+    """
+    began = clock.monotonic()
+    now = datetime.fromtimestamp(clock.time(), tz=UTC)
+    canary = _send(now, using)
+    trips = CanaryTrip.objects.using(using)
+    trips.update_or_create(name=NAME, defaults={"sent_at": now})
+    if not wait(canary, EVERY_SECONDS):
+        return None
+    seconds = clock.monotonic() - began
+    arrived = datetime.fromtimestamp(clock.time(), tz=UTC)
+    trips.filter(name=NAME).update(arrived_at=arrived, seconds=seconds)
+    return seconds
+
+
+def start_beating(using: str, stopped: Callable[[], bool]) -> None:
+    """Let a thread send the canary until `stopped`; the process may end without waiting for it."""
+    clock = SystemClock()
+
+    def run() -> None:
+        while not stopped():
+            due = clock.monotonic() + EVERY_SECONDS
+            try:
+                beat(using, clock)
+            except (CdcError, DatabaseError):
+                # What is away is said elsewhere; here it shows as a canary that does not come.
+                connections.close_all()
+            while not stopped() and clock.monotonic() < due:
+                clock.sleep(0.5)
+
+    threading.Thread(target=run, daemon=True).start()
+
+
+def _send(now: datetime, using: str) -> Canary:
+    canaries = Canary.objects.using(using)
+    with acting_as("canary"):
+        last = canaries.filter(name=NAME).values_list("beat", flat=True).first() or 0
+        canary = Canary(name=NAME, beat=last + 1, sent_at=now)
+        canary.save(using=using)
+    return canary

@@ -1,0 +1,75 @@
+"""The canary is sent, waited for, measured; and stays out of what people captured."""
+
+import pytest
+
+from cdc.canary.beat import EVERY_SECONDS, beat
+from cdc.canary.models import Canary, CanaryTrip
+from cdc.daemons import all_topics, routes, topic_names
+from cdc.models import OutboxRecord
+from cdc.registry import registry
+from cdc.sink import deliver
+from cdc.testing import FakeClock, MemoryReplica, MemoryRows, MemoryStore
+from tests.cdc.builders import SOURCE, change, delivered
+
+CLOCK = FakeClock()
+
+
+def comes(canary: Canary, seconds: float) -> bool:
+    CLOCK.sleep(0.25)
+    return True
+
+
+def is_lost(canary: Canary, seconds: float) -> bool:
+    CLOCK.sleep(seconds)
+    return False
+
+
+@pytest.mark.django_db
+def test_each_beat_is_an_event_and_its_trip_is_measured() -> None:
+    assert beat("default", CLOCK, comes) == 0.25
+    assert beat("default", CLOCK, is_lost) is None
+
+    rows = list(OutboxRecord.objects.order_by("id"))
+    assert [(row.op, row.table, row.user) for row in rows] == [
+        ("c", "cdc_canary", "canary"),
+        ("u", "cdc_canary", "canary"),
+    ]
+    assert {row.topic for row in rows} == {"story-events-canary"}
+    assert Canary.objects.get().beat == 2
+    trip = CanaryTrip.objects.get()
+    assert trip.seconds == 0.25
+    assert trip.arrived_at is not None
+    assert trip.sent_at.timestamp() == CLOCK.time() - EVERY_SECONDS
+
+
+def test_people_do_not_meet_it() -> None:
+    assert Canary not in {capture.model for capture in registry}
+    assert registry.find(Canary) is not None
+    assert "story-events-canary" not in topic_names()
+    assert all_topics()["story-events-canary"] == 1
+    assert all_topics()["story-events"] == 0
+
+
+def test_it_is_in_its_own_collection_and_has_no_history() -> None:
+    store, known = MemoryStore(), routes()
+    replica = MemoryReplica(store, known, "me", rows=MemoryRows())
+    replica.take_over(SOURCE, "id")
+    event = change("c", 1, 1)
+    row = {"name": "feed", "beat": 1, "sent_at": "2026-01-02T03:04:05.000Z"}
+    canary = type(event)(
+        op=event.op,
+        table="cdc_canary",
+        key_column="name",
+        key="feed",
+        before=None,
+        after=row,
+        version=event.version,
+        ts_ms=event.ts_ms,
+        db="",
+        user="canary",
+    )
+    batch = [deliver(canary, known["cdc_canary"], SOURCE, 0), delivered(change("c", 2, 2), 1)]
+    replica.apply(batch, {SOURCE: 2})
+    assert store.collection("storyfeed_canary")["feed"]["beat"] == 1
+    assert list(store.collection("stories_story")) == [2]
+    assert [document["table"] for document in store.history.values()] == ["stories_story"]

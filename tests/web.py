@@ -15,9 +15,16 @@ from typing import Self
 
 from django.test import Client
 
+from cdc.conf import CdcSettings
+from cdc.kafka.publisher import KafkaPublisher
+from cdc.kafka.tail import KafkaTail
+from cdc.kafka.topics import Topics
+from cdc.record import Outgoing
 from project import listener
 from project.stack.ports import free_port
+from tests.cdc.builders import change, outgoing
 from tests.cdc.feed.frames import Frames
+from tests.contract.test_tail import wait_for_leaders
 from users.models import User
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -72,6 +79,37 @@ class Web:
     @property
     def log(self) -> str:
         return self._log.read_text()
+
+
+class Topic:
+    """The topic as somebody who writes to it sees it."""
+
+    def __init__(self, settings: CdcSettings) -> None:
+        self.name = settings.topic
+        Topics(settings).ensure(settings.topic)
+        self.tail = KafkaTail(settings)
+        wait_for_leaders(self.tail)
+        self.publisher = KafkaPublisher(settings)
+        self.made = 0
+
+    def publish(self, count: int, title: str = "t") -> None:
+        events = [
+            change("c", self.made + n, self.made + n, title=title) for n in range(1, count + 1)
+        ]
+        self.made += count
+        self.send([outgoing(event, self.name) for event in events])
+
+    def send(self, records: list[Outgoing]) -> None:
+        assert self.publisher.publish(records, lambda: True) == {}
+
+    @property
+    def everything(self) -> set[tuple[int, int]]:
+        ends = self.tail.extent().end.offsets
+        return {(number, offset) for number, end in enumerate(ends) for offset in range(end)}
+
+    def close(self) -> None:
+        self.tail.close()
+        self.publisher.close()
 
 
 def session_of(user: User) -> str:

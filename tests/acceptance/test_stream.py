@@ -11,57 +11,24 @@ import pytest
 
 from cdc.actor import acting_as
 from cdc.conf import CdcSettings
-from cdc.kafka.publisher import KafkaPublisher
-from cdc.kafka.tail import KafkaTail
-from cdc.kafka.topics import Topics
 from cdc.models import OutboxRecord
 from cdc.record import Outgoing
 from cdc.registry import registry
 from cdc.relay import _outgoing
 from stories.models import Story
 from tests.acceptance.conftest import environment
-from tests.cdc.builders import change, outgoing
-from tests.contract.test_tail import wait_for_leaders
-from tests.web import SECONDS, Stream, Web, session_of
+from tests.web import SECONDS, Stream, Topic, Web, session_of
 from users.models import User, UserType
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 HOSTILE_TITLE = "</script><script>alert(1)</script>\n\nevent: bye\ndata: {}"
 
 
-class Topic:
-    """The topic as somebody who writes to it sees it."""
-
-    def __init__(self, settings: CdcSettings) -> None:
-        self.name = settings.topic
-        Topics(settings).ensure(settings.topic)
-        self.tail = KafkaTail(settings)
-        wait_for_leaders(self.tail)
-        self.publisher = KafkaPublisher(settings)
-        self.made = 0
-
-    def publish(self, count: int, title: str = "t") -> None:
-        events = [
-            change("c", self.made + n, self.made + n, title=title) for n in range(1, count + 1)
-        ]
-        self.made += count
-        self.send([outgoing(event, self.name) for event in events])
-
-    def send(self, records: list[Outgoing]) -> None:
-        assert self.publisher.publish(records, lambda: True) == {}
-
-    @property
-    def everything(self) -> set[tuple[int, int]]:
-        ends = self.tail.extent().end.offsets
-        return {(number, offset) for number, end in enumerate(ends) for offset in range(end)}
-
-
 @pytest.fixture
 def topic(feed_settings: CdcSettings) -> Iterator[Topic]:
     topic = Topic(feed_settings)
     yield topic
-    topic.tail.close()
-    topic.publisher.close()
+    topic.close()
 
 
 @pytest.fixture

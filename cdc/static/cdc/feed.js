@@ -1,9 +1,11 @@
 // The live feed: puts each change that the stream brings on top of the list.
 // Everything that comes is text: it is never read as markup.
 const MOST_ROWS = 500;
-const ROWS_PER_FRAME = 15;
+const ROWS_PER_FRAME = 12;
+const DRAW_MS = 8;
 const SAY_MS = 10_000;
 const AGES_MS = 5_000;
+const SILENCE_MS = 40_000;
 const HIDDEN_MS = 60_000;
 const LONGEST_WAIT_MS = 15_000;
 const WORDS = { c: "Created", u: "Updated", d: "Deleted", r: "Sent again" };
@@ -28,6 +30,7 @@ const said = byId("said");
 // would be cut off again at its other end.
 let waiting = [];
 let unseen = 0;
+const rowsByPlace = new Map();
 let paused = false;
 let drawing = false;
 let state = "connecting";
@@ -79,7 +82,9 @@ function ago(moment) {
 
 function showAge(row) {
   const time = part(row, "time");
-  if (time.dateTime) part(row, "ago").textContent = ago(Date.parse(time.dateTime));
+  const text = time.dateTime ? ago(Date.parse(time.dateTime)) : "";
+  // Most ages have not changed: what is not written need not be laid out again.
+  if (part(row, "ago").textContent !== text) part(row, "ago").textContent = text;
 }
 
 function rowOf(change) {
@@ -107,30 +112,44 @@ function rowOf(change) {
   const address = list.dataset.change.replace("0/0/", `${change.partition}/${change.offset}/`);
   part(row, "whole").setAttribute("href", address);
   row.dataset.at = `${change.partition}:${change.offset}`;
+  rowsByPlace.set(row.dataset.at, row);
   row.dataset.new = "";
   part(row, "copy").hidden = false;
   return row;
 }
 
-// Putting rows in only while their top is in sight moves nothing that somebody reads.
-const atTop = () => list.getBoundingClientRect().top > -40;
+// Rows are put in only while the list's top is in sight: nothing that somebody reads moves. The
+// browser says when that changes, so nobody has to measure the page for it.
+let atTop = true;
+new IntersectionObserver((entries) => {
+  atTop = entries.at(-1).isIntersecting;
+  showNew();
+  if (waiting.length) drawSoon();
+}).observe(byId("top"));
 
 function showNew() {
-  newButton.hidden = !unseen || paused || atTop();
+  newButton.hidden = !unseen || paused || atTop;
   newButton.textContent = `${unseen} new`;
   pauseButton.textContent = !paused ? "Pause" : unseen ? `Go on (${unseen} new)` : "Go on";
 }
 
 function draw() {
   drawing = false;
-  if (paused || !atTop()) {
+  if (paused || !atTop) {
     showNew();
     return;
   }
-  const some = waiting.splice(0, ROWS_PER_FRAME);
+  const until = performance.now() + DRAW_MS;
+  const rows = [];
+  while (waiting.length && rows.length < ROWS_PER_FRAME && performance.now() < until) {
+    rows.unshift(rowOf(waiting.shift()));
+  }
   unseen = waiting.length;
-  list.prepend(...some.reverse().map(rowOf));
-  while (list.children.length > MOST_ROWS) list.lastElementChild.remove();
+  list.prepend(...rows);
+  while (list.children.length > MOST_ROWS) {
+    rowsByPlace.delete(list.lastElementChild.dataset.at);
+    list.lastElementChild.remove();
+  }
   byId("empty").hidden = true;
   showNew();
   if (waiting.length) drawSoon();
@@ -160,7 +179,7 @@ function gapOf(gap) {
 
 function takeDelays({ changes }) {
   for (const [partition, offset, ms] of changes) {
-    const row = list.querySelector(`[data-at="${partition}:${offset}"]`);
+    const row = rowsByPlace.get(`${partition}:${offset}`);
     if (row) part(row, "delay").textContent = `copied in ${ms} ms`;
   }
 }
@@ -197,6 +216,7 @@ function pause(on) {
 let source = null;
 let place = list.dataset.live;
 let failures = 0;
+let heard = 0;
 let over = false;
 
 function address() {
@@ -208,19 +228,22 @@ function address() {
 function on(name, act) {
   source.addEventListener(name, (event) => {
     place = event.lastEventId || place;
+    heard = performance.now();
     failures = 0;
     act(JSON.parse(event.data));
   });
 }
 
 function connect() {
-  if (over || source) return;
+  if (over || source || !navigator.onLine) return;
   source = new EventSource(address());
+  heard = performance.now();
   on("change", take);
   on("applied", takeDelays);
   on("gap", (gap) => list.prepend(gapOf(gap)));
   on("state", ({ kafka }) => showState(kafka));
   on("here", () => {});
+  on("alive", () => {});
   on("bye", end);
   source.addEventListener("error", () => {
     if (over) return;
@@ -228,6 +251,23 @@ function connect() {
     if (source.readyState === EventSource.CLOSED) comeAgain();
   });
 }
+
+// A cut line can stay silent for many minutes before anybody tells the browser.
+setInterval(() => {
+  if (source && performance.now() - heard > SILENCE_MS) {
+    disconnect();
+    showState("lost");
+    connect();
+  }
+}, AGES_MS);
+window.addEventListener("offline", () => {
+  if (over || !source) return;
+  disconnect();
+  showState("lost");
+});
+window.addEventListener("online", () => {
+  if (list.dataset.live && !document.hidden) connect();
+});
 
 function disconnect() {
   source?.close();
@@ -314,7 +354,9 @@ function isTyping(node) {
 if (list.dataset.live) {
   list.querySelectorAll("[data-whole]").forEach((link) => {
     const [partition, offset] = link.getAttribute("href").split("/").slice(-3);
-    link.closest("[data-row]").dataset.at = `${partition}:${offset}`;
+    const row = link.closest("[data-row]");
+    row.dataset.at = `${partition}:${offset}`;
+    rowsByPlace.set(row.dataset.at, row);
   });
   pauseButton.hidden = false;
   pauseButton.addEventListener("click", () => pause(!paused));
@@ -329,10 +371,6 @@ if (list.dataset.live) {
       pause(!paused);
     }
   });
-  window.addEventListener("scroll", () => {
-    showNew();
-    if (waiting.length) drawSoon();
-  }, { passive: true });
   showState("connecting");
   connect();
 }

@@ -1,0 +1,210 @@
+"""The live feed in a real browser, over a real web process, relay and Kafka."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from cdc.conf import CdcSettings
+from stories.models import Story
+from tests.acceptance.conftest import environment
+from tests.browser.conftest import Visitor, watched
+from tests.browser.test_pages import THEMES, WIDTHS
+from tests.cdc.builders import outgoing
+from tests.cdc.feed.records import update
+from tests.processes import Daemon
+from tests.web import Topic, Web
+from users.models import User
+
+pytestmark = [pytest.mark.browser, pytest.mark.services, pytest.mark.django_db(transaction=True)]
+ROWS = "#changes > [data-row]"
+MOST_AT_ONCE = 12
+MILLISECONDS = 60_000
+WATCH = """() => {
+  window.longest = 0; window.most = 0;
+  new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
+    window.longest = Math.max(window.longest, entry.duration);
+  })).observe({ entryTypes: ["longtask"] });
+  const rows = new MutationObserver((changes) => {
+    const added = changes.reduce((sum, change) => sum + change.addedNodes.length, 0);
+    window.most = Math.max(window.most, added);
+  });
+  rows.observe(document.getElementById("changes"), { childList: true });
+}"""
+
+
+@pytest.fixture
+def topic(feed_settings: CdcSettings) -> Iterator[Topic]:
+    topic = Topic(feed_settings)
+    yield topic
+    topic.close()
+
+
+@pytest.fixture
+def site(
+    transactional_db: None, topic: Topic, feed_settings: CdcSettings, tmp_path: Path
+) -> Iterator[str]:
+    with Web(tmp_path / "web.log", environment(feed_settings, tmp_path)) as web:
+        yield web.url
+
+
+@pytest.fixture
+def relay(site: str, feed_settings: CdcSettings, tmp_path: Path) -> Iterator[Daemon]:
+    relay = Daemon(tmp_path / "relay.log", environment(feed_settings, tmp_path), "relay_outbox")
+    yield relay
+    relay.kill()
+
+
+@pytest.fixture
+def page(visitor: Visitor, people: dict[str, User], topic: Topic) -> Page:
+    """The feed of a Technical Worker, live."""
+    topic.publish(3)
+    visitor.log_in(people["technical_worker"])
+    return opened(visitor)
+
+
+def opened(visitor: Visitor, query: str = "") -> Page:
+    visitor.open(f"/feed/{query}")
+    expect(visitor.page.locator("#state")).to_contain_text("Live")
+    return visitor.page
+
+
+def shown(page: Page) -> list[dict[str, Any]]:
+    """What stands in the rows, the newest first."""
+    rows: list[dict[str, Any]] = page.locator(ROWS).evaluate_all(
+        """(rows) => rows.map((row) => ({
+          at: row.dataset.at,
+          key: row.querySelector("[data-key]").textContent,
+          title: row.querySelector("[data-title]").textContent,
+        }))"""
+    )
+    return rows
+
+
+def titled(topic: Topic, first: int, count: int, stories: int) -> list[str]:
+    """Publish updates of some stories in turn; return their titles."""
+    events = [
+        update(n % stories + 1, n + 1_000, title=f"t{n}") for n in range(first, first + count)
+    ]
+    topic.send([outgoing(event, topic.name) for event in events])
+    return [f"t{n}" for n in range(first, first + count)]
+
+
+def test_a_change_in_one_window_is_a_row_in_another(
+    page: Page, relay: Daemon, browser: Browser, people: dict[str, User], stories: list[Story]
+) -> None:
+    expect(page.locator(ROWS)).to_have_count(3)
+    url = page.url.removesuffix("/feed/")
+    context = browser.new_context()
+    other = watched(context.new_page(), url)
+    other.log_in(people["superuser"])
+    other.open(f"/admin/stories/story/{stories[0].pk}/change/")
+    other.page.get_by_label("Title").fill("<img src=x onerror=alert(1)>\u202e")
+    other.page.get_by_role("button", name="Save", exact=True).first.click()
+    row = page.locator(ROWS).filter(has_text="onerror")
+    expect(row).to_have_count(1)
+    expect(row).to_contain_text("Updated")
+    expect(row.locator("del").first).to_contain_text(stories[0].title)
+    expect(row.locator("ins").first).to_contain_text("<img src=x onerror=alert(1)>\\u202e")
+    expect(row.get_by_role("link").first).to_have_attribute("href", f"/stories/{stories[0].pk}/")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    row.get_by_text("Whole change").click()
+    expect(row.locator("pre")).to_contain_text('"op": "u"')
+    row.get_by_role("button", name="Copy as JSON").click()
+    expect(row.get_by_role("button", name="Copied")).to_be_visible()
+    assert "onerror" in page.evaluate("navigator.clipboard.readText()")
+    assert not other.complaints
+    context.close()
+
+
+def test_pause_scroll_and_filter(page: Page, topic: Topic) -> None:
+    page.locator("body").press("Space")
+    expect(page.locator("#pause")).to_have_attribute("aria-pressed", "true")
+    titled(topic, 0, 37, stories=5)
+    expect(page.locator("#pause")).to_have_text("Go on (37 new)")
+    expect(page.locator(ROWS)).to_have_count(3)
+    page.locator("body").press("Space")
+    expect(page.locator(ROWS)).to_have_count(40)
+    page.mouse.wheel(0, 1_000)
+    page.wait_for_function("scrollY > 500")
+    titled(topic, 100, 2, stories=5)
+    page.get_by_role("button", name="2 new").click()
+    expect(page.locator(ROWS)).to_have_count(42)
+    page.get_by_text("Filter and jump").click()
+    page.get_by_label("Story").fill("3")
+    page.get_by_label("Changed field").fill("title")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page).to_have_url(re.compile("story=3&field=title"))
+    expect(page.locator("#state")).to_contain_text("Live")
+    before = page.locator(ROWS).count()
+    titled(topic, 200, 10, stories=5)
+    expect(page.locator(ROWS)).to_have_count(before + 2)
+    assert {row["key"] for row in shown(page)} == {"#3"}
+
+
+def test_a_burst_and_a_cut_network_lose_nothing(
+    context: BrowserContext,
+    browser: Browser,
+    site: str,
+    people: dict[str, User],
+    topic: Topic,
+    record_property: Any,
+) -> None:
+    visitor = watched(context.new_page(), site)
+    visitor.log_in(people["technical_worker"])
+    page = opened(visitor)
+    page.evaluate(WATCH)
+    titles = titled(topic, 0, 500, stories=20)
+    expect(page.locator(ROWS)).to_have_count(500, timeout=MILLISECONDS)
+    rows = shown(page)[::-1]
+    assert sorted(row["title"] for row in rows) == sorted(titles)
+    for key in {row["key"] for row in rows}:
+        mine = [int(row["title"][1:]) for row in rows if row["key"] == key]
+        assert mine == sorted(mine)
+    assert page.evaluate("window.most") <= MOST_AT_ONCE
+    record_property("longest_task_ms", page.evaluate("window.longest"))
+    assert not visitor.complaints
+
+    context.set_offline(True)
+    expect(page.locator("#state")).to_contain_text("lost")
+    missed = titled(topic, 1_000, 60, stories=20)
+    context.set_offline(False)
+    expect(page.locator(ROWS).filter(has_text="t1059")).to_have_count(1, timeout=MILLISECONDS)
+    expect(page.locator("#state")).to_contain_text("Live")
+    new = [row["title"] for row in shown(page) if len(row["title"]) == 5]
+    assert sorted(new) == sorted(missed)
+    assert len({row["at"] for row in shown(page)}) == 500
+    assert page.locator(".sf-gap").count() == 0
+
+
+def test_the_page_is_for_everybody_who_may_read_it(
+    browser: Browser, site: str, people: dict[str, User], topic: Topic
+) -> None:
+    topic.send([outgoing(update(7, 5, user={"name": "x"}, diggs=9), topic.name)])
+    strict, loose = browser.new_context(), browser.new_context(bypass_csp=True)
+    visitor = watched(strict.new_page(), site)
+    visitor.log_in(people["senior_management"])
+    loose.add_cookies(strict.cookies())  # type: ignore[arg-type]
+    page = opened(visitor)
+    expect(page.locator(ROWS)).to_contain_text("about people, not shown to you")
+    page.get_by_text("Filter and jump").click()
+    for theme in THEMES:
+        for width in WIDTHS:
+            page.emulate_media(color_scheme=theme)
+            page.set_viewport_size({"width": width, "height": 800})
+            beside = "document.documentElement.scrollWidth - window.innerWidth"
+            assert page.evaluate(beside) <= 0, (theme, width)
+    examined = opened(watched(loose.new_page(), site), "?op=u")
+    examined.emulate_media(reduced_motion="reduce")
+    for theme in THEMES:
+        examined.emulate_media(color_scheme=theme)
+        examined.wait_for_function("document.getAnimations().length === 0")
+        found = Axe().run(examined, options={"resultTypes": ["violations"]}).response["violations"]
+        assert [item["id"] for item in found if item["impact"] in {"serious", "critical"}] == []
+    assert not visitor.complaints
+    strict.close()
+    loose.close()

@@ -1,0 +1,65 @@
+"""The operator's pages in a real browser: a pause, its resumption, and a server that is silent."""
+
+import pytest
+from playwright.sync_api import expect
+
+from cdc.models import ConsumerPause, OperatorAction
+from cdc.status import Paused, Status
+from project import feed_state
+from project.latest import Latest
+from tests.browser.conftest import Visitor
+from tests.cdc.test_status import status
+from users.models import User
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+def read() -> Status:
+    """Return a state in which all is well but for the pause that the database holds."""
+    found = ConsumerPause.objects.first()
+    paused = Paused(who="ann@people.example", at=found.at, why=found.why) if found else None
+    return status(paused=paused)
+
+
+@pytest.fixture(autouse=True)
+def known_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed_state.feed, "latest", Latest(read, fresh=0.2))
+    monkeypatch.setattr(feed_state.pulse, "latest", Latest(lambda: [0.0, 1.0]))
+
+
+def test_a_pause_by_keyboard_shows_itself_and_is_taken_back(
+    visitor: Visitor, people: dict[str, User]
+) -> None:
+    page = visitor.page
+    visitor.log_in(people["technical_worker"])
+    expect(page.locator(".sf-verdict")).to_contain_text("Nothing waits")
+    page.get_by_role("link", name="Pause the consumers").focus()
+    page.keyboard.press("Enter")
+    page.get_by_label("Why").fill("an index is built")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").filter(has_text="are paused")).to_be_visible()
+    expect(page.locator(".sf-verdict")).to_contain_text("(an index is built)")
+    expect(page.locator(".sf-part-bad")).to_contain_text("paused by ann@people.example")
+
+    # Somebody else resumes them: the page finds out by itself.
+    ConsumerPause.objects.all().delete()
+    expect(page.get_by_role("link", name="Pause the consumers")).to_be_visible()
+    expect(page.locator(".sf-part-bad")).to_have_count(0)
+    assert OperatorAction.objects.get().what == "pause"
+    page.get_by_role("link", name="Operator log").click()
+    expect(page.locator("article")).to_contain_text("an index is built")
+
+
+def test_a_page_whose_server_is_silent_says_so(visitor: Visitor, people: dict[str, User]) -> None:
+    page = visitor.page
+    visitor.log_in(people["senior_management"])
+    visitor.open("/operations/")
+    expect(page.get_by_role("link", name="Pause the consumers")).to_have_count(0)
+    page.route("**/operations/state/", lambda route: route.abort())
+    expect(page.locator("#stale")).to_contain_text("No answer since")
+    expect(page.locator("[data-live]")).to_have_class("sf-stale")
+    page.unroute("**/operations/state/")
+    expect(page.locator("#stale")).to_be_hidden()
+    # The browser itself complains of each request that was cut off.
+    visitor.complaints.clear()

@@ -96,3 +96,25 @@ def test_deleting_a_person_keeps_their_stories(as_boss: Client, ann: User) -> No
     story.refresh_from_db()
     assert story.submitted_by is None
     assert [record.op for record in OutboxRecord.objects.all()] == ["u"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["<script>alert(1)</script>", "\u202eevil\u200f", "🐘", "javascript:alert(1)", "A" * 150],
+)
+def test_hostile_name_is_inert(as_boss: Client, ann: User, name: str) -> None:
+    User.objects.filter(pk=ann.pk).update(name=name)
+    for page in ("", f"{ann.pk}/change/", f"{ann.pk}/delete/", f"{ann.pk}/password/"):
+        shown = as_boss.get(f"/admin/users/user/{page}").content.decode()
+        assert "<script>alert" not in shown
+        assert 'href="javascript:' not in shown
+
+
+@pytest.mark.parametrize("model", ["users/user", "stories/story", "users/rolechange"])
+@pytest.mark.parametrize(
+    "words", ["a\0b", "\u202e🐘", "<script>alert(1)</script>", "x" * 10_000, "%'\\"]
+)
+def test_hostile_search_finds_nothing(as_boss: Client, model: str, words: str) -> None:
+    answer = as_boss.get(f"/admin/{model}/", {"q": words}, follow=True)
+    assert answer.status_code == 200
+    assert "<script>alert" not in answer.content.decode()

@@ -127,6 +127,14 @@ def test_forged_header_does_not_evade_the_limit(ann: User) -> None:
     assert mails() == []
 
 
+@pytest.mark.parametrize(
+    "email", ["{}\nBcc: spy@x.org", "{}, spy@x.org", "{}\0", "<script>{}", "a" * 10_000]
+)
+def test_hostile_address_is_mailed_to_nobody(ann: User, email: str) -> None:
+    assert "<script>ann" not in ask(email.format(ann.email))
+    assert mails() == []
+
+
 def test_limit_is_forgotten_after_its_time(ann: User) -> None:
     for _ in range(4):
         ask(ann.email)

@@ -3,16 +3,10 @@
 from typing import Any
 
 from cdc.columns import columns_of
-from cdc.event import (
-    ChangeEvent,
-    Operation,
-    Version,
-    encode_key,
-    encode_row,
-    encode_value,
-)
+from cdc.event import ChangeEvent, Operation, Version
 from cdc.record import Outgoing, TopicPartition
 from cdc.sink import Delivered, Route, deliver
+from cdc.testing_feed import record_of
 from stories.models import Story
 
 TABLE = "stories_story"
@@ -70,20 +64,4 @@ def delivered(event: ChangeEvent, offset: int = 0, source: TopicPartition = SOUR
 
 def outgoing(event: ChangeEvent, topic: str) -> Outgoing:
     """Return the record that carries `event`."""
-    value = encode_value(
-        op=event.op.value,
-        before=encode_row(event.before),
-        after=encode_row(event.after),
-        version=event.version,
-        ts_ms=event.ts_ms,
-        db=event.db,
-        table=event.table,
-        user=event.user,
-    )
-    return Outgoing(
-        topic=topic,
-        key=encode_key("id", event.key).encode(),
-        value=value,
-        headers=(("outbox_id", str(event.version.outbox_id).encode()),),
-        timestamp_ms=event.ts_ms,
-    )
+    return record_of(event, topic)

@@ -1,0 +1,110 @@
+"""The whole feed in memory, for tests of code that writes captured models.
+
+The outbox is the test database's own; relay and consumer are the real ones, and only Kafka and
+MongoDB are twins.
+"""
+
+from functools import partial
+
+from django.db import DEFAULT_DB_ALIAS
+
+from cdc.consumer import ReplicaConsumer
+from cdc.counters import Counters
+from cdc.daemons import routes, topic_names
+from cdc.dead_letters import DeadLetterStore
+from cdc.event import ChangeEvent, encode_key, encode_row, encode_value
+from cdc.queue import OutboxQueue
+from cdc.record import Outgoing
+from cdc.registry import registry
+from cdc.relay import Relay
+from cdc.resend import send_again
+from cdc.rows import SourceRows, source_epoch
+from cdc.sink import Document, Identity
+from cdc.testing import FakeClock, MemoryBroker, MemoryReplica, MemoryStore
+
+_GROUP = "testing"
+
+
+class MemoryFeed:
+    """Carries committed changes to collections in memory when it is told to, not before.
+
+    The test needs a database whose transactions commit: `TransactionTestCase`, or
+    `@pytest.mark.django_db(transaction=True)`.
+    """
+
+    def __init__(self, using: str = DEFAULT_DB_ALIAS) -> None:
+        self.broker = MemoryBroker()
+        self.store = MemoryStore()
+        self.clock = FakeClock()
+        self._using = using
+        self._relay = Relay(
+            outbox=OutboxQueue(using),
+            publisher=self.broker,
+            owner=_GROUP,
+            send_again=partial(send_again, using=using),
+            clock=self.clock,
+            counters=Counters(using, self.clock),
+            stopping=lambda: False,
+        )
+        self._consumers = [self._consumer(topic) for topic in topic_names()]
+
+    def run(self) -> None:
+        """Publish all that waits in the outbox, then apply all that the broker holds.
+
+        Raises Retryable while `broker.down` is true, as the relay does; the changes stay.
+        """
+        # Whatever the last call waited for is over: its lease too.
+        self.clock.sleep(1.0)
+        while self._relay.run_once():
+            pass
+        while self._is_behind():
+            for consumer in self._consumers:
+                consumer.run_once()
+
+    def documents(self, collection: str) -> dict[Identity, Document]:
+        """Return the documents of a replica collection by `_id`."""
+        return self.store.collection(collection)
+
+    def _is_behind(self) -> bool:
+        positions = self.store.positions
+        return any(len(log) > (positions.get(at) or 0) for at, log in self.broker.logs.items())
+
+    def _consumer(self, topic: str) -> ReplicaConsumer:
+        rows = SourceRows(registry.by_table(), self._using)
+        return ReplicaConsumer(
+            source=self.broker.source(topic),
+            topics=self.broker,
+            replica=MemoryReplica(self.store, routes(), _GROUP, rows=rows),
+            dead_letters=DeadLetterStore(_GROUP, self._using),
+            routes=routes(),
+            source_epoch=partial(source_epoch, using=self._using),
+            counters=Counters(self._using, self.clock),
+            clock=self.clock,
+        )
+
+
+def record_of(event: ChangeEvent, topic: str) -> Outgoing:
+    """Return the record that carries `event`, as a relay makes it."""
+    value = encode_value(
+        op=event.op.value,
+        before=encode_row(event.before),
+        after=encode_row(event.after),
+        version=event.version,
+        ts_ms=event.ts_ms,
+        db=event.db,
+        table=event.table,
+        user=event.user,
+    )
+    return Outgoing(
+        topic=topic,
+        key=encode_key(event.key_column, event.key).encode(),
+        value=value,
+        headers=(("outbox_id", str(event.version.outbox_id).encode()),),
+        timestamp_ms=event.ts_ms,
+    )
+
+
+def records(broker: MemoryBroker) -> list[Outgoing]:
+    """Return every record that a broker holds, in the order of their outbox rows."""
+    found = [record for log in broker.logs.values() for record in log]
+    return sorted(found, key=lambda record: int(dict(record.headers)["outbox_id"]))

@@ -1,0 +1,31 @@
+"""The documentation's examples, run as they stand there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cdc.testing_feed import MemoryFeed
+from tests.toy.models import Label
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "testing.md"
+
+
+def test_the_documented_examples_do_what_they_say() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert len(blocks) == 3
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, str(PAGE), "exec"), names)  # noqa: S102 -- our own page
+
+
+def test_every_captured_model_is_carried() -> None:
+    feed = MemoryFeed()
+    Label.objects.create(text="a", size=3)
+    feed.run()
+    assert feed.documents("labels")["a"]["size"] == 3
+    Label.objects.all().delete()
+    feed.run()
+    feed.run()
+    assert feed.documents("labels") == {}

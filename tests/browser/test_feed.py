@@ -13,7 +13,7 @@ from cdc.conf import CdcSettings
 from stories.models import Story
 from tests.acceptance.conftest import environment
 from tests.browser.conftest import Visitor, watched
-from tests.browser.test_pages import THEMES, WIDTHS
+from tests.browser.looking import THEMES, WIDTHS
 from tests.cdc.builders import outgoing
 from tests.cdc.feed.records import update
 from tests.processes import Daemon

@@ -1,0 +1,39 @@
+"""The processes of a load run, and its people; imported when Django is ready."""
+
+import argparse
+import asyncio
+from pathlib import Path
+
+import psutil
+from django.core.management import call_command
+
+from cdc.conf import cdc_settings
+from cdc.kafka.topics import Topics
+from stories.models import Story
+from tests.load.crowd import Crowd
+from tests.load.readers import Writer, measure
+from tests.processes import Daemon
+from tests.web import Web, session_of
+from users.models import User, UserType
+
+_STORIES = 200
+
+
+def play(folder: Path, env: dict[str, str], options: argparse.Namespace) -> bool:
+    """Start relay and web, write and read; return whether nothing was missing."""
+    call_command("migrate", verbosity=0)
+    Topics(cdc_settings()).ensure(cdc_settings().topic)
+    link = "http://example.org/"
+    stories = Story.objects.bulk_create(
+        Story(title=f"story {number}", description="x" * 500, href=link, link=link)
+        for number in range(_STORIES)
+    )
+    worker = User.objects.create_user("w@e.example", name="W", user_type=UserType.TECHNICAL_WORKER)
+    relay = Daemon(folder / "relay.log", env, "relay_outbox")
+    with Web(folder / "web.log", env) as web:
+        crowd = Crowd(web.url, session_of(worker), options.readers)
+        writer = Writer(stories, options.rate)
+        process = psutil.Process(web.process.pid)
+        whole = asyncio.run(measure(crowd, writer, process, options.seconds))
+    relay.stop()
+    return whole

@@ -213,7 +213,7 @@ def test_servers_that_are_given_are_used_and_none_are_started(
     monkeypatch.setenv("MONGODB_DATABASE", "up_given")
     up = Up(tmp_path / "home", "--no-demo").wait_ready()
     try:
-        assert len(up.family()) == 3
+        assert len(up.family()) == 4
         assert set(read_env_file(up.home / "env")) == {"DJANGO_SECRET_KEY"}
     finally:
         assert up.end(signal.SIGTERM) == 0

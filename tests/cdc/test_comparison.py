@@ -1,0 +1,74 @@
+"""A difference is one that outlasts what is under way."""
+
+from collections.abc import Callable
+
+import pytest
+
+from cdc.comparison import Comparison, Difference, Kind
+from cdc.images import read_images
+from cdc.registry import registry
+from cdc.testing_feed import MemoryFeed
+from stories.models import Story
+from tests.cdc.memory_reader import MemoryReader
+
+pytestmark = pytest.mark.django_db(transaction=True)
+FIRST, SECOND, THIRD = COLLECTIONS = ("stories_story", "stories_story_1", "stories_story_2")
+
+
+def comparison(feed: MemoryFeed, wait: Callable[[], None] | None = None) -> Comparison:
+    capture = registry.by_table()["stories_story"]
+    return Comparison(capture, MemoryReader(feed.store), wait or feed.run, using="default")
+
+
+def story(title: str = "a") -> int:
+    return int(Story.objects.create(title=title, href="http://a.example/").pk)
+
+
+def suspects(feed: MemoryFeed, *keys: int) -> list[int]:
+    capture = registry.by_table()["stories_story"]
+    return comparison(feed).suspects(read_images(capture, keys, using="default"))
+
+
+def test_each_kind_is_found_in_its_collection() -> None:
+    feed, keys = MemoryFeed(), [story(str(number)) for number in range(4)]
+    feed.run()
+    del feed.documents(FIRST)[keys[0]]
+    feed.documents(SECOND)[keys[1]] = {**feed.documents(SECOND)[keys[1]], "title": "edited"}
+    del feed.documents(THIRD)[keys[2]]["_version"]
+    assert suspects(feed, *keys) == keys[:3]
+    assert comparison(feed).confirmed(keys, gone=False) == [
+        Difference(FIRST, Kind.MISSING, keys[0]),
+        Difference(SECOND, Kind.STALE, keys[1]),
+        Difference(THIRD, Kind.STALE, keys[2]),
+    ]
+
+
+def test_a_row_deleted_by_raw_sql_is_extra_everywhere() -> None:
+    feed, key = MemoryFeed(), story()
+    feed.run()
+    Story.objects.filter(pk=key)._raw_delete("default")
+    assert comparison(feed).confirmed([key], gone=False) == []
+    found = comparison(feed).confirmed([key], gone=True)
+    assert found == [Difference(name, Kind.EXTRA, key) for name in COLLECTIONS]
+
+
+def test_what_is_under_way_is_no_difference() -> None:
+    feed, key = MemoryFeed(), story()
+    assert suspects(feed, key) == [key]
+    assert comparison(feed).confirmed([key], gone=False) == []
+
+
+def test_a_row_that_changes_at_each_look_is_let_go() -> None:
+    feed, key = MemoryFeed(), story()
+    feed.run()
+    looks: list[int] = []
+
+    def change_and_run() -> None:
+        looks.append(1)
+        Story.objects.filter(pk=key).update(diggs=2 * len(looks))
+        feed.run()
+        Story.objects.filter(pk=key).update(diggs=2 * len(looks) + 1)
+
+    Story.objects.filter(pk=key).update(diggs=1)
+    assert comparison(feed, change_and_run).confirmed([key], gone=False) == []
+    assert len(looks) == 10

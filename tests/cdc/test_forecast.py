@@ -1,0 +1,57 @@
+"""What a snapshot would do, counted over a replica in memory."""
+
+import pytest
+
+from cdc import forecast as module
+from cdc.forecast import Forecast, forecast
+from cdc.leftovers import Leftovers
+from cdc.registry import registry
+from cdc.testing_feed import MemoryFeed
+from cdc.where import Selection
+from stories.models import Story
+from tests.cdc.memory_reader import MemoryReader
+
+pytestmark = pytest.mark.django_db(transaction=True)
+CAPTURE = "stories_story"
+
+
+def counted(feed: MemoryFeed, *conditions: str) -> tuple[list[Forecast], list[int]]:
+    capture, reader = registry.by_table()[CAPTURE], MemoryReader(feed.store)
+    steps: list[int] = []
+    found = forecast(
+        Selection(capture=capture, conditions=conditions),
+        reader,
+        Leftovers(capture, reader, "default"),
+        steps.append,
+        lambda: False,
+        using="default",
+    )
+    return found, steps
+
+
+@pytest.fixture
+def feed() -> MemoryFeed:
+    feed = MemoryFeed()
+    for number in range(5):
+        Story.objects.create(title=f"{number}", href="http://a.example/", diggs=number % 2)
+    feed.run()
+    keys = sorted(feed.documents(CAPTURE))
+    del feed.documents(CAPTURE)[keys[0]]
+    Story.objects.filter(pk=keys[4])._raw_delete("default")
+    return feed
+
+
+def test_all_rows_are_counted_in_chunks(feed: MemoryFeed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHUNK", 3)
+    found, steps = counted(feed)
+    assert [str(each) for each in found] == [
+        "stories_story: would insert 1, update 3, remove 1",
+        "stories_story_1: would insert 0, update 4, remove 1",
+        "stories_story_2: would insert 0, update 4, remove 1",
+    ]
+    assert steps == [3, 1]
+
+
+def test_some_rows_remove_nothing(feed: MemoryFeed) -> None:
+    found, _ = counted(feed, "diggs=1")
+    assert (found[0].insert, found[0].update, found[0].remove) == (0, 2, 0)

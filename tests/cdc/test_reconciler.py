@@ -1,0 +1,40 @@
+"""The verdict on a finished reconciliation."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from cdc.comparison import Difference, Kind
+from cdc.reconciler import Result
+from cdc.report import new_report
+
+
+def result(different: int, *, repair: bool = False, left: int = 0) -> Result:
+    report = new_report("stories_story", ["a"])
+    report.rows = 9
+    report.add(Difference("a", Kind.STALE, key) for key in range(different))
+    report.repaired, report.unrepaired = (different - left, left) if repair else (0, 0)
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    return Result(finished_at=at, seconds=1.234, repair=repair, tables=(report,))
+
+
+@pytest.mark.parametrize(
+    ("found", "equal", "verdict"),
+    [
+        (result(0), True, "9 rows compared: every document holds what its row holds."),
+        (result(2), False, "9 rows compared, 2 documents differ: send them again by "),
+        (result(2, repair=True), True, "9 rows compared, 2 keys with differences repaired: none "),
+        (result(2, repair=True, left=1), False, "1 keys with differences repaired: 1 are left."),
+    ],
+)
+def test_it_says_what_was_found_and_what_is_left(found: Result, equal: bool, verdict: str) -> None:
+    assert verdict in found.verdict
+    assert found.equal is equal
+    assert found.lines()[-1] == found.verdict
+
+
+def test_the_json_shape() -> None:
+    shape = result(2).as_json()
+    assert shape["finished_at"] == "2026-01-02T00:00:00+00:00"
+    assert (shape["seconds"], shape["equal"], shape["different"]) == (1.2, False, 2)
+    assert shape["tables"][0]["collections"][0]["stale"] == {"count": 2, "keys": [0, 1]}

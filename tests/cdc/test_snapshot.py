@@ -1,0 +1,74 @@
+"""A snapshot over the outbox and a replica in memory: all, once, and resumed."""
+
+from collections.abc import Callable
+
+import pytest
+
+from cdc import snapshot as module
+from cdc.checkpoints import CheckpointStore
+from cdc.leftovers import Leftovers
+from cdc.registry import registry
+from cdc.room import OutboxRoom, Pace
+from cdc.snapshot import Snapshot, Tools
+from cdc.testing import FakeClock
+from cdc.testing_feed import MemoryFeed
+from cdc.where import Selection
+from stories.models import Story
+from tests.cdc.memory_reader import MemoryReader
+
+pytestmark = pytest.mark.django_db(transaction=True)
+TABLE = "stories_story"
+
+
+def snapshot(
+    feed: MemoryFeed, said: list[str], stopped: Callable[[], bool] = lambda: False
+) -> Snapshot:
+    capture, clock = registry.by_table()[TABLE], FakeClock()
+    tools = Tools(
+        room=OutboxRoom("default", clock, said.append),
+        pace=Pace(0, clock),
+        clock=clock,
+        say=said.append,
+        advance=lambda _: None,
+        stopped=stopped,
+    )
+    leftovers = Leftovers(capture, MemoryReader(feed.store), "default")
+    checkpoint = CheckpointStore("send", {"table": TABLE}, using="default")
+    return Snapshot(Selection(capture=capture), leftovers, checkpoint, tools, using="default")
+
+
+@pytest.fixture
+def feed(monkeypatch: pytest.MonkeyPatch) -> MemoryFeed:
+    monkeypatch.setattr(module, "CHUNK", 2)
+    feed = MemoryFeed()
+    for number in range(5):
+        Story.objects.create(title=f"{number}", href="http://a.example/")
+    feed.run()
+    return feed
+
+
+def test_every_row_comes_and_what_has_none_goes(feed: MemoryFeed) -> None:
+    documents, said = feed.documents(TABLE), list[str]()
+    keys = sorted(documents)
+    Story.objects.filter(pk=keys[0])._raw_delete("default")
+    documents["strange"] = {"_id": "strange"}
+    before = feed.documents("stories_story_1")[keys[1]]["_version"]
+    sending = snapshot(feed, said)
+    assert sending.run()
+    assert str(sending.sent) == "4 rows and 1 deletes sent"
+    feed.run()
+    assert sorted(feed.documents("stories_story_1")) == keys[1:]
+    assert feed.documents("stories_story_1")[keys[1]]["_version"] > before
+    (sentence,) = said
+    assert sentence.startswith("stories_story has a document 'strange', which no row can have")
+
+
+def test_it_goes_on_where_it_was_stopped(feed: MemoryFeed) -> None:
+    said, looks = list[str](), iter(range(100))
+    first = snapshot(feed, said, lambda: next(looks) > 2)
+    assert not first.run()
+    assert 0 < first.sent.rows < 5
+    second = snapshot(feed, said)
+    assert second.run()
+    assert second.sent.rows == 5
+    assert said == [f"Goes on where it was stopped: {TABLE}, {first.sent}."]

@@ -1,0 +1,35 @@
+"""The state, shown again each second until a stop."""
+
+import json
+
+import pytest
+
+from cdc.status import Status
+from cdc.testing import FakeClock
+from cdc.watch import watch
+from tests.cdc.test_status import status
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_it_is_shown_each_second_until_the_stop(
+    as_json: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = FakeClock()
+    began, reads = clock.now, list[float]()
+
+    def read() -> Status:
+        reads.append(clock.now - began)
+        return status()
+
+    watch(read, lambda: len(reads) == 3, as_json=as_json, clock=clock)
+    assert [round(seconds) for seconds in reads] == [0, 1, 2]
+    shown = capsys.readouterr().out
+    if as_json:
+        assert [json.loads(line)["healthy"] for line in shown.splitlines()] == [True] * 3
+    else:
+        assert shown.count("Nothing waits") == 3
+
+
+def test_a_stop_before_the_first_look_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    watch(status, lambda: True, as_json=True, clock=FakeClock())
+    assert capsys.readouterr().out == ""

@@ -112,7 +112,7 @@ class Status:
     canary: Canary | None = None
     """None when none was ever sent."""
     in_kafka: int | None = None
-    """Records behind what the group committed in Kafka, read only when `lags` cannot be."""
+    """Records behind what the group committed in Kafka, read only while MongoDB is away."""
 
     @property
     def waiting(self) -> int:

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, Error
@@ -47,12 +48,12 @@ class StatusReader:
         """Return the state now; a service that does not answer is a problem, not an error."""
         problems: list[str] = []
         depth = _attempt(lambda: outbox.depth(using=DEFAULT_DB_ALIAS), problems)
-        lags = _attempt(self._lags, problems)
+        positions = _attempt(self._positions.all, problems)
         return Status(
             outbox=depth,
             outbox_seconds=_age(depth.oldest_ms) if depth else 0.0,
-            lags=lags,
-            in_kafka=_attempt(self._in_kafka, problems) if lags is None else None,
+            lags=None if positions is None else _attempt(partial(self._lags, positions), problems),
+            in_kafka=_attempt(self._in_kafka, problems) if positions is None else None,
             paused=_attempt(lambda: _paused(self._group), problems),
             tables=_attempt(self._tables, problems),
             dead_letters=_attempt(_waiting_letters, problems),
@@ -66,8 +67,7 @@ class StatusReader:
             problems=tuple(dict.fromkeys(problems)),
         )
 
-    def _lags(self) -> tuple[PartitionLag, ...]:
-        positions = self._positions.all()
+    def _lags(self, positions: Mapping[TopicPartition, int]) -> tuple[PartitionLag, ...]:
         return tuple(self._lag(source, positions) for source in self._sources())
 
     def _sources(self) -> list[TopicPartition]:

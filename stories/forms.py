@@ -42,6 +42,7 @@ class NamedSplitDateTime(AdminSplitDateTime):
 class SubmissionForm(forms.ModelForm[Story]):
     """A story as people submit and correct it; only what they touched is written."""
 
+    link = forms.URLField(label="Story address", max_length=500, assume_scheme="https")
     wait = forms.BooleanField(
         label="Wait until it is in MongoDB",
         required=False,

@@ -24,8 +24,7 @@ class PulseReader:
         are none.
         """
         since = until - timedelta(seconds=bins * seconds)
-        place = {"$dateDiff": {"startDate": since, "endDate": "$at", "unit": "second"}}
-        number = {"$floor": {"$divide": [place, seconds]}}
+        number = {"$floor": {"$divide": [{"$subtract": ["$at", since]}, seconds * 1000]}}
         stages: list[Document] = [
             {"$match": {"at": {"$gte": since, "$lt": until}}},
             {"$group": {"_id": number, "n": {"$sum": 1}}},

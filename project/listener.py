@@ -9,6 +9,7 @@ DEFAULT_PORT = 8000
 _TRIES = 100
 _LAST_PORT = 65_535
 _BACKLOG = 2048
+_SILENCE_MS = 60_000
 
 
 def listen(host: str, port: int | None) -> socket.socket:
@@ -53,6 +54,9 @@ def _listening(bound: socket.socket, address: tuple[object, ...]) -> socket.sock
         # Connections inherit it. The server does not set it on a socket that it was handed,
         # and small frames of an event stream would wait for the one before.
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+            # Who vanished without a word is let go: a stream would wait for them for ever.
+            bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENCE_MS)
         bound.bind(address)
         bound.listen(_BACKLOG)
     except OSError:

@@ -13,6 +13,37 @@ _SAMPLED = 20
 """One in so many is looked at closely: the others only count, so that reading costs little."""
 
 
+class Chunks:
+    """Takes an answer's bytes as they come; returns what is between the lengths of its chunks."""
+
+    def __init__(self) -> None:
+        # What cannot be read yet, and how much of a chunk is to come; less than nothing: the head.
+        self._rest, self._left = b"", -1
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what `data` adds to the body."""
+        data, body = self._rest + data, []
+        if self._left < 0:
+            _, found, rest = data.partition(b"\r\n\r\n")
+            if not found:
+                self._rest = data
+                return b""
+            self._left, data = 0, rest
+        while data:
+            if not self._left:
+                length, found, rest = data.lstrip(b"\r\n").partition(b"\r\n")
+                if not found:
+                    break
+                self._left, data = int(length, 16), rest
+                if not self._left:
+                    break
+            body.append(data[: self._left])
+            data = data[self._left :]
+            self._left -= len(body[-1])
+        self._rest = data
+        return b"".join(body)
+
+
 @dataclass
 class Seen:
     """What one reader has received."""
@@ -22,6 +53,7 @@ class Seen:
     count: int = 0
     places: set[tuple[int, int]] = field(default_factory=set)
     rest: bytes = b""
+    chunks: Chunks = field(default_factory=Chunks)
 
 
 class Crowd:
@@ -65,10 +97,9 @@ class Crowd:
         request = f"GET /feed/stream HTTP/1.1\r\nHost: {self._host}\r\n"
         writer.write(f"{request}Cookie: sessionid={self._cookie}\r\n\r\n".encode())
         while data := await reader.read(_CHUNK):
-            # What is looked for is never cut in two: each chunk of the answer is whole frames.
-            if b"event: here" in data:
+            *whole, seen.rest = (seen.rest + seen.chunks.feed(data)).split(b"\n\n")
+            if not seen.begun.is_set() and any(b"event: here" in frame for frame in whole):
                 seen.begun.set()
-            *whole, seen.rest = (seen.rest + data).split(b"\n\n")
             changes = [frame for frame in whole if _CHANGE in frame]
             seen.count += len(changes)
             if seen.sampled:

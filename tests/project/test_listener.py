@@ -57,6 +57,15 @@ def test_connections_send_small_frames_at_once() -> None:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux has it")
+def test_connections_of_who_vanished_are_let_go() -> None:
+    with closing(listener.listen("127.0.0.1", free_port())) as bound:
+        client = socket.create_connection(bound.getsockname(), timeout=5)
+        accepted, _ = bound.accept()
+        with closing(client), closing(accepted):
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
+
+
 def test_every_address_is_opened_as_loopback() -> None:
     with closing(listener.listen("0.0.0.0", port := free_port())) as bound:  # noqa: S104
         assert listener.url(bound) == f"http://127.0.0.1:{port}/"

@@ -5,21 +5,29 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import models, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from cdc.errors import Refused
 from cdc.way import way_of
 from stories.forms import (
+    BulkEditForm,
     IndentedEncoder,
     JSONColumnField,
     NamedSplitDateTime,
     StoryForm,
 )
 from stories.models import Status, Story
+
+_NAMED = 20
+"""Stories that the page of a bulk edit names; it counts the others."""
+_MOST_FIELDS = 500
+"""Fields of it: Django takes a thousand."""
 
 
 @admin.register(Story)
@@ -44,7 +52,7 @@ class StoryAdmin(admin.ModelAdmin[Story]):
     ordering = ("-submit_date", "-id")
     # Not autocomplete: the box that it draws has no name for those who cannot see it.
     raw_id_fields = ("submitted_by",)
-    actions = ("approve", "reject")
+    actions = ("approve", "reject", "edit")
     save_on_top = True
     fieldsets = (
         (None, {"fields": ("title", "description", "link", "href", "media")}),
@@ -108,6 +116,32 @@ class StoryAdmin(admin.ModelAdmin[Story]):
         """Take stories off the pages."""
         standing = queryset.exclude(status=Status.REJECTED)
         self._decide(request, standing, "rejected", {"status": Status.REJECTED})
+
+    @admin.action(description="Edit selected stories…", permissions=["change"])
+    def edit(self, request: HttpRequest, queryset: QuerySet[Story]) -> HttpResponse | None:
+        """Ask what is to be the same in all of them, then write it, all or none."""
+        form = BulkEditForm(request.POST if "confirmed" in request.POST else None)
+        if not form.is_valid():
+            return self._ask(request, queryset, form)
+        self._decide(request, queryset, "edited", form.changes)
+        return None
+
+    def _ask(
+        self, request: HttpRequest, stories: QuerySet[Story], form: BulkEditForm
+    ) -> HttpResponse:
+        count = stories.count()
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Edit {count} {'story' if count == 1 else 'stories'}",
+            "opts": self.opts,
+            "form": form,
+            "stories": stories[:_NAMED],
+            "others": max(count - _NAMED, 0),
+            "ids": stories.values_list("pk", flat=True)[:_MOST_FIELDS],
+            "across": request.POST.get("select_across") == "1" or count > _MOST_FIELDS,
+            "checkbox": ACTION_CHECKBOX_NAME,
+        }
+        return TemplateResponse(request, "admin/stories/story/edit_many.html", context)
 
     def _decide(
         self, request: HttpRequest, stories: QuerySet[Story], word: str, changes: dict[str, Any]

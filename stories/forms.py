@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib.admin.widgets import AdminSplitDateTime
 
-from stories.models import Story
+from stories.models import Status, Story
 
 
 class IndentedEncoder(json.JSONEncoder):
@@ -84,3 +84,30 @@ class StoryForm(forms.ModelForm[Story]):
             if stored and cleaned.get(name) == stored.replace(microsecond=0):
                 cleaned[name] = stored
         return cleaned
+
+
+class BulkEditForm(forms.Form):
+    """What is to be the same in many stories; an empty box leaves each as it is."""
+
+    status = forms.ChoiceField(choices=[("", "as it is"), *Status.choices], required=False)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for name in ("media", "diggs", "comments"):
+            column: Any = Story._meta.get_field(name)
+            field = column.formfield(required=False, initial=None)
+            field.validators += [each for each in column.validators if each not in field.validators]
+            self.fields[name] = field
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a form in which nothing is to be changed."""
+        cleaned = super().clean() or {}
+        if not self.errors and not self.changes:
+            raise forms.ValidationError("Fill in what is to be the same in all of them.")
+        return cleaned
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """Return the columns that are filled in."""
+        empty: tuple[Any, ...] = (None, "")
+        return {name: value for name, value in self.cleaned_data.items() if value not in empty}

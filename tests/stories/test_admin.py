@@ -83,6 +83,47 @@ def test_reject_has_its_event_and_its_user(client: Client, stories: list[Story])
     assert record.user == str(User.objects.get().pk)
 
 
+def edit(client: Client, stories: list[Story], **changes: str) -> str:
+    data = {"action": "edit", "confirmed": "yes", "_selected_action": [each.pk for each in stories]}
+    return client.post(LIST, {**data, **changes}, follow=True).content.decode()
+
+
+def test_bulk_edit_asks_first(client: Client, stories: list[Story]) -> None:
+    page = act(client, "edit", stories[:2])
+    assert "Edit 2 stories" in page
+    assert f'value="{stories[0].pk}"' in page
+    assert operations() == []
+
+
+def test_bulk_edit_has_its_events(client: Client, stories: list[Story]) -> None:
+    page = edit(client, stories[:3], media="images", diggs="0", status="")
+    assert "3 stories were edited." in page
+    edited = list(Story.objects.filter(media="images").values_list("diggs", "status"))
+    assert sorted(edited) == sorted((0, story.status) for story in stories[:3])
+    assert operations() == ["u", "u", "u"]
+    assert LogEntry.objects.filter(change_message="Edited.").count() == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({}, "Fill in what is to be the same"),
+        ({"media": "x" * 21}, "at most 20 characters"),
+        ({"media": "a\0"}, "Null characters are not allowed"),
+        ({"diggs": "-1"}, "greater than or equal to 0"),
+        ({"comments": "99999999999"}, "less than or equal to"),
+        ({"status": "king", "media": "<script>alert(1)</script>"}, "not one of the available"),
+    ],
+)
+def test_wrong_bulk_edit_changes_nothing(
+    client: Client, stories: list[Story], changes: dict[str, str], sentence: str
+) -> None:
+    page = edit(client, stories, **changes)
+    assert sentence in page
+    assert "<script>alert" not in page
+    assert operations() == []
+
+
 def test_bulk_delete_has_its_events(client: Client, stories: list[Story]) -> None:
     data = {
         "action": "delete_selected",

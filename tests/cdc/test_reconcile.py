@@ -1,0 +1,98 @@
+"""A reconciliation over a replica in memory: found, mended, resumed."""
+
+from collections.abc import Callable
+
+import pytest
+
+from cdc import reconcile as module
+from cdc.checkpoints import CheckpointStore
+from cdc.comparison import Comparison
+from cdc.leftovers import Leftovers
+from cdc.reconcile import Reconciliation, Tools
+from cdc.registry import registry
+from cdc.testing import FakeClock
+from cdc.testing_feed import MemoryFeed
+from stories.models import Story
+from tests.cdc.memory_reader import MemoryReader
+
+pytestmark = pytest.mark.django_db(transaction=True)
+TABLE = "stories_story"
+
+
+def reconciliation(
+    feed: MemoryFeed,
+    said: list[str],
+    *,
+    repair: bool = False,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Reconciliation:
+    capture, reader = registry.by_table()[TABLE], MemoryReader(feed.store)
+    tools = Tools(clock=FakeClock(), say=said.append, advance=lambda _: None, stopped=stopped)
+    return Reconciliation(
+        capture,
+        Comparison(capture, reader, feed.run, using="default"),
+        Leftovers(capture, reader, "default"),
+        CheckpointStore("reconcile", {}, using="default"),
+        tools,
+        repair=repair,
+        using="default",
+    )
+
+
+@pytest.fixture
+def feed(monkeypatch: pytest.MonkeyPatch) -> MemoryFeed:
+    monkeypatch.setattr(module, "CHUNK", 2)
+    feed = MemoryFeed()
+    for number in range(5):
+        Story.objects.create(title=f"{number}", href="http://a.example/")
+    feed.run()
+    return feed
+
+
+def plant(feed: MemoryFeed) -> list[int]:
+    keys = [int(key) for key in sorted(feed.documents(TABLE), key=int)]
+    Story.objects.filter(pk=keys[0])._raw_delete("default")
+    del feed.documents(TABLE)[keys[1]]
+    feed.documents("stories_story_1")[keys[2]]["title"] = "edited"
+    return keys
+
+
+def test_what_differs_is_found_and_left_alone(feed: MemoryFeed) -> None:
+    keys, said = plant(feed), list[str]()
+    looking = reconciliation(feed, said)
+    assert looking.run()
+    assert looking.report.lines() == [
+        f"stories_story: 1 missing: {keys[1]}",
+        f"stories_story: 1 extra: {keys[0]}",
+        f"stories_story_1: 1 stale: {keys[2]}",
+        f"stories_story_1: 1 extra: {keys[0]}",
+        f"stories_story_2: 1 extra: {keys[0]}",
+    ]
+    assert said == []
+
+
+def test_a_repair_leaves_only_what_no_row_can_have(feed: MemoryFeed) -> None:
+    keys, said = plant(feed), list[str]()
+    feed.documents(TABLE)["strange"] = {"_id": "strange"}
+    mending = reconciliation(feed, said, repair=True)
+    assert mending.run()
+    assert (mending.report.repaired, mending.report.unrepaired) == (3, 1)
+    assert said == [
+        f"{TABLE} has a document 'strange', which no row can have: remove it by hand.",
+    ]
+    assert set(feed.documents("stories_story_2")) == set(keys[1:])
+    again = reconciliation(feed, said)
+    assert again.run()
+    assert again.report.lines() == [f"{TABLE}: 1 extra: strange"]
+
+
+def test_it_goes_on_where_it_was_stopped(feed: MemoryFeed) -> None:
+    plant(feed)
+    said, looks = list[str](), iter(range(100))
+    first = reconciliation(feed, said, stopped=lambda: next(looks) > 3)
+    assert not first.run()
+    second = reconciliation(feed, said)
+    assert second.run()
+    assert second.report.different == 5
+    assert second.report.rows == 4
+    assert said[0].startswith(f"Goes on where it was stopped: {TABLE}, ")

@@ -22,6 +22,7 @@ from cdc.feed.position import Position
 _MOST_PAST = 1_000
 """Events of the history that are looked through for a page."""
 _MOST_DIGITS = 18
+_AWAY = "Kafka does not answer: what is saved now is kept and appears here by itself."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +57,14 @@ class View:
     """What the links to the neighbouring pages ask for."""
     live: str = ""
     """The position from which the stream goes on; empty where a page is not at the end."""
+    follows: bool = False
+    """Whether the stream is to be read: at the topic's end, or while Kafka is away."""
+    asked: tuple[int, int] | None = None
+    """Partition and offset of the change that was jumped to."""
     notice: str = ""
     problem: str = ""
+    why: str = ""
+    """The problem in the words of whoever has it, for operators."""
 
 
 def view(asked: Asked, wanted: Filter, audience: Audience) -> View:
@@ -67,7 +74,8 @@ def view(asked: Asked, wanted: Filter, audience: Audience) -> View:
             return found
         page, notice = _from_topic(asked, wanted, audience)
     except CdcError as error:
-        return View(problem=str(error))
+        now = asked == Asked()
+        return View(problem=_AWAY, why=str(error) if audience.sees_people else "", follows=now)
     if page.lost:
         notice += f" Kafka no longer holds {page.lost} of the records looked through here."
     return View(
@@ -75,6 +83,8 @@ def view(asked: Asked, wanted: Filter, audience: Audience) -> View:
         older=wanted.query(before=str(page.older)) if page.older else "",
         newer=wanted.query(after=str(page.newer)) if page.newer else "",
         live=str(page.live or ""),
+        follows=page.live is not None,
+        asked=_jumped_to(asked, page.changes),
         notice=notice.strip(),
     )
 
@@ -102,6 +112,14 @@ def _row(change: Change, audience: Audience, delays: Mapping[Version, float]) ->
     seconds = delays.get(change.version) if change.version else None
     moment = datetime.fromtimestamp(change.ts_ms / 1000, tz=UTC) if change.op else None
     return {**data, "moment": moment, "ms": None if seconds is None else round(seconds * 1000)}
+
+
+def _jumped_to(asked: Asked, changes: list[Change]) -> tuple[int, int] | None:
+    """Return the change that was jumped to, or the first one behind it."""
+    if not changes or not (asked.place or asked.moment):
+        return None
+    places = [(change.partition, change.offset) for change in changes]
+    return asked.place if asked.place in places else places[-1]
 
 
 def _from_topic(asked: Asked, wanted: Filter, audience: Audience) -> tuple[Page, str]:
@@ -156,6 +174,7 @@ def _from_history(moment: datetime, wanted: Filter, audience: Audience) -> View 
     return View(
         rows=rows(changes[::-1], audience),
         older=wanted.query(before=str(older)),
+        asked=_jumped_to(Asked(moment=moment), changes[::-1]),
         newer=wanted.query(time=last.isoformat()) if more and last > moment else wanted.query(),
         notice="From the history, which keeps what Kafka forgets.",
     )

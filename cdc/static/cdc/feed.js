@@ -215,13 +215,14 @@ function pause(on) {
 // where nothing may be read any more, it is asked here.
 let source = null;
 let place = list.dataset.live;
+const follows = list.dataset.follows === "true";
 let failures = 0;
 let heard = 0;
 let over = false;
 
 function address() {
   const query = new URLSearchParams(list.dataset.query);
-  query.set("after", place);
+  if (place) query.set("after", place);
   return `${list.dataset.stream}?${query}`;
 }
 
@@ -242,7 +243,8 @@ function connect() {
   on("applied", takeDelays);
   on("gap", (gap) => list.prepend(gapOf(gap)));
   on("state", ({ kafka }) => showState(kafka));
-  on("here", () => {});
+  // A page that was made while Kafka was away shows nothing of what went before.
+  on("here", () => location.reload());
   on("alive", () => {});
   on("bye", end);
   source.addEventListener("error", () => {
@@ -266,7 +268,7 @@ window.addEventListener("offline", () => {
   showState("lost");
 });
 window.addEventListener("online", () => {
-  if (list.dataset.live && !document.hidden) connect();
+  if (follows && !document.hidden) connect();
 });
 
 function disconnect() {
@@ -302,7 +304,7 @@ document.addEventListener("visibilitychange", () => {
   clearTimeout(leaving);
   if (document.hidden) {
     leaving = setTimeout(disconnect, HIDDEN_MS);
-  } else if (list.dataset.live) {
+  } else if (follows) {
     connect();
     drawSoon();
   }
@@ -351,7 +353,7 @@ function isTyping(node) {
   return node.closest("input, textarea, select, button, summary, a, pre, [contenteditable]");
 }
 
-if (list.dataset.live) {
+if (follows) {
   list.querySelectorAll("[data-whole]").forEach((link) => {
     const [partition, offset] = link.getAttribute("href").split("/").slice(-3);
     const row = link.closest("[data-row]");
@@ -371,6 +373,6 @@ if (list.dataset.live) {
       pause(!paused);
     }
   });
-  showState("connecting");
+  showState(place ? "connecting" : "away");
   connect();
 }

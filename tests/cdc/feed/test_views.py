@@ -148,7 +148,8 @@ def test_a_jump_to_an_offset(broker: MemoryBroker, history: MemoryHistory, worke
     assert f"partition {at.partition}, offset 120<" in shown
     assert f"partition {at.partition}, offset 119<" not in shown
     assert "Newer" in shown
-    assert 'data-live=""' in shown
+    assert 'data-follows="false"' in shown
+    assert shown.count('id="asked"') == 1
 
 
 def test_a_jump_to_a_time_reads_the_history_else_the_topic(
@@ -181,7 +182,11 @@ def test_a_change_as_json_comes_from_the_topic_else_from_the_history(
 
 def test_kafka_away_is_said(broker: MemoryBroker, history: MemoryHistory, worker: Client) -> None:
     broker.down = True
-    assert "The broker in memory is down" in page(worker)
+    shown = page(worker)
+    assert "Kafka does not answer" in shown
+    assert "The broker in memory is down" in shown
+    assert 'data-follows="true"' in shown
+    assert 'data-follows="false"' in page(worker, "?time=2025-11-24T16:00")
 
 
 def test_nothing_yet(broker: MemoryBroker, history: MemoryHistory, worker: Client) -> None:

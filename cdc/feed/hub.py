@@ -18,7 +18,6 @@ from cdc.feed.follower import Follower, Posted
 from cdc.feed.notes import LookUp, Notes
 from cdc.feed.position import Position
 from cdc.feed.ring import Ring
-from cdc.feed.sse import frame
 from cdc.feed.stop import StopFlag
 from cdc.feed.tail import OpenTail
 from cdc.record import Record
@@ -57,8 +56,8 @@ class Hub:
         """Why there are no changes now; empty while Kafka answers."""
         self.notes = Notes(look_up)
         self.readers = 0
-        self.turns = 0
-        """How many times readers were woken for something new."""
+        self.visible = 0
+        """The number up to which readers read now: all of them get the same at a turn."""
         self._stop, self._memory, self._linger = stop, memory, linger
         self._news = asyncio.Event()
         self._follower: Follower | None = None
@@ -121,10 +120,13 @@ class Hub:
         frames: list[bytes] = []
         length = 0
         for entry in self.ring.since(number) if self.ring else ():
+            if number >= self.visible:
+                break
             number += 1
             if not wanted or wanted.matches(entry.change, audience):
-                frames.append(frame("change", entry.change.data[audience], entry.position))
-                length += len(frames[-1])
+                data = entry.change.data[audience]
+                frames += (entry.head, data, b"\n\n")
+                length += len(data)
             if length > LONGEST_CHUNK:
                 break
         return b"".join(frames), number
@@ -164,11 +166,12 @@ class Hub:
         done.set()
         if self._follower is not follower:
             return
-        self._chunks.clear()
         self.away = str(what) if isinstance(what, CdcError) else ""
         if isinstance(what, Position):
             if self.ring is None or self.ring.end != what:
+                self._chunks.clear()
                 self.ring = self._memory(what)
+                self.visible = self.ring.next
         elif self.ring is not None and isinstance(what, list):
             for place, change in what:
                 if change is None:
@@ -184,7 +187,8 @@ class Hub:
 
     def _tick(self) -> None:
         self._due = None
-        self.turns += 1
+        self._chunks.clear()
+        self.visible = self.ring.next if self.ring else 0
         self._wake()
 
     def _wake(self) -> None:

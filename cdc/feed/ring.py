@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from cdc.feed.change import Change
 from cdc.feed.position import Position
+from cdc.feed.sse import change_head
 
 MOST_CHANGES = 4_000
 MOST_BYTES = 16_000_000
@@ -17,6 +18,8 @@ class Entry:
 
     change: Change
     position: Position
+    head: bytes = b""
+    """The beginning of its frame, made once for all readers."""
 
 
 class Ring:
@@ -39,7 +42,7 @@ class Ring:
     def add(self, change: Change) -> None:
         """Add the next change; the oldest make room for it."""
         self.end = self.end.after(change.partition, change.offset)
-        self._entries.append(Entry(change, self.end))
+        self._entries.append(Entry(change, self.end, change_head(self.end)))
         self.next += 1
         self.bytes += change.size
         while len(self._entries) > self._most_changes or self.bytes > self._most_bytes:

@@ -18,6 +18,11 @@ def frame(event: str, data: bytes, position: object = None) -> bytes:
     return b"%bevent: %b\ndata: %b\n\n" % (head, event.encode(), data)
 
 
+def change_head(position: object) -> bytes:
+    """Return what stands before the data of a change."""
+    return b"id: %b\nevent: change\ndata: " % str(position).encode()
+
+
 def message(event: str, position: object = None, /, **fields: Any) -> bytes:
     """Return one event with these fields."""
     return frame(event, orjson.dumps(fields), position)

@@ -93,8 +93,13 @@ class Reader:
         yield b"".join(self._hub.notes.since(self._note))
         self._note = self._hub.notes.next
         while (ring := self._hub.ring) is not None and not self._hub.closing:
-            if ring is self._ring and self._number == ring.next:
-                self._at = ring.end
+            if (
+                ring is self._ring
+                and self._number is not None
+                and self._number >= self._hub.visible
+            ):
+                if self._number == ring.next:
+                    self._at = ring.end
                 return
             if ring is self._ring and self._number is not None and self._number >= ring.first:
                 part, self._number = self._hub.chunk(self._number, self._audience, self._wanted)

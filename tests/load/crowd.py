@@ -97,18 +97,23 @@ class Crowd:
         request = f"GET /feed/stream HTTP/1.1\r\nHost: {self._host}\r\n"
         writer.write(f"{request}Cookie: sessionid={self._cookie}\r\n\r\n".encode())
         while data := await reader.read(_CHUNK):
-            *whole, seen.rest = (seen.rest + seen.chunks.feed(data)).split(b"\n\n")
-            if not seen.begun.is_set() and any(b"event: here" in frame for frame in whole):
+            body = seen.rest + seen.chunks.feed(data)
+            if not seen.begun.is_set() and b"event: here" in body:
                 seen.begun.set()
-            changes = [frame for frame in whole if _CHANGE in frame]
-            seen.count += len(changes)
+            end = body.rfind(b"\n\n") + 2 if b"\n\n" in body else 0
+            seen.rest = body[end:]
             if seen.sampled:
-                self._look(seen, changes)
+                self._look(seen, body[:end])
+            else:
+                seen.count += body.count(_CHANGE, 0, end)
         self.ended += 1
 
-    def _look(self, seen: Seen, changes: list[bytes]) -> None:
+    def _look(self, seen: Seen, body: bytes) -> None:
         now = time()
-        for frame in changes:
+        for frame in body.split(b"\n\n"):
+            if _CHANGE not in frame:
+                continue
+            seen.count += 1
             change = orjson.loads(frame[frame.index(b"data: ") + 6 :])
             seen.places.add((change["partition"], change["offset"]))
             self.delays.append(now - datetime.fromisoformat(change["at"]).timestamp())

@@ -55,7 +55,9 @@ class Writer(threading.Thread):
 async def measure(crowd: Crowd, writer: Writer, web: psutil.Process, seconds: float) -> bool:
     """Let everybody read for so long; return whether all received all, once."""
     await crowd.gather()
+    here = psutil.Process()
     web.cpu_percent()
+    here.cpu_percent()
     writer.start()
     deadline = time.monotonic() + seconds
     memory = []
@@ -65,6 +67,7 @@ async def measure(crowd: Crowd, writer: Writer, web: psutil.Process, seconds: fl
         memory.append(web.memory_info().rss / 1e6)
         every += crowd.delays
         told = f"web {memory[-1]:.0f} MB, {web.cpu_percent():.0f}% of a core"
+        told += f", this program {here.cpu_percent():.0f}%"  # at 100 it is the limit, not the web
         show(f"saved {writer.saved}, received {min(crowd.counts)} or more; {told}", crowd.delays)
         crowd.delays.clear()
     writer.stopped = True

@@ -8,6 +8,7 @@ from cdc import faults, telemetry
 from cdc.epochs import KnownEpochs
 from cdc.errors import Fenced, Rejected, Retryable
 from cdc.event import decode
+from cdc.known_topics import KnownTopics, TopicFacts
 from cdc.limit import RejectionLimit
 from cdc.loop import Clock
 from cdc.record import Position, Record, TopicPartition
@@ -42,16 +43,6 @@ class Source(Protocol):
 
     def store(self, positions: Mapping[TopicPartition, int]) -> None:
         """Tell Kafka how far we are."""
-
-
-class TopicFacts(Protocol):
-    """What Kafka says of a topic."""
-
-    def topic_id(self, topic: str) -> str:
-        """Return the id that tells it from a later one of the same name."""
-
-    def partitions(self, topic: str) -> tuple[int, ...]:
-        """Return the numbers of its partitions."""
 
 
 class Replica(Protocol):
@@ -100,19 +91,17 @@ class ReplicaConsumer:
     ) -> None:
         """`paused` is asked before each batch and answers at once."""
         self._source = source
-        self._topics = topics
         self._replica = replica
         self._dead_letters = dead_letters
         self._routes = routes
         self._epochs = KnownEpochs(source_epoch)
         self._counters = counters
         self._clock = clock
-        self._partitions: dict[str, int] = {}
         self._checked = float("-inf")
+        self._known_topics = KnownTopics(topics, clock)
         self._limit = limit or RejectionLimit()
         self._paused = paused
         self._holding = False
-        self._topic_ids: dict[str, str] = {}
 
     def run_once(self) -> bool:
         """Apply one batch; return True, since the next poll does the waiting."""
@@ -122,6 +111,7 @@ class ReplicaConsumer:
             self._counters.flush()
             return True
         try:
+            self._known_topics.check()
             self._take_over()
             if records:
                 faults.reach(faults.CONSUMER_POLLED)
@@ -159,11 +149,9 @@ class ReplicaConsumer:
     def _take_over(self) -> None:
         waiting = sorted(self._source.waiting())
         for topic in {source.topic for source in waiting}:
-            # Asked anew: a topic may have been deleted and created again meanwhile.
-            self._topic_ids[topic] = self._topics.topic_id(topic)
-            self._count_partitions(topic)
+            self._known_topics.learn(topic)
         for source in waiting:
-            position = self._replica.take_over(source, self._topic_ids[source.topic])
+            position = self._replica.take_over(source, self._known_topics.ids[source.topic])
             faults.reach(faults.CONSUMER_TAKEN)
             self._source.start(source, position.next_offset)
             event = (
@@ -172,22 +160,6 @@ class ReplicaConsumer:
             level = logging.WARNING if position.recreated else logging.INFO
             telemetry.log(
                 _log, level, event, partition=source.partition, offset=position.next_offset
-            )
-
-    def _count_partitions(self, topic: str) -> None:
-        """Say when partitions were added: a key's events may now be in two of them."""
-        count = len(self._topics.partitions(topic))
-        before = self._partitions.setdefault(topic, count)
-        if count != before:
-            self._partitions[topic] = count
-            telemetry.log(
-                _log,
-                logging.WARNING,
-                telemetry.PARTITIONS_CHANGED,
-                topic=topic,
-                before=before,
-                now=count,
-                advice="add partitions only to a topic that is drained",
             )
 
     def _apply(self, records: Sequence[Record]) -> None:
@@ -244,7 +216,7 @@ class ReplicaConsumer:
         for record, _ in read:
             first.setdefault(record.source, record.offset)
         for source, offset in first.items():
-            position = self._replica.take_over(source, self._topic_ids[source.topic])
+            position = self._replica.take_over(source, self._known_topics.ids[source.topic])
             if position.next_offset is not None and position.next_offset > offset:
                 raise Fenced("A partition of the batch was moved on: it is left.")
 
@@ -266,7 +238,7 @@ class ReplicaConsumer:
         return deliver(event, route, record.source, record.offset)
 
     def _reject(self, record: Record, error: Rejected) -> None:
-        topic_id = self._topic_ids[record.source.topic]
+        topic_id = self._known_topics.ids[record.source.topic]
         new = self._dead_letters.store(record, topic_id, str(error))
         faults.reach(faults.DEAD_LETTER_STORED)
         telemetry.log(

@@ -60,6 +60,8 @@ class MemoryBroker:
     """Bytes of a value from which on a record is rejected for good."""
     down: bool = False
     logs: dict[TopicPartition, list[Outgoing]] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
+    """Ids of topics that were created anew."""
 
     def publish(
         self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
@@ -80,7 +82,17 @@ class MemoryBroker:
 
     def topic_id(self, topic: str) -> str:
         """Return the topic's id."""
-        return f"id of {topic}"
+        return self.ids.get(topic, f"id of {topic}")
+
+    def created_anew(self, known: Mapping[str, str]) -> bool:
+        """Return whether a topic has another id than `known` says."""
+        return any(self.topic_id(topic) != topic_id for topic, topic_id in known.items())
+
+    def recreate(self, topic: str) -> None:
+        """Delete a topic and create it anew, empty, under another id."""
+        self.ids[topic] = f"{self.topic_id(topic)}, created anew"
+        for source in [source for source in self.logs if source.topic == topic]:
+            del self.logs[source]
 
     def partitions(self, topic: str) -> tuple[int, ...]:
         """Return the numbers of the topic's partitions."""

@@ -1,6 +1,7 @@
 """What Kafka says of topics: their partitions, ids and offsets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection
 from confluent_kafka import TopicPartition as KafkaPartition
@@ -11,6 +12,9 @@ from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka.client import ENVELOPE_ROOM, client_config
 from cdc.record import TopicPartition
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _SECONDS = 5.0
 _BROKER_LIMIT = 1_048_588
@@ -24,6 +28,7 @@ class Topics:
     def __init__(self, settings: CdcSettings) -> None:
         self._settings = settings
         self._admin = AdminClient(client_config(settings))
+        self._asked: dict[str, Future[Any]] = {}
 
     def ensure(self, topic: str, partitions: int = 0) -> None:
         """Create `topic`, compacted, unless it exists; raises Retryable while Kafka is away.
@@ -47,13 +52,24 @@ class Topics:
 
     def topic_id(self, topic: str) -> str:
         """Return the id that tells a topic from a later one of the same name."""
-        future = self._admin.describe_topics(TopicCollection([topic]), request_timeout=_SECONDS)[
-            topic
-        ]
         try:
-            return str(future.result(_SECONDS).topic_id)
+            return str(self._describe(topic).result(_SECONDS).topic_id)
         except (KafkaException, TimeoutError) as error:
             raise Retryable(_sentence("describe the topic", topic, error)) from error
+
+    def created_anew(self, known: Mapping[str, str]) -> bool:
+        """Return whether a topic has another id than `known` says; never waits.
+
+        Kafka is asked, and its answer counts when this is called again.
+        """
+        anew = False
+        for topic, known_id in known.items():
+            asked = self._asked.pop(topic, None)
+            if asked is not None and asked.done() and asked.exception() is None:
+                anew |= str(asked.result().topic_id) != known_id
+                asked = None
+            self._asked[topic] = asked or self._describe(topic)
+        return anew
 
     def members(self, group: str) -> int:
         """Return how many consumers a group has; 0 for one that Kafka does not know."""
@@ -74,6 +90,10 @@ class Topics:
         except KafkaException as error:
             raise Retryable(_sentence("list the topic", topic, error)) from error
         return tuple(sorted(metadata.topics[topic].partitions))
+
+    def _describe(self, topic: str) -> "Future[Any]":
+        asked = TopicCollection([topic])
+        return self._admin.describe_topics(asked, request_timeout=_SECONDS)[topic]
 
     def _topic_config(self) -> dict[str, str]:
         settings = self._settings

@@ -1,7 +1,7 @@
 """The consumer over twins: tombstones, poison, fences and replays."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -63,6 +63,7 @@ class Feed:
         self.counters = Uncounted()
         self.epoch: int | None = 1
         self.questions = 0
+        self.clock = FakeClock()
         self.replica = replica
         self.restart()
 
@@ -76,7 +77,7 @@ class Feed:
             routes=ROUTES,
             source_epoch=self.source_epoch,
             counters=self.counters,
-            clock=FakeClock(),
+            clock=self.clock,
         )
 
     def source_epoch(self) -> int:
@@ -391,3 +392,30 @@ def test_a_message_of_a_recreated_topic_is_not_taken_for_an_older_one() -> None:
     feed.drain()
 
     assert kept == [("id of story-events", 0)]
+
+
+def lose_an_offset(feed: Feed) -> None:
+    source = next(iter(feed.source.offsets))
+    del feed.source.offsets[source]
+    feed.source.unstarted.add(source)
+
+
+@pytest.mark.parametrize("happens", [lambda feed: feed.clock.sleep(60), lose_an_offset])
+def test_a_topic_that_was_created_anew_and_outgrew_the_old_one_is_read_from_its_start(
+    happens: Callable[[Feed], None],
+) -> None:
+    feed = Feed()
+    feed.send(outgoing(change("c", 1, 1), TOPIC))
+    feed.drain()
+    feed.broker.recreate(TOPIC)
+    # The old position is one of the new topic's as well: nothing is out of range.
+    feed.send(outgoing(change("u", 1, 2), TOPIC), outgoing(change("u", 1, 3), TOPIC))
+    feed.send(outgoing(change("c", 2, 4), TOPIC), outgoing(change("c", 3, 5), TOPIC))
+    happens(feed)
+
+    with pytest.raises(Fenced, match="created anew"):
+        feed.consumer.run_once()
+    feed.drain()
+
+    assert feed.titles() == {1: "version 1.3", 2: "version 1.4", 3: "version 1.5"}
+    assert set(feed.store.topic_ids.values()) == {feed.broker.topic_id(TOPIC)}

@@ -1,7 +1,7 @@
 """What every broker promises a relay and a consumer: Kafka and its twin in memory."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,6 +28,8 @@ class Broker(Protocol):
 
     def topic_id(self) -> str: ...
 
+    def created_anew(self, known: Mapping[str, str]) -> bool: ...
+
 
 class Memory:
     topic = "story-events"
@@ -43,6 +45,9 @@ class Memory:
 
     def topic_id(self) -> str:
         return self.broker.topic_id(self.topic)
+
+    def created_anew(self, known: Mapping[str, str]) -> bool:
+        return self.broker.created_anew(known)
 
 
 class Kafka:
@@ -64,6 +69,9 @@ class Kafka:
 
     def topic_id(self) -> str:
         return self.topics.topic_id(self.topic)
+
+    def created_anew(self, known: Mapping[str, str]) -> bool:
+        return self.topics.created_anew(known)
 
 
 @pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.services)])
@@ -173,6 +181,20 @@ def test_a_partition_is_not_read_before_it_is_started(broker: Broker) -> None:
 
 def test_a_topic_has_an_id(broker: Broker) -> None:
     assert broker.topic_id() == broker.topic_id()
+
+
+def test_another_id_is_noticed(broker: Broker) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not broker.created_anew({broker.topic: "another"}):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_the_same_id_is_no_news(broker: Broker) -> None:
+    known = {broker.topic: broker.topic_id()}
+    for _ in range(10):
+        assert not broker.created_anew(known)
+        time.sleep(0.05)  # lets Kafka answer
 
 
 def test_all_partitions_are_given(broker: Broker) -> None:

@@ -125,7 +125,11 @@ class Crew:
         return all(content == wanted for content in found)
 
     def wait_until_equal(self, seconds: float = 40.0) -> float:
-        return wait_until(self.equal, f"table and collections are equal; {self.logs()}", seconds)
+        try:
+            return wait_until(self.equal, "table and collections are equal", seconds)
+        except AssertionError as error:
+            error.add_note(self.logs())
+            raise
 
     def logs(self) -> str:
         return "\n".join(f"--- {item.name}\n{item.daemon.log[-1500:]}" for item in self.members)

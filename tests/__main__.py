@@ -123,7 +123,7 @@ def runs(databases: Mapping[str, Callable[[str], str]], arguments: Sequence[str]
     if arguments:
         return [run(first, "storyfeed", *whole), *beside]
     ours = [run(first, name, *whole, "-m", marked) for name, marked in parts.items()]
-    return [*ours[:2], *beside, *ours[2:]]
+    return [*ours, *beside]
 
 
 def last_line(

@@ -20,7 +20,7 @@ _STORIES = 200
 
 
 def play(folder: Path, env: dict[str, str], options: argparse.Namespace) -> bool:
-    """Start relay and web, write and read; return whether nothing was missing."""
+    """Start relay, consumer and web, write and read; return whether nothing was missing."""
     call_command("migrate", verbosity=0)
     Topics(cdc_settings()).ensure(cdc_settings().topic)
     link = "http://example.org/"
@@ -29,11 +29,15 @@ def play(folder: Path, env: dict[str, str], options: argparse.Namespace) -> bool
         for number in range(_STORIES)
     )
     worker = User.objects.create_user("w@e.example", name="W", user_type=UserType.TECHNICAL_WORKER)
-    relay = Daemon(folder / "relay.log", env, "relay_outbox")
+    daemons = [
+        Daemon(folder / "relay.log", env, "relay_outbox"),
+        Daemon(folder / "consumer.log", env, "consume_and_save_to_mongodb"),
+    ]
     with Web(folder / "web.log", env) as web:
         crowd = Crowd(web.url, session_of(worker), options.readers)
         writer = Writer(stories, options.rate)
         process = psutil.Process(web.process.pid)
         whole = asyncio.run(measure(crowd, writer, process, options.seconds))
-    relay.stop()
+    for daemon in daemons:
+        daemon.stop()
     return whole

@@ -48,6 +48,10 @@ class Leftovers:
             gone = self.gone(possible)
             for earlier in self._before(collection) if once and gone else ():
                 gone -= self._reader.keys(earlier, sorted(gone))
+            if once and gone:
+                # A delete that was sent for an earlier collection may have been applied meanwhile:
+                # then, as all are written together, this one has lost the document too.
+                gone &= self._reader.keys(collection, sorted(gone))
             yield KeyChunk(
                 seen=len(keys),
                 last=last,

@@ -18,7 +18,10 @@ POLL_SECONDS = 0.02
 def remember(pid: int, file: Path) -> None:
     """Write to `file` which process was started, and that this one started it."""
     me = os.getpid()
-    file.write_text(f"{pid} {_start_time(pid)} {me} {_start_time(me)}\n")
+    # Renamed into place: nobody reads half of it, also when this process is killed in between.
+    unfinished = file.with_suffix(".pid-unfinished")
+    unfinished.write_text(f"{pid} {_start_time(pid)} {me} {_start_time(me)}\n")
+    unfinished.replace(file)
 
 
 def end_predecessor(name: str, file: Path) -> None:

@@ -1,10 +1,10 @@
 """Many readers of one web process: `python -m tests.load.readers --readers 200 --rate 100`.
 
-Starts Kafka and mongod (or uses those that KAFKA_BOOTSTRAP_SERVERS and MONGODB_URI name), a relay
-and one web process over an SQLite database in a temporary folder; saves stories and reads the
-stream as so many people would. Prints a line every ten seconds and at the end whether all received
-all, how long a change took from its capture to its reader, and the memory of the web process. Exit
-code 1 when anything is missing or came twice.
+Starts Kafka and mongod (or uses those that KAFKA_BOOTSTRAP_SERVERS and MONGODB_URI name), a relay,
+a consumer and one web process over an SQLite database in a temporary folder; saves stories and
+reads the stream as so many people would. Prints a line every ten seconds and at the end whether all
+received all, how long a change took from its capture to its reader, and the memory of the web
+process. Exit code 1 when anything is missing or came twice.
 """
 
 import argparse

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import time
 from pathlib import Path
 
 import psutil
@@ -9,6 +10,7 @@ from django.core.management import call_command
 
 from cdc.conf import cdc_settings
 from cdc.kafka.topics import Topics
+from cdc.models import OutboxRecord
 from stories.models import Story
 from tests.load.crowd import Crowd
 from tests.load.readers import Writer, measure
@@ -33,6 +35,8 @@ def play(folder: Path, env: dict[str, str], options: argparse.Namespace) -> bool
         Daemon(folder / "relay.log", env, "relay_outbox"),
         Daemon(folder / "consumer.log", env, "consume_and_save_to_mongodb"),
     ]
+    while OutboxRecord.objects.exists():  # the stories' own creation is not to be counted
+        time.sleep(0.05)
     with Web(folder / "web.log", env) as web:
         crowd = Crowd(web.url, session_of(worker), options.readers)
         writer = Writer(stories, options.rate)

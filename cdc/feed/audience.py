@@ -21,3 +21,8 @@ class Audience(Enum):
 
 AudienceOf = Callable[[Any], Audience | None]
 """Says what a user may see; None: nothing at all."""
+
+
+def nobody(_: object) -> Audience | None:
+    """Return that nobody may read: what a view does that was not told who may."""
+    return None

@@ -16,7 +16,7 @@ from django.views.generic import TemplateView
 from cdc.errors import CdcError, Rejected
 from cdc.event import Operation
 from cdc.feed import page, process
-from cdc.feed.audience import Audience, AudienceOf
+from cdc.feed.audience import Audience, AudienceOf, nobody
 from cdc.feed.filter import Filter
 from cdc.feed.position import Position
 from cdc.feed.stream import Parts, Reader, Standing
@@ -40,7 +40,7 @@ class FeedStream(View):
     """Each change as it happens, as server-sent events."""
 
     http_method_names = ["get"]
-    audience_of: AudienceOf = lambda _: None
+    audience_of: AudienceOf = staticmethod(nobody)
 
     async def get(self, request: HttpRequest) -> HttpResponseBase:
         """Answer with a stream that ends by itself only when the reader may read no more."""
@@ -81,7 +81,7 @@ class FeedPage(UserPassesTestMixin, TemplateView):
     """The last changes, and by script each one as it happens; or those of a time gone by."""
 
     template_name = "feed/feed.html"
-    audience_of: AudienceOf = lambda _: None
+    audience_of: AudienceOf = staticmethod(nobody)
 
     def test_func(self) -> bool:
         """Return whether the reader sees anything of the feed."""
@@ -111,7 +111,7 @@ class FeedChange(UserPassesTestMixin, View):
     """One change as JSON, all of it that the reader may see."""
 
     http_method_names = ["get"]
-    audience_of: AudienceOf = lambda _: None
+    audience_of: AudienceOf = staticmethod(nobody)
 
     def test_func(self) -> bool:
         """Return whether the reader sees anything of the feed."""

@@ -108,8 +108,7 @@ class StoryAdmin(admin.ModelAdmin[Story]):
     def approve(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
         """Make stories popular from now on; popular ones keep their date."""
         waiting = queryset.exclude(status=Status.POPULAR)
-        changes = {"status": Status.POPULAR, "promote_date": timezone.now()}
-        self._decide(request, waiting, "approved", changes)
+        self._decide(request, waiting, "approved", {"status": Status.POPULAR})
 
     @admin.action(description="Reject selected stories", permissions=["change"])
     def reject(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
@@ -150,7 +149,7 @@ class StoryAdmin(admin.ModelAdmin[Story]):
             LogEntry.objects.log_actions(
                 str(request.user.pk), stories, CHANGE, f"{word.capitalize()}."
             )
-            count = stories.update(**changes)
+            count = _write(stories, changes)
         noun = "story was" if count == 1 else "stories were"
         self.message_user(request, f"{count} {noun} {word}.", messages.SUCCESS)
 
@@ -158,3 +157,12 @@ class StoryAdmin(admin.ModelAdmin[Story]):
 def _minute(moment: datetime) -> str:
     # Lines break between date and time only.
     return moment.strftime("%d\u00a0%b\u00a0%Y, %H:%M")
+
+
+def _write(stories: QuerySet[Story], changes: dict[str, Any]) -> int:
+    """Change stories; who becomes popular is so from now on, who was keeps the date."""
+    if changes.get("status") != Status.POPULAR:
+        return stories.update(**changes)
+    kept = stories.filter(status=Status.POPULAR).update(**changes)
+    promoted = {**changes, "promote_date": timezone.now()}
+    return kept + stories.exclude(status=Status.POPULAR).update(**promoted)

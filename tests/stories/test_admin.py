@@ -104,6 +104,19 @@ def test_bulk_edit_has_its_events(client: Client, stories: list[Story]) -> None:
     assert LogEntry.objects.filter(change_message="Edited.").count() == 3
 
 
+def test_bulk_edit_promotes_who_becomes_popular(client: Client, stories: list[Story]) -> None:
+    began = timezone.now() - timedelta(milliseconds=1)
+    before = dict(Story.objects.filter(status="popular").values_list("pk", "promote_date"))
+    assert 0 < len(before) < len(stories)
+    page = edit(client, stories, media="", diggs="", comments="3", status="popular")
+    assert f"{len(stories)} stories were edited." in page
+    for story in Story.objects.all():
+        assert (story.status, story.comments) == ("popular", 3)
+        kept = before.get(story.pk)
+        assert story.promote_date == kept if story.pk in before else story.promote_date > began
+    assert operations() == ["u"] * len(stories)
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

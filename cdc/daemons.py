@@ -27,6 +27,7 @@ from cdc.registry import registry
 from cdc.relay import Relay
 from cdc.resend import send_again
 from cdc.rows import SourceRows, source_epoch
+from cdc.signals import daemon_started
 from cdc.sink import Route
 
 _DATABASE_WAIT_SECONDS = 8
@@ -60,6 +61,7 @@ def all_topics() -> dict[str, int]:
 
 def run_relay(settings: CdcSettings) -> None:
     """Publish from the outbox until a signal; standby while another relay does."""
+    daemon_started.send("relay")
     _bound_waits(DEFAULT_DB_ALIAS)
     clock = SystemClock()
     with Stop() as stop:
@@ -87,6 +89,7 @@ def run_relay(settings: CdcSettings) -> None:
 
 def run_consumer(settings: CdcSettings, instance: str) -> None:
     """Apply the topic to MongoDB until a signal; `instance` names this process in its group."""
+    daemon_started.send("consumer")
     _bound_waits(DEFAULT_DB_ALIAS)
     clock = SystemClock()
     with Stop() as stop:

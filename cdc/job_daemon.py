@@ -13,6 +13,7 @@ from cdc.errors import Retryable
 from cdc.job_runner import JobRunner
 from cdc.jobs import Jobs
 from cdc.loop import Stop, SystemClock, run_until_stopped
+from cdc.signals import daemon_started
 from cdc.work import WORKS
 
 _PAUSE_SECONDS = 0.5
@@ -21,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 def run_jobs() -> None:
     """Do jobs until a signal."""
+    daemon_started.send("jobs")
     clock = SystemClock()
     with Stop() as stop:
         runner = JobRunner(

@@ -2,8 +2,16 @@
 
 from django.apps import AppConfig
 
+from cdc.signals import daemon_started
+
 
 class ProjectConfig(AppConfig):
     """Storyfeed itself."""
 
     name = "project"
+
+    def ready(self) -> None:
+        """Let daemons serve their metrics; what that takes needs Django's applications."""
+        from project import daemon_metrics  # noqa: PLC0415 -- it takes models
+
+        daemon_started.connect(daemon_metrics.serve)

@@ -67,6 +67,7 @@ class Embedded:
         self._supervisor = Supervisor(console.say)
         self._env = {"STORYFEED_HOME": str(home.folder), "PYTHONUNBUFFERED": "1"}
         self._web = Web(home.logs, load_environment(os.environ))
+        self._metrics_port = load_environment(os.environ).metrics_port
         self._demo: DemoLoad | None = None
 
     def run(self) -> None:
@@ -135,8 +136,13 @@ class Embedded:
         self, name: str, *command: str, settled: Callable[[], bool] = lambda: True
     ) -> None:
         child = Child(name, self._home.logs)
-        daemon = Daemon(child=child, argv=manage(*command), env=self._env)
+        daemon = Daemon(child=child, argv=manage(*command), env={**self._env, **self._port()})
         self._supervisor.start(daemon, settled)
+
+    def _port(self) -> dict[str, str]:
+        """Return where the next daemon serves its metrics: one port after the other."""
+        port, self._metrics_port = self._metrics_port, self._metrics_port and self._metrics_port + 1
+        return {"METRICS_PORT": str(port or 0)}
 
     def _start_web(self) -> None:
         daemons = self._web.daemons(self._env)

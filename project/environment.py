@@ -15,7 +15,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 _LOG_FORMATS = ("key-value", "json")
 _SHORTEST_TOKEN = 16
-_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,7 @@ class Environment:
     log_level: str
     log_format: str
     metrics_port: int | None
+    """Where a daemon serves its metrics, on loopback only; None: nowhere."""
     metrics_token: str
     """Opens the metrics to other machines; empty: to none."""
     web_workers: int
@@ -60,7 +61,7 @@ class Environment:
     @property
     def on_loopback(self) -> bool:
         """Whether the site answers to names of this machine only, so that no TLS is needed."""
-        return all(host in _LOOPBACK or host.endswith(".localhost") for host in self.allowed_hosts)
+        return all(host in LOOPBACK or host.endswith(".localhost") for host in self.allowed_hosts)
 
 
 def load_environment(real: Mapping[str, str]) -> Environment:
@@ -74,7 +75,7 @@ def load_environment(real: Mapping[str, str]) -> Environment:
         home=home,
         secret_key=variables.text("DJANGO_SECRET_KEY"),
         debug=variables.flag("DJANGO_DEBUG"),
-        allowed_hosts=variables.names("ALLOWED_HOSTS", _LOOPBACK),
+        allowed_hosts=variables.names("ALLOWED_HOSTS", LOOPBACK),
         csrf_trusted_origins=variables.names("CSRF_TRUSTED_ORIGINS"),
         database_url=variables.text("DATABASE_URL", f"sqlite:///{home / 'storyfeed.sqlite3'}"),
         email_url=variables.text("EMAIL_URL", "console://"),

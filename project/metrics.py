@@ -24,9 +24,13 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """Return the metrics; who asks often gets the same status for a second."""
     if not (is_from_this_machine(request) or _has_token(request)):
         return HttpResponse(_REFUSAL, status=403, content_type="text/plain; charset=utf-8")
+    return HttpResponse(metrics_text(), content_type=CONTENT_TYPE)
+
+
+def metrics_text() -> str:
+    """Return the metrics of the feed and of this process."""
     reading = feed_state.feed.latest.get()
-    text = exposition([*_build(), *feed_metrics(reading), *process_metrics()])
-    return HttpResponse(text, content_type=CONTENT_TYPE)
+    return exposition([*_build(), *feed_metrics(reading), *process_metrics()])
 
 
 def feed_metrics(reading: Reading[Status]) -> list[Metric]:

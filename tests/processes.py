@@ -46,6 +46,10 @@ class Daemon:
             assert time.monotonic() < deadline, self.log
             time.sleep(0.02)
 
+    def wait(self, seconds: float = 30.0) -> int:
+        """Return the exit code of a process that ends by itself."""
+        return self._process.wait(timeout=seconds)
+
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()

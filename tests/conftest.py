@@ -3,7 +3,9 @@
 import os
 import shutil
 import uuid
+from collections.abc import Iterator
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -11,6 +13,7 @@ from django.db import connection
 
 from cdc.conf import CdcSettings
 
+_LOG_LINES = 40
 HAS_MYSQL_CLIENT = find_spec("MySQLdb") is not None
 # `make test DB=sqlite` and `make check` do without the client, which needs a compiler.
 collect_ignore = (
@@ -41,6 +44,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if any(map(item.get_closest_marker, names))]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Show the end of what its processes logged beside a test that failed."""
+    outcome: Any = yield
+    report, folder = outcome.get_result(), getattr(item, "funcargs", {}).get("tmp_path")
+    if report.failed and folder is not None:
+        for log in sorted(folder.rglob("*.log")):
+            lines = log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
+            report.sections.append((log.name, "\n".join(lines)))
 
 
 def _is_sqlite() -> bool:

@@ -104,6 +104,7 @@ def test_a_change_in_one_window_is_a_row_in_another(
     other.open(f"/admin/stories/story/{stories[0].pk}/change/")
     other.page.get_by_label("Title").fill("<img src=x onerror=alert(1)>\u202e")
     other.page.get_by_role("button", name="Save", exact=True).first.click()
+    expect(other.page.locator(".messagelist")).to_contain_text("was changed successfully")
     row = page.locator(ROWS).filter(has_text="onerror")
     expect(row).to_have_count(1, timeout=30_000)  # the relay has a busy machine to share
     expect(row).to_contain_text("Updated")

@@ -68,7 +68,7 @@ clean:
 
 # Chromium is for the browser tests. mysqlclient is compiled here. mariadb-server-core starts no
 # service, mariadb-server would; what fills its data folder needs a program of the client's.
-.venv/databases.stamp: requirements-production.txt .venv/test.stamp
+.venv/databases.stamp: Makefile requirements-production.txt .venv/test.stamp
 	@.ci/need chromium mariadb-server-core mariadb-client-core debootstrap libmariadb-dev pkg-config gcc
 	@$(BIN)/python -c 'import pathlib, sysconfig; \
 		pathlib.Path(sysconfig.get_path("include"), "Python.h").stat()' 2>/dev/null \

@@ -7,21 +7,32 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka.client import ENVELOPE_ROOM, client_config
+from cdc.kafka.topics import Topics
 from cdc.record import Outgoing
 
 _REJECTING = frozenset(
     {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG, KafkaError.INVALID_RECORD}
 )
 """What Kafka says of a record that it will never take."""
+_TOPICLESS = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 -- the library's own name
+    }
+)
+_TOPIC_PATIENCE_MS = 3_000
+"""How long a topic may be unknown before it is taken for missing."""
 
 
 class KafkaPublisher:
     """Writes records in their order and returns when Kafka has acknowledged all of them.
 
-    Idempotent, `acks=all`, and no record expires before another: an outage is waited out.
+    Idempotent, `acks=all`, and no record expires before another: an outage is waited out. A topic
+    that is missing is created: one may have been deleted, or a row be older than a topic's name.
     """
 
     def __init__(self, settings: CdcSettings) -> None:
+        self._settings = settings
         self._config = client_config(
             settings,
             **{
@@ -29,6 +40,7 @@ class KafkaPublisher:
                 "acks": "all",
                 "linger.ms": 0,
                 "message.timeout.ms": 0,
+                "topic.metadata.propagation.max.ms": _TOPIC_PATIENCE_MS,
                 "partitioner": "murmur2_random",
                 "message.max.bytes": settings.max_event_bytes + ENVELOPE_ROOM,
                 "queue.buffering.max.messages": 100_000,
@@ -56,7 +68,7 @@ class KafkaPublisher:
             # What is in flight must not arrive after somebody else's newer records.
             self._start_again()
             raise
-        return self._verdict(outcomes)
+        return self._verdict(records, outcomes)
 
     def close(self) -> None:
         """Drop what is in flight."""
@@ -88,13 +100,17 @@ class KafkaPublisher:
                 self._producer.poll(0)
                 return
 
-    def _verdict(self, outcomes: Mapping[int, KafkaError | None]) -> dict[int, str]:
+    def _verdict(
+        self, records: Sequence[Outgoing], outcomes: Mapping[int, KafkaError | None]
+    ) -> dict[int, str]:
         failed = {index: error for index, error in outcomes.items() if error is not None}
-        for error in failed.values():
+        for index, error in failed.items():
             if error.code() not in _REJECTING or error.fatal():
                 # A producer with a fatal error never sends again; a new one starts from the
                 # lowest row that is not acknowledged.
                 self._start_again()
+                if error.code() in _TOPICLESS:
+                    Topics(self._settings).ensure(records[index].topic)
                 raise Retryable(f"Kafka did not take a batch ({error}): it is sent again.")
         return {index: str(error) for index, error in failed.items()}
 

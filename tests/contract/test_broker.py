@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import pytest
 
 from cdc.conf import CdcSettings
 from cdc.consumer import Source
+from cdc.errors import Retryable
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.source import KafkaSource
 from cdc.kafka.topics import Topics
@@ -30,6 +32,8 @@ class Broker(Protocol):
 
     def created_anew(self, known: Mapping[str, str]) -> bool: ...
 
+    def partitions(self, topic: str) -> tuple[int, ...]: ...
+
 
 class Memory:
     topic = "story-events"
@@ -48,6 +52,9 @@ class Memory:
 
     def created_anew(self, known: Mapping[str, str]) -> bool:
         return self.broker.created_anew(known)
+
+    def partitions(self, topic: str) -> tuple[int, ...]:
+        return self.broker.partitions(topic)
 
 
 class Kafka:
@@ -72,6 +79,9 @@ class Kafka:
 
     def created_anew(self, known: Mapping[str, str]) -> bool:
         return self.topics.created_anew(known)
+
+    def partitions(self, topic: str) -> tuple[int, ...]:
+        return self.topics.partitions(topic)
 
 
 @pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.services)])
@@ -148,6 +158,18 @@ def test_what_the_broker_rejects_is_told_by_index_and_the_rest_is_written(broker
     assert list(rejected) == [1]
     keys = {item.key for item in Reader(broker.source("a")).until(2)}
     assert keys == {b'{"id":1}', b'{"id":3}'}
+
+
+def test_a_topic_that_is_missing_is_created(broker: Broker) -> None:
+    missing = f"{broker.topic}-missing"
+    publisher, sent = broker.publisher(), replace(record(broker, 1), topic=missing)
+    for _ in range(3):
+        with suppress(Retryable):  # as the relay does: it is sent again
+            assert publisher.publish([sent], wait) == {}
+            break
+    else:
+        pytest.fail("The record was not taken.")
+    assert broker.partitions(missing) == tuple(range(5))
 
 
 def test_a_partition_is_read_from_where_it_is_started(broker: Broker) -> None:

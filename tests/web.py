@@ -34,16 +34,23 @@ SECONDS = 30.0
 class Web:
     """One uvicorn process, started as `up` starts it; a context manager."""
 
-    def __init__(self, log: Path, environment: dict[str, str]) -> None:
-        self._log = log
-        # Static files need not have been collected.
-        self._environment = {**os.environ, **environment, "DJANGO_DEBUG": "on"}
+    def __init__(
+        self,
+        log: Path,
+        environment: dict[str, str],
+        application: str = "tests.asgi:application",
+        *,
+        debug: bool = True,  # then static files need not have been collected
+    ) -> None:
+        self._log, self._application = log, application
+        debugging = {"DJANGO_DEBUG": "on" if debug else "off"}
+        self._environment = {**os.environ, **environment, **debugging}
 
     def __enter__(self) -> Self:
         self.socket = listener.listen("127.0.0.1", free_port())
         self.url = listener.url(self.socket).removesuffix("/")
         descriptor = self.socket.fileno()
-        argv = [sys.executable, "-m", "uvicorn", "tests.asgi:application", "--fd", f"{descriptor}"]
+        argv = [sys.executable, "-m", "uvicorn", self._application, "--fd", f"{descriptor}"]
         with self._log.open("ab") as output:
             self.process = subprocess.Popen(
                 [*argv, "--no-access-log", "--no-proxy-headers"],

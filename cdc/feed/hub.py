@@ -24,7 +24,7 @@ from cdc.record import Record
 
 MOST_READERS = 1_000
 _TICK_SECONDS = 0.015
-_TICK_SECONDS_PER_READER = 0.0004
+_TICK_SECONDS_PER_READER = 0.00025
 """Waking everybody costs by the reader: many readers get more changes at a time, less often."""
 _PULSE_SECONDS = 0.1
 LONGEST_CHUNK = 256_000

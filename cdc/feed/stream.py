@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from enum import Enum
+from random import random
 
 from cdc.errors import CdcError
 from cdc.feed.audience import Audience
@@ -53,7 +54,9 @@ class Reader:
         self._said = ""
         self._note = hub.notes.next
         """The next note on delays."""
-        self._spoke = self._checked = time.monotonic()
+        self._spoke = time.monotonic()
+        # Many who come at once, as after a restart, are not all asked about at once.
+        self._checked = self._spoke - random() * CHECK_SECONDS  # noqa: S311 -- no secret
 
     async def stream(self, ask: Ask) -> Parts:
         """Return the frames, until the process stops or the reader may read no more."""

@@ -38,11 +38,10 @@ class Web:
         self,
         log: Path,
         environment: dict[str, str],
-        application: str = "tests.asgi:application",
         *,
         debug: bool = True,  # then static files need not have been collected
     ) -> None:
-        self._log, self._application = log, application
+        self._log = log
         debugging = {"DJANGO_DEBUG": "on" if debug else "off"}
         self._environment = {**os.environ, **environment, **debugging}
 
@@ -50,10 +49,10 @@ class Web:
         self.socket = listener.listen("127.0.0.1", free_port())
         self.url = listener.url(self.socket).removesuffix("/")
         descriptor = self.socket.fileno()
-        argv = [sys.executable, "-m", "uvicorn", self._application, "--fd", f"{descriptor}"]
+        argv = [sys.executable, "-m", "uvicorn", "project.asgi:application"]
         with self._log.open("ab") as output:
             self.process = subprocess.Popen(
-                [*argv, "--no-access-log", "--no-proxy-headers"],
+                [*argv, "--fd", f"{descriptor}", "--no-access-log", "--no-proxy-headers"],
                 cwd=ROOT,
                 env=self._environment,
                 pass_fds=[descriptor],

@@ -37,7 +37,7 @@ def play(folder: Path, env: dict[str, str], options: argparse.Namespace) -> bool
     ]
     while OutboxRecord.objects.exists():  # the stories' own creation is not to be counted
         time.sleep(0.05)
-    with Web(folder / "web.log", env, "project.asgi:application", debug=False) as web:
+    with Web(folder / "web.log", env, debug=False) as web:
         crowd = Crowd(web.url, session_of(worker), options.readers)
         writer = Writer(stories, options.rate)
         process = psutil.Process(web.process.pid)

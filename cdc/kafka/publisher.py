@@ -1,5 +1,6 @@
 """The publisher: records in their order, until Kafka has acknowledged all of them."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -88,7 +89,9 @@ class KafkaPublisher:
                     record.value,
                     record.key,
                     headers=list(record.headers),
-                    timestamp=record.timestamp_ms,
+                    # Kafka refuses times to come: a host whose clock ran ahead for a while must
+                    # not hold up every change since.
+                    timestamp=min(record.timestamp_ms, round(time.time() * 1000)),
                     on_delivery=delivered,
                 )
             except BufferError:

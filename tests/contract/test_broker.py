@@ -160,6 +160,12 @@ def test_what_the_broker_rejects_is_told_by_index_and_the_rest_is_written(broker
     assert keys == {b'{"id":1}', b'{"id":3}'}
 
 
+def test_a_record_of_a_time_to_come_is_taken(broker: Broker) -> None:
+    ahead = replace(record(broker, 1), timestamp_ms=round(time.time() * 1000) + 86_400_000)
+    assert broker.publisher().publish([ahead], wait) == {}
+    assert len(Reader(broker.source("a")).until(1)) == 1
+
+
 def test_a_topic_that_is_missing_is_created(broker: Broker) -> None:
     missing = f"{broker.topic}-missing"
     publisher, sent = broker.publisher(), replace(record(broker, 1), topic=missing)

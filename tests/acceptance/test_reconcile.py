@@ -1,18 +1,22 @@
 """Reconciliation finds every planted difference, mends it, and reports no change under way."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from django.db import connection
 from pymongo import MongoClient
 
+from cdc.kafka.publisher import KafkaPublisher
 from cdc.models import Checkpoint, ReconcileRun
+from cdc.rows import source_epoch
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
 from tests.acceptance.test_send_to_kafka import insert_raw, replica, versions
 from tests.acceptance.writers import Writers
-from tests.commands import manage
+from tests.cdc.builders import change, outgoing
+from tests.commands import manage, wait_until
 from tests.equality import COLLECTIONS
 
 pytestmark = [pytest.mark.services, pytest.mark.database, pytest.mark.django_db(transaction=True)]
@@ -153,3 +157,29 @@ def test_a_document_of_a_later_version_is_told_and_not_called_repaired(feed: Run
     assert done.returncode == 1
     assert f"stories_story {story.pk} is still different" in done.stderr
     assert "new_epoch" in done.stderr
+
+
+def test_a_forged_version_is_found_and_a_new_epoch_mends_it(feed: RunningFeed) -> None:
+    filled(feed, 3)
+    forged = change("u", 1, 10**15, epoch=source_epoch(using="default"), title="forged")
+    forged = replace(forged, ts_ms=1_764_000_000_000)
+    publisher = KafkaPublisher(feed.settings)
+    assert publisher.publish([outgoing(forged, feed.settings.topic)], lambda: True) == {}
+    publisher.close()
+    documents = replica(feed)[COLLECTIONS[0]]
+    wait_until(lambda: title_of(documents) == "forged", "the forged change to be applied")
+    story = Story.objects.get(pk=1)
+    story.title = "ours"
+    story.save()
+
+    code, result = reconcile(feed, "--repair")
+    (table,) = result["tables"]
+    assert (code, table["repaired"], table["unrepaired"]) == (1, 0, 1)
+    assert manage(feed.environment, "new_epoch").returncode == 0
+    assert reconcile(feed, "--repair")[0] == 0
+    feed.wait_until_equal()
+    assert title_of(documents) == "ours"
+
+
+def title_of(documents: Any) -> str:
+    return str(documents.find_one({"_id": 1})["title"])

@@ -3,6 +3,7 @@
 One contract suite runs over each twin and the real part that it stands for.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,6 +31,8 @@ from cdc.sink import (
 )
 
 _DEEPEST = 100
+_TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}\Z")
+"""What Kafka lets a topic be named."""
 
 
 @dataclass(slots=True)
@@ -69,16 +72,20 @@ class MemoryBroker:
         """Append all; return what was rejected for good, reasons by index."""
         if self.down:
             raise Retryable("The broker in memory is down: set `down` to False.")
-        rejected = {
-            index: f"The value has more than {self.largest} bytes."
-            for index, record in enumerate(records)
-            if len(record.value or b"") > self.largest
-        }
+        reasons = {index: self._flaw(record) for index, record in enumerate(records)}
+        rejected = {index: reason for index, reason in reasons.items() if reason}
         for index, record in enumerate(records):
             if index not in rejected:
                 number = crc32(record.key) % self.partition_count
                 self.logs.setdefault(TopicPartition(record.topic, number), []).append(record)
         return rejected
+
+    def _flaw(self, record: Outgoing) -> str:
+        if not _TOPIC.match(record.topic) or record.topic in {".", ".."}:
+            return f"No topic can be named {record.topic!r}."
+        if len(record.value or b"") > self.largest:
+            return f"The value has more than {self.largest} bytes."
+        return ""
 
     def topic_id(self, topic: str) -> str:
         """Return the topic's id."""

@@ -12,7 +12,12 @@ from cdc.kafka.topics import Topics
 from cdc.record import Outgoing
 
 _REJECTING = frozenset(
-    {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG, KafkaError.INVALID_RECORD}
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.INVALID_MSG,
+        KafkaError.INVALID_RECORD,
+        KafkaError.TOPIC_EXCEPTION,
+    }
 )
 """What Kafka says of a record that it will never take."""
 _TOPICLESS = frozenset(
@@ -98,6 +103,9 @@ class KafkaPublisher:
                 self._producer.poll(0.1)
             except KafkaException as error:
                 outcomes[index] = error.args[0]
+                return
+            except ValueError as error:  # NUL in a topic's name
+                outcomes[index] = KafkaError(KafkaError.INVALID_RECORD, str(error))
                 return
             else:
                 self._producer.poll(0)

@@ -160,6 +160,12 @@ def test_what_the_broker_rejects_is_told_by_index_and_the_rest_is_written(broker
     assert keys == {b'{"id":1}', b'{"id":3}'}
 
 
+@pytest.mark.parametrize("topic", ["", ".", "no topic!", "x" * 250, "a\0b"])
+def test_a_topic_that_cannot_be_is_rejected(broker: Broker, topic: str) -> None:
+    nowhere, good = replace(record(broker, 1), topic=topic), record(broker, 1)
+    assert list(broker.publisher().publish([nowhere, good], wait)) == [0]
+
+
 def test_a_record_of_a_time_to_come_is_taken(broker: Broker) -> None:
     ahead = replace(record(broker, 1), timestamp_ms=round(time.time() * 1000) + 86_400_000)
     assert broker.publisher().publish([ahead], wait) == {}

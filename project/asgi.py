@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 
 from django.conf import settings
 from django.core.asgi import get_asgi_application
@@ -10,6 +11,8 @@ from django.core.handlers.asgi import ASGIHandler
 from cdc.errors import Misconfigured
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+# Static files are read whole before they are sent: they are small, and browsers keep them.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous")
 
 
 def _application() -> ASGIHandler:

@@ -38,7 +38,7 @@ class Web:
         descriptor = self._socket.fileno()
         argv = [
             *(sys.executable, "-m", "uvicorn", "project.asgi:application"),
-            *("--fd", str(descriptor), "--no-access-log"),
+            *("--fd", str(descriptor), "--no-access-log", "--lifespan", "off"),
             *("--timeout-graceful-shutdown", str(_GRACE_SECONDS), *self._proxies()),
         ]
         return [

@@ -49,7 +49,7 @@ class Web:
         self.socket = listener.listen("127.0.0.1", free_port())
         self.url = listener.url(self.socket).removesuffix("/")
         descriptor = self.socket.fileno()
-        argv = [sys.executable, "-m", "uvicorn", "project.asgi:application"]
+        argv = [sys.executable, "-m", "uvicorn", "project.asgi:application", "--lifespan", "off"]
         with self._log.open("ab") as output:
             self.process = subprocess.Popen(
                 [*argv, "--fd", f"{descriptor}", "--no-access-log", "--no-proxy-headers"],

@@ -7,6 +7,7 @@ const SAY_MS = 10_000;
 const AGES_MS = 5_000;
 const SILENCE_MS = 40_000;
 const HIDDEN_MS = 60_000;
+const RELOAD_MS = 2_000;
 const LONGEST_WAIT_MS = 15_000;
 const WORDS = { c: "Created", u: "Updated", d: "Deleted", r: "Sent again" };
 const SENTENCES = {
@@ -243,8 +244,9 @@ function connect() {
   on("applied", takeDelays);
   on("gap", (gap) => list.prepend(gapOf(gap)));
   on("state", ({ kafka }) => showState(kafka));
-  // A page that was made while Kafka was away shows nothing of what went before.
-  on("here", () => location.reload());
+  // A page that was made while Kafka was away shows nothing of what went before. Who has just come
+  // back may not give it at once.
+  on("here", () => setTimeout(() => location.reload(), RELOAD_MS));
   on("alive", () => {});
   on("bye", end);
   source.addEventListener("error", () => {

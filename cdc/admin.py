@@ -11,6 +11,7 @@ from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils import dateformat
 
 from cdc.conf import cdc_settings
 from cdc.dead_letter_table import place
@@ -21,6 +22,7 @@ from cdc.operators import people
 from cdc.resolution import Outcome, discard, replay
 
 _LONGEST_KEY, _LONGEST_REASON = 60, 140
+_SECOND = "j M Y, H:i:s"
 _NAMED = 20
 """Letters that a confirmation page names; it counts the others."""
 _MOST_FIELDS = 500
@@ -118,7 +120,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     @admin.display(description="Since", ordering="created_at")
     def since(self, letter: DeadLetter) -> str:
         """Return when it was kept, to the second in UTC."""
-        return f"{letter.created_at:%d %b %Y, %H:%M:%S}"
+        return dateformat.format(letter.created_at, _SECOND)
 
     @admin.display(description="Place", ordering="offset")
     def where(self, letter: DeadLetter) -> str:
@@ -226,7 +228,7 @@ class OperatorActionAdmin(ReadOnlyAdmin):
     @admin.display(description="When", ordering="at")
     def when(self, action: OperatorAction) -> str:
         """Return when it was done, to the second in UTC."""
-        return f"{action.at:%d %b %Y, %H:%M:%S}"
+        return dateformat.format(action.at, _SECOND)
 
     @admin.display(description="Who", ordering="who")
     def by(self, action: OperatorAction) -> str:

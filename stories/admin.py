@@ -11,7 +11,7 @@ from django.db import models, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.utils import timezone
+from django.utils import dateformat, timezone
 
 from cdc.errors import Refused
 from cdc.way import way_of
@@ -156,7 +156,7 @@ class StoryAdmin(admin.ModelAdmin[Story]):
 
 def _minute(moment: datetime) -> str:
     # Lines break between date and time only.
-    return moment.strftime("%d\u00a0%b\u00a0%Y, %H:%M")
+    return dateformat.format(moment, "j\u00a0M\u00a0Y, H:i")
 
 
 def _write(stories: QuerySet[Story], changes: dict[str, Any]) -> int:

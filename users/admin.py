@@ -9,6 +9,7 @@ from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import AnonymousUser, Group
 from django.db import models
 from django.http import HttpRequest
+from django.utils import dateformat
 
 from cdc.admin import ReadOnlyAdmin
 from users.forms import UserChangeForm, UserCreationForm
@@ -51,7 +52,8 @@ class UserAdmin(BaseUserAdmin[User]):
     @admin.display(description="Last login", ordering="last_login", empty_value="-")
     def last_seen(self, account: User) -> str | None:
         """Return when somebody last logged in, to the minute in UTC."""
-        return f"{account.last_login:%d %b %Y, %H:%M}" if account.last_login else None
+        moment = account.last_login
+        return dateformat.format(moment, "j M Y, H:i") if moment else None
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Keep the powers out of reach of those who could give them to themselves."""

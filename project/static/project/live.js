@@ -7,7 +7,7 @@ const mark = (stale) => {
   if (note.hidden === stale) {
     note.hidden = !stale;
     note.textContent = stale
-      ? `No answer since ${heard.toLocaleTimeString()}: what you see is from then.`
+      ? `No answer since ${heard.toISOString().slice(11, 19)} UTC: what you see is from then.`
       : "";
   }
 };

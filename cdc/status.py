@@ -165,8 +165,9 @@ class Status:
                 "start `manage.py consume_and_save_to_mongodb`."
             )
         if any(lag.seconds > PATIENCE_SECONDS for lag in self.lags or ()):
+            catching = _count(self.consumers or 0, "consumer catches", "consumers catch")
             return (
-                f"{self._in_kafka}: the {self.consumers} consumers catch up, or are held up; "
+                f"{self._in_kafka}: {catching} up, or cannot go on; "
                 "see their logs, or start more of them, up to one for each partition."
             )
         return ""
@@ -178,15 +179,16 @@ class Status:
             return ""
         whole = self.outbox is not None and (self.lags is not None or self.in_kafka is not None)
         count = self.waiting + (0 if self.lags is not None else self.in_kafka or 0)
-        return f"{'' if whole else 'at least '}{count} changes wait"
+        return f"{'' if whole else 'at least '}{_count(count, 'change waits', 'changes wait')}"
 
     @property
     def _pause(self) -> str:
         if self.paused is None:
             return ""
         why = f" ({self.paused.why})" if self.paused.why else ""
+        at = f"{self.paused.at.day} {self.paused.at:%b %Y, %H:%M:%S}"
         return (
-            f"The consumers were paused by {self.paused.who} at {self.paused.at:%F %T} UTC{why}: "
+            f"The consumers were paused by {self.paused.who} at {at} UTC{why}: "
             f"{self.known_waiting or 'what waits is not known'}; resume them on the page "
             "/operations/."
         )
@@ -202,29 +204,32 @@ class Status:
     @property
     def _in_outbox(self) -> str:
         rows = self.outbox.rows if self.outbox else 0
-        return f"{rows} changes wait in the outbox, the oldest for {self.outbox_seconds:.1f} s"
+        waiting = _count(rows, "change waits", "changes wait")
+        return f"{waiting} in the outbox, the oldest for {self.outbox_seconds:.1f} s"
 
     @property
     def _in_kafka(self) -> str:
         lags = self.lags or ()
         oldest = max((lag.seconds for lag in lags), default=0.0)
-        records = sum(lag.records for lag in lags)
-        return f"{records} records wait in Kafka, the oldest for {oldest:.1f} s"
+        waiting = _count(sum(lag.records for lag in lags), "record waits", "records wait")
+        return f"{waiting} in Kafka, the oldest for {oldest:.1f} s"
 
     @property
     def _under_way(self) -> str:
         if not self.waiting:
             return ""
         oldest = max([self.outbox_seconds, *(lag.seconds for lag in self.lags or ())])
-        return f"{self.waiting} changes are on their way, the oldest for {oldest:.1f} s."
+        waiting = _count(self.waiting, "change is on its way", "changes are on their way")
+        return f"{waiting}, the oldest for {oldest:.1f} s."
 
     @property
     def _differing(self) -> str:
         for table in self.tables or ():
             if not table.equal:
+                counts = " or ".join(map(str, sorted(set(table.documents.values()))))
                 return (
                     f"Nothing waits, but {table.table} has {table.rows} rows and the copy "
-                    f"{sorted(set(table.documents.values()))} documents: "
+                    f"{counts} documents: "
                     "find and mend the difference by `manage.py reconcile --repair`."
                 )
         if self.reconcile is not None and not self.reconcile.equal:
@@ -244,3 +249,7 @@ class Status:
         if self.paused is not None:
             shape["paused"]["at"] = self.paused.at.isoformat()
         return shape
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

@@ -149,7 +149,7 @@ def _arrived(version: Version, event: Mapping[str, Any]) -> str:
     if "applied_at" not in event:
         return f"{places}; the history does not hold when it arrived."
     seconds = (event["applied_at"] - event["at"]).total_seconds()
-    return f"{places}, {max(seconds, 0):.2g} s after the save."
+    return f"{places}, {max(seconds, 0):.3f} s after the save."
 
 
 def _of(events: Mapping[Version, Mapping[str, Any]], version: Version | None) -> Mapping[str, Any]:

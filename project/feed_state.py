@@ -55,7 +55,9 @@ class FeedWatch:
         now = time.monotonic()
         self._wrong_since = self._wrong_since or now
         kept = f"{waiting}, nothing is lost" if waiting else "nothing that was saved is lost"
-        return f"For {now - self._wrong_since:.0f} s not everything has answered: {kept}. {problem}"
+        seconds = round(now - self._wrong_since)
+        silent = f"has not answered for {seconds} s" if seconds else "does not answer"
+        return f"Something {silent}: {kept}. {problem}"
 
     def _read(self) -> Status:
         return self._reader.read()

@@ -13,6 +13,7 @@ from cdc.status import PartitionLag, Status, TableCount
 from project import feed_state
 from project.homes import chart
 from project.latest import Latest, Reading
+from project.templatetags.sentences import coded
 from tests.static_files import plain_static_files
 from users.models import User, UserType
 
@@ -52,7 +53,7 @@ def test_technical_worker_reads_the_sentence_and_the_numbers(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = show(client, monkeypatch, status)
-    assert status().verdict in page
+    assert coded(status().verdict) in page
     for shown in (">3<", "the oldest for 1.2 s", "<td>17</td>", "<td>41</td>", "<td>42</td>"):
         assert shown in page, shown
 

@@ -1,0 +1,19 @@
+"""How the sentences of the feed are shown, which are written for terminals too."""
+
+from typing import Any
+
+from django import template
+from django.utils.html import escape, format_html, format_html_join
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+
+@register.filter
+def coded(sentence: Any) -> SafeString:
+    """Return a sentence in which what stands in backticks is shown as code."""
+    plain, *rest = str(sentence).split("`")
+    if len(rest) % 2:
+        return escape(sentence)
+    pairs = zip(rest[::2], rest[1::2], strict=True)
+    return format_html("{}{}", plain, format_html_join("", "<code>{}</code>{}", pairs))

@@ -1,6 +1,5 @@
 """Addresses of people's pages."""
 
-from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, path
 
 from users import views
@@ -9,7 +8,7 @@ urlpatterns: list[URLPattern] = [
     path("", views.HomeView.as_view(), name="home"),
     path("register/", views.RegisterView.as_view(), name="register"),
     path("login/", views.LoginView.as_view(), name="login"),
-    path("logout/", LogoutView.as_view(), name="logout"),
+    path("logout/", views.LogoutView.as_view(), name="logout"),
     path("password/", views.PasswordChangeView.as_view(), name="password_change"),
     path("password/reset/", views.PasswordResetView.as_view(), name="password_reset"),
     path(

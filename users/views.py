@@ -7,6 +7,7 @@ from django.contrib.auth import login
 from django.contrib.auth import views as auth
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import render
 from django.urls import reverse_lazy
 from django.views.generic import FormView, TemplateView
 
@@ -45,6 +46,19 @@ class LoginView(auth.LoginView):
         """Return the page of who has just logged in."""
         user = self.request.user
         return home_of(user) if isinstance(user, User) else super().get_default_redirect_url()
+
+
+class LogoutView(auth.LogoutView):
+    """Logs out by POST only: a link from elsewhere must not do it."""
+
+    def http_method_not_allowed(
+        self, request: HttpRequest, *args: Any, **options: Any
+    ) -> HttpResponse:
+        """Say so to who opens the address."""
+        refusal = super().http_method_not_allowed(request, *args, **options)
+        page = render(request, "405.html", status=refusal.status_code)
+        page.headers["Allow"] = refusal.headers["Allow"]
+        return page
 
 
 class RegisterView(FormView[RegistrationForm]):
@@ -105,7 +119,7 @@ class PasswordResetView(auth.PasswordResetView):
     success_url = reverse_lazy("login")
     extra_context = {
         "title": "Set a new password",
-        "lead": "A link is mailed to you; by it you choose a new password.",
+        "lead": "We mail you a link, with which you choose a new password.",
         "button": "Mail the link",
         "other": "login",
     }

@@ -124,3 +124,13 @@ def test_logout_without_a_token_is_refused(ann: User) -> None:
 
 def test_staff_find_the_admin(as_boss: Client) -> None:
     assert 'href="/admin/"' in as_boss.get("/stories/").content.decode()
+
+
+def test_the_address_of_the_log_out_alone_does_nothing_and_says_so(
+    client: Client, ann: User
+) -> None:
+    client.force_login(ann)
+    answer = client.get("/logout/")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST, OPTIONS")
+    assert "use the button on any page" in answer.content.decode()
+    assert client.get("/customer/").status_code == 200

@@ -68,10 +68,13 @@ function noteOf(change) {
   return more + (change.hidden ? `${change.hidden} about people, not shown to you.` : "");
 }
 
-const clock = new Intl.DateTimeFormat("en-GB", {
-  day: "numeric", month: "short", year: "numeric",
-  hour: "2-digit", minute: "2-digit", second: "2-digit", timeZone: "UTC",
-});
+// As the server writes it; a browser's own English has "Sept" for September.
+const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
+function clock(moment) {
+  const [day, time] = moment.toISOString().split("T");
+  const [year, month] = day.split("-");
+  return `${moment.getUTCDate()} ${MONTHS[month - 1]} ${year}, ${time.slice(0, 8)} UTC`;
+}
 
 function ago(moment) {
   const seconds = Math.max(0, Math.round((Date.now() - moment) / 1000));
@@ -105,7 +108,7 @@ function rowOf(change) {
   part(row, "note").hidden = !note;
   if (change.at) {
     part(row, "time").dateTime = change.at;
-    part(row, "time").textContent = clock.format(new Date(change.at));
+    part(row, "time").textContent = clock(new Date(change.at));
     showAge(row);
   }
   part(row, "who").textContent = change.who ? `by ${change.who}` : "";
@@ -199,7 +202,7 @@ function showState(next) {
   state = next;
   stateLine.hidden = false;
   stateLine.textContent = SENTENCES[paused && state === "up" ? "paused" : state];
-  stateLine.className = `sf-verdict sf-state ${state === "up" ? "sf-good" : ""} ${
+  stateLine.className = `sf-verdict sf-state ${state === "up" && !paused ? "sf-good" : ""} ${
     state === "away" || state === "over" ? "sf-bad" : ""
   }`;
 }

@@ -10,7 +10,8 @@ from django.conf import settings
 
 from cdc.errors import Misconfigured
 
-_TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}\Z")
+TOPIC_NAME = re.compile(r"(?!\.{1,2}\Z)[a-zA-Z0-9._-]{1,249}\Z")
+"""What Kafka lets a topic be named."""
 _COLLECTION = re.compile(r"(?!system\.)[A-Za-z_][A-Za-z0-9_.-]{0,119}\Z")
 _DATABASE = re.compile(r"[A-Za-z0-9_-]{1,63}\Z")
 _SMALLEST_EVENT_LIMIT = 1_000
@@ -42,7 +43,7 @@ class CdcSettings:
     """Where the consumers of one machine agree on their names."""
 
     def __post_init__(self) -> None:
-        _name("KAFKA_TOPIC", self.topic, _TOPIC, "letters, digits, '.', '_' and '-'")
+        _name("KAFKA_TOPIC", self.topic, TOPIC_NAME, "letters, digits, '.', '_' and '-'")
         _name("MONGODB_DATABASE", self.mongodb_database, _DATABASE, "letters, digits, '_', '-'")
         _collections(self.collections)
         _at_least("KAFKA_PARTITIONS", self.partitions, 1)

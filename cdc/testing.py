@@ -3,13 +3,13 @@
 One contract suite runs over each twin and the real part that it stands for.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from zlib import crc32
 
+from cdc.conf import TOPIC_NAME
 from cdc.errors import Fenced, Rejected, Retryable
 from cdc.event import Version
 from cdc.record import Outgoing, Position, Record, TopicPartition
@@ -31,8 +31,6 @@ from cdc.sink import (
 )
 
 _DEEPEST = 100
-_TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}\Z")
-"""What Kafka lets a topic be named."""
 
 
 @dataclass(slots=True)
@@ -81,7 +79,7 @@ class MemoryBroker:
         return rejected
 
     def _flaw(self, record: Outgoing) -> str:
-        if not _TOPIC.match(record.topic) or record.topic in {".", ".."}:
+        if not TOPIC_NAME.match(record.topic):
             return f"No topic can be named {record.topic!r}."
         if len(record.value or b"") > self.largest:
             return f"The value has more than {self.largest} bytes."

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from cdc.conf import CdcSettings
+from cdc.conf import TOPIC_NAME, CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka.client import ENVELOPE_ROOM, client_config
 from cdc.kafka.topics import Topics
@@ -17,9 +17,10 @@ _REJECTING = frozenset(
         KafkaError.INVALID_MSG,
         KafkaError.INVALID_RECORD,
         KafkaError.TOPIC_EXCEPTION,
+        KafkaError._INVALID_DIFFERENT_RECORD,  # noqa: SLF001 -- the library's own name
     }
 )
-"""What Kafka says of a record that it will never take."""
+"""What Kafka says of a record that it will never take, and of its neighbours in a batch."""
 _TOPICLESS = frozenset(
     {
         KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -87,6 +88,10 @@ class KafkaPublisher:
         def delivered(error: KafkaError | None, _message: Message) -> None:
             outcomes[index] = error
 
+        if not TOPIC_NAME.match(record.topic):
+            # Kafka calls such a topic unknown, now and then.
+            outcomes[index] = KafkaError(KafkaError.TOPIC_EXCEPTION)
+            return
         while True:
             try:
                 self._producer.produce(
@@ -94,18 +99,13 @@ class KafkaPublisher:
                     record.value,
                     record.key,
                     headers=list(record.headers),
-                    # Kafka refuses times to come: a host whose clock ran ahead for a while must
-                    # not hold up every change since.
-                    timestamp=min(record.timestamp_ms, round(time.time() * 1000)),
+                    timestamp=_timestamp(record),
                     on_delivery=delivered,
                 )
             except BufferError:
                 self._producer.poll(0.1)
             except KafkaException as error:
                 outcomes[index] = error.args[0]
-                return
-            except ValueError as error:  # NUL in a topic's name
-                outcomes[index] = KafkaError(KafkaError.INVALID_RECORD, str(error))
                 return
             else:
                 self._producer.poll(0)
@@ -128,3 +128,11 @@ class KafkaPublisher:
     def _start_again(self) -> None:
         self.close()
         self._producer = Producer(self._config)
+
+
+def _timestamp(record: Outgoing) -> int:
+    """Return a time that Kafka takes: it refuses times to come and times before 1970.
+
+    A host whose clock ran ahead for a while must not hold up every change since.
+    """
+    return max(min(record.timestamp_ms, round(time.time() * 1000)), 0)

@@ -94,14 +94,7 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
     clock = SystemClock()
     with Stop() as stop:
         topics = Topics(settings)
-        replica = MongoReplica(
-            connect(settings),
-            settings,
-            routes(),
-            f"{instance}:{uuid.uuid4().hex}",
-            rows=SourceRows(registry.by_table(), DEFAULT_DB_ALIAS),
-            clock=clock,
-        )
+        replica = _replica(settings, instance, clock)
         _ensure_topics(topics, stop, clock)
         _until_done(replica.prepare, stop, clock)
         paused = PauseWatch(settings.group, DEFAULT_DB_ALIAS)
@@ -128,6 +121,17 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
                 clock=clock,
             )
         telemetry.log(_log, logging.INFO, telemetry.CONSUMER_STOPPED, instance=instance)
+
+
+def _replica(settings: CdcSettings, instance: str, clock: Clock) -> MongoReplica:
+    return MongoReplica(
+        connect(settings),
+        settings,
+        routes(),
+        f"{instance}:{uuid.uuid4().hex}",
+        rows=SourceRows(registry.by_table(), DEFAULT_DB_ALIAS),
+        clock=clock,
+    )
 
 
 def _bound_waits(using: str) -> None:

@@ -1,4 +1,4 @@
-"""The demo data: loaded by a command of its own while the servers start."""
+"""The demo data: loaded by a command of its own."""
 
 import subprocess
 from collections.abc import Mapping

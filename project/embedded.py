@@ -87,7 +87,7 @@ class Embedded:
         self._start_servers()
         self._start_feed()
         self._start_web()
-        self._finish_demo()
+        self._load_demo()
         self._start_traffic()
         self._console.say(f"ready: open {self._web.url} (Ctrl-C stops everything)")
 
@@ -114,8 +114,6 @@ class Embedded:
         call_command("migrate", interactive=False, verbosity=0)
         connections.close_all()
         self._console.say("database migrated")
-        if self._wishes.demo:
-            self._demo = DemoLoad(self._home.logs / "load_demo.log", {**os.environ, **self._env})
         if collect_static_files():
             self._console.say("static files collected")
 
@@ -151,8 +149,13 @@ class Embedded:
         self._wait_ready(daemons[0].child, self._web.answers, _WEB_SECONDS)
         self._console.say("web answers")
 
-    def _finish_demo(self) -> None:
-        if self._demo:
+    def _load_demo(self) -> None:
+        """Load the demo data once all is there.
+
+        Stories that waited for the feed's start would be the first delays that a newcomer reads.
+        """
+        if self._wishes.demo:
+            self._demo = DemoLoad(self._home.logs / "load_demo.log", {**os.environ, **self._env})
             self._until(self._demo.done)
             self._console.show(self._demo.result())
 

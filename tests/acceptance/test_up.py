@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from project.envfile import read_env_file
+from project.stack.ports import free_port
 
 pytestmark = pytest.mark.services
 
@@ -78,9 +79,17 @@ class Up:
         return self.process.wait(STOP_SECONDS)
 
     def get(self, path: str = "/") -> int:
-        connection = http.client.HTTPConnection(urlsplit(self.address).netloc, timeout=10)
+        return answers(urlsplit(self.address).port or 0, path)
+
+
+def answers(port: int, path: str) -> int:
+    """Return the status of an answer; 0 where nobody listens."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
         connection.request("GET", path)
         return connection.getresponse().status
+    except ConnectionRefusedError:
+        return 0
 
 
 @pytest.fixture(scope="module")
@@ -175,15 +184,12 @@ def test_each_child_that_is_killed_comes_back(up: Up) -> None:
     up.wait_for(lambda: manage(up.home, "cdc_status").returncode == 0, 40)
 
 
-def test_a_second_one_in_the_same_home_is_refused(up: Up) -> None:
+def test_a_second_one_in_its_home_or_on_its_port_is_refused(up: Up, tmp_path: Path) -> None:
     second = manage(up.home, "up")
     assert second.returncode == 2
     assert f"already runs in {up.home} (process {up.process.pid}): stop that one" in second.stderr
     assert len(second.stderr.splitlines()) == 1
     assert second.stdout == ""
-
-
-def test_a_port_that_is_taken_is_refused_when_it_was_asked_for(up: Up, tmp_path: Path) -> None:
     port = str(urlsplit(up.address).port)
     other = manage(tmp_path / "other", "up", "--port", port)
     assert other.returncode == 2
@@ -211,9 +217,13 @@ def test_servers_that_are_given_are_used_and_none_are_started(
     monkeypatch.setenv("KAFKA_TOPIC", f"up-{tmp_path.name}")
     monkeypatch.setenv("CONSUMER_GROUP", f"up-{tmp_path.name}")
     monkeypatch.setenv("MONGODB_DATABASE", "up_given")
+    monkeypatch.setenv("METRICS_PORT", str(first := free_port()))
     up = Up(tmp_path / "home", "--no-demo").wait_ready()
     try:
         assert len(up.family()) == 4
+        # The consumer's, the relay's and the jobs'.
+        ports = range(first, first + 3)
+        up.wait_for(lambda: {answers(port, "/metrics") for port in ports} == {200}, 20)
         assert set(read_env_file(up.home / "env")) == {"DJANGO_SECRET_KEY"}
     finally:
         assert up.end(signal.SIGTERM) == 0

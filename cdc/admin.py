@@ -22,7 +22,8 @@ from cdc.operators import people
 from cdc.resolution import Outcome, discard, replay
 
 _LONGEST_KEY, _LONGEST_REASON = 60, 140
-_SECOND = "j M Y, H:i:s"
+_SECOND = "j\u00a0M\u00a0Y, H:i:s"
+"""Lines break between date and time only."""
 _NAMED = 20
 """Letters that a confirmation page names; it counts the others."""
 _MOST_FIELDS = 500
@@ -218,6 +219,7 @@ class OperatorActionAdmin(ReadOnlyAdmin):
 
     list_display = ("when", "by", "what", "target", "why")
     list_display_links = None
+    fields = readonly_fields = ("when", "by", "what", "target", "why")
     list_filter = ("what", "at")
     search_fields = ("who", "target", "why")
 
@@ -233,7 +235,8 @@ class OperatorActionAdmin(ReadOnlyAdmin):
     @admin.display(description="Who", ordering="who")
     def by(self, action: OperatorAction) -> str:
         """Return who did it."""
-        return str(getattr(action, "person", action.who))
+        named = getattr(action, "person", None)
+        return str(named or people({action.who}).get(action.who, action.who))
 
 
 @admin.register(OutboxRecord)

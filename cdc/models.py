@@ -64,7 +64,7 @@ class RelayLease(models.Model):
         db_table = "cdc_relay_lease"
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.owner} until {self.expires_at}"
+        return f"{self.name}: {self.owner or 'nobody'}"
 
 
 class Counter(models.Model):

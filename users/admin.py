@@ -53,7 +53,7 @@ class UserAdmin(BaseUserAdmin[User]):
     def last_seen(self, account: User) -> str | None:
         """Return when somebody last logged in, to the minute in UTC."""
         moment = account.last_login
-        return dateformat.format(moment, "j M Y, H:i") if moment else None
+        return dateformat.format(moment, "j\u00a0M\u00a0Y, H:i") if moment else None
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Keep the powers out of reach of those who could give them to themselves."""
@@ -98,6 +98,7 @@ class RoleChangeAdmin(ReadOnlyAdmin):
     """Who gave whom which role, and when."""
 
     list_display = ("at", "whom", "from_role", "to_role", "who")
+    fields = readonly_fields = ("at", "whom", "whom_id", "from_role", "to_role", "who")
     list_filter = ("at", "to_role")
     search_fields = ("whom", "who")
 

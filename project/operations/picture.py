@@ -58,9 +58,10 @@ class Picture:
         return [self._remembered(part, seconds, fresh=fresh) for part in found]
 
     def _remembered(self, part: Part, seconds: float, *, fresh: bool) -> Part:
-        if fresh and part.state is not State.UNKNOWN:
+        if part.state is not State.UNKNOWN:
             self._said[part.name] = (part, self._now() - seconds)
-            return part
+            if fresh:
+                return part
         last, at = self._said.get(part.name, (None, 0.0))
         if last is None:
             return replace(part, state=State.UNKNOWN, note="it has not been heard yet")

@@ -97,6 +97,9 @@ def test_nothing_is_green_that_was_not_heard() -> None:
     assert states(picture, away)["Collections"] is State.UNKNOWN
     collections = picture.parts(away, 0.0)[4]
     assert (collections.figure, collections.note) == ("3", "last heard 60 s ago")
+    outbox = Picture(lambda: now[0]).parts(status(), 12.0)[0]
+    assert outbox.state is State.UNKNOWN
+    assert outbox.note == "last heard 12 s ago"
 
 
 def test_a_canary_that_does_not_come_back_needs_somebody() -> None:

@@ -158,6 +158,8 @@ def _verdict(row: Row, source: Values, replicas: Mapping[str, Document | None]) 
 
 
 def _shown_replicas(replicas: Mapping[str, Document | None], name: str) -> str:
+    if not replicas:
+        return "not known"
     shown = {collection: _shown(held, name) for collection, held in replicas.items()}
     if len(set(shown.values())) == 1:
         return next(iter(shown.values()))

@@ -98,4 +98,6 @@ def _decision(error: BulkWriteError) -> Rejected | Retryable:
 
 
 def _brief(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error)[:200]}"
+    # Behind its waiting time the driver describes every server that it knows.
+    what = str(error).partition(", Timeout: ")[0]
+    return f"{type(error).__name__}: {what[:200]}"

@@ -63,6 +63,7 @@ def test_show_has_the_message_and_the_row_though_mongodb_is_away(
     found: dict[str, Any] = json.loads(run(capsys, "show", str(about.pk), "--json"))
     title = next(line for line in found["lines"] if line["column"] == "title")
     assert (title["message"], title["source"]) == ("as the message has it", "as it is")
+    assert title["replica"] == "not known"
 
 
 def test_show_is_inert(capsys: pytest.CaptureFixture[str]) -> None:

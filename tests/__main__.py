@@ -25,6 +25,7 @@ from tests.servers import Servers
 
 NEEDS_ALL_SERVERS = "tests/project/stack/test_sql_server.py"
 UNITS = "not services and not faults and not browser and not database"
+HALF_OF_UNITS = "tests/cdc"
 ADDRESSES = ("KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI")
 # A person's own settings must not change what the tests mean.
 FOREIGN = (
@@ -72,9 +73,7 @@ def run(folder: Path, asked: Sequence[str], arguments: Sequence[str], console: C
                 if os.geteuid() == 0:  # then it should be there
                     raise
                 left_out[name] = str(error)
-        queue = deque(runs(databases, arguments))
-        beside = Lane(queue=queue, env=env, console=console, output=folder / "beside.log")
-        codes = side_by_side([Lane(queue=queue, env=env, console=console), beside])
+        codes = side_by_side(lanes(runs(databases, arguments), env, folder, console))
     if not arguments and shutil.which("chromium") is None:
         left_out["the browser's tests"] = "Chromium is not installed"
     codes = {name: codes[name] for name in databases}
@@ -85,9 +84,34 @@ def run(folder: Path, asked: Sequence[str], arguments: Sequence[str], console: C
 def run_units(folder: Path, arguments: Sequence[str], console: Console) -> int:
     """Run what needs no servers, on SQLite."""
     env = environment(folder, **dict.fromkeys(ADDRESSES, ""))
-    url = DATABASES[SQLITE].url(None, folder, SQLITE)
-    run = Run(name=SQLITE, url=url, arguments=["-m", UNITS, *arguments])
-    return max(side_by_side([Lane(queue=deque([run]), env=env, console=console)]).values())
+    parts = unit_runs(folder, arguments)
+    return max(side_by_side(lanes(parts, env, folder, console)).values())
+
+
+def unit_runs(folder: Path, arguments: Sequence[str]) -> list[Run]:
+    """Return the units in two halves that run at once; in one run when tests are named."""
+    named = any(not each.startswith("-") for each in arguments)
+    whole: dict[str, list[str]] = {"units": []}
+    halves = {"feed": [HALF_OF_UNITS], "rest": [f"--ignore={HALF_OF_UNITS}"]}
+    return [
+        Run(
+            name=SQLITE,
+            url=DATABASES[SQLITE].url(None, folder, name),
+            arguments=["-m", UNITS, *half, *arguments],
+        )
+        for name, half in (whole if named else halves).items()
+    ]
+
+
+def lanes(
+    parts: Sequence[Run], env: Mapping[str, str], folder: Path, console: Console
+) -> list[Lane]:
+    """Return two that share what is to be run; the second one shows each run when it has ended."""
+    queue = deque(parts)
+    return [
+        Lane(queue=queue, env=env, console=console),
+        Lane(queue=queue, env=env, console=console, output=folder / "beside.log"),
+    ]
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from project.console import Console
-from tests.__main__ import last_line, runs
+from tests.__main__ import last_line, runs, unit_runs
 from tests.containers import docker_answers
 from tests.databases import DATABASES
 from tests.runs import Lane, Run, side_by_side
@@ -51,6 +51,14 @@ def test_docker_answers_when_its_daemon_does(
 def test_without_docker_nothing_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert not docker_answers()
+
+
+def test_units_run_in_two_halves_unless_some_are_named(tmp_path: Path) -> None:
+    first, second = unit_runs(tmp_path, ["-q"])
+    assert (first.arguments[-2], second.arguments[-2]) == ("tests/cdc", "--ignore=tests/cdc")
+    assert first.url != second.url
+    (one,) = unit_runs(tmp_path, ["-q", "tests/users"])
+    assert one.arguments[-2:] == ["-q", "tests/users"]
 
 
 def test_a_run_of_some_tests_does_not_claim_the_suite() -> None:

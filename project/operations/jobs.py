@@ -222,7 +222,6 @@ class StartView(AskView):
 class CancelView(ConfirmView):
     """Ends a job."""
 
-    title = "Cancel a job"
     lead = (
         "It ends after the rows that it is at. What it has sent stays sent, and does no harm: "
         "each event carries its row as it was then."
@@ -240,7 +239,7 @@ class CancelView(ConfirmView):
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         """Name the job."""
-        return super().get_context_data(**context, job=self.job)
+        return {**super().get_context_data(**context), "title": f"Cancel job {self.job.pk}"}
 
     def act(self, form: Any) -> str:
         """Cancel it."""

@@ -153,6 +153,8 @@ def test_a_job_is_watched_and_cancelled() -> None:
     assert "<html" not in middle.content.decode()
     assert "not heard for 60 s" in middle.content.decode()
     assert 'value="10"' in middle.content.decode()
+    asked = client.get(f"/operations/jobs/{job.pk}/cancel/").content.decode()
+    assert f'<h1 class="h3 mb-3">Cancel job {job.pk}</h1>' in asked
     page = client.post(f"/operations/jobs/{job.pk}/cancel/", {}, follow=True)
     assert "ends soon" in page.content.decode()
     assert "Cancel the job" not in page.content.decode()

@@ -43,16 +43,21 @@ class Latest(Generic[T]):
         self._tried_at = float("-inf")
         self._problem = ""
 
-    def begin(self) -> None:
-        """Begin to read when the value is old: who looks at several waits for all at once."""
-        self._reading()
+    def begin(self) -> Callable[[float], Reading[T]]:
+        """Begin to read when the value is old; return what waits some seconds for just that.
 
-    def get(self, patience: float | None = None) -> Reading[T]:
-        """Return the value, at most `fresh` seconds old if it can be had in time."""
-        patience = self._patience if patience is None else max(patience, 0.0)
+        Who looks at several waits for all at once, and a silent one makes no other late.
+        """
         thread = self._reading()
+        return lambda patience: self._waited(thread, patience)
+
+    def get(self) -> Reading[T]:
+        """Return the value, at most `fresh` seconds old if it can be had in time."""
+        return self.begin()(self._patience)
+
+    def _waited(self, thread: threading.Thread | None, patience: float) -> Reading[T]:
         if thread:
-            thread.join(patience)
+            thread.join(max(patience, 0.0))
         late = thread is not None and thread.is_alive()
         with self._lock:
             value, problem = self._value, self._problem

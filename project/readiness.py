@@ -94,12 +94,8 @@ class Parts:
     def look(self) -> tuple[Part, ...]:
         """Return the state of each part, within two seconds whatever is away."""
         until = time.monotonic() + PATIENCE_SECONDS
-        for latest in self._latest.values():
-            latest.begin()
-        return tuple(
-            _part(name, latest.get(until - time.monotonic()))
-            for name, latest in self._latest.items()
-        )
+        begun = {name: latest.begin() for name, latest in self._latest.items()}
+        return tuple(_part(name, wait(until - time.monotonic())) for name, wait in begun.items())
 
 
 def address(name: str) -> str:

@@ -120,6 +120,13 @@ def test_silent_parts_are_waited_for_together() -> None:
     assert time.monotonic() - start < 4 * readiness.PATIENCE_SECONDS
 
 
+def test_a_silent_part_makes_no_other_late() -> None:
+    end = threading.Event()
+    found = Parts({"kafka": lambda: str(end.wait(30)), "mongodb": str}).look()
+    end.set()
+    assert [part.state for part in found] == [State.AWAY, State.OK]
+
+
 @pytest.mark.django_db
 def test_missing_migrations_are_seen() -> None:
     assert Services().migrations() == ""

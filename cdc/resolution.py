@@ -11,7 +11,7 @@ from django.utils import timezone
 from cdc.actor import current_actor
 from cdc.errors import Refused, Rejected
 from cdc.models import DeadLetter, DeadLetterStatus
-from cdc.operators import write_down
+from cdc.operators import people, write_down
 from cdc.registry import Capture, registry
 from cdc.resend import send_state
 
@@ -130,7 +130,9 @@ def _python_key(capture: Capture, value: Any) -> Any:
 
 def _require_waiting(letter: DeadLetter) -> None:
     if letter.status != DeadLetterStatus.WAITING:
-        raise Refused(f"It was {letter.status} by {letter.resolved_by} already.")
+        actor = letter.resolved_by
+        who = people({actor}).get(actor, actor)
+        raise Refused(f"It was {letter.status} by {who} already.")
 
 
 def _resolve(letter: DeadLetter, decision: Decision) -> None:

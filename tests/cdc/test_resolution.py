@@ -13,6 +13,7 @@ from cdc.models import DeadLetter, OperatorAction, OutboxRecord
 from cdc.resolution import discard, each_waiting, replay, row_of
 from stories.models import Story
 from tests.cdc.letters import letter, letter_about
+from users.models import User
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
@@ -105,12 +106,14 @@ def test_what_cannot_be_tied_to_a_row_is_refused_and_can_be_discarded(
 def test_a_letter_is_decided_about_once(story: Story) -> None:
     about = letter_about(story.pk)
     stale = DeadLetter.objects.get(pk=about.pk)
-    replay([about], "", using="default")
+    ann = User.objects.create_user("ann@people.example", "correct-horse-7", name="Ann")
+    with acting_as(str(ann.pk)):
+        replay([about], "", using="default")
 
     again = discard([DeadLetter.objects.get(pk=about.pk)], "", using="default")
     late = discard([stale], "", using="default")
 
-    assert "was replayed by" in again.refused[0]
+    assert "It was replayed by ann@people.example already." in again.refused[0]
     assert late.refused == [
         f"Dead letter {about.pk} was not discarded. Somebody else decided about it meanwhile."
     ]

@@ -23,6 +23,7 @@ _MOST_PAST = 1_000
 """Events of the history that are looked through for a page."""
 _MOST_DIGITS = 18
 _AWAY = "Kafka does not answer: what is saved now is kept and appears here by itself."
+_NO_HISTORY = "From the topic: the history has none of these, or does not answer."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +134,7 @@ def _from_topic(asked: Asked, wanted: Filter, audience: Audience) -> tuple[Page,
         return page, "" if held or wanted else _about(asked.place)
     if asked.moment:
         after = past.at_time(int(asked.moment.timestamp() * 1000))
-        return past.since(after, wanted, audience), "From the topic: the history does not answer."
+        return past.since(after, wanted, audience), _NO_HISTORY
     if asked.after:
         return past.since(asked.after, wanted, audience), ""
     return past.newest(asked.before, wanted, audience), ""

@@ -157,7 +157,7 @@ def test_a_jump_to_a_time_reads_the_history_else_the_topic(
 ) -> None:
     publish(broker, *(outgoing(change("c", n, n), TOPIC) for n in range(1, 10)))
     shown = page(worker, "?time=2025-11-24T16:00:00.005Z")
-    assert "From the topic: the history does not answer." in shown
+    assert "From the topic: the history has none of these, or does not answer." in shown
     assert shown.count("data-row") == 6
     history.events = [PastEvent(event=change("c", 77, 5), partition=1, offset=3)]
     shown = page(worker, "?time=2025-11-24T16:00")

@@ -102,12 +102,16 @@ def test_nothing_is_green_that_was_not_heard() -> None:
     assert outbox.note == "last heard 12 s ago"
 
 
-def test_a_canary_that_does_not_come_back_needs_somebody() -> None:
+def test_a_canary_that_does_not_come_back_needs_somebody(monkeypatch: pytest.MonkeyPatch) -> None:
     late = replace(SEEN, arrived_seconds_ago=60.0)
     never = replace(SEEN, arrived_seconds_ago=None, seconds=None)
     silent = replace(SEEN, sent_seconds_ago=60.0, arrived_seconds_ago=60.0)
     found = [states(Picture(), status(canary=it))["Canary"] for it in (late, never, silent)]
     assert found == [State.BAD, State.BAD, State.UNKNOWN]
+
+    monkeypatch.setattr(feed_state.feed, "latest", Latest(lambda: status(canary=never)))
+    page = client_of(UserType.TECHNICAL_WORKER).get("/operations/").content.decode()
+    assert "every ten seconds: it is sent and does not come back." in page
 
 
 def test_parts_that_need_somebody_say_so() -> None:

@@ -3,7 +3,8 @@
 `python -m project.stack.fetch_jars FOLDER SUMS` fetches the files that SUMS lists.
 `python -m project.stack.fetch_jars --lock FOLDER COORDINATE...` resolves the
 coordinates afresh and prints a new sums file, for the commit that changes Kafka's
-version.
+version. A coordinate that ends in `!` comes alone, without what it needs: jgo cannot
+resolve a range of versions.
 """
 
 import sys
@@ -47,7 +48,9 @@ def lock(folder: Path, coordinates: list[str]) -> str:
 
 def _closure(folder: Path, coordinate: str) -> list[Artifact]:
     maven = MavenContext(repo_cache=folder)
-    wanted = maven.create_dependency(Coordinate.parse(coordinate))
+    wanted = maven.create_dependency(Coordinate.parse(coordinate.removesuffix("!")))
+    if coordinate.endswith("!"):
+        return [wanted.artifact]
     inputs, others = maven.resolver.resolve([wanted])
     needed = [other for other in others if other.scope in ("compile", "runtime")]
     return [dependency.artifact for dependency in [*inputs, *needed]]

@@ -12,7 +12,7 @@ HASHES := --require-hashes --no-deps
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header
 
-.PHONY: run install test check lint lock clean
+.PHONY: run install test check lint bench lock clean
 
 run: install
 	@exec $(BIN)/python manage.py up --traffic 1 \
@@ -26,6 +26,10 @@ test: .venv/$(if $(filter sqlite,$(DB)),test,databases).stamp
 # What needs neither a server nor a database of its own kind: about a minute.
 check: lint
 	@$(BIN)/python -m tests --units -q
+
+# Speed side by side with the peer: BENCH=--quick sees that it works, BENCH=--help tells the rest.
+bench: .venv/databases.stamp
+	@$(BIN)/python -m tests.bench $(BENCH)
 
 lint: .venv/test.stamp
 	@$(BIN)/ruff check .

@@ -1,0 +1,100 @@
+"""Speed side by side with the peer: `python -m tests.bench [--rounds 3] [--rate 100] [--quick]`.
+
+The peer is what a Django team would otherwise take: Debezium's MySQL connector into Kafka and
+MongoDB's Kafka sink out of it, in one Kafka Connect worker. Starts MySQL, Kafka and mongod in a
+temporary folder, lets the systems copy the same table in turns, and prints one table of medians
+and ratios. Nothing is asserted; the exit code is 1 only when something did not work. Where the
+peer cannot be fetched, one line says so and the others are measured. See docs/bench.md.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+from contextlib import ExitStack
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import django
+from pymongo import MongoClient
+
+from project.console import Console
+from project.stack.errors import StackError
+from project.stack.kafka import Kafka
+from project.stack.mongod import Mongod
+from project.stack.ports import free_port
+from tests.__main__ import environment
+from tests.servers import running
+
+_QUICK = {"rounds": 1, "seconds": 4.0, "changes": 500, "saves": 50}
+
+
+def main() -> int:
+    """Run it."""
+    options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    console = Console()
+    try:
+        with (
+            tempfile.TemporaryDirectory(
+                prefix="storyfeed-bench-", ignore_cleanup_errors=True
+            ) as name,
+            ExitStack() as stack,
+        ):
+            _measure(Path(name), options, console, stack)
+    except StackError as error:
+        console.show(f"storyfeed bench: {error}")
+        return 1
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--rate", type=float, default=100.0, help="changes a second (100)")
+    parser.add_argument("--rounds", type=int, default=3, help="of each measurement (3)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of steady traffic (20)")
+    parser.add_argument("--changes", type=int, default=20_000, help="in a backlog (20000)")
+    parser.add_argument("--saves", type=int, default=500, help="that are timed one by one (500)")
+    parser.add_argument("--quick", action="store_true", help="see that it works: small and once")
+    options = parser.parse_args()
+    if options.quick:
+        parser.set_defaults(**_QUICK)
+        options = parser.parse_args()
+    return options
+
+
+def _measure(folder: Path, options: argparse.Namespace, console: Console, stack: ExitStack) -> None:
+    # Not at the top: it needs mysqlclient, which `make run` does without.
+    mysql = import_module("project.stack.mysql").MySQL(folder / "mysql", free_port())
+    kafka = Kafka(folder / "kafka", port := free_port([mysql.port]), free_port([port]))
+    mongod = Mongod(folder / "mongod", free_port([mysql.port, kafka.port, kafka.controller_port]))
+    stack.enter_context(running([mysql, kafka, mongod], console))
+    env = environment(
+        folder,
+        DATABASE_URL=mysql.url("bench"),
+        DJANGO_SETTINGS_MODULE="project.settings",
+        KAFKA_BOOTSTRAP_SERVERS=kafka.bootstrap_servers,
+        MONGODB_URI=mongod.uri,
+        LOG_LEVEL="WARNING",
+    )
+    os.environ.update(env)
+    django.setup()
+    play = import_module("tests.bench.play")  # what needs Django can only be imported now
+    client: MongoClient[dict[str, Any]] = MongoClient(mongod.uri, tz_aware=True)
+    stack.enter_context(client)
+    stage = play.Stage(
+        folder=folder,
+        env=env,
+        mysql=mysql,
+        kafka=kafka,
+        mongod=mongod,
+        client=client,
+        console=console,
+    )
+    play.play(stage, options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

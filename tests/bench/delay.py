@@ -1,0 +1,38 @@
+"""From a commit in MySQL until it is visible in MongoDB, at a steady rate."""
+
+import time
+
+from tests.bench.figures import PERCENTILES, percentile
+from tests.bench.results import Results
+from tests.bench.stories import new_story
+from tests.bench.system import System
+from tests.bench.traffic import write
+from tests.bench.usage import Usage
+from tests.bench.watcher import Watcher, delays
+
+STORIES = 200
+_WARM_SHARE = 0.25
+
+
+def measure(system: System, watcher: Watcher, rate: float, seconds: float, found: Results) -> None:
+    """Write while `system` runs, the first quarter of the time again only to warm up."""
+    stories = [new_story() for _ in range(STORIES)]
+    with system.chosen(), system.running():
+        for story in stories:
+            story.save()
+            system.saved(story)
+        write(system, stories, rate, seconds * _WARM_SHARE)
+        with watcher, Usage(system.pids) as usage:
+            began = time.monotonic()
+            commits = write(system, stories, rate, seconds)
+            took = time.monotonic() - began
+            system.wait(lambda: len(delays(commits, watcher.sights)) == len(commits), "a change")
+        system.clear()
+    seen = delays(commits, watcher.sights)
+    name = system.title
+    found.add(name, "delay: changes a second", len(commits) / took, "")
+    for percent in PERCENTILES:
+        found.add(name, f"delay: p{percent}, ms", percentile(seen, percent) * 1000)
+    if usage.megabytes:
+        found.add(name, "delay: processor, % of a core", 100 * usage.seconds / took)
+        found.add(name, "delay: memory, MB", usage.megabytes)

@@ -1,0 +1,78 @@
+"""Medians, percentiles, and the table that sets systems side by side."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+PERCENTILES = (50, 95, 99)
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Return the smallest value that `percent` per cent of them do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(math.ceil(len(ordered) * percent / 100) - 1, 0)]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What one system came to in several rounds."""
+
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+    def __str__(self) -> str:
+        """Return the median and, of several rounds, the lowest and the highest."""
+        if len(self.values) == 1:
+            return _short(self.median)
+        lowest, highest = _short(min(self.values)), _short(max(self.values))
+        return f"{_short(self.median)} ({lowest}-{highest})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One thing that was measured, of each system that it was measured of."""
+
+    what: str
+    better: str
+    """`lower`, `higher`, or nothing for what has no better."""
+    figures: Mapping[str, Figure]
+
+    def ratio(self, ours: str, peer: str) -> str:
+        """Return how many times the peer's median ours is; empty when one is missing or zero."""
+        medians = [self.figures[name].median for name in (ours, peer) if name in self.figures]
+        if not self.better or len(medians) != 2 or not all(medians):
+            return ""
+        return f"{medians[0] / medians[1]:.2f}"
+
+
+def table(title: str, lines: Sequence[Line], ratios: Sequence[tuple[str, str]]) -> str:
+    """Return a Markdown table: a row for each line, a column for each system and each ratio.
+
+    Only the systems that have a figure, and only the ratios of two of them.
+    """
+    systems = list(dict.fromkeys(name for line in lines for name in line.figures))
+    ratios = [pair for pair in ratios if set(pair) <= set(systems)]
+    head = [title, "better", *systems, *(f"{ours} / {peer}" for ours, peer in ratios)]
+    rows = [head, ["---"] * len(head)]
+    for line in lines:
+        found = [str(line.figures[name]) if name in line.figures else "" for name in systems]
+        compared = [line.ratio(ours, peer) for ours, peer in ratios]
+        rows.append([line.what, line.better, *found, *compared])
+    widths = [max(len(row[index]) for row in rows) for index in range(len(head))]
+    return "\n".join(_row(row, widths) for row in rows)
+
+
+def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    fill = "-" if cells[1] == "---" else " "
+    padded = (cell.ljust(width, fill) for cell, width in zip(cells, widths, strict=True))
+    return f"| {' | '.join(padded)} |"
+
+
+def _short(value: float) -> str:
+    if value == int(value) or value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"

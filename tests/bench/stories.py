@@ -1,0 +1,27 @@
+"""The stories that are written: about 1 KB each, every write with a number of its own."""
+
+import itertools
+from datetime import UTC, datetime
+
+from stories.models import Story
+
+marks = itertools.count(1)
+"""Each write takes the next one as the story's diggs, so that it is known again in MongoDB."""
+_LINK = "http://example.org/a/rather/usual/address/of/a/story"
+
+
+def new_story(mark: int | None = None) -> Story:
+    """Return a story that is not saved yet."""
+    return Story(
+        title="A ferry captain who learnt to play the cello",
+        description="x" * 500,
+        href=_LINK,
+        link=_LINK,
+        diggs=next(marks) if mark is None else mark,
+        container={"name": "Technology", "short_name": "technology"},
+        topic={"name": "Linux", "short_name": "linux"},
+        user={"name": "kim", "registered": 1_140_000_000, "fullname": "Kim"},
+        shorturl=[{"short_url": "http://d.gg/1", "view_count": 2}],
+        thumbnail={"originalwidth": 80, "originalheight": 80, "src": _LINK},
+        submit_date=datetime(2009, 6, 1, 12, 30, 15, 123_000, tzinfo=UTC),
+    )

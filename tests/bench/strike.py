@@ -1,0 +1,92 @@
+"""SIGKILL to the copier in the middle of traffic, and what it did to the copy. Counts, no times."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from project.stack.errors import StackError
+from tests.bench.results import Results
+from tests.bench.stories import new_story
+from tests.bench.system import System
+from tests.bench.traffic import write
+from tests.bench.watcher import Watcher, key_of, steps_back
+from tests.equality import table_content
+
+STORIES = 200
+_OWN = ("_id", "_epoch", "_version")
+_JSON = ("container", "topic", "user", "shorturl", "thumbnail")
+_DATES = ("submit_date", "promote_date")
+
+
+def measure(
+    system: System,
+    watcher: Watcher,
+    rate: float,
+    seconds: float,
+    records: Callable[[str], int],
+    found: Results,
+) -> None:
+    """Create, change and delete stories; kill half-way and start again at once."""
+    stories = [new_story() for _ in range(STORIES)]
+    with system.chosen(), system.running():
+        for story in stories:
+            story.save()
+        system.catch_up()
+        before = records(system.topic)
+        struck: list[float] = []
+
+        def strike() -> None:
+            struck.append(time.monotonic())
+            system.kill()
+            system.start()
+
+        with watcher:
+            commits = write(system, stories, rate, seconds, mixed=True, meanwhile=strike)
+            differ = _settled(system)
+            settled = time.monotonic()
+        deleted = sum(commit.mark is None for commit in commits)
+        # A delete has two records: itself, and the tombstone behind it.
+        repeated = records(system.topic) - before - len(commits) - deleted
+        system.clear()
+    name = system.title
+    found.add(name, "after SIGKILL: from the kill until all is equal, s", settled - struck[0])
+    found.add(name, "after SIGKILL: rows that differ in the end", differ)
+    found.add(
+        name, "after SIGKILL: documents put back to an older state", steps_back(watcher.sights)
+    )
+    found.add(name, "after SIGKILL: records that Kafka has twice", repeated)
+
+
+def _settled(system: System) -> int:
+    """Wait until both ends are equal; return how many rows still differ when they never are."""
+    try:
+        system.wait(lambda: not differing(system), "the last change")
+    except StackError:
+        return len(differing(system))
+    return 0
+
+
+def differing(system: System) -> set[int]:
+    """Return the keys of the rows that are missing, left over or not equal in MongoDB."""
+    rows = table_content()
+    copies = {key_of(document["_id"]): plain(document) for document in system.replica.find()}
+    return {key for key in rows.keys() | copies.keys() if rows.get(key) != copies.get(key)}
+
+
+def plain(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document as the table's row.
+
+    The peer's has JSON as text, and times as milliseconds since 1970; both are taken as they are
+    meant.
+    """
+    row = {name: value for name, value in document.items() if name not in _OWN}
+    row.setdefault("id", key_of(document["_id"]))
+    for name in _JSON:
+        if isinstance(row.get(name), str):
+            row[name] = json.loads(row[name])
+    for name in _DATES:
+        if isinstance(row.get(name), int):
+            row[name] = datetime.fromtimestamp(row[name] / 1000, UTC)
+    return row

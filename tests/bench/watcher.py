@@ -1,0 +1,101 @@
+"""Looks on at a collection: what became visible in it, and when."""
+
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from pymongo import MongoClient
+
+_FIELDS = {"operationType": 1, "documentKey": 1, "fullDocument.diggs": 1}
+_AWAIT_MS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """One change of a document, as MongoDB tells of it when a majority has it."""
+
+    at: float
+    key: int
+    mark: int | None
+    """None for a delete."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """One change of a row, when its commit has returned; `mark` is None for a delete."""
+
+    at: float
+    key: int
+    mark: int | None
+
+
+class Watcher:
+    """Within the `with` block, takes note of each change of a collection."""
+
+    def __init__(self, uri: str, database: str, collection: str) -> None:
+        self.sights: list[Sight] = []
+        self._client: MongoClient[dict[str, Any]] = MongoClient(uri)
+        self._collection = self._client[database][collection]
+        self._over = False
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._stream = self._collection.watch([{"$project": _FIELDS}], max_await_time_ms=_AWAIT_MS)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over = True
+        self._thread.join()
+        self._client.close()
+
+    def _watch(self) -> None:
+        with self._stream as stream:
+            while not self._over:
+                change = stream.try_next()
+                if change is not None and "documentKey" in change:
+                    self.sights.append(_sight(change))
+
+
+def key_of(identity: Any) -> int:
+    """Return a row's key; the peer's documents have it in a document of its own."""
+    found = identity["id"] if isinstance(identity, Mapping) else identity
+    return int(found)
+
+
+def delays(commits: Iterable[Commit], sights: Iterable[Sight]) -> list[float]:
+    """Return the seconds from each commit to the first sight of it, or of a later one of its row.
+
+    Marks rise. A copier may leave out what a later change of the same row has overtaken.
+    """
+    waiting: dict[int, list[Commit]] = {}
+    for commit in commits:
+        waiting.setdefault(commit.key, []).append(commit)
+    found = []
+    for sight in sights:
+        mine, mark = waiting.get(sight.key, []), sight.mark or 0
+        found += [sight.at - commit.at for commit in mine if (commit.mark or 0) <= mark]
+        waiting[sight.key] = [commit for commit in mine if (commit.mark or 0) > mark]
+    return found
+
+
+def steps_back(sights: Iterable[Sight]) -> int:
+    """Return how often a document went back to an older state, or came back after its delete."""
+    last: dict[int, float] = {}
+    count = 0
+    for sight in sights:
+        mark = float("inf") if sight.mark is None else sight.mark
+        count += mark < last.get(sight.key, 0)
+        last[sight.key] = max(mark, last.get(sight.key, 0))
+    return count
+
+
+def _sight(change: Mapping[str, Any]) -> Sight:
+    document = change.get("fullDocument") or {}
+    return Sight(
+        at=time.monotonic(),
+        key=key_of(change["documentKey"]["_id"]),
+        mark=document.get("diggs"),
+    )

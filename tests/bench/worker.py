@@ -1,0 +1,138 @@
+"""A Kafka Connect worker, standalone, with Debezium's MySQL source and MongoDB's Kafka sink."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any, ClassVar
+
+from project.stack.errors import StackError
+from project.stack.jars import Jars
+from project.stack.java import java
+from project.stack.kafka import LOG4J
+from project.stack.ports import LOOPBACK
+from project.stack.service import Service
+
+SUMS_FILE = Path(__file__).with_name("peer.sha512")
+SOURCE, SINK = "source", "sink"
+
+# The options of Kafka's own start script for a standalone worker.
+_JVM_OPTIONS = (
+    *("-Xms256M", "-Xmx2G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"),
+    *("-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent"),
+    *("-XX:-UsePerfData", "--sun-misc-unsafe-memory-access=allow"),
+    "--enable-native-access=ALL-UNNAMED",
+)
+
+
+class Worker(Service):
+    """The peer's one process; its connectors are stopped and resumed over HTTP."""
+
+    name = "connect"
+    ready_seconds: ClassVar[float] = 120.0
+
+    def __init__(self, home: Path, port: int, bootstrap_servers: str) -> None:
+        super().__init__(home, port)
+        self._bootstrap_servers = bootstrap_servers
+        self._jars = Jars(SUMS_FILE)
+        self.connectors: dict[str, dict[str, str]] = {}
+        """The configuration of each, which the worker reads when it starts."""
+
+    def install(self) -> None:
+        """Fetch the jars once (53 MB) and check their sums."""
+        java()
+        self._jars.install()
+
+    def answers(self) -> bool:
+        """Whether both connectors and their tasks run."""
+        try:
+            return all(self._runs(name) for name in self.connectors)
+        except (OSError, StackError):
+            return False  # still starting
+
+    def resume(self) -> None:
+        """Let the stopped connectors work; returns at once."""
+        for name in self.connectors:
+            self._ask("PUT", f"/connectors/{name}/resume")
+
+    def halt(self) -> None:
+        """Stop the connectors and their tasks; the process stays, warm and idle."""
+        for name in self.connectors:
+            self._ask("PUT", f"/connectors/{name}/stop")
+
+    def halted(self) -> bool:
+        """Whether no task is left."""
+        found = [self._ask("GET", f"/connectors/{name}/status") for name in self.connectors]
+        return all(one["connector"]["state"] == "STOPPED" and not one["tasks"] for one in found)
+
+    def configure(self, name: str, config: Mapping[str, str]) -> None:
+        """Give a running worker another configuration of a connector."""
+        self.connectors[name] = dict(config)
+        self._ask("PUT", f"/connectors/{name}/config", config)
+
+    def _runs(self, name: str) -> bool:
+        status = self._ask("GET", f"/connectors/{name}/status")
+        states = [status["connector"]["state"], *(task["state"] for task in status["tasks"])]
+        return set(states) == {"RUNNING"} and len(states) > 1
+
+    def _ask(self, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
+        connection = HTTPConnection(LOOPBACK, self.port, timeout=30)
+        try:
+            text = None if body is None else json.dumps(body)
+            connection.request(method, path, text, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            answer = response.read().decode(errors="replace")
+            if response.status >= HTTPStatus.BAD_REQUEST:
+                raise StackError(f"{self.name} answers {method} {path} with {answer[:300]!r}.")
+            return json.loads(answer) if answer else None
+        finally:
+            connection.close()
+
+    def _prepare(self) -> None:
+        (self.home / "log4j2.properties").write_text(LOG4J)
+        self._tmp.mkdir(exist_ok=True)
+        _write(self._config, self._worker_config())
+        for name, config in self.connectors.items():
+            _write(self._file(name), {"name": name, **config})
+
+    def _command(self) -> list[str]:
+        options = (
+            f"-Djava.io.tmpdir={self._tmp}",
+            f"-Dlog4j2.configurationFile={self.home}/log4j2.properties",
+        )
+        program = ("-cp", self._jars.class_path, "org.apache.kafka.connect.cli.ConnectStandalone")
+        files = [str(self._config), *(str(self._file(name)) for name in self.connectors)]
+        return [str(java()), *_JVM_OPTIONS, *options, *program, *files]
+
+    @property
+    def _tmp(self) -> Path:
+        return self.home / "tmp"
+
+    @property
+    def _config(self) -> Path:
+        return self.home / "worker.properties"
+
+    def _file(self, name: str) -> Path:
+        return self.home / f"{name}.properties"
+
+    def _worker_config(self) -> dict[str, str]:
+        converter = "org.apache.kafka.connect.json.JsonConverter"
+        return {
+            "bootstrap.servers": self._bootstrap_servers,
+            "listeners": f"http://{self.address}",
+            "offset.storage.file.filename": str(self.home / "offsets"),
+            # All jars are on the class path already.
+            "plugin.discovery": "service_load",
+            # Without the schema in each message, which would be longer than the row.
+            "key.converter": converter,
+            "key.converter.schemas.enable": "false",
+            "value.converter": converter,
+            "value.converter.schemas.enable": "false",
+        }
+
+
+def _write(file: Path, config: Mapping[str, str]) -> None:
+    lines = (f"{key}={value}\n" for key, value in config.items())
+    file.write_text("".join(lines))
+    file.chmod(0o600)  # a connector's has a password

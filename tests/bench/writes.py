@@ -1,0 +1,31 @@
+"""What capture costs the writer: the same saves with an outbox and without, in turns."""
+
+import time
+
+from stories.models import Story
+from tests.bench.place import capturing, go_to
+from tests.bench.results import Results
+from tests.bench.stories import marks, new_story
+
+CAPTURED, PLAIN = "captured", "plain"
+
+
+def measure(database: str, saves: int, found: Results) -> None:
+    """Create and then save again so many stories each way; nobody copies that database."""
+    go_to(database)
+    for kind, topic in ((PLAIN, None), (CAPTURED, database)):
+        with capturing(topic):
+            stories = [new_story() for _ in range(saves)]
+            found.add(kind, "writer: a new story, ms", _each(stories))
+            for story in stories:
+                story.diggs = next(marks)
+            found.add(kind, "writer: a save, ms", _each(stories))
+        with capturing(None):
+            Story.objects.all().delete()
+
+
+def _each(stories: list[Story]) -> float:
+    began = time.perf_counter()
+    for story in stories:
+        story.save()
+    return (time.perf_counter() - began) * 1000 / len(stories)

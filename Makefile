@@ -23,7 +23,7 @@ install: .venv/run.stamp
 test: .venv/$(if $(filter sqlite,$(DB)),test,databases).stamp
 	@$(BIN)/python -m tests --db $(DB)
 
-# What needs neither a server nor a database of its own kind: about a minute.
+# What needs neither a server nor a database of its own kind: under a minute.
 check: lint
 	@$(BIN)/python -m tests --units -q
 

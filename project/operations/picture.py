@@ -80,7 +80,7 @@ def _outbox(status: Status) -> Part:
     return Part(
         name="Outbox",
         state=_by_age(rows, oldest),
-        figure=str(rows),
+        figure=f"{rows:,}",
         unit=_noun(rows, "change waits", "changes wait"),
         note=f"the oldest for {oldest:.1f} s" if rows else "nothing waits",
     )
@@ -105,7 +105,7 @@ def _topic(status: Status) -> Part:
     return Part(
         name="Topic",
         state=_by_age(records, oldest),
-        figure=str(records),
+        figure=f"{records:,}",
         unit=_noun(records, "record waits", "records wait"),
         note=f"{note}, the oldest for {oldest:.1f} s" if records else note,
     )
@@ -118,7 +118,7 @@ def _topic_by_kafka(records: int | None) -> Part:
     return Part(
         name="Topic",
         state=State.BUSY,
-        figure=str(records),
+        figure=f"{records:,}",
         unit=_noun(records, "record waits", "records wait"),
         note="as far as Kafka knows the group",
     )
@@ -133,7 +133,7 @@ def _consumers(status: Status) -> Part:
     return Part(
         name="Consumers",
         state=state,
-        figure=str(count),
+        figure=f"{count:,}",
         unit=_noun(count, "process", "processes"),
         note=note or ("none is running" if not count else "in the group"),
     )
@@ -150,9 +150,9 @@ def _collections(status: Status) -> Part:
     return Part(
         name="Collections",
         state=state,
-        figure=" / ".join(map(str, sorted(counts))) or "0",
+        figure=" / ".join(f"{count:,}" for count in sorted(counts)) or "0",
         unit="documents",
-        note=f"in each of {number}, of {rows} rows",
+        note=f"in each of {number}, of {rows:,} rows",
     )
 
 
@@ -166,7 +166,7 @@ def _canary(status: Status) -> Part:
     return Part(
         name="Canary",
         state=State.GOOD,
-        figure=f"{1000 * canary.seconds:.0f}",
+        figure=f"{1000 * canary.seconds:,.0f}",
         unit="ms through all of it",
         note=f"{canary.arrived_seconds_ago:.0f} s ago",
     )

@@ -86,7 +86,8 @@ def test_management_sees_totals_trend_and_freshness(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = figures(client, monkeypatch, Reading(value=FIGURES, seconds=0.4, problem=""))
-    for shown in ("1,234", "Popular", "1,200", "odd", "read 0.4 s ago", "Its newest change was made"):
+    said = ("1,234", "Popular", "1,200", "odd", "read 0.4 s ago", "Its newest change was made")
+    for shown in said:
         assert shown in page, shown
     assert page.count("<rect ") == 3
     assert "12 stories from 1 Mar 2010 to 3 Mar 2010, most on 3 Mar: 8." in page

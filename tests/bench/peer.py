@@ -45,14 +45,12 @@ class Peer(System):
         self.connectors = {SOURCE: self._source(), SINK: self._sink(topic)}
 
     def start(self) -> None:
-        if not self._worker.alive:
-            self._worker.connectors = dict(self.connectors)
-            self._worker.launch()
+        if self._worker.alive and self._worker.connectors == self.connectors:
+            self._worker.resume()
             return
-        for name, config in self.connectors.items():
-            if self._worker.connectors[name] != config:
-                self._worker.configure(name, config)
-        self._worker.resume()
+        self._worker.stop()
+        self._worker.connectors = self.connectors
+        self._worker.launch()
 
     def stop(self) -> None:
         if self._worker.alive:

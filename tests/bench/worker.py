@@ -17,6 +17,7 @@ from project.stack.service import Service
 SUMS_FILE = Path(__file__).with_name("peer.sha512")
 SOURCE, SINK = "source", "sink"
 
+_ANSWER_SECONDS = 120.0
 # The options of Kafka's own start script for a standalone worker.
 _JVM_OPTIONS = (
     *("-Xms256M", "-Xmx2G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"),
@@ -48,7 +49,7 @@ class Worker(Service):
         """Whether both connectors and their tasks run."""
         try:
             return all(self._runs(name) for name in self.connectors)
-        except (OSError, StackError):
+        except StackError:
             return False  # still starting
 
     def resume(self) -> None:
@@ -66,18 +67,13 @@ class Worker(Service):
         found = [self._ask("GET", f"/connectors/{name}/status") for name in self.connectors]
         return all(one["connector"]["state"] == "STOPPED" and not one["tasks"] for one in found)
 
-    def configure(self, name: str, config: Mapping[str, str]) -> None:
-        """Give a running worker another configuration of a connector."""
-        self.connectors[name] = dict(config)
-        self._ask("PUT", f"/connectors/{name}/config", config)
-
     def _runs(self, name: str) -> bool:
         status = self._ask("GET", f"/connectors/{name}/status")
         states = [status["connector"]["state"], *(task["state"] for task in status["tasks"])]
         return set(states) == {"RUNNING"} and len(states) > 1
 
     def _ask(self, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
-        connection = HTTPConnection(LOOPBACK, self.port, timeout=30)
+        connection = HTTPConnection(LOOPBACK, self.port, timeout=_ANSWER_SECONDS)
         try:
             text = None if body is None else json.dumps(body)
             connection.request(method, path, text, {"Content-Type": "application/json"})
@@ -86,6 +82,8 @@ class Worker(Service):
             if response.status >= HTTPStatus.BAD_REQUEST:
                 raise StackError(f"{self.name} answers {method} {path} with {answer[:300]!r}.")
             return json.loads(answer) if answer else None
+        except OSError as error:
+            raise StackError(f"{self.name} does not answer {method} {path} ({error}).") from error
         finally:
             connection.close()
 

@@ -43,6 +43,9 @@ class KafkaSource:
                     "enable.auto.commit": True,
                     "auto.commit.interval.ms": 1000,
                     "fetch.message.max.bytes": settings.max_event_bytes + ENVELOPE_ROOM,
+                    # A partition that is started waits for the fetch of those started before it,
+                    # which stays with the broker for so long when they have nothing new.
+                    "fetch.wait.max.ms": 100,
                     # Bounds the memory that waiting records take, in KiB over all partitions.
                     "queued.max.messages.kbytes": 32_768,
                 },

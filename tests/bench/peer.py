@@ -45,8 +45,8 @@ class Peer(System):
         self.connectors = {SOURCE: self._source(), SINK: self._sink(topic)}
 
     def start(self) -> None:
-        if self._worker.alive and self._worker.connectors == self.connectors:
-            self._worker.resume()
+        same = self._worker.alive and self._worker.connectors == self.connectors
+        if same and self._worker.resume():
             return
         self._worker.stop()
         self._worker.connectors = self.connectors

@@ -17,7 +17,7 @@ from project.stack.service import Service
 SUMS_FILE = Path(__file__).with_name("peer.sha512")
 SOURCE, SINK = "source", "sink"
 
-_ANSWER_SECONDS = 120.0
+_ANSWER_SECONDS, _RESUME_SECONDS = 120.0, 20.0
 # The options of Kafka's own start script for a standalone worker.
 _JVM_OPTIONS = (
     *("-Xms256M", "-Xmx2G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"),
@@ -52,10 +52,18 @@ class Worker(Service):
         except StackError:
             return False  # still starting
 
-    def resume(self) -> None:
-        """Let the stopped connectors work; returns at once."""
-        for name in self.connectors:
-            self._ask("PUT", f"/connectors/{name}/resume")
+    def resume(self) -> bool:
+        """Let the stopped connectors work; return whether the worker took it.
+
+        Once in some dozens of times one left that unanswered for minutes, for no reason that was
+        found: it is to be started anew then.
+        """
+        try:
+            for name in self.connectors:
+                self._ask("PUT", f"/connectors/{name}/resume", seconds=_RESUME_SECONDS)
+        except StackError:
+            return False
+        return True
 
     def halt(self) -> None:
         """Stop the connectors and their tasks; the process stays, warm and idle."""
@@ -72,11 +80,10 @@ class Worker(Service):
         states = [status["connector"]["state"], *(task["state"] for task in status["tasks"])]
         return set(states) == {"RUNNING"} and len(states) > 1
 
-    def _ask(self, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
-        connection = HTTPConnection(LOOPBACK, self.port, timeout=_ANSWER_SECONDS)
+    def _ask(self, method: str, path: str, seconds: float = _ANSWER_SECONDS) -> Any:
+        connection = HTTPConnection(LOOPBACK, self.port, timeout=seconds)
         try:
-            text = None if body is None else json.dumps(body)
-            connection.request(method, path, text, {"Content-Type": "application/json"})
+            connection.request(method, path)
             response = connection.getresponse()
             answer = response.read().decode(errors="replace")
             if response.status >= HTTPStatus.BAD_REQUEST:

@@ -76,9 +76,10 @@ class Change:
 class Doomed:
     """The rows that a delete under way will remove, as they are at this moment."""
 
-    __slots__ = ("__weakref__", "images", "outbox_id")
+    __slots__ = ("__weakref__", "images", "model", "outbox_id")
 
     def __init__(self, capture: Capture, images: Images, using: str) -> None:
+        self.model = capture.model
         self.images = images
         self.outbox_id = 0
         """Of their deletes, when these are recorded: the lowest."""
@@ -165,17 +166,29 @@ def _before_delete(sender: type[Model], instance: Model, using: str, origin: Any
     capture = registry.find(sender)
     if capture is None:
         return
-    doomed = getattr(origin, _DOOMED, None) if isinstance(origin, QuerySet) else None
-    if doomed is None or instance.pk not in doomed.images:
-        image = read_image(capture, instance.pk, using=using, lock=True)
-        images = {} if image is None else {image[capture.key.attname]: image}
-        doomed = Doomed(capture, images, using)
+    doomed: Doomed | None = getattr(origin, _DOOMED, None)
+    ours = doomed is not None and doomed.model is capture.model and instance.pk in doomed.images
+    if not ours:
+        doomed = Doomed(capture, _locked(instance, capture, using), using)
     instance.__dict__[_DOOMED] = doomed
 
 
 def doom(rows: QuerySet[Any], capture: Capture, images: Images, using: str) -> None:
     """Give the rows that `rows` is about to delete to its signals: they need not read each."""
     setattr(rows, _DOOMED, Doomed(capture, images, using))
+
+
+def doom_one(instance: Model, capture: Capture, using: str) -> bool:
+    """Lock an instance's row, which is about to be deleted; return whether it is there."""
+    images = _locked(instance, capture, using)
+    if images:
+        setattr(instance, _DOOMED, Doomed(capture, images, using))
+    return bool(images)
+
+
+def _locked(instance: Model, capture: Capture, using: str) -> Images:
+    image = read_image(capture, instance.pk, using=using, lock=True)
+    return {} if image is None else {image[capture.key.attname]: image}
 
 
 def _after_delete(sender: type[Model], instance: Model, using: str, **_: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import models, router, transaction
 from django.db.models.query import ModelIterable
 
-from cdc.capture import changes_between, connect, doom, record, remember
+from cdc.capture import changes_between, connect, doom, doom_one, record, remember
 from cdc.images import Images, found_by_key, read_image, read_images
 from cdc.registry import Capture, registry
 from cdc.upsert import BulkCreate
@@ -203,6 +203,24 @@ class CapturedModel(models.Model):
             return
         with transaction.atomic(using=using, savepoint=False):
             super().save_base(raw, force_insert, force_update, using, update_fields)
+
+    def delete(
+        self, using: str | None = None, keep_parents: bool = False
+    ) -> tuple[int, dict[str, int]]:
+        """Delete the row and what cascades from it; each has its event.
+
+        A row that is not found under the lock is not deleted at all, and no signal is sent: one
+        that another writer puts back at that moment would go without an event.
+        """
+        using = using or router.db_for_write(type(self), instance=self)
+        capture = registry.find(type(self))
+        if capture is None or self.pk is None:
+            return super().delete(using, keep_parents)
+        with transaction.atomic(using=using, savepoint=False):
+            if doom_one(self, capture, using):
+                return super().delete(using, keep_parents)
+        setattr(self, self._meta.pk.attname, None)  # as Django leaves it
+        return 0, {self._meta.label: 0}
 
     def _do_update(self, *args: Any, **options: Any) -> Any:
         """Update the row if it is there; Django inserts it otherwise.

@@ -1,5 +1,6 @@
 """A second captured model: kinds of columns and keys, proxies, cascades and references."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -134,6 +135,18 @@ def test_a_generic_relation_deletes_its_notes() -> None:
 
     assert events() == [deleted(rows[note.pk])]
     assert table(Note) == {}
+
+
+@pytest.mark.parametrize("delete", [Toy.delete, lambda toy: Toy.objects.filter(pk=toy.pk).delete()])
+def test_a_cascade_into_another_model_s_row_of_the_same_key(delete: Callable[[Toy], Any]) -> None:
+    toy = Toy.objects.create(name="a")
+    note = Note.objects.create(pk=toy.pk, subject=toy, words="good")
+    rows = [table(Toy)[toy.pk], table(Note)[note.pk]]
+    forget()
+
+    delete(toy)
+
+    assert events() == [deleted(row) for row in rows]
 
 
 def test_references_of_deleted_rows_are_nulled_before_they_go() -> None:

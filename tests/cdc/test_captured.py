@@ -6,6 +6,7 @@ import pytest
 from django.db import connection, models, transaction
 
 from cdc import captured
+from cdc.capture import doom_one
 from cdc.images import read_images
 from cdc.registry import registry
 from stories.models import Story
@@ -64,6 +65,25 @@ def test_a_save_in_autocommit_ends_its_transaction() -> None:
 
     assert not connection.in_atomic_block
     assert connection.get_autocommit()
+
+
+def test_a_row_that_comes_back_while_it_is_deleted_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = story()
+    one.save()
+    Story.objects.all().delete()
+    key = one.pk
+
+    def comes_back(instance: Story, *args: Any) -> bool:
+        there = doom_one(instance, *args)
+        story(pk=key).save()  # another writer, once the lock has found nothing
+        return there
+
+    monkeypatch.setattr(captured, "doom_one", comes_back)
+
+    assert one.delete() == (0, {"stories.Story": 0})
+    assert one.pk is None
+    assert list(table(Story)) == [key]
+    assert [event.op for event in events()] == ["c", "d", "c"]
 
 
 def test_on_commit_runs_after_the_event() -> None:

@@ -33,6 +33,7 @@ class Toy(CapturedModel):
     shiny = models.BooleanField(db_default=True)
     seen = MillisecondDateTimeField(null=True)
     data = models.JSONField(null=True)
+    notes = GenericRelation("toy.Note", object_id_field="object_id")
 
     class Meta(CapturedModel.Meta):
         app_label = "toy"

@@ -18,10 +18,10 @@ from cdc import outbox
 from cdc.actor import current_actor
 from cdc.conf import cdc_settings
 from cdc.errors import Refused
-from cdc.event import Operation, Version, encode_key, encode_row, encode_value
 from cdc.images import Image, Images, read_image
 from cdc.registry import Capture, registry
 from cdc.trace import current_traceparent
+from cdc.wire.event import Operation, Version, encode_key, encode_row, encode_value
 
 _BEFORE = "_cdc_before"
 _DOOMED = "_cdc_doomed"

@@ -7,12 +7,12 @@ from typing import Protocol
 from cdc import faults, telemetry
 from cdc.epochs import KnownEpochs
 from cdc.errors import Fenced, Rejected, Retryable
-from cdc.event import decode
 from cdc.known_topics import KnownTopics, TopicFacts
 from cdc.limit import RejectionLimit
 from cdc.loop import Clock
-from cdc.record import Position, Record, TopicPartition
 from cdc.sink import Applied, Delivered, Route, deliver
+from cdc.wire.event import decode
+from cdc.wire.records import Position, Record, TopicPartition
 
 BATCH = 1_000
 _WAIT_SECONDS = 0.2

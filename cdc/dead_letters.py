@@ -6,7 +6,7 @@ from django.db import Error, connections
 from cdc.errors import Fatal
 from cdc.inert import inert
 from cdc.models import DeadLetter
-from cdc.record import Record
+from cdc.wire.records import Record
 
 LARGEST_KEPT = 1_048_576
 """Bytes of a message that are kept: they are to be looked at, a replay does not need them.

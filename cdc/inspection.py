@@ -8,7 +8,6 @@ from typing import Any
 
 import orjson
 
-from cdc.columns import wire_time
 from cdc.conf import CdcSettings
 from cdc.errors import Misconfigured, Refused, Rejected, Retryable
 from cdc.images import read_images
@@ -19,6 +18,7 @@ from cdc.mongo.reader import ReplicaReader
 from cdc.registry import Capture
 from cdc.resolution import Row, row_of
 from cdc.sink import Document, Identity
+from cdc.wire.columns import wire_time
 
 LONGEST_PAYLOAD = 8_000
 """Characters of a message that are shown."""

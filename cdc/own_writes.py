@@ -11,12 +11,12 @@ from cdc.capture import Recorded, last_recorded
 from cdc.comparison import Comparison
 from cdc.conf import cdc_settings
 from cdc.errors import Misconfigured, Refused, Retryable
-from cdc.event import Version
 from cdc.images import read_images
 from cdc.loop import Clock, SystemClock
 from cdc.mongo.client import connect
 from cdc.mongo.reader import ReplicaReader
 from cdc.registry import Capture, registry
+from cdc.wire.event import Version
 
 _LOOK_SECONDS = 0.005
 _LONGEST_LOOK_SECONDS = 0.1

@@ -11,7 +11,7 @@ from cdc.loop import Clock
 from cdc.models import OutboxRecord
 from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions
-from cdc.record import TopicPartition
+from cdc.wire.records import TopicPartition
 
 PATIENCE_SECONDS = 30.0
 _LOOK_SECONDS = 0.02

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from cdc.dead_letters import keep
 from cdc.errors import Retryable
 from cdc.models import DeadLetter, OutboxRecord, RelayLease
-from cdc.record import Outgoing
+from cdc.wire.records import Outgoing
 
 LEASE = "relay"
 RELAY_GROUP = "relay"

@@ -7,10 +7,10 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models
 
-from cdc.columns import Column, columns_of
 from cdc.conf import cdc_settings
 from cdc.errors import Misconfigured, Rejected
 from cdc.feed.shown import Shown
+from cdc.wire.columns import Column, columns_of
 
 _KEY_TYPES = ("integer", "string")
 

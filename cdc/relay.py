@@ -7,10 +7,10 @@ from typing import Protocol
 
 from cdc import faults, telemetry
 from cdc.errors import Retryable
-from cdc.event import Operation, Version, encode_value
 from cdc.loop import Clock
 from cdc.models import OutboxRecord
-from cdc.record import Outgoing
+from cdc.wire.event import Operation, Version, encode_value
+from cdc.wire.records import Outgoing
 
 BATCH = 1_000
 LEASE_SECONDS = 1.5

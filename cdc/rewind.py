@@ -12,7 +12,7 @@ from cdc.kafka.topics import Topics, Watermarks
 from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions
 from cdc.operators import write_down_command
-from cdc.record import TopicPartition
+from cdc.wire.records import TopicPartition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

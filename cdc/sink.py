@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from cdc.errors import Rejected
-from cdc.event import ChangeEvent, Row, Version
-from cdc.record import TopicPartition
+from cdc.wire.event import ChangeEvent, Row, Version
+from cdc.wire.records import TopicPartition
 
 Document = dict[str, Any]
 Identity = int | str

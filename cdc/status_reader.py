@@ -24,9 +24,9 @@ from cdc.mongo.reader import ReplicaReader
 from cdc.operators import people
 from cdc.pause import current_pause
 from cdc.queue import OutboxQueue
-from cdc.record import TopicPartition
 from cdc.registry import Capture
 from cdc.status import Canary, LastReconcile, PartitionLag, Paused, Status, TableCount
+from cdc.wire.records import TopicPartition
 
 _LONGEST_REASON = 300
 T = TypeVar("T")

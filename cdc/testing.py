@@ -11,8 +11,6 @@ from zlib import crc32
 
 from cdc.conf import TOPIC_NAME
 from cdc.errors import Fenced, Rejected, Retryable
-from cdc.event import Version
-from cdc.record import Outgoing, Position, Record, TopicPartition
 from cdc.sink import (
     Applied,
     Delivered,
@@ -29,6 +27,8 @@ from cdc.sink import (
     plan,
     written,
 )
+from cdc.wire.event import Version
+from cdc.wire.records import Outgoing, Position, Record, TopicPartition
 
 _DEEPEST = 100
 

@@ -12,15 +12,15 @@ from cdc.consumer import ReplicaConsumer
 from cdc.counters import Counters
 from cdc.daemons import routes, topic_names
 from cdc.dead_letters import DeadLetterStore
-from cdc.event import ChangeEvent, encode_key, encode_row, encode_value
 from cdc.queue import OutboxQueue
-from cdc.record import Outgoing
 from cdc.registry import registry
 from cdc.relay import Relay
 from cdc.resend import send_again
 from cdc.rows import SourceRows, source_epoch
 from cdc.sink import Document, Identity
 from cdc.testing import FakeClock, MemoryBroker, MemoryReplica, MemoryStore
+from cdc.wire.event import ChangeEvent, encode_key, encode_row, encode_value
+from cdc.wire.records import Outgoing
 
 _GROUP = "testing"
 

@@ -10,7 +10,6 @@ from django.db.models import Model
 from cdc.comparison import Comparison
 from cdc.conf import cdc_settings
 from cdc.errors import Misconfigured, Retryable
-from cdc.event import Version, encode_key
 from cdc.images import read_images
 from cdc.models import OutboxRecord
 from cdc.mongo.reader import ReplicaReader
@@ -18,6 +17,7 @@ from cdc.own_writes import process_reader
 from cdc.pause import current_pause
 from cdc.queue import OutboxQueue
 from cdc.registry import Capture, registry
+from cdc.wire.event import Version, encode_key
 
 PATIENCE_SECONDS = 2.0
 """MongoDB is not waited for longer than this."""

@@ -27,7 +27,7 @@ NEVER = {
     "cdc.comparison": ("cdc.kafka", "cdc.resend", "cdc.outbox"),
     "cdc.status": ("cdc.mongo", "cdc.kafka"),
     "cdc.sink": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),
-    "cdc.event": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),
+    "cdc.wire.event": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),
     "cdc.loop": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),
     "cdc.feed.hub": ("cdc.mongo", "cdc.kafka", "cdc.models"),
     "cdc.feed.stream": ("cdc.mongo", "cdc.kafka", "cdc.models"),
@@ -36,10 +36,10 @@ NEVER = {
 # What these may import of our own at all.
 ONLY = {
     "cdc.errors": (),
-    "cdc.record": ("cdc.errors",),
+    "cdc.wire.records": ("cdc.errors",),
     "cdc.loop": ("cdc.errors",),
     "cdc.conf": ("cdc.errors",),
-    "cdc.event": ("cdc.errors",),
+    "cdc.wire.event": ("cdc.errors",),
     "cdc.feed.position": ("cdc.errors",),
     "cdc.feed.shown": (),
     "project.stack": ("project.stack",),

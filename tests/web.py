@@ -19,7 +19,7 @@ from cdc.conf import CdcSettings
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.tail import KafkaTail
 from cdc.kafka.topics import Topics
-from cdc.record import Outgoing
+from cdc.wire.records import Outgoing
 from project import listener
 from project.stack.ports import free_port
 from tests.cdc.builders import change, outgoing

@@ -10,11 +10,11 @@ import orjson
 from django.urls import NoReverseMatch, reverse
 
 from cdc.errors import Rejected
-from cdc.event import ChangeEvent, Operation, Row, Version, decode
 from cdc.feed.audience import Audience
 from cdc.inert import inert
-from cdc.record import Record
 from cdc.registry import Capture
+from cdc.wire.event import ChangeEvent, Operation, Row, Version, decode
+from cdc.wire.records import Record
 
 LONGEST_VALUE = 160
 """Characters of a value in a row of the feed; the whole change is a click away."""

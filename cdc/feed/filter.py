@@ -6,9 +6,9 @@ from urllib.parse import urlencode
 
 from django.http import QueryDict
 
-from cdc.event import Operation
 from cdc.feed.audience import Audience
 from cdc.feed.change import Change
+from cdc.wire.event import Operation
 
 _LONGEST = 100
 

@@ -12,7 +12,7 @@ from cdc.feed.change import Change
 from cdc.feed.position import Position
 from cdc.feed.tail import Extent, OpenTail, Tail
 from cdc.loop import backoff
-from cdc.record import Record
+from cdc.wire.records import Record
 
 Batch = list[tuple[tuple[int, int], Change | None]]
 """(partition, offset) of each record, and what it shows."""

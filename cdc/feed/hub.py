@@ -20,7 +20,7 @@ from cdc.feed.position import Position
 from cdc.feed.ring import Ring
 from cdc.feed.stop import StopFlag
 from cdc.feed.tail import OpenTail
-from cdc.record import Record
+from cdc.wire.records import Record
 
 MOST_READERS = 1_000
 _TICK_SECONDS = 0.015

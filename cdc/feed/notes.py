@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from cdc.errors import CdcError
-from cdc.event import Version
 from cdc.feed.ring import Ring
 from cdc.feed.sse import message
+from cdc.wire.event import Version
 
 _MOST_WAITING = 1_000
 _MOST_NOTES = 50

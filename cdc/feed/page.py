@@ -11,13 +11,13 @@ from django.http import QueryDict
 from django.utils.dateparse import parse_datetime
 
 from cdc.errors import CdcError, Rejected
-from cdc.event import Version
 from cdc.feed import process
 from cdc.feed.audience import Audience
 from cdc.feed.change import Change
 from cdc.feed.filter import Filter
 from cdc.feed.past import PAGE, Page
 from cdc.feed.position import Position
+from cdc.wire.event import Version
 
 _MOST_PAST = 1_000
 """Events of the history that are looked through for a page."""

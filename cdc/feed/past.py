@@ -13,7 +13,7 @@ from cdc.feed.change import Change
 from cdc.feed.filter import Filter
 from cdc.feed.position import Position
 from cdc.feed.tail import Extent, OpenTail, Tail
-from cdc.record import Record
+from cdc.wire.records import Record
 
 PAGE = 100
 _WINDOW = 150

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from cdc.conf import cdc_settings
-from cdc.event import Version
 from cdc.feed.catch_up import CatchUp
 from cdc.feed.change import ChangeReader
 from cdc.feed.hub import Hub
@@ -15,6 +14,7 @@ from cdc.kafka.tail import KafkaTail
 from cdc.mongo.client import connect
 from cdc.mongo.past import History
 from cdc.registry import registry
+from cdc.wire.event import Version
 
 
 def open_tail() -> Tail:

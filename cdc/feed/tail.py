@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cdc.feed.position import Position, tag_of
-from cdc.record import Record
+from cdc.wire.records import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

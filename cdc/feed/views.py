@@ -14,12 +14,12 @@ from django.views import View
 from django.views.generic import TemplateView
 
 from cdc.errors import CdcError, Rejected
-from cdc.event import Operation
 from cdc.feed import page, process
 from cdc.feed.audience import Audience, AudienceOf, nobody
 from cdc.feed.filter import Filter
 from cdc.feed.position import Position
 from cdc.feed.stream import Parts, Reader, Standing
+from cdc.wire.event import Operation
 
 _HEADERS = {
     "Content-Type": "text/event-stream",

@@ -1,1 +1,1 @@
-"""Kafka: the only package that knows its client library."""
+"""Apache Kafka: the only package that imports `confluent_kafka`."""

@@ -9,7 +9,7 @@ from cdc.conf import TOPIC_NAME, CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka.client import ENVELOPE_ROOM, client_config
 from cdc.kafka.topics import Topics
-from cdc.record import Outgoing
+from cdc.wire.records import Outgoing
 
 _REJECTING = frozenset(
     {

@@ -12,7 +12,7 @@ from cdc import telemetry
 from cdc.conf import CdcSettings
 from cdc.errors import Fatal
 from cdc.kafka.client import ENVELOPE_ROOM, client_config
-from cdc.record import Record, TopicPartition
+from cdc.wire.records import Record, TopicPartition
 
 _LEAVE_SECONDS = 2.0
 _log = logging.getLogger(__name__)

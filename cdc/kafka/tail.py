@@ -12,7 +12,7 @@ from cdc.errors import Retryable
 from cdc.feed.position import tag_of
 from cdc.feed.tail import Extent, extent_of
 from cdc.kafka.client import ENVELOPE_ROOM, client_config
-from cdc.record import Record, TopicPartition
+from cdc.wire.records import Record, TopicPartition
 
 _SECONDS = 3.0
 

@@ -11,7 +11,7 @@ from confluent_kafka.cimpl import NewTopic
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka.client import ENVELOPE_ROOM, client_config
-from cdc.record import TopicPartition
+from cdc.wire.records import TopicPartition
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -1,1 +1,1 @@
-"""MongoDB: the only package that knows its client library."""
+"""MongoDB: the only package that imports `pymongo`."""

@@ -21,8 +21,8 @@ from pymongo.write_concern import WriteConcern
 
 from cdc.conf import CdcSettings
 from cdc.errors import Misconfigured, Rejected, Retryable
-from cdc.record import TopicPartition
 from cdc.sink import Document
+from cdc.wire.records import TopicPartition
 
 OFFSETS = "storyfeed_offsets"
 """One document for each group, topic and partition: its topic's id, owner and next offset."""

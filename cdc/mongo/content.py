@@ -7,8 +7,8 @@ from typing import Any
 import bson
 from bson.codec_options import CodecOptions
 
-from cdc.event import Version
 from cdc.sink import Document
+from cdc.wire.event import Version
 
 _VERSION = ("_epoch", "_version")
 # Text that is none is a difference, not an error.

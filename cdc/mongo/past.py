@@ -7,10 +7,10 @@ from pymongo import ASCENDING, MongoClient
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
-from cdc.event import ChangeEvent, Operation, Version
 from cdc.feed.change import PastEvent
 from cdc.mongo.client import HISTORY, database, reaching
 from cdc.sink import Document
+from cdc.wire.event import ChangeEvent, Operation, Version
 
 _MOST_MS = 2_000
 

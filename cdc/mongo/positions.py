@@ -4,8 +4,8 @@ from pymongo import MongoClient
 
 from cdc.conf import CdcSettings
 from cdc.mongo.client import OFFSETS, database, position_id, reaching
-from cdc.record import TopicPartition
 from cdc.sink import Document
+from cdc.wire.records import TopicPartition
 
 
 class Positions:

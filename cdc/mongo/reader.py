@@ -9,10 +9,10 @@ from bson.son import SON
 from pymongo import ASCENDING, DESCENDING, MongoClient, timeout
 
 from cdc.conf import CdcSettings
-from cdc.event import Version
 from cdc.mongo.client import HISTORY, database, reaching
 from cdc.mongo.content import Held, split, version_of
 from cdc.sink import Document, Identity
+from cdc.wire.event import Version
 
 _BY_ID = [("_id", ASCENDING)]
 

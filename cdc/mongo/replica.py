@@ -13,10 +13,8 @@ from pymongo.read_concern import ReadConcern
 from cdc import faults
 from cdc.conf import CdcSettings
 from cdc.errors import Fenced
-from cdc.event import Version
 from cdc.loop import Clock
 from cdc.mongo.client import HISTORY, OFFSETS, database, position_id, reaching
-from cdc.record import Position, TopicPartition
 from cdc.sink import (
     Applied,
     Delivered,
@@ -33,6 +31,8 @@ from cdc.sink import (
     plan,
     written,
 )
+from cdc.wire.event import Version
+from cdc.wire.records import Position, TopicPartition
 
 _DAY_SECONDS = 86_400
 _CLOCKS_DIFFER_SECONDS = 3_600

@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from cdc.event import Version, encode_value
 from cdc.models import OutboxRecord
+from cdc.wire.event import Version, encode_value
 
 JsonRow = dict[str, Any]
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from cdc.columns import columns_of
-from cdc.event import ChangeEvent, Operation, Version
-from cdc.record import Outgoing, TopicPartition
 from cdc.sink import Delivered, Route, deliver
 from cdc.testing_feed import record_of
+from cdc.wire.columns import columns_of
+from cdc.wire.event import ChangeEvent, Operation, Version
+from cdc.wire.records import Outgoing, TopicPartition
 from stories.models import Story
 
 TABLE = "stories_story"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from cdc.record import Outgoing
+from cdc.wire.records import Outgoing
 from tests.cdc.builders import change, outgoing
 
 Mutation = Callable[[random.Random, dict[str, Any]], None]

@@ -2,7 +2,7 @@
 
 from cdc.dead_letters import DeadLetterStore
 from cdc.models import DeadLetter
-from cdc.record import Record, TopicPartition
+from cdc.wire.records import Record, TopicPartition
 from tests.cdc.builders import change, outgoing
 
 

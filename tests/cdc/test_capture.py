@@ -10,9 +10,9 @@ from django.db import transaction
 from cdc.actor import acting_as
 from cdc.capture import Change, changes_between, record, refuse_outside_transaction
 from cdc.errors import Refused
-from cdc.event import Operation, Version, encode_value
 from cdc.registry import Capture, registry
 from cdc.trace import traced
+from cdc.wire.event import Operation, Version, encode_value
 from stories.models import Story
 from tests.capture.events import events, records
 from tests.capture.world import story

@@ -11,7 +11,6 @@ from cdc.consumer import ReplicaConsumer, on_retry
 from cdc.errors import Fatal, Fenced, Rejected, Retryable
 from cdc.limit import MOST_REJECTED
 from cdc.loop import run_until_stopped
-from cdc.record import Outgoing, Record, TopicPartition
 from cdc.sink import Applied, Delivered
 from cdc.testing import (
     FakeClock,
@@ -21,6 +20,7 @@ from cdc.testing import (
     MemorySource,
     MemoryStore,
 )
+from cdc.wire.records import Outgoing, Record, TopicPartition
 from tests.cdc.builders import COLLECTIONS, ROUTES, change, outgoing
 
 TOPIC = "story-events"

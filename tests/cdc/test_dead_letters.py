@@ -6,7 +6,7 @@ from django.db import connection
 from cdc.dead_letters import LARGEST_KEPT, DeadLetterStore
 from cdc.errors import Fatal
 from cdc.models import DeadLetter
-from cdc.record import Record, TopicPartition
+from cdc.wire.records import Record, TopicPartition
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 

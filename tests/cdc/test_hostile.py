@@ -16,7 +16,6 @@ from cdc.limit import RejectionLimit
 from cdc.models import DeadLetter
 from cdc.mongo.client import connect, database
 from cdc.mongo.replica import MongoReplica
-from cdc.record import Outgoing
 from cdc.rows import source_epoch
 from cdc.testing import (
     FakeClock,
@@ -26,6 +25,7 @@ from cdc.testing import (
     MemorySource,
     MemoryStore,
 )
+from cdc.wire.records import Outgoing
 from tests.cdc.builders import COLLECTIONS, ROUTES, change, outgoing
 from tests.cdc.hostile import hostile
 

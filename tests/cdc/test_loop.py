@@ -12,7 +12,7 @@ from cdc.errors import Fatal, Retryable
 from cdc.loop import backoff, run_until_stopped
 from cdc.testing import FakeClock
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
 import sys, time
 from cdc.loop import Stop

@@ -12,10 +12,10 @@ from cdc.counters import Counters
 from cdc.errors import Retryable
 from cdc.models import DeadLetter, OutboxRecord
 from cdc.queue import OutboxQueue
-from cdc.record import Outgoing
 from cdc.relay import LEASE_SECONDS, Publisher, Relay
 from cdc.resend import send_again
 from cdc.testing import FakeClock, MemoryBroker
+from cdc.wire.records import Outgoing
 from stories.models import Story
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]

@@ -9,7 +9,7 @@ from cdc.testing_feed import MemoryFeed
 from tests.toy.models import Label
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "testing.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "testing.md"
 
 
 def test_the_documented_examples_do_what_they_say() -> None:

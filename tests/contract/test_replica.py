@@ -11,9 +11,9 @@ from cdc.consumer import Replica
 from cdc.errors import Fenced
 from cdc.mongo.client import HISTORY, connect, database
 from cdc.mongo.replica import MongoReplica
-from cdc.record import Position, TopicPartition
 from cdc.sink import Document
 from cdc.testing import FakeClock, MemoryReplica, MemoryRows, MemoryStore
+from cdc.wire.records import Position, TopicPartition
 from tests.cdc.builders import COLLECTIONS, ROUTES, SOURCE, change, delivered
 
 FORGOTTEN_BEFORE_MS = 1_764_000_000_000

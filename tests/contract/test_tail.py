@@ -13,9 +13,9 @@ from cdc.feed.testing import MemoryTail
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.tail import KafkaTail
 from cdc.kafka.topics import Topics
-from cdc.record import Outgoing, Record
 from cdc.relay import Publisher
 from cdc.testing import MemoryBroker
+from cdc.wire.records import Outgoing, Record
 
 SECONDS = 30.0
 TIME = 1_764_000_000_000

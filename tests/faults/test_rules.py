@@ -13,13 +13,13 @@ from pymongo.client_session import ClientSession
 from cdc import sink
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
-from cdc.event import Version
 from cdc.mongo import replica as replica_module
 from cdc.mongo.client import connect
 from cdc.mongo.replica import MongoReplica
-from cdc.record import TopicPartition
 from cdc.sink import Delivered, Known, Plan
 from cdc.testing import FakeClock, MemoryRows
+from cdc.wire.event import Version
+from cdc.wire.records import TopicPartition
 from tests.cdc.builders import ROUTES, SOURCE, change, delivered
 from tests.faults.watcher import Watcher
 

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from cdc.event import ChangeEvent, Operation
 from cdc.feed.change import Change, ChangeReader
-from cdc.record import Record, TopicPartition
 from cdc.registry import registry
+from cdc.wire.event import ChangeEvent, Operation
+from cdc.wire.records import Record, TopicPartition
 from tests.cdc.builders import change, outgoing, wire_row
 
 TOPIC = "story-events"

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdc.errors import Misconfigured
-from cdc.event import ChangeEvent
 from cdc.feed.audience import Audience
 from cdc.feed.change import LONGEST_VALUE
 from cdc.feed.shown import Shown
-from cdc.record import Record, TopicPartition
 from cdc.registry import Capture
+from cdc.wire.event import ChangeEvent
+from cdc.wire.records import Record, TopicPartition
 from stories.models import Story
 from tests.cdc.builders import change
 from tests.cdc.feed.records import READER, record, seen, update

@@ -6,8 +6,8 @@ from django.http import QueryDict
 from cdc.feed.audience import Audience
 from cdc.feed.change import ChangeReader
 from cdc.feed.filter import Filter
-from cdc.record import Record, TopicPartition
 from cdc.registry import registry
+from cdc.wire.records import Record, TopicPartition
 from tests.cdc.builders import change
 from tests.cdc.feed.records import seen, update
 

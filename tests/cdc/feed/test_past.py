@@ -14,8 +14,8 @@ from cdc.feed.filter import Filter
 from cdc.feed.past import Page, Past
 from cdc.feed.position import Position
 from cdc.feed.testing import MemoryTail
-from cdc.record import Outgoing
 from cdc.testing import MemoryBroker
+from cdc.wire.records import Outgoing
 from tests.cdc.builders import change, outgoing
 from tests.cdc.feed.records import READER, TOPIC
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from cdc.errors import Retryable
-from cdc.event import Version
 from cdc.feed import hub, stream
 from cdc.feed.audience import Audience
 from cdc.feed.catch_up import CatchUp
@@ -21,8 +20,9 @@ from cdc.feed.ring import Ring
 from cdc.feed.stop import StopFlag
 from cdc.feed.stream import Ask, Reader, Standing
 from cdc.feed.testing import MemoryTail
-from cdc.record import TopicPartition
 from cdc.testing import MemoryBroker
+from cdc.wire.event import Version
+from cdc.wire.records import TopicPartition
 from tests.cdc.builders import change, outgoing
 from tests.cdc.feed.frames import Frames
 from tests.cdc.feed.records import READER, TOPIC

@@ -6,13 +6,13 @@ import pytest
 from django.test import Client
 
 from cdc.errors import Retryable
-from cdc.event import Version
 from cdc.feed import process
 from cdc.feed.change import PastEvent
 from cdc.feed.past import Past
 from cdc.feed.testing import MemoryTail
-from cdc.record import Outgoing
 from cdc.testing import MemoryBroker
+from cdc.wire.event import Version
+from cdc.wire.records import Outgoing
 from tests.cdc.builders import change, outgoing
 from tests.cdc.feed.records import READER, TOPIC, update
 from tests.static_files import plain_static_files

@@ -8,13 +8,13 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
 from cdc.registry import Capture, registry
-from cdc.schema import asyncapi, event_schema, key_schema
+from cdc.wire.schema import asyncapi, event_schema, key_schema
 from stories.models import Story
 from tests.capture.events import envelope, records
 from tests.capture.world import World, story
 from tests.golden import matches
 
-PUBLISHED = Path(__file__).parents[2] / "docs" / "schema"
+PUBLISHED = Path(__file__).parents[3] / "docs" / "schema"
 
 
 def captured() -> Capture:

@@ -10,8 +10,8 @@ from django.db import models
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdc.columns import DEEPEST_JSON, Column, columns_of, wire_time
 from cdc.errors import Misconfigured, Refused, Rejected
+from cdc.wire.columns import DEEPEST_JSON, Column, columns_of, wire_time
 from stories.models import Story
 from tests.toy.models import Note, Toy
 

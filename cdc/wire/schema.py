@@ -3,8 +3,8 @@
 from typing import Any
 
 from cdc import __version__
-from cdc.event import CONNECTOR, Operation
 from cdc.registry import Capture
+from cdc.wire.event import CONNECTOR, Operation
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ROW = {"$ref": "#/$defs/row"}

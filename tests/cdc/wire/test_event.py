@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cdc import __version__
 from cdc.errors import Refused, Rejected
-from cdc.event import (
+from cdc.wire.event import (
     ChangeEvent,
     Operation,
     Version,

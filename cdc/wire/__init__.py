@@ -1,0 +1,1 @@
+"""What a message looks like: the envelope, its rows and columns, and its published schema."""

@@ -4,12 +4,12 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from cdc import faults, telemetry
 from cdc.epochs import KnownEpochs
 from cdc.errors import Fenced, Rejected, Retryable
 from cdc.known_topics import KnownTopics, TopicFacts
 from cdc.limit import RejectionLimit
-from cdc.loop import Clock
+from cdc.runtime import faults, telemetry
+from cdc.runtime.loop import Clock
 from cdc.sink import Applied, Delivered, Route, deliver
 from cdc.wire.event import decode
 from cdc.wire.records import Position, Record, TopicPartition

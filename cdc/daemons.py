@@ -10,15 +10,13 @@ from functools import partial
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from cdc import consumer, relay, telemetry
+from cdc import consumer, relay
 from cdc.conf import CdcSettings
 from cdc.consumer import ReplicaConsumer
-from cdc.counters import Counters
 from cdc.dead_letters import DeadLetterStore
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.source import KafkaSource
 from cdc.kafka.topics import Topics
-from cdc.loop import Clock, Stop, SystemClock, run_until_stopped
 from cdc.mongo.client import connect
 from cdc.mongo.replica import MongoReplica
 from cdc.pause import PauseWatch
@@ -27,7 +25,10 @@ from cdc.registry import registry
 from cdc.relay import Relay
 from cdc.resend import send_again
 from cdc.rows import SourceRows, source_epoch
-from cdc.signals import daemon_started
+from cdc.runtime import telemetry
+from cdc.runtime.counters import Counters
+from cdc.runtime.loop import Clock, Stop, SystemClock, run_until_stopped
+from cdc.runtime.signals import daemon_started
 from cdc.sink import Route
 
 _DATABASE_WAIT_SECONDS = 8

@@ -8,12 +8,12 @@ from cdc.conf import cdc_settings
 from cdc.errors import Misconfigured
 from cdc.forecast import forecast
 from cdc.leftovers import Leftovers
-from cdc.loop import SystemClock
 from cdc.mongo.client import connect
 from cdc.mongo.reader import ReplicaReader
 from cdc.progress import Advance, Bar, Say, progress
 from cdc.registry import Capture, registry
 from cdc.room import OutboxRoom, Pace
+from cdc.runtime.loop import SystemClock
 from cdc.snapshot import Snapshot, Tools
 from cdc.where import Selection
 

@@ -7,13 +7,13 @@ import uuid
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from cdc import telemetry
 from cdc.canary.beat import start_beating
 from cdc.errors import Retryable
 from cdc.job_runner import JobRunner
 from cdc.jobs import Jobs
-from cdc.loop import Stop, SystemClock, run_until_stopped
-from cdc.signals import daemon_started
+from cdc.runtime import telemetry
+from cdc.runtime.loop import Stop, SystemClock, run_until_stopped
+from cdc.runtime.signals import daemon_started
 from cdc.work import WORKS
 
 _PAUSE_SECONDS = 0.5

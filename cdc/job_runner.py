@@ -11,9 +11,9 @@ from django.db import Error, connections
 from cdc.actor import acting_as
 from cdc.errors import CdcError, Retryable
 from cdc.jobs import LEASE_SECONDS, MOST_CRASHES, Jobs
-from cdc.loop import Clock
 from cdc.models import Job, JobState
 from cdc.progress import Advance, Say
+from cdc.runtime.loop import Clock
 
 _BEAT_SECONDS = 1.0
 

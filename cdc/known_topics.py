@@ -4,9 +4,9 @@ import logging
 from collections.abc import Mapping
 from typing import Protocol
 
-from cdc import telemetry
 from cdc.errors import Fenced
-from cdc.loop import Clock
+from cdc.runtime import telemetry
+from cdc.runtime.loop import Clock
 
 LOOK_SECONDS = 2.0
 _CREATED_ANEW = "A topic was deleted and created anew: its partitions are taken over again."

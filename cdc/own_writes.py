@@ -12,10 +12,10 @@ from cdc.comparison import Comparison
 from cdc.conf import cdc_settings
 from cdc.errors import Misconfigured, Refused, Retryable
 from cdc.images import read_images
-from cdc.loop import Clock, SystemClock
 from cdc.mongo.client import connect
 from cdc.mongo.reader import ReplicaReader
 from cdc.registry import Capture, registry
+from cdc.runtime.loop import Clock, SystemClock
 from cdc.wire.event import Version
 
 _LOOK_SECONDS = 0.005

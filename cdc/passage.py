@@ -7,10 +7,10 @@ from django.db.models import Max
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka.topics import Topics, Watermarks
-from cdc.loop import Clock
 from cdc.models import OutboxRecord
 from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions
+from cdc.runtime.loop import Clock
 from cdc.wire.records import TopicPartition
 
 PATIENCE_SECONDS = 30.0

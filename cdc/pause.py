@@ -5,10 +5,10 @@ import threading
 
 from django.db import Error, connections, transaction
 
-from cdc import telemetry
 from cdc.actor import current_actor
 from cdc.models import ConsumerPause
 from cdc.operators import write_down
+from cdc.runtime import telemetry
 
 _LOOK_SECONDS = 1.0
 _FIRST_SECONDS = 2.0

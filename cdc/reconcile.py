@@ -12,11 +12,11 @@ from cdc.comparison import Comparison, Difference, Kind
 from cdc.errors import Refused
 from cdc.images import images_after
 from cdc.leftovers import Leftovers
-from cdc.loop import Clock
 from cdc.progress import Advance, Say
 from cdc.registry import Capture
 from cdc.report import TableReport, new_report
 from cdc.resend import send_state, through_locks
+from cdc.runtime.loop import Clock
 
 CHUNK = 500
 """Rows that are in memory at a time, with their documents; also keys of a second look."""

@@ -10,7 +10,6 @@ from cdc.checkpoints import CheckpointStore
 from cdc.comparison import Comparison
 from cdc.conf import cdc_settings
 from cdc.leftovers import Leftovers
-from cdc.loop import Clock, SystemClock
 from cdc.models import ReconcileRun
 from cdc.mongo.client import connect
 from cdc.mongo.reader import ReplicaReader
@@ -19,6 +18,7 @@ from cdc.progress import Bar, Say, progress
 from cdc.reconcile import Reconciliation, Tools
 from cdc.registry import Capture, registry
 from cdc.report import TableReport
+from cdc.runtime.loop import Clock, SystemClock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

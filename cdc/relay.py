@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from cdc import faults, telemetry
 from cdc.errors import Retryable
-from cdc.loop import Clock
 from cdc.models import OutboxRecord
+from cdc.runtime import faults, telemetry
+from cdc.runtime.loop import Clock
 from cdc.wire.event import Operation, Version, encode_value
 from cdc.wire.records import Outgoing
 

@@ -12,10 +12,10 @@ from cdc.actor import current_actor
 from cdc.capture import Change, record
 from cdc.errors import Rejected, Retryable
 from cdc.images import Images, read_images
-from cdc.loop import Clock, backoff
 from cdc.models import OutboxRecord
 from cdc.outbox import Entry
 from cdc.registry import Capture, registry
+from cdc.runtime.loop import Clock, backoff
 from cdc.trace import current_traceparent
 from cdc.wire.event import Operation, decode_key, encode_key, encode_row
 

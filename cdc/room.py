@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from cdc.loop import Clock
 from cdc.models import OutboxRecord
 from cdc.progress import Say
+from cdc.runtime.loop import Clock
 
 MOST_ROWS = 10_000
 """Rows that may wait in the outbox before the next chunk is added."""

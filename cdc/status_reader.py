@@ -10,7 +10,7 @@ from typing import TypeVar
 from django.db import DEFAULT_DB_ALIAS, Error
 from django.db.models import QuerySet
 
-from cdc import counters, outbox
+from cdc import outbox
 from cdc.canary.models import CanaryTrip
 from cdc.conf import CdcSettings
 from cdc.delays import MINUTES, MOST_CHANGES, Delays, delays_of
@@ -25,6 +25,7 @@ from cdc.operators import people
 from cdc.pause import current_pause
 from cdc.queue import OutboxQueue
 from cdc.registry import Capture
+from cdc.runtime import counters
 from cdc.status import Canary, LastReconcile, PartitionLag, Paused, Status, TableCount
 from cdc.wire.records import TopicPartition
 

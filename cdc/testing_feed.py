@@ -9,7 +9,6 @@ from functools import partial
 from django.db import DEFAULT_DB_ALIAS
 
 from cdc.consumer import ReplicaConsumer
-from cdc.counters import Counters
 from cdc.daemons import routes, topic_names
 from cdc.dead_letters import DeadLetterStore
 from cdc.queue import OutboxQueue
@@ -17,6 +16,7 @@ from cdc.registry import registry
 from cdc.relay import Relay
 from cdc.resend import send_again
 from cdc.rows import SourceRows, source_epoch
+from cdc.runtime.counters import Counters
 from cdc.sink import Document, Identity
 from cdc.testing import FakeClock, MemoryBroker, MemoryReplica, MemoryStore
 from cdc.wire.event import ChangeEvent, encode_key, encode_row, encode_value

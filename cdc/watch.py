@@ -7,7 +7,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.live import Live
 
-from cdc.loop import Clock, SystemClock
+from cdc.runtime.loop import Clock, SystemClock
 from cdc.status import Status
 from cdc.status_table import status_table
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.conf import settings
 
-from cdc import telemetry
 from cdc.errors import Misconfigured
+from cdc.runtime import telemetry
 from project.environment import LOOPBACK
 from project.exposition import CONTENT_TYPE
 from project.metrics import metrics_text

@@ -11,7 +11,7 @@ from django.db import connections
 from cdc.daemons import topic_names
 from cdc.errors import Misconfigured
 from cdc.kafka.topics import Topics
-from cdc.loop import Stop
+from cdc.runtime.loop import Stop
 from project.background import Background
 from project.backlog import Backlog
 from project.console import Console

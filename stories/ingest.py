@@ -19,7 +19,7 @@ from django.db import (
 )
 
 from cdc.errors import CdcError, Refused
-from cdc.loop import Clock, SystemClock, backoff
+from cdc.runtime.loop import Clock, SystemClock, backoff
 from stories.digg import COLUMNS, story_from
 from stories.errors import BadRow
 from stories.json_array import read_array

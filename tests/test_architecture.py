@@ -28,7 +28,7 @@ NEVER = {
     "cdc.status": ("cdc.mongo", "cdc.kafka"),
     "cdc.sink": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),
     "cdc.wire.event": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),
-    "cdc.loop": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),
+    "cdc.runtime.loop": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),
     "cdc.feed.hub": ("cdc.mongo", "cdc.kafka", "cdc.models"),
     "cdc.feed.stream": ("cdc.mongo", "cdc.kafka", "cdc.models"),
     "project.stack": ("django", "cdc", "stories", "users"),
@@ -37,7 +37,7 @@ NEVER = {
 ONLY = {
     "cdc.errors": (),
     "cdc.wire.records": ("cdc.errors",),
-    "cdc.loop": ("cdc.errors",),
+    "cdc.runtime.loop": ("cdc.errors",),
     "cdc.conf": ("cdc.errors",),
     "cdc.wire.event": ("cdc.errors",),
     "cdc.feed.position": ("cdc.errors",),

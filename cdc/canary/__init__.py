@@ -1,1 +1,1 @@
-"""The canary: a row that goes through the whole feed on a schedule, and how long it takes."""
+"""A row of the feed's own that measures how long a change takes."""

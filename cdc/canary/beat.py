@@ -9,8 +9,8 @@ from django.db import DatabaseError, connections
 from cdc.actor import acting_as
 from cdc.canary.models import Canary, CanaryTrip
 from cdc.errors import CdcError
-from cdc.loop import Clock, SystemClock
 from cdc.own_writes import wait_until_applied
+from cdc.runtime.loop import Clock, SystemClock
 
 NAME = "feed"
 EVERY_SECONDS = 10.0

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
-from cdc import telemetry
 from cdc.errors import CdcError
 from cdc.feed.change import Change
 from cdc.feed.position import Position
 from cdc.feed.tail import Extent, OpenTail, Tail
-from cdc.loop import backoff
+from cdc.runtime import telemetry
+from cdc.runtime.loop import backoff
 from cdc.wire.records import Record
 
 Batch = list[tuple[tuple[int, int], Change | None]]

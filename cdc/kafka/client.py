@@ -7,9 +7,9 @@ from typing import Any
 
 from confluent_kafka import KafkaError
 
-from cdc import telemetry
 from cdc.conf import CdcSettings
 from cdc.errors import Misconfigured
+from cdc.runtime import telemetry
 
 ENVELOPE_ROOM = 100_000
 """Bytes over `MAX_EVENT_BYTES` that clients and topics allow for keys and headers."""

@@ -8,10 +8,10 @@ from contextlib import suppress
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from cdc import telemetry
 from cdc.conf import CdcSettings
 from cdc.errors import Fatal
 from cdc.kafka.client import ENVELOPE_ROOM, client_config
+from cdc.runtime import telemetry
 from cdc.wire.records import Record, TopicPartition
 
 _LEAVE_SECONDS = 2.0

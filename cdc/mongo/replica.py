@@ -10,11 +10,11 @@ from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from cdc import faults
 from cdc.conf import CdcSettings
 from cdc.errors import Fenced
-from cdc.loop import Clock
 from cdc.mongo.client import HISTORY, OFFSETS, database, position_id, reaching
+from cdc.runtime import faults
+from cdc.runtime.loop import Clock
 from cdc.sink import (
     Applied,
     Delivered,

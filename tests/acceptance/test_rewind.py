@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from cdc.counters import totals
 from cdc.models import OperatorAction
-from cdc.telemetry import DUPLICATE, STALE
+from cdc.runtime.counters import totals
+from cdc.runtime.telemetry import DUPLICATE, STALE
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
 from tests.processes import ROOT

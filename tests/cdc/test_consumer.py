@@ -10,7 +10,7 @@ import pytest
 from cdc.consumer import ReplicaConsumer, on_retry
 from cdc.errors import Fatal, Fenced, Rejected, Retryable
 from cdc.limit import MOST_REJECTED
-from cdc.loop import run_until_stopped
+from cdc.runtime.loop import run_until_stopped
 from cdc.sink import Applied, Delivered
 from cdc.testing import (
     FakeClock,

@@ -10,13 +10,13 @@ import pytest
 
 from cdc.conf import CdcSettings
 from cdc.consumer import ReplicaConsumer
-from cdc.counters import Counters
 from cdc.dead_letters import DeadLetterStore
 from cdc.limit import RejectionLimit
 from cdc.models import DeadLetter
 from cdc.mongo.client import connect, database
 from cdc.mongo.replica import MongoReplica
 from cdc.rows import source_epoch
+from cdc.runtime.counters import Counters
 from cdc.testing import (
     FakeClock,
     MemoryBroker,

@@ -7,13 +7,13 @@ from functools import partial
 import orjson
 import pytest
 
-from cdc import telemetry
-from cdc.counters import Counters
 from cdc.errors import Retryable
 from cdc.models import DeadLetter, OutboxRecord
 from cdc.queue import OutboxQueue
 from cdc.relay import LEASE_SECONDS, Publisher, Relay
 from cdc.resend import send_again
+from cdc.runtime import telemetry
+from cdc.runtime.counters import Counters
 from cdc.testing import FakeClock, MemoryBroker
 from cdc.wire.records import Outgoing
 from stories.models import Story

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
-from cdc import faults
 from cdc.conf import CdcSettings
 from cdc.models import DeadLetter, RelayLease
 from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions
+from cdc.runtime import faults
 from tests.faults.crew import Crew, Member, wait_until
 from tests.faults.topic import out_of_order, read_topic
 from tests.faults.traffic import Traffic, logged

@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 
 from cdc.errors import Misconfigured
-from cdc.signals import daemon_started
+from cdc.runtime.signals import daemon_started
 from project import daemon_metrics, feed_state
 from project.latest import Latest
 from project.stack.ports import free_port

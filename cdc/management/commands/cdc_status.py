@@ -6,10 +6,10 @@ from typing import Any
 from django.core.management.base import CommandParser
 from rich.console import Console
 
-from cdc.command import FeedCommand
 from cdc.conf import cdc_settings
-from cdc.loop import Stop
 from cdc.registry import registry
+from cdc.runtime.command import FeedCommand
+from cdc.runtime.loop import Stop
 from cdc.status_reader import StatusReader
 from cdc.status_table import status_table
 from cdc.watch import watch

@@ -4,10 +4,10 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from cdc.command import FeedCommand
 from cdc.conf import cdc_settings
 from cdc.daemons import run_consumer
 from cdc.member import member_name
+from cdc.runtime.command import FeedCommand
 
 
 class Command(FeedCommand):

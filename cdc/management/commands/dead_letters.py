@@ -9,13 +9,13 @@ from django.db import DEFAULT_DB_ALIAS
 from rich.console import Console
 
 from cdc.actor import acting_as
-from cdc.command import FeedCommand
 from cdc.conf import cdc_settings
 from cdc.dead_letter_table import letter_json, letter_page, letters_table
 from cdc.inspection import Inspector
 from cdc.models import DeadLetter, DeadLetterStatus
 from cdc.operators import system_user
 from cdc.resolution import Outcome, discard, each_waiting, replay
+from cdc.runtime.command import FeedCommand
 
 
 class Command(FeedCommand):

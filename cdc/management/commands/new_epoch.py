@@ -6,9 +6,9 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, transaction
 
 from cdc import outbox
-from cdc.command import FeedCommand
-from cdc.loop import SystemClock
 from cdc.operators import write_down_command
+from cdc.runtime.command import FeedCommand
+from cdc.runtime.loop import SystemClock
 
 
 class Command(FeedCommand):

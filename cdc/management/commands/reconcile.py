@@ -6,11 +6,11 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.db import DEFAULT_DB_ALIAS
 
-from cdc.command import FAILED, FeedCommand
-from cdc.loop import Stop
 from cdc.operators import write_down_command
 from cdc.reconciler import Reconciler
 from cdc.registry import registry
+from cdc.runtime.command import FAILED, FeedCommand
+from cdc.runtime.loop import Stop
 
 
 class Command(FeedCommand):

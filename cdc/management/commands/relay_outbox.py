@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from cdc.command import FeedCommand
 from cdc.conf import cdc_settings
 from cdc.daemons import run_relay
+from cdc.runtime.command import FeedCommand
 
 
 class Command(FeedCommand):

@@ -7,9 +7,9 @@ from django.core.management.base import CommandParser
 
 from cdc import rewind
 from cdc.actor import current_actor
-from cdc.command import FeedCommand
 from cdc.conf import cdc_settings
 from cdc.daemons import topic_names
+from cdc.runtime.command import FeedCommand
 
 
 class Command(FeedCommand):

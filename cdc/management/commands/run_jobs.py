@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from cdc.command import FeedCommand
 from cdc.job_daemon import run_jobs
+from cdc.runtime.command import FeedCommand
 
 
 class Command(FeedCommand):

@@ -5,10 +5,10 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.db import DEFAULT_DB_ALIAS
 
-from cdc.command import FeedCommand
 from cdc.initial_load import InitialLoad
-from cdc.loop import Stop
 from cdc.operators import write_down_command
+from cdc.runtime.command import FeedCommand
+from cdc.runtime.loop import Stop
 
 
 class Command(FeedCommand):

@@ -6,8 +6,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
-from cdc.command import FAILED, FeedCommand
-from cdc.loop import Stop
+from cdc.runtime.command import FAILED, FeedCommand
+from cdc.runtime.loop import Stop
 from project.console import Console
 from project.embedded import Embedded, Wishes
 from project.home import Home

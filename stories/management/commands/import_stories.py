@@ -4,8 +4,8 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from cdc.command import FAILED, FeedCommand
 from cdc.progress import progress
+from cdc.runtime.command import FAILED, FeedCommand
 from stories.ingest import Ingest
 
 

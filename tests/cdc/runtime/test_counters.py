@@ -3,8 +3,8 @@
 import pytest
 from django.db import connection
 
-from cdc.counters import Counters, totals
-from cdc.telemetry import COUNTERS, DUPLICATE, STALE
+from cdc.runtime.counters import Counters, totals
+from cdc.runtime.telemetry import COUNTERS, DUPLICATE, STALE
 from cdc.testing import FakeClock
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]

@@ -5,9 +5,9 @@ from collections import Counter as Tally
 from django.db import Error, connections
 from django.db.models import F
 
-from cdc.loop import Clock
 from cdc.models import Counter
-from cdc.telemetry import COUNTERS
+from cdc.runtime.loop import Clock
+from cdc.runtime.telemetry import COUNTERS
 
 _FLUSH_SECONDS = 1.0
 _PATIENCE = 10

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from cdc.errors import Fatal, Retryable
-from cdc.loop import backoff, run_until_stopped
+from cdc.runtime.loop import backoff, run_until_stopped
 from cdc.testing import FakeClock
 
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
 import sys, time
-from cdc.loop import Stop
+from cdc.runtime.loop import Stop
 with Stop(grace={grace}) as stop:
     print("ready", flush=True)
     while not stop.requested or {stubborn}:

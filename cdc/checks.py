@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.db import models
 
-from cdc.captured import CapturedModel, CapturedQuerySet
+from cdc.capture.model import CapturedModel, CapturedQuerySet
 from cdc.registry import registry
 
 _ISOLATION = "read committed"
@@ -53,7 +53,7 @@ def _check_model(model: type[models.Model]) -> Iterator[CheckMessage]:
     if not issubclass(model, CapturedModel):
         yield Error(
             f"{model.__name__} is captured but is not a CapturedModel: its changes have no events.",
-            hint="Derive it from cdc.captured.CapturedModel.",
+            hint="Derive it from cdc.capture.model.CapturedModel.",
             obj=model,
             id="cdc.E001",
         )
@@ -89,7 +89,7 @@ def _check_managers(model: type[models.Model]) -> Iterator[CheckMessage]:
                 yield Error(
                     f"{one.__name__}.{manager.name} is not a captured manager: what it writes "
                     "has no events.",
-                    hint="Make it from cdc.captured.CapturedQuerySet.",
+                    hint="Make it from cdc.capture.model.CapturedQuerySet.",
                     obj=one,
                     id="cdc.E003",
                 )

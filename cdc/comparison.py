@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from cdc.capture.images import Images, read_images
 from cdc.errors import Refused, Rejected
-from cdc.images import Images, read_images
 from cdc.mongo.content import Content, Held
 from cdc.mongo.reader import ReplicaReader
 from cdc.registry import Capture

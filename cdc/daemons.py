@@ -11,6 +11,7 @@ from functools import partial
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from cdc import consumer, relay
+from cdc.capture.resend import send_again
 from cdc.conf import CdcSettings
 from cdc.consumer import ReplicaConsumer
 from cdc.dead_letters import DeadLetterStore
@@ -23,7 +24,6 @@ from cdc.pause import PauseWatch
 from cdc.queue import OutboxQueue
 from cdc.registry import registry
 from cdc.relay import Relay
-from cdc.resend import send_again
 from cdc.rows import SourceRows, source_epoch
 from cdc.runtime import telemetry
 from cdc.runtime.counters import Counters

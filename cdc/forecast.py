@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cdc.images import keys_after
+from cdc.capture.images import keys_after
 from cdc.leftovers import Leftovers
 from cdc.mongo.reader import ReplicaReader
 from cdc.progress import Advance

@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
+from cdc.capture.images import read_images
 from cdc.conf import CdcSettings
 from cdc.errors import Misconfigured, Refused, Rejected, Retryable
-from cdc.images import read_images
 from cdc.inert import inert
 from cdc.models import DeadLetter
 from cdc.mongo.client import connect

@@ -7,11 +7,11 @@ from django.db import connections
 from django.db.models import Model
 
 from cdc import outbox
-from cdc.capture import Recorded, last_recorded
+from cdc.capture.handlers import Recorded, last_recorded
+from cdc.capture.images import read_images
 from cdc.comparison import Comparison
 from cdc.conf import cdc_settings
 from cdc.errors import Misconfigured, Refused, Retryable
-from cdc.images import read_images
 from cdc.mongo.client import connect
 from cdc.mongo.reader import ReplicaReader
 from cdc.registry import Capture, registry

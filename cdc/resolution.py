@@ -9,11 +9,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from cdc.actor import current_actor
+from cdc.capture.resend import send_state
 from cdc.errors import Refused, Rejected
 from cdc.models import DeadLetter, DeadLetterStatus
 from cdc.operators import people, write_down
 from cdc.registry import Capture, registry
-from cdc.resend import send_state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,12 @@ from typing import Any
 
 from django.db import OperationalError, transaction
 
+from cdc.capture.images import keys_after
+from cdc.capture.resend import send_rows, send_state, through_locks
 from cdc.checkpoints import CheckpointStore
 from cdc.errors import Refused
-from cdc.images import keys_after
 from cdc.leftovers import Leftovers
 from cdc.progress import Advance, Say
-from cdc.resend import send_rows, send_state, through_locks
 from cdc.room import OutboxRoom, Pace
 from cdc.runtime.loop import Clock
 from cdc.where import Selection

@@ -8,13 +8,13 @@ from functools import partial
 
 from django.db import DEFAULT_DB_ALIAS
 
+from cdc.capture.resend import send_again
 from cdc.consumer import ReplicaConsumer
 from cdc.daemons import routes, topic_names
 from cdc.dead_letters import DeadLetterStore
 from cdc.queue import OutboxQueue
 from cdc.registry import registry
 from cdc.relay import Relay
-from cdc.resend import send_again
 from cdc.rows import SourceRows, source_epoch
 from cdc.runtime.counters import Counters
 from cdc.sink import Document, Identity

@@ -7,10 +7,10 @@ from typing import Any
 
 from django.db.models import Model
 
+from cdc.capture.images import read_images
 from cdc.comparison import Comparison
 from cdc.conf import cdc_settings
 from cdc.errors import Misconfigured, Retryable
-from cdc.images import read_images
 from cdc.models import OutboxRecord
 from cdc.mongo.reader import ReplicaReader
 from cdc.own_writes import process_reader

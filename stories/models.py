@@ -9,7 +9,7 @@ from django.core.validators import MaxValueValidator
 from django.db import models
 from django.utils import timezone
 
-from cdc.captured import CapturedModel
+from cdc.capture.model import CapturedModel
 from cdc.errors import Refused
 from cdc.fields import MillisecondDateTimeField
 from cdc.registry import registry

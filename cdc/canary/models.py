@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from cdc.captured import CapturedModel
+from cdc.capture.model import CapturedModel
 from cdc.fields import MillisecondDateTimeField
 
 

@@ -3,7 +3,7 @@
 import pytest
 from django.db.models import Avg, F, Q
 
-from cdc.captured import CHUNK
+from cdc.capture.model import CHUNK
 from stories.models import Story
 from tests.capture.events import events, forget, replay
 from tests.capture.world import story, table

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Model, Q
 
-from cdc.images import images_where
+from cdc.capture.images import images_where
 from cdc.registry import registry
 from stories.models import Story
 from tests.capture.events import Event, JsonRow, updated

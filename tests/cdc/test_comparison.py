@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from cdc.capture.images import read_images
 from cdc.comparison import Comparison, Difference, Kind
-from cdc.images import read_images
 from cdc.registry import registry
 from cdc.testing_feed import MemoryFeed
 from stories.models import Story

@@ -7,11 +7,11 @@ from functools import partial
 import orjson
 import pytest
 
+from cdc.capture.resend import send_again
 from cdc.errors import Retryable
 from cdc.models import DeadLetter, OutboxRecord
 from cdc.queue import OutboxQueue
 from cdc.relay import LEASE_SECONDS, Publisher, Relay
-from cdc.resend import send_again
 from cdc.runtime import telemetry
 from cdc.runtime.counters import Counters
 from cdc.testing import FakeClock, MemoryBroker

@@ -9,12 +9,12 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from django.core.management import call_command
 
+from cdc.capture.resend import send_state
 from cdc.conf import CdcSettings
 from cdc.kafka.topics import Topics
 from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions
 from cdc.registry import registry
-from cdc.resend import send_state
 from stories.models import Story
 from tests.equality import replica_content
 from tests.faults.conftest import captured_into

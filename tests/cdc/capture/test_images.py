@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.test.utils import CaptureQueriesContext
 
-from cdc.images import found_by_key, images_where, read_image, read_images
+from cdc.capture.images import found_by_key, images_where, read_image, read_images
 from cdc.registry import Capture, registry
 from tests.toy.models import Label, Toy
 

@@ -7,9 +7,9 @@ from typing import Any
 from django.db import IntegrityError, connections, models, transaction
 from django.db.models import Q
 
-from cdc.capture import Change, Recorded, changes_between, record
+from cdc.capture.handlers import Change, Recorded, changes_between, record
+from cdc.capture.images import Images, images_where, read_images
 from cdc.errors import Refused
-from cdc.images import Images, images_where, read_images
 from cdc.registry import Capture
 
 _ATTEMPTS = 5

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, connections, transaction
 
-from cdc.captured import CapturedQuerySet
-from cdc.upsert import BulkCreate
+from cdc.capture.bulk_create import BulkCreate
+from cdc.capture.model import CapturedQuerySet
 from stories.models import Story
 from tests.capture.events import events, replay
 from tests.capture.world import story, table

@@ -7,10 +7,10 @@ from typing import Any
 from django.db import models, router, transaction
 from django.db.models.query import ModelIterable
 
-from cdc.capture import changes_between, connect, doom, doom_one, record, remember
-from cdc.images import Images, found_by_key, read_image, read_images
+from cdc.capture.bulk_create import BulkCreate
+from cdc.capture.handlers import changes_between, connect, doom, doom_one, record, remember
+from cdc.capture.images import Images, found_by_key, read_image, read_images
 from cdc.registry import Capture, registry
-from cdc.upsert import BulkCreate
 
 CHUNK = 500
 """Rows that are locked, written and read in one statement."""

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from django.db import connection, models, transaction
 
-from cdc import captured
-from cdc.capture import doom_one
-from cdc.images import read_images
+from cdc.capture.handlers import doom_one
+from cdc.capture.handlers import model as captured
+from cdc.capture.images import read_images
 from cdc.registry import registry
 from stories.models import Story
 from tests.capture.events import created, events, forget, updated

@@ -6,9 +6,9 @@ from uuid import UUID
 import pytest
 
 from cdc import outbox
+from cdc.capture.resend import send_again
 from cdc.models import OutboxRecord
 from cdc.outbox import Entry
-from cdc.resend import send_again
 from tests.capture.events import events
 from tests.toy.models import Label, Ticket, Toy
 

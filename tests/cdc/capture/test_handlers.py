@@ -8,7 +8,7 @@ import pytest
 from django.db import transaction
 
 from cdc.actor import acting_as
-from cdc.capture import Change, changes_between, record, refuse_outside_transaction
+from cdc.capture.handlers import Change, changes_between, record, refuse_outside_transaction
 from cdc.errors import Refused
 from cdc.registry import Capture, registry
 from cdc.trace import traced

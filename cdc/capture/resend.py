@@ -9,9 +9,9 @@ from django.db import Error, OperationalError, connections, transaction
 
 from cdc import outbox
 from cdc.actor import current_actor
-from cdc.capture import Change, record
+from cdc.capture.handlers import Change, record
+from cdc.capture.images import Images, read_images
 from cdc.errors import Rejected, Retryable
-from cdc.images import Images, read_images
 from cdc.models import OutboxRecord
 from cdc.outbox import Entry
 from cdc.registry import Capture, registry

@@ -1,0 +1,1 @@
+"""From a write in Django to rows of the outbox, in the same transaction."""

@@ -10,7 +10,7 @@ from functools import partial
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from cdc import consumer, relay
+from cdc import consumer
 from cdc.capture.resend import send_again
 from cdc.conf import CdcSettings
 from cdc.consumer import ReplicaConsumer
@@ -20,10 +20,11 @@ from cdc.kafka.source import KafkaSource
 from cdc.kafka.topics import Topics
 from cdc.mongo.client import connect
 from cdc.mongo.replica import MongoReplica
+from cdc.outbox.queue import OutboxQueue
+from cdc.outbox.relay import Relay
+from cdc.outbox.table import relay
 from cdc.pause import PauseWatch
-from cdc.queue import OutboxQueue
 from cdc.registry import registry
-from cdc.relay import Relay
 from cdc.rows import SourceRows, source_epoch
 from cdc.runtime import telemetry
 from cdc.runtime.counters import Counters

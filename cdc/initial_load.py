@@ -10,9 +10,9 @@ from cdc.forecast import forecast
 from cdc.leftovers import Leftovers
 from cdc.mongo.client import connect
 from cdc.mongo.reader import ReplicaReader
+from cdc.outbox.throttle import OutboxRoom, Pace
 from cdc.progress import Advance, Bar, Say, progress
 from cdc.registry import Capture, registry
-from cdc.room import OutboxRoom, Pace
 from cdc.runtime.loop import SystemClock
 from cdc.snapshot import Snapshot, Tools
 from cdc.where import Selection

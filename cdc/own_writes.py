@@ -6,7 +6,6 @@ from functools import lru_cache
 from django.db import connections
 from django.db.models import Model
 
-from cdc import outbox
 from cdc.capture.handlers import Recorded, last_recorded
 from cdc.capture.images import read_images
 from cdc.comparison import Comparison
@@ -14,6 +13,7 @@ from cdc.conf import cdc_settings
 from cdc.errors import Misconfigured, Refused, Retryable
 from cdc.mongo.client import connect
 from cdc.mongo.reader import ReplicaReader
+from cdc.outbox.table import table as outbox
 from cdc.registry import Capture, registry
 from cdc.runtime.loop import Clock, SystemClock
 from cdc.wire.event import Version

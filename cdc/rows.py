@@ -8,7 +8,7 @@ from django.db import Error, connections
 from django.db.models import QuerySet
 
 from cdc.errors import Retryable
-from cdc.outbox import current_epoch
+from cdc.outbox.table import current_epoch
 from cdc.registry import Capture
 from cdc.sink import Identity
 

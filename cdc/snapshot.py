@@ -12,8 +12,8 @@ from cdc.capture.resend import send_rows, send_state, through_locks
 from cdc.checkpoints import CheckpointStore
 from cdc.errors import Refused
 from cdc.leftovers import Leftovers
+from cdc.outbox.throttle import OutboxRoom, Pace
 from cdc.progress import Advance, Say
-from cdc.room import OutboxRoom, Pace
 from cdc.runtime.loop import Clock
 from cdc.where import Selection
 

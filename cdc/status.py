@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from cdc.delays import Delays
-from cdc.outbox import Depth
+from cdc.outbox.table import Depth
 
 PATIENCE_SECONDS = 10.0
 """A change that is under way for longer is not just passing."""

@@ -10,7 +10,6 @@ from typing import TypeVar
 from django.db import DEFAULT_DB_ALIAS, Error
 from django.db.models import QuerySet
 
-from cdc import outbox
 from cdc.canary.models import CanaryTrip
 from cdc.conf import CdcSettings
 from cdc.delays import MINUTES, MOST_CHANGES, Delays, delays_of
@@ -22,8 +21,9 @@ from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions
 from cdc.mongo.reader import ReplicaReader
 from cdc.operators import people
+from cdc.outbox.queue import OutboxQueue
+from cdc.outbox.table import table as outbox
 from cdc.pause import current_pause
-from cdc.queue import OutboxQueue
 from cdc.registry import Capture
 from cdc.runtime import counters
 from cdc.status import Canary, LastReconcile, PartitionLag, Paused, Status, TableCount

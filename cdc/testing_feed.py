@@ -12,9 +12,9 @@ from cdc.capture.resend import send_again
 from cdc.consumer import ReplicaConsumer
 from cdc.daemons import routes, topic_names
 from cdc.dead_letters import DeadLetterStore
-from cdc.queue import OutboxQueue
+from cdc.outbox.queue import OutboxQueue
+from cdc.outbox.relay import Relay
 from cdc.registry import registry
-from cdc.relay import Relay
 from cdc.rows import SourceRows, source_epoch
 from cdc.runtime.counters import Counters
 from cdc.sink import Document, Identity

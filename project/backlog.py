@@ -4,8 +4,8 @@ from functools import cached_property
 
 from django.db import DEFAULT_DB_ALIAS, Error
 
-from cdc import outbox
 from cdc.conf import CdcSettings
+from cdc.outbox.table import table as outbox
 from cdc.registry import registry
 from cdc.status_reader import StatusReader
 

@@ -16,15 +16,15 @@ OWNERS = {"confluent_kafka": "cdc.kafka", "pymongo": "cdc.mongo", "bson": "cdc.m
 # Module or package -> what it must never reach, directly or through others.
 NEVER = {
     "cdc": ("stories", "users", "project"),
-    "cdc.relay": ("cdc.mongo", "pymongo"),
-    "cdc.consumer": ("cdc.outbox", "cdc.queue"),
+    "cdc.outbox.relay": ("cdc.mongo", "pymongo"),
+    "cdc.consumer": ("cdc.outbox.table", "cdc.outbox.queue"),
     "cdc.capture.handlers": ("cdc.mongo", "cdc.kafka"),
     "cdc.pause": ("cdc.mongo", "cdc.kafka"),
     "cdc.jobs": ("cdc.mongo", "cdc.kafka"),
     "cdc.job_runner": ("cdc.mongo", "cdc.kafka"),
     "cdc.way": ("cdc.kafka",),
     "cdc.capture.resend": ("cdc.mongo", "cdc.kafka"),
-    "cdc.comparison": ("cdc.kafka", "cdc.capture.resend", "cdc.outbox"),
+    "cdc.comparison": ("cdc.kafka", "cdc.capture.resend", "cdc.outbox.table"),
     "cdc.status": ("cdc.mongo", "cdc.kafka"),
     "cdc.sink": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),
     "cdc.wire.event": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),

@@ -15,7 +15,7 @@ from django.db import connection
 
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.models import DeadLetter, OperatorAction, OutboxRecord
-from cdc.queue import RELAY_GROUP
+from cdc.outbox.queue import RELAY_GROUP
 from cdc.wire.records import Outgoing
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed

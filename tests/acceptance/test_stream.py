@@ -13,8 +13,8 @@ from cdc.actor import acting_as
 from cdc.conf import CdcSettings
 from cdc.feed.stream import CHECK_SECONDS
 from cdc.models import OutboxRecord
+from cdc.outbox.relay import _outgoing
 from cdc.registry import registry
-from cdc.relay import _outgoing
 from cdc.wire.records import Outgoing
 from stories.models import Story
 from tests.acceptance.conftest import environment

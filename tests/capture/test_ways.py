@@ -6,7 +6,7 @@ import pytest
 from django.db import connection, transaction
 
 from cdc import __version__
-from cdc.outbox import current_epoch
+from cdc.outbox.table import current_epoch
 from tests.capture.events import Event, envelope, events, records, replay
 from tests.capture.ways import WAYS, Way
 from tests.capture.world import World, table

@@ -11,7 +11,7 @@ from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.tail import KafkaTail
 from cdc.kafka.topics import Topics
 from cdc.models import DeadLetter, OutboxRecord
-from tests.cdc.test_relay import relay, story
+from tests.cdc.outbox.test_relay import relay, story
 
 pytestmark = [
     pytest.mark.services,

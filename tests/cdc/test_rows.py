@@ -4,9 +4,9 @@ from uuid import UUID
 
 import pytest
 
-from cdc import outbox
 from cdc.errors import Rejected, Retryable
 from cdc.models import Epoch
+from cdc.outbox.table import table as outbox
 from cdc.registry import registry
 from cdc.rows import SourceRows, source_epoch
 from tests.toy.models import Label, Ticket, Toy

@@ -7,8 +7,8 @@ import pytest
 from cdc import snapshot as module
 from cdc.checkpoints import CheckpointStore
 from cdc.leftovers import Leftovers
+from cdc.outbox.throttle import OutboxRoom, Pace
 from cdc.registry import registry
-from cdc.room import OutboxRoom, Pace
 from cdc.snapshot import Snapshot, Tools
 from cdc.testing import FakeClock
 from cdc.testing_feed import MemoryFeed

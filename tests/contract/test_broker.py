@@ -14,7 +14,7 @@ from cdc.errors import Retryable
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.source import KafkaSource
 from cdc.kafka.topics import Topics
-from cdc.relay import Publisher
+from cdc.outbox.relay import Publisher
 from cdc.testing import MemoryBroker
 from cdc.wire.records import Outgoing, Record, TopicPartition
 

@@ -13,7 +13,7 @@ from cdc.feed.testing import MemoryTail
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.tail import KafkaTail
 from cdc.kafka.topics import Topics
-from cdc.relay import Publisher
+from cdc.outbox.relay import Publisher
 from cdc.testing import MemoryBroker
 from cdc.wire.records import Outgoing, Record
 

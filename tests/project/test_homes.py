@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from cdc.mongo.figures import Figures
-from cdc.outbox import Depth
+from cdc.outbox.table import Depth
 from cdc.status import PartitionLag, Status, TableCount
 from project import feed_state
 from project.homes import chart

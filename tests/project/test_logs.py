@@ -9,7 +9,7 @@ from project.logs import JsonFormatter, KeyValueFormatter, logging_config
 
 def record(message: str = "outbox.sent", **extra: object) -> logging.LogRecord:
     made = logging.makeLogRecord(
-        {"name": "cdc.relay", "levelname": "INFO", "msg": message, **extra}
+        {"name": "cdc.outbox.relay", "levelname": "INFO", "msg": message, **extra}
     )
     made.created = 1_764_000_000.25
     return made
@@ -18,7 +18,7 @@ def record(message: str = "outbox.sent", **extra: object) -> logging.LogRecord:
 def test_a_record_as_key_value_pairs() -> None:
     line = KeyValueFormatter().format(record(topic="story-events", count=3))
     assert line == (
-        "time=2025-11-24T16:00:00.250Z level=info logger=cdc.relay "
+        "time=2025-11-24T16:00:00.250Z level=info logger=cdc.outbox.relay "
         "event=outbox.sent topic=story-events count=3"
     )
 
@@ -28,7 +28,7 @@ def test_a_record_as_json() -> None:
     assert fields == {
         "time": "2025-11-24T16:00:00.250Z",
         "level": "info",
-        "logger": "cdc.relay",
+        "logger": "cdc.outbox.relay",
         "event": "outbox.sent",
         "count": 3,
     }

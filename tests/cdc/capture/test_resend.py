@@ -5,10 +5,10 @@ from uuid import UUID
 
 import pytest
 
-from cdc import outbox
 from cdc.capture.resend import send_again
 from cdc.models import OutboxRecord
-from cdc.outbox import Entry
+from cdc.outbox.table import Entry
+from cdc.outbox.table import table as outbox
 from tests.capture.events import events
 from tests.toy.models import Label, Ticket, Toy
 

@@ -6,9 +6,9 @@ import pytest
 from django.apps import apps
 from django.core.management import CommandError, call_command
 
-from cdc import outbox
-from cdc.migrated import ensure_epoch
 from cdc.models import Epoch, OutboxRecord
+from cdc.outbox.epoch import ensure_epoch
+from cdc.outbox.table import table as outbox
 from tests.capture.world import story
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]

@@ -8,7 +8,7 @@ from django.db import connection, connections, transaction
 
 from cdc.errors import Retryable
 from cdc.models import DeadLetter, OutboxRecord, RelayLease
-from cdc.queue import RELAY_GROUP, OutboxQueue
+from cdc.outbox.queue import RELAY_GROUP, OutboxQueue
 from cdc.wire.records import Outgoing
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]

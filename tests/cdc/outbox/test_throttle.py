@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from cdc.models import OutboxRecord
-from cdc.room import OutboxRoom, Pace
+from cdc.outbox.throttle import OutboxRoom, Pace
 from cdc.testing import FakeClock
 from stories.models import Story
 

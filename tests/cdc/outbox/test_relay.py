@@ -10,8 +10,8 @@ import pytest
 from cdc.capture.resend import send_again
 from cdc.errors import Retryable
 from cdc.models import DeadLetter, OutboxRecord
-from cdc.queue import OutboxQueue
-from cdc.relay import LEASE_SECONDS, Publisher, Relay
+from cdc.outbox.queue import OutboxQueue
+from cdc.outbox.relay import LEASE_SECONDS, Publisher, Relay
 from cdc.runtime import telemetry
 from cdc.runtime.counters import Counters
 from cdc.testing import FakeClock, MemoryBroker
@@ -180,7 +180,7 @@ def test_a_standby_publishes_within_two_seconds_of_the_leaders_death(before: flo
 
 
 def test_a_relay_says_once_that_it_stands_by(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "cdc.relay")
+    caplog.set_level(logging.INFO, "cdc.outbox.relay")
     clock = FakeClock()
     leader, standby = relay(MemoryBroker(), "a", clock), relay(MemoryBroker(), "b", clock)
     leader.run_once()
@@ -196,7 +196,7 @@ def test_a_relay_says_once_that_it_stands_by(caplog: pytest.LogCaptureFixture) -
 
 
 def test_a_full_batch_asks_to_be_called_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cdc.relay.BATCH", 2)
+    monkeypatch.setattr("cdc.outbox.relay.BATCH", 2)
     for number in range(3):
         story(number)
     worker = relay(MemoryBroker())

@@ -1,0 +1,1 @@
+"""From the outbox table to the broker: the queue, the lease and the relay."""

@@ -10,10 +10,11 @@ from functools import partial
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from cdc import consumer
 from cdc.capture.resend import send_again
 from cdc.conf import CdcSettings
-from cdc.consumer import ReplicaConsumer
+from cdc.consumer.consumer import ReplicaConsumer, consumer
+from cdc.consumer.pause import PauseWatch
+from cdc.consumer.source_rows import SourceRows, source_epoch
 from cdc.dead_letters import DeadLetterStore
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.source import KafkaSource
@@ -23,9 +24,7 @@ from cdc.mongo.replica import MongoReplica
 from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import Relay
 from cdc.outbox.table import relay
-from cdc.pause import PauseWatch
 from cdc.registry import registry
-from cdc.rows import SourceRows, source_epoch
 from cdc.runtime import telemetry
 from cdc.runtime.counters import Counters
 from cdc.runtime.loop import Clock, Stop, SystemClock, run_until_stopped

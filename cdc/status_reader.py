@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 
 from cdc.canary.models import CanaryTrip
 from cdc.conf import CdcSettings
+from cdc.consumer.pause import current_pause
 from cdc.delays import MINUTES, MOST_CHANGES, Delays, delays_of
 from cdc.errors import Retryable
 from cdc.inert import inert
@@ -23,7 +24,6 @@ from cdc.mongo.reader import ReplicaReader
 from cdc.operators import people
 from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.table import table as outbox
-from cdc.pause import current_pause
 from cdc.registry import Capture
 from cdc.runtime import counters
 from cdc.status import Canary, LastReconcile, PartitionLag, Paused, Status, TableCount

@@ -9,13 +9,13 @@ from functools import partial
 from django.db import DEFAULT_DB_ALIAS
 
 from cdc.capture.resend import send_again
-from cdc.consumer import ReplicaConsumer
+from cdc.consumer.consumer import ReplicaConsumer
+from cdc.consumer.source_rows import SourceRows, source_epoch
 from cdc.daemons import routes, topic_names
 from cdc.dead_letters import DeadLetterStore
 from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import Relay
 from cdc.registry import registry
-from cdc.rows import SourceRows, source_epoch
 from cdc.runtime.counters import Counters
 from cdc.sink import Document, Identity
 from cdc.testing import FakeClock, MemoryBroker, MemoryReplica, MemoryStore

@@ -10,12 +10,12 @@ from django.db.models import Model
 from cdc.capture.images import read_images
 from cdc.comparison import Comparison
 from cdc.conf import cdc_settings
+from cdc.consumer.pause import current_pause
 from cdc.errors import Misconfigured, Retryable
 from cdc.models import OutboxRecord
 from cdc.mongo.reader import ReplicaReader
 from cdc.outbox.queue import OutboxQueue
 from cdc.own_writes import process_reader
-from cdc.pause import current_pause
 from cdc.registry import Capture, registry
 from cdc.wire.event import Version, encode_key
 

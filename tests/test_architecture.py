@@ -17,9 +17,9 @@ OWNERS = {"confluent_kafka": "cdc.kafka", "pymongo": "cdc.mongo", "bson": "cdc.m
 NEVER = {
     "cdc": ("stories", "users", "project"),
     "cdc.outbox.relay": ("cdc.mongo", "pymongo"),
-    "cdc.consumer": ("cdc.outbox.table", "cdc.outbox.queue"),
+    "cdc.consumer.consumer": ("cdc.outbox.table", "cdc.outbox.queue"),
     "cdc.capture.handlers": ("cdc.mongo", "cdc.kafka"),
-    "cdc.pause": ("cdc.mongo", "cdc.kafka"),
+    "cdc.consumer.pause": ("cdc.mongo", "cdc.kafka"),
     "cdc.jobs": ("cdc.mongo", "cdc.kafka"),
     "cdc.job_runner": ("cdc.mongo", "cdc.kafka"),
     "cdc.way": ("cdc.kafka",),

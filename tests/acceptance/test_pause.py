@@ -2,7 +2,7 @@
 
 import pytest
 
-from cdc.pause import pause, resume
+from cdc.consumer.pause import pause, resume
 from cdc.registry import registry
 from cdc.status_reader import StatusReader
 from stories.models import Story

@@ -8,9 +8,9 @@ import pytest
 from django.db import connection
 from pymongo import MongoClient
 
+from cdc.consumer.source_rows import source_epoch
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.models import Checkpoint, ReconcileRun
-from cdc.rows import source_epoch
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
 from tests.acceptance.test_send_to_kafka import insert_raw, replica, versions

@@ -5,8 +5,8 @@ import re
 import pytest
 from django.conf import LazySettings
 
+from cdc.consumer.pause import pause
 from cdc.own_writes import wait_until_applied
-from cdc.pause import pause
 from cdc.way import way_of
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed

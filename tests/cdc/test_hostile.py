@@ -9,13 +9,13 @@ from functools import partial
 import pytest
 
 from cdc.conf import CdcSettings
-from cdc.consumer import ReplicaConsumer
+from cdc.consumer.consumer import ReplicaConsumer
+from cdc.consumer.rejections import RejectionLimit
+from cdc.consumer.source_rows import source_epoch
 from cdc.dead_letters import DeadLetterStore
-from cdc.limit import RejectionLimit
 from cdc.models import DeadLetter
 from cdc.mongo.client import connect, database
 from cdc.mongo.replica import MongoReplica
-from cdc.rows import source_epoch
 from cdc.runtime.counters import Counters
 from cdc.testing import (
     FakeClock,

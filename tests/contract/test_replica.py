@@ -7,7 +7,7 @@ from typing import Protocol
 import pytest
 
 from cdc.conf import CdcSettings
-from cdc.consumer import Replica
+from cdc.consumer.consumer import Replica
 from cdc.errors import Fenced
 from cdc.mongo.client import HISTORY, connect, database
 from cdc.mongo.replica import MongoReplica

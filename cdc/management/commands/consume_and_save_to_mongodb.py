@@ -5,8 +5,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from cdc.conf import cdc_settings
+from cdc.consumer.instance import member_name
 from cdc.daemons import run_consumer
-from cdc.member import member_name
 from cdc.runtime.command import FeedCommand
 
 

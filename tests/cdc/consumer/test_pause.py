@@ -3,12 +3,12 @@
 import pytest
 from django.db import OperationalError
 
-from cdc import pause as pauses
 from cdc.actor import acting_as
+from cdc.consumer.consumer import pause as pauses
+from cdc.consumer.pause import PauseWatch, current_pause, pause, resume
 from cdc.models import OperatorAction
-from cdc.pause import PauseWatch, current_pause, pause, resume
 from tests.cdc.builders import change, outgoing
-from tests.cdc.test_consumer import TOPIC, Feed
+from tests.cdc.consumer.test_consumer import TOPIC, Feed
 
 GROUP = "storyfeed"
 

@@ -4,11 +4,11 @@ from uuid import UUID
 
 import pytest
 
+from cdc.consumer.source_rows import SourceRows, source_epoch
 from cdc.errors import Rejected, Retryable
 from cdc.models import Epoch
 from cdc.outbox.table import table as outbox
 from cdc.registry import registry
-from cdc.rows import SourceRows, source_epoch
 from tests.toy.models import Label, Ticket, Toy
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]

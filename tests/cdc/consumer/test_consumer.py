@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from cdc.consumer import ReplicaConsumer, on_retry
+from cdc.consumer.consumer import ReplicaConsumer, on_retry
+from cdc.consumer.rejections import MOST_REJECTED
 from cdc.errors import Fatal, Fenced, Rejected, Retryable
-from cdc.limit import MOST_REJECTED
 from cdc.runtime.loop import run_until_stopped
 from cdc.sink import Applied, Delivered
 from cdc.testing import (

@@ -2,8 +2,8 @@
 
 import pytest
 
+from cdc.consumer.rejections import RejectionLimit
 from cdc.errors import Fatal
-from cdc.limit import RejectionLimit
 
 
 def test_the_first_over_the_number_stops() -> None:

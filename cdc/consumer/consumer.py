@@ -4,10 +4,10 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from cdc.epochs import KnownEpochs
+from cdc.consumer.epochs import KnownEpochs
+from cdc.consumer.rejections import RejectionLimit
+from cdc.consumer.topics import KnownTopics, TopicFacts
 from cdc.errors import Fenced, Rejected, Retryable
-from cdc.known_topics import KnownTopics, TopicFacts
-from cdc.limit import RejectionLimit
 from cdc.runtime import faults, telemetry
 from cdc.runtime.loop import Clock
 from cdc.sink import Applied, Delivered, Route, deliver

@@ -1,0 +1,1 @@
+"""From the topic to the replica: one batch at a time, each event once."""

@@ -8,9 +8,9 @@ from typing import Any
 from cdc.capture.images import Images, read_images
 from cdc.errors import Refused, Rejected
 from cdc.mongo.content import Content, Held
+from cdc.mongo.plan import content
 from cdc.mongo.reader import ReplicaReader
 from cdc.registry import Capture
-from cdc.sink import content
 
 _LOOKS = 10
 """Second looks at a row that keeps changing, after which it is let go: each of its changes

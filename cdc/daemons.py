@@ -20,6 +20,7 @@ from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.source import KafkaSource
 from cdc.kafka.topics import Topics
 from cdc.mongo.client import connect
+from cdc.mongo.plan import Route
 from cdc.mongo.replica import MongoReplica
 from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import Relay
@@ -29,7 +30,6 @@ from cdc.runtime import telemetry
 from cdc.runtime.counters import Counters
 from cdc.runtime.loop import Clock, Stop, SystemClock, run_until_stopped
 from cdc.runtime.signals import daemon_started
-from cdc.sink import Route
 
 _DATABASE_WAIT_SECONDS = 8
 _log = logging.getLogger(__name__)

@@ -14,10 +14,10 @@ from cdc.errors import Misconfigured, Refused, Rejected, Retryable
 from cdc.inert import inert
 from cdc.models import DeadLetter
 from cdc.mongo.client import connect
+from cdc.mongo.plan import Document, Identity
 from cdc.mongo.reader import ReplicaReader
 from cdc.registry import Capture
 from cdc.resolution import Row, row_of
-from cdc.sink import Document, Identity
 from cdc.wire.columns import wire_time
 
 LONGEST_PAYLOAD = 8_000

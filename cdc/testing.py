@@ -11,7 +11,7 @@ from zlib import crc32
 
 from cdc.conf import TOPIC_NAME
 from cdc.errors import Fenced, Rejected, Retryable
-from cdc.sink import (
+from cdc.mongo.plan import (
     Applied,
     Delivered,
     Document,

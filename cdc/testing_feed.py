@@ -13,11 +13,11 @@ from cdc.consumer.consumer import ReplicaConsumer
 from cdc.consumer.source_rows import SourceRows, source_epoch
 from cdc.daemons import routes, topic_names
 from cdc.dead_letters import DeadLetterStore
+from cdc.mongo.plan import Document, Identity
 from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import Relay
 from cdc.registry import registry
 from cdc.runtime.counters import Counters
-from cdc.sink import Document, Identity
 from cdc.testing import FakeClock, MemoryBroker, MemoryReplica, MemoryStore
 from cdc.wire.event import ChangeEvent, encode_key, encode_row, encode_value
 from cdc.wire.records import Outgoing

@@ -26,7 +26,7 @@ NEVER = {
     "cdc.capture.resend": ("cdc.mongo", "cdc.kafka"),
     "cdc.comparison": ("cdc.kafka", "cdc.capture.resend", "cdc.outbox.table"),
     "cdc.status": ("cdc.mongo", "cdc.kafka"),
-    "cdc.sink": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),
+    "cdc.mongo.plan": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),
     "cdc.wire.event": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),
     "cdc.runtime.loop": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),
     "cdc.feed.hub": ("cdc.mongo", "cdc.kafka", "cdc.models"),

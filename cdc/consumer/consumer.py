@@ -8,9 +8,9 @@ from cdc.consumer.epochs import KnownEpochs
 from cdc.consumer.rejections import RejectionLimit
 from cdc.consumer.topics import KnownTopics, TopicFacts
 from cdc.errors import Fenced, Rejected, Retryable
+from cdc.mongo.plan import Applied, Delivered, Route, deliver
 from cdc.runtime import faults, telemetry
 from cdc.runtime.loop import Clock
-from cdc.sink import Applied, Delivered, Route, deliver
 from cdc.wire.event import decode
 from cdc.wire.records import Position, Record, TopicPartition
 

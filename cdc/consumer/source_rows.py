@@ -8,9 +8,9 @@ from django.db import Error, connections
 from django.db.models import QuerySet
 
 from cdc.errors import Retryable
+from cdc.mongo.plan import Identity
 from cdc.outbox.table import current_epoch
 from cdc.registry import Capture
-from cdc.sink import Identity
 
 _KEYS_PER_QUESTION = 500
 

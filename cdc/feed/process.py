@@ -12,7 +12,7 @@ from cdc.feed.stop import stop_flag
 from cdc.feed.tail import Tail
 from cdc.kafka.tail import KafkaTail
 from cdc.mongo.client import connect
-from cdc.mongo.past import History
+from cdc.mongo.history import History
 from cdc.registry import registry
 from cdc.wire.event import Version
 

@@ -21,7 +21,7 @@ from pymongo.write_concern import WriteConcern
 
 from cdc.conf import CdcSettings
 from cdc.errors import Misconfigured, Rejected, Retryable
-from cdc.sink import Document
+from cdc.mongo.plan import Document
 from cdc.wire.records import TopicPartition
 
 OFFSETS = "storyfeed_offsets"

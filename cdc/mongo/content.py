@@ -7,7 +7,7 @@ from typing import Any
 import bson
 from bson.codec_options import CodecOptions
 
-from cdc.sink import Document
+from cdc.mongo.plan import Document
 from cdc.wire.event import Version
 
 _VERSION = ("_epoch", "_version")

@@ -10,7 +10,7 @@ from pymongo.collection import Collection
 
 from cdc.conf import CdcSettings
 from cdc.mongo.client import HISTORY, database, reaching
-from cdc.sink import Document
+from cdc.mongo.plan import Document
 
 _MOST_MS = 5_000
 

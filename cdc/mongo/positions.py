@@ -4,7 +4,7 @@ from pymongo import MongoClient
 
 from cdc.conf import CdcSettings
 from cdc.mongo.client import OFFSETS, database, position_id, reaching
-from cdc.sink import Document
+from cdc.mongo.plan import Document
 from cdc.wire.records import TopicPartition
 
 

@@ -6,7 +6,7 @@ from pymongo import MongoClient
 
 from cdc.conf import CdcSettings
 from cdc.mongo.client import HISTORY, database, reaching
-from cdc.sink import Document
+from cdc.mongo.plan import Document
 
 _MOST_MS = 1_000
 

@@ -11,7 +11,7 @@ from pymongo import ASCENDING, DESCENDING, MongoClient, timeout
 from cdc.conf import CdcSettings
 from cdc.mongo.client import HISTORY, database, reaching
 from cdc.mongo.content import Held, split, version_of
-from cdc.sink import Document, Identity
+from cdc.mongo.plan import Document, Identity
 from cdc.wire.event import Version
 
 _BY_ID = [("_id", ASCENDING)]

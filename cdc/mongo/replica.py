@@ -13,9 +13,7 @@ from pymongo.read_concern import ReadConcern
 from cdc.conf import CdcSettings
 from cdc.errors import Fenced
 from cdc.mongo.client import HISTORY, OFFSETS, database, position_id, reaching
-from cdc.runtime import faults
-from cdc.runtime.loop import Clock
-from cdc.sink import (
+from cdc.mongo.plan import (
     Applied,
     Delivered,
     Document,
@@ -31,6 +29,8 @@ from cdc.sink import (
     plan,
     written,
 )
+from cdc.runtime import faults
+from cdc.runtime.loop import Clock
 from cdc.wire.event import Version
 from cdc.wire.records import Position, TopicPartition
 

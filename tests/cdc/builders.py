@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cdc.sink import Delivered, Route, deliver
+from cdc.mongo.plan import Delivered, Route, deliver
 from cdc.testing_feed import record_of
 from cdc.wire.columns import columns_of
 from cdc.wire.event import ChangeEvent, Operation, Version

@@ -9,7 +9,7 @@ from pymongo.database import Database
 from cdc.conf import CdcSettings
 from cdc.inspection import Inspection, Inspector
 from cdc.mongo.client import connect, database
-from cdc.sink import Document
+from cdc.mongo.plan import Document
 from stories.models import Story
 from tests.cdc.builders import COLLECTIONS, change, delivered
 from tests.cdc.letters import letter, letter_about

@@ -10,13 +10,13 @@ import pytest
 from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 
-from cdc import sink
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
+from cdc.mongo import plan as sink
 from cdc.mongo import replica as replica_module
 from cdc.mongo.client import connect
+from cdc.mongo.plan import Delivered, Known, Plan
 from cdc.mongo.replica import MongoReplica
-from cdc.sink import Delivered, Known, Plan
 from cdc.testing import FakeClock, MemoryRows
 from cdc.wire.event import Version
 from cdc.wire.records import TopicPartition

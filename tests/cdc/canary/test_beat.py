@@ -6,8 +6,8 @@ from cdc.canary.beat import EVERY_SECONDS, beat
 from cdc.canary.models import Canary, CanaryTrip
 from cdc.daemons import all_topics, routes, topic_names
 from cdc.models import OutboxRecord
+from cdc.mongo.plan import deliver
 from cdc.registry import registry
-from cdc.sink import deliver
 from cdc.testing import FakeClock, MemoryReplica, MemoryRows, MemoryStore
 from tests.cdc.builders import SOURCE, change, delivered
 

@@ -10,8 +10,8 @@ import pytest
 from cdc.consumer.consumer import ReplicaConsumer, on_retry
 from cdc.consumer.rejections import MOST_REJECTED
 from cdc.errors import Fatal, Fenced, Rejected, Retryable
+from cdc.mongo.plan import Applied, Delivered
 from cdc.runtime.loop import run_until_stopped
-from cdc.sink import Applied, Delivered
 from cdc.testing import (
     FakeClock,
     MemoryBroker,

@@ -12,10 +12,10 @@ from pymongo.read_concern import ReadConcern
 from cdc.conf import CdcSettings
 from cdc.errors import Rejected, Retryable
 from cdc.mongo.client import HISTORY, OFFSETS, connect, database
+from cdc.mongo.plan import Delivered
 from cdc.mongo.reader import ReplicaReader
 from cdc.mongo.replica import MongoReplica
 from cdc.runtime.loop import SystemClock
-from cdc.sink import Delivered
 from cdc.testing import MemoryRows
 from tests.cdc.builders import COLLECTIONS, ROUTE, ROUTES, SOURCE, change, delivered
 

@@ -9,7 +9,7 @@ from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.feed.change import PastEvent
 from cdc.mongo.client import HISTORY, database, reaching
-from cdc.sink import Document
+from cdc.mongo.plan import Document
 from cdc.wire.event import ChangeEvent, Operation, Version
 
 _MOST_MS = 2_000

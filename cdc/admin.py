@@ -14,12 +14,12 @@ from django.template.response import TemplateResponse
 from django.utils import dateformat
 
 from cdc.conf import cdc_settings
-from cdc.dead_letter_table import place
+from cdc.dead_letters.console import place
+from cdc.dead_letters.decisions import Outcome, discard, replay
+from cdc.dead_letters.inspection import LONGEST_PAYLOAD, Inspector
 from cdc.inert import inert
-from cdc.inspection import LONGEST_PAYLOAD, Inspector
 from cdc.models import DeadLetter, Epoch, OperatorAction, OutboxRecord, RelayLease
 from cdc.operators import people
-from cdc.resolution import Outcome, discard, replay
 
 _LONGEST_KEY, _LONGEST_REASON = 60, 140
 _SECOND = "j\u00a0M\u00a0Y, H:i:s"

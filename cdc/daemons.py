@@ -15,7 +15,7 @@ from cdc.conf import CdcSettings
 from cdc.consumer.consumer import ReplicaConsumer, consumer
 from cdc.consumer.pause import PauseWatch
 from cdc.consumer.source_rows import SourceRows, source_epoch
-from cdc.dead_letters import DeadLetterStore
+from cdc.dead_letters.store import DeadLetterStore
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.source import KafkaSource
 from cdc.kafka.topics import Topics

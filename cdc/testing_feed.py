@@ -12,7 +12,7 @@ from cdc.capture.resend import send_again
 from cdc.consumer.consumer import ReplicaConsumer
 from cdc.consumer.source_rows import SourceRows, source_epoch
 from cdc.daemons import routes, topic_names
-from cdc.dead_letters import DeadLetterStore
+from cdc.dead_letters.store import DeadLetterStore
 from cdc.mongo.plan import Document, Identity
 from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import Relay

@@ -9,7 +9,7 @@ from django.db import Error, IntegrityError, OperationalError, connections, tran
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
-from cdc.dead_letters import keep
+from cdc.dead_letters.store import keep
 from cdc.errors import Retryable
 from cdc.models import DeadLetter, OutboxRecord, RelayLease
 from cdc.wire.records import Outgoing

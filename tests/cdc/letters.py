@@ -1,6 +1,6 @@
 """Dead letters for tests, made the way that the consumer makes them."""
 
-from cdc.dead_letters import DeadLetterStore
+from cdc.dead_letters.store import DeadLetterStore
 from cdc.models import DeadLetter
 from cdc.wire.records import Record, TopicPartition
 from tests.cdc.builders import change, outgoing

@@ -12,7 +12,7 @@ from cdc.conf import CdcSettings
 from cdc.consumer.consumer import ReplicaConsumer
 from cdc.consumer.rejections import RejectionLimit
 from cdc.consumer.source_rows import source_epoch
-from cdc.dead_letters import DeadLetterStore
+from cdc.dead_letters.store import DeadLetterStore
 from cdc.models import DeadLetter
 from cdc.mongo.client import connect, database
 from cdc.mongo.replica import MongoReplica

@@ -10,11 +10,11 @@ from rich.console import Console
 
 from cdc.actor import acting_as
 from cdc.conf import cdc_settings
-from cdc.dead_letter_table import letter_json, letter_page, letters_table
-from cdc.inspection import Inspector
+from cdc.dead_letters.console import letter_json, letter_page, letters_table
+from cdc.dead_letters.decisions import Outcome, discard, each_waiting, replay
+from cdc.dead_letters.inspection import Inspector
 from cdc.models import DeadLetter, DeadLetterStatus
 from cdc.operators import system_user
-from cdc.resolution import Outcome, discard, each_waiting, replay
 from cdc.runtime.command import FeedCommand
 
 

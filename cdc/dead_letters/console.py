@@ -7,8 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cdc.dead_letters.inspection import Inspection
 from cdc.inert import inert
-from cdc.inspection import Inspection
 from cdc.models import DeadLetter
 
 _LONGEST = 120

@@ -10,6 +10,7 @@ import orjson
 
 from cdc.capture.images import read_images
 from cdc.conf import CdcSettings
+from cdc.dead_letters.decisions import Row, row_of
 from cdc.errors import Misconfigured, Refused, Rejected, Retryable
 from cdc.inert import inert
 from cdc.models import DeadLetter
@@ -17,7 +18,6 @@ from cdc.mongo.client import connect
 from cdc.mongo.plan import Document, Identity
 from cdc.mongo.reader import ReplicaReader
 from cdc.registry import Capture
-from cdc.resolution import Row, row_of
 from cdc.wire.columns import wire_time
 
 LONGEST_PAYLOAD = 8_000

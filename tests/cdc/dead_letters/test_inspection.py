@@ -7,7 +7,7 @@ import pytest
 from pymongo.database import Database
 
 from cdc.conf import CdcSettings
-from cdc.inspection import Inspection, Inspector
+from cdc.dead_letters.inspection import Inspection, Inspector
 from cdc.mongo.client import connect, database
 from cdc.mongo.plan import Document
 from stories.models import Story

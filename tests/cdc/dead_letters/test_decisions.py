@@ -8,9 +8,9 @@ import pytest
 from django.db import connections
 
 from cdc.actor import acting_as
+from cdc.dead_letters.decisions import discard, each_waiting, replay, row_of
 from cdc.errors import Refused, Rejected
 from cdc.models import DeadLetter, OperatorAction, OutboxRecord
-from cdc.resolution import discard, each_waiting, replay, row_of
 from stories.models import Story
 from tests.cdc.letters import letter, letter_about
 from users.models import User

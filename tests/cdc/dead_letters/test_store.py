@@ -3,7 +3,7 @@
 import pytest
 from django.db import connection
 
-from cdc.dead_letters import LARGEST_KEPT, DeadLetterStore
+from cdc.dead_letters.store import LARGEST_KEPT, DeadLetterStore
 from cdc.errors import Fatal
 from cdc.models import DeadLetter
 from cdc.wire.records import Record, TopicPartition

@@ -1,0 +1,1 @@
+"""Messages that cannot be applied: stored, inspected, and replayed or discarded."""

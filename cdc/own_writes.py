@@ -8,13 +8,13 @@ from django.db.models import Model
 
 from cdc.capture.handlers import Recorded, last_recorded
 from cdc.capture.images import read_images
-from cdc.comparison import Comparison
 from cdc.conf import cdc_settings
 from cdc.errors import Misconfigured, Refused, Retryable
 from cdc.mongo.client import connect
 from cdc.mongo.reader import ReplicaReader
 from cdc.outbox.table import table as outbox
 from cdc.registry import Capture, registry
+from cdc.resync.comparison import Comparison
 from cdc.runtime.loop import Clock, SystemClock
 from cdc.wire.event import Version
 

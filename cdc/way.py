@@ -8,7 +8,6 @@ from typing import Any
 from django.db.models import Model
 
 from cdc.capture.images import read_images
-from cdc.comparison import Comparison
 from cdc.conf import cdc_settings
 from cdc.consumer.pause import current_pause
 from cdc.errors import Misconfigured, Retryable
@@ -17,6 +16,7 @@ from cdc.mongo.reader import ReplicaReader
 from cdc.outbox.queue import OutboxQueue
 from cdc.own_writes import process_reader
 from cdc.registry import Capture, registry
+from cdc.resync.comparison import Comparison
 from cdc.wire.event import Version, encode_key
 
 PATIENCE_SECONDS = 2.0

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from django.db import DEFAULT_DB_ALIAS
 
-from cdc.initial_load import InitialLoad
 from cdc.job_runner import Desk, Work
-from cdc.reconciler import Reconciler
+from cdc.resync.reconcile_run import Reconciler
+from cdc.resync.snapshot_run import InitialLoad
 
 COUNT, SNAPSHOT, RECONCILE, REPAIR = "count", "snapshot", "reconcile", "repair"
 

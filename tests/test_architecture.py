@@ -24,7 +24,7 @@ NEVER = {
     "cdc.job_runner": ("cdc.mongo", "cdc.kafka"),
     "cdc.way": ("cdc.kafka",),
     "cdc.capture.resend": ("cdc.mongo", "cdc.kafka"),
-    "cdc.comparison": ("cdc.kafka", "cdc.capture.resend", "cdc.outbox.table"),
+    "cdc.resync.comparison": ("cdc.kafka", "cdc.capture.resend", "cdc.outbox.table"),
     "cdc.status": ("cdc.mongo", "cdc.kafka"),
     "cdc.mongo.plan": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),
     "cdc.wire.event": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),

@@ -7,8 +7,8 @@ from django.core.management.base import CommandParser
 from django.db import DEFAULT_DB_ALIAS
 
 from cdc.operators import write_down_command
-from cdc.reconciler import Reconciler
 from cdc.registry import registry
+from cdc.resync.reconcile_run import Reconciler
 from cdc.runtime.command import FAILED, FeedCommand
 from cdc.runtime.loop import Stop
 

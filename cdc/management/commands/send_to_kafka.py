@@ -5,8 +5,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.db import DEFAULT_DB_ALIAS
 
-from cdc.initial_load import InitialLoad
 from cdc.operators import write_down_command
+from cdc.resync.snapshot_run import InitialLoad
 from cdc.runtime.command import FeedCommand
 from cdc.runtime.loop import Stop
 

@@ -4,15 +4,15 @@ from collections.abc import Callable
 
 import pytest
 
-from cdc import snapshot as module
-from cdc.checkpoints import CheckpointStore
-from cdc.leftovers import Leftovers
 from cdc.outbox.throttle import OutboxRoom, Pace
 from cdc.registry import registry
-from cdc.snapshot import Snapshot, Tools
+from cdc.resync import snapshot as module
+from cdc.resync.checkpoints import CheckpointStore
+from cdc.resync.orphans import Leftovers
+from cdc.resync.selection import Selection
+from cdc.resync.snapshot import Snapshot, Tools
 from cdc.testing import FakeClock
 from cdc.testing_feed import MemoryFeed
-from cdc.where import Selection
 from stories.models import Story
 from tests.cdc.memory_reader import MemoryReader
 

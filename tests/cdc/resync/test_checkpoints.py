@@ -3,7 +3,7 @@
 import pytest
 from django.db import transaction
 
-from cdc.checkpoints import CheckpointStore
+from cdc.resync.checkpoints import CheckpointStore
 
 pytestmark = pytest.mark.django_db
 ARGUMENTS: dict[str, object] = {"table": "a", "where": ["x=1"]}

@@ -9,13 +9,13 @@ from django.db.models import Q
 
 from cdc.capture.images import images_after
 from cdc.capture.resend import send_state, through_locks
-from cdc.checkpoints import CheckpointStore
-from cdc.comparison import Comparison, Difference, Kind
 from cdc.errors import Refused
-from cdc.leftovers import Leftovers
 from cdc.progress import Advance, Say
 from cdc.registry import Capture
-from cdc.report import TableReport, new_report
+from cdc.resync.checkpoints import CheckpointStore
+from cdc.resync.comparison import Comparison, Difference, Kind
+from cdc.resync.orphans import Leftovers
+from cdc.resync.report import TableReport, new_report
 from cdc.runtime.loop import Clock
 
 CHUNK = 500

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from cdc import reconcile as module
-from cdc.checkpoints import CheckpointStore
-from cdc.comparison import Comparison
-from cdc.leftovers import Leftovers
-from cdc.reconcile import Reconciliation, Tools
 from cdc.registry import registry
+from cdc.resync import reconcile as module
+from cdc.resync.checkpoints import CheckpointStore
+from cdc.resync.comparison import Comparison
+from cdc.resync.orphans import Leftovers
+from cdc.resync.reconcile import Reconciliation, Tools
 from cdc.testing import FakeClock
 from cdc.testing_feed import MemoryFeed
 from stories.models import Story

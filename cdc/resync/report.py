@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from cdc.comparison import Difference, Kind
+from cdc.resync.comparison import Difference, Kind
 
 MOST_KEYS = 1_000
 """Keys that are listed of one kind in one collection; all are counted."""

@@ -2,12 +2,12 @@
 
 import pytest
 
-from cdc import forecast as module
-from cdc.forecast import Forecast, forecast
-from cdc.leftovers import Leftovers
 from cdc.registry import registry
+from cdc.resync import dry_run as module
+from cdc.resync.dry_run import Forecast, forecast
+from cdc.resync.orphans import Leftovers
+from cdc.resync.selection import Selection
 from cdc.testing_feed import MemoryFeed
-from cdc.where import Selection
 from stories.models import Story
 from tests.cdc.memory_reader import MemoryReader
 

@@ -4,7 +4,7 @@ import pytest
 
 from cdc.errors import Misconfigured
 from cdc.registry import registry
-from cdc.where import Selection
+from cdc.resync.selection import Selection
 from stories.models import Story
 
 

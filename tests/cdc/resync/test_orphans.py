@@ -2,9 +2,9 @@
 
 import pytest
 
-from cdc import leftovers
-from cdc.leftovers import Leftovers
 from cdc.registry import registry
+from cdc.resync import orphans as leftovers
+from cdc.resync.orphans import Leftovers
 from cdc.testing_feed import MemoryFeed
 from stories.models import Story
 from tests.cdc.memory_reader import MemoryReader

@@ -2,8 +2,8 @@
 
 import json
 
-from cdc.comparison import Difference, Kind
-from cdc.report import MOST_KEYS, TableReport, new_report
+from cdc.resync.comparison import Difference, Kind
+from cdc.resync.report import MOST_KEYS, TableReport, new_report
 
 
 def found() -> TableReport:

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from cdc.checkpoints import CheckpointStore
-from cdc.comparison import Comparison
 from cdc.conf import cdc_settings
-from cdc.leftovers import Leftovers
 from cdc.models import ReconcileRun
 from cdc.mongo.client import connect
 from cdc.mongo.reader import ReplicaReader
-from cdc.passage import Passage
 from cdc.progress import Bar, Say, progress
-from cdc.reconcile import Reconciliation, Tools
 from cdc.registry import Capture, registry
-from cdc.report import TableReport
+from cdc.resync.barrier import Passage
+from cdc.resync.checkpoints import CheckpointStore
+from cdc.resync.comparison import Comparison
+from cdc.resync.orphans import Leftovers
+from cdc.resync.reconcile import Reconciliation, Tools
+from cdc.resync.report import TableReport
 from cdc.runtime.loop import Clock, SystemClock
 
 

@@ -5,7 +5,7 @@ import pytest
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.models import OutboxRecord
-from cdc.passage import Passage
+from cdc.resync.barrier import Passage
 from cdc.testing import FakeClock
 from stories.models import Story
 

@@ -3,7 +3,7 @@
 import pytest
 
 from cdc.errors import Misconfigured
-from cdc.initial_load import InitialLoad
+from cdc.resync.snapshot_run import InitialLoad
 
 
 def load() -> InitialLoad:

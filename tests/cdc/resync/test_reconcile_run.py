@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cdc.comparison import Difference, Kind
-from cdc.reconciler import Result
-from cdc.report import new_report
+from cdc.resync.comparison import Difference, Kind
+from cdc.resync.reconcile_run import Result
+from cdc.resync.report import new_report
 
 
 def result(different: int, *, repair: bool = False, left: int = 0) -> Result:

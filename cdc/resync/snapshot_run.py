@@ -3,19 +3,19 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from cdc.checkpoints import CheckpointStore
 from cdc.conf import cdc_settings
 from cdc.errors import Misconfigured
-from cdc.forecast import forecast
-from cdc.leftovers import Leftovers
 from cdc.mongo.client import connect
 from cdc.mongo.reader import ReplicaReader
 from cdc.outbox.throttle import OutboxRoom, Pace
 from cdc.progress import Advance, Bar, Say, progress
 from cdc.registry import Capture, registry
+from cdc.resync.checkpoints import CheckpointStore
+from cdc.resync.dry_run import forecast
+from cdc.resync.orphans import Leftovers
+from cdc.resync.selection import Selection
+from cdc.resync.snapshot import Snapshot, Tools
 from cdc.runtime.loop import SystemClock
-from cdc.snapshot import Snapshot, Tools
-from cdc.where import Selection
 
 
 class InitialLoad:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from cdc.capture.images import read_images
-from cdc.comparison import Comparison, Difference, Kind
 from cdc.registry import registry
+from cdc.resync.comparison import Comparison, Difference, Kind
 from cdc.testing_feed import MemoryFeed
 from stories.models import Story
 from tests.cdc.memory_reader import MemoryReader

@@ -9,13 +9,13 @@ from django.db import OperationalError, transaction
 
 from cdc.capture.images import keys_after
 from cdc.capture.resend import send_rows, send_state, through_locks
-from cdc.checkpoints import CheckpointStore
 from cdc.errors import Refused
-from cdc.leftovers import Leftovers
 from cdc.outbox.throttle import OutboxRoom, Pace
 from cdc.progress import Advance, Say
+from cdc.resync.checkpoints import CheckpointStore
+from cdc.resync.orphans import Leftovers
+from cdc.resync.selection import Selection
 from cdc.runtime.loop import Clock
-from cdc.where import Selection
 
 CHUNK = 200
 """Rows that are locked at a time: writers wait for them, for some hundredths of a second."""

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cdc.capture.images import keys_after
-from cdc.leftovers import Leftovers
 from cdc.mongo.reader import ReplicaReader
 from cdc.progress import Advance
-from cdc.where import Selection
+from cdc.resync.orphans import Leftovers
+from cdc.resync.selection import Selection
 
 CHUNK = 1_000
 

@@ -1,0 +1,1 @@
+"""Snapshot, reconciliation and rewind: whatever brings the replica back in line."""

@@ -13,12 +13,12 @@ from django.urls import reverse
 from django.views.generic import DetailView, ListView
 
 from cdc.errors import Misconfigured, Refused
-from cdc.jobs import Jobs
+from cdc.jobs.kinds import COUNT, RECONCILE, REPAIR, SNAPSHOT
+from cdc.jobs.table import Jobs
 from cdc.models import Job, JobState
 from cdc.operators import people
 from cdc.registry import registry
 from cdc.resync.snapshot_run import InitialLoad
-from cdc.work import COUNT, RECONCILE, REPAIR, SNAPSHOT
 from project.operations.access import ReadersMixin, may_act
 from project.operations.confirm import ConfirmView, ReasonForm
 

@@ -5,9 +5,9 @@ from django.conf import LazySettings
 from django.db.models.functions import Now
 
 from cdc.canary.models import CanaryTrip
-from cdc.jobs import Jobs
+from cdc.jobs.kinds import RECONCILE, SNAPSHOT
+from cdc.jobs.table import Jobs
 from cdc.models import Checkpoint, Job, JobState, OutboxRecord
-from cdc.work import RECONCILE, SNAPSHOT
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
 from tests.commands import wait_until

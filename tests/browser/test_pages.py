@@ -6,9 +6,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
+from cdc.jobs.kinds import COUNT
 from cdc.models import Job, JobState
 from cdc.operators import write_down
-from cdc.work import COUNT
 from project import feed_state
 from project.latest import Latest
 from stories.models import Story

@@ -10,8 +10,8 @@ from django.urls import URLResolver, get_resolver
 
 from cdc.actor import acting_as
 from cdc.feed import page as feed_page
+from cdc.jobs.kinds import COUNT
 from cdc.models import DeadLetter, Job, JobState, OutboxRecord
-from cdc.work import COUNT
 from project import feed_state, readiness
 from project.latest import Latest
 from project.readiness import Parts

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from django.db import DEFAULT_DB_ALIAS
 
-from cdc.job_runner import Desk, Work
+from cdc.jobs.runner import Desk, Work
 from cdc.resync.reconcile_run import Reconciler
 from cdc.resync.snapshot_run import InitialLoad
 

@@ -9,12 +9,12 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from cdc.canary.beat import start_beating
 from cdc.errors import Retryable
-from cdc.job_runner import JobRunner
-from cdc.jobs import Jobs
+from cdc.jobs.kinds import WORKS
+from cdc.jobs.runner import JobRunner
+from cdc.jobs.table import Jobs
 from cdc.runtime import telemetry
 from cdc.runtime.loop import Stop, SystemClock, run_until_stopped
 from cdc.runtime.signals import daemon_started
-from cdc.work import WORKS
 
 _PAUSE_SECONDS = 0.5
 _log = logging.getLogger(__name__)

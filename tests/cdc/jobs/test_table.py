@@ -8,8 +8,8 @@ from django.db.models.functions import Now
 
 from cdc.actor import acting_as, current_actor
 from cdc.errors import Misconfigured, Refused, Retryable
-from cdc.job_runner import Desk, JobRunner, Work
-from cdc.jobs import LEASE_SECONDS, MOST_CRASHES, Jobs
+from cdc.jobs.runner import Desk, JobRunner, Work
+from cdc.jobs.table import LEASE_SECONDS, MOST_CRASHES, Jobs
 from cdc.models import Job, JobState, OperatorAction
 from cdc.testing import FakeClock
 

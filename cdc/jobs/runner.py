@@ -10,7 +10,7 @@ from django.db import Error, connections
 
 from cdc.actor import acting_as
 from cdc.errors import CdcError, Retryable
-from cdc.jobs import LEASE_SECONDS, MOST_CRASHES, Jobs
+from cdc.jobs.table import LEASE_SECONDS, MOST_CRASHES, Jobs
 from cdc.models import Job, JobState
 from cdc.progress import Advance, Say
 from cdc.runtime.loop import Clock

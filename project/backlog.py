@@ -7,7 +7,7 @@ from django.db import DEFAULT_DB_ALIAS, Error
 from cdc.conf import CdcSettings
 from cdc.outbox.table import table as outbox
 from cdc.registry import registry
-from cdc.status_reader import StatusReader
+from cdc.status.reader import StatusReader
 
 
 class Backlog:

@@ -10,8 +10,8 @@ from cdc.mongo.client import connect
 from cdc.mongo.figures import Figures, FiguresReader
 from cdc.mongo.pulse import PulseReader
 from cdc.registry import registry
-from cdc.status import Status
-from cdc.status_reader import StatusReader
+from cdc.status.reader import StatusReader
+from cdc.status.status import Status
 from project.latest import Latest, Reading
 from stories.models import Story
 

@@ -8,8 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from cdc import __version__
-from cdc.delays import Delays
-from cdc.status import PartitionLag, Status, TableCount
+from cdc.status.latency import Delays
+from cdc.status.status import PartitionLag, Status, TableCount
 from project import feed_state
 from project.address import is_from_this_machine
 from project.exposition import CONTENT_TYPE, Metric, Sample, exposition

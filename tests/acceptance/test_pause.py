@@ -4,7 +4,7 @@ import pytest
 
 from cdc.consumer.pause import pause, resume
 from cdc.registry import registry
-from cdc.status_reader import StatusReader
+from cdc.status.reader import StatusReader
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
 from tests.commands import wait_until

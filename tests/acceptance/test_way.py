@@ -7,7 +7,7 @@ from django.conf import LazySettings
 
 from cdc.consumer.pause import pause
 from cdc.own_writes import wait_until_applied
-from cdc.way import way_of
+from cdc.status.row_trace import way_of
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
 from tests.acceptance.test_send_to_kafka import replica

@@ -4,11 +4,11 @@ import pytest
 from playwright.sync_api import expect
 
 from cdc.models import ConsumerPause, OperatorAction
-from cdc.status import Paused, Status
+from cdc.status.status import Paused, Status
 from project import feed_state
 from project.latest import Latest
 from tests.browser.conftest import Visitor
-from tests.cdc.test_status import status
+from tests.cdc.status.test_status import status
 from users.models import User
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

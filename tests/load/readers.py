@@ -23,7 +23,7 @@ from typing import Any
 import django
 import psutil
 
-from cdc.delays import delays_of
+from cdc.status.latency import delays_of
 from project.console import Console
 from tests.__main__ import ADDRESSES, environment
 from tests.load.crowd import Crowd

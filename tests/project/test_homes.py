@@ -9,7 +9,7 @@ from django.test import Client
 
 from cdc.mongo.figures import Figures
 from cdc.outbox.table import Depth
-from cdc.status import PartitionLag, Status, TableCount
+from cdc.status.status import PartitionLag, Status, TableCount
 from project import feed_state
 from project.homes import chart
 from project.latest import Latest, Reading

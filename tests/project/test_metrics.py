@@ -6,8 +6,8 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from cdc.delays import delays_of
 from cdc.errors import Retryable
+from cdc.status.latency import delays_of
 from project import feed_state
 from project.latest import Latest
 from project.process import process_metrics

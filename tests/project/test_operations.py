@@ -12,13 +12,13 @@ from django.utils import timezone
 
 from cdc.models import ConsumerPause, Job, JobState, OperatorAction
 from cdc.operators import write_down
-from cdc.status import Canary as CanaryState
-from cdc.status import Status
+from cdc.status.status import Canary as CanaryState
+from cdc.status.status import Status
 from project import feed_state
 from project.latest import Latest
 from project.operations.picture import Picture, State
 from project.operations.spark import spark
-from tests.cdc.test_status import status
+from tests.cdc.status.test_status import status
 from tests.static_files import plain_static_files
 from users.models import User, UserType
 

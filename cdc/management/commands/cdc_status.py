@@ -10,9 +10,9 @@ from cdc.conf import cdc_settings
 from cdc.registry import registry
 from cdc.runtime.command import FeedCommand
 from cdc.runtime.loop import Stop
-from cdc.status_reader import StatusReader
-from cdc.status_table import status_table
-from cdc.watch import watch
+from cdc.status.console import status_table
+from cdc.status.reader import StatusReader
+from cdc.status.watch import watch
 
 
 class Command(FeedCommand):

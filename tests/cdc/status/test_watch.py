@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from cdc.status import Status
+from cdc.status.status import Status
+from cdc.status.watch import watch
 from cdc.testing import FakeClock
-from cdc.watch import watch
-from tests.cdc.test_status import status
+from tests.cdc.status.test_status import status
 
 
 @pytest.mark.parametrize("as_json", [True, False])

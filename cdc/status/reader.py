@@ -13,7 +13,6 @@ from django.db.models import QuerySet
 from cdc.canary.models import CanaryTrip
 from cdc.conf import CdcSettings
 from cdc.consumer.pause import current_pause
-from cdc.delays import MINUTES, MOST_CHANGES, Delays, delays_of
 from cdc.errors import Retryable
 from cdc.inert import inert
 from cdc.kafka.topics import Topics, Watermarks
@@ -26,7 +25,8 @@ from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.table import table as outbox
 from cdc.registry import Capture
 from cdc.runtime import counters
-from cdc.status import Canary, LastReconcile, PartitionLag, Paused, Status, TableCount
+from cdc.status.latency import MINUTES, MOST_CHANGES, Delays, delays_of
+from cdc.status.status import Canary, LastReconcile, PartitionLag, Paused, Status, TableCount
 from cdc.wire.records import TopicPartition
 
 _LONGEST_REASON = 300

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from cdc.delays import delays_of
 from cdc.outbox.table import Depth
-from cdc.status import LastReconcile, PartitionLag, Paused, Status, TableCount
+from cdc.status.latency import delays_of
+from cdc.status.status import LastReconcile, PartitionLag, Paused, Status, TableCount
 
 EQUAL = TableCount(table="stories_story", rows=3, documents={"a": 3, "b": 3})
 LACKING = TableCount(table="stories_story", rows=3, documents={"a": 3, "b": 2})

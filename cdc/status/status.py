@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from cdc.delays import Delays
 from cdc.outbox.table import Depth
+from cdc.status.latency import Delays
 
 PATIENCE_SECONDS = 10.0
 """A change that is under way for longer is not just passing."""

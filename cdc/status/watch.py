@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.live import Live
 
 from cdc.runtime.loop import Clock, SystemClock
-from cdc.status import Status
-from cdc.status_table import status_table
+from cdc.status.console import status_table
+from cdc.status.status import Status
 
 _EVERY_SECONDS = 1.0
 _LOOK_SECONDS = 0.1

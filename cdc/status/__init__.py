@@ -1,0 +1,1 @@
+"""Whether the copy is right, and how far behind it is."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from cdc.mongo.plan import Delivered, Route, deliver
-from cdc.testing_feed import record_of
+from cdc.testing.feed import record_of
 from cdc.wire.columns import columns_of
 from cdc.wire.event import ChangeEvent, Operation, Version
 from cdc.wire.records import Outgoing, TopicPartition

@@ -7,7 +7,7 @@ import bson
 
 from cdc.mongo.content import Held
 from cdc.mongo.reader import ReplicaReader
-from cdc.testing import MemoryStore
+from cdc.testing.twins import MemoryStore
 
 
 class MemoryReader(ReplicaReader):

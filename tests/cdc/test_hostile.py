@@ -17,7 +17,7 @@ from cdc.models import DeadLetter
 from cdc.mongo.client import connect, database
 from cdc.mongo.replica import MongoReplica
 from cdc.runtime.counters import Counters
-from cdc.testing import (
+from cdc.testing.twins import (
     FakeClock,
     MemoryBroker,
     MemoryReplica,

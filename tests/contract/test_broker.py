@@ -15,7 +15,7 @@ from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.source import KafkaSource
 from cdc.kafka.topics import Topics
 from cdc.outbox.relay import Publisher
-from cdc.testing import MemoryBroker
+from cdc.testing.twins import MemoryBroker
 from cdc.wire.records import Outgoing, Record, TopicPartition
 
 SECONDS = 30.0

@@ -12,7 +12,7 @@ from cdc.errors import Fenced
 from cdc.mongo.client import HISTORY, connect, database
 from cdc.mongo.plan import Document
 from cdc.mongo.replica import MongoReplica
-from cdc.testing import FakeClock, MemoryReplica, MemoryRows, MemoryStore
+from cdc.testing.twins import FakeClock, MemoryReplica, MemoryRows, MemoryStore
 from cdc.wire.records import Position, TopicPartition
 from tests.cdc.builders import COLLECTIONS, ROUTES, SOURCE, change, delivered
 

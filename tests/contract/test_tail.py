@@ -9,12 +9,12 @@ import pytest
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.feed.tail import Tail
-from cdc.feed.testing import MemoryTail
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.tail import KafkaTail
 from cdc.kafka.topics import Topics
 from cdc.outbox.relay import Publisher
-from cdc.testing import MemoryBroker
+from cdc.testing.tail import MemoryTail
+from cdc.testing.twins import MemoryBroker
 from cdc.wire.records import Outgoing, Record
 
 SECONDS = 30.0

@@ -17,7 +17,7 @@ from cdc.mongo import replica as replica_module
 from cdc.mongo.client import connect
 from cdc.mongo.plan import Delivered, Known, Plan
 from cdc.mongo.replica import MongoReplica
-from cdc.testing import FakeClock, MemoryRows
+from cdc.testing.twins import FakeClock, MemoryRows
 from cdc.wire.event import Version
 from cdc.wire.records import TopicPartition
 from tests.cdc.builders import ROUTES, SOURCE, change, delivered

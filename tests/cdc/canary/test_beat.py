@@ -8,7 +8,7 @@ from cdc.daemons import all_topics, routes, topic_names
 from cdc.models import OutboxRecord
 from cdc.mongo.plan import deliver
 from cdc.registry import registry
-from cdc.testing import FakeClock, MemoryReplica, MemoryRows, MemoryStore
+from cdc.testing.twins import FakeClock, MemoryReplica, MemoryRows, MemoryStore
 from tests.cdc.builders import SOURCE, change, delivered
 
 CLOCK = FakeClock()

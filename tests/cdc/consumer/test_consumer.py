@@ -12,7 +12,7 @@ from cdc.consumer.rejections import MOST_REJECTED
 from cdc.errors import Fatal, Fenced, Rejected, Retryable
 from cdc.mongo.plan import Applied, Delivered
 from cdc.runtime.loop import run_until_stopped
-from cdc.testing import (
+from cdc.testing.twins import (
     FakeClock,
     MemoryBroker,
     MemoryReplica,

@@ -13,8 +13,8 @@ from cdc.feed.change import Change
 from cdc.feed.filter import Filter
 from cdc.feed.past import Page, Past
 from cdc.feed.position import Position
-from cdc.feed.testing import MemoryTail
-from cdc.testing import MemoryBroker
+from cdc.testing.tail import MemoryTail
+from cdc.testing.twins import MemoryBroker
 from cdc.wire.records import Outgoing
 from tests.cdc.builders import change, outgoing
 from tests.cdc.feed.records import READER, TOPIC

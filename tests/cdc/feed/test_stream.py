@@ -19,8 +19,8 @@ from cdc.feed.position import Position
 from cdc.feed.ring import Ring
 from cdc.feed.stop import StopFlag
 from cdc.feed.stream import Ask, Reader, Standing
-from cdc.feed.testing import MemoryTail
-from cdc.testing import MemoryBroker
+from cdc.testing.tail import MemoryTail
+from cdc.testing.twins import MemoryBroker
 from cdc.wire.event import Version
 from cdc.wire.records import TopicPartition
 from tests.cdc.builders import change, outgoing

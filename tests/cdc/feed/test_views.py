@@ -9,8 +9,8 @@ from cdc.errors import Retryable
 from cdc.feed import process
 from cdc.feed.change import PastEvent
 from cdc.feed.past import Past
-from cdc.feed.testing import MemoryTail
-from cdc.testing import MemoryBroker
+from cdc.testing.tail import MemoryTail
+from cdc.testing.twins import MemoryBroker
 from cdc.wire.event import Version
 from cdc.wire.records import Outgoing
 from tests.cdc.builders import change, outgoing

@@ -11,7 +11,7 @@ from cdc.errors import Misconfigured, Refused, Retryable
 from cdc.jobs.runner import Desk, JobRunner, Work
 from cdc.jobs.table import LEASE_SECONDS, MOST_CRASHES, Jobs
 from cdc.models import Job, JobState, OperatorAction
-from cdc.testing import FakeClock
+from cdc.testing.twins import FakeClock
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 JOBS = Jobs("default")

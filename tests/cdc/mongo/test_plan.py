@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cdc.errors import Rejected
 from cdc.mongo.plan import Identity, Known, deliver, history_document, keys_of, plan
-from cdc.testing import MemoryReplica, MemoryRows, MemoryStore
+from cdc.testing.twins import MemoryReplica, MemoryRows, MemoryStore
 from cdc.wire.event import ChangeEvent, Version
 from tests.cdc.builders import COLLECTIONS, ROUTE, ROUTES, SOURCE, TABLE, change, delivered
 

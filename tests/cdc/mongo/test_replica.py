@@ -16,7 +16,7 @@ from cdc.mongo.plan import Delivered
 from cdc.mongo.reader import ReplicaReader
 from cdc.mongo.replica import MongoReplica
 from cdc.runtime.loop import SystemClock
-from cdc.testing import MemoryRows
+from cdc.testing.twins import MemoryRows
 from tests.cdc.builders import COLLECTIONS, ROUTE, ROUTES, SOURCE, change, delivered
 
 pytestmark = pytest.mark.services

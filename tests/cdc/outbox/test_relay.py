@@ -14,7 +14,7 @@ from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import LEASE_SECONDS, Publisher, Relay
 from cdc.runtime import telemetry
 from cdc.runtime.counters import Counters
-from cdc.testing import FakeClock, MemoryBroker
+from cdc.testing.twins import FakeClock, MemoryBroker
 from cdc.wire.records import Outgoing
 from stories.models import Story
 

@@ -6,7 +6,7 @@ import pytest
 
 from cdc.models import OutboxRecord
 from cdc.outbox.throttle import OutboxRoom, Pace
-from cdc.testing import FakeClock
+from cdc.testing.twins import FakeClock
 from stories.models import Story
 
 

@@ -6,7 +6,7 @@ from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.models import OutboxRecord
 from cdc.resync.barrier import Passage
-from cdc.testing import FakeClock
+from cdc.testing.twins import FakeClock
 from stories.models import Story
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -7,7 +7,7 @@ import pytest
 from cdc.capture.images import read_images
 from cdc.registry import registry
 from cdc.resync.comparison import Comparison, Difference, Kind
-from cdc.testing_feed import MemoryFeed
+from cdc.testing.feed import MemoryFeed
 from stories.models import Story
 from tests.cdc.memory_reader import MemoryReader
 

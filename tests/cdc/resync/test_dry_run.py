@@ -7,7 +7,7 @@ from cdc.resync import dry_run as module
 from cdc.resync.dry_run import Forecast, forecast
 from cdc.resync.orphans import Leftovers
 from cdc.resync.selection import Selection
-from cdc.testing_feed import MemoryFeed
+from cdc.testing.feed import MemoryFeed
 from stories.models import Story
 from tests.cdc.memory_reader import MemoryReader
 

@@ -5,7 +5,7 @@ import pytest
 from cdc.registry import registry
 from cdc.resync import orphans as leftovers
 from cdc.resync.orphans import Leftovers
-from cdc.testing_feed import MemoryFeed
+from cdc.testing.feed import MemoryFeed
 from stories.models import Story
 from tests.cdc.memory_reader import MemoryReader
 

@@ -10,8 +10,8 @@ from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.comparison import Comparison
 from cdc.resync.orphans import Leftovers
 from cdc.resync.reconcile import Reconciliation, Tools
-from cdc.testing import FakeClock
-from cdc.testing_feed import MemoryFeed
+from cdc.testing.feed import MemoryFeed
+from cdc.testing.twins import FakeClock
 from stories.models import Story
 from tests.cdc.memory_reader import MemoryReader
 

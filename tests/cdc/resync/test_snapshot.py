@@ -11,8 +11,8 @@ from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.orphans import Leftovers
 from cdc.resync.selection import Selection
 from cdc.resync.snapshot import Snapshot, Tools
-from cdc.testing import FakeClock
-from cdc.testing_feed import MemoryFeed
+from cdc.testing.feed import MemoryFeed
+from cdc.testing.twins import FakeClock
 from stories.models import Story
 from tests.cdc.memory_reader import MemoryReader
 

@@ -5,7 +5,7 @@ from django.db import connection
 
 from cdc.runtime.counters import Counters, totals
 from cdc.runtime.telemetry import COUNTERS, DUPLICATE, STALE
-from cdc.testing import FakeClock
+from cdc.testing.twins import FakeClock
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 

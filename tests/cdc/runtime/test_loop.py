@@ -10,7 +10,7 @@ import pytest
 
 from cdc.errors import Fatal, Retryable
 from cdc.runtime.loop import backoff, run_until_stopped
-from cdc.testing import FakeClock
+from cdc.testing.twins import FakeClock
 
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """

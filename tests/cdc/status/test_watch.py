@@ -6,7 +6,7 @@ import pytest
 
 from cdc.status.status import Status
 from cdc.status.watch import watch
-from cdc.testing import FakeClock
+from cdc.testing.twins import FakeClock
 from tests.cdc.status.test_status import status
 
 

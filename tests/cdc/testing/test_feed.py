@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cdc.testing_feed import MemoryFeed
+from cdc.testing.feed import MemoryFeed
 from tests.toy.models import Label
 
 pytestmark = pytest.mark.django_db(transaction=True)

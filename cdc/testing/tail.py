@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from cdc.errors import Retryable
 from cdc.feed.position import tag_of
 from cdc.feed.tail import Extent, extent_of
-from cdc.testing import MemoryBroker
+from cdc.testing.twins import MemoryBroker
 from cdc.wire.records import Outgoing, Record, TopicPartition
 
 _WAIT_SECONDS = 0.005

@@ -18,7 +18,7 @@ from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import Relay
 from cdc.registry import registry
 from cdc.runtime.counters import Counters
-from cdc.testing import FakeClock, MemoryBroker, MemoryReplica, MemoryStore
+from cdc.testing.twins import FakeClock, MemoryBroker, MemoryReplica, MemoryStore
 from cdc.wire.event import ChangeEvent, encode_key, encode_row, encode_value
 from cdc.wire.records import Outgoing
 

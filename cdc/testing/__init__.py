@@ -1,0 +1,1 @@
+"""In-memory twins for tests of applications that use the feed."""

@@ -17,9 +17,9 @@ from cdc.conf import cdc_settings
 from cdc.dead_letters.console import place
 from cdc.dead_letters.decisions import Outcome, discard, replay
 from cdc.dead_letters.inspection import LONGEST_PAYLOAD, Inspector
-from cdc.inert import inert
 from cdc.models import DeadLetter, Epoch, OperatorAction, OutboxRecord, RelayLease
-from cdc.operators import people
+from cdc.operator_log import people
+from cdc.printable import inert
 
 _LONGEST_KEY, _LONGEST_REASON = 60, 140
 _SECOND = "j\u00a0M\u00a0Y, H:i:s"

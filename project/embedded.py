@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.core.management import call_command
 from django.db import connections
 
-from cdc.daemons import topic_names
+from cdc.daemons.daemons import topic_names
 from cdc.errors import Misconfigured
 from cdc.kafka.topics import Topics
 from cdc.runtime.loop import Stop

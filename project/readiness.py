@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from cdc.conf import cdc_settings
-from cdc.daemons import topic_names
+from cdc.daemons.daemons import topic_names
 from cdc.kafka.topics import Topics
 from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions

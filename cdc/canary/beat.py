@@ -9,7 +9,7 @@ from django.db import DatabaseError, connections
 from cdc.actor import acting_as
 from cdc.canary.models import Canary, CanaryTrip
 from cdc.errors import CdcError
-from cdc.own_writes import wait_until_applied
+from cdc.read_your_writes import wait_until_applied
 from cdc.runtime.loop import Clock, SystemClock
 
 NAME = "feed"

@@ -7,7 +7,7 @@ from django.db import Error, connections, transaction
 
 from cdc.actor import current_actor
 from cdc.models import ConsumerPause
-from cdc.operators import write_down
+from cdc.operator_log import write_down
 from cdc.runtime import telemetry
 
 _LOOK_SECONDS = 1.0

@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cdc.dead_letters.inspection import Inspection
-from cdc.inert import inert
 from cdc.models import DeadLetter
+from cdc.printable import inert
 
 _LONGEST = 120
 

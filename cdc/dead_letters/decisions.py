@@ -12,7 +12,7 @@ from cdc.actor import current_actor
 from cdc.capture.resend import send_state
 from cdc.errors import Refused, Rejected
 from cdc.models import DeadLetter, DeadLetterStatus
-from cdc.operators import people, write_down
+from cdc.operator_log import people, write_down
 from cdc.registry import Capture, registry
 
 

@@ -12,11 +12,11 @@ from cdc.capture.images import read_images
 from cdc.conf import CdcSettings
 from cdc.dead_letters.decisions import Row, row_of
 from cdc.errors import Misconfigured, Refused, Rejected, Retryable
-from cdc.inert import inert
 from cdc.models import DeadLetter
 from cdc.mongo.client import connect
 from cdc.mongo.plan import Document, Identity
 from cdc.mongo.reader import ReplicaReader
+from cdc.printable import inert
 from cdc.registry import Capture
 from cdc.wire.columns import wire_time
 

@@ -4,8 +4,8 @@ import orjson
 from django.db import Error, connections
 
 from cdc.errors import Fatal
-from cdc.inert import inert
 from cdc.models import DeadLetter
+from cdc.printable import inert
 from cdc.wire.records import Record
 
 LARGEST_KEPT = 1_048_576

@@ -11,7 +11,7 @@ from django.urls import NoReverseMatch, reverse
 
 from cdc.errors import Rejected
 from cdc.feed.audience import Audience
-from cdc.inert import inert
+from cdc.printable import inert
 from cdc.registry import Capture
 from cdc.wire.event import ChangeEvent, Operation, Row, Version, decode
 from cdc.wire.records import Record

@@ -17,7 +17,7 @@ from django.db.models.functions import Coalesce, Now
 from cdc.actor import current_actor
 from cdc.errors import Refused
 from cdc.models import Job, JobState
-from cdc.operators import write_down
+from cdc.operator_log import write_down
 
 LEASE_SECONDS = 10.0
 MOST_CRASHES = 10

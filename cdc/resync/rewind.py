@@ -11,7 +11,7 @@ from cdc.errors import Misconfigured
 from cdc.kafka.topics import Topics, Watermarks
 from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions
-from cdc.operators import write_down_command
+from cdc.operator_log import write_down_command
 from cdc.wire.records import TopicPartition
 
 

@@ -14,15 +14,15 @@ from cdc.canary.models import CanaryTrip
 from cdc.conf import CdcSettings
 from cdc.consumer.pause import current_pause
 from cdc.errors import Retryable
-from cdc.inert import inert
 from cdc.kafka.topics import Topics, Watermarks
 from cdc.models import DeadLetter, DeadLetterStatus, ReconcileRun
 from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions
 from cdc.mongo.reader import ReplicaReader
-from cdc.operators import people
+from cdc.operator_log import people
 from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.table import table as outbox
+from cdc.printable import inert
 from cdc.registry import Capture
 from cdc.runtime import counters
 from cdc.status.latency import MINUTES, MOST_CHANGES, Delays, delays_of

@@ -14,7 +14,7 @@ from cdc.errors import Misconfigured, Retryable
 from cdc.models import OutboxRecord
 from cdc.mongo.reader import ReplicaReader
 from cdc.outbox.queue import OutboxQueue
-from cdc.own_writes import process_reader
+from cdc.read_your_writes import process_reader
 from cdc.registry import Capture, registry
 from cdc.resync.comparison import Comparison
 from cdc.wire.event import Version, encode_key

@@ -16,7 +16,7 @@ from cdc.errors import Misconfigured, Refused
 from cdc.jobs.kinds import COUNT, RECONCILE, REPAIR, SNAPSHOT
 from cdc.jobs.table import Jobs
 from cdc.models import Job, JobState
-from cdc.operators import people
+from cdc.operator_log import people
 from cdc.registry import registry
 from cdc.resync.snapshot_run import InitialLoad
 from project.operations.access import ReadersMixin, may_act

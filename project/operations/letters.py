@@ -16,7 +16,7 @@ from cdc.dead_letters.decisions import Outcome, discard, replay
 from cdc.dead_letters.inspection import Inspector
 from cdc.errors import Refused
 from cdc.models import DeadLetter, DeadLetterStatus
-from cdc.operators import people
+from cdc.operator_log import people
 from project.operations.access import ReadersMixin, may_act
 from project.operations.confirm import ConfirmView, NeededReasonForm
 

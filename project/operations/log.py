@@ -5,7 +5,7 @@ from typing import Any
 from django.views.generic import ListView
 
 from cdc.models import OperatorAction
-from cdc.operators import people
+from cdc.operator_log import people
 from project.operations.access import ReadersMixin
 
 

@@ -5,7 +5,7 @@ from django.conf import LazySettings
 from django.db import transaction
 
 from cdc.errors import Misconfigured, Refused
-from cdc.own_writes import wait_until_applied
+from cdc.read_your_writes import wait_until_applied
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
 from tests.acceptance.test_send_to_kafka import replica

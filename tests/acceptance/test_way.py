@@ -6,7 +6,7 @@ import pytest
 from django.conf import LazySettings
 
 from cdc.consumer.pause import pause
-from cdc.own_writes import wait_until_applied
+from cdc.read_your_writes import wait_until_applied
 from cdc.status.row_trace import way_of
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser
 
 from cdc.jobs.kinds import COUNT
 from cdc.models import Job, JobState
-from cdc.operators import write_down
+from cdc.operator_log import write_down
 from project import feed_state
 from project.latest import Latest
 from stories.models import Story

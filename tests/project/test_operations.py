@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from cdc.models import ConsumerPause, Job, JobState, OperatorAction
-from cdc.operators import write_down
+from cdc.operator_log import write_down
 from cdc.status.status import Canary as CanaryState
 from cdc.status.status import Status
 from project import feed_state

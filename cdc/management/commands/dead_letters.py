@@ -14,7 +14,7 @@ from cdc.dead_letters.console import letter_json, letter_page, letters_table
 from cdc.dead_letters.decisions import Outcome, discard, each_waiting, replay
 from cdc.dead_letters.inspection import Inspector
 from cdc.models import DeadLetter, DeadLetterStatus
-from cdc.operators import system_user
+from cdc.operator_log import system_user
 from cdc.runtime.command import FeedCommand
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.db import DEFAULT_DB_ALIAS
 
-from cdc.operators import write_down_command
+from cdc.operator_log import write_down_command
 from cdc.registry import registry
 from cdc.resync.reconcile_run import Reconciler
 from cdc.runtime.command import FAILED, FeedCommand

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.db import DEFAULT_DB_ALIAS
 
-from cdc.operators import write_down_command
+from cdc.operator_log import write_down_command
 from cdc.resync.snapshot_run import InitialLoad
 from cdc.runtime.command import FeedCommand
 from cdc.runtime.loop import Stop

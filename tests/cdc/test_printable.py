@@ -2,7 +2,7 @@
 
 import pytest
 
-from cdc.inert import inert
+from cdc.printable import inert
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ class CdcConfig(AppConfig):
     def ready(self) -> None:
         """Register the declarations of all apps, check them, and keep the epoch."""
         from cdc import checks  # noqa: F401, PLC0415
-        from cdc.outbox.table import epoch as migrated  # noqa: F401, PLC0415
+        from cdc.outbox import epoch  # noqa: PLC0415
 
         autodiscover_modules("cdc")
-        post_migrate.connect(migrated.ensure_epoch, sender=self)
+        post_migrate.connect(epoch.ensure_epoch, sender=self)

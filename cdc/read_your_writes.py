@@ -12,7 +12,7 @@ from cdc.conf import cdc_settings
 from cdc.errors import Misconfigured, Refused, Retryable
 from cdc.mongo.client import connect
 from cdc.mongo.reader import ReplicaReader
-from cdc.outbox.table import table as outbox
+from cdc.outbox import table as outbox
 from cdc.registry import Capture, registry
 from cdc.resync.comparison import Comparison
 from cdc.runtime.loop import Clock, SystemClock

@@ -5,7 +5,7 @@ from functools import cached_property
 from django.db import DEFAULT_DB_ALIAS, Error
 
 from cdc.conf import CdcSettings
-from cdc.outbox.table import table as outbox
+from cdc.outbox import table as outbox
 from cdc.registry import registry
 from cdc.status.reader import StatusReader
 

@@ -19,9 +19,9 @@ from pathlib import Path
 
 from project.console import Console
 from project.stack.errors import StackError
-from tests.databases import DATABASES, SQLITE
-from tests.runs import Lane, Run, side_by_side
-from tests.servers import Servers
+from tests.support.databases import DATABASES, SQLITE
+from tests.support.runs import Lane, Run, side_by_side
+from tests.support.servers import Servers
 
 NEEDS_ALL_SERVERS = "tests/project/stack/test_sql_server.py"
 UNITS = "not services and not faults and not browser and not database"

@@ -3,10 +3,10 @@
 from project.settings import *  # noqa: F403 -- everything, as it is
 from project.settings import DATABASES, INSTALLED_APPS
 
-INSTALLED_APPS = [*INSTALLED_APPS, "tests.toy"]
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.support.toy"]
 
 if DATABASES["default"]["ENGINE"].endswith("mysql"):
     # Whatever the server's own default is.
     DATABASES["default"]["TEST"] = {"CHARSET": "utf8mb4"}
 DATABASES["other"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
-PASSWORD_HASHERS = ["tests.hashers.LightArgon2PasswordHasher"]
+PASSWORD_HASHERS = ["tests.support.hashers.LightArgon2PasswordHasher"]

@@ -13,9 +13,9 @@ import pytest
 
 from project.console import Console
 from tests.__main__ import last_line, runs, unit_runs
-from tests.containers import docker_answers
-from tests.databases import DATABASES
-from tests.runs import Lane, Run, side_by_side
+from tests.support.containers import docker_answers
+from tests.support.databases import DATABASES
+from tests.support.runs import Lane, Run, side_by_side
 
 
 def test_the_last_line_of_a_complete_run() -> None:
@@ -149,10 +149,10 @@ def test_an_error_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> Non
         raise KeyboardInterrupt
 
     # Only there: other threads of this process, such as a database client's, sleep as well.
-    monkeypatch.setattr("tests.runs.time", SimpleNamespace(sleep=interrupted))
+    monkeypatch.setattr("tests.support.runs.time", SimpleNamespace(sleep=interrupted))
     with pytest.MonkeyPatch.context() as patch:
         # Who was started in a shell's background may not hear the first signal.
-        patch.setattr("tests.runs.GRACE_SECONDS", 0.5)
+        patch.setattr("tests.support.runs.GRACE_SECONDS", 0.5)
         with pytest.raises(KeyboardInterrupt):
             side_by_side([endless])
 

@@ -18,7 +18,7 @@ from cdc.actor import current_actor
 from cdc.capture.images import Image, Images, read_image
 from cdc.conf import cdc_settings
 from cdc.errors import Refused
-from cdc.outbox.table import table as outbox
+from cdc.outbox import table as outbox
 from cdc.registry import Capture, registry
 from cdc.trace import current_traceparent
 from cdc.wire.event import Operation, Version, encode_key, encode_row, encode_value

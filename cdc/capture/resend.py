@@ -12,8 +12,8 @@ from cdc.capture.handlers import Change, record
 from cdc.capture.images import Images, read_images
 from cdc.errors import Rejected, Retryable
 from cdc.models import OutboxRecord
+from cdc.outbox import table as outbox
 from cdc.outbox.table import Entry
-from cdc.outbox.table import table as outbox
 from cdc.registry import Capture, registry
 from cdc.runtime.loop import Clock, backoff
 from cdc.trace import current_traceparent

@@ -10,7 +10,7 @@ from cdc.runtime.loop import Clock
 
 LOOK_SECONDS = 2.0
 _CREATED_ANEW = "A topic was deleted and created anew: its partitions are taken over again."
-_log = logging.getLogger("cdc.consumer.consumer")
+_log = logging.getLogger("cdc.consumer")
 
 
 class TopicFacts(Protocol):

@@ -12,7 +12,8 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from cdc.capture.resend import send_again
 from cdc.conf import CdcSettings
-from cdc.consumer.consumer import ReplicaConsumer, consumer
+from cdc.consumer import consumer
+from cdc.consumer.consumer import ReplicaConsumer
 from cdc.consumer.pause import PauseWatch
 from cdc.consumer.source_rows import SourceRows, source_epoch
 from cdc.dead_letters.store import DeadLetterStore
@@ -22,9 +23,9 @@ from cdc.kafka.topics import Topics
 from cdc.mongo.client import connect
 from cdc.mongo.plan import Route
 from cdc.mongo.replica import MongoReplica
+from cdc.outbox import relay
 from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import Relay
-from cdc.outbox.table import relay
 from cdc.registry import registry
 from cdc.runtime import telemetry
 from cdc.runtime.counters import Counters

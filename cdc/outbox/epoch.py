@@ -7,7 +7,7 @@ from django.apps import apps as all_apps
 from django.apps.registry import Apps
 from django.db import router
 
-from cdc.outbox.table import table as outbox
+from cdc.outbox import table as outbox
 
 
 def ensure_epoch(using: str, apps: Apps = all_apps, **_: Any) -> None:

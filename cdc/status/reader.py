@@ -20,8 +20,8 @@ from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions
 from cdc.mongo.reader import ReplicaReader
 from cdc.operator_log import people
+from cdc.outbox import table as outbox
 from cdc.outbox.queue import OutboxQueue
-from cdc.outbox.table import table as outbox
 from cdc.printable import inert
 from cdc.registry import Capture
 from cdc.runtime import counters

@@ -10,8 +10,8 @@ from django.db import connection
 from cdc.conf import CdcSettings
 from cdc.registry import registry
 from stories.models import Story
-from tests.equality import wait_until_equal
-from tests.processes import Daemon
+from tests.support.equality import wait_until_equal
+from tests.support.processes import Daemon
 
 
 class RunningFeed:

@@ -19,9 +19,9 @@ from cdc.outbox.queue import RELAY_GROUP
 from cdc.wire.records import Outgoing
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
-from tests.cdc.builders import change, outgoing
-from tests.cdc.hostile import hostile
-from tests.processes import ROOT
+from tests.support.builders import change, outgoing
+from tests.support.hostile import hostile
+from tests.support.processes import ROOT
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 

@@ -10,8 +10,8 @@ from cdc.jobs.table import Jobs
 from cdc.models import Checkpoint, Job, JobState, OutboxRecord
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
-from tests.commands import wait_until
-from tests.processes import Daemon
+from tests.support.commands import wait_until
+from tests.support.processes import Daemon
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 JOBS = Jobs("default")

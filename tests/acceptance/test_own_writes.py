@@ -9,7 +9,7 @@ from cdc.read_your_writes import wait_until_applied
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
 from tests.acceptance.test_send_to_kafka import replica
-from tests.equality import COLLECTIONS
+from tests.support.equality import COLLECTIONS
 from users.models import User
 
 pytestmark = [pytest.mark.services, pytest.mark.database, pytest.mark.django_db(transaction=True)]

@@ -7,7 +7,7 @@ from cdc.registry import registry
 from cdc.status.reader import StatusReader
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
-from tests.commands import wait_until
+from tests.support.commands import wait_until
 
 pytestmark = [pytest.mark.services, pytest.mark.database, pytest.mark.django_db(transaction=True)]
 

@@ -15,9 +15,9 @@ from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
 from tests.acceptance.test_send_to_kafka import insert_raw, replica, versions
 from tests.acceptance.writers import Writers
-from tests.cdc.builders import change, outgoing
-from tests.commands import manage, wait_until
-from tests.equality import COLLECTIONS
+from tests.support.builders import change, outgoing
+from tests.support.commands import manage, wait_until
+from tests.support.equality import COLLECTIONS
 
 pytestmark = [pytest.mark.services, pytest.mark.database, pytest.mark.django_db(transaction=True)]
 

@@ -15,9 +15,9 @@ from cdc.models import Checkpoint, OutboxRecord
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
 from tests.acceptance.writers import Writers
-from tests.commands import manage, wait_until
-from tests.equality import COLLECTIONS
-from tests.processes import Daemon
+from tests.support.commands import manage, wait_until
+from tests.support.equality import COLLECTIONS
+from tests.support.processes import Daemon
 
 pytestmark = [pytest.mark.services, pytest.mark.database, pytest.mark.django_db(transaction=True)]
 

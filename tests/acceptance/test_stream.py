@@ -18,7 +18,7 @@ from cdc.registry import registry
 from cdc.wire.records import Outgoing
 from stories.models import Story
 from tests.acceptance.conftest import environment
-from tests.web import SECONDS, Stream, Topic, Web, session_of
+from tests.support.web import SECONDS, Stream, Topic, Web, session_of
 from users.models import User, UserType
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]

@@ -11,8 +11,8 @@ from cdc.status.row_trace import way_of
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
 from tests.acceptance.test_send_to_kafka import replica
-from tests.commands import wait_until
-from tests.equality import COLLECTIONS
+from tests.support.commands import wait_until
+from tests.support.equality import COLLECTIONS
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 

@@ -26,7 +26,7 @@ from project.stack.kafka import Kafka
 from project.stack.mongod import Mongod
 from project.stack.ports import free_port
 from tests.__main__ import environment
-from tests.servers import running
+from tests.support.servers import running
 
 _QUICK = {"rounds": 1, "seconds": 4.0, "changes": 500, "saves": 50}
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.bench.system import Replica, System
-from tests.processes import Daemon
+from tests.support.processes import Daemon
 
 _COMMANDS = ("relay_outbox", "consume_and_save_to_mongodb")
 

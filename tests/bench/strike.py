@@ -12,7 +12,7 @@ from tests.bench.stories import new_story
 from tests.bench.system import System
 from tests.bench.traffic import write
 from tests.bench.watcher import Watcher, key_of, steps_back
-from tests.equality import table_content
+from tests.support.equality import table_content
 
 STORIES = 200
 _OWN = ("_id", "_epoch", "_version")

@@ -11,7 +11,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from cdc.actor import acting_as
 from stories.models import Status, Story
-from tests.static_files import plain_static_files
+from tests.support.static_files import plain_static_files
 from users.models import User, UserType
 
 PASSWORD = "correct-horse-7"

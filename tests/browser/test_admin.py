@@ -17,7 +17,7 @@ from cdc.models import OperatorAction, RelayLease
 from stories.models import Story
 from tests.browser.conftest import Visitor, watched
 from tests.browser.looking import PICTURES, examine, look, violations
-from tests.cdc.letters import letter, letter_about
+from tests.support.letters import letter, letter_about
 from users.models import User
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -15,10 +15,10 @@ from stories.models import Story
 from tests.acceptance.conftest import environment
 from tests.browser.conftest import Visitor, watched
 from tests.browser.looking import WIDTHS, violations
-from tests.cdc.builders import outgoing
 from tests.cdc.feed.records import update
-from tests.processes import Daemon
-from tests.web import Topic, Web
+from tests.support.builders import outgoing
+from tests.support.processes import Daemon
+from tests.support.web import Topic, Web
 from users.models import User
 
 pytestmark = [pytest.mark.browser, pytest.mark.services, pytest.mark.django_db(transaction=True)]

@@ -14,9 +14,9 @@ from project.latest import Latest
 from stories.models import Story
 from tests.browser.conftest import watched
 from tests.browser.looking import examine, look
-from tests.cdc.letters import letter_about
 from tests.project.test_homes import FIGURES, status
 from tests.project.test_matrix import MATRIX, PEOPLE, ROUTES
+from tests.support.letters import letter_about
 from users.models import User
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

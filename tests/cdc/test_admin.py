@@ -9,8 +9,8 @@ from django.test import Client, override_settings
 from cdc.conf import CdcSettings
 from cdc.models import DeadLetter, Epoch, OperatorAction, OutboxRecord
 from stories.models import Story
-from tests.cdc.letters import letter, letter_about
-from tests.static_files import plain_static_files
+from tests.support.letters import letter, letter_about
+from tests.support.static_files import plain_static_files
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)

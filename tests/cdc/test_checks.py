@@ -21,7 +21,7 @@ def declared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     """A registry of the test's own, in an empty project."""
     own = Registry()
     monkeypatch.setattr(checks, "registry", own)
-    with isolate_apps("tests.toy") as apps:
+    with isolate_apps("tests.support.toy") as apps:
         monkeypatch.setattr(checks, "apps", apps)
         yield own
 

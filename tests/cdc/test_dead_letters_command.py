@@ -11,7 +11,7 @@ from django.test import override_settings
 from cdc.conf import CdcSettings
 from cdc.models import DeadLetter, OperatorAction, OutboxRecord
 from stories.models import Story
-from tests.cdc.letters import letter, letter_about
+from tests.support.letters import letter, letter_about
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from cdc.fields import MillisecondDateTimeField
-from tests.toy.models import Toy
+from tests.support.toy.models import Toy
 
 FINE = datetime(2009, 1, 2, 3, 4, 5, 678999, UTC)
 CUT = datetime(2009, 1, 2, 3, 4, 5, 678000, UTC)

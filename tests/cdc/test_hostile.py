@@ -26,8 +26,8 @@ from cdc.testing.twins import (
     MemoryStore,
 )
 from cdc.wire.records import Outgoing
-from tests.cdc.builders import COLLECTIONS, ROUTES, change, outgoing
-from tests.cdc.hostile import hostile
+from tests.support.builders import COLLECTIONS, ROUTES, change, outgoing
+from tests.support.hostile import hostile
 
 TOPIC = "story-events"
 LAST = 1_000_000

@@ -10,7 +10,7 @@ from django.urls import path
 
 from cdc.models import OutboxRecord
 from stories.models import Story
-from tests.capture.world import columns
+from tests.cdc.capture.world import columns
 from tests.cdc.test_trace import GOOD
 from users.models import User
 

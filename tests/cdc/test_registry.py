@@ -6,7 +6,7 @@ from django.db import models
 from cdc.errors import Misconfigured
 from cdc.registry import Capture, Registry, registry
 from stories.models import Story
-from tests.toy.models import Box, RedToy, Toy
+from tests.support.toy.models import Box, RedToy, Toy
 
 
 def test_a_declaration_says_no_more_than_the_model() -> None:

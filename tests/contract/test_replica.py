@@ -14,7 +14,7 @@ from cdc.mongo.plan import Document
 from cdc.mongo.replica import MongoReplica
 from cdc.testing.twins import FakeClock, MemoryReplica, MemoryRows, MemoryStore
 from cdc.wire.records import Position, TopicPartition
-from tests.cdc.builders import COLLECTIONS, ROUTES, SOURCE, change, delivered
+from tests.support.builders import COLLECTIONS, ROUTES, SOURCE, change, delivered
 
 FORGOTTEN_BEFORE_MS = 1_764_000_000_000
 """Builders make event 1 a millisecond after this moment, and events below 0 before it."""

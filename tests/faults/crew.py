@@ -11,8 +11,8 @@ from django.db import connection
 
 from cdc.conf import CdcSettings
 from cdc.runtime.faults import FILE_VARIABLE
-from tests.equality import replica_content, table_content
-from tests.processes import Daemon
+from tests.support.equality import replica_content, table_content
+from tests.support.processes import Daemon
 
 
 def wait_until(holds: Callable[[], bool], what: str, seconds: float = 30.0) -> float:

@@ -34,7 +34,7 @@ def database_of_our_own(name: str, folder: Path, server: str | None = None) -> I
 
 
 def kind_of_server() -> str:
-    """Return the name under which `tests.databases` knows the server that the tests run on."""
+    """Return the name by which `tests.support.databases` knows the server in use."""
     with connection._nodb_cursor() as cursor:
         cursor.execute("SELECT VERSION()")
         return "mariadb" if "MariaDB" in str(cursor.fetchone()[0]) else "mysql"

@@ -16,13 +16,13 @@ from project.stack.kafka import Kafka
 from project.stack.mongod import Mongod
 from project.stack.ports import free_port
 from project.stack.service import Service
-from tests.databases import DATABASES
 from tests.faults.conftest import captured_into, settings_of_our_own
 from tests.faults.crew import Crew, Member, wait_until
 from tests.faults.databases import database_of_our_own, kind_of_server
 from tests.faults.topic import out_of_order, read_topic
 from tests.faults.traffic import Traffic, log_the_outbox, logged
 from tests.faults.watcher import Watcher
+from tests.support.databases import DATABASES
 
 # SQLite is no server: there is nothing that could be away.
 pytestmark = [pytest.mark.services, pytest.mark.faults, pytest.mark.row_locks]

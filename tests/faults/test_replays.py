@@ -16,12 +16,12 @@ from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions
 from cdc.registry import registry
 from stories.models import Story
-from tests.equality import replica_content
 from tests.faults.conftest import captured_into
 from tests.faults.crew import Crew, wait_until
 from tests.faults.topic import out_of_order, read_topic
 from tests.faults.traffic import STORIES, Traffic, forget_what_was_logged, logged
 from tests.faults.watcher import Watcher
+from tests.support.equality import replica_content
 
 pytestmark = [pytest.mark.services, pytest.mark.faults]
 

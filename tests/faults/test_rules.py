@@ -20,8 +20,8 @@ from cdc.mongo.replica import MongoReplica
 from cdc.testing.twins import FakeClock, MemoryRows
 from cdc.wire.event import Version
 from cdc.wire.records import TopicPartition
-from tests.cdc.builders import ROUTES, SOURCE, change, delivered
 from tests.faults.watcher import Watcher
+from tests.support.builders import ROUTES, SOURCE, change, delivered
 
 pytestmark = [pytest.mark.services, pytest.mark.faults]
 

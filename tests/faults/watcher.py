@@ -7,7 +7,7 @@ from typing import Any, Self
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from tests.equality import COLLECTIONS
+from tests.support.equality import COLLECTIONS
 
 Version = tuple[int, int]
 Look = Mapping[int, Mapping[str, Any]]

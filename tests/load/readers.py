@@ -27,7 +27,7 @@ from cdc.status.latency import delays_of
 from project.console import Console
 from tests.__main__ import ADDRESSES, environment
 from tests.load.crowd import Crowd
-from tests.servers import Servers
+from tests.support.servers import Servers
 
 _REPORT_SECONDS = 10.0
 _PATIENCE_SECONDS = 60.0

@@ -14,8 +14,8 @@ from cdc.models import OutboxRecord
 from stories.models import Story
 from tests.load.crowd import Crowd
 from tests.load.readers import Writer, measure
-from tests.processes import Daemon
-from tests.web import Web, session_of
+from tests.support.processes import Daemon
+from tests.support.web import Web, session_of
 from users.models import User, UserType
 
 _STORIES = 200

@@ -12,9 +12,9 @@ from cdc.runtime.signals import daemon_started
 from project import daemon_metrics, feed_state
 from project.latest import Latest
 from project.stack.ports import free_port
-from tests.processes import Daemon
 from tests.project.test_exposition import parsed
 from tests.project.test_homes import status
+from tests.support.processes import Daemon
 
 
 @pytest.fixture(scope="module")

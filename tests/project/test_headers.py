@@ -13,7 +13,7 @@ from django.test import Client, override_settings
 
 from project.environment import load_environment
 from project.headers import POLICY
-from tests.static_files import plain_static_files
+from tests.support.static_files import plain_static_files
 from users.models import User
 
 ROOT = Path(__file__).resolve().parents[2]

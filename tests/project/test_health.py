@@ -12,7 +12,7 @@ from django.test import Client
 from cdc.errors import Retryable
 from project import readiness
 from project.readiness import Parts, Services, State, address
-from tests.static_files import plain_static_files
+from tests.support.static_files import plain_static_files
 from users.models import User
 
 

@@ -14,7 +14,7 @@ from project import feed_state
 from project.homes import chart
 from project.latest import Latest, Reading
 from project.templatetags.sentences import coded
-from tests.static_files import plain_static_files
+from tests.support.static_files import plain_static_files
 from users.models import User, UserType
 
 pytestmark = pytest.mark.django_db

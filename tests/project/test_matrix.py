@@ -16,7 +16,7 @@ from project import feed_state, readiness
 from project.latest import Latest
 from project.readiness import Parts
 from stories.models import Story
-from tests.static_files import plain_static_files
+from tests.support.static_files import plain_static_files
 from users.models import RoleChange, User, UserType
 
 PEOPLE = ("anonymous", *UserType.values, "staff", "superuser")

@@ -19,7 +19,7 @@ from project.latest import Latest
 from project.operations.picture import Picture, State
 from project.operations.spark import spark
 from tests.cdc.status.test_status import status
-from tests.static_files import plain_static_files
+from tests.support.static_files import plain_static_files
 from users.models import User, UserType
 
 SEEN = CanaryState(sent_seconds_ago=3.0, arrived_seconds_ago=3.0, seconds=0.012)

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.staticfiles import finders
 from django.test import Client
 
-from tests.static_files import plain_static_files
+from tests.support.static_files import plain_static_files
 
 pytestmark = pytest.mark.django_db
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from cdc.models import OutboxRecord
 from stories.models import Status, Story
-from tests.static_files import plain_static_files
+from tests.support.static_files import plain_static_files
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)

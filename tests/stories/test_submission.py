@@ -8,7 +8,7 @@ from django.test import Client
 from cdc.models import OutboxRecord
 from stories import copy
 from stories.models import Status, Story
-from tests.static_files import plain_static_files
+from tests.support.static_files import plain_static_files
 from users.models import User, UserType
 
 pytestmark = pytest.mark.django_db

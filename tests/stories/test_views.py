@@ -10,7 +10,7 @@ from django.test import Client
 from cdc.actor import acting_as
 from stories.models import Status, Story
 from stories.templatetags.stories import host, web_address
-from tests.static_files import plain_static_files
+from tests.support.static_files import plain_static_files
 from users.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)

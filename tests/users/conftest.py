@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 
-from tests.static_files import plain_static_files
+from tests.support.static_files import plain_static_files
 from users.models import User, UserType
 
 PASSWORD = "correct-horse-7"

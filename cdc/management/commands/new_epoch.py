@@ -6,7 +6,7 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, transaction
 
 from cdc.operator_log import write_down_command
-from cdc.outbox.table import table as outbox
+from cdc.outbox import table as outbox
 from cdc.runtime.command import FeedCommand
 from cdc.runtime.loop import SystemClock
 

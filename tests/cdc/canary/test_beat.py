@@ -9,7 +9,7 @@ from cdc.models import OutboxRecord
 from cdc.mongo.plan import deliver
 from cdc.registry import registry
 from cdc.testing.twins import FakeClock, MemoryReplica, MemoryRows, MemoryStore
-from tests.cdc.builders import SOURCE, change, delivered
+from tests.support.builders import SOURCE, change, delivered
 
 CLOCK = FakeClock()
 

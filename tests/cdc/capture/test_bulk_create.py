@@ -10,8 +10,8 @@ from django.db import IntegrityError, connection, connections, transaction
 from cdc.capture.bulk_create import BulkCreate
 from cdc.capture.model import CapturedQuerySet
 from stories.models import Story
-from tests.capture.events import events, replay
-from tests.capture.world import story, table
+from tests.cdc.capture.events import events, replay
+from tests.cdc.capture.world import story, table
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 

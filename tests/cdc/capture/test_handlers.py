@@ -14,8 +14,8 @@ from cdc.registry import Capture, registry
 from cdc.trace import traced
 from cdc.wire.event import Operation, Version, encode_value
 from stories.models import Story
-from tests.capture.events import events, records
-from tests.capture.world import story
+from tests.cdc.capture.events import events, records
+from tests.cdc.capture.world import story
 from tests.cdc.test_trace import GOOD
 
 A, B = {"id": 1}, {"id": 2}

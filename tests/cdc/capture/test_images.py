@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from cdc.capture.images import found_by_key, images_where, read_image, read_images
 from cdc.registry import Capture, registry
-from tests.toy.models import Label, Toy
+from tests.support.toy.models import Label, Toy
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 

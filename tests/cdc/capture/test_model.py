@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 from django.db import connection, models, transaction
 
+from cdc.capture import model as captured
 from cdc.capture.handlers import doom_one
-from cdc.capture.handlers import model as captured
 from cdc.capture.images import read_images
 from cdc.registry import registry
 from stories.models import Story
-from tests.capture.events import created, events, forget, updated
-from tests.capture.world import story, table, wire
-from tests.toy.models import Box, Label
+from tests.cdc.capture.events import created, events, forget, updated
+from tests.cdc.capture.world import story, table, wire
+from tests.support.toy.models import Box, Label
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 

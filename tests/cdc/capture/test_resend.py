@@ -7,10 +7,10 @@ import pytest
 
 from cdc.capture.resend import send_again
 from cdc.models import OutboxRecord
+from cdc.outbox import table as outbox
 from cdc.outbox.table import Entry
-from cdc.outbox.table import table as outbox
-from tests.capture.events import events
-from tests.toy.models import Label, Ticket, Toy
+from tests.cdc.capture.events import events
+from tests.support.toy.models import Label, Ticket, Toy
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 

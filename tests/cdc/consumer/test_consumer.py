@@ -21,7 +21,7 @@ from cdc.testing.twins import (
     MemoryStore,
 )
 from cdc.wire.records import Outgoing, Record, TopicPartition
-from tests.cdc.builders import COLLECTIONS, ROUTES, change, outgoing
+from tests.support.builders import COLLECTIONS, ROUTES, change, outgoing
 
 TOPIC = "story-events"
 

@@ -7,9 +7,9 @@ import pytest
 from cdc.consumer.source_rows import SourceRows, source_epoch
 from cdc.errors import Rejected, Retryable
 from cdc.models import Epoch
-from cdc.outbox.table import table as outbox
+from cdc.outbox import table as outbox
 from cdc.registry import registry
-from tests.toy.models import Label, Ticket, Toy
+from tests.support.toy.models import Label, Ticket, Toy
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 

@@ -12,7 +12,7 @@ from cdc.dead_letters.decisions import discard, each_waiting, replay, row_of
 from cdc.errors import Refused, Rejected
 from cdc.models import DeadLetter, OperatorAction, OutboxRecord
 from stories.models import Story
-from tests.cdc.letters import letter, letter_about
+from tests.support.letters import letter, letter_about
 from users.models import User
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]

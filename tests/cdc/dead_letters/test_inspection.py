@@ -11,8 +11,8 @@ from cdc.dead_letters.inspection import Inspection, Inspector
 from cdc.mongo.client import connect, database
 from cdc.mongo.plan import Document
 from stories.models import Story
-from tests.cdc.builders import COLLECTIONS, change, delivered
-from tests.cdc.letters import letter, letter_about
+from tests.support.builders import COLLECTIONS, change, delivered
+from tests.support.letters import letter, letter_about
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 

@@ -7,7 +7,7 @@ from cdc.feed.change import Change, ChangeReader
 from cdc.registry import registry
 from cdc.wire.event import ChangeEvent, Operation
 from cdc.wire.records import Record, TopicPartition
-from tests.cdc.builders import change, outgoing, wire_row
+from tests.support.builders import change, outgoing, wire_row
 
 TOPIC = "story-events"
 READER = ChangeReader(registry)

@@ -16,9 +16,9 @@ from cdc.registry import Capture
 from cdc.wire.event import ChangeEvent
 from cdc.wire.records import Record, TopicPartition
 from stories.models import Story
-from tests.cdc.builders import change
 from tests.cdc.feed.records import READER, record, seen, update
-from tests.cdc.hostile import hostile
+from tests.support.builders import change
+from tests.support.hostile import hostile
 
 SOURCE = TopicPartition("story-events", 3)
 OPERATORS, OVERSEERS = Audience.OPERATORS, Audience.OVERSEERS

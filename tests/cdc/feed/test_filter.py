@@ -8,8 +8,8 @@ from cdc.feed.change import ChangeReader
 from cdc.feed.filter import Filter
 from cdc.registry import registry
 from cdc.wire.records import Record, TopicPartition
-from tests.cdc.builders import change
 from tests.cdc.feed.records import seen, update
+from tests.support.builders import change
 
 OPERATORS, OVERSEERS = Audience.OPERATORS, Audience.OVERSEERS
 CHANGED = seen(update(17, 5, diggs=9, user={"name": "x"}))

@@ -16,8 +16,8 @@ from cdc.feed.position import Position
 from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
 from cdc.wire.records import Outgoing
-from tests.cdc.builders import change, outgoing
 from tests.cdc.feed.records import READER, TOPIC
+from tests.support.builders import change, outgoing
 
 ALL = Filter()
 OPERATORS = Audience.OPERATORS

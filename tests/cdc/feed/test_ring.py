@@ -2,8 +2,8 @@
 
 from cdc.feed.position import Position
 from cdc.feed.ring import Ring
-from tests.cdc.builders import change
 from tests.cdc.feed.records import seen
+from tests.support.builders import change
 
 START = Position("aaaaaaaa", (10, 20))
 

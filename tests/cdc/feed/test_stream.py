@@ -23,9 +23,9 @@ from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
 from cdc.wire.event import Version
 from cdc.wire.records import TopicPartition
-from tests.cdc.builders import change, outgoing
 from tests.cdc.feed.frames import Frames
 from tests.cdc.feed.records import READER, TOPIC
+from tests.support.builders import change, outgoing
 
 SECONDS = 20.0
 

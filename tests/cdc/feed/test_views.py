@@ -13,9 +13,9 @@ from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
 from cdc.wire.event import Version
 from cdc.wire.records import Outgoing
-from tests.cdc.builders import change, outgoing
 from tests.cdc.feed.records import READER, TOPIC, update
-from tests.static_files import plain_static_files
+from tests.support.builders import change, outgoing
+from tests.support.static_files import plain_static_files
 from users.models import User, UserType
 
 pytestmark = pytest.mark.django_db

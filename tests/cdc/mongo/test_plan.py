@@ -11,7 +11,7 @@ from cdc.errors import Rejected
 from cdc.mongo.plan import Identity, Known, deliver, history_document, keys_of, plan
 from cdc.testing.twins import MemoryReplica, MemoryRows, MemoryStore
 from cdc.wire.event import ChangeEvent, Version
-from tests.cdc.builders import COLLECTIONS, ROUTE, ROUTES, SOURCE, TABLE, change, delivered
+from tests.support.builders import COLLECTIONS, ROUTE, ROUTES, SOURCE, TABLE, change, delivered
 
 Versions = dict[tuple[str, Identity], Known]
 

@@ -17,7 +17,7 @@ from cdc.mongo.reader import ReplicaReader
 from cdc.mongo.replica import MongoReplica
 from cdc.runtime.loop import SystemClock
 from cdc.testing.twins import MemoryRows
-from tests.cdc.builders import COLLECTIONS, ROUTE, ROUTES, SOURCE, change, delivered
+from tests.support.builders import COLLECTIONS, ROUTE, ROUTES, SOURCE, change, delivered
 
 pytestmark = pytest.mark.services
 

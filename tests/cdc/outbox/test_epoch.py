@@ -7,9 +7,9 @@ from django.apps import apps
 from django.core.management import CommandError, call_command
 
 from cdc.models import Epoch, OutboxRecord
+from cdc.outbox import table as outbox
 from cdc.outbox.epoch import ensure_epoch
-from cdc.outbox.table import table as outbox
-from tests.capture.world import story
+from tests.cdc.capture.world import story
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 

@@ -9,7 +9,7 @@ from cdc.registry import registry
 from cdc.resync.comparison import Comparison, Difference, Kind
 from cdc.testing.feed import MemoryFeed
 from stories.models import Story
-from tests.cdc.memory_reader import MemoryReader
+from tests.support.memory_reader import MemoryReader
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FIRST, SECOND, THIRD = COLLECTIONS = ("stories_story", "stories_story_1", "stories_story_2")

@@ -9,7 +9,7 @@ from cdc.resync.orphans import Leftovers
 from cdc.resync.selection import Selection
 from cdc.testing.feed import MemoryFeed
 from stories.models import Story
-from tests.cdc.memory_reader import MemoryReader
+from tests.support.memory_reader import MemoryReader
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CAPTURE = "stories_story"

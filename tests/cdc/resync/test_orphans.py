@@ -7,7 +7,7 @@ from cdc.resync import orphans as leftovers
 from cdc.resync.orphans import Leftovers
 from cdc.testing.feed import MemoryFeed
 from stories.models import Story
-from tests.cdc.memory_reader import MemoryReader
+from tests.support.memory_reader import MemoryReader
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FIRST, SECOND = "stories_story", "stories_story_1"

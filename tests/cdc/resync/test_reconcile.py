@@ -13,7 +13,7 @@ from cdc.resync.reconcile import Reconciliation, Tools
 from cdc.testing.feed import MemoryFeed
 from cdc.testing.twins import FakeClock
 from stories.models import Story
-from tests.cdc.memory_reader import MemoryReader
+from tests.support.memory_reader import MemoryReader
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TABLE = "stories_story"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cdc.testing.feed import MemoryFeed
-from tests.toy.models import Label
+from tests.support.toy.models import Label
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "testing.md"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cdc.errors import Misconfigured, Refused, Rejected
 from cdc.wire.columns import DEEPEST_JSON, Column, columns_of, wire_time
 from stories.models import Story
-from tests.toy.models import Note, Toy
+from tests.support.toy.models import Note, Toy
 
 COLUMNS = {column.attname: column for model in (Story, Toy) for column in columns_of(model)}
 EAST = timezone(timedelta(hours=5, minutes=30))

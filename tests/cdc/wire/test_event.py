@@ -19,7 +19,7 @@ from cdc.wire.event import (
     encode_row,
     encode_value,
 )
-from tests.golden import matches
+from tests.support.golden import matches
 
 GOLDEN = Path(__file__).parent / "golden"
 VERSION = Version(1_764_000_000_000, 42)

@@ -10,9 +10,9 @@ from jsonschema import Draft202012Validator, ValidationError
 from cdc.registry import Capture, registry
 from cdc.wire.schema import asyncapi, event_schema, key_schema
 from stories.models import Story
-from tests.capture.events import envelope, records
-from tests.capture.world import World, story
-from tests.golden import matches
+from tests.cdc.capture.events import envelope, records
+from tests.cdc.capture.world import World, story
+from tests.support.golden import matches
 
 PUBLISHED = Path(__file__).parents[3] / "docs" / "schema"
 

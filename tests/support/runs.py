@@ -11,7 +11,7 @@ from pathlib import Path
 
 from project.console import Console
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PYTEST_CODES = range(6)
 LOOK_SECONDS = 0.2
 GRACE_SECONDS = 15

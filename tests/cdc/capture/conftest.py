@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from cdc.actor import acting_as
-from tests.capture.events import forget
-from tests.capture.world import World
+from tests.cdc.capture.events import forget
+from tests.cdc.capture.world import World
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from cdc.wire.records import Outgoing
-from tests.cdc.builders import change, outgoing
+from tests.support.builders import change, outgoing
 
 Mutation = Callable[[random.Random, dict[str, Any]], None]
 _DEEP = re.compile(r'"deep:(\d+):(list|dict)"')

@@ -1,7 +1,7 @@
 """Captures toys."""
 
 from cdc.registry import Capture, register
-from tests.toy.models import Label, Note, Ticket, Toy
+from tests.support.toy.models import Label, Note, Ticket, Toy
 
 register(Capture(model=Toy, topic="toy-events", collections=("toys",)))
 register(Capture(model=Label, topic="toy-events", collections=("labels",)))

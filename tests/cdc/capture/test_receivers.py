@@ -9,8 +9,8 @@ from django.db import transaction
 from django.db.models.signals import ModelSignal, post_delete, post_save, pre_delete, pre_save
 
 from stories.models import Story
-from tests.capture.events import created, deleted, events, updated
-from tests.capture.world import FREE, World, story, table, wire
+from tests.cdc.capture.events import created, deleted, events, updated
+from tests.cdc.capture.world import FREE, World, story, table, wire
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 

@@ -16,9 +16,9 @@ from django.db import (
 
 from cdc.errors import Refused
 from stories.models import Story
-from tests.capture.events import events
-from tests.capture.world import FREE, World, columns, story, table
-from tests.toy.models import Label
+from tests.cdc.capture.events import events
+from tests.cdc.capture.world import FREE, World, columns, story, table
+from tests.support.toy.models import Label
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 

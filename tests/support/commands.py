@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.processes import ROOT
+from tests.support.processes import ROOT
 
 Done = subprocess.CompletedProcess[str]
 

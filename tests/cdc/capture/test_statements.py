@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 
 from cdc.registry import registry
 from stories.models import Story
-from tests.capture.world import World, columns, story
-from tests.golden import matches
+from tests.cdc.capture.world import World, columns, story
+from tests.support.golden import matches
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 

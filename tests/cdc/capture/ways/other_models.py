@@ -4,9 +4,9 @@ from django.contrib.admin import AdminSite, ModelAdmin
 from django.http import HttpRequest
 
 from stories.models import Story
-from tests.capture.events import Event, created, deleted, updated
-from tests.capture.ways.way import way
-from tests.capture.world import World, changed, columns, wire
+from tests.cdc.capture.events import Event, created, deleted, updated
+from tests.cdc.capture.ways.way import way
+from tests.cdc.capture.world import World, changed, columns, wire
 from users.models import User
 
 

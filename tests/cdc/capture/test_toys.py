@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from tests.capture.events import (
+from tests.cdc.capture.events import (
     Event,
     JsonRow,
     created,
@@ -22,8 +22,8 @@ from tests.capture.events import (
     replay,
     updated,
 )
-from tests.capture.world import table
-from tests.toy.models import Box, Label, Note, RedToy, Toy
+from tests.cdc.capture.world import table
+from tests.support.toy.models import Box, Label, Note, RedToy, Toy
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.capture.events import Event
-from tests.capture.world import World
+from tests.cdc.capture.events import Event
+from tests.cdc.capture.world import World
 
 Write = Callable[[World], list[Event]]
 

@@ -6,9 +6,9 @@ from asgiref.sync import async_to_sync
 from django.db import connection
 
 from stories.models import Story
-from tests.capture.events import Event, created, updated
-from tests.capture.ways.way import way
-from tests.capture.world import FREE, World, changed, story, wire
+from tests.cdc.capture.events import Event, created, updated
+from tests.cdc.capture.ways.way import way
+from tests.cdc.capture.world import FREE, World, changed, story, wire
 
 
 def _unique_fields(name: str = "source_id") -> dict[str, Any]:

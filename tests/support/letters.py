@@ -3,7 +3,7 @@
 from cdc.dead_letters.store import DeadLetterStore
 from cdc.models import DeadLetter
 from cdc.wire.records import Record, TopicPartition
-from tests.cdc.builders import change, outgoing
+from tests.support.builders import change, outgoing
 
 
 def letter(

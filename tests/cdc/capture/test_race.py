@@ -6,9 +6,9 @@ from collections import Counter
 import pytest
 
 from stories.models import Story
-from tests.capture.events import events, replay
-from tests.capture.race import KEYS, WITHOUT_INSERTS, WRITES, race
-from tests.capture.world import story, table
+from tests.cdc.capture.events import events, replay
+from tests.cdc.capture.race import KEYS, WITHOUT_INSERTS, WRITES, race
+from tests.cdc.capture.world import story, table
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 

@@ -7,9 +7,9 @@ from django.db import connection, transaction
 
 from cdc import __version__
 from cdc.outbox.table import current_epoch
-from tests.capture.events import Event, envelope, events, records, replay
-from tests.capture.ways import WAYS, Way
-from tests.capture.world import World, table
+from tests.cdc.capture.events import Event, envelope, events, records, replay
+from tests.cdc.capture.ways import WAYS, Way
+from tests.cdc.capture.world import World, table
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 

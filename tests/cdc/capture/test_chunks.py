@@ -5,9 +5,9 @@ from django.db.models import Avg, F, Q
 
 from cdc.capture.model import CHUNK
 from stories.models import Story
-from tests.capture.events import events, forget, replay
-from tests.capture.world import story, table
-from tests.toy.models import Box, Toy
+from tests.cdc.capture.events import events, forget, replay
+from tests.cdc.capture.world import story, table
+from tests.support.toy.models import Box, Toy
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 

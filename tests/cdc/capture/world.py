@@ -9,7 +9,7 @@ from django.db.models import Model, Q
 from cdc.capture.images import images_where
 from cdc.registry import registry
 from stories.models import Story
-from tests.capture.events import Event, JsonRow, updated
+from tests.cdc.capture.events import Event, JsonRow, updated
 from users.models import User
 
 FREE = 2**40

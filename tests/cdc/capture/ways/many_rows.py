@@ -5,9 +5,9 @@ from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Concat, Upper
 
 from stories.models import Story
-from tests.capture.events import Event, created, deleted, updated
-from tests.capture.ways.way import way
-from tests.capture.world import FREE, World, changed
+from tests.cdc.capture.events import Event, created, deleted, updated
+from tests.cdc.capture.ways.way import way
+from tests.cdc.capture.world import FREE, World, changed
 
 
 @way

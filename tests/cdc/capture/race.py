@@ -10,7 +10,7 @@ from django.db import DatabaseError, IntegrityError, OperationalError, connectio
 from django.db.models import F
 
 from stories.models import Story
-from tests.capture.world import columns, story
+from tests.cdc.capture.world import columns, story
 
 KEYS = range(1, 21)
 _DEADLOCK, _LOCK_WAIT = 1213, 1205

@@ -11,8 +11,8 @@ from project.stack.kafka import Kafka
 from project.stack.mongod import Mongod
 from project.stack.ports import free_port
 from project.stack.service import Service
-from tests import containers
-from tests.databases import DATABASES
+from tests.support import containers
+from tests.support.databases import DATABASES
 
 
 class Servers:

@@ -16,8 +16,8 @@ from hypothesis.stateful import (
 )
 
 from stories.models import Story
-from tests.capture.events import events, forget, replay
-from tests.capture.world import columns, story, table
+from tests.cdc.capture.events import events, forget, replay
+from tests.cdc.capture.world import columns, story, table
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 

@@ -4,5 +4,5 @@ from django.apps import AppConfig
 
 
 class ToyConfig(AppConfig):
-    name = "tests.toy"
+    name = "tests.support.toy"
     label = "toy"

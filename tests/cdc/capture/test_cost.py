@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from cdc.registry import registry
 from stories.models import Story
-from tests.capture.world import COLUMNS, story
+from tests.cdc.capture.world import COLUMNS, story
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 

@@ -8,8 +8,8 @@ from django.db import transaction
 from django.db.models import F
 
 from stories.models import Story
-from tests.capture.events import deleted, events, forget, replay, updated
-from tests.capture.world import columns, story, table, wire
+from tests.cdc.capture.events import deleted, events, forget, replay, updated
+from tests.cdc.capture.world import columns, story, table, wire
 
 pytestmark = [
     pytest.mark.database,
@@ -52,7 +52,7 @@ def test_a_router_decides_where_a_queryset_writes(settings: Any) -> None:
     story(pk=1, title="not this").save()
     forget(using="other")
     forget()
-    settings.DATABASE_ROUTERS = ["tests.capture.test_databases.WriteToOther"]
+    settings.DATABASE_ROUTERS = ["tests.cdc.capture.test_databases.WriteToOther"]
 
     Story.objects.filter(pk=1).update(title="new")
     Story.objects.filter(pk=1).delete()

@@ -10,9 +10,9 @@ from django.core.management import call_command
 from django.db.models import F
 
 from stories.models import Story
-from tests.capture.events import Event, created, deleted, updated
-from tests.capture.ways.way import way
-from tests.capture.world import FREE, World, changed, columns, story, wire
+from tests.cdc.capture.events import Event, created, deleted, updated
+from tests.cdc.capture.ways.way import way
+from tests.cdc.capture.world import FREE, World, changed, columns, story, wire
 
 
 @way

@@ -22,12 +22,12 @@ from cdc.kafka.topics import Topics
 from cdc.wire.records import Outgoing
 from project import listener
 from project.stack.ports import free_port
-from tests.cdc.builders import change, outgoing
 from tests.cdc.feed.frames import Frames
 from tests.contract.test_tail import wait_for_leaders
+from tests.support.builders import change, outgoing
 from users.models import User
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 30.0
 
 

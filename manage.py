@@ -9,7 +9,7 @@ from django.core.management import execute_from_command_line
 from django.db import OperationalError
 
 from cdc.errors import Misconfigured
-from project.secret_key import require_secret_key_for
+from project.config.secret_key import require_secret_key_for
 
 FAILED, MISUSED = 1, 2
 

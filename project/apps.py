@@ -12,6 +12,6 @@ class ProjectConfig(AppConfig):
 
     def ready(self) -> None:
         """Let daemons serve their metrics; what that takes needs Django's applications."""
-        from project import daemon_metrics  # noqa: PLC0415 -- it takes models
+        from project.metrics import daemons as daemon_metrics  # noqa: PLC0415 -- it takes models
 
         daemon_started.connect(daemon_metrics.serve)

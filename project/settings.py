@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import django_stubs_ext
 
-from project.databases import database
-from project.environment import BASE_DIR, load_environment
-from project.logs import logging_config
-from project.mail import mail
+from project.config.databases import database
+from project.config.environment import BASE_DIR, load_environment
+from project.config.logs import logging_config
+from project.config.mail import mail
 
 # Lets fields and managers be written with their types, as generic classes.
 django_stubs_ext.monkeypatch()
@@ -46,10 +46,10 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "project.headers.HeadersMiddleware",
+    "project.http.headers.HeadersMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "project.health.CommonMiddleware",
+    "project.http.health.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "cdc.middleware.ActorMiddleware",
@@ -96,7 +96,7 @@ AXES_RESET_ON_SUCCESS = True
 AXES_USERNAME_FORM_FIELD = "username"
 AXES_USERNAME_CALLABLE = "users.lockout.login_name"
 AXES_LOCKOUT_CALLABLE = "users.lockout.locked"
-AXES_CLIENT_IP_CALLABLE = "project.address.client_address"
+AXES_CLIENT_IP_CALLABLE = "users.address.client_address"
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
 PASSWORD_HASHERS = [

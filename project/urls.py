@@ -5,8 +5,10 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from cdc.feed.views import FeedChange, FeedPage, FeedStream
-from project import health, homes, metrics
+from project.http import health
+from project.metrics import page as metrics
 from project.operations.status import TechnicalWorkerHome
+from project.pages import homes
 from users.roles import feed_audience
 
 admin.site.site_header = "Storyfeed admin"

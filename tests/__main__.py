@@ -17,13 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from project.console import Console
 from project.stack.errors import StackError
+from project.up.console import Console
 from tests.support.databases import DATABASES, SQLITE
 from tests.support.runs import Lane, Run, side_by_side
 from tests.support.servers import Servers
 
-NEEDS_ALL_SERVERS = "tests/project/stack/test_sql_server.py"
+NEEDS_ALL_SERVERS = "tests/project/stack/sql/test_server.py"
 UNITS = "not services and not faults and not browser and not database"
 HALF_OF_UNITS = "tests/cdc"
 ADDRESSES = ("KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI")

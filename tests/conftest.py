@@ -19,7 +19,7 @@ HAS_MYSQL_CLIENT = find_spec("MySQLdb") is not None
 collect_ignore = (
     []
     if HAS_MYSQL_CLIENT
-    else [f"project/stack/test_{name}.py" for name in ("mysql", "mariadb", "sql_server")]
+    else [f"project/stack/sql/test_{name}.py" for name in ("mysql", "mariadb", "server")]
 )
 
 if not settings.ENVIRONMENT.secret_key:

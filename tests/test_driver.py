@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from project.console import Console
+from project.up.console import Console
 from tests.__main__ import last_line, runs, unit_runs
 from tests.support.containers import docker_answers
 from tests.support.databases import DATABASES
@@ -94,7 +94,7 @@ def test_a_whole_run_has_parts(chromium: None) -> None:
 
 
 def test_without_all_servers_their_own_tests_are_left_out() -> None:
-    left_out = "--ignore=tests/project/stack/test_sql_server.py"
+    left_out = "--ignore=tests/project/stack/sql/test_server.py"
     assert chosen(["sqlite"], "tests/cdc") == [("sqlite:///storyfeed", f"{left_out} tests/cdc")]
 
 

@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.urls import reverse_lazy
 from django.views.generic import FormView, TemplateView
 
-from project.address import client_address
+from users.address import client_address
 from users.forms import TAKEN, LoginForm, RegistrationForm, ResetForm
 from users.models import User
 from users.reset import MOST_FOR_ACCOUNT, may_ask

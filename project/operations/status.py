@@ -4,10 +4,10 @@ from typing import Any
 
 from django.views.generic import TemplateView
 
-from project import feed_state
 from project.operations.access import ReadersMixin, may_act
 from project.operations.picture import Picture
 from project.operations.spark import spark
+from project.pages import feed_state
 from users.models import UserType
 
 picture = Picture()

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from project.envfile import read_env_file
+from project.config.envfile import read_env_file
 from project.stack.ports import free_port
 
 pytestmark = pytest.mark.services

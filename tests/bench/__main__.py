@@ -20,11 +20,11 @@ from typing import Any
 import django
 from pymongo import MongoClient
 
-from project.console import Console
 from project.stack.errors import StackError
-from project.stack.kafka import Kafka
+from project.stack.kafka.broker import Kafka
 from project.stack.mongod import Mongod
 from project.stack.ports import free_port
+from project.up.console import Console
 from tests.__main__ import environment
 from tests.support.servers import running
 
@@ -67,7 +67,7 @@ def _options() -> argparse.Namespace:
 
 def _measure(folder: Path, options: argparse.Namespace, console: Console, stack: ExitStack) -> None:
     # Not at the top: it needs mysqlclient, which `make run` does without.
-    mysql = import_module("project.stack.mysql").MySQL(folder / "mysql", free_port())
+    mysql = import_module("project.stack.sql.mysql").MySQL(folder / "mysql", free_port())
     kafka = Kafka(folder / "kafka", port := free_port([mysql.port]), free_port([port]))
     mongod = Mongod(folder / "mongod", free_port([mysql.port, kafka.port, kafka.controller_port]))
     stack.enter_context(running([mysql, kafka, mongod], console))

@@ -9,8 +9,8 @@ from pathlib import Path
 import django
 import psutil
 
-from project.stack.jars import SUMS_FILE as KAFKA
-from project.stack.jars import read_sums
+from project.stack.kafka.jars import SUMS_FILE as KAFKA
+from project.stack.kafka.jars import read_sums
 from tests.bench.worker import SUMS_FILE as PEER
 
 _PEER_JARS = ("debezium-connector-mysql", "mongo-kafka-connect", "connect-runtime")

@@ -10,13 +10,13 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from pymongo import MongoClient
 
-from project.console import Console
 from project.stack.errors import StackError
-from project.stack.kafka import Kafka
+from project.stack.kafka.broker import Kafka
 from project.stack.mongod import Mongod
-from project.stack.mysql import MySQL
 from project.stack.ports import LOOPBACK, free_port
-from project.stack.sql_server import USER
+from project.stack.sql.mysql import MySQL
+from project.stack.sql.server import USER
+from project.up.console import Console
 from tests.bench import backlog, delay, strike, writes
 from tests.bench.machine import machine, versions
 from tests.bench.ours import Ours

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from project.console import Console
+from project.up.console import Console
 from tests.bench.figures import Figure, Line, table
 
 

@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime
 
-from project.stack.jars import read_sums
+from project.stack.kafka.jars import read_sums
 from tests.bench.machine import jar_version, machine
 from tests.bench.strike import plain
 from tests.bench.worker import SUMS_FILE

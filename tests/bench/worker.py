@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from project.stack.errors import StackError
-from project.stack.jars import Jars
-from project.stack.java import java
-from project.stack.kafka import LOG4J
+from project.stack.kafka.broker import LOG4J
+from project.stack.kafka.jars import Jars
+from project.stack.kafka.java import java
 from project.stack.ports import LOOPBACK
 from project.stack.service import Service
 

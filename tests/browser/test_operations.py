@@ -5,8 +5,8 @@ from playwright.sync_api import expect
 
 from cdc.models import ConsumerPause, OperatorAction
 from cdc.status.status import Paused, Status
-from project import feed_state
-from project.latest import Latest
+from project.pages import feed_state
+from project.pages.latest import Latest
 from tests.browser.conftest import Visitor
 from tests.cdc.status.test_status import status
 from users.models import User

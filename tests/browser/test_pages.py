@@ -9,12 +9,12 @@ from playwright.sync_api import Browser
 from cdc.jobs.kinds import COUNT
 from cdc.models import Job, JobState
 from cdc.operator_log import write_down
-from project import feed_state
-from project.latest import Latest
+from project.pages import feed_state
+from project.pages.latest import Latest
 from stories.models import Story
 from tests.browser.conftest import watched
 from tests.browser.looking import examine, look
-from tests.project.test_homes import FIGURES, status
+from tests.project.pages.test_homes import FIGURES, status
 from tests.project.test_matrix import MATRIX, PEOPLE, ROUTES
 from tests.support.letters import letter_about
 from users.models import User

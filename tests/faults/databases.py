@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management import call_command
 from django.db import connection
 
-from project.databases import database
+from project.config.databases import database
 
 _WHERE = ("NAME", "HOST", "PORT", "USER", "PASSWORD")
 

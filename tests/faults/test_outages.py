@@ -12,7 +12,7 @@ import pytest
 from pytest_django.plugin import DjangoDbBlocker
 
 from cdc.conf import CdcSettings
-from project.stack.kafka import Kafka
+from project.stack.kafka.broker import Kafka
 from project.stack.mongod import Mongod
 from project.stack.ports import free_port
 from project.stack.service import Service

@@ -24,7 +24,7 @@ import django
 import psutil
 
 from cdc.status.latency import delays_of
-from project.console import Console
+from project.up.console import Console
 from tests.__main__ import ADDRESSES, environment
 from tests.load.crowd import Crowd
 from tests.support.servers import Servers

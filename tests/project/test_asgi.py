@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from project.environment import BASE_DIR
+from project.config.environment import BASE_DIR
 
 
 @pytest.mark.parametrize(

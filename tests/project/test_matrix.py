@@ -12,9 +12,10 @@ from cdc.actor import acting_as
 from cdc.feed import page as feed_page
 from cdc.jobs.kinds import COUNT
 from cdc.models import DeadLetter, Job, JobState, OutboxRecord
-from project import feed_state, readiness
-from project.latest import Latest
-from project.readiness import Parts
+from project.http import readiness
+from project.http.readiness import Parts
+from project.pages import feed_state
+from project.pages.latest import Latest
 from stories.models import Story
 from tests.support.static_files import plain_static_files
 from users.models import RoleChange, User, UserType
@@ -32,7 +33,7 @@ ACTORS = (302, 403, 200, 403, 403, 200)
 PAGES: dict[str, Row] = {
     "healthz": ALL,
     "readyz": ALL,
-    "metrics": ALL,  # for this machine, where the test is: tests/project/test_metrics.py
+    "metrics": ALL,  # for this machine, where the test is: tests/project/metrics/test_page.py
     "": STRANGERS,
     "register/": STRANGERS,
     "login/": ALL,

@@ -14,10 +14,10 @@ from cdc.models import ConsumerPause, Job, JobState, OperatorAction
 from cdc.operator_log import write_down
 from cdc.status.status import Canary as CanaryState
 from cdc.status.status import Status
-from project import feed_state
-from project.latest import Latest
 from project.operations.picture import Picture, State
 from project.operations.spark import spark
+from project.pages import feed_state
+from project.pages.latest import Latest
 from tests.cdc.status.test_status import status
 from tests.support.static_files import plain_static_files
 from users.models import User, UserType

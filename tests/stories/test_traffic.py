@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from cdc.errors import Retryable
 from cdc.models import OutboxRecord
-from project.environment import BASE_DIR
+from project.config.environment import BASE_DIR
 from stories.demo import FEWEST, MOST, demo_stories, demo_story, fill
 from stories.models import Story
 from stories.traffic import DemoTraffic

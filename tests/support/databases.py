@@ -40,10 +40,10 @@ def _server(module: str, name: str) -> Callable[[Path], Service]:
 
 DATABASES = {
     "mysql": Database(
-        _server("project.stack.mysql", "MySQL"), lambda server, _, name: server.url(name)
+        _server("project.stack.sql.mysql", "MySQL"), lambda server, _, name: server.url(name)
     ),
     "mariadb": Database(
-        _server("project.stack.mariadb", "MariaDB"), lambda server, _, name: server.url(name)
+        _server("project.stack.sql.mariadb", "MariaDB"), lambda server, _, name: server.url(name)
     ),
     SQLITE: Database(lambda _: None, lambda _, folder, name: f"sqlite:///{folder / name}.sqlite3"),
 }

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from project.console import Console
+from project.up.console import Console
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTEST_CODES = range(6)

@@ -5,12 +5,12 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from project.console import Console
 from project.stack.errors import StackError
-from project.stack.kafka import Kafka
+from project.stack.kafka.broker import Kafka
 from project.stack.mongod import Mongod
 from project.stack.ports import free_port
 from project.stack.service import Service
+from project.up.console import Console
 from tests.support import containers
 from tests.support.databases import DATABASES
 

@@ -20,8 +20,8 @@ from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.tail import KafkaTail
 from cdc.kafka.topics import Topics
 from cdc.wire.records import Outgoing
-from project import listener
 from project.stack.ports import free_port
+from project.up import listener
 from tests.cdc.feed.frames import Frames
 from tests.contract.test_tail import wait_for_leaders
 from tests.support.builders import change, outgoing

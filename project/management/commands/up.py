@@ -8,10 +8,10 @@ from django.core.management.base import CommandError, CommandParser
 
 from cdc.runtime.command import FAILED, FeedCommand
 from cdc.runtime.loop import Stop
-from project.console import Console
-from project.embedded import Embedded, Wishes
-from project.home import Home
 from project.stack.errors import StackError
+from project.up.console import Console
+from project.up.embedded import Embedded, Wishes
+from project.up.home import Home
 
 _DRAIN_SECONDS = 90.0
 

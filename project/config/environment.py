@@ -1,0 +1,163 @@
+"""The environment: read once into one frozen, validated object (12-factor)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_network
+from pathlib import Path
+
+from cdc.conf import CdcSettings
+from cdc.errors import Misconfigured
+from project.config.envfile import read_env_file
+from project.config.variables import Variables
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+_LOG_LEVELS = ("debug", "info", "warning", "error")
+_LOG_FORMATS = ("key-value", "json")
+_SHORTEST_TOKEN = 16
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """Every setting of a deployment."""
+
+    home: Path
+    """Where the embedded profile keeps its data."""
+    secret_key: str
+    """Empty only for commands that sign nothing, such as `collectstatic`."""
+    debug: bool
+    allowed_hosts: tuple[str, ...]
+    csrf_trusted_origins: tuple[str, ...]
+    database_url: str
+    email_url: str
+    default_from_email: str
+    trusted_proxies: tuple[str, ...]
+    log_level: str
+    log_format: str
+    metrics_port: int | None
+    """Where a daemon serves its metrics, on loopback only; None: nowhere."""
+    metrics_token: str
+    """Opens the metrics to other machines; empty: to none."""
+    web_workers: int
+    cdc: CdcSettings
+
+    def __post_init__(self) -> None:
+        _one_of("LOG_LEVEL", self.log_level, _LOG_LEVELS)
+        _one_of("LOG_FORMAT", self.log_format, _LOG_FORMATS)
+        if self.web_workers < 1:
+            raise Misconfigured(f"WEB_WORKERS is {self.web_workers}: give 1 or more.")
+        if 0 < len(self.metrics_token) < _SHORTEST_TOKEN:
+            # The value is a secret: only its length is told.
+            raise Misconfigured(
+                f"METRICS_TOKEN has {len(self.metrics_token)} characters: "
+                f"give a random text of {_SHORTEST_TOKEN} or more."
+            )
+        for origin in self.csrf_trusted_origins:
+            _web_address("CSRF_TRUSTED_ORIGINS", origin)
+        for proxy in self.trusted_proxies:
+            _network("TRUSTED_PROXIES", proxy)
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether the site answers to names of this machine only, so that no TLS is needed."""
+        return all(host in LOOPBACK or host.endswith(".localhost") for host in self.allowed_hosts)
+
+
+def load_environment(real: Mapping[str, str]) -> Environment:
+    """Return the settings from `real` and from `$STORYFEED_HOME/env`; `real` wins.
+
+    Raises Misconfigured with one sentence for the first wrong value.
+    """
+    home = Path(real.get("STORYFEED_HOME") or BASE_DIR / "var").absolute()
+    variables = Variables({**_remembered(home, real), **real})
+    return Environment(
+        home=home,
+        secret_key=variables.text("DJANGO_SECRET_KEY"),
+        debug=variables.flag("DJANGO_DEBUG"),
+        allowed_hosts=variables.names("ALLOWED_HOSTS", LOOPBACK),
+        csrf_trusted_origins=variables.names("CSRF_TRUSTED_ORIGINS"),
+        database_url=variables.text("DATABASE_URL", f"sqlite:///{home / 'storyfeed.sqlite3'}"),
+        email_url=variables.text("EMAIL_URL", "console://"),
+        default_from_email=variables.text("DEFAULT_FROM_EMAIL", "storyfeed@localhost"),
+        trusted_proxies=variables.names("TRUSTED_PROXIES"),
+        log_level=variables.text("LOG_LEVEL", "info").lower(),
+        log_format=variables.text("LOG_FORMAT", "key-value").lower(),
+        metrics_port=_port(variables.number("METRICS_PORT", 0)),
+        metrics_token=variables.text("METRICS_TOKEN"),
+        web_workers=variables.number("WEB_WORKERS", 1),
+        cdc=_cdc(variables, home),
+    )
+
+
+def _remembered(home: Path, real: Mapping[str, str]) -> dict[str, str]:
+    """What `up` chose, without what the real environment names by NAME_FILE."""
+    remembered = read_env_file(home / "env")
+    return {name: value for name, value in remembered.items() if f"{name}_FILE" not in real}
+
+
+def _cdc(variables: Variables, home: Path) -> CdcSettings:
+    plain = CdcSettings()
+    return CdcSettings(
+        bootstrap_servers=variables.text("KAFKA_BOOTSTRAP_SERVERS"),
+        kafka_config=_kafka_config(variables.text("KAFKA_CONFIG")),
+        topic=variables.text("KAFKA_TOPIC", plain.topic),
+        partitions=variables.number("KAFKA_PARTITIONS", plain.partitions),
+        replication_factor=variables.number("KAFKA_REPLICATION_FACTOR", plain.replication_factor),
+        mongodb_uri=_mongodb_uri(variables.text("MONGODB_URI")),
+        mongodb_database=variables.text("MONGODB_DATABASE", plain.mongodb_database),
+        collections=variables.names("REPLICA_COLLECTIONS", plain.collections),
+        group=variables.text("CONSUMER_GROUP", plain.group),
+        history_days=variables.number("HISTORY_DAYS", plain.history_days),
+        delete_marker_days=variables.number("DELETE_MARKER_DAYS", plain.delete_marker_days),
+        max_event_bytes=variables.number("MAX_EVENT_BYTES", plain.max_event_bytes),
+        home=home,
+    )
+
+
+def _kafka_config(text: str) -> dict[str, str]:
+    if not text:
+        return {}
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        # The value may hold a password, so it is not repeated.
+        raise Misconfigured('KAFKA_CONFIG is not a JSON object: give {"setting": "value", …}.')
+    return {str(name): str(setting) for name, setting in value.items()}
+
+
+def _port(number: int) -> int | None:
+    if not 0 <= number <= 65_535:  # noqa: PLR2004 -- the range of a TCP port
+        raise Misconfigured(f"METRICS_PORT is {number}: give a port from 1 to 65535, or 0 for off.")
+    return number or None
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise Misconfigured(f"{name} is {value!r}: give one of {', '.join(allowed)}.")
+
+
+def _web_address(name: str, value: str) -> None:
+    if not value.startswith(("http://", "https://")):
+        raise Misconfigured(f"{name} has {value!r}: give it with its scheme, https://{value}.")
+
+
+def _mongodb_uri(value: str) -> str:
+    if value and not value.startswith(("mongodb://", "mongodb+srv://")):
+        # The value may hold a password: only its scheme is repeated.
+        raise Misconfigured(
+            f"MONGODB_URI starts with {value.partition(':')[0]!r}: "
+            "give mongodb://host:27017/?replicaSet=name."
+        )
+    return value
+
+
+def _network(name: str, value: str) -> None:
+    try:
+        ip_network(value)
+    except ValueError:
+        raise Misconfigured(
+            f"{name} has {value!r}: give addresses or networks such as 10.0.0.0/8."
+        ) from None

@@ -1,0 +1,1 @@
+"""What every response and probe has: security headers, static files, health and readiness."""

@@ -1,0 +1,1 @@
+"""Prometheus metrics of the web process and of each daemon."""

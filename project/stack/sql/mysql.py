@@ -1,0 +1,33 @@
+"""MySQL from Debian's unstable release: the stable one has MariaDB only."""
+
+from pathlib import Path
+
+from project.stack.sql.debian import MYSQL, DebianTree
+from project.stack.sql.server import SqlServer, as_root
+
+OPTIONS = ("--mysqlx=OFF", "--skip-name-resolve", "--secure-file-priv=NULL")
+
+
+class MySQL(SqlServer):
+    """MySQL 9; its files are a Debian tree in the cache folder, its data in `home`.
+
+    The server runs with the tree's own loader and libraries, so it needs neither
+    chroot nor root; only building the tree does.
+    """
+
+    name = "mysql"
+
+    def install(self) -> None:
+        """Build the tree unless it is there (about 1 minute, 560 MB, as root)."""
+        MYSQL.install()
+
+    def _initialise_command(self, data: Path) -> list[str]:
+        return [*_mysqld(MYSQL), "--initialize-insecure", f"--datadir={data}", *as_root()]
+
+    def _server_command(self) -> list[str]:
+        return [*_mysqld(MYSQL), *OPTIONS]
+
+
+def _mysqld(tree: DebianTree) -> list[str]:
+    """`--no-defaults` must come first; `basedir` leads to plugins and messages."""
+    return [*tree.command("usr/sbin/mysqld"), "--no-defaults", f"--basedir={tree.folder}/usr"]

@@ -1,0 +1,1 @@
+"""`manage.py up`: the embedded profile, started, supervised and drained."""

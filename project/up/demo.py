@@ -1,0 +1,43 @@
+"""The demo data: loaded by a command of its own."""
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from project.stack.program import dies_with_parent
+from project.stack.words import telling_line
+from project.up.daemon import manage
+
+
+class DemoLoad:
+    """`manage.py load_demo`; what it prints may hold passwords, so it goes to no file."""
+
+    def __init__(self, log: Path, env: Mapping[str, str]) -> None:
+        self._log = log
+        with log.open("wb") as errors:
+            self._process = subprocess.Popen(
+                [*dies_with_parent(), *manage("load_demo")],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=dict(env),
+                start_new_session=True,
+                text=True,
+            )
+
+    def done(self) -> bool:
+        """Return whether it ended."""
+        return self._process.poll() is not None
+
+    def stop(self) -> None:
+        """End it; it goes on at the next start."""
+        self._process.terminate()
+        self._process.wait()
+
+    def result(self) -> str:
+        """Return what it printed, or one sentence that says why it failed."""
+        printed, _ = self._process.communicate()
+        if self._process.returncode == 0:
+            return printed
+        why = telling_line(self._log.read_text(errors="replace"))
+        return f"The demo data could not be loaded ({why}); look at {self._log}."

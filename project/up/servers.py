@@ -1,0 +1,69 @@
+"""The embedded profile's Kafka and mongod, where the person brought none."""
+
+from collections.abc import Mapping
+
+from project.config.envfile import read_env_file, write_env_file
+from project.stack.child import Child
+from project.stack.kafka.broker import Kafka
+from project.stack.mongod import Mongod
+from project.stack.ports import free_port, remembered_or_free
+from project.stack.service import Service
+from project.up.choices import KAFKA, KEY, MONGODB, is_given, new_key, remembered_port
+from project.up.home import Home
+
+
+class Servers:
+    """What this `up` starts itself, on ports that stand in the home's env file."""
+
+    def __init__(self, home: Home, real: Mapping[str, str]) -> None:
+        self._home = home
+        self._real = real
+        self._remembered = read_env_file(home.env_file)
+        self._ports: set[int] = set()
+        self.mongod = self._mongod()
+        self.kafka = self._kafka()
+        self._remember()
+
+    @property
+    def ours(self) -> list[Service]:
+        """The servers to start, the slowest first."""
+        return [server for server in (self.kafka, self.mongod) if server]
+
+    def install(self) -> None:
+        """Fetch what is missing; slow only the first time on a machine."""
+        for server in self.ours:
+            server.install()
+
+    def _mongod(self) -> Mongod | None:
+        if is_given(MONGODB, self._real):
+            return None
+        mongod = Mongod(self._home.folder / "mongod", 0)
+        mongod.port = self._port(mongod, MONGODB)
+        return mongod
+
+    def _kafka(self) -> Kafka | None:
+        if is_given(KAFKA, self._real):
+            return None
+        kafka = Kafka(self._home.folder / "kafka", 0, 0)
+        kafka.port = self._port(kafka, KAFKA)
+        kafka.controller_port = free_port(self._ports)
+        return kafka
+
+    def _port(self, service: Service, name: str) -> int:
+        service.child = Child(service.name, self._home.logs)
+        # What a killed run left behind may still hold the remembered port.
+        service.end_leftover()
+        port = remembered_or_free(remembered_port(name, self._remembered), self._ports)
+        self._ports.add(port)
+        return port
+
+    def _remember(self) -> None:
+        chosen = dict(self._remembered)
+        if not is_given(KEY, self._real):
+            chosen.setdefault(KEY, new_key())
+        if self.kafka:
+            chosen[KAFKA] = self.kafka.bootstrap_servers
+        if self.mongod:
+            chosen[MONGODB] = self.mongod.uri
+        if chosen != self._remembered:
+            write_env_file(self._home.env_file, chosen)

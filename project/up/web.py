@@ -1,0 +1,64 @@
+"""The web server's processes, which share one listening socket."""
+
+import http.client
+import sys
+from collections.abc import Mapping
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from project.config.environment import Environment
+from project.http.health import HEALTH
+from project.stack.child import Child
+from project.up import listener
+from project.up.daemon import Daemon
+
+_GRACE_SECONDS = 2
+_ANSWER_SECONDS = 5.0
+
+
+class Web:
+    """`WEB_WORKERS` uvicorn processes; each can be started again by itself."""
+
+    def __init__(self, logs: Path, environment: Environment) -> None:
+        count = environment.web_workers
+        names = ["web"] if count == 1 else [f"web-{number}" for number in range(1, count + 1)]
+        self._children = [Child(name, logs) for name in names]
+        self._environment = environment
+
+    def listen(self, host: str, port: int | None) -> None:
+        """Take the port; Misconfigured when it is taken."""
+        for child in self._children:
+            child.end_leftover()  # it may still hold the port
+        self._socket = listener.listen(host, port)
+        self.url = listener.url(self._socket)
+
+    def daemons(self, env: Mapping[str, str]) -> list[Daemon]:
+        """Return what is to be started."""
+        descriptor = self._socket.fileno()
+        argv = [
+            *(sys.executable, "-m", "uvicorn", "project.asgi:application"),
+            *("--fd", str(descriptor), "--no-access-log", "--lifespan", "off"),
+            *("--timeout-graceful-shutdown", str(_GRACE_SECONDS), *self._proxies()),
+        ]
+        return [
+            Daemon(child=child, argv=argv, env=env, pass_fds=[descriptor])
+            for child in self._children
+        ]
+
+    def answers(self) -> bool:
+        """Return whether a process says that it is there."""
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=_ANSWER_SECONDS)
+        try:
+            connection.request("GET", HEALTH)
+            return connection.getresponse().status == HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def _proxies(self) -> list[str]:
+        proxies = self._environment.trusted_proxies
+        if not proxies:
+            return ["--no-proxy-headers"]
+        return ["--proxy-headers", "--forwarded-allow-ips", ",".join(proxies)]

@@ -1,0 +1,202 @@
+"""Settings: their defaults, where they come from, and how wrong ones are refused."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cdc.errors import Misconfigured
+from project.config.databases import database
+from project.config.environment import BASE_DIR, load_environment
+from project.config.mail import mail
+
+# What, the value, what to do: one sentence for each wrong setting.
+WRONG = {
+    "DJANGO_DEBUG": ("maybe", "DJANGO_DEBUG is 'maybe': give 'true' or 'false'."),
+    "CSRF_TRUSTED_ORIGINS": (
+        "a.example",
+        "CSRF_TRUSTED_ORIGINS has 'a.example': give it with its scheme, https://a.example.",
+    ),
+    "DATABASE_URL": (
+        "postgres://ann:hidden@db/x",
+        (
+            "DATABASE_URL starts with 'postgres': "
+            "give mysql://user:pass@host:3306/name or sqlite:////path/to/file."
+        ),
+    ),
+    "KAFKA_CONFIG": (
+        "[1]",
+        'KAFKA_CONFIG is not a JSON object: give {"setting": "value", …}.',
+    ),
+    "KAFKA_TOPIC": (
+        "story events",
+        "KAFKA_TOPIC is 'story events': use letters, digits, '.', '_' and '-'.",
+    ),
+    "KAFKA_PARTITIONS": ("0", "KAFKA_PARTITIONS is 0: give 1 or more."),
+    "KAFKA_REPLICATION_FACTOR": (
+        "three",
+        "KAFKA_REPLICATION_FACTOR is 'three': give a whole number.",
+    ),
+    "MONGODB_URI": (
+        "ann:hidden@mongo:27017",
+        "MONGODB_URI starts with 'ann': give mongodb://host:27017/?replicaSet=name.",
+    ),
+    "MONGODB_DATABASE": ("a b", "MONGODB_DATABASE is 'a b': use letters, digits, '_', '-'."),
+    "REPLICA_COLLECTIONS": (
+        "a,b,a",
+        "REPLICA_COLLECTIONS is 'a,b,a': name each collection once.",
+    ),
+    "CONSUMER_GROUP": (" ", "CONSUMER_GROUP is empty: give the consumer group a name."),
+    "HISTORY_DAYS": ("-1", "HISTORY_DAYS is -1: give 0 or more."),
+    "DELETE_MARKER_DAYS": ("0", "DELETE_MARKER_DAYS is 0: give 1 or more."),
+    "MAX_EVENT_BYTES": ("10", "MAX_EVENT_BYTES is 10: give 1000 or more."),
+    "EMAIL_URL": (
+        "mailto:ann@a.example",
+        (
+            "EMAIL_URL starts with 'mailto': "
+            "give smtp://user:pass@host:587, smtps://…, console:// or file:///path."
+        ),
+    ),
+    "TRUSTED_PROXIES": (
+        "10.0.0.300",
+        "TRUSTED_PROXIES has '10.0.0.300': give addresses or networks such as 10.0.0.0/8.",
+    ),
+    "LOG_LEVEL": ("loud", "LOG_LEVEL is 'loud': give one of debug, info, warning, error."),
+    "LOG_FORMAT": ("xml", "LOG_FORMAT is 'xml': give one of key-value, json."),
+    "METRICS_PORT": (
+        "70000",
+        "METRICS_PORT is 70000: give a port from 1 to 65535, or 0 for off.",
+    ),
+    "METRICS_TOKEN": (
+        "hidden",
+        "METRICS_TOKEN has 6 characters: give a random text of 16 or more.",
+    ),
+    "WEB_WORKERS": ("0", "WEB_WORKERS is 0: give 1 or more."),
+}
+
+
+def manage(home: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Run `manage.py` with these variables and no others of ours."""
+    env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=BASE_DIR,
+        env={**env, "STORYFEED_HOME": str(home), **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def load(**variables: str) -> None:
+    """What Django's settings do with the environment."""
+    environment = load_environment(variables)
+    database(environment.database_url)
+    mail(environment.email_url)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_setting_is_refused_by_what_its_value_and_what_to_do(name: str) -> None:
+    value, sentence = WRONG[name]
+    with pytest.raises(Misconfigured) as caught:
+        load(**{name: value})
+    assert str(caught.value) == sentence
+    assert "hidden" not in sentence
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "EMAIL_URL", "KAFKA_TOPIC", "WEB_WORKERS"])
+def test_a_wrong_setting_is_one_sentence_and_exit_code_2(name: str, tmp_path: Path) -> None:
+    value, sentence = WRONG[name]
+    done = manage(tmp_path, "check", **{name: value})
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"storyfeed: {sentence}\n")
+
+
+def test_a_missing_key_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
+    done = manage(tmp_path, "cdc_status")
+    assert done.returncode == 2
+    assert done.stderr.startswith("storyfeed: DJANGO_SECRET_KEY is not set: give a long random")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_web_refuses_a_missing_key_too(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import project.asgi"],
+        cwd=BASE_DIR,
+        env={"PATH": os.environ["PATH"], "STORYFEED_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("storyfeed: DJANGO_SECRET_KEY is ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [("check",), ("help",), ("cdc_status", "--help"), ()])
+def test_what_signs_nothing_does_without_a_key(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    assert manage(tmp_path, *arguments).returncode == 0
+
+
+def test_static_files_are_collected_without_a_key(tmp_path: Path) -> None:
+    done = manage(tmp_path, "collectstatic", "--noinput", "--dry-run")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_database_that_is_away_is_one_sentence(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'missing' / 'a.sqlite3'}"
+    done = manage(tmp_path, "migrate", DATABASE_URL=url, DJANGO_SECRET_KEY="x")
+    assert done.returncode == 1
+    assert done.stderr.startswith("storyfeed: The database did not do its part (unable to open")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_defaults(tmp_path: Path) -> None:
+    environment = load_environment({"STORYFEED_HOME": str(tmp_path)})
+    assert environment.database_url == f"sqlite:///{tmp_path}/storyfeed.sqlite3"
+    assert environment.allowed_hosts == ("localhost", "127.0.0.1", "[::1]")
+    assert environment.debug is False
+    assert environment.metrics_port is None
+    assert environment.web_workers == 1
+    assert environment.cdc.topic == "story-events"
+    assert environment.cdc.collections == ("stories_story", "stories_story_1", "stories_story_2")
+
+
+def test_the_home_is_var_in_the_project() -> None:
+    assert load_environment({}).home == BASE_DIR / "var"
+
+
+def test_what_up_chose_is_read_and_the_real_environment_wins(tmp_path: Path) -> None:
+    (tmp_path / "env").write_text("DJANGO_SECRET_KEY=remembered\nMONGODB_URI=mongodb://a/\n")
+    home = {"STORYFEED_HOME": str(tmp_path)}
+    assert load_environment(home).secret_key == "remembered"
+    environment = load_environment({**home, "DJANGO_SECRET_KEY": "real"})
+    assert environment.secret_key == "real"
+    assert environment.cdc.mongodb_uri == "mongodb://a/"
+
+
+def test_a_real_secret_file_wins_over_what_up_chose(tmp_path: Path) -> None:
+    (tmp_path / "env").write_text("MONGODB_URI=mongodb://remembered/\n")
+    (tmp_path / "uri").write_text("mongodb://real/\n")
+    environment = load_environment(
+        {"STORYFEED_HOME": str(tmp_path), "MONGODB_URI_FILE": str(tmp_path / "uri")}
+    )
+    assert environment.cdc.mongodb_uri == "mongodb://real/"
+
+
+def test_kafka_settings_are_a_json_object() -> None:
+    environment = load_environment({"KAFKA_CONFIG": '{"security.protocol": "SSL", "retries": 3}'})
+    assert environment.cdc.kafka_config == {"security.protocol": "SSL", "retries": "3"}
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        load_environment({}).debug = True  # type: ignore[misc]
+
+
+def test_a_wrong_setting_never_makes_an_object() -> None:
+    with pytest.raises(Misconfigured, match="WEB_WORKERS"):
+        load_environment({"WEB_WORKERS": "-1"})

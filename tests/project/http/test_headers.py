@@ -1,0 +1,109 @@
+"""What every answer carries, and when TLS is demanded."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from django.test import Client, override_settings
+
+from project.config.environment import load_environment
+from project.http.headers import POLICY
+from tests.support.static_files import plain_static_files
+from users.models import User
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(autouse=True)
+def static_files() -> Iterator[None]:
+    with plain_static_files():
+        yield
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("address", ["/", "/login/", "/admin/", "/nothing-here/", "/stories/"])
+def test_every_answer_has_the_policy(client: Client, address: str) -> None:
+    answer = client.get(address)
+    assert answer.headers["Content-Security-Policy"] == POLICY
+    assert "unsafe" not in POLICY
+    assert answer.headers["Cache-Control"] in {
+        "private, no-store",
+        "max-age=0, no-cache, no-store, must-revalidate, private",
+    }
+    assert answer.headers["X-Frame-Options"] == "DENY"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.django_db
+def test_admin_page_has_the_policy(client: Client) -> None:
+    client.force_login(User.objects.create_superuser("boss@people.example", name="Boss"))
+    assert client.get("/admin/stories/story/add/").headers["Content-Security-Policy"] == POLICY
+
+
+@pytest.mark.django_db
+def test_page_of_another_role_is_refused_with_advice(client: Client) -> None:
+    client.force_login(User.objects.create_user("a@people.example", name="A"))
+    answer = client.get("/technical_worker/")
+    assert answer.status_code == 403
+    assert "This page is not for you." in answer.content.decode()
+
+
+@pytest.mark.django_db
+def test_failure_has_a_page_of_its_own(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("secret")
+
+    client.raise_request_exception = False
+    monkeypatch.setattr("users.views.HomeView.dispatch", fail)
+    answer = client.get("/")
+    assert answer.status_code == 500
+    assert "Something went wrong here." in answer.content.decode()
+    assert "secret" not in answer.content.decode()
+    assert answer.headers["Content-Security-Policy"] == POLICY
+
+
+@pytest.mark.parametrize(
+    ("hosts", "loopback"),
+    [
+        ("", True),
+        ("localhost,127.0.0.1,[::1],news.localhost", True),
+        ("news.example", False),
+        ("localhost,news.example", False),
+        ("*", False),
+        ("evil-localhost", False),
+    ],
+)
+def test_loopback_is_this_machines_own_names(hosts: str, loopback: bool, tmp_path: Path) -> None:
+    env = {"ALLOWED_HOSTS": hosts, "STORYFEED_HOME": str(tmp_path)}
+    assert load_environment(env).on_loopback is loopback
+
+
+def test_loopback_needs_no_tls_and_its_check_is_clean() -> None:
+    assert not settings.SESSION_COOKIE_SECURE
+    with override_settings(SECRET_KEY="".join(map(chr, range(40, 110)))):
+        call_command("check", deploy=True, fail_level="WARNING")
+
+
+def test_another_name_demands_tls_and_its_check_is_clean() -> None:
+    code = (
+        "from django.conf import settings as s; "
+        "assert s.SESSION_COOKIE_SECURE and s.CSRF_COOKIE_SECURE and s.SECURE_SSL_REDIRECT; "
+        "assert s.SECURE_HSTS_SECONDS > 10**7 and not s.SILENCED_SYSTEM_CHECKS; "
+        "import django; from django.core.management import call_command; django.setup(); "
+        "call_command('check', deploy=True, fail_level='WARNING')"
+    )
+    env = {
+        **os.environ,
+        "ALLOWED_HOSTS": "news.example",
+        "DJANGO_SECRET_KEY": "".join(map(chr, range(40, 110))),
+        "DJANGO_SETTINGS_MODULE": "project.settings",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,162 @@
+"""`/healthz` asks nothing; `/readyz` asks each part, and tells strangers little."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.test import Client
+
+from cdc.errors import Retryable
+from project.http import readiness
+from project.http.readiness import Parts, Services, State, address
+from tests.support.static_files import plain_static_files
+from users.models import User
+
+
+def well() -> str:
+    return ""
+
+
+def set_parts(monkeypatch: pytest.MonkeyPatch, **checks: Callable[[], str]) -> None:
+    plain = dict.fromkeys(("database", "migrations", "kafka", "mongodb"), well)
+    monkeypatch.setattr(readiness, "parts", Parts({**plain, **checks}))
+
+
+def away() -> str:
+    raise Retryable("MongoDB at db-7.internal did not do its part.")
+
+
+@pytest.fixture(autouse=True)
+def static_files() -> Iterator[None]:
+    with plain_static_files():
+        yield
+
+
+# No mark: a test without one may not touch the database.
+@pytest.mark.parametrize("host", ["testserver", "10.1.2.3:8000", "evil.example"])
+def test_the_process_answers_whatever_is_away_and_by_any_name(host: str) -> None:
+    answer = Client().get("/healthz", headers={"Host": host})
+    assert (answer.status_code, answer.content) == (200, b"ok\n")
+    assert Client().head("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("page", ["/readyz", "/metrics"])
+def test_what_tells_something_is_for_the_sites_names_only(
+    page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_parts(monkeypatch)
+    assert Client().get(page, headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_all_parts_well_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_parts(monkeypatch)
+    answer = Client().get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "ready": True,
+        "parts": {"database": "ok", "migrations": "ok", "kafka": "ok", "mongodb": "ok"},
+    }
+
+
+@pytest.mark.django_db
+def test_a_part_that_is_away_is_named_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, client: Client
+) -> None:
+    set_parts(monkeypatch, mongodb=away, migrations=lambda: "2 of them are missing.")
+    client.force_login(User.objects.create_user("ann@people.example", name="Ann"))
+    for who in (Client(), client):
+        answer = who.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.json()["parts"]["mongodb"] == "away"
+        assert answer.json()["parts"]["migrations"] == "incomplete"
+        assert "details" not in answer.json()
+        assert "internal" not in answer.content.decode()
+
+
+@pytest.mark.django_db
+def test_staff_read_where_and_why(monkeypatch: pytest.MonkeyPatch, client: Client) -> None:
+    set_parts(monkeypatch, mongodb=away)
+    client.force_login(User.objects.create_user("s@people.example", name="S", is_staff=True))
+    details = client.get("/readyz").json()["details"]["mongodb"]
+    assert details["problem"] == "MongoDB at db-7.internal did not do its part."
+
+
+def test_a_database_that_is_away_is_not_asked_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> str:
+        raise OperationalError("no")
+
+    set_parts(monkeypatch, database=refuse)
+    client = Client()
+    client.cookies["sessionid"] = "x" * 32
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["parts"]["database"]) == (503, "away")
+
+
+def test_many_askers_ask_the_services_once() -> None:
+    asked: list[int] = []
+
+    def count() -> str:
+        asked.append(1)
+        return ""
+
+    parts = Parts({"kafka": count})
+    assert [parts.look()[0].state for _ in range(20)] == [State.OK] * 20
+    assert len(asked) < 20
+
+
+def test_silent_parts_are_waited_for_together() -> None:
+    end = threading.Event()
+
+    def silent() -> str:
+        return str(end.wait(30))
+
+    start = time.monotonic()
+    found = Parts(dict.fromkeys(("a", "b", "c", "d"), silent)).look()
+    end.set()
+    assert {part.state for part in found} == {State.AWAY}
+    assert time.monotonic() - start < 4 * readiness.PATIENCE_SECONDS
+
+
+def test_a_silent_part_makes_no_other_late() -> None:
+    end = threading.Event()
+    found = Parts({"kafka": lambda: str(end.wait(30)), "mongodb": str}).look()
+    end.set()
+    assert [part.state for part in found] == [State.AWAY, State.OK]
+
+
+@pytest.mark.django_db
+def test_missing_migrations_are_seen() -> None:
+    assert Services().migrations() == ""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'stories'")
+    assert Services().migrations() == "1 of them are missing: run `manage.py migrate`."
+
+
+@pytest.mark.parametrize(
+    ("name", "settings_of", "told"),
+    [
+        ("mongodb", {"mongodb_uri": "mongodb://ann:hid%40den@a:1,b:2/?x=1"}, "a:1,b:2"),
+        ("kafka", {"bootstrap_servers": "a:9092"}, "a:9092"),
+    ],
+)
+def test_an_address_has_no_password(
+    name: str, settings_of: dict[str, str], told: str, settings: Any
+) -> None:
+    settings.CDC = type(settings.CDC)(**settings_of)
+    assert address(name) == told
+
+
+@pytest.mark.services
+@pytest.mark.django_db
+def test_the_real_parts_answer(
+    feed_settings: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CDC = feed_settings
+    monkeypatch.setattr(readiness, "topic_names", lambda: [feed_settings.topic])
+    services = Services()
+    assert services.mongodb() == ""
+    assert services.database() == ""
+    assert services.kafka().startswith("There is no topic")

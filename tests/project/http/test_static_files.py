@@ -1,0 +1,61 @@
+"""Static files are collected when their sources changed, and only then."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.test import override_settings
+
+from project.http.static_files import collect_static_files
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "source"
+    folder.mkdir()
+    (folder / "a.css").write_text("a {}")
+    with override_settings(
+        STATIC_ROOT=tmp_path / "root",
+        STATICFILES_DIRS=[folder],
+        STATICFILES_FINDERS=["django.contrib.staticfiles.finders.FileSystemFinder"],
+        STORAGES={
+            "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+            "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+        },
+    ):
+        yield folder
+
+
+def names(root: Path) -> set[str]:
+    return {path.name for path in root.iterdir()}
+
+
+def test_the_second_time_nothing_is_done(source: Path, tmp_path: Path) -> None:
+    assert collect_static_files()
+    assert {"a.css", "staticfiles.json"} < names(tmp_path / "root")
+    assert not collect_static_files()
+
+
+def test_a_changed_file_is_collected_again(source: Path) -> None:
+    collect_static_files()
+    (source / "a.css").write_text("b {}")
+    os.utime(source / "a.css", (1, 1))
+    assert collect_static_files()
+
+
+def test_a_removed_file_does_not_stay(source: Path, tmp_path: Path) -> None:
+    (source / "b.css").write_text("b {}")
+    collect_static_files()
+    (source / "b.css").unlink()
+    assert collect_static_files()
+    assert "b.css" not in names(tmp_path / "root")
+
+
+def test_an_interrupted_run_does_not_count(source: Path, tmp_path: Path) -> None:
+    collect_static_files()
+    (source / "b.css").write_text("b { background: url(missing.png) }")
+    with pytest.raises(ValueError, match=r"missing\.png"):
+        collect_static_files()
+    (source / "b.css").unlink()
+    assert collect_static_files()

@@ -1,0 +1,51 @@
+"""The latest value of something slow: nobody waits long for it."""
+
+import threading
+import time
+
+from cdc.errors import Retryable
+from project.pages.latest import Latest
+
+
+def test_value_is_read_once_for_all_who_ask() -> None:
+    reads: list[int] = []
+
+    def read() -> int:
+        reads.append(1)
+        return len(reads)
+
+    latest = Latest(read, fresh=60)
+    assert [latest.get().value for _ in range(3)] == [1, 1, 1]
+    assert latest.get().problem == ""
+
+
+def test_old_value_is_read_again() -> None:
+    values = iter([1, 2])
+    latest = Latest(lambda: next(values), fresh=0)
+    assert [latest.get().value, latest.get().value] == [1, 2]
+
+
+def test_who_asks_does_not_wait_for_a_service_that_is_away() -> None:
+    end = threading.Event()
+    latest = Latest(lambda: end.wait(30), fresh=0, patience=0.1)
+    start = time.monotonic()
+    readings = [latest.get(), latest.get()]
+    assert time.monotonic() - start < 5
+    end.set()
+    assert [reading.value for reading in readings] == [None, None]
+    assert readings[0].problem == "No answer within 0.1 s."
+
+
+def test_last_value_stays_with_what_is_wrong() -> None:
+    answers: list[int | Exception] = [7, Retryable("MongoDB is away.")]
+
+    def read() -> int:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    latest = Latest(read, fresh=0)
+    assert latest.get().value == 7
+    reading = latest.get()
+    assert (reading.value, reading.problem) == (7, "MongoDB is away.")

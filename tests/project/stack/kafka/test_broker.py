@@ -1,0 +1,121 @@
+"""A real Kafka: a round trip, a kill, another port."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from project.stack.errors import StackError
+from project.stack.kafka.broker import Kafka
+from project.stack.ports import free_port
+
+pytestmark = pytest.mark.services
+
+
+def new_kafka(home: Path) -> Kafka:
+    return Kafka(home, free_port(), free_port())
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Formatted once for all tests here; each starts on ports of its own."""
+    return tmp_path_factory.mktemp("kafka")
+
+
+@pytest.fixture
+def kafka(home: Path) -> Iterator[Kafka]:
+    kafka = new_kafka(home)
+    kafka.install()
+    kafka.start()
+    yield kafka
+    kafka.stop()
+
+
+def make_topic(kafka: Kafka, name: str) -> None:
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    admin.create_topics([NewTopic(name, 1, 1)])[name].result(10)
+
+
+def produce(kafka: Kafka, topic: str, *values: bytes) -> None:
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "acks": "all"})
+    for value in values:
+        producer.produce(topic, value)
+    assert producer.flush(10) == 0
+
+
+def consume(kafka: Kafka, topic: str, count: int) -> list[bytes]:
+    consumer = Consumer(
+        {
+            "bootstrap.servers": kafka.bootstrap_servers,
+            "group.id": topic,
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+        }
+    )
+    consumer.subscribe([topic])
+    values: list[bytes] = []
+    deadline = time.monotonic() + 20
+    while len(values) < count and time.monotonic() < deadline:
+        message = consumer.poll(0.1)
+        if message is not None and message.error() is None:
+            values.append(message.value() or b"")
+    consumer.close()
+    return values
+
+
+def test_what_is_produced_is_consumed(kafka: Kafka) -> None:
+    make_topic(kafka, "trip")
+    produce(kafka, "trip", b"one", b"two")
+    assert consume(kafka, "trip", 2) == [b"one", b"two"]
+
+
+def test_data_outlive_a_kill_and_a_change_of_ports(kafka: Kafka) -> None:
+    make_topic(kafka, "kept")
+    produce(kafka, "kept", b"before")
+    kafka.kill()
+    assert not kafka.alive
+    again = new_kafka(kafka.home)
+    again.start()
+    try:
+        produce(again, "kept", b"after")
+        assert consume(again, "kept", 2) == [b"before", b"after"]
+    finally:
+        again.stop()
+
+
+def test_it_stops_at_once_and_with_a_quiet_log(kafka: Kafka) -> None:
+    kafka.stop()
+    assert kafka.child.exit_code == 143  # how Java says SIGTERM
+    assert " ERROR " not in kafka.child.last_words()
+
+
+def test_a_topic_does_not_appear_by_itself(kafka: Kafka) -> None:
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "message.timeout.ms": 500})
+    failed: list[object] = []
+    producer.produce("typo", b"", on_delivery=lambda error, _: failed.append(error))
+    producer.flush(5)
+    assert failed[0] is not None
+
+
+def test_a_damaged_data_folder_is_quoted(kafka: Kafka) -> None:
+    kafka.stop()
+    properties = kafka.home / "data" / "meta.properties"
+    kept = properties.read_text()
+    properties.write_text("version=9\n")
+    try:
+        with pytest.raises(StackError, match=r"kafka ended while starting .*meta\.properties"):
+            kafka.start()
+    finally:
+        properties.write_text(kept)
+
+
+def test_a_data_folder_that_cannot_be_formatted_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("project.stack.kafka.broker.PROPERTIES", "process.roles=nothing\n")
+    with pytest.raises(StackError, match=r"cannot be formatted .*process\.roles"):
+        new_kafka(tmp_path).start()

@@ -1,0 +1,36 @@
+"""What MariaDB needs; a real one runs in test_sql_server.py."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from project.stack.errors import StackError
+from project.stack.ports import free_port
+from project.stack.sql.mariadb import MariaDB
+
+Script = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def mariadb(tmp_path: Path) -> MariaDB:
+    return MariaDB(tmp_path / "home", free_port())
+
+
+def test_without_the_package_the_remedy_is_said(
+    mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    with pytest.raises(StackError, match="mariadbd is not installed; run `apt-get install"):
+        mariadb.install()
+
+
+def test_a_failed_initialisation_is_quoted_and_leaves_no_data(
+    mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch, script: Script
+) -> None:
+    program = script("mariadb-install-db", "echo '[ERROR] No space left'; echo bye; exit 1")
+    monkeypatch.setattr("project.stack.sql.mariadb.program", lambda _: str(program))
+    with pytest.raises(StackError, match=r"cannot be initialised \(\[ERROR\] No space left\)"):
+        mariadb.start()
+    assert not (mariadb.home / "data").exists()

@@ -1,0 +1,30 @@
+"""One task beside the main thread."""
+
+import threading
+
+import pytest
+
+from project.stack.errors import StackError
+from project.up.background import Background
+
+
+def test_it_is_done_when_the_task_is() -> None:
+    gate = threading.Event()
+
+    def wait() -> None:
+        gate.wait()
+
+    background = Background(wait)
+    assert not background.done()
+    assert not background.done_within(0.01)
+    gate.set()
+    assert background.done_within(5)
+
+
+def test_the_error_of_the_task_comes_out() -> None:
+    def fail() -> None:
+        raise StackError("no network; try again")
+
+    background = Background(fail)
+    with pytest.raises(StackError, match="no network; try again"):
+        background.done_within(5)

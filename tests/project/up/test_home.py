@@ -1,0 +1,45 @@
+"""The home and its lock."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cdc.errors import Misconfigured
+from project.config.environment import BASE_DIR
+from project.up.home import Home
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from project.up.home import Home
+with Home(Path(sys.argv[1])).locked():
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_folder_is_made(tmp_path: Path) -> None:
+    home = Home(tmp_path / "a" / "b")
+    with home.locked():
+        assert home.logs.is_dir()
+
+
+def test_a_home_that_another_process_holds_is_refused_until_that_is_dead(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, cwd=BASE_DIR, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(Misconfigured, match=rf"\(process {holder.pid}\): stop that one first"):
+            home.locked().__enter__()
+        holder.kill()
+    with home.locked():
+        pass
+
+
+def test_a_home_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Misconfigured, match=r"STORYFEED_HOME is '.*home', which .*: name"):
+        Home(tmp_path / "file" / "home").locked().__enter__()

@@ -2,7 +2,7 @@
 
 from django.apps import AppConfig
 
-from cdc.runtime.signals import daemon_started
+from cdc.commands import daemon_started
 
 
 class ProjectConfig(AppConfig):

@@ -14,7 +14,7 @@ from django.template.response import TemplateResponse
 from django.utils import dateformat, timezone
 
 from cdc.errors import Refused
-from cdc.status.row_trace import way_of
+from cdc.operations import way_of
 from stories.forms import (
     BulkEditForm,
     IndentedEncoder,

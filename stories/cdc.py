@@ -1,7 +1,6 @@
 """Captures stories."""
 
-from cdc.feed.shown import Shown
-from cdc.registry import Capture, register
+from cdc.api import Capture, Shown, register
 from stories.models import Story
 
 register(

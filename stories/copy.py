@@ -2,7 +2,7 @@
 
 import threading
 
-from cdc.read_your_writes import wait_until_applied
+from cdc.api import wait_until_applied
 from stories.models import Story
 
 SECONDS = 5.0

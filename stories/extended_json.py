@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cdc.wire.columns import wire_time
+from cdc.operations import wire_time
 from stories.errors import BadRow
 from stories.excerpt import excerpt
 

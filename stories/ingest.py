@@ -18,8 +18,8 @@ from django.db import (
     transaction,
 )
 
+from cdc.commands import Clock, SystemClock, backoff
 from cdc.errors import CdcError, Refused
-from cdc.runtime.loop import Clock, SystemClock, backoff
 from stories.digg import COLUMNS, story_from
 from stories.errors import BadRow
 from stories.json_array import read_array

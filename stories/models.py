@@ -9,10 +9,9 @@ from django.core.validators import MaxValueValidator
 from django.db import models
 from django.utils import timezone
 
-from cdc.capture.model import CapturedModel
+from cdc.api import CapturedModel, registry
 from cdc.errors import Refused
 from cdc.fields import MillisecondDateTimeField
-from cdc.registry import registry
 from stories.validators import (
     LARGEST_COUNT,
     validate_list,

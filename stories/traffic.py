@@ -13,9 +13,8 @@ from django.db import (
 )
 from django.utils import timezone
 
+from cdc.commands import Clock, Stop, SystemClock, log, run_until_stopped
 from cdc.errors import Retryable
-from cdc.runtime.loop import Clock, Stop, SystemClock, run_until_stopped
-from cdc.runtime.telemetry import log
 from stories.demo import FEWEST, MOST, demo_stories, demo_story, headline, next_number
 from stories.models import Status, Story
 from stories.validators import LARGEST_COUNT

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.generic import DetailView, ListView, UpdateView
 
 from cdc.errors import Refused
-from cdc.status.row_trace import way_of
+from cdc.operations import way_of
 from stories.copy import wait_for_copy
 from stories.forms import SubmissionForm
 from stories.models import Story

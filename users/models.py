@@ -9,7 +9,7 @@ from django.db import models, router, transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from cdc.actor import current_actor
+from cdc.api import current_actor
 from cdc.errors import Refused
 from users.fields import LoginEmailField, login_form
 from users.validators import validate_name

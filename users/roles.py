@@ -5,7 +5,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.urls import reverse
 
-from cdc.feed.audience import Audience
+from cdc.operations import Audience
 from users.models import User, UserType
 
 

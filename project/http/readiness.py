@@ -12,10 +12,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from cdc.conf import cdc_settings
-from cdc.daemons.daemons import topic_names
-from cdc.kafka.topics import Topics
-from cdc.mongo.client import connect
-from cdc.mongo.positions import Positions
+from cdc.operations import Positions, Topics, connect, topic_names
 from project.pages.latest import Latest, Reading
 
 DATABASE = "database"

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from cdc.errors import Misconfigured
-from cdc.runtime import telemetry
+from cdc.operations import telemetry
 from project.config.environment import LOOPBACK
 from project.metrics.exposition import CONTENT_TYPE
 from project.metrics.page import metrics_text

@@ -8,8 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from cdc import __version__
-from cdc.status.latency import Delays
-from cdc.status.status import PartitionLag, Status, TableCount
+from cdc.operations import Delays, PartitionLag, Status, TableCount
 from project.metrics.exposition import CONTENT_TYPE, Metric, Sample, exposition
 from project.metrics.process import process_metrics
 from project.pages import feed_state

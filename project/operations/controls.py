@@ -5,8 +5,8 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS
 
 from cdc.conf import cdc_settings
-from cdc.consumer.pause import pause, resume
 from cdc.errors import Refused
+from cdc.operations import pause, resume
 from project.operations.confirm import ConfirmView
 
 

@@ -12,13 +12,10 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.generic import DetailView, ListView
 
+from cdc.api import registry
 from cdc.errors import Misconfigured, Refused
-from cdc.jobs.kinds import COUNT, RECONCILE, REPAIR, SNAPSHOT
-from cdc.jobs.table import Jobs
 from cdc.models import Job, JobState
-from cdc.operator_log import people
-from cdc.registry import registry
-from cdc.resync.snapshot_run import InitialLoad
+from cdc.operations import COUNT, RECONCILE, REPAIR, SNAPSHOT, InitialLoad, Jobs, people
 from project.operations.access import ReadersMixin, may_act
 from project.operations.confirm import ConfirmView, ReasonForm
 

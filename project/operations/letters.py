@@ -11,12 +11,9 @@ from django.urls import reverse
 from django.views.generic import DetailView, ListView
 
 from cdc.conf import cdc_settings
-from cdc.dead_letters.console import place
-from cdc.dead_letters.decisions import Outcome, discard, replay
-from cdc.dead_letters.inspection import Inspector
 from cdc.errors import Refused
 from cdc.models import DeadLetter, DeadLetterStatus
-from cdc.operator_log import people
+from cdc.operations import Inspector, Outcome, discard, people, place, replay
 from project.operations.access import ReadersMixin, may_act
 from project.operations.confirm import ConfirmView, NeededReasonForm
 

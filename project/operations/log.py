@@ -5,7 +5,7 @@ from typing import Any
 from django.views.generic import ListView
 
 from cdc.models import OperatorAction
-from cdc.operator_log import people
+from cdc.operations import people
 from project.operations.access import ReadersMixin
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from cdc.status.status import PATIENCE_SECONDS, Status
+from cdc.operations import PATIENCE_SECONDS, Status
 
 FRESH_SECONDS = 5.0
 """What is older than this says nothing of now."""

@@ -5,13 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 
+from cdc.api import registry
 from cdc.conf import CdcSettings, cdc_settings
-from cdc.mongo.client import connect
-from cdc.mongo.figures import Figures, FiguresReader
-from cdc.mongo.pulse import PulseReader
-from cdc.registry import registry
-from cdc.status.reader import StatusReader
-from cdc.status.status import Status
+from cdc.operations import Figures, FiguresReader, PulseReader, Status, StatusReader, connect
 from project.pages.latest import Latest, Reading
 from stories.models import Story
 

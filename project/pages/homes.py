@@ -5,7 +5,7 @@ from typing import Any
 
 from django.views.generic import TemplateView
 
-from cdc.mongo.figures import Figures
+from cdc.operations import Figures
 from project.pages import feed_state
 from stories.models import Status
 from stories.reading import readable_by

@@ -4,10 +4,10 @@ from functools import cached_property
 
 from django.db import DEFAULT_DB_ALIAS, Error
 
+from cdc.api import registry
 from cdc.conf import CdcSettings
-from cdc.outbox import table as outbox
-from cdc.registry import registry
-from cdc.status.reader import StatusReader
+from cdc.operations import StatusReader
+from cdc.operations import table as outbox
 
 
 class Backlog:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from django.core.management import call_command
 from django.db import connections
 
-from cdc.daemons.daemons import topic_names
+from cdc.commands import Stop
 from cdc.errors import Misconfigured
-from cdc.kafka.topics import Topics
-from cdc.runtime.loop import Stop
+from cdc.operations import Topics, topic_names
 from project.config.environment import load_environment
 from project.http.static_files import collect_static_files
 from project.stack.child import Child

@@ -6,8 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
-from cdc.runtime.command import FAILED, FeedCommand
-from cdc.runtime.loop import Stop
+from cdc.commands import FAILED, FeedCommand, Stop
 from project.stack.errors import StackError
 from project.up.console import Console
 from project.up.embedded import Embedded, Wishes

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from cdc.runtime.command import FeedCommand
+from cdc.commands import FeedCommand
 from stories.traffic import run_traffic
 
 _FASTEST = 1000

@@ -4,8 +4,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from cdc.progress import progress
-from cdc.runtime.command import FAILED, FeedCommand
+from cdc.commands import FAILED, FeedCommand, progress
 from stories.ingest import Ingest
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from cdc.runtime.command import FeedCommand
+from cdc.commands import FeedCommand
 from stories.demo import fill
 from users.demo import ensure_demo_people
 

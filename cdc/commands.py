@@ -1,0 +1,20 @@
+"""What a project's own management commands and long-running loops may use of the feed's."""
+
+from cdc.progress import progress
+from cdc.runtime.command import FAILED, FeedCommand
+from cdc.runtime.loop import Clock, Stop, SystemClock, backoff, run_until_stopped
+from cdc.runtime.signals import daemon_started
+from cdc.runtime.telemetry import log
+
+__all__ = [
+    "FAILED",
+    "Clock",
+    "FeedCommand",
+    "Stop",
+    "SystemClock",
+    "backoff",
+    "daemon_started",
+    "log",
+    "progress",
+    "run_until_stopped",
+]

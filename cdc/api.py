@@ -5,16 +5,15 @@ Everything here is documented and stays; the rest of `cdc` is private, but for D
 entry points for a project's own commands and pages (`commands`, `operations`, `feed.views`).
 """
 
-from cdc.actor import acting_as, current_actor
 from cdc.capture.model import CapturedModel
-from cdc.feed.shown import Shown
+from cdc.context import acting_as, current_actor
 from cdc.read_your_writes import wait_until_applied
-from cdc.registry import Capture, register, registry
+from cdc.registry import Capture, Presentation, register, registry
 
 __all__ = [
     "Capture",
     "CapturedModel",
-    "Shown",
+    "Presentation",
     "acting_as",
     "current_actor",
     "register",

@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponseBase
 
-from cdc.actor import acting_as
-from cdc.trace import traced
+from cdc.context import acting_as, traced
 
 _ANONYMOUS = "anonymous"
 

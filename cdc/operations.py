@@ -10,9 +10,8 @@ from cdc.jobs.kinds import COUNT, RECONCILE, REPAIR, SNAPSHOT
 from cdc.jobs.table import Jobs
 from cdc.kafka.topics import Topics
 from cdc.mongo.client import connect
-from cdc.mongo.figures import Figures, FiguresReader
 from cdc.mongo.positions import Positions
-from cdc.mongo.pulse import PulseReader
+from cdc.mongo.statistics import Figures, FiguresReader, PulseReader
 from cdc.operator_log import people
 from cdc.outbox import table
 from cdc.resync.snapshot_run import InitialLoad

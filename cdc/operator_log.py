@@ -5,7 +5,7 @@ import os
 
 from django.contrib.auth import get_user_model
 
-from cdc.actor import acting_as, current_actor
+from cdc.context import acting_as, current_actor
 from cdc.models import OperatorAction
 
 _LONGEST = 255

@@ -9,10 +9,23 @@ from django.db import models
 
 from cdc.conf import cdc_settings
 from cdc.errors import Misconfigured, Rejected
-from cdc.feed.shown import Shown
 from cdc.wire.columns import Column, columns_of
 
 _KEY_TYPES = ("integer", "string")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presentation:
+    """Declared beside a capture; without any of it the feed shows keys and columns only."""
+
+    title: str = ""
+    """The column that names a row for people."""
+    topic_field: str = ""
+    """The JSON column whose `name` groups rows, for the filter by topic."""
+    page: str = ""
+    """The name of the address of a row's own page, which takes the key."""
+    personal: frozenset[str] = frozenset()
+    """Columns about people: shown to those only who need them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -25,7 +38,7 @@ class Capture:
     model: type[models.Model]
     topic: str = field(default_factory=lambda: cdc_settings().topic)
     collections: tuple[str, ...] = field(default_factory=lambda: cdc_settings().collections)
-    shown: Shown = field(default_factory=Shown)
+    presentation: Presentation = field(default_factory=Presentation)
     """How the live feed shows its rows."""
     internal: bool = False
     """The feed's own: it keeps no history, and is not among what people count and compare."""
@@ -40,7 +53,7 @@ class Capture:
         object.__setattr__(self, "columns", columns)
         object.__setattr__(self, "attnames", tuple(column.attname for column in columns))
         object.__setattr__(self, "key", _key(self.model, columns))
-        _check_shown(self.model, self.shown, {column.name for column in columns})
+        _check_presentation(self.model, self.presentation, {column.name for column in columns})
 
     @property
     def table(self) -> str:
@@ -107,8 +120,10 @@ def _key(model: type[models.Model], columns: tuple[Column, ...]) -> Column:
     return keys[0]
 
 
-def _check_shown(model: type[models.Model], shown: Shown, columns: set[str]) -> None:
-    named = {shown.title, shown.theme, *shown.personal} - {""}
+def _check_presentation(
+    model: type[models.Model], presentation: Presentation, columns: set[str]
+) -> None:
+    named = {presentation.title, presentation.topic_field, *presentation.personal} - {""}
     if unknown := sorted(named - columns):
         # A personal column that is misspelt would be shown to everybody.
         raise Misconfigured(

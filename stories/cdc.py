@@ -1,14 +1,14 @@
 """Captures stories."""
 
-from cdc.api import Capture, Shown, register
+from cdc.api import Capture, Presentation, register
 from stories.models import Story
 
 register(
     Capture(
         model=Story,
-        shown=Shown(
+        presentation=Presentation(
             title="title",
-            theme="topic",
+            topic_field="topic",
             page="story",
             personal=frozenset({"user", "submitted_by_id"}),
         ),

@@ -41,7 +41,7 @@ ONLY = {
     "cdc.conf": ("cdc.errors",),
     "cdc.wire.event": ("cdc.errors",),
     "cdc.feed.position": ("cdc.errors",),
-    "cdc.feed.shown": (),
+    "cdc.registry": (),
     "project.stack": ("project.stack",),
 }
 

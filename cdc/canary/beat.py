@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from django.db import DatabaseError, connections
 
-from cdc.actor import acting_as
 from cdc.canary.models import Canary, CanaryTrip
+from cdc.context import acting_as
 from cdc.errors import CdcError
 from cdc.read_your_writes import wait_until_applied
 from cdc.runtime.loop import Clock, SystemClock

@@ -14,13 +14,12 @@ from django.db import connections
 from django.db.models import Model, QuerySet
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 
-from cdc.actor import current_actor
 from cdc.capture.images import Image, Images, read_image
 from cdc.conf import cdc_settings
+from cdc.context import current_actor, current_traceparent
 from cdc.errors import Refused
 from cdc.outbox import table as outbox
 from cdc.registry import Capture, registry
-from cdc.trace import current_traceparent
 from cdc.wire.event import Operation, Version, encode_key, encode_row, encode_value
 
 _BEFORE = "_cdc_before"

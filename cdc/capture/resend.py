@@ -7,16 +7,15 @@ from typing import Any
 
 from django.db import Error, OperationalError, connections, transaction
 
-from cdc.actor import current_actor
 from cdc.capture.handlers import Change, record
 from cdc.capture.images import Images, read_images
+from cdc.context import current_actor, current_traceparent
 from cdc.errors import Rejected, Retryable
 from cdc.models import OutboxRecord
 from cdc.outbox import table as outbox
 from cdc.outbox.table import Entry
 from cdc.registry import Capture, registry
 from cdc.runtime.loop import Clock, backoff
-from cdc.trace import current_traceparent
 from cdc.wire.event import Operation, decode_key, encode_key, encode_row
 
 _ATTEMPTS = 6

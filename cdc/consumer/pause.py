@@ -5,7 +5,7 @@ import threading
 
 from django.db import Error, connections, transaction
 
-from cdc.actor import current_actor
+from cdc.context import current_actor
 from cdc.models import ConsumerPause
 from cdc.operator_log import write_down
 from cdc.runtime import telemetry

@@ -8,8 +8,8 @@ import orjson
 from django.db import transaction
 from django.utils import timezone
 
-from cdc.actor import current_actor
 from cdc.capture.resend import send_state
+from cdc.context import current_actor
 from cdc.errors import Refused, Rejected
 from cdc.models import DeadLetter, DeadLetterStatus
 from cdc.operator_log import people, write_down

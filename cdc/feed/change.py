@@ -57,7 +57,7 @@ class Change:
     op: str
     """One of c, u, d, r; empty when the record is not an event of ours."""
     key: str
-    theme: str
+    subject: str
     who: str
     fields: frozenset[str]
     """The columns that an update changed."""
@@ -131,7 +131,7 @@ def _change(place: Place, event: ChangeEvent, capture: Capture) -> Change:
         "op": event.op.value,
         "at": _iso(event.ts_ms),
         "key": inert(str(event.key), _LONGEST_NAME),
-        "title": inert(_text(_latest(event).get(capture.shown.title)), _LONGEST_TITLE),
+        "title": inert(_text(_latest(event).get(capture.presentation.title)), _LONGEST_TITLE),
         "page": _page(event, capture),
         "version": [event.version.epoch, event.version.outbox_id],
     }
@@ -139,10 +139,10 @@ def _change(place: Place, event: ChangeEvent, capture: Capture) -> Change:
         **place,
         op=event.op.value,
         key=str(event.key),
-        theme=_theme(event, capture),
+        subject=_subject(event, capture),
         who=event.user,
         fields=frozenset(fields),
-        personal=capture.shown.personal & frozenset(fields),
+        personal=capture.presentation.personal & frozenset(fields),
         version=event.version,
         ts_ms=event.ts_ms,
         data={audience: _data(base, event, capture, fields, audience) for audience in Audience},
@@ -157,7 +157,7 @@ def _data(
     audience: Audience,
 ) -> bytes:
     people = audience.sees_people
-    shown = [name for name in fields if people or name not in capture.shown.personal]
+    shown = [name for name in fields if people or name not in capture.presentation.personal]
     before, after = event.before or {}, event.after or {}
     rows = [(name, _value(before.get(name)), _value(after.get(name))) for name in shown]
     who = {"who": inert(event.user, _LONGEST_NAME)} if people else {}
@@ -180,7 +180,7 @@ def _stranger(record: Record, why: str) -> Change:
         **_place(record),
         op="",
         key="",
-        theme="",
+        subject="",
         who="",
         fields=frozenset(),
         personal=frozenset(),
@@ -235,13 +235,13 @@ def _latest(event: ChangeEvent) -> Row:
     return event.after or event.before or {}
 
 
-def _theme(event: ChangeEvent, capture: Capture) -> str:
-    held = _latest(event).get(capture.shown.theme)
+def _subject(event: ChangeEvent, capture: Capture) -> str:
+    held = _latest(event).get(capture.presentation.topic_field)
     return _text(held.get("name")) if isinstance(held, dict) else ""
 
 
 def _page(event: ChangeEvent, capture: Capture) -> str:
-    return "" if event.deletes else _address(capture.shown.page, event.key)
+    return "" if event.deletes else _address(capture.presentation.page, event.key)
 
 
 @lru_cache(maxsize=4096)
@@ -255,7 +255,7 @@ def _address(page: str, key: int | str) -> str:
 def _whole_row(row: Row | None, capture: Capture, audience: Audience) -> dict[str, Any] | None:
     if row is None:
         return None
-    hidden = frozenset() if audience.sees_people else capture.shown.personal
+    hidden = frozenset() if audience.sees_people else capture.presentation.personal
     names = [column.name for column in capture.columns]
     return {name: row[name] for name in names if name in row and name not in hidden}
 

@@ -21,7 +21,7 @@ class Filter:
     key: str = ""
     field: str = ""
     """A column that an update must have changed."""
-    theme: str = ""
+    subject: str = ""
     who: str = ""
 
     @classmethod
@@ -34,7 +34,7 @@ class Filter:
             ops=frozenset(query.getlist("op")) & frozenset(Operation),
             key=_word(query, "story"),
             field=_word(query, "field"),
-            theme=_word(query, "topic"),
+            subject=_word(query, "topic"),
             who=_word(query, "who") if audience.sees_people else "",
         )
 
@@ -47,7 +47,7 @@ class Filter:
             (not self.ops or change.op in self.ops)
             and (not self.key or change.key == self.key)
             and (not self.field or self.field in change.shown_fields(audience))
-            and (not self.theme or change.theme.casefold() == self.theme.casefold())
+            and (not self.subject or change.subject.casefold() == self.subject.casefold())
             and (not self.who or change.who == self.who)
         )
 
@@ -61,7 +61,7 @@ class Filter:
         named = {
             "story": self.key,
             "field": self.field,
-            "topic": self.theme,
+            "topic": self.subject,
             "who": self.who,
         }
         return [("op", op) for op in sorted(self.ops)] + [

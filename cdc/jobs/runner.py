@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import Error, connections
 
-from cdc.actor import acting_as
+from cdc.context import acting_as
 from cdc.errors import CdcError, Retryable
 from cdc.jobs.table import LEASE_SECONDS, MOST_CRASHES, Jobs
 from cdc.models import Job, JobState

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 
-from cdc.actor import current_actor
+from cdc.context import current_actor
 from cdc.errors import Refused
 from cdc.models import Job, JobState
 from cdc.operator_log import write_down

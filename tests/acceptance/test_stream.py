@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cdc.actor import acting_as
 from cdc.conf import CdcSettings
+from cdc.context import acting_as
 from cdc.feed.stream import CHECK_SECONDS
 from cdc.models import OutboxRecord
 from cdc.outbox.relay import _outgoing

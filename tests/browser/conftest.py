@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Response, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
-from cdc.actor import acting_as
+from cdc.context import acting_as
 from stories.models import Status, Story
 from tests.support.static_files import plain_static_files
 from users.models import User, UserType

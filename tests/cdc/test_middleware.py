@@ -11,7 +11,7 @@ from django.urls import path
 from cdc.models import OutboxRecord
 from stories.models import Story
 from tests.cdc.capture.world import columns
-from tests.cdc.test_trace import GOOD
+from tests.cdc.test_context import GOOD
 from users.models import User
 
 

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import URLResolver, get_resolver
 
-from cdc.actor import acting_as
+from cdc.context import acting_as
 from cdc.feed import page as feed_page
 from cdc.jobs.kinds import COUNT
 from cdc.models import DeadLetter, Job, JobState, OutboxRecord

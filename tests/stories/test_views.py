@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 
-from cdc.actor import acting_as
+from cdc.context import acting_as
 from stories.models import Status, Story
 from stories.templatetags.stories import host, web_address
 from tests.support.static_files import plain_static_files

@@ -16,7 +16,7 @@ PYTEST_CODES = range(6)
 LOOK_SECONDS = 0.2
 GRACE_SECONDS = 15
 _SLOWEST = ("--durations=12", "--durations-min=4")
-"""Shown at the end of each run: a suite is made shorter there first."""
+"""Presentation at the end of each run: a suite is made shorter there first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import pytest
 from django.db import transaction
 from django.test import Client
 
-from cdc.actor import acting_as
+from cdc.context import acting_as
 from cdc.errors import Refused
 from users.models import RoleChange, User, UserType
 

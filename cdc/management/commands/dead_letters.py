@@ -8,8 +8,8 @@ from django.core.management.base import CommandParser
 from django.db import DEFAULT_DB_ALIAS
 from rich.console import Console
 
-from cdc.actor import acting_as
 from cdc.conf import cdc_settings
+from cdc.context import acting_as
 from cdc.dead_letters.console import letter_json, letter_page, letters_table
 from cdc.dead_letters.decisions import Outcome, discard, each_waiting, replay
 from cdc.dead_letters.inspection import Inspector

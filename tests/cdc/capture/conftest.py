@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cdc.actor import acting_as
+from cdc.context import acting_as
 from tests.cdc.capture.events import forget
 from tests.cdc.capture.world import World
 

@@ -7,16 +7,15 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from cdc.actor import acting_as
 from cdc.capture.handlers import Change, changes_between, record, refuse_outside_transaction
+from cdc.context import acting_as, traced
 from cdc.errors import Refused
 from cdc.registry import Capture, registry
-from cdc.trace import traced
 from cdc.wire.event import Operation, Version, encode_value
 from stories.models import Story
 from tests.cdc.capture.events import events, records
 from tests.cdc.capture.world import story
-from tests.cdc.test_trace import GOOD
+from tests.cdc.test_context import GOOD
 
 A, B = {"id": 1}, {"id": 2}
 

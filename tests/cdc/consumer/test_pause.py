@@ -3,9 +3,9 @@
 import pytest
 from django.db import OperationalError
 
-from cdc.actor import acting_as
 from cdc.consumer import pause as pauses
 from cdc.consumer.pause import PauseWatch, current_pause, pause, resume
+from cdc.context import acting_as
 from cdc.models import OperatorAction
 from tests.cdc.consumer.test_consumer import TOPIC, Feed
 from tests.support.builders import change, outgoing

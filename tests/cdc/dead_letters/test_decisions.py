@@ -7,7 +7,7 @@ import orjson
 import pytest
 from django.db import connections
 
-from cdc.actor import acting_as
+from cdc.context import acting_as
 from cdc.dead_letters.decisions import discard, each_waiting, replay, row_of
 from cdc.errors import Refused, Rejected
 from cdc.models import DeadLetter, OperatorAction, OutboxRecord

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from cdc.errors import Misconfigured
 from cdc.feed.audience import Audience
 from cdc.feed.change import LONGEST_VALUE
-from cdc.feed.shown import Shown
-from cdc.registry import Capture
+from cdc.registry import Capture, Presentation
 from cdc.wire.event import ChangeEvent
 from cdc.wire.records import Record, TopicPartition
 from stories.models import Story
@@ -119,4 +118,4 @@ def test_a_table_that_is_not_captured_is_not_ours() -> None:
 
 def test_a_misspelt_personal_column_is_refused() -> None:
     with pytest.raises(Misconfigured, match="Story has no column usr"):
-        Capture(model=Story, shown=Shown(personal=frozenset({"usr"})))
+        Capture(model=Story, presentation=Presentation(personal=frozenset({"usr"})))

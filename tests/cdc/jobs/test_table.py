@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.db.models.functions import Now
 
-from cdc.actor import acting_as, current_actor
+from cdc.context import acting_as, current_actor
 from cdc.errors import Misconfigured, Refused, Retryable
 from cdc.jobs.runner import Desk, JobRunner, Work
 from cdc.jobs.table import LEASE_SECONDS, MOST_CRASHES, Jobs

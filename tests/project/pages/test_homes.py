@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from cdc.mongo.figures import Figures
+from cdc.mongo.statistics import Figures
 from cdc.outbox.table import Depth
 from cdc.status.status import PartitionLag, Status, TableCount
 from project.pages import feed_state

@@ -9,7 +9,7 @@ from pymongo import MongoClient
 
 from cdc.conf import CdcSettings
 from cdc.mongo.client import HISTORY, connect, database
-from cdc.mongo.figures import Figures, FiguresReader
+from cdc.mongo.statistics import Figures, FiguresReader
 
 pytestmark = pytest.mark.services
 

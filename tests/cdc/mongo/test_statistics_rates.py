@@ -6,7 +6,7 @@ import pytest
 
 from cdc.conf import CdcSettings
 from cdc.mongo.client import HISTORY, connect, database
-from cdc.mongo.pulse import PulseReader
+from cdc.mongo.statistics import PulseReader
 
 pytestmark = pytest.mark.services
 NOW = datetime(2026, 1, 2, 3, 4, 5, 500_000, tzinfo=UTC)

@@ -1,0 +1,16 @@
+"""Writes the generated documentation: `python -m tests.docs`."""
+
+import os
+
+import django
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+    os.environ.setdefault("DJANGO_SECRET_KEY", "documentation")
+    django.setup()
+    # Django has to be set up before the code that is described can be imported.
+    from tests.docs.generated import GENERATED
+
+    for file, make in GENERATED.items():
+        file.write_text(make())
+        print(file)  # noqa: T201 -- a command that says what it wrote

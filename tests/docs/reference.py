@@ -1,0 +1,110 @@
+"""docs/reference.md: pages, commands and settings, read from the code that implements them."""
+
+import argparse
+import inspect
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from django.core.management import get_commands, load_command_class
+from django.core.management.base import BaseCommand
+from django.urls import URLPattern, URLResolver, get_resolver
+
+_OWN_APPS = ("cdc", "project", "stories", "users")
+_COMMON = {
+    "help",
+    "version",
+    "verbosity",
+    "settings",
+    "pythonpath",
+    "traceback",
+    "no_color",
+    "force_color",
+    "skip_checks",
+}
+_INTRODUCTION = """# Reference
+
+Made from the code by `python -m tests.docs`; a test fails when the two differ.
+"""
+
+
+def reference() -> str:
+    """Return the whole page as Markdown."""
+    parts = [_INTRODUCTION, _pages(), _commands()]
+    return "\n".join(parts)
+
+
+def _pages() -> str:
+    rows = [(f"`/{path}`", _sentence(view)) for path, view in _own_pages()]
+    rows.append(("`/admin/`", "Django's admin: stories, people, the outbox and dead letters."))
+    return f"## Pages\n\n{_table(('page', 'shows'), sorted(rows))}\n"
+
+
+def _own_pages() -> Iterator[tuple[str, Any]]:
+    for path, pattern in _patterns(get_resolver().url_patterns, ""):
+        if not path.startswith("admin/"):
+            callback = pattern.callback
+            yield path, getattr(callback, "view_class", callback)
+
+
+def _patterns(
+    patterns: Iterable[URLPattern | URLResolver], prefix: str
+) -> Iterator[tuple[str, URLPattern]]:
+    for pattern in patterns:
+        path = f"{prefix}{pattern.pattern}"
+        if isinstance(pattern, URLResolver):
+            yield from _patterns(pattern.url_patterns, path)
+        else:
+            yield path, pattern
+
+
+def _commands() -> str:
+    names = sorted(name for name, app in get_commands().items() if str(app).startswith(_OWN_APPS))
+    parts = ["## Commands\n", "Exit codes: 0; 1 for a difference or a failure; 2 for wrong use.\n"]
+    for name in names:
+        command = load_command_class(get_commands()[name], name)
+        parts += [f"### `manage.py {name}`\n", f"{command.help}\n", *_arguments(command, name)]
+    return "\n".join(parts)
+
+
+def _arguments(command: BaseCommand, name: str) -> list[str]:
+    rows = list(_rows(command.create_parser("manage.py", name), ""))
+    return [_table(("argument", "meaning"), rows) + "\n"] if rows else []
+
+
+def _rows(parser: argparse.ArgumentParser, prefix: str) -> Iterator[tuple[str, str]]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            helps = {choice.dest: choice.help or "" for choice in action._choices_actions}
+            for name, sub in action.choices.items():
+                yield f"`{name}`", helps.get(name, "")
+                yield from _rows(sub, f"{name} ")
+        elif action.dest not in _COMMON:
+            yield f"`{prefix}{_usage(action)}`", _help(action)
+
+
+def _usage(action: argparse.Action) -> str:
+    name = action.option_strings[-1] if action.option_strings else ""
+    shown = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
+    value = "" if action.nargs == 0 else shown
+    return " ".join(filter(None, (name, value)))
+
+
+def _help(action: argparse.Action) -> str:
+    return (action.help or "").replace("%(default)s", str(action.default)).replace("%%", "%")
+
+
+def _sentence(view: Any) -> str:
+    """Return the first paragraph of a view's own docstring; a page without one is an error."""
+    text = view.__doc__
+    if not text:
+        raise LookupError(f"{view.__module__}.{view.__qualname__} is a page without a docstring.")
+    return " ".join(inspect.cleandoc(text).split("\n\n")[0].split())
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(_line(line) for line in lines)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

@@ -128,23 +128,20 @@ _ARROWS = (
 )
 
 
+_HEAD = f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"
+  aria-label="The way of a change from save() to MongoDB">
+<style>{_STYLE}</style>
+<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8"
+  orient="auto"><path d="M0 0 L8 4 L0 8 z"/></marker></defs>
+<text class="note" x="40" y="40">Story.save(), delete(), update(), bulk_create()</text>"""
+
+
 def architecture() -> str:
     """Return the picture as SVG; its colours follow the reader's theme."""
-    arrows = []
-    for path, label, x, y in _ARROWS:
-        arrows.append(f'<path class="arrow" d="{path}"/>')
-        if label:
-            arrows.append(f'<text class="note" x="{x}" y="{y}">{label}</text>')
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
-            ' aria-label="The way of a change from save() to MongoDB">',
-            f"<style>{_STYLE}</style>",
-            '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8"'
-            ' markerHeight="8" orient="auto"><path d="M0 0 L8 4 L0 8 z"/></marker></defs>',
-            '<text class="note" x="40" y="40">Story.save(), delete(), update(), bulk_create()</text>',
-            *arrows,
-            *[box.svg() for box in BOXES],
-            "</svg>\n",
-        ]
-    )
+    arrows = [_arrow(*arrow) for arrow in _ARROWS]
+    return "\n".join([_HEAD, *arrows, *[box.svg() for box in BOXES], "</svg>\n"])
+
+
+def _arrow(path: str, label: str, x: int, y: int) -> str:
+    line = f'<path class="arrow" d="{path}"/>'
+    return f'{line}\n<text class="note" x="{x}" y="{y}">{label}</text>' if label else line

@@ -63,9 +63,10 @@ def all_topics() -> dict[str, int]:
 
 def run_relay(settings: CdcSettings) -> None:
     """Publish from the outbox until a signal; standby while another relay does."""
-    daemon_started.send("relay")
-    _bound_waits(DEFAULT_DB_ALIAS)
     clock = SystemClock()
+    counters = Counters(DEFAULT_DB_ALIAS, clock)
+    daemon_started.send("relay", counters=counters)
+    _bound_waits(DEFAULT_DB_ALIAS)
     with Stop() as stop:
         publisher = KafkaPublisher(settings)
         worker = Relay(
@@ -74,7 +75,7 @@ def run_relay(settings: CdcSettings) -> None:
             owner=f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
             send_again=partial(send_again, using=DEFAULT_DB_ALIAS),
             clock=clock,
-            counters=Counters(DEFAULT_DB_ALIAS, clock),
+            counters=counters,
             stopping=lambda: stop.requested,
         )
         _ensure_topics(Topics(settings), stop, clock)
@@ -91,9 +92,10 @@ def run_relay(settings: CdcSettings) -> None:
 
 def run_consumer(settings: CdcSettings, instance: str) -> None:
     """Apply the topic to MongoDB until a signal; `instance` names this process in its group."""
-    daemon_started.send("consumer")
-    _bound_waits(DEFAULT_DB_ALIAS)
     clock = SystemClock()
+    counters = Counters(DEFAULT_DB_ALIAS, clock)
+    daemon_started.send("consumer", counters=counters)
+    _bound_waits(DEFAULT_DB_ALIAS)
     with Stop() as stop:
         topics = Topics(settings)
         replica = _replica(settings, instance, clock)
@@ -109,7 +111,7 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
             dead_letters=DeadLetterStore(settings.group, DEFAULT_DB_ALIAS),
             routes=routes(),
             source_epoch=partial(source_epoch, using=DEFAULT_DB_ALIAS),
-            counters=Counters(DEFAULT_DB_ALIAS, clock),
+            counters=counters,
             clock=clock,
             paused=paused,
         )

@@ -13,6 +13,7 @@ from cdc.jobs.kinds import WORKS
 from cdc.jobs.runner import JobRunner
 from cdc.jobs.table import Jobs
 from cdc.runtime import telemetry
+from cdc.runtime.counters import Counters
 from cdc.runtime.loop import Stop, SystemClock, run_until_stopped
 from cdc.runtime.signals import daemon_started
 
@@ -22,8 +23,8 @@ _log = logging.getLogger(__name__)
 
 def run_jobs() -> None:
     """Do jobs until a signal."""
-    daemon_started.send("jobs")
     clock = SystemClock()
+    daemon_started.send("jobs", counters=Counters(DEFAULT_DB_ALIAS, clock))
     with Stop() as stop:
         runner = JobRunner(
             Jobs(DEFAULT_DB_ALIAS),

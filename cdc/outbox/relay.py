@@ -257,10 +257,3 @@ def _record(row: OutboxRecord, value: bytes | None) -> Outgoing:
 
 def _bytes(value: bytes | memoryview | None) -> bytes | None:
     return None if value is None else bytes(value)
-
-
-def on_retry(error: Retryable, delay: float) -> None:
-    """Say why the relay waits."""
-    telemetry.log(
-        _log, logging.WARNING, telemetry.RELAY_RETRY, error=str(error), seconds=round(delay, 2)
-    )

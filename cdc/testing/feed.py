@@ -11,7 +11,7 @@ from django.db import DEFAULT_DB_ALIAS
 from cdc.capture.resend import send_again
 from cdc.consumer.consumer import ReplicaConsumer
 from cdc.consumer.source_rows import SourceRows, source_epoch
-from cdc.daemons.daemons import routes, topic_names
+from cdc.daemons.topics import routes, topic_names
 from cdc.dead_letters.store import DeadLetterStore
 from cdc.mongo.plan import Document, Identity
 from cdc.outbox.queue import OutboxQueue

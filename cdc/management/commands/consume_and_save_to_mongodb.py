@@ -6,7 +6,7 @@ from django.core.management.base import CommandParser
 
 from cdc.conf import cdc_settings
 from cdc.consumer.instance import member_name
-from cdc.daemons.daemons import run_consumer
+from cdc.daemons.consumer import run_consumer
 from cdc.runtime.command import FeedCommand
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from cdc.conf import cdc_settings
-from cdc.daemons.daemons import run_relay
+from cdc.daemons.relay import run_relay
 from cdc.runtime.command import FeedCommand
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cdc.jobs.daemon import run_jobs
+from cdc.daemons.jobs import run_jobs
 from cdc.runtime.command import FeedCommand
 
 

@@ -9,6 +9,7 @@ from django.db import DEFAULT_DB_ALIAS
 from cdc.capture.resend import send_again
 from cdc.conf import CdcSettings
 from cdc.daemons.startup import ensure_topics, process_name, set_query_timeouts
+from cdc.dead_letters.store import RejectedRowStore
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.topics import Topics
 from cdc.outbox.queue import OutboxQueue
@@ -33,6 +34,7 @@ def run_relay(settings: CdcSettings) -> None:
         relay = Relay(
             outbox=OutboxQueue(DEFAULT_DB_ALIAS),
             publisher=publisher,
+            dead_letters=RejectedRowStore(DEFAULT_DB_ALIAS),
             owner=process_name(),
             send_again=partial(send_again, using=DEFAULT_DB_ALIAS),
             clock=clock,

@@ -4,10 +4,13 @@ import orjson
 from django.db import Error, connections
 
 from cdc.errors import Fatal
-from cdc.models import DeadLetter
+from cdc.models import DeadLetter, OutboxRecord
 from cdc.printable import inert
-from cdc.wire.records import Record
+from cdc.runtime.database import retryable_errors
+from cdc.wire.records import Outgoing, Record
 
+RELAY_GROUP = "relay"
+"""The group of the dead letters that are rejected outbox rows."""
 LARGEST_KEPT = 1_048_576
 """Bytes of a message that are kept: they are to be looked at, a replay does not need them.
 
@@ -54,10 +57,30 @@ class DeadLetterStore:
             table=_table(record.value),
             reason=reason,
         )
-        return keep(letter, record.key, record.value, using=self._using)
+        return _store(letter, record.key, record.value, using=self._using)
 
 
-def keep(letter: DeadLetter, key: bytes | None, value: bytes | None, *, using: str) -> bool:
+class RejectedRowStore:
+    """Stores the outbox rows that Kafka rejected; raises Retryable on a database error."""
+
+    def __init__(self, using: str) -> None:
+        self._using = using
+
+    def store(self, row: OutboxRecord, sent: Outgoing, reason: str) -> None:
+        """Store a row once, with the message that was sent for it."""
+        letter = DeadLetter(
+            group=RELAY_GROUP,
+            topic=row.topic,
+            partition=-1,
+            offset=row.id,
+            table=row.table,
+            reason=reason,
+        )
+        with retryable_errors(self._using):
+            _store(letter, sent.key, sent.value, using=self._using)
+
+
+def _store(letter: DeadLetter, key: bytes | None, value: bytes | None, *, using: str) -> bool:
     """Write a letter, cut to what its columns hold; return False when it is there already."""
     _, created = DeadLetter.objects.using(using).get_or_create(
         group=letter.group,

@@ -13,6 +13,7 @@ from cdc.errors import CdcError, Retryable
 from cdc.jobs.table import LEASE_SECONDS, MOST_CRASHES, Jobs
 from cdc.models import Job, JobState
 from cdc.progress import Advance, Say
+from cdc.runtime.database import retryable_errors
 from cdc.runtime.loop import Clock
 
 _BEAT_SECONDS = 1.0
@@ -97,13 +98,10 @@ class JobRunner:
 
     def run_once(self) -> bool:
         """Do one job to its end, or to a stop; return False when there was none."""
-        try:
+        with retryable_errors(self._jobs.using):
             job = self._jobs.claim(self._owner)
             if job is not None:
                 self._run(Desk(job, self._jobs, self._stopping, self._clock))
-        except Error as error:
-            connections.close_all()
-            raise Retryable(f"The database did not do its part ({error}).") from error
         return job is not None
 
     def _run(self, desk: Desk) -> None:

@@ -53,8 +53,12 @@ class Outbox(Protocol):
     def drop_lease(self, owner: str) -> None:
         """Give it back."""
 
-    def reject(self, record: OutboxRecord, sent: Outgoing, reason: str) -> None:
-        """Keep a row that Kafka will never take as a dead letter."""
+
+class DeadLetters(Protocol):
+    """Where rows are stored that Kafka will never accept."""
+
+    def store(self, row: OutboxRecord, sent: Outgoing, reason: str) -> None:
+        """Store a row once, with the message that was sent; raise Retryable if that fails."""
 
 
 class Relay:
@@ -69,6 +73,7 @@ class Relay:
         *,
         outbox: Outbox,
         publisher: Publisher,
+        dead_letters: DeadLetters,
         owner: str,
         send_again: Callable[[Sequence[OutboxRecord]], None],
         clock: Clock,
@@ -77,6 +82,7 @@ class Relay:
     ) -> None:
         self._outbox = outbox
         self._publisher = publisher
+        self._dead_letters = dead_letters
         self._owner = owner
         self._send_again = send_again
         self._clock = clock
@@ -208,7 +214,7 @@ class Relay:
             raise Retryable("A batch was given up between two records: it stays in the outbox.")
         reasons = self._publisher.publish([record], self._keep_waiting)
         if reasons:
-            self._outbox.reject(row, record, reasons[0])
+            self._dead_letters.store(row, record, reasons[0])
             telemetry.log(_log, logging.ERROR, telemetry.OUTBOX_REJECTED, id=row.id, key=row.key)
 
     def _keep_waiting(self) -> bool:

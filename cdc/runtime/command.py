@@ -25,7 +25,7 @@ class FeedCommand(BaseCommand):
             raise CommandError(str(error), returncode=FAILED) from error
         except DatabaseError as error:
             raise CommandError(
-                f"The database did not do its part ({error}): see that it is up and migrated.",
+                f"Database error ({error}): check that the database is up and migrated.",
                 returncode=FAILED,
             ) from error
 

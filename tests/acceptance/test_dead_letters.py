@@ -13,9 +13,9 @@ import pytest
 from confluent_kafka import admin
 from django.db import connection
 
+from cdc.dead_letters.store import RELAY_GROUP
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.models import DeadLetter, OperatorAction, OutboxRecord
-from cdc.outbox.queue import RELAY_GROUP
 from cdc.wire.records import Outgoing
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed

@@ -3,10 +3,10 @@
 import pytest
 from django.db import connection
 
-from cdc.dead_letters.store import LARGEST_KEPT, DeadLetterStore
+from cdc.dead_letters.store import LARGEST_KEPT, RELAY_GROUP, DeadLetterStore, RejectedRowStore
 from cdc.errors import Fatal
-from cdc.models import DeadLetter
-from cdc.wire.records import Record, TopicPartition
+from cdc.models import DeadLetter, OutboxRecord
+from cdc.wire.records import Outgoing, Record, TopicPartition
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
@@ -60,6 +60,21 @@ def test_the_table_is_told_where_the_message_names_one() -> None:
         store.store(record(offset, value=value), "t", "why")
 
     assert list(DeadLetter.objects.values_list("table", flat=True)) == ["stories_story", "", "", ""]
+
+
+def test_a_rejected_row_is_stored_once_as_it_was_sent() -> None:
+    rejected = OutboxRecord(id=5, topic="story-events", table="stories_story")
+    key, value = b'{"id":1}', b"{...}"
+    sent = Outgoing(topic=rejected.topic, key=key, value=value, headers=(), timestamp_ms=1)
+    store = RejectedRowStore("default")
+
+    store.store(rejected, sent, "too large")
+    store.store(rejected, sent, "too large")
+
+    letter = DeadLetter.objects.get()
+    assert (letter.group, letter.offset, letter.reason) == (RELAY_GROUP, 5, "too large")
+    assert (letter.table, letter.key_text) == ("stories_story", '{"id":1}')
+    assert bytes(letter.value or b"") == value
 
 
 def test_a_connection_that_the_server_closed_is_opened_again() -> None:

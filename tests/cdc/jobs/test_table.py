@@ -49,7 +49,7 @@ def test_a_job_is_claimed_by_one_and_written_down() -> None:
 
 def test_one_of_a_kind_waits_at_a_time() -> None:
     ask()
-    with pytest.raises(Refused, match="and waiting: let it end first"):
+    with pytest.raises(Refused, match="of this kind is waiting: wait until it ends"):
         ask()
     ask("snapshot")
 

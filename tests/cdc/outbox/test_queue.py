@@ -7,9 +7,8 @@ import pytest
 from django.db import connection, connections, transaction
 
 from cdc.errors import Retryable
-from cdc.models import DeadLetter, OutboxRecord, RelayLease
-from cdc.outbox.queue import RELAY_GROUP, OutboxQueue
-from cdc.wire.records import Outgoing
+from cdc.models import OutboxRecord, RelayLease
+from cdc.outbox.queue import OutboxQueue
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
@@ -146,26 +145,19 @@ def test_one_owner_holds_the_lease_until_it_lapses_or_is_given_back(queue: Outbo
     assert RelayLease.objects.get().token == token + 2
 
 
-def test_a_rejected_row_is_one_dead_letter_as_it_was_sent(queue: OutboxQueue) -> None:
-    rejected = row()
-    sent = Outgoing(
-        topic=rejected.topic, key=b'{"id":1}', value=b"{...}", headers=(), timestamp_ms=1
-    )
+def test_an_expired_lease_has_a_new_token_for_its_old_owner_too(queue: OutboxQueue) -> None:
+    """A restored database holds an old lease: its owner must notice."""
+    token = queue.take_lease("a", -1)
 
-    queue.reject(rejected, sent, "too large")
-    queue.reject(rejected, sent, "too large")
-
-    letter = DeadLetter.objects.get()
-    assert (letter.group, letter.offset, letter.reason) == (RELAY_GROUP, rejected.id, "too large")
-    assert (letter.table, letter.key_text) == ("stories_story", '{"id":1}')
-    assert bytes(letter.value or b"") == b"{...}"
+    assert token
+    assert queue.take_lease("a", 30) == token + 1
 
 
 def test_a_database_error_is_retryable(queue: OutboxQueue) -> None:
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE cdc_outbox RENAME TO cdc_outbox_away")
     try:
-        with pytest.raises(Retryable, match="The database did not do its part"):
+        with pytest.raises(Retryable, match="Database error"):
             queue.waits(above=0)
     finally:
         with connection.cursor() as cursor:

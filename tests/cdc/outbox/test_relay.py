@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from cdc.capture.resend import send_again
+from cdc.dead_letters.store import RejectedRowStore
 from cdc.errors import Retryable
 from cdc.models import DeadLetter, OutboxRecord
 from cdc.outbox.queue import OutboxQueue
@@ -30,6 +31,7 @@ def relay(
     return Relay(
         outbox=outbox or OutboxQueue("default"),
         publisher=broker,
+        dead_letters=RejectedRowStore("default"),
         owner=owner,
         send_again=partial(send_again, using="default"),
         clock=clock or FakeClock(),
@@ -229,6 +231,7 @@ def test_records_in_flight_are_given_up_when_the_relay_is_told_to_stop() -> None
     worker = Relay(
         outbox=OutboxQueue("default"),
         publisher=Silent(),
+        dead_letters=RejectedRowStore("default"),
         owner="a",
         send_again=lambda _rows: None,
         clock=FakeClock(),

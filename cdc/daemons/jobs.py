@@ -7,7 +7,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from cdc.canary.beat import start_beating
 from cdc.daemons.startup import process_name
-from cdc.jobs.kinds import WORKS
+from cdc.jobs.kinds import KINDS
 from cdc.jobs.runner import JobRunner
 from cdc.jobs.table import Jobs
 from cdc.runtime import telemetry
@@ -25,7 +25,7 @@ def run_jobs() -> None:
     daemon_started.send("jobs", counters=Counters(DEFAULT_DB_ALIAS, clock))
     with Stop() as stop:
         runner = JobRunner(
-            Jobs(DEFAULT_DB_ALIAS), WORKS, process_name(), lambda: stop.requested, clock
+            Jobs(DEFAULT_DB_ALIAS), KINDS, process_name(), lambda: stop.requested, clock
         )
         start_beating(DEFAULT_DB_ALIAS, lambda: stop.requested)
         telemetry.log(_log, logging.INFO, telemetry.JOBS_STARTED)

@@ -21,6 +21,7 @@ from cdc.runtime import lease
 
 LEASE_SECONDS = 10.0
 MOST_CRASHES = 10
+"""A job whose process dies more often fails."""
 _SAID_LIMIT = 20_000
 """Characters of a job's messages that are kept: the last ones."""
 _UNFINISHED = (JobState.WAITING, JobState.RUNNING)

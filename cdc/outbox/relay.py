@@ -214,9 +214,7 @@ class Relay:
 
     def _publish_alone(self, row: OutboxRecord, record: Outgoing) -> None:
         if not self._keep_waiting():
-            raise Retryable(
-                "The batch was abandoned: its rows stay in the outbox."
-            )
+            raise Retryable("The batch was abandoned: its rows stay in the outbox.")
         reasons = self._publisher.publish([record], self._keep_waiting)
         if reasons:
             self._dead_letters.store(row, record, reasons[0])

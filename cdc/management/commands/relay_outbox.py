@@ -9,7 +9,7 @@ from cdc.runtime.command import FeedCommand
 
 class Command(FeedCommand):
     help = (
-        "Publish the outbox to Kafka until SIGTERM. Any number may run: one publishes, "
+        "Publish the outbox to Kafka until SIGTERM. Any number of relays may run: one publishes, "
         "the others stand by."
     )
 

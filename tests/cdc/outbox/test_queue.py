@@ -1,4 +1,4 @@
-"""The outbox as a queue, on each database."""
+"""The relay's queue and lease, on each database."""
 
 import threading
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def row(key: int = 1) -> OutboxRecord:
 
 
 class OpenTransaction:
-    """A row inserted by another connection, its transaction open until told otherwise."""
+    """A row inserted by another connection whose transaction stays open until `end`."""
 
     def __init__(self) -> None:
         self.inserted, self.finish = threading.Event(), threading.Event()
@@ -63,7 +63,7 @@ def late() -> Iterator[OpenTransaction]:
     other.finish.set()
 
 
-def test_rows_come_lowest_id_first_and_above_the_mark(queue: OutboxQueue) -> None:
+def test_pending_rows_are_above_the_mark_and_lowest_id_first(queue: OutboxQueue) -> None:
     ids = [row().id for _ in range(5)]
 
     assert [item.id for item in queue.pending(above=ids[1], limit=2)] == ids[2:4]
@@ -88,7 +88,7 @@ def test_a_row_of_another_epoch_under_the_same_id_stays(queue: OutboxQueue) -> N
     assert OutboxRecord.objects.filter(pk=old.pk).exists()
 
 
-def test_more_rows_than_a_statement_takes_are_acknowledged(queue: OutboxQueue) -> None:
+def test_more_rows_than_one_statement_allows_are_acknowledged(queue: OutboxQueue) -> None:
     OutboxRecord.objects.bulk_create(
         OutboxRecord(epoch=1, topic="t", key="{}", op="c", ts_ms=1, db="d", table="t")
         for _ in range(1300)
@@ -131,7 +131,7 @@ def test_a_row_that_was_rolled_back_settles(queue: OutboxQueue, late: OpenTransa
     assert queue.settled(above=0, upto=later.id)
 
 
-def test_one_owner_holds_the_lease_until_it_lapses_or_is_given_back(queue: OutboxQueue) -> None:
+def test_one_owner_holds_the_lease_until_it_expires_or_is_released(queue: OutboxQueue) -> None:
     token = queue.take_lease("a", 30)
     assert token
     assert queue.take_lease("a", 30) == token

@@ -32,5 +32,5 @@ def test_nothing_is_armed_without_the_variable(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("text", ["nowhere:kill", "relay.read:pause", "relay.read:stop:x"])
 def test_a_wrong_point_is_refused_with_the_valid_ones(text: str) -> None:
-    with pytest.raises(Misconfigured, match=r"CDC_FAULT has .* POINT one of"):
+    with pytest.raises(Misconfigured, match=r"CDC_FAULT contains .* POINT one of"):
         parse(text)

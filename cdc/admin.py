@@ -1,4 +1,4 @@
-"""The feed in the admin: to be looked at; only dead letters can be decided about."""
+"""The feed in the admin: read-only, except that dead letters can be replayed and discarded."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -22,47 +22,43 @@ from cdc.operator_log import people
 from cdc.printable import inert
 
 _LONGEST_KEY, _LONGEST_REASON = 60, 140
-_SECOND = "j\u00a0M\u00a0Y, H:i:s"
-"""Lines break between date and time only."""
-_NAMED = 20
-"""Letters that a confirmation page names; it counts the others."""
+_TO_THE_SECOND = "j\u00a0M\u00a0Y, H:i:s"
+"""A date format; lines break only between date and time."""
+_LISTED = 20
+"""Letters that a confirmation page lists; it only counts the others."""
 _MOST_FIELDS = 500
-"""Fields of a confirmation: Django takes a thousand."""
+"""Hidden fields of a confirmation page; Django accepts at most a thousand."""
 
 
 class ReadOnlyAdmin(admin.ModelAdmin[Any]):
-    """Rows that the feed writes and people read."""
+    """An admin for rows that only the feed writes."""
 
     list_per_page = 50
     show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Refuse."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Refuse."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Refuse."""
         return False
 
 
 class TableFilter(admin.AllValuesFieldListFilter):
-    """The tables that rows are about; a message that names none has a name here too."""
+    """A filter by table, with a label for messages that name none."""
 
     def choices(self, changelist: ChangeList) -> Iterator[Any]:
-        """Yield the choices."""
         for choice in super().choices(changelist):
             yield {**choice, "display": choice["display"] or "(none)"}
 
 
 class PeopleList(ChangeList):
-    """A list whose rows know by name who acted, by one query."""
+    """A changelist that looks up the names of all actors with one query."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """Find the page's rows and give each its `person`."""
+        """Set `person` on each row of the page."""
         super().get_results(request)
         rows: Sequence[Any] = list(self.result_list)
         names = people({actor_of(row) for row in rows})
@@ -72,28 +68,28 @@ class PeopleList(ChangeList):
 
 
 def actor_of(row: DeadLetter | OperatorAction) -> str:
-    """Return the actor that a row names."""
+    """Return the actor of a decision or an action."""
     return row.resolved_by if isinstance(row, DeadLetter) else row.who
 
 
 class WhyForm(forms.Form):
-    """The reason for a decision."""
+    """Asks for the reason for a decision."""
 
     why = forms.CharField(
         max_length=2_000,
         widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}),
-        help_text="It is recorded with your name and stays.",
+        help_text="Recorded with your name. It cannot be changed later.",
     )
 
 
 @admin.register(DeadLetter)
 class DeadLetterAdmin(ReadOnlyAdmin):
-    """Messages that could not be applied, each seen from three sides, and what became of them."""
+    """Messages that could not be applied, and what was decided about each."""
 
     list_display = ("id", "status", "short_reason", "short_key", "where", "since", "by")
     list_filter = ("status", "group", "topic", ("table", TableFilter), "created_at")
     search_fields = ("key_text", "reason", "topic", "=offset")
-    search_help_text = "Words of the key or the reason, a topic, or a whole offset."
+    search_help_text = "Search in keys, reasons and topics, or for an exact offset."
     ordering = ("-id",)
     actions = ("replay_selected", "discard_selected")
     change_form_template = "admin/cdc/deadletter/change_form.html"
@@ -107,40 +103,33 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         css = {"all": ["cdc/dead_letters.css"]}
 
     def has_resolve_permission(self, request: HttpRequest) -> bool:
-        """Return whether somebody may replay and discard."""
         return bool(getattr(request.user, "has_perm", bool)("cdc.resolve_deadletter"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
-        """Leave the payloads in the database: a page of them may be fifty megabytes."""
+        """Defer the payloads: those of one page may be 50 MB."""
         return super().get_queryset(request).defer("key", "value")
 
     def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:
-        """Return the list that knows people by name."""
         return PeopleList
 
     @admin.display(description="Since", ordering="created_at")
     def since(self, letter: DeadLetter) -> str:
-        """Return when it was kept, to the second in UTC."""
-        return dateformat.format(letter.created_at, _SECOND)
+        return dateformat.format(letter.created_at, _TO_THE_SECOND)
 
     @admin.display(description="Place", ordering="offset")
     def where(self, letter: DeadLetter) -> str:
-        """Return where the message was."""
         return place(letter)
 
     @admin.display(description="Key", ordering="key_text")
     def short_key(self, letter: DeadLetter) -> str:
-        """Return the beginning of the key."""
         return inert(letter.key_text, _LONGEST_KEY)
 
     @admin.display(description="Reason", ordering="reason")
     def short_reason(self, letter: DeadLetter) -> str:
-        """Return the beginning of the reason."""
         return inert(letter.reason, _LONGEST_REASON)
 
     @admin.display(description="Resolved by", ordering="resolved_by")
     def by(self, letter: DeadLetter) -> str:
-        """Return who decided about it."""
         actor = letter.resolved_by
         return getattr(letter, "person", None) or people({actor}).get(actor, actor) or "-"
 
@@ -151,11 +140,11 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Show one letter from its three sides."""
+        """Show a letter's message beside its row and its replica."""
         letter = self.get_object(request, object_id)
         context = dict(extra_context or {}, title="Dead letter")
         if letter is not None:
-            context["inspection"] = Inspector(cdc_settings(), DEFAULT_DB_ALIAS).look(letter)
+            context["inspection"] = Inspector(cdc_settings(), DEFAULT_DB_ALIAS).inspect(letter)
             context["may_resolve"] = self.has_resolve_permission(request)
         return super().change_view(request, object_id, form_url, context)
 
@@ -163,14 +152,12 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     def replay_selected(
         self, request: HttpRequest, queryset: QuerySet[DeadLetter]
     ) -> HttpResponse | None:
-        """Send their rows again as they are now."""
         return self._decide(request, queryset, replay, "replay")
 
     @admin.action(description="Discard selected dead letters", permissions=["resolve"])
     def discard_selected(
         self, request: HttpRequest, queryset: QuerySet[DeadLetter]
     ) -> HttpResponse | None:
-        """Put them aside."""
         return self._decide(request, queryset, discard, "discard")
 
     def _decide(
@@ -189,7 +176,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         if count:
             noun = "dead letter was" if count == 1 else "dead letters were"
             self.message_user(request, f"{count} {noun} {verb}ed.", messages.SUCCESS)
-        for sentence in outcome.refused[:_NAMED]:
+        for sentence in outcome.refused[:_LISTED]:
             self.message_user(request, sentence, messages.ERROR)
         return None
 
@@ -203,8 +190,8 @@ class DeadLetterAdmin(ReadOnlyAdmin):
             "opts": self.opts,
             "verb": verb,
             "form": form,
-            "letters": letters[:_NAMED],
-            "others": max(count - _NAMED, 0),
+            "letters": letters[:_LISTED],
+            "others": max(count - _LISTED, 0),
             "ids": letters.values_list("pk", flat=True)[:_MOST_FIELDS],
             "across": request.POST.get("select_across") == "1" or count > _MOST_FIELDS,
             "checkbox": ACTION_CHECKBOX_NAME,
@@ -215,7 +202,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
 
 @admin.register(OperatorAction)
 class OperatorActionAdmin(ReadOnlyAdmin):
-    """Who did what to the feed by hand, and why."""
+    """The operator log."""
 
     list_display = ("when", "by", "what", "target", "why")
     list_display_links = None
@@ -224,29 +211,26 @@ class OperatorActionAdmin(ReadOnlyAdmin):
     search_fields = ("who", "target", "why")
 
     def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:
-        """Return the list that knows people by name."""
         return PeopleList
 
     @admin.display(description="When", ordering="at")
     def when(self, action: OperatorAction) -> str:
-        """Return when it was done, to the second in UTC."""
-        return dateformat.format(action.at, _SECOND)
+        return dateformat.format(action.at, _TO_THE_SECOND)
 
     @admin.display(description="Who", ordering="who")
     def by(self, action: OperatorAction) -> str:
-        """Return who did it."""
         named = getattr(action, "person", None)
         return str(named or people({action.who}).get(action.who, action.who))
 
 
 @admin.register(OutboxRecord)
 class OutboxRecordAdmin(ReadOnlyAdmin):
-    """Committed changes that Kafka has not acknowledged yet."""
+    """Changes that Kafka has not acknowledged yet."""
 
     list_display = ("id", "op", "table", "key", "topic", "user", "epoch")
     list_filter = ("op", "table", "topic")
     search_fields = ("=key",)
-    search_help_text = 'A whole key, such as {"id":17}.'
+    search_help_text = 'An exact key, such as {"id":17}.'
     fields = (
         *("epoch", "topic", "key", "op", "table", "db", "ts_ms", "user", "traceparent"),
         *("row_before", "row_after"),
@@ -254,27 +238,25 @@ class OutboxRecordAdmin(ReadOnlyAdmin):
     readonly_fields = ("row_before", "row_after")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OutboxRecord]:
-        """Leave the rows' images in the database."""
+        """Defer the row images, which may be large."""
         return super().get_queryset(request).defer("before", "after")
 
     @admin.display(description="Before", empty_value="-")
     def row_before(self, row: OutboxRecord) -> str | None:
-        """Return the row before the change."""
         return None if row.before is None else inert(bytes(row.before), LONGEST_PAYLOAD)
 
     @admin.display(description="After", empty_value="-")
     def row_after(self, row: OutboxRecord) -> str | None:
-        """Return the row after the change."""
         return None if row.after is None else inert(bytes(row.after), LONGEST_PAYLOAD)
 
 
 @admin.register(Epoch)
 class EpochAdmin(ReadOnlyAdmin):
-    """The database's life."""
+    """The database's epoch."""
 
 
 @admin.register(RelayLease)
 class RelayLeaseAdmin(ReadOnlyAdmin):
-    """Who may publish."""
+    """The lease of the publishing relay."""
 
     list_display = ("name", "owner", "token", "expires_at")

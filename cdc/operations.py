@@ -1,7 +1,7 @@
 """What a project's own pages, probes and metrics call to show the feed and to operate it."""
 
 from cdc.consumer.pause import pause, resume
-from cdc.daemons.daemons import topic_names
+from cdc.daemons.topics import topic_names
 from cdc.dead_letters.console import place
 from cdc.dead_letters.decisions import Outcome, discard, replay
 from cdc.dead_letters.inspection import Inspector

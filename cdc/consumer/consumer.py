@@ -252,10 +252,3 @@ class ReplicaConsumer:
         if new:
             self._counters.add(telemetry.REJECTED)
             self._limit.rejected()
-
-
-def on_retry(error: Retryable, delay: float) -> None:
-    """Say why the consumer waits."""
-    telemetry.log(
-        _log, logging.WARNING, telemetry.CONSUMER_RETRY, error=str(error), seconds=round(delay, 2)
-    )

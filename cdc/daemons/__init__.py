@@ -1,1 +1,1 @@
-"""The long-running processes, assembled from their parts."""
+"""The daemons: each assembled from its parts and run until a signal."""

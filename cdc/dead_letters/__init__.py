@@ -1,1 +1,1 @@
-"""Messages that cannot be applied: stored, inspected, and replayed or discarded."""
+"""Messages that cannot be applied: stored, inspected, then replayed or discarded."""

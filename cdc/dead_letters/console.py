@@ -1,4 +1,4 @@
-"""Dead letters for the terminal."""
+"""Dead letters as JSON and as tables for the terminal."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -36,7 +36,7 @@ def letter_json(letter: DeadLetter) -> dict[str, Any]:
 
 
 def letters_table(letters: Iterable[DeadLetter]) -> RenderableType:
-    """Return one line for each letter."""
+    """Return a table with one line for each letter."""
     table = Table(box=None, pad_edge=False)
     table.add_column("id", justify="right", no_wrap=True)
     for name in ("status", "since", "place", "key", "reason"):
@@ -54,7 +54,7 @@ def letters_table(letters: Iterable[DeadLetter]) -> RenderableType:
 
 
 def letter_page(letter: DeadLetter, inspection: Inspection) -> RenderableType:
-    """Return all that is known of a letter: where it was, why, and its three sides."""
+    """Return a letter's fields, and its message, row and replica side by side."""
     facts = Table(box=None, pad_edge=False, show_header=False)
     for name, value in letter_json(letter).items():
         facts.add_row(name, Text("" if value is None else inert(str(value), 2_000)))
@@ -77,7 +77,7 @@ def letter_page(letter: DeadLetter, inspection: Inspection) -> RenderableType:
 
 
 def place(letter: DeadLetter) -> str:
-    """Return where the message was: topic, partition and offset, or the outbox row."""
+    """Return the letter's topic, partition and offset, or its outbox row."""
     if letter.partition < 0:
         return f"{letter.topic}, outbox row {letter.offset}"
     return f"{letter.topic} {letter.partition}:{letter.offset}"

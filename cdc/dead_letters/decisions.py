@@ -1,4 +1,4 @@
-"""What a person decides about a dead letter: replay it or discard it, once."""
+"""Replays and discards dead letters, each once."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,25 +18,25 @@ from cdc.registry import Capture, registry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """The row that a dead letter is about, which may be gone."""
+    """The row that a dead letter is about; it may have been deleted."""
 
     capture: Capture
     key: Any
-    """As Django holds it."""
+    """The Python value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What was done with the letters that were named."""
+    """The result of a decision about several letters."""
 
     resolved: Sequence[int]
     refused: Sequence[str]
-    """One sentence for each letter that still is as it was."""
+    """One sentence for each letter that was left unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is decided about letters, and why."""
+    """A decision about letters, and the reason for it."""
 
     what: str
     status: DeadLetterStatus
@@ -45,10 +45,10 @@ class Decision:
 
 
 def row_of(letter: DeadLetter) -> Row:
-    """Return the row that a letter is about; raises Rejected when it tells none.
+    """Return the row that a letter is about; raise Rejected if it cannot be identified.
 
-    The key says which row; the table is the one that the message names, else the only captured
-    table of its topic with such a key.
+    The row's table is the one that the message names, or else the only captured table of its topic
+    with that key column.
     """
     name, value = _key_of(letter)
     captures = [
@@ -59,12 +59,12 @@ def row_of(letter: DeadLetter) -> Row:
     if letter.table:
         captures = [capture for capture in registry if capture.table == letter.table]
     if len(captures) != 1 or captures[0].key.name != name:
-        raise Rejected("It names no captured table: it cannot be tied to a row.")
+        raise Rejected("It names no captured table, so its row is unknown.")
     return Row(capture=captures[0], key=_python_key(captures[0], value))
 
 
 def each_waiting(*, using: str) -> Iterator[DeadLetter]:
-    """Yield the letters that wait now, one at a time: each may hold a megabyte."""
+    """Yield the letters that are waiting now, one at a time: each may hold a megabyte."""
     letters = DeadLetter.objects.using(using)
     waiting = letters.filter(status=DeadLetterStatus.WAITING)
     for number in list(waiting.values_list("pk", flat=True)):
@@ -72,11 +72,10 @@ def each_waiting(*, using: str) -> Iterator[DeadLetter]:
 
 
 def replay(letters: Iterable[DeadLetter], why: str, *, using: str) -> Outcome:
-    """Send the rows that the letters are about once more, as the database holds them now.
+    """Send the current state of the rows that the letters are about, through the outbox.
 
-    The message itself is never sent again: it could not be applied, and Kafka may have dropped
-    it. What the copy lacks is the row's state, or that the row is gone, and that goes through the
-    outbox like any change. A crash in between sends a row twice, which does no harm.
+    The message itself is never sent again: it could not be applied, and Kafka may have dropped it.
+    If the row is gone, a delete is sent. A crash may send a row twice, which is harmless.
     """
 
     def send(letter: DeadLetter) -> None:
@@ -87,7 +86,7 @@ def replay(letters: Iterable[DeadLetter], why: str, *, using: str) -> Outcome:
 
 
 def discard(letters: Iterable[DeadLetter], why: str, *, using: str) -> Outcome:
-    """Put letters aside: nothing is sent, and they stay to be looked at."""
+    """Mark letters as discarded; nothing is sent, and they stay in the table."""
     decision = Decision("discard", DeadLetterStatus.DISCARDED, why, using)
     return _each(letters, lambda _letter: None, decision)
 
@@ -115,7 +114,7 @@ def _key_of(letter: DeadLetter) -> tuple[str, Any]:
     except orjson.JSONDecodeError:
         key = None
     if not isinstance(key, dict) or len(key) != 1:
-        raise Rejected("Its key names no row: it can only be discarded.")
+        raise Rejected("Its key does not identify a row: it can only be discarded.")
     return next(iter(key.items()))
 
 
@@ -124,7 +123,7 @@ def _python_key(capture: Capture, value: Any) -> Any:
         return capture.key_from_wire(value)
     except Rejected:
         raise Rejected(
-            f"Its key is none that {capture.table} can hold: it can only be discarded."
+            f"Its key is not valid for {capture.table}: it can only be discarded."
         ) from None
 
 
@@ -132,11 +131,11 @@ def _require_waiting(letter: DeadLetter) -> None:
     if letter.status != DeadLetterStatus.WAITING:
         actor = letter.resolved_by
         who = people({actor}).get(actor, actor)
-        raise Refused(f"It was {letter.status} by {who} already.")
+        raise Refused(f"It was already {letter.status} by {who}.")
 
 
 def _resolve(letter: DeadLetter, decision: Decision) -> None:
-    """Write the decision down, unless somebody else decided meanwhile."""
+    """Record the decision; raise Refused if another decision came first."""
     letters = DeadLetter.objects.using(decision.using)
     waiting = letters.filter(pk=letter.pk, status=DeadLetterStatus.WAITING)
     with transaction.atomic(using=decision.using):
@@ -146,6 +145,6 @@ def _resolve(letter: DeadLetter, decision: Decision) -> None:
             resolved_by=current_actor(),
             why=decision.why,
         ):
-            raise Refused("Somebody else decided about it meanwhile.")
+            raise Refused("Somebody else has decided about it meanwhile.")
         target = f"dead letter {letter.pk}: {letter}"
         write_down(decision.what, target, decision.why, using=decision.using)

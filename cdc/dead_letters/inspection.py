@@ -1,4 +1,4 @@
-"""One dead letter from three sides: the message, the row now, the replica now."""
+"""Compares a dead letter's message with its row now and its replica now."""
 
 import reprlib
 from collections.abc import Mapping
@@ -27,50 +27,49 @@ _NOTHING = "-"
 _VERSION = ("_epoch", "_version")
 
 Values = Mapping[str, Any] | None
-"""Values by column; None when there is no row, document or readable message."""
+"""Values by column; None if there is no row, document or readable message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One column from the three sides, as inert text."""
+    """One column of message, row and replica, as printable text."""
 
     column: str
     message: str
     source: str
     replica: str
     differs: bool
-    """Whether row and replica are both there and hold different values."""
+    """Whether row and replica both exist and hold different values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What is known of a letter; everything is inert text."""
+    """What is known about a letter; all strings are printable."""
 
     payload: str
     verdict: str
-    """One sentence: how row and replica stand to each other."""
+    """One sentence: how row and replica compare, and what a replay would do."""
     lines: tuple[Line, ...]
     replayable: bool
 
     @property
     def differing(self) -> tuple[str, ...]:
-        """Return the columns that differ between row and replica."""
+        """The columns that differ between row and replica."""
         return tuple(line.column for line in self.lines if line.differs)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the documented JSON shape."""
+        """Return the documented JSON object."""
         return {**asdict(self), "differing": self.differing}
 
 
 class Inspector:
-    """Looks at both ends; a letter can be looked at whatever is away."""
+    """Reads the row and the replica; works, with less to show, while MongoDB is unreachable."""
 
     def __init__(self, settings: CdcSettings, using: str) -> None:
         self._settings = settings
         self._using = using
 
-    def look(self, letter: DeadLetter) -> Inspection:
-        """Return the letter's three sides."""
+    def inspect(self, letter: DeadLetter) -> Inspection:
         payload = inert(_payload(letter), LONGEST_PAYLOAD)
         try:
             row = row_of(letter)
@@ -81,7 +80,7 @@ class Inspector:
         try:
             replicas = self._replicas(row)
         except (Retryable, Misconfigured) as error:
-            verdict = f"The replica now is not known. {error}"
+            verdict = f"The replica could not be read. {error}"
         else:
             verdict = _verdict(row, source, replicas)
         lines = _lines(row.capture, _message(letter), source, replicas)
@@ -134,7 +133,7 @@ def _differs(capture: Capture, source: Values, held: Document | None, name: str)
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as MongoDB holds it: dates have milliseconds."""
+    """Return a value as MongoDB stores it: dates have milliseconds."""
     if isinstance(value, datetime):
         return value.replace(microsecond=value.microsecond // 1000 * 1000)
     return value
@@ -144,22 +143,22 @@ def _verdict(row: Row, source: Values, replicas: Mapping[str, Document | None]) 
     name = f"{row.capture.table} {inert(str(row.key), 60)}"
     missing = [held is None for held in replicas.values()]
     if source is None and all(missing):
-        return f"{name} is gone, from the replica too: the message changes nothing any more."
+        return f"{name} has been deleted, in the replica too: a replay would change nothing."
     if source is None:
-        return f"{name} is gone, the replica still has it: a replay sends the delete."
+        return f"{name} has been deleted, but not in the replica: a replay sends the delete."
     if any(missing):
-        return f"{name} is missing in the replica: a replay sends it."
+        return f"{name} is missing from the replica: a replay sends it."
     differing = [
         line.column for line in _lines(row.capture, None, source, replicas) if line.differs
     ]
     if differing:
-        return f"{name} differs in {', '.join(differing)}: a replay sends it as it is."
-    return f"{name} is the same in the replica: the message changes nothing any more."
+        return f"{name} differs in {', '.join(differing)}: a replay sends the current row."
+    return f"{name} is the same in the replica: a replay would change nothing."
 
 
 def _shown_replicas(replicas: Mapping[str, Document | None], name: str) -> str:
     if not replicas:
-        return "not known"
+        return "unknown"
     shown = {collection: _shown(held, name) for collection, held in replicas.items()}
     if len(set(shown.values())) == 1:
         return next(iter(shown.values()))
@@ -179,5 +178,5 @@ def _json(value: Any) -> str:
     try:
         return orjson.dumps(value, default=str).decode()
     except orjson.JSONEncodeError:
-        # A stranger's value may be nested deeper than any encoder goes.
+        # A foreign message may be nested deeper than the encoder allows.
         return reprlib.repr(value)

@@ -1,50 +1,53 @@
-"""Messages that can never be applied, kept in the database, each once."""
+"""Stores messages and outbox rows that can never be applied, each once."""
 
 import orjson
 from django.db import Error, connections
 
 from cdc.errors import Fatal
-from cdc.models import DeadLetter
+from cdc.models import DeadLetter, OutboxRecord
 from cdc.printable import inert
-from cdc.wire.records import Record
+from cdc.runtime.database import retryable_errors
+from cdc.wire.records import Outgoing, Record
 
+RELAY_GROUP = "relay"
+"""The group of the dead letters that are rejected outbox rows."""
 LARGEST_KEPT = 1_048_576
-"""Bytes of a message that are kept: they are to be looked at, a replay does not need them.
+"""Bytes of a message that are kept. They are for inspection only; a replay does not use them.
 
-With each byte escaped they fit into a packet of every MySQL server as it is installed.
+Even with every byte escaped they fit into MySQL's default `max_allowed_packet`.
 """
 _LONGEST_REASON = 2_000
 _LONGEST_TEXT = 200
 
 
 class DeadLetterStore:
-    """Keeps the dead letters of one consumer group."""
+    """Stores the dead letters of one consumer group."""
 
     def __init__(self, group: str, using: str) -> None:
         self._group = group
         self._using = using
 
     def store(self, record: Record, topic_id: str, reason: str) -> bool:
-        """Keep a message; return False when it is kept already, raise Fatal when it cannot be.
+        """Store a message; return False if it already is, raise Fatal if that fails.
 
-        It must be kept before its offset moves, so a consumer that cannot keep it stops.
+        It must be stored before its offset moves, so the consumer stops if it cannot be.
         """
         try:
-            return self._keep(record, topic_id, reason)
+            return self._store(record, topic_id, reason)
         except Error:
-            # Letters are rare: the server may have closed the connection since the last one.
+            # Dead letters are rare: the server may have closed the idle connection.
             connections[self._using].close()
         try:
-            return self._keep(record, topic_id, reason)
+            return self._store(record, topic_id, reason)
         except Error as error:
             connections[self._using].close()
             raise Fatal(
                 f"The message at {record.source.topic} {record.source.partition}:{record.offset} "
-                f"cannot be applied, nor kept as a dead letter ({error}): "
-                "see that the database is up and migrated."
+                f"cannot be applied, nor stored as a dead letter ({error}): "
+                "check that the database is up and migrated."
             ) from error
 
-    def _keep(self, record: Record, topic_id: str, reason: str) -> bool:
+    def _store(self, record: Record, topic_id: str, reason: str) -> bool:
         letter = DeadLetter(
             group=self._group,
             topic=record.source.topic,
@@ -54,11 +57,31 @@ class DeadLetterStore:
             table=_table(record.value),
             reason=reason,
         )
-        return keep(letter, record.key, record.value, using=self._using)
+        return _store(letter, record.key, record.value, using=self._using)
 
 
-def keep(letter: DeadLetter, key: bytes | None, value: bytes | None, *, using: str) -> bool:
-    """Write a letter, cut to what its columns hold; return False when it is there already."""
+class RejectedRowStore:
+    """Stores the outbox rows that Kafka rejected; raises Retryable on a database error."""
+
+    def __init__(self, using: str) -> None:
+        self._using = using
+
+    def store(self, row: OutboxRecord, sent: Outgoing, reason: str) -> None:
+        """Store a row once, with the message that was sent for it."""
+        letter = DeadLetter(
+            group=RELAY_GROUP,
+            topic=row.topic,
+            partition=-1,
+            offset=row.id,
+            table=row.table,
+            reason=reason,
+        )
+        with retryable_errors(self._using):
+            _store(letter, sent.key, sent.value, using=self._using)
+
+
+def _store(letter: DeadLetter, key: bytes | None, value: bytes | None, *, using: str) -> bool:
+    """Insert a letter, cut to the size of its columns; return False if it already exists."""
     _, created = DeadLetter.objects.using(using).get_or_create(
         group=letter.group,
         topic=letter.topic,
@@ -78,7 +101,7 @@ def keep(letter: DeadLetter, key: bytes | None, value: bytes | None, *, using: s
 
 
 def _table(value: bytes | None) -> str:
-    """Return what the message gives as `source.table`, be it ever so wrong otherwise."""
+    """Return the message's `source.table`, even if the rest is malformed; else an empty string."""
     try:
         message = orjson.loads(value or b"")
     except orjson.JSONDecodeError:

@@ -1,6 +1,5 @@
 """The thread that follows the topic, through outages, restarts and a topic made anew."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +19,6 @@ Posted = Batch | Position | CdcError
 _MOST_RECORDS = 500
 _POLL_SECONDS = 0.1
 _LOOK_SECONDS = 2.0
-_log = logging.getLogger(__name__)
 
 
 class Follower:
@@ -56,10 +54,11 @@ class Follower:
                 with closing(self._open_tail()) as tail:
                     self._follow(tail)
             except CdcError as error:
+                delay = backoff(self._failures)
                 if not self._failures:
-                    telemetry.log(_log, logging.WARNING, telemetry.FEED_RETRY, error=str(error))
+                    telemetry.log_retry(telemetry.FEED_RETRY, error, delay)
                 self._post(self, error)
-                time.sleep(backoff(self._failures))
+                time.sleep(delay)
                 self._failures += 1
 
     def _follow(self, tail: Tail) -> None:

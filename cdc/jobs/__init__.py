@@ -1,1 +1,1 @@
-"""Long work that pages ask for: the job table, its runner and its daemon."""
+"""Long work that pages start: the job table, the runner and the kinds of jobs."""

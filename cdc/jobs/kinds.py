@@ -1,46 +1,47 @@
-"""What jobs do: snapshots and reconciliations, as the commands do them."""
+"""The kinds of jobs: snapshots and reconciliations, run by the same code as the commands."""
 
 from collections.abc import Mapping
 
 from django.db import DEFAULT_DB_ALIAS
 
-from cdc.jobs.runner import Desk, Work
+from cdc.jobs.runner import JobContext, JobFunction
 from cdc.resync.reconcile_run import Reconciler
 from cdc.resync.snapshot_run import InitialLoad
 
 COUNT, SNAPSHOT, RECONCILE, REPAIR = "count", "snapshot", "reconcile", "repair"
 
 
-def count(desk: Desk) -> list[str] | None:
-    """Count what a snapshot would do; sends nothing."""
-    load = _load(desk)
-    lines = load.count(load.selections(desk.arguments["model"], desk.arguments["where"]))
+def count(context: JobContext) -> list[str] | None:
+    """Count what a snapshot would change; send nothing."""
+    load = _load(context)
+    selections = load.selections(context.arguments["model"], context.arguments["where"])
+    lines = load.count(selections)
     return None if load.left_off else lines
 
 
-def snapshot(desk: Desk) -> list[str] | None:
-    """Send the rows that are meant."""
-    load = _load(desk)
-    selections = load.selections(desk.arguments["model"], desk.arguments["where"])
-    lines = load.send(selections, rate=desk.arguments.get("rate", 0), anew=False)
+def snapshot(context: JobContext) -> list[str] | None:
+    """Send the selected rows."""
+    load = _load(context)
+    selections = load.selections(context.arguments["model"], context.arguments["where"])
+    lines = load.send(selections, rate=context.arguments.get("rate", 0), anew=False)
     if not load.left_off:
         return [*lines, load.incomplete] if load.incomplete else lines
-    if desk.cancelled:
+    if context.cancelled:
         load.forget(selections)
     return None
 
 
-def reconcile(desk: Desk) -> list[str] | None:
-    """Compare."""
-    return _reconcile(desk, repair=False)
+def reconcile(context: JobContext) -> list[str] | None:
+    """Compare the database with the replica."""
+    return _reconcile(context, repair=False)
 
 
-def repair(desk: Desk) -> list[str] | None:
-    """Compare, and send again what differs."""
-    return _reconcile(desk, repair=True)
+def repair(context: JobContext) -> list[str] | None:
+    """Compare, and send what differs again."""
+    return _reconcile(context, repair=True)
 
 
-WORKS: Mapping[str, Work] = {
+KINDS: Mapping[str, JobFunction] = {
     COUNT: count,
     SNAPSHOT: snapshot,
     RECONCILE: reconcile,
@@ -48,24 +49,33 @@ WORKS: Mapping[str, Work] = {
 }
 
 
-def _load(desk: Desk) -> InitialLoad:
-    # A job has a checkpoint of its own, beside that of the same command.
-    work = f"job {desk.job.pk}"
-    return InitialLoad(desk.say, desk.stopped, using=DEFAULT_DB_ALIAS, work=work, bar=desk.bar)
+def _load(context: JobContext) -> InitialLoad:
+    return InitialLoad(
+        context.say,
+        context.stopped,
+        using=DEFAULT_DB_ALIAS,
+        work=_checkpoint_name(context),
+        bar=context.bar,
+    )
 
 
-def _reconcile(desk: Desk, *, repair: bool) -> list[str] | None:
+def _reconcile(context: JobContext, *, repair: bool) -> list[str] | None:
     reconciler = Reconciler(
-        desk.say,
-        desk.stopped,
+        context.say,
+        context.stopped,
         repair=repair,
         using=DEFAULT_DB_ALIAS,
-        work=f"job {desk.job.pk}",
-        bar=desk.bar,
+        work=_checkpoint_name(context),
+        bar=context.bar,
     )
     result = reconciler.run(anew=False)
     if result is not None:
         return result.lines()
-    if desk.cancelled:
+    if context.cancelled:
         reconciler.forget()
     return None
+
+
+def _checkpoint_name(context: JobContext) -> str:
+    # A command with the same arguments has a checkpoint of its own.
+    return f"job {context.job.pk}"

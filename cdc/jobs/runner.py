@@ -1,4 +1,4 @@
-"""Does one job after the other; each says every second that it is at work."""
+"""Runs jobs one after the other, and renews the lease of the running one every second."""
 
 import json
 import threading
@@ -13,13 +13,14 @@ from cdc.errors import CdcError, Retryable
 from cdc.jobs.table import LEASE_SECONDS, MOST_CRASHES, Jobs
 from cdc.models import Job, JobState
 from cdc.progress import Advance, Say
+from cdc.runtime.database import retryable_errors
 from cdc.runtime.loop import Clock
 
-_BEAT_SECONDS = 1.0
+_RENEW_SECONDS = 1.0
 
 
-class Desk:
-    """What a job's work is given: its arguments, a place to say things, and when to stop."""
+class JobContext:
+    """A job function's arguments, its place for messages and progress, and its signal to stop."""
 
     def __init__(self, job: Job, jobs: Jobs, stopping: Callable[[], bool], clock: Clock) -> None:
         self.job = job
@@ -29,23 +30,23 @@ class Desk:
         self._jobs = jobs
         self._stopping = stopping
         self._clock = clock
-        self._heard = clock.monotonic()
+        self._renewed_at = clock.monotonic()
         self._lines = job.said.splitlines()
-        # Counted anew by every run: the work begins by saying how much is done already.
+        # Each run counts from zero: the job function first reports what earlier runs have done.
         job.done = job.total = 0
 
     def stopped(self) -> bool:
-        """Return whether the work is to leave off."""
+        """Return whether to return early: after a cancel, a lost lease or a signal."""
         return self.cancelled or self.lost or self._stopping()
 
     def say(self, sentence: str) -> None:
-        """Keep a sentence, once: what goes on and on is said again and again."""
+        """Store a message, unless it repeats the last one."""
         if sentence not in self._lines[-1:]:
             self._lines.append(sentence)
 
     @contextmanager
     def bar(self, label: str, total: int | None, say: Say) -> Iterator[tuple[Say, Advance]]:
-        """Give functions that say a sentence and move the job's progress."""
+        """Report progress in the job's row, as `cdc.progress.progress` does on a terminal."""
         self.job.total += total or 0
 
         def advance(size: int) -> None:
@@ -53,101 +54,100 @@ class Desk:
 
         yield self.say, advance
 
-    def beat(self) -> None:
-        """Renew the lease and hear whether somebody wants an end; a database away is waited for."""
+    def renew(self) -> None:
+        """Renew the lease and look for a cancel; tolerate outages shorter than the lease."""
         now = self._clock.monotonic()
         try:
             held = self._jobs.renew(self.job, self.said)
             self.cancelled = self.cancelled or self._jobs.wants_cancel(self.job)
         except Error:
             connections.close_all()
-            self.lost = now - self._heard > LEASE_SECONDS
+            self.lost = now - self._renewed_at > LEASE_SECONDS
         else:
-            self._heard, self.lost = now, not held
+            self._renewed_at, self.lost = now, not held
 
     @property
     def said(self) -> str:
-        """What was said, in lines."""
+        """The stored messages, one a line."""
         return "\n".join(self._lines)
 
 
-Work = Callable[[Desk], list[str] | None]
-"""Does what is left and returns the result in lines; None when it left off because of `stopped`.
+JobFunction = Callable[[JobContext], list[str] | None]
+"""Does the remaining work; returns the result in lines, or None if `stopped` made it return early.
 
-Raises a CdcError, of which Retryable means to try again.
+It may raise a CdcError: Retryable runs the job again later, any other fails the job.
 """
 
 
 class JobRunner:
-    """Claims and does jobs."""
+    """Claims jobs and runs them."""
 
     def __init__(
         self,
         jobs: Jobs,
-        works: Mapping[str, Work],
+        kinds: Mapping[str, JobFunction],
         owner: str,
         stopping: Callable[[], bool],
         clock: Clock,
     ) -> None:
         self._jobs = jobs
-        self._works = works
+        self._kinds = kinds
         self._owner = owner
         self._stopping = stopping
         self._clock = clock
 
     def run_once(self) -> bool:
-        """Do one job to its end, or to a stop; return False when there was none."""
-        try:
+        """Run one job until it ends or a stop; return False if none was available."""
+        with retryable_errors(self._jobs.using):
             job = self._jobs.claim(self._owner)
             if job is not None:
-                self._run(Desk(job, self._jobs, self._stopping, self._clock))
-        except Error as error:
-            connections.close_all()
-            raise Retryable(f"The database did not do its part ({error}).") from error
+                self._run(JobContext(job, self._jobs, self._stopping, self._clock))
         return job is not None
 
-    def _run(self, desk: Desk) -> None:
-        job = desk.job
-        work = self._works.get(job.kind)
-        if work is None or job.crashes > MOST_CRASHES:
-            why = f"ended its process {job.crashes} times" if work else "is of no known kind"
-            self._jobs.finish(job, JobState.FAILED, f"It {why}.")
+    def _run(self, context: JobContext) -> None:
+        job = context.job
+        function = self._kinds.get(job.kind)
+        if function is None:
+            self._jobs.finish(job, JobState.FAILED, f"Unknown kind of job: {job.kind}.")
+            return
+        if job.crashes > MOST_CRASHES:
+            self._jobs.finish(job, JobState.FAILED, f"Its process died {job.crashes} times.")
             return
         try:
-            with _beating(desk), acting_as(job.asked_by):
-                result = work(desk)
+            with _renewing(context), acting_as(job.asked_by):
+                result = function(context)
         except Retryable as error:
-            desk.say(str(error))
-            job.said = desk.said
+            context.say(str(error))
+            job.said = context.said
             self._jobs.give_back(job)
             raise
         except CdcError as error:
-            self._end(desk, JobState.FAILED, [str(error)])
+            self._end(context, JobState.FAILED, [str(error)])
         else:
-            self._end(desk, JobState.DONE, result)
+            self._end(context, JobState.DONE, result)
 
-    def _end(self, desk: Desk, state: JobState, result: list[str] | None) -> None:
-        job = desk.job
-        job.said = desk.said
+    def _end(self, context: JobContext, state: JobState, result: list[str] | None) -> None:
+        job = context.job
+        job.said = context.said
         if result is not None:
             self._jobs.finish(job, state, "\n".join(result))
-        elif desk.cancelled:
-            self._jobs.finish(job, JobState.CANCELLED, "It was cancelled before its end.")
+        elif context.cancelled:
+            self._jobs.finish(job, JobState.CANCELLED, "Cancelled before it was finished.")
         else:
             self._jobs.give_back(job)
 
 
 @contextmanager
-def _beating(desk: Desk) -> Iterator[None]:
-    """Let a thread say that the job is at work, whatever its work waits for."""
+def _renewing(context: JobContext) -> Iterator[None]:
+    """Renew the lease in a thread, since the job function may block."""
     done = threading.Event()
 
-    def beat() -> None:
-        while not done.wait(_BEAT_SECONDS):
-            desk.beat()
+    def renew() -> None:
+        while not done.wait(_RENEW_SECONDS):
+            context.renew()
         connections.close_all()
 
-    thread = threading.Thread(target=beat, daemon=True)
+    thread = threading.Thread(target=renew, daemon=True)
     thread.start()
     try:
         yield

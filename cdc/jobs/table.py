@@ -1,28 +1,29 @@
-"""Long work that pages ask for: a table of jobs, each done by one process at a time.
+"""The job table: long work that pages start, each job run by one process at a time.
 
-A job is claimed by a conditional update, with a lease by the database's clock; who lost it writes
-nothing more to it. The work itself may be cut off at any instruction and goes on from its
-checkpoint.
+The process that runs a job holds a lease on its row; a process that has lost the lease can no
+longer write to the row. The work itself may be killed at any instruction: the next process resumes
+from its checkpoint.
 """
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from cdc.context import current_actor
 from cdc.errors import Refused
 from cdc.models import Job, JobState
 from cdc.operator_log import write_down
+from cdc.runtime import lease
 
 LEASE_SECONDS = 10.0
 MOST_CRASHES = 10
-_MOST_SAID = 20_000
-"""Characters of what a job said that are kept: its last ones."""
+"""A job whose process dies more often fails."""
+_SAID_LIMIT = 20_000
+"""Characters of a job's messages that are kept: the last ones."""
 _UNFINISHED = (JobState.WAITING, JobState.RUNNING)
 
 
@@ -30,25 +31,23 @@ class Jobs:
     """The jobs of one database."""
 
     def __init__(self, using: str) -> None:
-        self._using = using
+        self.using = using
 
     def ask(self, kind: str, arguments: Mapping[str, Any], target: str, why: str) -> Job:
-        """Add a job and write down who asked; raises Refused while another of its kind waits."""
-        with transaction.atomic(using=self._using):
+        """Add a job and log who asked for it; raise Refused while one of its kind is unfinished."""
+        with transaction.atomic(using=self.using):
             other = self._rows().filter(kind=kind, state__in=_UNFINISHED).first()
             if other is not None:
-                raise Refused(
-                    f"Job {other.pk} is of this kind and {other.state}: let it end first."
-                )
+                raise Refused(f"Job {other.pk} of this kind is {other.state}: wait until it ends.")
             job = self._rows().create(
                 kind=kind, arguments=json.dumps(dict(arguments)), asked_by=current_actor()
             )
-            write_down(kind, f"job {job.pk}: {target}", why, using=self._using)
+            write_down(kind, f"job {job.pk}: {target}", why, using=self.using)
         return job
 
     def cancel(self, job: Job, why: str) -> None:
-        """Let a job end soon; raises Refused for one that has ended."""
-        with transaction.atomic(using=self._using):
+        """Ask a job to end; raise Refused if it has ended or been cancelled already."""
+        with transaction.atomic(using=self.using):
             mine = self._rows().filter(pk=job.pk)
             if not (
                 mine.filter(state=JobState.WAITING).update(
@@ -56,56 +55,47 @@ class Jobs:
                 )
                 or mine.filter(state=JobState.RUNNING, cancel=False).update(cancel=True)
             ):
-                raise Refused("It has ended, or is to end, already.")
-            write_down("cancel", f"job {job.pk}: {job.kind}", why, using=self._using)
+                raise Refused("The job has already ended or been cancelled.")
+            write_down("cancel", f"job {job.pk}: {job.kind}", why, using=self.using)
 
     def claim(self, owner: str) -> Job | None:
-        """Take the first job that nobody works at; None when there is none.
+        """Take the first available job; return None if there is none.
 
-        What this owner left off without a word it takes again at once. A job whose process ended
-        is taken when its lease has lapsed, and that is counted: work that ends its process again
-        and again must not do so for ever.
+        A job whose process died is available once its lease has expired, and counts as a crash:
+        work that kills its process must not be retried forever. A job that `owner` itself left
+        unfinished is available at once.
         """
-        lapsed = Q(expires_at__lte=Now()) | Q(owner=owner)
-        free = Q(state=JobState.WAITING) | Q(state=JobState.RUNNING) & lapsed
-        numbers = self._rows().filter(free).order_by("id").values_list("pk", "owner")
-        for number, last in list(numbers[:10]):
-            taken = self._rows().filter(free, pk=number, owner=last)
-            if taken.update(
+        available = self._rows().filter(lease.available_to(owner), state__in=_UNFINISHED)
+        for number, last in list(available.order_by("id").values_list("pk", "owner")[:10]):
+            if lease.take(
+                available.filter(pk=number, owner=last),
+                owner,
+                LEASE_SECONDS,
                 crashes=F("crashes") + (1 if last not in {"", owner} else 0),
-                owner=owner,
                 state=JobState.RUNNING,
                 started_at=Coalesce(F("started_at"), Now()),
                 heard_at=Now(),
-                expires_at=Now() + timedelta(seconds=LEASE_SECONDS),
             ):
                 return self._rows().get(pk=number)
         return None
 
     def renew(self, job: Job, said: str) -> bool:
-        """Say that its process works at it, and how far it is; return False when it is lost."""
-        job.said = said[-_MOST_SAID:]
-        return self._update(
-            job,
-            done=job.done,
-            total=job.total,
-            said=job.said,
-            heard_at=Now(),
-            expires_at=Now() + timedelta(seconds=LEASE_SECONDS),
-        )
+        """Renew the lease and store the progress; return False if another process has the job."""
+        job.said = said[-_SAID_LIMIT:]
+        progress = {"done": job.done, "total": job.total, "said": job.said}
+        return lease.renew(self._held(job), job.owner, LEASE_SECONDS, heard_at=Now(), **progress)
 
     def wants_cancel(self, job: Job) -> bool:
-        """Return whether somebody wants it to end."""
+        """Return whether a cancel was requested."""
         return self._rows().filter(pk=job.pk, cancel=True).exists()
 
     def give_back(self, job: Job) -> None:
-        """Let another process, or a later try, take it at once."""
-        self._update(job, done=job.done, said=job.said, owner="", expires_at=Now())
+        """Release the job, so that any process may resume it at once."""
+        lease.release(self._held(job), job.owner, done=job.done, said=job.said)
 
     def finish(self, job: Job, state: JobState, result: str) -> None:
-        """End it."""
-        self._update(
-            job,
+        """End the job, unless another process has it."""
+        self._held(job).update(
             state=state,
             result=result,
             done=job.done,
@@ -114,9 +104,8 @@ class Jobs:
             finished_at=Now(),
         )
 
-    def _update(self, job: Job, **values: Any) -> bool:
-        held = self._rows().filter(pk=job.pk, owner=job.owner, state=JobState.RUNNING)
-        return bool(held.update(**values))
+    def _held(self, job: Job) -> QuerySet[Job]:
+        return self._rows().filter(pk=job.pk, owner=job.owner, state=JobState.RUNNING)
 
     def _rows(self) -> QuerySet[Job]:
-        return Job.objects.using(self._using)
+        return Job.objects.using(self.using)

@@ -1,1 +1,1 @@
-"""From the outbox table to the broker: the queue, the lease and the relay."""
+"""The outbox table, and the relay that publishes it to Kafka."""

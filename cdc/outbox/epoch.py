@@ -1,4 +1,4 @@
-"""What follows a migration or a flush: the database has an epoch."""
+"""Ensures after each migration or flush that the database has an epoch."""
 
 import time
 from typing import Any
@@ -11,7 +11,7 @@ from cdc.outbox import table as outbox
 
 
 def ensure_epoch(using: str, apps: Apps = all_apps, **_: Any) -> None:
-    """Begin the database's first epoch, if it has the table: receives `post_migrate`."""
-    # It has none after `migrate cdc zero`, and where a router puts the feed elsewhere.
+    """Begin the database's first epoch; receives `post_migrate`."""
+    # The table is missing after `migrate cdc zero`, and on databases that a router excludes.
     if "epoch" in apps.all_models["cdc"] and router.allow_migrate(using, "cdc"):
         outbox.ensure_epoch(time.time_ns() // 1_000_000, using=using)

@@ -1,64 +1,57 @@
-"""The outbox as the relay sees it: a queue, and a lease on the right to publish from it."""
+"""The outbox as the relay reads it: a queue of rows, and the lease on the right to publish them."""
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import timedelta
 
-from django.db import Error, IntegrityError, OperationalError, connections, transaction
-from django.db.models import F, Q, QuerySet
+from django.db import IntegrityError, OperationalError, connections, transaction
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from cdc.dead_letters.store import keep
-from cdc.errors import Retryable
-from cdc.models import DeadLetter, OutboxRecord, RelayLease
-from cdc.wire.records import Outgoing
+from cdc.models import OutboxRecord, RelayLease
+from cdc.runtime import lease
+from cdc.runtime.database import retryable_errors
 
-LEASE = "relay"
-RELAY_GROUP = "relay"
-"""The group under which rows that Kafka rejected are dead letters."""
+_LEASE_NAME = "relay"
 _IDS_PER_DELETE = 500
 _TABLE = OutboxRecord._meta.db_table
 
 
 class OutboxQueue:
-    """The waiting rows of one database; every method raises Retryable while it is away."""
+    """The pending rows of one database; every method raises Retryable on a database error."""
 
     def __init__(self, using: str) -> None:
         self._using = using
 
     def waits(self, *, above: int) -> bool:
-        """Return whether any row has an id over `above`; the cheapest question there is.
+        """Return whether any row has an id over `above`.
 
-        An idle relay asks it more than a hundred times a second, so it goes to the driver itself:
-        Django's cursor costs several times what the driver and the database do.
+        An idle relay calls this more than a hundred times a second, so it uses the driver directly:
+        Django's cursor costs several times as much as the query.
         """
         connection = connections[self._using]
         statement = f"SELECT 1 FROM {_TABLE} WHERE id > {above:d} LIMIT 1"  # noqa: S608 -- a number
-        try:
-            with connection.wrap_database_errors:
-                connection.ensure_connection()
-                cursor = connection.connection.cursor()
-                cursor.execute(statement)
-                found = cursor.fetchone()
-                cursor.close()
-        except Error as error:
-            raise self._away(error) from error
+        with retryable_errors(self._using), connection.wrap_database_errors:
+            connection.ensure_connection()
+            cursor = connection.connection.cursor()
+            cursor.execute(statement)
+            found = cursor.fetchone()
+            cursor.close()
         return found is not None
 
     def pending(self, *, above: int, limit: int) -> list[OutboxRecord]:
-        """Return up to `limit` waiting rows with an id over `above`, lowest id first."""
-        with self._reaching():
+        """Return up to `limit` rows with an id over `above`, lowest id first."""
+        with retryable_errors(self._using):
             return list(self._rows().filter(id__gt=above).order_by("id")[:limit])
 
     def acknowledge(self, rows: Sequence[OutboxRecord]) -> None:
-        """Delete exactly these rows: Kafka has them.
+        """Delete exactly these rows, which Kafka has acknowledged.
 
-        By epoch as well: after a flush the same ids are other rows, which Kafka does not have. And
-        each statement by itself: a relay that is suspended between two statements must not hold
-        locks that the next one waits for.
+        The epoch must match too: after a flush the same ids belong to other rows. Each statement
+        commits by itself: a relay suspended between two must not hold locks that the next relay
+        waits for.
         """
-        with self._reaching():
+        with retryable_errors(self._using):
             for epoch in sorted({row.epoch for row in rows}):
                 ids = sorted(row.id for row in rows if row.epoch == epoch)
                 for start in range(0, len(ids), _IDS_PER_DELETE):
@@ -68,16 +61,15 @@ class OutboxQueue:
                     chunk._raw_delete(self._using)  # noqa: SLF001 -- delete() opens a transaction
 
     def settled(self, *, above: int, upto: int) -> bool:
-        """Return whether no row in (above, upto] is there or can still be committed.
+        """Return whether no row in (above, upto] exists or can still be committed.
 
-        Ids are given when rows are inserted and seen when they are committed, so a lower id can
-        appear after a higher one. A locking read that does not wait tells the three cases apart:
-        a row (committed, waiting), an error (inserted, not committed), nothing (gone or rolled
-        back).
+        Ids are assigned at the insert but visible only after the commit, so a lower id can appear
+        after a higher one. A locking read with NOWAIT distinguishes the three cases: a row
+        (committed), an error (inserted, not committed), nothing (deleted or rolled back).
         """
         rows = self._rows().filter(id__gt=above, id__lte=upto).order_by("id")
         nowait = connections[self._using].features.has_select_for_update_nowait
-        with self._reaching():
+        with retryable_errors(self._using):
             try:
                 with transaction.atomic(using=self._using):
                     locked = rows.select_for_update(nowait=nowait).values_list("id", flat=True)
@@ -88,55 +80,42 @@ class OutboxQueue:
                 raise
 
     def take_lease(self, owner: str, seconds: float) -> int | None:
-        """Take or renew the right to publish, by the database's clock; None if another has it.
+        """Take or renew the right to publish; return its token, None while another relay has it.
 
-        Returns the lease's token, which rises whenever the right is taken anew.
+        A new token means that the right was not held throughout: another relay may have published.
         """
-        until = Now() + timedelta(seconds=seconds)
-        with self._reaching():
-            ours = self._lease().filter(owner=owner, expires_at__gt=Now())
-            free = self._lease().filter(expires_at__lte=Now())
+        with retryable_errors(self._using):
+            row = self._lease()
             if not (
-                ours.update(expires_at=until)
-                or free.update(owner=owner, token=F("token") + 1, expires_at=until)
-                or self._first_lease(owner, seconds)
+                # Not once it has expired: a restored database holds an old lease, and a relay that
+                # kept its token would keep its low-water mark too.
+                lease.renew(row.filter(lease.unexpired()), owner, seconds)
+                or lease.take(row, owner, seconds, token=F("token") + 1)
+                or self._create_lease(owner, seconds)
             ):
                 return None
-            return self._lease().filter(owner=owner).values_list("token", flat=True).first()
+            return row.filter(owner=owner).values_list("token", flat=True).first()
 
     def drop_lease(self, owner: str) -> None:
-        """Give the right to publish back, so that a standby need not wait for it to lapse."""
-        with self._reaching():
-            self._lease().filter(owner=owner).update(expires_at=Now())
+        """Release the right to publish, so that a standby need not wait until it expires."""
+        with retryable_errors(self._using):
+            lease.release(self._lease(), owner)
 
     def publisher(self) -> str:
-        """Return who holds the right to publish; empty when nobody does."""
-        with self._reaching():
-            held = self._lease().filter(expires_at__gt=Now())
+        """Return the owner of the right to publish; empty if no relay has it."""
+        with retryable_errors(self._using):
+            held = self._lease().filter(lease.unexpired())
             return held.values_list("owner", flat=True).first() or ""
 
-    def reject(self, record: OutboxRecord, sent: Outgoing, reason: str) -> None:
-        """Keep a row that Kafka will never take as a dead letter, once, as it was sent."""
-        letter = DeadLetter(
-            group=RELAY_GROUP,
-            topic=record.topic,
-            partition=-1,
-            offset=record.id,
-            table=record.table,
-            reason=reason,
-        )
-        with self._reaching():
-            keep(letter, sent.key, sent.value, using=self._using)
-
-    def _first_lease(self, owner: str, seconds: float) -> bool:
+    def _create_lease(self, owner: str, seconds: float) -> bool:
         if self._lease().exists():
             return False
-        # Not 1: after a flush a relay must see that its old right is gone, with all it believes.
+        # Not 1: after a flush, a relay must see that its old token is no longer valid.
         token = time.time_ns() // 1_000_000
         try:
             with transaction.atomic(using=self._using):
                 RelayLease.objects.using(self._using).create(
-                    name=LEASE,
+                    name=_LEASE_NAME,
                     owner=owner,
                     token=token,
                     expires_at=Now() + timedelta(seconds=seconds),
@@ -149,23 +128,9 @@ class OutboxQueue:
         return OutboxRecord.objects.using(self._using)
 
     def _lease(self) -> QuerySet[RelayLease]:
-        return RelayLease.objects.using(self._using).filter(Q(name=LEASE))
-
-    @contextmanager
-    def _reaching(self) -> Iterator[None]:
-        try:
-            yield
-        except Error as error:
-            raise self._away(error) from error
-
-    def _away(self, error: Exception) -> Retryable:
-        # A broken connection is not mended by using it again.
-        connections[self._using].close()
-        return Retryable(
-            f"The database did not do its part ({error}): see that it is up and migrated."
-        )
+        return RelayLease.objects.using(self._using).filter(name=_LEASE_NAME)
 
 
 def _is_lock_refusal(error: OperationalError) -> bool:
-    """Return whether NOWAIT met a lock: 3572 on MySQL, 1205 on MariaDB."""
+    """Return whether NOWAIT found a lock: 3572 on MySQL, 1205 on MariaDB."""
     return bool(error.args) and error.args[0] in {3572, 1205}

@@ -1,4 +1,4 @@
-"""The relay: outbox -> Kafka, in order, until Kafka has acknowledged each row."""
+"""The relay: publishes outbox rows to Kafka in order, and deletes them once acknowledged."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -14,54 +14,60 @@ from cdc.wire.records import Outgoing
 
 BATCH = 1_000
 LEASE_SECONDS = 1.5
-"""How long the right to publish lasts unless renewed; a standby takes over within 2 s."""
+"""How long the right to publish lasts unless renewed. A standby takes over within 2 s."""
 RENEW_SECONDS = 0.4
 SETTLE_SECONDS = 0.25
 _SHORTEST_PAUSE, _LONGEST_PAUSE, _STANDBY_PAUSE = 0.001, 0.016, 0.2
 _PAUSE_SHARE = 0.02
-"""How long one pause is in relation to the time since the last change."""
+"""The length of a pause, as a share of the time since the last change."""
 _log = logging.getLogger(__name__)
 
 
 class Publisher(Protocol):
-    """Where records go."""
+    """Where records are published."""
 
     def publish(
         self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
     ) -> dict[int, str]:
-        """Write all; return what was rejected for good, reasons by index."""
+        """Publish all records; return the reasons of those rejected for good, by index.
+
+        Raises Retryable if Kafka has not acknowledged the others when `keep_waiting` says no.
+        """
 
 
 class Outbox(Protocol):
-    """Where rows wait."""
+    """Where rows are queued, and where the right to publish is kept."""
 
     def waits(self, *, above: int) -> bool:
         """Return whether any row has an id over `above`."""
 
     def pending(self, *, above: int, limit: int) -> list[OutboxRecord]:
-        """Return waiting rows, lowest id first."""
+        """Return up to `limit` rows with an id over `above`, lowest id first."""
 
     def acknowledge(self, rows: Sequence[OutboxRecord]) -> None:
-        """Forget these rows."""
+        """Delete these rows, which Kafka has acknowledged."""
 
     def settled(self, *, above: int, upto: int) -> bool:
-        """Return whether nothing in (above, upto] is or can still come."""
+        """Return whether no row in (above, upto] exists or can still be committed."""
 
     def take_lease(self, owner: str, seconds: float) -> int | None:
-        """Take or renew the right to publish; return its token, None if another has it."""
+        """Take or renew the right to publish; return its token, None while another relay has it."""
 
-    def drop_lease(self, owner: str) -> None:
-        """Give it back."""
+    def drop_lease(self, owner: str) -> None: ...
 
-    def reject(self, record: OutboxRecord, sent: Outgoing, reason: str) -> None:
-        """Keep a row that Kafka will never take as a dead letter."""
+
+class DeadLetters(Protocol):
+    """Where rows are stored that Kafka will never accept."""
+
+    def store(self, row: OutboxRecord, sent: Outgoing, reason: str) -> None:
+        """Store a row once, with the message that was sent; raise Retryable if that fails."""
 
 
 class Relay:
-    """Publishes while it holds the lease; stands by otherwise.
+    """Publishes while it holds the lease, and stands by otherwise.
 
-    One batch is in flight at a time and a row leaves the outbox only after Kafka acknowledged it,
-    so a crash at any moment repeats events and loses none.
+    One batch is in flight at a time, and a row leaves the outbox only after Kafka has acknowledged
+    it, so a crash may repeat events but loses none.
     """
 
     def __init__(
@@ -69,6 +75,7 @@ class Relay:
         *,
         outbox: Outbox,
         publisher: Publisher,
+        dead_letters: DeadLetters,
         owner: str,
         send_again: Callable[[Sequence[OutboxRecord]], None],
         clock: Clock,
@@ -77,21 +84,23 @@ class Relay:
     ) -> None:
         self._outbox = outbox
         self._publisher = publisher
+        self._dead_letters = dead_letters
         self._owner = owner
         self._send_again = send_again
         self._clock = clock
         self._counters = counters
         self._stopping = stopping
         self._token: int | None = None
-        self._in_doubt: tuple[Sequence[OutboxRecord], int] | None = None
+        self._in_flight: tuple[Sequence[OutboxRecord], int] | None = None
+        """The rows of the last batch and the token it was sent with."""
         self._lease_checked = self._lease_until = float("-inf")
         self._floor = self._acknowledged = 0
         self._settle_at = self._sent_at = float("-inf")
 
     def run_once(self) -> bool:
-        """Publish one batch; return whether there is more at once."""
-        self._mend()
-        if not self._lead():
+        """Publish one batch; return whether another full batch may be pending."""
+        self._resend_if_superseded()
+        if not self._hold_lease():
             return False
         self._raise_floor()
         if not self._outbox.waits(above=self._floor):
@@ -103,34 +112,34 @@ class Relay:
         return len(rows) == BATCH
 
     def pause(self) -> None:
-        """Wait for the next look: longest while another publishes.
+        """Wait before the next poll of the outbox: the longer it has been idle, the longer.
 
-        Else a share of the silence so far: next to nothing is added to what lies between two
-        changes, and an idle relay costs little.
+        This adds almost nothing to the latency under load, and keeps an idle relay cheap.
         """
-        silence = self._clock.monotonic() - self._sent_at
-        share = min(max(silence * _PAUSE_SHARE, _SHORTEST_PAUSE), _LONGEST_PAUSE)
-        self._clock.sleep(_STANDBY_PAUSE if self._token is None else share)
+        idle = self._clock.monotonic() - self._sent_at
+        pause = min(max(idle * _PAUSE_SHARE, _SHORTEST_PAUSE), _LONGEST_PAUSE)
+        self._clock.sleep(_STANDBY_PAUSE if self._token is None else pause)
 
     def close(self) -> None:
-        """Give the lease back, so that another relay need not wait for it to lapse."""
+        """Release the lease, so that a standby need not wait until it expires."""
         if self._token is not None:
             with suppress(Retryable):
                 self._outbox.drop_lease(self._owner)
 
-    def _lead(self) -> bool:
-        """Return whether this relay may publish now; take or renew the lease when it is time.
+    def _hold_lease(self) -> bool:
+        """Return whether this relay may publish now; take the lease, or renew it if it is time to.
 
-        Who stands by looks each time, so that it takes over a pause after the lease has lapsed.
+        A standby tries each time, so that it takes over within one pause after the expiry.
         """
         now = self._clock.monotonic()
         if self._token is not None and now - self._lease_checked < RENEW_SECONDS:
             return now < self._lease_until
-        first_look = self._lease_until == float("-inf")
+        first_attempt = self._lease_until == float("-inf")
         before, self._token = self._token, self._outbox.take_lease(self._owner, LEASE_SECONDS)
-        # Counted from before the statement, so that ours is never the longer one.
+        # From before the statement: by our clock the lease must not last longer than by the
+        # database's.
         self._lease_checked, self._lease_until = now, now + LEASE_SECONDS
-        if first_look or before != self._token:
+        if first_attempt or before != self._token:
             self._lease_changed()
         return self._token is not None
 
@@ -140,11 +149,11 @@ class Relay:
         telemetry.log(_log, logging.INFO, event, owner=self._owner, token=self._token)
 
     def _raise_floor(self) -> None:
-        """Move the low-water mark over rows that are gone for good.
+        """Raise the low-water mark, above which rows are read, over rows that are gone for good.
 
-        A queue read from its head slows down as it is deleted from (InnoDB keeps deleted rows
-        until purge), so reads begin at the mark. It moves only over ids of which the database says
-        that none is waiting and none can still be committed.
+        InnoDB keeps deleted rows until they are purged, so reading the queue from its head gets
+        slower and slower. The mark passes only ids that cannot be in the outbox any more: none is
+        there and none can still be committed.
         """
         now = self._clock.monotonic()
         if now < self._settle_at:
@@ -156,63 +165,63 @@ class Relay:
 
     def _send(self, rows: Sequence[OutboxRecord]) -> None:
         started = self._clock.monotonic()
-        self._in_doubt = (rows, self._token or 0)
+        self._in_flight = (rows, self._token or 0)
         faults.reach(faults.RELAY_READ)
         try:
             self._publish(rows)
         finally:
-            # Also when it was given up: what was on its way may still arrive.
-            self._mend()
+            # Even if the batch was abandoned: records in flight may still reach Kafka.
+            self._resend_if_superseded()
         faults.reach(faults.RELAY_PRODUCED)
         self._outbox.acknowledge(rows)
         faults.reach(faults.RELAY_ACKNOWLEDGED)
         self._acknowledged = max(self._acknowledged, rows[-1].id)
-        took = round((self._clock.monotonic() - started) * 1000, 1)
-        telemetry.log(_log, logging.DEBUG, telemetry.OUTBOX_SENT, count=len(rows), ms=took)
+        elapsed_ms = round((self._clock.monotonic() - started) * 1000, 1)
+        telemetry.log(_log, logging.DEBUG, telemetry.OUTBOX_SENT, count=len(rows), ms=elapsed_ms)
 
     def _publish(self, rows: Sequence[OutboxRecord]) -> None:
         records, owners = _outgoing(rows)
         rejected = self._publisher.publish(records, self._keep_waiting)
-        # Kafka rejects whole batches, so a record is guilty only when it fails by itself. The
-        # later records of its story were perhaps taken: they are repeated behind it, so that what
-        # the topic says last of a story is its last change.
-        stories = set()
+        # Kafka rejects whole batches, so each rejected record is sent again by itself. Kafka may
+        # have accepted later records of the same row: they are repeated too, so that the last
+        # record of the row in the topic is its last change.
+        repeated = set()
         for index, record in enumerate(records):
             if index in rejected:
-                stories.add((record.topic, record.key))
-            if (record.topic, record.key) in stories:
+                repeated.add((record.topic, record.key))
+            if (record.topic, record.key) in repeated:
                 self._publish_alone(rows[owners[index]], record)
 
-    def _mend(self) -> None:
-        """Send the stories of a batch again when another relay may have published meanwhile.
+    def _resend_if_superseded(self) -> None:
+        """Send the current rows of the last batch if another relay may have published meanwhile.
 
-        A relay that was suspended can wake up after its lease lapsed and find its batch published,
-        behind newer events of the same stories. The replica refuses those; for whoever else reads
-        the topic, the stories are sent once more as they are.
+        The batch of a relay that was suspended past its lease may reach the topic after newer
+        events of the same rows. The replica drops the stale events; for other readers of the
+        topic, the rows are sent again as they are now.
         """
-        if self._in_doubt is None:
+        if self._in_flight is None:
             return
-        rows, token = self._in_doubt
+        rows, token = self._in_flight
         if self._clock.monotonic() >= self._lease_until:
             self._lease_checked = float("-inf")
-            self._lead()
-        # The next token is the same right, lapsed and taken again with nobody in between.
+            self._hold_lease()
+        # The next token means that the lease expired and this relay was the next to take it.
         if self._token not in {token, token + 1}:
             self._send_again(rows)
             self._counters.add(telemetry.SENT_AGAIN, len(rows))
             telemetry.log(_log, logging.WARNING, telemetry.RELAY_SENT_AGAIN, count=len(rows))
-        self._in_doubt = None
+        self._in_flight = None
 
     def _publish_alone(self, row: OutboxRecord, record: Outgoing) -> None:
         if not self._keep_waiting():
-            raise Retryable("A batch was given up between two records: it stays in the outbox.")
+            raise Retryable("The batch was abandoned: its rows stay in the outbox.")
         reasons = self._publisher.publish([record], self._keep_waiting)
         if reasons:
-            self._outbox.reject(row, record, reasons[0])
+            self._dead_letters.store(row, record, reasons[0])
             telemetry.log(_log, logging.ERROR, telemetry.OUTBOX_REJECTED, id=row.id, key=row.key)
 
     def _keep_waiting(self) -> bool:
-        return not self._stopping() and self._lead()
+        return not self._stopping() and self._hold_lease()
 
 
 def _outgoing(rows: Sequence[OutboxRecord]) -> tuple[list[Outgoing], list[int]]:
@@ -257,10 +266,3 @@ def _record(row: OutboxRecord, value: bytes | None) -> Outgoing:
 
 def _bytes(value: bytes | memoryview | None) -> bytes | None:
     return None if value is None else bytes(value)
-
-
-def on_retry(error: Retryable, delay: float) -> None:
-    """Say why the relay waits."""
-    telemetry.log(
-        _log, logging.WARNING, telemetry.RELAY_RETRY, error=str(error), seconds=round(delay, 2)
-    )

@@ -1,4 +1,4 @@
-"""The outbox as its writers see it: entries, depth and the epoch."""
+"""The outbox as its writers use it: entries, depth and the epoch."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from cdc.models import Epoch, OutboxRecord
 
 _COLUMNS = ("topic", "key", "op", "before", "after", "ts_ms", "db", "table", "user", "traceparent")
 _ROWS_PER_INSERT = 50
-"""SQLite takes 999 parameters in its older builds."""
+"""Older SQLite builds accept at most 999 parameters."""
 _BYTES_PER_INSERT = 1_000_000
-"""Far below the 16 MB that MariaDB takes as one statement, in which bytes are escaped."""
+"""Far below MariaDB's limit of 16 MB for a statement, in which each byte may be escaped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A row to be written to the outbox, encoded."""
+    """An outbox row to be inserted, encoded."""
 
     topic: str
     key: str
@@ -34,20 +34,19 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Depth:
-    """What waits in the outbox."""
+    """How much the outbox holds."""
 
     rows: int
     oldest_ms: int | None
-    """When the oldest row was captured, in milliseconds since 1970; None when nothing waits."""
+    """When the oldest row was captured, in milliseconds since 1970; None if the outbox is empty."""
 
 
 def add(entries: Sequence[Entry], *, using: str) -> int:
-    """Write entries in their order, each with the epoch that the database holds at that moment.
+    """Insert entries in order, each with the database's epoch; return the lowest new id, else 0.
 
-    The inserting statement reads the epoch itself: a value cached in this process could be that
-    of a database that was restored since. Must run in the transaction of the change. Returns the
-    lowest id that was given, which is above those of all earlier changes of these rows; 0 when
-    there are no entries.
+    Must run in the transaction of the change. The INSERT reads the epoch itself: a cached value
+    could be that of a database that has since been restored. The returned id is above those of all
+    earlier changes of these rows.
     """
     lowest = 0
     with connections[using].cursor() as cursor:
@@ -59,20 +58,20 @@ def add(entries: Sequence[Entry], *, using: str) -> int:
 
 
 def depth(*, using: str) -> Depth:
-    """Return how many rows wait, and since when."""
+    """Return the number of rows, and the age of the oldest."""
     rows = OutboxRecord.objects.using(using)
     oldest = rows.aggregate(oldest=Min("ts_ms"))["oldest"]
     return Depth(rows=rows.count(), oldest_ms=oldest)
 
 
 def ensure_epoch(now_ms: int, *, using: str) -> None:
-    """Begin the database's first epoch when it has none."""
+    """Begin the database's first epoch if it has none."""
     if not Epoch.objects.using(using).exists():
         Epoch.objects.using(using).create(value=now_ms)
 
 
 def begin_epoch(now_ms: int, *, using: str) -> int:
-    """Begin a new epoch, above the old one and not before now; return it."""
+    """Begin and return a new epoch, higher than the old one and no lower than now."""
     with transaction.atomic(using=using):
         epochs = list(Epoch.objects.using(using).select_for_update())
         old = max((epoch.value for epoch in epochs), default=0)
@@ -83,13 +82,13 @@ def begin_epoch(now_ms: int, *, using: str) -> int:
 
 
 def current_epoch(*, using: str) -> int | None:
-    """Return the database's epoch; None before its first migration."""
+    """Return the database's epoch; None before the first migration."""
     value: int | None = Epoch.objects.using(using).aggregate(value=Max("value"))["value"]
     return value
 
 
 def _first_id(last: int, rows: int, using: str) -> int:
-    """Return the first id of an insert: MySQL tells it, SQLite tells the last one."""
+    """Return the first id of an INSERT: MySQL reports the first, SQLite the last."""
     return last - rows + 1 if connections[using].vendor == "sqlite" else last
 
 
@@ -111,7 +110,7 @@ def _chunks(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
 def _insert_statement(using: str, rows: int) -> str:
     quote = connections[using].ops.quote_name
     columns = ", ".join(quote(name) for name in (*_COLUMNS, "epoch"))
-    # The names are this module's own; values travel as parameters.
+    # The names are constants of this module; the values are parameters.
     epoch = f"(SELECT MAX({quote('value')}) FROM {quote(Epoch._meta.db_table)})"  # noqa: S608
     row = f"({', '.join(['%s'] * len(_COLUMNS))}, {epoch})"
     table = quote(OutboxRecord._meta.db_table)

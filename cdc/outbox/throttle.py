@@ -1,4 +1,4 @@
-"""Room in the outbox: who adds rows by the thousand waits until the relay has taken some away."""
+"""Throttles bulk writers: by the number of rows in the outbox, and by a rate."""
 
 from collections.abc import Callable
 
@@ -6,40 +6,39 @@ from cdc.models import OutboxRecord
 from cdc.progress import Say
 from cdc.runtime.loop import Clock
 
-MOST_ROWS = 10_000
-"""Rows that may wait in the outbox before the next chunk is added."""
-_LOOK_SECONDS = 0.05
+_MOST_ROWS = 10_000
+_POLL_SECONDS = 0.05
 _PATIENCE_SECONDS = 5.0
 
 
-class OutboxRoom:
-    """Keeps the outbox short, whatever the relay does."""
+class OutboxLimit:
+    """Keeps the outbox under a number of rows, even if the relay is slow or down."""
 
-    def __init__(self, using: str, clock: Clock, say: Say, most: int = MOST_ROWS) -> None:
+    def __init__(self, using: str, clock: Clock, say: Say, most: int = _MOST_ROWS) -> None:
         self._rows = OutboxRecord.objects.using(using)
         self._clock = clock
         self._say = say
         self._most = most
 
     def wait(self, rows: int, stopped: Callable[[], bool]) -> None:
-        """Return when `rows` more fit in, or at a stop; say so when nobody takes any away."""
-        fewest, since, said = self._rows.count(), self._clock.monotonic(), False
-        waiting = fewest
-        while waiting and waiting + rows > self._most and not stopped():
-            if not said and self._clock.monotonic() - since > _PATIENCE_SECONDS:
-                said = True
+        """Wait until `rows` more fit or a stop; report an outbox that is not draining."""
+        fewest, since, reported = self._rows.count(), self._clock.monotonic(), False
+        pending = fewest
+        while pending and pending + rows > self._most and not stopped():
+            if not reported and self._clock.monotonic() - since > _PATIENCE_SECONDS:
+                reported = True
                 self._say(
-                    f"Waiting for room: {waiting} rows wait in the outbox and get no fewer. "
-                    "See that `manage.py relay_outbox` runs and that Kafka is up."
+                    f"The outbox holds {pending} rows and is not draining. "
+                    "Check that `manage.py relay_outbox` is running and that Kafka is up."
                 )
-            self._clock.sleep(_LOOK_SECONDS)
-            waiting = self._rows.count()
-            if waiting < fewest:
-                fewest, since, said = waiting, self._clock.monotonic(), False
+            self._clock.sleep(_POLL_SECONDS)
+            pending = self._rows.count()
+            if pending < fewest:
+                fewest, since, reported = pending, self._clock.monotonic(), False
 
 
-class Pace:
-    """Keeps to so many rows a second; 0 is as fast as it goes."""
+class RateLimit:
+    """Limits the rows a second; 0 means no limit."""
 
     def __init__(self, rate: float, clock: Clock) -> None:
         self._rate = rate
@@ -47,7 +46,7 @@ class Pace:
         self._due = clock.monotonic()
 
     def wait(self, rows: int, stopped: Callable[[], bool]) -> None:
-        """Return when it is time for `rows` more, or at a stop."""
+        """Wait until `rows` more are due, or until a stop."""
         while not stopped() and (left := self._due - self._clock.monotonic()) > 0:
             self._clock.sleep(min(left, 0.5))
         if self._rate:

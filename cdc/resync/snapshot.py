@@ -10,7 +10,7 @@ from django.db import OperationalError, transaction
 from cdc.capture.images import keys_after
 from cdc.capture.resend import send_rows, send_state, through_locks
 from cdc.errors import Refused
-from cdc.outbox.throttle import OutboxRoom, Pace
+from cdc.outbox.throttle import OutboxLimit, RateLimit
 from cdc.progress import Advance, Say
 from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.orphans import Leftovers
@@ -44,8 +44,8 @@ class Sent:
 class Tools:
     """What a snapshot works with."""
 
-    room: OutboxRoom
-    pace: Pace
+    room: OutboxLimit
+    pace: RateLimit
     clock: Clock
     say: Say
     advance: Advance

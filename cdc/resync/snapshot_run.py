@@ -7,7 +7,7 @@ from cdc.conf import cdc_settings
 from cdc.errors import Misconfigured
 from cdc.mongo.client import connect
 from cdc.mongo.reader import ReplicaReader
-from cdc.outbox.throttle import OutboxRoom, Pace
+from cdc.outbox.throttle import OutboxLimit, RateLimit
 from cdc.progress import Advance, Bar, Say, progress
 from cdc.registry import Capture, registry
 from cdc.resync.checkpoints import CheckpointStore
@@ -101,8 +101,8 @@ class InitialLoad:
         if anew:
             checkpoint.remove()
         tools = Tools(
-            room=OutboxRoom(self._using, clock, say),
-            pace=Pace(rate, clock),
+            room=OutboxLimit(self._using, clock, say),
+            pace=RateLimit(rate, clock),
             clock=clock,
             say=say,
             advance=advance,

@@ -1,1 +1,1 @@
-"""What every process of the feed runs on: the loop, its signals, telemetry and fault points."""
+"""What all of the feed's processes share: loop, signals, leases, counters, log and fault points."""

@@ -1,4 +1,4 @@
-"""What all of the feed's commands share: exit codes and one-sentence errors."""
+"""The base class of the feed's commands: exit codes and one-sentence errors."""
 
 from typing import Any, NoReturn
 
@@ -11,12 +11,12 @@ FAILED, MISUSED = 1, 2
 
 
 class FeedCommand(BaseCommand):
-    """A command whose failures are one sentence: exit code 1, or 2 for wrong use or settings."""
+    """A command that fails with one sentence and exit code 1, or 2 for wrong usage or settings."""
 
     requires_system_checks = []
 
     def execute(self, *args: Any, **options: Any) -> Any:
-        """Run the command; turn what the feed raises into exit codes."""
+        """Run the command, and turn the feed's errors into exit codes."""
         try:
             return super().execute(*args, **options)
         except Misconfigured as error:
@@ -25,14 +25,14 @@ class FeedCommand(BaseCommand):
             raise CommandError(str(error), returncode=FAILED) from error
         except DatabaseError as error:
             raise CommandError(
-                f"The database did not do its part ({error}): see that it is up and migrated.",
+                f"Database error ({error}): check that the database is up and migrated.",
                 returncode=FAILED,
             ) from error
 
     def fail(self, sentence: str) -> NoReturn:
-        """End with exit code 1."""
+        """Exit with code 1."""
         raise CommandError(sentence, returncode=FAILED)
 
     def misuse(self, sentence: str) -> NoReturn:
-        """End with exit code 2."""
+        """Exit with code 2."""
         raise CommandError(sentence, returncode=MISUSED)

@@ -1,6 +1,7 @@
-"""What the feed absorbed: counted in the process, added up in the database."""
+"""Counters of what the feed absorbed: since the process started, and in total in the database."""
 
 from collections import Counter as Tally
+from collections.abc import Mapping
 
 from django.db import Error, connections
 from django.db.models import F
@@ -10,45 +11,50 @@ from cdc.runtime.loop import Clock
 from cdc.runtime.telemetry import COUNTERS
 
 _FLUSH_SECONDS = 1.0
-_PATIENCE = 10
+_BACKOFF_FACTOR = 10
 
 
 class Counters:
-    """The counters of one process; what is not in the database yet is lost with the process."""
+    """The counters of one process; what it has not flushed yet is lost when it is killed."""
 
     def __init__(self, using: str, clock: Clock) -> None:
         self._using = using
         self._clock = clock
-        self._tally: Tally[str] = Tally()
-        self._flushed = float("-inf")
+        self._since_start: Tally[str] = Tally()
+        self._unflushed: Tally[str] = Tally()
+        self._flushed_at = float("-inf")
 
     def add(self, name: str, number: int = 1) -> None:
-        """Count `number` more."""
         if number:
-            self._tally[name] += number
+            self._since_start[name] += number
+            self._unflushed[name] += number
+
+    def since_start(self) -> Mapping[str, int]:
+        """Return every counter of this process, 0 included; any thread may call it."""
+        return {name: self._since_start[name] for name in COUNTERS}
 
     def flush(self) -> None:
-        """Add what was counted to the database, at most once a second; keep it while that is away.
+        """Add the counts to the database's totals, at most once a second.
 
-        Counting never holds the feed up.
+        A database error is swallowed and the counts are kept: counting never blocks the feed.
         """
         now = self._clock.monotonic()
-        if not self._tally or now - self._flushed < _FLUSH_SECONDS:
+        if not self._unflushed or now - self._flushed_at < _FLUSH_SECONDS:
             return
-        self._flushed = now
+        self._flushed_at = now
         try:
-            for name in list(self._tally):
-                _increase(name, self._tally[name], self._using)
-                del self._tally[name]
+            for name in list(self._unflushed):
+                _increase(name, self._unflushed[name], self._using)
+                del self._unflushed[name]
         except Error:
-            # A database that is suspended holds each attempt up for seconds, so they are few.
+            # An unresponsive database blocks each attempt for seconds: retry rarely.
             after = self._clock.monotonic()
-            self._flushed = after + _PATIENCE * (after - now)
+            self._flushed_at = after + _BACKOFF_FACTOR * (after - now)
             connections[self._using].close()
 
 
 def totals(using: str) -> dict[str, int]:
-    """Return every counter, 0 for what never happened."""
+    """Return every counter's total over all processes since the database was created."""
     found = dict(Counter.objects.using(using).values_list("name", "value"))
     return {name: found.get(name, 0) for name in COUNTERS}
 

@@ -1,4 +1,4 @@
-"""Daemons: one step after the other until a signal, with a stop that no service can hold up."""
+"""The daemons' main loop, and a stop that no unresponsive service can delay."""
 
 import os
 import random
@@ -14,47 +14,42 @@ from typing import Protocol, Self
 from cdc.errors import Retryable
 
 GRACE_SECONDS = 4.5
-"""From the first signal to the end, whatever is away; a promise says 5 s."""
+"""From the first signal to the exit, at most; the promise is 5 s."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LONGEST_PAUSE = 1.0
 
 
 class Clock(Protocol):
-    """What logic asks for the time; tests advance it."""
+    """A source of time that tests can control."""
 
     def time(self) -> float:
         """Return seconds since 1970."""
 
-    def monotonic(self) -> float:
-        """Return seconds that only rise."""
+    def monotonic(self) -> float: ...
 
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
+    def sleep(self, seconds: float) -> None: ...
 
 
 class SystemClock:
     """The machine's clock."""
 
     def time(self) -> float:
-        """Return seconds since 1970."""
         return time.time()
 
     def monotonic(self) -> float:
-        """Return seconds that only rise."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
         time.sleep(seconds)
 
 
 class Stop:
-    """Turns SIGTERM and SIGINT into `requested`, as a context manager in the main thread.
+    """Sets `requested` on SIGTERM and SIGINT; a context manager for the main thread.
 
-    The first signal asks for a stop. A second one, or `grace` seconds, end the process at once:
-    all that this program does is safe to be cut off, so waiting longer gains nothing. The signals
-    are watched by a thread, because Python's own handlers run only between two steps of the main
-    thread, which may be waiting inside a client library for a service that is away.
+    The first signal requests a stop. After a second one, or after `grace` seconds, the process
+    exits at once: all work may be killed at any instruction, so waiting longer gains nothing. A
+    thread watches for the signals, since Python's own handlers do not run while the main thread
+    is blocked inside a client library.
     """
 
     def __init__(self, grace: float = GRACE_SECONDS) -> None:
@@ -82,10 +77,10 @@ class Stop:
 
     @contextmanager
     def bounding_errors(self) -> Iterator[None]:
-        """Let an error that leaves this block end the process within the grace, with exit code 1.
+        """Make the process exit with code 1 within `grace` seconds after an error leaves the block.
 
-        Without it a client that cannot be closed would keep a process that has failed, and its
-        supervisor would wait for its end for ever.
+        Otherwise a client that cannot be closed would keep a failed process alive, and its
+        supervisor would never restart it.
         """
         failed = True
         try:
@@ -122,10 +117,11 @@ def run_until_stopped(
     pause: Callable[[], None],
     clock: Clock,
 ) -> None:
-    """Call `run_once` until `stopped` says so.
+    """Call `run_once` until `stopped` returns True.
 
-    It returns True when there is more to do at once, else `pause` is called. A Retryable error is
-    reported with the seconds until the next attempt, which grow to 1; any other error ends the run.
+    `run_once` returns True if there is more to do at once; otherwise `pause` is called. A Retryable
+    error is passed to `on_retry` with the seconds until the next attempt, which grow to at most 1.
+    Any other error is raised.
     """
     failures = 0
     while not stopped():
@@ -143,6 +139,6 @@ def run_until_stopped(
 
 
 def backoff(failures: int) -> float:
-    """Return the seconds to wait after so many failures in a row, with jitter, at most 1."""
+    """Return the seconds to wait after this many failures in a row: at most 1, with jitter."""
     longest: float = min(_LONGEST_PAUSE, 0.05 * 2.0 ** min(failures, 10))
     return longest * random.uniform(0.5, 1)  # noqa: S311 -- spreads retries, guards nothing

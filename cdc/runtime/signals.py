@@ -1,9 +1,10 @@
-"""What the feed tells the application around it."""
+"""Signals that the feed sends to the project it runs in."""
 
 from django.dispatch import Signal
 
 daemon_started = Signal()
-"""Sent once by each daemon, before it works; `sender` is its name: relay, consumer or jobs.
+"""Sent once by each daemon before it starts work.
 
-A receiver may raise Misconfigured: the daemon ends with its sentence. It must not wait.
+`sender` is the daemon's name (relay, consumer or jobs), `counters` its `Counters`. A receiver that
+raises Misconfigured stops the daemon. It must not block.
 """

@@ -1,7 +1,9 @@
-"""Every log event and counter of the feed, by name; fields never hold a payload."""
+"""The names of every log event and counter of the feed. Log fields never hold a payload."""
 
 import logging
 from typing import Protocol
+
+from cdc.errors import CdcError
 
 RELAY_STARTED = "relay.started"
 RELAY_STANDBY = "relay.standby"
@@ -13,7 +15,6 @@ OUTBOX_REJECTED = "outbox.rejected"
 CONSUMER_STARTED = "consumer.started"
 CONSUMER_STOPPED = "consumer.stopped"
 CONSUMER_RETRY = "consumer.retry"
-CONSUMER_REBALANCED = "consumer.rebalanced"
 CONSUMER_PAUSED = "consumer.paused"
 CONSUMER_RESUMED = "consumer.resumed"
 CONSUMER_PAUSE_UNKNOWN = "consumer.pause_unknown"
@@ -39,16 +40,23 @@ SENT_AGAIN = "sent_again"
 COUNTERS = (DUPLICATE, STALE, FENCED, RETRIED, REJECTED, SENT_AGAIN)
 
 
-class Tally(Protocol):
-    """Counts."""
+_log = logging.getLogger(__name__)
 
-    def add(self, name: str, number: int = 1) -> None:
-        """Count `number` more."""
+
+class Tally(Protocol):
+    """Where a loop counts what it absorbed; see `Counters`."""
+
+    def add(self, name: str, number: int = 1) -> None: ...
 
     def flush(self) -> None:
-        """Keep what was counted, when it is time; never in the way."""
+        """Persist the counts if it is time to; must never block or raise."""
 
 
 def log(logger: logging.Logger, level: int, event: str, **fields: object) -> None:
-    """Write one record: the event's name and its fields."""
+    """Write one log record: the event's name as the message, with its fields."""
     logger.log(level, event, extra=fields)
+
+
+def log_retry(event: str, error: CdcError, seconds: float) -> None:
+    """Log that a step failed with `error` and runs again in `seconds`."""
+    log(_log, logging.WARNING, event, error=str(error), seconds=round(seconds, 2))

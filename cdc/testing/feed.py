@@ -11,8 +11,8 @@ from django.db import DEFAULT_DB_ALIAS
 from cdc.capture.resend import send_again
 from cdc.consumer.consumer import ReplicaConsumer
 from cdc.consumer.source_rows import SourceRows, source_epoch
-from cdc.daemons.daemons import routes, topic_names
-from cdc.dead_letters.store import DeadLetterStore
+from cdc.daemons.topics import routes, topic_names
+from cdc.dead_letters.store import DeadLetterStore, RejectedRowStore
 from cdc.mongo.plan import Document, Identity
 from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import Relay
@@ -40,6 +40,7 @@ class MemoryFeed:
         self._relay = Relay(
             outbox=OutboxQueue(using),
             publisher=self.broker,
+            dead_letters=RejectedRowStore(using),
             owner=_GROUP,
             send_again=partial(send_again, using=using),
             clock=self.clock,

@@ -13,9 +13,9 @@ import pytest
 from confluent_kafka import admin
 from django.db import connection
 
+from cdc.dead_letters.store import RELAY_GROUP
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.models import DeadLetter, OperatorAction, OutboxRecord
-from cdc.outbox.queue import RELAY_GROUP
 from cdc.wire.records import Outgoing
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
@@ -117,7 +117,7 @@ def test_the_consumer_stops_when_letters_cannot_be_kept(feed: RunningFeed) -> No
         while feed.consumer.alive() and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not feed.consumer.alive()
-        assert "cannot be applied, nor kept as a dead letter" in feed.consumer.log
+        assert "cannot be applied, nor stored as a dead letter" in feed.consumer.log
 
     feed.consumer.start()
     wait_for_letters(1)

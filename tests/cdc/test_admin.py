@@ -1,4 +1,4 @@
-"""The feed in the admin: looked at by staff, decided about by those who may."""
+"""The feed in the admin: read-only, except for decisions about dead letters."""
 
 from collections.abc import Iterator
 
@@ -41,13 +41,13 @@ def post(client: Client, action: str, letters: list[DeadLetter], **data: str) ->
     return client.post(LIST, {**named, **data}, follow=True).content.decode()
 
 
-def test_a_letter_is_replayed_after_a_question(client: Client, boss: User) -> None:
+def test_a_letter_is_replayed_after_a_confirmation(client: Client, boss: User) -> None:
     story = Story.objects.create(title="as it is", href="http://example.org/")
     OutboxRecord.objects.all().delete()
     about = letter_about(story.pk)
 
-    question = post(client, "replay", [about])
-    assert "Replay 1 dead letter" in question
+    confirmation = post(client, "replay", [about])
+    assert "Replay 1 dead letter" in confirmation
     assert "This field is required" in post(client, "replay", [about], confirmed="yes", why=" ")
     assert not OutboxRecord.objects.exists()
 
@@ -66,23 +66,23 @@ def test_a_letter_is_replayed_after_a_question(client: Client, boss: User) -> No
 def test_many_are_discarded_at_once(client: Client, boss: User) -> None:
     letters = [letter() for _ in range(600)]
 
-    question = post(client, "discard", letters[:1], select_across="1")
-    assert "and 580 more" in question
+    confirmation = post(client, "discard", letters[:1], select_across="1")
+    assert "and 580 more" in confirmation
     page = post(client, "discard", letters[:1], select_across="1", confirmed="yes", why="noise")
 
     assert "600 dead letters were discarded." in page
     assert OperatorAction.objects.count() == 600
 
 
-def test_what_is_refused_is_said(client: Client, boss: User) -> None:
+def test_a_refused_replay_is_reported(client: Client, boss: User) -> None:
     stray = letter(key=b"?")
 
     page = post(client, "replay", [stray], confirmed="yes", why="try")
 
-    assert "was not replayed. Its key names no row" in page
+    assert "was not replayed. Its key does not identify a row" in page
 
 
-def test_hostile_bytes_are_shown_inert(client: Client, boss: User) -> None:
+def test_hostile_bytes_are_escaped(client: Client, boss: User) -> None:
     raw = HOSTILE.encode() + b"\xff" * 10_000
     nasty = letter(key=raw, value=raw, reason=HOSTILE)
     table = letter(value=b'{"source":{"table":"\\u202e<b>x"}}')
@@ -115,7 +115,7 @@ def test_the_pages_have_no_inline_script_or_style(client: Client, boss: User) ->
         assert all("src=" in head or not body.split("</script", 1)[0] for head, body in scripts)
 
 
-def test_a_letter_has_three_sides(client: Client, boss: User) -> None:
+def test_a_letter_is_shown_beside_its_row_and_replica(client: Client, boss: User) -> None:
     story = Story.objects.create(title="as it is", href="http://example.org/")
     about = letter_about(story.pk)
 
@@ -123,11 +123,11 @@ def test_a_letter_has_three_sides(client: Client, boss: User) -> None:
 
     assert "as the message has it" in page
     assert "as it is" in page
-    assert "The replica now is not known. MONGODB_URI is not set" in page
+    assert "The replica could not be read. MONGODB_URI is not set" in page
     assert 'value="replay_selected"' in page
 
 
-def test_staff_without_the_permission_look_and_decide_nothing(client: Client) -> None:
+def test_staff_without_the_permission_can_only_look(client: Client) -> None:
     login(client, "view_deadletter")
     about = letter_about(1)
 
@@ -139,7 +139,7 @@ def test_staff_without_the_permission_look_and_decide_nothing(client: Client) ->
 
 
 @pytest.mark.parametrize("name", ["deadletter", "operatoraction", "outboxrecord", "epoch"])
-def test_not_even_a_superuser_writes_what_the_feed_writes(client: Client, name: str) -> None:
+def test_even_a_superuser_cannot_edit_the_feeds_rows(client: Client, name: str) -> None:
     client.force_login(User.objects.create_superuser("boss@people.example", "x", name="Boss"))
     about = letter()
     post(client, "discard", [about], confirmed="yes", why="noise")
@@ -158,7 +158,7 @@ def test_not_even_a_superuser_writes_what_the_feed_writes(client: Client, name: 
     assert client.post(f"{here}{row.pk}/delete/", {"post": "yes"}).status_code == 403
 
 
-def test_an_outbox_row_is_shown_inert(client: Client) -> None:
+def test_an_outbox_row_is_escaped(client: Client) -> None:
     client.force_login(User.objects.create_superuser("boss@people.example", "x", name="Boss"))
     Story.objects.create(title="<script>\u202e", href="http://example.org/")
     row = OutboxRecord.objects.get()

@@ -34,8 +34,8 @@ def failure(*arguments: str) -> CommandError:
     return caught.value
 
 
-def test_list_shows_those_that_wait(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(capsys, "list") == "No dead letter waits.\n"
+def test_list_shows_the_waiting_letters(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "list") == "No dead letters waiting.\n"
     first, second = letter(reason="[red]\x1b[31mnot JSON"), letter(reason="other")
     call_command("dead_letters", "discard", str(second.pk))
     capsys.readouterr()
@@ -49,7 +49,7 @@ def test_list_shows_those_that_wait(capsys: pytest.CaptureFixture[str]) -> None:
     assert (found["id"], found["status"], found["key"]) == (first.pk, "waiting", '{"id":1}')
 
 
-def test_show_has_the_message_and_the_row_though_mongodb_is_away(
+def test_show_has_message_and_row_while_mongodb_is_down(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     story = Story.objects.create(title="as it is", href="http://example.org/")
@@ -59,14 +59,14 @@ def test_show_has_the_message_and_the_row_though_mongodb_is_away(
 
     assert "as the message has it" in page
     assert "as it is" in page
-    assert "The replica now is not known. MONGODB_URI is not set" in " ".join(page.split())
+    assert "The replica could not be read. MONGODB_URI is not set" in " ".join(page.split())
     found: dict[str, Any] = json.loads(run(capsys, "show", str(about.pk), "--json"))
     title = next(line for line in found["lines"] if line["column"] == "title")
     assert (title["message"], title["source"]) == ("as the message has it", "as it is")
-    assert title["replica"] == "not known"
+    assert title["replica"] == "unknown"
 
 
-def test_show_is_inert(capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_escapes_what_is_not_printable(capsys: pytest.CaptureFixture[str]) -> None:
     nasty = letter(value=b"\x1b]0;owned\x07[bold]\xe2\x80\xae" + b"x" * 100_000)
 
     page = run(capsys, "show", str(nasty.pk))
@@ -77,17 +77,17 @@ def test_show_is_inert(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(page) < 20_000
 
 
-def test_replay_and_discard_name_who_did_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_replay_and_discard_log_the_operator(capsys: pytest.CaptureFixture[str]) -> None:
     story = Story.objects.create(title="as it is", href="http://example.org/")
     OutboxRecord.objects.all().delete()
     about, other = letter_about(story.pk), letter()
 
-    assert run(capsys, "replay", str(about.pk), "--why", "mended") == "1 replayed.\n"
+    assert run(capsys, "replay", str(about.pk), "--why", "fixed") == "1 replayed.\n"
     assert run(capsys, "discard", "--waiting", "--why", "noise") == "1 discarded.\n"
 
     actions = OperatorAction.objects.order_by("id")
     assert [(action.what, action.why) for action in actions] == [
-        ("replay", "mended"),
+        ("replay", "fixed"),
         ("discard", "noise"),
     ]
     assert all(action.who.startswith("os:") for action in actions)
@@ -96,20 +96,22 @@ def test_replay_and_discard_name_who_did_it(capsys: pytest.CaptureFixture[str]) 
     assert other.pk
 
 
-def test_what_was_not_done_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refused_decision_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
     stray, good = letter(key=b"?"), letter()
 
     error = failure("replay", str(stray.pk), str(good.pk))
 
     assert error.returncode == 1
-    assert str(error).startswith(f"Dead letter {stray.pk} was not replayed. Its key names no row")
+    assert str(error).startswith(
+        f"Dead letter {stray.pk} was not replayed. Its key does not identify a row"
+    )
     assert "1 replayed" in capsys.readouterr().out
-    assert "no dead letter 999" in str(failure("show", "999"))
+    assert "No dead letter with the ID 999" in str(failure("show", "999"))
 
 
 @pytest.mark.parametrize("arguments", [["replay"], ["discard"], ["replay", "1", "--waiting"]])
-def test_wrong_use_is_exit_code_2(arguments: list[str]) -> None:
+def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
     error = failure(*arguments)
 
     assert error.returncode == 2
-    assert "Name the dead letters by their ids" in str(error)
+    assert "Give the IDs of the dead letters" in str(error)

@@ -1,4 +1,4 @@
-"""Hostile rows in the outbox: each is published or a dead letter, none stops the relay."""
+"""Hostile outbox rows: each is published or becomes a dead letter, none stops the relay."""
 
 import random
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
 ]
 ROWS = 300
-MOST_TURNS = 10
+MOST_BATCHES = 10
 _LONGS = (0, 1, -1, 1_764_000_000_000, 2**63 - 1, -(2**63))
 _TEXTS = ("", "a", "\0", "\n\r\x1b[0m", "\u202e\ud7ff\U0001f418", "x" * 255, '{"id":1}', "'\"\\")
 _BYTES = (None, b"", b"{}", b"null", b'{"id":1}', b'},"op":"d",{', b"\xff\xfe", b"[" * 5_000)
 
 
 def hostile_rows(seed: int, topic: str) -> Iterator[OutboxRecord]:
-    """Yield rows that no capture wrote, the same for the same seed."""
+    """Yield rows that capture would never write, the same ones for the same seed."""
     chance = random.Random(seed)
     topics = (topic, topic, f"{topic}-missing", "", ".", "no topic!", "x" * 249, "\0")
 
@@ -50,7 +50,7 @@ def hostile_rows(seed: int, topic: str) -> Iterator[OutboxRecord]:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_each_is_published_or_a_dead_letter(seed: int, feed_settings: CdcSettings) -> None:
+def test_each_is_published_or_becomes_a_dead_letter(seed: int, feed_settings: CdcSettings) -> None:
     topic = feed_settings.topic
     Topics(feed_settings).ensure(topic)
     rows = list(hostile_rows(seed, topic))
@@ -58,10 +58,10 @@ def test_each_is_published_or_a_dead_letter(seed: int, feed_settings: CdcSetting
     story()
     publisher = KafkaPublisher(feed_settings)
     worker = relay(publisher)
-    for _ in range(MOST_TURNS):
+    for _ in range(MOST_BATCHES):
         try:
             worker.run_once()
-        except Retryable:  # a topic that was missing and is there now
+        except Retryable:  # a missing topic, which Kafka is creating now
             continue
         if not OutboxRecord.objects.exists():
             break
@@ -71,6 +71,6 @@ def test_each_is_published_or_a_dead_letter(seed: int, feed_settings: CdcSetting
     assert DeadLetter.objects.count() == len(refused)
     published = sum(1 + (row.op == "d") for row in rows if row.topic == topic)
     tail = KafkaTail(feed_settings)
-    # More when the batch was sent again, because another topic of it was missing.
+    # More if the batch was sent again because one of its topics was missing.
     assert sum(tail.extent().end.offsets) >= published
     tail.close()

@@ -37,7 +37,7 @@ def test_a_letter_is_looked_at_and_replayed_once(worker: Client) -> None:
     page = worker.get(path).content.decode()
     assert "as the message has it" in page
     assert "as it is" in page
-    assert "The replica now is not known." in page
+    assert "The replica could not be read." in page
     assert "This field is required" in worker.post(f"{path}replay/", {}).content.decode()
     assert not OutboxRecord.objects.exists()
 

@@ -17,13 +17,13 @@ from cdc.status.watch import watch
 
 class Command(FeedCommand):
     help = (
-        "Show what waits in the outbox and in each partition, what each collection holds, and "
-        "one sentence of verdict. Exit code 1: something does not answer, or differs."
+        "Show the outbox, the lag of each partition, the count of each collection and a verdict. "
+        "Exit code 1: the feed is not healthy."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="Print one JSON object.")
-        parser.add_argument("--watch", action="store_true", help="Show it anew every second.")
+        parser.add_argument("--watch", action="store_true", help="Refresh every second.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         reader = StatusReader(cdc_settings(), registry)

@@ -6,22 +6,22 @@ from django.core.management.base import CommandParser
 
 from cdc.conf import cdc_settings
 from cdc.consumer.instance import member_name
-from cdc.daemons.daemons import run_consumer
+from cdc.daemons.consumer import run_consumer
 from cdc.runtime.command import FeedCommand
 
 
 class Command(FeedCommand):
     help = (
-        "Apply the topic to MongoDB until SIGTERM. As many processes as there are partitions "
-        "may share the work."
+        "Apply the topic to MongoDB until SIGTERM. Up to one process for each partition can "
+        "share the work."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--instance",
-            help="The process's name in its group, the same after a restart, so that its "
-            "partitions come back to it at once (default: this machine and the lowest number "
-            "that no other consumer here uses).",
+            help="The process's name in its consumer group. Keep it over restarts, so that the "
+            "process gets its partitions back at once (default: the host name and the lowest "
+            "number that no other consumer on this machine uses).",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

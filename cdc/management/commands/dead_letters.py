@@ -20,26 +20,27 @@ from cdc.runtime.command import FeedCommand
 
 class Command(FeedCommand):
     help = (
-        "Look at messages that could not be applied; replay sends the row that one was about "
-        "again as it is now, discard puts it aside. Exit code 1: something was not done."
+        "Inspect messages that could not be applied, then replay or discard them. Replay sends "
+        "the current state of the message's row; discard sends nothing. Exit code 1: at least one "
+        "was refused."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-        listed = actions.add_parser("list", help="The waiting ones, in one line each.")
-        listed.add_argument("--all", action="store_true", help="Those that are resolved too.")
-        shown = actions.add_parser("show", help="The message, the row now, the replica now.")
+        listed = actions.add_parser("list", help="List the waiting dead letters.")
+        listed.add_argument("--all", action="store_true", help="Include resolved ones.")
+        shown = actions.add_parser("show", help="Show messages, their rows and their replicas.")
         shown.add_argument("ids", nargs="+", type=int, metavar="ID")
         for parsed in (listed, shown):
             parsed.add_argument("--json", action="store_true", help="Print one JSON value.")
         for name, text in (
-            ("replay", "Send their rows again as they are now."),
-            ("discard", "Put them aside; nothing is sent."),
+            ("replay", "Send the current state of their rows."),
+            ("discard", "Mark them as discarded; send nothing."),
         ):
             decided = actions.add_parser(name, help=text)
             decided.add_argument("ids", nargs="*", type=int, metavar="ID")
-            decided.add_argument("--waiting", action="store_true", help="Each that waits.")
-            decided.add_argument("--why", default="", help="The reason, which is recorded.")
+            decided.add_argument("--waiting", action="store_true", help="All that are waiting.")
+            decided.add_argument("--why", default="", help="The reason, for the operator log.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         steps: dict[str, Callable[[dict[str, Any]], None]] = {
@@ -59,12 +60,12 @@ class Command(FeedCommand):
         elif letters:
             Console(highlight=False).print(letters_table(letters))
         else:
-            self.stdout.write("No dead letters." if options["all"] else "No dead letter waits.")
+            self.stdout.write("No dead letters." if options["all"] else "No dead letters waiting.")
 
     def _show(self, options: dict[str, Any]) -> None:
         inspector = Inspector(cdc_settings(), DEFAULT_DB_ALIAS)
         for letter in self._named(options["ids"]):
-            inspection = inspector.look(letter)
+            inspection = inspector.inspect(letter)
             if options["json"]:
                 found = {**letter_json(letter), **inspection.as_json()}
                 self.stdout.write(json.dumps(found))
@@ -73,7 +74,7 @@ class Command(FeedCommand):
 
     def _decide(self, decide: Callable[..., Outcome], word: str, options: dict[str, Any]) -> None:
         if bool(options["ids"]) == options["waiting"]:
-            self.misuse("Name the dead letters by their ids, or give --waiting for all that wait.")
+            self.misuse("Give the IDs of the dead letters, or --waiting for all that are waiting.")
         named = self._named(options["ids"])
         letters = each_waiting(using=DEFAULT_DB_ALIAS) if options["waiting"] else named
         with acting_as(system_user()):
@@ -86,5 +87,5 @@ class Command(FeedCommand):
         found = DeadLetter.objects.in_bulk(ids)
         missing = [str(number) for number in ids if number not in found]
         if missing:
-            self.fail(f"There is no dead letter {', '.join(missing)}: see `dead_letters list`.")
+            self.fail(f"No dead letter with the ID {', '.join(missing)}: see `dead_letters list`.")
         return [found[number] for number in dict.fromkeys(ids)]

@@ -1,4 +1,4 @@
-"""Begins a new epoch, after a restore of the database."""
+"""`manage.py new_epoch`."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -13,21 +13,22 @@ from cdc.runtime.loop import SystemClock
 
 class Command(FeedCommand):
     help = (
-        "Begin a new epoch: after a restore, the database's changes would else be taken for stale. "
-        "Then run send_to_kafka, so that the replicas lose what the restore lost."
+        "Begin a new epoch after the database was restored; without it, the replica would drop its "
+        "changes as stale. Then run send_to_kafka, which removes from the replica what the restore "
+        "lost."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--force", action="store_true", help="even while the outbox holds rows of the old epoch"
+            "--force", action="store_true", help="Even if the outbox holds rows of the old epoch."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         waiting = outbox.depth(using=DEFAULT_DB_ALIAS).rows
         if waiting and not options["force"]:
             self.fail(
-                f"The outbox holds {waiting} rows, which a new epoch would outrun: "
-                "let the relay send them first, or give --force."
+                f"The outbox holds {waiting} rows of the current epoch, which the replica may drop "
+                "as stale after changes of a new one: let the relay send them, or use --force."
             )
         now_ms = int(SystemClock().time() * 1000)
         with transaction.atomic():

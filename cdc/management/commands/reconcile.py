@@ -15,18 +15,22 @@ from cdc.runtime.loop import Stop
 
 class Command(FeedCommand):
     help = (
-        "Compare the content of the database with each replica collection, while writes go on: "
-        "lists what is missing, stale and extra. A run that was stopped goes on where it was. "
-        "Exit code 1: a difference is left, or the run was stopped."
+        "Compare the database with each replica collection, without blocking writes, and list "
+        "missing, stale and extra documents. An interrupted run resumes where it stopped. "
+        "Exit code 1: differences are left, or the run was interrupted."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--repair", action="store_true", help="Send what differs again, through the outbox."
+            "--repair",
+            action="store_true",
+            help="Send rows that differ again, through the outbox.",
         )
         parser.add_argument("--json", action="store_true", help="Print one JSON object.")
         parser.add_argument(
-            "--restart", action="store_true", help="Begin anew, also when a run was stopped."
+            "--restart",
+            action="store_true",
+            help="Do not resume an interrupted run.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -42,7 +46,7 @@ class Command(FeedCommand):
                 write_down_command("repair", tables, using=DEFAULT_DB_ALIAS)
             result = reconciler.run(anew=options["restart"])
         if result is None:
-            self.fail("Stopped: start it again with the same arguments to go on.")
+            self.fail("Interrupted: run it again with the same arguments to resume.")
         if options["json"]:
             self.stdout.write(json.dumps(result.as_json()))
         else:

@@ -3,13 +3,13 @@
 from typing import Any
 
 from cdc.conf import cdc_settings
-from cdc.daemons.daemons import run_relay
+from cdc.daemons.relay import run_relay
 from cdc.runtime.command import FeedCommand
 
 
 class Command(FeedCommand):
     help = (
-        "Publish the outbox to Kafka until SIGTERM. Any number may run: one publishes, "
+        "Publish the outbox to Kafka until SIGTERM. Any number of relays may run: one publishes, "
         "the others stand by."
     )
 

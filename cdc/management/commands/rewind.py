@@ -7,20 +7,20 @@ from django.core.management.base import CommandParser
 
 from cdc.conf import cdc_settings
 from cdc.context import current_actor
-from cdc.daemons.daemons import topic_names
+from cdc.daemons.topics import topic_names
 from cdc.resync import rewind
 from cdc.runtime.command import FeedCommand
 
 
 class Command(FeedCommand):
     help = (
-        "Move the consumer back (or on). Harmless: what it reads again is refused as stale. "
-        "A running consumer goes on from there within a second or two."
+        "Move the consumer's positions, usually back. This is harmless: the replica ignores events "
+        "that it has already applied. A running consumer continues from there within two seconds."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         where = parser.add_mutually_exclusive_group(required=True)
-        where.add_argument("--to-earliest", action="store_true", help="The first record held.")
+        where.add_argument("--to-earliest", action="store_true", help="The first record in Kafka.")
         where.add_argument("--to-offset", type=int, metavar="N", help="Offset N.")
         where.add_argument(
             "--to-time", type=_moment, metavar="T", help="The first record from T on (ISO 8601)."

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from cdc.jobs.daemon import run_jobs
+from cdc.daemons.jobs import run_jobs
 from cdc.runtime.command import FeedCommand
 
 
 class Command(FeedCommand):
     help = (
-        "Do the long work that pages ask for, one job after the other, until SIGTERM. A job that "
-        "was cut off goes on where it was. Any number may run: each job is done by one of them."
+        "Run the jobs that were started on the pages, one after the other, until SIGTERM. An "
+        "interrupted job resumes where it stopped. Any number of these processes may run."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -13,9 +13,9 @@ from cdc.runtime.loop import Stop
 
 class Command(FeedCommand):
     help = (
-        "Send every row as it is to Kafka, through the outbox, while writes go on; then a delete "
-        "for each document whose row is gone. A run that was stopped goes on where it was when it "
-        "is started again with the same arguments. Exit code 1: stopped, or a row cannot be sent."
+        "Send the current state of every row to Kafka, through the outbox, without blocking "
+        "writes; then a delete for each orphaned document. An interrupted run resumes when it is "
+        "started with the same arguments. Exit code 1: interrupted, or a row cannot be sent."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -26,7 +26,7 @@ class Command(FeedCommand):
             nargs="+",
             action="extend",
             default=[],
-            help="Only rows with this value (an empty one: null); nothing is removed then.",
+            help="Only rows with this value (empty: null); orphaned documents are kept then.",
         )
         parser.add_argument(
             "--dry-run",
@@ -37,12 +37,14 @@ class Command(FeedCommand):
             "--rate", type=float, default=0, metavar="N", help="At most N rows a second."
         )
         parser.add_argument(
-            "--restart", action="store_true", help="Begin anew, also when a run was stopped."
+            "--restart",
+            action="store_true",
+            help="Do not resume an interrupted run.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["rate"] < 0:
-            self.misuse(f"--rate is {options['rate']:g}: give rows a second, or 0 for no limit.")
+            self.misuse(f"--rate is {options['rate']:g}: use rows a second, or 0 for no limit.")
         with Stop() as stop:
             load = InitialLoad(self.stderr.write, lambda: stop.requested, using=DEFAULT_DB_ALIAS)
             selections = load.selections(options["model"], options["where"])

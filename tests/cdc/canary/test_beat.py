@@ -4,7 +4,7 @@ import pytest
 
 from cdc.canary.beat import EVERY_SECONDS, beat
 from cdc.canary.models import Canary, CanaryTrip
-from cdc.daemons.daemons import all_topics, routes, topic_names
+from cdc.daemons.topics import all_topics, routes, topic_names
 from cdc.models import OutboxRecord
 from cdc.mongo.plan import deliver
 from cdc.registry import registry

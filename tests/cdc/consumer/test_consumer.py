@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from cdc.consumer.consumer import ReplicaConsumer, on_retry
+from cdc.consumer.consumer import ReplicaConsumer
 from cdc.consumer.rejections import MOST_REJECTED
 from cdc.errors import Fatal, Fenced, Rejected, Retryable
 from cdc.mongo.plan import Applied, Delivered
@@ -328,7 +328,7 @@ def run(feed: Feed, batches: int = 20) -> None:
     run_until_stopped(
         feed.consumer.run_once,
         stopped=lambda: next(left, None) is None,
-        on_retry=on_retry,
+        on_retry=lambda _error, _delay: None,
         pause=lambda: None,
         clock=FakeClock(),
     )

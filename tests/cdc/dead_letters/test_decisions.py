@@ -26,7 +26,7 @@ def story() -> Story:
 
 
 def sent() -> list[tuple[str, Any, Any]]:
-    """Return what waits in the outbox: operation, key, title."""
+    """Return operation, key and title of each outbox row."""
     return [
         (
             row.op,
@@ -37,7 +37,7 @@ def sent() -> list[tuple[str, Any, Any]]:
     ]
 
 
-def test_a_replay_sends_the_row_as_it_is_now_and_is_written_down(story: Story) -> None:
+def test_a_replay_sends_the_current_row_and_is_logged(story: Story) -> None:
     about = letter_about(story.pk)
 
     with acting_as("7"):
@@ -55,7 +55,7 @@ def test_a_replay_sends_the_row_as_it_is_now_and_is_written_down(story: Story) -
     assert action.target.startswith(f"dead letter {about.pk}: story-events 3:0")
 
 
-def test_a_replay_of_a_row_that_is_gone_sends_its_delete() -> None:
+def test_a_replay_of_a_deleted_row_sends_a_delete() -> None:
     replay([letter_about(4711)], "", using="default")
 
     assert sent() == [("d", 4711, None)]
@@ -86,7 +86,7 @@ def test_a_discard_sends_nothing(story: Story) -> None:
         (b'{"nobody":1}', b"?"),
     ],
 )
-def test_what_cannot_be_tied_to_a_row_is_refused_and_can_be_discarded(
+def test_a_letter_without_a_known_row_can_only_be_discarded(
     key: bytes | None, value: bytes
 ) -> None:
     stray = letter(key, value)
@@ -113,14 +113,14 @@ def test_a_letter_is_decided_about_once(story: Story) -> None:
     again = discard([DeadLetter.objects.get(pk=about.pk)], "", using="default")
     late = discard([stale], "", using="default")
 
-    assert "It was replayed by ann@people.example already." in again.refused[0]
+    assert "It was already replayed by ann@people.example." in again.refused[0]
     assert late.refused == [
-        f"Dead letter {about.pk} was not discarded. Somebody else decided about it meanwhile."
+        f"Dead letter {about.pk} was not discarded. Somebody else has decided about it meanwhile."
     ]
     assert OperatorAction.objects.count() == 1
 
 
-def test_of_many_that_decide_at_once_one_does(story: Story) -> None:
+def test_of_concurrent_decisions_one_succeeds(story: Story) -> None:
     about = letter_about(story.pk)
     resolved: list[int] = []
     barrier = threading.Barrier(4)
@@ -140,7 +140,7 @@ def test_of_many_that_decide_at_once_one_does(story: Story) -> None:
     assert OperatorAction.objects.count() == 1
 
 
-def test_what_operators_did_stays() -> None:
+def test_the_operator_log_is_append_only() -> None:
     discard([letter()], "first", using="default")
     action = OperatorAction.objects.get()
     action.why = "second"

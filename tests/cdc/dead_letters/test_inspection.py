@@ -1,4 +1,4 @@
-"""A dead letter from its three sides, with a real replica."""
+"""A dead letter beside its row and a real replica."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,20 +19,20 @@ pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
 @dataclass
 class Ends:
-    """A story and what the replica holds of it."""
+    """A story and its documents."""
 
     settings: CdcSettings
     story: Story
     database: Database[Document]
 
     def copy(self, **columns: object) -> None:
-        """Put the story into every collection, with some columns made different."""
+        """Insert the story into every collection, with some columns changed."""
         wire = {**_wire(self.story), "_epoch": 1, "_version": 2, **columns}
         for name in COLLECTIONS:
             self.database[name].insert_one({**wire, "_id": self.story.pk})
 
-    def look(self) -> Inspection:
-        return Inspector(self.settings, "default").look(letter_about(self.story.pk))
+    def inspect(self) -> Inspection:
+        return Inspector(self.settings, "default").inspect(letter_about(self.story.pk))
 
 
 def _wire(story: Story) -> Document:
@@ -49,68 +49,69 @@ def ends(feed_settings: CdcSettings) -> Iterator[Ends]:
     client.close()
 
 
-def test_a_row_that_the_replica_lacks(ends: Ends) -> None:
-    look = ends.look()
+def test_a_row_that_is_missing_from_the_replica(ends: Ends) -> None:
+    inspection = ends.inspect()
 
-    assert look.verdict == (
-        f"stories_story {ends.story.pk} is missing in the replica: a replay sends it."
+    assert inspection.verdict == (
+        f"stories_story {ends.story.pk} is missing from the replica: a replay sends it."
     )
-    title = next(line for line in look.lines if line.column == "title")
+    title = next(line for line in inspection.lines if line.column == "title")
     assert (title.message, title.source, title.replica, title.differs) == (
         *("as the message has it", "as it is", "-", False),
     )
 
 
-def test_equal_ends(ends: Ends) -> None:
+def test_row_and_replica_are_equal(ends: Ends) -> None:
     ends.copy()
 
-    look = ends.look()
+    inspection = ends.inspect()
 
-    assert look.differing == ()
-    assert "is the same in the replica" in look.verdict
-    date = next(line for line in look.lines if line.column == "submit_date")
+    assert inspection.differing == ()
+    assert "is the same in the replica" in inspection.verdict
+    date = next(line for line in inspection.lines if line.column == "submit_date")
     assert date.source == date.replica
 
 
 def test_columns_that_differ_are_named(ends: Ends) -> None:
     ends.copy(title="older", diggs=9)
 
-    look = ends.look()
+    inspection = ends.inspect()
 
-    assert look.differing == ("title", "diggs")
-    assert "differs in title, diggs: a replay sends it as it is" in look.verdict
+    assert inspection.differing == ("title", "diggs")
+    assert "differs in title, diggs: a replay sends the current row" in inspection.verdict
 
 
-def test_collections_that_differ_are_told_apart(ends: Ends) -> None:
+def test_collections_that_differ_are_shown_separately(ends: Ends) -> None:
     ends.copy()
     ends.database[COLLECTIONS[1]].update_one({}, {"$set": {"title": "odd"}})
 
-    title = next(line for line in ends.look().lines if line.column == "title")
+    title = next(line for line in ends.inspect().lines if line.column == "title")
 
     assert title.replica == (
         "stories_story: as it is; stories_story_1: odd; stories_story_2: as it is"
     )
 
 
-def test_a_row_that_is_gone(ends: Ends) -> None:
+def test_a_deleted_row(ends: Ends) -> None:
     ends.copy()
     about = letter_about(ends.story.pk)
     Story.objects.all().delete()
 
-    look = Inspector(ends.settings, "default").look(about)
-    assert "is gone, the replica still has it: a replay sends the delete" in look.verdict
+    inspection = Inspector(ends.settings, "default").inspect(about)
+    assert "has been deleted, but not in the replica: a replay sends" in inspection.verdict
 
     for name in COLLECTIONS:
         ends.database[name].delete_many({})
-    look = Inspector(ends.settings, "default").look(about)
-    assert "is gone, from the replica too" in look.verdict
+    inspection = Inspector(ends.settings, "default").inspect(about)
+    assert "has been deleted, in the replica too" in inspection.verdict
 
 
-def test_a_message_of_any_shape_can_be_looked_at(ends: Ends) -> None:
-    deep = b'{"source":{"table":"stories_story"},"after":{"user":%s1%s}}'
+def test_a_message_of_any_shape_can_be_inspected(ends: Ends) -> None:
     for value in (b"", b"\xff", b"[]", b'{"after":7}', deep % (b"[" * 500, b"]" * 500), None):
-        look = Inspector(ends.settings, "default").look(letter(b'{"id":%d}' % ends.story.pk, value))
-        assert look.verdict
+        inspection = Inspector(ends.settings, "default").inspect(
+            letter(b'{"id":%d}' % ends.story.pk, value)
+        )
+        assert inspection.verdict
 
 
 def test_an_event_is_compared_as_the_consumer_would_write_it(ends: Ends) -> None:
@@ -118,4 +119,4 @@ def test_an_event_is_compared_as_the_consumer_would_write_it(ends: Ends) -> None
     assert document is not None
     ends.database[COLLECTIONS[0]].insert_one(document)
 
-    assert "is missing in the replica" in ends.look().verdict
+    assert "is missing from the replica" in ends.inspect().verdict

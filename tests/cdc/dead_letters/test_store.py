@@ -1,12 +1,12 @@
-"""Dead letters in the database, on each of them."""
+"""How dead letters are stored, on each database."""
 
 import pytest
 from django.db import connection
 
-from cdc.dead_letters.store import LARGEST_KEPT, DeadLetterStore
+from cdc.dead_letters.store import LARGEST_KEPT, RELAY_GROUP, DeadLetterStore, RejectedRowStore
 from cdc.errors import Fatal
-from cdc.models import DeadLetter
-from cdc.wire.records import Record, TopicPartition
+from cdc.models import DeadLetter, OutboxRecord
+from cdc.wire.records import Outgoing, Record, TopicPartition
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
@@ -16,7 +16,7 @@ def record(offset: int = 0, key: bytes | None = b'{"id":1}', value: bytes = b"?"
     return Record(source=source, offset=offset, key=key, value=value)
 
 
-def test_a_message_is_kept_once_for_its_group_topic_and_place() -> None:
+def test_a_message_is_stored_once_for_its_group_topic_and_offset() -> None:
     store = DeadLetterStore("group", "default")
 
     assert store.store(record(), "topic 1", "why")
@@ -32,7 +32,7 @@ def test_a_message_is_kept_once_for_its_group_topic_and_place() -> None:
     "value",
     [b"", b"\x00" * 1_000, bytes(range(256)) * 10, b"\xff" * LARGEST_KEPT, b"'\\\"%s{}" * 100],
 )
-def test_any_bytes_are_kept_as_they_are(value: bytes) -> None:
+def test_any_bytes_are_stored_unchanged(value: bytes) -> None:
     DeadLetterStore("group", "default").store(record(value=value, key=value), "t", "\0\u202e" * 9)
 
     letter = DeadLetter.objects.get()
@@ -41,7 +41,7 @@ def test_any_bytes_are_kept_as_they_are(value: bytes) -> None:
     assert letter.reason == r"\x00\u202e" * 9
 
 
-def test_a_very_long_message_is_cut_and_its_size_is_known() -> None:
+def test_a_very_long_message_is_cut_and_its_size_recorded() -> None:
     long = b"\0'\\" * 10_000_000
 
     DeadLetterStore("group", "default").store(record(key=long, value=long), "t", "long " * 10_000)
@@ -53,7 +53,7 @@ def test_a_very_long_message_is_cut_and_its_size_is_known() -> None:
     assert len(letter.reason) < 3_000
 
 
-def test_the_table_is_told_where_the_message_names_one() -> None:
+def test_the_table_is_recorded_if_the_message_names_one() -> None:
     store = DeadLetterStore("group", "default")
     values = [b'{"source":{"table":"stories_story"}}', b'{"source":{"table":7}}', b"[1]", b"\xff"]
     for offset, value in enumerate(values):
@@ -62,7 +62,22 @@ def test_the_table_is_told_where_the_message_names_one() -> None:
     assert list(DeadLetter.objects.values_list("table", flat=True)) == ["stories_story", "", "", ""]
 
 
-def test_a_connection_that_the_server_closed_is_opened_again() -> None:
+def test_a_rejected_row_is_stored_once_as_it_was_sent() -> None:
+    rejected = OutboxRecord(id=5, topic="story-events", table="stories_story")
+    key, value = b'{"id":1}', b"{...}"
+    sent = Outgoing(topic=rejected.topic, key=key, value=value, headers=(), timestamp_ms=1)
+    store = RejectedRowStore("default")
+
+    store.store(rejected, sent, "too large")
+    store.store(rejected, sent, "too large")
+
+    letter = DeadLetter.objects.get()
+    assert (letter.group, letter.offset, letter.reason) == (RELAY_GROUP, 5, "too large")
+    assert (letter.table, letter.key_text) == ("stories_story", '{"id":1}')
+    assert bytes(letter.value or b"") == value
+
+
+def test_a_connection_that_the_server_closed_is_reopened() -> None:
     store = DeadLetterStore("group", "default")
     store.store(record(), "t", "why")
     if connection.vendor == "mysql":
@@ -79,11 +94,11 @@ def test_a_connection_that_the_server_closed_is_opened_again() -> None:
     assert store.store(record(1), "t", "why")
 
 
-def test_what_cannot_be_kept_is_fatal() -> None:
+def test_a_message_that_cannot_be_stored_is_fatal() -> None:
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE cdc_dead_letter RENAME TO cdc_dead_letter_away")
     try:
-        with pytest.raises(Fatal, match="story-events 0:0 cannot be applied, nor kept"):
+        with pytest.raises(Fatal, match="story-events 0:0 cannot be applied, nor stored"):
             DeadLetterStore("group", "default").store(record(), "t", "why")
     finally:
         with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Jobs: claimed by one process, cancelled, taken over from one that is gone."""
+"""Jobs: claimed by one process, cancelled, taken over from a dead process."""
 
 from datetime import timedelta
 from typing import Any
@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 
 from cdc.context import acting_as, current_actor
 from cdc.errors import Misconfigured, Refused, Retryable
-from cdc.jobs.runner import Desk, JobRunner, Work
+from cdc.jobs.runner import JobContext, JobFunction, JobRunner
 from cdc.jobs.table import LEASE_SECONDS, MOST_CRASHES, Jobs
 from cdc.models import Job, JobState, OperatorAction
 from cdc.testing.twins import FakeClock
@@ -22,21 +22,21 @@ def ask(kind: str = "count") -> Job:
         return JOBS.ask(kind, {"where": ["a=b"]}, "all", "because")
 
 
-def lapse() -> None:
+def expire_leases() -> None:
     Job.objects.update(expires_at=Now() - timedelta(seconds=1))
 
 
-def run(work: Work, owner: str = "one") -> Job:
+def run(work: JobFunction, owner: str = "one") -> Job:
     runner = JobRunner(JOBS, {"count": work}, owner, lambda: False, FakeClock())
     assert runner.run_once()
     return Job.objects.get()
 
 
-def nothing(desk: Desk) -> list[str]:
+def do_nothing(context: JobContext) -> list[str]:
     return []
 
 
-def test_a_job_is_claimed_by_one_and_written_down() -> None:
+def test_a_job_is_claimed_by_one_process_and_logged() -> None:
     job = ask()
     taken = JOBS.claim("one")
     assert taken is not None
@@ -47,18 +47,18 @@ def test_a_job_is_claimed_by_one_and_written_down() -> None:
     assert written.target == f"job {job.pk}: all"
 
 
-def test_one_of_a_kind_waits_at_a_time() -> None:
+def test_one_job_of_a_kind_is_unfinished_at_a_time() -> None:
     ask()
-    with pytest.raises(Refused, match="and waiting: let it end first"):
+    with pytest.raises(Refused, match="of this kind is waiting: wait until it ends"):
         ask()
     ask("snapshot")
 
 
-def test_a_lapsed_job_is_taken_over_and_its_owner_shut_out() -> None:
+def test_an_expired_job_is_taken_over_and_its_owner_shut_out() -> None:
     ask()
     first = JOBS.claim("one")
     assert first is not None
-    lapse()
+    expire_leases()
     second = JOBS.claim("two")
     assert second is not None
     assert second.crashes == 1
@@ -66,10 +66,10 @@ def test_a_lapsed_job_is_taken_over_and_its_owner_shut_out() -> None:
     JOBS.finish(first, JobState.DONE, "late")
     assert JOBS.renew(second, "I have it")
     assert Job.objects.get().said == "I have it"
-    assert JOBS.claim("two"), "what is one's own is taken again at once"
+    assert JOBS.claim("two"), "an owner gets its own job back at once"
 
 
-def test_what_is_given_back_is_no_crash() -> None:
+def test_a_released_job_counts_no_crash() -> None:
     ask()
     first = JOBS.claim("one")
     assert first is not None
@@ -79,25 +79,25 @@ def test_what_is_given_back_is_no_crash() -> None:
     assert second.crashes == 0
 
 
-def test_work_that_ends_its_process_again_and_again_is_given_up() -> None:
+def test_a_job_whose_process_keeps_dying_fails() -> None:
     ask()
     for number in range(MOST_CRASHES + 1):
         assert JOBS.claim(f"number {number}")
-        lapse()
-    job = run(nothing)
-    assert (job.state, job.result) == (JobState.FAILED, "It ended its process 11 times.")
+        expire_leases()
+    job = run(do_nothing)
+    assert (job.state, job.result) == (JobState.FAILED, "Its process died 11 times.")
 
 
-def test_a_job_is_done_in_the_name_of_who_asked() -> None:
+def test_a_job_runs_in_the_name_of_its_requester() -> None:
     ask()
     seen: dict[str, Any] = {}
 
-    def work(desk: Desk) -> list[str]:
-        with desk.bar("Counting", 20, desk.say) as (say, advance):
+    def work(context: JobContext) -> list[str]:
+        with context.bar("Counting", 20, context.say) as (say, advance):
             say("on it")
             say("on it")
             advance(5)
-        seen.update(who=current_actor(), where=desk.arguments["where"])
+        seen.update(who=current_actor(), where=context.arguments["where"])
         return ["a", "b"]
 
     job = run(work)
@@ -107,7 +107,7 @@ def test_a_job_is_done_in_the_name_of_who_asked() -> None:
     assert job.finished_at
 
 
-def test_a_cancelled_job_ends_before_or_while_it_runs() -> None:
+def test_a_job_can_be_cancelled_before_and_while_it_runs() -> None:
     waiting = ask()
     JOBS.cancel(waiting, "no need")
     assert JOBS.claim("one") is None
@@ -116,53 +116,53 @@ def test_a_cancelled_job_ends_before_or_while_it_runs() -> None:
     Job.objects.all().delete()
     ask()
 
-    def work(desk: Desk) -> list[str] | None:
-        JOBS.cancel(desk.job, "enough")
-        assert not desk.stopped()
-        desk.beat()
-        return None if desk.stopped() else []
+    def work(context: JobContext) -> list[str] | None:
+        JOBS.cancel(context.job, "enough")
+        assert not context.stopped()
+        context.renew()
+        return None if context.stopped() else []
 
     job = run(work)
     assert job.state == JobState.CANCELLED
     assert OperatorAction.objects.filter(what="cancel").count() == 2
 
 
-def test_a_stopped_job_is_left_for_the_next_process() -> None:
+def test_a_stopped_job_is_left_to_the_next_process() -> None:
     ask()
     job = run(lambda _: None)
     assert (job.state, job.owner) == (JobState.RUNNING, "")
-    assert run(nothing, "two").state == JobState.DONE
+    assert run(do_nothing, "two").state == JobState.DONE
 
 
-def test_what_is_away_is_tried_again_and_what_is_wrong_fails() -> None:
+def test_a_retryable_error_runs_the_job_again_and_any_other_fails_it() -> None:
     ask()
 
-    def away(desk: Desk) -> list[str]:
-        raise Retryable("MongoDB is away.")
+    def away(context: JobContext) -> list[str]:
+        raise Retryable("MongoDB is down.")
 
     with pytest.raises(Retryable):
         run(away)
     with pytest.raises(Retryable):
         run(away)
-    assert Job.objects.get().said == "MongoDB is away."
+    assert Job.objects.get().said == "MongoDB is down."
 
-    def wrong(desk: Desk) -> list[str]:
+    def wrong(context: JobContext) -> list[str]:
         raise Misconfigured("There is no such model.")
 
     job = run(wrong)
     assert (job.state, job.result) == (JobState.FAILED, "There is no such model.")
 
 
-def test_a_desk_that_lost_its_job_stops() -> None:
+def test_a_job_function_stops_when_the_lease_is_lost() -> None:
     ask()
     job = JOBS.claim("one")
     assert job is not None
     clock = FakeClock()
-    desk = Desk(job, JOBS, lambda: False, clock)
-    desk.beat()
-    assert not desk.stopped()
-    lapse()
+    context = JobContext(job, JOBS, lambda: False, clock)
+    context.renew()
+    assert not context.stopped()
+    expire_leases()
     JOBS.claim("two")
     clock.sleep(LEASE_SECONDS)
-    desk.beat()
-    assert desk.stopped()
+    context.renew()
+    assert context.stopped()

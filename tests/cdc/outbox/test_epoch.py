@@ -1,4 +1,4 @@
-"""The database's lives, and the command that begins one."""
+"""Epochs, and the command that begins one."""
 
 from io import StringIO
 
@@ -26,7 +26,7 @@ def test_a_migrated_database_has_an_epoch() -> None:
     assert outbox.current_epoch(using="default") == epoch
 
 
-def test_a_flush_begins_another() -> None:
+def test_a_flush_begins_a_new_epoch() -> None:
     before = outbox.current_epoch(using="default")
     call_command("flush", interactive=False, verbosity=0)
 
@@ -41,7 +41,7 @@ def test_a_new_epoch_is_above_the_old_and_not_before_now(old: int, now: int, new
     assert list(Epoch.objects.values_list("value", flat=True)) == [new]
 
 
-def test_each_row_has_the_epoch_of_its_moment() -> None:
+def test_each_row_has_the_epoch_at_its_insert() -> None:
     one = story()
     one.save()
     Epoch.objects.update(value=LATER)
@@ -51,7 +51,7 @@ def test_each_row_has_the_epoch_of_its_moment() -> None:
     assert (first < LATER, second) == (True, LATER)
 
 
-def test_new_epoch_refuses_while_rows_wait() -> None:
+def test_new_epoch_refuses_while_the_outbox_holds_rows() -> None:
     story().save()
     before = outbox.current_epoch(using="default")
 
@@ -62,7 +62,7 @@ def test_new_epoch_refuses_while_rows_wait() -> None:
 
 
 @pytest.mark.parametrize("rows", [0, 1])
-def test_new_epoch_begins_one(rows: int) -> None:
+def test_the_command_begins_a_new_epoch(rows: int) -> None:
     for _ in range(rows):
         story().save()
     Epoch.objects.update(value=LATER)

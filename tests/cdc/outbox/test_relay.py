@@ -1,4 +1,4 @@
-"""The relay over a real outbox and a broker in memory."""
+"""The relay with a real outbox and an in-memory broker."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from cdc.capture.resend import send_again
+from cdc.dead_letters.store import RejectedRowStore
 from cdc.errors import Retryable
 from cdc.models import DeadLetter, OutboxRecord
 from cdc.outbox.queue import OutboxQueue
@@ -30,6 +31,7 @@ def relay(
     return Relay(
         outbox=outbox or OutboxQueue("default"),
         publisher=broker,
+        dead_letters=RejectedRowStore("default"),
         owner=owner,
         send_again=partial(send_again, using="default"),
         clock=clock or FakeClock(),
@@ -47,7 +49,7 @@ def sent(broker: MemoryBroker) -> list[Outgoing]:
     return sorted(records, key=lambda record: int(dict(record.headers)["outbox_id"]))
 
 
-def test_a_change_is_published_with_its_version_and_then_forgotten() -> None:
+def test_a_change_is_published_with_its_version_and_then_deleted() -> None:
     saved = story()
     waiting = OutboxRecord.objects.get()
     broker = MemoryBroker()
@@ -78,7 +80,7 @@ def test_a_delete_is_followed_by_its_tombstone() -> None:
     assert [value is None for value in values] == [False, False, True]
 
 
-def test_nothing_is_forgotten_while_the_broker_is_down() -> None:
+def test_no_row_is_deleted_while_the_broker_is_down() -> None:
     story()
     broker = MemoryBroker(down=True)
     worker = relay(broker)
@@ -113,7 +115,7 @@ def test_a_crash_before_the_acknowledgement_repeats_the_event() -> None:
     assert first == again
 
 
-def test_a_row_that_the_broker_rejects_holds_nobody_up() -> None:
+def test_a_rejected_row_does_not_delay_the_others() -> None:
     story(1)
     Story.objects.create(title="large", href="http://example.org/", description="x" * 5000)
     story(3)
@@ -127,7 +129,7 @@ def test_a_row_that_the_broker_rejects_holds_nobody_up() -> None:
     assert not OutboxRecord.objects.exists()
 
 
-def test_a_second_relay_stands_by_and_takes_over_when_the_lease_lapses() -> None:
+def test_a_second_relay_stands_by_and_takes_over_when_the_lease_expires() -> None:
     broker, clock = MemoryBroker(), FakeClock()
     first, second = relay(broker, "a", clock), relay(broker, "b", clock)
     first.run_once()
@@ -146,7 +148,7 @@ def test_a_second_relay_stands_by_and_takes_over_when_the_lease_lapses() -> None
 
 
 class LeaseByClock(OutboxQueue):
-    """A lease that lapses by the test's clock instead of the database's."""
+    """A lease that expires by the test's clock instead of the database's."""
 
     def __init__(self, clock: FakeClock) -> None:
         super().__init__("default")
@@ -161,7 +163,7 @@ class LeaseByClock(OutboxQueue):
 
 @pytest.mark.parametrize("before", [0.0, 0.1, 0.19, 0.3, 0.39, 0.5])
 def test_a_standby_publishes_within_two_seconds_of_the_leaders_death(before: float) -> None:
-    """At worst the leader dies right after it renewed, and the standby has just looked."""
+    """Worst case: the leader dies just after a renewal, and the standby has just polled."""
     broker, clock = MemoryBroker(), FakeClock()
     outbox = LeaseByClock(clock)
     standby = relay(broker, "standby", clock, outbox)
@@ -179,7 +181,7 @@ def test_a_standby_publishes_within_two_seconds_of_the_leaders_death(before: flo
     assert clock.now - died < 2
 
 
-def test_a_relay_says_once_that_it_stands_by(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_standby_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "cdc.outbox.relay")
     clock = FakeClock()
     leader, standby = relay(MemoryBroker(), "a", clock), relay(MemoryBroker(), "b", clock)
@@ -206,7 +208,7 @@ def test_a_full_batch_asks_to_be_called_again(monkeypatch: pytest.MonkeyPatch) -
     assert not OutboxRecord.objects.exists()
 
 
-def test_the_mark_passes_what_is_gone_and_finds_what_is_new() -> None:
+def test_rows_above_the_low_water_mark_are_published() -> None:
     broker, clock = MemoryBroker(), FakeClock()
     worker = relay(broker, clock=clock)
     for number in range(4):
@@ -217,18 +219,19 @@ def test_the_mark_passes_what_is_gone_and_finds_what_is_new() -> None:
     assert len(sent(broker)) == 4
 
 
-def test_records_in_flight_are_given_up_when_the_relay_is_told_to_stop() -> None:
+def test_records_in_flight_are_abandoned_at_a_stop() -> None:
     story()
     asked: list[bool] = []
 
-    class Silent:
+    class Unresponsive:
         def publish(self, records: object, keep_waiting: Callable[[], bool]) -> dict[int, str]:
             asked.append(keep_waiting())
-            raise Retryable("given up")
+            raise Retryable("abandoned")
 
     worker = Relay(
         outbox=OutboxQueue("default"),
-        publisher=Silent(),
+        publisher=Unresponsive(),
+        dead_letters=RejectedRowStore("default"),
         owner="a",
         send_again=lambda _rows: None,
         clock=FakeClock(),
@@ -242,8 +245,8 @@ def test_records_in_flight_are_given_up_when_the_relay_is_told_to_stop() -> None
     assert OutboxRecord.objects.count() == 1
 
 
-class Sleeper:
-    """A broker before which the relay is suspended once, while `meanwhile` happens."""
+class Suspending:
+    """A broker that suspends the relay once before publishing, while `meanwhile` runs."""
 
     def __init__(
         self, broker: MemoryBroker, clock: FakeClock, meanwhile: Callable[[], None]
@@ -260,62 +263,62 @@ class Sleeper:
 
 
 def ops(broker: MemoryBroker) -> list[tuple[str, str | None]]:
-    """Return what the topic says, in order: operations and titles."""
+    """Return the operations and titles in the topic, in order."""
     values = [
         orjson.loads(record.value) for log in broker.logs.values() for record in log if record.value
     ]
     return [(value["op"], (value["after"] or {}).get("title")) for value in values]
 
 
-def woken_relay(broker: MemoryBroker, change: Callable[[Story], object]) -> None:
-    """Let a relay sleep over its lease while another publishes its batch and `change`."""
+def suspend_relay(broker: MemoryBroker, change: Callable[[Story], object]) -> None:
+    """Suspend a relay past its lease while another publishes its batch and `change`."""
     saved, clock = story(), FakeClock()
 
     def meanwhile() -> None:
-        OutboxQueue("default").drop_lease("sleeper")
+        OutboxQueue("default").drop_lease("suspended")
         other = relay(broker, "other", clock)
         other.run_once()
         change(saved)
         other.run_once()
 
-    sleeper = relay(Sleeper(broker, clock, meanwhile), "sleeper", clock)
-    sleeper.run_once()
+    suspended = relay(Suspending(broker, clock, meanwhile), "suspended", clock)
+    suspended.run_once()
     OutboxQueue("default").drop_lease("other")
     clock.sleep(1)
     relay(broker, "third", clock).run_once()
 
 
-def test_a_relay_woken_after_its_lease_sends_its_stories_again() -> None:
+def test_a_relay_resumed_after_its_lease_sends_its_rows_again() -> None:
     broker = MemoryBroker()
 
-    woken_relay(broker, lambda saved: Story.objects.filter(pk=saved.pk).update(title="newer"))
+    suspend_relay(broker, lambda saved: Story.objects.filter(pk=saved.pk).update(title="newer"))
 
     assert ops(broker) == [("c", "story 1"), ("u", "newer"), ("c", "story 1"), ("r", "newer")]
 
 
-def test_a_relay_woken_after_its_lease_sends_deletes_again() -> None:
+def test_a_relay_resumed_after_its_lease_sends_deletes_again() -> None:
     broker = MemoryBroker()
 
-    woken_relay(broker, lambda saved: Story.objects.filter(pk=saved.pk).delete())
+    suspend_relay(broker, lambda saved: Story.objects.filter(pk=saved.pk).delete())
 
     assert ops(broker) == [("c", "story 1"), ("d", None), ("c", "story 1"), ("d", None)]
 
 
-def test_a_relay_that_overslept_alone_sends_nothing_again() -> None:
+def test_a_relay_suspended_alone_sends_nothing_again() -> None:
     broker, clock = MemoryBroker(), FakeClock()
     story()
 
-    def lapse() -> None:
-        OutboxQueue("default").drop_lease("sleeper")
+    def expire() -> None:
+        OutboxQueue("default").drop_lease("suspended")
 
-    relay(Sleeper(broker, clock, lapse), "sleeper", clock).run_once()
+    relay(Suspending(broker, clock, expire), "suspended", clock).run_once()
 
     assert ops(broker) == [("c", "story 1")]
     assert not OutboxRecord.objects.exists()
 
 
 class BatchRejecting:
-    """A broker that rejects the whole first batch of a call, as Kafka does, and takes the rest."""
+    """A broker that rejects the first records of a call together, as Kafka does."""
 
     def __init__(self, broker: MemoryBroker, first: int) -> None:
         self.broker, self.first = broker, first

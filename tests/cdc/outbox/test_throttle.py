@@ -1,18 +1,18 @@
-"""Room in the outbox, and the pace."""
+"""The limits on bulk writers."""
 
 from dataclasses import dataclass, field
 
 import pytest
 
 from cdc.models import OutboxRecord
-from cdc.outbox.throttle import OutboxRoom, Pace
+from cdc.outbox.throttle import OutboxLimit, RateLimit
 from cdc.testing.twins import FakeClock
 from stories.models import Story
 
 
 @dataclass
 class SlowRelay(FakeClock):
-    """A clock by whose sleeping a relay works: after a while a row leaves with each sleep."""
+    """A clock that removes a row with each sleep, as a relay would, once `asleep_until` is past."""
 
     asleep_until: float = 0.0
     sleeps: list[float] = field(default_factory=list)
@@ -34,60 +34,60 @@ def fill(rows: int) -> None:
 @pytest.mark.django_db
 def test_a_chunk_waits_until_it_fits() -> None:
     fill(6)
-    said: list[str] = []
+    messages: list[str] = []
 
-    OutboxRoom("default", SlowRelay(), said.append, most=6).wait(2, lambda: False)
+    OutboxLimit("default", SlowRelay(), messages.append, most=6).wait(2, lambda: False)
 
     assert OutboxRecord.objects.count() == 4
-    assert said == []
+    assert messages == []
 
 
 @pytest.mark.django_db
-def test_it_says_what_it_waits_for() -> None:
+def test_an_outbox_that_is_not_draining_is_reported() -> None:
     fill(3)
-    said: list[str] = []
+    messages: list[str] = []
     clock = SlowRelay()
     clock.asleep_until = clock.now + 12
 
-    OutboxRoom("default", clock, said.append, most=3).wait(1, lambda: False)
+    OutboxLimit("default", clock, messages.append, most=3).wait(1, lambda: False)
 
-    assert said == [
+    assert messages == [
         (
-            "Waiting for room: 3 rows wait in the outbox and get no fewer. "
-            "See that `manage.py relay_outbox` runs and that Kafka is up."
+            "The outbox holds 3 rows and is not draining. "
+            "Check that `manage.py relay_outbox` is running and that Kafka is up."
         )
     ]
 
 
 @pytest.mark.django_db
-def test_a_chunk_over_the_limit_is_let_into_an_empty_outbox() -> None:
-    OutboxRoom("default", FakeClock(), print, most=3).wait(10, lambda: False)
+def test_an_empty_outbox_admits_a_chunk_over_the_limit() -> None:
+    OutboxLimit("default", FakeClock(), print, most=3).wait(10, lambda: False)
 
 
 @pytest.mark.django_db
 def test_a_stop_ends_the_wait() -> None:
     fill(3)
 
-    OutboxRoom("default", FakeClock(), print, most=3).wait(1, lambda: True)
+    OutboxLimit("default", FakeClock(), print, most=3).wait(1, lambda: True)
 
     assert OutboxRecord.objects.count() == 3
 
 
-def test_the_pace_is_kept_on_average() -> None:
+def test_the_rate_is_kept_on_average() -> None:
     clock = FakeClock()
-    pace, began = Pace(100, clock), clock.now
+    limit, began = RateLimit(100, clock), clock.now
 
     for _ in range(5):
-        pace.wait(50, lambda: False)
+        limit.wait(50, lambda: False)
 
     assert clock.now - began == pytest.approx(2.0)
 
 
-def test_without_a_rate_nothing_waits() -> None:
+def test_a_rate_of_0_is_no_limit() -> None:
     clock = FakeClock()
-    pace, began = Pace(0, clock), clock.now
+    limit, began = RateLimit(0, clock), clock.now
 
-    pace.wait(1000, lambda: False)
-    pace.wait(1000, lambda: False)
+    limit.wait(1000, lambda: False)
+    limit.wait(1000, lambda: False)
 
     assert clock.now == began

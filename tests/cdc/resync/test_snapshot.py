@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cdc.outbox.throttle import OutboxRoom, Pace
+from cdc.outbox.throttle import OutboxLimit, RateLimit
 from cdc.registry import registry
 from cdc.resync import snapshot as module
 from cdc.resync.checkpoints import CheckpointStore
@@ -25,8 +25,8 @@ def snapshot(
 ) -> Snapshot:
     capture, clock = registry.by_table()[TABLE], FakeClock()
     tools = Tools(
-        room=OutboxRoom("default", clock, said.append),
-        pace=Pace(0, clock),
+        room=OutboxLimit("default", clock, said.append),
+        pace=RateLimit(0, clock),
         clock=clock,
         say=said.append,
         advance=lambda _: None,

@@ -1,4 +1,4 @@
-"""Counters: added up in the database, never in the way."""
+"""Counters: totals in the database, and the figures of one process."""
 
 import pytest
 from django.db import connection
@@ -10,7 +10,7 @@ from cdc.testing.twins import FakeClock
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 
-def test_processes_add_up() -> None:
+def test_totals_add_up_over_processes() -> None:
     for _ in range(2):
         counters = Counters("default", FakeClock())
         counters.add(STALE, 3)
@@ -18,6 +18,20 @@ def test_processes_add_up() -> None:
         counters.flush()
 
     assert totals("default") == {**dict.fromkeys(COUNTERS, 0), STALE: 6}
+
+
+def test_a_process_knows_its_own_counts_before_and_after_a_flush() -> None:
+    others = Counters("default", FakeClock())
+    others.add(STALE, 3)
+    others.flush()
+    counters = Counters("default", FakeClock())
+    counters.add(STALE, 2)
+    assert counters.since_start() == {**dict.fromkeys(COUNTERS, 0), STALE: 2}
+
+    counters.flush()
+
+    assert counters.since_start()[STALE] == 2
+    assert totals("default")[STALE] == 5
 
 
 def test_the_database_is_written_at_most_once_a_second() -> None:
@@ -34,7 +48,7 @@ def test_the_database_is_written_at_most_once_a_second() -> None:
     assert totals("default")[STALE] == 2
 
 
-def test_what_is_counted_while_the_database_is_away_is_kept() -> None:
+def test_counts_are_kept_while_the_database_is_down() -> None:
     clock = FakeClock()
     counters = Counters("default", clock)
     counters.add(STALE)

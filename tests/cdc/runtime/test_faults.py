@@ -1,4 +1,4 @@
-"""Fault points: named, counted, and silent unless armed."""
+"""Fault points: named, counted, and inactive unless armed."""
 
 import os
 import signal
@@ -31,6 +31,6 @@ def test_nothing_is_armed_without_the_variable(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("text", ["nowhere:kill", "relay.read:pause", "relay.read:stop:x"])
-def test_a_wrong_point_is_refused_with_what_would_be_right(text: str) -> None:
-    with pytest.raises(Misconfigured, match=r"CDC_FAULT has .* POINT one of"):
+def test_a_wrong_point_is_refused_with_the_valid_ones(text: str) -> None:
+    with pytest.raises(Misconfigured, match=r"CDC_FAULT contains .* POINT one of"):
         parse(text)

@@ -1,4 +1,4 @@
-"""The stop, proven by real signals to real processes."""
+"""The stop, tested with real signals to real processes, and the retry loop."""
 
 import signal
 import subprocess
@@ -70,8 +70,8 @@ def test_a_second_signal_ends_the_process_at_once() -> None:
     assert process.returncode == 128 + signal.SIGTERM
 
 
-def test_a_retryable_error_is_reported_and_the_step_done_again() -> None:
-    results: list[Exception | bool] = [Retryable("away"), Retryable("away"), True, False]
+def test_a_retryable_error_is_reported_and_the_step_run_again() -> None:
+    results: list[Exception | bool] = [Retryable("down"), Retryable("down"), True, False]
     reported: list[float] = []
     pauses: list[int] = []
 
@@ -95,7 +95,7 @@ def test_a_retryable_error_is_reported_and_the_step_done_again() -> None:
 
 def test_any_other_error_ends_the_run() -> None:
     def step() -> bool:
-        raise Fatal("no way on")
+        raise Fatal("cannot continue")
 
     with pytest.raises(Fatal):
         run_until_stopped(

@@ -1,0 +1,76 @@
+"""The consumer daemon: from Kafka to MongoDB."""
+
+import logging
+import uuid
+from contextlib import closing
+from functools import partial
+
+from django.db import DEFAULT_DB_ALIAS
+
+from cdc.conf import CdcSettings
+from cdc.consumer.consumer import ReplicaConsumer
+from cdc.consumer.pause import PauseWatch
+from cdc.consumer.source_rows import SourceRows, source_epoch
+from cdc.daemons.startup import ensure_topics, retry_until_done, set_query_timeouts
+from cdc.daemons.topics import all_topics, routes
+from cdc.dead_letters.store import DeadLetterStore
+from cdc.kafka.source import KafkaSource
+from cdc.kafka.topics import Topics
+from cdc.mongo.client import connect
+from cdc.mongo.replica import MongoReplica
+from cdc.registry import registry
+from cdc.runtime import telemetry
+from cdc.runtime.counters import Counters
+from cdc.runtime.loop import Clock, Stop, SystemClock, run_until_stopped
+from cdc.runtime.signals import daemon_started
+
+_log = logging.getLogger(__name__)
+_on_retry = partial(telemetry.log_retry, telemetry.CONSUMER_RETRY)
+
+
+def run_consumer(settings: CdcSettings, instance: str) -> None:
+    """Apply the topics to MongoDB until a signal; `instance` is its `group.instance.id`."""
+    clock = SystemClock()
+    counters = Counters(DEFAULT_DB_ALIAS, clock)
+    daemon_started.send("consumer", counters=counters)
+    set_query_timeouts(DEFAULT_DB_ALIAS)
+    with Stop() as stop:
+        topics = Topics(settings)
+        replica = _replica(settings, instance, clock)
+        ensure_topics(topics, stop, clock, _on_retry)
+        retry_until_done(replica.prepare, stop, clock, _on_retry)
+        paused = PauseWatch(settings.group, DEFAULT_DB_ALIAS)
+        paused.start()
+        source = KafkaSource(settings, sorted(all_topics()), instance)
+        consumer = ReplicaConsumer(
+            source=source,
+            topics=topics,
+            replica=replica,
+            dead_letters=DeadLetterStore(settings.group, DEFAULT_DB_ALIAS),
+            routes=routes(),
+            source_epoch=partial(source_epoch, using=DEFAULT_DB_ALIAS),
+            counters=counters,
+            clock=clock,
+            paused=paused,
+        )
+        telemetry.log(_log, logging.INFO, telemetry.CONSUMER_STARTED, instance=instance)
+        with closing(source), stop.bounding_errors():
+            run_until_stopped(
+                consumer.run_once,
+                stopped=lambda: stop.requested,
+                on_retry=_on_retry,
+                pause=lambda: None,
+                clock=clock,
+            )
+        telemetry.log(_log, logging.INFO, telemetry.CONSUMER_STOPPED, instance=instance)
+
+
+def _replica(settings: CdcSettings, instance: str, clock: Clock) -> MongoReplica:
+    return MongoReplica(
+        connect(settings),
+        settings,
+        routes(),
+        f"{instance}:{uuid.uuid4().hex}",
+        rows=SourceRows(registry.by_table(), DEFAULT_DB_ALIAS),
+        clock=clock,
+    )

@@ -1,0 +1,57 @@
+"""The startup steps that daemons share."""
+
+import os
+import socket
+import uuid
+from collections.abc import Callable
+from functools import partial
+
+from django.db import connections
+
+from cdc.daemons.topics import all_topics
+from cdc.errors import Retryable
+from cdc.kafka.topics import Topics
+from cdc.runtime.loop import Clock, Stop, run_until_stopped
+
+_QUERY_TIMEOUT_SECONDS = 8
+
+Report = Callable[[Retryable, float], None]
+"""Called with the error and the delay before each retry."""
+
+
+def process_name() -> str:
+    """Return a name that no other process has, to own leases."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+def set_query_timeouts(using: str) -> None:
+    """Make queries fail, instead of blocking forever, when MySQL stops responding."""
+    connection = connections[using]
+    if connection.vendor == "mysql":
+        seconds = _QUERY_TIMEOUT_SECONDS
+        connection.settings_dict["OPTIONS"].update(read_timeout=seconds, write_timeout=seconds)
+
+
+def ensure_topics(topics: Topics, stop: Stop, clock: Clock, on_retry: Report) -> None:
+    """Create the missing topics; wait for Kafka if necessary."""
+    for name, partitions in all_topics().items():
+        retry_until_done(partial(topics.ensure, name, partitions), stop, clock, on_retry)
+
+
+def retry_until_done(step: Callable[[], None], stop: Stop, clock: Clock, on_retry: Report) -> None:
+    """Run `step` until it succeeds once, or until a signal."""
+    done = False
+
+    def attempt() -> bool:
+        nonlocal done
+        step()
+        done = True
+        return True
+
+    run_until_stopped(
+        attempt,
+        stopped=lambda: stop.requested or done,
+        on_retry=on_retry,
+        pause=lambda: None,
+        clock=clock,
+    )

@@ -7,7 +7,8 @@ from typing import Any
 from django.db import IntegrityError, connections, models, transaction
 from django.db.models import Q
 
-from cdc.capture.handlers import Change, Recorded, changes_between, record
+from cdc.capture.changes import Change, changes_between
+from cdc.capture.handlers import Recorded, record
 from cdc.capture.images import Images, images_where, read_images
 from cdc.errors import Refused
 from cdc.registry import Capture

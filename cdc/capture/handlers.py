@@ -4,8 +4,7 @@ The order in one transaction: lock and read the row, write it, read it again, ad
 Both images are what the database holds, so F() expressions, defaults and cut values come right.
 """
 
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
@@ -14,23 +13,15 @@ from django.db import connections
 from django.db.models import Model, QuerySet
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 
+from cdc.capture.changes import Change, changes_between
 from cdc.capture.images import Image, Images, read_image
-from cdc.conf import cdc_settings
-from cdc.context import current_actor, current_traceparent
 from cdc.errors import Refused
 from cdc.outbox import table as outbox
 from cdc.registry import Capture, registry
-from cdc.wire.event import Operation, Version, encode_key, encode_row, encode_value
 
 _BEFORE = "_cdc_before"
 _DOOMED = "_cdc_doomed"
 _RECORDED = "_cdc_recorded"
-_LONGEST_KEY = 255
-_ENVELOPE = 1_000
-"""More bytes than an envelope has besides its rows, its table and its user."""
-_LONGEST_ESCAPE = 6
-"""Bytes that JSON makes of one character at most."""
-_HIGHEST = Version(2**63 - 1, 2**63 - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,25 +44,6 @@ def last_recorded(instance: Model) -> Recorded | None:
     return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One row before and after; at least one of the two is there."""
-
-    before: Image | None
-    after: Image | None
-    read: bool = False
-    """Nothing happened: the row is sent as it is."""
-
-    @property
-    def operation(self) -> Operation:
-        """Return what happened."""
-        if self.read:
-            return Operation.READ
-        if self.before is None:
-            return Operation.CREATE
-        return Operation.DELETE if self.after is None else Operation.UPDATE
-
-
 class Doomed:
     """The rows that a delete under way will remove, as they are at this moment."""
 
@@ -91,12 +63,6 @@ class Doomed:
 _doomed: WeakValueDictionary[tuple[str, type[Model], Any], Doomed] = WeakValueDictionary()
 
 
-def changes_between(before: Mapping[Any, Image], after: Mapping[Any, Image]) -> Iterator[Change]:
-    """Yield the change of every row in either, those of `before` first, in their order."""
-    for key in {**before, **after}:
-        yield Change(before=before.get(key), after=after.get(key))
-
-
 def record(capture: Capture, changes: Iterable[Change], *, using: str) -> int:
     """Write the changes to the outbox; raises Refused for what cannot be carried.
 
@@ -104,8 +70,7 @@ def record(capture: Capture, changes: Iterable[Change], *, using: str) -> int:
     """
     refuse_outside_transaction(capture.model, using)
     changes = list(changes)
-    now_ms = time.time_ns() // 1_000_000
-    lowest = outbox.add([_entry(capture, change, now_ms, using) for change in changes], using=using)
+    lowest = outbox.add([change.entry(capture, using=using) for change in changes], using=using)
     if _doomed:
         _follow(capture, changes, using)
     return lowest
@@ -209,55 +174,3 @@ def _follow(capture: Capture, changes: Iterable[Change], using: str) -> None:
         doomed = _doomed.get((using, capture.model, key))
         if doomed is not None and key in doomed.images and change.after is not None:
             doomed.images[key] = change.after
-
-
-def _entry(capture: Capture, change: Change, ts_ms: int, using: str) -> outbox.Entry:
-    before, after = (
-        None if image is None else capture.wire_row(image)
-        for image in (change.before, change.after)
-    )
-    key = (after or before or {})[capture.key.name]
-    entry = outbox.Entry(
-        topic=capture.topic,
-        key=encode_key(capture.key.name, key),
-        op=change.operation.value,
-        before=encode_row(before),
-        after=encode_row(after),
-        ts_ms=ts_ms,
-        db=str(connections[using].settings_dict["NAME"]).rpartition("/")[2],
-        table=capture.table,
-        user=current_actor(),
-        traceparent=current_traceparent(),
-    )
-    return _within_limits(entry)
-
-
-def _within_limits(entry: outbox.Entry) -> outbox.Entry:
-    if len(entry.key) > _LONGEST_KEY:
-        raise Refused(
-            f"The key {entry.key[:40]}… is longer than {_LONGEST_KEY}: use a shorter one."
-        )
-    limit = cdc_settings().max_event_bytes
-    names = len(entry.db) + len(entry.table) + len(entry.user)
-    rows = len(entry.before or b"") + len(entry.after or b"")
-    # Most events are far below the limit: only one that is near it is encoded to be measured.
-    if rows + names * _LONGEST_ESCAPE + _ENVELOPE > limit and (size := _size(entry)) > limit:
-        raise Refused(
-            f"The event of {entry.table} {entry.key} has {size} bytes, MAX_EVENT_BYTES is {limit}: "
-            "shorten its columns, or raise the limit here and in Kafka."
-        )
-    return entry
-
-
-def _size(entry: outbox.Entry) -> int:
-    value = encode_value(
-        op=entry.op,
-        before=entry.before,
-        after=entry.after,
-        version=_HIGHEST,
-        ts_ms=entry.ts_ms,
-        db=entry.db,
-        table=entry.table,
-        user=entry.user,
-    )
-    return len(value)

@@ -8,7 +8,8 @@ from django.db import models, router, transaction
 from django.db.models.query import ModelIterable
 
 from cdc.capture.bulk_create import BulkCreate
-from cdc.capture.handlers import changes_between, connect, doom, doom_one, record, remember
+from cdc.capture.changes import changes_between
+from cdc.capture.handlers import connect, doom, doom_one, record, remember
 from cdc.capture.images import Images, found_by_key, read_image, read_images
 from cdc.registry import Capture, registry
 

@@ -1,22 +1,21 @@
 """Sends the state of named rows, through the outbox, whatever happens to them meanwhile."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.db import Error, OperationalError, connections, transaction
 
-from cdc.capture.handlers import Change, record
+from cdc.capture.changes import Change, entry_of
+from cdc.capture.handlers import record
 from cdc.capture.images import Images, read_images
-from cdc.context import current_actor, current_traceparent
 from cdc.errors import Rejected, Retryable
 from cdc.models import OutboxRecord
 from cdc.outbox import table as outbox
 from cdc.outbox.table import Entry
 from cdc.registry import Capture, registry
 from cdc.runtime.loop import Clock, backoff
-from cdc.wire.event import Operation, decode_key, encode_key, encode_row
+from cdc.wire.event import Operation, decode_key
 
 _ATTEMPTS = 6
 """Tries of one transaction, about 1.5 s in all."""
@@ -83,20 +82,8 @@ def through_locks(send: Callable[[], None], clock: Clock, *, using: str) -> None
 
 
 def _deleted(capture: Capture, key: Any, using: str) -> Entry:
-    name = capture.key.name
-    wire_key = capture.key.to_wire(key)
-    return Entry(
-        topic=capture.topic,
-        key=encode_key(name, wire_key),
-        op=Operation.DELETE.value,
-        before=encode_row({name: wire_key}),
-        after=None,
-        ts_ms=time.time_ns() // 1_000_000,
-        db=str(connections[using].settings_dict["NAME"]).rpartition("/")[2],
-        table=capture.table,
-        user=current_actor(),
-        traceparent=current_traceparent(),
-    )
+    row = {capture.key.name: capture.key.to_wire(key)}
+    return entry_of(capture, Operation.DELETE, before=row, after=None, using=using)
 
 
 @contextmanager

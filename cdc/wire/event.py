@@ -1,4 +1,4 @@
-"""A change on the wire: Debezium's envelope, encoded and decoded."""
+"""A change as a message carries it, and how a message is decoded."""
 
 import json
 import reprlib
@@ -9,10 +9,8 @@ from typing import Any
 
 import orjson
 
-from cdc import __version__
-from cdc.errors import Refused, Rejected
+from cdc.errors import Rejected
 
-CONNECTOR = "storyfeed"
 _LARGEST_ID = 2**63 - 1
 _MOST_DIGITS = len(str(_LARGEST_ID))
 
@@ -63,55 +61,6 @@ class ChangeEvent:
         return self.op is Operation.DELETE
 
 
-def encode_key(column: str, value: int | str) -> str:
-    """Return the Kafka key as text: `{"id":17}`, without blanks, so that all clients agree."""
-    return orjson.dumps({column: value}).decode()
-
-
-def encode_row(row: Row | None) -> bytes | None:
-    """Return a row as JSON; raises Refused for what JSON cannot hold."""
-    if row is None:
-        return None
-    try:
-        return orjson.dumps(row)
-    except orjson.JSONEncodeError as error:
-        raise Refused(f"The row cannot be written as JSON ({error}): correct its values.") from None
-
-
-def encode_value(
-    *,
-    op: str,
-    before: bytes | None,
-    after: bytes | None,
-    version: Version,
-    ts_ms: int,
-    db: str,
-    table: str,
-    user: str,
-) -> bytes:
-    """Return the envelope; `before` and `after` are rows encoded by `encode_row`."""
-    return orjson.dumps(
-        {
-            "before": _fragment(before),
-            "after": _fragment(after),
-            "op": op,
-            "ts_ms": ts_ms,
-            "source": {
-                "version": __version__,
-                "connector": CONNECTOR,
-                "name": CONNECTOR,
-                "ts_ms": ts_ms,
-                "snapshot": "true" if op == Operation.READ else "false",
-                "db": db,
-                "table": table,
-                "sequence": f'["{version.epoch}","{version.outbox_id}"]',
-                "user": user,
-            },
-            "transaction": None,
-        }
-    )
-
-
 def decode(key: bytes | None, value: bytes) -> ChangeEvent:
     """Return the change that a message carries; raises Rejected, saying what is wrong with it."""
     envelope = _object(_json(value, "The value"), "The value")
@@ -138,10 +87,6 @@ def decode_key(key: bytes | None) -> tuple[str, int | str]:
     if len(pairs) != 1 or type(pairs[0][1]) not in {int, str}:
         raise Rejected('The key is not one column\'s value, such as {"id":17}.')
     return pairs[0]
-
-
-def _fragment(row: bytes | None) -> orjson.Fragment | None:
-    return None if row is None else orjson.Fragment(row)
 
 
 def _json(data: bytes | None, name: str) -> Any:

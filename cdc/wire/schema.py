@@ -4,7 +4,8 @@ from typing import Any
 
 from cdc import __version__
 from cdc.registry import Capture
-from cdc.wire.event import CONNECTOR, Operation
+from cdc.wire.event import Operation
+from cdc.wire.message import CONNECTOR
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ROW = {"$ref": "#/$defs/row"}

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cdc.models import OutboxRecord
-from cdc.wire.event import Version, encode_value
+from cdc.wire.event import Version
+from cdc.wire.message import encode_value
 
 JsonRow = dict[str, Any]
 
@@ -41,18 +42,7 @@ def records(*, using: str = "default") -> list[OutboxRecord]:
 
 def envelope(record: OutboxRecord) -> dict[str, Any]:
     """Return the value of the record's message."""
-    value: dict[str, Any] = json.loads(
-        encode_value(
-            op=record.op,
-            before=_bytes(record.before),
-            after=_bytes(record.after),
-            version=Version(record.epoch, record.id),
-            ts_ms=record.ts_ms,
-            db=record.db,
-            table=record.table,
-            user=record.user,
-        )
-    )
+    value: dict[str, Any] = json.loads(encode_value(record, Version(record.epoch, record.id)))
     return value
 
 
@@ -79,7 +69,3 @@ def replay(found: list[Event], key: str = "id") -> dict[Any, JsonRow]:
         if event.after is None:
             del table[identity]
     return table
-
-
-def _bytes(value: Any) -> bytes | None:
-    return None if value is None else bytes(value)

@@ -1,14 +1,18 @@
 """Rows that are sent again find themselves, whatever their key is."""
 
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import pytest
 
-from cdc.capture.resend import send_again
+from cdc.capture.resend import send_again, send_state
+from cdc.context import acting_as
+from cdc.errors import Refused
 from cdc.models import OutboxRecord
 from cdc.outbox import table as outbox
 from cdc.outbox.table import Entry
+from cdc.registry import registry
 from tests.cdc.capture.events import events
 from tests.support.toy.models import Label, Ticket, Toy
 
@@ -57,3 +61,14 @@ def test_a_key_that_no_row_can_have_is_left_out() -> None:
     outbox.add([*odd, replace(BY_HAND, key='{"id":1}', table="users_user")], using="default")
 
     assert sent_again() == []
+
+
+def test_the_limit_holds_for_what_is_sent_again(settings: Any) -> None:
+    capture = registry.find(Ticket)
+    assert capture is not None
+    settings.CDC = replace(settings.CDC, max_event_bytes=1_000)
+
+    with acting_as("\x01" * 255), pytest.raises(Refused, match="MAX_EVENT_BYTES is 1000"):
+        send_state(capture, [CODE], using="default")
+
+    assert events() == []

@@ -8,8 +8,9 @@ from django.db import IntegrityError, connections, models, transaction
 from django.db.models import Q
 
 from cdc.capture.changes import Change, changes_between
-from cdc.capture.handlers import Recorded, record
+from cdc.capture.handlers import record
 from cdc.capture.images import Images, images_where, read_images
+from cdc.capture.instance_state import Recorded, set_recorded
 from cdc.errors import Refused
 from cdc.registry import Capture
 
@@ -42,7 +43,7 @@ class BulkCreate:
         else:
             outbox_id = self._record_created(self._insert(objs))
             for obj in objs:
-                Recorded(key=obj.pk, outbox_id=outbox_id, gone=False).note(obj)
+                set_recorded(obj, Recorded(key=obj.pk, outbox_id=outbox_id))
 
     def _insert(self, objs: Sequence[Any]) -> list[Any]:
         """Insert all and return their keys, which the objects then have on every database.

@@ -1,78 +1,43 @@
 """What happens when a captured row is written: its images, its event, its outbox row.
 
 The order in one transaction: lock and read the row, write it, read it again, add the outbox row.
-Both images are what the database holds, so F() expressions, defaults and cut values come right.
+Both images are what the database holds, so F() expressions, defaults and truncated values come
+out right.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
-from weakref import WeakValueDictionary
 
 from django.db import connections
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 
 from cdc.capture.changes import Change, changes_between
-from cdc.capture.images import Image, Images, read_image
+from cdc.capture.images import Images, read_image
+from cdc.capture.instance_state import (
+    PendingDeletes,
+    Recorded,
+    pending_deletes_of,
+    pop_image_before,
+    pop_pending_deletes,
+    set_pending_deletes,
+    set_recorded,
+    update_pending_deletes,
+)
 from cdc.errors import Refused
 from cdc.outbox import table as outbox
 from cdc.registry import Capture, registry
 
-_BEFORE = "_cdc_before"
-_DOOMED = "_cdc_doomed"
-_RECORDED = "_cdc_recorded"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
-    """The last change of an instance that this process recorded, for who waits for its copy."""
-
-    key: Any
-    outbox_id: int
-    """Not above the change's own, and above those of all earlier changes of the row."""
-    gone: bool
-
-    def note(self, instance: Model) -> None:
-        """Leave it with the instance."""
-        instance.__dict__[_RECORDED] = self
-
-
-def last_recorded(instance: Model) -> Recorded | None:
-    """Return what was left with the instance by its last save or delete."""
-    found: Recorded | None = instance.__dict__.get(_RECORDED)
-    return found
-
-
-class Doomed:
-    """The rows that a delete under way will remove, as they are at this moment."""
-
-    __slots__ = ("__weakref__", "images", "model", "outbox_id")
-
-    def __init__(self, capture: Capture, images: Images, using: str) -> None:
-        self.model = capture.model
-        self.images = images
-        self.outbox_id = 0
-        """Of their deletes, when these are recorded: the lowest."""
-        for key in images:
-            _doomed[using, capture.model, key] = self
-
-
-# Django nulls references between rows that it is about to delete: the image of such a row, read
-# before, has to follow. The rows are dropped when the instance or queryset that holds them is.
-_doomed: WeakValueDictionary[tuple[str, type[Model], Any], Doomed] = WeakValueDictionary()
-
 
 def record(capture: Capture, changes: Iterable[Change], *, using: str) -> int:
-    """Write the changes to the outbox; raises Refused for what cannot be carried.
+    """Write the changes to the outbox and return the lowest outbox id of theirs.
 
-    Returns the lowest outbox id that they were given.
+    Raises Refused for a change that cannot be carried.
     """
     refuse_outside_transaction(capture.model, using)
     changes = list(changes)
     lowest = outbox.add([change.entry(capture, using=using) for change in changes], using=using)
-    if _doomed:
-        _follow(capture, changes, using)
+    update_pending_deletes(capture, changes, using=using)
     return lowest
 
 
@@ -86,11 +51,11 @@ def refuse_outside_transaction(model: type[Model], using: str) -> None:
 
 
 def connect(model: type[Model]) -> None:
-    """Listen to a model.
+    """Connect the signal receivers of a captured model.
 
-    It is called while the class is made: receivers that others connect come later, and what they
-    write to the same row gets its event later. Receivers are connected to each class: one that
-    listens to all senders would take Django's fast delete from every model of the project.
+    This happens while the class is created, before other receivers can be connected, so what those
+    write to the same row is recorded after the change itself. Receivers are connected per class:
+    a receiver for all senders would disable Django's fast delete for every model of the project.
     """
     pre_save.connect(_before_save, sender=model)
     post_save.connect(_after_save, sender=model)
@@ -98,10 +63,12 @@ def connect(model: type[Model]) -> None:
     post_delete.connect(_after_delete, sender=model)
 
 
-def remember(instance: Model, before: Image) -> None:
-    """Keep the image of the row that a save has just updated, for its `post_save`."""
-    # A list, because a receiver may save the same instance inside its save.
-    instance.__dict__.setdefault(_BEFORE, []).append(before)
+def lock_for_delete(instance: Model, capture: Capture, using: str) -> bool:
+    """Lock the row that an instance is about to delete; return whether it exists."""
+    images = _lock(instance, capture, using)
+    if images:
+        set_pending_deletes(instance, PendingDeletes(capture, images, using=using))
+    return bool(images)
 
 
 def _before_save(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
@@ -115,7 +82,7 @@ def _after_save(sender: type[Model], instance: Model, created: bool, using: str,
     capture = registry.find(sender)
     if capture is None:
         return
-    before = None if created else instance.__dict__[_BEFORE].pop()
+    before = None if created else pop_image_before(instance)
     after = read_image(capture, instance.pk, using=using)
     if after is None:
         raise Refused(
@@ -123,54 +90,32 @@ def _after_save(sender: type[Model], instance: Model, created: bool, using: str,
             "give it a key that the database stores as it is."
         )
     outbox_id = record(capture, [Change(before=before, after=after)], using=using)
-    Recorded(key=after[capture.key.attname], outbox_id=outbox_id, gone=False).note(instance)
+    set_recorded(instance, Recorded(key=after[capture.key.attname], outbox_id=outbox_id))
 
 
 def _before_delete(sender: type[Model], instance: Model, using: str, origin: Any, **_: Any) -> None:
     capture = registry.find(sender)
     if capture is None:
         return
-    doomed: Doomed | None = getattr(origin, _DOOMED, None)
-    ours = doomed is not None and doomed.model is capture.model and instance.pk in doomed.images
-    if not ours:
-        doomed = Doomed(capture, _locked(instance, capture, using), using)
-    instance.__dict__[_DOOMED] = doomed
-
-
-def doom(rows: QuerySet[Any], capture: Capture, images: Images, using: str) -> None:
-    """Give the rows that `rows` is about to delete to its signals: they need not read each."""
-    setattr(rows, _DOOMED, Doomed(capture, images, using))
-
-
-def doom_one(instance: Model, capture: Capture, using: str) -> bool:
-    """Lock an instance's row, which is about to be deleted; return whether it is there."""
-    images = _locked(instance, capture, using)
-    if images:
-        setattr(instance, _DOOMED, Doomed(capture, images, using))
-    return bool(images)
-
-
-def _locked(instance: Model, capture: Capture, using: str) -> Images:
-    image = read_image(capture, instance.pk, using=using, lock=True)
-    return {} if image is None else {image[capture.key.attname]: image}
+    pending = pending_deletes_of(origin, capture.model, instance.pk)
+    if pending is None:
+        pending = PendingDeletes(capture, _lock(instance, capture, using), using=using)
+    set_pending_deletes(instance, pending)
 
 
 def _after_delete(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
     capture = registry.find(sender)
-    doomed = instance.__dict__.pop(_DOOMED, None)
-    if capture is None or doomed is None:
+    pending = pop_pending_deletes(instance)
+    if capture is None or pending is None:
         return
-    if doomed.images:
-        # Django sends this when all rows of the model are gone: the first call speaks for all.
-        images, doomed.images = doomed.images, {}
-        doomed.outbox_id = record(capture, changes_between(images, {}), using=using)
-    Recorded(key=instance.pk, outbox_id=doomed.outbox_id, gone=True).note(instance)
+    if pending.images:
+        # Django sends this signal once all rows of the model are deleted, so the first call
+        # records all of them.
+        images, pending.images = pending.images, {}
+        pending.outbox_id = record(capture, changes_between(images, {}), using=using)
+    set_recorded(instance, Recorded(key=instance.pk, outbox_id=pending.outbox_id))
 
 
-def _follow(capture: Capture, changes: Iterable[Change], using: str) -> None:
-    for change in changes:
-        image = change.after or change.before or {}
-        key = image[capture.key.attname]
-        doomed = _doomed.get((using, capture.model, key))
-        if doomed is not None and key in doomed.images and change.after is not None:
-            doomed.images[key] = change.after
+def _lock(instance: Model, capture: Capture, using: str) -> Images:
+    image = read_image(capture, instance.pk, using=using, lock=True)
+    return {} if image is None else {image[capture.key.attname]: image}

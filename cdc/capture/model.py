@@ -9,8 +9,9 @@ from django.db.models.query import ModelIterable
 
 from cdc.capture.bulk_create import BulkCreate
 from cdc.capture.changes import changes_between
-from cdc.capture.handlers import connect, doom, doom_one, record, remember
+from cdc.capture.handlers import connect, lock_for_delete, record
 from cdc.capture.images import Images, found_by_key, read_image, read_images
+from cdc.capture.instance_state import PendingDeletes, push_image_before, set_pending_deletes
 from cdc.registry import Capture, registry
 
 CHUNK = 500
@@ -64,7 +65,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
             for chunk in _chunks(self._claim(capture, using)[0]):
                 images = read_images(capture, chunk, using=using)
                 rows = _rows(self.model, using).filter(pk__in=list(images))
-                doom(rows, capture, images, using)
+                set_pending_deletes(rows, PendingDeletes(capture, images, using=using))
                 with found_by_key(capture, "DELETE FROM", len(chunk), using=using):
                     counts.update(rows.delete()[1])
         self._result_cache = None
@@ -218,7 +219,7 @@ class CapturedModel(models.Model):
         if capture is None or self.pk is None:
             return super().delete(using, keep_parents)
         with transaction.atomic(using=using, savepoint=False):
-            if doom_one(self, capture, using):
+            if lock_for_delete(self, capture, using):
                 return super().delete(using, keep_parents)
         setattr(self, self._meta.pk.attname, None)  # as Django leaves it
         return 0, {self._meta.label: 0}
@@ -235,7 +236,7 @@ class CapturedModel(models.Model):
             before = read_image(capture, key, using=using, lock=True)
             if before is None:
                 return []
-            remember(self, before)
+            push_image_before(self, before)
         return super()._do_update(*args, **options)
 
 

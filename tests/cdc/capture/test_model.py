@@ -6,7 +6,7 @@ import pytest
 from django.db import connection, models, transaction
 
 from cdc.capture import model as captured
-from cdc.capture.handlers import doom_one
+from cdc.capture.handlers import lock_for_delete
 from cdc.capture.images import read_images
 from cdc.registry import registry
 from stories.models import Story
@@ -74,11 +74,11 @@ def test_a_row_that_comes_back_while_it_is_deleted_stays(monkeypatch: pytest.Mon
     key = one.pk
 
     def comes_back(instance: Story, *args: Any) -> bool:
-        there = doom_one(instance, *args)
+        there = lock_for_delete(instance, *args)
         story(pk=key).save()  # another writer, once the lock has found nothing
         return there
 
-    monkeypatch.setattr(captured, "doom_one", comes_back)
+    monkeypatch.setattr(captured, "lock_for_delete", comes_back)
 
     assert one.delete() == (0, {"stories.Story": 0})
     assert one.pk is None

@@ -6,6 +6,7 @@ entry points for a project's own commands and pages (`commands`, `operations`, `
 """
 
 from cdc.capture.model import CapturedModel
+from cdc.capture.queryset import CapturedQuerySet
 from cdc.context import acting_as, current_actor
 from cdc.read_your_writes import wait_until_applied
 from cdc.registry import Capture, Presentation, register, registry
@@ -13,6 +14,7 @@ from cdc.registry import Capture, Presentation, register, registry
 __all__ = [
     "Capture",
     "CapturedModel",
+    "CapturedQuerySet",
     "Presentation",
     "acting_as",
     "current_actor",

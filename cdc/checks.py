@@ -8,7 +8,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.db import models
 
-from cdc.capture.model import CapturedModel, CapturedQuerySet
+from cdc.capture.model import CapturedModel
+from cdc.capture.queryset import CapturedQuerySet
 from cdc.registry import registry
 
 _ISOLATION = "read committed"
@@ -53,7 +54,7 @@ def _check_model(model: type[models.Model]) -> Iterator[CheckMessage]:
     if not issubclass(model, CapturedModel):
         yield Error(
             f"{model.__name__} is captured but is not a CapturedModel: its changes have no events.",
-            hint="Derive it from cdc.capture.model.CapturedModel.",
+            hint="Derive it from cdc.api.CapturedModel.",
             obj=model,
             id="cdc.E001",
         )
@@ -89,7 +90,7 @@ def _check_managers(model: type[models.Model]) -> Iterator[CheckMessage]:
                 yield Error(
                     f"{one.__name__}.{manager.name} is not a captured manager: what it writes "
                     "has no events.",
-                    hint="Make it from cdc.capture.model.CapturedQuerySet.",
+                    hint="Make it from cdc.api.CapturedQuerySet.",
                     obj=one,
                     id="cdc.E003",
                 )

@@ -10,7 +10,8 @@ from django.db import models
 from django.test.utils import isolate_apps
 
 from cdc import checks
-from cdc.capture.model import CapturedManager, CapturedModel
+from cdc.capture.model import CapturedModel
+from cdc.capture.queryset import CapturedManager
 from cdc.checks import check_captured_models, check_isolation
 from cdc.registry import Capture, Registry
 from stories.models import Story

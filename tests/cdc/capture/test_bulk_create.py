@@ -8,7 +8,7 @@ import pytest
 from django.db import IntegrityError, connection, connections, transaction
 
 from cdc.capture.bulk_create import BulkCreate
-from cdc.capture.model import CapturedQuerySet
+from cdc.capture.queryset import CapturedQuerySet
 from stories.models import Story
 from tests.cdc.capture.events import events, replay
 from tests.cdc.capture.world import story, table

@@ -3,7 +3,7 @@
 import pytest
 from django.db.models import Avg, F, Q
 
-from cdc.capture.model import CHUNK
+from cdc.capture.queryset import CHUNK
 from stories.models import Story
 from tests.cdc.capture.events import events, forget, replay
 from tests.cdc.capture.world import story, table

@@ -4,7 +4,7 @@ from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelatio
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
 
-from cdc.capture.model import CapturedModel
+from cdc.api import CapturedModel
 from cdc.fields import MillisecondDateTimeField
 
 

@@ -9,7 +9,8 @@ from django.db import models
 
 from cdc.conf import cdc_settings
 from cdc.errors import Misconfigured, Rejected
-from cdc.wire.columns import Column, columns_of
+from cdc.field_columns import columns_of
+from cdc.wire.columns import Column
 
 _KEY_TYPES = ("integer", "string")
 

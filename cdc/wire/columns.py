@@ -3,15 +3,13 @@
 import math
 import reprlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db import models
-
-from cdc.errors import Misconfigured, Refused, Rejected
+from cdc.errors import Refused, Rejected
 
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**63 - 1
 DEEPEST_JSON = 80
@@ -73,40 +71,10 @@ class Column:
         return {"anyOf": [dict(self.kind.schema), {"type": "null"}]}
 
 
-def columns_of(model: type[models.Model]) -> tuple[Column, ...]:
-    """Return the columns of `model`'s table; raises Misconfigured for a type that cannot travel."""
-    return tuple(_column(field) for field in model._meta.concrete_fields)
-
-
 def wire_time(moment: datetime) -> str:
     """Return an ISO 8601 time in UTC, to the millisecond where that says all."""
     precision = "microseconds" if moment.microsecond % 1000 else "milliseconds"
     return moment.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
-
-
-def _column(field: Any) -> Column:
-    target = _holder(field)
-    for kind_of_field, kind in _KINDS:
-        if isinstance(target, kind_of_field):
-            # Such a column may be given what only its own encoder makes JSON of.
-            encoded = getattr(target, "encoder", None) is not None
-            return Column(
-                name=field.column,
-                attname=field.attname,
-                nullable=field.null,
-                kind=replace(kind, early=()) if encoded else kind,
-            )
-    raise Misconfigured(
-        f"{field.model.__name__}.{field.name} is a {type(field).__name__}, which the feed cannot "
-        "carry: use a number, text, boolean, date, UUID or JSON field."
-    )
-
-
-def _holder(field: Any) -> Any:
-    """Return the field that says what the column holds: for a reference, the one referred to."""
-    while isinstance(field, models.ForeignKey):
-        field = field.target_field
-    return field.output_field if isinstance(field, models.GeneratedField) else field
 
 
 def _integer_to_wire(value: Any) -> int:
@@ -222,8 +190,12 @@ def _kind(
     return Kind(to_wire=to_wire, from_wire=from_wire, schema=schema, early=early)
 
 
-_TEXT = _kind(_text_to_wire, _text_from_wire, str, type="string")
-_INTEGER = _kind(
+BOOLEAN = _kind(bool, _boolean_from_wire, type="boolean")
+DATE = _kind(date.isoformat, _text_from_wire, type="string", format="date")
+DATE_TIME = _kind(wire_time, _time_from_wire, type="string", format="date-time")
+DECIMAL = _kind(_decimal_to_wire, _text_from_wire, Decimal, type="string")
+FLOAT = _kind(_float_to_wire, _float_from_wire, float, type="number")
+INTEGER = _kind(
     _integer_to_wire,
     _integer_from_wire,
     int,
@@ -231,24 +203,7 @@ _INTEGER = _kind(
     minimum=SMALLEST_INTEGER,
     maximum=LARGEST_INTEGER,
 )
-_DATE_TIME = _kind(wire_time, _time_from_wire, type="string", format="date-time")
-_DATE = _kind(date.isoformat, _text_from_wire, type="string", format="date")
-_UUID = _kind(UUID.__str__, _text_from_wire, type="string", format="uuid")
-_JSON = _kind(_json_to_wire, _json_from_wire, dict, list, tuple, str, int, float)
-# The first match counts, so a subclass stands before its base (DateTimeField is a DateField).
-_KINDS: tuple[tuple[type[models.Field[Any, Any]], Kind], ...] = (
-    (models.BooleanField, _kind(bool, _boolean_from_wire, type="boolean")),
-    (models.IntegerField, _INTEGER),
-    (models.FloatField, _kind(_float_to_wire, _float_from_wire, float, type="number")),
-    (models.DecimalField, _kind(_decimal_to_wire, _text_from_wire, Decimal, type="string")),
-    (models.DateTimeField, _DATE_TIME),
-    (models.DateField, _DATE),
-    (models.TimeField, _kind(time.isoformat, _text_from_wire, type="string")),
-    (models.UUIDField, _UUID),
-    (models.JSONField, _JSON),
-    (models.CharField, _TEXT),
-    (models.TextField, _TEXT),
-    (models.FileField, _TEXT),
-    (models.FilePathField, _TEXT),
-    (models.GenericIPAddressField, _TEXT),
-)
+JSON = _kind(_json_to_wire, _json_from_wire, dict, list, tuple, str, int, float)
+TEXT = _kind(_text_to_wire, _text_from_wire, str, type="string")
+TIME = _kind(time.isoformat, _text_from_wire, type="string")
+UUID_TEXT = _kind(UUID.__str__, _text_from_wire, type="string", format="uuid")

@@ -1,9 +1,10 @@
 """The messages described for others: JSON Schema and AsyncAPI, made from the declarations."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from cdc import __version__
-from cdc.registry import Capture
+from cdc.wire.columns import Column
 from cdc.wire.event import Operation
 from cdc.wire.message import CONNECTOR
 
@@ -21,28 +22,41 @@ _SEQUENCE = {
 }
 
 
-def event_schema(capture: Capture) -> dict[str, Any]:
+class CapturedTable(Protocol):
+    """What the schemas need to know of a captured model."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def table(self) -> str: ...
+    @property
+    def columns(self) -> Sequence[Column]: ...
+    @property
+    def key(self) -> Column: ...
+
+
+def event_schema(captured: CapturedTable) -> dict[str, Any]:
     """Return the JSON Schema of the value of a captured model's messages."""
     return {
         "$schema": _DIALECT,
-        "title": f"A change of {capture.table}",
+        "title": f"A change of {captured.table}",
         "description": "Debezium's envelope. A delete is followed by a record without a value.",
-        **_object(_envelope(capture)),
+        **_object(_envelope(captured)),
         "allOf": [_rows(operation) for operation in Operation],
         "$defs": {
-            "row": _object({column.name: column.schema() for column in capture.columns}),
+            "row": _object({column.name: column.schema() for column in captured.columns}),
             # A delete that is sent again knows no more of the row.
-            "key": _object({capture.key.name: capture.key.schema()}),
+            "key": _object({captured.key.name: captured.key.schema()}),
         },
     }
 
 
-def key_schema(capture: Capture) -> dict[str, Any]:
+def key_schema(captured: CapturedTable) -> dict[str, Any]:
     """Return the JSON Schema of the key of a captured model's messages."""
-    return {"$schema": _DIALECT, **_object({capture.key.name: capture.key.schema()})}
+    return {"$schema": _DIALECT, **_object({captured.key.name: captured.key.schema()})}
 
 
-def asyncapi(capture: Capture) -> dict[str, Any]:
+def asyncapi(captured: CapturedTable) -> dict[str, Any]:
     """Return the AsyncAPI description of a captured model's topic."""
     text = {"type": "string"}
     message = {
@@ -52,15 +66,15 @@ def asyncapi(capture: Capture) -> dict[str, Any]:
             "properties": {"outbox_id": text, "epoch": text, "traceparent": text},
             "required": ["outbox_id", "epoch"],
         },
-        "payload": event_schema(capture),
-        "bindings": {"kafka": {"key": key_schema(capture)}},
+        "payload": event_schema(captured),
+        "bindings": {"kafka": {"key": key_schema(captured)}},
     }
     return {
         "asyncapi": "3.0.0",
-        "info": {"title": f"Changes of {capture.table}", "version": __version__},
+        "info": {"title": f"Changes of {captured.table}", "version": __version__},
         "defaultContentType": "application/json",
         "channels": {
-            "changes": {"address": capture.topic, "messages": {"change": message}},
+            "changes": {"address": captured.topic, "messages": {"change": message}},
         },
         "operations": {
             "sendChange": {"action": "send", "channel": {"$ref": "#/channels/changes"}},
@@ -68,7 +82,7 @@ def asyncapi(capture: Capture) -> dict[str, Any]:
     }
 
 
-def _envelope(capture: Capture) -> dict[str, Any]:
+def _envelope(captured: CapturedTable) -> dict[str, Any]:
     return {
         "before": {"anyOf": [_ROW, _KEY, _NULL]},
         "after": {"anyOf": [_ROW, _NULL]},
@@ -82,7 +96,7 @@ def _envelope(capture: Capture) -> dict[str, Any]:
                 "ts_ms": _MILLISECONDS,
                 "snapshot": {"enum": ["true", "false"]},
                 "db": {"type": "string"},
-                "table": {"const": capture.table},
+                "table": {"const": captured.table},
                 "sequence": _SEQUENCE,
                 "user": {
                     "type": "string",

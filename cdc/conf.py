@@ -22,18 +22,22 @@ _LARGEST_EVENT_LIMIT = 15_000_000
 class CdcSettings:
     """Where the feed's parts are and how much they keep; an invalid value cannot exist."""
 
+    topic: str
+    """The Kafka topic of captured models that name no other."""
+    group: str
+    """The Kafka consumer group."""
+    mongodb_database: str
+    collections: tuple[str, ...]
+    """Replica collections, written together in one transaction."""
+    connector: str
+    """What messages name as their `source.connector` and `source.name`."""
     bootstrap_servers: str = ""
     """Kafka's `host:port` list; empty until a stack is up."""
     kafka_config: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Extra librdkafka settings (TLS, SASL)."""
-    topic: str = "story-events"
     partitions: int = 5
     replication_factor: int = 1
     mongodb_uri: str = ""
-    mongodb_database: str = "storyfeed"
-    collections: tuple[str, ...] = ("stories_story", "stories_story_1", "stories_story_2")
-    """Replica collections, written together in one transaction."""
-    group: str = "storyfeed"
     history_days: int = 90
     """Days that `stories_history` keeps an event; 0 keeps no history."""
     delete_marker_days: int = 7

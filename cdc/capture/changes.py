@@ -85,13 +85,14 @@ def _refuse_oversize(entry: Entry) -> None:
         raise Refused(
             f"The key {entry.key[:40]}… is longer than {_LONGEST_KEY}: use a shorter one."
         )
-    limit = cdc_settings().max_event_bytes
+    settings = cdc_settings()
+    limit = settings.max_event_bytes
     names = len(entry.db) + len(entry.table) + len(entry.user)
     rows = len(entry.before or b"") + len(entry.after or b"")
     # Most messages are far below the limit: only one that is near it is encoded to be measured.
     if rows + names * _LONGEST_ESCAPE + _ENVELOPE <= limit:
         return
-    if (size := largest_size(entry)) > limit:
+    if (size := largest_size(entry, settings.connector)) > limit:
         raise Refused(
             f"The event of {entry.table} {entry.key} has {size} bytes, MAX_EVENT_BYTES is {limit}: "
             "shorten its columns, or raise the limit here and in Kafka."

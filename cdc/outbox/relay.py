@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
+from cdc.conf import cdc_settings
 from cdc.errors import Retryable
 from cdc.models import OutboxRecord
 from cdc.runtime import faults, telemetry
@@ -220,8 +221,9 @@ def _outgoing(rows: Sequence[OutboxRecord]) -> tuple[list[Outgoing], list[int]]:
     """Return the records of rows, and for each record the index of its row."""
     records: list[Outgoing] = []
     owners: list[int] = []
+    connector = cdc_settings().connector
     for index, row in enumerate(rows):
-        for record in encode(row, Version(row.epoch, row.id)):
+        for record in encode(row, Version(row.epoch, row.id), connector):
             records.append(record)
             owners.append(index)
     return records, owners

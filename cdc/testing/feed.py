@@ -9,6 +9,7 @@ from functools import partial
 from django.db import DEFAULT_DB_ALIAS
 
 from cdc.capture.resend import send_again
+from cdc.conf import cdc_settings
 from cdc.consumer.consumer import ReplicaConsumer
 from cdc.consumer.source_rows import SourceRows, source_epoch
 from cdc.daemons.daemons import routes, topic_names
@@ -99,7 +100,7 @@ def record_of(event: ChangeEvent, topic: str) -> Outgoing:
         user=event.user,
         traceparent="",
     )
-    return encode(change, event.version)[0]
+    return encode(change, event.version, cdc_settings().connector)[0]
 
 
 def records(broker: MemoryBroker) -> list[Outgoing]:

@@ -9,7 +9,6 @@ from cdc.errors import Refused
 from cdc.wire.event import Operation, Row, Version
 from cdc.wire.records import Outgoing
 
-CONNECTOR = "storyfeed"
 _HIGHEST = Version(2**63 - 1, 2**63 - 1)
 
 
@@ -59,7 +58,7 @@ def encode_row(row: Row | None) -> bytes | None:
         raise Refused(f"The row cannot be written as JSON ({error}): correct its values.") from None
 
 
-def encode_value(change: CapturedChange, version: Version) -> bytes:
+def encode_value(change: CapturedChange, version: Version, connector: str) -> bytes:
     """Return the value of a change's message: Debezium's envelope."""
     return orjson.dumps(
         {
@@ -69,8 +68,8 @@ def encode_value(change: CapturedChange, version: Version) -> bytes:
             "ts_ms": change.ts_ms,
             "source": {
                 "version": __version__,
-                "connector": CONNECTOR,
-                "name": CONNECTOR,
+                "connector": connector,
+                "name": connector,
                 "ts_ms": change.ts_ms,
                 "snapshot": "true" if change.op == Operation.READ else "false",
                 "db": change.db,
@@ -83,17 +82,17 @@ def encode_value(change: CapturedChange, version: Version) -> bytes:
     )
 
 
-def largest_size(change: CapturedChange) -> int:
+def largest_size(change: CapturedChange, connector: str) -> int:
     """Return the bytes of the change's value, with the longest version that there can be."""
-    return len(encode_value(change, _HIGHEST))
+    return len(encode_value(change, _HIGHEST, connector))
 
 
-def encode(change: CapturedChange, version: Version) -> list[Outgoing]:
+def encode(change: CapturedChange, version: Version, connector: str) -> list[Outgoing]:
     """Return the records of a change: its message, and after a delete the tombstone.
 
     The tombstone lets a compacted topic forget the key.
     """
-    message = _record(change, version, encode_value(change, version))
+    message = _record(change, version, encode_value(change, version, connector))
     if change.op != Operation.DELETE:
         return [message]
     return [message, _record(change, version, None)]

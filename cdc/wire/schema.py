@@ -6,7 +6,6 @@ from typing import Any, Protocol
 from cdc import __version__
 from cdc.wire.columns import Column
 from cdc.wire.event import Operation
-from cdc.wire.message import CONNECTOR
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ROW = {"$ref": "#/$defs/row"}
@@ -35,13 +34,13 @@ class CapturedTable(Protocol):
     def key(self) -> Column: ...
 
 
-def event_schema(captured: CapturedTable) -> dict[str, Any]:
+def event_schema(captured: CapturedTable, connector: str) -> dict[str, Any]:
     """Return the JSON Schema of the value of a captured model's messages."""
     return {
         "$schema": _DIALECT,
         "title": f"A change of {captured.table}",
         "description": "Debezium's envelope. A delete is followed by a record without a value.",
-        **_object(_envelope(captured)),
+        **_object(_envelope(captured, connector)),
         "allOf": [_rows(operation) for operation in Operation],
         "$defs": {
             "row": _object({column.name: column.schema() for column in captured.columns}),
@@ -56,7 +55,7 @@ def key_schema(captured: CapturedTable) -> dict[str, Any]:
     return {"$schema": _DIALECT, **_object({captured.key.name: captured.key.schema()})}
 
 
-def asyncapi(captured: CapturedTable) -> dict[str, Any]:
+def asyncapi(captured: CapturedTable, connector: str) -> dict[str, Any]:
     """Return the AsyncAPI description of a captured model's topic."""
     text = {"type": "string"}
     message = {
@@ -66,7 +65,7 @@ def asyncapi(captured: CapturedTable) -> dict[str, Any]:
             "properties": {"outbox_id": text, "epoch": text, "traceparent": text},
             "required": ["outbox_id", "epoch"],
         },
-        "payload": event_schema(captured),
+        "payload": event_schema(captured, connector),
         "bindings": {"kafka": {"key": key_schema(captured)}},
     }
     return {
@@ -82,7 +81,7 @@ def asyncapi(captured: CapturedTable) -> dict[str, Any]:
     }
 
 
-def _envelope(captured: CapturedTable) -> dict[str, Any]:
+def _envelope(captured: CapturedTable, connector: str) -> dict[str, Any]:
     return {
         "before": {"anyOf": [_ROW, _KEY, _NULL]},
         "after": {"anyOf": [_ROW, _NULL]},
@@ -91,8 +90,8 @@ def _envelope(captured: CapturedTable) -> dict[str, Any]:
         "source": _object(
             {
                 "version": {"type": "string"},
-                "connector": {"const": CONNECTOR},
-                "name": {"const": CONNECTOR},
+                "connector": {"const": connector},
+                "name": {"const": connector},
                 "ts_ms": _MILLISECONDS,
                 "snapshot": {"enum": ["true", "false"]},
                 "db": {"type": "string"},

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from cdc.conf import cdc_settings
 from cdc.models import OutboxRecord
 from cdc.wire.event import Version
 from cdc.wire.message import encode_value
@@ -42,7 +43,8 @@ def records(*, using: str = "default") -> list[OutboxRecord]:
 
 def envelope(record: OutboxRecord) -> dict[str, Any]:
     """Return the value of the record's message."""
-    value: dict[str, Any] = json.loads(encode_value(record, Version(record.epoch, record.id)))
+    version, connector = Version(record.epoch, record.id), cdc_settings().connector
+    value: dict[str, Any] = json.loads(encode_value(record, version, connector))
     return value
 
 

@@ -57,7 +57,7 @@ def test_the_limit_is_that_of_the_whole_message(settings: Any, user: str) -> Non
     with acting_as(user):
         story(description="x" * 3_000).save()
         (row,) = records()
-        size = largest_size(row)
+        size = largest_size(row, settings.CDC.connector)
         Story.objects.all().delete()
         settings.CDC = replace(settings.CDC, max_event_bytes=size)
 

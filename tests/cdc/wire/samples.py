@@ -6,6 +6,7 @@ from cdc.outbox.table import Entry
 from cdc.wire.event import Version
 from cdc.wire.message import encode_row, encode_value
 
+CONNECTOR = "storyfeed"
 VERSION = Version(1_764_000_000_000, 42)
 ROW = {"id": 17, "title": "Ünïcode ☃ 🎉 \u2028", "user": {"name": "kim", "n": 2**53 + 1}, "x": None}
 ROWS: dict[str, tuple[Any, Any]] = {
@@ -32,4 +33,4 @@ def entry(op: str, before: Any, after: Any, *, traceparent: str = "") -> Entry:
 
 
 def value(op: str, before: Any, after: Any) -> bytes:
-    return encode_value(entry(op, before, after), VERSION)
+    return encode_value(entry(op, before, after), VERSION, CONNECTOR)

@@ -11,7 +11,7 @@ from cdc.errors import Refused
 from cdc.wire.event import Operation, Version
 from cdc.wire.message import encode, encode_key, encode_row, encode_value, largest_size
 from tests.cdc.test_context import GOOD
-from tests.cdc.wire.samples import ROWS, VERSION, entry, value
+from tests.cdc.wire.samples import CONNECTOR, ROWS, VERSION, entry, value
 from tests.support.golden import matches
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -30,9 +30,9 @@ def test_the_message_is_the_golden_one(op: str) -> None:
 def test_only_a_delete_is_followed_by_a_tombstone(op: str) -> None:
     change = entry(op, *ROWS[op])
 
-    message, *tombstones = encode(change, VERSION)
+    message, *tombstones = encode(change, VERSION, CONNECTOR)
 
-    assert message.value == encode_value(change, VERSION)
+    assert message.value == encode_value(change, VERSION, CONNECTOR)
     assert (message.topic, message.key) == ("story-events", b'{"id":17}')
     assert message.timestamp_ms == change.ts_ms
     assert [record.value for record in tombstones] == [None] * (op == "d")
@@ -43,18 +43,19 @@ def test_only_a_delete_is_followed_by_a_tombstone(op: str) -> None:
 
 def test_the_headers_name_the_version_and_the_trace() -> None:
     version = [("outbox_id", b"42"), ("epoch", b"1764000000000")]
-    (plain,) = encode(entry("c", *ROWS["c"]), VERSION)
-    (traced,) = encode(entry("c", *ROWS["c"], traceparent=GOOD), VERSION)
+    (plain,) = encode(entry("c", *ROWS["c"]), VERSION, CONNECTOR)
+    (traced,) = encode(entry("c", *ROWS["c"], traceparent=GOOD), VERSION, CONNECTOR)
 
     assert list(plain.headers) == version
     assert list(traced.headers) == [*version, ("traceparent", GOOD.encode())]
 
 
 def test_no_version_makes_a_message_larger_than_its_largest_size() -> None:
-    change = entry("u", *ROWS["u"])
+    change, highest = entry("u", *ROWS["u"]), Version(2**63 - 1, 2**63 - 1)
+    largest = largest_size(change, CONNECTOR)
 
-    assert len(encode_value(change, VERSION)) < largest_size(change)
-    assert len(encode_value(change, Version(2**63 - 1, 2**63 - 1))) == largest_size(change)
+    assert len(encode_value(change, VERSION, CONNECTOR)) < largest
+    assert len(encode_value(change, highest, CONNECTOR)) == largest
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The columns of a Django model: which kind of column each field makes."""
+"""The columns of a Django model, by the classes of its fields."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,10 +7,10 @@ from django.db import models
 
 from cdc.errors import Misconfigured
 from cdc.wire import columns
-from cdc.wire.columns import Column, Kind
+from cdc.wire.columns import Column, ColumnType
 
 # The first match counts, so a subclass precedes its base (DateTimeField is a DateField).
-_KINDS: tuple[tuple[type[models.Field[Any, Any]], Kind], ...] = (
+_TYPES: tuple[tuple[type[models.Field[Any, Any]], ColumnType], ...] = (
     (models.BooleanField, columns.BOOLEAN),
     (models.IntegerField, columns.INTEGER),
     (models.FloatField, columns.FLOAT),
@@ -29,30 +29,30 @@ _KINDS: tuple[tuple[type[models.Field[Any, Any]], Kind], ...] = (
 
 
 def columns_of(model: type[models.Model]) -> tuple[Column, ...]:
-    """Return the columns of `model`'s table; raises Misconfigured for a type that cannot travel."""
+    """Return the columns of `model`'s table; raises Misconfigured for a field without a type."""
     return tuple(_column(field) for field in model._meta.concrete_fields)
 
 
 def _column(field: Any) -> Column:
-    target = _holder(field)
-    for kind_of_field, kind in _KINDS:
-        if isinstance(target, kind_of_field):
-            # Such a column may be given what only its own encoder makes JSON of.
+    target = _value_field(field)
+    for field_class, column_type in _TYPES:
+        if isinstance(target, field_class):
+            # Values that need the field's encoder cannot be checked before they are stored.
             encoded = getattr(target, "encoder", None) is not None
             return Column(
                 name=field.column,
                 attname=field.attname,
                 nullable=field.null,
-                kind=replace(kind, early=()) if encoded else kind,
+                type=replace(column_type, early=()) if encoded else column_type,
             )
     raise Misconfigured(
-        f"{field.model.__name__}.{field.name} is a {type(field).__name__}, which the feed cannot "
-        "carry: use a number, text, boolean, date, UUID or JSON field."
+        f"{field.model.__name__}.{field.name} is a {type(field).__name__}, which cannot be "
+        "captured: use a number, text, boolean, date, UUID or JSON field."
     )
 
 
-def _holder(field: Any) -> Any:
-    """Return the field that says what the column holds: for a reference, the one referred to."""
+def _value_field(field: Any) -> Any:
+    """Return the field that defines the values: of a foreign key, the field it refers to."""
     while isinstance(field, models.ForeignKey):
         field = field.target_field
     return field.output_field if isinstance(field, models.GeneratedField) else field

@@ -18,23 +18,22 @@ from cdc.wire.message import encode_key, encode_row, largest_size
 
 _LONGEST_KEY = 255
 _ENVELOPE = 1_000
-"""More bytes than an envelope has besides its rows, its table and its user."""
+"""An upper bound for the bytes of an envelope without its rows and its names."""
 _LONGEST_ESCAPE = 6
-"""Bytes that JSON makes of one character at most."""
+"""The most bytes that one character takes in JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One row before and after; at least one of the two is there."""
+    """One row before and after a change; at least one of the two is not None."""
 
     before: Image | None
     after: Image | None
     read: bool = False
-    """Nothing happened: the row is sent as it is."""
+    """The row did not change; its current state is sent."""
 
     @property
     def operation(self) -> Operation:
-        """Return what happened."""
         if self.read:
             return Operation.READ
         if self.before is None:
@@ -42,7 +41,7 @@ class Change:
         return Operation.DELETE if self.after is None else Operation.UPDATE
 
     def entry(self, capture: Capture, *, using: str) -> Entry:
-        """Return the outbox entry of the change; raises Refused for what cannot be carried."""
+        """Return the outbox entry of the change; raises Refused if no message can hold it."""
         before, after = (
             None if image is None else capture.wire_row(image)
             for image in (self.before, self.after)
@@ -51,7 +50,7 @@ class Change:
 
 
 def changes_between(before: Mapping[Any, Image], after: Mapping[Any, Image]) -> Iterator[Change]:
-    """Yield the change of every row in either, those of `before` first, in their order."""
+    """Yield the change of every row in either; the rows of `before` come first, in their order."""
     for key in {**before, **after}:
         yield Change(before=before.get(key), after=after.get(key))
 
@@ -59,9 +58,9 @@ def changes_between(before: Mapping[Any, Image], after: Mapping[Any, Image]) -> 
 def entry_of(
     capture: Capture, operation: Operation, *, before: Row | None, after: Row | None, using: str
 ) -> Entry:
-    """Return the outbox entry of a change that is happening now.
+    """Return the outbox entry of a change made now.
 
-    Raises Refused when its key or its message would be too long.
+    Raises Refused if its key or its message is too long.
     """
     key = (after or before or {})[capture.key.name]
     entry = Entry(
@@ -83,13 +82,14 @@ def entry_of(
 def _refuse_oversize(entry: Entry) -> None:
     if len(entry.key) > _LONGEST_KEY:
         raise Refused(
-            f"The key {entry.key[:40]}… is longer than {_LONGEST_KEY}: use a shorter one."
+            f"The key {entry.key[:40]}… is longer than {_LONGEST_KEY} characters: "
+            "use a shorter one."
         )
     settings = cdc_settings()
     limit = settings.max_event_bytes
     names = len(entry.db) + len(entry.table) + len(entry.user)
     rows = len(entry.before or b"") + len(entry.after or b"")
-    # Most messages are far below the limit: only one that is near it is encoded to be measured.
+    # Most messages are far below the limit, so only one close to it is encoded to be measured.
     if rows + names * _LONGEST_ESCAPE + _ENVELOPE <= limit:
         return
     if (size := largest_size(entry, settings.connector)) > limit:

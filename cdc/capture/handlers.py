@@ -30,9 +30,9 @@ from cdc.registry import Capture, registry
 
 
 def record(capture: Capture, changes: Iterable[Change], *, using: str) -> int:
-    """Write the changes to the outbox and return the lowest outbox id of theirs.
+    """Write the changes to the outbox and return the lowest of their outbox ids.
 
-    Raises Refused for a change that cannot be carried.
+    Raises Refused for a change that no message can hold, and outside a transaction.
     """
     refuse_outside_transaction(capture.model, using)
     changes = list(changes)
@@ -42,11 +42,11 @@ def record(capture: Capture, changes: Iterable[Change], *, using: str) -> int:
 
 
 def refuse_outside_transaction(model: type[Model], using: str) -> None:
-    """Raise Refused when the next statement would be committed on its own."""
+    """Raise Refused if the next statement would be committed on its own."""
     if not connections[using].in_atomic_block:
         raise Refused(
             f"A {model.__name__} is written outside a transaction, so its event could be "
-            "lost: write it inside transaction.atomic()."
+            "lost: use transaction.atomic()."
         )
 
 
@@ -87,7 +87,7 @@ def _after_save(sender: type[Model], instance: Model, created: bool, using: str,
     if after is None:
         raise Refused(
             f"The {sender.__name__} just saved is not found under its key {instance.pk!r}: "
-            "give it a key that the database stores as it is."
+            "use a key that the database stores unchanged."
         )
     outbox_id = record(capture, [Change(before=before, after=after)], using=using)
     set_recorded(instance, Recorded(key=after[capture.key.attname], outbox_id=outbox_id))

@@ -13,10 +13,10 @@ from cdc.registry import registry
 
 
 class CapturedModel(models.Model):
-    """A model whose every committed change has an event, and no other.
+    """A model whose committed changes each have exactly one event.
 
-    Django's `save()` commits before it sends `post_save` when no transaction is open; here the
-    row, its images and its outbox row are one transaction.
+    Without an open transaction, Django's `save()` commits before it sends `post_save`. Here the row
+    and its outbox row are written in one transaction.
     """
 
     objects = CapturedManager()
@@ -38,7 +38,7 @@ class CapturedModel(models.Model):
         using: str | None = None,
         update_fields: Iterable[str] | None = None,
     ) -> None:
-        """Write the row and its event in one transaction; a raw save brings its own."""
+        """Write the row and its event in one transaction; a raw save must be in one already."""
         using = using or router.db_for_write(type(self), instance=self)
         if raw or registry.find(type(self)) is None:
             super().save_base(raw, force_insert, force_update, using, update_fields)
@@ -49,10 +49,11 @@ class CapturedModel(models.Model):
     def delete(
         self, using: str | None = None, keep_parents: bool = False
     ) -> tuple[int, dict[str, int]]:
-        """Delete the row and what cascades from it; each has its event.
+        """Delete the row and what cascades from it, each with an event.
 
-        A row that is not found under the lock is not deleted at all, and no signal is sent: one
-        that another writer puts back at that moment would go without an event.
+        If the row cannot be locked because it does not exist, nothing is deleted and no signal is
+        sent. Otherwise a row that another transaction inserts at that moment would be deleted
+        without an event.
         """
         using = using or router.db_for_write(type(self), instance=self)
         capture = registry.find(type(self))
@@ -65,10 +66,10 @@ class CapturedModel(models.Model):
         return 0, {self._meta.label: 0}
 
     def _do_update(self, *args: Any, **options: Any) -> Any:
-        """Update the row if it is there; Django inserts it otherwise.
+        """Update the row if it exists; otherwise Django inserts it.
 
-        A row that is not found under the lock is not updated at all, so a save can never turn out
-        to be the update of a row whose image nobody has seen.
+        A row that does not exist when it is locked is never updated, so every update has an image
+        from before.
         """
         _, using, key = args[:3]
         capture = registry.find(type(self))

@@ -1,4 +1,4 @@
-"""The queryset of a captured model: its bulk writes are captured."""
+"""The queryset of a captured model: captures bulk writes."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,17 +15,17 @@ from cdc.capture.instance_state import PendingDeletes, set_pending_deletes
 from cdc.registry import Capture, registry
 
 CHUNK = 500
-"""Rows that are locked, written and read in one statement."""
+"""The most rows that one statement locks, writes or reads."""
 
 
 class CapturedQuerySet(models.QuerySet[Any]):
-    """A queryset whose bulk writes are captured, in the same transaction and database."""
+    """A queryset whose bulk writes add their events in the same transaction and database."""
 
     def update(self, **values: Any) -> int:
-        """Update the matching rows; each has its event.
+        """Update the matching rows, each with an event.
 
-        The rows are locked in key order (two updates with opposite orders would deadlock), the
-        filter is asked again under the lock, and exactly the rows that then match are written.
+        The rows are locked in key order, because two updates with opposite orders would deadlock.
+        The filter is then evaluated again, and exactly the rows that still match are written.
         """
         capture = registry.find(self.model)
         if capture is None or not values or self.query.is_sliced or self.query.combinator:
@@ -33,9 +33,9 @@ class CapturedQuerySet(models.QuerySet[Any]):
         using = self._writer()
         capture.refuse_early(_by_attname(self.model, values))
         with transaction.atomic(using=using, savepoint=False):
-            keys, images = self._claim(capture, using)
+            keys, images = self._lock_matching(capture, using)
             if capture.key.attname in _by_attname(self.model, values):
-                count = sum(self._move(capture, key, values, using) for key in keys)
+                count = sum(self._update_key(capture, key, values, using) for key in keys)
             else:
                 count = self._write(capture, keys, images, values, using)
         self._result_cache = None
@@ -44,25 +44,25 @@ class CapturedQuerySet(models.QuerySet[Any]):
     def bulk_update(
         self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None
     ) -> int:
-        """Update these fields of the objects' rows; each row that is there has its event."""
+        """Update these fields of the objects' rows; each row that exists has an event."""
         capture = registry.find(self.model)
         objs, fields = tuple(objs), list(fields)
         if capture is not None:
             for obj in objs:
                 named = {name: getattr(obj, name, None) for name in fields}
                 capture.refuse_early(_by_attname(self.model, named))
-            # `update` works in chunks, and each statement carries its whole batch's values.
+            # `update` splits a batch into chunks, and each statement has all values of the batch.
             batch_size = CHUNK if batch_size is None else min(batch_size, CHUNK)
         return super().bulk_update(objs, fields, batch_size=batch_size)
 
     def delete(self) -> tuple[int, dict[str, int]]:
-        """Delete the matching rows and what cascades from them; each has its event."""
+        """Delete the matching rows and what cascades from them, each with an event."""
         capture = registry.find(self.model)
         if capture is None or self._refuses_delete():
             return super().delete()
         using, counts = self._writer(), Counter[str]()
         with transaction.atomic(using=using, savepoint=False):
-            for chunk in _chunks(self._claim(capture, using)[0]):
+            for chunk in _chunks(self._lock_matching(capture, using)[0]):
                 images = read_images(capture, chunk, using=using)
                 rows = _rows(self.model, using).filter(pk__in=list(images))
                 set_pending_deletes(rows, PendingDeletes(capture, images, using=using))
@@ -71,7 +71,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
         self._result_cache = None
         return counts.total(), dict(counts)
 
-    # Else the manager would have it, and `Story.objects.delete()` would be easy to write.
+    # As in Django: managers have no `delete()`, which would delete all rows.
     vars(delete)["queryset_only"] = True
 
     def bulk_create(
@@ -83,7 +83,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
         update_fields: Collection[str] | None = None,
         unique_fields: Collection[str] | None = None,
     ) -> list[Any]:
-        """Insert the objects, or do with those that meet a unique key what the options say."""
+        """Insert the objects; the options define what happens to those that conflict."""
         capture, objs = registry.find(self.model), list(objs)
         options: dict[str, Any] = {
             "ignore_conflicts": ignore_conflicts,
@@ -119,12 +119,12 @@ class CapturedQuerySet(models.QuerySet[Any]):
             unique_fields=[fields(pk if name == "pk" else name) for name in unique_fields or ()],
         )
 
-    def _claim(self, capture: Capture, using: str) -> tuple[list[Any], Images]:
-        """Lock the matching rows; return the keys of those that match under the lock.
+    def _lock_matching(self, capture: Capture, using: str) -> tuple[list[Any], Images]:
+        """Lock the matching rows; return the keys of those that still match.
 
-        The keys are in the queryset's order, which MySQL also writes in. All chunks are locked
-        and asked before any is written, since a filter may depend on rows of other chunks. The
-        images come along when they are few.
+        The keys are in the queryset's order, in which MySQL writes too. All chunks are locked and
+        filtered before any is written, since a filter may depend on rows of other chunks. The
+        images are returned if they fit into one chunk.
         """
         found = _keys(self, using)
         images: Images = {}
@@ -142,13 +142,13 @@ class CapturedQuerySet(models.QuerySet[Any]):
             before = {key: images[key] for key in chunk if key in images}
             before = before or read_images(capture, chunk, using=using)
             with found_by_key(capture, "UPDATE", len(chunk), using=using):
-                count += models.QuerySet.update(self._exactly(chunk, using), **values)
+                count += models.QuerySet.update(self._rows_with_keys(chunk, using), **values)
             after = read_images(capture, chunk, using=using)
             record(capture, changes_between(before, after), using=using)
         return count
 
-    def _exactly(self, keys: Sequence[Any], using: str) -> models.QuerySet[Any]:
-        """Return the rows with these keys, with what the update's values may refer to."""
+    def _rows_with_keys(self, keys: Sequence[Any], using: str) -> models.QuerySet[Any]:
+        """Return the rows with these keys, with the annotations that the values may refer to."""
         if not self.query.annotations:
             plain = _rows(self.model, using).order_by(*self.query.order_by)
             return plain.filter(pk__in=keys)
@@ -156,11 +156,11 @@ class CapturedQuerySet(models.QuerySet[Any]):
         rows.query.clear_where()
         return rows.filter(pk__in=keys)
 
-    def _move(self, capture: Capture, key: Any, values: dict[str, Any], using: str) -> int:
-        """Update one row whose key changes too: a delete of the old and a create of the new."""
+    def _update_key(self, capture: Capture, key: Any, values: dict[str, Any], using: str) -> int:
+        """Update one row and its key: a delete under the old key, a create under the new one."""
         before = read_images(capture, [key], using=using, lock=True)
         target = _by_attname(self.model, values)[capture.key.attname]
-        row = self._exactly([key], using)
+        row = self._rows_with_keys([key], using)
         if hasattr(target, "resolve_expression"):
             target = row.annotate(cdc_key=target).values_list("cdc_key", flat=True).get()
         count = models.QuerySet.update(row, **values)
@@ -181,12 +181,12 @@ def _keys(rows: models.QuerySet[Any], using: str) -> list[Any]:
     rows.query.select_for_update = False
     if not rows.query.order_by:
         rows = rows.order_by("pk")
-    # A join may give a row several times.
+    # A join may return a row several times.
     return list(dict.fromkeys(rows.values_list("pk", flat=True)))
 
 
 def _by_attname(model: type[models.Model], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an update's values under their fields' attribute names."""
+    """Return an update's values by the attribute names of their fields."""
     fields = {name: model._meta.get_field(name) for name in values}
     return {getattr(fields[name], "attname", name): value for name, value in values.items()}
 

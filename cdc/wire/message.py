@@ -44,7 +44,7 @@ class CapturedChange(Protocol):
 
 
 def encode_key(column: str, value: int | str) -> str:
-    """Return the Kafka key as text: `{"id":17}`, without blanks, so that all clients agree."""
+    """Return the Kafka key: `{"id":17}`, without blanks, so that all clients hash it alike."""
     return orjson.dumps({column: value}).decode()
 
 
@@ -83,7 +83,7 @@ def encode_value(change: CapturedChange, version: Version, connector: str) -> by
 
 
 def largest_size(change: CapturedChange, connector: str) -> int:
-    """Return the bytes of the change's value, with the longest version that there can be."""
+    """Return the size of the change's value in bytes if its version is the longest possible."""
     return len(encode_value(change, _HIGHEST, connector))
 
 

@@ -1,4 +1,4 @@
-"""The messages described for others: JSON Schema and AsyncAPI, made from the declarations."""
+"""The JSON Schema and AsyncAPI descriptions of the messages, generated from the captures."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -22,7 +22,7 @@ _SEQUENCE = {
 
 
 class CapturedTable(Protocol):
-    """What the schemas need to know of a captured model."""
+    """What the descriptions need of a capture."""
 
     @property
     def topic(self) -> str: ...
@@ -44,7 +44,7 @@ def event_schema(captured: CapturedTable, connector: str) -> dict[str, Any]:
         "allOf": [_rows(operation) for operation in Operation],
         "$defs": {
             "row": _object({column.name: column.schema() for column in captured.columns}),
-            # A delete that is sent again knows no more of the row.
+            # A delete that is sent again has nothing but the key.
             "key": _object({captured.key.name: captured.key.schema()}),
         },
     }
@@ -108,14 +108,14 @@ def _envelope(captured: CapturedTable, connector: str) -> dict[str, Any]:
 
 
 def _rows(operation: Operation) -> dict[str, Any]:
-    """Return which of the two rows an operation has."""
-    there = {
+    """Return the condition for which of the two rows an operation has."""
+    rows = {
         Operation.CREATE: (_NULL, _ROW),
         Operation.UPDATE: (_ROW, _ROW),
         Operation.DELETE: ({"anyOf": [_ROW, _KEY]}, _NULL),
         Operation.READ: (_NULL, _ROW),
     }
-    before, after = there[operation]
+    before, after = rows[operation]
     return {
         "if": {"properties": {"op": {"const": operation.value}}},
         "then": {"properties": {"before": before, "after": after}},

@@ -1,4 +1,4 @@
-"""The feed in the admin: looked at by staff, decided about by those who may."""
+"""The admin pages: staff may look, and only users with the permission may decide."""
 
 from collections.abc import Iterator
 
@@ -41,7 +41,7 @@ def post(client: Client, action: str, letters: list[DeadLetter], **data: str) ->
     return client.post(LIST, {**named, **data}, follow=True).content.decode()
 
 
-def test_a_letter_is_replayed_after_a_question(client: Client, boss: User) -> None:
+def test_a_letter_is_replayed_after_a_confirmation(client: Client, boss: User) -> None:
     story = Story.objects.create(title="as it is", href="http://example.org/")
     OutboxRecord.objects.all().delete()
     about = letter_about(story.pk)
@@ -74,7 +74,7 @@ def test_many_are_discarded_at_once(client: Client, boss: User) -> None:
     assert OperatorAction.objects.count() == 600
 
 
-def test_what_is_refused_is_said(client: Client, boss: User) -> None:
+def test_a_refusal_is_shown(client: Client, boss: User) -> None:
     stray = letter(key=b"?")
 
     page = post(client, "replay", [stray], confirmed="yes", why="try")
@@ -82,7 +82,7 @@ def test_what_is_refused_is_said(client: Client, boss: User) -> None:
     assert "was not replayed. Its key names no row" in page
 
 
-def test_hostile_bytes_are_shown_inert(client: Client, boss: User) -> None:
+def test_hostile_bytes_are_escaped(client: Client, boss: User) -> None:
     raw = HOSTILE.encode() + b"\xff" * 10_000
     nasty = letter(key=raw, value=raw, reason=HOSTILE)
     table = letter(value=b'{"source":{"table":"\\u202e<b>x"}}')
@@ -127,7 +127,7 @@ def test_a_letter_has_three_sides(client: Client, boss: User) -> None:
     assert 'value="replay_selected"' in page
 
 
-def test_staff_without_the_permission_look_and_decide_nothing(client: Client) -> None:
+def test_staff_without_the_permission_can_only_look(client: Client) -> None:
     login(client, "view_deadletter")
     about = letter_about(1)
 
@@ -139,7 +139,7 @@ def test_staff_without_the_permission_look_and_decide_nothing(client: Client) ->
 
 
 @pytest.mark.parametrize("name", ["deadletter", "operatoraction", "outboxrecord", "epoch"])
-def test_not_even_a_superuser_writes_what_the_feed_writes(client: Client, name: str) -> None:
+def test_not_even_a_superuser_can_edit_the_tables_of_cdc(client: Client, name: str) -> None:
     client.force_login(User.objects.create_superuser("boss@people.example", "x", name="Boss"))
     about = letter()
     post(client, "discard", [about], confirmed="yes", why="noise")
@@ -158,7 +158,7 @@ def test_not_even_a_superuser_writes_what_the_feed_writes(client: Client, name: 
     assert client.post(f"{here}{row.pk}/delete/", {"post": "yes"}).status_code == 403
 
 
-def test_an_outbox_row_is_shown_inert(client: Client) -> None:
+def test_an_outbox_row_is_escaped(client: Client) -> None:
     client.force_login(User.objects.create_superuser("boss@people.example", "x", name="Boss"))
     Story.objects.create(title="<script>\u202e", href="http://example.org/")
     row = OutboxRecord.objects.get()

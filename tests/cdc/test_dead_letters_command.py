@@ -34,7 +34,7 @@ def failure(*arguments: str) -> CommandError:
     return caught.value
 
 
-def test_list_shows_those_that_wait(capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_shows_waiting_letters(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "list") == "No dead letter waits.\n"
     first, second = letter(reason="[red]\x1b[31mnot JSON"), letter(reason="other")
     call_command("dead_letters", "discard", str(second.pk))
@@ -49,7 +49,7 @@ def test_list_shows_those_that_wait(capsys: pytest.CaptureFixture[str]) -> None:
     assert (found["id"], found["status"], found["key"]) == (first.pk, "waiting", '{"id":1}')
 
 
-def test_show_has_the_message_and_the_row_though_mongodb_is_away(
+def test_show_has_the_message_and_the_row_without_mongodb(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     story = Story.objects.create(title="as it is", href="http://example.org/")
@@ -66,7 +66,7 @@ def test_show_has_the_message_and_the_row_though_mongodb_is_away(
     assert title["replica"] == "not known"
 
 
-def test_show_is_inert(capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_escapes_the_message(capsys: pytest.CaptureFixture[str]) -> None:
     nasty = letter(value=b"\x1b]0;owned\x07[bold]\xe2\x80\xae" + b"x" * 100_000)
 
     page = run(capsys, "show", str(nasty.pk))
@@ -77,17 +77,17 @@ def test_show_is_inert(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(page) < 20_000
 
 
-def test_replay_and_discard_name_who_did_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_replay_and_discard_log_the_actor(capsys: pytest.CaptureFixture[str]) -> None:
     story = Story.objects.create(title="as it is", href="http://example.org/")
     OutboxRecord.objects.all().delete()
     about, other = letter_about(story.pk), letter()
 
-    assert run(capsys, "replay", str(about.pk), "--why", "mended") == "1 replayed.\n"
+    assert run(capsys, "replay", str(about.pk), "--why", "fixed") == "1 replayed.\n"
     assert run(capsys, "discard", "--waiting", "--why", "noise") == "1 discarded.\n"
 
     actions = OperatorAction.objects.order_by("id")
     assert [(action.what, action.why) for action in actions] == [
-        ("replay", "mended"),
+        ("replay", "fixed"),
         ("discard", "noise"),
     ]
     assert all(action.who.startswith("os:") for action in actions)
@@ -96,7 +96,7 @@ def test_replay_and_discard_name_who_did_it(capsys: pytest.CaptureFixture[str]) 
     assert other.pk
 
 
-def test_what_was_not_done_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
     stray, good = letter(key=b"?"), letter()
 
     error = failure("replay", str(stray.pk), str(good.pk))

@@ -1,4 +1,4 @@
-"""Which columns a model's fields make."""
+"""The columns of a model, by the classes of its fields."""
 
 from datetime import UTC, datetime, time
 
@@ -18,7 +18,7 @@ def test_columns_have_the_table_s_names() -> None:
     assert next(iter(names)) == "id"
 
 
-def test_a_column_that_has_its_own_encoder_is_not_judged_early() -> None:
+def test_a_column_with_its_own_encoder_is_not_checked_early() -> None:
     class Coded(models.Model):
         data = models.JSONField(encoder=object)  # type: ignore[arg-type]
 
@@ -29,7 +29,7 @@ def test_a_column_that_has_its_own_encoder_is_not_judged_early() -> None:
     data.refuse_early({"a": datetime(2009, 1, 1, tzinfo=UTC)})
 
 
-def test_a_field_that_the_feed_cannot_carry_is_refused() -> None:
+def test_a_field_without_a_column_type_is_refused() -> None:
     class Blob(models.Model):
         data = models.BinaryField()
 
@@ -40,7 +40,7 @@ def test_a_field_that_the_feed_cannot_carry_is_refused() -> None:
         columns_of(Blob)
 
 
-def test_a_generated_column_is_what_it_holds() -> None:
+def test_a_generated_column_has_the_type_of_its_output() -> None:
     class Sum(models.Model):
         a = models.IntegerField()
         twice = models.GeneratedField(
@@ -53,13 +53,13 @@ def test_a_generated_column_is_what_it_holds() -> None:
     assert [column.schema()["type"] for column in columns_of(Sum)] == ["integer"] * 3
 
 
-def test_a_reference_is_what_it_refers_to() -> None:
+def test_a_foreign_key_has_the_type_of_its_target() -> None:
     kinds = {column.name: column.schema() for column in columns_of(Note)}
 
     assert kinds["content_type_id"]["type"] == "integer"
 
 
-def test_a_time_of_day_travels_as_text() -> None:
+def test_a_time_of_day_is_text() -> None:
     class Clock(models.Model):
         at = models.TimeField()
 

@@ -1,4 +1,4 @@
-"""Hostile rows in the outbox: each is published or a dead letter, none stops the relay."""
+"""Hostile rows in the outbox: each is published or a dead letter, and none stops the relay."""
 
 import random
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ _BYTES = (None, b"", b"{}", b"null", b'{"id":1}', b'},"op":"d",{', b"\xff\xfe", 
 
 
 def hostile_rows(seed: int, topic: str) -> Iterator[OutboxRecord]:
-    """Yield rows that no capture wrote, the same for the same seed."""
+    """Yield rows that capture would never write, the same ones for the same seed."""
     chance = random.Random(seed)
     topics = (topic, topic, f"{topic}-missing", "", ".", "no topic!", "x" * 249, "\0")
 
@@ -61,7 +61,7 @@ def test_each_is_published_or_a_dead_letter(seed: int, feed_settings: CdcSetting
     for _ in range(MOST_TURNS):
         try:
             worker.run_once()
-        except Retryable:  # a topic that was missing and is there now
+        except Retryable:  # the missing topic exists now
             continue
         if not OutboxRecord.objects.exists():
             break

@@ -1,4 +1,4 @@
-"""The outbox as the messages that it will become."""
+"""The rows of the outbox, decoded as the messages that they become."""
 
 import json
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ JsonRow = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What a test expects: the operation and both rows."""
+    """An event as tests compare it: the operation and both rows."""
 
     op: str
     before: JsonRow | None
@@ -49,7 +49,7 @@ def envelope(record: OutboxRecord) -> dict[str, Any]:
 
 
 def events(*, using: str = "default") -> list[Event]:
-    """Return what waits, without what the envelope says around it."""
+    """Return the events in the outbox, without their source."""
     values = [envelope(record) for record in records(using=using)]
     return [Event(value["op"], value["before"], value["after"]) for value in values]
 
@@ -59,9 +59,9 @@ def forget(*, using: str = "default") -> None:
 
 
 def replay(found: list[Event], key: str = "id") -> dict[Any, JsonRow]:
-    """Apply events in their order and return the table that they make.
+    """Apply the events in order and return the resulting table.
 
-    Each `before` must be what the events so far have left of its row.
+    Each `before` must equal the row as the previous events left it.
     """
     table: dict[Any, JsonRow] = {}
     for number, event in enumerate(found):

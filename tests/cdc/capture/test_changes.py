@@ -1,4 +1,4 @@
-"""The outbox entry of a change, and the limits of what it holds."""
+"""The outbox entry of a change, and its limits."""
 
 import json
 from dataclasses import replace
@@ -28,11 +28,11 @@ A, B = {"id": 1}, {"id": 2}
         (Change(before=None, after=A, read=True), Operation.READ),
     ],
 )
-def test_the_rows_say_what_happened(change: Change, operation: Operation) -> None:
+def test_the_images_define_the_operation(change: Change, operation: Operation) -> None:
     assert change.operation is operation
 
 
-def test_changes_follow_the_rows_before() -> None:
+def test_changes_are_in_the_order_of_the_images_before() -> None:
     changes = list(changes_between({2: B, 1: A}, {1: A, 3: {"id": 3}}))
 
     assert changes == [
@@ -43,7 +43,7 @@ def test_changes_follow_the_rows_before() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_row_says_who_and_in_which_trace() -> None:
+def test_an_entry_has_the_actor_and_the_trace() -> None:
     with acting_as(lambda: "7"), traced(GOOD):
         story().save()
 

@@ -1,4 +1,4 @@
-"""What is recorded, and what is refused."""
+"""Recording changes in the outbox."""
 
 import pytest
 from django.db import transaction

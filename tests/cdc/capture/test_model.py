@@ -1,4 +1,4 @@
-"""The base class: what a save does when the row is there, is not, or goes away meanwhile."""
+"""The base class: saves and deletes of rows that exist, do not, or change at the same time."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def test_other_models_keep_their_fast_delete(django_assert_num_queries: Any) -> 
     assert models.signals.post_delete.has_listeners(Story)
 
 
-def test_a_model_that_asks_before_it_updates_is_captured() -> None:
+def test_a_model_with_select_on_save_is_captured() -> None:
     Label(text="a").save()
     Label(text="a").save()
 
@@ -66,18 +66,18 @@ def test_a_save_in_autocommit_ends_its_transaction() -> None:
     assert connection.get_autocommit()
 
 
-def test_a_row_that_comes_back_while_it_is_deleted_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_inserted_again_during_its_delete_remains(monkeypatch: pytest.MonkeyPatch) -> None:
     one = story()
     one.save()
     Story.objects.all().delete()
     key = one.pk
 
-    def comes_back(instance: Story, *args: Any) -> bool:
-        there = lock_for_delete(instance, *args)
-        story(pk=key).save()  # another writer, once the lock has found nothing
-        return there
+    def insert_again(instance: Story, *args: Any) -> bool:
+        found = lock_for_delete(instance, *args)
+        story(pk=key).save()  # another writer, after the lock has found no row
+        return found
 
-    monkeypatch.setattr(captured, "lock_for_delete", comes_back)
+    monkeypatch.setattr(captured, "lock_for_delete", insert_again)
 
     assert one.delete() == (0, {"stories.Story": 0})
     assert one.pk is None
@@ -102,7 +102,7 @@ def test_the_row_is_what_the_save_left(django_assert_num_queries: Any) -> None:
     assert events()[0].after == table()[one.pk]
 
 
-def test_what_writes_is_marked_for_templates_and_managers() -> None:
+def test_writing_methods_are_marked_as_in_django() -> None:
     assert not hasattr(Story.objects, "delete")
     methods = [Story.objects.update, Story.objects.all().delete, story().save_base]
     assert [getattr(method, "alters_data", False) for method in methods] == [True] * 3

@@ -1,4 +1,4 @@
-"""The queryset: what it writes when rows change meanwhile, and what it keeps of Django's."""
+"""The queryset: writes of rows that change at the same time, and Django's own behaviour."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def test_a_queryset_used_before_sees_its_writes() -> None:
 
 
 @pytest.mark.parametrize("write", ["update", "delete"])
-def test_a_row_that_stops_matching_before_its_lock_is_left(
+def test_a_row_that_stops_matching_before_its_lock_is_not_written(
     monkeypatch: pytest.MonkeyPatch, write: str
 ) -> None:
     rows = [story(source_id=str(n)) for n in range(3)]
@@ -36,7 +36,7 @@ def test_a_row_that_stops_matching_before_its_lock_is_left(
 
     def read(*args: Any, lock: bool = False, **options: Any) -> Any:
         if lock:
-            # Another's change, between the search for the keys and the lock.
+            # Another transaction's change, between the query for the keys and the lock.
             changed = Story.objects.filter(pk=rows[1].pk)
             models.QuerySet.update(changed, diggs=99)
         return read_images(*args, lock=lock, **options)

@@ -1,4 +1,4 @@
-"""Values on their way from Django to the wire and from the wire to BSON."""
+"""Converting values from Django to JSON and from JSON to BSON."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -68,7 +68,7 @@ def test_a_value_becomes_json(name: str, value: Any, wire: Any) -> None:
         ("user", nested(DEEPEST_JSON + 1)),
     ],
 )
-def test_a_value_that_cannot_be_carried_is_refused(name: str, value: Any) -> None:
+def test_a_value_that_cannot_be_published_is_refused(name: str, value: Any) -> None:
     with pytest.raises(Refused, match=f"^Column {name} .+[a-z]"):
         COLUMNS[name].to_wire(value)
     if not isinstance(value, dict) or "a" not in value or not isinstance(value["a"], datetime):
@@ -88,7 +88,7 @@ def test_a_value_that_cannot_be_carried_is_refused(name: str, value: Any) -> Non
         ("thumbnail", None),
     ],
 )
-def test_only_plain_values_are_judged_early(name: str, value: Any) -> None:
+def test_only_plain_values_are_checked_early(name: str, value: Any) -> None:
     COLUMNS[name].refuse_early(value)
 
 
@@ -134,7 +134,7 @@ def test_json_of_the_wrong_kind_is_rejected(name: str, wire: Any) -> None:
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
-def test_times_come_back(moment: datetime) -> None:
+def test_times_survive_the_round_trip(moment: datetime) -> None:
     column: Column = COLUMNS["submit_date"]
 
     assert column.from_wire(wire_time(moment)) == moment

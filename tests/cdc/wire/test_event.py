@@ -74,7 +74,7 @@ BAD_VALUES = {
 
 
 @pytest.mark.parametrize("what", BAD_VALUES)
-def test_what_is_no_message_is_rejected(what: str) -> None:
+def test_a_malformed_message_is_rejected(what: str) -> None:
     with pytest.raises(Rejected):
         decode(b'{"id":17}', BAD_VALUES[what])
 
@@ -118,7 +118,7 @@ JSON = st.recursive(
 
 
 @given(JSON, st.integers(-(2**63), 2**63 - 1))
-def test_every_row_comes_back(data: Any, key: int) -> None:
+def test_every_row_survives_the_round_trip(data: Any, key: int) -> None:
     row = {"id": key, "data": data}
 
     event = decode(encode_key("id", key).encode(), value("c", None, row))

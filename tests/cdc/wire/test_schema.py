@@ -1,4 +1,4 @@
-"""The published schema is the encoder's."""
+"""The published schemas match the encoder."""
 
 import json
 from functools import partial
@@ -33,14 +33,14 @@ def captured() -> Capture:
         ("story-events.asyncapi.json", partial(asyncapi, connector=CONNECTOR)),
     ],
 )
-def test_what_is_published_is_what_the_code_says(name: str, make: Any) -> None:
+def test_the_published_schemas_are_up_to_date(name: str, make: Any) -> None:
     assert matches(PUBLISHED / name, make(captured())), (
-        "write it anew with STORYFEED_WRITE_GOLDEN=1"
+        "regenerate it with STORYFEED_WRITE_GOLDEN=1"
     )
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_captured_obeys_the_schema() -> None:
+def test_captured_changes_match_the_schema() -> None:
     world = World.made()
     world.a.thumbnail, world.a.promote_date = {"src": "x"}, world.a.submit_date
     world.a.save()
@@ -69,7 +69,7 @@ def test_what_is_captured_obeys_the_schema() -> None:
     ],
     ids=str,
 )
-def test_the_schema_refuses_what_is_wrong(wrong: dict[str, Any]) -> None:
+def test_the_schema_rejects_malformed_values(wrong: dict[str, Any]) -> None:
     world = World.made()
     world.a.save()
     value = envelope(records()[-1])

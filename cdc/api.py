@@ -1,11 +1,12 @@
-"""What an application imports to have its models captured: the feed's public face.
+"""The public API: what an application imports to capture its models.
 
-Everything here is documented and stays; the rest of `cdc` is private, but for Django's own places
-(`models`, `fields`, `admin`, `middleware`), the settings and errors (`conf`, `errors`), and the
-entry points for a project's own commands and pages (`commands`, `operations`, `feed.views`).
+Public too are the modules that Django looks for (`models`, `fields`, `admin`, `middleware`), the
+settings and errors (`conf`, `errors`), and what a project's own commands and pages need
+(`commands`, `operations`, `feed.views`). Everything else in `cdc` is private and may change.
 """
 
 from cdc.capture.model import CapturedModel
+from cdc.capture.queryset import CapturedQuerySet
 from cdc.context import acting_as, current_actor
 from cdc.read_your_writes import wait_until_applied
 from cdc.registry import Capture, Presentation, register, registry
@@ -13,6 +14,7 @@ from cdc.registry import Capture, Presentation, register, registry
 __all__ = [
     "Capture",
     "CapturedModel",
+    "CapturedQuerySet",
     "Presentation",
     "acting_as",
     "current_actor",

@@ -1,4 +1,4 @@
-"""The feed as a Django application: it finds every app's `cdc.py` and captures what they name."""
+"""The Django application: it registers the captures in the `cdc.py` of every app."""
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
@@ -6,14 +6,11 @@ from django.utils.module_loading import autodiscover_modules
 
 
 class CdcConfig(AppConfig):
-    """Change data capture."""
-
     name = "cdc"
     verbose_name = "Change feed"
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the declarations of all apps, check them, and keep the epoch."""
         from cdc import checks  # noqa: F401, PLC0415
         from cdc.outbox import epoch  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""System checks: what a captured model and its database must be."""
+"""System checks of captured models and their databases."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.db import models
 
-from cdc.capture.model import CapturedModel, CapturedQuerySet
+from cdc.capture.model import CapturedModel
+from cdc.capture.queryset import CapturedQuerySet
 from cdc.registry import registry
 
 _ISOLATION = "read committed"
@@ -16,18 +17,18 @@ _ISOLATION = "read committed"
 
 @register()
 def check_captured_models(**_: Any) -> list[CheckMessage]:
-    """Return what keeps a change of a captured model from having its event."""
+    """Return the reasons why changes of a captured model could have no event."""
     captured = [error for capture in registry.all() for error in _check_model(capture.model)]
     return [*captured, *_unregistered()]
 
 
 @register()
 def check_isolation(**_: Any) -> list[CheckMessage]:
-    """Return the MySQL databases whose isolation level would show captured writes old rows."""
+    """Return an error for each MySQL database that is not READ COMMITTED."""
     return [
         Error(
             f"DATABASES[{alias!r}] has the isolation level {level!r}: captured writes would read "
-            "rows as they were when the transaction began, and the outbox would take gap locks.",
+            "rows as of the start of the transaction, and the outbox would take gap locks.",
             hint="Set OPTIONS['isolation_level'] to 'read committed', Django's default.",
             id="cdc.E007",
         )
@@ -53,14 +54,14 @@ def _check_model(model: type[models.Model]) -> Iterator[CheckMessage]:
     if not issubclass(model, CapturedModel):
         yield Error(
             f"{model.__name__} is captured but is not a CapturedModel: its changes have no events.",
-            hint="Derive it from cdc.capture.model.CapturedModel.",
+            hint="Derive it from cdc.api.CapturedModel.",
             obj=model,
             id="cdc.E001",
         )
     if model._meta.parents or model in _extended():
         yield Error(
-            f"{model.__name__} is part of multi-table inheritance: a row's other half would "
-            "change without events.",
+            f"{model.__name__} uses multi-table inheritance: changes in the other table "
+            "would have no events.",
             hint="Use an abstract base or a proxy.",
             obj=model,
             id="cdc.E005",
@@ -70,7 +71,7 @@ def _check_model(model: type[models.Model]) -> Iterator[CheckMessage]:
 
 
 def _extended() -> Iterator[type[models.Model]]:
-    """Yield the models whose rows have another model's rows as extensions."""
+    """Yield the models that another model extends in a table of its own."""
     for other in apps.get_models():
         yield from other._meta.parents if not other._meta.proxy else ()
 
@@ -89,7 +90,7 @@ def _check_managers(model: type[models.Model]) -> Iterator[CheckMessage]:
                 yield Error(
                     f"{one.__name__}.{manager.name} is not a captured manager: what it writes "
                     "has no events.",
-                    hint="Make it from cdc.capture.model.CapturedQuerySet.",
+                    hint="Make it from cdc.api.CapturedQuerySet.",
                     obj=one,
                     id="cdc.E003",
                 )
@@ -104,14 +105,14 @@ def _proxies(model: type[models.Model]) -> Iterator[type[models.Model]]:
 def _check_references(model: type[models.Model]) -> Iterator[CheckMessage]:
     for field in model._meta.concrete_fields:
         on_delete = getattr(field.remote_field, "on_delete", None)
-        # Django updates rows that it has already loaded without any queryset or signal, and it
-        # loads them for every handler but these.
+        # Django updates rows that it has loaded without a queryset or a signal, and it loads them
+        # for every handler except these.
         updates = on_delete not in {models.CASCADE, models.PROTECT, models.RESTRICT, None}
         lazy = getattr(on_delete, "lazy_sub_objs", on_delete is models.DO_NOTHING)
         if updates and not lazy:
             yield Error(
                 f"{model.__name__}.{field.name} has on_delete={_name(on_delete)}, which Django "
-                "carries out without telling anybody: those changes have no events.",
+                "applies without a queryset or a signal: those changes have no events.",
                 hint="Use CASCADE, PROTECT, RESTRICT, SET_NULL, SET(value) or DO_NOTHING.",
                 obj=field,
                 id="cdc.E006",

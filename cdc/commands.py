@@ -1,4 +1,4 @@
-"""What a project's own management commands and long-running loops may use of the feed's."""
+"""What a project's own management commands and daemons may use."""
 
 from cdc.progress import progress
 from cdc.runtime.command import FAILED, FeedCommand

@@ -1,4 +1,4 @@
-"""The feed's settings: one frozen object, valid or refused."""
+"""The settings of `cdc`: one frozen object, validated when it is created."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from django.conf import settings
 from cdc.errors import Misconfigured
 
 TOPIC_NAME = re.compile(r"(?!\.{1,2}\Z)[a-zA-Z0-9._-]{1,249}\Z")
-"""What Kafka lets a topic be named."""
+"""The topic names that Kafka allows."""
 _COLLECTION = re.compile(r"(?!system\.)[A-Za-z_][A-Za-z0-9_.-]{0,119}\Z")
 _DATABASE = re.compile(r"[A-Za-z0-9_-]{1,63}\Z")
 _SMALLEST_EVENT_LIMIT = 1_000
@@ -20,27 +20,31 @@ _LARGEST_EVENT_LIMIT = 15_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CdcSettings:
-    """Where the feed's parts are and how much they keep; an invalid value cannot exist."""
+    """The addresses, names and limits of the pipeline; raises Misconfigured for a wrong value."""
 
+    topic: str
+    """The Kafka topic of captured models that name no other."""
+    group: str
+    """The Kafka consumer group."""
+    mongodb_database: str
+    collections: tuple[str, ...]
+    """Replica collections, written together in one transaction."""
+    connector: str
+    """What messages name as their `source.connector` and `source.name`."""
     bootstrap_servers: str = ""
-    """Kafka's `host:port` list; empty until a stack is up."""
+    """Kafka's `host:port` list; empty if there is no Kafka yet."""
     kafka_config: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Extra librdkafka settings (TLS, SASL)."""
-    topic: str = "story-events"
     partitions: int = 5
     replication_factor: int = 1
     mongodb_uri: str = ""
-    mongodb_database: str = "storyfeed"
-    collections: tuple[str, ...] = ("stories_story", "stories_story_1", "stories_story_2")
-    """Replica collections, written together in one transaction."""
-    group: str = "storyfeed"
     history_days: int = 90
     """Days that `stories_history` keeps an event; 0 keeps no history."""
     delete_marker_days: int = 7
     max_event_bytes: int = 900_000
     """Largest encoded event, in bytes."""
     home: Path = Path("var")
-    """Where the consumers of one machine agree on their names."""
+    """A folder that the consumers of one machine share."""
 
     def __post_init__(self) -> None:
         _name("KAFKA_TOPIC", self.topic, TOPIC_NAME, "letters, digits, '.', '_' and '-'")
@@ -61,7 +65,7 @@ class CdcSettings:
 
 
 def cdc_settings() -> CdcSettings:
-    """Return the settings object that the Django settings hold as `CDC`."""
+    """Return `settings.CDC`."""
     value = settings.CDC
     if not isinstance(value, CdcSettings):
         raise Misconfigured(f"settings.CDC is {type(value).__name__}: give a CdcSettings object.")

@@ -1,4 +1,4 @@
-"""The context of a change: who makes it, and the W3C trace that it is part of."""
+"""The context of a change: its actor and its W3C trace."""
 
 import re
 import sys
@@ -8,16 +8,14 @@ from contextvars import ContextVar
 from pathlib import Path
 
 Actor = str | Callable[[], str]
-"""A name, or a function that finds it when a change is captured."""
+"""A name, or a function that returns it when a change is captured."""
 
 _LONGEST = 255
-
-
 _LAUNCHERS = frozenset({"manage.py", "django-admin", "__main__.py"})
 
 
 def _program() -> str:
-    """Return the running command's name: `import_stories` for `manage.py import_stories`."""
+    """Return the name of the running command: `loaddata` for `manage.py loaddata`."""
     program = Path(sys.argv[0]).name
     if program in _LAUNCHERS and len(sys.argv) > 1:
         return sys.argv[1]
@@ -28,16 +26,16 @@ _actor: ContextVar[Actor] = ContextVar("cdc_actor", default=_program)
 
 
 def current_actor() -> str:
-    """Return who the next change is ascribed to, at most 255 characters of valid text."""
+    """Return the actor of the next change, as valid text of at most 255 characters."""
     actor = _actor.get()
     name = actor if isinstance(actor, str) else actor()
-    # A command line may hold bytes that are no text, which no message could carry.
+    # A command line may contain bytes that are not valid text, which JSON cannot hold.
     return name.encode(errors="replace").decode()[:_LONGEST]
 
 
 @contextmanager
 def acting_as(actor: Actor) -> Iterator[None]:
-    """Ascribe the changes made inside the block to `actor`; blocks may nest."""
+    """Attribute the changes made inside the block to `actor`; blocks may be nested."""
     token = _actor.set(actor)
     try:
         yield
@@ -52,13 +50,13 @@ _traceparent: ContextVar[str] = ContextVar("cdc_traceparent", default="")
 
 
 def current_traceparent() -> str:
-    """Return the trace context of what runs now; empty when there is none."""
+    """Return the `traceparent` of the running code; empty without a trace."""
     return _traceparent.get()
 
 
 @contextmanager
 def traced(traceparent: str) -> Iterator[None]:
-    """Carry `traceparent` with the changes made inside the block; a malformed one is dropped."""
+    """Add `traceparent` to the changes made inside the block; a malformed one is ignored."""
     token = _traceparent.set(traceparent if _TRACEPARENT.match(traceparent) else "")
     try:
         yield

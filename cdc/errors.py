@@ -1,29 +1,29 @@
-"""Errors, named by what is to be done about them; a text says what, the value, what to do."""
+"""Errors, named by how they are handled. Texts state problem, value and remedy."""
 
 
 class CdcError(Exception):
-    """The root of every error of the change feed."""
+    """The root of all errors of `cdc`."""
 
 
 class Misconfigured(CdcError):
-    """A setting is wrong: correct it and start again. Commands exit with 2."""
+    """A setting is wrong: correct it and restart. Commands exit with 2."""
 
 
 class Refused(CdcError):
-    """A change cannot be carried by the feed, so its transaction must not commit."""
+    """A change cannot be published, so its transaction must not commit."""
 
 
 class Rejected(CdcError):
-    """A message or row that can never be applied: it becomes a dead letter."""
+    """A message or row can never be applied: it becomes a dead letter."""
 
 
 class Retryable(CdcError):
-    """A service is away or said no for now: the same work is done again later."""
+    """A service is unavailable or refuses temporarily: the same work is retried."""
 
 
 class Fenced(Retryable):
-    """A partition belongs to somebody else now: forget the batch, take the partition over again."""
+    """Another consumer owns the partition: discard the batch and take over the partition again."""
 
 
 class Fatal(CdcError):
-    """The process cannot go on: it exits and its supervisor starts a new one."""
+    """The process cannot continue: it exits, and its supervisor restarts it."""

@@ -1,4 +1,4 @@
-"""Model fields whose values are the same on both ends."""
+"""Model fields whose values are the same in the database, in Kafka and in MongoDB."""
 
 from datetime import datetime
 from typing import Any
@@ -8,45 +8,41 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 class MillisecondDateTimeField(models.DateTimeField[Any, Any]):
-    """A date and time cut to milliseconds, the precision of a BSON date, wherever it is written.
+    """A date and time truncated to milliseconds, the precision of a BSON date.
 
-    A time that MySQL makes itself (`Now()`) is rounded to milliseconds by the column.
+    A time that MySQL computes itself (`Now()`) is rounded by the column instead.
     """
 
     def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
-        """Return the column's type."""
         return "datetime(3)" if connection.vendor == "mysql" else super().db_type(connection)
 
     def get_prep_value(self, value: Any) -> Any:
-        """Return the value as it is compared and stored."""
-        return _cut(super().get_prep_value(value))
+        return _truncated(super().get_prep_value(value))
 
     def to_python(self, value: Any) -> Any:
-        """Return the value as it will be stored."""
-        return _cut(super().to_python(value))
+        return _truncated(super().to_python(value))
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
-        """Cut the instance's own value too, so that it equals the stored one."""
-        value = _cut(super().pre_save(model_instance, add))
+        """Truncate the instance's value too, so that it equals the stored one."""
+        value = _truncated(super().pre_save(model_instance, add))
         setattr(model_instance, self.attname, value)
         return value
 
 
 class ExactCharField(models.CharField[str, str]):
-    """Text that is equal only to itself, byte by byte.
+    """Text that is compared byte by byte, as in Kafka.
 
-    MySQL's default collation would take `Orders` and `orders` for one, Kafka tells them apart.
+    In MySQL's default collation `Orders` equals `orders`.
     """
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
-        """Return the column's type, with its collation on MySQL."""
         parameters: Any = super().db_parameters(connection)
         if connection.vendor == "mysql":
             parameters["collation"] = "utf8mb4_bin"
         return parameters
 
 
-def _cut(value: Any) -> Any:
+def _truncated(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.replace(microsecond=value.microsecond // 1000 * 1000)
     return value

@@ -1,4 +1,4 @@
-"""Ascribes the changes of a web request to its user and its trace."""
+"""Attributes the changes of a web request to its user and its trace."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -12,9 +12,9 @@ _ANONYMOUS = "anonymous"
 
 
 class ActorMiddleware:
-    """Sets actor and trace for sync and async views alike.
+    """Sets the actor and the trace of each request, for sync and async views.
 
-    It stands after the authentication middleware. The trace is the request's `traceparent` header.
+    Place it after the authentication middleware. The trace is the `traceparent` header.
     """
 
     sync_capable = True
@@ -29,27 +29,26 @@ class ActorMiddleware:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        """Answer the request; whatever it changes is its user's doing."""
         if self.is_async:
             return self._awaited(request)
-        with _ascribed_to(request):
+        with _attributed_to(request):
             return self.get_response(request)
 
     async def _awaited(self, request: HttpRequest) -> HttpResponseBase:
-        with _ascribed_to(request):
+        with _attributed_to(request):
             response = self.get_response(request)
             return response if isinstance(response, HttpResponseBase) else await response
 
 
 @contextmanager
-def _ascribed_to(request: HttpRequest) -> Iterator[None]:
+def _attributed_to(request: HttpRequest) -> Iterator[None]:
     traceparent = request.headers.get("traceparent", "")
     with acting_as(lambda: _user_id(request)), traced(traceparent):
         yield
 
 
 def _user_id(request: HttpRequest) -> str:
-    # Read when a change is captured, which is in a thread that may query the database: a request
-    # that changes nothing costs no query.
+    # Called when a change is captured, in a thread that may query the database, so a request
+    # without changes costs no query.
     user = getattr(request, "user", None)
     return str(user.pk) if user is not None and user.pk is not None else _ANONYMOUS

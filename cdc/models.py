@@ -1,4 +1,4 @@
-"""The feed's own tables."""
+"""The tables of `cdc`."""
 
 from typing import Any, NoReturn
 
@@ -7,14 +7,14 @@ from django.db import models
 from cdc.errors import Refused
 from cdc.fields import ExactCharField
 
-_APPEND_ONLY = "What operators did stays as it was written: add a row that says what is new."
+_APPEND_ONLY = "The operator log is append-only: add a row instead."
 
 
 class Epoch(models.Model):
-    """The database's life: a restored or re-created database starts a higher one (one row)."""
+    """The database's epoch (one row); a restored or re-created database starts a higher one."""
 
     value = models.BigIntegerField()
-    """Milliseconds since 1970 at which this life began, or one more than the last."""
+    """Its start in milliseconds since 1970, or the previous epoch plus one if that is higher."""
 
     class Meta:
         db_table = "cdc_epoch"
@@ -24,7 +24,7 @@ class Epoch(models.Model):
 
 
 class OutboxRecord(models.Model):
-    """A committed change that Kafka has not acknowledged yet; its id is its place in the order."""
+    """A committed change that Kafka has not acknowledged yet; ids define the order."""
 
     epoch = models.BigIntegerField()
     topic = models.CharField(max_length=249)
@@ -36,11 +36,11 @@ class OutboxRecord(models.Model):
     after = models.BinaryField(null=True)
     """The row after the change, encoded as JSON."""
     ts_ms = models.BigIntegerField()
-    """When it was captured, in milliseconds since 1970."""
+    """The time of capture, in milliseconds since 1970."""
     db = models.CharField(max_length=255)
     table = models.CharField(max_length=255)
     user = models.CharField(max_length=255, blank=True, default="")
-    """Who changed it: a user's id, or a command's name."""
+    """The actor: a user's id, or the name of a command."""
     traceparent = models.CharField(max_length=55, blank=True, default="")
 
     class Meta:
@@ -57,18 +57,18 @@ class RelayLease(models.Model):
     name = models.CharField(max_length=64, primary_key=True)
     owner = models.CharField(max_length=255, blank=True, default="")
     token = models.BigIntegerField(default=0)
-    """Rises with each change of owner."""
+    """Incremented when the owner changes."""
     expires_at = models.DateTimeField()
 
     class Meta:
         db_table = "cdc_relay_lease"
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.owner or 'nobody'}"
+        return f"{self.name}: {self.owner or 'no owner'}"
 
 
 class Counter(models.Model):
-    """How often something happened since the database was made."""
+    """How often something has happened since the database was created."""
 
     name = models.CharField(max_length=64, primary_key=True)
     value = models.BigIntegerField(default=0)
@@ -81,12 +81,12 @@ class Counter(models.Model):
 
 
 class Checkpoint(models.Model):
-    """Where a long piece of work goes on after a stop; the row is gone when the work is done."""
+    """Where long work resumes after a stop; deleted when the work is done."""
 
     name = ExactCharField(max_length=255, primary_key=True)
-    """The work and a digest of its arguments."""
+    """The name of the work and a digest of its arguments."""
     state = models.TextField()
-    """JSON, as the work understands it."""
+    """JSON, in a format of the work's own."""
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -101,9 +101,9 @@ class ReconcileRun(models.Model):
 
     finished_at = models.DateTimeField()
     equal = models.BooleanField()
-    """Whether no difference was left."""
+    """Whether no difference remained."""
     result = models.TextField()
-    """What `reconcile --json` printed."""
+    """The output of `reconcile --json`."""
 
     class Meta:
         db_table = "cdc_reconcile_run"
@@ -114,7 +114,7 @@ class ReconcileRun(models.Model):
 
 
 class ConsumerPause(models.Model):
-    """The consumers of a group are to hold still; the row is gone when they go on."""
+    """A pause of the consumers of a group; deleted when they resume."""
 
     group = ExactCharField(max_length=255, primary_key=True)
     who = models.CharField(max_length=255)
@@ -130,7 +130,7 @@ class ConsumerPause(models.Model):
 
 
 class JobState(models.TextChoices):
-    """Where a piece of long work stands."""
+    """The state of a job."""
 
     WAITING = "waiting", "waiting"
     RUNNING = "running", "running"
@@ -140,33 +140,33 @@ class JobState(models.TextChoices):
 
 
 class Job(models.Model):
-    """Long work that somebody asked for on a page; `run_jobs` does it, one after the other."""
+    """Long work requested on a page; `run_jobs` does the jobs one at a time."""
 
     kind = models.CharField(max_length=32)
     arguments = models.TextField()
-    """JSON, as the kind understands it."""
+    """JSON, in a format of the kind's own."""
     state = models.CharField(max_length=9, choices=JobState, default=JobState.WAITING)
     asked_by = models.CharField(max_length=255)
     asked_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
     heard_at = models.DateTimeField(null=True)
-    """When its process last said that it works, by the database's clock."""
+    """The last heartbeat of its process, by the database's clock."""
     finished_at = models.DateTimeField(null=True)
     owner = models.CharField(max_length=255, blank=True, default="")
-    """Which process has it; empty when it was given back."""
+    """The process that runs it; empty after that process has released it."""
     expires_at = models.DateTimeField(null=True)
-    """When another process may take it, by the database's clock."""
+    """When another process may claim it, by the database's clock."""
     crashes = models.IntegerField(default=0)
-    """How often its process ended without giving it back."""
+    """How often its process ended without releasing it."""
     cancel = models.BooleanField(default=False)
-    """Somebody wants it to end."""
+    """Whether its cancellation was requested."""
     done = models.BigIntegerField(default=0)
     total = models.BigIntegerField(default=0)
-    """Rows that are to be done, as counted when it began; 0 when that is not known."""
+    """The number of rows at the start; 0 if unknown."""
     said = models.TextField(blank=True, default="")
-    """The last lines that it had to say."""
+    """Its latest messages, one a line."""
     result = models.TextField(blank=True, default="")
-    """What came of it, in lines."""
+    """Its result, as lines of text."""
 
     class Meta:
         db_table = "cdc_job"
@@ -178,34 +178,34 @@ class Job(models.Model):
 
 
 class DeadLetterStatus(models.TextChoices):
-    """What became of a dead letter."""
+    """The state of a dead letter."""
 
     WAITING = "waiting", "waiting"
     REPLAYED = "replayed", "replayed"
-    """The row that it was about was sent again as it is."""
+    """The current state of its row was sent again."""
     DISCARDED = "discarded", "discarded"
 
 
 class DeadLetter(models.Model):
-    """A message or outbox row that cannot be applied; it holds nobody up."""
+    """A message that cannot be applied, or an outbox row that Kafka rejected."""
 
     group = ExactCharField(max_length=255)
-    """The consumer group; `relay` for rows that Kafka rejected."""
+    """The consumer group; `relay` for outbox rows."""
     topic = ExactCharField(max_length=249)
     topic_id = ExactCharField(max_length=64, blank=True, default="")
-    """Tells a topic from a later one of the same name; empty for rows that Kafka rejected."""
+    """Distinguishes a topic from a later one of the same name; empty for outbox rows."""
     partition = models.IntegerField()
     offset = models.BigIntegerField()
-    """Kafka's offset; the outbox id for rows that Kafka rejected."""
+    """Kafka's offset; the outbox id for outbox rows."""
     table = models.CharField(max_length=255, blank=True, default="")
-    """The table that the message names, captured or not; empty when it names none."""
+    """The table named in the message, captured or not; empty if it names none."""
     key_text = models.CharField("key", max_length=255, blank=True, default="")
-    """The key to be read by people: printable, cut."""
+    """The key in printable form, shortened."""
     key = models.BinaryField(null=True)
     value = models.BinaryField(null=True)
-    """The message, cut where it is very long."""
+    """The message, truncated if it is very long."""
     size = models.BigIntegerField(null=True)
-    """The bytes that the whole message has."""
+    """The size of the whole message in bytes."""
     reason = models.TextField()
     created_at = models.DateTimeField(auto_now_add=True)
     status = models.CharField(
@@ -232,30 +232,27 @@ class DeadLetter(models.Model):
 
 
 class AppendOnlyQuerySet(models.QuerySet["OperatorAction"]):
-    """Rows that are added and read, and nothing else."""
+    """Raises Refused for every update and delete."""
 
     def update(self, **_: Any) -> NoReturn:
-        """Refuse."""
         raise Refused(_APPEND_ONLY)
 
     def bulk_update(self, *_: Any, **__: Any) -> NoReturn:
-        """Refuse."""
         raise Refused(_APPEND_ONLY)
 
     def delete(self) -> NoReturn:
-        """Refuse."""
         raise Refused(_APPEND_ONLY)
 
 
 class OperatorAction(models.Model):
-    """Who did what to the feed by hand, and why: rows are added, never changed or deleted."""
+    """An entry of the operator log: an action, its actor and the reason. Append-only."""
 
     who = models.CharField(max_length=255)
     """A user's id, or `os:` and the operating system's user for a command."""
     what = models.CharField(max_length=32)
     """A verb, such as `replay` or `discard`."""
     target = models.CharField(max_length=255)
-    """What it was done to."""
+    """The object of the action."""
     why = models.TextField(blank=True, default="")
     at = models.DateTimeField(auto_now_add=True)
 
@@ -270,11 +267,10 @@ class OperatorAction(models.Model):
         return f"{self.who}: {self.what} {self.target}"
 
     def save(self, *args: Any, **options: Any) -> None:
-        """Add the row; raises Refused for one that is there already."""
+        """Insert the row; raises Refused for one that exists."""
         if not self._state.adding:
             raise Refused(_APPEND_ONLY)
         super().save(*args, **{**options, "force_insert": True})
 
     def delete(self, *_: Any, **__: Any) -> NoReturn:
-        """Refuse."""
         raise Refused(_APPEND_ONLY)

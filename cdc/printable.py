@@ -1,24 +1,23 @@
-"""Strangers' bytes and texts as people may look at them: nothing in them takes effect."""
+"""Untrusted bytes and text, made safe to display."""
 
 import unicodedata
 
-# Controls, invisible and direction marks, lone surrogates, private and unassigned characters,
-# and the two that break lines outside ASCII: each could hide or reorder what stands around it.
+# Control characters, invisible and direction marks, lone surrogates, private and unassigned
+# characters, and the line breaks outside ASCII: each can hide or reorder the text around it.
 _ACTIVE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def inert(value: bytes | str | None, longest: int) -> str:
-    """Return printable text of at most `longest` characters and a note of how much was cut.
+    """Return printable text, cut after `longest` characters with a note of the full length.
 
-    What a terminal or a browser would act upon is written as its escape. HTML is not escaped:
-    templates do that.
+    Characters that a terminal or browser would act on are escaped. HTML is left to templates.
     """
     if value is None:
         return ""
-    # Bytes that are cut in the middle of a character show its first bytes as escapes.
+    # Bytes cut in the middle of a character are shown as escapes.
     head, rest = value[: longest + 1], len(value) - longest
     text = head.decode(errors="backslashreplace") if isinstance(head, bytes) else head
-    # What is printable holds none of these; most text is.
+    # A shortcut: most text is printable and has nothing to escape.
     shown = text if text.isprintable() else "".join(map(_escaped, text))
     if rest <= 0 and len(shown) <= longest:
         return shown

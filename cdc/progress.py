@@ -1,4 +1,4 @@
-"""A progress bar on standard error, when somebody can see it."""
+"""A progress bar on standard error, if that is a terminal."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -10,14 +10,14 @@ from rich.progress import Progress
 Say = Callable[[str], None]
 Advance = Callable[[int], None]
 Bar = Callable[[str, int | None, Say], AbstractContextManager[tuple[Say, Advance]]]
-"""What shows the progress of a piece of work: its label, its total and where sentences go."""
+"""Shows the progress of some work, from its label, its total and an output for messages."""
 
 
 @contextmanager
 def progress(label: str, total: int | None, say: Say) -> Iterator[tuple[Say, Advance]]:
-    """Give two functions: one prints a sentence above the bar, one moves the bar.
+    """Yield two functions: one prints a message above the bar, one advances the bar.
 
-    Without a terminal there is no bar, and sentences go to `say`.
+    Without a terminal there is no bar, and messages go to `say`.
     """
     if not sys.stderr.isatty():
         yield say, lambda _: None

@@ -6,8 +6,8 @@ from functools import lru_cache
 from django.db import connections
 from django.db.models import Model
 
-from cdc.capture.handlers import Recorded, last_recorded
 from cdc.capture.images import read_images
+from cdc.capture.instance_state import Recorded, last_recorded
 from cdc.conf import cdc_settings
 from cdc.errors import Misconfigured, Refused, Retryable
 from cdc.mongo.client import connect

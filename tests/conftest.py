@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import connection
 
 from cdc.conf import CdcSettings
+from tests.support.feed_settings import without_servers
 
 _LOG_LINES = 40
 HAS_MYSQL_CLIENT = find_spec("MySQLdb") is not None
@@ -92,7 +93,7 @@ def mongodb_uri() -> str:
 def feed_settings(bootstrap_servers: str, mongodb_uri: str) -> CdcSettings:
     """A topic, a group and a MongoDB database that no other test has."""
     name = uuid.uuid4().hex[:12]
-    return CdcSettings(
+    return without_servers(
         bootstrap_servers=bootstrap_servers,
         mongodb_uri=mongodb_uri,
         topic=f"test-{name}",

@@ -1,4 +1,4 @@
-"""Captured `bulk_create`: which rows it inserted or updated, on databases that do not say."""
+"""Captured `bulk_create`: finds out which rows it inserted or updated."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,10 @@ from typing import Any
 from django.db import IntegrityError, connections, models, transaction
 from django.db.models import Q
 
-from cdc.capture.handlers import Change, Recorded, changes_between, record
+from cdc.capture.changes import Change, changes_between
+from cdc.capture.handlers import record
 from cdc.capture.images import Images, images_where, read_images
+from cdc.capture.instance_state import Recorded, set_recorded
 from cdc.errors import Refused
 from cdc.registry import Capture
 
@@ -21,7 +23,7 @@ _LAST_INSERT = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkCreate:
-    """Inserts chunks of objects and records exactly the rows that came or changed."""
+    """Inserts chunks of objects, and records exactly the rows that were inserted or updated."""
 
     capture: Capture
     insert: Callable[..., list[Any]]
@@ -41,12 +43,12 @@ class BulkCreate:
         else:
             outbox_id = self._record_created(self._insert(objs))
             for obj in objs:
-                Recorded(key=obj.pk, outbox_id=outbox_id, gone=False).note(obj)
+                set_recorded(obj, Recorded(key=obj.pk, outbox_id=outbox_id))
 
     def _insert(self, objs: Sequence[Any]) -> list[Any]:
-        """Insert all and return their keys, which the objects then have on every database.
+        """Insert all, set the keys of the objects and return them.
 
-        Where the database returns no keys, it gives the rows of one statement consecutive ones.
+        A database that returns no keys gives consecutive ones to the rows of one statement.
         """
         self.insert(list(objs))
         unknown = [obj for obj in objs if obj.pk is None]
@@ -58,9 +60,10 @@ class BulkCreate:
         return [obj.pk for obj in objs]
 
     def _insert_or_ignore(self, obj: Any) -> Any:
-        """Return the new row's key, or None when a conflict was ignored.
+        """Return the new row's key, or None if a conflict was ignored.
 
-        Only one row a statement: the count of several does not tell which were ignored.
+        Each row is a statement of its own: a count of several rows does not show which of them
+        were ignored.
         """
         self.insert([obj], ignore_conflicts=True)
         count, last, _ = self._last_insert()
@@ -81,23 +84,24 @@ class BulkCreate:
         after = read_images(self.capture, keys, using=self.using)
         if len(after) != len(keys):
             raise Refused(
-                f"Of {len(keys)} new rows of {self.capture.table} {len(after)} are found under "
-                "their keys: give them keys that the database stores as they are."
+                f"Only {len(after)} of {len(keys)} new rows of {self.capture.table} are found by "
+                "their keys: use keys that the database stores unchanged."
             )
         return record(self.capture, changes_between({}, after), using=self.using)
 
     def _upsert(self, obj: Any, options: Mapping[str, Any]) -> None:
         """Update the row that `obj` conflicts with, or insert it.
 
-        A row found is locked, so the statement updates it; a row not found is inserted plainly, so
-        that one which came in between is an error and found the next time, never updated unseen.
+        A row that is found is locked, so the statement updates it. If none is found, a plain
+        insert follows: a row inserted by another transaction in between causes an error and is
+        found by the next attempt, so no row is updated without its image.
         """
         for _ in range(_ATTEMPTS):
             before = self._conflicting(obj)
             if before:
                 self.insert([obj], **options)
                 after = read_images(self.capture, before, using=self.using)
-                record(self.capture, _touched(before, after), using=self.using)
+                record(self.capture, _updated(before, after), using=self.using)
                 return
             try:
                 with transaction.atomic(using=self.using):
@@ -109,16 +113,16 @@ class BulkCreate:
         self._record_created(self._insert([obj]))
 
     def _conflicting(self, obj: Any) -> Images:
-        """Lock and return the rows that a unique key forbids beside `obj`."""
+        """Lock and return the rows that conflict with `obj` in a unique key."""
         found: Images = {}
-        # One statement for each key: an OR of them may lock rows of no concern.
+        # One statement for each key: with OR, unrelated rows may be locked too.
         for condition in _conflicts(obj):
             found |= images_where(self.capture, condition, using=self.using, lock=True)
         return found
 
 
-def _touched(before: Images, after: Images) -> Iterator[Change]:
-    """Yield the change of the row that was updated: with several candidates, one that changed."""
+def _updated(before: Images, after: Images) -> Iterator[Change]:
+    """Yield the change of the row that was updated; of several candidates, those that differ."""
     changes = list(changes_between(before, after))
     for change in changes:
         if len(changes) == 1 or change.before != change.after:
@@ -128,7 +132,7 @@ def _touched(before: Images, after: Images) -> Iterator[Change]:
 def _conflicts(obj: models.Model) -> Iterator[Q]:
     for names in _unique_keys(type(obj)):
         values = {name: getattr(obj, name) for name in names}
-        # Null equals nothing, not even another null.
+        # NULL does not equal another NULL.
         if all(value is not None for value in values.values()):
             yield Q(**values)
 

@@ -31,28 +31,28 @@ def images_where(capture: Capture, condition: Q, *, using: str, lock: bool = Fal
 
 
 def images_after(capture: Capture, last: Any, limit: int, condition: Q, *, using: str) -> Images:
-    """Return the first `limit` rows behind the key `last` (None: from the first) that meet it."""
-    behind = Q() if last is None else Q(pk__gt=last)
+    """Return the first `limit` rows after the key `last` that meet `condition`."""
+    after = Q() if last is None else Q(pk__gt=last)
     key, names = capture.key.attname, capture.attnames
-    rows = _rows(capture.model, using, lock=False).filter(behind, condition).values_list(*names)
+    rows = _rows(capture.model, using, lock=False).filter(after, condition).values_list(*names)
     images = (dict(zip(names, row, strict=True)) for row in rows[:limit])
     return {image[key]: image for image in images}
 
 
 def keys_after(capture: Capture, last: Any, limit: int, condition: Q, *, using: str) -> list[Any]:
     """Return the keys of the rows that `images_after` returns."""
-    behind = Q() if last is None else Q(pk__gt=last)
-    rows = _rows(capture.model, using, lock=False).filter(behind, condition)
+    after = Q() if last is None else Q(pk__gt=last)
+    rows = _rows(capture.model, using, lock=False).filter(after, condition)
     return list(rows.values_list("pk", flat=True)[:limit])
 
 
 @contextmanager
 def found_by_key(capture: Capture, verb: str, count: int, *, using: str) -> Iterator[None]:
-    """Make MySQL find the rows that it writes by their keys; `verb` begins the statement.
+    """Make MySQL use the primary key to find the rows of statements that begin with `verb`.
 
-    It would rather scan a small table, and a scan waits for rows in between that others have
-    locked. The rows it writes are locked already, so that would be a deadlock. A limit below the
-    number of rows makes the optimizer use the index; it takes no row away.
+    MySQL prefers to scan a small table, and the scan waits for rows between that other
+    transactions have locked. With this transaction's own locks that would be a deadlock. A LIMIT
+    makes the optimizer use the index; it equals the number of rows, so it excludes none.
     """
     if connections[using].vendor != "mysql":
         yield
@@ -70,13 +70,13 @@ def found_by_key(capture: Capture, verb: str, count: int, *, using: str) -> Iter
 def read_image(capture: Capture, key: Any, *, using: str, lock: bool = False) -> Image | None:
     """Return the row with this key, or None.
 
-    Each save reads twice, so the statement is compiled once: building it costs Django several
-    times what the database needs to answer it.
+    The statement is compiled once, because every save executes it twice and Django takes several
+    times longer to build it than the database to answer it.
     """
     statement = _statement(capture, using, lock)
     connection = connections[using]
     primary = capture.model._meta.pk
-    # As a look-up is prepared: MySQL's 0, which cannot be inserted, can be asked for.
+    # Prepared as a lookup: 0 cannot be inserted into an AutoField of MySQL, but can be looked up.
     value = primary.get_db_prep_value(primary.get_prep_value(key), connection, prepared=True)
     with connection.cursor() as cursor:
         cursor.execute(statement.sql, [value])

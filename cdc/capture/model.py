@@ -1,180 +1,22 @@
-"""The base class of a captured model and its queryset: every write of Django, captured."""
+"""The base class of a captured model: its saves and deletes are captured."""
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import models, router, transaction
-from django.db.models.query import ModelIterable
 
-from cdc.capture.bulk_create import BulkCreate
-from cdc.capture.handlers import changes_between, connect, doom, doom_one, record, remember
-from cdc.capture.images import Images, found_by_key, read_image, read_images
-from cdc.registry import Capture, registry
-
-CHUNK = 500
-"""Rows that are locked, written and read in one statement."""
-
-
-class CapturedQuerySet(models.QuerySet[Any]):
-    """A queryset whose bulk writes are captured, in the same transaction and database."""
-
-    def update(self, **values: Any) -> int:
-        """Update the matching rows; each has its event.
-
-        The rows are locked in key order (two updates with opposite orders would deadlock), the
-        filter is asked again under the lock, and exactly the rows that then match are written.
-        """
-        capture = registry.find(self.model)
-        if capture is None or not values or self.query.is_sliced or self.query.combinator:
-            return super().update(**values)
-        using = self._writer()
-        capture.refuse_early(_by_attname(self.model, values))
-        with transaction.atomic(using=using, savepoint=False):
-            keys, images = self._claim(capture, using)
-            if capture.key.attname in _by_attname(self.model, values):
-                count = sum(self._move(capture, key, values, using) for key in keys)
-            else:
-                count = self._write(capture, keys, images, values, using)
-        self._result_cache = None
-        return count
-
-    def bulk_update(
-        self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None
-    ) -> int:
-        """Update these fields of the objects' rows; each row that is there has its event."""
-        capture = registry.find(self.model)
-        objs, fields = tuple(objs), list(fields)
-        if capture is not None:
-            for obj in objs:
-                named = {name: getattr(obj, name, None) for name in fields}
-                capture.refuse_early(_by_attname(self.model, named))
-            # `update` works in chunks, and each statement carries its whole batch's values.
-            batch_size = CHUNK if batch_size is None else min(batch_size, CHUNK)
-        return super().bulk_update(objs, fields, batch_size=batch_size)
-
-    def delete(self) -> tuple[int, dict[str, int]]:
-        """Delete the matching rows and what cascades from them; each has its event."""
-        capture = registry.find(self.model)
-        if capture is None or self._refuses_delete():
-            return super().delete()
-        using, counts = self._writer(), Counter[str]()
-        with transaction.atomic(using=using, savepoint=False):
-            for chunk in _chunks(self._claim(capture, using)[0]):
-                images = read_images(capture, chunk, using=using)
-                rows = _rows(self.model, using).filter(pk__in=list(images))
-                doom(rows, capture, images, using)
-                with found_by_key(capture, "DELETE FROM", len(chunk), using=using):
-                    counts.update(rows.delete()[1])
-        self._result_cache = None
-        return counts.total(), dict(counts)
-
-    # Else the manager would have it, and `Story.objects.delete()` would be easy to write.
-    vars(delete)["queryset_only"] = True
-
-    def bulk_create(
-        self,
-        objs: Iterable[Any],
-        batch_size: int | None = None,
-        ignore_conflicts: bool = False,
-        update_conflicts: bool = False,
-        update_fields: Collection[str] | None = None,
-        unique_fields: Collection[str] | None = None,
-    ) -> list[Any]:
-        """Insert the objects, or do with those that meet a unique key what the options say."""
-        capture, objs = registry.find(self.model), list(objs)
-        options: dict[str, Any] = {
-            "ignore_conflicts": ignore_conflicts,
-            "update_conflicts": update_conflicts,
-            "update_fields": update_fields,
-            "unique_fields": unique_fields,
-        }
-        if capture is None or not objs or (batch_size is not None and batch_size <= 0):
-            return super().bulk_create(objs, batch_size=batch_size, **options)
-        using = self._writer()
-        self._refuse_options(**options)
-        bulk = BulkCreate(capture=capture, insert=super().bulk_create, using=using)
-        with transaction.atomic(using=using, savepoint=False):
-            for chunk in _chunks(objs, min(batch_size or CHUNK, CHUNK)):
-                bulk.run(chunk, options)
-        return objs
-
-    def _writer(self) -> str:
-        self._for_write = True
-        return self.db
-
-    def _refuses_delete(self) -> bool:
-        query = self.query
-        limited = query.is_sliced or query.combinator or query.distinct_fields
-        return bool(limited) or self._iterable_class is not ModelIterable
-
-    def _refuse_options(self, *, update_fields: Any, unique_fields: Any, **conflicts: bool) -> None:
-        """Raise what Django's `bulk_create` raises, before anything is written."""
-        fields, pk = self.model._meta.get_field, self.model._meta.pk.name
-        self._check_bulk_create_options(  # type: ignore[attr-defined]  # absent in the stubs
-            **conflicts,
-            update_fields=[fields(name) for name in update_fields or ()],
-            unique_fields=[fields(pk if name == "pk" else name) for name in unique_fields or ()],
-        )
-
-    def _claim(self, capture: Capture, using: str) -> tuple[list[Any], Images]:
-        """Lock the matching rows; return the keys of those that match under the lock.
-
-        The keys are in the queryset's order, which MySQL also writes in. All chunks are locked
-        and asked before any is written, since a filter may depend on rows of other chunks. The
-        images come along when they are few.
-        """
-        found = _keys(self, using)
-        images: Images = {}
-        matching = set()
-        for chunk in _chunks(sorted(found) if self.query.order_by else found):
-            images = read_images(capture, chunk, using=using, lock=True)
-            matching.update(_keys(self.filter(pk__in=list(images)), using))
-        return [key for key in found if key in matching], images if len(found) <= CHUNK else {}
-
-    def _write(
-        self, capture: Capture, keys: list[Any], images: Images, values: dict[str, Any], using: str
-    ) -> int:
-        count = 0
-        for chunk in _chunks(keys):
-            before = {key: images[key] for key in chunk if key in images}
-            before = before or read_images(capture, chunk, using=using)
-            with found_by_key(capture, "UPDATE", len(chunk), using=using):
-                count += models.QuerySet.update(self._exactly(chunk, using), **values)
-            after = read_images(capture, chunk, using=using)
-            record(capture, changes_between(before, after), using=using)
-        return count
-
-    def _exactly(self, keys: Sequence[Any], using: str) -> models.QuerySet[Any]:
-        """Return the rows with these keys, with what the update's values may refer to."""
-        if not self.query.annotations:
-            plain = _rows(self.model, using).order_by(*self.query.order_by)
-            return plain.filter(pk__in=keys)
-        rows = self.using(using)
-        rows.query.clear_where()
-        return rows.filter(pk__in=keys)
-
-    def _move(self, capture: Capture, key: Any, values: dict[str, Any], using: str) -> int:
-        """Update one row whose key changes too: a delete of the old and a create of the new."""
-        before = read_images(capture, [key], using=using, lock=True)
-        target = _by_attname(self.model, values)[capture.key.attname]
-        row = self._exactly([key], using)
-        if hasattr(target, "resolve_expression"):
-            target = row.annotate(cdc_key=target).values_list("cdc_key", flat=True).get()
-        count = models.QuerySet.update(row, **values)
-        after = read_images(capture, [target], using=using)
-        record(capture, changes_between(before, after), using=using)
-        return count
-
-
-CapturedManager = models.Manager.from_queryset(CapturedQuerySet)
+from cdc.capture.handlers import connect, lock_for_delete
+from cdc.capture.images import read_image
+from cdc.capture.instance_state import push_image_before
+from cdc.capture.queryset import CapturedManager
+from cdc.registry import registry
 
 
 class CapturedModel(models.Model):
-    """A model whose every committed change has an event, and no other.
+    """A model whose committed changes each have exactly one event.
 
-    Django's `save()` commits before it sends `post_save` when no transaction is open; here the
-    row, its images and its outbox row are one transaction.
+    Without an open transaction, Django's `save()` commits before it sends `post_save`. Here the row
+    and its outbox row are written in one transaction.
     """
 
     objects = CapturedManager()
@@ -196,7 +38,7 @@ class CapturedModel(models.Model):
         using: str | None = None,
         update_fields: Iterable[str] | None = None,
     ) -> None:
-        """Write the row and its event in one transaction; a raw save brings its own."""
+        """Write the row and its event in one transaction; a raw save must be in one already."""
         using = using or router.db_for_write(type(self), instance=self)
         if raw or registry.find(type(self)) is None:
             super().save_base(raw, force_insert, force_update, using, update_fields)
@@ -207,26 +49,27 @@ class CapturedModel(models.Model):
     def delete(
         self, using: str | None = None, keep_parents: bool = False
     ) -> tuple[int, dict[str, int]]:
-        """Delete the row and what cascades from it; each has its event.
+        """Delete the row and what cascades from it, each with an event.
 
-        A row that is not found under the lock is not deleted at all, and no signal is sent: one
-        that another writer puts back at that moment would go without an event.
+        If the row cannot be locked because it does not exist, nothing is deleted and no signal is
+        sent. Otherwise a row that another transaction inserts at that moment would be deleted
+        without an event.
         """
         using = using or router.db_for_write(type(self), instance=self)
         capture = registry.find(type(self))
         if capture is None or self.pk is None:
             return super().delete(using, keep_parents)
         with transaction.atomic(using=using, savepoint=False):
-            if doom_one(self, capture, using):
+            if lock_for_delete(self, capture, using):
                 return super().delete(using, keep_parents)
         setattr(self, self._meta.pk.attname, None)  # as Django leaves it
         return 0, {self._meta.label: 0}
 
     def _do_update(self, *args: Any, **options: Any) -> Any:
-        """Update the row if it is there; Django inserts it otherwise.
+        """Update the row if it exists; otherwise Django inserts it.
 
-        A row that is not found under the lock is not updated at all, so a save can never turn out
-        to be the update of a row whose image nobody has seen.
+        A row that does not exist when it is locked is never updated, so every update has an image
+        from before.
         """
         _, using, key = args[:3]
         capture = registry.find(type(self))
@@ -234,29 +77,5 @@ class CapturedModel(models.Model):
             before = read_image(capture, key, using=using, lock=True)
             if before is None:
                 return []
-            remember(self, before)
+            push_image_before(self, before)
         return super()._do_update(*args, **options)
-
-
-def _rows(model: type[models.Model], using: str) -> models.QuerySet[Any]:
-    return models.QuerySet(model, using=using)
-
-
-def _keys(rows: models.QuerySet[Any], using: str) -> list[Any]:
-    rows = rows.using(using).prefetch_related(None)
-    rows.query.select_for_update = False
-    if not rows.query.order_by:
-        rows = rows.order_by("pk")
-    # A join may give a row several times.
-    return list(dict.fromkeys(rows.values_list("pk", flat=True)))
-
-
-def _by_attname(model: type[models.Model], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an update's values under their fields' attribute names."""
-    fields = {name: model._meta.get_field(name) for name in values}
-    return {getattr(fields[name], "attname", name): value for name, value in values.items()}
-
-
-def _chunks(items: Sequence[Any], size: int = CHUNK) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

@@ -1,45 +1,43 @@
-"""Sends the state of named rows, through the outbox, whatever happens to them meanwhile."""
+"""Sends the current state of rows through the outbox, while other transactions write them."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.db import Error, OperationalError, connections, transaction
 
-from cdc.capture.handlers import Change, record
+from cdc.capture.changes import Change, entry_of
+from cdc.capture.handlers import record
 from cdc.capture.images import Images, read_images
-from cdc.context import current_actor, current_traceparent
 from cdc.errors import Rejected, Retryable
 from cdc.models import OutboxRecord
 from cdc.outbox import table as outbox
 from cdc.outbox.table import Entry
 from cdc.registry import Capture, registry
 from cdc.runtime.loop import Clock, backoff
-from cdc.wire.event import Operation, decode_key, encode_key, encode_row
+from cdc.wire.event import Operation, decode_key
 
 _ATTEMPTS = 6
-"""Tries of one transaction, about 1.5 s in all."""
+"""Attempts at one transaction, over about 1.5 s."""
 
 
 def send_state(capture: Capture, keys: Iterable[Any], *, using: str) -> None:
-    """Send the rows with these keys as op `r`, and a delete for each key that no row has.
+    """Send the rows with these keys as op `r`, and a delete for each key without a row.
 
-    Must not be called inside a transaction: it takes one of its own, whose locks also keep others
-    from inserting a key that is found to be missing. Otherwise the delete could come after the
-    insert of a story that has just come back.
+    Must not be called inside a transaction. Its own transaction also locks missing keys against
+    inserts; otherwise the delete could follow the insert of a row created at that moment.
     """
     keys = sorted(set(keys))
     with _locking_gaps(using), transaction.atomic(using=using, durable=True):
         images = send_rows(capture, keys, using=using)
-        gone = [_deleted(capture, key, using) for key in keys if key not in images]
-        outbox.add(gone, using=using)
+        deletes = [_deleted(capture, key, using) for key in keys if key not in images]
+        outbox.add(deletes, using=using)
 
 
 def send_rows(capture: Capture, keys: Iterable[Any], *, using: str) -> Images:
     """Send the rows with these keys as op `r` and return them; must run in a transaction.
 
-    The lock makes the event's version right: what changes the row later has a higher one.
+    The rows are locked, so that every later change of them has a higher version.
     """
     images = read_images(capture, keys, using=using, lock=True)
     found = [Change(before=None, after=image, read=True) for image in images.values()]
@@ -48,14 +46,14 @@ def send_rows(capture: Capture, keys: Iterable[Any], *, using: str) -> Images:
 
 
 def send_again(rows: Sequence[OutboxRecord], *, using: str) -> None:
-    """Send the current state of the rows that these outbox records are about.
+    """Send the current state of the rows that these outbox records belong to.
 
-    Raises Retryable when the database is away or chose this transaction to break a deadlock.
+    Raises Retryable if the database is unavailable or rolled back this transaction.
     """
     captures = registry.by_table()
     keys: dict[str, set[Any]] = {}
     for row in rows:
-        # A row that somebody wrote by hand may name what no row can have: it has no state.
+        # A record not written by capture may have a key that no row can have.
         with suppress(KeyError, Rejected):
             _, value = decode_key(row.key.encode())
             key = captures[row.table].key_from_wire(value)
@@ -65,11 +63,11 @@ def send_again(rows: Sequence[OutboxRecord], *, using: str) -> None:
             send_state(captures[table], found, using=using)
     except Error as error:
         connections[using].close()
-        raise Retryable(f"The database did not send stories again ({error}).") from error
+        raise Retryable(f"Rows could not be sent again: the database failed ({error}).") from error
 
 
 def through_locks(send: Callable[[], None], clock: Clock, *, using: str) -> None:
-    """Call `send` again when its transaction was the victim of a deadlock or waited too long."""
+    """Call `send`, and again after a deadlock or a lock wait timeout."""
     for failures in range(_ATTEMPTS):
         try:
             send()
@@ -83,27 +81,16 @@ def through_locks(send: Callable[[], None], clock: Clock, *, using: str) -> None
 
 
 def _deleted(capture: Capture, key: Any, using: str) -> Entry:
-    name = capture.key.name
-    wire_key = capture.key.to_wire(key)
-    return Entry(
-        topic=capture.topic,
-        key=encode_key(name, wire_key),
-        op=Operation.DELETE.value,
-        before=encode_row({name: wire_key}),
-        after=None,
-        ts_ms=time.time_ns() // 1_000_000,
-        db=str(connections[using].settings_dict["NAME"]).rpartition("/")[2],
-        table=capture.table,
-        user=current_actor(),
-        traceparent=current_traceparent(),
-    )
+    row = {capture.key.name: capture.key.to_wire(key)}
+    return entry_of(capture, Operation.DELETE, before=row, after=None, using=using)
 
 
 @contextmanager
 def _locking_gaps(using: str) -> Iterator[None]:
-    """Let the next transaction lock keys that no row has, where that is not so anyway.
+    """Make the next transaction lock missing keys too.
 
-    InnoDB does it from REPEATABLE READ on, for this one transaction; SQLite has one writer.
+    InnoDB takes gap locks from REPEATABLE READ on, set here for that transaction only. SQLite has
+    a single writer.
     """
     connection = connections[using]
     if connection.vendor == "mysql":

@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
+from cdc.conf import cdc_settings
 from cdc.errors import Retryable
 from cdc.models import OutboxRecord
 from cdc.runtime import faults, telemetry
 from cdc.runtime.loop import Clock
-from cdc.wire.event import Operation, Version, encode_value
+from cdc.wire.event import Version
+from cdc.wire.message import encode
 from cdc.wire.records import Outgoing
 
 BATCH = 1_000
@@ -228,41 +230,9 @@ def _outgoing(rows: Sequence[OutboxRecord]) -> tuple[list[Outgoing], list[int]]:
     """Return the records of rows, and for each record the index of its row."""
     records: list[Outgoing] = []
     owners: list[int] = []
+    connector = cdc_settings().connector
     for index, row in enumerate(rows):
-        for record in _records(row):
+        for record in encode(row, Version(row.epoch, row.id), connector):
             records.append(record)
             owners.append(index)
     return records, owners
-
-
-def _records(row: OutboxRecord) -> list[Outgoing]:
-    """Return a row's record, and behind a delete the tombstone that lets Kafka forget the key."""
-    value = encode_value(
-        op=row.op,
-        before=_bytes(row.before),
-        after=_bytes(row.after),
-        version=Version(row.epoch, row.id),
-        ts_ms=row.ts_ms,
-        db=row.db,
-        table=row.table,
-        user=row.user,
-    )
-    record = _record(row, value)
-    return [record, _record(row, None)] if row.op == Operation.DELETE else [record]
-
-
-def _record(row: OutboxRecord, value: bytes | None) -> Outgoing:
-    headers = [("outbox_id", str(row.id).encode()), ("epoch", str(row.epoch).encode())]
-    if row.traceparent:
-        headers.append(("traceparent", row.traceparent.encode()))
-    return Outgoing(
-        topic=row.topic,
-        key=row.key.encode(),
-        value=value,
-        headers=tuple(headers),
-        timestamp_ms=row.ts_ms,
-    )
-
-
-def _bytes(value: bytes | memoryview | None) -> bytes | None:
-    return None if value is None else bytes(value)

@@ -61,7 +61,7 @@ class Leftovers:
 
     def possible(self, key: Any) -> bool:
         """Return whether a row of the table could have this key."""
-        wanted = int if self._capture.key.kind.schema["type"] == "integer" else str
+        wanted = int if self._capture.key.type.schema["type"] == "integer" else str
         return isinstance(key, wanted) and not isinstance(key, bool)
 
     def gone(self, keys: Sequence[Any]) -> set[Any]:

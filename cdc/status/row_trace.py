@@ -17,7 +17,8 @@ from cdc.outbox.queue import OutboxQueue
 from cdc.read_your_writes import process_reader
 from cdc.registry import Capture, registry
 from cdc.resync.comparison import Comparison
-from cdc.wire.event import Version, encode_key
+from cdc.wire.event import Version
+from cdc.wire.message import encode_key
 
 PATIENCE_SECONDS = 2.0
 """MongoDB is not waited for longer than this."""

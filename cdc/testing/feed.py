@@ -9,6 +9,7 @@ from functools import partial
 from django.db import DEFAULT_DB_ALIAS
 
 from cdc.capture.resend import send_again
+from cdc.conf import cdc_settings
 from cdc.consumer.consumer import ReplicaConsumer
 from cdc.consumer.source_rows import SourceRows, source_epoch
 from cdc.daemons.topics import routes, topic_names
@@ -16,10 +17,12 @@ from cdc.dead_letters.store import DeadLetterStore, RejectedRowStore
 from cdc.mongo.plan import Document, Identity
 from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import Relay
+from cdc.outbox.table import Entry
 from cdc.registry import registry
 from cdc.runtime.counters import Counters
 from cdc.testing.twins import FakeClock, MemoryBroker, MemoryReplica, MemoryStore
-from cdc.wire.event import ChangeEvent, encode_key, encode_row, encode_value
+from cdc.wire.event import ChangeEvent
+from cdc.wire.message import encode, encode_key, encode_row
 from cdc.wire.records import Outgoing
 
 _GROUP = "testing"
@@ -86,23 +89,19 @@ class MemoryFeed:
 
 def record_of(event: ChangeEvent, topic: str) -> Outgoing:
     """Return the record that carries `event`, as a relay makes it."""
-    value = encode_value(
+    change = Entry(
+        topic=topic,
+        key=encode_key(event.key_column, event.key),
         op=event.op.value,
         before=encode_row(event.before),
         after=encode_row(event.after),
-        version=event.version,
         ts_ms=event.ts_ms,
         db=event.db,
         table=event.table,
         user=event.user,
+        traceparent="",
     )
-    return Outgoing(
-        topic=topic,
-        key=encode_key(event.key_column, event.key).encode(),
-        value=value,
-        headers=(("outbox_id", str(event.version.outbox_id).encode()),),
-        timestamp_ms=event.ts_ms,
-    )
+    return encode(change, event.version, cdc_settings().connector)[0]
 
 
 def records(broker: MemoryBroker) -> list[Outgoing]:

@@ -1,37 +1,35 @@
-"""How a column's value travels: from Django to JSON on the wire, from there to BSON."""
+"""How the values of a column are converted: from Django to JSON, and from JSON to BSON."""
 
 import math
 import reprlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db import models
-
-from cdc.errors import Misconfigured, Refused, Rejected
+from cdc.errors import Refused, Rejected
 
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**63 - 1
 DEEPEST_JSON = 80
-"""Levels that a JSON column may nest: BSON allows 100 for a whole document."""
-_GLANCE = reprlib.Repr()
-_GLANCE.maxstring = 60
+"""Levels of nesting allowed in a JSON column; BSON allows 100 in a whole document."""
+_SHORT_REPR = reprlib.Repr()
+_SHORT_REPR.maxstring = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """What all columns of one sort share."""
+class ColumnType:
+    """How the values of one type of column are converted."""
 
     to_wire: Callable[[Any], Any]
     """Django's value -> a JSON value; raises Refused."""
     from_wire: Callable[[Any], Any]
-    """A JSON value from a stranger -> the value for BSON; raises Rejected."""
+    """An untrusted JSON value -> the value for BSON; raises Rejected."""
     schema: Mapping[str, Any]
     """The JSON Schema of the value on the wire."""
     early: tuple[type, ...] = ()
-    """Python's types of values that `to_wire` can judge before the database has seen them."""
+    """The Python types of values that `to_wire` can check before the database has stored them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,72 +39,42 @@ class Column:
     name: str
     attname: str
     nullable: bool
-    kind: Kind
+    type: ColumnType
 
     def to_wire(self, value: Any) -> Any:
-        """Return the JSON value that stands for Django's; raises Refused, naming the column."""
+        """Return a value of Django's as JSON; raises Refused, naming the column."""
         if value is None:
             return None
         try:
-            return self.kind.to_wire(value)
+            return self.type.to_wire(value)
         except Refused as error:
             raise Refused(f"Column {self.name} {error}") from None
 
     def refuse_early(self, value: Any) -> None:
-        """Raise Refused when this value, not yet stored, could not be carried."""
-        if isinstance(value, self.kind.early):
+        """Raise Refused for a value, not stored yet, that no message could hold."""
+        if isinstance(value, self.type.early):
             self.to_wire(value)
 
     def from_wire(self, value: Any) -> Any:
-        """Return the BSON value for one from the wire; raises Rejected, naming the column."""
+        """Return a JSON value as BSON's; raises Rejected, naming the column."""
         if value is None and self.nullable:
             return None
         try:
-            return self.kind.from_wire(value)
+            return self.type.from_wire(value)
         except Rejected as error:
             raise Rejected(f"Column {self.name} {error}") from None
 
     def schema(self) -> dict[str, Any]:
-        """Return the JSON Schema of this column on the wire."""
+        """Return the JSON Schema of the column's values."""
         if not self.nullable:
-            return dict(self.kind.schema)
-        return {"anyOf": [dict(self.kind.schema), {"type": "null"}]}
-
-
-def columns_of(model: type[models.Model]) -> tuple[Column, ...]:
-    """Return the columns of `model`'s table; raises Misconfigured for a type that cannot travel."""
-    return tuple(_column(field) for field in model._meta.concrete_fields)
+            return dict(self.type.schema)
+        return {"anyOf": [dict(self.type.schema), {"type": "null"}]}
 
 
 def wire_time(moment: datetime) -> str:
-    """Return an ISO 8601 time in UTC, to the millisecond where that says all."""
+    """Return an ISO 8601 time in UTC, with microseconds only if there are any."""
     precision = "microseconds" if moment.microsecond % 1000 else "milliseconds"
     return moment.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
-
-
-def _column(field: Any) -> Column:
-    target = _holder(field)
-    for kind_of_field, kind in _KINDS:
-        if isinstance(target, kind_of_field):
-            # Such a column may be given what only its own encoder makes JSON of.
-            encoded = getattr(target, "encoder", None) is not None
-            return Column(
-                name=field.column,
-                attname=field.attname,
-                nullable=field.null,
-                kind=replace(kind, early=()) if encoded else kind,
-            )
-    raise Misconfigured(
-        f"{field.model.__name__}.{field.name} is a {type(field).__name__}, which the feed cannot "
-        "carry: use a number, text, boolean, date, UUID or JSON field."
-    )
-
-
-def _holder(field: Any) -> Any:
-    """Return the field that says what the column holds: for a reference, the one referred to."""
-    while isinstance(field, models.ForeignKey):
-        field = field.target_field
-    return field.output_field if isinstance(field, models.GeneratedField) else field
 
 
 def _integer_to_wire(value: Any) -> int:
@@ -139,7 +107,7 @@ def _text_to_wire(value: Any) -> str:
 
 
 def _json_to_wire(value: Any, depth: int = 0) -> Any:
-    """Return `value` when JSON, Kafka and BSON can all hold it."""
+    """Return `value` if both JSON and BSON can hold it."""
     if depth > DEEPEST_JSON:
         raise Refused(f"nests deeper than {DEEPEST_JSON} levels: flatten it.")
     if isinstance(value, str):
@@ -209,21 +177,25 @@ def _json_from_wire(value: Any) -> Any:
 
 
 def _short(value: Any) -> str:
-    # A stranger's value may be nested deeper than `repr` goes.
-    return _GLANCE.repr(value)
+    # An untrusted value may be nested too deep for `repr`.
+    return _SHORT_REPR.repr(value)
 
 
-def _kind(
+def _type(
     to_wire: Callable[[Any], Any],
     from_wire: Callable[[Any], Any],
     *early: type,
     **schema: Any,
-) -> Kind:
-    return Kind(to_wire=to_wire, from_wire=from_wire, schema=schema, early=early)
+) -> ColumnType:
+    return ColumnType(to_wire=to_wire, from_wire=from_wire, schema=schema, early=early)
 
 
-_TEXT = _kind(_text_to_wire, _text_from_wire, str, type="string")
-_INTEGER = _kind(
+BOOLEAN = _type(bool, _boolean_from_wire, type="boolean")
+DATE = _type(date.isoformat, _text_from_wire, type="string", format="date")
+DATE_TIME = _type(wire_time, _time_from_wire, type="string", format="date-time")
+DECIMAL = _type(_decimal_to_wire, _text_from_wire, Decimal, type="string")
+FLOAT = _type(_float_to_wire, _float_from_wire, float, type="number")
+INTEGER = _type(
     _integer_to_wire,
     _integer_from_wire,
     int,
@@ -231,24 +203,7 @@ _INTEGER = _kind(
     minimum=SMALLEST_INTEGER,
     maximum=LARGEST_INTEGER,
 )
-_DATE_TIME = _kind(wire_time, _time_from_wire, type="string", format="date-time")
-_DATE = _kind(date.isoformat, _text_from_wire, type="string", format="date")
-_UUID = _kind(UUID.__str__, _text_from_wire, type="string", format="uuid")
-_JSON = _kind(_json_to_wire, _json_from_wire, dict, list, tuple, str, int, float)
-# The first match counts, so a subclass stands before its base (DateTimeField is a DateField).
-_KINDS: tuple[tuple[type[models.Field[Any, Any]], Kind], ...] = (
-    (models.BooleanField, _kind(bool, _boolean_from_wire, type="boolean")),
-    (models.IntegerField, _INTEGER),
-    (models.FloatField, _kind(_float_to_wire, _float_from_wire, float, type="number")),
-    (models.DecimalField, _kind(_decimal_to_wire, _text_from_wire, Decimal, type="string")),
-    (models.DateTimeField, _DATE_TIME),
-    (models.DateField, _DATE),
-    (models.TimeField, _kind(time.isoformat, _text_from_wire, type="string")),
-    (models.UUIDField, _UUID),
-    (models.JSONField, _JSON),
-    (models.CharField, _TEXT),
-    (models.TextField, _TEXT),
-    (models.FileField, _TEXT),
-    (models.FilePathField, _TEXT),
-    (models.GenericIPAddressField, _TEXT),
-)
+JSON = _type(_json_to_wire, _json_from_wire, dict, list, tuple, str, int, float)
+TEXT = _type(_text_to_wire, _text_from_wire, str, type="string")
+TIME = _type(time.isoformat, _text_from_wire, type="string")
+UUID_TEXT = _type(UUID.__str__, _text_from_wire, type="string", format="uuid")

@@ -1,4 +1,4 @@
-"""A change on the wire: Debezium's envelope, encoded and decoded."""
+"""A change of one row, and how it is decoded from a message."""
 
 import json
 import reprlib
@@ -9,10 +9,8 @@ from typing import Any
 
 import orjson
 
-from cdc import __version__
-from cdc.errors import Refused, Rejected
+from cdc.errors import Rejected
 
-CONNECTOR = "storyfeed"
 _LARGEST_ID = 2**63 - 1
 _MOST_DIGITS = len(str(_LARGEST_ID))
 
@@ -21,21 +19,21 @@ Row = Mapping[str, Any]
 
 
 class Operation(StrEnum):
-    """What happened, in Debezium's letters."""
+    """The type of a change; the values are Debezium's."""
 
     CREATE = "c"
     UPDATE = "u"
     DELETE = "d"
     READ = "r"
-    """A snapshot's copy of a row: no change, the state as it is."""
+    """The current state of a row, as a snapshot or a repair sends it."""
 
 
-_LETTERS = frozenset(Operation)
+_OPERATIONS = frozenset(Operation)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Version:
-    """A change's place in the order of one row's changes."""
+    """A change's position in the order of one row's changes."""
 
     epoch: int
     outbox_id: int
@@ -53,7 +51,7 @@ class ChangeEvent:
     after: Row | None
     version: Version
     ts_ms: int
-    """When it was captured, in milliseconds since 1970."""
+    """The time of capture, in milliseconds since 1970."""
     db: str = ""
     user: str = ""
 
@@ -63,57 +61,8 @@ class ChangeEvent:
         return self.op is Operation.DELETE
 
 
-def encode_key(column: str, value: int | str) -> str:
-    """Return the Kafka key as text: `{"id":17}`, without blanks, so that all clients agree."""
-    return orjson.dumps({column: value}).decode()
-
-
-def encode_row(row: Row | None) -> bytes | None:
-    """Return a row as JSON; raises Refused for what JSON cannot hold."""
-    if row is None:
-        return None
-    try:
-        return orjson.dumps(row)
-    except orjson.JSONEncodeError as error:
-        raise Refused(f"The row cannot be written as JSON ({error}): correct its values.") from None
-
-
-def encode_value(
-    *,
-    op: str,
-    before: bytes | None,
-    after: bytes | None,
-    version: Version,
-    ts_ms: int,
-    db: str,
-    table: str,
-    user: str,
-) -> bytes:
-    """Return the envelope; `before` and `after` are rows encoded by `encode_row`."""
-    return orjson.dumps(
-        {
-            "before": _fragment(before),
-            "after": _fragment(after),
-            "op": op,
-            "ts_ms": ts_ms,
-            "source": {
-                "version": __version__,
-                "connector": CONNECTOR,
-                "name": CONNECTOR,
-                "ts_ms": ts_ms,
-                "snapshot": "true" if op == Operation.READ else "false",
-                "db": db,
-                "table": table,
-                "sequence": f'["{version.epoch}","{version.outbox_id}"]',
-                "user": user,
-            },
-            "transaction": None,
-        }
-    )
-
-
 def decode(key: bytes | None, value: bytes) -> ChangeEvent:
-    """Return the change that a message carries; raises Rejected, saying what is wrong with it."""
+    """Return the change in a message; raises Rejected with the reason if it is malformed."""
     envelope = _object(_json(value, "The value"), "The value")
     source = _object(envelope.get("source"), "source")
     column, identity = decode_key(key)
@@ -133,15 +82,11 @@ def decode(key: bytes | None, value: bytes) -> ChangeEvent:
 
 
 def decode_key(key: bytes | None) -> tuple[str, int | str]:
-    """Return the column and the value that a Kafka key names; raises Rejected."""
+    """Return the column and the value in a Kafka key; raises Rejected."""
     pairs = list(_object(_json(key, "The key"), "The key").items())
     if len(pairs) != 1 or type(pairs[0][1]) not in {int, str}:
         raise Rejected('The key is not one column\'s value, such as {"id":17}.')
     return pairs[0]
-
-
-def _fragment(row: bytes | None) -> orjson.Fragment | None:
-    return None if row is None else orjson.Fragment(row)
 
 
 def _json(data: bytes | None, name: str) -> Any:
@@ -174,7 +119,7 @@ def _number(value: Any, name: str) -> int:
 
 
 def _operation(value: Any) -> Operation:
-    if not isinstance(value, str) or value not in _LETTERS:
+    if not isinstance(value, str) or value not in _OPERATIONS:
         raise Rejected(f"op is {reprlib.repr(value)}, not one of c, u, d, r.")
     return Operation(value)
 
@@ -201,5 +146,5 @@ def _consistent(event: ChangeEvent) -> ChangeEvent:
         raise Rejected(f"{name} is null in an event with op {event.op.value}.")
     held = row.get(event.key_column)
     if type(held) is not type(event.key) or held != event.key:
-        raise Rejected(f"The key names {json.dumps(event.key)[:60]}, its row another.")
+        raise Rejected(f"The key names {json.dumps(event.key)[:60]}, its row names another.")
     return event

@@ -1,4 +1,4 @@
-"""A Kafka record as the feed sees it, without a client library."""
+"""Kafka records and positions, independent of any client library."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ class TopicPartition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A record that was read."""
+    """A record read from Kafka."""
 
     source: TopicPartition
     offset: int
@@ -24,7 +24,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """A record to be written."""
+    """A record to be published."""
 
     topic: str
     key: bytes
@@ -36,9 +36,9 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Where a partition goes on."""
+    """Where the consumption of a partition resumes."""
 
     next_offset: int | None
-    """None: at its first record."""
+    """None means the first record."""
     recreated: bool
-    """The topic is another than the one that the last position was of."""
+    """The topic was created again after the last position was stored."""

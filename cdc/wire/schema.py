@@ -1,10 +1,11 @@
-"""The messages described for others: JSON Schema and AsyncAPI, made from the declarations."""
+"""The JSON Schema and AsyncAPI descriptions of the messages, generated from the captures."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from cdc import __version__
-from cdc.registry import Capture
-from cdc.wire.event import CONNECTOR, Operation
+from cdc.wire.columns import Column
+from cdc.wire.event import Operation
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ROW = {"$ref": "#/$defs/row"}
@@ -20,28 +21,41 @@ _SEQUENCE = {
 }
 
 
-def event_schema(capture: Capture) -> dict[str, Any]:
+class CapturedTable(Protocol):
+    """What the descriptions need of a capture."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def table(self) -> str: ...
+    @property
+    def columns(self) -> Sequence[Column]: ...
+    @property
+    def key(self) -> Column: ...
+
+
+def event_schema(captured: CapturedTable, connector: str) -> dict[str, Any]:
     """Return the JSON Schema of the value of a captured model's messages."""
     return {
         "$schema": _DIALECT,
-        "title": f"A change of {capture.table}",
+        "title": f"A change of {captured.table}",
         "description": "Debezium's envelope. A delete is followed by a record without a value.",
-        **_object(_envelope(capture)),
+        **_object(_envelope(captured, connector)),
         "allOf": [_rows(operation) for operation in Operation],
         "$defs": {
-            "row": _object({column.name: column.schema() for column in capture.columns}),
-            # A delete that is sent again knows no more of the row.
-            "key": _object({capture.key.name: capture.key.schema()}),
+            "row": _object({column.name: column.schema() for column in captured.columns}),
+            # A delete that is sent again has nothing but the key.
+            "key": _object({captured.key.name: captured.key.schema()}),
         },
     }
 
 
-def key_schema(capture: Capture) -> dict[str, Any]:
+def key_schema(captured: CapturedTable) -> dict[str, Any]:
     """Return the JSON Schema of the key of a captured model's messages."""
-    return {"$schema": _DIALECT, **_object({capture.key.name: capture.key.schema()})}
+    return {"$schema": _DIALECT, **_object({captured.key.name: captured.key.schema()})}
 
 
-def asyncapi(capture: Capture) -> dict[str, Any]:
+def asyncapi(captured: CapturedTable, connector: str) -> dict[str, Any]:
     """Return the AsyncAPI description of a captured model's topic."""
     text = {"type": "string"}
     message = {
@@ -51,15 +65,15 @@ def asyncapi(capture: Capture) -> dict[str, Any]:
             "properties": {"outbox_id": text, "epoch": text, "traceparent": text},
             "required": ["outbox_id", "epoch"],
         },
-        "payload": event_schema(capture),
-        "bindings": {"kafka": {"key": key_schema(capture)}},
+        "payload": event_schema(captured, connector),
+        "bindings": {"kafka": {"key": key_schema(captured)}},
     }
     return {
         "asyncapi": "3.0.0",
-        "info": {"title": f"Changes of {capture.table}", "version": __version__},
+        "info": {"title": f"Changes of {captured.table}", "version": __version__},
         "defaultContentType": "application/json",
         "channels": {
-            "changes": {"address": capture.topic, "messages": {"change": message}},
+            "changes": {"address": captured.topic, "messages": {"change": message}},
         },
         "operations": {
             "sendChange": {"action": "send", "channel": {"$ref": "#/channels/changes"}},
@@ -67,7 +81,7 @@ def asyncapi(capture: Capture) -> dict[str, Any]:
     }
 
 
-def _envelope(capture: Capture) -> dict[str, Any]:
+def _envelope(captured: CapturedTable, connector: str) -> dict[str, Any]:
     return {
         "before": {"anyOf": [_ROW, _KEY, _NULL]},
         "after": {"anyOf": [_ROW, _NULL]},
@@ -76,12 +90,12 @@ def _envelope(capture: Capture) -> dict[str, Any]:
         "source": _object(
             {
                 "version": {"type": "string"},
-                "connector": {"const": CONNECTOR},
-                "name": {"const": CONNECTOR},
+                "connector": {"const": connector},
+                "name": {"const": connector},
                 "ts_ms": _MILLISECONDS,
                 "snapshot": {"enum": ["true", "false"]},
                 "db": {"type": "string"},
-                "table": {"const": capture.table},
+                "table": {"const": captured.table},
                 "sequence": _SEQUENCE,
                 "user": {
                     "type": "string",
@@ -94,14 +108,14 @@ def _envelope(capture: Capture) -> dict[str, Any]:
 
 
 def _rows(operation: Operation) -> dict[str, Any]:
-    """Return which of the two rows an operation has."""
-    there = {
+    """Return the condition for which of the two rows an operation has."""
+    rows = {
         Operation.CREATE: (_NULL, _ROW),
         Operation.UPDATE: (_ROW, _ROW),
         Operation.DELETE: ({"anyOf": [_ROW, _KEY]}, _NULL),
         Operation.READ: (_NULL, _ROW),
     }
-    before, after = there[operation]
+    before, after = rows[operation]
     return {
         "if": {"properties": {"op": {"const": operation.value}}},
         "then": {"properties": {"before": before, "after": after}},

@@ -97,7 +97,13 @@ def _remembered(home: Path, real: Mapping[str, str]) -> dict[str, str]:
 
 
 def _cdc(variables: Variables, home: Path) -> CdcSettings:
-    plain = CdcSettings()
+    plain = CdcSettings(
+        topic="story-events",
+        group="storyfeed",
+        mongodb_database="storyfeed",
+        collections=("stories_story", "stories_story_1", "stories_story_2"),
+        connector="storyfeed",
+    )
     return CdcSettings(
         bootstrap_servers=variables.text("KAFKA_BOOTSTRAP_SERVERS"),
         kafka_config=_kafka_config(variables.text("KAFKA_CONFIG")),
@@ -108,6 +114,7 @@ def _cdc(variables: Variables, home: Path) -> CdcSettings:
         mongodb_database=variables.text("MONGODB_DATABASE", plain.mongodb_database),
         collections=variables.names("REPLICA_COLLECTIONS", plain.collections),
         group=variables.text("CONSUMER_GROUP", plain.group),
+        connector=plain.connector,
         history_days=variables.number("HISTORY_DAYS", plain.history_days),
         delete_marker_days=variables.number("DELETE_MARKER_DAYS", plain.delete_marker_days),
         max_event_bytes=variables.number("MAX_EVENT_BYTES", plain.max_event_bytes),

@@ -1,4 +1,4 @@
-"""What the system checks demand of a captured model."""
+"""The system checks of captured models and databases."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,8 @@ from django.db import models
 from django.test.utils import isolate_apps
 
 from cdc import checks
-from cdc.capture.model import CapturedManager, CapturedModel
+from cdc.capture.model import CapturedModel
+from cdc.capture.queryset import CapturedManager
 from cdc.checks import check_captured_models, check_isolation
 from cdc.registry import Capture, Registry
 from stories.models import Story
@@ -18,7 +19,7 @@ from stories.models import Story
 
 @pytest.fixture
 def declared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    """A registry of the test's own, in an empty project."""
+    """An empty registry in an empty project."""
     own = Registry()
     monkeypatch.setattr(checks, "registry", own)
     with isolate_apps("tests.support.toy") as apps:
@@ -47,9 +48,9 @@ def test_a_model_must_be_a_captured_model(declared: Registry) -> None:
 
 
 def test_the_base_manager_must_capture(declared: Registry) -> None:
-    class Meek(CapturedModel):
+    class WithoutMeta(CapturedModel):
         class Meta:
-            # Nothing said: the base class's own is taken over.
+            # Without a parent Meta, Django's own base manager is used.
             app_label = "toy"
 
     class OwnBase(CapturedModel):
@@ -59,7 +60,7 @@ def test_the_base_manager_must_capture(declared: Registry) -> None:
             app_label = "toy"
             base_manager_name = "other"
 
-    declared.register(Capture(model=Meek))
+    declared.register(Capture(model=WithoutMeta))
     declared.register(Capture(model=OwnBase))
 
     assert ids(check_captured_models()) == ["cdc.E002", "cdc.E003"]
@@ -155,14 +156,12 @@ def test_a_reference_must_be_cleared_by_a_queryset(
         ("serializable", ["cdc.E007"]),
     ],
 )
-def test_mysql_must_read_what_is_committed(
-    settings: Any, level: str | None, found: list[str]
-) -> None:
+def test_mysql_must_use_read_committed(settings: Any, level: str | None, found: list[str]) -> None:
     options = {"isolation_level": level} if level else {}
     settings.DATABASES = {"default": {"ENGINE": "django.db.backends.mysql", "OPTIONS": options}}
 
     assert ids(check_isolation()) == found
 
 
-def test_the_manager_is_the_one_that_stories_have() -> None:
+def test_stories_have_the_captured_manager() -> None:
     assert isinstance(Story._meta.base_manager, CapturedManager)

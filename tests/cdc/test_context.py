@@ -1,4 +1,4 @@
-"""Who a change is ascribed to."""
+"""The actor and the trace of a change."""
 
 import asyncio
 import sys
@@ -44,12 +44,12 @@ def test_a_block_ends_with_an_error() -> None:
     assert current_actor() == before
 
 
-def test_a_name_is_cut_to_its_column() -> None:
+def test_a_name_is_truncated_to_its_column() -> None:
     with acting_as("x" * 300):
         assert current_actor() == "x" * 255
 
 
-def test_tasks_and_threads_have_their_own() -> None:
+def test_each_task_has_its_own_actor() -> None:
     async def act(name: str) -> tuple[str, str]:
         with acting_as(name):
             await asyncio.sleep(0)
@@ -64,7 +64,7 @@ def test_tasks_and_threads_have_their_own() -> None:
 GOOD = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-def test_a_trace_is_carried_inside_its_block() -> None:
+def test_a_trace_is_set_inside_its_block() -> None:
     with traced(GOOD):
         assert current_traceparent() == GOOD
         with traced(""):
@@ -86,6 +86,6 @@ def test_a_trace_is_carried_inside_its_block() -> None:
         "x",
     ],
 )
-def test_what_is_no_trace_is_dropped(bad: str) -> None:
+def test_a_malformed_trace_is_ignored(bad: str) -> None:
     with traced(bad):
         assert current_traceparent() == ""

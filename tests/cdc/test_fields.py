@@ -1,4 +1,4 @@
-"""Times cut to the precision that both ends have."""
+"""Times truncated to the precision of BSON."""
 
 from datetime import UTC, datetime
 
@@ -13,7 +13,7 @@ CUT = datetime(2009, 1, 2, 3, 4, 5, 678000, UTC)
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 
-def test_a_time_is_cut_wherever_it_is_written() -> None:
+def test_a_time_is_truncated_by_every_write() -> None:
     toy = Toy(name="a", seen=FINE)
     toy.save()
     assert toy.seen == CUT
@@ -25,7 +25,7 @@ def test_a_time_is_cut_wherever_it_is_written() -> None:
     assert list(Toy.objects.values_list("seen", flat=True)) == [CUT, CUT]
 
 
-def test_a_time_is_found_by_what_was_given() -> None:
+def test_a_lookup_truncates_its_time() -> None:
     Toy.objects.create(name="a", seen=FINE)
 
     assert Toy.objects.filter(seen=FINE).count() == 1
@@ -33,9 +33,9 @@ def test_a_time_is_found_by_what_was_given() -> None:
 
 
 @pytest.mark.parametrize("given", ["2009-01-02T03:04:05.678999Z", FINE])
-def test_a_form_or_fixture_is_cut(given: object) -> None:
+def test_a_form_or_fixture_is_truncated(given: object) -> None:
     assert MillisecondDateTimeField().to_python(given) == CUT
 
 
-def test_nothing_stays_nothing() -> None:
+def test_none_remains_none() -> None:
     assert MillisecondDateTimeField(null=True).to_python(None) is None

@@ -1,4 +1,4 @@
-"""A thousand hostile messages: each is a dead letter or applied, none stops the consumer."""
+"""A thousand hostile messages: each is applied or a dead letter, and none stops the consumer."""
 
 import json
 import time
@@ -53,7 +53,7 @@ def drain(broker: MemoryBroker, replica: MemoryReplica | MongoReplica) -> Memory
 
 
 def with_last(messages: Iterator[Outgoing]) -> Sequence[Outgoing]:
-    """Add a good change at the end of each partition."""
+    """Add good changes at the end of the partitions."""
     good = [outgoing(change("c", LAST + key, LAST + key), TOPIC) for key in range(40)]
     return [*messages, *good]
 
@@ -113,7 +113,7 @@ def with_columns(**columns: object) -> bytes:
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )
-def test_each_kind_is_put_aside_with_its_reason(
+def test_each_kind_becomes_a_dead_letter_with_its_reason(
     replica: MongoReplica, value: bytes, reason: str
 ) -> None:
     broker = MemoryBroker(largest=2**30)
@@ -127,7 +127,7 @@ def test_each_kind_is_put_aside_with_its_reason(
 
 
 @pytest.mark.services
-def test_mongodb_takes_or_refuses_each(replica: MongoReplica, feed_settings: CdcSettings) -> None:
+def test_mongodb_accepts_or_refuses_each(replica: MongoReplica, feed_settings: CdcSettings) -> None:
     broker = MemoryBroker(largest=2**30)
     broker.publish(with_last(hostile(1_000, 3, TOPIC)), lambda: True)
 

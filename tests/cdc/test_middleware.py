@@ -1,4 +1,4 @@
-"""Changes of a web request are its user's, in sync and async views."""
+"""The changes of a web request have its user as the actor, in sync and async views."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ def person() -> User:
 
 
 @pytest.mark.parametrize("view", ["/plain/", "/awaited/"])
-def test_a_change_is_the_user_s(person: User, view: str) -> None:
+def test_the_user_is_the_actor(person: User, view: str) -> None:
     client = Client(headers={"traceparent": GOOD})
     client.force_login(person)
 
@@ -58,14 +58,14 @@ def test_a_change_is_the_user_s(person: User, view: str) -> None:
 
 
 @pytest.mark.parametrize("view", ["/plain/", "/awaited/"])
-def test_nobody_is_named_as_such(view: str) -> None:
+def test_without_a_login_the_actor_is_anonymous(view: str) -> None:
     Client(headers={"traceparent": "nonsense"}).get(view)
 
     assert written() == ("anonymous", "")
 
 
 @pytest.mark.parametrize("view", ["/plain/", "/awaited/"])
-def test_under_asgi_too(person: User, view: str) -> None:
+def test_the_user_is_the_actor_under_asgi(person: User, view: str) -> None:
     client = AsyncClient()
     client.force_login(person)
     traced = {"traceparent": GOOD}
@@ -74,7 +74,7 @@ def test_under_asgi_too(person: User, view: str) -> None:
     assert written() == (str(person.pk), GOOD)
 
 
-def test_after_the_request_nobody_acts(person: User) -> None:
+def test_the_actor_is_reset_after_the_request(person: User) -> None:
     client = Client()
     client.force_login(person)
     client.get("/plain/")
@@ -84,7 +84,7 @@ def test_after_the_request_nobody_acts(person: User) -> None:
     assert written()[0] not in {str(person.pk), "anonymous"}
 
 
-def test_a_request_that_changes_nothing_asks_for_no_user(
+def test_a_request_without_changes_does_not_query_the_user(
     person: User, django_assert_num_queries: Any
 ) -> None:
     client = Client()

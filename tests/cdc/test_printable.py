@@ -1,4 +1,4 @@
-"""Strangers' bytes as text that does nothing."""
+"""Untrusted bytes and text, made safe to display."""
 
 import pytest
 
@@ -18,11 +18,11 @@ from cdc.printable import inert
         ("a\u2028b\x85c\ud800", r"a\u2028b\x85c\ud800"),
     ],
 )
-def test_what_would_take_effect_is_written_out(value: bytes | str | None, shown: str) -> None:
+def test_active_characters_are_escaped(value: bytes | str | None, shown: str) -> None:
     assert inert(value, 1_000) == shown
 
 
-def test_long_values_are_cut_and_say_so() -> None:
+def test_long_values_are_cut_with_a_note() -> None:
     assert inert("x" * 5_000, 10) == "xxxxxxxxxx… (5,000 characters in all)"
     assert inert(b"x" * 5_000, 10) == "xxxxxxxxxx… (5,000 bytes in all)"
     assert inert("\0" * 10, 10).startswith(r"\x00\x00\x… (10")

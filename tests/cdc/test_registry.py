@@ -1,4 +1,4 @@
-"""Which models are captured."""
+"""Declaring and finding captures."""
 
 import pytest
 from django.db import models
@@ -9,7 +9,7 @@ from stories.models import Story
 from tests.support.toy.models import Box, RedToy, Toy
 
 
-def test_a_declaration_says_no_more_than_the_model() -> None:
+def test_a_declaration_needs_only_the_model() -> None:
     capture = registry.find(Story)
 
     assert capture is not None

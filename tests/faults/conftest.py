@@ -14,12 +14,13 @@ from cdc.registry import registry
 from stories.models import Story
 from tests.faults.databases import database_of_our_own
 from tests.faults.traffic import log_the_outbox
+from tests.support.feed_settings import without_servers
 
 
 def settings_of_our_own(bootstrap_servers: str, mongodb_uri: str) -> CdcSettings:
     """Return a topic, a group and a MongoDB database that nobody else has."""
     name = f"faults_{uuid.uuid4().hex[:12]}"
-    return CdcSettings(
+    return without_servers(
         bootstrap_servers=bootstrap_servers,
         mongodb_uri=mongodb_uri,
         topic=name,

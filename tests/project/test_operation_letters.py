@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 from django.test import Client, override_settings
 
-from cdc.conf import CdcSettings
 from cdc.models import DeadLetterStatus, OperatorAction, OutboxRecord
 from stories.models import Story
 from tests.project.test_operations import client_of
+from tests.support.feed_settings import without_servers
 from tests.support.letters import letter, letter_about
 from tests.support.static_files import plain_static_files
 from users.models import UserType
@@ -19,7 +19,7 @@ HOSTILE = "<script>alert(1)</script>\x00\u202e"
 
 @pytest.fixture(autouse=True)
 def _plain() -> Iterator[None]:
-    with plain_static_files(), override_settings(CDC=CdcSettings()):
+    with plain_static_files(), override_settings(CDC=without_servers()):
         yield
 
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from cdc.field_columns import columns_of
 from cdc.mongo.plan import Delivered, Route, deliver
 from cdc.testing.feed import record_of
-from cdc.wire.columns import columns_of
 from cdc.wire.event import ChangeEvent, Operation, Version
 from cdc.wire.records import Outgoing, TopicPartition
 from stories.models import Story

@@ -1,4 +1,4 @@
-"""The rows that writes are tried on."""
+"""The rows that the tests write to."""
 
 from collections.abc import Iterator
 

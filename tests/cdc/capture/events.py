@@ -1,18 +1,20 @@
-"""The outbox as the messages that it will become."""
+"""The rows of the outbox, decoded as the messages that they become."""
 
 import json
 from dataclasses import dataclass
 from typing import Any
 
+from cdc.conf import cdc_settings
 from cdc.models import OutboxRecord
-from cdc.wire.event import Version, encode_value
+from cdc.wire.event import Version
+from cdc.wire.message import encode_value
 
 JsonRow = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What a test expects: the operation and both rows."""
+    """An event as tests compare it: the operation and both rows."""
 
     op: str
     before: JsonRow | None
@@ -41,23 +43,13 @@ def records(*, using: str = "default") -> list[OutboxRecord]:
 
 def envelope(record: OutboxRecord) -> dict[str, Any]:
     """Return the value of the record's message."""
-    value: dict[str, Any] = json.loads(
-        encode_value(
-            op=record.op,
-            before=_bytes(record.before),
-            after=_bytes(record.after),
-            version=Version(record.epoch, record.id),
-            ts_ms=record.ts_ms,
-            db=record.db,
-            table=record.table,
-            user=record.user,
-        )
-    )
+    version, connector = Version(record.epoch, record.id), cdc_settings().connector
+    value: dict[str, Any] = json.loads(encode_value(record, version, connector))
     return value
 
 
 def events(*, using: str = "default") -> list[Event]:
-    """Return what waits, without what the envelope says around it."""
+    """Return the events in the outbox, without their source."""
     values = [envelope(record) for record in records(using=using)]
     return [Event(value["op"], value["before"], value["after"]) for value in values]
 
@@ -67,9 +59,9 @@ def forget(*, using: str = "default") -> None:
 
 
 def replay(found: list[Event], key: str = "id") -> dict[Any, JsonRow]:
-    """Apply events in their order and return the table that they make.
+    """Apply the events in order and return the resulting table.
 
-    Each `before` must be what the events so far have left of its row.
+    Each `before` must equal the row as the previous events left it.
     """
     table: dict[Any, JsonRow] = {}
     for number, event in enumerate(found):
@@ -79,7 +71,3 @@ def replay(found: list[Event], key: str = "id") -> dict[Any, JsonRow]:
         if event.after is None:
             del table[identity]
     return table
-
-
-def _bytes(value: Any) -> bytes | None:
-    return None if value is None else bytes(value)

@@ -1,4 +1,4 @@
-"""Writers that race each other over few stories."""
+"""Concurrent writers to a few stories."""
 
 import random
 import time
@@ -21,7 +21,7 @@ class Undone(Exception):
 
 
 class Writer:
-    """One thread's writes, each chosen by chance."""
+    """The random writes of one thread."""
 
     def __init__(self, seed: int, writes: "Sequence[Write]") -> None:
         self.writes = writes
@@ -29,7 +29,7 @@ class Writer:
         self.outcomes: Counter[str] = Counter()
 
     def run(self, seconds: float) -> Counter[str]:
-        """Write until the time is up; return how the writes went."""
+        """Write until the time is up; return the number of each outcome."""
         end = time.monotonic() + seconds
         try:
             while time.monotonic() < end:
@@ -49,7 +49,7 @@ class Writer:
         except IntegrityError:
             return f"{write.__name__}: conflict"
         except (Story.DoesNotExist, DatabaseError, Undone) as error:
-            # What was there a moment ago is gone: Django's own words for it.
+            # Django's errors for a row that another writer has just deleted.
             if type(error) not in {Story.DoesNotExist, DatabaseError, Undone}:
                 raise
             return f"{write.__name__}: gone"
@@ -140,7 +140,7 @@ WITHOUT_INSERTS: list[Write] = [
 
 
 def race(writers: int, seconds: float, writes: Sequence[Write] = WRITES) -> Counter[str]:
-    """Let writers write for some time; return how their writes went."""
+    """Run concurrent writers for some time; return the number of each outcome."""
     with ThreadPoolExecutor(writers) as pool:
         runs = [pool.submit(Writer(seed, writes).run, seconds) for seed in range(writers)]
         return sum((run.result() for run in runs), Counter[str]())

@@ -1,4 +1,4 @@
-"""`bulk_create` while others insert: what conflicts is found again, never updated unseen."""
+"""`bulk_create` with concurrent inserts: no row is updated without its image before."""
 
 import threading
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import pytest
 from django.db import IntegrityError, connection, connections, transaction
 
 from cdc.capture.bulk_create import BulkCreate
-from cdc.capture.model import CapturedQuerySet
+from cdc.capture.queryset import CapturedQuerySet
 from stories.models import Story
 from tests.cdc.capture.events import events, replay
 from tests.cdc.capture.world import story, table
@@ -23,7 +23,7 @@ def upsert(one: Story) -> None:
 
 
 def elsewhere(act: Callable[[], Any]) -> None:
-    """Do something in another thread, on a connection of its own."""
+    """Call `act` in another thread with its own connection."""
 
     def run() -> None:
         act()
@@ -35,18 +35,20 @@ def elsewhere(act: Callable[[], Any]) -> None:
 
 
 @pytest.mark.skipif("sqlite" in connection.vendor, reason="SQLite lets one writer in at a time")
-def test_a_row_that_comes_in_between_is_updated_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    looked = BulkCreate._conflicting
-    came: list[Story] = []
+def test_a_row_inserted_in_between_is_updated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    find_conflicts = BulkCreate._conflicting
+    inserted: list[Story] = []
 
-    def look(self: BulkCreate, obj: Any) -> Any:
-        found = looked(self, obj)
-        if not came:
-            came.append(story(source_id="s", title="first"))
-            elsewhere(came[0].save)
+    def find_and_insert(self: BulkCreate, obj: Any) -> Any:
+        found = find_conflicts(self, obj)
+        if not inserted:
+            inserted.append(story(source_id="s", title="first"))
+            elsewhere(inserted[0].save)
         return found
 
-    monkeypatch.setattr(BulkCreate, "_conflicting", look)
+    monkeypatch.setattr(BulkCreate, "_conflicting", find_and_insert)
     upsert(story(source_id="s", title="second"))
 
     assert [(event.op, event.row["title"]) for event in events()] == [
@@ -56,7 +58,7 @@ def test_a_row_that_comes_in_between_is_updated_as_it_was(monkeypatch: pytest.Mo
     assert replay(events()) == table()
 
 
-def test_what_conflicts_with_nothing_known_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_conflict_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     story(source_id="s").save()
     monkeypatch.setattr(BulkCreate, "_conflicting", lambda *_: {})
 
@@ -66,7 +68,7 @@ def test_what_conflicts_with_nothing_known_is_an_error(monkeypatch: pytest.Monke
     assert [event.op for event in events()] == ["c"]
 
 
-def test_keys_are_known_on_every_database() -> None:
+def test_objects_have_their_keys_on_every_database() -> None:
     rows = [story(source_id=str(n)) for n in range(7)]
     Story.objects.bulk_create(rows, batch_size=3)
 

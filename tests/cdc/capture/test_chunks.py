@@ -1,9 +1,9 @@
-"""Writes of more rows than one statement takes."""
+"""Writes of more rows than fit into one statement."""
 
 import pytest
 from django.db.models import Avg, F, Q
 
-from cdc.capture.model import CHUNK
+from cdc.capture.queryset import CHUNK
 from stories.models import Story
 from tests.cdc.capture.events import events, forget, replay
 from tests.cdc.capture.world import story, table
@@ -30,17 +30,17 @@ def test_every_row_has_its_event(many: None) -> None:
     assert replay(events()) == table()
 
 
-def test_a_filter_on_other_rows_is_asked_before_any_is_written(many: None) -> None:
+def test_a_filter_on_other_rows_is_evaluated_before_any_write(many: None) -> None:
     average = Story.objects.order_by().values("media").annotate(mean=Avg("diggs")).values("mean")
     above = Q(diggs__gt=average)
     expected = sum(n > (MANY - 1) / 2 for n in range(MANY))
 
-    # Each row written lowers the average.
+    # Each written row lowers the average.
     assert Story.objects.filter(above).update(diggs=0) == expected
     assert replay(events()) == table()
 
 
-def test_an_annotated_filter_too_is_asked_before_any_is_written(many: None) -> None:
+def test_an_annotated_filter_is_evaluated_before_any_write(many: None) -> None:
     average = Story.objects.order_by().values("media").annotate(mean=Avg("diggs")).values("mean")
     below = Story.objects.annotate(twice=F("diggs") * 2).filter(diggs__lt=average)
     expected = sum(n < (MANY - 1) / 2 for n in range(MANY))
@@ -49,7 +49,7 @@ def test_an_annotated_filter_too_is_asked_before_any_is_written(many: None) -> N
     assert replay(events()) == table()
 
 
-def test_a_delete_asks_before_any_row_goes(many: None) -> None:
+def test_the_filter_of_a_delete_is_evaluated_before_any_delete(many: None) -> None:
     average = Story.objects.order_by().values("media").annotate(mean=Avg("diggs")).values("mean")
     expected = sum(n < (MANY - 1) / 2 for n in range(MANY))
 
@@ -89,7 +89,7 @@ def test_a_cascade_into_many_rows() -> None:
     assert replay(events()) == {}
 
 
-def test_large_rows_go_in_statements_that_a_server_takes() -> None:
+def test_large_rows_are_split_into_statements_that_a_server_accepts() -> None:
     big = "ü" * 200_000
     Story.objects.bulk_create([story(description=big) for _ in range(25)])
     Story.objects.update(diggs=5)

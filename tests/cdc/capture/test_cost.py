@@ -1,4 +1,4 @@
-"""What capturing costs: the same writes, captured and not, in turns."""
+"""The cost of capture: the same writes with and without it, alternating."""
 
 import os
 import statistics
@@ -58,13 +58,13 @@ WRITES: list[tuple[Callable[[], None], int]] = [
 
 
 def timed(write: Callable[[], None], rows: int) -> float:
-    """Return milliseconds a row."""
+    """Return milliseconds per row."""
     start = time.perf_counter()
     write()
     return (time.perf_counter() - start) * 1000 / rows
 
 
-def test_the_cost_is_known(
+def test_capture_does_not_slow_down_saves_too_much(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found: dict[str, dict[str, list[float]]] = {write.__name__: {} for write, _ in WRITES}
@@ -83,5 +83,5 @@ def test_the_cost_is_known(
             plain, captured = (statistics.median(times[kind]) for kind in ("plain", "captured"))
             ratios[name] = captured / plain
             print(f"  {name:24} {plain:.3f} {captured:.3f} {ratios[name]:.1f}")  # noqa: T201
-    # Loose, for machines that do other things too; the figures are in docs/capture.md.
+    # A wide margin for busy machines; docs/capture.md has the figures.
     assert {name: ratio for name, ratio in ratios.items() if ratio > 10 and "save" in name} == {}

@@ -1,4 +1,4 @@
-"""A write goes to one database, and so does its event."""
+"""An event is written to the same database as its row."""
 
 from typing import Any
 

@@ -1,52 +1,20 @@
-"""The outbox row of a change, and the limits of what it holds."""
-
-import json
-from dataclasses import replace
-from typing import Any
+"""Recording changes in the outbox."""
 
 import pytest
 from django.db import transaction
 
-from cdc.capture.handlers import Change, changes_between, record, refuse_outside_transaction
-from cdc.context import acting_as, traced
+from cdc.capture.handlers import record, refuse_outside_transaction
 from cdc.errors import Refused
 from cdc.registry import Capture, registry
-from cdc.wire.event import Operation, Version, encode_value
 from stories.models import Story
-from tests.cdc.capture.events import events, records
+from tests.cdc.capture.events import events
 from tests.cdc.capture.world import story
-from tests.cdc.test_context import GOOD
-
-A, B = {"id": 1}, {"id": 2}
 
 
 def captured() -> Capture:
     found = registry.find(Story)
     assert found is not None
     return found
-
-
-@pytest.mark.parametrize(
-    ("change", "operation"),
-    [
-        (Change(before=None, after=A), Operation.CREATE),
-        (Change(before=A, after=B), Operation.UPDATE),
-        (Change(before=A, after=None), Operation.DELETE),
-        (Change(before=None, after=A, read=True), Operation.READ),
-    ],
-)
-def test_the_rows_say_what_happened(change: Change, operation: Operation) -> None:
-    assert change.operation is operation
-
-
-def test_changes_follow_the_rows_before() -> None:
-    changes = list(changes_between({2: B, 1: A}, {1: A, 3: {"id": 3}}))
-
-    assert changes == [
-        Change(before=B, after=None),
-        Change(before=A, after=A),
-        Change(before=None, after={"id": 3}),
-    ]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -57,43 +25,6 @@ def test_nothing_is_recorded_outside_a_transaction() -> None:
         record(captured(), [], using="default")
     with transaction.atomic():
         record(captured(), [], using="default")
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_row_says_who_and_in_which_trace() -> None:
-    with acting_as(lambda: "7"), traced(GOOD):
-        story().save()
-
-    (row,) = records()
-    assert (row.user, row.traceparent, row.op) == ("7", GOOD, "c")
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("user", ["7", "\x01" * 255], ids=["short", "escaped"])
-def test_the_limit_is_that_of_the_whole_message(settings: Any, user: str) -> None:
-    with acting_as(user):
-        story(description="x" * 3_000).save()
-        (row,) = records()
-        parts: dict[str, Any] = {
-            name: getattr(row, name) for name in ("op", "ts_ms", "db", "table", "user")
-        }
-        rows: dict[str, Any] = {"before": None, "after": bytes(row.after or b"")}
-        # The numbers of its place in the order are counted at their longest.
-        version = Version(2**63 - 1, 2**63 - 1)
-        size = len(encode_value(**parts, **rows, version=version))
-        Story.objects.all().delete()
-        settings.CDC = replace(settings.CDC, max_event_bytes=size)
-
-        with pytest.raises(Refused, match=f"has {size + 1} bytes, MAX_EVENT_BYTES is {size}"):
-            story(pk=row_key(row.key), description="x" * 3_001).save()
-        story(pk=row_key(row.key), description="x" * 3_000).save()
-
-    assert [event.op for event in events()] == ["c", "d", "c"]
-
-
-def row_key(key: str) -> int:
-    value: int = json.loads(key)["id"]
-    return value
 
 
 @pytest.mark.django_db(transaction=True)

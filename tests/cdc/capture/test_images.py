@@ -1,4 +1,4 @@
-"""Rows as the database holds them."""
+"""Reading rows as the database holds them."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -33,7 +33,7 @@ def toys() -> list[Toy]:
     return [Toy.objects.create(name="a", **full), Toy.objects.create(name="b", shiny=False)]
 
 
-def test_one_and_many_are_read_alike(toys: list[Toy]) -> None:
+def test_one_row_is_read_as_many_are(toys: list[Toy]) -> None:
     keys = [toys[1].pk, toys[0].pk, 0]
     images = read_images(captured(), keys, using="default")
 
@@ -52,7 +52,7 @@ def test_a_condition_finds_its_rows(toys: list[Toy]) -> None:
     assert list(found) == [toys[1].pk]
 
 
-def test_a_lock_is_asked_for(toys: list[Toy]) -> None:
+def test_a_lock_is_requested(toys: list[Toy]) -> None:
     with transaction.atomic(), CaptureQueriesContext(connection) as queries:
         read_image(captured(), toys[0].pk, using="default", lock=True)
         read_images(captured(), [toys[0].pk], using="default", lock=True)

@@ -1,4 +1,4 @@
-"""Any sequence of writes: the replay of the outbox is the table, and the table is as expected."""
+"""Any sequence of writes: replaying the outbox gives the table, and the table is as expected."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ MANY = st.lists(KEYS, min_size=1, max_size=4, unique=True)
 
 
 class Writes(RuleBasedStateMachine):
-    """Writes stories of few keys; `diggs` by key is what must come of it."""
+    """Writes to a few keys; `expected` is the resulting `diggs` by key."""
 
     def __init__(self) -> None:
         super().__init__()

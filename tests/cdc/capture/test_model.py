@@ -1,4 +1,4 @@
-"""The base class: what a save does when the row is there, is not, or goes away meanwhile."""
+"""The base class: saves and deletes of rows that exist, do not, or change at the same time."""
 
 from typing import Any
 
@@ -6,11 +6,10 @@ import pytest
 from django.db import connection, models, transaction
 
 from cdc.capture import model as captured
-from cdc.capture.handlers import doom_one
-from cdc.capture.images import read_images
+from cdc.capture.handlers import lock_for_delete
 from cdc.registry import registry
 from stories.models import Story
-from tests.cdc.capture.events import created, events, forget, updated
+from tests.cdc.capture.events import created, events, updated
 from tests.cdc.capture.world import story, table, wire
 from tests.support.toy.models import Box, Label
 
@@ -42,7 +41,7 @@ def test_other_models_keep_their_fast_delete(django_assert_num_queries: Any) -> 
     assert models.signals.post_delete.has_listeners(Story)
 
 
-def test_a_model_that_asks_before_it_updates_is_captured() -> None:
+def test_a_model_with_select_on_save_is_captured() -> None:
     Label(text="a").save()
     Label(text="a").save()
 
@@ -67,18 +66,18 @@ def test_a_save_in_autocommit_ends_its_transaction() -> None:
     assert connection.get_autocommit()
 
 
-def test_a_row_that_comes_back_while_it_is_deleted_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_inserted_again_during_its_delete_remains(monkeypatch: pytest.MonkeyPatch) -> None:
     one = story()
     one.save()
     Story.objects.all().delete()
     key = one.pk
 
-    def comes_back(instance: Story, *args: Any) -> bool:
-        there = doom_one(instance, *args)
-        story(pk=key).save()  # another writer, once the lock has found nothing
-        return there
+    def insert_again(instance: Story, *args: Any) -> bool:
+        found = lock_for_delete(instance, *args)
+        story(pk=key).save()  # another writer, after the lock has found no row
+        return found
 
-    monkeypatch.setattr(captured, "doom_one", comes_back)
+    monkeypatch.setattr(captured, "lock_for_delete", insert_again)
 
     assert one.delete() == (0, {"stories.Story": 0})
     assert one.pk is None
@@ -95,55 +94,6 @@ def test_on_commit_runs_after_the_event() -> None:
     assert seen == [1]
 
 
-def test_a_queryset_used_before_sees_its_writes() -> None:
-    one = story()
-    one.save()
-    rows = Story.objects.filter(diggs=10)
-    assert len(rows) == 1
-
-    rows.update(title="new")
-    assert rows[0].title == "new"
-    rows.delete()
-    assert len(rows) == 0
-
-
-@pytest.mark.parametrize("write", ["update", "delete"])
-def test_a_row_that_stops_matching_before_its_lock_is_left(
-    monkeypatch: pytest.MonkeyPatch, write: str
-) -> None:
-    rows = [story(source_id=str(n)) for n in range(3)]
-    Story.objects.bulk_create(rows)
-    forget()
-
-    def read(*args: Any, lock: bool = False, **options: Any) -> Any:
-        if lock:
-            # Another's change, between the search for the keys and the lock.
-            changed = Story.objects.filter(pk=rows[1].pk)
-            models.QuerySet.update(changed, diggs=99)
-        return read_images(*args, lock=lock, **options)
-
-    monkeypatch.setattr(captured, "read_images", read)
-    matching = Story.objects.filter(diggs=10)
-    assert (matching.update(title="new") if write == "update" else matching.delete()[0]) == 2
-
-    assert [event.row["id"] for event in events()] == [rows[0].pk, rows[2].pk]
-    assert table()[rows[1].pk] == wire(rows[1].pk, idJSON="1", diggs=99)
-
-
-@pytest.mark.parametrize("prepare", ["select_for_update", "select_related", "prefetch_related"])
-def test_a_queryset_may_have_been_prepared(prepare: str) -> None:
-    one = story()
-    one.save()
-    forget()
-    rows = getattr(Story.objects.all(), prepare)(
-        *["submitted_by"] * (prepare != "select_for_update")
-    )
-
-    assert rows.update(title="new") == 1
-    assert rows.delete()[0] == 1
-    assert [event.op for event in events()] == ["u", "d"]
-
-
 def test_the_row_is_what_the_save_left(django_assert_num_queries: Any) -> None:
     one = story(diggs="12", submit_date="2009-06-01 12:30:15.123456+00:00")
     one.save()
@@ -152,7 +102,7 @@ def test_the_row_is_what_the_save_left(django_assert_num_queries: Any) -> None:
     assert events()[0].after == table()[one.pk]
 
 
-def test_what_writes_is_marked_for_templates_and_managers() -> None:
+def test_writing_methods_are_marked_as_in_django() -> None:
     assert not hasattr(Story.objects, "delete")
     methods = [Story.objects.update, Story.objects.all().delete, story().save_base]
     assert [getattr(method, "alters_data", False) for method in methods] == [True] * 3

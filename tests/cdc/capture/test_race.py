@@ -1,4 +1,4 @@
-"""Writers that race: the outbox, replayed in the order of its ids, is the table."""
+"""Concurrent writers: replaying the outbox in the order of its ids gives the table."""
 
 import os
 from collections import Counter
@@ -16,7 +16,7 @@ SECONDS = float(os.environ.get("STORYFEED_RACE_SECONDS", "5"))
 WRITERS = 8
 
 
-def test_the_outbox_tells_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_replaying_the_outbox_gives_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     for key in range(1, 21):
         story(pk=key).save()
 
@@ -33,7 +33,7 @@ def test_the_outbox_tells_the_table(capsys: pytest.CaptureFixture[str]) -> None:
 def test_only_inserts_deadlock() -> None:
     outcomes: Counter[str] = Counter()
     for _ in range(max(1, round(SECONDS * 4))):
-        # Few rows: databases scan small tables, and scans are what deadlocks.
+        # Few rows, because databases scan small tables and scans cause deadlocks.
         Story.objects.bulk_create(
             [story(pk=key, diggs=key % 10) for key in KEYS], ignore_conflicts=True
         )

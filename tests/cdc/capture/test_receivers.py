@@ -1,4 +1,4 @@
-"""What other receivers do to the same row inside a save or a delete."""
+"""Writes of other receivers to the same row inside a save or a delete."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 @contextmanager
 def once(signal: ModelSignal, act: Callable[[Story], Any]) -> Iterator[None]:
-    """Do something at a signal's first time."""
+    """Call `act` the first time the signal is sent."""
     done: list[Story] = []
 
     def receive(instance: Story, **_: Any) -> None:
@@ -33,7 +33,7 @@ def once(signal: ModelSignal, act: Callable[[Story], Any]) -> Iterator[None]:
     assert done
 
 
-def test_a_change_before_a_save_is_its_before(world: World) -> None:
+def test_a_change_in_pre_save_is_part_of_the_image_before(world: World) -> None:
     with once(pre_save, lambda one: Story.objects.filter(pk=one.pk).update(media="video")):
         world.a.title = "new"
         world.a.save(update_fields=["title"])
@@ -45,7 +45,7 @@ def test_a_change_before_a_save_is_its_before(world: World) -> None:
     ]
 
 
-def test_a_row_that_comes_before_a_save_is_updated(world: World) -> None:
+def test_a_row_inserted_in_pre_save_is_updated(world: World) -> None:
     with once(pre_save, lambda _: story(pk=FREE, title="first").save()):
         story(pk=FREE).save()
 
@@ -53,7 +53,7 @@ def test_a_row_that_comes_before_a_save_is_updated(world: World) -> None:
     assert events() == [created(first), updated(first, wire(FREE))]
 
 
-def test_a_save_inside_a_save_comes_after_it(world: World) -> None:
+def test_a_save_in_post_save_is_recorded_after_the_first(world: World) -> None:
     def again(one: Story) -> None:
         one.media = "video"
         one.save()
@@ -66,7 +66,7 @@ def test_a_save_inside_a_save_comes_after_it(world: World) -> None:
     assert events() == [created(first), updated(first, {**first, "media": "video"})]
 
 
-def test_a_change_inside_a_delete_is_its_before(world: World) -> None:
+def test_a_change_in_pre_delete_is_part_of_the_image_before(world: World) -> None:
     with once(pre_delete, lambda one: Story.objects.filter(pk=one.pk).update(media="video")):
         world.a.delete()
 
@@ -74,7 +74,7 @@ def test_a_change_inside_a_delete_is_its_before(world: World) -> None:
     assert events() == [updated(world.row("a"), middle), deleted(middle)]
 
 
-def test_a_row_made_again_inside_its_delete_is_there(world: World) -> None:
+def test_a_row_created_again_in_post_delete_remains(world: World) -> None:
     with once(post_delete, lambda one: story(pk=one.pk).save()):
         Story.objects.filter(diggs__lt=3).delete()
 
@@ -86,7 +86,7 @@ def test_a_row_made_again_inside_its_delete_is_there(world: World) -> None:
     }
 
 
-def test_a_savepoint_rolled_back_inside_a_delete_takes_only_its_own(world: World) -> None:
+def test_a_savepoint_rolled_back_in_post_delete_keeps_the_delete(world: World) -> None:
     def rolled_back(_: Story) -> None:
         with transaction.atomic():
             world.d.title = "new"

@@ -1,4 +1,4 @@
-"""What cannot be carried is refused when it is saved, on every database, and nothing stays."""
+"""What cannot be published is refused when it is saved, on every database; nothing is stored."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ from tests.support.toy.models import Label
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
-UNCARRIABLE = {
+UNPUBLISHABLE = {
     "a long integer in JSON": ("user", {"n": 2**63}, "64 bits"),
     "a very long integer in JSON": ("user", {"n": [2**70]}, "64 bits"),
     "NaN in JSON": ("user", {"n": float("nan")}, "no such number"),
@@ -73,9 +73,9 @@ def _raw(**values: Any) -> None:
 
 
 @pytest.mark.parametrize("write", WRITES)
-@pytest.mark.parametrize("what", UNCARRIABLE)
-def test_refuses_what_cannot_be_carried(world: World, what: str, write: str) -> None:
-    name, value, sentence = UNCARRIABLE[what]
+@pytest.mark.parametrize("what", UNPUBLISHABLE)
+def test_refuses_values_that_cannot_be_published(world: World, what: str, write: str) -> None:
+    name, value, sentence = UNPUBLISHABLE[what]
 
     with pytest.raises(Refused, match=sentence) as refusal:
         WRITES[write](world, {name: _value(value)})
@@ -85,7 +85,7 @@ def test_refuses_what_cannot_be_carried(world: World, what: str, write: str) -> 
     assert table() == world.rows
 
 
-def test_carries_the_edges(world: World) -> None:
+def test_extreme_values_are_captured(world: World) -> None:
     edges: dict[str, Any] = {
         "n": [2**63 - 1, -(2**63), 0.1, -0.0, 1e300, True, None, "a\0b", "\U0010ffff", {}]
     }
@@ -102,7 +102,7 @@ def test_refuses_an_event_over_the_limit(world: World, settings: Any) -> None:
     Story.objects.filter(diggs=1).update(description="x" * 1_500)
 
     with pytest.raises(Refused, match="MAX_EVENT_BYTES is 5000"):
-        # Before and after together are too much.
+        # The rows before and after together are too long.
         Story.objects.filter(diggs=1).update(description="y" * 4_000)
 
     assert len(events()) == 1
@@ -125,7 +125,7 @@ def _slice() -> models.QuerySet[Story]:
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """A use that Django refuses, with its own error."""
+    """A wrong use, with the error that Django raises."""
 
     error: type[Exception]
     write: Callable[[], Any]
@@ -186,16 +186,16 @@ WRONG = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_django_refuses_as_ever(world: World, what: str) -> None:
+def test_django_s_own_errors_remain(world: World, what: str) -> None:
     with pytest.raises(WRONG[what].error):
         WRONG[what].write()
 
     assert (events(), table()) == ([], world.rows)
 
 
-def test_another_key_than_the_target_is_still_a_conflict(world: World) -> None:
+def test_a_conflict_outside_the_target_remains_an_error(world: World) -> None:
     if connection.vendor == "mysql":
-        # There any unique key is the target.
+        # MySQL updates after a conflict in any unique key.
         Story.objects.bulk_create(
             [story(pk=world.a.pk, source_id="s1", title="new")],
             update_conflicts=True,

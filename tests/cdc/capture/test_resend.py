@@ -1,14 +1,18 @@
-"""Rows that are sent again find themselves, whatever their key is."""
+"""Sending rows again, whatever the type of their key."""
 
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import pytest
 
-from cdc.capture.resend import send_again
+from cdc.capture.resend import send_again, send_state
+from cdc.context import acting_as
+from cdc.errors import Refused
 from cdc.models import OutboxRecord
 from cdc.outbox import table as outbox
 from cdc.outbox.table import Entry
+from cdc.registry import registry
 from tests.cdc.capture.events import events
 from tests.support.toy.models import Label, Ticket, Toy
 
@@ -30,14 +34,14 @@ BY_HAND = Entry(
 
 
 def sent_again() -> list[tuple[str, object]]:
-    """Send again what waits; return operation and first column of what came of it."""
+    """Send the rows of the outbox again; return the operations and first columns of the events."""
     waiting = list(OutboxRecord.objects.order_by("id"))
     OutboxRecord.objects.all().delete()
     send_again(waiting, using="default")
     return [(event.op, next(iter(event.row.values()))) for event in events()]
 
 
-def test_a_row_is_sent_as_it_is_under_a_key_of_each_kind() -> None:
+def test_an_existing_row_is_sent_for_each_type_of_key() -> None:
     toy = Toy.objects.create(name="bear")
     Label.objects.create(text="ключ")
     Ticket.objects.create(code=CODE)
@@ -45,15 +49,26 @@ def test_a_row_is_sent_as_it_is_under_a_key_of_each_kind() -> None:
     assert sent_again() == [("r", toy.pk), ("r", "ключ"), ("r", str(CODE))]
 
 
-def test_a_row_that_is_gone_is_sent_as_deleted() -> None:
+def test_a_deleted_row_is_sent_as_a_delete() -> None:
     Ticket.objects.create(code=CODE).delete()
 
     assert sent_again() == [("d", str(CODE))]
 
 
-def test_a_key_that_no_row_can_have_is_left_out() -> None:
+def test_a_key_that_no_row_can_have_is_skipped() -> None:
     keys = ("{}", "?", '{"code":"no code"}', '{"code":7}')
     odd = [replace(BY_HAND, key=key) for key in keys]
     outbox.add([*odd, replace(BY_HAND, key='{"id":1}', table="users_user")], using="default")
 
     assert sent_again() == []
+
+
+def test_the_limit_holds_for_what_is_sent_again(settings: Any) -> None:
+    capture = registry.find(Ticket)
+    assert capture is not None
+    settings.CDC = replace(settings.CDC, max_event_bytes=1_000)
+
+    with acting_as("\x01" * 255), pytest.raises(Refused, match="MAX_EVENT_BYTES is 1000"):
+        send_state(capture, [CODE], using="default")
+
+    assert events() == []

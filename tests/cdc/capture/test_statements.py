@@ -1,4 +1,4 @@
-"""What each kind of write costs in statements, kept as a baseline for each database."""
+"""The number of statements of each kind of write, compared with a baseline per database."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -55,7 +55,7 @@ def count(write: Callable[[World], Any], world: World) -> int:
     return len(queries)
 
 
-def test_each_write_costs_what_it_did(
+def test_each_write_takes_as_many_statements_as_before(
     monkeypatch: pytest.MonkeyPatch, django_db_blocker: Any
 ) -> None:
     found: dict[str, dict[str, int]] = {}

@@ -1,4 +1,4 @@
-"""A second captured model: kinds of columns and keys, proxies, cascades and references."""
+"""Other captured models: types of columns and keys, proxies, cascades and references."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -35,7 +35,7 @@ def toy_row(key: int | None, name: str, **columns: object) -> JsonRow:
     return {"id": key, "toyName": name, **empty, "shiny": True, **columns}
 
 
-def test_every_kind_of_column_travels() -> None:
+def test_every_type_of_column_is_captured() -> None:
     toy = Toy.objects.create(
         name="bear",
         price=Decimal("12.50"),

@@ -13,7 +13,7 @@ from tests.cdc.capture.events import Event, JsonRow, updated
 from users.models import User
 
 FREE = 2**40
-"""A key that no database gives by itself, nor does the one below it."""
+"""A key that no database generates; nor the one below it."""
 COLUMNS: dict[str, Any] = {
     "href": "http://digg.com/a",
     "title": "Ünïcode 🎉",
@@ -57,7 +57,7 @@ class World:
     d: Story
     person: User
     keys: dict[str, int]
-    """Of the stories and the person; a deleted one has lost its own."""
+    """The keys of the stories and the person; a deleted instance has lost its own."""
 
     @classmethod
     def made(cls) -> "World":
@@ -70,29 +70,29 @@ class World:
         return cls(a, b, c, d, person=person, keys={**keys, "person": person.pk})
 
     def row(self, name: str, **columns: Any) -> JsonRow:
-        """Return a story's row as it was made, but for `columns`."""
+        """Return a story's original row, with `columns` replaced."""
         number = "abcd".index(name) + 1
         made = {"diggs": number, "idJSON": f"s{number}", "submitted_by_id": self.keys["person"]}
         return wire(self.keys[name], **{**made, **columns})
 
     @property
     def rows(self) -> dict[int, JsonRow]:
-        """The table as it was made."""
+        """The original table."""
         return {self.keys[name]: self.row(name) for name in "abcd"}
 
 
 def columns() -> JsonRow:
-    """Return what `Story.objects.create` can be given."""
+    """Return arguments for `Story.objects.create`."""
     return {**COLUMNS}
 
 
 def changed(world: World, names: str = "abcd", **columns: Any) -> list[Event]:
-    """Return the events of stories that got these columns."""
+    """Return the events of updates that set these columns."""
     return [updated(world.row(name), world.row(name, **columns)) for name in names]
 
 
 def table(model: type[Model] = Story, *, using: str = "default") -> dict[Any, JsonRow]:
-    """Return what the database holds, as it would travel."""
+    """Return the rows of the database as JSON values, by key."""
     capture = registry.find(model)
     assert capture is not None
     rows = map(capture.wire_row, images_where(capture, Q(), using=using).values())

@@ -2,15 +2,15 @@
 
 import pytest
 
-from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.models import OutboxRecord
 from cdc.resync.barrier import Passage
 from cdc.testing.twins import FakeClock
 from stories.models import Story
+from tests.support.feed_settings import without_servers
 
 pytestmark = pytest.mark.django_db(transaction=True)
-NOBODY = CdcSettings(bootstrap_servers="127.0.0.1:1", mongodb_uri="mongodb://127.0.0.1:1/")
+NOBODY = without_servers(bootstrap_servers="127.0.0.1:1", mongodb_uri="mongodb://127.0.0.1:1/")
 
 
 class TakingClock(FakeClock):

@@ -1,6 +1,7 @@
-"""The published schema is the encoder's."""
+"""The published schemas match the encoder."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from cdc.wire.schema import asyncapi, event_schema, key_schema
 from stories.models import Story
 from tests.cdc.capture.events import envelope, records
 from tests.cdc.capture.world import World, story
+from tests.cdc.wire.samples import CONNECTOR
 from tests.support.golden import matches
 
 PUBLISHED = Path(__file__).parents[3] / "docs" / "schema"
@@ -26,19 +28,19 @@ def captured() -> Capture:
 @pytest.mark.parametrize(
     ("name", "make"),
     [
-        ("story-event.schema.json", event_schema),
+        ("story-event.schema.json", partial(event_schema, connector=CONNECTOR)),
         ("story-key.schema.json", key_schema),
-        ("story-events.asyncapi.json", asyncapi),
+        ("story-events.asyncapi.json", partial(asyncapi, connector=CONNECTOR)),
     ],
 )
-def test_what_is_published_is_what_the_code_says(name: str, make: Any) -> None:
+def test_the_published_schemas_are_up_to_date(name: str, make: Any) -> None:
     assert matches(PUBLISHED / name, make(captured())), (
-        "write it anew with STORYFEED_WRITE_GOLDEN=1"
+        "regenerate it with STORYFEED_WRITE_GOLDEN=1"
     )
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_captured_obeys_the_schema() -> None:
+def test_captured_changes_match_the_schema() -> None:
     world = World.made()
     world.a.thumbnail, world.a.promote_date = {"src": "x"}, world.a.submit_date
     world.a.save()
@@ -67,7 +69,7 @@ def test_what_is_captured_obeys_the_schema() -> None:
     ],
     ids=str,
 )
-def test_the_schema_refuses_what_is_wrong(wrong: dict[str, Any]) -> None:
+def test_the_schema_rejects_malformed_values(wrong: dict[str, Any]) -> None:
     world = World.made()
     world.a.save()
     value = envelope(records()[-1])
@@ -78,4 +80,4 @@ def test_the_schema_refuses_what_is_wrong(wrong: dict[str, Any]) -> None:
 
 
 def validate(value: Any) -> None:
-    Draft202012Validator(event_schema(captured())).validate(value)
+    Draft202012Validator(event_schema(captured(), CONNECTOR)).validate(value)

@@ -12,6 +12,7 @@ from django.test import Client
 from cdc.errors import Retryable
 from project.http import readiness
 from project.http.readiness import Parts, Services, State, address
+from tests.support.feed_settings import without_servers
 from tests.support.static_files import plain_static_files
 from users.models import User
 
@@ -145,7 +146,7 @@ def test_missing_migrations_are_seen() -> None:
 def test_an_address_has_no_password(
     name: str, settings_of: dict[str, str], told: str, settings: Any
 ) -> None:
-    settings.CDC = type(settings.CDC)(**settings_of)
+    settings.CDC = without_servers(**settings_of)
     assert address(name) == told
 
 

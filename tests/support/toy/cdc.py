@@ -1,6 +1,6 @@
 """Captures toys."""
 
-from cdc.registry import Capture, register
+from cdc.api import Capture, register
 from tests.support.toy.models import Label, Note, Ticket, Toy
 
 register(Capture(model=Toy, topic="toy-events", collections=("toys",)))

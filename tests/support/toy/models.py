@@ -1,15 +1,15 @@
-"""Toys: what a story has not, such as text keys, references to itself and generic relations."""
+"""Toys: models with text keys, references to themselves and generic relations."""
 
 from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
 
-from cdc.capture.model import CapturedModel
+from cdc.api import CapturedModel
 from cdc.fields import MillisecondDateTimeField
 
 
 class Box(models.Model):
-    """Not captured; what is in it is."""
+    """Not captured, but its toys are."""
 
     name = models.CharField(max_length=20)
     notes = GenericRelation("toy.Note", object_id_field="object_id")
@@ -55,7 +55,7 @@ class RedToy(Toy):
 
 
 class Label(CapturedModel):
-    """A text key, and a save that asks before it updates."""
+    """Has a text key and `select_on_save`."""
 
     text = models.CharField(max_length=80, primary_key=True)
     size = models.IntegerField(default=1)
@@ -69,7 +69,7 @@ class Label(CapturedModel):
 
 
 class Ticket(CapturedModel):
-    """A key that JSON has only as text."""
+    """Has a key that is text in JSON."""
 
     code = models.UUIDField(primary_key=True)
     seat = models.IntegerField(default=1)
@@ -82,7 +82,7 @@ class Ticket(CapturedModel):
 
 
 class Note(CapturedModel):
-    """Hangs on anything."""
+    """Refers to any other model."""
 
     content_type = models.ForeignKey(ContentType, on_delete=models.CASCADE)
     object_id = models.PositiveBigIntegerField()

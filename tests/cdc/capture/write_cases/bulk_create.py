@@ -1,4 +1,4 @@
-"""Inserts of many stories, and what conflicts make of them."""
+"""Inserts of many stories, with and without conflicts."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from django.db import connection
 
 from stories.models import Story
 from tests.cdc.capture.events import Event, created, updated
-from tests.cdc.capture.ways.way import way
 from tests.cdc.capture.world import FREE, World, changed, story, wire
+from tests.cdc.capture.write_cases.case import write_case
 
 
 def _unique_fields(name: str = "source_id") -> dict[str, Any]:
-    """Return the option that SQLite demands and MySQL refuses."""
+    """Return the option that SQLite requires and MySQL rejects."""
     wanted = connection.features.supports_update_conflicts_with_target
     return {"unique_fields": [name]} if wanted else {}
 
@@ -21,35 +21,35 @@ def _key(source_id: str) -> int:
     return Story.objects.values_list("pk", flat=True).get(source_id=source_id)
 
 
-@way
+@write_case
 def bulk_create(world: World) -> list[Event]:
     made = Story.objects.bulk_create(story(source_id=f"n{n}") for n in range(3))
     assert [one.pk for one in made] == [_key(f"n{n}") for n in range(3)]
     return [created(wire(_key(f"n{n}"), idJSON=f"n{n}")) for n in range(3)]
 
 
-@way
+@write_case
 def bulk_create_in_batches(world: World) -> list[Event]:
     rows = [story(source_id=f"n{n}") for n in range(5)]
     async_to_sync(Story.objects.all().abulk_create)(rows, batch_size=2)
     return [created(wire(_key(f"n{n}"), idJSON=f"n{n}")) for n in range(5)]
 
 
-@way
+@write_case
 def bulk_create_of_nothing(world: World) -> list[Event]:
     assert Story.objects.bulk_create([]) == []
     assert Story.objects.bulk_create(story() for _ in range(0)) == []
     return []
 
 
-@way
+@write_case
 def bulk_create_with_and_without_keys(world: World) -> list[Event]:
     Story.objects.bulk_create([story(source_id="n"), story(pk=FREE), story(pk=FREE - 1)])
     rest = [created(wire(FREE)), created(wire(FREE - 1)), created(wire(_key("n"), idJSON="n"))]
     return sorted(rest, key=lambda event: event.row["id"])
 
 
-@way
+@write_case
 def bulk_create_that_ignores_conflicts(world: World) -> list[Event]:
     rows = [story(source_id="n1"), story(source_id="s1"), story(pk=world.b.pk), story(pk=FREE)]
     Story.objects.bulk_create(rows, ignore_conflicts=True)
@@ -58,7 +58,7 @@ def bulk_create_that_ignores_conflicts(world: World) -> list[Event]:
     return sorted(events, key=lambda event: event.row["id"])
 
 
-@way
+@write_case
 def bulk_create_that_updates_conflicts(world: World) -> list[Event]:
     rows = [story(source_id="s2", title="new"), story(source_id="n1"), story(source_id="s3")]
     options: dict[str, Any] = {"update_fields": ["title", "media"], **_unique_fields()}
@@ -70,7 +70,7 @@ def bulk_create_that_updates_conflicts(world: World) -> list[Event]:
     ]
 
 
-@way
+@write_case
 def bulk_create_that_updates_its_own_row(world: World) -> list[Event]:
     rows = [story(source_id="n1"), story(source_id="n1", title="later")]
     options: dict[str, Any] = {"update_fields": ["title"], **_unique_fields()}
@@ -79,7 +79,7 @@ def bulk_create_that_updates_its_own_row(world: World) -> list[Event]:
     return [created(first), updated(first, {**first, "title": "later"})]
 
 
-@way
+@write_case
 def bulk_create_that_updates_by_key(world: World) -> list[Event]:
     target = _unique_fields("pk")
     rows = [story(pk=world.a.pk, title="new"), story(pk=FREE)]

@@ -1,4 +1,4 @@
-"""Each way of writing, in and outside transactions, gives its events and no others."""
+"""Each kind of write has exactly its events, inside and outside transactions."""
 
 from collections.abc import Callable
 
@@ -8,8 +8,8 @@ from django.db import connection, transaction
 from cdc import __version__
 from cdc.outbox.table import current_epoch
 from tests.cdc.capture.events import Event, envelope, events, records, replay
-from tests.cdc.capture.ways import WAYS, Way
 from tests.cdc.capture.world import World, table
+from tests.cdc.capture.write_cases import CASES, WriteCase
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
@@ -52,18 +52,18 @@ def outer_rolled_back(run: Run) -> list[Event]:
 @pytest.mark.parametrize(
     "mode", [autocommit, atomic, savepoint_rolled_back, outer_rolled_back], ids=lambda m: m.__name__
 )
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
-def test_gives_exactly_its_events(
-    world: World, way: Way, mode: Callable[[Run], list[Event]]
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_write_has_exactly_its_events(
+    world: World, case: WriteCase, mode: Callable[[Run], list[Event]]
 ) -> None:
-    expected = mode(lambda: way.write(world))
+    expected = mode(lambda: case.write(world))
 
     assert events() == expected
     before = [Event("c", None, row) for row in world.rows.values()]
     assert replay([*before, *events()]) == table()
 
 
-def test_the_envelope_says_where_when_and_who(world: World) -> None:
+def test_the_envelope_has_the_source_and_the_actor(world: World) -> None:
     world.a.save()
 
     (record,) = records()

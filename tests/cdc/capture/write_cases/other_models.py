@@ -1,29 +1,29 @@
-"""Changes of stories that come through people, and through the admin."""
+"""Changes of stories by way of their submitters, and by the admin."""
 
 from django.contrib.admin import AdminSite, ModelAdmin
 from django.http import HttpRequest
 
 from stories.models import Story
 from tests.cdc.capture.events import Event, created, deleted, updated
-from tests.cdc.capture.ways.way import way
 from tests.cdc.capture.world import World, changed, columns, wire
+from tests.cdc.capture.write_cases.case import write_case
 from users.models import User
 
 
-@way
+@write_case
 def delete_of_the_person(world: World) -> list[Event]:
     world.person.delete()
     return changed(world, submitted_by_id=None)
 
 
-@way
+@write_case
 def delete_of_many_people(world: World) -> list[Event]:
     User.objects.create(email="lee@example.com", name="Lee")
     User.objects.all().delete()
     return changed(world, submitted_by_id=None)
 
 
-@way
+@write_case
 def related_manager(world: World) -> list[Event]:
     lee = User.objects.create(email="lee@example.com", name="Lee")
     lee.stories.add(world.a, world.b)
@@ -34,7 +34,7 @@ def related_manager(world: World) -> list[Event]:
     return [*to_lee, updated(to_lee[0].row, none_a), updated(to_lee[1].row, none_b)]
 
 
-@way
+@write_case
 def related_writes(world: World) -> list[Event]:
     new = world.person.stories.create(**columns())
     world.person.stories.filter(diggs=1).update(title="new")
@@ -46,7 +46,7 @@ def related_writes(world: World) -> list[Event]:
     ]
 
 
-@way
+@write_case
 def admin(world: World) -> list[Event]:
     page, request = ModelAdmin(Story, AdminSite()), HttpRequest()
     world.a.title = "new"

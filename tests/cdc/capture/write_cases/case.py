@@ -1,4 +1,4 @@
-"""What a way of writing is, and the list of all."""
+"""A write with the events that it must have, and the list of all of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ Write = Callable[[World], list[Event]]
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class WriteCase:
     name: str
     write: Write
-    """Writes, and returns the events that must be there."""
+    """Writes, and returns the expected events."""
 
 
-WAYS: list[Way] = []
+CASES: list[WriteCase] = []
 
 
-def way(write: Write) -> Write:
-    WAYS.append(Way(write.__name__, write))
+def write_case(write: Write) -> Write:
+    CASES.append(WriteCase(write.__name__, write))
     return write

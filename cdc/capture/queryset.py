@@ -1,0 +1,196 @@
+"""The queryset of a captured model: captures bulk writes."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from django.db import models, transaction
+from django.db.models.query import ModelIterable
+
+from cdc.capture.bulk_create import BulkCreate
+from cdc.capture.changes import changes_between
+from cdc.capture.handlers import record
+from cdc.capture.images import Images, found_by_key, read_images
+from cdc.capture.instance_state import PendingDeletes, set_pending_deletes
+from cdc.registry import Capture, registry
+
+CHUNK = 500
+"""The most rows that one statement locks, writes or reads."""
+
+
+class CapturedQuerySet(models.QuerySet[Any]):
+    """A queryset whose bulk writes add their events in the same transaction and database."""
+
+    def update(self, **values: Any) -> int:
+        """Update the matching rows, each with an event.
+
+        The rows are locked in key order, because two updates with opposite orders would deadlock.
+        The filter is then evaluated again, and exactly the rows that still match are written.
+        """
+        capture = registry.find(self.model)
+        if capture is None or not values or self.query.is_sliced or self.query.combinator:
+            return super().update(**values)
+        using = self._writer()
+        capture.refuse_early(_by_attname(self.model, values))
+        with transaction.atomic(using=using, savepoint=False):
+            keys, images = self._lock_matching(capture, using)
+            if capture.key.attname in _by_attname(self.model, values):
+                count = sum(self._update_key(capture, key, values, using) for key in keys)
+            else:
+                count = self._write(capture, keys, images, values, using)
+        self._result_cache = None
+        return count
+
+    def bulk_update(
+        self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None
+    ) -> int:
+        """Update these fields of the objects' rows; each row that exists has an event."""
+        capture = registry.find(self.model)
+        objs, fields = tuple(objs), list(fields)
+        if capture is not None:
+            for obj in objs:
+                named = {name: getattr(obj, name, None) for name in fields}
+                capture.refuse_early(_by_attname(self.model, named))
+            # `update` splits a batch into chunks, and each statement has all values of the batch.
+            batch_size = CHUNK if batch_size is None else min(batch_size, CHUNK)
+        return super().bulk_update(objs, fields, batch_size=batch_size)
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Delete the matching rows and what cascades from them, each with an event."""
+        capture = registry.find(self.model)
+        if capture is None or self._refuses_delete():
+            return super().delete()
+        using, counts = self._writer(), Counter[str]()
+        with transaction.atomic(using=using, savepoint=False):
+            for chunk in _chunks(self._lock_matching(capture, using)[0]):
+                images = read_images(capture, chunk, using=using)
+                rows = _rows(self.model, using).filter(pk__in=list(images))
+                set_pending_deletes(rows, PendingDeletes(capture, images, using=using))
+                with found_by_key(capture, "DELETE FROM", len(chunk), using=using):
+                    counts.update(rows.delete()[1])
+        self._result_cache = None
+        return counts.total(), dict(counts)
+
+    # As in Django: managers have no `delete()`, which would delete all rows.
+    vars(delete)["queryset_only"] = True
+
+    def bulk_create(
+        self,
+        objs: Iterable[Any],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Collection[str] | None = None,
+        unique_fields: Collection[str] | None = None,
+    ) -> list[Any]:
+        """Insert the objects; the options define what happens to those that conflict."""
+        capture, objs = registry.find(self.model), list(objs)
+        options: dict[str, Any] = {
+            "ignore_conflicts": ignore_conflicts,
+            "update_conflicts": update_conflicts,
+            "update_fields": update_fields,
+            "unique_fields": unique_fields,
+        }
+        if capture is None or not objs or (batch_size is not None and batch_size <= 0):
+            return super().bulk_create(objs, batch_size=batch_size, **options)
+        using = self._writer()
+        self._refuse_options(**options)
+        bulk = BulkCreate(capture=capture, insert=super().bulk_create, using=using)
+        with transaction.atomic(using=using, savepoint=False):
+            for chunk in _chunks(objs, min(batch_size or CHUNK, CHUNK)):
+                bulk.run(chunk, options)
+        return objs
+
+    def _writer(self) -> str:
+        self._for_write = True
+        return self.db
+
+    def _refuses_delete(self) -> bool:
+        query = self.query
+        limited = query.is_sliced or query.combinator or query.distinct_fields
+        return bool(limited) or self._iterable_class is not ModelIterable
+
+    def _refuse_options(self, *, update_fields: Any, unique_fields: Any, **conflicts: bool) -> None:
+        """Raise what Django's `bulk_create` raises, before anything is written."""
+        fields, pk = self.model._meta.get_field, self.model._meta.pk.name
+        self._check_bulk_create_options(  # type: ignore[attr-defined]  # absent in the stubs
+            **conflicts,
+            update_fields=[fields(name) for name in update_fields or ()],
+            unique_fields=[fields(pk if name == "pk" else name) for name in unique_fields or ()],
+        )
+
+    def _lock_matching(self, capture: Capture, using: str) -> tuple[list[Any], Images]:
+        """Lock the matching rows; return the keys of those that still match.
+
+        The keys are in the queryset's order, in which MySQL writes too. All chunks are locked and
+        filtered before any is written, since a filter may depend on rows of other chunks. The
+        images are returned if they fit into one chunk.
+        """
+        found = _keys(self, using)
+        images: Images = {}
+        matching = set()
+        for chunk in _chunks(sorted(found) if self.query.order_by else found):
+            images = read_images(capture, chunk, using=using, lock=True)
+            matching.update(_keys(self.filter(pk__in=list(images)), using))
+        return [key for key in found if key in matching], images if len(found) <= CHUNK else {}
+
+    def _write(
+        self, capture: Capture, keys: list[Any], images: Images, values: dict[str, Any], using: str
+    ) -> int:
+        count = 0
+        for chunk in _chunks(keys):
+            before = {key: images[key] for key in chunk if key in images}
+            before = before or read_images(capture, chunk, using=using)
+            with found_by_key(capture, "UPDATE", len(chunk), using=using):
+                count += models.QuerySet.update(self._rows_with_keys(chunk, using), **values)
+            after = read_images(capture, chunk, using=using)
+            record(capture, changes_between(before, after), using=using)
+        return count
+
+    def _rows_with_keys(self, keys: Sequence[Any], using: str) -> models.QuerySet[Any]:
+        """Return the rows with these keys, with the annotations that the values may refer to."""
+        if not self.query.annotations:
+            plain = _rows(self.model, using).order_by(*self.query.order_by)
+            return plain.filter(pk__in=keys)
+        rows = self.using(using)
+        rows.query.clear_where()
+        return rows.filter(pk__in=keys)
+
+    def _update_key(self, capture: Capture, key: Any, values: dict[str, Any], using: str) -> int:
+        """Update one row and its key: a delete under the old key, a create under the new one."""
+        before = read_images(capture, [key], using=using, lock=True)
+        target = _by_attname(self.model, values)[capture.key.attname]
+        row = self._rows_with_keys([key], using)
+        if hasattr(target, "resolve_expression"):
+            target = row.annotate(cdc_key=target).values_list("cdc_key", flat=True).get()
+        count = models.QuerySet.update(row, **values)
+        after = read_images(capture, [target], using=using)
+        record(capture, changes_between(before, after), using=using)
+        return count
+
+
+CapturedManager = models.Manager.from_queryset(CapturedQuerySet)
+
+
+def _rows(model: type[models.Model], using: str) -> models.QuerySet[Any]:
+    return models.QuerySet(model, using=using)
+
+
+def _keys(rows: models.QuerySet[Any], using: str) -> list[Any]:
+    rows = rows.using(using).prefetch_related(None)
+    rows.query.select_for_update = False
+    if not rows.query.order_by:
+        rows = rows.order_by("pk")
+    # A join may return a row several times.
+    return list(dict.fromkeys(rows.values_list("pk", flat=True)))
+
+
+def _by_attname(model: type[models.Model], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an update's values by the attribute names of their fields."""
+    fields = {name: model._meta.get_field(name) for name in values}
+    return {getattr(fields[name], "attname", name): value for name, value in values.items()}
+
+
+def _chunks(items: Sequence[Any], size: int = CHUNK) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

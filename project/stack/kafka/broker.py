@@ -5,16 +5,19 @@ import shutil
 import uuid
 from pathlib import Path
 
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
 from project.stack.errors import StackError
 from project.stack.kafka.jars import Jars
 from project.stack.kafka.java import java
-from project.stack.kafka.metadata_request import broker_answers
 from project.stack.ports import LOOPBACK
 from project.stack.program import run
 from project.stack.service import Service
 from project.stack.words import telling_line
 
 FORMAT_SECONDS = 60.0
+ANSWER_SECONDS = 1.0
 
 JVM_OPTIONS = (
     "-Xmx256m",
@@ -118,8 +121,20 @@ class Kafka(Service):
         return [*self._java(), "kafka.Kafka", str(self._config)]
 
     def answers(self) -> bool:
-        """Whether the broker is in its own metadata: then topics can be made."""
-        return broker_answers(LOOPBACK, self.port)
+        """Whether the broker lists itself in its metadata, so that topics can be created."""
+        # Silent, because connections are refused until the broker has started. Without an
+        # upper limit the pause between two attempts would grow to 10 s.
+        client = AdminClient(
+            {
+                "bootstrap.servers": self.address,
+                "log_level": 0,
+                "reconnect.backoff.max.ms": 100,
+            }
+        )
+        try:
+            return bool(client.list_topics(timeout=ANSWER_SECONDS).brokers)
+        except KafkaException:
+            return False
 
     def _format(self) -> None:
         """Prepare an empty data folder (about 2 s); an interrupted one does not count."""

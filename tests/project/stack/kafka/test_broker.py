@@ -67,6 +67,13 @@ def consume(kafka: Kafka, topic: str, count: int) -> list[bytes]:
     return values
 
 
+def test_a_broker_that_is_down_does_not_answer_and_logs_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert not new_kafka(tmp_path).answers()
+    assert capfd.readouterr().err == ""
+
+
 def test_what_is_produced_is_consumed(kafka: Kafka) -> None:
     make_topic(kafka, "trip")
     produce(kafka, "trip", b"one", b"two")

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from project.stack.errors import StackError
-from project.stack.predecessor import end_predecessor, remember
-from project.stack.program import dies_with_parent
-from project.stack.words import telling_line
+from project.stack.leftover import end_leftover, write_pid_file
+from project.stack.output_summary import summary_line
+from project.stack.run_program import setpriv_prefix
 
 POLL_SECONDS = 0.02
 LOG_BYTES = 10_000_000
@@ -66,21 +66,21 @@ class Child:
         with self.log.open("ab") as log:
             self._log_start = log.tell()
             self._process = self._spawn(argv, log.fileno(), env or {}, pass_fds)
-        remember(self._process.pid, self._pid_file)
+        write_pid_file(self._process.pid, self._pid_file)
 
     def end_leftover(self) -> None:
         """End the process that a killed parent left behind in this folder, if any.
 
         StackError when its parent lives: then it is in use.
         """
-        end_predecessor(self.name, self._pid_file)
+        end_leftover(self.name, self._pid_file)
 
     def _spawn(
         self, argv: Sequence[str], log: int, env: Mapping[str, str], pass_fds: Sequence[int]
     ) -> "subprocess.Popen[bytes]":
         try:
             return subprocess.Popen(
-                [*dies_with_parent(), *argv],
+                [*setpriv_prefix(), *argv],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -114,12 +114,12 @@ class Child:
             if time.monotonic() > deadline:
                 raise StackError(
                     f"{self.name} did not answer within {seconds:g} s; "
-                    f"its last words: {self.last_words()!r}. Look at {self.log}."
+                    f"its last words: {self.log_summary()!r}. Look at {self.log}."
                 )
             time.sleep(POLL_SECONDS)
         raise StackError(
             f"{self.name} ended while starting (exit code {self.exit_code}); "
-            f"its last words: {self.last_words()!r}. Look at {self.log}."
+            f"its last words: {self.log_summary()!r}. Look at {self.log}."
         )
 
     def stop(self, seconds: float = 10.0) -> None:
@@ -139,13 +139,13 @@ class Child:
             self._process.kill()
             self._process.wait()
 
-    def last_words(self) -> str:
+    def log_summary(self) -> str:
         """The line of the present run's log that tells most about its end."""
         if not self.log.exists():
             return "no output"
         with self.log.open("rb") as file:
             file.seek(max(self._log_start, self.log.stat().st_size - LOG_TAIL_BYTES))
-            return telling_line(file.read().decode(errors="replace"))
+            return summary_line(file.read().decode(errors="replace"))
 
     def _rotate_log(self) -> None:
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES:

@@ -10,9 +10,9 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from project.stack.errors import StackError
-from project.stack.program import run
+from project.stack.output_summary import summary_line
+from project.stack.run_program import run
 from project.stack.service import Service
-from project.stack.words import telling_line
 
 Client = MongoClient[dict[str, Any]]
 
@@ -38,9 +38,9 @@ class Mongod(Service):
 
     name = "mongod"
 
-    def __init__(self, home: Path, port: int) -> None:
-        super().__init__(home, port)
-        self._data = self.home / "data"
+    def __init__(self, folder: Path, port: int) -> None:
+        super().__init__(folder, port)
+        self._data = self.folder / "data"
         self._is_member = False
 
     @property
@@ -152,4 +152,4 @@ def _why(exit_code: int, said: str) -> str:
     for sign, remedy in REMEDIES:
         if sign in said:
             return remedy
-    return f"it says {telling_line(said)!r}; set MONGODB_URI to a MongoDB that runs elsewhere"
+    return f"it says {summary_line(said)!r}; set MONGODB_URI to a MongoDB that runs elsewhere"

@@ -10,7 +10,7 @@ from project.stack.ports import LOOPBACK, port_is_free
 
 
 class Service(ABC):
-    """A server on loopback whose data live in `home`.
+    """A server on loopback whose data live in `folder`.
 
     `port` may differ from one start to the next; the data stay. Nothing is printed.
     Every method raises `StackError`, with the remedy in its text.
@@ -19,11 +19,11 @@ class Service(ABC):
     name: ClassVar[str]
     ready_seconds: ClassVar[float] = 60.0
 
-    def __init__(self, home: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int) -> None:
         # The servers resolve relative paths in folders of their own.
-        self.home = home.absolute()
+        self.folder = folder.absolute()
         self.port = port
-        self.child = Child(self.name, self.home)
+        self.child = Child(self.name, self.folder)
 
     @abstractmethod
     def install(self) -> None:
@@ -42,15 +42,15 @@ class Service(ABC):
         """The program and its arguments."""
 
     def launch(self) -> None:
-        """Start the process without waiting for it; slow only the first time in `home`."""
+        """Start the process without waiting for it; slow only the first time in `folder`."""
         self.end_leftover()
         self._require_free_ports()
-        self.home.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._prepare()
         self.child.start(self._command())
 
     def end_leftover(self) -> None:
-        """End the server that a killed run left behind in `home`, so that its port is free.
+        """End the server that a killed run left behind in `folder`, so that its port is free.
 
         `launch()` does it too; call it before choosing between the old port and another.
         """

@@ -1,8 +1,8 @@
 """A program of our own that runs as a child process until it is told to stop."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from project.config.environment import BASE_DIR
 from project.stack.child import Child
@@ -13,10 +13,6 @@ def manage(command: str, *arguments: str) -> list[str]:
     return [sys.executable, str(BASE_DIR / "manage.py"), command, *arguments]
 
 
-def _nothing_left() -> bool:
-    return True
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Daemon:
     """A command line and its child process."""
@@ -25,8 +21,6 @@ class Daemon:
     argv: Sequence[str]
     env: Mapping[str, str]
     pass_fds: Sequence[int] = ()
-    settled: Callable[[], bool] = field(default=_nothing_left)
-    """Whether it has nothing left to do; asked before it is stopped, for a short time."""
 
     def launch(self) -> None:
         """Start it without waiting for it."""

@@ -4,8 +4,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from project.stack.program import dies_with_parent
-from project.stack.words import telling_line
+from project.stack.output_summary import summary_line
+from project.stack.run_program import setpriv_prefix
 from project.up.daemon import manage
 
 
@@ -16,7 +16,7 @@ class DemoLoad:
         self._log = log
         with log.open("wb") as errors:
             self._process = subprocess.Popen(
-                [*dies_with_parent(), *manage("load_demo")],
+                [*setpriv_prefix(), *manage("load_demo")],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -39,5 +39,5 @@ class DemoLoad:
         printed, _ = self._process.communicate()
         if self._process.returncode == 0:
             return printed
-        why = telling_line(self._log.read_text(errors="replace"))
+        why = summary_line(self._log.read_text(errors="replace"))
         return f"The demo data could not be loaded ({why}); look at {self._log}."

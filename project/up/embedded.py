@@ -15,12 +15,12 @@ from project.config.environment import load_environment
 from project.http.static_files import collect_static_files
 from project.stack.child import Child
 from project.up.background import Background
-from project.up.backlog import Backlog
 from project.up.console import Console
 from project.up.daemon import Daemon, manage
 from project.up.demo import DemoLoad
-from project.up.home import Home
-from project.up.servers import Servers
+from project.up.drain_checks import DrainChecks
+from project.up.home_folder import HomeFolder
+from project.up.servers import EmbeddedServers
 from project.up.supervisor import Supervisor
 from project.up.web import Web
 
@@ -33,7 +33,7 @@ _INSTANCE = "embedded-1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class UpOptions:
     """What the person asked `up` for."""
 
     host: str
@@ -58,13 +58,13 @@ class _StopRequestedError(Exception):
 class Embedded:
     """Starts the parts in order, keeps them running, stops them in reverse."""
 
-    def __init__(self, home: Home, wishes: Wishes, stop: Stop, console: Console) -> None:
+    def __init__(self, home: HomeFolder, options: UpOptions, stop: Stop, console: Console) -> None:
         self._home = home
-        self._wishes = wishes
+        self._options = options
         self._stop = stop
         self._console = console
         self._supervisor = Supervisor(console.say)
-        self._env = {"STORYFEED_HOME": str(home.folder), "PYTHONUNBUFFERED": "1"}
+        self._env = {"STORYFEED_HOME": str(home.path), "PYTHONUNBUFFERED": "1"}
         self._web = Web(home.logs, load_environment(os.environ))
         self._metrics_port = load_environment(os.environ).metrics_port
         self._demo: DemoLoad | None = None
@@ -82,7 +82,7 @@ class Embedded:
             self._supervisor.drain()
 
     def _start(self) -> None:
-        self._web.listen(self._wishes.host, self._wishes.port)
+        self._web.listen(self._options.host, self._options.port)
         self._start_servers()
         self._start_feed()
         self._start_web()
@@ -92,7 +92,7 @@ class Embedded:
 
     def _start_servers(self) -> None:
         """Start both while the database is prepared; both orders lead to the same."""
-        servers = Servers(self._home, os.environ)
+        servers = EmbeddedServers(self._home, os.environ)
         install = Background(servers.install)
         if install.done_within(_QUICK_SECONDS):
             self._launch(servers)
@@ -105,7 +105,7 @@ class Embedded:
             self._wait_ready(server.child, server.answers, server.ready_seconds)
             self._console.say(f"{server.name} answers on {server.address}")
 
-    def _launch(self, servers: Servers) -> None:
+    def _launch(self, servers: EmbeddedServers) -> None:
         for server in servers.ours:
             self._supervisor.start(server)
 
@@ -118,23 +118,23 @@ class Embedded:
 
     def _start_feed(self) -> None:
         settings = load_environment(os.environ).cdc
-        topics, backlog = Topics(settings), Backlog(settings)
+        topics, checks = Topics(settings), DrainChecks(settings)
         for name in topic_names():
             topics.ensure(name)
             self._console.say(f"topic {name} is there")
         # The consumer first, so that it is stopped last, with nothing left to apply.
         consume = ("consume_and_save_to_mongodb", "--instance", _INSTANCE)
-        self._start_daemon("consumer", *consume, settled=backlog.is_applied)
-        self._start_daemon("relay", "relay_outbox", settled=backlog.is_published)
+        self._start_daemon("consumer", *consume, drained=checks.replica_is_current)
+        self._start_daemon("relay", "relay_outbox", drained=checks.outbox_is_empty)
         self._console.say("consumer and relay started")
         self._start_daemon("jobs", "run_jobs")
 
     def _start_daemon(
-        self, name: str, *command: str, settled: Callable[[], bool] = lambda: True
+        self, name: str, *command: str, drained: Callable[[], bool] = lambda: True
     ) -> None:
         child = Child(name, self._home.logs)
         daemon = Daemon(child=child, argv=manage(*command), env={**self._env, **self._port()})
-        self._supervisor.start(daemon, settled)
+        self._supervisor.start(daemon, drained)
 
     def _port(self) -> dict[str, str]:
         """Return where the next daemon serves its metrics: one port after the other."""
@@ -153,14 +153,14 @@ class Embedded:
 
         Stories that waited for the feed's start would be the first delays that a newcomer reads.
         """
-        if self._wishes.demo:
+        if self._options.demo:
             self._demo = DemoLoad(self._home.logs / "load_demo.log", {**os.environ, **self._env})
             self._until(self._demo.done)
             self._console.show(self._demo.result())
 
     def _start_traffic(self) -> None:
-        if self._wishes.traffic is not None and self._wishes.demo:
-            self._start_daemon("traffic", "demo_traffic", "--rate", str(self._wishes.traffic))
+        if self._options.traffic is not None and self._options.demo:
+            self._start_daemon("traffic", "demo_traffic", "--rate", str(self._options.traffic))
 
     def _wait_ready(self, child: Child, answers: Callable[[], bool], seconds: float) -> None:
         child.wait_ready(lambda: self._stop.requested or answers(), seconds)

@@ -12,10 +12,10 @@ from project.stack.errors import StackError
 
 FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0
 STEADY_SECONDS = 30.0
-SETTLE_SECONDS = 3.0
+DRAIN_SECONDS = 3.0
 STOP_SECONDS = 8.0
 _POLL_SECONDS = 0.05
-_MISUSED = 2
+_EXIT_MISCONFIGURED = 2
 
 
 class Program(Protocol):
@@ -32,7 +32,7 @@ class Program(Protocol):
 @dataclass(slots=True, kw_only=True)
 class _Watched:
     program: Program
-    settled: Callable[[], bool]
+    drained: Callable[[], bool]
     launched_at: float
     failures: int = 0
     retry_at: float | None = None
@@ -46,11 +46,11 @@ class Supervisor:
         self._say = say
         self._watched: list[_Watched] = []
 
-    def start(self, program: Program, settled: Callable[[], bool] = lambda: True) -> None:
-        """Start a program and watch it; `settled` tells whether it may be stopped now."""
+    def start(self, program: Program, drained: Callable[[], bool] = lambda: True) -> None:
+        """Start a program and watch it; `drained` tells whether it may be stopped now."""
         program.launch()
         self._watched.append(
-            _Watched(program=program, settled=settled, launched_at=time.monotonic())
+            _Watched(program=program, drained=drained, launched_at=time.monotonic())
         )
 
     def check(self) -> None:
@@ -77,11 +77,11 @@ class Supervisor:
 
     def _note_death(self, watched: _Watched) -> None:
         child = watched.program.child
-        if child.exit_code == _MISUSED:
-            raise Misconfigured(f"{child.name} refuses to run, and says: {child.last_words()}")
+        if child.exit_code == _EXIT_MISCONFIGURED:
+            raise Misconfigured(f"{child.name} refuses to run, and says: {child.log_summary()}")
         if time.monotonic() - watched.launched_at > STEADY_SECONDS:
             watched.failures = 0
-        self._retry(watched, f"{child.name} {_end(child.exit_code)}")
+        self._retry(watched, f"{child.name} {_exit_reason(child.exit_code)}")
 
     def _relaunch(self, watched: _Watched) -> None:
         if time.monotonic() < (watched.retry_at or 0.0):
@@ -100,15 +100,15 @@ class Supervisor:
         self._say(f"{why}; it is started again in {delay:g} s (its log: {log})")
 
 
-def _end(exit_code: int | None) -> str:
+def _exit_reason(exit_code: int | None) -> str:
     if exit_code is not None and exit_code < 0:
         return f"was ended by {signal.Signals(-exit_code).name}"
     return f"ended with exit code {exit_code}"
 
 
 def _wait_for(watched: _Watched) -> None:
-    deadline = time.monotonic() + SETTLE_SECONDS
+    deadline = time.monotonic() + DRAIN_SECONDS
     while time.monotonic() < deadline:
-        if not watched.program.child.alive or watched.settled():
+        if not watched.program.child.alive or watched.drained():
             return
         time.sleep(_POLL_SECONDS)

@@ -9,8 +9,8 @@ from django.core.management.base import CommandError, CommandParser
 from cdc.commands import FAILED, FeedCommand, Stop
 from project.stack.errors import StackError
 from project.up.console import Console
-from project.up.embedded import Embedded, Wishes
-from project.up.home import Home
+from project.up.embedded import Embedded, UpOptions
+from project.up.home_folder import HomeFolder
 
 _DRAIN_SECONDS = 90.0
 
@@ -29,10 +29,12 @@ class Command(FeedCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         logging.disable(logging.WARNING)  # the console is for what `up` itself has to say
-        wishes = Wishes(**{name: options[name] for name in ("host", "port", "traffic", "demo")})
-        home = Home(settings.ENVIRONMENT.home)
+        up_options = UpOptions(
+            **{name: options[name] for name in ("host", "port", "traffic", "demo")}
+        )
+        home = HomeFolder(settings.ENVIRONMENT.home)
         try:
             with home.locked(), Stop(grace=_DRAIN_SECONDS) as stop:
-                Embedded(home, wishes, stop, Console()).run()
+                Embedded(home, up_options, stop, Console()).run()
         except StackError as error:
             raise CommandError(str(error), returncode=FAILED) from error

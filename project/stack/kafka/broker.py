@@ -11,10 +11,10 @@ from confluent_kafka.admin import AdminClient
 from project.stack.errors import StackError
 from project.stack.kafka.jars import Jars
 from project.stack.kafka.java import java
+from project.stack.output_summary import summary_line
 from project.stack.ports import LOOPBACK
-from project.stack.program import run
+from project.stack.run_program import run
 from project.stack.service import Service
-from project.stack.words import telling_line
 
 FORMAT_SECONDS = 60.0
 ANSWER_SECONDS = 1.0
@@ -88,13 +88,13 @@ class Kafka(Service):
 
     name = "kafka"
 
-    def __init__(self, home: Path, port: int, controller_port: int) -> None:
-        super().__init__(home, port)
+    def __init__(self, folder: Path, port: int, controller_port: int) -> None:
+        super().__init__(folder, port)
         self.controller_port = controller_port
-        self._data = self.home / "data"
-        self._config = self.home / "server.properties"
-        self._log4j = self.home / "log4j2.properties"
-        self._tmp = self.home / "tmp"
+        self._data = self.folder / "data"
+        self._config = self.folder / "server.properties"
+        self._log4j = self.folder / "log4j2.properties"
+        self._tmp = self.folder / "tmp"
 
     @property
     def bootstrap_servers(self) -> str:
@@ -147,18 +147,18 @@ class Kafka(Service):
         if done.exit_code != 0:
             raise StackError(
                 f"Kafka's data folder {fresh} cannot be formatted "
-                f"({telling_line(done.output)}); "
+                f"({summary_line(done.output)}); "
                 "is the disk full or not yours to write to?"
             )
         fresh.rename(self._data)
 
     def _java(self) -> list[str]:
-        places = (
+        jvm_files = (
             f"-Djava.io.tmpdir={self._tmp}",
-            f"-XX:ErrorFile={self.home}/crash.log",
+            f"-XX:ErrorFile={self.folder}/crash.log",
             f"-Dlog4j2.configurationFile={self._log4j}",
         )
-        return [str(java()), *JVM_OPTIONS, *places, "-cp", Jars().class_path]
+        return [str(java()), *JVM_OPTIONS, *jvm_files, "-cp", Jars().class_path]
 
     def _write_config(self, data: Path) -> None:
         self._config.write_text(

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from project.stack.cache import build_once, cache_folder
 from project.stack.errors import StackError
-from project.stack.program import run
-from project.stack.words import telling_line
+from project.stack.output_summary import summary_line
+from project.stack.run_program import run
 
 SUMS_FILE = Path(__file__).with_name("kafka.sha512")
 PROJECT_ROOT = Path(__file__).resolve().parents[3]
@@ -84,6 +84,6 @@ class Jars:
         )
         if done.exit_code != 0:
             raise StackError(
-                f"Kafka's jars could not be fetched ({telling_line(done.output)}); "
+                f"Kafka's jars could not be fetched ({summary_line(done.output)}); "
                 "check that the Maven repository can be reached and try again."
             )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from project.stack.cache import build_once, cache_folder
 from project.stack.errors import StackError
-from project.stack.program import run
-from project.stack.words import telling_line
+from project.stack.output_summary import summary_line
+from project.stack.run_program import run
 
 BUILD_SECONDS = 1800.0
 # Processor -> (the folder of its libraries, the loader).
@@ -64,7 +64,7 @@ class DebianTree:
         done = run(command, seconds=BUILD_SECONDS)
         if done.exit_code != 0:
             raise StackError(
-                f"{self._what} cannot be fetched ({telling_line(done.output)}); "
+                f"{self._what} cannot be fetched ({summary_line(done.output)}); "
                 f"check that the Debian mirror can be reached, see {folder}/debootstrap, try again."
             )
         # Packages that were unpacked and are not needed any more.

@@ -20,21 +20,21 @@ class MariaDB(SqlServer):
 
     def install(self) -> None:
         """Nothing to fetch; checks that the programs are there."""
-        program("mariadbd")
-        program("mariadb-install-db")
+        find_program("mariadbd")
+        find_program("mariadb-install-db")
 
     def _initialise_command(self, data: Path) -> list[str]:
         return [
-            *(program("mariadb-install-db"), "--no-defaults", f"--datadir={data}"),
+            *(find_program("mariadb-install-db"), "--no-defaults", f"--datadir={data}"),
             *("--auth-root-authentication-method=normal", "--skip-test-db"),
             *as_root(),
         ]
 
     def _server_command(self) -> list[str]:
-        return [program("mariadbd"), "--no-defaults", "--skip-name-resolve"]
+        return [find_program("mariadbd"), "--no-defaults", "--skip-name-resolve"]
 
 
-def program(name: str) -> str:
+def find_program(name: str) -> str:
     """The path of a program of the package; StackError when it is not installed."""
     if path := shutil.which(name) or shutil.which(name, path=SERVER_FOLDERS):
         return path

@@ -9,7 +9,7 @@ OPTIONS = ("--mysqlx=OFF", "--skip-name-resolve", "--secure-file-priv=NULL")
 
 
 class MySQL(SqlServer):
-    """MySQL 9; its files are a Debian tree in the cache folder, its data in `home`.
+    """MySQL 9; its files are a Debian tree in the cache folder, its data in `folder`.
 
     The server runs with the tree's own loader and libraries, so it needs neither
     chroot nor root; only building the tree does.

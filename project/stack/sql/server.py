@@ -4,15 +4,16 @@ import os
 import secrets
 import shutil
 from abc import abstractmethod
+from contextlib import closing
 from pathlib import Path
 
 import MySQLdb
 
 from project.stack.errors import StackError
+from project.stack.output_summary import summary_line
 from project.stack.ports import LOOPBACK
-from project.stack.program import run
+from project.stack.run_program import run
 from project.stack.service import Service
-from project.stack.words import telling_line
 
 USER = "storyfeed"
 INITIALISE_SECONDS = 120.0
@@ -29,17 +30,17 @@ GRANT ALL PRIVILEGES ON *.* TO {user}@'{host}' WITH GRANT OPTION;
 class SqlServer(Service):
     """A MySQL-like server with a user `storyfeed` that may do everything over TCP.
 
-    Its password is made at the first start and kept in `home` (mode 600). With
+    Its password is made at the first start and kept in `folder` (mode 600). With
     `durable=False` it gives up safety against power loss for speed, and the binary
     log: for tests.
     """
 
-    def __init__(self, home: Path, port: int, *, durable: bool = True) -> None:
-        super().__init__(home, port)
+    def __init__(self, folder: Path, port: int, *, durable: bool = True) -> None:
+        super().__init__(folder, port)
         self.durable = durable
-        self._data = self.home / "data"
-        self._tmp = self.home / "tmp"
-        self._init_sql = self.home / "init.sql"
+        self._data = self.folder / "data"
+        self._tmp = self.folder / "tmp"
+        self._init_sql = self.folder / "init.sql"
 
     @abstractmethod
     def _initialise_command(self, data: Path) -> list[str]:
@@ -52,9 +53,9 @@ class SqlServer(Service):
     @property
     def password(self) -> str:
         """The password of the user `storyfeed`; made when it is first asked for."""
-        file = self.home / "password"
+        file = self.folder / "password"
         if not file.exists():
-            self.home.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
             _write_secret(file, secrets.token_urlsafe(18))
         return file.read_text()
 
@@ -77,7 +78,7 @@ class SqlServer(Service):
             f"--port={self.port}",
             # Relative to the data folder: an absolute path may exceed the 107 bytes of a socket.
             "--socket=mysqld.sock",
-            f"--pid-file={self.home}/mysqld.pid",
+            f"--pid-file={self.folder}/mysqld.pid",
             f"--init-file={self._init_sql}",
             f"--tmpdir={self._tmp}",
             "--character-set-server=utf8mb4",
@@ -87,7 +88,7 @@ class SqlServer(Service):
         ]
 
     def answers(self) -> bool:
-        """Whether the user can log in and ask for the version."""
+        """Whether the user can log in and run a query."""
         try:
             self.version()
         except MySQLdb.Error:
@@ -95,7 +96,7 @@ class SqlServer(Service):
         return True
 
     def version(self) -> str:
-        """What `SELECT VERSION()` says."""
+        """The answer to `SELECT VERSION()`."""
         connection = MySQLdb.connect(
             host=LOOPBACK,
             port=self.port,
@@ -103,17 +104,9 @@ class SqlServer(Service):
             password=self.password,
             connect_timeout=CONNECT_SECONDS,
         )
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT VERSION()")
-                return str(cursor.fetchone()[0])
-        finally:
-            connection.close()
-
-    def destroy(self) -> None:
-        """Stop it and delete its home."""
-        self.kill()
-        shutil.rmtree(self.home, ignore_errors=True)
+        with closing(connection), connection.cursor() as cursor:
+            cursor.execute("SELECT VERSION()")
+            return str(cursor.fetchone()[0])
 
     def _initialise(self) -> None:
         """Fill the data folder; an interrupted attempt does not count."""
@@ -123,7 +116,7 @@ class SqlServer(Service):
         if done.exit_code != 0:
             raise StackError(
                 f"{self.name}'s data folder {fresh} cannot be initialised "
-                f"({telling_line(done.output)}); "
+                f"({summary_line(done.output)}); "
                 "is the disk full or not yours to write to?"
             )
         fresh.rename(self._data)
@@ -138,7 +131,7 @@ FAST_OPTIONS = (
 
 
 def as_root() -> list[str]:
-    """Both servers refuse to run as root unless told; another user could not read `home`."""
+    """Both servers refuse to run as root unless told; another user could not read `folder`."""
     return ["--user=root"] if os.geteuid() == 0 else []
 
 

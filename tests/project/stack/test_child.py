@@ -84,7 +84,7 @@ def test_before_its_first_start_it_can_be_asked_and_stopped(child: Child) -> Non
     assert child.exit_code is None
     child.stop()
     child.kill()
-    assert child.last_words() == "no output"
+    assert child.log_summary() == "no output"
 
 
 def test_it_can_be_started_again(child: Child) -> None:
@@ -97,7 +97,7 @@ def test_it_can_be_started_again(child: Child) -> None:
 
 def test_a_child_that_ignores_sigterm_is_killed(child: Child) -> None:
     child.start(DEAF)
-    assert eventually(lambda: child.last_words() == "deaf")
+    assert eventually(lambda: child.log_summary() == "deaf")
     child.stop(seconds=0.1)
     assert child.exit_code == -signal.SIGKILL
 
@@ -162,7 +162,7 @@ def test_a_program_that_is_not_there_is_said(child: Child) -> None:
 def test_a_program_that_is_not_there_is_said_without_setpriv(
     child: Child, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(child_module, "dies_with_parent", list)
+    monkeypatch.setattr(child_module, "setpriv_prefix", list)
     with pytest.raises(StackError, match=r"/nonexistent/server \(No such file"):
         child.start(["/nonexistent/server"])
 
@@ -171,7 +171,7 @@ def test_the_words_of_an_earlier_run_are_not_quoted(child: Child) -> None:
     for text in ("old ERROR old", "new"):
         child.start(["echo", text])
         assert eventually(lambda: not child.alive)
-    assert child.last_words() == "new"
+    assert child.log_summary() == "new"
     assert child.log.read_text() == "old ERROR old\nnew\n"
 
 
@@ -187,7 +187,7 @@ def test_a_long_log_is_set_aside_at_the_next_start(
 
 def test_variables_are_added_to_the_environment(child: Child) -> None:
     child.start(["sh", "-c", "echo $GREETING in $HOME"], env={"GREETING": "hello"})
-    assert eventually(lambda: child.last_words() == f"hello in {os.environ.get('HOME', '')}")
+    assert eventually(lambda: child.log_summary() == f"hello in {os.environ.get('HOME', '')}")
 
 
 def test_a_killed_parent_leaves_no_orphan(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_data_outlive_a_kill_on_the_same_port(mongod: Mongod) -> None:
 def test_data_outlive_a_change_of_port(mongod: Mongod, end: Callable[[Mongod], None]) -> None:
     insert_in_a_transaction(mongod, "kept")
     end(mongod)
-    moved = Mongod(mongod.home, free_port({mongod.port}))
+    moved = Mongod(mongod.folder, free_port({mongod.port}))
     moved.start()
     try:
         insert_in_a_transaction(moved, "after")
@@ -122,6 +122,6 @@ def test_data_outlive_a_change_of_port(mongod: Mongod, end: Callable[[Mongod], N
 @pytest.mark.services
 def test_a_damaged_data_folder_is_quoted(mongod: Mongod) -> None:
     mongod.stop()
-    (mongod.home / "data" / "storage.bson").write_text("nonsense")
+    (mongod.folder / "data" / "storage.bson").write_text("nonsense")
     with pytest.raises(StackError, match=r"mongod ended while starting .*metadata"):
         mongod.start()

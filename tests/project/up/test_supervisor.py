@@ -48,9 +48,9 @@ class Stage:
         self.supervisor.start(program)
         return program.child
 
-    def start_tidy(self, name: str, settled: Callable[[], bool] = lambda: True) -> Child:
+    def start_tidy(self, name: str, drained: Callable[[], bool] = lambda: True) -> Child:
         program = self.program(name, TIDY)
-        self.supervisor.start(program, settled)
+        self.supervisor.start(program, drained)
         ready = Path(f"{self.ends}.{name}")
         while not ready.exists():
             time.sleep(0.01)
@@ -166,7 +166,7 @@ def test_a_stop_waits_until_nothing_is_left(stage: Stage) -> None:
 
 
 def test_a_stop_does_not_wait_for_ever(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor_module, "SETTLE_SECONDS", 0.2)
+    monkeypatch.setattr(supervisor_module, "DRAIN_SECONDS", 0.2)
     child = stage.start_tidy("consumer", lambda: False)
     stage.supervisor.drain()
     assert not child.alive

@@ -85,7 +85,7 @@ def test_data_outlive_a_kill_and_a_change_of_ports(kafka: Kafka) -> None:
     produce(kafka, "kept", b"before")
     kafka.kill()
     assert not kafka.alive
-    again = new_kafka(kafka.home)
+    again = new_kafka(kafka.folder)
     again.start()
     try:
         produce(again, "kept", b"after")
@@ -97,7 +97,7 @@ def test_data_outlive_a_kill_and_a_change_of_ports(kafka: Kafka) -> None:
 def test_it_stops_at_once_and_with_a_quiet_log(kafka: Kafka) -> None:
     kafka.stop()
     assert kafka.child.exit_code == 143  # how Java says SIGTERM
-    assert " ERROR " not in kafka.child.last_words()
+    assert " ERROR " not in kafka.child.log_summary()
 
 
 def test_a_topic_does_not_appear_by_itself(kafka: Kafka) -> None:
@@ -110,7 +110,7 @@ def test_a_topic_does_not_appear_by_itself(kafka: Kafka) -> None:
 
 def test_a_damaged_data_folder_is_quoted(kafka: Kafka) -> None:
     kafka.stop()
-    properties = kafka.home / "data" / "meta.properties"
+    properties = kafka.folder / "data" / "meta.properties"
     kept = properties.read_text()
     properties.write_text("version=9\n")
     try:

@@ -26,7 +26,7 @@ def sums(tmp_path: Path) -> Path:
     return file
 
 
-def place(folder: Path, content: bytes) -> None:
+def put_jar(folder: Path, content: bytes) -> None:
     file = folder / PATH
     file.parent.mkdir(parents=True)
     file.write_bytes(content)
@@ -46,12 +46,12 @@ def test_each_artifact_is_pinned_in_one_version() -> None:
 
 
 def test_the_right_content_passes(tmp_path: Path, sums: Path) -> None:
-    place(tmp_path, CONTENT)
+    put_jar(tmp_path, CONTENT)
     verify(tmp_path, read_sums(sums))
 
 
 def test_another_content_is_refused(tmp_path: Path, sums: Path) -> None:
-    place(tmp_path, b"tampered")
+    put_jar(tmp_path, b"tampered")
     with pytest.raises(StackError, match=r"thing-1\.0\.jar has the SHA-512 .* do not use it"):
         verify(tmp_path, read_sums(sums))
 
@@ -66,12 +66,12 @@ def test_what_was_fetched_is_verified_before_it_is_in_place(
     sums: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jars = Jars(sums)
-    monkeypatch.setattr(Jars, "_fetch", lambda _, folder: place(folder, b"tampered"))
+    monkeypatch.setattr(Jars, "_fetch", lambda _, folder: put_jar(folder, b"tampered"))
     with pytest.raises(StackError, match="do not use it"):
         jars.install()
     assert not jars.folder.exists()
 
-    monkeypatch.setattr(Jars, "_fetch", lambda _, folder: place(folder, CONTENT))
+    monkeypatch.setattr(Jars, "_fetch", lambda _, folder: put_jar(folder, CONTENT))
     jars.install()
     assert jars.class_path == str(jars.folder / PATH)
     assert Path(jars.class_path).read_bytes() == CONTENT

@@ -30,7 +30,7 @@ def test_a_failed_initialisation_is_quoted_and_leaves_no_data(
     mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch, script: Script
 ) -> None:
     program = script("mariadb-install-db", "echo '[ERROR] No space left'; echo bye; exit 1")
-    monkeypatch.setattr("project.stack.sql.mariadb.program", lambda _: str(program))
+    monkeypatch.setattr("project.stack.sql.mariadb.find_program", lambda _: str(program))
     with pytest.raises(StackError, match=r"cannot be initialised \(\[ERROR\] No space left\)"):
         mariadb.start()
-    assert not (mariadb.home / "data").exists()
+    assert not (mariadb.folder / "data").exists()

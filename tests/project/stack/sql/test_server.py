@@ -27,7 +27,7 @@ def server(
     server.install()
     server.start()
     yield server
-    server.destroy()
+    server.kill()
 
 
 def query(server: SqlServer, sql: str) -> list[tuple[Any, ...]]:
@@ -63,7 +63,7 @@ def test_its_url_names_the_user_and_the_port(server: SqlServer) -> None:
 
 def test_only_its_owner_can_read_the_password(server: SqlServer) -> None:
     for name in ("password", "init.sql"):
-        assert (server.home / name).stat().st_mode & 0o777 == 0o600
+        assert (server.folder / name).stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("end", [SqlServer.stop, SqlServer.kill])
@@ -90,9 +90,7 @@ def test_two_run_side_by_side_and_a_durable_one_logs(server: SqlServer, tmp_path
         assert query(other, "SELECT @@innodb_flush_log_at_trx_commit") == [(1,)]
         assert query(server, "SELECT @@innodb_flush_log_at_trx_commit") == [(2,)]
     finally:
-        other.destroy()
-    assert not other.alive
-    assert not other.home.exists()
+        other.kill()
     assert server.alive
 
 

@@ -10,20 +10,20 @@ from cdc.operations import StatusReader
 from cdc.operations import table as outbox
 
 
-class Backlog:
+class DrainChecks:
     """Asks the feed's own status; what cannot be known is not waited for."""
 
     def __init__(self, settings: CdcSettings) -> None:
         self._settings = settings
 
-    def is_published(self) -> bool:
+    def outbox_is_empty(self) -> bool:
         """Return whether the outbox is empty."""
         try:
             return outbox.depth(using=DEFAULT_DB_ALIAS).rows == 0
         except Error:
             return True
 
-    def is_applied(self) -> bool:
+    def replica_is_current(self) -> bool:
         """Return whether the consumer has nothing left either."""
         status = self._reader.read()
         return bool(status.problems) or status.waiting == 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from project.stack.words import telling_line
+from project.stack.output_summary import summary_line
 
 
 @pytest.mark.parametrize(
@@ -16,16 +16,16 @@ from project.stack.words import telling_line
     ],
 )
 def test_the_first_error_says_more_than_the_last_line(line: str) -> None:
-    assert telling_line(f"before\n{line}\n\tat Main.java\n ERROR so\nbye\n\n") == line
+    assert summary_line(f"before\n{line}\n\tat Main.java\n ERROR so\nbye\n\n") == line
 
 
 def test_without_an_error_it_is_the_last_line() -> None:
-    assert telling_line("one\ntwo\n \n") == "two"
+    assert summary_line("one\ntwo\n \n") == "two"
 
 
 def test_no_output_is_said() -> None:
-    assert telling_line(" \n") == "no output"
+    assert summary_line(" \n") == "no output"
 
 
 def test_a_long_line_is_cut() -> None:
-    assert len(telling_line("x" * 1000)) == 300
+    assert len(summary_line("x" * 1000)) == 300

@@ -11,20 +11,20 @@ from cdc.errors import Misconfigured
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class HomeFolder:
     """`$STORYFEED_HOME`."""
 
-    folder: Path
+    path: Path
 
     @property
     def env_file(self) -> Path:
         """What `up` chose; every command reads it."""
-        return self.folder / "env"
+        return self.path / "env"
 
     @property
     def logs(self) -> Path:
         """One NAME.log for each child."""
-        return self.folder / "logs"
+        return self.path / "logs"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -32,13 +32,13 @@ class Home:
 
         The kernel lets go of the lock when the holder dies, however it dies.
         """
-        path = self.folder / "lock"
+        lock = self.path / "lock"
         try:
             self.logs.mkdir(parents=True, exist_ok=True)
-            file = path.open("a+")
+            file = lock.open("a+")
         except OSError as error:
             raise Misconfigured(
-                f"STORYFEED_HOME is {str(self.folder)!r}, which cannot be written "
+                f"STORYFEED_HOME is {str(self.path)!r}, which cannot be written "
                 f"({error.strerror}): name a folder of your own."
             ) from None
         with file:
@@ -46,7 +46,7 @@ class Home:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise Misconfigured(
-                    f"`manage.py up` already runs in {self.folder} (process {path.read_text()}): "
+                    f"`manage.py up` already runs in {self.path} (process {lock.read_text()}): "
                     "stop that one first, or set STORYFEED_HOME to another folder."
                 ) from None
             file.truncate(0)

@@ -15,7 +15,7 @@ GRACE_SECONDS = 10.0
 POLL_SECONDS = 0.02
 
 
-def remember(pid: int, file: Path) -> None:
+def write_pid_file(pid: int, file: Path) -> None:
     """Write to `file` which process was started, and that this one started it."""
     me = os.getpid()
     # Renamed into place: nobody reads half of it, also when this process is killed in between.
@@ -24,7 +24,7 @@ def remember(pid: int, file: Path) -> None:
     unfinished.replace(file)
 
 
-def end_predecessor(name: str, file: Path) -> None:
+def end_leftover(name: str, file: Path) -> None:
     """End the process that `file` tells of, when the one that started it is gone.
 
     SIGTERM, and SIGKILL after 10 s. StackError when the starter lives: then the

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from project.stack import program as program_module
+from project.stack import run_program as run_program_module
 from project.stack.errors import StackError
-from project.stack.program import Finished, run
+from project.stack.run_program import Finished, run
 
 
 def test_what_it_wrote_comes_in_order() -> None:
@@ -24,11 +24,11 @@ def test_too_slow_is_said() -> None:
         run(["sleep", "60"], seconds=0.05)
 
 
-@pytest.mark.parametrize("prefix", [[], program_module.dies_with_parent()])
+@pytest.mark.parametrize("prefix", [[], run_program_module.setpriv_prefix()])
 def test_a_program_that_is_not_there_is_said(
     monkeypatch: pytest.MonkeyPatch, prefix: list[str]
 ) -> None:
-    monkeypatch.setattr(program_module, "dies_with_parent", lambda: prefix)
+    monkeypatch.setattr(run_program_module, "setpriv_prefix", lambda: prefix)
     try:
         said = run(["/nonexistent/program"], seconds=5).output
     except StackError as error:

@@ -8,26 +8,26 @@ import pytest
 
 from cdc.errors import Misconfigured
 from project.config.environment import BASE_DIR
-from project.up.home import Home
+from project.up.home_folder import HomeFolder
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from project.up.home import Home
-with Home(Path(sys.argv[1])).locked():
+from project.up.home_folder import HomeFolder
+with HomeFolder(Path(sys.argv[1])).locked():
     print("held", flush=True)
     time.sleep(60)
 """
 
 
 def test_the_folder_is_made(tmp_path: Path) -> None:
-    home = Home(tmp_path / "a" / "b")
+    home = HomeFolder(tmp_path / "a" / "b")
     with home.locked():
         assert home.logs.is_dir()
 
 
 def test_a_home_that_another_process_holds_is_refused_until_that_is_dead(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = HomeFolder(tmp_path)
     command = [sys.executable, "-c", HOLD, str(tmp_path)]
     with subprocess.Popen(command, cwd=BASE_DIR, stdout=subprocess.PIPE) as holder:
         assert holder.stdout
@@ -42,4 +42,4 @@ def test_a_home_that_another_process_holds_is_refused_until_that_is_dead(tmp_pat
 def test_a_home_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Misconfigured, match=r"STORYFEED_HOME is '.*home', which .*: name"):
-        Home(tmp_path / "file" / "home").locked().__enter__()
+        HomeFolder(tmp_path / "file" / "home").locked().__enter__()

@@ -10,7 +10,7 @@ ERROR_LINE = re.compile(
 )
 
 
-def telling_line(output: str) -> str:
+def summary_line(output: str) -> str:
     """The first line that is marked as an error, else the last; at most 300 characters."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if ERROR_LINE.search(line)]

@@ -23,7 +23,7 @@ def run(command: Sequence[str], *, seconds: float, cwd: Path | None = None) -> F
     """Run it to its end; StackError when it cannot be started or takes too long."""
     try:
         done = subprocess.run(
-            [*dies_with_parent(), *command],
+            [*setpriv_prefix(), *command],
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -45,7 +45,7 @@ def run(command: Sequence[str], *, seconds: float, cwd: Path | None = None) -> F
     return Finished(exit_code=done.returncode, output=done.stdout)
 
 
-def dies_with_parent() -> list[str]:
+def setpriv_prefix() -> list[str]:
     """The prefix that ties a process's life to ours, so that our SIGKILL leaves no orphan."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []

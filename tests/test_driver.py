@@ -8,14 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Self
 
 import pytest
+from docker.errors import DockerException
 
 from project.up.console import Console
 from tests.__main__ import last_line, runs, unit_runs
+from tests.support import containers
 from tests.support.containers import docker_answers
 from tests.support.databases import DATABASES
 from tests.support.runs import Lane, Run, side_by_side
+from tests.support.servers import Servers
 
 
 def test_the_last_line_of_a_complete_run() -> None:
@@ -51,6 +55,49 @@ def test_docker_answers_when_its_daemon_does(
 def test_without_docker_nothing_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert not docker_answers()
+
+
+class FailingContainer:
+    """A container that exits before it is ready."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __enter__(self) -> Self:
+        raise self._error
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("exited (1)\nits log"),
+        TimeoutError("exited (1)"),
+        DockerException("exited (1)"),
+    ],
+)
+def test_a_failed_container_is_replaced_by_local_servers(
+    error: Exception,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    local = ("127.0.0.1:9092", "mongodb://127.0.0.1:27017/")
+    monkeypatch.setattr(containers, "docker_answers", lambda: True)
+    monkeypatch.setattr(containers, "_kafka", lambda: FailingContainer(error))
+    monkeypatch.setattr(containers, "_mysql", lambda: pytest.fail("Docker was tried again"))
+    monkeypatch.setattr(Servers, "_local_feed", lambda _: nullcontext(local))
+    monkeypatch.setattr(Servers, "_local_database", lambda _, name: nullcontext(name.format))
+
+    servers = Servers(tmp_path, Console())
+    with servers.feed() as addresses, servers.database("mysql") as url:
+        assert (addresses, url("")) == (local, "mysql")
+    assert servers.in_containers == []
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith(
+        "Kafka's container failed to start (exited (1)); using local servers instead"
+    )
 
 
 def test_units_run_in_two_halves_unless_some_are_named(tmp_path: Path) -> None:

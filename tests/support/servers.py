@@ -33,9 +33,9 @@ class Servers:
                     addresses = stack.enter_context(containers.kafka_and_mongodb())
                     self.in_containers += ["kafka", "mongod"]
                 except StackError as error:
-                    self._do_without_docker(error)
+                    self._fall_back(error)
             if not self._docker:
-                addresses = stack.enter_context(self._feed_here())
+                addresses = stack.enter_context(self._local_feed())
             yield addresses
 
     @contextmanager
@@ -47,24 +47,24 @@ class Servers:
                     url = stack.enter_context(containers.mysql())
                     self.in_containers.append(name)
                 except StackError as error:
-                    self._do_without_docker(error)
+                    self._fall_back(error)
             if name not in self.in_containers:
-                url = stack.enter_context(self._database_here(name))
+                url = stack.enter_context(self._local_database(name))
             yield url
 
-    def _do_without_docker(self, error: StackError) -> None:
-        self._console.say(f"{error}: using this machine's own programs")
+    def _fall_back(self, error: StackError) -> None:
+        self._console.say(f"{error}; using local servers instead")
         self._docker = False
 
     @contextmanager
-    def _feed_here(self) -> Iterator[tuple[str, str]]:
+    def _local_feed(self) -> Iterator[tuple[str, str]]:
         kafka = Kafka(self._folder / "kafka", port := free_port(), free_port([port]))
         mongod = Mongod(self._folder / "mongod", free_port([kafka.port, kafka.controller_port]))
         with running([kafka, mongod], self._console):
             yield kafka.bootstrap_servers, mongod.uri
 
     @contextmanager
-    def _database_here(self, name: str) -> Iterator[Callable[[str], str]]:
+    def _local_database(self, name: str) -> Iterator[Callable[[str], str]]:
         server = DATABASES[name].server(self._folder)
         with running([server] if server else [], self._console):
             yield partial(DATABASES[name].url, server, self._folder)

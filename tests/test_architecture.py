@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.support.paths import ROOT
+
 PACKAGES = ("cdc", "project", "stories", "users")
 LONGEST_FILE, LONGEST_FUNCTION = 300, 60
 

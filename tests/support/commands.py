@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.support.processes import ROOT
+from tests.support.paths import ROOT
 
 Done = subprocess.CompletedProcess[str]
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
 
 
 class Daemon:
@@ -38,7 +38,7 @@ class Daemon:
         with self._log.open("ab") as output:
             self._process = self._run(output)
 
-    def wait_for(self, event: str, seconds: float = 30.0) -> None:
+    def wait_for(self, event: str, seconds: float = 60.0) -> None:
         """Return when the log of this start has `event`."""
         deadline = time.monotonic() + seconds
         while event not in self.log[self._began :]:
@@ -46,7 +46,7 @@ class Daemon:
             assert time.monotonic() < deadline, self.log
             time.sleep(0.02)
 
-    def wait(self, seconds: float = 30.0) -> int:
+    def wait(self, seconds: float = 60.0) -> int:
         """Return the exit code of a process that ends by itself."""
         return self._process.wait(timeout=seconds)
 
@@ -66,7 +66,7 @@ class Daemon:
     def stop(self) -> int:
         """Ask it to stop and return its exit code."""
         self._process.terminate()
-        return self._process.wait(timeout=10)
+        return self._process.wait(timeout=60)
 
     def alive(self) -> bool:
         return self._process.poll() is None

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from project.up.console import Console
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PYTEST_CODES = range(6)
 LOOK_SECONDS = 0.2
 GRACE_SECONDS = 15

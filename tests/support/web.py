@@ -25,10 +25,10 @@ from project.up import listener
 from tests.cdc.feed.frames import Frames
 from tests.contract.test_tail import wait_for_leaders
 from tests.support.builders import change, outgoing
+from tests.support.paths import ROOT
 from users.models import User
 
-ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 class Web:

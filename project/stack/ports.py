@@ -2,6 +2,7 @@
 
 import random
 import socket
+import sys
 from collections.abc import Collection
 
 from project.stack.errors import StackError
@@ -11,6 +12,8 @@ LOOPBACK = "127.0.0.1"
 # Below the range (32768-60999) from which Linux takes the local ports of outgoing
 # connections: a remembered port must not be lost to somebody's client overnight.
 FIRST, LAST = 20000, 32000
+
+_claims: list[socket.socket] = []  # kept open until the process ends
 
 
 def port_is_free(port: int) -> bool:
@@ -26,17 +29,35 @@ def port_is_free(port: int) -> bool:
 
 
 def free_port(taken: Collection[int] = ()) -> int:
-    """A loopback port that is free at this moment and not among `taken`.
+    """A loopback port that is free, not in `taken` and not returned before.
 
-    Random, so that test processes which ask at the same time rarely get the same one.
+    On Linux no other process gets the same port from this function while this one lives.
     """
     for _ in range(1000):
         port = random.randint(FIRST, LAST)  # noqa: S311 (no secret)
-        if port not in taken and port_is_free(port):
+        if port not in taken and port_is_free(port) and _claim(port):
             return port
     raise StackError(
         f"No free port between {FIRST} and {LAST} on {LOOPBACK}; stop some servers and try again."
     )
+
+
+def _claim(port: int) -> bool:
+    """Reserve the port for this process; False when it is already reserved.
+
+    The reservation is a name in Linux's abstract socket namespace. The kernel releases it
+    when this process ends.
+    """
+    if sys.platform != "linux":
+        return True
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0storyfeed-port-{port}")
+    except OSError:
+        claim.close()
+        return False
+    _claims.append(claim)
+    return True
 
 
 def remembered_or_free(port: int | None, taken: Collection[int] = ()) -> int:

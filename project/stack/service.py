@@ -17,7 +17,7 @@ class Service(ABC):
     """
 
     name: ClassVar[str]
-    ready_seconds: ClassVar[float] = 60.0
+    ready_seconds: ClassVar[float] = 120.0
 
     def __init__(self, folder: Path, port: int) -> None:
         # The servers resolve relative paths in folders of their own.

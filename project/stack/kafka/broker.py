@@ -16,7 +16,7 @@ from project.stack.ports import LOOPBACK
 from project.stack.run_program import run
 from project.stack.service import Service
 
-FORMAT_SECONDS = 60.0
+FORMAT_SECONDS = 120.0
 ANSWER_SECONDS = 1.0
 
 JVM_OPTIONS = (

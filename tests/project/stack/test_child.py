@@ -13,8 +13,10 @@ import pytest
 from project.stack import child as child_module
 from project.stack.child import Child
 from project.stack.errors import StackError
+from tests.support.paths import ROOT
 
-FOREVER = ("sleep", "60")
+FOREVER = ("sleep", "600")
+SECONDS = 60.0  # more than a busy machine needs
 DEAF = ("sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.05; done")
 
 # A parent that starts a child, says its process id, and waits to be killed.
@@ -23,9 +25,9 @@ import sys, time
 from pathlib import Path
 from project.stack.child import Child
 child = Child("sleeper", Path(sys.argv[1]))
-child.start(["/bin/sleep", "60"])
+child.start(["/bin/sleep", "600"])
 print(child.pid, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -36,7 +38,7 @@ def child(tmp_path: Path) -> Iterator[Child]:
     child.kill()
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = SECONDS) -> bool:
     deadline = time.monotonic() + seconds
     while not (met := condition()) and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -54,7 +56,7 @@ def killed_parent(folder: Path, path: str) -> int:
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(folder)],
         stdout=subprocess.PIPE,
-        env={**os.environ, "PATH": path, "PYTHONPATH": str(Path(__file__).parents[3])},
+        env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)},
     )
     assert parent.stdout is not None
     pid = int(parent.stdout.readline())
@@ -126,14 +128,14 @@ def test_a_second_start_while_it_runs_is_refused(child: Child) -> None:
 def test_ready_is_asked_until_it_is(child: Child) -> None:
     answers = iter([False, False, True])
     child.start(FOREVER)
-    child.wait_ready(lambda: next(answers), 5)
+    child.wait_ready(lambda: next(answers), SECONDS)
     assert child.alive
 
 
 def test_a_child_that_ends_while_starting_is_quoted(child: Child) -> None:
     child.start(["sh", "-c", "echo 'no space left'; exit 3"])
     with pytest.raises(StackError, match=r"server ended .*code 3.*'no space left'.*server\.log"):
-        child.wait_ready(lambda: False, 5)
+        child.wait_ready(lambda: False, SECONDS)
 
 
 def test_a_child_that_stays_silent_is_stopped(child: Child) -> None:
@@ -149,14 +151,14 @@ def test_a_child_is_stopped_when_the_waiting_is_interrupted(child: Child) -> Non
 
     child.start(FOREVER)
     with pytest.raises(KeyboardInterrupt):
-        child.wait_ready(interrupt, 5)
+        child.wait_ready(interrupt, SECONDS)
     assert not child.alive
 
 
 def test_a_program_that_is_not_there_is_said(child: Child) -> None:
     child.start(["/nonexistent/server"])
     with pytest.raises(StackError, match="/nonexistent/server"):
-        child.wait_ready(lambda: False, 5)
+        child.wait_ready(lambda: False, SECONDS)
 
 
 def test_a_program_that_is_not_there_is_said_without_setpriv(

@@ -67,7 +67,7 @@ def test_it_is_installed_here() -> None:
 
 
 def client(mongod: Mongod) -> MongoClient[dict[str, Any]]:
-    return MongoClient(mongod.uri, serverSelectionTimeoutMS=5000)
+    return MongoClient(mongod.uri, serverSelectionTimeoutMS=60_000)
 
 
 def insert_in_a_transaction(mongod: Mongod, name: str) -> None:

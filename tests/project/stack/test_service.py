@@ -11,6 +11,7 @@ import pytest
 from project.stack.errors import StackError
 from project.stack.ports import free_port, port_is_free
 from project.stack.service import Service
+from tests.support.paths import ROOT
 
 
 class Sleeper(Service):
@@ -26,7 +27,7 @@ class Sleeper(Service):
     def _prepare(self) -> None: ...
 
     def _command(self) -> list[str]:
-        return ["sleep", "60"]
+        return ["sleep", "600"]
 
 
 def test_it_runs_between_start_and_stop(tmp_path: Path) -> None:
@@ -58,7 +59,11 @@ def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
 
 def test_a_leftover_that_still_holds_the_port_is_ended_first(tmp_path: Path) -> None:
     port = free_port()
-    listen = f"import socket, time; s = socket.create_server(('127.0.0.1', {port})); time.sleep(60)"
+    listen = (
+        "import socket, time\n"
+        f"server = socket.create_server(('127.0.0.1', {port}))\n"
+        "time.sleep(600)\n"
+    )
     program = (
         "import sys; from pathlib import Path; from project.stack.child import Child\n"
         "child = Child('sleeper', Path(sys.argv[1]))\n"
@@ -67,11 +72,11 @@ def test_a_leftover_that_still_holds_the_port_is_ended_first(tmp_path: Path) -> 
     # Ends at once, without setpriv: its child stays.
     subprocess.run(
         [sys.executable, "-c", program, str(tmp_path), listen],
-        env={"PATH": "", "PYTHONPATH": str(Path(__file__).parents[3])},
+        env={"PATH": "", "PYTHONPATH": str(ROOT)},
         check=True,
     )
     sleeper = Sleeper(tmp_path, port)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while port_is_free(port) and time.monotonic() < deadline:
         time.sleep(0.01)
     sleeper.start()
@@ -86,7 +91,7 @@ def test_the_embedded_profile_needs_no_mysqlclient_and_no_django() -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
-        cwd=Path(__file__).parents[3],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,

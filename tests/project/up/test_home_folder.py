@@ -16,7 +16,7 @@ from pathlib import Path
 from project.up.home_folder import HomeFolder
 with HomeFolder(Path(sys.argv[1])).locked():
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 

@@ -14,7 +14,7 @@ def test_the_asked_port_is_taken() -> None:
     port = free_port()
     with closing(listener.listen("127.0.0.1", port)) as bound:
         assert listener.url(bound) == f"http://127.0.0.1:{port}/"
-        with closing(socket.create_connection(("127.0.0.1", port), timeout=5)):
+        with closing(socket.create_connection(("127.0.0.1", port), timeout=60)):
             pass
 
 
@@ -51,7 +51,7 @@ def test_a_number_that_is_no_port_is_refused(port: int) -> None:
 
 def test_connections_send_small_frames_at_once() -> None:
     with closing(listener.listen("127.0.0.1", free_port())) as bound:
-        client = socket.create_connection(bound.getsockname(), timeout=5)
+        client = socket.create_connection(bound.getsockname(), timeout=60)
         accepted, _ = bound.accept()
         with closing(client), closing(accepted):
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
@@ -60,7 +60,7 @@ def test_connections_send_small_frames_at_once() -> None:
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux has it")
 def test_connections_of_who_vanished_are_let_go() -> None:
     with closing(listener.listen("127.0.0.1", free_port())) as bound:
-        client = socket.create_connection(bound.getsockname(), timeout=5)
+        client = socket.create_connection(bound.getsockname(), timeout=60)
         accepted, _ = bound.accept()
         with closing(client), closing(accepted):
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000

@@ -37,14 +37,14 @@ def kafka(home: Path) -> Iterator[Kafka]:
 
 def make_topic(kafka: Kafka, name: str) -> None:
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
-    admin.create_topics([NewTopic(name, 1, 1)])[name].result(10)
+    admin.create_topics([NewTopic(name, 1, 1)])[name].result(60)
 
 
 def produce(kafka: Kafka, topic: str, *values: bytes) -> None:
     producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "acks": "all"})
     for value in values:
         producer.produce(topic, value)
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
 
 
 def consume(kafka: Kafka, topic: str, count: int) -> list[bytes]:
@@ -58,7 +58,7 @@ def consume(kafka: Kafka, topic: str, count: int) -> list[bytes]:
     )
     consumer.subscribe([topic])
     values: list[bytes] = []
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len(values) < count and time.monotonic() < deadline:
         message = consumer.poll(0.1)
         if message is not None and message.error() is None:
@@ -104,7 +104,7 @@ def test_a_topic_does_not_appear_by_itself(kafka: Kafka) -> None:
     producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "message.timeout.ms": 500})
     failed: list[object] = []
     producer.produce("typo", b"", on_delivery=lambda error, _: failed.append(error))
-    producer.flush(5)
+    producer.flush(60)
     assert failed[0] is not None
 
 

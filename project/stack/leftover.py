@@ -1,7 +1,7 @@
-"""The process that an earlier, killed run may have left behind.
+"""Finding and ending the process that an earlier, killed run left running.
 
-A process id alone may by now belong to a stranger; together with its start time
-(`/proc` has it, in clock ticks since boot) it is the same process or gone.
+A process id may have been reused by an unrelated process. Together with the start time
+from `/proc` (clock ticks since boot) it identifies one process.
 """
 
 import os
@@ -16,30 +16,30 @@ POLL_SECONDS = 0.02
 
 
 def write_pid_file(pid: int, file: Path) -> None:
-    """Write to `file` which process was started, and that this one started it."""
+    """Record the process `pid` and this process, which started it."""
     me = os.getpid()
-    # Renamed into place: nobody reads half of it, also when this process is killed in between.
+    # Renamed into place, so that the file is complete even if this process is killed.
     unfinished = file.with_suffix(".pid-unfinished")
     unfinished.write_text(f"{pid} {_start_time(pid)} {me} {_start_time(me)}\n")
     unfinished.replace(file)
 
 
 def end_leftover(name: str, file: Path) -> None:
-    """End the process that `file` tells of, when the one that started it is gone.
+    """End the process recorded in `file` if the process that started it is gone.
 
-    SIGTERM, and SIGKILL after 10 s. StackError when the starter lives: then the
-    process is in use, not left over.
+    Sends SIGTERM, then SIGKILL after 10 s. StackError if the starter is alive, because the
+    process is then in use.
     """
-    words = file.read_text().split() if file.exists() else []
-    if len(words) != 4 or not all(word.isdecimal() for word in words):  # noqa: PLR2004
-        return  # never written, or cut short by a kill: nothing is known
-    pid, started, starter, starter_started = map(int, words)
+    numbers = file.read_text().split() if file.exists() else []
+    if len(numbers) != 4 or not all(number.isdecimal() for number in numbers):  # noqa: PLR2004
+        return  # missing or not written by this module
+    pid, started, starter, starter_started = map(int, numbers)
     if _start_time(pid) != started:
         return
     if _start_time(starter) == starter_started:
         raise StackError(
             f"{name} in {file.parent} is in use by process {starter}; "
-            "stop that one first, or choose another folder."
+            "stop that process or choose another folder."
         )
     _end(pid, started)
 
@@ -57,13 +57,13 @@ def _signal(pid: int, number: signal.Signals) -> None:
     try:
         os.kill(pid, number)
     except ProcessLookupError:
-        return  # it ended by itself in the meantime
+        return  # it has just exited
 
 
 def _start_time(pid: int) -> int | None:
-    """Clock ticks since boot, or None for a process that is gone; a zombie is."""
+    """Clock ticks since boot; None for a process that is gone or a zombie."""
     try:
-        # The name stands in parentheses and may hold blanks and parentheses itself.
+        # The program's name is in parentheses and may itself contain blanks and parentheses.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None

@@ -1,4 +1,4 @@
-"""Loopback TCP ports: which are free, and a free one."""
+"""Free TCP ports on loopback."""
 
 import random
 import socket
@@ -9,17 +9,17 @@ from project.stack.errors import StackError
 
 LOOPBACK = "127.0.0.1"
 
-# Below the range (32768-60999) from which Linux takes the local ports of outgoing
-# connections: a remembered port must not be lost to somebody's client overnight.
+# Below Linux's range for outgoing connections (32768-60999), so that no client connection
+# occupies a port which is remembered between two runs.
 FIRST, LAST = 20000, 32000
 
 _claims: list[socket.socket] = []  # kept open until the process ends
 
 
 def port_is_free(port: int) -> bool:
-    """Whether a server could listen on this loopback port at this moment."""
+    """Whether a server could listen on this port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do: a connection in TIME_WAIT does not occupy the port.
+        # As servers do, so that connections in TIME_WAIT do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
@@ -61,7 +61,7 @@ def _claim(port: int) -> bool:
 
 
 def remembered_or_free(port: int | None, taken: Collection[int] = ()) -> int:
-    """`port` when it is set, not among `taken` and free, else a free one."""
+    """`port` if it is set, free and not in `taken`; otherwise another free port."""
     if port is not None and port not in taken and port_is_free(port):
         return port
     return free_port(taken)

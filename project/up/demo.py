@@ -1,4 +1,4 @@
-"""The demo data: loaded by a command of its own."""
+"""Loading the demo data in a separate process."""
 
 import subprocess
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from project.up.daemon import manage
 
 
 class DemoLoad:
-    """`manage.py load_demo`; what it prints may hold passwords, so it goes to no file."""
+    """Runs `manage.py load_demo`; its output contains passwords and is not written to a file."""
 
     def __init__(self, log: Path, env: Mapping[str, str]) -> None:
         self._log = log
@@ -26,18 +26,17 @@ class DemoLoad:
             )
 
     def done(self) -> bool:
-        """Return whether it ended."""
         return self._process.poll() is not None
 
     def stop(self) -> None:
-        """End it; it goes on at the next start."""
+        """End it; the next start resumes the load."""
         self._process.terminate()
         self._process.wait()
 
     def result(self) -> str:
-        """Return what it printed, or one sentence that says why it failed."""
+        """Its output, or a sentence that explains why it failed."""
         printed, _ = self._process.communicate()
         if self._process.returncode == 0:
             return printed
         why = summary_line(self._log.read_text(errors="replace"))
-        return f"The demo data could not be loaded ({why}); look at {self._log}."
+        return f"The demo data could not be loaded ({why}); see {self._log}."

@@ -1,4 +1,4 @@
-"""What is still on its way through the feed, for a stop that leaves nothing half done."""
+"""Whether the relay and the consumer have finished their work, so that they may be stopped."""
 
 from functools import cached_property
 
@@ -11,24 +11,22 @@ from cdc.operations import table as outbox
 
 
 class DrainChecks:
-    """Asks the feed's own status; what cannot be known is not waited for."""
+    """Both checks are true if the state cannot be determined."""
 
     def __init__(self, settings: CdcSettings) -> None:
         self._settings = settings
 
     def outbox_is_empty(self) -> bool:
-        """Return whether the outbox is empty."""
         try:
             return outbox.depth(using=DEFAULT_DB_ALIAS).rows == 0
         except Error:
             return True
 
     def replica_is_current(self) -> bool:
-        """Return whether the consumer has nothing left either."""
         status = self._reader.read()
         return bool(status.problems) or status.waiting == 0
 
     @cached_property
     def _reader(self) -> StatusReader:
-        # Made at the end only: its clients would report every restart of a server.
+        # Created only at the end, because its clients would log every restart of a server.
         return StatusReader(self._settings, registry)

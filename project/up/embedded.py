@@ -1,4 +1,4 @@
-"""The embedded profile: everything on one machine, by `manage.py up`."""
+"""The embedded profile: everything on one machine."""
 
 import os
 import time
@@ -27,36 +27,36 @@ from project.up.web import Web
 _POLL_SECONDS = 0.05
 _WEB_SECONDS = 60.0
 _QUICK_SECONDS = 0.5
-_MOST_TRAFFIC = 1000
+_MAX_TRAFFIC = 1000
 _INSTANCE = "embedded-1"
-"""The consumer's name in its group: under the same name it gets its partitions back at once."""
+"""The consumer's group instance id; with a stable id it gets its partitions back at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpOptions:
-    """What the person asked `up` for."""
+    """The command-line options of `up`."""
 
     host: str
     port: int | None
-    """None: 8000, or the next free one."""
+    """None: 8000 or the next free port."""
     traffic: float | None
-    """Changes a second; None: no traffic."""
+    """Changes per second; None: no traffic."""
     demo: bool
 
     def __post_init__(self) -> None:
-        if self.traffic is not None and not 0 < self.traffic <= _MOST_TRAFFIC:
+        if self.traffic is not None and not 0 < self.traffic <= _MAX_TRAFFIC:
             raise Misconfigured(
-                f"--traffic is {self.traffic:g}: give a number over 0 and up to {_MOST_TRAFFIC}, "
-                "or leave it out."
+                f"--traffic is {self.traffic:g}: choose a number above 0 and up to {_MAX_TRAFFIC}, "
+                "or omit the option."
             )
 
 
 class _StopRequestedError(Exception):
-    """The person asked to stop while the parts were starting."""
+    """A signal arrived."""
 
 
 class Embedded:
-    """Starts the parts in order, keeps them running, stops them in reverse."""
+    """Starts the parts in order, keeps them running and stops them in reverse order."""
 
     def __init__(self, home: HomeFolder, options: UpOptions, stop: Stop, console: Console) -> None:
         self._home = home
@@ -70,12 +70,12 @@ class Embedded:
         self._demo: DemoLoad | None = None
 
     def run(self) -> None:
-        """Run until the first signal; everything is stopped when this returns or raises."""
+        """Run until the first signal; every part is stopped when this returns or raises."""
         try:
             self._start()
             self._until(lambda: False)
         except _StopRequestedError:
-            self._console.say("stopping; again to end at once")
+            self._console.say("stopping; press Ctrl-C again to exit at once")
         finally:
             if self._demo:
                 self._demo.stop()
@@ -91,22 +91,22 @@ class Embedded:
         self._console.say(f"ready: open {self._web.url} (Ctrl-C stops everything)")
 
     def _start_servers(self) -> None:
-        """Start both while the database is prepared; both orders lead to the same."""
+        """Start Kafka and mongod while the database is migrated."""
         servers = EmbeddedServers(self._home, os.environ)
         install = Background(servers.install)
         if install.done_within(_QUICK_SECONDS):
             self._launch(servers)
             self._prepare_database()
-        else:  # the first time on a machine: a download, which leaves the processor idle
+        else:  # a first run, which downloads the servers: migrate meanwhile
             self._prepare_database()
             self._until(install.done)
             self._launch(servers)
-        for server in servers.ours:
+        for server in servers.started:
             self._wait_ready(server.child, server.answers, server.ready_seconds)
-            self._console.say(f"{server.name} answers on {server.address}")
+            self._console.say(f"{server.name} is up on {server.address}")
 
     def _launch(self, servers: EmbeddedServers) -> None:
-        for server in servers.ours:
+        for server in servers.started:
             self._supervisor.start(server)
 
     def _prepare_database(self) -> None:
@@ -121,8 +121,8 @@ class Embedded:
         topics, checks = Topics(settings), DrainChecks(settings)
         for name in topic_names():
             topics.ensure(name)
-            self._console.say(f"topic {name} is there")
-        # The consumer first, so that it is stopped last, with nothing left to apply.
+            self._console.say(f"topic {name} exists")
+        # Stopped in reverse order: the consumer applies what the relay has published.
         consume = ("consume_and_save_to_mongodb", "--instance", _INSTANCE)
         self._start_daemon("consumer", *consume, drained=checks.replica_is_current)
         self._start_daemon("relay", "relay_outbox", drained=checks.outbox_is_empty)
@@ -137,7 +137,7 @@ class Embedded:
         self._supervisor.start(daemon, drained)
 
     def _port(self) -> dict[str, str]:
-        """Return where the next daemon serves its metrics: one port after the other."""
+        """The metrics port of the next daemon; daemons get consecutive ports."""
         port, self._metrics_port = self._metrics_port, self._metrics_port and self._metrics_port + 1
         return {"METRICS_PORT": str(port or 0)}
 
@@ -146,12 +146,12 @@ class Embedded:
         for daemon in daemons:
             self._supervisor.start(daemon)
         self._wait_ready(daemons[0].child, self._web.answers, _WEB_SECONDS)
-        self._console.say("web answers")
+        self._console.say("web is up")
 
     def _load_demo(self) -> None:
-        """Load the demo data once all is there.
+        """Load the demo data when the feed is running.
 
-        Stories that waited for the feed's start would be the first delays that a newcomer reads.
+        Loaded earlier, the stories would be shown with long delays.
         """
         if self._options.demo:
             self._demo = DemoLoad(self._home.logs / "load_demo.log", {**os.environ, **self._env})
@@ -168,7 +168,7 @@ class Embedded:
             raise _StopRequestedError
 
     def _until(self, done: Callable[[], bool]) -> None:
-        """Watch over what runs until `done()`; raises when the person asks to stop."""
+        """Supervise the parts until `done()`; _StopRequestedError if a signal arrives."""
         while not done():
             if self._stop.requested:
                 raise _StopRequestedError

@@ -1,4 +1,4 @@
-"""The embedded profile's Kafka and mongod, where the person brought none."""
+"""The embedded profile's own Kafka and mongod."""
 
 import secrets
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ _KEY_BYTES = 50
 
 
 class EmbeddedServers:
-    """What this `up` starts itself, on ports that stand in the home's env file."""
+    """The servers that the environment does not provide; their ports are kept in the env file."""
 
-    def __init__(self, home: HomeFolder, real: Mapping[str, str]) -> None:
+    def __init__(self, home: HomeFolder, environment: Mapping[str, str]) -> None:
         self._home = home
-        self._real = real
+        self._environment = environment
         self._remembered = read_env_file(home.env_file)
         self._ports: set[int] = set()
         self.mongod = self._mongod()
@@ -29,24 +29,24 @@ class EmbeddedServers:
         self._remember()
 
     @property
-    def ours(self) -> list[Service]:
-        """The servers to start, the slowest first."""
+    def started(self) -> list[Service]:
+        """The servers to start, slowest first."""
         return [server for server in (self.kafka, self.mongod) if server]
 
     def install(self) -> None:
-        """Fetch what is missing; slow only the first time on a machine."""
-        for server in self.ours:
+        """Download what is missing; slow only the first time on a machine."""
+        for server in self.started:
             server.install()
 
     def _mongod(self) -> Mongod | None:
-        if _is_given(MONGODB, self._real):
+        if _is_given(MONGODB, self._environment):
             return None
         mongod = Mongod(self._home.path / "mongod", 0)
         mongod.port = self._port(mongod, MONGODB)
         return mongod
 
     def _kafka(self) -> Kafka | None:
-        if _is_given(KAFKA, self._real):
+        if _is_given(KAFKA, self._environment):
             return None
         kafka = Kafka(self._home.path / "kafka", 0, 0)
         kafka.port = self._port(kafka, KAFKA)
@@ -55,7 +55,7 @@ class EmbeddedServers:
 
     def _port(self, service: Service, name: str) -> int:
         service.child = Child(service.name, self._home.logs)
-        # What a killed run left behind may still hold the remembered port.
+        # A server left running by a killed run may still hold the remembered port.
         service.end_leftover()
         port = remembered_or_free(_port_in(self._remembered.get(name, "")), self._ports)
         self._ports.add(port)
@@ -63,7 +63,7 @@ class EmbeddedServers:
 
     def _remember(self) -> None:
         chosen = dict(self._remembered)
-        if not _is_given(KEY, self._real):
+        if not _is_given(KEY, self._environment):
             chosen.setdefault(KEY, secrets.token_urlsafe(_KEY_BYTES))
         if self.kafka:
             chosen[KAFKA] = self.kafka.bootstrap_servers

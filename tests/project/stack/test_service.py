@@ -52,7 +52,7 @@ def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         sleeper = Sleeper(tmp_path, port)
-        with pytest.raises(StackError, match=f"Port {port} for sleeper is taken"):
+        with pytest.raises(StackError, match=f"Port {port} for sleeper is in use"):
             sleeper.start()
     assert sleeper.child.exit_code is None
 

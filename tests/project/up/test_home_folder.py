@@ -32,7 +32,7 @@ def test_a_home_that_another_process_holds_is_refused_until_that_is_dead(tmp_pat
     with subprocess.Popen(command, cwd=BASE_DIR, stdout=subprocess.PIPE) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(Misconfigured, match=rf"\(process {holder.pid}\): stop that one first"):
+        with pytest.raises(Misconfigured, match=rf"\(process {holder.pid}\): stop that process"):
             home.locked().__enter__()
         holder.kill()
     with home.locked():
@@ -41,5 +41,5 @@ def test_a_home_that_another_process_holds_is_refused_until_that_is_dead(tmp_pat
 
 def test_a_home_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(Misconfigured, match=r"STORYFEED_HOME is '.*home', which .*: name"):
+    with pytest.raises(Misconfigured, match=r"STORYFEED_HOME is '.*home', which .*: choose"):
         HomeFolder(tmp_path / "file" / "home").locked().__enter__()

@@ -22,7 +22,7 @@ def test_a_busy_asked_port_is_refused() -> None:
     port = free_port()
     with (
         closing(listener.listen("127.0.0.1", port)),
-        pytest.raises(Misconfigured, match=f"Port {port} on 127.0.0.1 is taken"),
+        pytest.raises(Misconfigured, match=f"Port {port} on 127.0.0.1 is in use"),
     ):
         listener.listen("127.0.0.1", port)
 
@@ -39,13 +39,13 @@ def test_without_a_wish_the_next_free_port_is_taken(monkeypatch: pytest.MonkeyPa
 
 
 def test_an_address_that_is_not_ours_is_refused() -> None:
-    with pytest.raises(Misconfigured, match=r"--host 198.51.100.1 --port 8000 cannot be listened"):
+    with pytest.raises(Misconfigured, match=r"--host 198.51.100.1 --port 8000 cannot be used"):
         listener.listen("198.51.100.1", 8000)
 
 
 @pytest.mark.parametrize("port", [-1, 0, 65_536, 99_999])
 def test_a_number_that_is_no_port_is_refused(port: int) -> None:
-    with pytest.raises(Misconfigured, match=f"--port is {port}: give a port from 1 to 65535"):
+    with pytest.raises(Misconfigured, match=f"--port is {port}: choose a port from 1 to 65535"):
         listener.listen("127.0.0.1", port)
 
 

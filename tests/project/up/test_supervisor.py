@@ -80,7 +80,7 @@ def test_a_killed_child_is_started_again_with_one_line(stage: Stage) -> None:
     os.kill(killed, signal.SIGKILL)
     stage.check_until(lambda: child.pid not in {killed, None})
     assert len(stage.said) == 1
-    assert stage.said[0].startswith("relay was ended by SIGKILL; it is started again in 0.2 s")
+    assert stage.said[0].startswith("relay was killed by SIGKILL; restarting in 0.2 s")
     assert str(child.log) in stage.said[0]
 
 
@@ -96,7 +96,7 @@ def test_a_child_that_lives_is_left_alone(stage: Stage) -> None:
 def test_the_delay_doubles_while_a_child_dies_at_once(stage: Stage) -> None:
     stage.start("relay", "raise SystemExit(1)")
     stage.check_until(lambda: len(stage.said) == 3)
-    delays = [line.partition("again in ")[2].partition(" (")[0] for line in stage.said]
+    delays = [line.partition("restarting in ")[2].partition(" (")[0] for line in stage.said]
     assert delays == ["0.2 s", "0.4 s", "0.8 s"]
 
 
@@ -105,7 +105,7 @@ def test_the_delay_is_never_over_ten_seconds(stage: Stage, monkeypatch: pytest.M
     stage.start("relay", "raise SystemExit(1)")
     stage.supervisor._watched[0].failures = 5
     stage.check_until(lambda: len(stage.said) == 1)
-    assert "again in 10 s" in stage.said[0]
+    assert "restarting in 10 s" in stage.said[0]
 
 
 def test_a_child_that_lived_long_starts_with_the_first_delay_again(
@@ -114,12 +114,12 @@ def test_a_child_that_lived_long_starts_with_the_first_delay_again(
     monkeypatch.setattr(supervisor_module, "STEADY_SECONDS", -1.0)
     stage.start("relay", "raise SystemExit(1)")
     stage.check_until(lambda: len(stage.said) == 2)
-    assert all("again in 0.2 s" in line for line in stage.said)
+    assert all("restarting in 0.2 s" in line for line in stage.said)
 
 
 def test_a_misconfigured_child_is_not_started_again(stage: Stage) -> None:
     stage.start("relay", "import sys; sys.stderr.write('KAFKA_TOPIC is bad\\n'); sys.exit(2)")
-    with pytest.raises(Misconfigured, match="relay refuses to run, and says: KAFKA_TOPIC is bad"):
+    with pytest.raises(Misconfigured, match="relay is misconfigured: KAFKA_TOPIC is bad"):
         stage.check_until(lambda: False)
 
 
@@ -130,15 +130,15 @@ def test_a_launch_that_fails_is_tried_again(stage: Stage, monkeypatch: pytest.Mo
 
     def once_refused(program: Daemon) -> None:
         if next(refusals):
-            raise StackError("Port 9 for kafka is taken")
+            raise StackError("Port 9 for kafka is in use")
         launch(program)
 
     monkeypatch.setattr(Daemon, "launch", once_refused)
     child.kill()
     stage.check_until(lambda: child.alive)
     assert [line.partition(";")[0] for line in stage.said] == [
-        "kafka was ended by SIGKILL",
-        "Port 9 for kafka is taken",
+        "kafka was killed by SIGKILL",
+        "Port 9 for kafka is in use",
     ]
 
 

@@ -99,5 +99,5 @@ def test_a_failed_download_is_quoted(
 ) -> None:
     python = script("python", "echo 'Traceback' >&2; echo 'ConnectionError: no route' >&2; exit 1")
     monkeypatch.setattr(sys, "executable", str(python))
-    with pytest.raises(StackError, match=r"could not be fetched \(ConnectionError: no route\)"):
+    with pytest.raises(StackError, match=r"could not be downloaded \(ConnectionError: no route\)"):
         Jars(sums).install()

@@ -58,7 +58,7 @@ def test_without_root_the_remedy_is_said(
 ) -> None:
     debootstrap("exit 0")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(StackError, match=r"needs root, and this is user 1000; .*DB=sqlite"):
+    with pytest.raises(StackError, match=r"needs root, but this is user 1000; .*DB=sqlite"):
         TREE.install()
 
 

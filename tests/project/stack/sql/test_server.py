@@ -101,7 +101,7 @@ def test_it_listens_on_loopback_only(server: SqlServer) -> None:
 def test_a_data_folder_of_another_kind_is_quoted(server: SqlServer, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     broken = type(server)(tmp_path, free_port())
-    with pytest.raises(StackError, match=rf"{server.name} ended while starting .*\[ERROR\]"):
+    with pytest.raises(StackError, match=rf"{server.name} exited while starting .*\[ERROR\]"):
         broken.start()
 
 

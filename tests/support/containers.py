@@ -1,4 +1,4 @@
-"""MySQL, Kafka and MongoDB in containers, where Docker answers."""
+"""MySQL, Kafka and MongoDB in Docker containers."""
 
 import secrets
 import shutil
@@ -25,7 +25,7 @@ ANSWER_SECONDS = 20
 
 
 def docker_answers() -> bool:
-    """Whether `docker info` reaches a daemon."""
+    """Whether `docker info` reaches the Docker daemon."""
     if shutil.which("docker") is None:
         return False
     try:
@@ -84,15 +84,15 @@ def _mongodb() -> DockerContainer:
 
 
 def _mysql() -> MySqlContainer:
-    # As root: the tests make databases.
+    # As root, because the tests create databases.
     return MySqlContainer(MYSQL_IMAGE, username="root", password=secrets.token_urlsafe(18))
 
 
 def _make_primary(uri: str) -> None:
-    """Initiate the replica set and wait until it accepts writes; StackError if it does not."""
+    """Initiate the replica set; StackError if it does not accept writes in time."""
     end, initiated = time.monotonic() + PRIMARY_SECONDS, False
     while time.monotonic() < end:
-        # A new client each time: one opened before the initiation goes on as if there were no set.
+        # A new client each time: one opened before the initiation never discovers the replica set.
         with MongoClient[dict[str, object]](uri, serverSelectionTimeoutMS=1000) as client:
             try:
                 if not initiated:
@@ -104,4 +104,4 @@ def _make_primary(uri: str) -> None:
             except PyMongoError:
                 pass  # still starting
         time.sleep(0.2)
-    raise StackError(f"MongoDB's container was no primary within {PRIMARY_SECONDS} s")
+    raise StackError(f"MongoDB's container did not become primary within {PRIMARY_SECONDS} s")

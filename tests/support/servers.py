@@ -1,4 +1,4 @@
-"""The servers of a test run: in containers where Docker answers, else programs of this machine."""
+"""The servers of a test run: containers if Docker is available, otherwise local programs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,7 +16,7 @@ from tests.support.databases import DATABASES
 
 
 class Servers:
-    """Starts what a run needs; each is a context manager that stops it whatever happens."""
+    """Context managers that start the servers of a run and stop them on exit."""
 
     def __init__(self, folder: Path, console: Console) -> None:
         self._folder = folder
@@ -26,7 +26,7 @@ class Servers:
 
     @contextmanager
     def feed(self) -> Iterator[tuple[str, str]]:
-        """Kafka's address and MongoDB's."""
+        """Kafka's bootstrap address and MongoDB's URI."""
         with ExitStack() as stack:
             if self._docker:
                 try:
@@ -40,7 +40,7 @@ class Servers:
 
     @contextmanager
     def database(self, name: str) -> Iterator[Callable[[str], str]]:
-        """A database server's URLs, by the name of the database in it."""
+        """A function from a database's name to its URL on the server."""
         with ExitStack() as stack:
             if self._docker and name == "mysql":
                 try:
@@ -72,7 +72,7 @@ class Servers:
 
 @contextmanager
 def running(services: Sequence[Service], console: Console) -> Iterator[None]:
-    """Servers, stopped in reverse whatever happens."""
+    """Start servers; stop them in reverse order on exit."""
     with ExitStack() as stack:
         for service in services:
             service.install()

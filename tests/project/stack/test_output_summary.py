@@ -1,4 +1,4 @@
-"""Which line of a program's output is quoted."""
+"""Which line of a program's output is selected."""
 
 import pytest
 
@@ -15,17 +15,17 @@ from project.stack.output_summary import summary_line
         "E: Failed getting release file",
     ],
 )
-def test_the_first_error_says_more_than_the_last_line(line: str) -> None:
+def test_the_first_error_is_selected(line: str) -> None:
     assert summary_line(f"before\n{line}\n\tat Main.java\n ERROR so\nbye\n\n") == line
 
 
-def test_without_an_error_it_is_the_last_line() -> None:
+def test_the_last_line_is_selected_without_an_error() -> None:
     assert summary_line("one\ntwo\n \n") == "two"
 
 
-def test_no_output_is_said() -> None:
+def test_empty_output() -> None:
     assert summary_line(" \n") == "no output"
 
 
-def test_a_long_line_is_cut() -> None:
+def test_a_long_line_is_truncated() -> None:
     assert len(summary_line("x" * 1000)) == 300

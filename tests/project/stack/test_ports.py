@@ -19,7 +19,7 @@ def taken() -> Iterator[int]:
         yield int(server.getsockname()[1])
 
 
-def test_a_port_that_somebody_listens_on_is_not_free(taken: int) -> None:
+def test_a_port_in_use_is_not_free(taken: int) -> None:
     assert not port_is_free(taken)
 
 
@@ -58,7 +58,7 @@ def test_a_port_is_given_to_one_process_only(monkeypatch: pytest.MonkeyPatch) ->
         free_port()
 
 
-def test_no_free_port_is_said_with_a_remedy(monkeypatch: pytest.MonkeyPatch, taken: int) -> None:
+def test_no_free_port_is_reported(monkeypatch: pytest.MonkeyPatch, taken: int) -> None:
     monkeypatch.setattr(ports, "FIRST", taken)
     monkeypatch.setattr(ports, "LAST", taken)
     with pytest.raises(StackError, match="stop some servers"):

@@ -1,4 +1,4 @@
-"""What the services share."""
+"""The base class of the servers."""
 
 import socket
 import subprocess
@@ -40,7 +40,7 @@ def test_it_runs_between_start_and_stop(tmp_path: Path) -> None:
     assert not sleeper.alive
 
 
-def test_one_that_never_answers_is_stopped(tmp_path: Path) -> None:
+def test_a_service_that_never_answers_is_stopped(tmp_path: Path) -> None:
     sleeper = Sleeper(tmp_path, free_port())
     sleeper.ready = False
     with pytest.raises(StackError, match="sleeper did not answer"):
@@ -48,7 +48,7 @@ def test_one_that_never_answers_is_stopped(tmp_path: Path) -> None:
     assert not sleeper.alive
 
 
-def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_before_the_start(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         sleeper = Sleeper(tmp_path, port)
@@ -69,7 +69,7 @@ def test_a_leftover_that_still_holds_the_port_is_ended_first(tmp_path: Path) -> 
         "child = Child('sleeper', Path(sys.argv[1]))\n"
         "child.start([sys.executable, '-c', sys.argv[2]])\n"
     )
-    # Ends at once, without setpriv: its child stays.
+    # It exits at once. Without setpriv its child is not ended.
     subprocess.run(
         [sys.executable, "-c", program, str(tmp_path), listen],
         env={"PATH": "", "PYTHONPATH": str(ROOT)},

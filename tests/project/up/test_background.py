@@ -1,4 +1,4 @@
-"""One task beside the main thread."""
+"""A task in a thread."""
 
 import threading
 
@@ -21,7 +21,7 @@ def test_it_is_done_when_the_task_is() -> None:
     assert background.done_within(60)
 
 
-def test_the_error_of_the_task_comes_out() -> None:
+def test_the_error_of_the_task_is_raised() -> None:
     def fail() -> None:
         raise StackError("no network; try again")
 

@@ -1,4 +1,4 @@
-"""The home and its lock."""
+"""The home folder and its lock."""
 
 import subprocess
 import sys
@@ -20,13 +20,13 @@ with HomeFolder(Path(sys.argv[1])).locked():
 """
 
 
-def test_the_folder_is_made(tmp_path: Path) -> None:
+def test_the_folder_is_created(tmp_path: Path) -> None:
     home = HomeFolder(tmp_path / "a" / "b")
     with home.locked():
         assert home.logs.is_dir()
 
 
-def test_a_home_that_another_process_holds_is_refused_until_that_is_dead(tmp_path: Path) -> None:
+def test_a_home_locked_by_another_process_is_refused(tmp_path: Path) -> None:
     home = HomeFolder(tmp_path)
     command = [sys.executable, "-c", HOLD, str(tmp_path)]
     with subprocess.Popen(command, cwd=BASE_DIR, stdout=subprocess.PIPE) as holder:
@@ -39,7 +39,7 @@ def test_a_home_that_another_process_holds_is_refused_until_that_is_dead(tmp_pat
         pass
 
 
-def test_a_home_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+def test_a_home_that_cannot_be_created_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Misconfigured, match=r"STORYFEED_HOME is '.*home', which .*: choose"):
         HomeFolder(tmp_path / "file" / "home").locked().__enter__()

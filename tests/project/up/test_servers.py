@@ -1,4 +1,4 @@
-"""Which servers `up` starts, and what it remembers of them."""
+"""Which servers `up` starts, and what it writes to the env file."""
 
 import socket
 from pathlib import Path
@@ -16,7 +16,7 @@ def home(tmp_path: Path) -> HomeFolder:
     return HomeFolder(tmp_path)
 
 
-def test_both_are_started_on_different_ports_that_are_remembered(home: HomeFolder) -> None:
+def test_both_servers_have_distinct_remembered_ports(home: HomeFolder) -> None:
     first, second = EmbeddedServers(home, {}), EmbeddedServers(home, {})
     assert [server.name for server in first.started] == ["kafka", "mongod"]
     assert first.kafka
@@ -26,7 +26,7 @@ def test_both_are_started_on_different_ports_that_are_remembered(home: HomeFolde
     assert [server.port for server in second.started] == [server.port for server in first.started]
 
 
-def test_the_addresses_and_a_key_stand_in_the_env_file(home: HomeFolder) -> None:
+def test_the_env_file_has_the_addresses_and_a_key(home: HomeFolder) -> None:
     servers = EmbeddedServers(home, {})
     remembered = read_env_file(home.env_file)
     assert servers.kafka
@@ -36,7 +36,7 @@ def test_the_addresses_and_a_key_stand_in_the_env_file(home: HomeFolder) -> None
     assert len(remembered["DJANGO_SECRET_KEY"]) >= 50
 
 
-def test_the_key_is_made_once(home: HomeFolder) -> None:
+def test_the_key_is_generated_once(home: HomeFolder) -> None:
     EmbeddedServers(home, {})
     key = read_env_file(home.env_file)["DJANGO_SECRET_KEY"]
     EmbeddedServers(home, {})
@@ -51,7 +51,7 @@ def test_a_server_that_is_given_is_not_started(home: HomeFolder, suffix: str) ->
     assert set(read_env_file(home.env_file)) == {"MONGODB_URI"}
 
 
-def test_a_remembered_port_that_is_taken_is_replaced(home: HomeFolder) -> None:
+def test_a_remembered_port_in_use_is_replaced(home: HomeFolder) -> None:
     with socket.create_server(("127.0.0.1", free_port())) as taken:
         port = taken.getsockname()[1]
         write_env_file(home.env_file, {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{port}"})
@@ -60,11 +60,11 @@ def test_a_remembered_port_that_is_taken_is_replaced(home: HomeFolder) -> None:
     assert servers.kafka.port != port
 
 
-def test_an_address_that_is_none_is_replaced(home: HomeFolder) -> None:
+def test_an_invalid_address_is_replaced(home: HomeFolder) -> None:
     write_env_file(home.env_file, {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:many", "OTHER": "kept"})
     assert EmbeddedServers(home, {}).kafka
     assert read_env_file(home.env_file)["OTHER"] == "kept"
 
 
-def test_their_logs_are_with_the_others(home: HomeFolder) -> None:
+def test_their_logs_are_in_the_home(home: HomeFolder) -> None:
     assert {server.child.log.parent for server in EmbeddedServers(home, {}).started} == {home.logs}

@@ -25,7 +25,7 @@ from project.up.supervisor import Supervisor
 from project.up.web import Web
 
 _POLL_SECONDS = 0.05
-_WEB_SECONDS = 60.0
+_WEB_SECONDS = 120.0
 _QUICK_SECONDS = 0.5
 _MAX_TRAFFIC = 1000
 _INSTANCE = "embedded-1"
@@ -101,12 +101,12 @@ class Embedded:
             self._prepare_database()
             self._until(install.done)
             self._launch(servers)
-        for server in servers.started:
+        for server in servers.services:
             self._wait_ready(server.child, server.answers, server.ready_seconds)
             self._console.say(f"{server.name} is up on {server.address}")
 
     def _launch(self, servers: EmbeddedServers) -> None:
-        for server in servers.started:
+        for server in servers.services:
             self._supervisor.start(server)
 
     def _prepare_database(self) -> None:
@@ -133,12 +133,16 @@ class Embedded:
         self, name: str, *command: str, drained: Callable[[], bool] = lambda: True
     ) -> None:
         child = Child(name, self._home.logs)
-        daemon = Daemon(child=child, argv=manage(*command), env={**self._env, **self._port()})
+        daemon = Daemon(
+            child=child, argv=manage(*command), env={**self._env, **self._metrics_variable()}
+        )
         self._supervisor.start(daemon, drained)
 
-    def _port(self) -> dict[str, str]:
-        """The metrics port of the next daemon; daemons get consecutive ports."""
-        port, self._metrics_port = self._metrics_port, self._metrics_port and self._metrics_port + 1
+    def _metrics_variable(self) -> dict[str, str]:
+        """METRICS_PORT for the next daemon; daemons get consecutive ports."""
+        port = self._metrics_port
+        if port:
+            self._metrics_port = port + 1
         return {"METRICS_PORT": str(port or 0)}
 
     def _start_web(self) -> None:

@@ -29,13 +29,13 @@ class EmbeddedServers:
         self._remember()
 
     @property
-    def started(self) -> list[Service]:
+    def services(self) -> list[Service]:
         """The servers to start, slowest first."""
         return [server for server in (self.kafka, self.mongod) if server]
 
     def install(self) -> None:
         """Download what is missing; slow only the first time on a machine."""
-        for server in self.started:
+        for server in self.services:
             server.install()
 
     def _mongod(self) -> Mongod | None:

@@ -18,12 +18,12 @@ def home(tmp_path: Path) -> HomeFolder:
 
 def test_both_servers_have_distinct_remembered_ports(home: HomeFolder) -> None:
     first, second = EmbeddedServers(home, {}), EmbeddedServers(home, {})
-    assert [server.name for server in first.started] == ["kafka", "mongod"]
+    assert [server.name for server in first.services] == ["kafka", "mongod"]
     assert first.kafka
     assert first.mongod
     ports = {first.kafka.port, first.kafka.controller_port, first.mongod.port}
     assert len(ports) == 3
-    assert [server.port for server in second.started] == [server.port for server in first.started]
+    assert [server.port for server in second.services] == [server.port for server in first.services]
 
 
 def test_the_env_file_has_the_addresses_and_a_key(home: HomeFolder) -> None:
@@ -47,7 +47,7 @@ def test_the_key_is_generated_once(home: HomeFolder) -> None:
 def test_a_server_that_is_given_is_not_started(home: HomeFolder, suffix: str) -> None:
     real = {f"KAFKA_BOOTSTRAP_SERVERS{suffix}": "k:9092", f"DJANGO_SECRET_KEY{suffix}": "x"}
     servers = EmbeddedServers(home, real)
-    assert [server.name for server in servers.started] == ["mongod"]
+    assert [server.name for server in servers.services] == ["mongod"]
     assert set(read_env_file(home.env_file)) == {"MONGODB_URI"}
 
 
@@ -67,4 +67,4 @@ def test_an_invalid_address_is_replaced(home: HomeFolder) -> None:
 
 
 def test_their_logs_are_in_the_home(home: HomeFolder) -> None:
-    assert {server.child.log.parent for server in EmbeddedServers(home, {}).started} == {home.logs}
+    assert {server.child.log.parent for server in EmbeddedServers(home, {}).services} == {home.logs}

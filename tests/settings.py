@@ -1,12 +1,12 @@
-"""The project's settings for tests: a second captured app and a second database."""
+"""Test settings: the project's settings, a second captured app and a second database."""
 
-from project.settings import *  # noqa: F403 -- everything, as it is
+from project.settings import *  # noqa: F403 -- all of them, unchanged
 from project.settings import DATABASES, INSTALLED_APPS
 
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.support.toy"]
 
 if DATABASES["default"]["ENGINE"].endswith("mysql"):
-    # Whatever the server's own default is.
+    # Independent of the server's default.
     DATABASES["default"]["TEST"] = {"CHARSET": "utf8mb4"}
 DATABASES["other"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
 PASSWORD_HASHERS = ["tests.support.hashers.LightArgon2PasswordHasher"]

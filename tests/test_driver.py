@@ -1,4 +1,4 @@
-"""The driver of the whole run: its last line and its exit code can be trusted."""
+"""The test driver: its last line and its exit code."""
 
 import shutil
 import subprocess
@@ -8,14 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Self
 
 import pytest
+from docker.errors import DockerException
 
 from project.up.console import Console
 from tests.__main__ import last_line, runs, unit_runs
+from tests.support import containers
 from tests.support.containers import docker_answers
 from tests.support.databases import DATABASES
 from tests.support.runs import Lane, Run, side_by_side
+from tests.support.servers import Servers
 
 
 def test_the_last_line_of_a_complete_run() -> None:
@@ -51,6 +55,49 @@ def test_docker_answers_when_its_daemon_does(
 def test_without_docker_nothing_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert not docker_answers()
+
+
+class FailingContainer:
+    """A container that exits before it is ready."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __enter__(self) -> Self:
+        raise self._error
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("exited (1)\nits log"),
+        TimeoutError("exited (1)"),
+        DockerException("exited (1)"),
+    ],
+)
+def test_a_failed_container_is_replaced_by_local_servers(
+    error: Exception,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    local = ("127.0.0.1:9092", "mongodb://127.0.0.1:27017/")
+    monkeypatch.setattr(containers, "docker_answers", lambda: True)
+    monkeypatch.setattr(containers, "_kafka", lambda: FailingContainer(error))
+    monkeypatch.setattr(containers, "_mysql", lambda: pytest.fail("Docker was used again"))
+    monkeypatch.setattr(Servers, "_local_feed", lambda _: nullcontext(local))
+    monkeypatch.setattr(Servers, "_local_database", lambda _, name: nullcontext(name.format))
+
+    servers = Servers(tmp_path, Console())
+    with servers.feed() as addresses, servers.database("mysql") as url:
+        assert (addresses, url("")) == (local, "mysql")
+    assert servers.in_containers == []
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith(
+        "Kafka's container failed to start (exited (1)); using local servers instead"
+    )
 
 
 def test_units_run_in_two_halves_unless_some_are_named(tmp_path: Path) -> None:
@@ -99,7 +146,7 @@ def test_without_all_servers_their_own_tests_are_left_out() -> None:
 
 
 def lanes(*sources: str, output: Path | None = None, number: int = 1) -> list[Lane]:
-    """Lanes that run Python in place of pytest."""
+    """Lanes that run Python programs instead of pytest."""
     queue = deque[Run](ProgramRun(name="mysql", url="", arguments=[each]) for each in sources)
     return [
         Lane(queue=queue, env={}, console=Console(), output=output and output / str(each))
@@ -117,7 +164,7 @@ def test_the_worst_code_of_a_database_counts() -> None:
     assert side_by_side(lanes("exit(1)", "exit(0)", "exit(0)", number=2)) == {"mysql": 1}
 
 
-def test_a_long_run_holds_up_no_other(tmp_path: Path) -> None:
+def test_a_long_run_does_not_delay_the_others(tmp_path: Path) -> None:
     done = tmp_path / "done"
     waits = (
         f"import pathlib, time\nwhile not pathlib.Path({str(done)!r}).exists(): time.sleep(0.01)"
@@ -126,11 +173,11 @@ def test_a_long_run_holds_up_no_other(tmp_path: Path) -> None:
     assert codes == {"mysql": 0}
 
 
-def test_a_run_that_a_signal_ended_failed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_killed_by_a_signal_has_failed(capsys: pytest.CaptureFixture[str]) -> None:
     codes = side_by_side(lanes("import os; os.kill(os.getpid(), 9)"))
 
     assert codes == {"mysql": 9}
-    assert "was cut off (code -9)" in capsys.readouterr().out
+    assert "did not finish (exit code -9)" in capsys.readouterr().out
 
 
 def test_a_file_is_shown_when_its_run_ends(
@@ -148,10 +195,10 @@ def test_an_error_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> Non
     def interrupted(_: float) -> None:
         raise KeyboardInterrupt
 
-    # Only there: other threads of this process, such as a database client's, sleep as well.
+    # Patched only in this module: other threads, such as a database client's, sleep too.
     monkeypatch.setattr("tests.support.runs.time", SimpleNamespace(sleep=interrupted))
     with pytest.MonkeyPatch.context() as patch:
-        # Who was started in a shell's background may not hear the first signal.
+        # A process started in the background of a shell may ignore SIGINT.
         patch.setattr("tests.support.runs.GRACE_SECONDS", 0.5)
         with pytest.raises(KeyboardInterrupt):
             side_by_side([endless])

@@ -1,5 +1,5 @@
 """Kafka, mongod, MySQL and MariaDB as child processes on loopback.
 
-`manage.py up` and the tests use it. It knows nothing of Django. Import the module
-of the service you need: `mysql` and `mariadb` need mysqlclient, the others do not.
+Used by `manage.py up`, the tests and the benchmark; independent of Django. Only
+`stack.sql` needs mysqlclient.
 """

@@ -1,4 +1,4 @@
-"""The folder outside the checkout where downloads stay, and how they get there."""
+"""The cache folder for downloads, outside the checkout."""
 
 import fcntl
 import os
@@ -11,24 +11,24 @@ from project.stack.errors import StackError
 
 
 def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/storyfeed`, or `~/.cache/storyfeed`; made when it is missing."""
+    """`$XDG_CACHE_HOME/storyfeed`, by default `~/.cache/storyfeed`; created if missing."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     folder = Path(base) / "storyfeed"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StackError(
-            f"The cache folder {folder} cannot be made ({error.strerror}); "
-            "set XDG_CACHE_HOME to a folder you can write to."
+            f"The cache folder {folder} cannot be created ({error.strerror}); "
+            "set XDG_CACHE_HOME to a writable folder."
         ) from error
     return folder
 
 
 def build_once(target: Path, build: Callable[[Path], None]) -> None:
-    """Call `build(new_folder)` and rename the folder to `target`, unless that exists.
+    """Build the folder `target` unless it exists: `build` fills a new folder, which is renamed.
 
-    Whoever sees `target` sees it whole. Of several processes one builds and the
-    others wait. What an interrupted build left behind is removed first.
+    `target` is therefore always complete. If several processes call this, one builds and
+    the others wait. The remains of an interrupted build are removed first.
     """
     if target.exists():
         return
@@ -44,26 +44,26 @@ def build_once(target: Path, build: Callable[[Path], None]) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the file lock; the kernel drops it when the holder dies."""
+    """Hold a file lock; the kernel releases it if the process dies."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def mounted_inside(folder: Path, mounts: str) -> list[str]:
-    """The mount points below `folder`, of a text like `/proc/self/mounts`."""
+    """The mount points under `folder`; `mounts` has the format of `/proc/self/mounts`."""
     points = [line.split()[1] for line in mounts.splitlines()]
     return [point for point in points if Path(point).is_relative_to(folder)]
 
 
 def _remove(folder: Path) -> None:
-    """Remove a half-built folder, but never through a mount point inside it."""
+    """Remove an incomplete folder, but never through a mount point inside it."""
     mounts = Path("/proc/self/mounts")
     text = mounts.read_text() if mounts.exists() else ""
     if inside := mounted_inside(folder, text):
         raise StackError(
-            f"An interrupted build left {inside[0]} mounted; run `umount {inside[0]}`, "
-            "then try again."
+            f"An interrupted build left {inside[0]} mounted; run `umount {inside[0]}` "
+            "and try again."
         )
     if folder.exists():
         shutil.rmtree(folder)

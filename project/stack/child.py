@@ -1,4 +1,4 @@
-"""A server that runs as a child process of this one."""
+"""A long-running child process with a log file."""
 
 import os
 import subprocess
@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from project.stack.errors import StackError
-from project.stack.predecessor import end_predecessor, remember
-from project.stack.program import dies_with_parent
-from project.stack.words import telling_line
+from project.stack.leftover import end_leftover, write_pid_file
+from project.stack.output_summary import summary_line
+from project.stack.run_program import setpriv_prefix
 
 POLL_SECONDS = 0.02
 LOG_BYTES = 10_000_000
@@ -17,34 +17,33 @@ LOG_TAIL_BYTES = 65_536
 
 
 class Child:
-    """One process with a log file; `folder` keeps `NAME.log` and `NAME.pid`.
+    """A process with a log file; `NAME.log` and `NAME.pid` are kept in `folder`.
 
-    It runs in a session of its own, so a terminal's Ctrl-C does not reach it, and
-    only this object's own process is ever signalled, by its process id. Where
-    `setpriv` exists the kernel sends it SIGTERM as soon as the thread that called
-    `start()` ends: start it from a thread that lives as long as it should.
+    It runs in its own session, so Ctrl-C in a terminal does not reach it. Where `setpriv`
+    is available, the kernel sends it SIGTERM when the thread that called `start()` ends,
+    so call `start()` from a thread that outlives it.
     """
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
         self._pid_file = folder / f"{name}.pid"
-        self._log_start = 0  # where this run's part of the log begins
+        self._log_start = 0  # offset of the current run's output
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int | None:
-        """The process id while the process lives, else None."""
+        """The process id, or None if it is not running."""
         return self._process.pid if self._process is not None and self.alive else None
 
     @property
     def alive(self) -> bool:
-        """Whether the process exists; a stopped (SIGSTOP) one does."""
+        """Whether the process exists, even suspended by SIGSTOP."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs or before its first start; negative for a signal."""
+        """None while it runs and before its first start; negative if a signal ended it."""
         return None if self._process is None else self._process.poll()
 
     def start(
@@ -53,10 +52,10 @@ class Child:
         env: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
     ) -> None:
-        """Start it; a process left over from a killed parent is ended first.
+        """Start it; first end the process that a killed parent left running, if any.
 
-        `env` is added to this process's environment; `pass_fds` are open files (sockets)
-        that it shares with this process, under the same numbers.
+        `env` extends the environment of this process. The file descriptors in `pass_fds`
+        stay open in the child under the same numbers.
         """
         if self.alive:
             raise StackError(f"{self.name} already runs as process {self.pid}; stop it first.")
@@ -66,21 +65,21 @@ class Child:
         with self.log.open("ab") as log:
             self._log_start = log.tell()
             self._process = self._spawn(argv, log.fileno(), env or {}, pass_fds)
-        remember(self._process.pid, self._pid_file)
+        write_pid_file(self._process.pid, self._pid_file)
 
     def end_leftover(self) -> None:
-        """End the process that a killed parent left behind in this folder, if any.
+        """End the process that a killed parent left running in this folder, if any.
 
-        StackError when its parent lives: then it is in use.
+        StackError if that parent is still alive, because the process is then in use.
         """
-        end_predecessor(self.name, self._pid_file)
+        end_leftover(self.name, self._pid_file)
 
     def _spawn(
         self, argv: Sequence[str], log: int, env: Mapping[str, str], pass_fds: Sequence[int]
     ) -> "subprocess.Popen[bytes]":
         try:
             return subprocess.Popen(
-                [*dies_with_parent(), *argv],
+                [*setpriv_prefix(), *argv],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -91,13 +90,13 @@ class Child:
         except OSError as error:
             raise StackError(
                 f"{self.name} cannot be started: {argv[0]} ({error.strerror}); "
-                "install it again or make it executable."
+                "reinstall it or make it executable."
             ) from error
 
     def wait_ready(self, ready: Callable[[], bool], seconds: float) -> None:
-        """Wait until `ready()`; StackError when it ends before that or time is up.
+        """Wait until `ready()` is true; StackError if the process exits or time runs out first.
 
-        When this raises, whatever the reason, the process is stopped.
+        The process is stopped if this method raises any exception.
         """
         became_ready = False
         try:
@@ -114,16 +113,16 @@ class Child:
             if time.monotonic() > deadline:
                 raise StackError(
                     f"{self.name} did not answer within {seconds:g} s; "
-                    f"its last words: {self.last_words()!r}. Look at {self.log}."
+                    f"its log says {self.log_summary()!r}; see {self.log}."
                 )
             time.sleep(POLL_SECONDS)
         raise StackError(
-            f"{self.name} ended while starting (exit code {self.exit_code}); "
-            f"its last words: {self.last_words()!r}. Look at {self.log}."
+            f"{self.name} exited while starting (exit code {self.exit_code}); "
+            f"its log says {self.log_summary()!r}; see {self.log}."
         )
 
     def stop(self, seconds: float = 10.0) -> None:
-        """SIGTERM, and SIGKILL after `seconds`; returns when it is gone. Harmless twice."""
+        """Send SIGTERM, then SIGKILL after `seconds`; return when the process is gone."""
         if self._process is None:
             return
         self._process.terminate()
@@ -134,18 +133,18 @@ class Child:
         self._pid_file.unlink(missing_ok=True)
 
     def kill(self) -> None:
-        """SIGKILL; returns when it is gone. Harmless twice."""
+        """Send SIGKILL; return when the process is gone."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
-    def last_words(self) -> str:
-        """The line of the present run's log that tells most about its end."""
+    def log_summary(self) -> str:
+        """The line of the current run's log that best explains why it exited."""
         if not self.log.exists():
             return "no output"
         with self.log.open("rb") as file:
             file.seek(max(self._log_start, self.log.stat().st_size - LOG_TAIL_BYTES))
-            return telling_line(file.read().decode(errors="replace"))
+            return summary_line(file.read().decode(errors="replace"))
 
     def _rotate_log(self) -> None:
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES:

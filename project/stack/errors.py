@@ -1,9 +1,8 @@
-"""The one error of this package."""
+"""The only exception that this package raises."""
 
 
 class StackError(Exception):
     """A service cannot be installed or started.
 
-    The text is for the person at the terminal: what is wrong, the value met,
-    what to do about it.
+    The message is shown to the user: what is wrong, the value found, what to do.
     """

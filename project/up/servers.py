@@ -1,6 +1,8 @@
-"""The embedded profile's Kafka and mongod, where the person brought none."""
+"""The embedded profile's own Kafka and mongod."""
 
+import secrets
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from project.config.envfile import read_env_file, write_env_file
 from project.stack.child import Child
@@ -8,16 +10,18 @@ from project.stack.kafka.broker import Kafka
 from project.stack.mongod import Mongod
 from project.stack.ports import free_port, remembered_or_free
 from project.stack.service import Service
-from project.up.choices import KAFKA, KEY, MONGODB, is_given, new_key, remembered_port
-from project.up.home import Home
+from project.up.home_folder import HomeFolder
+
+KEY, KAFKA, MONGODB = "DJANGO_SECRET_KEY", "KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI"
+_KEY_BYTES = 50
 
 
-class Servers:
-    """What this `up` starts itself, on ports that stand in the home's env file."""
+class EmbeddedServers:
+    """The servers that the environment does not provide; their ports are kept in the env file."""
 
-    def __init__(self, home: Home, real: Mapping[str, str]) -> None:
+    def __init__(self, home: HomeFolder, environment: Mapping[str, str]) -> None:
         self._home = home
-        self._real = real
+        self._environment = environment
         self._remembered = read_env_file(home.env_file)
         self._ports: set[int] = set()
         self.mongod = self._mongod()
@@ -25,45 +29,58 @@ class Servers:
         self._remember()
 
     @property
-    def ours(self) -> list[Service]:
-        """The servers to start, the slowest first."""
+    def services(self) -> list[Service]:
+        """The servers to start, slowest first."""
         return [server for server in (self.kafka, self.mongod) if server]
 
     def install(self) -> None:
-        """Fetch what is missing; slow only the first time on a machine."""
-        for server in self.ours:
+        """Download what is missing; slow only the first time on a machine."""
+        for server in self.services:
             server.install()
 
     def _mongod(self) -> Mongod | None:
-        if is_given(MONGODB, self._real):
+        if _is_given(MONGODB, self._environment):
             return None
-        mongod = Mongod(self._home.folder / "mongod", 0)
+        mongod = Mongod(self._home.path / "mongod", 0)
         mongod.port = self._port(mongod, MONGODB)
         return mongod
 
     def _kafka(self) -> Kafka | None:
-        if is_given(KAFKA, self._real):
+        if _is_given(KAFKA, self._environment):
             return None
-        kafka = Kafka(self._home.folder / "kafka", 0, 0)
+        kafka = Kafka(self._home.path / "kafka", 0, 0)
         kafka.port = self._port(kafka, KAFKA)
         kafka.controller_port = free_port(self._ports)
         return kafka
 
     def _port(self, service: Service, name: str) -> int:
         service.child = Child(service.name, self._home.logs)
-        # What a killed run left behind may still hold the remembered port.
+        # A server left running by a killed run may still hold the remembered port.
         service.end_leftover()
-        port = remembered_or_free(remembered_port(name, self._remembered), self._ports)
+        port = remembered_or_free(_port_in(self._remembered.get(name, "")), self._ports)
         self._ports.add(port)
         return port
 
     def _remember(self) -> None:
         chosen = dict(self._remembered)
-        if not is_given(KEY, self._real):
-            chosen.setdefault(KEY, new_key())
+        if not _is_given(KEY, self._environment):
+            chosen.setdefault(KEY, secrets.token_urlsafe(_KEY_BYTES))
         if self.kafka:
             chosen[KAFKA] = self.kafka.bootstrap_servers
         if self.mongod:
             chosen[MONGODB] = self.mongod.uri
         if chosen != self._remembered:
             write_env_file(self._home.env_file, chosen)
+
+
+def _is_given(name: str, environment: Mapping[str, str]) -> bool:
+    """Whether the environment sets the variable, directly or by `NAME_FILE`."""
+    return bool(environment.get(name) or environment.get(f"{name}_FILE"))
+
+
+def _port_in(address: str) -> int | None:
+    """The port of `host:port` or of a URL; None when it has none."""
+    try:
+        return urlsplit(address if "://" in address else f"//{address}").port
+    except ValueError:
+        return None

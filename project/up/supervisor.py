@@ -1,4 +1,4 @@
-"""Child processes in order: started one after the other, restarted, stopped in reverse."""
+"""Starts child processes in order, restarts them and stops them in reverse order."""
 
 import signal
 import time
@@ -12,52 +12,51 @@ from project.stack.errors import StackError
 
 FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0
 STEADY_SECONDS = 30.0
-SETTLE_SECONDS = 3.0
+DRAIN_SECONDS = 3.0
 STOP_SECONDS = 8.0
 _POLL_SECONDS = 0.05
-_MISUSED = 2
+_EXIT_MISCONFIGURED = 2
 
 
 class Program(Protocol):
-    """What can be supervised: a server of the stack, or a daemon of ours."""
+    """A server of the stack or a daemon of the project."""
 
     @property
-    def child(self) -> Child:
-        """Its process."""
+    def child(self) -> Child: ...
 
     def launch(self) -> None:
-        """Start the process without waiting for it."""
+        """Start the process without waiting until it is ready."""
 
 
 @dataclass(slots=True, kw_only=True)
 class _Watched:
     program: Program
-    settled: Callable[[], bool]
+    drained: Callable[[], bool]
     launched_at: float
     failures: int = 0
     retry_at: float | None = None
-    """When a program that died is started again; None while it runs."""
+    """When to restart a program that has exited; None while it runs."""
 
 
 class Supervisor:
-    """Keeps programs running until `drain()`; `say` gets one line for each event."""
+    """Keeps programs running until `drain()`; `say` receives a line for each event."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._watched: list[_Watched] = []
 
-    def start(self, program: Program, settled: Callable[[], bool] = lambda: True) -> None:
-        """Start a program and watch it; `settled` tells whether it may be stopped now."""
+    def start(self, program: Program, drained: Callable[[], bool] = lambda: True) -> None:
+        """Start and supervise a program; `drained` returns whether its work is finished."""
         program.launch()
         self._watched.append(
-            _Watched(program=program, settled=settled, launched_at=time.monotonic())
+            _Watched(program=program, drained=drained, launched_at=time.monotonic())
         )
 
     def check(self) -> None:
-        """Start again what died, each after a delay that grows from 0.2 to 10 s.
+        """Restart programs that have exited, each after a delay that grows from 0.2 to 10 s.
 
-        Call it often: it never waits. Raises Misconfigured when a program ended with exit
-        code 2: another start would end the same way.
+        Never blocks; call it often. Raises Misconfigured if a program exited with code 2,
+        because a restart would fail in the same way.
         """
         for watched in self._watched:
             if watched.retry_at is not None:
@@ -66,7 +65,7 @@ class Supervisor:
                 self._note_death(watched)
 
     def drain(self) -> None:
-        """Stop all, the last started first; each may finish its work for some seconds before."""
+        """Stop all programs, the last started first; each has 3 s to finish its work."""
         while self._watched:
             watched = self._watched.pop()
             child = watched.program.child
@@ -77,11 +76,11 @@ class Supervisor:
 
     def _note_death(self, watched: _Watched) -> None:
         child = watched.program.child
-        if child.exit_code == _MISUSED:
-            raise Misconfigured(f"{child.name} refuses to run, and says: {child.last_words()}")
+        if child.exit_code == _EXIT_MISCONFIGURED:
+            raise Misconfigured(f"{child.name} is misconfigured: {child.log_summary()}")
         if time.monotonic() - watched.launched_at > STEADY_SECONDS:
             watched.failures = 0
-        self._retry(watched, f"{child.name} {_end(child.exit_code)}")
+        self._retry(watched, f"{child.name} {_exit_reason(child.exit_code)}")
 
     def _relaunch(self, watched: _Watched) -> None:
         if time.monotonic() < (watched.retry_at or 0.0):
@@ -97,18 +96,18 @@ class Supervisor:
         watched.failures += 1
         watched.retry_at = time.monotonic() + delay
         log = watched.program.child.log
-        self._say(f"{why}; it is started again in {delay:g} s (its log: {log})")
+        self._say(f"{why}; restarting in {delay:g} s (log: {log})")
 
 
-def _end(exit_code: int | None) -> str:
+def _exit_reason(exit_code: int | None) -> str:
     if exit_code is not None and exit_code < 0:
-        return f"was ended by {signal.Signals(-exit_code).name}"
-    return f"ended with exit code {exit_code}"
+        return f"was killed by {signal.Signals(-exit_code).name}"
+    return f"exited with code {exit_code}"
 
 
 def _wait_for(watched: _Watched) -> None:
-    deadline = time.monotonic() + SETTLE_SECONDS
+    deadline = time.monotonic() + DRAIN_SECONDS
     while time.monotonic() < deadline:
-        if not watched.program.child.alive or watched.settled():
+        if not watched.program.child.alive or watched.drained():
             return
         time.sleep(_POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""The web server's processes, which share one listening socket."""
+"""The web server processes, which share a listening socket."""
 
 import http.client
 import sys
@@ -18,7 +18,7 @@ _ANSWER_SECONDS = 5.0
 
 
 class Web:
-    """`WEB_WORKERS` uvicorn processes; each can be started again by itself."""
+    """`WEB_WORKERS` uvicorn processes, each restarted separately."""
 
     def __init__(self, logs: Path, environment: Environment) -> None:
         count = environment.web_workers
@@ -27,14 +27,13 @@ class Web:
         self._environment = environment
 
     def listen(self, host: str, port: int | None) -> None:
-        """Take the port; Misconfigured when it is taken."""
+        """Bind the port; Misconfigured if it is in use."""
         for child in self._children:
             child.end_leftover()  # it may still hold the port
         self._socket = listener.listen(host, port)
         self.url = listener.url(self._socket)
 
     def daemons(self, env: Mapping[str, str]) -> list[Daemon]:
-        """Return what is to be started."""
         descriptor = self._socket.fileno()
         argv = [
             *(sys.executable, "-m", "uvicorn", "project.asgi:application"),
@@ -47,7 +46,7 @@ class Web:
         ]
 
     def answers(self) -> bool:
-        """Return whether a process says that it is there."""
+        """Whether one of the processes responds to a health check."""
         connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=_ANSWER_SECONDS)
         try:
             connection.request("GET", HEALTH)

@@ -21,7 +21,7 @@ from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
 from tests.support.builders import change, outgoing
 from tests.support.hostile import hostile
-from tests.support.processes import ROOT
+from tests.support.paths import ROOT
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 

@@ -17,7 +17,7 @@ from cdc.models import DeadLetter, OutboxRecord
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
 from tests.stories.rows import digg_like, write_lines
-from tests.support.processes import ROOT
+from tests.support.paths import ROOT
 
 pytestmark = [
     pytest.mark.services,

@@ -12,7 +12,7 @@ from cdc.runtime.counters import totals
 from cdc.runtime.telemetry import DUPLICATE, STALE
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
-from tests.support.processes import ROOT
+from tests.support.paths import ROOT
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 

@@ -16,10 +16,10 @@ import pytest
 
 from project.config.envfile import read_env_file
 from project.stack.ports import free_port
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.services
 
-ROOT = Path(__file__).resolve().parents[2]
 CHILDREN = ("kafka", "mongod", "relay", "consumer", "jobs", "web")
 # With these `up` would start no servers of its own.
 GIVEN = ("DATABASE_URL", "DJANGO_SECRET_KEY", "KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI")
@@ -132,7 +132,7 @@ def manage(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_it_starts_everything_in_order_and_stops_without_a_trace(up: Up, home: Path) -> None:
-    steps = ["kafka answers", "topic story-events", "consumer and relay", "web answers", "ready"]
+    steps = ["kafka is up", "topic story-events", "consumer and relay", "web is up", "ready"]
     places = [up.said.index(step) for step in steps]
     assert places == sorted(places)
     assert up.get("/login/") == 200
@@ -179,7 +179,7 @@ def test_each_child_that_is_killed_comes_back(up: Up) -> None:
         killed = up.pid(name)
         os.kill(killed, signal.SIGKILL)
         up.wait_for_another(name, killed)
-        assert up.said.count(f"{name} was ended by SIGKILL; it is started again in 0.2 s") == 1
+        assert up.said.count(f"{name} was killed by SIGKILL; restarting in") == 1
         assert up.get("/login/") == 200  # a restart of the web refuses nobody
     up.wait_for(lambda: manage(up.home, "cdc_status").returncode == 0, 40)
 
@@ -187,13 +187,13 @@ def test_each_child_that_is_killed_comes_back(up: Up) -> None:
 def test_a_second_one_in_its_home_or_on_its_port_is_refused(up: Up, tmp_path: Path) -> None:
     second = manage(up.home, "up")
     assert second.returncode == 2
-    assert f"already runs in {up.home} (process {up.process.pid}): stop that one" in second.stderr
+    assert f"already running in {up.home} (process {up.process.pid}): stop that" in second.stderr
     assert len(second.stderr.splitlines()) == 1
     assert second.stdout == ""
     port = str(urlsplit(up.address).port)
     other = manage(tmp_path / "other", "up", "--port", port)
     assert other.returncode == 2
-    assert f"Port {port} on 127.0.0.1 is taken by another program: stop that one" in other.stderr
+    assert f"Port {port} on 127.0.0.1 is in use by another program: stop that" in other.stderr
 
 
 def test_a_second_signal_ends_it_at_once(up: Up) -> None:

@@ -33,8 +33,8 @@ class Worker(Service):
     name = "connect"
     ready_seconds: ClassVar[float] = 120.0
 
-    def __init__(self, home: Path, port: int, bootstrap_servers: str) -> None:
-        super().__init__(home, port)
+    def __init__(self, folder: Path, port: int, bootstrap_servers: str) -> None:
+        super().__init__(folder, port)
         self._bootstrap_servers = bootstrap_servers
         self._jars = Jars(SUMS_FILE)
         self.connectors: dict[str, dict[str, str]] = {}
@@ -95,7 +95,7 @@ class Worker(Service):
             connection.close()
 
     def _prepare(self) -> None:
-        (self.home / "log4j2.properties").write_text(LOG4J)
+        (self.folder / "log4j2.properties").write_text(LOG4J)
         self._tmp.mkdir(exist_ok=True)
         _write(self._config, self._worker_config())
         for name, config in self.connectors.items():
@@ -104,7 +104,7 @@ class Worker(Service):
     def _command(self) -> list[str]:
         options = (
             f"-Djava.io.tmpdir={self._tmp}",
-            f"-Dlog4j2.configurationFile={self.home}/log4j2.properties",
+            f"-Dlog4j2.configurationFile={self.folder}/log4j2.properties",
         )
         program = ("-cp", self._jars.class_path, "org.apache.kafka.connect.cli.ConnectStandalone")
         files = [str(self._config), *(str(self._file(name)) for name in self.connectors)]
@@ -112,21 +112,21 @@ class Worker(Service):
 
     @property
     def _tmp(self) -> Path:
-        return self.home / "tmp"
+        return self.folder / "tmp"
 
     @property
     def _config(self) -> Path:
-        return self.home / "worker.properties"
+        return self.folder / "worker.properties"
 
     def _file(self, name: str) -> Path:
-        return self.home / f"{name}.properties"
+        return self.folder / f"{name}.properties"
 
     def _worker_config(self) -> dict[str, str]:
         converter = "org.apache.kafka.connect.json.JsonConverter"
         return {
             "bootstrap.servers": self._bootstrap_servers,
             "listeners": f"http://{self.address}",
-            "offset.storage.file.filename": str(self.home / "offsets"),
+            "offset.storage.file.filename": str(self.folder / "offsets"),
             # All jars are on the class path already.
             "plugin.discovery": "service_load",
             # Without the schema in each message, which would be longer than the row.

@@ -1,4 +1,4 @@
-"""`manage.py` commands as real processes that end by themselves."""
+"""Running `manage.py` commands to completion."""
 
 import os
 import subprocess
@@ -6,13 +6,12 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.support.processes import ROOT
+from tests.support.paths import ROOT
 
 Done = subprocess.CompletedProcess[str]
 
 
 def manage(environment: dict[str, str], *arguments: str) -> Done:
-    """Run a command to its end."""
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
@@ -25,8 +24,8 @@ def manage(environment: dict[str, str], *arguments: str) -> Done:
 
 
 def wait_until(reached: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
-    """Return when `reached`; fail when it takes too long."""
+    """Wait until `reached()` is true; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not reached():
-        assert time.monotonic() < deadline, f"{what} was not reached"
+        assert time.monotonic() < deadline, f"timed out waiting for {what}"
         time.sleep(0.01)

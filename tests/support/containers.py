@@ -1,12 +1,11 @@
-"""MySQL, Kafka and MongoDB in containers, where Docker answers."""
+"""MySQL, Kafka and MongoDB in Docker containers."""
 
 import secrets
 import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TypeVar
+from contextlib import ExitStack, contextmanager
 
 from docker.errors import DockerException
 from pymongo import MongoClient
@@ -14,7 +13,6 @@ from pymongo.errors import PyMongoError
 from testcontainers.community.kafka import KafkaContainer
 from testcontainers.community.mysql import MySqlContainer
 from testcontainers.core.container import DockerContainer
-from testcontainers.core.exceptions import ContainerStartException
 
 from project.stack.errors import StackError
 
@@ -22,13 +20,12 @@ MYSQL_IMAGE = "mysql:8.4"
 KAFKA_IMAGE = "confluentinc/cp-kafka:7.9.0"
 MONGODB_IMAGE = "mongo:8.0"
 MONGODB_PORT = 27017
-PRIMARY_SECONDS = 30
+PRIMARY_SECONDS = 60
 ANSWER_SECONDS = 20
-C = TypeVar("C", bound=DockerContainer)
 
 
 def docker_answers() -> bool:
-    """Whether `docker info` reaches a daemon."""
+    """Whether `docker info` reaches the Docker daemon."""
     if shutil.which("docker") is None:
         return False
     try:
@@ -42,35 +39,39 @@ def docker_answers() -> bool:
 
 @contextmanager
 def kafka_and_mongodb() -> Iterator[tuple[str, str]]:
-    """The addresses of Kafka and of a replica set of one."""
-    with _started("Kafka", _kafka) as kafka, _started("MongoDB", _mongodb) as mongodb:
-        host, port = mongodb.get_container_host_ip(), mongodb.get_exposed_port(MONGODB_PORT)
-        # Its member's name is known inside the container only: the client must not look for it.
+    """Kafka's bootstrap address, and the URI of a MongoDB replica set with one member."""
+    with ExitStack() as stack:
+        with _failures_as_stack_errors("Kafka"):
+            bootstrap_servers = stack.enter_context(_kafka()).get_bootstrap_server()
+        with _failures_as_stack_errors("MongoDB"):
+            mongodb = stack.enter_context(_mongodb())
+            host, port = mongodb.get_container_host_ip(), mongodb.get_exposed_port(MONGODB_PORT)
+        # The member's name resolves only inside the container, so the client must not discover it.
         uri = f"mongodb://{host}:{port}/?directConnection=true"
         _make_primary(uri)
-        yield kafka.get_bootstrap_server(), uri
+        yield bootstrap_servers, uri
 
 
 @contextmanager
 def mysql() -> Iterator[Callable[[str], str]]:
-    """MySQL's URL by the database's name."""
-    with _started("MySQL", _mysql) as container:
-        address = (
-            f"{container.get_container_host_ip()}:{container.get_exposed_port(container.port)}"
-        )
-        yield f"mysql://root:{container.root_password}@{address}/{{}}".format
+    """A function from a database's name to its URL on a MySQL server."""
+    with ExitStack() as stack:
+        with _failures_as_stack_errors("MySQL"):
+            container = stack.enter_context(_mysql())
+            host = container.get_container_host_ip()
+            port = container.get_exposed_port(container.port)
+        yield f"mysql://root:{container.root_password}@{host}:{port}/{{}}".format
 
 
 @contextmanager
-def _started(name: str, make: Callable[[], C]) -> Iterator[C]:
+def _failures_as_stack_errors(name: str) -> Iterator[None]:
+    """Turn what Docker and testcontainers raise into a StackError of one line."""
     try:
-        container = make().start()
-    except (DockerException, ContainerStartException, TimeoutError) as error:
-        raise StackError(f"{name}'s container does not start ({error})") from error
-    try:
-        yield container
-    finally:
-        container.stop()
+        yield
+    except (DockerException, RuntimeError, OSError) as error:
+        # The remaining lines are the container's log.
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise StackError(f"{name}'s container failed to start ({reason})") from error
 
 
 def _kafka() -> KafkaContainer:
@@ -83,15 +84,15 @@ def _mongodb() -> DockerContainer:
 
 
 def _mysql() -> MySqlContainer:
-    # As root: the tests make databases.
+    # As root, because the tests create databases.
     return MySqlContainer(MYSQL_IMAGE, username="root", password=secrets.token_urlsafe(18))
 
 
 def _make_primary(uri: str) -> None:
-    """Initiate the replica set and wait until it accepts writes; StackError if it does not."""
+    """Initiate the replica set; StackError if it does not accept writes in time."""
     end, initiated = time.monotonic() + PRIMARY_SECONDS, False
     while time.monotonic() < end:
-        # A new client each time: one opened before the initiation goes on as if there were no set.
+        # A new client each time: one opened before the initiation never discovers the replica set.
         with MongoClient[dict[str, object]](uri, serverSelectionTimeoutMS=1000) as client:
             try:
                 if not initiated:
@@ -103,4 +104,4 @@ def _make_primary(uri: str) -> None:
             except PyMongoError:
                 pass  # still starting
         time.sleep(0.2)
-    raise StackError(f"MongoDB's container was no primary within {PRIMARY_SECONDS} s")
+    raise StackError(f"MongoDB's container did not become primary within {PRIMARY_SECONDS} s")

@@ -1,4 +1,4 @@
-"""The databases that the tests run on."""
+"""The databases on which the tests run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,21 +15,19 @@ SQLITE = "sqlite"
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """How one is started and addressed."""
-
     server: Callable[[Path], Service | None]
     url: Callable[[Any, Path, str], str]
-    """Takes the server, the folder of the run and the database's name."""
+    """Called with the server, the run's folder and the database's name."""
 
 
 def _server(module: str, name: str) -> Callable[[Path], Service]:
     def make(folder: Path) -> Service:
         try:
-            # Not at the top: these modules need mysqlclient, which SQLite does without.
+            # Imported here because these modules need mysqlclient, which may be missing.
             kind = getattr(import_module(module), name)
         except ImportError as error:
             raise StackError(
-                f"{name} is reached by mysqlclient, which is not installed ({error}); "
+                f"{name} needs mysqlclient, which is not installed ({error}); "
                 "run `make test`, which installs it, or `make test DB=sqlite`."
             ) from error
         server: Service = kind(folder / name.lower(), free_port(), durable=False)

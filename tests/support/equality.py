@@ -1,4 +1,4 @@
-"""An independent look at both ends: raw SQL on one, plain documents on the other."""
+"""Compares the table and the replica independently of cdc: raw SQL against documents."""
 
 import json
 import time
@@ -14,7 +14,7 @@ _DATES = frozenset({"submit_date", "promote_date"})
 
 
 def table_content() -> dict[int, dict[str, Any]]:
-    """Return the stories by id as the design says that a document holds them."""
+    """The stories by id, in the form of the documents."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM stories_story")
         names = [column[0] for column in cursor.description]
@@ -23,7 +23,7 @@ def table_content() -> dict[int, dict[str, Any]]:
 
 
 def replica_content(uri: str, database: str) -> list[dict[int, dict[str, Any]]]:
-    """Return each collection's documents by `_id`, without the feed's own two fields."""
+    """The documents of each collection by `_id`, without `_epoch` and `_version`."""
     client: MongoClient[dict[str, Any]] = MongoClient(uri, tz_aware=True)
     with client:
         return [
@@ -32,8 +32,8 @@ def replica_content(uri: str, database: str) -> list[dict[int, dict[str, Any]]]:
         ]
 
 
-def wait_until_equal(uri: str, database: str, seconds: float = 30.0) -> None:
-    """Return when table and collections are equal, field by field; fail with the difference."""
+def wait_until_equal(uri: str, database: str, seconds: float = 60.0) -> None:
+    """Wait until the table and all collections are equal; fail with the difference."""
     deadline = time.monotonic() + seconds
     while True:
         wanted = table_content()

@@ -1,4 +1,4 @@
-"""Files that hold what is expected; STORYFEED_WRITE_GOLDEN=1 writes them anew."""
+"""Golden files; STORYFEED_WRITE_GOLDEN=1 overwrites them with the current results."""
 
 import json
 import os
@@ -9,7 +9,7 @@ _WRITE = bool(os.environ.get("STORYFEED_WRITE_GOLDEN"))
 
 
 def matches(file: Path, found: Any) -> bool:
-    """Compare with a JSON file, whose difference git then shows when it is written anew."""
+    """Whether `found` equals the content of a JSON file."""
     text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
     if _WRITE:
         file.write_text(text)

@@ -1,4 +1,4 @@
-"""The feed's daemons as real processes."""
+"""The feed's daemons as processes."""
 
 import os
 import signal
@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 from typing import IO
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
 
 
 class Daemon:
-    """One `manage.py` command that runs until it is told to stop."""
+    """A `manage.py` command that runs until it is stopped."""
 
     def __init__(self, log: Path, environment: dict[str, str], *arguments: str) -> None:
         self._log = log
@@ -34,20 +34,20 @@ class Daemon:
         return self._log.read_text(encoding="utf-8") if self._log.exists() else ""
 
     def start(self) -> None:
-        self._began = len(self.log)
+        self._log_start = len(self.log)
         with self._log.open("ab") as output:
             self._process = self._run(output)
 
-    def wait_for(self, event: str, seconds: float = 30.0) -> None:
-        """Return when the log of this start has `event`."""
+    def wait_for(self, event: str, seconds: float = 60.0) -> None:
+        """Wait until `event` is in the log written since the last start."""
         deadline = time.monotonic() + seconds
-        while event not in self.log[self._began :]:
+        while event not in self.log[self._log_start :]:
             assert self.alive(), self.log
             assert time.monotonic() < deadline, self.log
             time.sleep(0.02)
 
-    def wait(self, seconds: float = 30.0) -> int:
-        """Return the exit code of a process that ends by itself."""
+    def wait(self, seconds: float = 60.0) -> int:
+        """Wait until the process exits by itself; return its exit code."""
         return self._process.wait(timeout=seconds)
 
     def kill(self) -> None:
@@ -64,9 +64,9 @@ class Daemon:
         self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> int:
-        """Ask it to stop and return its exit code."""
+        """Send SIGTERM and return the exit code."""
         self._process.terminate()
-        return self._process.wait(timeout=10)
+        return self._process.wait(timeout=60)
 
     def alive(self) -> bool:
         return self._process.poll() is None

@@ -1,4 +1,4 @@
-"""Pytest's runs, in lanes side by side: most tests wait for a server, and there are two cores."""
+"""Runs pytest processes in parallel lanes, because most tests wait for a server."""
 
 import signal
 import subprocess
@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from project.up.console import Console
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PYTEST_CODES = range(6)
-LOOK_SECONDS = 0.2
+POLL_SECONDS = 0.2
 GRACE_SECONDS = 15
 _SLOWEST = ("--durations=12", "--durations-min=4")
-"""Presentation at the end of each run: a suite is made shorter there first."""
+"""Report the slowest tests after each run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One process of pytest on one database: Django's settings are read once in each."""
+    """One pytest process on one database; Django reads its settings once per process."""
 
     name: str
     url: str
@@ -29,11 +29,10 @@ class Run:
 
     @property
     def title(self) -> str:
-        """What the person at the terminal reads."""
         return f"pytest {' '.join(self.arguments)} on {self.name}"
 
     def start(self, env: Mapping[str, str], output: Path | None) -> "subprocess.Popen[bytes]":
-        """Begin it; without `output` it writes to the terminal."""
+        """Start it; without `output` it writes to the terminal."""
         command = [sys.executable, "-m", "pytest", *_SLOWEST, *self.arguments]
         variables = {**env, "DATABASE_URL": self.url}
         if output is None:
@@ -44,9 +43,9 @@ class Run:
 
 @dataclass(slots=True, kw_only=True)
 class Lane:
-    """Takes the next run of a queue whenever its last one has ended.
+    """Runs one element of the queue after another.
 
-    What is written to a file is shown when its run ends.
+    Output that goes to a file is shown at the end of each run.
     """
 
     queue: deque[Run]
@@ -54,12 +53,12 @@ class Lane:
     console: Console
     output: Path | None = None
     codes: dict[str, int] = field(default_factory=dict)
-    """The worst exit code by database; a signal's number is negative, and is no less a failure."""
+    """The worst exit code by database; signals, whose codes are negative, count as failures."""
     _run: Run | None = None
     _process: "subprocess.Popen[bytes] | None" = None
 
     def step(self) -> bool:
-        """Go on with what is due; return whether anything is left."""
+        """Start the next run if the last one has ended; return whether any run is left."""
         if self._process is not None and self._run is not None:
             code = self._process.poll()
             if code is None:
@@ -74,7 +73,7 @@ class Lane:
         return True
 
     def end(self) -> None:
-        """End what still runs; pytest first gets time to stop what its tests have started."""
+        """End the current run; pytest has time to stop the processes started by its tests."""
         if self._process is None:
             return
         self._process.send_signal(signal.SIGINT)
@@ -90,16 +89,16 @@ class Lane:
             self.console.say(f"{run.title}:")
             self.console.show(self.output.read_text(errors="replace"))
         if code not in PYTEST_CODES:
-            # It did not come to its own closing line.
-            self.console.show(f"storyfeed tests: {run.title} was cut off (code {code})")
+            # pytest did not print its own summary.
+            self.console.show(f"storyfeed tests: {run.title} did not finish (exit code {code})")
 
 
 def side_by_side(lanes: Sequence[Lane]) -> dict[str, int]:
-    """Run until the queue is empty; return the worst exit code by database."""
+    """Run until the queue is empty; return the worst exit code of each database."""
     try:
-        # A sum, because `any` would stop at the first lane that has more.
+        # Not any(), which would step only the first lane that has work.
         while sum(lane.step() for lane in lanes):
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
     finally:
         for lane in lanes:
             lane.end()

@@ -1,4 +1,4 @@
-"""The servers of a test run: in containers where Docker answers, else programs of this machine."""
+"""The servers of a test run: containers if Docker is available, otherwise local programs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,7 +16,7 @@ from tests.support.databases import DATABASES
 
 
 class Servers:
-    """Starts what a run needs; each is a context manager that stops it whatever happens."""
+    """Context managers that start the servers of a run and stop them on exit."""
 
     def __init__(self, folder: Path, console: Console) -> None:
         self._folder = folder
@@ -26,45 +26,45 @@ class Servers:
 
     @contextmanager
     def feed(self) -> Iterator[tuple[str, str]]:
-        """Kafka's address and MongoDB's."""
+        """Kafka's bootstrap address and MongoDB's URI."""
         with ExitStack() as stack:
             if self._docker:
                 try:
                     addresses = stack.enter_context(containers.kafka_and_mongodb())
                     self.in_containers += ["kafka", "mongod"]
                 except StackError as error:
-                    self._do_without_docker(error)
+                    self._fall_back(error)
             if not self._docker:
-                addresses = stack.enter_context(self._feed_here())
+                addresses = stack.enter_context(self._local_feed())
             yield addresses
 
     @contextmanager
     def database(self, name: str) -> Iterator[Callable[[str], str]]:
-        """A database server's URLs, by the name of the database in it."""
+        """A function from a database's name to its URL on the server."""
         with ExitStack() as stack:
             if self._docker and name == "mysql":
                 try:
                     url = stack.enter_context(containers.mysql())
                     self.in_containers.append(name)
                 except StackError as error:
-                    self._do_without_docker(error)
+                    self._fall_back(error)
             if name not in self.in_containers:
-                url = stack.enter_context(self._database_here(name))
+                url = stack.enter_context(self._local_database(name))
             yield url
 
-    def _do_without_docker(self, error: StackError) -> None:
-        self._console.say(f"{error}: using this machine's own programs")
+    def _fall_back(self, error: StackError) -> None:
+        self._console.say(f"{error}; using local servers instead")
         self._docker = False
 
     @contextmanager
-    def _feed_here(self) -> Iterator[tuple[str, str]]:
+    def _local_feed(self) -> Iterator[tuple[str, str]]:
         kafka = Kafka(self._folder / "kafka", port := free_port(), free_port([port]))
         mongod = Mongod(self._folder / "mongod", free_port([kafka.port, kafka.controller_port]))
         with running([kafka, mongod], self._console):
             yield kafka.bootstrap_servers, mongod.uri
 
     @contextmanager
-    def _database_here(self, name: str) -> Iterator[Callable[[str], str]]:
+    def _local_database(self, name: str) -> Iterator[Callable[[str], str]]:
         server = DATABASES[name].server(self._folder)
         with running([server] if server else [], self._console):
             yield partial(DATABASES[name].url, server, self._folder)
@@ -72,7 +72,7 @@ class Servers:
 
 @contextmanager
 def running(services: Sequence[Service], console: Console) -> Iterator[None]:
-    """Servers, stopped in reverse whatever happens."""
+    """Start servers; stop them in reverse order on exit."""
     with ExitStack() as stack:
         for service in services:
             service.install()
@@ -80,5 +80,5 @@ def running(services: Sequence[Service], console: Console) -> Iterator[None]:
             service.launch()
         for service in services:
             service.wait_ready()
-            console.say(f"{service.name} answers on {service.address}")
+            console.say(f"{service.name} is up on {service.address}")
         yield

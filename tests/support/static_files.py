@@ -1,4 +1,4 @@
-"""Pages in tests: static files need not have been collected."""
+"""Rendering pages without collected static files."""
 
 from django.conf import settings
 from django.test import override_settings
@@ -7,6 +7,6 @@ PLAIN_STORAGE = "django.contrib.staticfiles.storage.StaticFilesStorage"
 
 
 def plain_static_files() -> override_settings:
-    """Return a context in which static files are named without a manifest."""
+    """A context manager that disables the manifest of static files."""
     storages = {**settings.STORAGES, "staticfiles": {"BACKEND": PLAIN_STORAGE}}
     return override_settings(STORAGES=storages)

@@ -1,4 +1,4 @@
-"""The web as a real process, and people who read its stream."""
+"""The web server as a process, and clients of its event stream."""
 
 import http.client
 import os
@@ -25,21 +25,21 @@ from project.up import listener
 from tests.cdc.feed.frames import Frames
 from tests.contract.test_tail import wait_for_leaders
 from tests.support.builders import change, outgoing
+from tests.support.paths import ROOT
 from users.models import User
 
-ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 class Web:
-    """One uvicorn process, started as `up` starts it; a context manager."""
+    """A uvicorn process, started as `up` does."""
 
     def __init__(
         self,
         log: Path,
         environment: dict[str, str],
         *,
-        debug: bool = True,  # then static files need not have been collected
+        debug: bool = True,  # works without collected static files
     ) -> None:
         self._log = log
         debugging = {"DJANGO_DEBUG": "on" if debug else "off"}
@@ -75,7 +75,7 @@ class Web:
         self.socket.close()
 
     def _wait(self) -> None:
-        """Return when it serves; our own socket takes connections even when it never will."""
+        """Wait until uvicorn serves; the socket accepts connections even before."""
         deadline = time.monotonic() + SECONDS
         while "Uvicorn running" not in self.log:
             assert self.process.poll() is None, self.log
@@ -88,7 +88,7 @@ class Web:
 
 
 class Topic:
-    """The topic as somebody who writes to it sees it."""
+    """A topic and its producer."""
 
     def __init__(self, settings: CdcSettings) -> None:
         self.name = settings.topic
@@ -119,14 +119,14 @@ class Topic:
 
 
 def session_of(user: User) -> str:
-    """Return the cookie of a new session."""
+    """The session cookie of a user who has logged in."""
     client = Client()
     client.force_login(user)
     return client.cookies["sessionid"].value
 
 
 class Stream:
-    """Somebody who reads `/feed/stream` until it ends."""
+    """A client that reads `/feed/stream` in a thread until it ends."""
 
     def __init__(self, web: Web, cookie: str, query: str = "", last_id: str = "") -> None:
         assert web.process.poll() is None, web.log
@@ -148,12 +148,12 @@ class Stream:
             time.sleep(0.01)
 
     def begun(self) -> Self:
-        """Return when it hears of everything that happens from now on."""
+        """Wait until the stream delivers new events."""
         self.until(lambda: bool(self.frames.named("here")))
         return self
 
     def cut(self) -> None:
-        """Leave without a word."""
+        """Drop the connection."""
         if self.connection.sock:
             self.connection.sock.shutdown(socket.SHUT_RDWR)
         self.ended.wait(SECONDS)

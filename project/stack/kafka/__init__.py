@@ -1,1 +1,1 @@
-"""The embedded Kafka: its Java runtime, its jars and the broker process."""
+"""The embedded Kafka broker, its jars and its Java runtime."""

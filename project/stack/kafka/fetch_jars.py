@@ -1,10 +1,10 @@
-"""Fetch Kafka's jars with jgo; run as a program, because jgo is slow to import.
+"""Download Kafka's jars with jgo; a separate program, because jgo is slow to import.
 
-`python -m project.stack.kafka.fetch_jars FOLDER SUMS` fetches the files that SUMS lists.
+`python -m project.stack.kafka.fetch_jars FOLDER SUMS` downloads the files listed in SUMS.
 `python -m project.stack.kafka.fetch_jars --lock FOLDER COORDINATE...` resolves the
-coordinates afresh and prints a new sums file, for the commit that changes Kafka's
-version. A coordinate that ends in `!` comes alone, without what it needs: jgo cannot
-resolve a range of versions.
+coordinates and prints a new sums file, for a change of Kafka's version. The dependencies
+of a coordinate that ends in `!` are ignored, for artifacts whose dependencies have version
+ranges, which jgo cannot resolve.
 """
 
 import sys
@@ -20,7 +20,7 @@ THREADS = 8
 
 
 def fetch(folder: Path, sums: dict[str, str]) -> None:
-    """Download each file of `sums` to its place under `folder`."""
+    """Download each file of `sums` to its path under `folder`."""
     maven = MavenContext(repo_cache=folder)
 
     def one(path: str) -> None:
@@ -32,11 +32,10 @@ def fetch(folder: Path, sums: dict[str, str]) -> None:
 
 
 def lock(folder: Path, coordinates: list[str]) -> str:
-    """The text of a sums file for the coordinates and all that they need.
+    """The text of a sums file for the coordinates and their dependencies.
 
-    Each is resolved by itself: together, the dependency management of one (log4j's)
-    would choose the versions of another (an older kafka-clients). The first one's
-    choice wins.
+    Each coordinate is resolved separately. Resolved together, log4j's dependency management
+    would select an older kafka-clients. On a conflict the first coordinate wins.
     """
     chosen: dict[tuple[str, str], Artifact] = {}
     for coordinate in coordinates:
@@ -57,7 +56,6 @@ def _closure(folder: Path, coordinate: str) -> list[Artifact]:
 
 
 def main(arguments: list[str]) -> None:
-    """Do what the module's text says for these arguments."""
     if arguments[0] == "--lock":
         sys.stdout.write(lock(Path(arguments[1]).absolute(), arguments[2:]))
     else:

@@ -1,8 +1,8 @@
-"""Kafka's jars: pinned by `kafka.sha512`, fetched once into the cache folder.
+"""Kafka's jars: pinned by `kafka.sha512`, downloaded once into the cache folder.
 
-A line of `kafka.sha512` is `SUM  GROUP/AS/PATH/ARTIFACT/VERSION/FILE.jar`, the
-layout of a Maven repository, so `sha512sum --check` reads it too. `fetch_jars.py`
-writes a new one for another version.
+Each line of `kafka.sha512` is `SUM  GROUP/AS/PATH/ARTIFACT/VERSION/FILE.jar`, a path in a
+Maven repository; `sha512sum --check` reads the file too. `fetch_jars.py --lock` writes it
+for another version of Kafka.
 """
 
 import hashlib
@@ -12,8 +12,8 @@ from pathlib import Path
 
 from project.stack.cache import build_once, cache_folder
 from project.stack.errors import StackError
-from project.stack.program import run
-from project.stack.words import telling_line
+from project.stack.output_summary import summary_line
+from project.stack.run_program import run
 
 SUMS_FILE = Path(__file__).with_name("kafka.sha512")
 PROJECT_ROOT = Path(__file__).resolve().parents[3]
@@ -21,35 +21,33 @@ FETCH_SECONDS = 600.0
 
 
 def read_sums(file: Path) -> dict[str, str]:
-    """Path in the repository -> SHA-512 in hexadecimal."""
+    """Map each path in the Maven repository to its SHA-512 in hexadecimal."""
     pairs = (line.split() for line in file.read_text().splitlines() if line.strip())
     return {path: digest for digest, path in pairs}
 
 
 def sha512(file: Path) -> str:
-    """The SHA-512 of a file's bytes, in hexadecimal."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha512").hexdigest()
 
 
 def verify(folder: Path, sums: dict[str, str]) -> None:
-    """StackError unless every file of `sums` is in `folder` with its sum."""
+    """Raise StackError unless `folder` has every file of `sums` with the right checksum."""
     for path, expected in sums.items():
         file = folder / path
         if not file.exists():
             raise StackError(f"{path} is missing from {folder}; check the network and try again.")
         if (found := sha512(file)) != expected:
             raise StackError(
-                f"{file.name} has the SHA-512 {found[:16]}…, not the {expected[:16]}… that "
-                f"{SUMS_FILE.name} demands; do not use it, and find out who changed it."
+                f"{file.name} has the SHA-512 {found[:16]}… instead of {expected[:16]}… "
+                f"({SUMS_FILE.name}); do not use it, and find out who changed it."
             )
 
 
 class Jars:
-    """The folder of verified jars; its name holds the digest of the sums file.
+    """The folder of verified jars, named by the digest of the sums file.
 
-    The folder is renamed into place after the sums were checked, so that it exists
-    is the proof that they were.
+    It is renamed into place after verification: if it exists, its jars have been verified.
     """
 
     def __init__(self, sums_file: Path = SUMS_FILE) -> None:
@@ -58,11 +56,11 @@ class Jars:
 
     @property
     def class_path(self) -> str:
-        """What `java -cp` wants; the jars need not be installed yet."""
+        """The argument of `java -cp`; does not require the jars to be installed."""
         return ":".join(str(self.folder / path) for path in read_sums(self._sums_file))
 
     def install(self) -> None:
-        """Fetch and verify (about 4 s, 43 MB) unless that was done before."""
+        """Download (43 MB) and verify the jars unless that has been done."""
         build_once(self.folder, self._build)
 
     def _build(self, folder: Path) -> None:
@@ -70,7 +68,7 @@ class Jars:
             distribution("jgo")
         except PackageNotFoundError as error:
             raise StackError(
-                "Kafka's jars are fetched by the Python package jgo, which is not installed; "
+                "Kafka's jars are downloaded by the Python package jgo, which is not installed; "
                 "run `pip install -r requirements.txt`."
             ) from error
         self._fetch(folder)
@@ -78,12 +76,12 @@ class Jars:
 
     def _fetch(self, folder: Path) -> None:
         command = [sys.executable, "-m", "project.stack.kafka.fetch_jars", str(folder)]
-        # A process of its own: it takes jgo's 0.3 s of imports and its threads with it.
+        # In its own process, because jgo takes 0.3 s to import and starts threads.
         done = run(
             [*command, str(self._sums_file.resolve())], seconds=FETCH_SECONDS, cwd=PROJECT_ROOT
         )
         if done.exit_code != 0:
             raise StackError(
-                f"Kafka's jars could not be fetched ({telling_line(done.output)}); "
-                "check that the Maven repository can be reached and try again."
+                f"Kafka's jars could not be downloaded ({summary_line(done.output)}); "
+                "check that the Maven repository is reachable and try again."
             )

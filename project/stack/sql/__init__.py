@@ -1,1 +1,1 @@
-"""MySQL and MariaDB servers of the tests' own."""
+"""MySQL and MariaDB servers for the tests and the benchmark."""

@@ -1,4 +1,4 @@
-"""A small Debian tree in the cache folder, for programs of another Debian release."""
+"""A minimal Debian file system in the cache folder, for programs of another release."""
 
 import os
 import platform
@@ -9,11 +9,11 @@ from pathlib import Path
 
 from project.stack.cache import build_once, cache_folder
 from project.stack.errors import StackError
-from project.stack.program import run
-from project.stack.words import telling_line
+from project.stack.output_summary import summary_line
+from project.stack.run_program import run
 
 BUILD_SECONDS = 1800.0
-# Processor -> (the folder of its libraries, the loader).
+# Processor -> (library folder, dynamic loader).
 LAYOUTS = {
     "x86_64": ("usr/lib/x86_64-linux-gnu", "ld-linux-x86-64.so.2"),
     "aarch64": ("usr/lib/aarch64-linux-gnu", "ld-linux-aarch64.so.1"),
@@ -23,18 +23,18 @@ DEBOOTSTRAP_FOLDERS = "/usr/sbin:/usr/local/sbin"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DebianTree:
-    """A release with the packages in it, laid down by debootstrap."""
+    """A Debian release with some packages, installed by debootstrap."""
 
     release: str
     packages: tuple[str, ...]
 
     @property
     def folder(self) -> Path:
-        """Where the tree is, or will be."""
+        """The location of the tree, whether or not it is installed."""
         return cache_folder() / "-".join((self.release, *self.packages))
 
     def install(self) -> None:
-        """Build the tree unless it is there; of two processes one builds, the other waits."""
+        """Build the tree unless it exists; concurrent processes wait for the one that builds."""
         if platform.system() != "Linux" or platform.machine() not in LAYOUTS:
             raise StackError(
                 f"{self._what} runs on Linux on x86_64 and aarch64, not on "
@@ -45,7 +45,7 @@ class DebianTree:
     def command(self, program: str, arguments: Sequence[str] = ()) -> list[str]:
         """The command that runs a program of the tree with the tree's own C library.
 
-        Without chroot: paths in `arguments` are this machine's.
+        There is no chroot: paths in `arguments` are those of this machine.
         """
         libraries, loader = LAYOUTS[platform.machine()]
         if not self.folder.exists():
@@ -64,10 +64,10 @@ class DebianTree:
         done = run(command, seconds=BUILD_SECONDS)
         if done.exit_code != 0:
             raise StackError(
-                f"{self._what} cannot be fetched ({telling_line(done.output)}); "
-                f"check that the Debian mirror can be reached, see {folder}/debootstrap, try again."
+                f"{self._what} cannot be downloaded ({summary_line(done.output)}); "
+                f"check that the Debian mirror is reachable, see {folder}/debootstrap, try again."
             )
-        # Packages that were unpacked and are not needed any more.
+        # The packages have been unpacked.
         shutil.rmtree(folder / "var/cache/apt/archives", ignore_errors=True)
 
     def _debootstrap(self) -> str:
@@ -76,12 +76,12 @@ class DebianTree:
         )
         if program is None:
             raise StackError(
-                f"{self._what} is fetched by debootstrap, which is not installed; "
+                f"{self._what} is installed by debootstrap, which is missing; "
                 "run `apt-get install debootstrap` as root."
             )
         if os.geteuid() != 0:
             raise StackError(
-                f"{self._what} is fetched by debootstrap, which needs root, and this is user "
+                f"{self._what} is installed by debootstrap, which needs root, but this is user "
                 f"{os.geteuid()}; run as root, or run `make test DB=sqlite`."
             )
         return program

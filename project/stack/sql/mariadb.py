@@ -1,6 +1,6 @@
 """MariaDB from Debian's package.
 
-That package also starts a server of its own on port 3306: it is left alone.
+If that package has started a server on port 3306, it is not touched.
 """
 
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 from project.stack.errors import StackError
 from project.stack.sql.server import SqlServer, as_root
 
-# Debian puts servers here, and a person's own PATH often lacks it.
+# Debian installs servers here; a user's PATH often lacks these folders.
 SERVER_FOLDERS = "/usr/sbin:/usr/local/sbin:/usr/libexec"
 
 
@@ -19,23 +19,23 @@ class MariaDB(SqlServer):
     name = "mariadb"
 
     def install(self) -> None:
-        """Nothing to fetch; checks that the programs are there."""
-        program("mariadbd")
-        program("mariadb-install-db")
+        """Check that the programs, which Debian's package manager installs, are present."""
+        find_program("mariadbd")
+        find_program("mariadb-install-db")
 
     def _initialise_command(self, data: Path) -> list[str]:
         return [
-            *(program("mariadb-install-db"), "--no-defaults", f"--datadir={data}"),
+            *(find_program("mariadb-install-db"), "--no-defaults", f"--datadir={data}"),
             *("--auth-root-authentication-method=normal", "--skip-test-db"),
             *as_root(),
         ]
 
     def _server_command(self) -> list[str]:
-        return [program("mariadbd"), "--no-defaults", "--skip-name-resolve"]
+        return [find_program("mariadbd"), "--no-defaults", "--skip-name-resolve"]
 
 
-def program(name: str) -> str:
-    """The path of a program of the package; StackError when it is not installed."""
+def find_program(name: str) -> str:
+    """The path of one of the package's programs; StackError if it is not installed."""
     if path := shutil.which(name) or shutil.which(name, path=SERVER_FOLDERS):
         return path
     raise StackError(f"{name} is not installed; run `apt-get install mariadb-server` as root.")

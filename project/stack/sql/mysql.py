@@ -1,4 +1,4 @@
-"""MySQL from Debian's unstable release: the stable one has MariaDB only."""
+"""MySQL from Debian's unstable release; the stable release has only MariaDB."""
 
 from pathlib import Path
 
@@ -9,16 +9,16 @@ OPTIONS = ("--mysqlx=OFF", "--skip-name-resolve", "--secure-file-priv=NULL")
 
 
 class MySQL(SqlServer):
-    """MySQL 9; its files are a Debian tree in the cache folder, its data in `home`.
+    """MySQL 9 from a Debian tree in the cache folder.
 
-    The server runs with the tree's own loader and libraries, so it needs neither
-    chroot nor root; only building the tree does.
+    The server runs with the tree's own loader and libraries. Only building the tree needs
+    root and chroot.
     """
 
     name = "mysql"
 
     def install(self) -> None:
-        """Build the tree unless it is there (about 1 minute, 560 MB, as root)."""
+        """Build the tree unless it exists (about 1 minute, 560 MB, as root)."""
         MYSQL.install()
 
     def _initialise_command(self, data: Path) -> list[str]:
@@ -29,5 +29,5 @@ class MySQL(SqlServer):
 
 
 def _mysqld(tree: DebianTree) -> list[str]:
-    """`--no-defaults` must come first; `basedir` leads to plugins and messages."""
+    """`--no-defaults` must come first; `--basedir` locates plugins and messages."""
     return [*tree.command("usr/sbin/mysqld"), "--no-defaults", f"--basedir={tree.folder}/usr"]

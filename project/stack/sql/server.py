@@ -1,24 +1,25 @@
-"""What MySQL and MariaDB share: a data folder, a user with a password, a readiness check."""
+"""What MySQL and MariaDB have in common: data folder, user, password, readiness check."""
 
 import os
 import secrets
 import shutil
 from abc import abstractmethod
+from contextlib import closing
 from pathlib import Path
 
 import MySQLdb
 
 from project.stack.errors import StackError
+from project.stack.output_summary import summary_line
 from project.stack.ports import LOOPBACK
-from project.stack.program import run
+from project.stack.run_program import run
 from project.stack.service import Service
-from project.stack.words import telling_line
 
 USER = "storyfeed"
 INITIALISE_SECONDS = 120.0
 CONNECT_SECONDS = 5
 
-# Read at each start. The user may create databases: Django's tests make their own.
+# Run at each start. The user may create databases, because Django's test runner does.
 INIT_SQL = """\
 CREATE USER IF NOT EXISTS {user}@'{host}' IDENTIFIED BY '{password}';
 ALTER USER {user}@'{host}' IDENTIFIED BY '{password}';
@@ -27,34 +28,34 @@ GRANT ALL PRIVILEGES ON *.* TO {user}@'{host}' WITH GRANT OPTION;
 
 
 class SqlServer(Service):
-    """A MySQL-like server with a user `storyfeed` that may do everything over TCP.
+    """A MySQL-compatible server whose user `storyfeed` has all privileges over TCP.
 
-    Its password is made at the first start and kept in `home` (mode 600). With
-    `durable=False` it gives up safety against power loss for speed, and the binary
-    log: for tests.
+    The password is generated at the first start and stored in `folder` (mode 600).
+    `durable=False` is for tests: it disables the binary log and trades durability on power
+    loss for speed.
     """
 
-    def __init__(self, home: Path, port: int, *, durable: bool = True) -> None:
-        super().__init__(home, port)
+    def __init__(self, folder: Path, port: int, *, durable: bool = True) -> None:
+        super().__init__(folder, port)
         self.durable = durable
-        self._data = self.home / "data"
-        self._tmp = self.home / "tmp"
-        self._init_sql = self.home / "init.sql"
+        self._data = self.folder / "data"
+        self._tmp = self.folder / "tmp"
+        self._init_sql = self.folder / "init.sql"
 
     @abstractmethod
     def _initialise_command(self, data: Path) -> list[str]:
-        """The program that fills a new data folder."""
+        """The command that initialises the data folder."""
 
     @abstractmethod
     def _server_command(self) -> list[str]:
-        """The server, without the options that both servers take."""
+        """The server's command, without the options that both servers share."""
 
     @property
     def password(self) -> str:
-        """The password of the user `storyfeed`; made when it is first asked for."""
-        file = self.home / "password"
+        """The password of the user `storyfeed`; generated on first use."""
+        file = self.folder / "password"
         if not file.exists():
-            self.home.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
             _write_secret(file, secrets.token_urlsafe(18))
         return file.read_text()
 
@@ -75,9 +76,9 @@ class SqlServer(Service):
             f"--datadir={self._data}",
             f"--bind-address={LOOPBACK}",
             f"--port={self.port}",
-            # Relative to the data folder: an absolute path may exceed the 107 bytes of a socket.
+            # Relative to the data folder: an absolute path may exceed the limit of 107 bytes.
             "--socket=mysqld.sock",
-            f"--pid-file={self.home}/mysqld.pid",
+            f"--pid-file={self.folder}/mysqld.pid",
             f"--init-file={self._init_sql}",
             f"--tmpdir={self._tmp}",
             "--character-set-server=utf8mb4",
@@ -87,7 +88,7 @@ class SqlServer(Service):
         ]
 
     def answers(self) -> bool:
-        """Whether the user can log in and ask for the version."""
+        """Whether the user can log in and run a query."""
         try:
             self.version()
         except MySQLdb.Error:
@@ -95,7 +96,7 @@ class SqlServer(Service):
         return True
 
     def version(self) -> str:
-        """What `SELECT VERSION()` says."""
+        """The answer to `SELECT VERSION()`."""
         connection = MySQLdb.connect(
             host=LOOPBACK,
             port=self.port,
@@ -103,28 +104,20 @@ class SqlServer(Service):
             password=self.password,
             connect_timeout=CONNECT_SECONDS,
         )
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT VERSION()")
-                return str(cursor.fetchone()[0])
-        finally:
-            connection.close()
-
-    def destroy(self) -> None:
-        """Stop it and delete its home."""
-        self.kill()
-        shutil.rmtree(self.home, ignore_errors=True)
+        with closing(connection), connection.cursor() as cursor:
+            cursor.execute("SELECT VERSION()")
+            return str(cursor.fetchone()[0])
 
     def _initialise(self) -> None:
-        """Fill the data folder; an interrupted attempt does not count."""
+        """Create the data folder; the remains of an interrupted attempt are removed."""
         fresh = self._data.with_name("data.unfinished")
         shutil.rmtree(fresh, ignore_errors=True)
         done = run(self._initialise_command(fresh), seconds=INITIALISE_SECONDS)
         if done.exit_code != 0:
             raise StackError(
                 f"{self.name}'s data folder {fresh} cannot be initialised "
-                f"({telling_line(done.output)}); "
-                "is the disk full or not yours to write to?"
+                f"({summary_line(done.output)}); "
+                "check that the disk is writable and not full."
             )
         fresh.rename(self._data)
 
@@ -138,12 +131,12 @@ FAST_OPTIONS = (
 
 
 def as_root() -> list[str]:
-    """Both servers refuse to run as root unless told; another user could not read `home`."""
+    """Both servers refuse to run as root without this; another user could not read `folder`."""
     return ["--user=root"] if os.geteuid() == 0 else []
 
 
 def _write_secret(file: Path, text: str) -> None:
-    """Write a file that nobody else can read, from its first moment on."""
+    """Write a file that is readable only by its owner from the start."""
     file.unlink(missing_ok=True)
     with os.fdopen(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as opened:
         opened.write(text)

@@ -1,15 +1,15 @@
 """The documentation's examples, run as they stand there."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from cdc.testing.feed import MemoryFeed
+from tests.support.paths import ROOT
 from tests.support.toy.models import Label
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "testing.md"
+PAGE = ROOT / "docs" / "testing.md"
 
 
 def test_the_documented_examples_do_what_they_say() -> None:

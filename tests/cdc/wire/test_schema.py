@@ -2,7 +2,6 @@
 
 import json
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +14,9 @@ from tests.cdc.capture.events import envelope, records
 from tests.cdc.capture.world import World, story
 from tests.cdc.wire.samples import CONNECTOR
 from tests.support.golden import matches
+from tests.support.paths import ROOT
 
-PUBLISHED = Path(__file__).parents[3] / "docs" / "schema"
+PUBLISHED = ROOT / "docs" / "schema"
 
 
 def captured() -> Capture:

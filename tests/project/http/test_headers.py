@@ -13,10 +13,9 @@ from django.test import Client, override_settings
 
 from project.config.environment import load_environment
 from project.http.headers import POLICY
+from tests.support.paths import ROOT
 from tests.support.static_files import plain_static_files
 from users.models import User
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Shell scripts that stand in for programs; real servers stop whatever a test does."""
+"""Fixtures for the stack: shell scripts in place of programs, an empty cache folder."""
 
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError
@@ -12,7 +12,7 @@ Script = Callable[[str, str], Path]
 
 @pytest.fixture
 def script(tmp_path: Path) -> Script:
-    """Write an executable shell script of this name and text."""
+    """Write an executable shell script with this name and text."""
 
     def write(name: str, text: str) -> Path:
         file = tmp_path / "programs" / name
@@ -26,14 +26,14 @@ def script(tmp_path: Path) -> Script:
 
 @pytest.fixture
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache folder in place of the person's own."""
+    """An empty cache folder instead of the user's."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     return tmp_path / "storyfeed"
 
 
 @pytest.fixture
 def no_package() -> Callable[[str], NoReturn]:
-    """A stand-in for `importlib.metadata.distribution` where nothing is installed."""
+    """A replacement for `importlib.metadata.distribution` that finds no package."""
 
     def distribution(name: str) -> NoReturn:
         raise PackageNotFoundError(name)

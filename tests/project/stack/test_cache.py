@@ -1,4 +1,4 @@
-"""The cache folder: whole or absent, built once."""
+"""The cache folder: complete or absent, built once."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ def test_the_cache_follows_xdg(own_cache: Path) -> None:
     assert own_cache.is_dir()
 
 
-def test_a_cache_that_cannot_be_made_is_said_with_a_remedy(
+def test_an_unwritable_cache_is_reported_with_a_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()

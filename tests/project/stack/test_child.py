@@ -1,4 +1,4 @@
-"""Child processes: started, ended, and never orphaned."""
+"""Child processes: started, ended and never orphaned."""
 
 import os
 import signal
@@ -13,19 +13,21 @@ import pytest
 from project.stack import child as child_module
 from project.stack.child import Child
 from project.stack.errors import StackError
+from tests.support.paths import ROOT
 
-FOREVER = ("sleep", "60")
-DEAF = ("sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.05; done")
+FOREVER = ("sleep", "600")
+SECONDS = 60.0  # more than a busy machine needs
+IGNORES_SIGTERM = ("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done")
 
-# A parent that starts a child, says its process id, and waits to be killed.
+# A parent that starts a child, prints its process id and waits to be killed.
 PARENT = """
 import sys, time
 from pathlib import Path
 from project.stack.child import Child
 child = Child("sleeper", Path(sys.argv[1]))
-child.start(["/bin/sleep", "60"])
+child.start(["/bin/sleep", "600"])
 print(child.pid, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -36,7 +38,7 @@ def child(tmp_path: Path) -> Iterator[Child]:
     child.kill()
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = SECONDS) -> bool:
     deadline = time.monotonic() + seconds
     while not (met := condition()) and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -44,21 +46,21 @@ def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
 
 
 def exists(pid: int) -> bool:
-    """Whether the process runs; a zombie does not."""
+    """Whether the process exists and is not a zombie."""
     stat = Path(f"/proc/{pid}/stat")
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def killed_parent(folder: Path, path: str) -> int:
-    """Start a parent with this PATH, SIGKILL it, return its child's process id."""
+    """Start a parent with this PATH, kill it and return its child's process id."""
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(folder)],
         stdout=subprocess.PIPE,
-        env={**os.environ, "PATH": path, "PYTHONPATH": str(Path(__file__).parents[3])},
+        env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)},
     )
     assert parent.stdout is not None
     pid = int(parent.stdout.readline())
-    # Before setpriv did its part the child would not notice the death of its parent.
+    # Until setpriv has executed the program, the kernel does not signal the parent's death.
     assert eventually(lambda: b"setpriv" not in Path(f"/proc/{pid}/cmdline").read_bytes())
     parent.kill()
     parent.wait()
@@ -78,13 +80,13 @@ def test_a_started_child_lives_until_it_is_stopped(child: Child) -> None:
     assert child.exit_code == -signal.SIGTERM
 
 
-def test_before_its_first_start_it_can_be_asked_and_stopped(child: Child) -> None:
+def test_it_can_be_inspected_and_stopped_before_its_first_start(child: Child) -> None:
     assert not child.alive
     assert child.pid is None
     assert child.exit_code is None
     child.stop()
     child.kill()
-    assert child.last_words() == "no output"
+    assert child.log_summary() == "no output"
 
 
 def test_it_can_be_started_again(child: Child) -> None:
@@ -96,8 +98,8 @@ def test_it_can_be_started_again(child: Child) -> None:
 
 
 def test_a_child_that_ignores_sigterm_is_killed(child: Child) -> None:
-    child.start(DEAF)
-    assert eventually(lambda: child.last_words() == "deaf")
+    child.start(IGNORES_SIGTERM)
+    assert eventually(lambda: child.log_summary() == "ready")
     child.stop(seconds=0.1)
     assert child.exit_code == -signal.SIGKILL
 
@@ -123,20 +125,20 @@ def test_a_second_start_while_it_runs_is_refused(child: Child) -> None:
         child.start(FOREVER)
 
 
-def test_ready_is_asked_until_it_is(child: Child) -> None:
+def test_readiness_is_polled(child: Child) -> None:
     answers = iter([False, False, True])
     child.start(FOREVER)
-    child.wait_ready(lambda: next(answers), 5)
+    child.wait_ready(lambda: next(answers), SECONDS)
     assert child.alive
 
 
-def test_a_child_that_ends_while_starting_is_quoted(child: Child) -> None:
+def test_an_exit_while_starting_is_reported(child: Child) -> None:
     child.start(["sh", "-c", "echo 'no space left'; exit 3"])
-    with pytest.raises(StackError, match=r"server ended .*code 3.*'no space left'.*server\.log"):
-        child.wait_ready(lambda: False, 5)
+    with pytest.raises(StackError, match=r"server exited .*code 3.*'no space left'.*server\.log"):
+        child.wait_ready(lambda: False, SECONDS)
 
 
-def test_a_child_that_stays_silent_is_stopped(child: Child) -> None:
+def test_a_child_that_never_answers_is_stopped(child: Child) -> None:
     child.start(FOREVER)
     with pytest.raises(StackError, match=r"did not answer within 0\.05 s"):
         child.wait_ready(lambda: False, 0.05)
@@ -149,33 +151,33 @@ def test_a_child_is_stopped_when_the_waiting_is_interrupted(child: Child) -> Non
 
     child.start(FOREVER)
     with pytest.raises(KeyboardInterrupt):
-        child.wait_ready(interrupt, 5)
+        child.wait_ready(interrupt, SECONDS)
     assert not child.alive
 
 
-def test_a_program_that_is_not_there_is_said(child: Child) -> None:
+def test_a_missing_program_is_reported(child: Child) -> None:
     child.start(["/nonexistent/server"])
     with pytest.raises(StackError, match="/nonexistent/server"):
-        child.wait_ready(lambda: False, 5)
+        child.wait_ready(lambda: False, SECONDS)
 
 
-def test_a_program_that_is_not_there_is_said_without_setpriv(
+def test_a_missing_program_is_reported_without_setpriv(
     child: Child, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(child_module, "dies_with_parent", list)
+    monkeypatch.setattr(child_module, "setpriv_prefix", list)
     with pytest.raises(StackError, match=r"/nonexistent/server \(No such file"):
         child.start(["/nonexistent/server"])
 
 
-def test_the_words_of_an_earlier_run_are_not_quoted(child: Child) -> None:
+def test_the_log_of_an_earlier_run_is_not_quoted(child: Child) -> None:
     for text in ("old ERROR old", "new"):
         child.start(["echo", text])
         assert eventually(lambda: not child.alive)
-    assert child.last_words() == "new"
+    assert child.log_summary() == "new"
     assert child.log.read_text() == "old ERROR old\nnew\n"
 
 
-def test_a_long_log_is_set_aside_at_the_next_start(
+def test_a_long_log_is_rotated_at_the_next_start(
     child: Child, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(child_module, "LOG_BYTES", 3)
@@ -187,7 +189,7 @@ def test_a_long_log_is_set_aside_at_the_next_start(
 
 def test_variables_are_added_to_the_environment(child: Child) -> None:
     child.start(["sh", "-c", "echo $GREETING in $HOME"], env={"GREETING": "hello"})
-    assert eventually(lambda: child.last_words() == f"hello in {os.environ.get('HOME', '')}")
+    assert eventually(lambda: child.log_summary() == f"hello in {os.environ.get('HOME', '')}")
 
 
 def test_a_killed_parent_leaves_no_orphan(tmp_path: Path) -> None:
@@ -204,7 +206,7 @@ def test_an_orphan_is_ended_by_the_next_start(tmp_path: Path) -> None:
     successor.kill()
 
 
-def test_a_child_whose_parent_lives_is_in_use_not_left_over(child: Child, tmp_path: Path) -> None:
+def test_a_child_whose_parent_lives_is_in_use(child: Child, tmp_path: Path) -> None:
     child.start(FOREVER)
     with pytest.raises(StackError, match=f"in use by process {os.getpid()}"):
         Child("server", tmp_path).start(FOREVER)
@@ -218,12 +220,10 @@ def test_an_old_or_broken_pid_file_is_ignored(child: Child, tmp_path: Path, text
     assert child.alive
 
 
-def test_a_stranger_with_a_remembered_process_id_is_left_alone(
-    child: Child, tmp_path: Path
-) -> None:
-    stranger = subprocess.Popen(FOREVER)
-    (tmp_path / "server.pid").write_text(f"{stranger.pid} 1 1 1")
+def test_an_unrelated_process_with_the_same_id_is_left_alone(child: Child, tmp_path: Path) -> None:
+    unrelated = subprocess.Popen(FOREVER)
+    (tmp_path / "server.pid").write_text(f"{unrelated.pid} 1 1 1")
     child.start(FOREVER)
-    assert stranger.poll() is None
-    stranger.kill()
-    stranger.wait()
+    assert unrelated.poll() is None
+    unrelated.kill()
+    unrelated.wait()

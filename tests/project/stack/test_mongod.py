@@ -1,4 +1,4 @@
-"""mongod: what it needs, and a real one."""
+"""mongod: its requirements, and a real server."""
 
 import platform
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ Script = Callable[[str, str], Path]
 
 
 @pytest.mark.parametrize(
-    ("said", "remedy"),
+    ("output", "remedy"),
     [
         ("libcurl.so.4: cannot open shared object file", "apt-get install libcurl4"),
         ("libcrypto.so.3: cannot open shared object file", "OpenSSL 3 is missing"),
@@ -25,27 +25,27 @@ Script = Callable[[str, str], Path]
         ("something else", "it says 'something else'"),
     ],
 )
-def test_what_mongod_lacks_is_said_with_the_remedy(script: Script, said: str, remedy: str) -> None:
-    program = script("mongod", f'echo "mongod: {said}" >&2; exit 127'.replace("`", "\\`"))
+def test_a_missing_library_is_reported(script: Script, output: str, remedy: str) -> None:
+    program = script("mongod", f'echo "mongod: {output}" >&2; exit 127'.replace("`", "\\`"))
     if remedy.startswith("it says"):
-        program = script("mongod", f"echo '{said}' >&2; exit 127")
+        program = script("mongod", f"echo '{output}' >&2; exit 127")
     with pytest.raises(StackError, match=remedy):
         check_runs(program)
 
 
-def test_a_processor_without_avx_is_said(script: Script) -> None:
+def test_a_processor_without_avx_is_reported(script: Script) -> None:
     with pytest.raises(StackError, match="lacks AVX; set MONGODB_URI"):
         check_runs(script("mongod", "kill -ILL $$"))
 
 
-def test_a_program_that_is_not_executable_is_said(tmp_path: Path) -> None:
+def test_a_program_that_is_not_executable_is_reported(tmp_path: Path) -> None:
     (tmp_path / "mongod").touch(mode=0o644)
-    with pytest.raises(StackError, match="install its Python package again"):
+    with pytest.raises(StackError, match="reinstall its Python package"):
         check_runs(tmp_path / "mongod")
 
 
 @pytest.mark.parametrize(("system", "machine"), [("Windows", "x86_64"), ("Linux", "riscv64")])
-def test_another_platform_is_said(
+def test_an_unsupported_platform_is_reported(
     monkeypatch: pytest.MonkeyPatch, system: str, machine: str
 ) -> None:
     monkeypatch.setattr(platform, "system", lambda: system)
@@ -54,7 +54,7 @@ def test_another_platform_is_said(
         binary()
 
 
-def test_without_its_package_the_remedy_is_said(
+def test_a_missing_package_is_reported_with_a_remedy(
     monkeypatch: pytest.MonkeyPatch, no_package: Callable[[str], NoReturn]
 ) -> None:
     monkeypatch.setattr(mongod_module, "distribution", no_package)
@@ -62,12 +62,12 @@ def test_without_its_package_the_remedy_is_said(
         binary()
 
 
-def test_it_is_installed_here() -> None:
+def test_the_installed_program_runs() -> None:
     check_runs(binary())
 
 
 def client(mongod: Mongod) -> MongoClient[dict[str, Any]]:
-    return MongoClient(mongod.uri, serverSelectionTimeoutMS=5000)
+    return MongoClient(mongod.uri, serverSelectionTimeoutMS=60_000)
 
 
 def insert_in_a_transaction(mongod: Mongod, name: str) -> None:
@@ -96,7 +96,7 @@ def test_it_takes_transactions_as_soon_as_it_is_started(mongod: Mongod) -> None:
 
 
 @pytest.mark.services
-def test_data_outlive_a_kill_on_the_same_port(mongod: Mongod) -> None:
+def test_data_survive_a_kill_on_the_same_port(mongod: Mongod) -> None:
     insert_in_a_transaction(mongod, "kept")
     mongod.kill()
     assert not mongod.alive
@@ -107,10 +107,10 @@ def test_data_outlive_a_kill_on_the_same_port(mongod: Mongod) -> None:
 
 @pytest.mark.services
 @pytest.mark.parametrize("end", [Mongod.stop, Mongod.kill])
-def test_data_outlive_a_change_of_port(mongod: Mongod, end: Callable[[Mongod], None]) -> None:
+def test_data_survive_a_change_of_port(mongod: Mongod, end: Callable[[Mongod], None]) -> None:
     insert_in_a_transaction(mongod, "kept")
     end(mongod)
-    moved = Mongod(mongod.home, free_port({mongod.port}))
+    moved = Mongod(mongod.folder, free_port({mongod.port}))
     moved.start()
     try:
         insert_in_a_transaction(moved, "after")
@@ -120,8 +120,8 @@ def test_data_outlive_a_change_of_port(mongod: Mongod, end: Callable[[Mongod], N
 
 
 @pytest.mark.services
-def test_a_damaged_data_folder_is_quoted(mongod: Mongod) -> None:
+def test_a_damaged_data_folder_is_reported(mongod: Mongod) -> None:
     mongod.stop()
-    (mongod.home / "data" / "storage.bson").write_text("nonsense")
-    with pytest.raises(StackError, match=r"mongod ended while starting .*metadata"):
+    (mongod.folder / "data" / "storage.bson").write_text("nonsense")
+    with pytest.raises(StackError, match=r"mongod exited while starting .*metadata"):
         mongod.start()

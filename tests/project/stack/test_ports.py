@@ -1,6 +1,8 @@
 """Free loopback ports."""
 
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from project.stack import ports
 from project.stack.errors import StackError
 from project.stack.ports import free_port, port_is_free, remembered_or_free
+from tests.support.paths import ROOT
 
 
 @pytest.fixture
@@ -16,7 +19,7 @@ def taken() -> Iterator[int]:
         yield int(server.getsockname()[1])
 
 
-def test_a_port_that_somebody_listens_on_is_not_free(taken: int) -> None:
+def test_a_port_in_use_is_not_free(taken: int) -> None:
     assert not port_is_free(taken)
 
 
@@ -26,16 +29,36 @@ def test_a_free_port_is_free_and_below_the_range_of_outgoing_connections() -> No
     assert port < 32768
 
 
-def test_a_port_that_was_just_given_out_is_not_given_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    first = free_port()
-    monkeypatch.setattr(ports, "FIRST", first)
-    monkeypatch.setattr(ports, "LAST", first + 50)
-    assert free_port({first}) != first
+def test_ports_in_use_by_the_caller_are_avoided(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    monkeypatch.setattr(ports, "_claim", lambda _: True)
+    monkeypatch.setattr(ports, "FIRST", port)
+    monkeypatch.setattr(ports, "LAST", port)
+    assert free_port() == port
+    with pytest.raises(StackError, match="No free port"):
+        free_port({port})
 
 
-def test_no_free_port_is_said_with_a_remedy(monkeypatch: pytest.MonkeyPatch, taken: int) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no abstract sockets")
+def test_a_port_is_given_to_one_process_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    hold = "from project.stack.ports import free_port; print(free_port(), flush=True); input()"
+    command = [sys.executable, "-c", hold]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        port = int(other.stdout.readline())
+        monkeypatch.setattr(ports, "FIRST", port)
+        monkeypatch.setattr(ports, "LAST", port)
+        with pytest.raises(StackError, match="No free port"):
+            free_port()
+        other.kill()
+    assert free_port() == port
+    with pytest.raises(StackError, match="No free port"):
+        free_port()
+
+
+def test_no_free_port_is_reported(monkeypatch: pytest.MonkeyPatch, taken: int) -> None:
     monkeypatch.setattr(ports, "FIRST", taken)
     monkeypatch.setattr(ports, "LAST", taken)
     with pytest.raises(StackError, match="stop some servers"):

@@ -1,4 +1,4 @@
-"""Which servers `up` starts, and what it remembers of them."""
+"""Which servers `up` starts, and what it writes to the env file."""
 
 import socket
 from pathlib import Path
@@ -7,27 +7,27 @@ import pytest
 
 from project.config.envfile import read_env_file, write_env_file
 from project.stack.ports import free_port
-from project.up.home import Home
-from project.up.servers import Servers
+from project.up.home_folder import HomeFolder
+from project.up.servers import EmbeddedServers
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path)
+def home(tmp_path: Path) -> HomeFolder:
+    return HomeFolder(tmp_path)
 
 
-def test_both_are_started_on_different_ports_that_are_remembered(home: Home) -> None:
-    first, second = Servers(home, {}), Servers(home, {})
-    assert [server.name for server in first.ours] == ["kafka", "mongod"]
+def test_both_servers_have_distinct_remembered_ports(home: HomeFolder) -> None:
+    first, second = EmbeddedServers(home, {}), EmbeddedServers(home, {})
+    assert [server.name for server in first.services] == ["kafka", "mongod"]
     assert first.kafka
     assert first.mongod
     ports = {first.kafka.port, first.kafka.controller_port, first.mongod.port}
     assert len(ports) == 3
-    assert [server.port for server in second.ours] == [server.port for server in first.ours]
+    assert [server.port for server in second.services] == [server.port for server in first.services]
 
 
-def test_the_addresses_and_a_key_stand_in_the_env_file(home: Home) -> None:
-    servers = Servers(home, {})
+def test_the_env_file_has_the_addresses_and_a_key(home: HomeFolder) -> None:
+    servers = EmbeddedServers(home, {})
     remembered = read_env_file(home.env_file)
     assert servers.kafka
     assert servers.mongod
@@ -36,35 +36,35 @@ def test_the_addresses_and_a_key_stand_in_the_env_file(home: Home) -> None:
     assert len(remembered["DJANGO_SECRET_KEY"]) >= 50
 
 
-def test_the_key_is_made_once(home: Home) -> None:
-    Servers(home, {})
+def test_the_key_is_generated_once(home: HomeFolder) -> None:
+    EmbeddedServers(home, {})
     key = read_env_file(home.env_file)["DJANGO_SECRET_KEY"]
-    Servers(home, {})
+    EmbeddedServers(home, {})
     assert read_env_file(home.env_file)["DJANGO_SECRET_KEY"] == key
 
 
 @pytest.mark.parametrize("suffix", ["", "_FILE"])
-def test_what_the_person_brings_is_neither_started_nor_chosen(home: Home, suffix: str) -> None:
+def test_a_server_that_is_given_is_not_started(home: HomeFolder, suffix: str) -> None:
     real = {f"KAFKA_BOOTSTRAP_SERVERS{suffix}": "k:9092", f"DJANGO_SECRET_KEY{suffix}": "x"}
-    servers = Servers(home, real)
-    assert [server.name for server in servers.ours] == ["mongod"]
+    servers = EmbeddedServers(home, real)
+    assert [server.name for server in servers.services] == ["mongod"]
     assert set(read_env_file(home.env_file)) == {"MONGODB_URI"}
 
 
-def test_a_remembered_port_that_is_taken_is_replaced(home: Home) -> None:
+def test_a_remembered_port_in_use_is_replaced(home: HomeFolder) -> None:
     with socket.create_server(("127.0.0.1", free_port())) as taken:
         port = taken.getsockname()[1]
         write_env_file(home.env_file, {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{port}"})
-        servers = Servers(home, {})
+        servers = EmbeddedServers(home, {})
     assert servers.kafka
     assert servers.kafka.port != port
 
 
-def test_an_address_that_is_none_is_replaced(home: Home) -> None:
+def test_an_invalid_address_is_replaced(home: HomeFolder) -> None:
     write_env_file(home.env_file, {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:many", "OTHER": "kept"})
-    assert Servers(home, {}).kafka
+    assert EmbeddedServers(home, {}).kafka
     assert read_env_file(home.env_file)["OTHER"] == "kept"
 
 
-def test_their_logs_are_with_the_others(home: Home) -> None:
-    assert {server.child.log.parent for server in Servers(home, {}).ours} == {home.logs}
+def test_their_logs_are_in_the_home(home: HomeFolder) -> None:
+    assert {server.child.log.parent for server in EmbeddedServers(home, {}).services} == {home.logs}

@@ -16,7 +16,7 @@ from project.up import supervisor as supervisor_module
 from project.up.daemon import Daemon
 from project.up.supervisor import Supervisor
 
-# Writes down its end when it is told to stop.
+# Records its name when it receives SIGTERM.
 TIDY = """
 import pathlib, signal, sys, time
 name, log = sys.argv[1:]
@@ -26,117 +26,117 @@ def end(*_):
     sys.exit(0)
 signal.signal(signal.SIGTERM, end)
 pathlib.Path(log + "." + name).touch()
-time.sleep(60)
+time.sleep(600)
 """
 
 
 class Stage:
-    """A supervisor, what it said, and programs for it."""
+    """A supervisor, its console lines and programs for it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.said: list[str] = []
-        self.supervisor = Supervisor(self.said.append)
+        self.lines: list[str] = []
+        self.supervisor = Supervisor(self.lines.append)
         self.ends = folder / "ends"
 
     def program(self, name: str, code: str) -> Daemon:
         argv = [sys.executable, "-c", code, name, str(self.ends)]
         return Daemon(child=Child(name, self.folder), argv=argv, env={})
 
-    def start(self, name: str, code: str = "import time; time.sleep(60)") -> Child:
+    def start(self, name: str, code: str = "import time; time.sleep(600)") -> Child:
         program = self.program(name, code)
         self.supervisor.start(program)
         return program.child
 
-    def start_tidy(self, name: str, settled: Callable[[], bool] = lambda: True) -> Child:
+    def start_tidy(self, name: str, drained: Callable[[], bool] = lambda: True) -> Child:
         program = self.program(name, TIDY)
-        self.supervisor.start(program, settled)
+        self.supervisor.start(program, drained)
         ready = Path(f"{self.ends}.{name}")
         while not ready.exists():
             time.sleep(0.01)
         return program.child
 
-    def check_until(self, done: Callable[[], bool], seconds: float = 10.0) -> None:
+    def check_until(self, done: Callable[[], bool], seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while not done():
-            assert time.monotonic() < deadline, self.said
+            assert time.monotonic() < deadline, self.lines
             self.supervisor.check()
             time.sleep(0.01)
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    # On a busy machine a program may need longer than in production to end by itself.
+    monkeypatch.setattr(supervisor_module, "STOP_SECONDS", 60.0)
     stage = Stage(tmp_path)
     yield stage
     stage.supervisor.drain()
 
 
-def test_a_killed_child_is_started_again_with_one_line(stage: Stage) -> None:
+def test_a_killed_child_is_restarted_with_one_line(stage: Stage) -> None:
     child = stage.start("relay")
     killed = child.pid
     assert killed is not None
     os.kill(killed, signal.SIGKILL)
     stage.check_until(lambda: child.pid not in {killed, None})
-    assert len(stage.said) == 1
-    assert stage.said[0].startswith("relay was ended by SIGKILL; it is started again in 0.2 s")
-    assert str(child.log) in stage.said[0]
+    assert len(stage.lines) == 1
+    assert stage.lines[0].startswith("relay was killed by SIGKILL; restarting in 0.2 s")
+    assert str(child.log) in stage.lines[0]
 
 
-def test_a_child_that_lives_is_left_alone(stage: Stage) -> None:
+def test_a_running_child_is_left_alone(stage: Stage) -> None:
     child = stage.start("relay")
     before = child.pid
     for _ in range(20):
         stage.supervisor.check()
     assert child.pid == before
-    assert stage.said == []
+    assert stage.lines == []
 
 
-def test_the_delay_doubles_while_a_child_dies_at_once(stage: Stage) -> None:
+def test_the_delay_doubles_while_a_child_exits_at_once(stage: Stage) -> None:
     stage.start("relay", "raise SystemExit(1)")
-    stage.check_until(lambda: len(stage.said) == 3)
-    delays = [line.partition("again in ")[2].partition(" (")[0] for line in stage.said]
+    stage.check_until(lambda: len(stage.lines) == 3)
+    delays = [line.partition("restarting in ")[2].partition(" (")[0] for line in stage.lines]
     assert delays == ["0.2 s", "0.4 s", "0.8 s"]
 
 
-def test_the_delay_is_never_over_ten_seconds(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_delay_is_at_most_ten_seconds(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor_module, "FIRST_DELAY", 9.0)
     stage.start("relay", "raise SystemExit(1)")
     stage.supervisor._watched[0].failures = 5
-    stage.check_until(lambda: len(stage.said) == 1)
-    assert "again in 10 s" in stage.said[0]
+    stage.check_until(lambda: len(stage.lines) == 1)
+    assert "restarting in 10 s" in stage.lines[0]
 
 
-def test_a_child_that_lived_long_starts_with_the_first_delay_again(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_run_resets_the_delay(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor_module, "STEADY_SECONDS", -1.0)
     stage.start("relay", "raise SystemExit(1)")
-    stage.check_until(lambda: len(stage.said) == 2)
-    assert all("again in 0.2 s" in line for line in stage.said)
+    stage.check_until(lambda: len(stage.lines) == 2)
+    assert all("restarting in 0.2 s" in line for line in stage.lines)
 
 
-def test_a_misconfigured_child_is_not_started_again(stage: Stage) -> None:
+def test_a_misconfigured_child_is_not_restarted(stage: Stage) -> None:
     stage.start("relay", "import sys; sys.stderr.write('KAFKA_TOPIC is bad\\n'); sys.exit(2)")
-    with pytest.raises(Misconfigured, match="relay refuses to run, and says: KAFKA_TOPIC is bad"):
-        stage.check_until(lambda: False, seconds=5)
+    with pytest.raises(Misconfigured, match="relay is misconfigured: KAFKA_TOPIC is bad"):
+        stage.check_until(lambda: False)
 
 
-def test_a_launch_that_fails_is_tried_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_launch_is_retried(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     child = stage.start("kafka")
     launch = Daemon.launch
     refusals = iter([True, False])
 
     def once_refused(program: Daemon) -> None:
         if next(refusals):
-            raise StackError("Port 9 for kafka is taken")
+            raise StackError("Port 9 for kafka is in use")
         launch(program)
 
     monkeypatch.setattr(Daemon, "launch", once_refused)
     child.kill()
     stage.check_until(lambda: child.alive)
-    assert [line.partition(";")[0] for line in stage.said] == [
-        "kafka was ended by SIGKILL",
-        "Port 9 for kafka is taken",
+    assert [line.partition(";")[0] for line in stage.lines] == [
+        "kafka was killed by SIGKILL",
+        "Port 9 for kafka is in use",
     ]
 
 
@@ -145,10 +145,10 @@ def test_the_last_started_is_stopped_first(stage: Stage) -> None:
     stage.supervisor.drain()
     assert stage.ends.read_text().split() == ["web", "relay", "consumer", "kafka"]
     assert not any(child.alive for child in children)
-    assert stage.said[0] == "web stopped"
+    assert stage.lines[0] == "web stopped"
 
 
-def test_a_restarted_child_keeps_its_place_in_the_order(stage: Stage) -> None:
+def test_a_restart_does_not_change_the_order(stage: Stage) -> None:
     first, _ = stage.start_tidy("kafka"), stage.start_tidy("web")
     ready = Path(f"{stage.ends}.kafka")
     ready.unlink()
@@ -158,15 +158,15 @@ def test_a_restarted_child_keeps_its_place_in_the_order(stage: Stage) -> None:
     assert stage.ends.read_text().split() == ["web", "kafka"]
 
 
-def test_a_stop_waits_until_nothing_is_left(stage: Stage) -> None:
+def test_a_drain_waits_for_unfinished_work(stage: Stage) -> None:
     answers = iter([False, False, True])
     child = stage.start_tidy("consumer", lambda: child.alive and next(answers))
     stage.supervisor.drain()
     assert list(answers) == []
 
 
-def test_a_stop_does_not_wait_for_ever(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor_module, "SETTLE_SECONDS", 0.2)
+def test_a_drain_does_not_wait_forever(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor_module, "DRAIN_SECONDS", 0.2)
     child = stage.start_tidy("consumer", lambda: False)
     stage.supervisor.drain()
     assert not child.alive

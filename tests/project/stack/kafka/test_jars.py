@@ -1,4 +1,4 @@
-"""Kafka's jars: pinned, verified, fetched once."""
+"""Kafka's jars: pinned, verified, downloaded once."""
 
 import hashlib
 import re
@@ -26,7 +26,7 @@ def sums(tmp_path: Path) -> Path:
     return file
 
 
-def place(folder: Path, content: bytes) -> None:
+def put_jar(folder: Path, content: bytes) -> None:
     file = folder / PATH
     file.parent.mkdir(parents=True)
     file.write_bytes(content)
@@ -45,13 +45,13 @@ def test_each_artifact_is_pinned_in_one_version() -> None:
     assert len(artifacts) == len(set(artifacts))
 
 
-def test_the_right_content_passes(tmp_path: Path, sums: Path) -> None:
-    place(tmp_path, CONTENT)
+def test_an_unchanged_file_passes(tmp_path: Path, sums: Path) -> None:
+    put_jar(tmp_path, CONTENT)
     verify(tmp_path, read_sums(sums))
 
 
-def test_another_content_is_refused(tmp_path: Path, sums: Path) -> None:
-    place(tmp_path, b"tampered")
+def test_a_changed_file_is_refused(tmp_path: Path, sums: Path) -> None:
+    put_jar(tmp_path, b"tampered")
     with pytest.raises(StackError, match=r"thing-1\.0\.jar has the SHA-512 .* do not use it"):
         verify(tmp_path, read_sums(sums))
 
@@ -62,30 +62,30 @@ def test_a_missing_file_is_refused(tmp_path: Path, sums: Path) -> None:
 
 
 @pytest.mark.usefixtures("own_cache")
-def test_what_was_fetched_is_verified_before_it_is_in_place(
+def test_downloads_are_verified_before_they_are_used(
     sums: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jars = Jars(sums)
-    monkeypatch.setattr(Jars, "_fetch", lambda _, folder: place(folder, b"tampered"))
+    monkeypatch.setattr(Jars, "_fetch", lambda _, folder: put_jar(folder, b"tampered"))
     with pytest.raises(StackError, match="do not use it"):
         jars.install()
     assert not jars.folder.exists()
 
-    monkeypatch.setattr(Jars, "_fetch", lambda _, folder: place(folder, CONTENT))
+    monkeypatch.setattr(Jars, "_fetch", lambda _, folder: put_jar(folder, CONTENT))
     jars.install()
     assert jars.class_path == str(jars.folder / PATH)
     assert Path(jars.class_path).read_bytes() == CONTENT
 
 
 @pytest.mark.usefixtures("own_cache")
-def test_other_sums_have_another_folder(sums: Path) -> None:
+def test_the_folder_depends_on_the_sums(sums: Path) -> None:
     before = Jars(sums).folder
     sums.write_text("")
     assert Jars(sums).folder != before
 
 
 @pytest.mark.usefixtures("own_cache")
-def test_without_jgo_the_remedy_is_said(
+def test_a_missing_jgo_is_reported_with_a_remedy(
     sums: Path, monkeypatch: pytest.MonkeyPatch, no_package: Callable[[str], NoReturn]
 ) -> None:
     monkeypatch.setattr(jars_module, "distribution", no_package)
@@ -94,10 +94,10 @@ def test_without_jgo_the_remedy_is_said(
 
 
 @pytest.mark.usefixtures("own_cache")
-def test_a_failed_download_is_quoted(
+def test_a_failed_download_is_reported(
     sums: Path, monkeypatch: pytest.MonkeyPatch, script: Script
 ) -> None:
     python = script("python", "echo 'Traceback' >&2; echo 'ConnectionError: no route' >&2; exit 1")
     monkeypatch.setattr(sys, "executable", str(python))
-    with pytest.raises(StackError, match=r"could not be fetched \(ConnectionError: no route\)"):
+    with pytest.raises(StackError, match=r"could not be downloaded \(ConnectionError: no route\)"):
         Jars(sums).install()

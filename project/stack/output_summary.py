@@ -1,0 +1,18 @@
+"""One line that summarises a program's output."""
+
+import re
+
+LONGEST = 300
+
+# The error markers of log4j, MySQL and MariaDB, mongod, Java and debootstrap.
+ERROR_LINE = re.compile(
+    r' ERROR | FATAL |\[ERROR\]|"s":"[EF]"|^Error: |^Exception in thread|^Caused by: |^E: '
+)
+
+
+def summary_line(output: str) -> str:
+    """The first line marked as an error, otherwise the last line; at most 300 characters."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if ERROR_LINE.search(line)]
+    # The lines after the first error are its consequences: "aborting", a stack trace.
+    return next(iter(errors or lines[-1:]), "no output")[:LONGEST]

@@ -12,10 +12,10 @@ from django.views.generic import DetailView, ListView, UpdateView
 
 from cdc.errors import Refused
 from cdc.operations import way_of
-from stories.copy import wait_for_copy
 from stories.forms import SubmissionForm
 from stories.models import Story
-from stories.reading import matching, may_change, may_follow, readable_by, search_words
+from stories.permissions import matching, may_change, may_follow, readable_by, search_words
+from stories.replica_wait import wait_for_copy
 
 
 class StoryListView(LoginRequiredMixin, ListView[Story]):

@@ -12,7 +12,7 @@ from django.contrib.auth.forms import UserChangeForm as BaseUserChangeForm
 
 from users.fields import login_form
 from users.models import User
-from users.reset import post_office
+from users.password_reset import post_office
 
 TAKEN = "An account with this e-mail address exists. Log in, or set a new password."
 

@@ -11,10 +11,10 @@ from django.shortcuts import render
 from django.urls import reverse_lazy
 from django.views.generic import FormView, TemplateView
 
-from users.address import client_address
+from users.client_address import client_address
 from users.forms import TAKEN, LoginForm, RegistrationForm, ResetForm
 from users.models import User
-from users.reset import MOST_FOR_ACCOUNT, may_ask
+from users.password_reset import MOST_FOR_ACCOUNT, may_ask
 from users.roles import home_of
 
 _BACKEND = "django.contrib.auth.backends.ModelBackend"

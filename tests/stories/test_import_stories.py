@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from stories.models import Story
-from tests.stories.rows import row, write_lines
+from tests.stories.importing.digg_rows import row, write_lines
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

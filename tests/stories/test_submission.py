@@ -1,4 +1,4 @@
-"""People submit stories, correct them, and may wait for the copy."""
+"""People submit stories, correct them, and may wait for the replica_wait."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from cdc.models import OutboxRecord
-from stories import copy
+from stories import replica_wait
 from stories.models import Status, Story
 from tests.support.static_files import plain_static_files
 from users.models import User, UserType
@@ -77,22 +77,22 @@ def test_who_asks_waits_and_is_told(
         waited.append(seconds)
         return applied
 
-    monkeypatch.setattr(copy, "wait_until_applied", wait)
+    monkeypatch.setattr(replica_wait, "wait_until_applied", wait)
     _, client = person("ann")
     page = client.post("/stories/new/", {**SENT, "wait": "on"}, follow=True)
     assert sentence in page.content.decode()
     client.post("/stories/new/", SENT)
-    assert waited == [copy.SECONDS]
+    assert waited == [replica_wait.SECONDS]
 
 
 def test_so_many_wait_at_once_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    for _ in range(copy.MOST_AT_ONCE):
-        assert copy._room.acquire(blocking=False)
+    for _ in range(replica_wait.MOST_AT_ONCE):
+        assert replica_wait._room.acquire(blocking=False)
     try:
-        arrived, sentence = copy.wait_for_copy(Story())
+        arrived, sentence = replica_wait.wait_for_copy(Story())
     finally:
-        for _ in range(copy.MOST_AT_ONCE):
-            copy._room.release()
+        for _ in range(replica_wait.MOST_AT_ONCE):
+            replica_wait._room.release()
     assert not arrived
     assert "was not waited for" in sentence
 

@@ -61,7 +61,7 @@ def test_forged_header_does_not_evade_it(ann: User) -> None:
 
 
 def test_header_of_a_trusted_proxy_counts(ann: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("users.address._proxies", lambda: ("10.0.0.0/8",))
+    monkeypatch.setattr("users.client_address._proxies", lambda: ("10.0.0.0/8",))
     for number in range(5):
         attempt(ann.email, address="10.0.0.1", forwarded=f"198.51.100.{number}, {THERE}")
     assert attempt(ann.email, PASSWORD, THERE).status_code == 429

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from tests.users.conftest import PASSWORD
 from users.models import ResetRequest, User
-from users.reset import MOST_FROM_ADDRESS, WINDOW, may_ask, post_office
+from users.password_reset import MOST_FROM_ADDRESS, WINDOW, may_ask, post_office
 
 pytestmark = pytest.mark.django_db
 NEW = "another-long-42"

@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from cdc.commands import FeedCommand
-from stories.traffic import run_traffic
+from stories.demo_traffic import run_traffic
 
 _FASTEST = 1000
 

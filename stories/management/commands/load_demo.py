@@ -5,7 +5,7 @@ from typing import Any
 from django.utils import timezone
 
 from cdc.commands import FeedCommand
-from stories.demo import fill
+from stories.demo_stories import fill
 from users.demo import ensure_demo_people
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from stories.errors import BadRow
-from stories.extended_json import plain
+from stories.importing.errors import BadRow
+from stories.importing.extended_json import plain
 
 
 @pytest.mark.parametrize(

@@ -5,22 +5,22 @@ import json
 
 import pytest
 
-from stories import json_array
-from stories.json_array import read_array
-from stories.records import Record
+from stories.importing import json_array
+from stories.importing.file_rows import FileRow
+from stories.importing.json_array import read_array
 
 
-def records(data: bytes | str) -> list[Record]:
+def rows_of(data: bytes | str) -> list[FileRow]:
     raw = data.encode() if isinstance(data, str) else data
     return list(read_array(io.BufferedReader(io.BytesIO(raw))))
 
 
 def values(data: bytes | str) -> list[object]:
-    return [record.value for record in records(data) if not record.problem]
+    return [row.value for row in rows_of(data) if not row.problem]
 
 
 def problems(data: bytes | str) -> list[str]:
-    return [f"{record.where} {record.problem}" for record in records(data) if record.problem]
+    return [f"{row.where} {row.problem}" for row in rows_of(data) if row.problem]
 
 
 ITEMS = [
@@ -45,7 +45,7 @@ def test_items_come_in_order(text: str) -> None:
 
 
 def test_empty_array_has_no_items() -> None:
-    assert records("[ ]\n") == []
+    assert rows_of("[ ]\n") == []
 
 
 def test_items_larger_than_what_is_read_at_once() -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db import router, transaction
 from django.db.models import Max, QuerySet
 
-from stories.digg import story_from
+from stories.importing.digg_row import story_from
 from stories.models import Story
 
 NUMBER_AT_FIRST = 200

@@ -16,9 +16,9 @@ from django.utils import timezone
 from cdc.errors import Retryable
 from cdc.models import OutboxRecord
 from project.config.environment import BASE_DIR
-from stories.demo import FEWEST, MOST, demo_stories, demo_story, fill
+from stories.demo_stories import FEWEST, MOST, demo_stories, demo_story, fill
+from stories.demo_traffic import DemoTraffic
 from stories.models import Story
-from stories.traffic import DemoTraffic
 
 
 class HandClock:

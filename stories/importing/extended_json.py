@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cdc.operations import wire_time
-from stories.errors import BadRow
-from stories.excerpt import excerpt
+from stories.importing.errors import BadRow, excerpt
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

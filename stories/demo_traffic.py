@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from cdc.commands import Clock, Stop, SystemClock, log, run_until_stopped
 from cdc.errors import Retryable
-from stories.demo import FEWEST, MOST, demo_stories, demo_story, headline, next_number
+from stories.demo_stories import FEWEST, MOST, demo_stories, demo_story, headline, next_number
 from stories.models import Status, Story
 from stories.validators import LARGEST_COUNT
 

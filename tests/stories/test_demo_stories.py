@@ -6,7 +6,7 @@ import pytest
 from django.core.management import call_command
 
 from cdc.models import OutboxRecord
-from stories.demo import demo_stories, demo_story, fill, next_number
+from stories.demo_stories import demo_stories, demo_story, fill, next_number
 from stories.models import Story
 from users.models import User, UserType
 

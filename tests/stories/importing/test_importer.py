@@ -10,10 +10,10 @@ import pytest
 from django.db import IntegrityError, OperationalError
 
 from cdc.models import OutboxRecord
-from stories import ingest as module
-from stories.ingest import Ingest, Interrupted
+from stories.importing import importer as module
+from stories.importing.importer import Importer, Interrupted
 from stories.models import Story
-from tests.stories.rows import digg_like, row, write_lines
+from tests.stories.importing.digg_rows import digg_like, row, write_lines
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -37,11 +37,11 @@ class StillClock:
 class Said(list[str]):
     """What an import said, and the import."""
 
-    def run(self, *paths: str) -> Ingest:
-        ingest = Ingest(self.append, clock=StillClock())
+    def run(self, *paths: str) -> Importer:
+        importer = Importer(self.append, clock=StillClock())
         for path in paths:
-            ingest.run(path)
-        return ingest
+            importer.run(path)
+        return importer
 
 
 @pytest.fixture
@@ -51,12 +51,12 @@ def said() -> Said:
 
 def test_data_set_becomes_its_distinct_stories(tmp_path: Path, said: Said) -> None:
     rows = digg_like()
-    ingest = said.run(write_lines(tmp_path / "s.ndjson", *rows))
+    importer = said.run(write_lines(tmp_path / "s.ndjson", *rows))
     assert said == []
-    assert ingest.counts["created"] == 505 == Story.objects.count()
-    assert ingest.counts["updated"] + ingest.counts["unchanged"] == 295
-    assert ingest.summary.startswith("800 read, 505 created, ")
-    assert ingest.summary.endswith(", 0 bad")
+    assert importer.counts["created"] == 505 == Story.objects.count()
+    assert importer.counts["updated"] + importer.counts["unchanged"] == 295
+    assert importer.summary.startswith("800 read, 505 created, ")
+    assert importer.summary.endswith(", 0 bad")
 
 
 def test_array_imports_the_same_as_lines(tmp_path: Path, said: Said) -> None:
@@ -82,8 +82,8 @@ def test_every_column_is_filled(tmp_path: Path, said: Said) -> None:
 def test_text_and_number_are_one_id_and_the_later_row_wins(tmp_path: Path, said: Said) -> None:
     forms: list[Any] = ["7", 7, {"$numberInt": "7"}, {"$numberLong": "7"}, {"$numberDouble": "7.0"}]
     rows = [row(7, id=form, diggs=place) for place, form in enumerate(forms)]
-    ingest = said.run(write_lines(tmp_path / "s", *rows))
-    assert ingest.summary == "5 read, 1 created, 4 updated, 0 unchanged, 0 bad"
+    importer = said.run(write_lines(tmp_path / "s", *rows))
+    assert importer.summary == "5 read, 1 created, 4 updated, 0 unchanged, 0 bad"
     assert Story.objects.get().diggs == 4
 
 
@@ -111,8 +111,8 @@ def test_columns_of_all_kinds_are_updated(tmp_path: Path, said: Said) -> None:
     numbers = range(1, len(changes) + 1)
     said.run(write_lines(tmp_path / "s", *(row(n, user={"registered": 1}) for n in numbers)))
     newer = [row(n, **change) for n, change in zip(numbers, changes, strict=True)]
-    ingest = said.run(path := write_lines(tmp_path / "s", *newer))
-    assert (said, ingest.counts["updated"]) == ([], len(changes))
+    importer = said.run(path := write_lines(tmp_path / "s", *newer))
+    assert (said, importer.counts["updated"]) == ([], len(changes))
     assert said.run(path).counts["unchanged"] == len(changes)
     assert Story.objects.filter(thumbnail__isnull=True).get().source_id == "3"
     assert Story.objects.filter(promote_date__isnull=True).get().title == "New"
@@ -129,9 +129,9 @@ def test_import_leaves_the_local_submitter_alone(tmp_path: Path, said: Said) -> 
 BAD_LINES: dict[str, tuple[Any, str]] = {
     "half a line": (b'{"id": 5, "title": "Ha', "is not JSON"),
     "not UTF-8": (b'{"id": 5, "title": "\xff"}', "is not UTF-8 (byte 21)"),
-    "NaN": (b'{"id": NaN}', "NaN is no JSON number"),
+    "NaN": (b'{"id": NaN}', "NaN is not a JSON number"),
     "very many digits": (b'{"id": ' + b"9" * 5000 + b"}", "is not JSON"),
-    "very deep": (b"[" * 100_000, "nests too deep"),
+    "very deep": (b"[" * 100_000, "is nested too deeply"),
     "a number": (3, "is 3, not a story"),
     "10 MB": (b'{"id": "' + b"x" * 10_000_000 + b'"}', "is longer than 5 MB"),
     "no id": (row(5, id=...), "id is missing"),
@@ -166,8 +166,8 @@ BAD_LINES: dict[str, tuple[Any, str]] = {
 def test_bad_line_is_one_sentence_and_the_good_ones_go_in(
     line: Any, sentence: str, tmp_path: Path, said: Said
 ) -> None:
-    ingest = said.run(write_lines(tmp_path / "s.ndjson", row(1), b"", line, row(3)))
-    assert ingest.summary == "3 read, 2 created, 0 updated, 0 unchanged, 1 bad"
+    importer = said.run(write_lines(tmp_path / "s.ndjson", row(1), b"", line, row(3)))
+    assert importer.summary == "3 read, 2 created, 0 updated, 0 unchanged, 1 bad"
     assert len(said) == 1
     assert said[0].startswith("s.ndjson, line 3: ")
     assert sentence in said[0]
@@ -188,9 +188,9 @@ def test_unreadable_file_is_one_sentence(
 ) -> None:
     make(tmp_path / "s")
     good = write_lines(tmp_path / "good", row(1))
-    ingest = said.run(str(tmp_path / "s"), good)
-    assert not ingest.complete
-    assert ingest.counts["created"] == 1
+    importer = said.run(str(tmp_path / "s"), good)
+    assert not importer.complete
+    assert importer.counts["created"] == 1
     assert [sentence in text for text in said] == [True]
 
 
@@ -223,8 +223,8 @@ def test_row_that_another_import_has_just_inserted_is_updated(
         return real(stories, using)
 
     monkeypatch.setattr(module, "_upsert", conflicting)
-    ingest = said.run(write_lines(tmp_path / "s", row(1), row(2)))
-    assert ingest.summary == "2 read, 1 created, 0 updated, 1 unchanged, 0 bad"
+    importer = said.run(write_lines(tmp_path / "s", row(1), row(2)))
+    assert importer.summary == "2 read, 1 created, 0 updated, 1 unchanged, 0 bad"
 
 
 def test_lasting_outage_says_how_far_it_came(

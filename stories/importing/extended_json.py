@@ -1,78 +1,59 @@
-"""MongoDB Extended JSON as plain JSON values."""
+"""MongoDB Extended JSON as plain JSON values, decoded by PyMongo's `bson`."""
 
 import re
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
+
+from bson import Decimal128, Int64, ObjectId
+from bson.errors import BSONError
+from bson.json_util import JSONOptions, object_hook
 
 from cdc.operations import wire_time
 from stories.importing.errors import BadRow, excerpt
 
+_OPTIONS = JSONOptions(tz_aware=True, tzinfo=UTC)
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNDECODABLE = (ArithmeticError, AttributeError, BSONError, LookupError, TypeError, ValueError)
 
 
 def plain(value: Any) -> Any:
-    """Return `value` with every Extended JSON wrapper as a plain number or text.
+    """Return `value` with every Extended JSON wrapper replaced by a number or a text.
 
-    `$date` becomes ISO 8601 text in UTC, `$oid` text. Raises BadRow for a wrapper that does not
-    hold what its name says.
+    A date becomes ISO 8601 text in UTC, an object id becomes text. Raises BadRow for a wrapper
+    that does not hold what its name says, and for types that plain JSON does not have.
     """
     if isinstance(value, list):
         return [plain(item) for item in value]
     if not isinstance(value, dict):
         return value
-    if len(value) == 1:
-        [(name, inner)] = value.items()
-        if unwrap := _WRAPPERS.get(name):
-            return _unwrapped(unwrap, value, inner)
-    return {key: plain(item) for key, item in value.items()}
-
-
-def _unwrapped(unwrap: Callable[[Any], Any], value: Mapping[str, Any], inner: Any) -> Any:
+    document = {key: plain(item) for key, item in value.items()}
     try:
-        return unwrap(inner)
-    except (ValueError, TypeError, OverflowError):
-        raise BadRow(f"holds {excerpt(value)}: write a number or date of that type") from None
+        _check_integers(document)
+        decoded = object_hook(document, _OPTIONS)
+        return document if decoded is document else _PLAIN[type(decoded)](decoded)
+    except _UNDECODABLE:
+        raise BadRow(f"holds {excerpt(value)}: write a number, a date or an object id") from None
 
 
-def _integer(inner: Any) -> int:
-    if type(inner) is int:
-        return inner
-    if not _INTEGER.fullmatch(inner):
-        raise ValueError(inner)
-    return int(inner)
+def _check_integers(document: dict[str, Any]) -> None:
+    """Refuse the integers that `bson` reads but MongoDB never writes, such as "1_0" and true."""
+    for name in ("$numberInt", "$numberLong", "$date"):
+        text_date = name == "$date" and isinstance(document.get(name), str)
+        if name in document and not text_date and not _INTEGER.fullmatch(str(document[name])):
+            raise ValueError(name)
 
 
-def _double(inner: Any) -> float:
-    if isinstance(inner, bool):
-        raise TypeError(inner)
-    return float(inner)
+def _decimal(value: Decimal128) -> int | float:
+    text = str(value)
+    return int(text) if _INTEGER.fullmatch(text) else float(text)
 
 
-def _decimal(inner: Any) -> int | float:
-    return int(inner) if _INTEGER.fullmatch(inner) else float(inner)
-
-
-def _text(inner: Any) -> str:
-    if not isinstance(inner, str):
-        raise TypeError(inner)
-    return inner
-
-
-def _date(inner: Any) -> str:
-    inner = plain(inner)
-    if isinstance(inner, str):
-        moment = datetime.fromisoformat(inner)
-        return wire_time(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-    return wire_time(_EPOCH + timedelta(milliseconds=_integer(inner)))
-
-
-_WRAPPERS: dict[str, Callable[[Any], Any]] = {
-    "$numberInt": _integer,
-    "$numberLong": _integer,
-    "$numberDouble": _double,
-    "$numberDecimal": _decimal,
-    "$oid": _text,
-    "$date": _date,
+_PLAIN: dict[type, Callable[[Any], Any]] = {
+    int: int,
+    Int64: int,
+    float: float,
+    Decimal128: _decimal,
+    ObjectId: str,
+    datetime: wire_time,
 }

@@ -1,4 +1,4 @@
-"""Waiting until one's own story is in MongoDB, for those who ask for it on a form."""
+"""Wait until a saved story has been replicated, for forms that offer it."""
 
 import threading
 
@@ -6,23 +6,21 @@ from cdc.api import wait_until_applied
 from stories.models import Story
 
 SECONDS = 5.0
-MOST_AT_ONCE = 8
-"""Waiting requests of one process; more would keep others from being served."""
-_room = threading.BoundedSemaphore(MOST_AT_ONCE)
+MAX_WAITING = 8
+"""Waiting requests in one process; more could keep other requests from being served."""
+_slots = threading.BoundedSemaphore(MAX_WAITING)
 
 
-def wait_for_copy(story: Story) -> tuple[bool, str]:
-    """Return whether MongoDB has the story's last save within 5 s, and a sentence about it."""
-    if not _room.acquire(blocking=False):
+def wait_for_replica(story: Story) -> tuple[bool, str]:
+    """Return whether MongoDB has the story's last save within 5 s, and a message for the user."""
+    if not _slots.acquire(blocking=False):
         return False, (
-            "It is saved. So many people wait for the copy at this moment that yours was not "
-            "waited for."
+            "Saved. Too many people are waiting for MongoDB right now, so this page did not wait; "
+            "your story will follow."
         )
     try:
         if wait_until_applied(story, SECONDS):
-            return True, "It is saved, and in MongoDB too."
+            return True, "Saved and replicated to MongoDB."
     finally:
-        _room.release()
-    return False, (
-        f"It is saved. After {SECONDS:.0f} s it is not in MongoDB yet; it follows by itself."
-    )
+        _slots.release()
+    return False, f"Saved, but not in MongoDB after {SECONDS:.0f} s. It will follow."

@@ -1,4 +1,4 @@
-"""Extended JSON as plain values."""
+"""Extended JSON to plain JSON values."""
 
 from typing import Any
 
@@ -50,6 +50,6 @@ def test_wrapper_becomes_plain(wrapped: Any, value: Any) -> None:
         {"$regularExpression": {"pattern": "a", "options": ""}},
     ],
 )
-def test_wrapper_that_lies_is_a_bad_row(wrapped: Any) -> None:
+def test_invalid_wrapper_is_a_bad_row(wrapped: Any) -> None:
     with pytest.raises(BadRow, match="holds"):
         plain(wrapped)

@@ -1,4 +1,4 @@
-"""Links for a new password: not many for one address, and mailed when the answer is on its way."""
+"""Limits on password reset mails, and the thread that sends them (docs/decisions/0025)."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -8,24 +8,23 @@ from django.utils import timezone
 from users.models import ResetRequest
 
 WINDOW = timedelta(hours=1)
-MOST_FOR_ACCOUNT = 3
-MOST_FROM_ADDRESS = 20
-# How long a mail server takes would tell who has an account. One thread: mails wait in its queue,
-# which the end of the process empties.
-post_office = ThreadPoolExecutor(1, thread_name_prefix="mail")
+MAX_PER_ACCOUNT = 3
+MAX_PER_ADDRESS = 20
+# One thread: mails wait in its queue, which is emptied before the process exits.
+mail_thread = ThreadPoolExecutor(1, thread_name_prefix="mail")
 
 
-def may_ask(email: str, address: str) -> bool:
-    """Count one more request; False when there were too many lately, for either.
+def may_request_reset(email: str, address: str) -> bool:
+    """Record a request; return False when the e-mail or client address has reached its limit.
 
-    Whether an account has the e-mail address plays no part.
+    Unknown e-mail addresses count too, so that the limit does not reveal accounts.
     """
     since = timezone.now() - WINDOW
     ResetRequest.objects.filter(at__lt=since).delete()
-    lately = ResetRequest.objects.filter(at__gte=since)
-    if lately.filter(email=email).count() >= MOST_FOR_ACCOUNT:
+    recent = ResetRequest.objects.filter(at__gte=since)
+    if recent.filter(email=email).count() >= MAX_PER_ACCOUNT:
         return False
-    if lately.filter(address=address).count() >= MOST_FROM_ADDRESS:
+    if recent.filter(address=address).count() >= MAX_PER_ADDRESS:
         return False
     ResetRequest.objects.create(email=email, address=address)
     return True

@@ -85,18 +85,6 @@ def test_waiting_is_optional_and_reports_its_result(
     assert waited == [replica_wait.SECONDS]
 
 
-def test_the_number_of_waiting_requests_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    for _ in range(replica_wait.MAX_WAITING):
-        assert replica_wait._slots.acquire(blocking=False)
-    try:
-        replicated, message = replica_wait.wait_for_replica(Story())
-    finally:
-        for _ in range(replica_wait.MAX_WAITING):
-            replica_wait._slots.release()
-    assert not replicated
-    assert "did not wait" in message
-
-
 def test_the_trace_is_for_roles_that_may_open_the_feed() -> None:
     _, client = person("ann")
     client.post("/stories/new/", SENT)

@@ -1,1 +1,1 @@
-"""Stories: what people submit and the feed carries."""
+"""Stories: the captured model, its pages, its import and its demo data."""

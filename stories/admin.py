@@ -1,4 +1,4 @@
-"""Stories in the admin: find them by date and status, correct them, approve or reject them."""
+"""Stories in the admin: search, edit, approve and reject."""
 
 from datetime import datetime
 from typing import Any
@@ -24,15 +24,15 @@ from stories.forms import (
 )
 from stories.models import Status, Story
 
-_NAMED = 20
-"""Stories that the page of a bulk edit names; it counts the others."""
-_MOST_FIELDS = 500
-"""Fields of it: Django takes a thousand."""
+_LISTED = 20
+"""Stories that the bulk edit page lists by title; it counts the rest."""
+_MAX_IDS = 500
+"""Ids posted by that page: Django accepts 1,000 form fields."""
 
 
 @admin.register(Story)
 class StoryAdmin(admin.ModelAdmin[Story]):
-    """Every write goes through captured saves and updates, so each has its event."""
+    """Every write is a captured save or update, so each has its event."""
 
     form = StoryForm
     list_display = (
@@ -50,13 +50,13 @@ class StoryAdmin(admin.ModelAdmin[Story]):
     search_fields = ("title", "description", "=source_id", "link")
     date_hierarchy = "submit_date"
     ordering = ("-submit_date", "-id")
-    # Not autocomplete: the box that it draws has no name for those who cannot see it.
+    # Not autocomplete_fields: its widget has no accessible name.
     raw_id_fields = ("submitted_by",)
     actions = ("approve", "reject", "edit")
     save_on_top = True
     fieldsets = (
         (None, {"fields": ("title", "description", "link", "href", "media")}),
-        ("Standing", {"fields": ("status", "submit_date", "promote_date", "diggs", "comments")}),
+        ("Status", {"fields": ("status", "submit_date", "promote_date", "diggs", "comments")}),
         ("Origin", {"fields": ("submitted_by", "source_id", "user")}),
         ("Placement", {"fields": ("container", "topic", "thumbnail", "shorturl")}),
     )
@@ -73,21 +73,19 @@ class StoryAdmin(admin.ModelAdmin[Story]):
     def get_readonly_fields(
         self, request: HttpRequest, obj: Story | None = None
     ) -> tuple[str, ...]:
-        """Keep the source id of an imported story: a later import finds it by that."""
-        return ("source_id", "way") if obj else ()
+        """Protect the source id of a saved story: a later import finds the story by it."""
+        return ("source_id", "trace") if obj else ()
 
     def get_fieldsets(self, request: HttpRequest, obj: Story | None = None) -> Any:
-        """Show how far the last change of a story is."""
         fieldsets = super().get_fieldsets(request, obj)
-        return (*fieldsets, ("Its way to the copy", {"fields": ("way",)})) if obj else fieldsets
+        return (*fieldsets, ("Replication trace", {"fields": ("trace",)})) if obj else fieldsets
 
-    @admin.display(description="The last change")
-    def way(self, story: Story) -> str:
-        """Return one sentence."""
+    @admin.display(description="Last change")
+    def trace(self, story: Story) -> str:
         return way_of(story).sentence
 
     def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
-        """Show what the feed refuses as a message: nothing was saved."""
+        """Show a change that the feed refuses as an error message."""
         try:
             return super().changeform_view(request, *args, **options)
         except Refused as error:
@@ -96,36 +94,34 @@ class StoryAdmin(admin.ModelAdmin[Story]):
 
     @admin.display(description="Submitted", ordering="submit_date")
     def submitted_at(self, story: Story) -> str:
-        """Return when a story was submitted, to the minute in UTC."""
         return _minute(story.submit_date)
 
     @admin.display(description="Promoted", ordering="promote_date", empty_value="-")
     def promoted_at(self, story: Story) -> str | None:
-        """Return when a story became popular, to the minute in UTC."""
         return _minute(story.promote_date) if story.promote_date else None
 
     @admin.action(description="Approve selected stories", permissions=["change"])
     def approve(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
-        """Make stories popular from now on; popular ones keep their date."""
-        waiting = queryset.exclude(status=Status.POPULAR)
-        self._decide(request, waiting, "approved", {"status": Status.POPULAR})
+        """Make stories popular; those that already are keep their promotion date."""
+        unapproved = queryset.exclude(status=Status.POPULAR)
+        self._apply(request, unapproved, "approved", {"status": Status.POPULAR})
 
     @admin.action(description="Reject selected stories", permissions=["change"])
     def reject(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
-        """Take stories off the pages."""
-        standing = queryset.exclude(status=Status.REJECTED)
-        self._decide(request, standing, "rejected", {"status": Status.REJECTED})
+        """Hide stories from all but staff."""
+        unrejected = queryset.exclude(status=Status.REJECTED)
+        self._apply(request, unrejected, "rejected", {"status": Status.REJECTED})
 
     @admin.action(description="Edit selected stories…", permissions=["change"])
     def edit(self, request: HttpRequest, queryset: QuerySet[Story]) -> HttpResponse | None:
-        """Ask what is to be the same in all of them, then write it, all or none."""
+        """Show a form, then apply its values to all the stories or to none."""
         form = BulkEditForm(request.POST if "confirmed" in request.POST else None)
         if not form.is_valid():
-            return self._ask(request, queryset, form)
-        self._decide(request, queryset, "edited", form.changes)
+            return self._confirm(request, queryset, form)
+        self._apply(request, queryset, "edited", form.changes)
         return None
 
-    def _ask(
+    def _confirm(
         self, request: HttpRequest, stories: QuerySet[Story], form: BulkEditForm
     ) -> HttpResponse:
         count = stories.count()
@@ -134,15 +130,15 @@ class StoryAdmin(admin.ModelAdmin[Story]):
             "title": f"Edit {count} {'story' if count == 1 else 'stories'}",
             "opts": self.opts,
             "form": form,
-            "stories": stories[:_NAMED],
-            "others": max(count - _NAMED, 0),
-            "ids": stories.values_list("pk", flat=True)[:_MOST_FIELDS],
-            "across": request.POST.get("select_across") == "1" or count > _MOST_FIELDS,
+            "stories": stories[:_LISTED],
+            "others": max(count - _LISTED, 0),
+            "ids": stories.values_list("pk", flat=True)[:_MAX_IDS],
+            "across": request.POST.get("select_across") == "1" or count > _MAX_IDS,
             "checkbox": ACTION_CHECKBOX_NAME,
         }
         return TemplateResponse(request, "admin/stories/story/edit_many.html", context)
 
-    def _decide(
+    def _apply(
         self, request: HttpRequest, stories: QuerySet[Story], word: str, changes: dict[str, Any]
     ) -> None:
         with transaction.atomic():
@@ -155,12 +151,12 @@ class StoryAdmin(admin.ModelAdmin[Story]):
 
 
 def _minute(moment: datetime) -> str:
-    # Lines break between date and time only.
+    # Non-breaking spaces: a line may break only between date and time.
     return dateformat.format(moment, "j\u00a0M\u00a0Y, H:i")
 
 
 def _write(stories: QuerySet[Story], changes: dict[str, Any]) -> int:
-    """Change stories; who becomes popular is so from now on, who was keeps the date."""
+    """Update stories; those that become popular get the current time as promotion date."""
     if changes.get("status") != Status.POPULAR:
         return stories.update(**changes)
     kept = stories.filter(status=Status.POPULAR).update(**changes)

@@ -4,6 +4,4 @@ from django.apps import AppConfig
 
 
 class StoriesConfig(AppConfig):
-    """Stories and where they come from."""
-
     name = "stories"

@@ -1,4 +1,4 @@
-"""Captures stories."""
+"""Register stories for capture."""
 
 from cdc.api import Capture, Presentation, register
 from stories.models import Story

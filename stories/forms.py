@@ -1,4 +1,4 @@
-"""How a story's columns are edited."""
+"""Forms to submit, correct and bulk-edit stories."""
 
 import json
 from typing import Any
@@ -10,18 +10,16 @@ from stories.models import Status, Story
 
 
 class IndentedEncoder(json.JSONEncoder):
-    """Writes JSON over several lines, for people to read."""
+    """Writes indented JSON for text areas."""
 
     def __init__(self, **options: Any) -> None:
-        """Take what `json.dumps` gives, but its indent."""
         super().__init__(**{**options, "indent": 2})
 
 
 class JSONColumnField(forms.JSONField):
-    """A JSON column whose emptied box means the column's default, which may not be null."""
+    """A JSON field for which an empty box means the column's default, which may not be null."""
 
     def to_python(self, value: Any) -> Any:
-        """Return the JSON value that the box holds."""
         read = super().to_python(value)
         if read is None and callable(self.initial):
             return self.initial()
@@ -29,10 +27,9 @@ class JSONColumnField(forms.JSONField):
 
 
 class NamedSplitDateTime(AdminSplitDateTime):
-    """Date and time in two boxes, each with a name for those who cannot see the words beside it."""
+    """Two boxes for date and time, each with an accessible name."""
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
-        """Return what the boxes are drawn from."""
         context: dict[str, Any] = super().get_context(name, value, attrs)
         for box, label in zip(context["widget"]["subwidgets"], ("date", "time"), strict=True):
             box["attrs"]["aria-label"] = f"{name.replace('_', ' ').capitalize()}, {label}"
@@ -40,13 +37,13 @@ class NamedSplitDateTime(AdminSplitDateTime):
 
 
 class SubmissionForm(forms.ModelForm[Story]):
-    """A story as people submit and correct it; only what they touched is written."""
+    """Submits or corrects a story; a correction writes only the fields that changed."""
 
     link = forms.URLField(label="Story address", max_length=500, assume_scheme="https")
     wait = forms.BooleanField(
-        label="Wait until it is in MongoDB",
+        label="Wait for replication",
         required=False,
-        help_text="For five seconds at most.",
+        help_text="Wait up to five seconds until the story is in MongoDB.",
     )
 
     class Meta:
@@ -59,10 +56,10 @@ class SubmissionForm(forms.ModelForm[Story]):
         for name in ("title", "description"):
             self.fields[name].widget.attrs["dir"] = "auto"
 
-    def keep(self) -> Story:
-        """Save: a new story whole, of another only what was changed; raises Refused.
+    def save_changes(self) -> Story:
+        """Save the story; raises Refused.
 
-        Others write the columns beside these at the same time, such as the counts.
+        A correction writes only the changed fields, because counters may change meanwhile.
         """
         story: Story = self.instance
         if story.pk is None:
@@ -74,10 +71,9 @@ class SubmissionForm(forms.ModelForm[Story]):
 
 
 class StoryForm(forms.ModelForm[Story]):
-    """A story; times that nobody touched keep the milliseconds that their boxes do not show."""
+    """Edits a story in the admin; unchanged times keep the milliseconds that the boxes hide."""
 
     def clean(self) -> dict[str, Any]:
-        """Return what was entered."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         for name in ("submit_date", "promote_date"):
             stored = self.initial.get(name)
@@ -87,9 +83,9 @@ class StoryForm(forms.ModelForm[Story]):
 
 
 class BulkEditForm(forms.Form):
-    """What is to be the same in many stories; an empty box leaves each as it is."""
+    """Values to set on many stories; an empty box leaves the column unchanged."""
 
-    status = forms.ChoiceField(choices=[("", "as it is"), *Status.choices], required=False)
+    status = forms.ChoiceField(choices=[("", "No change"), *Status.choices], required=False)
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -100,14 +96,14 @@ class BulkEditForm(forms.Form):
             self.fields[name] = field
 
     def clean(self) -> dict[str, Any]:
-        """Refuse a form in which nothing is to be changed."""
+        """Refuse a form without any value."""
         cleaned = super().clean() or {}
         if not self.errors and not self.changes:
-            raise forms.ValidationError("Fill in what is to be the same in all of them.")
+            raise forms.ValidationError("Fill in at least one field.")
         return cleaned
 
     @property
     def changes(self) -> dict[str, Any]:
-        """Return the columns that are filled in."""
+        """The columns with a value."""
         empty: tuple[Any, ...] = (None, "")
         return {name: value for name, value in self.cleaned_data.items() if value not in empty}

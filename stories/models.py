@@ -1,4 +1,4 @@
-"""A story, in the columns of the Digg data set."""
+"""The story model, with the columns of the Digg data set."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,8 +31,6 @@ _SHAPES: dict[str, Callable[[Any], None]] = {
 
 
 class Status(models.TextChoices):
-    """Where a story stands."""
-
     SUBMITTED = "submitted", "Submitted"
     UPCOMING = "upcoming", "Upcoming"
     POPULAR = "popular", "Popular"
@@ -40,7 +38,7 @@ class Status(models.TextChoices):
 
 
 class Story(CapturedModel):
-    """A submitted link with its counters; every committed change of it is carried to MongoDB."""
+    """A submitted link with its counters; every committed change is replicated to MongoDB."""
 
     href = models.URLField("discussion address", max_length=500, validators=[validate_web_address])
     title = models.CharField(max_length=255, validators=[validate_text])
@@ -88,8 +86,8 @@ class Story(CapturedModel):
         return self.title
 
     def clean(self) -> None:
-        """Refuse JSON of the wrong shape and what the feed could not carry."""
-        # Not field validators: Django runs none on an empty value, and [] is no object.
+        """Refuse JSON of the wrong shape and values that an event cannot carry."""
+        # Not field validators: Django skips those for empty values, such as a [] in place of {}.
         for name, validate in _SHAPES.items():
             try:
                 validate(getattr(self, name))

@@ -1,4 +1,4 @@
-"""Addresses of the stories' pages."""
+"""URLs of the story pages."""
 
 from django.urls import URLPattern, path
 
@@ -8,6 +8,6 @@ urlpatterns: list[URLPattern] = [
     path("stories/", views.StoryListView.as_view(), name="stories"),
     path("stories/new/", views.SubmissionView.as_view(), name="story_new"),
     path("stories/<int:pk>/change/", views.ChangeView.as_view(), name="story_change"),
-    path("stories/<int:pk>/way/", views.WayView.as_view(), name="story_way"),
+    path("stories/<int:pk>/way/", views.TraceView.as_view(), name="story_way"),
     path("stories/<int:pk>/", views.StoryView.as_view(), name="story"),
 ]

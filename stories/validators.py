@@ -1,4 +1,4 @@
-"""What a story's columns may hold, on every database alike."""
+"""Validators for story columns, the same on every database."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 
 LARGEST_COUNT = 2**32 - 1
-"""MySQL's largest unsigned INTEGER; SQLite would take more."""
+"""The largest unsigned INTEGER in MySQL; SQLite would accept more."""
 
 validate_web_address = URLValidator(
     schemes=["http", "https"], message="Enter an address that begins with http:// or https://."
@@ -14,7 +14,7 @@ validate_web_address = URLValidator(
 
 
 def validate_text(value: str) -> None:
-    """Refuse characters that some part of the way to MongoDB cannot hold."""
+    """Refuse characters that a database, Kafka or MongoDB cannot store."""
     if "\0" in value:
         raise ValidationError("Remove the NUL character.", code="nul")
     try:
@@ -24,18 +24,15 @@ def validate_text(value: str) -> None:
 
 
 def validate_object(value: Any) -> None:
-    """Refuse what is not a JSON object."""
     if not isinstance(value, dict):
         raise ValidationError('Enter a JSON object, such as {"name": "World"}.', code="object")
 
 
 def validate_optional_object(value: Any) -> None:
-    """Refuse what is neither null nor a JSON object."""
     if value is not None:
         validate_object(value)
 
 
 def validate_list(value: Any) -> None:
-    """Refuse what is not a JSON list."""
     if not isinstance(value, list):
         raise ValidationError('Enter a JSON list, such as [{"name": "x"}].', code="list")

@@ -1,4 +1,4 @@
-"""The stories' pages, for everybody who is logged in."""
+"""The story pages, for all users who are logged in."""
 
 from typing import Any
 
@@ -12,25 +12,23 @@ from django.views.generic import DetailView, ListView, UpdateView
 
 from cdc.errors import Refused
 from cdc.operations import way_of
-from stories.copy import wait_for_copy
 from stories.forms import SubmissionForm
 from stories.models import Story
-from stories.reading import matching, may_change, may_follow, readable_by, search_words
+from stories.permissions import may_change, may_trace, readable_by, search, search_words
+from stories.replica_wait import wait_for_replica
 
 
 class StoryListView(LoginRequiredMixin, ListView[Story]):
-    """The newest stories first, by pages; `q` searches titles and descriptions."""
+    """A paginated list, newest first; `q` searches titles and descriptions."""
 
     template_name = "stories/list.html"
     context_object_name = "stories"
     paginate_by = 20
 
     def get_queryset(self) -> QuerySet[Story]:
-        """Return what the reader may see and asked for."""
-        return matching(readable_by(self.request.user), self._words())
+        return search(readable_by(self.request.user), self._words())
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        """Add what was asked for."""
         return super().get_context_data(**context, q=self._words())
 
     def _words(self) -> str:
@@ -38,41 +36,35 @@ class StoryListView(LoginRequiredMixin, ListView[Story]):
 
 
 class StoryView(LoginRequiredMixin, DetailView[Story]):
-    """One story."""
-
     template_name = "stories/story.html"
     context_object_name = "story"
 
     def get_queryset(self) -> QuerySet[Story]:
-        """Return what the reader may see."""
         return readable_by(self.request.user)
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        """Add what the reader may do with it."""
         user = self.request.user
-        may = {"may_change": may_change(user, self.object), "may_follow": may_follow(user)}
+        may = {"may_change": may_change(user, self.object), "may_follow": may_trace(user)}
         return super().get_context_data(**context, **may)
 
 
-class WayView(UserPassesTestMixin, StoryView):
-    """How a story's last change went through the feed; renews itself until it has arrived."""
+class TraceView(UserPassesTestMixin, StoryView):
+    """The replication trace of a story's last change; the page refreshes until it is applied."""
 
     def test_func(self) -> bool:
-        """Return whether who asks reads the feed's pages."""
-        return may_follow(self.request.user)
+        return may_trace(self.request.user)
 
     def get_template_names(self) -> list[str]:
-        """Return the page, or its middle for a page that is open."""
+        """Return the page, or only its live part for an htmx request."""
         live = getattr(self.request, "htmx", False)
         return ["stories/_way.html" if live else "stories/way.html"]
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        """Look for it."""
         return super().get_context_data(**context, way=way_of(self.object))
 
 
 class SubmissionView(LoginRequiredMixin, UpdateView[Story, SubmissionForm]):
-    """Saves a submitted form and, when that is asked for, waits for the copy."""
+    """Submits a story and, if the user asked for it, waits for replication."""
 
     model = Story
     form_class = SubmissionForm
@@ -80,33 +72,29 @@ class SubmissionView(LoginRequiredMixin, UpdateView[Story, SubmissionForm]):
     extra_context = {"title": "Submit a story", "button": "Submit"}
 
     def get_object(self, queryset: Any = None) -> Story:
-        """Begin with a story of who submits it."""
         return Story(submitted_by_id=self.request.user.pk)
 
     def form_valid(self, form: SubmissionForm) -> HttpResponse:
-        """Save it and say so."""
         try:
-            story = form.keep()
+            story = form.save_changes()
         except Refused as error:
             form.add_error(None, f"Not saved. {error}")
             return self.form_invalid(form)
-        arrived, sentence = True, "It is saved."
+        replicated, message = True, "Saved."
         if form.cleaned_data["wait"]:
-            arrived, sentence = wait_for_copy(story)
-        messages.add_message(self.request, messages.SUCCESS if arrived else messages.INFO, sentence)
+            replicated, message = wait_for_replica(story)
+        level = messages.SUCCESS if replicated else messages.INFO
+        messages.add_message(self.request, level, message)
         return HttpResponseRedirect(reverse("story", args=[story.pk]))
 
 
 class ChangeView(UserPassesTestMixin, SubmissionView):
-    """Corrects a story."""
-
-    extra_context = {"title": "Change the story", "button": "Save"}
+    extra_context = {"title": "Edit story", "button": "Save"}
 
     def test_func(self) -> bool:
-        """Return whether who asks may change this one."""
         user = self.request.user
         return user.is_authenticated and may_change(user, self.get_object())
 
     def get_object(self, queryset: Any = None) -> Story:
-        """Return the story, if who asks may see it."""
+        """Return the story; 404 for one that the user may not see."""
         return get_object_or_404(readable_by(self.request.user), pk=self.kwargs["pk"])

@@ -1,1 +1,1 @@
-"""People: accounts, roles and who may do what."""
+"""Users: accounts, roles and permissions."""

@@ -1,4 +1,4 @@
-"""People in the admin: who they are, what type, what they may do."""
+"""Users, groups and role changes in the admin."""
 
 from typing import Any
 
@@ -15,18 +15,18 @@ from cdc.admin import ReadOnlyAdmin
 from users.forms import UserChangeForm, UserCreationForm
 from users.models import RoleChange, User
 
-# Django's two boxes with arrows are drawn by a script, whose hints nobody can read by ear.
-_BOXES: dict[type[models.Field[Any, Any]], dict[str, Any]] = {
+# Not Django's two-box selector: screen readers cannot read its hints.
+_CHECKBOXES: dict[type[models.Field[Any, Any]], dict[str, Any]] = {
     models.ManyToManyField: {"widget": forms.CheckboxSelectMultiple}
 }
-_POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
+_PRIVILEGES = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
 @admin.register(User)
 class UserAdmin(BaseUserAdmin[User]):
-    """Accounts. Only superusers give powers, and only they touch the accounts of staff.
+    """Accounts. Only superusers grant privileges and change the accounts of staff.
 
-    A person's type is given by superusers and by staff with the permission `assign_role`.
+    Superusers, and staff with the permission `assign_role`, set a user's type.
     """
 
     form = UserChangeForm
@@ -38,44 +38,43 @@ class UserAdmin(BaseUserAdmin[User]):
     ordering = ("email",)
     readonly_fields = ("last_login", "date_joined")
     filter_horizontal = ()
-    formfield_overrides = _BOXES
+    formfield_overrides = _CHECKBOXES
     fieldsets = (
         (None, {"fields": ("email", "name", "user_type", "password")}),
-        ("May do", {"fields": ("is_active", *_POWERS)}),
+        ("Permissions", {"fields": ("is_active", *_PRIVILEGES)}),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
     add_fieldsets = (
         (None, {"fields": ("email", "name", "user_type", "password1", "password2")}),
-        ("May do", {"fields": ("is_staff", "is_superuser")}),
+        ("Permissions", {"fields": ("is_staff", "is_superuser")}),
     )
 
     @admin.display(description="Last login", ordering="last_login", empty_value="-")
     def last_seen(self, account: User) -> str | None:
-        """Return when somebody last logged in, to the minute in UTC."""
         moment = account.last_login
         return dateformat.format(moment, "j\u00a0M\u00a0Y, H:i") if moment else None
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Keep the powers out of reach of those who could give them to themselves."""
+        """Protect privileges from staff, who could otherwise grant them to themselves."""
         fields = tuple(super().get_readonly_fields(request, obj))
         if _is_superuser(request.user):
             return fields
         role = () if request.user.has_perm("users.assign_role") else ("user_type",)
-        return (*fields, *_POWERS, *role)
+        return (*fields, *_PRIVILEGES, *role)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse the account of staff, its password too, to those who are not superusers.
+        """Let only superusers change the account of staff, including its password.
 
-        A password that one can set is an account that one can be, with all that it may do.
+        Setting another user's password means getting their privileges.
         """
-        return super().has_change_permission(request, obj) and _within_reach(request, obj)
+        return super().has_change_permission(request, obj) and _may_touch(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse to delete staff to those who are not superusers."""
-        return super().has_delete_permission(request, obj) and _within_reach(request, obj)
+        """Let only superusers delete the account of staff."""
+        return super().has_delete_permission(request, obj) and _may_touch(request, obj)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Leave out the bulk delete, which asks about no single account."""
+        """Remove the bulk delete, which does not check each account."""
         actions = super().get_actions(request)
         if not _is_superuser(request.user):
             actions.pop("delete_selected", None)
@@ -87,15 +86,13 @@ admin.site.unregister(Group)
 
 @admin.register(Group)
 class GroupAdmin(BaseGroupAdmin):
-    """Sets of permissions."""
-
     filter_horizontal = ()
-    formfield_overrides = _BOXES
+    formfield_overrides = _CHECKBOXES
 
 
 @admin.register(RoleChange)
 class RoleChangeAdmin(ReadOnlyAdmin):
-    """Who gave whom which role, and when."""
+    """The record of role changes."""
 
     list_display = ("at", "whom", "from_role", "to_role", "who")
     fields = readonly_fields = ("at", "whom", "whom_id", "from_role", "to_role", "who")
@@ -103,7 +100,7 @@ class RoleChangeAdmin(ReadOnlyAdmin):
     search_fields = ("whom", "who")
 
 
-def _within_reach(request: HttpRequest, account: User | None) -> bool:
+def _may_touch(request: HttpRequest, account: User | None) -> bool:
     if account is None or account == request.user or _is_superuser(request.user):
         return True
     return not (account.is_superuser or account.is_staff)

@@ -4,6 +4,4 @@ from django.apps import AppConfig
 
 
 class UsersConfig(AppConfig):
-    """People and their roles."""
-
     name = "users"

@@ -1,4 +1,4 @@
-"""The demo people: one of each type and an admin."""
+"""The demo users: one of each type, and an admin."""
 
 import secrets
 from dataclasses import dataclass
@@ -18,20 +18,20 @@ _PASSWORD_BYTES = 9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoLogin:
-    """How a demo person logs in."""
+    """The login of a demo user."""
 
     email: str
     role: str
     password: str | None
-    """None when the account was there already: nobody knows its password any more."""
+    """None for an account that already existed: only its hash is stored."""
 
 
 def ensure_demo_people() -> list[DemoLogin]:
-    """Make the demo accounts that are missing, all or none, with random passwords; return all."""
+    """Create the missing demo users, all or none, with random passwords; return all logins."""
     emails = [person[0] for person in _PEOPLE]
-    there = set(User.objects.filter(email__in=emails).values_list("email", flat=True))
+    existing = set(User.objects.filter(email__in=emails).values_list("email", flat=True))
     passwords = {email: secrets.token_urlsafe(_PASSWORD_BYTES) for email in emails}
-    # One statement, after the slow hashing: a run that is ended half-way has shown no password.
+    # One statement after the slow hashing: an interrupted run leaves no account without a login.
     User.objects.bulk_create(
         [
             User(
@@ -43,14 +43,14 @@ def ensure_demo_people() -> list[DemoLogin]:
                 password=make_password(passwords[email]),
             )
             for email, name, user_type, superuser in _PEOPLE
-            if email not in there
+            if email not in existing
         ]
     )
     return [
         DemoLogin(
             email=email,
             role="admin" if superuser else str(user_type.label),
-            password=None if email in there else passwords[email],
+            password=None if email in existing else passwords[email],
         )
         for email, _, user_type, superuser in _PEOPLE
     ]

@@ -1,4 +1,4 @@
-"""The e-mail address as a login: one form, one account."""
+"""The e-mail address as a login, in one normalized form."""
 
 from typing import Any
 
@@ -7,28 +7,25 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 class LoginEmailField(models.EmailField[str, str]):
-    """An e-mail address without blanks around it and in lower case, wherever it comes from.
+    """An e-mail address that is always stored and compared stripped and in lower case.
 
-    On MySQL the column compares bytes (`utf8mb4_bin`), so that the unique key says what Python
-    says: its default collation would take two addresses that differ by an accent for one.
+    On MySQL the column compares bytes (`utf8mb4_bin`): the default collation would treat two
+    addresses that differ only in an accent as equal.
     """
 
     def to_python(self, value: Any) -> Any:
-        """Return the address as it will be stored."""
-        return login_form(super().to_python(value))
+        return normalized(super().to_python(value))
 
     def get_prep_value(self, value: Any) -> Any:
-        """Return the address as it is compared and stored."""
-        return login_form(super().get_prep_value(value))
+        return normalized(super().get_prep_value(value))
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
-        """Return the column's type, with its collation on MySQL."""
         parameters: Any = super().db_parameters(connection)
         if connection.vendor == "mysql":
             parameters["collation"] = "utf8mb4_bin"
         return parameters
 
 
-def login_form(value: Any) -> Any:
-    """Return an address as accounts have it: without blanks around it, in lower case."""
+def normalized(value: Any) -> Any:
+    """Return an address stripped and in lower case; other values are returned unchanged."""
     return value.strip().lower() if isinstance(value, str) else value

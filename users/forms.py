@@ -1,4 +1,4 @@
-"""Forms about people: registering, logging in, and accounts in the admin."""
+"""Forms for registration, login, password reset, and accounts in the admin."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from django.contrib.auth.forms import (
 )
 from django.contrib.auth.forms import UserChangeForm as BaseUserChangeForm
 
-from users.fields import login_form
+from users.fields import normalized
 from users.models import User
-from users.reset import post_office
+from users.password_reset import mail_thread
 
-TAKEN = "An account with this e-mail address exists. Log in, or set a new password."
+TAKEN = "An account with this e-mail address already exists. Log in, or reset your password."
 
 
 class LoginForm(AuthenticationForm):
@@ -22,20 +22,19 @@ class LoginForm(AuthenticationForm):
 
     username = forms.EmailField(
         label="E-mail address",
-        # What the column holds: the record of failures is no longer either.
+        # The length of the column, and of django-axes' record of failures.
         max_length=254,
         widget=forms.EmailInput(attrs={"autofocus": True, "autocomplete": "username"}),
     )
 
     error_messages = {
-        "invalid_login": "No account has this e-mail address and password. Check both: "
-        "capitals count in the password.",
-        "inactive": "This account is closed. Ask an admin to open it again.",
+        "invalid_login": "Wrong e-mail address or password. Passwords are case-sensitive.",
+        "inactive": "This account is disabled. Ask an admin to enable it.",
     }
 
 
 class RegistrationForm(BaseUserCreationForm[User]):
-    """A Customer's account; whatever else is posted is not read."""
+    """Creates a Customer; any other posted field is ignored."""
 
     class Meta:
         model = User
@@ -49,8 +48,6 @@ class RegistrationForm(BaseUserCreationForm[User]):
 
 
 class UserCreationForm(BaseUserCreationForm[User]):
-    """A new account with its password, twice."""
-
     class Meta:
         model = User
         fields = ("email", "name", "user_type", "is_staff", "is_superuser")
@@ -58,8 +55,6 @@ class UserCreationForm(BaseUserCreationForm[User]):
 
 
 class UserChangeForm(BaseUserChangeForm[User]):
-    """An account; its password is changed on a page of its own."""
-
     class Meta:
         model = User
         fields = "__all__"
@@ -67,7 +62,7 @@ class UserChangeForm(BaseUserChangeForm[User]):
 
 
 class ResetForm(PasswordResetForm):
-    """Asks for the address of an account, in any case."""
+    """Asks for the e-mail address of an account."""
 
     email = forms.EmailField(
         label="E-mail address",
@@ -76,16 +71,13 @@ class ResetForm(PasswordResetForm):
     )
 
     def clean_email(self) -> str:
-        """Return the address as accounts have it.
-
-        Django looks it up whatever its case, which MySQL does not do in a column of bytes.
-        """
-        email: str = login_form(self.cleaned_data["email"])
+        # Django's case-insensitive lookup does not work on MySQL's binary collation.
+        email: str = normalized(self.cleaned_data["email"])
         return email
 
     def send_mail(self, *mail: Any, **options: Any) -> None:
-        """Leave the mail to the post office: who has an account waits no longer than who has none.
+        """Send the mail in a thread, so that the response time does not reveal an account.
 
-        A mail that cannot be sent is logged.
+        Django logs a mail that cannot be sent.
         """
-        post_office.submit(super().send_mail, *mail, **options)
+        mail_thread.submit(super().send_mail, *mail, **options)

@@ -1,4 +1,4 @@
-"""The lock after failed log-ins, as django-axes asks for it."""
+"""The callbacks of django-axes, which locks an account after failed logins."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,22 +10,22 @@ from django.shortcuts import render
 from users.forms import LoginForm
 
 _TOO_MANY_REQUESTS = 429
-_LONGEST = 255
+_MAX_LENGTH = 255
 
 
 def login_name(request: HttpRequest, credentials: Mapping[str, Any] | None) -> str:
-    """Return the account that a log-in is for; capitals and blanks make no other account."""
+    """Return the e-mail address of a login attempt, normalized like that of an account."""
     name = (credentials or {}).get("username") or request.POST.get("username") or ""
-    return str(name).strip().lower()[:_LONGEST]
+    return str(name).strip().lower()[:_MAX_LENGTH]
 
 
 def locked(request: HttpRequest, *_: Any) -> HttpResponse:
-    """Answer a log-in to a locked account: the same page, with what to do."""
+    """Return the login page with an explanation of the lock."""
     form = LoginForm(initial={"username": login_name(request, None)})
     minutes = int(settings.AXES_COOLOFF_TIME.total_seconds() // 60)
     sentence = (
-        f"Too many log-ins failed for this e-mail address. Wait {minutes} minutes, then try again: "
-        "until then even the right password is refused."
+        f"Too many failed logins for this e-mail address. Wait {minutes} minutes, then try again. "
+        "Until then, even the correct password is refused."
     )
     context = {"form": form, "locked": sentence, "next": request.POST.get("next", "")}
     return render(request, "users/login.html", context, status=_TOO_MANY_REQUESTS)

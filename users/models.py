@@ -1,4 +1,4 @@
-"""People: an e-mail to log in by, a name, and one of three types."""
+"""Users, who log in with an e-mail address, and the record of their roles."""
 
 from collections.abc import Collection, Iterable
 from typing import Any, ClassVar, Never
@@ -11,12 +11,12 @@ from django.utils.crypto import salted_hmac
 
 from cdc.api import current_actor
 from cdc.errors import Refused
-from users.fields import LoginEmailField, login_form
+from users.fields import LoginEmailField, normalized
 from users.validators import validate_name
 
 
 class UserType(models.TextChoices):
-    """What somebody is here; it decides which pages are theirs."""
+    """The three roles; each has its own home page."""
 
     CUSTOMER = "customer", "Customer"
     TECHNICAL_WORKER = "technical_worker", "Technical Worker"
@@ -24,18 +24,18 @@ class UserType(models.TextChoices):
 
 
 ROLE_FIELDS = frozenset({"user_type", "is_staff", "is_superuser"})
-"""What makes a role: each change of one of these is recorded, and ends the person's sessions."""
+"""The fields of a role: a change to one is recorded and ends the user's sessions."""
 
 
 class UserQuerySet(models.QuerySet["User"]):
-    """Accounts; roles are changed one by one, so that each change is recorded."""
+    """Accounts; bulk updates of roles are refused, because each change is recorded."""
 
     def update(self, **values: Any) -> int:
-        """Update all of them; Refused when a role is among the values."""
+        """Update accounts; raises Refused for fields of a role."""
         if fields := sorted(ROLE_FIELDS & set(values)):
             raise Refused(
-                f"{', '.join(fields)} cannot be updated for many accounts at once: save each one, "
-                "so that the change of its role is recorded."
+                f"{', '.join(fields)} cannot be updated in bulk: save each account, so that the "
+                "change of its role is recorded."
             )
         return super().update(**values)
 
@@ -48,14 +48,14 @@ class UserQuerySet(models.QuerySet["User"]):
         update_fields: Collection[str] | None = None,
         unique_fields: Collection[str] | None = None,
     ) -> list["User"]:
-        """Create all of them, and in the same transaction a record of each role.
+        """Create accounts and, in the same transaction, record their roles.
 
-        Refused where it could touch accounts that are there: no record could tell what they were.
+        Raises Refused for the options that may overwrite accounts, whose old roles are unknown.
         """
         if ignore_conflicts or update_conflicts:
             raise Refused(
-                "Accounts are not created over others that may be there: save each one, so that "
-                "the change of its role is recorded."
+                "ignore_conflicts and update_conflicts are not supported for accounts: save each "
+                "account, so that the change of its role is recorded."
             )
         self._for_write = True
         with transaction.atomic(using=self.db):
@@ -66,32 +66,28 @@ class UserQuerySet(models.QuerySet["User"]):
 
 
 class UserManager(BaseUserManager["User"]):
-    """Makes accounts; the e-mail is the login."""
-
     def get_queryset(self) -> UserQuerySet:
-        """Return all accounts."""
         return UserQuerySet(self.model, using=self._db)
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Create an account; without a password nobody can log in to it."""
+        """Create an account; without a password it cannot be used to log in."""
         user = self.model(email=email, **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Create an account that may do everything."""
         return self.create_user(
             email, password, **{**fields, "is_staff": True, "is_superuser": True}
         )
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        """Find the account of an e-mail address, whatever its case."""
+        """Return the account of an e-mail address in any case."""
         return self.get(email=username)
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person. Self-registration makes Customers; only admins give the other types."""
+    """A user. Registration creates Customers; only admins assign the other types."""
 
     email = LoginEmailField("e-mail address", unique=True)
     name = models.CharField(max_length=150, validators=[validate_name])
@@ -116,12 +112,12 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @property
     def role(self) -> str:
-        """The type, and the powers beside it."""
-        powers = {"staff": self.is_staff, "superuser": self.is_superuser}
-        return ", ".join([self.user_type, *(name for name, given in powers.items() if given)])
+        """The type, followed by `staff` and `superuser` where they apply."""
+        flags = {"staff": self.is_staff, "superuser": self.is_superuser}
+        return ", ".join([self.user_type, *(name for name, is_set in flags.items() if is_set)])
 
     def save(self, **options: Any) -> None:
-        """Save the account, and in the same transaction what became of its role."""
+        """Save the account and, in the same transaction, record a change of its role."""
         using = options.get("using") or router.db_for_write(User, instance=self)
         fields = options.get("update_fields")
         if fields is not None and not ROLE_FIELDS & set(fields):
@@ -129,48 +125,42 @@ class User(AbstractBaseUser, PermissionsMixin):
             return
         with transaction.atomic(using=using):
             accounts = User.objects.using(using).select_for_update()
-            held = accounts.filter(pk=self.pk).first() if self.pk else None
+            stored = accounts.filter(pk=self.pk).first() if self.pk else None
             super().save(**options)
-            RoleChange.record(held.role if held else UserType.CUSTOMER.value, self, using)
+            RoleChange.record(stored.role if stored else UserType.CUSTOMER.value, self, using)
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
-        # Django's own covers the password: a session ends when this changes, wherever it is.
+        # A change of this hash ends all sessions. Django's own version covers only the password.
         covered = f"{self.password}\n{self.role}"
         return salted_hmac("users.session", covered, secret=secret, algorithm="sha256").hexdigest()
 
     def get_full_name(self) -> str:
-        """Return the name that pages show."""
         return self.name or self.email
 
     def get_short_name(self) -> str:
-        """Return the name that greetings use."""
         return self.get_full_name()
 
 
 class AppendOnlyQuerySet(models.QuerySet["RoleChange"]):
-    """Rows that are written once."""
-
     def update(self, **_: Any) -> Never:
-        """Refuse."""
         raise Refused(APPEND_ONLY)
 
     def delete(self) -> Never:
-        """Refuse."""
         raise Refused(APPEND_ONLY)
 
 
-APPEND_ONLY = "The record of roles is never changed: write a new row, by changing the role again."
+APPEND_ONLY = "The record of roles is never changed: to add a row, change the role again."
 
 
 class RoleChange(models.Model):
-    """One change of somebody's role; rows are added and never changed.
+    """One change of a user's role; the table is append-only.
 
-    People are named by id and by text: the record outlives their accounts.
+    Users are named by id and by text, because the record outlives their accounts.
     """
 
     at = models.DateTimeField(default=timezone.now, editable=False)
     who = models.CharField(max_length=255)
-    """Who changed it: an e-mail address, or a command's name."""
+    """The actor: an e-mail address or the name of a command."""
     whom_id = models.BigIntegerField()
     whom = models.CharField(max_length=254)
     from_role = models.CharField("from", max_length=60)
@@ -185,30 +175,29 @@ class RoleChange(models.Model):
         return f"{self.whom}: {self.from_role} -> {self.to_role}"
 
     def save(self, **options: Any) -> None:
-        """Add the row; Refused when it is there already."""
+        """Insert the row; raises Refused for an existing one."""
         if self.pk:
             raise Refused(APPEND_ONLY)
         super().save(**{**options, "force_insert": True})
 
     def delete(self, using: Any = None, keep_parents: bool = False) -> Never:
-        """Refuse."""
         raise Refused(APPEND_ONLY)
 
     @classmethod
     def record(cls, before: str, user: User, using: str) -> None:
-        """Add a row when the role is not what it was."""
+        """Add a row if the role differs from `before`."""
         if before != user.role:
-            # MySQL tells no keys of rows that it was given together.
+            # MySQL does not return the keys of rows created in bulk.
             whom_id = user.pk or User.objects.using(using).get(email=user.email).pk
             row = cls(
-                whom_id=whom_id, whom=login_form(user.email), from_role=before, to_role=user.role
+                whom_id=whom_id, whom=normalized(user.email), from_role=before, to_role=user.role
             )
             row.who = _name_of(current_actor(), using)
             row.save(using=using)
 
 
 class ResetRequest(models.Model):
-    """A link for a new password that somebody asked for, kept for as long as it is counted."""
+    """A request for a password reset link, kept while it counts towards the limits."""
 
     at = models.DateTimeField(default=timezone.now, db_index=True)
     email = LoginEmailField("e-mail address", db_index=True)

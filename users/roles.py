@@ -1,4 +1,4 @@
-"""Which pages are whose: each type of person has a home of its own."""
+"""Which pages each role may open."""
 
 from django.contrib.auth.mixins import UserPassesTestMixin
 from django.contrib.auth.models import AnonymousUser
@@ -10,31 +10,30 @@ from users.models import User, UserType
 
 
 def home_of(user: User) -> str:
-    """Return the address of the page where somebody lands; the type decides, nothing else."""
+    """Return the URL of the home page, which only depends on the user's type."""
     return reverse(UserType(user.user_type).value)
 
 
 def may_open(user: User | AnonymousUser, role: UserType) -> bool:
-    """Whether a home is somebody's: people of its type and superusers; `is_staff` opens none."""
+    """Whether a user may open the pages of `role`: its users and superusers, not all staff."""
     return isinstance(user, User) and (user.is_superuser or user.user_type == role)
 
 
 class RoleRequiredMixin(UserPassesTestMixin):
-    """A page of one type of person, asked on every request.
+    """Restricts a view to one role.
 
-    Others who are logged in are refused (403); who is not is sent to the login page.
+    Other users get 403; anonymous users are redirected to the login page.
     """
 
     request: HttpRequest
     role: UserType
 
     def test_func(self) -> bool:
-        """Return whether the person who asks may open the page."""
         return may_open(self.request.user, self.role)
 
 
 def feed_audience(user: User | AnonymousUser) -> Audience | None:
-    """What somebody sees of the live feed: people see only what their work needs."""
+    """Return the audience of the live feed that a user belongs to, or None."""
     if may_open(user, UserType.TECHNICAL_WORKER):
         return Audience.OPERATORS
     return Audience.OVERSEERS if may_open(user, UserType.SENIOR_MANAGEMENT) else None

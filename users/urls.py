@@ -1,4 +1,4 @@
-"""Addresses of people's pages."""
+"""URLs of the front page, login, registration and passwords."""
 
 from django.urls import URLPattern, path
 

@@ -1,4 +1,4 @@
-"""Registering, logging in, passwords and the front door."""
+"""The front page, registration, login and passwords."""
 
 from typing import Any
 
@@ -11,50 +11,47 @@ from django.shortcuts import render
 from django.urls import reverse_lazy
 from django.views.generic import FormView, TemplateView
 
-from users.address import client_address
+from users.client_address import client_address
 from users.forms import TAKEN, LoginForm, RegistrationForm, ResetForm
 from users.models import User
-from users.reset import MOST_FOR_ACCOUNT, may_ask
+from users.password_reset import MAX_PER_ACCOUNT, may_request_reset
 from users.roles import home_of
 
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 class HomeView(TemplateView):
-    """The front door: says what this is, or leads people to their own page."""
+    """The front page; users who are logged in are redirected to their home page."""
 
     template_name = "users/front.html"
 
     def dispatch(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponseBase:
-        """Lead on who is logged in."""
         if isinstance(request.user, User):
             return HttpResponseRedirect(home_of(request.user))
         return super().dispatch(request, *args, **options)
 
 
 class LoginView(auth.LoginView):
-    """Asks for e-mail and password, then goes to `next` within the site or to the person's page.
+    """Logs in and redirects to `next` within the site, or to the user's home page.
 
-    Somebody who is logged in is not sent on: `next` may be a page that they may not see, which
-    would send them back here.
+    A user who is already logged in is not redirected: `next` may be a page they may not open,
+    which would redirect back here.
     """
 
     form_class = LoginForm
     template_name = "users/login.html"
 
     def get_default_redirect_url(self) -> str:
-        """Return the page of who has just logged in."""
         user = self.request.user
         return home_of(user) if isinstance(user, User) else super().get_default_redirect_url()
 
 
 class LogoutView(auth.LogoutView):
-    """Logs out by POST only: a link from elsewhere must not do it."""
+    """Logs out by POST only, so that a link on another site cannot."""
 
     def http_method_not_allowed(
         self, request: HttpRequest, *args: Any, **options: Any
     ) -> HttpResponse:
-        """Say so to who opens the address."""
         refusal = super().http_method_not_allowed(request, *args, **options)
         page = render(request, "405.html", status=refusal.status_code)
         page.headers["Allow"] = refusal.headers["Allow"]
@@ -62,25 +59,24 @@ class LogoutView(auth.LogoutView):
 
 
 class RegisterView(FormView[RegistrationForm]):
-    """Makes a Customer, logs them in and greets them."""
+    """Creates a Customer and logs them in."""
 
     form_class = RegistrationForm
     template_name = "users/form.html"
     extra_context = {
         "title": "Register",
-        "lead": "Everybody who registers is a Customer.",
+        "lead": "New accounts are Customer accounts.",
         "button": "Register",
         "other": "login",
     }
 
     def dispatch(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponseBase:
-        """Lead on who has an account already."""
         if isinstance(request.user, User):
             return HttpResponseRedirect(home_of(request.user))
         return super().dispatch(request, *args, **options)
 
     def form_valid(self, form: RegistrationForm) -> HttpResponse:
-        """Make the account; of two at the same moment the second gets the usual answer."""
+        """Create the account; of two concurrent requests, the second gets the usual form error."""
         try:
             with transaction.atomic():
                 user = form.save()
@@ -93,24 +89,23 @@ class RegisterView(FormView[RegistrationForm]):
 
 
 class PasswordChangeView(auth.PasswordChangeView):
-    """Changes one's own password, which ends one's other sessions."""
+    """Changes the user's own password, which ends their other sessions."""
 
     template_name = "users/form.html"
     success_url = reverse_lazy("home")
     extra_context = {
         "title": "Change your password",
-        "lead": "Wherever else you are logged in, you will be logged out.",
-        "button": "Change the password",
+        "lead": "You will be logged out on all other devices.",
+        "button": "Change password",
     }
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Change it and say so."""
         messages.success(self.request, "Your password was changed.")
         return super().form_valid(form)
 
 
 class PasswordResetView(auth.PasswordResetView):
-    """Mails a link to who has an account; the answer is the same for who has none."""
+    """Mails a reset link; the response does not reveal whether the account exists."""
 
     form_class = ResetForm
     template_name = "users/form.html"
@@ -118,42 +113,40 @@ class PasswordResetView(auth.PasswordResetView):
     subject_template_name = "users/password_reset_subject.txt"
     success_url = reverse_lazy("login")
     extra_context = {
-        "title": "Set a new password",
-        "lead": "We mail you a link, with which you choose a new password.",
-        "button": "Mail the link",
+        "title": "Reset your password",
+        "lead": "We will e-mail you a link to choose a new password.",
+        "button": "Send link",
         "other": "login",
     }
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Mail it, unless there were too many, and say the same to all."""
+        """Send the mail unless a limit is reached; show the same message either way."""
         messages.info(
             self.request,
-            "If an account has this e-mail address, a link is on its way to it. "
-            f"It works once, for three days. We mail {MOST_FOR_ACCOUNT} links an hour at most.",
+            "If an account with this e-mail address exists, a link is on its way. It works once "
+            f"and expires after three days. We send at most {MAX_PER_ACCOUNT} links an hour.",
         )
-        if may_ask(form.cleaned_data["email"], client_address(self.request)):
+        if may_request_reset(form.cleaned_data["email"], client_address(self.request)):
             return super().form_valid(form)
         return HttpResponseRedirect(self.get_success_url())
 
 
 class PasswordResetConfirmView(auth.PasswordResetConfirmView):
-    """Takes the new password from who holds the mailed link; the account's sessions end."""
+    """Sets a new password for the holder of a mailed link; ends the account's sessions."""
 
     template_name = "users/form.html"
     success_url = reverse_lazy("login")
-    extra_context = {"button": "Set the password", "other": "login"}
+    extra_context = {"button": "Set password", "other": "login"}
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        """Say when the link is no good any more."""
         found = super().get_context_data(**context)
         lead = (
             ""
             if self.validlink
-            else "This link was used already, or is too old. Ask for a new one."
+            else "This link was already used or has expired. Request a new one."
         )
         return {**found, "title": "Choose a new password", "lead": lead}
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Set it and say so."""
-        messages.success(self.request, "Your new password is set. Log in with it.")
+        messages.success(self.request, "Your password was reset. You can now log in.")
         return super().form_valid(form)

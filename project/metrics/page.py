@@ -13,7 +13,7 @@ from project.metrics.exposition import CONTENT_TYPE, Metric, Sample, exposition
 from project.metrics.process import process_metrics
 from project.pages import feed_state
 from project.pages.latest import Reading
-from users.address import is_from_this_machine
+from users.client_address import is_from_this_machine
 
 _REFUSAL = "Metrics are for this machine, and for who sends the token that METRICS_TOKEN names.\n"
 

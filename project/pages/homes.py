@@ -8,7 +8,7 @@ from django.views.generic import TemplateView
 from cdc.operations import Figures
 from project.pages import feed_state
 from stories.models import Status
-from stories.reading import readable_by
+from stories.permissions import readable_by
 from users.models import User, UserType
 from users.roles import RoleRequiredMixin
 

@@ -1,1 +1,1 @@
-"""Template tags of the stories."""
+"""Template filters for stories."""

@@ -1,4 +1,4 @@
-"""How a story's values are shown."""
+"""Filters that show a story's values."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,7 +10,7 @@ register = template.Library()
 
 @register.filter
 def web_address(value: Any) -> str:
-    """Return an address that is safe to link to, else nothing: a row need not have been checked."""
+    """Return a web address, or nothing if it is not safe to link to."""
     text = str(value or "")
     try:
         parts = urlsplit(text)
@@ -21,13 +21,13 @@ def web_address(value: Any) -> str:
 
 @register.filter
 def host(value: Any) -> str:
-    """Return the name of the site that an address leads to."""
+    """Return the host name of an address, without `www.`."""
     address = web_address(value)
     return (urlsplit(address).hostname or "").removeprefix("www.") if address else ""
 
 
 @register.filter
 def short_name(value: Any) -> str:
-    """Return the name in a story's section, topic or submitter, whatever shape it has."""
+    """Return the `name` in a JSON column, or nothing if it has none."""
     name = value.get("name") if isinstance(value, dict) else None
     return name if isinstance(name, str) else ""

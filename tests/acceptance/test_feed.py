@@ -16,7 +16,7 @@ from django.core.management import call_command
 from cdc.models import DeadLetter, OutboxRecord
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
-from tests.stories.rows import digg_like, write_lines
+from tests.stories.importing.digg_rows import digg_like, write_lines
 from tests.support.paths import ROOT
 
 pytestmark = [

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.source import ROOT
+from tests.support.paths import ROOT
 
 # Pattern -> what to write instead.
 TICS = {

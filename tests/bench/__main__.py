@@ -1,10 +1,10 @@
-"""Speed side by side with the peer: `python -m tests.bench [--rounds 3] [--rate 100] [--quick]`.
+"""Benchmark against the peer: `python -m tests.bench [--rounds 3] [--rate 100] [--quick]`.
 
-The peer is what a Django team would otherwise take: Debezium's MySQL connector into Kafka and
-MongoDB's Kafka sink out of it, in one Kafka Connect worker. Starts MySQL, Kafka and mongod in a
-temporary folder, lets the systems copy the same table in turns, and prints one table of medians
-and ratios. Nothing is asserted; the exit code is 1 only when something did not work. Where the
-peer cannot be fetched, one line says so and the others are measured. See docs/bench.md.
+The peer is what a Django team would otherwise use: Debezium's MySQL connector and MongoDB's Kafka
+sink in one Kafka Connect worker. Starts MySQL, Kafka and mongod in a temporary folder, lets each
+system in turn copy the same table, and prints medians and ratios. Nothing is asserted; the exit
+code is 1 only when something failed. If the peer cannot be downloaded, a line says so and the other
+systems are measured. See docs/bench.md.
 """
 
 import argparse
@@ -32,7 +32,6 @@ _QUICK = {"rounds": 1, "seconds": 4.0, "changes": 500, "saves": 50}
 
 
 def main() -> int:
-    """Run it."""
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     console = Console()
@@ -53,11 +52,11 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rate", type=float, default=100.0, help="changes a second (100)")
-    parser.add_argument("--rounds", type=int, default=3, help="of each measurement (3)")
+    parser.add_argument("--rounds", type=int, default=3, help="repetitions of each measurement (3)")
     parser.add_argument("--seconds", type=float, default=15.0, help="of steady traffic (15)")
-    parser.add_argument("--changes", type=int, default=10_000, help="in a backlog (10000)")
-    parser.add_argument("--saves", type=int, default=500, help="that are timed one by one (500)")
-    parser.add_argument("--quick", action="store_true", help="see that it works: small and once")
+    parser.add_argument("--changes", type=int, default=10_000, help="size of a backlog (10000)")
+    parser.add_argument("--saves", type=int, default=500, help="saves timed individually (500)")
+    parser.add_argument("--quick", action="store_true", help="small and once, as a check")
     options = parser.parse_args()
     if options.quick:
         parser.set_defaults(**_QUICK)
@@ -66,7 +65,7 @@ def _options() -> argparse.Namespace:
 
 
 def _measure(folder: Path, options: argparse.Namespace, console: Console, stack: ExitStack) -> None:
-    # Not at the top: it needs mysqlclient, which `make run` does without.
+    # Imported late: it needs mysqlclient, which `make run` does not install.
     mysql = import_module("project.stack.sql.mysql").MySQL(folder / "mysql", free_port())
     kafka = Kafka(folder / "kafka", port := free_port([mysql.port]), free_port([port]))
     mongod = Mongod(folder / "mongod", free_port([mysql.port, kafka.port, kafka.controller_port]))
@@ -81,10 +80,10 @@ def _measure(folder: Path, options: argparse.Namespace, console: Console, stack:
     )
     os.environ.update(env)
     django.setup()
-    play = import_module("tests.bench.play")  # what needs Django can only be imported now
+    rounds = import_module("tests.bench.rounds")  # needs Django to be set up
     client: MongoClient[dict[str, Any]] = MongoClient(mongod.uri, tz_aware=True)
     stack.enter_context(client)
-    stage = play.Stage(
+    servers = rounds.Servers(
         folder=folder,
         env=env,
         mysql=mysql,
@@ -93,7 +92,7 @@ def _measure(folder: Path, options: argparse.Namespace, console: Console, stack:
         client=client,
         console=console,
     )
-    play.play(stage, options)
+    rounds.measure(servers, options)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Changes that were committed while nobody copied, and how long the copier takes for them."""
+"""How long a system takes to copy changes that were committed while it was stopped."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,12 +10,12 @@ from tests.bench.system import System
 from tests.bench.usage import Usage
 
 _CHUNK = 500
-_EVERY_SECONDS = 0.02
+_POLL_SECONDS = 0.02
 
 
 def measure(system: System, changes: int, found: Results) -> None:
-    """Copy so many inserts, then as many updates, then as many deletes, each from a stop."""
-    with system.chosen():
+    """Measure a backlog of `changes` inserts, then updates, then deletes."""
+    with system.selected():
         with system.running():
             system.clear()
         for kind, write in (("inserts", _insert), ("updates", _update), ("deletes", _delete)):
@@ -35,9 +35,9 @@ def _copy(
         began = time.monotonic()
         system.start()
         try:
-            system.wait(begun, f"the first of the {kind}", _EVERY_SECONDS)
+            system.wait(begun, f"the first of the {kind}", _POLL_SECONDS)
             first = time.monotonic()
-            system.wait(done, f"the last of the {kind}", _EVERY_SECONDS)
+            system.wait(done, f"the last of the {kind}", _POLL_SECONDS)
             last = time.monotonic()
         finally:
             system.stop()

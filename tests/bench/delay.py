@@ -1,4 +1,4 @@
-"""From a commit in MySQL until it is visible in MongoDB, at a steady rate."""
+"""The delay from a commit in MySQL until it is visible in MongoDB, at a steady rate."""
 
 import time
 
@@ -15,9 +15,9 @@ _WARM_SHARE = 0.25
 
 
 def measure(system: System, watcher: Watcher, rate: float, seconds: float, found: Results) -> None:
-    """Write while `system` runs, the first quarter of the time again only to warm up."""
+    """Measure for `seconds`, after a warm-up of another quarter of that."""
     stories = [new_story() for _ in range(STORIES)]
-    with system.chosen(), system.running():
+    with system.selected(), system.running():
         for story in stories:
             story.save()
             system.saved(story)

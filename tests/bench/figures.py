@@ -1,4 +1,4 @@
-"""Medians, percentiles, and the table that sets systems side by side."""
+"""Medians, percentiles, and the table that compares systems."""
 
 import math
 import statistics
@@ -9,14 +9,14 @@ PERCENTILES = (50, 95, 99)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """Return the smallest value that `percent` per cent of them do not exceed."""
+    """Return the smallest value that at least `percent` percent of the values do not exceed."""
     ordered = sorted(values)
     return ordered[max(math.ceil(len(ordered) * percent / 100) - 1, 0)]
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What one system came to in several rounds."""
+    """The values of one system in all rounds."""
 
     values: tuple[float, ...]
 
@@ -25,7 +25,7 @@ class Figure:
         return statistics.median(self.values)
 
     def __str__(self) -> str:
-        """Return the median and, of several rounds, the lowest and the highest."""
+        """Return the median and, for several rounds, the lowest and highest value."""
         if len(self.values) == 1:
             return _short(self.median)
         lowest, highest = _short(min(self.values)), _short(max(self.values))
@@ -34,15 +34,15 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One thing that was measured, of each system that it was measured of."""
+    """One measurement and its values for each system."""
 
     what: str
     better: str
-    """`lower`, `higher`, or nothing for what has no better."""
+    """`lower`, `higher`, or empty if neither is better."""
     figures: Mapping[str, Figure]
 
     def ratio(self, ours: str, peer: str) -> str:
-        """Return how many times the peer's median ours is; empty when one is missing or zero."""
+        """Return our median divided by the peer's; empty if either is missing or zero."""
         medians = [self.figures[name].median for name in (ours, peer) if name in self.figures]
         if not self.better or len(medians) != 2 or not all(medians):
             return ""
@@ -50,9 +50,9 @@ class Line:
 
 
 def table(title: str, lines: Sequence[Line], ratios: Sequence[tuple[str, str]]) -> str:
-    """Return a Markdown table: a row for each line, a column for each system and each ratio.
+    """Return a Markdown table with a row per line and a column per system and ratio.
 
-    Only the systems that have a figure, and only the ratios of two of them.
+    Systems without figures, and their ratios, are left out.
     """
     systems = list(dict.fromkeys(name for line in lines for name in line.figures))
     ratios = [pair for pair in ratios if set(pair) <= set(systems)]

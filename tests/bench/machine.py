@@ -1,4 +1,4 @@
-"""What a measurement was made on."""
+"""The machine and the versions of a benchmark run."""
 
 import os
 import platform
@@ -24,7 +24,7 @@ def machine() -> str:
 
 
 def versions(mysql: str, mongodb: str, *, peer: bool) -> str:
-    """Return what was measured with which; the two servers say theirs themselves."""
+    """Return the versions of all components, given those that the servers report."""
     found = {"MySQL": mysql, "MongoDB": mongodb, "Kafka": jar_version("kafka_2.13", KAFKA)}
     found |= {"Python": platform.python_version(), "Django": django.__version__}
     found |= {name: version(name) for name in ("confluent-kafka", "pymongo", "mysqlclient")}
@@ -34,7 +34,7 @@ def versions(mysql: str, mongodb: str, *, peer: bool) -> str:
 
 
 def jar_version(artifact: str, sums_file: Path) -> str:
-    """Return the version of a jar that is pinned."""
+    """Return the version of a pinned jar."""
     return next(path.split("/")[-2] for path in read_sums(sums_file) if f"/{artifact}/" in path)
 
 

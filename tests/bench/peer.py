@@ -1,4 +1,4 @@
-"""Debezium and MongoDB's Kafka sink, in one Connect worker, as a system to compare."""
+"""Debezium and MongoDB's Kafka sink, in one Connect worker, as a system to measure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ _TABLE = "stories_story"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ends:
-    """The servers between which the peer copies."""
+class Endpoints:
+    """The servers that the peer connects to."""
 
     mysql_host: str
     mysql_port: int
@@ -23,10 +23,10 @@ class Ends:
 
 
 class Peer(System):
-    """The worker stays alive between the measurements, warm, with its connectors stopped.
+    """The worker stays alive and warm between measurements, with its connectors stopped.
 
-    Tuned: it asks for changes every millisecond instead of every 500, sends them at once, takes
-    more at a time, writes to MongoDB with two tasks, and is missed sooner when it was killed.
+    When tuned, it polls for changes every millisecond instead of every 500, sends them at once in
+    larger batches, writes with two tasks, and is detected sooner after a kill.
     """
 
     def __init__(
@@ -35,13 +35,13 @@ class Peer(System):
         database: str,
         replica: Replica,
         worker: Worker,
-        ends: Ends,
+        endpoints: Endpoints,
         *,
         tuned: bool,
     ) -> None:
         topic = f"{PREFIX}.{database}.{_TABLE}"
         super().__init__(title, database, topic, captured=False, replica=replica)
-        self._worker, self._ends, self._tuned = worker, ends, tuned
+        self._worker, self._endpoints, self._tuned = worker, endpoints, tuned
         self.connectors = {SOURCE: self._source(), SINK: self._sink(topic)}
 
     def start(self) -> None:
@@ -55,7 +55,7 @@ class Peer(System):
     def stop(self) -> None:
         if self._worker.alive:
             self._worker.halt()
-            self.wait(self._worker.halted, "the end of its tasks")
+            self.wait(self._worker.halted, "the stop of its tasks")
 
     def kill(self) -> None:
         self._worker.kill()
@@ -65,24 +65,24 @@ class Peer(System):
         return [] if pid is None else [pid]
 
     def _source(self) -> dict[str, str]:
-        ends = self._ends
+        endpoints = self._endpoints
         tuned = {"poll.interval.ms": "1", "producer.override.linger.ms": "0"}
         return {
             "connector.class": "io.debezium.connector.mysql.MySqlConnector",
             "tasks.max": "1",
-            "database.hostname": ends.mysql_host,
-            "database.port": str(ends.mysql_port),
-            "database.user": ends.mysql_user,
-            "database.password": ends.mysql_password,
+            "database.hostname": endpoints.mysql_host,
+            "database.port": str(endpoints.mysql_port),
+            "database.user": endpoints.mysql_user,
+            "database.password": endpoints.mysql_password,
             "database.server.id": "54001",
-            # TLS over loopback would only slow it down; ours does without as well.
+            # TLS over loopback would only slow it down; ours does not use it either.
             "database.ssl.mode": "disabled",
             "driver.allowPublicKeyRetrieval": "true",
             "topic.prefix": PREFIX,
             "database.include.list": self.database,
             "table.include.list": f"{self.database}.{_TABLE}",
             "include.schema.changes": "false",
-            "schema.history.internal.kafka.bootstrap.servers": ends.bootstrap_servers,
+            "schema.history.internal.kafka.bootstrap.servers": endpoints.bootstrap_servers,
             "schema.history.internal.kafka.topic": f"{PREFIX}-history",
             **(tuned if self._tuned else {}),
         }
@@ -92,7 +92,7 @@ class Peer(System):
         tuned = {
             "tasks.max": "2",
             "consumer.override.max.poll.records": "2000",
-            # As ours: a process that was killed is missed after 6 s instead of 45.
+            # As in our consumer: a kill is detected after 6 s instead of 45.
             "consumer.override.session.timeout.ms": "6000",
             "consumer.override.heartbeat.interval.ms": "2000",
         }
@@ -100,7 +100,7 @@ class Peer(System):
             "connector.class": "com.mongodb.kafka.connect.MongoSinkConnector",
             "tasks.max": "1",
             "topics": topic,
-            "connection.uri": self._ends.mongodb_uri,
+            "connection.uri": self._endpoints.mongodb_uri,
             "database": self.database,
             "collection": _TABLE,
             "change.data.capture.handler": handler,

@@ -1,4 +1,4 @@
-"""What was measured, round by round."""
+"""The measured values of all rounds."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from tests.bench.figures import Figure, Line, table
 
 
 class Results:
-    """Collects values; says each at once, and sets them side by side at the end."""
+    """Collects values, printing each at once and all of them in tables at the end."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -15,13 +15,12 @@ class Results:
         self._values: dict[str, dict[str, list[float]]] = {}
 
     def add(self, system: str, what: str, value: float, better: str = "lower") -> None:
-        """Keep one round's value."""
         self._better[what] = better
         self._values.setdefault(what, {}).setdefault(system, []).append(value)
         self._console.say(f"{system}: {what} {Figure((value,))}")
 
     def tables(self, ratios: Sequence[tuple[str, str]]) -> str:
-        """Return a table for each measurement, which is what stands before the colon."""
+        """Return a table for each measurement, named before the colon of `what`."""
         sections: dict[str, list[Line]] = {}
         for whole, found in self._values.items():
             section, _, what = whole.partition(": ")

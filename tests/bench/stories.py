@@ -1,4 +1,4 @@
-"""The stories that are written: about 1 KB each, every write with a number of its own."""
+"""Stories of about 1 KB; each write has a unique number."""
 
 import itertools
 from datetime import UTC, datetime
@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from stories.models import Story
 
 marks = itertools.count(1)
-"""Each write takes the next one as the story's diggs, so that it is known again in MongoDB."""
-_LINK = "http://example.org/a/rather/usual/address/of/a/story"
+"""Each write sets `diggs` to the next number, which identifies it in MongoDB."""
+_LINK = "http://example.org/a/typical/address/of/a/story"
 
 
 def new_story(mark: int | None = None) -> Story:
-    """Return a story that is not saved yet."""
+    """Return an unsaved story."""
     return Story(
         title="A ferry captain who learnt to play the cello",
         description="x" * 500,

@@ -1,4 +1,4 @@
-"""What is compared: systems that copy one MySQL table into MongoDB."""
+"""The systems to compare, which copy a MySQL table to MongoDB."""
 
 import time
 from abc import ABC, abstractmethod
@@ -11,7 +11,7 @@ from pymongo.collection import Collection
 
 from project.stack.errors import StackError
 from stories.models import Story
-from tests.bench.place import capturing, go_to
+from tests.bench.databases import capturing, use
 from tests.bench.stories import new_story
 
 Replica = Collection[dict[str, Any]]
@@ -19,45 +19,45 @@ _PATIENCE_SECONDS = 120.0
 
 
 class System(ABC):
-    """One that copies; its processes are its own and do not run while another is measured."""
+    """A system with its own processes, which do not run while another is measured."""
 
     def __init__(
         self, title: str, database: str, topic: str, captured: bool, replica: Replica
     ) -> None:
         self.title, self.database, self.topic = title, database, topic
         self.captured = captured
-        """Whether the writer pays for an outbox."""
+        """Whether the writer also writes to the outbox."""
         self.replica = replica
 
     @abstractmethod
     def start(self) -> None:
-        """Begin to copy, also after a kill; returns at once."""
+        """Start copying, also after a kill; returns at once."""
 
     @abstractmethod
     def stop(self) -> None:
-        """Return when it copies no more."""
+        """Stop copying; returns when it has stopped."""
 
     @abstractmethod
     def kill(self) -> None:
-        """SIGKILL to all that it consists of."""
+        """Send SIGKILL to all processes."""
 
     @abstractmethod
     def pids(self) -> Sequence[int]:
-        """The process ids of what copies."""
+        """Return the ids of the processes."""
 
-    def saved(self, story: Story) -> None:  # noqa: B027 -- most do nothing here
-        """The writer has committed this story: nothing more to do, the system finds it."""
+    def saved(self, story: Story) -> None:  # noqa: B027 -- optional
+        """Do what the writer itself has to do after committing a story."""
 
     @contextmanager
-    def chosen(self) -> Iterator[None]:
-        """Within it this process writes where this system looks."""
-        go_to(self.database)
+    def selected(self) -> Iterator[None]:
+        """Direct this process's writes to the database of this system."""
+        use(self.database)
         with capturing(self.topic if self.captured else None):
             yield
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Within it the system copies, and has nothing left to copy when the block begins."""
+        """Run the system; the block begins once it has caught up."""
         self.start()
         try:
             self.catch_up()
@@ -66,7 +66,7 @@ class System(ABC):
             self.stop()
 
     def catch_up(self) -> None:
-        """Return when a change that is made now has arrived."""
+        """Return when a change made now has arrived."""
         story = new_story()
         story.save()
         self.saved(story)
@@ -74,12 +74,12 @@ class System(ABC):
         self.wait(lambda: self.replica.find_one(wanted) is not None, "a first change")
 
     def clear(self) -> None:
-        """Delete all stories; return when their copies are gone as well."""
+        """Delete all stories; return when the replica is empty."""
         Story.objects.all().delete()
         self.wait(lambda: self.replica.find_one() is None, "the last delete")
 
     def wait(self, holds: Callable[[], bool], what: str, every: float = 0.05) -> None:
-        """Return when `holds()`; StackError when that takes two minutes."""
+        """Return when `holds()` is true; raises StackError after two minutes."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while not holds():
             if time.monotonic() > deadline:
@@ -88,7 +88,7 @@ class System(ABC):
 
 
 class TwoWrites(System):
-    """The floor: the writer itself writes to MySQL and then to MongoDB. Nothing can be sooner."""
+    """The lower bound for the delay: the writer writes to MySQL and then to MongoDB itself."""
 
     def start(self) -> None:
         """Nothing to start."""
@@ -100,7 +100,6 @@ class TwoWrites(System):
         """Nothing to kill."""
 
     def pids(self) -> Sequence[int]:
-        """None: the writer does it."""
         return ()
 
     def saved(self, story: Story) -> None:
@@ -114,7 +113,7 @@ class TwoWrites(System):
 
 
 def records(bootstrap_servers: str, topic: str, partitions: int) -> int:
-    """Return how many records were ever written to a topic."""
+    """Return how many records have been written to a topic since its creation."""
     consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "bench-count"})
     try:
         ends = (

@@ -8,16 +8,16 @@ HUNDRED = [float(number) for number in range(1, 101)]
 
 
 @pytest.mark.parametrize("percent", [1, 50, 95, 99, 100])
-def test_a_percentile_is_the_smallest_value_that_so_many_do_not_exceed(percent: int) -> None:
+def test_percentile_of_a_hundred_values(percent: int) -> None:
     assert percentile(HUNDRED[::-1], percent) == percent
 
 
-def test_the_percentile_of_a_few_is_one_of_them() -> None:
+def test_percentile_of_a_few_values_is_one_of_them() -> None:
     assert percentile([3.0, 1.0, 2.0], 99) == 3.0
     assert percentile([7.0], 50) == 7.0
 
 
-def test_a_figure_tells_its_median_and_its_spread() -> None:
+def test_figure_shows_median_and_range() -> None:
     assert str(Figure((12.0, 1.25, 1234.5))) == "12 (1.25-1,234)"
     assert str(Figure((0.0,))) == "0"
 
@@ -27,21 +27,21 @@ def line(**figures: float) -> Line:
     return Line(what="time", better="lower", figures=found)
 
 
-def test_a_ratio_says_how_many_times_the_peer_ours_is() -> None:
+def test_ratio_is_ours_divided_by_the_peers() -> None:
     assert line(ours=3, peer=2).ratio("ours", "peer") == "1.50"
 
 
 @pytest.mark.parametrize("figures", [{"ours": 3.0}, {"peer": 3.0}, {"ours": 3.0, "peer": 0.0}])
-def test_where_there_is_nothing_to_compare_there_is_no_ratio(figures: dict[str, float]) -> None:
+def test_no_ratio_without_two_nonzero_values(figures: dict[str, float]) -> None:
     assert line(**figures).ratio("ours", "peer") == ""
 
 
-def test_what_has_no_better_has_no_ratio() -> None:
+def test_no_ratio_if_neither_is_better() -> None:
     rate = Line(what="rate", better="", figures=line(ours=3, peer=2).figures)
     assert rate.ratio("ours", "peer") == ""
 
 
-def test_the_table_has_a_row_for_each_line_and_a_column_for_each_pair() -> None:
+def test_table_has_a_row_per_line_and_a_column_per_pair() -> None:
     made = table("delay", [line(ours=3, peer=2), line(peer=4)], [("ours", "peer"), ("a", "b")])
     assert made.splitlines() == [
         "| delay | better | ours | peer | ours / peer |",

@@ -1,4 +1,4 @@
-"""Writers at a steady rate, several at once: one alone would be held up by each commit."""
+"""Several writers at a steady rate; a single one would be slowed down by each commit."""
 
 import threading
 import time
@@ -12,39 +12,38 @@ from tests.bench.system import System
 from tests.bench.watcher import Commit
 
 WRITERS = 4
-_SHARE_OF_OTHERS = 10
-"""In mixed traffic one change in so many is a new story, and one is a delete."""
+_MIX = 10
+"""In mixed traffic, one change in ten is an insert and one is a delete."""
 
 
 class Traffic(threading.Thread):
-    """One writer; no other writes its stories."""
+    """A writer with its own stories."""
 
     def __init__(self, system: System, stories: list[Story], rate: float, *, mixed: bool) -> None:
         super().__init__(daemon=True)
         self.commits: list[Commit] = []
         self._system, self._stories, self._rate = system, stories, rate
-        self._mixed, self._over = mixed, False
+        self._mixed, self._stopped = mixed, False
 
     def run(self) -> None:
-        """Write until told to stop."""
         began = time.monotonic()
-        while not self._over:
+        while not self._stopped:
             self._write(len(self.commits))
             time.sleep(max(began + len(self.commits) / self._rate - time.monotonic(), 0))
         connection.close()
 
     def stop(self) -> None:
-        """Return when the last write has ended."""
-        self._over = True
+        """Stop; returns after the last write."""
+        self._stopped = True
         self.join()
 
     def _write(self, number: int) -> None:
-        kind = number % _SHARE_OF_OTHERS if self._mixed else -1
+        kind = number % _MIX if self._mixed else -1
         if kind == 0:
             self._stories.append(story := new_story())
             story.save()
         elif kind == 1:
-            self._drop(self._stories.pop(0))
+            self._delete_story(self._stories.pop(0))
             return
         else:
             story = self._stories[number % len(self._stories)]
@@ -53,7 +52,7 @@ class Traffic(threading.Thread):
         self.commits.append(Commit(at=time.monotonic(), key=story.pk, mark=story.diggs))
         self._system.saved(story)
 
-    def _drop(self, story: Story) -> None:
+    def _delete_story(self, story: Story) -> None:
         key = story.pk
         story.delete()
         self.commits.append(Commit(at=time.monotonic(), key=key, mark=None))
@@ -68,12 +67,12 @@ def write(
     mixed: bool = False,
     meanwhile: Callable[[], None] | None = None,
 ) -> list[Commit]:
-    """Write for so long, `rate` changes a second; half-way call `meanwhile`. Return the commits."""
+    """Write `rate` changes a second, call `meanwhile` half-way, and return the commits."""
     shares = [list(stories[number::WRITERS]) for number in range(WRITERS)]
     writers = [Traffic(system, share, rate / WRITERS, mixed=mixed) for share in shares]
     for writer in writers:
         writer.start()
-        time.sleep(1 / rate)  # not all in step
+        time.sleep(1 / rate)  # so that the writers are not in step
     time.sleep(seconds / 2)
     if meanwhile is not None:
         meanwhile()

@@ -1,4 +1,4 @@
-"""Looks on at a collection: what became visible in it, and when."""
+"""Watches a collection: which changes became visible, and when."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ _AWAIT_MS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """One change of a document, as MongoDB tells of it when a majority has it."""
+    """A change of a document that a change stream reported, so a majority has it."""
 
     at: float
     key: int
@@ -24,7 +24,7 @@ class Sight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """One change of a row, when its commit has returned; `mark` is None for a delete."""
+    """A change of a row and the time its commit returned; `mark` is None for a delete."""
 
     at: float
     key: int
@@ -32,13 +32,13 @@ class Commit:
 
 
 class Watcher:
-    """Within the `with` block, takes note of each change of a collection."""
+    """A context manager that records each change of a collection."""
 
     def __init__(self, uri: str, database: str, collection: str) -> None:
         self.sights: list[Sight] = []
         self._client: MongoClient[dict[str, Any]] = MongoClient(uri)
         self._collection = self._client[database][collection]
-        self._over = False
+        self._stopped = False
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Self:
@@ -47,42 +47,42 @@ class Watcher:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over = True
+        self._stopped = True
         self._thread.join()
         self._client.close()
 
     def _watch(self) -> None:
         with self._stream as stream:
-            while not self._over:
+            while not self._stopped:
                 change = stream.try_next()
                 if change is not None and "documentKey" in change:
                     self.sights.append(_sight(change))
 
 
 def key_of(identity: Any) -> int:
-    """Return a row's key; the peer's documents have it in a document of its own."""
+    """Return the key of a row; in the peer's documents it is nested."""
     found = identity["id"] if isinstance(identity, Mapping) else identity
     return int(found)
 
 
 def delays(commits: Iterable[Commit], sights: Iterable[Sight]) -> list[float]:
-    """Return the seconds from each commit to the first sight of it, or of a later one of its row.
+    """Return the seconds from each commit until it, or a later change of its row, was seen.
 
-    Marks rise. A copier may leave out what a later change of the same row has overtaken.
+    Marks increase. A system may skip a change that a later one of the same row supersedes.
     """
     waiting: dict[int, list[Commit]] = {}
     for commit in commits:
         waiting.setdefault(commit.key, []).append(commit)
     found = []
     for sight in sights:
-        mine, mark = waiting.get(sight.key, []), sight.mark or 0
-        found += [sight.at - commit.at for commit in mine if (commit.mark or 0) <= mark]
-        waiting[sight.key] = [commit for commit in mine if (commit.mark or 0) > mark]
+        pending, mark = waiting.get(sight.key, []), sight.mark or 0
+        found += [sight.at - commit.at for commit in pending if (commit.mark or 0) <= mark]
+        waiting[sight.key] = [commit for commit in pending if (commit.mark or 0) > mark]
     return found
 
 
 def steps_back(sights: Iterable[Sight]) -> int:
-    """Return how often a document went back to an older state, or came back after its delete."""
+    """Return how often a document returned to an older state or reappeared after its delete."""
     last: dict[int, float] = {}
     count = 0
     for sight in sights:

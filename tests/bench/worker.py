@@ -1,4 +1,4 @@
-"""A Kafka Connect worker, standalone, with Debezium's MySQL source and MongoDB's Kafka sink."""
+"""A standalone Kafka Connect worker with Debezium's MySQL source and MongoDB's Kafka sink."""
 
 import json
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ _JVM_OPTIONS = (
 
 
 class Worker(Service):
-    """The peer's one process; its connectors are stopped and resumed over HTTP."""
+    """The single process of the peer; connectors are stopped and resumed over HTTP."""
 
     name = "connect"
     ready_seconds: ClassVar[float] = 120.0
@@ -38,25 +38,25 @@ class Worker(Service):
         self._bootstrap_servers = bootstrap_servers
         self._jars = Jars(SUMS_FILE)
         self.connectors: dict[str, dict[str, str]] = {}
-        """The configuration of each, which the worker reads when it starts."""
+        """The configuration of each connector, read when the worker starts."""
 
     def install(self) -> None:
-        """Fetch the jars once (53 MB) and check their sums."""
+        """Download the jars (53 MB) if needed, and verify their checksums."""
         java()
         self._jars.install()
 
     def answers(self) -> bool:
-        """Whether both connectors and their tasks run."""
+        """Return whether both connectors and their tasks are running."""
         try:
             return all(self._runs(name) for name in self.connectors)
         except StackError:
             return False  # still starting
 
     def resume(self) -> bool:
-        """Let the stopped connectors work; return whether the worker took it.
+        """Resume the stopped connectors; return whether the worker accepted it.
 
-        Once in some dozens of times one left that unanswered for minutes, for no reason that was
-        found: it is to be started anew then.
+        About one request in a few dozen stayed unanswered for minutes, for an unknown reason. The
+        caller then restarts the worker.
         """
         try:
             for name in self.connectors:
@@ -66,12 +66,12 @@ class Worker(Service):
         return True
 
     def halt(self) -> None:
-        """Stop the connectors and their tasks; the process stays, warm and idle."""
+        """Stop the connectors and their tasks; the process stays warm."""
         for name in self.connectors:
             self._ask("PUT", f"/connectors/{name}/stop")
 
     def halted(self) -> bool:
-        """Whether no task is left."""
+        """Return whether all connectors are stopped and have no tasks."""
         found = [self._ask("GET", f"/connectors/{name}/status") for name in self.connectors]
         return all(one["connector"]["state"] == "STOPPED" and not one["tasks"] for one in found)
 
@@ -127,9 +127,9 @@ class Worker(Service):
             "bootstrap.servers": self._bootstrap_servers,
             "listeners": f"http://{self.address}",
             "offset.storage.file.filename": str(self.folder / "offsets"),
-            # All jars are on the class path already.
+            # All jars are already on the class path.
             "plugin.discovery": "service_load",
-            # Without the schema in each message, which would be longer than the row.
+            # A schema in each message would be longer than the row.
             "key.converter": converter,
             "key.converter.schemas.enable": "false",
             "value.converter": converter,
@@ -140,4 +140,4 @@ class Worker(Service):
 def _write(file: Path, config: Mapping[str, str]) -> None:
     lines = (f"{key}={value}\n" for key, value in config.items())
     file.write_text("".join(lines))
-    file.chmod(0o600)  # a connector's has a password
+    file.chmod(0o600)  # connector files contain a password

@@ -1,9 +1,9 @@
-"""What capture costs the writer: the same saves with an outbox and without, in turns."""
+"""The cost of capture for the writer: the same saves with and without an outbox."""
 
 import time
 
 from stories.models import Story
-from tests.bench.place import capturing, go_to
+from tests.bench.databases import capturing, use
 from tests.bench.results import Results
 from tests.bench.stories import marks, new_story
 
@@ -11,8 +11,8 @@ CAPTURED, PLAIN = "captured", "plain"
 
 
 def measure(database: str, saves: int, found: Results) -> None:
-    """Create and then save again so many stories each way; nobody copies that database."""
-    go_to(database)
+    """Create and then update `saves` stories each way; no system copies this database."""
+    use(database)
     for kind, topic in ((PLAIN, None), (CAPTURED, database)):
         with capturing(topic):
             stories = [new_story() for _ in range(saves)]

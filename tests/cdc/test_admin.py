@@ -6,9 +6,9 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client, override_settings
 
-from cdc.conf import CdcSettings
 from cdc.models import DeadLetter, Epoch, OperatorAction, OutboxRecord
 from stories.models import Story
+from tests.support.feed_settings import without_servers
 from tests.support.letters import letter, letter_about
 from tests.support.static_files import plain_static_files
 from users.models import User
@@ -20,7 +20,7 @@ HOSTILE = "<script>alert(1)</script>\x00\u202e\u2066' onload=alert(1) {{ 7|add:7
 
 @pytest.fixture(autouse=True)
 def _plain() -> Iterator[None]:
-    with plain_static_files(), override_settings(CDC=CdcSettings()):
+    with plain_static_files(), override_settings(CDC=without_servers()):
         yield
 
 

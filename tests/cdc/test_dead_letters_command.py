@@ -8,9 +8,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 
-from cdc.conf import CdcSettings
 from cdc.models import DeadLetter, OperatorAction, OutboxRecord
 from stories.models import Story
+from tests.support.feed_settings import without_servers
 from tests.support.letters import letter, letter_about
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def _no_replica(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("COLUMNS", "200")
-    with override_settings(CDC=CdcSettings()):
+    with override_settings(CDC=without_servers()):
         yield
 
 

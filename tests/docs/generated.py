@@ -1,11 +1,10 @@
 """Each file that is made from the code, and what makes it."""
 
-from pathlib import Path
-
 from tests.docs.picture import architecture
 from tests.docs.reference import reference
+from tests.support.paths import ROOT
 
-_DOCS = Path(__file__).resolve().parents[2] / "docs"
+_DOCS = ROOT / "docs"
 
 GENERATED = {
     _DOCS / "architecture.svg": architecture,

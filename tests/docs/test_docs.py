@@ -6,8 +6,8 @@ import pytest
 
 from tests.docs.generated import GENERATED
 from tests.docs.picture import BOXES
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 LONGEST_README = 120
 
 

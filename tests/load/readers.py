@@ -1,10 +1,10 @@
-"""Many readers of one web process: `python -m tests.load.readers --readers 200 --rate 100`.
+"""Load test of one web process: `python -m tests.load.readers --readers 200 --rate 100`.
 
-Starts Kafka and mongod (or uses those that KAFKA_BOOTSTRAP_SERVERS and MONGODB_URI name), a relay,
-a consumer and one web process over an SQLite database in a temporary folder; saves stories and
-reads the stream as so many people would. Prints a line every ten seconds and at the end whether all
-received all, how long a change took from its capture to its reader, and the memory of the web
-process. Exit code 1 when anything is missing or came twice.
+Starts Kafka and mongod (or uses the servers in KAFKA_BOOTSTRAP_SERVERS and MONGODB_URI), a relay, a
+consumer and one web process over an SQLite database in a temporary folder. It saves stories while
+many clients read the stream. Prints a line every ten seconds, and at the end whether all clients
+received all changes, the delay from capture to client, and the memory of the web process. The exit
+code is 1 when a change was missing or received twice.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import psutil
 from cdc.status.latency import delays_of
 from project.up.console import Console
 from tests.__main__ import ADDRESSES, environment
-from tests.load.crowd import Crowd
+from tests.load.clients import Clients
 from tests.support.servers import Servers
 
 _REPORT_SECONDS = 10.0
@@ -34,7 +34,7 @@ _PATIENCE_SECONDS = 60.0
 
 
 class Writer(threading.Thread):
-    """Saves stories, so many a second."""
+    """Saves stories at a steady rate."""
 
     def __init__(self, stories: list[Any], rate: float) -> None:
         super().__init__(daemon=True)
@@ -42,7 +42,6 @@ class Writer(threading.Thread):
         self._stories, self._rate = stories, rate
 
     def run(self) -> None:
-        """Save until told to stop."""
         began = time.monotonic()
         while not self.stopped:
             story = self._stories[self.saved % len(self._stories)]
@@ -52,44 +51,46 @@ class Writer(threading.Thread):
             time.sleep(max(began + self.saved / self._rate - time.monotonic(), 0))
 
 
-async def measure(crowd: Crowd, writer: Writer, web: psutil.Process, seconds: float) -> bool:
-    """Let everybody read for so long; return whether all received all, once."""
-    await crowd.gather()
+async def measure(clients: Clients, writer: Writer, web: psutil.Process, seconds: float) -> bool:
+    """Read for `seconds`; return whether all clients received all changes once."""
+    await clients.connect()
     here = psutil.Process()
     web.cpu_percent()
     here.cpu_percent()
     writer.start()
     deadline = time.monotonic() + seconds
     memory = []
-    every: list[float] = []
+    all_delays: list[float] = []
     while time.monotonic() < deadline:
         await asyncio.sleep(min(_REPORT_SECONDS, seconds))
         memory.append(web.memory_info().rss / 1e6)
-        every += crowd.delays
-        told = f"web {memory[-1]:.0f} MB, {web.cpu_percent():.0f}% of a core"
-        told += f", this program {here.cpu_percent():.0f}%"  # at 100 it is the limit, not the web
-        show(f"saved {writer.saved}, received {min(crowd.counts)} or more; {told}", crowd.delays)
-        crowd.delays.clear()
+        all_delays += clients.delays
+        usage = f"web {memory[-1]:.0f} MB, {web.cpu_percent():.0f}% of a core"
+        # At 100%, this program is the bottleneck and not the web process.
+        usage += f", this program {here.cpu_percent():.0f}%"
+        progress = f"saved {writer.saved}, received {min(clients.counts)} or more"
+        show(f"{progress}; {usage}", clients.delays)
+        clients.delays.clear()
     writer.stopped = True
     writer.join()
-    await crowd.reach(writer.saved, _PATIENCE_SECONDS)
-    whole = set(crowd.counts) == {writer.saved} and not crowd.doubled
-    verdict = "all received all, once" if whole else f"MISSING OR TWICE: {sorted(crowd.counts)}"
-    growth = f"web memory {memory[0]:.0f} MB at first, {memory[-1]:.0f} MB at last"
-    show(f"{len(crowd.seen)} readers, {writer.saved} changes: {verdict}; {growth}", every)
-    return whole
+    await clients.wait_for(writer.saved, _PATIENCE_SECONDS)
+    complete = set(clients.counts) == {writer.saved} and not clients.doubled
+    verdict = "all received once" if complete else f"MISSING OR TWICE: {sorted(clients.counts)}"
+    growth = f"web memory {memory[0]:.0f} MB at the start, {memory[-1]:.0f} MB at the end"
+    total = f"{len(clients.received)} clients, {writer.saved} changes"
+    show(f"{total}: {verdict}; {growth}", all_delays)
+    return complete
 
 
 def show(text: str, delays: list[float]) -> None:
-    """Print a line with the percentiles of some delays."""
-    of = delays_of(delays)
-    times = [f"{(value or 0) * 1000:.0f}" for value in (of.p50, of.p95, of.p99)]
+    """Print a line with percentiles of delays."""
+    found = delays_of(delays)
+    times = [f"{(value or 0) * 1000:.0f}" for value in (found.p50, found.p95, found.p99)]
     sys.stdout.write(f"{text}; p50/p95/p99 {'/'.join(times)} ms\n")
     sys.stdout.flush()
 
 
 def main() -> int:
-    """Run it."""
     parser = argparse.ArgumentParser(prog="python -m tests.load.readers")
     parser.add_argument("--readers", type=int, default=200)
     parser.add_argument("--rate", type=float, default=100.0, help="changes a second")
@@ -110,8 +111,8 @@ def main() -> int:
         )
         os.environ.update(env)
         django.setup()
-        # What needs Django can only be imported now.
-        return int(not import_module("tests.load.scene").play(folder, env, options))
+        # Imported late: it needs Django to be set up.
+        return int(not import_module("tests.load.run").run(folder, env, options))
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def act(client: Client, action: str, stories: list[Story]) -> str:
 
 
 def form_data(client: Client, story: Story) -> dict[str, Any]:
-    """Return what a browser would send back for an unchanged story."""
+    """Return the data that a browser would post for an unchanged story."""
     form = client.get(f"{LIST}{story.pk}/change/").context["adminform"].form
     data: dict[str, Any] = {}
     for bound in form:
@@ -66,7 +66,7 @@ def operations() -> list[str]:
     return [record.op for record in OutboxRecord.objects.order_by("id")]
 
 
-def test_approve_promotes_all_but_the_popular(client: Client, stories: list[Story]) -> None:
+def test_approve_promotes_all_but_popular_stories(client: Client, stories: list[Story]) -> None:
     page = act(client, "approve", stories)
     assert "3 stories were approved." in page
     assert set(Story.objects.values_list("status", flat=True)) == {"popular"}
@@ -76,7 +76,7 @@ def test_approve_promotes_all_but_the_popular(client: Client, stories: list[Stor
     assert LogEntry.objects.filter(change_message="Approved.").count() == 3
 
 
-def test_reject_has_its_event_and_its_user(client: Client, stories: list[Story]) -> None:
+def test_reject_emits_an_event_with_its_user(client: Client, stories: list[Story]) -> None:
     assert "1 story was rejected." in act(client, "reject", stories[:1])
     assert Story.objects.get(pk=stories[0].pk).status == Status.REJECTED
     record = OutboxRecord.objects.get()
@@ -88,14 +88,14 @@ def edit(client: Client, stories: list[Story], **changes: str) -> str:
     return client.post(LIST, {**data, **changes}, follow=True).content.decode()
 
 
-def test_bulk_edit_asks_first(client: Client, stories: list[Story]) -> None:
+def test_bulk_edit_shows_a_form_first(client: Client, stories: list[Story]) -> None:
     page = act(client, "edit", stories[:2])
     assert "Edit 2 stories" in page
     assert f'value="{stories[0].pk}"' in page
     assert operations() == []
 
 
-def test_bulk_edit_has_its_events(client: Client, stories: list[Story]) -> None:
+def test_bulk_edit_emits_an_event_per_story(client: Client, stories: list[Story]) -> None:
     page = edit(client, stories[:3], media="images", diggs="0", status="")
     assert "3 stories were edited." in page
     edited = list(Story.objects.filter(media="images").values_list("diggs", "status"))
@@ -104,7 +104,7 @@ def test_bulk_edit_has_its_events(client: Client, stories: list[Story]) -> None:
     assert LogEntry.objects.filter(change_message="Edited.").count() == 3
 
 
-def test_bulk_edit_promotes_who_becomes_popular(client: Client, stories: list[Story]) -> None:
+def test_bulk_edit_promotes_newly_popular_stories(client: Client, stories: list[Story]) -> None:
     began = timezone.now() - timedelta(milliseconds=1)
     before = dict(Story.objects.filter(status="popular").values_list("pk", "promote_date"))
     assert 0 < len(before) < len(stories)
@@ -120,7 +120,7 @@ def test_bulk_edit_promotes_who_becomes_popular(client: Client, stories: list[St
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({}, "Fill in what is to be the same"),
+        ({}, "Fill in at least one field."),
         ({"media": "x" * 21}, "at most 20 characters"),
         ({"media": "a\0"}, "Null characters are not allowed"),
         ({"diggs": "-1"}, "greater than or equal to 0"),
@@ -128,7 +128,7 @@ def test_bulk_edit_promotes_who_becomes_popular(client: Client, stories: list[St
         ({"status": "king", "media": "<script>alert(1)</script>"}, "not one of the available"),
     ],
 )
-def test_wrong_bulk_edit_changes_nothing(
+def test_invalid_bulk_edit_changes_nothing(
     client: Client, stories: list[Story], changes: dict[str, str], sentence: str
 ) -> None:
     page = edit(client, stories, **changes)
@@ -137,7 +137,7 @@ def test_wrong_bulk_edit_changes_nothing(
     assert operations() == []
 
 
-def test_bulk_delete_has_its_events(client: Client, stories: list[Story]) -> None:
+def test_bulk_delete_emits_an_event_per_story(client: Client, stories: list[Story]) -> None:
     data = {
         "action": "delete_selected",
         "post": "yes",
@@ -148,7 +148,7 @@ def test_bulk_delete_has_its_events(client: Client, stories: list[Story]) -> Non
     assert operations() == ["d"] * 4
 
 
-def test_list_is_searched_filtered_and_drilled(client: Client, stories: list[Story]) -> None:
+def test_list_is_searched_filtered_and_drilled_into(client: Client, stories: list[Story]) -> None:
     for query in ("q=popular", "q=s2", "status__exact=popular", "submit_date__day=18"):
         page = client.get(f"{LIST}?{query}").content.decode()
         assert "1 story" in page, query
@@ -157,12 +157,12 @@ def test_list_is_searched_filtered_and_drilled(client: Client, stories: list[Sto
     assert "18 March" in drilled
 
 
-def test_json_columns_are_shown_on_lines(client: Client, stories: list[Story]) -> None:
+def test_json_columns_are_indented(client: Client, stories: list[Story]) -> None:
     page = client.get(f"{LIST}{stories[0].pk}/change/").content.decode()
     assert "{\n  &quot;name&quot;: &quot;ann&quot;\n}" in page
 
 
-def test_edit_has_its_event_and_changes_nothing_else(client: Client, stories: list[Story]) -> None:
+def test_edit_emits_an_event_and_changes_nothing_else(client: Client, stories: list[Story]) -> None:
     story = stories[0]
     data = {**form_data(client, story), "diggs": 7}
     assert client.post(f"{LIST}{story.pk}/change/", data).status_code == 302
@@ -173,7 +173,7 @@ def test_edit_has_its_event_and_changes_nothing_else(client: Client, stories: li
     assert operations() == ["u"]
 
 
-def test_emptied_json_box_means_the_default(client: Client, stories: list[Story]) -> None:
+def test_empty_json_box_means_the_default(client: Client, stories: list[Story]) -> None:
     data = {**form_data(client, stories[0]), "user": "", "shorturl": "", "thumbnail": ""}
     assert client.post(f"{LIST}{stories[0].pk}/change/", data).status_code == 302
     story = Story.objects.get(pk=stories[0].pk)
@@ -191,7 +191,7 @@ def test_emptied_json_box_means_the_default(client: Client, stories: list[Story]
         ({"user": "{"}, "user"),
     ],
 )
-def test_what_does_not_fit_is_an_error_at_its_field(
+def test_invalid_value_is_an_error_of_its_field(
     client: Client, stories: list[Story], changes: dict[str, Any], field: str
 ) -> None:
     data = {**form_data(client, stories[0]), **changes}
@@ -200,7 +200,7 @@ def test_what_does_not_fit_is_an_error_at_its_field(
     assert operations() == []
 
 
-def test_story_too_large_for_the_feed_is_a_message(client: Client, stories: list[Story]) -> None:
+def test_oversized_story_shows_an_error_message(client: Client, stories: list[Story]) -> None:
     data = {**form_data(client, stories[0]), "description": "x" * 1_000_000}
     answer = client.post(f"{LIST}{stories[0].pk}/change/", data, follow=True)
     assert "Not saved." in answer.content.decode()

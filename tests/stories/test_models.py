@@ -1,4 +1,4 @@
-"""What a story may hold."""
+"""Validation of stories."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def errors(made: Story) -> list[str]:
         {"user": {"n": 2**63 - 1}},
     ],
 )
-def test_good_story_is_taken(changes: dict[str, Any]) -> None:
+def test_valid_story_is_accepted(changes: dict[str, Any]) -> None:
     assert errors(story(**changes)) == []
 
 
@@ -55,5 +55,5 @@ def test_good_story_is_taken(changes: dict[str, Any]) -> None:
         ("status", "lost"),
     ],
 )
-def test_what_no_database_or_feed_can_hold_is_refused(field: str, value: Any) -> None:
+def test_value_that_cannot_be_stored_or_replicated_is_refused(field: str, value: Any) -> None:
     assert errors(story(**{field: value})) == [field]

@@ -1,4 +1,4 @@
-"""The stories' pages: paged, searched, and inert whatever a story holds."""
+"""The story pages: pagination, search, and escaping of hostile content."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -40,7 +40,7 @@ def page(client: Client, address: str) -> str:
     return answer.content.decode()
 
 
-def test_list_has_pages(client: Client) -> None:
+def test_list_is_paginated(client: Client) -> None:
     for number in range(25):
         story(title=f"Story number {number:02}")
     first, second = page(client, "/stories/"), page(client, "/stories/?page=2")
@@ -52,7 +52,7 @@ def test_list_has_pages(client: Client) -> None:
     assert client.get("/stories/?page=x").status_code == 404
 
 
-def test_search_wants_every_word_in_title_or_description(client: Client) -> None:
+def test_search_matches_every_word_in_title_or_description(client: Client) -> None:
     story(title="Heron by night", description="A lighthouse")
     story(title="Heron by day")
     assert "1 story with" in page(client, "/stories/?q=heron+lighthouse")
@@ -63,13 +63,13 @@ def test_search_wants_every_word_in_title_or_description(client: Client) -> None
 @pytest.mark.parametrize(
     "q", ["<script>alert(1)</script>", "%00", "%ED%A0%80", "'\"--", "%", "x" * 9000]
 )
-def test_search_takes_anything(client: Client, q: str) -> None:
+def test_search_accepts_any_input(client: Client, q: str) -> None:
     story()
     shown = page(client, f"/stories/?q={q}")
     assert "<script>alert" not in shown
 
 
-def test_a_search_goes_on_over_pages(client: Client) -> None:
+def test_pagination_keeps_the_search(client: Client) -> None:
     for number in range(21):
         story(title=f"A&B {number}")
     assert "?q=A%26B&amp;page=2" in page(client, "/stories/?q=A%26B")
@@ -80,19 +80,19 @@ def test_empty_list_says_so(client: Client) -> None:
 
 
 def test_rejected_stories_are_for_staff_only(client: Client, reader: User) -> None:
-    gone = story(title="Gone from here", status=Status.REJECTED)
+    rejected = story(title="Gone from here", status=Status.REJECTED)
     assert "Gone from here" not in page(client, "/stories/")
-    assert client.get(f"/stories/{gone.pk}/").status_code == 404
+    assert client.get(f"/stories/{rejected.pk}/").status_code == 404
     reader.is_staff = True
     reader.save()
     client.force_login(reader)
-    assert client.get(f"/stories/{gone.pk}/").status_code == 404
+    assert client.get(f"/stories/{rejected.pk}/").status_code == 404
     reader.user_permissions.add(Permission.objects.get(codename="view_story"))
-    assert "Gone from here" in page(client, f"/stories/{gone.pk}/")
+    assert "Gone from here" in page(client, f"/stories/{rejected.pk}/")
 
 
 @pytest.mark.parametrize("number", [0, 2**63, 10**30])
-def test_story_that_is_not_there(client: Client, number: int) -> None:
+def test_missing_story_is_404(client: Client, number: int) -> None:
     assert client.get(f"/stories/{number}/").status_code == 404
 
 
@@ -107,7 +107,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_text_is_inert(client: Client, text: str) -> None:
+def test_hostile_text_is_escaped(client: Client, text: str) -> None:
     made = story(
         title=text,
         description=text * 100,
@@ -137,14 +137,14 @@ def test_only_web_addresses_are_links(client: Client, address: str) -> None:
     assert "no address that can be opened" in shown
 
 
-def test_links_out_give_nothing_away(client: Client) -> None:
+def test_external_links_send_no_opener(client: Client) -> None:
     made = story()
     link = '<a class="btn btn-primary" href="http://b.example/x" rel="noopener nofollow">'
     assert link in page(client, f"/stories/{made.pk}/")
 
 
 @pytest.mark.parametrize("value", [None, "", "http://", "http://[", "HTTP//x", "ftp://x.example/"])
-def test_what_is_no_web_address_is_nothing(value: Any) -> None:
+def test_other_values_give_no_web_address(value: Any) -> None:
     assert (web_address(value), host(value)) == ("", "")
 
 

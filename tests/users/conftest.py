@@ -1,4 +1,4 @@
-"""People to test with."""
+"""Users to test with."""
 
 from collections.abc import Iterator
 
@@ -30,7 +30,7 @@ def boss(db: None) -> User:
 
 @pytest.fixture
 def clerk(db: None) -> User:
-    """Staff who may change accounts, but is no superuser."""
+    """A member of staff who may change accounts but is not a superuser."""
     clerk = User.objects.create_user(
         "clerk@people.example",
         PASSWORD,
@@ -45,4 +45,10 @@ def clerk(db: None) -> User:
 @pytest.fixture
 def as_boss(client: Client, boss: User) -> Client:
     client.force_login(boss)
+    return client
+
+
+def logged_in(user: User) -> Client:
+    client = Client()
+    assert client.post("/login/", {"username": user.email, "password": PASSWORD}).status_code == 302
     return client

@@ -7,7 +7,7 @@ from django.test import Client
 
 from cdc.models import OutboxRecord
 from stories.models import Story
-from users.models import User, UserType
+from users.models import RoleChange, User, UserType
 
 pytestmark = pytest.mark.django_db
 
@@ -43,7 +43,7 @@ def test_account_is_added_with_its_type_and_password(as_boss: Client) -> None:
         ({"name": ""}, "name", "required"),
     ],
 )
-def test_wrong_account_is_refused(
+def test_invalid_account_is_refused(
     as_boss: Client, changes: dict[str, str], field: str, sentence: str
 ) -> None:
     found = errors(as_boss.post("/admin/users/user/add/", {**NEW, **changes}))
@@ -56,7 +56,7 @@ def test_list_is_searched_and_filtered(as_boss: Client, ann: User) -> None:
     assert "boss@people.example</a>" not in page
 
 
-def test_admin_gives_a_type(as_boss: Client, ann: User) -> None:
+def test_admin_sets_a_type(as_boss: Client, ann: User) -> None:
     data = {"email": ann.email, "name": "Ann", "user_type": "technical_worker", "is_active": "on"}
     as_boss.post(f"/admin/users/user/{ann.pk}/change/", data)
     ann.refresh_from_db()
@@ -71,7 +71,7 @@ def test_password_is_changed_on_its_own_page(as_boss: Client, ann: User) -> None
     assert ann.check_password("another-long-42")
 
 
-def test_clerk_cannot_give_powers(client: Client, clerk: User) -> None:
+def test_clerk_cannot_grant_privileges(client: Client, clerk: User) -> None:
     client.force_login(clerk)
     data = {"email": clerk.email, "name": "C", "user_type": "technical_worker", "is_active": "on"}
     client.post(f"/admin/users/user/{clerk.pk}/change/", {**data, "is_superuser": "on"})
@@ -88,7 +88,7 @@ def test_clerk_cannot_touch_a_superuser(client: Client, clerk: User, boss: User,
 
 
 @pytest.mark.django_db(transaction=True)
-def test_deleting_a_person_keeps_their_stories(as_boss: Client, ann: User) -> None:
+def test_deleting_a_user_keeps_their_stories(as_boss: Client, ann: User) -> None:
     address = "http://a.example/"
     story = Story.objects.create(title="Kept", href=address, link=address, submitted_by=ann)
     OutboxRecord.objects.all().delete()
@@ -102,7 +102,7 @@ def test_deleting_a_person_keeps_their_stories(as_boss: Client, ann: User) -> No
     "name",
     ["<script>alert(1)</script>", "\u202eevil\u200f", "🐘", "javascript:alert(1)", "A" * 150],
 )
-def test_hostile_name_is_inert(as_boss: Client, ann: User, name: str) -> None:
+def test_hostile_name_is_escaped(as_boss: Client, ann: User, name: str) -> None:
     User.objects.filter(pk=ann.pk).update(name=name)
     for page in ("", f"{ann.pk}/change/", f"{ann.pk}/delete/", f"{ann.pk}/password/"):
         shown = as_boss.get(f"/admin/users/user/{page}").content.decode()
@@ -118,3 +118,44 @@ def test_hostile_search_finds_nothing(as_boss: Client, model: str, words: str) -
     answer = as_boss.get(f"/admin/{model}/", {"q": words}, follow=True)
     assert answer.status_code == 200
     assert "<script>alert" not in answer.content.decode()
+
+
+def change_form(user: User, **given: str) -> dict[str, str]:
+    plain = {"email": user.email, "name": user.name, "user_type": user.user_type}
+    return {**plain, "is_active": "on", **given}
+
+
+def test_change_in_the_admin_is_recorded(as_boss: Client, ann: User) -> None:
+    RoleChange.objects.all()._raw_delete("default")
+    data = change_form(ann, user_type="technical_worker", is_staff="on")
+    assert as_boss.post(f"/admin/users/user/{ann.pk}/change/", data).status_code == 302
+    expected = ("boss@people.example", ann.email, "customer", "technical_worker, staff")
+    fields = ("who", "whom", "from_role", "to_role")
+    assert list(RoleChange.objects.values_list(*fields)) == [expected]
+    page = as_boss.get("/admin/users/rolechange/").content.decode()
+    assert "technical_worker, staff" in page
+
+
+def test_clerk_without_permission_cannot_set_a_type(client: Client, clerk: User, ann: User) -> None:
+    clerk.user_permissions.remove(clerk.user_permissions.get(codename="assign_role"))
+    client.force_login(clerk)
+    page = f"/admin/users/user/{ann.pk}/change/"
+    client.post(page, change_form(ann, name="Ann", user_type="senior_management"))
+    ann.refresh_from_db()
+    assert (ann.name, ann.user_type) == ("Ann", UserType.CUSTOMER)
+
+
+@pytest.mark.parametrize("privilege", ["is_staff", "is_superuser"])
+@pytest.mark.parametrize("page", ["password", "change"])
+def test_clerk_cannot_take_over_a_privileged_account(
+    client: Client, clerk: User, privilege: str, page: str
+) -> None:
+    other = User.objects.create_user("other@people.example", name="O")
+    setattr(other, privilege, True)
+    other.save()
+    client.force_login(clerk)
+    data = {"password1": "another-long-42", "password2": "another-long-42", "email": "c@x.org"}
+    answer = client.post(f"/admin/users/user/{other.pk}/{page}/", {**data, "usable_password": "1"})
+    assert answer.status_code == 403
+    assert not User.objects.get(pk=other.pk).has_usable_password()
+    assert User.objects.filter(email="other@people.example").exists()

@@ -1,4 +1,4 @@
-"""Five failures lock an account for an address, for some minutes."""
+"""Five failed logins lock an account for a client address for some minutes."""
 
 from datetime import timedelta
 from typing import Any
@@ -28,7 +28,7 @@ def lock(email: str, **options: Any) -> None:
     assert [attempt(email, **options).status_code for _ in range(5)] == [200] * 4 + [429]
 
 
-def test_five_failures_lock_and_say_so(ann: User) -> None:
+def test_five_failures_lock_with_an_explanation(ann: User) -> None:
     lock(ann.email)
     answer = attempt(ann.email, PASSWORD)
     assert answer.status_code == 429
@@ -36,7 +36,7 @@ def test_five_failures_lock_and_say_so(ann: User) -> None:
     assert 'value="ann@people.example"' in answer.content.decode()
 
 
-def test_unknown_address_is_locked_alike(ann: User) -> None:
+def test_unknown_address_is_locked_too(ann: User) -> None:
     lock("nobody@people.example")
 
 
@@ -61,7 +61,7 @@ def test_forged_header_does_not_evade_it(ann: User) -> None:
 
 
 def test_header_of_a_trusted_proxy_counts(ann: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("users.address._proxies", lambda: ("10.0.0.0/8",))
+    monkeypatch.setattr("users.client_address._proxies", lambda: ("10.0.0.0/8",))
     for number in range(5):
         attempt(ann.email, address="10.0.0.1", forwarded=f"198.51.100.{number}, {THERE}")
     assert attempt(ann.email, PASSWORD, THERE).status_code == 429
@@ -74,20 +74,20 @@ def test_lock_ends(ann: User) -> None:
     assert attempt(ann.email, PASSWORD).status_code == 302
 
 
-def test_success_forgets_the_failures(ann: User) -> None:
+def test_success_resets_the_failures(ann: User) -> None:
     for _ in range(4):
         attempt(ann.email)
     attempt(ann.email, PASSWORD)
     assert attempt(ann.email).status_code == 200
 
 
-def test_password_is_not_kept_with_a_failure(ann: User) -> None:
+def test_password_is_not_stored_with_a_failure(ann: User) -> None:
     attempt(ann.email, "my-other-secret")
-    kept = AccessAttempt.objects.get()
-    assert "my-other-secret" not in f"{kept.post_data}{kept.get_data}"
+    stored = AccessAttempt.objects.get()
+    assert "my-other-secret" not in f"{stored.post_data}{stored.get_data}"
 
 
 @override_settings(AXES_COOLOFF_TIME=timedelta(minutes=3))
-def test_sentence_names_the_minutes(ann: User) -> None:
+def test_explanation_names_the_minutes(ann: User) -> None:
     lock(ann.email)
     assert "Wait 3 minutes" in attempt(ann.email).content.decode()

@@ -1,4 +1,4 @@
-"""Registering: always a Customer, one address one account, whatever is posted."""
+"""Registration creates one Customer per e-mail address, whatever is posted."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -23,7 +23,7 @@ def register(client: Client, **changes: Any) -> Any:
 
 
 @pytest.mark.django_db
-def test_registration_makes_a_customer_logs_in_and_greets(client: Client) -> None:
+def test_registration_creates_a_customer_and_logs_in(client: Client) -> None:
     answer = register(client)
     assert answer.redirect_chain == [("/customer/", 302)]
     assert "Welcome, New." in answer.content.decode()
@@ -34,16 +34,16 @@ def test_registration_makes_a_customer_logs_in_and_greets(client: Client) -> Non
 
 
 @pytest.mark.django_db
-def test_powers_cannot_be_posted(client: Client) -> None:
-    powers = {"user_type": "senior_management", "is_staff": "on", "is_superuser": "on"}
-    register(client, **powers, groups="1", user_permissions="1", id="7", is_active="")
+def test_privileges_cannot_be_posted(client: Client) -> None:
+    privileges = {"user_type": "senior_management", "is_staff": "on", "is_superuser": "on"}
+    register(client, **privileges, groups="1", user_permissions="1", id="7", is_active="")
     made = User.objects.get()
     assert (made.user_type, made.is_staff, made.is_superuser) == (UserType.CUSTOMER, False, False)
     assert (made.groups.count(), made.user_permissions.count(), made.is_active) == (0, 0, True)
 
 
 @pytest.mark.django_db
-def test_rules_are_shown_before_they_are_broken(client: Client) -> None:
+def test_password_rules_are_shown(client: Client) -> None:
     page = client.get("/register/").content.decode()
     assert "at least 8 characters" in page
     assert "entirely numeric" in page
@@ -53,31 +53,31 @@ def test_rules_are_shown_before_they_are_broken(client: Client) -> None:
 @pytest.mark.parametrize(
     ("changes", "field", "sentence"),
     [
-        ({"email": "ANN@people.example"}, "email", "Log in, or set a new password"),
+        ({"email": "ANN@people.example"}, "email", "Log in, or reset your password"),
         ({"email": "no address"}, "email", "valid email"),
         ({"email": f"{'a' * 10_000}@x.org"}, "email", "at most 254 characters"),
         ({"email": "a\0@x.org"}, "email", "valid email|Null characters"),
         ({"name": ""}, "name", "required"),
         ({"name": "A\nB"}, "name", "one line"),
         ({"name": "A\0B"}, "name", "Null characters"),
-        ({"name": "\u200f\u202e"}, "name", "can be read"),
+        ({"name": "\u200f\u202e"}, "name", "visible characters"),
         ({"name": "x" * 10_000}, "name", "at most 150 characters"),
         ({"password2": "other-enough-42"}, "password2", "match"),
         ({"password1": "12345678", "password2": "12345678"}, "password2", "too common"),
         ({"password1": "short", "password2": "short"}, "password2", "too short"),
     ],
 )
-def test_what_is_wrong_is_said_at_its_field(
+def test_invalid_value_is_an_error_of_its_field(
     client: Client, ann: User, changes: dict[str, str], field: str, sentence: str
 ) -> None:
     answer = register(client, **changes)
-    said = " ".join(answer.context["form"].errors[field])
-    assert any(part in said for part in sentence.split("|")), said
+    errors = " ".join(answer.context["form"].errors[field])
+    assert any(part in errors for part in sentence.split("|")), errors
     assert User.objects.count() == 1
 
 
 @pytest.mark.django_db
-def test_what_was_typed_is_kept(client: Client, ann: User) -> None:
+def test_form_keeps_its_values(client: Client, ann: User) -> None:
     page = register(client, email="ann@people.example", name="Typed").content.decode()
     assert 'value="ann@people.example"' in page
     assert 'value="Typed"' in page
@@ -85,7 +85,7 @@ def test_what_was_typed_is_kept(client: Client, ann: User) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "\u202eevil", "🐘", "A" * 150])
-def test_hostile_name_is_shown_inert(client: Client, name: str) -> None:
+def test_hostile_name_is_escaped(client: Client, name: str) -> None:
     page = register(client, name=name).content.decode()
     assert User.objects.get().name == name
     assert "<script>alert" not in page
@@ -99,7 +99,7 @@ def test_hostile_name_is_shown_inert(client: Client, name: str) -> None:
 
 @pytest.mark.database
 @pytest.mark.django_db(transaction=True)
-def test_two_forms_of_an_address_at_once_make_one_account() -> None:
+def test_concurrent_forms_of_an_address_create_one_account() -> None:
     start = Barrier(2)
 
     def run(email: str) -> int:

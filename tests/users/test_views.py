@@ -1,4 +1,4 @@
-"""Logging in and out, and the front door."""
+"""The front page, login, logout and changing a password."""
 
 from typing import Any
 
@@ -6,10 +6,11 @@ import argon2
 import pytest
 from django.test import Client
 
-from tests.users.conftest import PASSWORD
+from tests.users.conftest import PASSWORD, logged_in
 from users.models import User, UserType
 
 pytestmark = pytest.mark.django_db
+NEW = "another-long-42"
 
 
 def log_in(client: Client, email: str, password: str = PASSWORD, to: str = "") -> str:
@@ -18,7 +19,7 @@ def log_in(client: Client, email: str, password: str = PASSWORD, to: str = "") -
 
 
 @pytest.mark.parametrize("email", ["ann@people.example", " Ann@People.EXAMPLE "])
-def test_login_takes_any_case_of_the_address(client: Client, ann: User, email: str) -> None:
+def test_login_accepts_any_case_of_the_address(client: Client, ann: User, email: str) -> None:
     assert log_in(client, email) == "/customer/"
     page = client.get("/customer/").content.decode()
     assert "Hello, <bdi>Ann &lt;b&gt;</bdi>" in page
@@ -29,16 +30,16 @@ def test_login_takes_any_case_of_the_address(client: Client, ann: User, email: s
 def test_wrong_password_and_unknown_address_look_the_same(
     client: Client, ann: User, email: str
 ) -> None:
-    assert "No account has this e-mail address and password" in log_in(client, email, "wrong")
+    assert "Wrong e-mail address or password" in log_in(client, email, "wrong")
 
 
-def test_closed_account_cannot_log_in(client: Client, ann: User) -> None:
+def test_disabled_account_cannot_log_in(client: Client, ann: User) -> None:
     User.objects.update(is_active=False)
-    assert "No account has" in log_in(client, "ann@people.example")
+    assert "Wrong e-mail address or password" in log_in(client, "ann@people.example")
 
 
 @pytest.mark.parametrize("email", ["ann@people.example", "nobody@people.example"])
-def test_unknown_address_costs_as_much_as_a_wrong_password(
+def test_unknown_address_takes_as_long_as_a_wrong_password(
     client: Client, ann: User, email: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashed: list[str] = []
@@ -63,7 +64,7 @@ def test_unknown_address_costs_as_much_as_a_wrong_password(
 @pytest.mark.parametrize(
     ("role", "home"), [(role, f"/{role.value}/") for role in UserType], ids=list(UserType)
 )
-def test_each_role_lands_on_its_own_page(client: Client, ann: User, role: str, home: str) -> None:
+def test_each_role_has_its_own_home(client: Client, ann: User, role: str, home: str) -> None:
     ann.user_type = UserType(role)
     ann.save()
     assert log_in(client, ann.email) == home
@@ -83,11 +84,11 @@ def test_each_role_lands_on_its_own_page(client: Client, ann: User, role: str, h
         ("\x01javascript:alert(1)", "/customer/"),
     ],
 )
-def test_login_goes_on_within_the_site_only(client: Client, ann: User, to: str, goes: str) -> None:
+def test_login_redirects_within_the_site(client: Client, ann: User, to: str, goes: str) -> None:
     assert log_in(client, ann.email, to=to) == goes
 
 
-def test_session_is_a_new_one_after_login(client: Client, ann: User) -> None:
+def test_login_starts_a_new_session(client: Client, ann: User) -> None:
     session = client.session
     session["kept"] = 1
     session.save()
@@ -102,7 +103,7 @@ def test_admin_uses_the_sites_login(client: Client, boss: User) -> None:
     assert 'name="next" value="/admin/"' in answer.content.decode()
 
 
-def test_who_may_not_open_the_admin_is_told_so(client: Client, ann: User) -> None:
+def test_user_without_admin_access_gets_an_explanation(client: Client, ann: User) -> None:
     client.force_login(ann)
     page = client.get("/admin/", follow=True).content.decode()
     assert "You are logged in as ann@people.example, who may not open that page" in page
@@ -122,15 +123,31 @@ def test_logout_without_a_token_is_refused(ann: User) -> None:
     assert client.post("/logout/").status_code == 403
 
 
-def test_staff_find_the_admin(as_boss: Client) -> None:
+def test_staff_see_a_link_to_the_admin(as_boss: Client) -> None:
     assert 'href="/admin/"' in as_boss.get("/stories/").content.decode()
 
 
-def test_the_address_of_the_log_out_alone_does_nothing_and_says_so(
-    client: Client, ann: User
-) -> None:
+def test_getting_the_logout_url_does_nothing_and_explains(client: Client, ann: User) -> None:
     client.force_login(ann)
     answer = client.get("/logout/")
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST, OPTIONS")
     assert "use the button on any page" in answer.content.decode()
     assert client.get("/customer/").status_code == 200
+
+
+def test_change_keeps_this_session_and_ends_the_others(ann: User) -> None:
+    here, there = logged_in(ann), logged_in(ann)
+    data = {"old_password": PASSWORD, "new_password1": NEW, "new_password2": NEW}
+    page = here.post("/password/", data, follow=True)
+    assert "Your password was changed." in page.content.decode()
+    assert here.get("/customer/").status_code == 200
+    assert there.get("/customer/").status_code == 302
+    ann.refresh_from_db()
+    assert ann.check_password(NEW)
+
+
+def test_change_asks_for_the_old_password(ann: User) -> None:
+    data = {"old_password": "guess", "new_password1": NEW, "new_password2": NEW}
+    assert "old_password" in logged_in(ann).post("/password/", data).context["form"].errors
+    ann.refresh_from_db()
+    assert ann.check_password(PASSWORD)

@@ -5,24 +5,26 @@ from typing import Any
 from django.utils import timezone
 
 from cdc.commands import FeedCommand
-from stories.demo import fill
+from stories.demo_stories import fill
 from users.demo import ensure_demo_people
 
 
 class Command(FeedCommand):
     help = (
-        "Make 200 demo stories and four demo people, and print their logins. Run again, it makes "
+        "Create 200 demo stories and four demo users, and print their logins. A second run creates "
         "only what is missing."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
         made = fill(timezone.now())
-        self.stdout.write(f"{made} demo stories made." if made else "Demo stories exist already.")
+        self.stdout.write(
+            f"{made} demo stories created." if made else "Demo stories already exist."
+        )
         for login in ensure_demo_people():
             if login.password:
                 self.stdout.write(f"{login.email}  password {login.password}  ({login.role})")
             else:
                 self.stdout.write(
-                    f"{login.email}  exists already ({login.role}); set a new password by "
+                    f"{login.email}  already exists ({login.role}); set a new password with "
                     f"`manage.py changepassword {login.email}`"
                 )

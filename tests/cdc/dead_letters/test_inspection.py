@@ -107,6 +107,7 @@ def test_a_deleted_row(ends: Ends) -> None:
 
 
 def test_a_message_of_any_shape_can_be_inspected(ends: Ends) -> None:
+    deep = b'{"source":{"table":"stories_story"},"after":{"user":%s1%s}}'
     for value in (b"", b"\xff", b"[]", b'{"after":7}', deep % (b"[" * 500, b"]" * 500), None):
         inspection = Inspector(ends.settings, "default").inspect(
             letter(b'{"id":%d}' % ends.story.pk, value)

@@ -107,7 +107,7 @@ def test_nobody_else_may(address: str, headers: dict[str, str]) -> None:
 def test_who_is_behind_a_trusted_proxy_is_not_this_machine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("users.address._proxies", lambda: ("127.0.0.0/8", "10.0.0.0/8"))
+    monkeypatch.setattr("users.client_address._proxies", lambda: ("127.0.0.0/8", "10.0.0.0/8"))
     for told in ("127.0.0.1", f"127.0.0.1, {ELSEWHERE}", f"{ELSEWHERE}, 10.0.0.1", "10.0.0.1"):
         assert ask(**{"X-Forwarded-For": told}).status_code == 403
 

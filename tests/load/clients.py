@@ -1,4 +1,4 @@
-"""Many readers of a stream in one event loop, as cheap as they can be."""
+"""Many clients of the live stream in one event loop, as cheap as possible."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -9,19 +9,19 @@ import orjson
 
 _CHUNK = 262_144
 _CHANGE = b"event: change\n"
-_SAMPLED = 20
-"""One in so many is looked at closely: the others only count, so that reading costs little."""
+_SAMPLE_EVERY = 20
+"""One client in twenty parses its events; the others only count them."""
 
 
 class Chunks:
-    """Takes an answer's bytes as they come; returns what is between the lengths of its chunks."""
+    """Decodes the body of a chunked HTTP response incrementally."""
 
     def __init__(self) -> None:
-        # What cannot be read yet, and how much of a chunk is to come; less than nothing: the head.
+        # Bytes not decoded yet, and bytes left in the current chunk; -1 while in the headers.
         self._rest, self._left = b"", -1
 
     def feed(self, data: bytes) -> bytes:
-        """Return what `data` adds to the body."""
+        """Return the part of the body in `data`."""
         data, body = self._rest + data, []
         if self._left < 0:
             _, found, rest = data.partition(b"\r\n\r\n")
@@ -45,75 +45,73 @@ class Chunks:
 
 
 @dataclass
-class Seen:
-    """What one reader has received."""
+class Received:
+    """What one client has received."""
 
     sampled: bool
-    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    connected: asyncio.Event = field(default_factory=asyncio.Event)
     count: int = 0
-    places: set[tuple[int, int]] = field(default_factory=set)
+    positions: set[tuple[int, int]] = field(default_factory=set)
     rest: bytes = b""
     chunks: Chunks = field(default_factory=Chunks)
 
 
-class Crowd:
-    """All readers."""
-
+class Clients:
     def __init__(self, url: str, cookie: str, readers: int) -> None:
         self._host, port = url.removeprefix("http://").split(":")
         self._port, self._cookie = int(port), cookie
-        self.seen = [Seen(sampled=number % _SAMPLED == 0) for number in range(readers)]
+        self.received = [Received(sampled=number % _SAMPLE_EVERY == 0) for number in range(readers)]
         self.delays: list[float] = []
-        """Seconds from a change's capture to a reader, of those that are looked at."""
+        """Seconds from the capture of a change to a sampled client."""
         self.ended = 0
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def gather(self) -> None:
-        """Connect everybody, one after the other."""
-        for seen in self.seen:
-            self._tasks.append(asyncio.create_task(self._read(seen)))
+    async def connect(self) -> None:
+        """Connect all clients, one after the other."""
+        for received in self.received:
+            self._tasks.append(asyncio.create_task(self._receive(received)))
             await asyncio.sleep(0.01)
-        await asyncio.gather(*(seen.begun.wait() for seen in self.seen))
+        await asyncio.gather(*(received.connected.wait() for received in self.received))
 
     @property
     def counts(self) -> list[int]:
-        """How many changes each has received."""
-        return [seen.count for seen in self.seen]
+        """How many changes each client has received."""
+        return [received.count for received in self.received]
 
     @property
     def doubled(self) -> int:
-        """How many changes came twice to those who are looked at."""
-        return sum(seen.count - len(seen.places) for seen in self.seen if seen.sampled)
+        """How many changes sampled clients received twice."""
+        return sum(each.count - len(each.positions) for each in self.received if each.sampled)
 
-    async def reach(self, count: int, seconds: float) -> None:
-        """Return when everybody has received so many, or after so long."""
+    async def wait_for(self, count: int, seconds: float) -> None:
+        """Return when all clients have received `count` changes, or after `seconds`."""
         for _ in range(round(seconds * 10)):
             if min(self.counts) >= count:
                 return
             await asyncio.sleep(0.1)
 
-    async def _read(self, seen: Seen) -> None:
+    async def _receive(self, received: Received) -> None:
         reader, writer = await asyncio.open_connection(self._host, self._port, limit=_CHUNK)
         request = f"GET /feed/stream HTTP/1.1\r\nHost: {self._host}\r\n"
         writer.write(f"{request}Cookie: sessionid={self._cookie}\r\n\r\n".encode())
         while data := await reader.read(_CHUNK):
-            body = seen.rest + seen.chunks.feed(data)
-            if not seen.begun.is_set() and b"event: here" in body:
-                seen.begun.set()
+            body = received.rest + received.chunks.feed(data)
+            if not received.connected.is_set() and b"event: here" in body:
+                received.connected.set()
             end = body.rfind(b"\n\n") + 2 if b"\n\n" in body else 0
-            seen.rest = body[end:]
-            if seen.sampled:
-                self._look(seen, body[:end])
+            received.rest = body[end:]
+            if received.sampled:
+                self._parse(received, body[:end])
             else:
-                seen.count += body.count(_CHANGE, 0, end)
+                received.count += body.count(_CHANGE, 0, end)
         self.ended += 1
 
-    def _look(self, seen: Seen, body: bytes) -> None:
+    def _parse(self, received: Received, body: bytes) -> None:
         now = time()
         for frame in body.split(b"\n\n"):
             if _CHANGE not in frame:
                 continue
-            seen.count += 1
+            received.count += 1
             change = orjson.loads(frame[frame.index(b"data: ") + 6 :])
-            seen.places.add((change["partition"], change["offset"]))
+            received.positions.add((change["partition"], change["offset"]))
             self.delays.append(now - datetime.fromisoformat(change["at"]).timestamp())

@@ -1,4 +1,4 @@
-"""SIGKILL to the copier in the middle of traffic, and what it did to the copy. Counts, no times."""
+"""What a SIGKILL in the middle of traffic does to the replica."""
 
 import json
 import time
@@ -28,30 +28,30 @@ def measure(
     records: Callable[[str], int],
     found: Results,
 ) -> None:
-    """Create, change and delete stories; kill half-way and start again at once."""
+    """Create, change and delete stories; kill the system half-way and restart it at once."""
     stories = [new_story() for _ in range(STORIES)]
-    with system.chosen(), system.running():
+    with system.selected(), system.running():
         for story in stories:
             story.save()
         system.catch_up()
         before = records(system.topic)
-        struck: list[float] = []
+        killed_at: list[float] = []
 
-        def strike() -> None:
-            struck.append(time.monotonic())
+        def kill_and_restart() -> None:
+            killed_at.append(time.monotonic())
             system.kill()
             system.start()
 
         with watcher:
-            commits = write(system, stories, rate, seconds, mixed=True, meanwhile=strike)
-            differ = _settled(system)
+            commits = write(system, stories, rate, seconds, mixed=True, meanwhile=kill_and_restart)
+            differ = _differences_after_settling(system)
             settled = time.monotonic()
         deleted = sum(commit.mark is None for commit in commits)
-        # A delete has two records: itself, and the tombstone behind it.
+        # A delete has two records: the event and the tombstone after it.
         repeated = records(system.topic) - before - len(commits) - deleted
         system.clear()
     name = system.title
-    found.add(name, "after SIGKILL: from the kill until all is equal, s", settled - struck[0])
+    found.add(name, "after SIGKILL: from the kill until all is equal, s", settled - killed_at[0])
     found.add(name, "after SIGKILL: rows that differ in the end", differ)
     found.add(
         name, "after SIGKILL: documents put back to an older state", steps_back(watcher.sights)
@@ -59,8 +59,8 @@ def measure(
     found.add(name, "after SIGKILL: records that Kafka has twice", repeated)
 
 
-def _settled(system: System) -> int:
-    """Wait until both ends are equal; return how many rows still differ when they never are."""
+def _differences_after_settling(system: System) -> int:
+    """Wait until both ends are equal; after a timeout, return how many rows differ."""
     try:
         system.wait(lambda: not differing(system), "the last change")
     except StackError:
@@ -69,17 +69,16 @@ def _settled(system: System) -> int:
 
 
 def differing(system: System) -> set[int]:
-    """Return the keys of the rows that are missing, left over or not equal in MongoDB."""
+    """Return the keys of rows that are missing, orphaned or different in MongoDB."""
     rows = table_content()
     copies = {key_of(document["_id"]): plain(document) for document in system.replica.find()}
     return {key for key in rows.keys() | copies.keys() if rows.get(key) != copies.get(key)}
 
 
 def plain(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document as the table's row.
+    """Return a document as a row of the table.
 
-    The peer's has JSON as text, and times as milliseconds since 1970; both are taken as they are
-    meant.
+    The peer stores JSON as text and times as milliseconds since 1970; both are converted.
     """
     row = {name: value for name, value in document.items() if name not in _OWN}
     row.setdefault("id", key_of(document["_id"]))

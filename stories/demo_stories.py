@@ -1,4 +1,4 @@
-"""Demo stories: invented, the same for the same number; their source ids begin with `demo-`."""
+"""Invented demo stories: reproducible by number, with source ids that start with `demo-`."""
 
 import random
 import re
@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from django.db import router, transaction
 from django.db.models import Max, QuerySet
 
-from stories.digg import story_from
+from stories.importing.digg_row import story_from
 from stories.models import Story
 
-NUMBER_AT_FIRST = 200
-FEWEST, MOST = 150, 300
-"""Between these the traffic keeps the number of demo stories."""
+INITIAL_COUNT = 200
+MIN_COUNT, MAX_COUNT = 150, 300
+"""Demo traffic keeps the number of demo stories in this range."""
 _PREFIX = "demo-"
 _LAST_DAYS = 30
 
@@ -54,20 +54,20 @@ _STATUSES = ("submitted", "upcoming", "upcoming", "popular", "popular")
 
 
 def demo_stories() -> QuerySet[Story]:
-    """Return the stories that demos made and demos may change."""
-    # A range of digits is found by the index, and in the same place in every collation.
+    """Return the demo stories, which are the only ones that demo traffic may change."""
+    # Unlike a prefix match, a range of digits uses the index and sorts alike in every collation.
     return Story.objects.filter(source_id__range=(f"{_PREFIX}000000", f"{_PREFIX}999999"))
 
 
 def headline(rng: random.Random, topic: str) -> str:
-    """Return a title for a topic; for one that is not ours, any title."""
+    """Return a title for a demo topic, or any title for another topic."""
     subjects = _TOPICS.get(topic) or rng.choice(list(_TOPICS.values()))
     return f"{rng.choice(subjects)} {rng.choice(_TURNS)}"
 
 
 def demo_story(number: int, now: datetime) -> Story:
-    """Return demo story `number`, unsaved, submitted in the 30 days before `now`."""
-    rng = random.Random(number)  # noqa: S311 -- invents stories, guards nothing
+    """Return demo story `number`, unsaved, with a submission in the 30 days before `now`."""
+    rng = random.Random(number)  # noqa: S311 -- not for security
     section = rng.choice(list(_SUBJECTS))
     topic = rng.choice(list(_SUBJECTS[section]))
     title = headline(rng, topic)
@@ -97,19 +97,19 @@ def demo_story(number: int, now: datetime) -> Story:
 
 
 def next_number() -> int:
-    """Return the number after the highest that a demo story has."""
+    """Return the highest number of a demo story plus one."""
     highest: str | None = demo_stories().aggregate(highest=Max("source_id"))["highest"]
     return int(highest.removeprefix(_PREFIX)) + 1 if highest else 1
 
 
 def fill(now: datetime) -> int:
-    """Bring the demo stories up to 200 when there are fewer than 150; return how many were made."""
+    """Create demo stories up to 200 when there are fewer than 150; return how many."""
     with transaction.atomic(using=router.db_for_write(Story)):
         count = demo_stories().count()
-        if count >= FEWEST:
+        if count >= MIN_COUNT:
             return 0
         first = next_number()
-        made = [demo_story(first + more, now) for more in range(NUMBER_AT_FIRST - count)]
+        made = [demo_story(first + step, now) for step in range(INITIAL_COUNT - count)]
         Story.objects.bulk_create(made)
         return len(made)
 

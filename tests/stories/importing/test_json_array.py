@@ -1,26 +1,26 @@
-"""Reading the items of a JSON array, whole or broken."""
+"""Reading the items of a JSON array, valid or broken."""
 
 import io
 import json
 
 import pytest
 
-from stories import json_array
-from stories.json_array import read_array
-from stories.records import Record
+from stories.importing import json_array
+from stories.importing.file_rows import FileRow
+from stories.importing.json_array import read_array
 
 
-def records(data: bytes | str) -> list[Record]:
+def rows_of(data: bytes | str) -> list[FileRow]:
     raw = data.encode() if isinstance(data, str) else data
     return list(read_array(io.BufferedReader(io.BytesIO(raw))))
 
 
 def values(data: bytes | str) -> list[object]:
-    return [record.value for record in records(data) if not record.problem]
+    return [row.value for row in rows_of(data) if not row.problem]
 
 
 def problems(data: bytes | str) -> list[str]:
-    return [f"{record.where} {record.problem}" for record in records(data) if record.problem]
+    return [f"{row.where} {row.problem}" for row in rows_of(data) if row.problem]
 
 
 ITEMS = [
@@ -39,21 +39,21 @@ ITEMS = [
         " \n" + json.dumps(ITEMS).replace("}, {", "},\r\n{") + "\n\n",
     ],
 )
-def test_items_come_in_order(text: str) -> None:
+def test_items_are_read_in_order(text: str) -> None:
     assert values(text) == ITEMS
     assert problems(text) == []
 
 
 def test_empty_array_has_no_items() -> None:
-    assert records("[ ]\n") == []
+    assert rows_of("[ ]\n") == []
 
 
-def test_items_larger_than_what_is_read_at_once() -> None:
+def test_items_may_be_larger_than_one_read() -> None:
     items = [{"id": number, "t": "é" * 200_000} for number in range(5)]
     assert values(json.dumps(items, ensure_ascii=False)) == items
 
 
-def test_array_without_end_is_said_and_its_items_kept() -> None:
+def test_unclosed_array_is_reported_after_its_items() -> None:
     text = json.dumps(ITEMS)[:-1]
     assert values(text) == ITEMS
     assert "item 4 is missing" in problems(text)[0]
@@ -63,7 +63,7 @@ def test_array_without_end_is_said_and_its_items_kept() -> None:
     "broken",
     ['{"id": 9, "t": }', '{"id": 9,, "l": [{"a": 1}, {"b": 2}]}', "nonsense", '{"id": NaN}'],
 )
-def test_broken_item_costs_no_other(broken: str) -> None:
+def test_broken_item_loses_no_other(broken: str) -> None:
     first, *rest = (json.dumps(item) for item in ITEMS)
     text = f"[{', '.join([first, broken, *rest])}]"
     assert values(text) == ITEMS
@@ -71,14 +71,14 @@ def test_broken_item_costs_no_other(broken: str) -> None:
 
 
 @pytest.mark.parametrize("broken", ['{"id": 9, "t": "half', '{"id": 9, "t": [1', '"'])
-def test_half_an_item_on_its_line_costs_no_other(broken: str) -> None:
+def test_truncated_item_loses_no_other(broken: str) -> None:
     first, *rest = (json.dumps(item) for item in ITEMS)
     text = "[" + ",\n".join([first, broken, *rest]) + "]"
     assert values(text) == ITEMS
     assert [problem[:6] for problem in problems(text)] == ["item 2"]
 
 
-def test_byte_that_is_not_utf8_spoils_its_item_only() -> None:
+def test_invalid_utf8_spoils_only_its_item() -> None:
     data = b'[{"id": 1}, {"id": "\xff"}, {"id": 3}]'
     assert values(data) == [{"id": 1}, {"id": 3}]
     assert "is not UTF-8" in problems(data)[0]

@@ -1,4 +1,4 @@
-"""Demo stories and people."""
+"""Demo stories, and `manage.py load_demo`."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,7 +6,7 @@ import pytest
 from django.core.management import call_command
 
 from cdc.models import OutboxRecord
-from stories.demo import demo_stories, demo_story, fill, next_number
+from stories.demo_stories import demo_stories, demo_story, fill, next_number
 from stories.models import Story
 from users.models import User, UserType
 
@@ -31,19 +31,19 @@ def test_stories_are_recent_and_valid() -> None:
 
 @pytest.mark.django_db(transaction=True)
 class TestFill:
-    def test_makes_200_with_an_event_each_and_then_none(self) -> None:
+    def test_creates_200_with_an_event_each_then_none(self) -> None:
         assert (fill(NOW), fill(NOW)) == (200, 0)
         assert (
             demo_stories().count() == Story.objects.count() == OutboxRecord.objects.count() == 200
         )
 
-    def test_goes_on_after_the_highest_number(self) -> None:
+    def test_continues_after_the_highest_number(self) -> None:
         fill(NOW)
         demo_stories().filter(source_id__lt="demo-000100").delete()
         assert fill(NOW) == 99
         assert (demo_stories().count(), next_number()) == (200, 300)
 
-    def test_other_stories_are_no_demo_stories(self) -> None:
+    def test_other_stories_are_not_demo_stories(self) -> None:
         address = "https://a.example/"
         for source_id in (None, "demo", "demo-", "demography", "1234567"):
             Story.objects.create(title="T", href=address, link=address, source_id=source_id)
@@ -64,7 +64,7 @@ def test_load_demo_prints_logins_once(capsys: pytest.CaptureFixture[str]) -> Non
 
     call_command("load_demo")
     again = capsys.readouterr().out
-    assert again.count("exists already") == 4
+    assert again.count("already exists") == 4
     assert "manage.py changepassword admin@storyfeed.example" in again
     assert not any(password in again for password in passwords.values())
     assert (User.objects.count(), Story.objects.count()) == (4, 200)

@@ -1,4 +1,4 @@
-"""The processes of a load run, and its people; imported when Django is ready."""
+"""The processes and data of a load test; import it only after Django is set up."""
 
 import argparse
 import asyncio
@@ -12,7 +12,7 @@ from cdc.conf import cdc_settings
 from cdc.kafka.topics import Topics
 from cdc.models import OutboxRecord
 from stories.models import Story
-from tests.load.crowd import Crowd
+from tests.load.clients import Clients
 from tests.load.readers import Writer, measure
 from tests.support.processes import Daemon
 from tests.support.web import Web, session_of
@@ -21,8 +21,8 @@ from users.models import User, UserType
 _STORIES = 200
 
 
-def play(folder: Path, env: dict[str, str], options: argparse.Namespace) -> bool:
-    """Start relay, consumer and web, write and read; return whether nothing was missing."""
+def run(folder: Path, env: dict[str, str], options: argparse.Namespace) -> bool:
+    """Start relay, consumer and web, write and read; return whether all changes arrived once."""
     call_command("migrate", verbosity=0)
     Topics(cdc_settings()).ensure(cdc_settings().topic)
     link = "http://example.org/"
@@ -35,13 +35,13 @@ def play(folder: Path, env: dict[str, str], options: argparse.Namespace) -> bool
         Daemon(folder / "relay.log", env, "relay_outbox"),
         Daemon(folder / "consumer.log", env, "consume_and_save_to_mongodb"),
     ]
-    while OutboxRecord.objects.exists():  # the stories' own creation is not to be counted
+    while OutboxRecord.objects.exists():  # the creation of the stories does not count
         time.sleep(0.05)
     with Web(folder / "web.log", env, debug=False) as web:
-        crowd = Crowd(web.url, session_of(worker), options.readers)
+        clients = Clients(web.url, session_of(worker), options.readers)
         writer = Writer(stories, options.rate)
         process = psutil.Process(web.process.pid)
-        whole = asyncio.run(measure(crowd, writer, process, options.seconds))
+        complete = asyncio.run(measure(clients, writer, process, options.seconds))
     for daemon in daemons:
         daemon.stop()
-    return whole
+    return complete

@@ -1,4 +1,4 @@
-"""Where a system's changes are made: a MySQL database of its own, captured or not."""
+"""The MySQL database of each system, and whether its changes are captured."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,28 +7,28 @@ from dataclasses import replace
 from django.core.management import call_command
 from django.db import connection
 
-from cdc.registry import Capture, registry
+from cdc.api import Capture, registry
 from stories.models import Story
 
 
 def create(name: str) -> None:
-    """Make the database, with its tables."""
+    """Create a database with its tables, and use it."""
     with connection._nodb_cursor() as cursor:
         cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
-    go_to(name)
+    use(name)
     call_command("migrate", verbosity=0)
 
 
-def go_to(name: str) -> None:
-    """Let all of this process's writes go to that database from now on."""
+def use(name: str) -> None:
+    """Direct all further writes of this process to a database."""
     connection.close()
-    # In place: every thread's connection looks into this one dictionary.
+    # Changed in place, because the connections of all threads share this dictionary.
     connection.settings_dict["NAME"] = name
 
 
 @contextmanager
 def capturing(topic: str | None) -> Iterator[None]:
-    """Let stories' changes go to `topic`; with None, stories are a plain model of Django's."""
+    """Capture changes of stories into `topic`, or not at all if it is None."""
     before = dict(registry._by_model)
     changed: dict[type, Capture] = {}
     if topic is not None:

@@ -1,4 +1,4 @@
-"""Where a request comes from, believing nobody but the trusted proxies."""
+"""The client address of a request; only trusted proxies may forward one."""
 
 from ipaddress import ip_address, ip_network
 
@@ -11,28 +11,28 @@ _FORWARDING = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Rea
 def client_address(request: HttpRequest) -> str:
     """Return the address of the client.
 
-    `X-Forwarded-For` is read from its end, and only as far as `TRUSTED_PROXIES` wrote it: whatever
-    a client put there itself changes nothing.
+    `X-Forwarded-For` is read from its end, and only as far as proxies in `TRUSTED_PROXIES` wrote
+    it, so a client cannot forge its address.
     """
     address = str(request.META.get("REMOTE_ADDR") or "")
-    told = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
-    while told and _is_trusted(address) and _is_address(told[-1]):
-        address = told.pop()
+    forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
+    while forwarded and _is_trusted(address) and _is_address(forwarded[-1]):
+        address = forwarded.pop()
     return address
 
 
 def is_from_this_machine(request: HttpRequest) -> bool:
-    """Whether a program on this machine asks directly.
+    """Whether the request comes directly from a program on this machine.
 
-    What came through a proxy did not, whoever it is said to be for: a proxy beside the site that
-    was not named in `TRUSTED_PROXIES` would make everybody local.
+    A proxied request does not, whatever its headers say: behind a local proxy that is missing in
+    `TRUSTED_PROXIES`, every client would look local.
     """
-    told = any(name in request.headers for name in _FORWARDING)
-    return not told and is_loopback(str(request.META.get("REMOTE_ADDR") or ""))
+    proxied = any(name in request.headers for name in _FORWARDING)
+    return not proxied and is_loopback(str(request.META.get("REMOTE_ADDR") or ""))
 
 
 def is_loopback(address: str) -> bool:
-    """Whether an address is this machine's own."""
+    """Whether an address is a loopback address."""
     return _is_address(address) and ip_address(address).is_loopback
 
 

@@ -1,4 +1,4 @@
-"""Files of stories, good and bad, into the database."""
+"""Importing files with good and bad rows."""
 
 import json
 from collections.abc import Callable
@@ -10,19 +10,19 @@ import pytest
 from django.db import IntegrityError, OperationalError
 
 from cdc.models import OutboxRecord
-from stories import ingest as module
-from stories.ingest import Ingest, Interrupted
+from stories.importing import importer as module
+from stories.importing.importer import Importer, Interrupted
 from stories.models import Story
-from tests.stories.rows import digg_like, row, write_lines
+from tests.stories.importing.digg_rows import digg_like, row, write_lines
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class StillClock:
-    """A clock that only counts its naps."""
+class RecordingClock:
+    """A clock that stands still and records its sleeps."""
 
     def __init__(self) -> None:
-        self.naps: list[float] = []
+        self.sleeps: list[float] = []
 
     def time(self) -> float:
         return 0.0
@@ -31,43 +31,43 @@ class StillClock:
         return 0.0
 
     def sleep(self, seconds: float) -> None:
-        self.naps.append(seconds)
+        self.sleeps.append(seconds)
 
 
-class Said(list[str]):
-    """What an import said, and the import."""
+class Reports(list[str]):
+    """The problems that an import reports."""
 
-    def run(self, *paths: str) -> Ingest:
-        ingest = Ingest(self.append, clock=StillClock())
+    def run(self, *paths: str) -> Importer:
+        importer = Importer(self.append, clock=RecordingClock())
         for path in paths:
-            ingest.run(path)
-        return ingest
+            importer.run(path)
+        return importer
 
 
 @pytest.fixture
-def said() -> Said:
-    return Said()
+def reports() -> Reports:
+    return Reports()
 
 
-def test_data_set_becomes_its_distinct_stories(tmp_path: Path, said: Said) -> None:
+def test_data_set_imports_its_distinct_stories(tmp_path: Path, reports: Reports) -> None:
     rows = digg_like()
-    ingest = said.run(write_lines(tmp_path / "s.ndjson", *rows))
-    assert said == []
-    assert ingest.counts["created"] == 505 == Story.objects.count()
-    assert ingest.counts["updated"] + ingest.counts["unchanged"] == 295
-    assert ingest.summary.startswith("800 read, 505 created, ")
-    assert ingest.summary.endswith(", 0 bad")
+    importer = reports.run(write_lines(tmp_path / "s.ndjson", *rows))
+    assert reports == []
+    assert importer.counts["created"] == 505 == Story.objects.count()
+    assert importer.counts["updated"] + importer.counts["unchanged"] == 295
+    assert importer.summary.startswith("800 read, 505 created, ")
+    assert importer.summary.endswith(", 0 bad")
 
 
-def test_array_imports_the_same_as_lines(tmp_path: Path, said: Said) -> None:
+def test_array_imports_like_lines(tmp_path: Path, reports: Reports) -> None:
     path = tmp_path / "s.json"
     path.write_text(json.dumps(digg_like(80, 50), indent=2))
-    assert said.run(str(path)).counts["created"] == 50
-    assert said == []
+    assert reports.run(str(path)).counts["created"] == 50
+    assert reports == []
 
 
-def test_every_column_is_filled(tmp_path: Path, said: Said) -> None:
-    said.run(write_lines(tmp_path / "s", row(17)))
+def test_every_column_is_filled(tmp_path: Path, reports: Reports) -> None:
+    reports.run(write_lines(tmp_path / "s", row(17)))
     story = Story.objects.get(source_id="17")
     assert story.title == "Story 17 — “quoted”"
     assert (story.comments, story.diggs, story.status, story.media) == (3, 40, "popular", "news")
@@ -79,28 +79,30 @@ def test_every_column_is_filled(tmp_path: Path, said: Said) -> None:
     assert story.submitted_by is None
 
 
-def test_text_and_number_are_one_id_and_the_later_row_wins(tmp_path: Path, said: Said) -> None:
+def test_text_and_number_are_one_id_and_the_later_row_wins(
+    tmp_path: Path, reports: Reports
+) -> None:
     forms: list[Any] = ["7", 7, {"$numberInt": "7"}, {"$numberLong": "7"}, {"$numberDouble": "7.0"}]
     rows = [row(7, id=form, diggs=place) for place, form in enumerate(forms)]
-    ingest = said.run(write_lines(tmp_path / "s", *rows))
-    assert ingest.summary == "5 read, 1 created, 4 updated, 0 unchanged, 0 bad"
+    importer = reports.run(write_lines(tmp_path / "s", *rows))
+    assert importer.summary == "5 read, 1 created, 4 updated, 0 unchanged, 0 bad"
     assert Story.objects.get().diggs == 4
 
 
-def test_unchanged_row_has_no_event(tmp_path: Path, said: Said) -> None:
+def test_unchanged_row_emits_no_event(tmp_path: Path, reports: Reports) -> None:
     path = write_lines(tmp_path / "s", *digg_like(20, 20))
-    said.run(path)
+    reports.run(path)
     OutboxRecord.objects.all().delete()
-    assert said.run(path).summary == "20 read, 0 created, 0 updated, 20 unchanged, 0 bad"
+    assert reports.run(path).summary == "20 read, 0 created, 0 updated, 20 unchanged, 0 bad"
     assert not OutboxRecord.objects.exists()
 
 
-def test_each_write_has_its_event(tmp_path: Path, said: Said) -> None:
-    said.run(write_lines(tmp_path / "s", row(1), row(2), row(1, diggs=99)))
+def test_each_write_emits_an_event(tmp_path: Path, reports: Reports) -> None:
+    reports.run(write_lines(tmp_path / "s", row(1), row(2), row(1, diggs=99)))
     assert [record.op for record in OutboxRecord.objects.order_by("id")] == ["c", "c", "u"]
 
 
-def test_columns_of_all_kinds_are_updated(tmp_path: Path, said: Said) -> None:
+def test_columns_of_all_kinds_are_updated(tmp_path: Path, reports: Reports) -> None:
     changes: list[dict[str, Any]] = [
         {"diggs": 41},
         {"title": "New", "promote_date": None, "status": "upcoming"},
@@ -109,29 +111,29 @@ def test_columns_of_all_kinds_are_updated(tmp_path: Path, said: Said) -> None:
         {"user": {"name": "ann", "registered": True}},
     ]
     numbers = range(1, len(changes) + 1)
-    said.run(write_lines(tmp_path / "s", *(row(n, user={"registered": 1}) for n in numbers)))
+    reports.run(write_lines(tmp_path / "s", *(row(n, user={"registered": 1}) for n in numbers)))
     newer = [row(n, **change) for n, change in zip(numbers, changes, strict=True)]
-    ingest = said.run(path := write_lines(tmp_path / "s", *newer))
-    assert (said, ingest.counts["updated"]) == ([], len(changes))
-    assert said.run(path).counts["unchanged"] == len(changes)
+    importer = reports.run(path := write_lines(tmp_path / "s", *newer))
+    assert (reports, importer.counts["updated"]) == ([], len(changes))
+    assert reports.run(path).counts["unchanged"] == len(changes)
     assert Story.objects.filter(thumbnail__isnull=True).get().source_id == "3"
     assert Story.objects.filter(promote_date__isnull=True).get().title == "New"
     assert Story.objects.get(source_id="5").user["registered"] is True
 
 
-def test_import_leaves_the_local_submitter_alone(tmp_path: Path, said: Said) -> None:
-    said.run(write_lines(tmp_path / "s", row(1)))
+def test_repeated_import_keeps_the_primary_key(tmp_path: Path, reports: Reports) -> None:
+    reports.run(write_lines(tmp_path / "s", row(1)))
     before = Story.objects.get()
-    said.run(write_lines(tmp_path / "s", row(1, diggs=99)))
+    reports.run(write_lines(tmp_path / "s", row(1, diggs=99)))
     assert (Story.objects.get().pk, Story.objects.get().diggs) == (before.pk, 99)
 
 
 BAD_LINES: dict[str, tuple[Any, str]] = {
     "half a line": (b'{"id": 5, "title": "Ha', "is not JSON"),
     "not UTF-8": (b'{"id": 5, "title": "\xff"}', "is not UTF-8 (byte 21)"),
-    "NaN": (b'{"id": NaN}', "NaN is no JSON number"),
+    "NaN": (b'{"id": NaN}', "NaN is not a JSON number"),
     "very many digits": (b'{"id": ' + b"9" * 5000 + b"}", "is not JSON"),
-    "very deep": (b"[" * 100_000, "nests too deep"),
+    "very deep": (b"[" * 100_000, "is nested too deeply"),
     "a number": (3, "is 3, not a story"),
     "10 MB": (b'{"id": "' + b"x" * 10_000_000 + b'"}', "is longer than 5 MB"),
     "no id": (row(5, id=...), "id is missing"),
@@ -163,16 +165,16 @@ BAD_LINES: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize(("line", "sentence"), BAD_LINES.values(), ids=BAD_LINES.keys())
-def test_bad_line_is_one_sentence_and_the_good_ones_go_in(
-    line: Any, sentence: str, tmp_path: Path, said: Said
+def test_bad_line_is_reported_and_good_ones_are_imported(
+    line: Any, sentence: str, tmp_path: Path, reports: Reports
 ) -> None:
-    ingest = said.run(write_lines(tmp_path / "s.ndjson", row(1), b"", line, row(3)))
-    assert ingest.summary == "3 read, 2 created, 0 updated, 0 unchanged, 1 bad"
-    assert len(said) == 1
-    assert said[0].startswith("s.ndjson, line 3: ")
-    assert sentence in said[0]
-    assert len(said[0]) < 250
-    assert said[0].isprintable()
+    importer = reports.run(write_lines(tmp_path / "s.ndjson", row(1), b"", line, row(3)))
+    assert importer.summary == "3 read, 2 created, 0 updated, 0 unchanged, 1 bad"
+    assert len(reports) == 1
+    assert reports[0].startswith("s.ndjson, line 3: ")
+    assert sentence in reports[0]
+    assert len(reports[0]) < 250
+    assert reports[0].isprintable()
 
 
 @pytest.mark.parametrize(
@@ -183,19 +185,19 @@ def test_bad_line_is_one_sentence_and_the_good_ones_go_in(
         (Path.touch, "is empty"),
     ],
 )
-def test_unreadable_file_is_one_sentence(
-    make: Callable[[Path], object], sentence: str, tmp_path: Path, said: Said
+def test_unreadable_file_is_reported(
+    make: Callable[[Path], object], sentence: str, tmp_path: Path, reports: Reports
 ) -> None:
     make(tmp_path / "s")
     good = write_lines(tmp_path / "good", row(1))
-    ingest = said.run(str(tmp_path / "s"), good)
-    assert not ingest.complete
-    assert ingest.counts["created"] == 1
-    assert [sentence in text for text in said] == [True]
+    importer = reports.run(str(tmp_path / "s"), good)
+    assert not importer.complete
+    assert importer.counts["created"] == 1
+    assert [sentence in text for text in reports] == [True]
 
 
-def test_deadlock_is_tried_again(
-    tmp_path: Path, said: Said, monkeypatch: pytest.MonkeyPatch
+def test_deadlock_is_retried(
+    tmp_path: Path, reports: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, failures = module._upsert, iter([OperationalError("deadlock"), OperationalError("again")])
 
@@ -207,12 +209,12 @@ def test_deadlock_is_tried_again(
         return result
 
     monkeypatch.setattr(module, "_upsert", failing)
-    assert said.run(write_lines(tmp_path / "s", row(1))).counts["created"] == 1
+    assert reports.run(write_lines(tmp_path / "s", row(1))).counts["created"] == 1
     assert Story.objects.get().source_id == "1"
 
 
-def test_row_that_another_import_has_just_inserted_is_updated(
-    tmp_path: Path, said: Said, monkeypatch: pytest.MonkeyPatch
+def test_row_inserted_meanwhile_by_another_import_is_updated(
+    tmp_path: Path, reports: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, conflicts = module._upsert, iter([IntegrityError("duplicate")])
 
@@ -223,12 +225,12 @@ def test_row_that_another_import_has_just_inserted_is_updated(
         return real(stories, using)
 
     monkeypatch.setattr(module, "_upsert", conflicting)
-    ingest = said.run(write_lines(tmp_path / "s", row(1), row(2)))
-    assert ingest.summary == "2 read, 1 created, 0 updated, 1 unchanged, 0 bad"
+    importer = reports.run(write_lines(tmp_path / "s", row(1), row(2)))
+    assert importer.summary == "2 read, 1 created, 0 updated, 1 unchanged, 0 bad"
 
 
-def test_lasting_outage_says_how_far_it_came(
-    tmp_path: Path, said: Said, monkeypatch: pytest.MonkeyPatch
+def test_lasting_outage_reports_the_progress(
+    tmp_path: Path, reports: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, calls = module._upsert, iter([True])
 
@@ -240,4 +242,4 @@ def test_lasting_outage_says_how_far_it_came(
     monkeypatch.setattr(module, "_upsert", away)
     path = write_lines(tmp_path / "s.ndjson", *digg_like(80, 80))
     with pytest.raises(Interrupted, match=r"gone away.*s.ndjson, line 51; 50 read, 50 created"):
-        said.run(path)
+        reports.run(path)

@@ -1,4 +1,4 @@
-"""A row of the Digg data set as a story: which key is which column, and what it may hold."""
+"""Convert a row of the Digg data set to a story."""
 
 import re
 from collections.abc import Callable
@@ -7,22 +7,21 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from stories.errors import BadRow
-from stories.excerpt import excerpt
-from stories.extended_json import plain
+from stories.importing.errors import BadRow, excerpt
+from stories.importing.extended_json import plain
 from stories.models import Story
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d[T ].*(Z|[+-]\d\d:?\d\d)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_YEAR = 1000
-"""MySQL's first; Python and BSON go further back."""
-_NEEDED = "a story has id, title, href, link and submit_date"
+"""The first year that MySQL stores; Python and BSON accept earlier ones."""
+_NEEDED = "a story needs id, title, href, link and submit_date"
 
 
 def story_from(row: Any) -> Story:
-    """Return the story that `row` describes, unsaved and valid; raises BadRow.
+    """Return an unsaved, valid story; raises BadRow.
 
-    `_id` and unknown keys are ignored, missing ones become the column's default.
+    `_id` and unknown keys are ignored; a missing key takes the column's default.
     """
     if not isinstance(row, dict):
         raise BadRow(f"is {excerpt(row)}, not a story: write one JSON object")
@@ -31,7 +30,7 @@ def story_from(row: Any) -> Story:
         story.clean_fields(exclude=["submitted_by"])
         story.clean()
     except ValidationError as error:
-        raise BadRow(_sentence(story, error)) from None
+        raise BadRow(_problem_of(story, error)) from None
     return story
 
 
@@ -40,7 +39,7 @@ def _value(row: dict[str, Any], key: str) -> Any:
     if raw is None:
         return _default(key)
     try:
-        return _READERS.get(key, _unchanged)(plain(raw))
+        return _CONVERTERS.get(key, _as_is)(plain(raw))
     except BadRow as error:
         raise BadRow(f"{key} {error}") from None
 
@@ -51,13 +50,13 @@ def _default(key: str) -> Any:
     return getattr(Story(), _ATTNAMES[key])
 
 
-def _sentence(story: Story, error: ValidationError) -> str:
+def _problem_of(story: Story, error: ValidationError) -> str:
     attname, problems = next(iter(error.message_dict.items()))
     key = next(key for key, name in _ATTNAMES.items() if name == attname)
     return f"{key} is {excerpt(getattr(story, attname))}: {problems[0].rstrip('.')}"
 
 
-def _unchanged(value: Any) -> Any:
+def _as_is(value: Any) -> Any:
     return value
 
 
@@ -67,8 +66,8 @@ def _text(value: Any) -> str:
     return value
 
 
-def _identity(value: Any) -> str:
-    """Return a source id in the one form that stands for it as text and as a number."""
+def _source_id(value: Any) -> str:
+    """Return a source id as text, the same for a text and a number."""
     text = value.strip() if isinstance(value, str) else str(_count(value))
     if not text:
         raise BadRow(f"is {excerpt(value)}: {_NEEDED}")
@@ -83,7 +82,7 @@ def _count(value: Any) -> int:
 
 
 def _moment(value: Any) -> datetime:
-    """Return a time in UTC, cut to milliseconds, from seconds since 1970 or ISO 8601 text."""
+    """Return a time in UTC from seconds since 1970 or ISO 8601 text."""
     try:
         moment = _from_iso(value) if isinstance(value, str) else _from_seconds(value)
     except (ValueError, TypeError, OverflowError):
@@ -124,8 +123,8 @@ _ATTNAMES = {
     "thumbnail": "thumbnail",
     "shorturl": "shorturl",
 }
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "id": _identity,
+_CONVERTERS: dict[str, Callable[[Any], Any]] = {
+    "id": _source_id,
     "submit_date": _moment,
     "promote_date": _moment,
     "comments": _count,
@@ -133,4 +132,4 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("title", "href", "link", "media", "description", "status"), _text),
 }
 COLUMNS = tuple(_ATTNAMES.values())
-"""The columns that a row fills, by attribute name."""
+"""The attribute names of the columns that a row fills."""

@@ -1,4 +1,4 @@
-"""Demo traffic: its changes, its pace, its stop."""
+"""Demo traffic: its changes, its rate, and how it stops."""
 
 import os
 import random
@@ -16,13 +16,13 @@ from django.utils import timezone
 from cdc.errors import Retryable
 from cdc.models import OutboxRecord
 from project.config.environment import BASE_DIR
-from stories.demo import FEWEST, MOST, demo_stories, demo_story, fill
+from stories.demo_stories import MAX_COUNT, MIN_COUNT, demo_stories, demo_story, fill
+from stories.demo_traffic import DemoTraffic
 from stories.models import Story
-from stories.traffic import DemoTraffic
 
 
-class HandClock:
-    """A clock that moves when it is told to, and when somebody sleeps."""
+class ManualClock:
+    """A clock that only moves when a test sets it or code sleeps."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -38,16 +38,16 @@ class HandClock:
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def traffic(clock: HandClock) -> DemoTraffic:
+def traffic(clock: ManualClock) -> DemoTraffic:
     return DemoTraffic(10, clock=clock, rng=random.Random(3))
 
 
-def seconds_of(traffic: DemoTraffic, clock: HandClock, seconds: float) -> None:
+def run_for(traffic: DemoTraffic, clock: ManualClock, seconds: float) -> None:
     end = clock.now + seconds
     while clock.now < end:
         if not traffic.run_once():
@@ -56,36 +56,36 @@ def seconds_of(traffic: DemoTraffic, clock: HandClock, seconds: float) -> None:
 
 @pytest.mark.django_db(transaction=True)
 class TestChanges:
-    def test_each_turn_is_one_event_on_a_demo_story(
-        self, traffic: DemoTraffic, clock: HandClock
+    def test_each_change_is_one_event_of_a_demo_story(
+        self, traffic: DemoTraffic, clock: ManualClock
     ) -> None:
         address = "https://a.example/"
         other = Story.objects.create(title="Other", href=address, link=address)
         fill(timezone.now())
         OutboxRecord.objects.all().delete()
-        seconds_of(traffic, clock, 20)
+        run_for(traffic, clock, 20)
         records = list(OutboxRecord.objects.all())
         assert abs(len(records) - 200) <= 2
         assert {record.op for record in records} == {"c", "u", "d"}
         assert not [record for record in records if record.key == f'{{"id":{other.pk}}}']
         assert all(record.before != record.after for record in records)
 
-    @pytest.mark.parametrize("count", [0, FEWEST, MOST])
+    @pytest.mark.parametrize("count", [0, MAX_COUNT, MIN_COUNT])
     def test_number_of_stories_stays_in_its_range(
-        self, traffic: DemoTraffic, clock: HandClock, count: int
+        self, traffic: DemoTraffic, clock: ManualClock, count: int
     ) -> None:
         Story.objects.bulk_create([demo_story(number, timezone.now()) for number in range(count)])
         lowest = highest = count
         for _ in range(60):
-            seconds_of(traffic, clock, 0.1)
+            run_for(traffic, clock, 0.1)
             found = demo_stories().count()
             lowest, highest = min(lowest, found), max(highest, found)
-        assert (lowest >= min(count, FEWEST), highest <= MOST) == (True, True)
+        assert (lowest >= min(count, MIN_COUNT), highest <= MAX_COUNT) == (True, True)
         assert found > 0
 
 
 @pytest.mark.django_db(transaction=True)
-def test_backlog_older_than_a_second_is_let_go(traffic: DemoTraffic, clock: HandClock) -> None:
+def test_older_missed_changes_are_dropped(traffic: DemoTraffic, clock: ManualClock) -> None:
     fill(timezone.now())
     OutboxRecord.objects.all().delete()
     clock.now += 3600
@@ -94,9 +94,9 @@ def test_backlog_older_than_a_second_is_let_go(traffic: DemoTraffic, clock: Hand
     assert 9 <= OutboxRecord.objects.count() <= 12
 
 
-def test_outage_is_one_line_and_the_return_another(
+def test_an_outage_and_its_end_are_logged_once_each(
     traffic: DemoTraffic,
-    clock: HandClock,
+    clock: ManualClock,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     transactional_db: None,
@@ -121,7 +121,7 @@ def test_outage_is_one_line_and_the_return_another(
 
 
 @pytest.mark.parametrize("rate", ["0", "-1", "nan", "inf", "5000"])
-def test_wrong_rate_is_wrong_use(rate: str) -> None:
+def test_an_invalid_rate_is_a_usage_error(rate: str) -> None:
     with pytest.raises(CommandError, match="--rate is") as ended:
         call_command("demo_traffic", rate=float(rate))
     assert ended.value.returncode == 2

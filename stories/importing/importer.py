@@ -1,4 +1,4 @@
-"""Stories from files into the database: each row created, updated, left alone or reported."""
+"""Write the stories of a file to the database: rows are created, updated, skipped or reported."""
 
 import json
 from collections import Counter
@@ -20,49 +20,49 @@ from django.db import (
 
 from cdc.commands import Clock, SystemClock, backoff
 from cdc.errors import CdcError, Refused
-from stories.digg import COLUMNS, story_from
-from stories.errors import BadRow
-from stories.json_array import read_array
+from stories.importing.digg_row import COLUMNS, story_from
+from stories.importing.errors import BadRow
+from stories.importing.file_rows import FileRow, begins_array, open_file, read_lines
+from stories.importing.json_array import read_array
 from stories.models import Story
-from stories.records import Record, begins_array, open_rows, read_lines
 
 CHUNK_ROWS = 50
-"""Rows in one transaction: few enough that the feed moves while an import runs."""
+"""Rows in one transaction: few enough that their events flow while an import runs."""
 CHUNK_SIZE = 1_000_000
 ATTEMPTS = 6
-"""Tries of one transaction, about 1.5 s in all: enough for deadlocks and a reconnection."""
-_SPOILS_ONE_ROW = (Refused, IntegrityError, DataError)
+"""Attempts for one transaction, about 1.5 s in all: enough for deadlocks and a reconnection."""
+_ROW_ERRORS = (Refused, IntegrityError, DataError)
 
 _JSON_COLUMNS = frozenset({"container", "topic", "user", "thumbnail", "shorturl"})
-"""Not for bulk updates, which store JSON null where `save()` stores NULL."""
+"""Not updated in bulk: `bulk_update` stores JSON null where `save()` stores NULL."""
 
 Counts = Counter[str]
 """How many rows were `created`, `updated`, `unchanged` or `bad`."""
 
 
 class Interrupted(CdcError):
-    """The database stayed away; the text says how far the import came."""
+    """The database stayed unavailable; the text says how far the import got."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A valid story and where its row stands."""
+    """A valid story and the position of its row in the file."""
 
     where: str
     story: Story
 
 
-class Ingest:
-    """Imports files and counts. Rows of one source id are applied in their order."""
+class Importer:
+    """Imports files and counts rows. Rows with the same source id are applied in file order."""
 
     def __init__(
         self,
-        say: Callable[[str], None],
+        report: Callable[[str], None],
         advance: Callable[[int], None] = lambda _: None,
         clock: Clock | None = None,
     ) -> None:
-        """Send each sentence to `say` and the bytes done to `advance`."""
-        self._say = say
+        """Pass each problem to `report` and the number of bytes processed to `advance`."""
+        self._report = report
         self._advance = advance
         self._clock = clock or SystemClock()
         self._file = ""
@@ -72,59 +72,59 @@ class Ingest:
 
     @property
     def summary(self) -> str:
-        """What was done, in one line."""
+        """The counts, in one line."""
         names = ("created", "updated", "unchanged", "bad")
         counts = ", ".join(f"{self.counts[name]} {name}" for name in names)
         return f"{self.counts.total()} read, {counts}"
 
     def run(self, path: str) -> None:
-        """Import one file; what is wrong with it is said. Raises Interrupted."""
+        """Import one file and report what is wrong with it. Raises Interrupted."""
         self._file = Path(path).name
         try:
-            with open_rows(path) as file:
+            with open_file(path) as file:
                 if not file.peek(1):
                     self._unreadable(path, "is empty: name a file with stories")
-                for chunk in _chunks(_records(file)):
+                for chunk in _chunks(_rows(file)):
                     self._import(chunk)
-                    self._advance(sum(record.size for record in chunk))
+                    self._advance(sum(row.size for row in chunk))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             self._unreadable(path, f"cannot be read ({reason}): name a readable file")
 
     def _unreadable(self, path: str, problem: str) -> None:
         self.complete = False
-        self._say(f"The file {path!r} {problem}.")
+        self._report(f"The file {path!r} {problem}.")
 
-    def _import(self, records: Sequence[Record]) -> None:
-        candidates = [found for record in records if (found := self._candidate(record))]
+    def _import(self, rows: Sequence[FileRow]) -> None:
+        candidates = [found for row in rows if (found := self._candidate(row))]
         try:
             if candidates:
                 self._store(candidates)
-        except _SPOILS_ONE_ROW:
-            # One row spoiled the chunk's transaction: now each row gets its own.
+        except _ROW_ERRORS:
+            # One bad row rolls back the whole chunk, so each row gets a transaction of its own.
             for candidate in candidates:
                 self._store_alone(candidate)
 
-    def _candidate(self, record: Record) -> Candidate | None:
-        if record.problem:
-            self._bad(record.where, record.problem)
+    def _candidate(self, row: FileRow) -> Candidate | None:
+        if row.problem:
+            self._bad(row.where, row.problem)
             return None
         try:
-            return Candidate(where=record.where, story=story_from(record.value))
+            return Candidate(where=row.where, story=story_from(row.value))
         except BadRow as error:
-            self._bad(record.where, str(error))
+            self._bad(row.where, str(error))
         except RecursionError:
-            self._bad(record.where, "nests too deep: flatten it")
+            self._bad(row.where, "is nested too deeply: flatten it")
         return None
 
     def _store_alone(self, candidate: Candidate) -> None:
         try:
             self._store([candidate])
-        except _SPOILS_ONE_ROW as error:
-            self._bad(candidate.where, f"is refused: {str(error).rstrip('.')}")
+        except _ROW_ERRORS as error:
+            self._bad(candidate.where, f"was refused: {str(error).rstrip('.')}")
 
     def _store(self, candidates: Sequence[Candidate]) -> None:
-        """Store rows in one transaction, again when the database says no for now."""
+        """Store rows in one transaction; retry it after a temporary database error."""
         using = router.db_for_write(Story)
         reason = ""
         for failures in range(ATTEMPTS):
@@ -138,26 +138,26 @@ class Ingest:
                 return
         raise Interrupted(
             f"The database failed {ATTEMPTS} times ({reason}) before {self._file}, "
-            f"{candidates[0].where}; {self.summary}: import the file again, "
-            "what is stored will be left alone."
+            f"{candidates[0].where}; {self.summary}: import the file again; "
+            "rows that are already stored stay unchanged."
         )
 
     def _bad(self, where: str, problem: str) -> None:
         self.counts["bad"] += 1
-        self._say(f"{self._file}, {where}: {problem}.")
+        self._report(f"{self._file}, {where}: {problem}.")
 
 
-def _records(file: BufferedReader) -> Iterator[Record]:
+def _rows(file: BufferedReader) -> Iterator[FileRow]:
     return read_array(file) if begins_array(file) else read_lines(file)
 
 
-def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
-    """Yield records in lists that are short in rows and in bytes, so that memory is bounded."""
-    chunk: list[Record] = []
+def _chunks(rows: Iterable[FileRow]) -> Iterator[list[FileRow]]:
+    """Yield rows in lists bounded in number and in bytes."""
+    chunk: list[FileRow] = []
     size = 0
-    for record in records:
-        chunk.append(record)
-        size += record.size
+    for row in rows:
+        chunk.append(row)
+        size += row.size
         if len(chunk) >= CHUNK_ROWS or size >= CHUNK_SIZE:
             yield chunk
             chunk, size = [], 0
@@ -166,15 +166,15 @@ def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
 
 
 def _upsert(stories: Sequence[Story], using: str) -> Counts:
-    """Write stories in one transaction and count what it took; equal ones are not written."""
+    """Write stories in one transaction and count them; equal ones are not written."""
     counts: Counts = Counter()
     with transaction.atomic(using=using):
         for distinct in _rounds(stories):
-            # Locked until the commit, so that what is compared is what is overwritten.
+            # Locked, so that the rows compared are the rows overwritten.
             rows = Story.objects.using(using).select_for_update().order_by("pk")
             stored = {row.source_id: row for row in rows.filter(source_id__in=list(distinct))}
             new = [story for key, story in distinct.items() if key not in stored]
-            # Copies: these must still be unsaved when the transaction has to be done again.
+            # Copies, because the originals must still be unsaved when the transaction is retried.
             Story.objects.using(using).bulk_create([_copy(story) for story in new])
             counts["created"] += len(new)
             known = [(old, distinct[key]) for key, old in stored.items() if key in distinct]
@@ -185,7 +185,7 @@ def _upsert(stories: Sequence[Story], using: str) -> Counts:
 
 
 def _rounds(stories: Sequence[Story]) -> Iterator[dict[str | None, Story]]:
-    """Yield stories by source id, each id once a round, its rows in their order."""
+    """Yield dicts of stories by source id; a repeated id goes into a later dict."""
     while stories:
         distinct: dict[str | None, Story] = {}
         stories = [
@@ -199,8 +199,8 @@ def _copy(story: Story) -> Story:
 
 
 def _update(pairs: Sequence[tuple[Story, Story]], using: str) -> int:
-    """Give each stored story what is new in the other; return how many had anything new."""
-    together: list[Story] = []
+    """Copy the new values to each stored story; return how many changed."""
+    in_bulk: list[Story] = []
     changed: set[str] = set()
     updated = 0
     for old, new in pairs:
@@ -208,13 +208,13 @@ def _update(pairs: Sequence[tuple[Story, Story]], using: str) -> int:
         for name in names:
             setattr(old, name, getattr(new, name))
         if names and names.isdisjoint(_JSON_COLUMNS):
-            together.append(old)
+            in_bulk.append(old)
             changed |= names
         elif names:
             old.save(update_fields=names, using=using)
         updated += bool(names)
-    if together:
-        Story.objects.using(using).bulk_update(together, sorted(changed))
+    if in_bulk:
+        Story.objects.using(using).bulk_update(in_bulk, sorted(changed))
     return updated
 
 

@@ -1,4 +1,4 @@
-"""Demo traffic: a steady stream of small changes to demo stories, for the feed to carry."""
+"""Demo traffic: a steady stream of small changes to demo stories."""
 
 import logging
 import random
@@ -15,7 +15,14 @@ from django.utils import timezone
 
 from cdc.commands import Clock, Stop, SystemClock, log, run_until_stopped
 from cdc.errors import Retryable
-from stories.demo import FEWEST, MOST, demo_stories, demo_story, headline, next_number
+from stories.demo_stories import (
+    MAX_COUNT,
+    MIN_COUNT,
+    demo_stories,
+    demo_story,
+    headline,
+    next_number,
+)
 from stories.models import Status, Story
 from stories.validators import LARGEST_COUNT
 
@@ -24,46 +31,46 @@ TRAFFIC_STOPPED = "traffic.stopped"
 DATABASE_AWAY = "traffic.database_away"
 DATABASE_BACK = "traffic.database_back"
 GRACE_SECONDS = 0.7
-"""From the signal to the end, whatever the database does."""
-_LONGEST_WAIT = 0.2
-_MOST_BEHIND = 1.0
-"""Seconds that are caught up after a delay; what is older is let go."""
-_KINDS = {"count": 60, "retitle": 12, "restate": 12, "create": 8, "delete": 8}
+"""The longest time from the signal to the exit, even when the database hangs."""
+_MAX_WAIT = 0.2
+_MAX_CATCH_UP = 1.0
+"""Seconds of missed changes made up for after a delay; older ones are dropped."""
+_KINDS = {"count": 60, "retitle": 12, "set_status": 12, "create": 8, "delete": 8}
 
 logger = logging.getLogger(__name__)
 
 
 class DemoTraffic:
-    """Makes `rate` changes a second, each its own transaction, to demo stories only."""
+    """Makes `rate` changes a second to demo stories only, each in its own transaction."""
 
     def __init__(self, rate: float, *, clock: Clock, rng: random.Random) -> None:
         self._interval = 1 / rate
         self._clock = clock
         self._rng = rng
         self._due = clock.monotonic()
-        self._away = False
+        self._unavailable = False
 
     def run_once(self) -> bool:
-        """Make the change that is due; return whether the next one is, too. Raises Retryable."""
+        """Make a change if one is due; return whether another is due. Raises Retryable."""
         now = self._clock.monotonic()
         if now < self._due:
             return False
-        self._due = max(self._due, now - _MOST_BEHIND) + self._interval
+        self._due = max(self._due, now - _MAX_CATCH_UP) + self._interval
         self._change_or_retry()
-        if self._away:
-            self._away = False
+        if self._unavailable:
+            self._unavailable = False
             log(logger, logging.INFO, DATABASE_BACK)
         return self._clock.monotonic() >= self._due
 
     def pause(self) -> None:
-        """Wait for the next change, but not longer than a stop may wait."""
+        """Wait for the next change, at most 0.2 s so that a stop is noticed."""
         wait = self._due - self._clock.monotonic()
-        self._clock.sleep(min(max(wait, 0), _LONGEST_WAIT))
+        self._clock.sleep(min(max(wait, 0), _MAX_WAIT))
 
     def report(self, error: Retryable, delay: float) -> None:
-        """Say once that the database is away."""
-        if not self._away:
-            self._away = True
+        """Log once that the database is unavailable."""
+        if not self._unavailable:
+            self._unavailable = True
             log(
                 logger, logging.WARNING, DATABASE_AWAY, error=str(error), next_try_s=round(delay, 2)
             )
@@ -74,7 +81,7 @@ class DemoTraffic:
             with transaction.atomic(using=using):
                 self._change()
         except IntegrityError:
-            # Another process has just made the story of that number: its change counts.
+            # Another process has just created the story with that number: its change counts.
             return
         except (OperationalError, InterfaceError) as error:
             connections[using].close_if_unusable_or_obsolete()
@@ -86,7 +93,7 @@ class DemoTraffic:
         if kind == "create":
             demo_story(next_number(), timezone.now()).save(force_insert=True)
             return
-        # Locked, because an admin may delete it meanwhile.
+        # Locked, because an admin may delete it in the meantime.
         story = Story.objects.select_for_update().filter(pk=self._rng.choice(keys)).first()
         if story is None:
             return
@@ -97,20 +104,20 @@ class DemoTraffic:
 
     def _kind(self, count: int) -> str:
         [kind] = self._rng.choices(list(_KINDS), list(_KINDS.values()))
-        if count < FEWEST or (kind == "delete" and count == FEWEST):
+        if count < MIN_COUNT or (kind == "delete" and count == MIN_COUNT):
             return "create"
-        if count > MOST or (kind == "create" and count == MOST):
+        if count > MAX_COUNT or (kind == "create" and count == MAX_COUNT):
             return "delete"
         return kind
 
     def _edit(self, story: Story, kind: str) -> list[str]:
-        """Change some columns; return their names."""
+        """Change some attributes and return their names."""
         if kind == "retitle":
             old = story.title
             while story.title == old:
                 story.title = headline(self._rng, story.topic.get("name", ""))
             return ["title"]
-        if kind == "restate":
+        if kind == "set_status":
             story.status = self._rng.choice([s for s in Status if s != story.status])
             popular = story.status == Status.POPULAR
             story.promote_date = timezone.now() if popular else story.promote_date
@@ -123,7 +130,7 @@ class DemoTraffic:
 def run_traffic(rate: float) -> None:
     """Change demo stories until SIGTERM or SIGINT."""
     clock = SystemClock()
-    traffic = DemoTraffic(rate, clock=clock, rng=random.Random())  # noqa: S311 -- plays, guards nothing
+    traffic = DemoTraffic(rate, clock=clock, rng=random.Random())  # noqa: S311 -- not for security
     with Stop(GRACE_SECONDS) as stop:
         log(logger, logging.INFO, TRAFFIC_STARTED, rate=rate)
         run_until_stopped(

@@ -1,4 +1,4 @@
-"""Rows of the shape of the Digg data set, made up."""
+"""Invented rows in the shape of the Digg data set."""
 
 import json
 import random
@@ -7,8 +7,8 @@ from typing import Any
 
 
 def row(number: int | str = 1, **changes: Any) -> dict[str, Any]:
-    """Return one row in Extended JSON, as a database's export writes it."""
-    made = {
+    """Return one row in Extended JSON, as `mongoexport` writes it; `...` removes a key."""
+    default = {
         "_id": {"$oid": f"{int(number):024x}"},
         "id": str(number),
         "href": f"http://stories.example/{number}",
@@ -27,11 +27,11 @@ def row(number: int | str = 1, **changes: Any) -> dict[str, Any]:
         "shorturl": [{"short_url": "http://s.example/x", "view_count": {"$numberInt": "5"}}],
         "thumbnail": {"src": "http://t.example/t.jpg", "width": {"$numberInt": "80"}},
     }
-    return {key: value for key, value in {**made, **changes}.items() if value is not ...}
+    return {key: value for key, value in {**default, **changes}.items() if value is not ...}
 
 
 def digg_like(count: int = 800, distinct: int = 505) -> list[dict[str, Any]]:
-    """Return `count` rows of `distinct` stories: ids as text or number, newer counters later."""
+    """Return `count` rows of `distinct` stories, with ids as text or number; repeats come last."""
     rng = random.Random(7)
     numbers = [*range(1, distinct + 1), *rng.choices(range(1, distinct + 1), k=count - distinct)]
     rows = []
@@ -46,7 +46,7 @@ def digg_like(count: int = 800, distinct: int = 505) -> list[dict[str, Any]]:
 
 
 def write_lines(path: Path, *lines: Any) -> str:
-    """Write each line, objects as JSON and bytes as they are; return the file's name."""
+    """Write one line per object (as JSON) or bytes (unchanged); return the path."""
     encoded = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
     path.write_bytes(b"\n".join(encoded) + b"\n")
     return str(path)

@@ -1,11 +1,11 @@
-"""Extended JSON as plain values."""
+"""Extended JSON to plain JSON values."""
 
 from typing import Any
 
 import pytest
 
-from stories.errors import BadRow
-from stories.extended_json import plain
+from stories.importing.errors import BadRow
+from stories.importing.extended_json import plain
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,8 @@ from stories.extended_json import plain
         ({"$date": {"$numberLong": "1268771801500"}}, "2010-03-16T20:36:41.500Z"),
         ({"$date": "2010-03-16T20:36:41Z"}, "2010-03-16T20:36:41.000Z"),
         ([{"a": {"$numberInt": "1"}}, None], [{"a": 1}, None]),
-        ({"$numberInt": "1", "other": 2}, {"$numberInt": "1", "other": 2}),
+        ({"$numberDecimal": "12.5"}, 12.5),
+        ({"$numberDouble": "7.0"}, 7.0),
     ],
 )
 def test_wrapper_becomes_plain(wrapped: Any, value: Any) -> None:
@@ -38,9 +39,17 @@ def test_wrapper_becomes_plain(wrapped: Any, value: Any) -> None:
         {"$numberDouble": []},
         {"$date": "soon"},
         {"$date": {"$numberLong": "9999999999999999"}},
+        {"$date": True},
         {"$oid": 3},
+        {"$oid": "short"},
+        {"$numberInt": "1_0"},
+        {"$numberInt": " 1"},
+        {"$numberLong": True},
+        {"$numberInt": "1", "other": 2},
+        {"$numberDecimal": "many"},
+        {"$regularExpression": {"pattern": "a", "options": ""}},
     ],
 )
-def test_wrapper_that_lies_is_a_bad_row(wrapped: Any) -> None:
+def test_invalid_wrapper_is_a_bad_row(wrapped: Any) -> None:
     with pytest.raises(BadRow, match="holds"):
         plain(wrapped)

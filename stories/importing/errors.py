@@ -1,0 +1,16 @@
+"""Why a row of a file cannot be imported."""
+
+from typing import Any
+
+_LONGEST = 60
+
+
+class BadRow(Exception):
+    """A row cannot become a story; the text is a sentence for the owner of the file."""
+
+
+def excerpt(value: Any) -> str:
+    """Return the `repr` of a value from a file, at most 60 characters long."""
+    # A text is cut first, because the repr of five megabytes takes time.
+    text = repr(value[: _LONGEST + 1] if isinstance(value, str) else value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

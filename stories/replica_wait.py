@@ -1,0 +1,26 @@
+"""Wait until a saved story has been replicated, for forms that offer it."""
+
+import threading
+
+from cdc.api import wait_until_applied
+from stories.models import Story
+
+SECONDS = 5.0
+MAX_WAITING = 8
+"""Waiting requests in one process; more could keep other requests from being served."""
+_slots = threading.BoundedSemaphore(MAX_WAITING)
+
+
+def wait_for_replica(story: Story) -> tuple[bool, str]:
+    """Return whether MongoDB has the story's last save within 5 s, and a message for the user."""
+    if not _slots.acquire(blocking=False):
+        return False, (
+            "Saved. Too many people are waiting for MongoDB right now, so this page did not wait; "
+            "your story will follow."
+        )
+    try:
+        if wait_until_applied(story, SECONDS):
+            return True, "Saved and replicated to MongoDB."
+    finally:
+        _slots.release()
+    return False, f"Saved, but not in MongoDB after {SECONDS:.0f} s. It will follow."

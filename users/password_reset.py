@@ -1,0 +1,30 @@
+"""Limits on password reset mails, and the thread that sends them (docs/decisions/0025)."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from django.utils import timezone
+
+from users.models import ResetRequest
+
+WINDOW = timedelta(hours=1)
+MAX_PER_ACCOUNT = 3
+MAX_PER_ADDRESS = 20
+# One thread: mails wait in its queue, which is emptied before the process exits.
+mail_thread = ThreadPoolExecutor(1, thread_name_prefix="mail")
+
+
+def may_request_reset(email: str, address: str) -> bool:
+    """Record a request; return False when the e-mail or client address has reached its limit.
+
+    Unknown e-mail addresses count too, so that the limit does not reveal accounts.
+    """
+    since = timezone.now() - WINDOW
+    ResetRequest.objects.filter(at__lt=since).delete()
+    recent = ResetRequest.objects.filter(at__gte=since)
+    if recent.filter(email=email).count() >= MAX_PER_ACCOUNT:
+        return False
+    if recent.filter(address=address).count() >= MAX_PER_ADDRESS:
+        return False
+    ResetRequest.objects.create(email=email, address=address)
+    return True

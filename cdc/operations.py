@@ -1,6 +1,5 @@
 """What a project's own pages, probes and metrics call to show the feed and to operate it."""
 
-from cdc import __version__
 from cdc.consumer.pause import pause, resume
 from cdc.daemons.daemons import topic_names
 from cdc.dead_letters.console import place
@@ -44,7 +43,6 @@ __all__ = [
     "StatusReader",
     "TableCount",
     "Topics",
-    "__version__",
     "connect",
     "discard",
     "pause",

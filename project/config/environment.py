@@ -98,20 +98,20 @@ def _remembered(home: Path, real: Mapping[str, str]) -> dict[str, str]:
 
 
 def _cdc(variables: Variables, home: Path) -> CdcSettings:
-    default = CdcSettings()
+    plain = CdcSettings()
     return CdcSettings(
         bootstrap_servers=variables.text("KAFKA_BOOTSTRAP_SERVERS"),
         kafka_config=_kafka_config(variables.text("KAFKA_CONFIG")),
-        topic=variables.text("KAFKA_TOPIC", default.topic),
-        partitions=variables.number("KAFKA_PARTITIONS", default.partitions),
-        replication_factor=variables.number("KAFKA_REPLICATION_FACTOR", default.replication_factor),
+        topic=variables.text("KAFKA_TOPIC", plain.topic),
+        partitions=variables.number("KAFKA_PARTITIONS", plain.partitions),
+        replication_factor=variables.number("KAFKA_REPLICATION_FACTOR", plain.replication_factor),
         mongodb_uri=_mongodb_uri(variables.text("MONGODB_URI")),
-        mongodb_database=variables.text("MONGODB_DATABASE", default.mongodb_database),
-        collections=variables.names("REPLICA_COLLECTIONS", default.collections),
-        group=variables.text("CONSUMER_GROUP", default.group),
-        history_days=variables.number("HISTORY_DAYS", default.history_days),
-        delete_marker_days=variables.number("DELETE_MARKER_DAYS", default.delete_marker_days),
-        max_event_bytes=variables.number("MAX_EVENT_BYTES", default.max_event_bytes),
+        mongodb_database=variables.text("MONGODB_DATABASE", plain.mongodb_database),
+        collections=variables.names("REPLICA_COLLECTIONS", plain.collections),
+        group=variables.text("CONSUMER_GROUP", plain.group),
+        history_days=variables.number("HISTORY_DAYS", plain.history_days),
+        delete_marker_days=variables.number("DELETE_MARKER_DAYS", plain.delete_marker_days),
+        max_event_bytes=variables.number("MAX_EVENT_BYTES", plain.max_event_bytes),
         home=home,
     )
 

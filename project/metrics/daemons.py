@@ -13,13 +13,14 @@ from prometheus_client import Metric, MetricsHandler
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
+from cdc.commands import log
 from cdc.errors import Misconfigured
-from cdc.operations import telemetry
 from project.config.environment import LOOPBACK
 from project.metrics.process import process_registry
 
 _HOST = "127.0.0.1"
 _PATH = "/metrics"
+_METRICS_SERVED = "metrics.served"
 _log = logging.getLogger(__name__)
 
 
@@ -78,4 +79,4 @@ def serve(sender: str, counters: Counts, **_: Any) -> None:
             "give each daemon on this machine a free port, or 0 to serve no metrics."
         ) from None
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-    telemetry.log(_log, logging.INFO, telemetry.METRICS_SERVED, daemon=sender, port=port)
+    log(_log, logging.INFO, _METRICS_SERVED, daemon=sender, port=port)

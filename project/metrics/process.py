@@ -5,7 +5,7 @@ import threading
 from prometheus_client import CollectorRegistry, Gauge, Info, ProcessCollector
 from prometheus_client.registry import Collector
 
-from cdc.operations import __version__
+from cdc.commands import __version__
 
 
 def process_registry(*collectors: Collector) -> CollectorRegistry:

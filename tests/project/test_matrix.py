@@ -207,7 +207,7 @@ def test_every_row_has_a_path() -> None:
 @pytest.mark.django_db(transaction=False)
 @pytest.mark.parametrize("route", ROUTES)
 def test_path_responds_to_each_user(route: str, clients: dict[str, Client]) -> None:
-    found = tuple(clients[who].get(address(route)).status_code for who in PEOPLE)
+    found = tuple(clients[person].get(address(route)).status_code for person in PEOPLE)
     assert dict(zip(PEOPLE, found, strict=True)) == dict(
         zip(PEOPLE, MATRIX.get(route, ()), strict=False)
     )

@@ -15,19 +15,19 @@ FAILED, MISUSED = 1, 2
 
 
 def main() -> int:
-    """Run one command; what a person must mend is one sentence, not a traceback."""
+    """Run one command; errors that an operator can correct are one sentence, not a traceback."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
     try:
         require_secret_key_for(sys.argv[1:])
         execute_from_command_line(sys.argv)
     except (Misconfigured, ImproperlyConfigured) as error:
-        return _say(str(error), MISUSED)
+        return _fail(str(error), MISUSED)
     except OperationalError as error:
-        return _say(f"The database did not do its part ({error}): see that it is up.", FAILED)
+        return _fail(f"The database is not responding ({error}): check that it is up.", FAILED)
     return 0
 
 
-def _say(sentence: str, exit_code: int) -> int:
+def _fail(sentence: str, exit_code: int) -> int:
     sys.stderr.write(f"storyfeed: {sentence}\n")
     return exit_code
 

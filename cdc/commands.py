@@ -1,5 +1,6 @@
 """What a project's own management commands and daemons may use."""
 
+from cdc import __version__
 from cdc.progress import progress
 from cdc.runtime.command import FAILED, FeedCommand
 from cdc.runtime.loop import Clock, Stop, SystemClock, backoff, run_until_stopped
@@ -12,6 +13,7 @@ __all__ = [
     "FeedCommand",
     "Stop",
     "SystemClock",
+    "__version__",
     "backoff",
     "daemon_started",
     "log",

@@ -1,1 +1,1 @@
-"""The Storyfeed project: settings, addresses and the stack that it runs on."""
+"""The Storyfeed project: settings, URLs, and the services that it runs on."""

@@ -3,15 +3,11 @@
 from django.apps import AppConfig
 
 from cdc.commands import daemon_started
+from project.metrics import daemons as daemon_metrics
 
 
 class ProjectConfig(AppConfig):
-    """Storyfeed itself."""
-
     name = "project"
 
     def ready(self) -> None:
-        """Let daemons serve their metrics; what that takes needs Django's applications."""
-        from project.metrics import daemons as daemon_metrics  # noqa: PLC0415 -- it takes models
-
         daemon_started.connect(daemon_metrics.serve)

@@ -1,17 +1,18 @@
-"""Django's settings, made from one validated environment."""
+"""Django's settings, derived from one validated environment."""
 
 import os
 import sys
 from datetime import timedelta
 
 import django_stubs_ext
+from csp.constants import NONE, SELF
 
 from project.config.databases import database
 from project.config.environment import BASE_DIR, load_environment
 from project.config.logs import logging_config
 from project.config.mail import mail
 
-# Lets fields and managers be written with their types, as generic classes.
+# Makes fields and managers subscriptable, so that they can be annotated.
 django_stubs_ext.monkeypatch()
 
 ENVIRONMENT = load_environment(os.environ)
@@ -46,7 +47,8 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "project.http.headers.HeadersMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "project.http.headers.DefaultHeadersMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "project.http.health.CommonMiddleware",
@@ -56,7 +58,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    # Last: it answers in place of a view that refused a locked account.
+    # Last: it replaces the response of a view that refused a locked account.
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -88,7 +90,7 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
-# A lock for one account from one address: nobody can shut others out of their account.
+# Locks an account for one address only, so that an attacker cannot lock others out.
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=10)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -130,12 +132,26 @@ WHITENOISE_USE_FINDERS = DEBUG
 CRISPY_ALLOWED_TEMPLATE_PACKS = "bootstrap5"
 CRISPY_TEMPLATE_PACK = "bootstrap5"
 
-# Seconds; Django's own is none, and a silent server would hold all mails up.
+# Seconds. Django's default is no timeout, and a silent server would block all mail.
 EMAIL_TIMEOUT = 10
 vars().update(mail(ENVIRONMENT.email_url))
 DEFAULT_FROM_EMAIL = ENVIRONMENT.default_from_email
 
 X_FRAME_OPTIONS = "DENY"
+# Nothing inline and nothing from other sites. Bootstrap's styles contain small images as `data:`.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -145,7 +161,7 @@ HTTPS = not DEBUG and not ENVIRONMENT.on_loopback
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
-# Whoever looks after the process asks it directly, without TLS.
+# Probes and scrapers call the process directly, without TLS.
 SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]
 SILENCED_SYSTEM_CHECKS = [] if HTTPS else [f"security.W{n}" for n in ("004", "008", "012", "016")]
 

@@ -1,1 +1,1 @@
-"""The environment, read once into one validated object, and what Django makes of it."""
+"""The environment as one validated object, and the Django settings derived from it."""

@@ -1,4 +1,4 @@
-"""`DATABASE_URL` as Django's database settings, with what each database needs to be exact."""
+"""`DATABASE_URL` as Django's database settings, with the options that each database needs."""
 
 from typing import Any
 
@@ -9,15 +9,15 @@ from cdc.errors import Misconfigured
 _SQLITE = "django.db.backends.sqlite3"
 _MYSQL = "django.db.backends.mysql"
 _OPTIONS: dict[str, dict[str, Any]] = {
-    # IMMEDIATE takes the write lock at BEGIN: a transaction that starts as a reader and then
-    # writes would otherwise fail with "database is locked" at once, whatever the timeout.
+    # IMMEDIATE takes the write lock at BEGIN. Otherwise a transaction that reads and then writes
+    # fails at once with "database is locked", whatever the timeout.
     _SQLITE: {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
     },
-    # READ COMMITTED takes no gap locks on the outbox; a strict mode refuses what does not fit
-    # instead of storing something else.
+    # READ COMMITTED takes no gap locks on the outbox. Strict mode refuses a value that does not
+    # fit its column instead of changing it.
     _MYSQL: {
         "charset": "utf8mb4",
         "isolation_level": "read committed",
@@ -28,7 +28,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def database(url: str) -> dict[str, Any]:
-    """Return the settings of one database; raises Misconfigured for what is not MySQL or SQLite."""
+    """Return the settings of one database; raises Misconfigured unless it is MySQL or SQLite."""
     try:
         config: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=60))
     except (ValueError, dj_database_url.UnknownSchemeError):

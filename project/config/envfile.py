@@ -1,4 +1,4 @@
-"""`$STORYFEED_HOME/env`: what `up` chose, one NAME=value a line, readable by its owner only."""
+"""`$STORYFEED_HOME/env`: the variables that `up` chose, one NAME=value a line, mode 600."""
 
 import os
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ _OWNER_ONLY = 0o600
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """Return the variables in `path`; none when there is no such file."""
+    """Return the variables in `path`, or none if the file does not exist."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -18,13 +18,13 @@ def read_env_file(path: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         raise Misconfigured(
             f"The environment file {str(path)!r} cannot be read ({error}): "
-            "mend it, or delete it and run `manage.py up`."
+            "correct it, or delete it and run `manage.py up`."
         ) from None
     return dict(_pair(path, line) for line in lines if line.strip() and line[0] != "#")
 
 
 def write_env_file(path: Path, values: Mapping[str, str]) -> None:
-    """Replace `path` in one step, with mode 600 from its first byte."""
+    """Replace `path` atomically. Its mode is 600 before the first byte is written."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -14,7 +14,7 @@ from project.config.variables import Variables
 BASE_DIR = Path(__file__).resolve().parents[2]
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 _LOG_FORMATS = ("key-value", "json")
-_SHORTEST_TOKEN = 16
+_MIN_TOKEN_LENGTH = 16
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -33,41 +33,42 @@ class Environment:
     email_url: str
     default_from_email: str
     trusted_proxies: tuple[str, ...]
+    """Networks whose forwarding headers are believed."""
     log_level: str
     log_format: str
     metrics_port: int | None
-    """Where a daemon serves its metrics, on loopback only; None: nowhere."""
+    """Loopback port on which a daemon serves its metrics; None serves none."""
     metrics_token: str
-    """Opens the metrics to other machines; empty: to none."""
+    """Admits other machines to the metrics; empty admits none."""
     web_workers: int
     cdc: CdcSettings
 
     def __post_init__(self) -> None:
-        _one_of("LOG_LEVEL", self.log_level, _LOG_LEVELS)
-        _one_of("LOG_FORMAT", self.log_format, _LOG_FORMATS)
+        _require_one_of("LOG_LEVEL", self.log_level, _LOG_LEVELS)
+        _require_one_of("LOG_FORMAT", self.log_format, _LOG_FORMATS)
         if self.web_workers < 1:
             raise Misconfigured(f"WEB_WORKERS is {self.web_workers}: give 1 or more.")
-        if 0 < len(self.metrics_token) < _SHORTEST_TOKEN:
-            # The value is a secret: only its length is told.
+        if 0 < len(self.metrics_token) < _MIN_TOKEN_LENGTH:
+            # The token is a secret: only its length is reported.
             raise Misconfigured(
                 f"METRICS_TOKEN has {len(self.metrics_token)} characters: "
-                f"give a random text of {_SHORTEST_TOKEN} or more."
+                f"give a random text of {_MIN_TOKEN_LENGTH} or more."
             )
         for origin in self.csrf_trusted_origins:
-            _web_address("CSRF_TRUSTED_ORIGINS", origin)
+            _require_scheme("CSRF_TRUSTED_ORIGINS", origin)
         for proxy in self.trusted_proxies:
-            _network("TRUSTED_PROXIES", proxy)
+            _require_network("TRUSTED_PROXIES", proxy)
 
     @property
     def on_loopback(self) -> bool:
-        """Whether the site answers to names of this machine only, so that no TLS is needed."""
+        """Whether every allowed host is a name of this machine, so that no TLS is needed."""
         return all(host in LOOPBACK or host.endswith(".localhost") for host in self.allowed_hosts)
 
 
 def load_environment(real: Mapping[str, str]) -> Environment:
-    """Return the settings from `real` and from `$STORYFEED_HOME/env`; `real` wins.
+    """Return the settings in `real` and in `$STORYFEED_HOME/env`; `real` wins.
 
-    Raises Misconfigured with one sentence for the first wrong value.
+    Raises Misconfigured for the first invalid value.
     """
     home = Path(real.get("STORYFEED_HOME") or BASE_DIR / "var").absolute()
     variables = Variables({**_remembered(home, real), **real})
@@ -91,7 +92,7 @@ def load_environment(real: Mapping[str, str]) -> Environment:
 
 
 def _remembered(home: Path, real: Mapping[str, str]) -> dict[str, str]:
-    """What `up` chose, without what the real environment names by NAME_FILE."""
+    """Return what `up` chose, without the variables that `real` gives as NAME_FILE."""
     remembered = read_env_file(home / "env")
     return {name: value for name, value in remembered.items() if f"{name}_FILE" not in real}
 
@@ -123,10 +124,8 @@ def _cdc(variables: Variables, home: Path) -> CdcSettings:
 
 
 def _kafka_config(text: str) -> dict[str, str]:
-    if not text:
-        return {}
     try:
-        value = json.loads(text)
+        value = json.loads(text or "{}")
     except ValueError:
         value = None
     if not isinstance(value, dict):
@@ -141,19 +140,19 @@ def _port(number: int) -> int | None:
     return number or None
 
 
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+def _require_one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise Misconfigured(f"{name} is {value!r}: give one of {', '.join(allowed)}.")
 
 
-def _web_address(name: str, value: str) -> None:
+def _require_scheme(name: str, value: str) -> None:
     if not value.startswith(("http://", "https://")):
-        raise Misconfigured(f"{name} has {value!r}: give it with its scheme, https://{value}.")
+        raise Misconfigured(f"{name} has {value!r}: add the scheme, https://{value}.")
 
 
 def _mongodb_uri(value: str) -> str:
     if value and not value.startswith(("mongodb://", "mongodb+srv://")):
-        # The value may hold a password: only its scheme is repeated.
+        # The URI may hold a password: only its scheme is repeated.
         raise Misconfigured(
             f"MONGODB_URI starts with {value.partition(':')[0]!r}: "
             "give mongodb://host:27017/?replicaSet=name."
@@ -161,7 +160,7 @@ def _mongodb_uri(value: str) -> str:
     return value
 
 
-def _network(name: str, value: str) -> None:
+def _require_network(name: str, value: str) -> None:
     try:
         ip_network(value)
     except ValueError:

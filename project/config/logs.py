@@ -5,7 +5,10 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
-_PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+# `color_message` is uvicorn's message a second time, with terminal colours.
+_NOT_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {
+    *("message", "asctime", "taskName", "color_message")
+}
 _FORMATTERS = {
     "key-value": "project.config.logs.KeyValueFormatter",
     "json": "project.config.logs.JsonFormatter",
@@ -13,18 +16,16 @@ _FORMATTERS = {
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one JSON object: time, level, logger, event and its fields."""
+    """Formats a record as a JSON object: time, level, logger, event and the event's fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return one line."""
         return json.dumps(self.fields(record), default=str)
 
     def fields(self, record: logging.LogRecord) -> dict[str, Any]:
-        """Return what a record says, in the order in which it is read."""
-        extra = {name: value for name, value in vars(record).items() if name not in _PLAIN}
-        moment = datetime.fromtimestamp(record.created, tz=UTC)
+        extra = {name: value for name, value in vars(record).items() if name not in _NOT_FIELDS}
+        created = datetime.fromtimestamp(record.created, tz=UTC)
         fields = {
-            "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "time": created.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
@@ -36,15 +37,14 @@ class JsonFormatter(logging.Formatter):
 
 
 class KeyValueFormatter(JsonFormatter):
-    """The same as `name=value` pairs; values with blanks or quotes are quoted as JSON."""
+    """Formats the same fields as `name=value` pairs, quoted as JSON where necessary."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return one line."""
         return " ".join(f"{name}={_quoted(value)}" for name, value in self.fields(record).items())
 
 
 def logging_config(*, level: str, form: str) -> dict[str, Any]:
-    """Return `LOGGING` for one stream handler."""
+    """Return Django's `LOGGING`: every logger writes to one handler."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -52,10 +52,12 @@ def logging_config(*, level: str, form: str) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": level.upper()},
         "loggers": {
-            "uvicorn.access": {"level": "WARNING"},
-            # Each log-in would take four lines.
+            # These replace the handlers that uvicorn has set up.
+            "uvicorn": {"propagate": True},
+            "uvicorn.access": {"propagate": True, "level": "WARNING"},
+            # Each login would log four lines.
             "axes": {"level": "WARNING"},
-            # At debug level these write whole documents and rows: payloads are never logged.
+            # At debug level these log documents and rows, and payloads are never logged.
             "pymongo": {"level": "WARNING"},
             "django.db.backends": {"level": "WARNING"},
         },
@@ -64,6 +66,6 @@ def logging_config(*, level: str, form: str) -> dict[str, Any]:
 
 def _quoted(value: object) -> str:
     text = str(value)
-    # A line break in a value must not forge a record of its own.
+    # Control characters are quoted too: a line break must not forge a record.
     plain = text.isprintable() and not any(sign in text for sign in ' "=')
     return text if plain and text else json.dumps(text)

@@ -1,4 +1,4 @@
-"""The secret key: nothing that could sign with it runs without one."""
+"""Refuses to run without a secret key whatever could sign with it."""
 
 from collections.abc import Sequence
 
@@ -6,24 +6,24 @@ from django.conf import settings
 
 from cdc.errors import Misconfigured
 
-# They sign nothing: image builds collect static files, and `up` makes the key.
+# These sign nothing: image builds collect static files, and `up` generates the key.
 _KEYLESS = frozenset(
     {"up", "check", "collectstatic", "findstatic", "help", "makemigrations", "version"}
 )
-_ASKING = frozenset({"-h", "--help", "--version"})
+_HELP_OPTIONS = frozenset({"-h", "--help", "--version"})
 
 
 def require_secret_key() -> None:
-    """Raise Misconfigured when the settings hold no key."""
+    """Raise Misconfigured if the settings have no key."""
     if not settings.ENVIRONMENT.secret_key:
         raise Misconfigured(
             "DJANGO_SECRET_KEY is not set: give a long random text (or its file as "
-            "DJANGO_SECRET_KEY_FILE), or let `manage.py up` make one."
+            "DJANGO_SECRET_KEY_FILE), or let `manage.py up` generate one."
         )
 
 
 def require_secret_key_for(arguments: Sequence[str]) -> None:
-    """Do the same for a command line, unless its command does without."""
-    asks = not arguments or not _ASKING.isdisjoint(arguments)
-    if not asks and arguments[0] not in _KEYLESS:
+    """Raise Misconfigured if this command line needs the key and the settings have none."""
+    only_help = not arguments or not _HELP_OPTIONS.isdisjoint(arguments)
+    if not only_help and arguments[0] not in _KEYLESS:
         require_secret_key()

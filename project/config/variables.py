@@ -1,4 +1,4 @@
-"""Typed reads of environment variables, each also as `NAME_FILE` for secrets."""
+"""Typed reads of environment variables, each also as NAME_FILE for secrets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ _FALSE = frozenset({"", "0", "false", "no", "off"})
 
 @dataclass(frozen=True, slots=True)
 class Variables:
-    """Environment variables; a wrong value raises Misconfigured with one sentence."""
+    """Environment variables; an empty one counts as unset, an invalid one raises Misconfigured."""
 
     values: Mapping[str, str]
 
     def text(self, name: str, default: str = "") -> str:
-        """Return NAME, else the stripped content of the file NAME_FILE names, else `default`."""
+        """Return NAME, or the stripped content of the file that NAME_FILE names, or `default`."""
         if value := self.values.get(name, ""):
             return value
         if path := self.values.get(f"{name}_FILE", ""):
@@ -25,14 +25,13 @@ class Variables:
         return default
 
     def flag(self, name: str) -> bool:
-        """Return NAME as a truth value; unset is false."""
+        """Return NAME as a boolean; the default is False."""
         value = self.text(name).lower()
         if value not in _TRUE | _FALSE:
             raise Misconfigured(f"{name} is {value!r}: give 'true' or 'false'.")
         return value in _TRUE
 
     def number(self, name: str, default: int) -> int:
-        """Return NAME as a whole number."""
         value = self.text(name, str(default))
         try:
             return int(value)
@@ -40,7 +39,7 @@ class Variables:
             raise Misconfigured(f"{name} is {value!r}: give a whole number.") from None
 
     def names(self, name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
-        """Return NAME's comma-separated parts, stripped, without empty ones."""
+        """Return the comma-separated parts of NAME, stripped, without empty ones."""
         parts = tuple(part.strip() for part in self.text(name).split(",") if part.strip())
         return parts or default
 

@@ -1,1 +1,1 @@
-"""What every response and probe has: security headers, static files, health and readiness."""
+"""Security headers, static files, and the health and readiness endpoints."""

@@ -1,4 +1,4 @@
-"""`/healthz` and `/readyz`: whether the process lives, and whether all that it needs is there."""
+"""`/healthz` (the process is running) and `/readyz` (the services it needs are available)."""
 
 from typing import Any
 
@@ -15,13 +15,16 @@ HEALTH = "/healthz"
 
 @require_safe
 def healthz(_: HttpRequest) -> HttpResponse:
-    """Say that the process answers; nothing else is asked."""
+    """Answer 200 without calling any service."""
     return HttpResponse("ok\n", content_type="text/plain; charset=utf-8")
 
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Tell the state of each part; 503 unless all are well. Staff read where it is, and why."""
+    """Return the state of each part, with status 503 unless all are ok.
+
+    Staff also get the address and the error of each part.
+    """
     parts = readiness.parts.look()
     ready = all(part.state is State.OK for part in parts)
     answer: dict[str, Any] = {"ready": ready, "parts": {part.name: part.state for part in parts}}
@@ -34,19 +37,18 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 
 class CommonMiddleware(common.CommonMiddleware):
-    """Django's, which refuses names that are not the site's: a probe may use any.
+    """Django's, except that `/healthz` accepts any Host, as probes often use an IP address.
 
-    The other two pages keep the rule. They tell something, and a page elsewhere whose name leads
-    to this machine could have a browser here read it.
+    `/readyz` and `/metrics` still check it: they reveal details, and a web page could make a
+    browser on this machine read them through a name that resolves to it (DNS rebinding).
     """
 
     def process_request(self, request: HttpRequest) -> Any:
-        """Check the name and the address."""
         return None if request.path == HEALTH else super().process_request(request)
 
 
 def _is_staff(request: HttpRequest, parts: tuple[Part, ...]) -> bool:
-    """Whether somebody from the staff asks; a database that is away is not asked who it is."""
+    """Return whether the user is staff; False without a query if the database is unavailable."""
     if any(part.name == readiness.DATABASE and part.state is not State.OK for part in parts):
         return False
     try:

@@ -1,4 +1,4 @@
-"""Whether the database, Kafka and MongoDB answer, each asked by itself and seldom."""
+"""The state of the database, its migrations, Kafka and MongoDB, each checked independently."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -18,10 +18,11 @@ from project.pages.latest import Latest, Reading
 DATABASE = "database"
 PATIENCE_SECONDS = 1.5
 Check = Callable[[], str]
+"""Returns what is incomplete, or an empty text; raises if the service is not responding."""
 
 
 class State(StrEnum):
-    """How a part is."""
+    """The state of one part."""
 
     OK = "ok"
     AWAY = "away"
@@ -30,41 +31,38 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One thing that the site needs."""
+    """One service that the site needs."""
 
     name: str
     state: State
     problem: str
-    """What is wrong, with what to do; empty when nothing is."""
+    """What is wrong and what to do; empty if the state is ok."""
 
 
 class Services:
-    """Asks each part; the answer is what it lacks, or nothing. Who is away raises."""
+    """The checks of the real services."""
 
     def database(self) -> str:
-        """Ask for a row."""
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         return ""
 
     def migrations(self) -> str:
-        """Compare what is applied with what this release has."""
         executor = MigrationExecutor(connection)
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-        return f"{len(missing)} of them are missing: run `manage.py migrate`." if missing else ""
+        return f"Unapplied migrations: {len(missing)}. Run `manage.py migrate`." if missing else ""
 
     def kafka(self) -> str:
-        """Look for the topics."""
-        missing = [topic for topic in topic_names() if not self._topics.partitions(topic)]
-        return f"There is no topic {missing[0]}: start a relay, which makes it." if missing else ""
+        for topic in topic_names():
+            if not self._topics.partitions(topic):
+                return f"Topic {topic} does not exist: start a relay, which creates it."
+        return ""
 
     def mongodb(self) -> str:
-        """Read what a majority holds."""
-        self._positions.all()
+        self._positions.all()  # with majority read concern
         return ""
 
     def checks(self) -> dict[str, Check]:
-        """Return all of them by name."""
         return {
             DATABASE: self.database,
             "migrations": self.migrations,
@@ -72,9 +70,9 @@ class Services:
             "mongodb": self.mongodb,
         }
 
+    # Both clients are created on first use: most web processes are never probed.
     @cached_property
     def _topics(self) -> Topics:
-        # Made when first asked for: a web process that nobody asks has no clients.
         return Topics(cdc_settings())
 
     @cached_property
@@ -83,23 +81,23 @@ class Services:
 
 
 class Parts:
-    """Looks at all parts at the same time, each at most once a second for all who ask."""
+    """Checks all parts concurrently, each at most once a second however many clients ask."""
 
     def __init__(self, checks: Mapping[str, Check]) -> None:
         self._latest = {name: Latest(check) for name, check in checks.items()}
 
     def look(self) -> tuple[Part, ...]:
-        """Return the state of each part, within two seconds whatever is away."""
+        """Return the state of each part, within two seconds even if none responds."""
         until = time.monotonic() + PATIENCE_SECONDS
         begun = {name: latest.begin() for name, latest in self._latest.items()}
         return tuple(_part(name, wait(until - time.monotonic())) for name, wait in begun.items())
 
 
 def address(name: str) -> str:
-    """Return where a part is."""
+    """Return where a part is, without credentials."""
     cdc = cdc_settings()
-    places = {"kafka": cdc.bootstrap_servers, "mongodb": _without_password(cdc.mongodb_uri)}
-    return places.get(name) or _database_address()
+    addresses = {"kafka": cdc.bootstrap_servers, "mongodb": urlsplit(cdc.mongodb_uri).netloc}
+    return addresses[name].rpartition("@")[2] if name in addresses else _database_address()
 
 
 def _part(name: str, reading: Reading[str]) -> Part:
@@ -107,10 +105,6 @@ def _part(name: str, reading: Reading[str]) -> Part:
         return Part(name=name, state=State.AWAY, problem=reading.problem)
     state = State.INCOMPLETE if reading.value else State.OK
     return Part(name=name, state=state, problem=reading.value or "")
-
-
-def _without_password(uri: str) -> str:
-    return urlsplit(uri).netloc.rpartition("@")[2]
 
 
 def _database_address() -> str:

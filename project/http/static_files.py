@@ -1,4 +1,4 @@
-"""Static files: collected once for each state of their sources."""
+"""Collects static files again only if their sources have changed."""
 
 import hashlib
 from pathlib import Path
@@ -9,12 +9,12 @@ from django.core.management import call_command
 
 
 def collect_static_files() -> bool:
-    """Fill `STATIC_ROOT`; False when nothing changed since the last time."""
+    """Fill `STATIC_ROOT`; return False if the sources have not changed since the last run."""
     state = Path(settings.STATIC_ROOT) / ".state"
     wanted = _digest()
     if state.exists() and state.read_text() == wanted:
         return False
-    # Without its mark first: an interrupted run must not count.
+    # Removed first, so that an interrupted run does not count.
     state.unlink(missing_ok=True)
     call_command("collectstatic", interactive=False, clear=True, verbosity=0)
     state.write_text(wanted)
@@ -22,7 +22,7 @@ def collect_static_files() -> bool:
 
 
 def _digest() -> str:
-    """Name the state of all sources: their paths, sizes and times."""
+    """Return a digest of the path, size and modification time of every source file."""
     digest = hashlib.sha256(str(settings.STORAGES["staticfiles"]).encode())
     for finder in get_finders():
         for path, storage in finder.list([]):

@@ -1,64 +1,82 @@
-"""`/metrics` of a daemon, on METRICS_PORT of this machine: only the web has pages otherwise."""
+"""`/metrics` of a daemon: its own figures, on METRICS_PORT of the loopback interface."""
 
 import logging
 import threading
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from http.server import ThreadingHTTPServer
+from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from django.conf import settings
+from prometheus_client import Metric, MetricsHandler
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
+from cdc.commands import log
 from cdc.errors import Misconfigured
-from cdc.operations import telemetry
 from project.config.environment import LOOPBACK
-from project.metrics.exposition import CONTENT_TYPE
-from project.metrics.page import metrics_text
+from project.metrics.process import process_registry
 
 _HOST = "127.0.0.1"
 _PATH = "/metrics"
-_SECONDS = 10.0
+_METRICS_SERVED = "metrics.served"
 _log = logging.getLogger(__name__)
 
 
-class _Page(BaseHTTPRequestHandler):
-    """Answers who asks for the metrics by a name of this machine.
+class Counts(Protocol):
+    """The counters of one process."""
 
-    A page elsewhere whose name leads to this machine could have a browser here read them.
+    def since_start(self) -> Mapping[str, int]:
+        """Return every counter by name; called from another thread."""
+
+
+class DaemonCollector(Collector):
+    """What one daemon counted itself; the feed's totals are the web process's to serve."""
+
+    def __init__(self, daemon: str, counts: Counts) -> None:
+        self._daemon = daemon
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield one counter for each of the daemon's."""
+        for name, count in self._counts.since_start().items():
+            text = f"{name.replace('_', ' ').capitalize()} since this daemon started."
+            metric = CounterMetricFamily(f"storyfeed_daemon_{name}", text, labels=["daemon"])
+            metric.add_metric([self._daemon], count)
+            yield metric
+
+
+class _Handler(MetricsHandler):
+    """Prometheus' own handler, for one path and for loopback names only.
+
+    Without the check, a web page could make a browser on this machine read the metrics through a
+    name that resolves to 127.0.0.1 (DNS rebinding).
     """
 
-    timeout = _SECONDS
+    timeout = 10.0
 
-    def do_GET(self) -> None:
-        """Answer."""
+    def do_GET(self) -> None:  # noqa: N802 -- the name that http.server calls
         if self.headers.get("Host", "").rpartition(":")[0] not in LOOPBACK:
-            self.send_error(HTTPStatus.FORBIDDEN, "Ask by a name of this machine")
-        elif self.path != _PATH:
-            self.send_error(HTTPStatus.NOT_FOUND, f"Only {_PATH} is here")
+            self.send_error(HTTPStatus.FORBIDDEN, "Use a loopback name")
+        elif urlsplit(self.path).path != _PATH:
+            self.send_error(HTTPStatus.NOT_FOUND, f"Only {_PATH} is served")
         else:
-            self._answer(metrics_text().encode())
-
-    def log_message(self, *_: Any) -> None:
-        """Keep the log for the feed."""
-
-    def _answer(self, body: bytes) -> None:
-        self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", CONTENT_TYPE)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+            super().do_GET()
 
 
-def serve(sender: str, **_: Any) -> None:
+def serve(sender: str, counters: Counts, **_: Any) -> None:
     """Serve the metrics of this daemon if METRICS_PORT is set; Misconfigured if it is taken."""
     port: int | None = settings.ENVIRONMENT.metrics_port
     if port is None:
         return
+    registry = process_registry(DaemonCollector(sender, counters))
     try:
-        server = ThreadingHTTPServer((_HOST, port), _Page)
+        server = ThreadingHTTPServer((_HOST, port), _Handler.factory(registry))
     except OSError as error:
         raise Misconfigured(
             f"METRICS_PORT is {port}, which the {sender} cannot listen on ({error.strerror}): "
-            "give each daemon on this machine a free one, or 0 for off."
+            "give each daemon on this machine a free port, or 0 to serve no metrics."
         ) from None
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-    telemetry.log(_log, logging.INFO, telemetry.METRICS_SERVED, daemon=sender, port=port)
+    log(_log, logging.INFO, _METRICS_SERVED, daemon=sender, port=port)

@@ -1,4 +1,4 @@
-"""The ASGI application at its start."""
+"""Starting the ASGI application."""
 
 import os
 import subprocess
@@ -13,11 +13,11 @@ from project.config.environment import BASE_DIR
 @pytest.mark.parametrize(
     ("variable", "value", "sentence"),
     [
-        ("DJANGO_SECRET_KEY", "", "storyfeed: DJANGO_SECRET_KEY is empty"),
+        ("DJANGO_SECRET_KEY", "", "storyfeed: DJANGO_SECRET_KEY is not set"),
         ("LOG_LEVEL", "loud", "storyfeed: LOG_LEVEL is 'loud'"),
     ],
 )
-def test_wrong_setting_ends_it_with_one_line(
+def test_invalid_setting_is_one_line_and_exit_code_2(
     tmp_path: Path, variable: str, value: str, sentence: str
 ) -> None:
     environment = {

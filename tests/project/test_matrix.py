@@ -1,4 +1,4 @@
-"""Every path for every kind of person, made from the URL resolver: a new path needs a row here."""
+"""The response of every URL to every kind of user. A new URL pattern needs a row here."""
 
 import re
 from collections.abc import Iterator
@@ -33,15 +33,15 @@ ACTORS = (302, 403, 200, 403, 403, 200)
 PAGES: dict[str, Row] = {
     "healthz": ALL,
     "readyz": ALL,
-    "metrics": ALL,  # for this machine, where the test is: tests/project/metrics/test_page.py
+    "metrics": ALL,  # the test client is on this machine; see tests/project/metrics/test_page.py
     "": STRANGERS,
     "register/": STRANGERS,
     "login/": ALL,
     "logout/": NONE,  # by POST only
     "password/": LOGGED_IN,
     "password/reset/": ALL,
-    "password/reset/<uidb64>/<token>/": ALL,  # says that the link is no good
-    # The staff member here is a Customer: being staff opens no home.
+    "password/reset/<uidb64>/<token>/": ALL,  # says that the link is invalid
+    # The staff user is a Customer: staff status gives access to no home page.
     "customer/": (302, 200, 403, 403, 200, 200),
     "technical_worker/": (302, 403, 200, 403, 403, 200),
     "senior_management/": (302, 403, 403, 200, 403, 200),
@@ -63,18 +63,18 @@ PAGES: dict[str, Row] = {
     "operations/jobs/<int:pk>/cancel/": ACTORS,
     "feed/": READERS,
     "feed/<int:partition>/<int:offset>/": (302, 403, 404, 404, 403, 404),
-    # 501: these clients are no ASGI server, which a stream needs.
+    # 501: the test client is not an ASGI server, which streams need.
     "feed/stream": (403, 403, 501, 501, 403, 501),
     "stories/": LOGGED_IN,
     "stories/new/": LOGGED_IN,
     "stories/<int:pk>/": LOGGED_IN,
-    "stories/<int:pk>/change/": ACTORS,  # the story is nobody's
+    "stories/<int:pk>/change/": ACTORS,  # the story has no submitter
     "stories/<int:pk>/way/": READERS,
 }
 
 
 def admin(staff: int, superuser: int) -> Row:
-    """Who is not staff is sent to the login page."""
+    """Everyone else is redirected to the login page."""
     return (302, 302, 302, 302, staff, superuser)
 
 
@@ -91,7 +91,7 @@ ADMIN: dict[str, Row] = {
     "admin/(?P<url>.*)$": admin(404, 404),
     "admin/users/user/<id>/password/": admin(403, 200),
 }
-# What a superuser gets: the list, an empty form, and what is done to a row that is not there.
+# The response to a superuser: the list, an empty form, and actions on a row that does not exist.
 WRITABLE = {"": 200, "add/": 200, "history/": 302, "delete/": 302, "change/": 302}
 READ_ONLY = {**WRITABLE, "add/": 403, "delete/": 403}
 MODELS = {
@@ -114,9 +114,9 @@ def model_rows() -> Iterator[tuple[str, Row]]:
     for model, superuser in MODELS.items():
         for page, status in superuser.items():
             place = page if page in {"", "add/"} else f"<path:object_id>/{page}"
-            # Whether a history is there is looked up before who may see it.
+            # The history view looks up the object before it checks permissions.
             yield f"admin/{model}/{place}", admin(302 if page == "history/" else 403, status)
-        # An address of old: sends staff on to the page that asks for their permission.
+        # A legacy URL: redirects staff to the change page, which checks permissions.
         yield f"admin/{model}/<path:object_id>/", admin(302, 302)
 
 
@@ -146,7 +146,7 @@ EXAMPLES = {
 @pytest.fixture(scope="module")
 def clients(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, Client]]:
     with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
-        # No server is needed to know who may look.
+        # Access control needs no services.
         patch.setattr(feed_state.feed, "latest", Latest(lambda: None))
         patch.setattr(feed_state.copy, "latest", Latest(lambda: None))
         patch.setattr(feed_state.pulse, "latest", Latest(lambda: None))
@@ -165,8 +165,8 @@ def clients(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str,
             person.save()
         with acting_as("test"):
             link = "http://a.example/"
-            story = Story.objects.create(title="For all", href=link, link=link)
-        # The paths of one job and of one dead letter have the story's number.
+            story = Story.objects.create(title="Shared", href=link, link=link)
+        # The job and the dead letter get the story's primary key, so that one example serves all.
         letter = DeadLetter.objects.create(
             pk=story.pk, group="g", topic="t", partition=0, offset=0, reason="not JSON"
         )
@@ -200,14 +200,14 @@ def test_every_path_has_a_row() -> None:
     assert [route for route in ROUTES if route not in MATRIX] == []
 
 
-def test_no_row_is_of_a_path_that_is_gone() -> None:
+def test_every_row_has_a_path() -> None:
     assert [route for route in MATRIX if route not in ROUTES] == []
 
 
 @pytest.mark.django_db(transaction=False)
 @pytest.mark.parametrize("route", ROUTES)
-def test_path_gives_each_person_what_is_theirs(route: str, clients: dict[str, Client]) -> None:
-    found = tuple(clients[who].get(address(route)).status_code for who in PEOPLE)
+def test_path_responds_to_each_user(route: str, clients: dict[str, Client]) -> None:
+    found = tuple(clients[person].get(address(route)).status_code for person in PEOPLE)
     assert dict(zip(PEOPLE, found, strict=True)) == dict(
         zip(PEOPLE, MATRIX.get(route, ()), strict=False)
     )

@@ -6,7 +6,7 @@ from cdc.errors import Misconfigured
 from project.config.databases import database
 
 
-def test_sqlite_takes_its_write_lock_at_begin() -> None:
+def test_sqlite_takes_the_write_lock_at_begin() -> None:
     config = database("sqlite:////data/storyfeed.sqlite3")
     assert config["NAME"] == "/data/storyfeed.sqlite3"
     assert config["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
@@ -22,12 +22,12 @@ def test_mysql_is_strict_and_read_committed() -> None:
     assert config["OPTIONS"]["charset"] == "utf8mb4"
 
 
-def test_an_option_in_the_url_wins() -> None:
+def test_option_in_the_url_wins() -> None:
     config = database("mysql://ann:pass@db.example/feed?charset=utf8")
     assert config["OPTIONS"]["charset"] == "utf8"
 
 
-def test_connections_are_checked_before_they_are_used_again() -> None:
+def test_connections_are_checked_before_reuse() -> None:
     assert database("sqlite:////data/a")["CONN_HEALTH_CHECKS"] is True
 
 

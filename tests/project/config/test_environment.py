@@ -1,4 +1,4 @@
-"""Settings: their defaults, where they come from, and how wrong ones are refused."""
+"""Settings: defaults, sources, and the errors for invalid values."""
 
 import os
 import subprocess
@@ -12,12 +12,12 @@ from project.config.databases import database
 from project.config.environment import BASE_DIR, load_environment
 from project.config.mail import mail
 
-# What, the value, what to do: one sentence for each wrong setting.
+# An invalid value of each setting, and the sentence that refuses it: what, the value, what to do.
 WRONG = {
     "DJANGO_DEBUG": ("maybe", "DJANGO_DEBUG is 'maybe': give 'true' or 'false'."),
     "CSRF_TRUSTED_ORIGINS": (
         "a.example",
-        "CSRF_TRUSTED_ORIGINS has 'a.example': give it with its scheme, https://a.example.",
+        "CSRF_TRUSTED_ORIGINS has 'a.example': add the scheme, https://a.example.",
     ),
     "DATABASE_URL": (
         "postgres://ann:hidden@db/x",
@@ -78,7 +78,7 @@ WRONG = {
 
 
 def manage(home: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    """Run `manage.py` with these variables and no others of ours."""
+    """Run `manage.py` with no other variables of the project."""
     env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
@@ -92,14 +92,14 @@ def manage(home: Path, *arguments: str, **variables: str) -> "subprocess.Complet
 
 
 def load(**variables: str) -> None:
-    """What Django's settings do with the environment."""
+    """Read the environment as project/settings.py does."""
     environment = load_environment(variables)
     database(environment.database_url)
     mail(environment.email_url)
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_setting_is_refused_by_what_its_value_and_what_to_do(name: str) -> None:
+def test_invalid_setting_is_refused(name: str) -> None:
     value, sentence = WRONG[name]
     with pytest.raises(Misconfigured) as caught:
         load(**{name: value})
@@ -108,20 +108,20 @@ def test_a_wrong_setting_is_refused_by_what_its_value_and_what_to_do(name: str) 
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "EMAIL_URL", "KAFKA_TOPIC", "WEB_WORKERS"])
-def test_a_wrong_setting_is_one_sentence_and_exit_code_2(name: str, tmp_path: Path) -> None:
+def test_invalid_setting_is_one_line_and_exit_code_2(name: str, tmp_path: Path) -> None:
     value, sentence = WRONG[name]
     done = manage(tmp_path, "check", **{name: value})
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"storyfeed: {sentence}\n")
 
 
-def test_a_missing_key_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
+def test_missing_key_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     done = manage(tmp_path, "cdc_status")
     assert done.returncode == 2
     assert done.stderr.startswith("storyfeed: DJANGO_SECRET_KEY is not set: give a long random")
     assert done.stderr.count("\n") == 1
 
 
-def test_the_web_refuses_a_missing_key_too(tmp_path: Path) -> None:
+def test_web_process_refuses_a_missing_key(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "import project.asgi"],
         cwd=BASE_DIR,
@@ -137,24 +137,24 @@ def test_the_web_refuses_a_missing_key_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("check",), ("help",), ("cdc_status", "--help"), ()])
-def test_what_signs_nothing_does_without_a_key(arguments: tuple[str, ...], tmp_path: Path) -> None:
+def test_commands_that_sign_nothing_need_no_key(arguments: tuple[str, ...], tmp_path: Path) -> None:
     assert manage(tmp_path, *arguments).returncode == 0
 
 
-def test_static_files_are_collected_without_a_key(tmp_path: Path) -> None:
+def test_collectstatic_needs_no_key(tmp_path: Path) -> None:
     done = manage(tmp_path, "collectstatic", "--noinput", "--dry-run")
     assert done.returncode == 0, done.stderr
 
 
-def test_a_database_that_is_away_is_one_sentence(tmp_path: Path) -> None:
+def test_unreachable_database_is_one_line(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'missing' / 'a.sqlite3'}"
     done = manage(tmp_path, "migrate", DATABASE_URL=url, DJANGO_SECRET_KEY="x")
     assert done.returncode == 1
-    assert done.stderr.startswith("storyfeed: The database did not do its part (unable to open")
+    assert done.stderr.startswith("storyfeed: The database is not responding (unable to open")
     assert done.stderr.count("\n") == 1
 
 
-def test_the_defaults(tmp_path: Path) -> None:
+def test_defaults(tmp_path: Path) -> None:
     environment = load_environment({"STORYFEED_HOME": str(tmp_path)})
     assert environment.database_url == f"sqlite:///{tmp_path}/storyfeed.sqlite3"
     assert environment.allowed_hosts == ("localhost", "127.0.0.1", "[::1]")
@@ -165,11 +165,11 @@ def test_the_defaults(tmp_path: Path) -> None:
     assert environment.cdc.collections == ("stories_story", "stories_story_1", "stories_story_2")
 
 
-def test_the_home_is_var_in_the_project() -> None:
+def test_home_defaults_to_var_in_the_project() -> None:
     assert load_environment({}).home == BASE_DIR / "var"
 
 
-def test_what_up_chose_is_read_and_the_real_environment_wins(tmp_path: Path) -> None:
+def test_real_environment_wins_over_the_env_file(tmp_path: Path) -> None:
     (tmp_path / "env").write_text("DJANGO_SECRET_KEY=remembered\nMONGODB_URI=mongodb://a/\n")
     home = {"STORYFEED_HOME": str(tmp_path)}
     assert load_environment(home).secret_key == "remembered"
@@ -178,7 +178,7 @@ def test_what_up_chose_is_read_and_the_real_environment_wins(tmp_path: Path) -> 
     assert environment.cdc.mongodb_uri == "mongodb://a/"
 
 
-def test_a_real_secret_file_wins_over_what_up_chose(tmp_path: Path) -> None:
+def test_real_secret_file_wins_over_the_env_file(tmp_path: Path) -> None:
     (tmp_path / "env").write_text("MONGODB_URI=mongodb://remembered/\n")
     (tmp_path / "uri").write_text("mongodb://real/\n")
     environment = load_environment(
@@ -192,11 +192,11 @@ def test_kafka_settings_are_a_json_object() -> None:
     assert environment.cdc.kafka_config == {"security.protocol": "SSL", "retries": "3"}
 
 
-def test_settings_cannot_be_changed() -> None:
+def test_settings_are_frozen() -> None:
     with pytest.raises(AttributeError):
         load_environment({}).debug = True  # type: ignore[misc]
 
 
-def test_a_wrong_setting_never_makes_an_object() -> None:
+def test_invalid_setting_raises() -> None:
     with pytest.raises(Misconfigured, match="WEB_WORKERS"):
         load_environment({"WEB_WORKERS": "-1"})

@@ -1,9 +1,13 @@
-"""Log lines."""
+"""The format of log lines, and what is logged."""
 
 import json
 import logging
+import subprocess
 import sys
 
+import pytest
+
+from project.config.environment import BASE_DIR
 from project.config.logs import JsonFormatter, KeyValueFormatter, logging_config
 
 
@@ -34,18 +38,23 @@ def test_a_record_as_json() -> None:
     }
 
 
-def test_values_with_blanks_and_quotes_are_quoted() -> None:
+def test_colours_for_a_terminal_are_left_out() -> None:
+    line = KeyValueFormatter().format(record("Started", color_message="\x1b[36mStarted\x1b[0m"))
+    assert line.endswith("event=Started")
+
+
+def test_values_with_spaces_and_quotes_are_quoted() -> None:
     line = KeyValueFormatter().format(record(reason='no "broker" there', empty=""))
     assert line.endswith('reason="no \\"broker\\" there" empty=""')
 
 
-def test_a_line_break_in_a_value_forges_no_record() -> None:
-    forged = record(title="a\ntime=2025 level=error")
-    assert "\n" not in KeyValueFormatter().format(forged)
-    assert "\n" not in JsonFormatter().format(forged)
+def test_control_characters_in_a_value_forge_no_record() -> None:
+    forged = record(title="a\ntime=2025\r\x1b[31m level=error")
+    for line in (KeyValueFormatter().format(forged), JsonFormatter().format(forged)):
+        assert line.isprintable()
 
 
-def test_a_traceback_stays_on_the_line() -> None:
+def test_traceback_stays_on_its_line() -> None:
     try:
         raise KeyError("gone")
     except KeyError:
@@ -55,10 +64,26 @@ def test_a_traceback_stays_on_the_line() -> None:
     assert "KeyError" in line
 
 
-def test_the_level_is_the_root_loggers() -> None:
+def test_level_and_format_are_configured() -> None:
     config = logging_config(level="warning", form="json")
     assert config["root"]["level"] == "WARNING"
     assert config["formatters"]["line"]["()"] == "project.config.logs.JsonFormatter"
+
+
+@pytest.mark.parametrize("form", ["key-value", "json"])
+def test_uvicorn_logs_in_the_same_format(form: str) -> None:
+    code = (
+        "import logging.config as c, uvicorn; uvicorn.Config('a:b'); "
+        "from project.config.logs import logging_config; "
+        f"c.dictConfig(logging_config(level='info', form='{form}')); "
+        "logger = __import__('logging').getLogger('uvicorn.error'); logger.info('Started')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=BASE_DIR, capture_output=True, text=True, check=True
+    )
+    expected = {"key-value": "logger=uvicorn.error event=Started", "json": '"event": "Started"'}
+    assert done.stderr.count("\n") == 1
+    assert expected[form] in done.stderr
 
 
 def test_payloads_are_not_logged_at_debug_level() -> None:

@@ -1,14 +1,14 @@
-"""Mail addresses; wrong ones are in test_environment.py."""
+"""Mail URLs; invalid ones are tested in test_environment.py."""
 
 from project.config.mail import mail
 
 
-def test_a_mail_server() -> None:
+def test_mail_server() -> None:
     config = mail("smtp://ann:pass@mail.example:2525")
     assert config["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend"
     assert (config["EMAIL_HOST"], config["EMAIL_PORT"]) == ("mail.example", 2525)
     assert config["EMAIL_HOST_USER"] == "ann"
 
 
-def test_the_console() -> None:
+def test_console() -> None:
     assert mail("console://")["EMAIL_BACKEND"].endswith("console.EmailBackend")

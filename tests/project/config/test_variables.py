@@ -1,4 +1,4 @@
-"""Typed reads of variables."""
+"""Typed reads of environment variables."""
 
 from pathlib import Path
 
@@ -8,23 +8,23 @@ from cdc.errors import Misconfigured
 from project.config.variables import Variables
 
 
-def test_a_text_is_its_variable_else_its_default() -> None:
+def test_text_falls_back_to_its_default() -> None:
     variables = Variables({"A": "x", "EMPTY": ""})
     assert variables.text("A", "y") == "x"
     assert variables.text("EMPTY", "y") == "y"
     assert variables.text("B") == ""
 
 
-def test_a_secret_is_read_from_its_file_without_the_line_break(tmp_path: Path) -> None:
+def test_secret_file_is_stripped(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("pass word\n")
     assert Variables({"A_FILE": str(tmp_path / "secret")}).text("A") == "pass word"
 
 
-def test_a_variable_wins_over_its_file(tmp_path: Path) -> None:
+def test_variable_wins_over_its_file(tmp_path: Path) -> None:
     assert Variables({"A": "x", "A_FILE": str(tmp_path / "none")}).text("A") == "x"
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match=r"A_FILE is '.*none', .*: name a readable text file"):
         Variables({"A_FILE": str(tmp_path / "none")}).text("A")
 
@@ -40,7 +40,7 @@ def test_flags(value: str, expected: bool) -> None:
     assert Variables({"A": value}).flag("A") is expected
 
 
-def test_a_flag_that_is_neither_is_refused() -> None:
+def test_invalid_flag_is_refused() -> None:
     with pytest.raises(Misconfigured, match="A is 'maybe': give 'true' or 'false'"):
         Variables({"A": "maybe"}).flag("A")
 
@@ -51,11 +51,11 @@ def test_numbers() -> None:
 
 
 @pytest.mark.parametrize("value", ["twelve", "1.5", "1e3"])
-def test_a_number_that_is_none_is_refused(value: str) -> None:
+def test_invalid_number_is_refused(value: str) -> None:
     with pytest.raises(Misconfigured, match=f"A is '{value}': give a whole number"):
         Variables({"A": value}).number("A", 3)
 
 
-def test_names_are_stripped_and_empty_ones_dropped() -> None:
+def test_names_are_stripped_and_empty_parts_dropped() -> None:
     assert Variables({"A": " x, y ,,z"}).names("A") == ("x", "y", "z")
     assert Variables({"A": " , "}).names("A", ("d",)) == ("d",)

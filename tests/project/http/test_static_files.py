@@ -1,4 +1,4 @@
-"""Static files are collected when their sources changed, and only then."""
+"""Static files are collected only if their sources have changed."""
 
 import os
 from collections.abc import Iterator
@@ -31,20 +31,20 @@ def names(root: Path) -> set[str]:
     return {path.name for path in root.iterdir()}
 
 
-def test_the_second_time_nothing_is_done(source: Path, tmp_path: Path) -> None:
+def test_unchanged_sources_are_not_collected_again(source: Path, tmp_path: Path) -> None:
     assert collect_static_files()
     assert {"a.css", "staticfiles.json"} < names(tmp_path / "root")
     assert not collect_static_files()
 
 
-def test_a_changed_file_is_collected_again(source: Path) -> None:
+def test_changed_file_is_collected_again(source: Path) -> None:
     collect_static_files()
     (source / "a.css").write_text("b {}")
     os.utime(source / "a.css", (1, 1))
     assert collect_static_files()
 
 
-def test_a_removed_file_does_not_stay(source: Path, tmp_path: Path) -> None:
+def test_removed_file_is_deleted(source: Path, tmp_path: Path) -> None:
     (source / "b.css").write_text("b {}")
     collect_static_files()
     (source / "b.css").unlink()
@@ -52,7 +52,7 @@ def test_a_removed_file_does_not_stay(source: Path, tmp_path: Path) -> None:
     assert "b.css" not in names(tmp_path / "root")
 
 
-def test_an_interrupted_run_does_not_count(source: Path, tmp_path: Path) -> None:
+def test_interrupted_run_does_not_count(source: Path, tmp_path: Path) -> None:
     collect_static_files()
     (source / "b.css").write_text("b { background: url(missing.png) }")
     with pytest.raises(ValueError, match=r"missing\.png"):

@@ -7,15 +7,17 @@ from types import SimpleNamespace
 import pytest
 from django.conf import settings
 
+from cdc.commands import daemon_started
 from cdc.errors import Misconfigured
-from cdc.runtime.signals import daemon_started
 from project.metrics import daemons as daemon_metrics
-from project.pages import feed_state
-from project.pages.latest import Latest
 from project.stack.ports import free_port
-from tests.project.metrics.test_exposition import parsed
-from tests.project.pages.test_homes import status
+from tests.project.metrics.samples import samples_of
 from tests.support.processes import Daemon
+
+
+class Counts:
+    def since_start(self) -> dict[str, int]:
+        return {"fences": 4, "retries": 0}
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +26,8 @@ def port() -> int:
     port = free_port()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(settings, "ENVIRONMENT", SimpleNamespace(metrics_port=port))
-        daemon_started.send("relay")
+        daemon_started.send("relay", counters=Counts())
     return port
-
-
-@pytest.fixture(autouse=True)
-def known_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed_state.feed, "latest", Latest(lambda: status(dead_letters=5)))
 
 
 def ask(port: int, path: str = "/metrics", host: str = "") -> tuple[int, str]:
@@ -40,27 +37,37 @@ def ask(port: int, path: str = "/metrics", host: str = "") -> tuple[int, str]:
     return answer.status, answer.read().decode()
 
 
-def test_the_feed_and_the_process_are_told(port: int) -> None:
+def test_daemon_serves_its_own_figures(port: int) -> None:
     code, text = ask(port)
-    found = {name: samples for name, (_, _, samples) in parsed(text).items()}
+    found = samples_of(text)
     assert code == 200
-    assert found["storyfeed_dead_letters"] == {(): 5.0}
+    assert found["storyfeed_daemon_fences_total"] == {(("daemon", "relay"),): 4.0}
+    assert found["storyfeed_daemon_retries_total"] == {(("daemon", "relay"),): 0.0}
     assert found["process_cpu_seconds_total"][()] > 0
 
 
-def test_others_are_refused(port: int) -> None:
+def test_daemon_serves_no_figure_of_the_whole_feed(port: int) -> None:
+    feed_wide = {
+        name
+        for name in samples_of(ask(port)[1])
+        if name.startswith("storyfeed_") and not name.startswith("storyfeed_daemon_")
+    }
+    assert feed_wide == {"storyfeed_build_info"}
+
+
+def test_other_paths_and_names_are_refused(port: int) -> None:
     assert ask(port, "/")[0] == 404
     assert ask(port, host=f"evil.example:{port}")[0] == 403
     assert ask(port, host=f"localhost:{port}")[0] == 200
 
 
-def test_a_taken_port_is_said(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_taken_port_is_refused(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "ENVIRONMENT", SimpleNamespace(metrics_port=port))
     with pytest.raises(Misconfigured, match=rf"METRICS_PORT is {port}, which the jobs cannot"):
-        daemon_metrics.serve("jobs")
+        daemon_metrics.serve("jobs", Counts())
 
 
-def test_a_daemon_with_a_taken_port_ends(port: int, tmp_path: Path) -> None:
+def test_daemon_with_a_taken_port_exits(port: int, tmp_path: Path) -> None:
     relay = Daemon(tmp_path / "log", {"METRICS_PORT": str(port)}, "relay_outbox")
     try:
         assert relay.wait() == 2, relay.log

@@ -1,4 +1,4 @@
-"""`/metrics`: what it tells, and to whom."""
+"""`/metrics` of the web process: what it serves, and to whom."""
 
 from typing import Any
 
@@ -8,14 +8,36 @@ from django.test import Client
 
 from cdc.errors import Retryable
 from cdc.status.latency import delays_of
-from project.metrics.process import process_metrics
 from project.pages import feed_state
 from project.pages.latest import Latest
-from tests.project.metrics.test_exposition import parsed
+from tests.project.metrics.samples import samples_of
 from tests.project.pages.test_homes import status
 
 TOKEN = "a-token-of-some-length"
 ELSEWHERE = "203.0.113.9"
+# Dashboards and alerts use these names.
+TYPES = {
+    "storyfeed_build_info": "gauge",
+    "storyfeed_problems": "gauge",
+    "storyfeed_status_age_seconds": "gauge",
+    "storyfeed_healthy": "gauge",
+    "storyfeed_outbox_rows": "gauge",
+    "storyfeed_outbox_oldest_seconds": "gauge",
+    "storyfeed_relay_active": "gauge",
+    "storyfeed_consumers": "gauge",
+    "storyfeed_dead_letters": "gauge",
+    "storyfeed_lag_records": "gauge",
+    "storyfeed_lag_seconds": "gauge",
+    "storyfeed_table_rows": "gauge",
+    "storyfeed_collection_documents": "gauge",
+    "storyfeed_fences_total": "counter",
+    "storyfeed_delay_seconds": "gauge",
+    "process_cpu_seconds_total": "counter",
+    "process_start_time_seconds": "gauge",
+    "process_threads": "gauge",
+    "process_resident_memory_bytes": "gauge",
+    "process_open_fds": "gauge",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -37,10 +59,10 @@ def ask(address: str = "127.0.0.1", **headers: str) -> Any:
     return Client().get("/metrics", REMOTE_ADDR=address, headers=headers)
 
 
-def test_the_feed_is_told_in_numbers() -> None:
+def test_status_is_served_as_metrics() -> None:
     answer = ask()
     assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
-    found = {name: samples for name, (_, _, samples) in parsed(answer.content.decode()).items()}
+    found = samples_of(answer.content.decode())
     assert found["storyfeed_outbox_rows"] == {(): 3.0}
     assert found["storyfeed_outbox_oldest_seconds"] == {(): 1.25}
     partition = (("partition", "4"), ("topic", "story-events"))
@@ -48,40 +70,51 @@ def test_the_feed_is_told_in_numbers() -> None:
     assert found["storyfeed_lag_seconds"] == {partition: 2.0}
     assert found["storyfeed_dead_letters"] == {(): 5.0}
     assert found["storyfeed_table_rows"] == {(("table", "stories_story"),): 41.0}
+    documents = found["storyfeed_collection_documents"]
+    assert documents == {(("collection", "copy_1"), ("table", "stories_story")): 42.0}
     assert found["storyfeed_fences_total"] == {(): 4.0}
     assert found["storyfeed_delay_seconds"][(("quantile", "0.95"),)] == 0.2
     assert found["storyfeed_relay_active"] == {(): 1.0}
     assert found["storyfeed_problems"] == {(): 0.0}
+    assert [name for ((name, _),) in found["storyfeed_build_info"]] == ["version"]
     assert found["process_cpu_seconds_total"][()] > 0
 
 
-def test_what_is_not_known_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_and_types_are_kept() -> None:
+    text = ask().content.decode()
+    types = dict(line.split()[2:] for line in text.splitlines() if line.startswith("# TYPE"))
+    assert types.items() >= TYPES.items()
+    assert "_created" not in text
+
+
+def test_openmetrics_is_served_on_request() -> None:
+    accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
+    answer = ask(Accept=accept)
+    assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
+    assert "\nstoryfeed_fences_total 4.0\n" in answer.content.decode()
+    assert "_created" not in answer.content.decode()
+
+
+def test_unknown_values_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     away = status(outbox=None, lags=None, tables=None, counters=None, dead_letters=None)
     monkeypatch.setattr(feed_state.feed, "latest", Latest(lambda: away))
-    found = parsed(ask().content.decode())
+    text = ask().content.decode()
     names = ("outbox_rows", "outbox_oldest_seconds", "lag_records", "dead_letters", "table_rows")
-    assert not {f"storyfeed_{name}" for name in names} & set(found)
+    assert not [name for name in names if f"storyfeed_{name}" in text]
 
 
-def test_a_feed_that_cannot_be_asked_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_status_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise Retryable("Away.")
 
     monkeypatch.setattr(feed_state.feed, "latest", Latest(fail))
-    found = parsed(ask().content.decode())
-    assert found["storyfeed_problems"][2] == {(): 1.0}
+    found = samples_of(ask().content.decode())
+    assert found["storyfeed_problems"] == {(): 1.0}
     assert "process_cpu_seconds_total" in found
 
 
-def test_the_process_has_prometheus_own_names() -> None:
-    assert {metric.name for metric in process_metrics()} == {
-        *("process_cpu_seconds_total", "process_start_time_seconds", "process_threads"),
-        *("process_resident_memory_bytes", "process_open_fds"),
-    }
-
-
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.3.2.1", "::1"])
-def test_this_machine_may_look(address: str) -> None:
+def test_loopback_is_allowed(address: str) -> None:
     assert ask(address).status_code == 200
 
 
@@ -98,18 +131,16 @@ def test_this_machine_may_look(address: str) -> None:
         (ELSEWHERE, {"Authorization": "Bearer "}),
     ],
 )
-def test_nobody_else_may(address: str, headers: dict[str, str]) -> None:
+def test_other_addresses_are_refused(address: str, headers: dict[str, str]) -> None:
     answer = ask(address, **headers)
     assert answer.status_code == 403
     assert "storyfeed_" not in answer.content.decode()
 
 
-def test_who_is_behind_a_trusted_proxy_is_not_this_machine(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_client_of_a_trusted_proxy_is_not_local(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("users.client_address._proxies", lambda: ("127.0.0.0/8", "10.0.0.0/8"))
-    for told in ("127.0.0.1", f"127.0.0.1, {ELSEWHERE}", f"{ELSEWHERE}, 10.0.0.1", "10.0.0.1"):
-        assert ask(**{"X-Forwarded-For": told}).status_code == 403
+    for forwarded in ("127.0.0.1", f"127.0.0.1, {ELSEWHERE}", f"{ELSEWHERE}, 10.0.0.1", "10.0.0.1"):
+        assert ask(**{"X-Forwarded-For": forwarded}).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -123,9 +154,9 @@ def test_who_is_behind_a_trusted_proxy_is_not_this_machine(
         ("", 403),
     ],
 )
-def test_a_token_opens_them_to_other_machines(token: None, given: str, code: int) -> None:
+def test_token_admits_other_machines(token: None, given: str, code: int) -> None:
     assert ask(ELSEWHERE, Authorization=given).status_code == code
 
 
-def test_they_are_for_reading() -> None:
+def test_only_reading_is_allowed() -> None:
     assert Client().post("/metrics").status_code == 405

@@ -1,0 +1,84 @@
+"""The feed's status as Prometheus metrics."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from cdc.operations import Delays, PartitionLag, Status, TableCount
+from project.pages import feed_state
+from project.pages.latest import Reading
+
+
+class FeedCollector(Collector):
+    """Metrics of the whole feed. Only the web process serves them, so that each exists once."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics that have a value; the status is at most a second old."""
+        return (metric for metric in _metrics(feed_state.feed.latest.get()) if metric.samples)
+
+
+def _metrics(reading: Reading[Status]) -> Iterator[Metric]:
+    status = reading.value
+    problems = max(len(status.problems) if status else 0, int(bool(reading.problem)))
+    yield _gauge("storyfeed_problems", "Parts of the feed that did not answer.", problems)
+    if status:
+        yield _gauge("storyfeed_status_age_seconds", "Age of the status.", reading.seconds)
+        yield from _summary(status)
+        yield from _lags(status.lags or ())
+        yield from _tables(status.tables or ())
+        yield from _counters(status.counters or {})
+        yield _delays(status.delays)
+
+
+def _summary(status: Status) -> Iterator[Metric]:
+    outbox = status.outbox
+    oldest = status.outbox_seconds if outbox else None
+    relay = None if status.relay is None else int(bool(status.relay))
+    yield _gauge("storyfeed_healthy", "1 if the feed is healthy.", int(status.healthy))
+    yield _gauge("storyfeed_outbox_rows", "Rows in the outbox.", outbox.rows if outbox else None)
+    yield _gauge("storyfeed_outbox_oldest_seconds", "Age of the oldest outbox row.", oldest)
+    yield _gauge("storyfeed_relay_active", "1 if a relay holds the lease.", relay)
+    yield _gauge("storyfeed_consumers", "Members of the consumer group.", status.consumers)
+    yield _gauge("storyfeed_dead_letters", "Dead letters to decide on.", status.dead_letters)
+
+
+def _lags(lags: Iterable[PartitionLag]) -> Iterator[Metric]:
+    records = _gauge("storyfeed_lag_records", "Records that are not applied yet.")
+    seconds = _gauge("storyfeed_lag_seconds", "Age of the first record that is not applied yet.")
+    for lag in lags:
+        labels = {"topic": lag.topic, "partition": str(lag.partition)}
+        records.add_sample(records.name, labels, lag.records)
+        seconds.add_sample(seconds.name, labels, lag.seconds)
+    yield from (records, seconds)
+
+
+def _tables(tables: Iterable[TableCount]) -> Iterator[Metric]:
+    rows = _gauge("storyfeed_table_rows", "Rows in the database.")
+    documents = _gauge("storyfeed_collection_documents", "Documents in the replica.")
+    for table in tables:
+        rows.add_sample(rows.name, {"table": table.table}, table.rows)
+        for collection, count in table.documents.items():
+            labels = {"table": table.table, "collection": collection}
+            documents.add_sample(documents.name, labels, count)
+    yield from (rows, documents)
+
+
+def _counters(counters: Mapping[str, int]) -> Iterator[Metric]:
+    for name, count in counters.items():
+        text = f"{name.replace('_', ' ').capitalize()} since the database was created."
+        yield CounterMetricFamily(f"storyfeed_{name}", text, value=count)
+
+
+def _delays(delays: Delays | None) -> Metric:
+    metric = _gauge("storyfeed_delay_seconds", "From capture to replica, over the last minutes.")
+    found = {"0.5": delays.p50, "0.95": delays.p95, "0.99": delays.p99} if delays else {}
+    for quantile, seconds in found.items():
+        if seconds is not None:
+            metric.add_sample(metric.name, {"quantile": quantile}, seconds)
+    return metric
+
+
+def _gauge(name: str, text: str, value: float | None = None) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)

@@ -26,6 +26,7 @@ NEVER = {
     "cdc.capture.resend": ("cdc.mongo", "cdc.kafka"),
     "cdc.resync.comparison": ("cdc.kafka", "cdc.capture.resend", "cdc.outbox.table"),
     "cdc.status.status": ("cdc.mongo", "cdc.kafka"),
+    "cdc.mongo.replica": ("django.db", "cdc.models"),
     "cdc.mongo.plan": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),
     "cdc.wire.event": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),
     "cdc.runtime.loop": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),

@@ -1,14 +1,15 @@
 """The consumer: Kafka -> replica, each event once."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Protocol
 
 from cdc.consumer.epochs import KnownEpochs
+from cdc.consumer.old_events import OldEvents
 from cdc.consumer.rejections import RejectionLimit
 from cdc.consumer.topics import KnownTopics, TopicFacts
 from cdc.errors import Fenced, Rejected, Retryable
-from cdc.mongo.plan import Applied, Delivered, Route, deliver
+from cdc.mongo.plan import Applied, Delivered, Route, RowKey, deliver
 from cdc.runtime import faults, telemetry
 from cdc.runtime.loop import Clock
 from cdc.wire.event import decode
@@ -51,8 +52,16 @@ class Replica(Protocol):
     def take_over(self, source: TopicPartition, topic_id: str) -> Position:
         """Become the partition's owner and return where it goes on."""
 
-    def apply(self, batch: Sequence[Delivered], advance: Mapping[TopicPartition, int]) -> Applied:
-        """Apply a batch and move its positions, together or not at all."""
+    def apply(
+        self,
+        batch: Sequence[Delivered],
+        advance: Mapping[TopicPartition, int],
+        deleted_rows: Container[RowKey] = (),
+    ) -> Applied:
+        """Apply a batch and move its positions, together or not at all.
+
+        `deleted_rows` are rows that the database no longer has.
+        """
 
     def check(self, sources: frozenset[TopicPartition]) -> None:
         """Raise Fenced when one of `sources` has another owner or position than is believed."""
@@ -84,6 +93,7 @@ class ReplicaConsumer:
         dead_letters: DeadLetters,
         routes: Mapping[str, Route],
         source_epoch: Callable[[], int],
+        old_events: OldEvents,
         counters: telemetry.Tally,
         clock: Clock,
         limit: RejectionLimit | None = None,
@@ -94,6 +104,7 @@ class ReplicaConsumer:
         self._replica = replica
         self._dead_letters = dead_letters
         self._routes = routes
+        self._old_events = old_events
         self._epochs = KnownEpochs(source_epoch)
         self._counters = counters
         self._clock = clock
@@ -184,7 +195,9 @@ class ReplicaConsumer:
         batch = [delivered for _, delivered in read if delivered is not None]
         advance = {record.source: record.offset + 1 for record, _ in read}
         try:
-            applied = self._replica.apply(batch, advance)
+            # Asked before the transaction, which must not wait for the database.
+            deleted_rows = self._old_events.deleted_rows(batch)
+            applied = self._replica.apply(batch, advance, deleted_rows)
         except Rejected as error:
             self._divide(read, error)
             return None

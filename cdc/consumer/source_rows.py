@@ -22,8 +22,8 @@ class SourceRows:
         self._captures = captures
         self._using = using
 
-    def gone(self, table: str, keys: Sequence[Identity]) -> set[Identity]:
-        """Return those of `keys` that no row of `table` has.
+    def missing(self, table: str, keys: Sequence[Identity]) -> set[Identity]:
+        """Return the `keys` that no row of `table` has.
 
         Raises Retryable, and Rejected for a key that no row can have.
         """

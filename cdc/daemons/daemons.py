@@ -14,6 +14,7 @@ from cdc.capture.resend import send_again
 from cdc.conf import CdcSettings
 from cdc.consumer import consumer
 from cdc.consumer.consumer import ReplicaConsumer
+from cdc.consumer.old_events import OldEvents
 from cdc.consumer.pause import PauseWatch
 from cdc.consumer.source_rows import SourceRows, source_epoch
 from cdc.dead_letters.store import DeadLetterStore
@@ -109,6 +110,11 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
             dead_letters=DeadLetterStore(settings.group, DEFAULT_DB_ALIAS),
             routes=routes(),
             source_epoch=partial(source_epoch, using=DEFAULT_DB_ALIAS),
+            old_events=OldEvents(
+                SourceRows(registry.by_table(), DEFAULT_DB_ALIAS),
+                clock,
+                settings.delete_marker_days,
+            ),
             counters=Counters(DEFAULT_DB_ALIAS, clock),
             clock=clock,
             paused=paused,
@@ -131,7 +137,6 @@ def _replica(settings: CdcSettings, instance: str, clock: Clock) -> MongoReplica
         settings,
         routes(),
         f"{instance}:{uuid.uuid4().hex}",
-        rows=SourceRows(registry.by_table(), DEFAULT_DB_ALIAS),
         clock=clock,
     )
 

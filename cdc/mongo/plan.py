@@ -4,7 +4,7 @@ A batch is reduced to the highest version of each row. What is not newer than th
 the replica holds is dropped, so no order of arrival, repetition or replay takes a document back.
 """
 
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -15,6 +15,8 @@ from cdc.wire.records import TopicPartition
 
 Document = dict[str, Any]
 Identity = int | str
+RowKey = tuple[str, Identity]
+"""A row's table and key."""
 
 
 class Converter(Protocol):
@@ -26,13 +28,6 @@ class Converter(Protocol):
 
     def from_wire(self, value: Any) -> Any:
         """Return the BSON value; raises Rejected."""
-
-
-class Rows(Protocol):
-    """The source's rows, asked only about rows that the replica may have forgotten."""
-
-    def gone(self, table: str, keys: Sequence[Identity]) -> Collection[Identity]:
-        """Return those of `keys` that no row has; raises Retryable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,46 +126,33 @@ def keys_of(batch: Iterable[Delivered]) -> dict[str, list[Identity]]:
     return {table: sorted(found, key=_order) for table, found in keys.items()}
 
 
-def doubtful(
-    batch: Sequence[Delivered], known: Mapping[tuple[str, Identity], Known], before_ms: float
-) -> dict[str, list[Identity]]:
-    """Return the rows, by table, that a batch would bring and that may be gone for long.
-
-    Of a row that the replica knows nothing of, an event from before `before_ms` can be the replay
-    of one whose delete marker has been forgotten: only the source can tell.
-    """
-    doubts: dict[str, list[Identity]] = {}
-    for delivered in _highest(batch):
-        event = delivered.event
-        old = event.ts_ms < before_ms and not event.deletes
-        if old and (event.table, event.key) not in known:
-            doubts.setdefault(event.table, []).append(event.key)
-    return doubts
-
-
 def plan(
     batch: Sequence[Delivered],
-    known: Mapping[tuple[str, Identity], Known],
-    gone: Container[tuple[str, Identity]] = (),
+    known: Mapping[RowKey, Known],
+    deleted_rows: Container[RowKey] = (),
 ) -> Plan:
     """Return what the batch changes, given the versions that the replica holds.
 
-    `gone` names rows that the source said are no more: what would bring them back is stale.
+    An event of a row in `deleted_rows`, which the database no longer has, is stale when the replica
+    holds neither its document nor its delete marker.
     """
     writes: dict[str, Writes] = {}
-    highest = _highest(batch)
     duplicates = len(batch) - len({delivered.event.version for delivered in batch})
     stale = 0
-    for delivered in highest:
+    for delivered in newest_by_row(batch):
         key = (delivered.event.table, delivered.event.key)
         held = known.get(key)
         if held is not None and delivered.event.version == held.version:
             duplicates += 1
-        elif key in gone or (held is not None and delivered.event.version < held.version):
+        elif _is_stale(delivered.event.version, held, deleted=key in deleted_rows):
             stale += 1
         else:
             _write(writes.setdefault(delivered.event.table, Writes()), delivered, held)
     return Plan(writes=writes, duplicates=duplicates, stale=stale)
+
+
+def _is_stale(version: Version, held: Known | None, *, deleted: bool) -> bool:
+    return deleted if held is None else version < held.version
 
 
 def written(planned: Plan) -> int:
@@ -203,8 +185,9 @@ def history_document(delivered: Delivered, applied_at: datetime) -> Document:
     }
 
 
-def _highest(batch: Iterable[Delivered]) -> list[Delivered]:
-    best: dict[tuple[str, Identity], Delivered] = {}
+def newest_by_row(batch: Iterable[Delivered]) -> list[Delivered]:
+    """Return the event of the highest version of each row, in key order."""
+    best: dict[RowKey, Delivered] = {}
     for delivered in batch:
         key = (delivered.event.table, delivered.event.key)
         if key not in best or delivered.event.version > best[key].event.version:

@@ -1,6 +1,6 @@
 """The replica: a batch, its history and the positions of its partitions in one transaction."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,9 +21,8 @@ from cdc.mongo.plan import (
     Known,
     Plan,
     Route,
-    Rows,
+    RowKey,
     Writes,
-    doubtful,
     history_document,
     keys_of,
     plan,
@@ -35,8 +34,6 @@ from cdc.wire.event import Version
 from cdc.wire.records import Position, TopicPartition
 
 _DAY_SECONDS = 86_400
-_CLOCKS_DIFFER_SECONDS = 3_600
-"""By how much the clocks of two machines may differ without bringing a deleted row back."""
 
 
 class MongoReplica:
@@ -53,14 +50,12 @@ class MongoReplica:
         routes: Mapping[str, Route],
         owner: str,
         *,
-        rows: Rows,
         clock: Clock,
     ) -> None:
         self._client = client
         self._settings = settings
         self._routes = routes
         self._owner = owner
-        self._rows = rows
         self._clock = clock
         self._session: ClientSession | None = None
         self._believed: dict[TopicPartition, int | None] = {}
@@ -105,7 +100,12 @@ class MongoReplica:
         self._believed[source] = next_offset
         return Position(next_offset=next_offset, recreated=recreated)
 
-    def apply(self, batch: Sequence[Delivered], advance: Mapping[TopicPartition, int]) -> Applied:
+    def apply(
+        self,
+        batch: Sequence[Delivered],
+        advance: Mapping[TopicPartition, int],
+        deleted_rows: Container[RowKey] = (),
+    ) -> Applied:
         """Apply a batch and move its partitions to `advance`, together or not at all.
 
         Raises Fenced when a partition is not ours any more, Rejected when MongoDB refuses a
@@ -118,7 +118,7 @@ class MongoReplica:
                 with session.start_transaction(read_concern=ReadConcern("snapshot")):
                     self._advance(advance, session)
                     faults.reach(faults.REPLICA_MOVED)
-                    planned = self._plan(batch, session)
+                    planned = plan(batch, self._known(keys_of(batch), session), deleted_rows)
                     self._write(planned, batch, session)
                     faults.reach(faults.REPLICA_WRITTEN)
             except (PyMongoError, Fenced):
@@ -168,19 +168,10 @@ class MongoReplica:
         if result.matched_count != len(moves):
             raise Fenced("A partition of the batch has another owner or position: it is left.")
 
-    def _plan(self, batch: Sequence[Delivered], session: ClientSession) -> Plan:
-        known = self._known(keys_of(batch), session)
-        forgotten = self._clock.time() - self._settings.delete_marker_days * _DAY_SECONDS
-        doubts = doubtful(batch, known, (forgotten + _CLOCKS_DIFFER_SECONDS) * 1000)
-        gone = {
-            (table, key) for table, keys in doubts.items() for key in self._rows.gone(table, keys)
-        }
-        return plan(batch, known, gone)
-
     def _known(
         self, keys: Mapping[str, list[Identity]], session: ClientSession
-    ) -> dict[tuple[str, Identity], Known]:
-        known: dict[tuple[str, Identity], Known] = {}
+    ) -> dict[RowKey, Known]:
+        known: dict[RowKey, Known] = {}
         for table, identities in keys.items():
             for found in self._versions(self._routes[table], identities, session):
                 key = (table, found["_id"])

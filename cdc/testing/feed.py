@@ -9,7 +9,9 @@ from functools import partial
 from django.db import DEFAULT_DB_ALIAS
 
 from cdc.capture.resend import send_again
+from cdc.conf import cdc_settings
 from cdc.consumer.consumer import ReplicaConsumer
+from cdc.consumer.old_events import OldEvents
 from cdc.consumer.source_rows import SourceRows, source_epoch
 from cdc.daemons.daemons import routes, topic_names
 from cdc.dead_letters.store import DeadLetterStore
@@ -71,13 +73,15 @@ class MemoryFeed:
 
     def _consumer(self, topic: str) -> ReplicaConsumer:
         rows = SourceRows(registry.by_table(), self._using)
+        days = cdc_settings().delete_marker_days
         return ReplicaConsumer(
             source=self.broker.source(topic),
             topics=self.broker,
-            replica=MemoryReplica(self.store, routes(), _GROUP, rows=rows),
+            replica=MemoryReplica(self.store, routes(), _GROUP),
             dead_letters=DeadLetterStore(_GROUP, self._using),
             routes=routes(),
             source_epoch=partial(source_epoch, using=self._using),
+            old_events=OldEvents(rows, self.clock, days),
             counters=Counters(self._using, self.clock),
             clock=self.clock,
         )

@@ -3,7 +3,7 @@
 One contract suite runs over each twin and the real part that it stands for.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,11 +17,9 @@ from cdc.mongo.plan import (
     Document,
     Identity,
     Known,
-    Plan,
     Route,
-    Rows,
+    RowKey,
     Writes,
-    doubtful,
     history_document,
     keys_of,
     plan,
@@ -155,11 +153,11 @@ class MemorySource:
 class MemoryRows:
     """The source's rows: all keys but those that are named."""
 
-    missing: set[Identity] = field(default_factory=set)
+    deleted: set[Identity] = field(default_factory=set)
 
-    def gone(self, table: str, keys: Sequence[Identity]) -> set[Identity]:
-        """Return those of `keys` that no row has."""
-        return self.missing & set(keys)
+    def missing(self, table: str, keys: Sequence[Identity]) -> set[Identity]:
+        """Return the `keys` that no row has."""
+        return self.deleted & set(keys)
 
 
 @dataclass(slots=True)
@@ -185,12 +183,7 @@ class MemoryReplica:
         store: MemoryStore,
         routes: Mapping[str, Route],
         owner: str,
-        *,
-        rows: Rows,
-        forgotten_before_ms: float = 0,
     ) -> None:
-        self._rows = rows
-        self._forgotten_before_ms = forgotten_before_ms
         self._store = store
         self._routes = routes
         self._owner = owner
@@ -206,14 +199,19 @@ class MemoryReplica:
         self._believed[source] = store.positions.setdefault(source, None)
         return Position(next_offset=store.positions[source], recreated=recreated)
 
-    def apply(self, batch: Sequence[Delivered], advance: Mapping[TopicPartition, int]) -> Applied:
+    def apply(
+        self,
+        batch: Sequence[Delivered],
+        advance: Mapping[TopicPartition, int],
+        deleted_rows: Container[RowKey] = (),
+    ) -> Applied:
         """Apply a batch and move its partitions to `advance`, together or not at all."""
         for source in advance:
             believed = (self._owner, self._believed.get(source))
             if (self._store.owners.get(source), self._store.positions.get(source)) != believed:
                 self.forget()
                 raise Fenced("A partition of the batch has another owner or position.")
-        planned = self._plan(batch)
+        planned = plan(batch, self._known(batch), deleted_rows)
         # First, since it holds all that the documents hold: it is refused before anything is done.
         now = datetime.now(tz=UTC)
         kept = [each for each in batch if self._routes[each.event.table].history]
@@ -237,16 +235,8 @@ class MemoryReplica:
         """Drop all that is believed of positions."""
         self._believed.clear()
 
-    def _plan(self, batch: Sequence[Delivered]) -> Plan:
-        known = self._known(batch)
-        doubts = doubtful(batch, known, self._forgotten_before_ms)
-        gone = {
-            (table, key) for table, keys in doubts.items() for key in self._rows.gone(table, keys)
-        }
-        return plan(batch, known, gone)
-
-    def _known(self, batch: Sequence[Delivered]) -> dict[tuple[str, Identity], Known]:
-        known: dict[tuple[str, Identity], Known] = {}
+    def _known(self, batch: Sequence[Delivered]) -> dict[RowKey, Known]:
+        known: dict[RowKey, Known] = {}
         for table, identities in keys_of(batch).items():
             route = self._routes[table]
             for name in (route.markers, *route.collections):
@@ -268,8 +258,8 @@ class MemoryReplica:
 
 
 def _learn(
-    known: dict[tuple[str, Identity], Known],
-    key: tuple[str, Identity],
+    known: dict[RowKey, Known],
+    key: RowKey,
     document: Document,
     *,
     live: bool,

@@ -10,6 +10,7 @@ import pytest
 
 from cdc.conf import CdcSettings
 from cdc.consumer.consumer import ReplicaConsumer
+from cdc.consumer.old_events import OldEvents
 from cdc.consumer.rejections import RejectionLimit
 from cdc.consumer.source_rows import source_epoch
 from cdc.dead_letters.store import DeadLetterStore
@@ -43,6 +44,7 @@ def drain(broker: MemoryBroker, replica: MemoryReplica | MongoReplica) -> Memory
         dead_letters=DeadLetterStore("hostile", "default"),
         routes=ROUTES,
         source_epoch=partial(source_epoch, using="default"),
+        old_events=OldEvents(MemoryRows(), FakeClock(), 7),
         counters=Counters("default", FakeClock()),
         clock=FakeClock(),
         limit=RejectionLimit(most=10_000, among=10_000),
@@ -72,7 +74,7 @@ def test_a_thousand_are_dead_letters_or_applied(seed: int) -> None:
     broker, store = MemoryBroker(largest=2**30), MemoryStore()
     broker.publish(with_last(hostile(1_000, seed, TOPIC)), lambda: True)
 
-    source = drain(broker, MemoryReplica(store, ROUTES, "a", rows=MemoryRows()))
+    source = drain(broker, MemoryReplica(store, ROUTES, "a"))
 
     assert_all_accounted(source, broker, 1_040 - DeadLetter.objects.count())
     for name in COLLECTIONS:
@@ -82,8 +84,8 @@ def test_a_thousand_are_dead_letters_or_applied(seed: int) -> None:
 @pytest.fixture
 def replica(feed_settings: CdcSettings) -> Iterator[MongoReplica]:
     client = connect(feed_settings)
-    rows, clock = MemoryRows(), FakeClock(time.time())
-    replica = MongoReplica(client, feed_settings, ROUTES, "a", rows=rows, clock=clock)
+    clock = FakeClock(time.time())
+    replica = MongoReplica(client, feed_settings, ROUTES, "a", clock=clock)
     replica.prepare()
     yield replica
     client.drop_database(feed_settings.mongodb_database)

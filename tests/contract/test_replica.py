@@ -1,7 +1,6 @@
 """What every replica promises: the one in MongoDB and its twin in memory."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Protocol
 
 import pytest
@@ -12,19 +11,16 @@ from cdc.errors import Fenced
 from cdc.mongo.client import HISTORY, connect, database
 from cdc.mongo.plan import Document
 from cdc.mongo.replica import MongoReplica
-from cdc.testing.twins import FakeClock, MemoryReplica, MemoryRows, MemoryStore
+from cdc.runtime.loop import SystemClock
+from cdc.testing.twins import MemoryReplica, MemoryStore
 from cdc.wire.records import Position, TopicPartition
-from tests.support.builders import COLLECTIONS, ROUTES, SOURCE, change, delivered
+from tests.support.builders import COLLECTIONS, ROUTES, SOURCE, TABLE, change, delivered
 
-FORGOTTEN_BEFORE_MS = 1_764_000_000_000
-"""Builders make event 1 a millisecond after this moment, and events below 0 before it."""
 OTHER = TopicPartition("story-events", 1)
 
 
 class Place(Protocol):
     """Where replicas write, with a view of what is there."""
-
-    rows: MemoryRows
 
     def replica(self, owner: str) -> Replica: ...
 
@@ -35,12 +31,10 @@ class Place(Protocol):
 
 class Memory:
     def __init__(self) -> None:
-        self.store, self.rows = MemoryStore(), MemoryRows()
+        self.store = MemoryStore()
 
     def replica(self, owner: str) -> Replica:
-        return MemoryReplica(
-            self.store, ROUTES, owner, rows=self.rows, forgotten_before_ms=FORGOTTEN_BEFORE_MS
-        )
+        return MemoryReplica(self.store, ROUTES, owner)
 
     def documents(self, collection: str) -> list[Document]:
         held = self.store.collection(collection)
@@ -55,13 +49,10 @@ class Mongo:
         self.settings = settings
         self.client = connect(settings)
         self.database = database(self.client, settings)
-        self.rows = MemoryRows()
         self.replica("setup").prepare()
 
     def replica(self, owner: str) -> MongoReplica:
-        days = self.settings.delete_marker_days * 86_400
-        clock = FakeClock(now=FORGOTTEN_BEFORE_MS / 1000 + days - 3600)
-        return MongoReplica(self.client, self.settings, ROUTES, owner, rows=self.rows, clock=clock)
+        return MongoReplica(self.client, self.settings, ROUTES, owner, clock=SystemClock())
 
     def documents(self, collection: str) -> list[Document]:
         return list(self.database[collection].find().sort("_id"))
@@ -215,26 +206,24 @@ def test_a_large_batch_is_one(place: Place) -> None:
     assert len(titles(place)) == 1000
 
 
-def test_an_old_event_of_a_row_that_is_gone_and_forgotten_brings_nothing_back(
-    place: Place,
-) -> None:
+def test_an_event_of_a_deleted_row_that_the_replica_does_not_know_is_stale(place: Place) -> None:
     replica = owned(place)
-    place.rows.missing = {1}
-    old = [replace(change("c", key, 1), ts_ms=FORGOTTEN_BEFORE_MS - 1) for key in (1, 2)]
+    events = [change("c", key, key) for key in (1, 2)]
 
-    applied = replica.apply([delivered(event) for event in old], {SOURCE: 1})
+    applied = replica.apply([delivered(event) for event in events], {SOURCE: 2}, {(TABLE, 1)})
 
     assert list(titles(place)) == [2]
     assert applied.stale == 1
 
 
-def test_a_young_event_is_applied_without_asking_the_source(place: Place) -> None:
+def test_what_the_replica_knows_of_a_row_counts_more_than_the_database(place: Place) -> None:
+    """The row's delete is still on its way: the event before it is applied, then the delete."""
     replica = owned(place)
-    place.rows.missing = {1}
-
     replica.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
 
-    assert list(titles(place)) == [1]
+    replica.apply([delivered(change("u", 1, 2))], {SOURCE: 2}, {(TABLE, 1)})
+
+    assert titles(place) == {1: "version 1.2"}
 
 
 def test_duplicates_and_stale_events_are_told_apart(place: Place) -> None:

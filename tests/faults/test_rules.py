@@ -17,7 +17,7 @@ from cdc.mongo import replica as replica_module
 from cdc.mongo.client import connect
 from cdc.mongo.plan import Delivered, Known, Plan
 from cdc.mongo.replica import MongoReplica
-from cdc.testing.twins import FakeClock, MemoryRows
+from cdc.runtime.loop import SystemClock
 from cdc.wire.event import Version
 from cdc.wire.records import TopicPartition
 from tests.faults.watcher import Watcher
@@ -26,7 +26,6 @@ from tests.support.builders import ROUTES, SOURCE, change, delivered
 pytestmark = [pytest.mark.services, pytest.mark.faults]
 
 OTHER = TopicPartition(SOURCE.topic, 1)
-_EVENTS_ARE_YOUNG = FakeClock(now=1_764_000_000)
 
 
 class World:
@@ -39,14 +38,7 @@ class World:
         self.consumer("setup").prepare()
 
     def consumer(self, owner: str) -> MongoReplica:
-        return MongoReplica(
-            self.client,
-            self.settings,
-            ROUTES,
-            owner,
-            rows=MemoryRows(),
-            clock=_EVENTS_ARE_YOUNG,
-        )
+        return MongoReplica(self.client, self.settings, ROUTES, owner, clock=SystemClock())
 
     def owner(self, name: str, source: TopicPartition = SOURCE) -> MongoReplica:
         replica = self.consumer(name)
@@ -170,9 +162,9 @@ def without_the_look_up(patch: pytest.MonkeyPatch) -> None:
     """Versions are not looked up: what comes is taken to be new."""
     real = sink.plan
 
-    def plan(batch: Sequence[Delivered], known: Mapping[Any, Known], gone: Any) -> Plan:
+    def plan(batch: Sequence[Delivered], known: Mapping[Any, Known], deleted: Any) -> Plan:
         blind = {key: Known(version=Version(0, 0), live=v.live) for key, v in known.items()}
-        return real(batch, blind, gone)
+        return real(batch, blind, deleted)
 
     patch.setattr(replica_module, "plan", plan)
 
@@ -181,7 +173,7 @@ def without_the_highest_version(patch: pytest.MonkeyPatch) -> None:
     """The last event of a story in the batch counts, not its newest."""
     patch.setattr(
         sink,
-        "_highest",
+        "newest_by_row",
         lambda batch: list({(i.event.table, i.event.key): i for i in batch}.values()),
     )
 

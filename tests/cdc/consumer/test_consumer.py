@@ -1,16 +1,17 @@
 """The consumer over twins: tombstones, poison, fences and replays."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from cdc.consumer.consumer import ReplicaConsumer, on_retry
+from cdc.consumer.old_events import OldEvents
 from cdc.consumer.rejections import MOST_REJECTED
 from cdc.errors import Fatal, Fenced, Rejected, Retryable
-from cdc.mongo.plan import Applied, Delivered
+from cdc.mongo.plan import Applied, Delivered, RowKey
 from cdc.runtime.loop import run_until_stopped
 from cdc.testing.twins import (
     FakeClock,
@@ -24,6 +25,7 @@ from cdc.wire.records import Outgoing, Record, TopicPartition
 from tests.support.builders import COLLECTIONS, ROUTES, change, outgoing
 
 TOPIC = "story-events"
+MARKER_DAYS = 7
 
 
 class Letters:
@@ -64,6 +66,7 @@ class Feed:
         self.epoch: int | None = 1
         self.questions = 0
         self.clock = FakeClock()
+        self.rows = MemoryRows()
         self.replica = replica
         self.restart()
 
@@ -72,10 +75,11 @@ class Feed:
         self.consumer = ReplicaConsumer(
             source=self.source,
             topics=self.broker,
-            replica=self.replica(self.store, ROUTES, owner, rows=MemoryRows()),
+            replica=self.replica(self.store, ROUTES, owner),
             dead_letters=self.letters,
             routes=ROUTES,
             source_epoch=self.source_epoch,
+            old_events=OldEvents(self.rows, self.clock, MARKER_DAYS),
             counters=self.counters,
             clock=self.clock,
         )
@@ -190,6 +194,17 @@ def test_an_epoch_is_not_judged_while_the_database_is_away() -> None:
     assert not feed.letters.kept
 
 
+def test_an_old_event_of_a_deleted_row_brings_nothing_back() -> None:
+    feed = Feed()
+    feed.clock.now = 1_800_000_000  # the events below are older than any delete marker
+    feed.rows.deleted = {1}
+    feed.send(*(outgoing(change("c", key, key), TOPIC) for key in (1, 2)))
+
+    feed.drain()
+
+    assert feed.titles() == {2: "version 1.2"}
+
+
 def test_a_consumer_that_cannot_keep_a_dead_letter_stops_before_the_offset_moves() -> None:
     feed = Feed()
     feed.letters.full = True
@@ -205,11 +220,14 @@ def test_a_consumer_that_cannot_keep_a_dead_letter_stops_before_the_offset_moves
 def test_a_document_that_the_replica_refuses_is_found_among_the_good_ones() -> None:
     class Choosy(MemoryReplica):
         def apply(
-            self, batch: Sequence[Delivered], advance: Mapping[TopicPartition, int]
+            self,
+            batch: Sequence[Delivered],
+            advance: Mapping[TopicPartition, int],
+            deleted_rows: Container[RowKey] = (),
         ) -> Applied:
             if any(item.event.key == 3 for item in batch):
                 raise Rejected("no threes")
-            return super().apply(batch, advance)
+            return super().apply(batch, advance, deleted_rows)
 
     feed = Feed(Choosy)
     feed.send(*(outgoing(change("c", key, key), TOPIC) for key in (1, 2, 3, 4)))
@@ -245,12 +263,15 @@ def test_after_a_failure_the_batch_is_read_again() -> None:
         failures = 2
 
         def apply(
-            self, batch: Sequence[Delivered], advance: Mapping[TopicPartition, int]
+            self,
+            batch: Sequence[Delivered],
+            advance: Mapping[TopicPartition, int],
+            deleted_rows: Container[RowKey] = (),
         ) -> Applied:
             if batch and type(self).failures:
                 type(self).failures -= 1
                 raise Retryable("away")
-            return super().apply(batch, advance)
+            return super().apply(batch, advance, deleted_rows)
 
     feed = Feed(Moody)
     feed.send(outgoing(change("c", 1, 1), TOPIC))
@@ -297,12 +318,15 @@ def test_what_the_replica_refuses_is_found_with_few_tries_and_counted_once() -> 
 
     class Choosy(MemoryReplica):
         def apply(
-            self, batch: Sequence[Delivered], advance: Mapping[TopicPartition, int]
+            self,
+            batch: Sequence[Delivered],
+            advance: Mapping[TopicPartition, int],
+            deleted_rows: Container[RowKey] = (),
         ) -> Applied:
             tries.append(len(batch))
             if any(item.event.key == 300 for item in batch):
                 raise Rejected("not this one")
-            return super().apply(batch, advance)
+            return super().apply(batch, advance, deleted_rows)
 
     feed = Feed(Choosy)
     bad = outgoing(change("c", 999, 999), TOPIC)

@@ -23,14 +23,14 @@ def test_rows_are_found_by_a_key_of_each_kind() -> None:
     Ticket.objects.create(code=CODE)
     rows = SourceRows(registry.by_table(), "default")
 
-    assert rows.gone("toy_toy", [toy.pk, 4711]) == {4711}
-    assert rows.gone("toy_label", ["a", "b"]) == {"b"}
-    assert rows.gone("toy_ticket", [str(CODE), OTHER]) == {OTHER}
+    assert rows.missing("toy_toy", [toy.pk, 4711]) == {4711}
+    assert rows.missing("toy_label", ["a", "b"]) == {"b"}
+    assert rows.missing("toy_ticket", [str(CODE), OTHER]) == {OTHER}
 
 
 def test_a_key_that_no_row_can_have_is_rejected() -> None:
     with pytest.raises(Rejected, match="toy_ticket can have no key such as 'no code'"):
-        SourceRows(registry.by_table(), "default").gone("toy_ticket", ["no code"])
+        SourceRows(registry.by_table(), "default").missing("toy_ticket", ["no code"])
 
 
 def test_a_database_in_the_middle_of_a_flush_has_no_epoch_yet() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cdc.errors import Rejected
 from cdc.mongo.plan import Identity, Known, deliver, history_document, keys_of, plan
-from cdc.testing.twins import MemoryReplica, MemoryRows, MemoryStore
+from cdc.testing.twins import MemoryReplica, MemoryStore
 from cdc.wire.event import ChangeEvent, Version
 from tests.support.builders import COLLECTIONS, ROUTE, ROUTES, SOURCE, TABLE, change, delivered
 
@@ -142,7 +142,7 @@ def test_any_order_and_repetition_ends_in_the_same_documents(
 ) -> None:
     history, batches = case
     store = MemoryStore()
-    replica = MemoryReplica(store, ROUTES, "test", rows=MemoryRows())
+    replica = MemoryReplica(store, ROUTES, "test")
     replica.take_over(SOURCE, "id")
 
     for number, batch in enumerate(batches, 1):

@@ -16,7 +16,6 @@ from cdc.mongo.plan import Delivered
 from cdc.mongo.reader import ReplicaReader
 from cdc.mongo.replica import MongoReplica
 from cdc.runtime.loop import SystemClock
-from cdc.testing.twins import MemoryRows
 from tests.support.builders import COLLECTIONS, ROUTE, ROUTES, SOURCE, change, delivered
 
 pytestmark = pytest.mark.services
@@ -29,9 +28,7 @@ class Place:
         self.database = database(self.client, settings)
 
     def replica(self, owner: str = "a") -> MongoReplica:
-        replica = MongoReplica(
-            self.client, self.settings, ROUTES, owner, rows=MemoryRows(), clock=SystemClock()
-        )
+        replica = MongoReplica(self.client, self.settings, ROUTES, owner, clock=SystemClock())
         replica.prepare()
         replica.take_over(SOURCE, "topic 1")
         return replica

@@ -1,4 +1,4 @@
-"""The feed's settings: one frozen object, valid or refused."""
+"""The settings of the change feed: one frozen object that is validated when it is made."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from django.conf import settings
 from cdc.errors import Misconfigured
 
 TOPIC_NAME = re.compile(r"(?!\.{1,2}\Z)[a-zA-Z0-9._-]{1,249}\Z")
-"""What Kafka lets a topic be named."""
+"""The topic names that Kafka accepts."""
 _COLLECTION = re.compile(r"(?!system\.)[A-Za-z_][A-Za-z0-9_.-]{0,119}\Z")
 _DATABASE = re.compile(r"[A-Za-z0-9_-]{1,63}\Z")
 _SMALLEST_EVENT_LIMIT = 1_000
@@ -20,32 +20,44 @@ _LARGEST_EVENT_LIMIT = 15_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CdcSettings:
-    """Where the feed's parts are and how much they keep; an invalid value cannot exist."""
+    """Where the services are, what the feed's topics and collections are called, what is kept.
+
+    Raises Misconfigured for an invalid value.
+    """
 
     bootstrap_servers: str = ""
-    """Kafka's `host:port` list; empty until a stack is up."""
+    """Kafka's `host:port` list; empty until a stack is running."""
     kafka_config: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Extra librdkafka settings (TLS, SASL)."""
-    topic: str = "story-events"
+    client_name: str = "cdc"
+    """The name that Kafka and MongoDB show for this application's connections."""
+    topic: str = "changes"
+    """The topic of captured models that name none of their own."""
     partitions: int = 5
     replication_factor: int = 1
     mongodb_uri: str = ""
-    mongodb_database: str = "storyfeed"
-    collections: tuple[str, ...] = ("stories_story", "stories_story_1", "stories_story_2")
+    mongodb_database: str = "replica"
+    collections: tuple[str, ...] = ("replica",)
     """Replica collections, written together in one transaction."""
-    group: str = "storyfeed"
+    history_collection: str = "cdc_history"
+    """One document for each applied event."""
+    positions_collection: str = "cdc_positions"
+    """One document for each group, topic and partition: the topic's id, owner and next offset."""
+    group: str = "cdc"
+    """The consumer group."""
     history_days: int = 90
-    """Days that `stories_history` keeps an event; 0 keeps no history."""
+    """Days that the history keeps an event; 0 keeps no history."""
     delete_marker_days: int = 7
+    """Days that the replica remembers the version of a deleted row."""
     max_event_bytes: int = 900_000
     """Largest encoded event, in bytes."""
     home: Path = Path("var")
-    """Where the consumers of one machine agree on their names."""
+    """The folder in which the consumers of one machine agree on their instance names."""
 
     def __post_init__(self) -> None:
         _name("KAFKA_TOPIC", self.topic, TOPIC_NAME, "letters, digits, '.', '_' and '-'")
         _name("MONGODB_DATABASE", self.mongodb_database, _DATABASE, "letters, digits, '_', '-'")
-        _collections(self.collections)
+        _collections(self)
         _at_least("KAFKA_PARTITIONS", self.partitions, 1)
         _at_least("KAFKA_REPLICATION_FACTOR", self.replication_factor, 1)
         _at_least("HISTORY_DAYS", self.history_days, 0)
@@ -78,12 +90,19 @@ def _name(name: str, value: str, pattern: re.Pattern[str], allowed: str) -> None
         raise Misconfigured(f"{name} is {value!r}: use {allowed}.")
 
 
-def _collections(names: tuple[str, ...]) -> None:
-    if not names:
+def _collections(cdc: CdcSettings) -> None:
+    if not cdc.collections:
         raise Misconfigured("REPLICA_COLLECTIONS is empty: name at least one collection.")
-    for name in names:
-        _name("REPLICA_COLLECTIONS", name, _COLLECTION, "letters, digits, '_', '.' and '-'")
-    if len(set(names)) != len(names):
+    own = {"history": cdc.history_collection, "positions": cdc.positions_collection}
+    named = [("REPLICA_COLLECTIONS", name) for name in cdc.collections]
+    for setting, name in (*named, *((f"{kind}_collection", name) for kind, name in own.items())):
+        _name(setting, name, _COLLECTION, "letters, digits, '_', '.' and '-'")
+    if len(set(cdc.collections)) != len(cdc.collections):
         raise Misconfigured(
-            f"REPLICA_COLLECTIONS is {','.join(names)!r}: name each collection once."
+            f"REPLICA_COLLECTIONS is {','.join(cdc.collections)!r}: name each collection once."
         )
+    for kind, name in own.items():
+        if name in cdc.collections:
+            raise Misconfigured(
+                f"REPLICA_COLLECTIONS has {name!r}, which holds the {kind}: choose another name."
+            )

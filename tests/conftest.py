@@ -4,6 +4,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -92,7 +93,8 @@ def mongodb_uri() -> str:
 def feed_settings(bootstrap_servers: str, mongodb_uri: str) -> CdcSettings:
     """A topic, a group and a MongoDB database that no other test has."""
     name = uuid.uuid4().hex[:12]
-    return CdcSettings(
+    return replace(
+        settings.CDC,
         bootstrap_servers=bootstrap_servers,
         mongodb_uri=mongodb_uri,
         topic=f"test-{name}",

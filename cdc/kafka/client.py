@@ -39,7 +39,7 @@ def client_config(settings: CdcSettings, **config: Any) -> dict[str, Any]:
         )
     return {
         "bootstrap.servers": settings.bootstrap_servers,
-        "client.id": f"storyfeed@{socket.gethostname()}",
+        "client.id": f"{settings.client_name}@{socket.gethostname()}",
         # A client that cannot connect would write several lines a second: what is wrong is said by
         # `error_cb`, seldom, and librdkafka itself only says what is critical.
         "log.connection.close": False,

@@ -24,9 +24,6 @@ from cdc.errors import Misconfigured, Rejected, Retryable
 from cdc.mongo.plan import Document
 from cdc.wire.records import TopicPartition
 
-OFFSETS = "storyfeed_offsets"
-"""One document for each group, topic and partition: its topic's id, owner and next offset."""
-HISTORY = "stories_history"
 _TRANSIENT = "TransientTransactionError"
 # https://www.mongodb.com/docs/manual/reference/error-codes/
 _REFUSING = frozenset({2, 9, 22, 52, 55, 56, 57, 10334, 17280, 17419, 17420})
@@ -44,7 +41,7 @@ def connect(settings: CdcSettings) -> MongoClient[Document]:
     try:
         return MongoClient(
             settings.mongodb_uri,
-            appname="storyfeed",
+            appname=settings.client_name,
             tz_aware=True,
             serverSelectionTimeoutMS=1000,
             connectTimeoutMS=2000,

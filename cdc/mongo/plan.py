@@ -19,6 +19,11 @@ RowKey = tuple[str, Identity]
 """A row's table and key."""
 
 
+def delete_markers(table: str) -> str:
+    """Return the collection of a table's delete markers."""
+    return f"{table}_delete_markers"
+
+
 class Converter(Protocol):
     """A column of a captured table."""
 
@@ -44,7 +49,7 @@ class Route:
     @property
     def markers(self) -> str:
         """The collection of delete markers: the versions of rows that are gone."""
-        return f"{self.table}_delete_markers"
+        return delete_markers(self.table)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +169,7 @@ def written(planned: Plan) -> int:
 
 
 def history_document(delivered: Delivered, applied_at: datetime) -> Document:
-    """Return the document that `stories_history` keeps of an event.
+    """Return the document that the history keeps of an event.
 
     `at` is when it was captured, `applied_at` when the replica wrote it, each by the clock of the
     machine that did it.

@@ -3,7 +3,7 @@
 from pymongo import MongoClient
 
 from cdc.conf import CdcSettings
-from cdc.mongo.client import OFFSETS, database, position_id, reaching
+from cdc.mongo.client import database, position_id, reaching
 from cdc.mongo.plan import Document
 from cdc.wire.records import TopicPartition
 
@@ -12,13 +12,13 @@ class Positions:
     """The positions of one consumer group; every method raises Retryable while MongoDB is away."""
 
     def __init__(self, client: MongoClient[Document], settings: CdcSettings) -> None:
-        self._offsets = database(client, settings)[OFFSETS]
+        self._positions = database(client, settings)[settings.positions_collection]
         self._group = settings.group
 
     def all(self) -> dict[TopicPartition, int]:
         """Return the next offset of each partition that was begun."""
         with reaching():
-            found = self._offsets.find({"_id.group": self._group})
+            found = self._positions.find({"_id.group": self._group})
             return {
                 TopicPartition(item["_id"]["topic"], item["_id"]["partition"]): item["next_offset"]
                 for item in found
@@ -33,4 +33,6 @@ class Positions:
         """
         change = {"$set": {"next_offset": offset, "owner": who, "session": None}}
         with reaching():
-            self._offsets.update_one({"_id": position_id(self._group, source)}, change, upsert=True)
+            self._positions.update_one(
+                {"_id": position_id(self._group, source)}, change, upsert=True
+            )

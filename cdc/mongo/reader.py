@@ -9,7 +9,7 @@ from bson.son import SON
 from pymongo import ASCENDING, DESCENDING, MongoClient, timeout
 
 from cdc.conf import CdcSettings
-from cdc.mongo.client import HISTORY, database, reaching
+from cdc.mongo.client import database, reaching
 from cdc.mongo.content import Held, split, version_of
 from cdc.mongo.plan import Document, Identity
 from cdc.wire.event import Version
@@ -22,6 +22,7 @@ class ReplicaReader:
 
     def __init__(self, client: MongoClient[Document], settings: CdcSettings) -> None:
         self._db = database(client, settings)
+        self._history = self._db[settings.history_collection]
 
     def counts(self, collections: Iterable[str]) -> dict[str, int]:
         """Return the number of documents in each collection."""
@@ -84,7 +85,7 @@ class ReplicaReader:
         ]
         parts = {"at": 1, "applied_at": 1, "partition": 1, "offset": 1}
         with reaching():
-            found = self._db[HISTORY].find({"_id": {"$in": wanted}}, parts)
+            found = self._history.find({"_id": {"$in": wanted}}, parts)
             return {Version(item["_id"]["epoch"], item["_id"]["outbox_id"]): item for item in found}
 
     def within(self, seconds: float) -> AbstractContextManager[Any]:
@@ -95,8 +96,7 @@ class ReplicaReader:
         """Return, in seconds, how long the last changes took from their capture to the replica."""
         with reaching():
             found = (
-                self._db[HISTORY]
-                .find({"at": {"$gte": since}}, {"_id": 0, "at": 1, "applied_at": 1})
+                self._history.find({"at": {"$gte": since}}, {"_id": 0, "at": 1, "applied_at": 1})
                 .sort("at", DESCENDING)
                 .limit(limit)
             )

@@ -12,7 +12,7 @@ from pymongo.read_concern import ReadConcern
 
 from cdc.conf import CdcSettings
 from cdc.errors import Fenced
-from cdc.mongo.client import HISTORY, OFFSETS, database, position_id, reaching
+from cdc.mongo.client import database, position_id, reaching
 from cdc.mongo.plan import (
     Applied,
     Delivered,
@@ -60,17 +60,19 @@ class MongoReplica:
         self._session: ClientSession | None = None
         self._believed: dict[TopicPartition, int | None] = {}
         self._db = database(client, settings)
+        self._positions = self._db[settings.positions_collection]
+        self._history = self._db[settings.history_collection]
 
     def prepare(self) -> None:
         """Create what is missing: collections, and the indexes that forget."""
         with reaching():
             existing = set(self._db.list_collection_names())
-            wanted = {OFFSETS, HISTORY}
+            wanted = {self._positions.name, self._history.name}
             for route in self._routes.values():
                 wanted |= {*route.collections, route.markers}
             for name in sorted(wanted - existing):
                 self._db.create_collection(name, check_exists=False)
-            self._forget_after(HISTORY, self._settings.history_days)
+            self._forget_after(self._history.name, self._settings.history_days)
             for route in self._routes.values():
                 self._forget_after(route.markers, self._settings.delete_marker_days)
 
@@ -83,13 +85,13 @@ class MongoReplica:
         name = position_id(self._settings.group, source)
         with reaching():
             session = self._open_session()
-            last = self._db[OFFSETS].find_one({"_id": name}) or {}
+            last = self._positions.find_one({"_id": name}) or {}
             self._end_session(last.get("session"), session)
             recreated = last.get("topic_id", topic_id) != topic_id
             mine = {"owner": self._owner, "topic_id": topic_id, "session": _session_id(session)}
             if recreated:
                 mine["next_offset"] = None
-            found: Document | None = self._db[OFFSETS].find_one_and_update(
+            found: Document | None = self._positions.find_one_and_update(
                 {"_id": name},
                 {"$set": mine},
                 upsert=True,
@@ -133,7 +135,7 @@ class MongoReplica:
             return
         names = [position_id(self._settings.group, source) for source in sources]
         with reaching():
-            found = self._db[OFFSETS].find({"_id": {"$in": names}})
+            found = self._positions.find({"_id": {"$in": names}})
             held = {
                 TopicPartition(item["_id"]["topic"], item["_id"]["partition"]): (
                     item.get("owner"),
@@ -164,7 +166,7 @@ class MongoReplica:
             )
             for source, offset in sorted(advance.items())
         ]
-        result = self._db[OFFSETS].bulk_write(moves, session=session)
+        result = self._positions.bulk_write(moves, session=session)
         if result.matched_count != len(moves):
             raise Fenced("A partition of the batch has another owner or position: it is left.")
 
@@ -201,7 +203,7 @@ class MongoReplica:
             {"$project": {"_id": 0, "none": "$none"}},
             *({"$lookup": {"from": name, "pipeline": wanted, "as": name}} for name in names),
         ]
-        for found in self._db[OFFSETS].aggregate(stages, session=session):
+        for found in self._positions.aggregate(stages, session=session):
             for name in names:
                 live = name != route.markers
                 yield from ({**held, "live": live} for held in found[name])
@@ -215,7 +217,7 @@ class MongoReplica:
         kept = [each for each in batch if self._routes[each.event.table].history]
         if kept and self._settings.history_days:
             now = datetime.fromtimestamp(self._clock.time(), tz=UTC)
-            _bulk(self._db[HISTORY], _additions(_history(kept, now)), session)
+            _bulk(self._history, _additions(_history(kept, now)), session)
 
     def _open_session(self) -> ClientSession:
         if self._session is None:

@@ -9,7 +9,7 @@ from pymongo import DESCENDING, MongoClient
 from pymongo.collection import Collection
 
 from cdc.conf import CdcSettings
-from cdc.mongo.client import HISTORY, database, reaching
+from cdc.mongo.client import database, reaching
 from cdc.mongo.plan import Document
 
 _MOST_MS = 5_000
@@ -36,6 +36,7 @@ class FiguresReader:
 
     def __init__(self, client: MongoClient[Document], settings: CdcSettings, table: str) -> None:
         self._db = database(client, settings)
+        self._history = self._db[settings.history_collection]
         self._table = table
 
     def read(
@@ -55,7 +56,7 @@ class FiguresReader:
             )
 
     def _changed_at(self) -> datetime | None:
-        newest = self._db[HISTORY].find_one(
+        newest = self._history.find_one(
             {"table": self._table}, {"at": 1}, sort=[("at", DESCENDING)], max_time_ms=_MOST_MS
         )
         return newest["at"] if newest else None
@@ -65,7 +66,7 @@ class PulseReader:
     """Reads the history's index of times; raises Retryable when that takes over a second."""
 
     def __init__(self, client: MongoClient[Document], settings: CdcSettings) -> None:
-        self._history = database(client, settings)[HISTORY]
+        self._history = database(client, settings)[settings.history_collection]
 
     def rates(self, until: datetime, *, bins: int, seconds: int) -> list[float]:
         """Return changes a second in `bins` spans of `seconds` up to `until`, oldest first.

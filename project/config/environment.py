@@ -15,6 +15,7 @@ BASE_DIR = Path(__file__).resolve().parents[2]
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 _LOG_FORMATS = ("key-value", "json")
 _SHORTEST_TOKEN = 16
+_COLLECTIONS = ("stories_story", "stories_story_1", "stories_story_2")
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -101,13 +102,16 @@ def _cdc(variables: Variables, home: Path) -> CdcSettings:
     return CdcSettings(
         bootstrap_servers=variables.text("KAFKA_BOOTSTRAP_SERVERS"),
         kafka_config=_kafka_config(variables.text("KAFKA_CONFIG")),
-        topic=variables.text("KAFKA_TOPIC", plain.topic),
+        client_name="storyfeed",
+        topic=variables.text("KAFKA_TOPIC", "story-events"),
         partitions=variables.number("KAFKA_PARTITIONS", plain.partitions),
         replication_factor=variables.number("KAFKA_REPLICATION_FACTOR", plain.replication_factor),
         mongodb_uri=_mongodb_uri(variables.text("MONGODB_URI")),
-        mongodb_database=variables.text("MONGODB_DATABASE", plain.mongodb_database),
-        collections=variables.names("REPLICA_COLLECTIONS", plain.collections),
-        group=variables.text("CONSUMER_GROUP", plain.group),
+        mongodb_database=variables.text("MONGODB_DATABASE", "storyfeed"),
+        collections=variables.names("REPLICA_COLLECTIONS", _COLLECTIONS),
+        history_collection="stories_history",
+        positions_collection="storyfeed_offsets",
+        group=variables.text("CONSUMER_GROUP", "storyfeed"),
         history_days=variables.number("HISTORY_DAYS", plain.history_days),
         delete_marker_days=variables.number("DELETE_MARKER_DAYS", plain.delete_marker_days),
         max_event_bytes=variables.number("MAX_EVENT_BYTES", plain.max_event_bytes),

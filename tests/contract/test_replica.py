@@ -8,7 +8,7 @@ import pytest
 from cdc.conf import CdcSettings
 from cdc.consumer.consumer import Replica
 from cdc.errors import Fenced
-from cdc.mongo.client import HISTORY, connect, database
+from cdc.mongo.client import connect, database
 from cdc.mongo.plan import Document
 from cdc.mongo.replica import MongoReplica
 from cdc.runtime.loop import SystemClock
@@ -58,7 +58,7 @@ class Mongo:
         return list(self.database[collection].find().sort("_id"))
 
     def history(self) -> list[Document]:
-        return list(self.database[HISTORY].find().sort("_id"))
+        return list(self.database[self.settings.history_collection].find().sort("_id"))
 
 
 @pytest.fixture(params=["memory", pytest.param("mongo", marks=pytest.mark.services)])

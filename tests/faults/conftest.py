@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pytest_django.plugin import DjangoDbBlocker
 
-from cdc.conf import CdcSettings
+from cdc.conf import CdcSettings, cdc_settings
 from cdc.registry import registry
 from stories.models import Story
 from tests.faults.databases import database_of_our_own
@@ -19,7 +19,8 @@ from tests.faults.traffic import log_the_outbox
 def settings_of_our_own(bootstrap_servers: str, mongodb_uri: str) -> CdcSettings:
     """Return a topic, a group and a MongoDB database that nobody else has."""
     name = f"faults_{uuid.uuid4().hex[:12]}"
-    return CdcSettings(
+    return replace(
+        cdc_settings(),
         bootstrap_servers=bootstrap_servers,
         mongodb_uri=mongodb_uri,
         topic=name,

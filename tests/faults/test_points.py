@@ -61,8 +61,9 @@ class Scene:
 
     def _owners_now(self) -> list[str]:
         self.crew.tend()
-        offsets = connect(self.settings)[self.settings.mongodb_database]["storyfeed_offsets"]
-        return [str(item["owner"]) for item in offsets.find({"_id.group": self.settings.group})]
+        settings = self.settings
+        positions = connect(settings)[settings.mongodb_database][settings.positions_collection]
+        return [str(item["owner"]) for item in positions.find({"_id.group": self.settings.group})]
 
     def _move_a_position(self) -> None:
         for source, offset in self._positions.all().items():

@@ -11,7 +11,7 @@ from pymongo.read_concern import ReadConcern
 
 from cdc.conf import CdcSettings
 from cdc.errors import Rejected, Retryable
-from cdc.mongo.client import HISTORY, OFFSETS, connect, database
+from cdc.mongo.client import connect, database
 from cdc.mongo.plan import Delivered
 from cdc.mongo.reader import ReplicaReader
 from cdc.mongo.replica import MongoReplica
@@ -51,7 +51,7 @@ def test_taking_over_ends_the_transaction_that_the_last_owner_left_open(place: P
     old = place.replica("old")
     session = old._open_session()
     session.start_transaction()
-    place.database[OFFSETS].update_one(
+    place.database[place.settings.positions_collection].update_one(
         {"owner": "old"}, {"$set": {"next_offset": 99}}, session=session
     )
 
@@ -69,9 +69,9 @@ def test_the_indexes_that_forget_follow_the_settings(place: Place) -> None:
 
     seconds = {
         name: place.database[name].index_information()["at_ttl"]["expireAfterSeconds"]
-        for name in (HISTORY, ROUTE.markers)
+        for name in (shorter.history_collection, ROUTE.markers)
     }
-    assert seconds == {HISTORY: 86_400, ROUTE.markers: 172_800}
+    assert seconds == {shorter.history_collection: 86_400, ROUTE.markers: 172_800}
 
 
 def test_history_can_be_off(place: Place) -> None:
@@ -79,8 +79,9 @@ def test_history_can_be_off(place: Place) -> None:
 
     place.replica().apply([delivered(change("c", 1, 1))], {SOURCE: 1})
 
-    assert place.database[HISTORY].count_documents({}) == 0
-    assert "at_ttl" not in place.database[HISTORY].index_information()
+    history = place.database[place.settings.history_collection]
+    assert history.count_documents({}) == 0
+    assert "at_ttl" not in history.index_information()
 
 
 def test_a_document_that_bson_cannot_hold_is_rejected_and_moves_nothing(place: Place) -> None:

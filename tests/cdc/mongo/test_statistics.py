@@ -8,7 +8,7 @@ import pytest
 from pymongo import MongoClient
 
 from cdc.conf import CdcSettings
-from cdc.mongo.client import HISTORY, connect, database
+from cdc.mongo.client import connect, database
 from cdc.mongo.statistics import Figures, FiguresReader
 
 pytestmark = pytest.mark.services
@@ -43,7 +43,7 @@ def test_sums_groups_days_and_age(
         for colour, weight, day in boxes
     )
     at = datetime(2020, 1, 1, tzinfo=UTC)
-    db[HISTORY].insert_many(
+    db[feed_settings.history_collection].insert_many(
         [
             {"table": "boxes", "at": at},
             {"table": "boxes", "at": at.replace(year=2019)},

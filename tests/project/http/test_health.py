@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -145,7 +146,7 @@ def test_missing_migrations_are_seen() -> None:
 def test_an_address_has_no_password(
     name: str, settings_of: dict[str, str], told: str, settings: Any
 ) -> None:
-    settings.CDC = type(settings.CDC)(**settings_of)
+    settings.CDC = replace(settings.CDC, **settings_of)
     assert address(name) == told
 
 

@@ -9,11 +9,11 @@ from cdc.consumer.old_events import OldEvents
 from cdc.consumer.rejections import RejectionLimit
 from cdc.consumer.topics import KnownTopics, TopicFacts
 from cdc.errors import Fenced, Rejected, Retryable
-from cdc.mongo.plan import Applied, Delivered, Route, RowKey, deliver
+from cdc.mongo.plan import Applied, Delivered, Route, RowKey, StoredPosition, deliver
 from cdc.runtime import faults, telemetry
 from cdc.runtime.loop import Clock
 from cdc.wire.event import decode
-from cdc.wire.records import Position, Record, TopicPartition
+from cdc.wire.records import Record, TopicPartition
 
 BATCH = 1_000
 _WAIT_SECONDS = 0.2
@@ -49,7 +49,7 @@ class Source(Protocol):
 class Replica(Protocol):
     """Where events take effect."""
 
-    def take_over(self, source: TopicPartition, topic_id: str) -> Position:
+    def take_over(self, source: TopicPartition, topic_id: str) -> StoredPosition:
         """Become the partition's owner and return where it goes on."""
 
     def apply(

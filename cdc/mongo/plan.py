@@ -104,6 +104,16 @@ class Applied:
     stale: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPosition:
+    """Where a consumer that takes a partition over resumes."""
+
+    next_offset: int | None
+    """None: at the partition's first record."""
+    recreated: bool
+    """Whether the stored position was of a deleted topic of the same name."""
+
+
 def deliver(event: ChangeEvent, route: Route, source: TopicPartition, offset: int) -> Delivered:
     """Return the event with its document; raises Rejected when the row is not the table's."""
     if event.key_column != route.key:

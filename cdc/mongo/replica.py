@@ -22,6 +22,7 @@ from cdc.mongo.plan import (
     Plan,
     Route,
     RowKey,
+    StoredPosition,
     Writes,
     history_document,
     keys_of,
@@ -31,7 +32,7 @@ from cdc.mongo.plan import (
 from cdc.runtime import faults
 from cdc.runtime.loop import Clock
 from cdc.wire.event import Version
-from cdc.wire.records import Position, TopicPartition
+from cdc.wire.records import TopicPartition
 
 _DAY_SECONDS = 86_400
 
@@ -76,7 +77,7 @@ class MongoReplica:
             for route in self._routes.values():
                 self._forget_after(route.markers, self._settings.delete_marker_days)
 
-    def take_over(self, source: TopicPartition, topic_id: str) -> Position:
+    def take_over(self, source: TopicPartition, topic_id: str) -> StoredPosition:
         """Become the partition's owner and return where it goes on.
 
         A transaction that the last owner left open would hold the position, so its session is
@@ -100,7 +101,7 @@ class MongoReplica:
             )
         next_offset = (found or {}).get("next_offset")
         self._believed[source] = next_offset
-        return Position(next_offset=next_offset, recreated=recreated)
+        return StoredPosition(next_offset=next_offset, recreated=recreated)
 
     def apply(
         self,

@@ -19,6 +19,7 @@ from cdc.mongo.plan import (
     Known,
     Route,
     RowKey,
+    StoredPosition,
     Writes,
     history_document,
     keys_of,
@@ -26,7 +27,7 @@ from cdc.mongo.plan import (
     written,
 )
 from cdc.wire.event import Version
-from cdc.wire.records import Outgoing, Position, Record, TopicPartition
+from cdc.wire.records import Outgoing, Record, TopicPartition
 
 _DEEPEST = 100
 
@@ -189,7 +190,7 @@ class MemoryReplica:
         self._owner = owner
         self._believed: dict[TopicPartition, int | None] = {}
 
-    def take_over(self, source: TopicPartition, topic_id: str) -> Position:
+    def take_over(self, source: TopicPartition, topic_id: str) -> StoredPosition:
         """Become the partition's owner and return where it goes on."""
         store = self._store
         recreated = store.topic_ids.get(source, topic_id) != topic_id
@@ -197,7 +198,7 @@ class MemoryReplica:
             store.positions[source] = None
         store.owners[source], store.topic_ids[source] = self._owner, topic_id
         self._believed[source] = store.positions.setdefault(source, None)
-        return Position(next_offset=store.positions[source], recreated=recreated)
+        return StoredPosition(next_offset=store.positions[source], recreated=recreated)
 
     def apply(
         self,

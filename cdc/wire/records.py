@@ -32,13 +32,3 @@ class Outgoing:
     """None makes a tombstone."""
     headers: tuple[tuple[str, bytes], ...]
     timestamp_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
-    """Where a partition goes on."""
-
-    next_offset: int | None
-    """None: at its first record."""
-    recreated: bool
-    """The topic is another than the one that the last position was of."""

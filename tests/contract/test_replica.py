@@ -9,11 +9,11 @@ from cdc.conf import CdcSettings
 from cdc.consumer.consumer import Replica
 from cdc.errors import Fenced
 from cdc.mongo.client import connect, database
-from cdc.mongo.plan import Document
+from cdc.mongo.plan import Document, StoredPosition
 from cdc.mongo.replica import MongoReplica
 from cdc.runtime.loop import SystemClock
 from cdc.testing.twins import MemoryReplica, MemoryStore
-from cdc.wire.records import Position, TopicPartition
+from cdc.wire.records import TopicPartition
 from tests.support.builders import COLLECTIONS, ROUTES, SOURCE, TABLE, change, delivered
 
 OTHER = TopicPartition("story-events", 1)
@@ -89,7 +89,7 @@ def titles(place: Place) -> dict[object, str]:
 def test_a_new_partition_begins_at_its_first_record(place: Place) -> None:
     position = place.replica("a").take_over(SOURCE, "topic 1")
 
-    assert position == Position(next_offset=None, recreated=False)
+    assert position == StoredPosition(next_offset=None, recreated=False)
 
 
 def test_inserts_updates_and_deletes_reach_every_collection(place: Place) -> None:
@@ -160,7 +160,7 @@ def test_a_recreated_topic_is_read_from_its_start(place: Place) -> None:
 
     position = place.replica("b").take_over(SOURCE, "topic 2")
 
-    assert position == Position(next_offset=None, recreated=True)
+    assert position == StoredPosition(next_offset=None, recreated=True)
     assert place.replica("c").take_over(SOURCE, "topic 2").recreated is False
 
 

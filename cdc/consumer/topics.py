@@ -19,7 +19,7 @@ class TopicFacts(Protocol):
     def topic_id(self, topic: str) -> str:
         """Return the id that tells a topic from a later one of the same name."""
 
-    def created_anew(self, known: Mapping[str, str]) -> bool:
+    def recreated(self, known: Mapping[str, str]) -> bool:
         """Return whether a topic has another id than `known` says; never waits."""
 
     def partitions(self, topic: str) -> tuple[int, ...]:
@@ -48,7 +48,7 @@ class KnownTopics:
         if now - self._looked < LOOK_SECONDS:
             return
         self._looked = now
-        if self._topics.created_anew(self.ids):
+        if self._topics.recreated(self.ids):
             self.ids.clear()  # every partition is to be taken over, by the id of then
             raise Fenced(_CREATED_ANEW)
 

@@ -88,7 +88,7 @@ class MemoryBroker:
         """Return the topic's id."""
         return self.ids.get(topic, f"id of {topic}")
 
-    def created_anew(self, known: Mapping[str, str]) -> bool:
+    def recreated(self, known: Mapping[str, str]) -> bool:
         """Return whether a topic has another id than `known` says."""
         return any(self.topic_id(topic) != topic_id for topic, topic_id in known.items())
 

@@ -30,7 +30,7 @@ class Broker(Protocol):
 
     def topic_id(self) -> str: ...
 
-    def created_anew(self, known: Mapping[str, str]) -> bool: ...
+    def recreated(self, known: Mapping[str, str]) -> bool: ...
 
     def partitions(self, topic: str) -> tuple[int, ...]: ...
 
@@ -50,8 +50,8 @@ class Memory:
     def topic_id(self) -> str:
         return self.broker.topic_id(self.topic)
 
-    def created_anew(self, known: Mapping[str, str]) -> bool:
-        return self.broker.created_anew(known)
+    def recreated(self, known: Mapping[str, str]) -> bool:
+        return self.broker.recreated(known)
 
     def partitions(self, topic: str) -> tuple[int, ...]:
         return self.broker.partitions(topic)
@@ -77,8 +77,8 @@ class Kafka:
     def topic_id(self) -> str:
         return self.topics.topic_id(self.topic)
 
-    def created_anew(self, known: Mapping[str, str]) -> bool:
-        return self.topics.created_anew(known)
+    def recreated(self, known: Mapping[str, str]) -> bool:
+        return self.topics.recreated(known)
 
     def partitions(self, topic: str) -> tuple[int, ...]:
         return self.topics.partitions(topic)
@@ -219,7 +219,7 @@ def test_a_topic_has_an_id(broker: Broker) -> None:
 
 def test_another_id_is_noticed(broker: Broker) -> None:
     deadline = time.monotonic() + SECONDS
-    while not broker.created_anew({broker.topic: "another"}):
+    while not broker.recreated({broker.topic: "another"}):
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -227,7 +227,7 @@ def test_another_id_is_noticed(broker: Broker) -> None:
 def test_the_same_id_is_no_news(broker: Broker) -> None:
     known = {broker.topic: broker.topic_id()}
     for _ in range(10):
-        assert not broker.created_anew(known)
+        assert not broker.recreated(known)
         time.sleep(0.05)  # lets Kafka answer
 
 

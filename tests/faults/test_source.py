@@ -44,7 +44,7 @@ def test_a_source_that_was_replaced_says_so_when_it_is_closed(feed_settings: Cdc
 
     with (
         closing(second),
-        pytest.raises(Fatal, match="Kafka put this consumer out"),
+        pytest.raises(Fatal, match="Kafka removed this consumer"),
         closing(first),
     ):
         polled(second, first, until=lambda: False)

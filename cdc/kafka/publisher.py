@@ -71,9 +71,7 @@ class KafkaPublisher:
             while len(outcomes) < len(records):
                 self._producer.poll(0.1)
                 if len(outcomes) < len(records) and not keep_waiting():
-                    raise Retryable(
-                        "Publishing was cancelled: the records stay in the outbox."
-                    )
+                    raise Retryable("Publishing was cancelled: the records stay in the outbox.")
         except Retryable:
             # Records in flight must not arrive after newer records of another relay.
             self._restart()

@@ -1,7 +1,7 @@
-"""What a batch of events does to the replica: pure, with no network.
+"""Plans what a batch of events writes to the replica; pure functions without I/O.
 
-A batch is reduced to the highest version of each row. What is not newer than the version that
-the replica holds is dropped, so no order of arrival, repetition or replay takes a document back.
+A batch is reduced to the highest version of each row. An event that is not newer than the version
+in the replica is dropped. So no reordering, duplicate or replay can take a document back.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -37,7 +37,7 @@ class Converter(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """Where the rows of a table go, and how."""
+    """How the rows of a table become documents, and in which collections."""
 
     table: str
     key: str
@@ -48,13 +48,13 @@ class Route:
 
     @property
     def markers(self) -> str:
-        """The collection of delete markers: the versions of rows that are gone."""
+        """The collection that keeps the versions of deleted rows."""
         return delete_markers(self.table)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
-    """An event, where it was read, and the document that it makes."""
+    """An event with its position in Kafka and the document that it becomes."""
 
     event: ChangeEvent
     source: TopicPartition
@@ -65,16 +65,16 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What the replica knows of a row."""
+    """The version of a row that the replica holds."""
 
     version: Version
     live: bool
-    """False when only a marker is left."""
+    """False when the replica has only a delete marker."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Writes:
-    """What one table's collections are to be given, each list in key order."""
+    """The writes to one table's collections, each list in key order."""
 
     inserts: list[Document] = field(default_factory=list)
     replaces: list[Document] = field(default_factory=list)
@@ -89,14 +89,14 @@ class Plan:
     writes: Mapping[str, Writes]
     """By table."""
     duplicates: int
-    """Events that the replica had already."""
+    """Events that the replica had applied already."""
     stale: int
-    """Events that are older than what the replica holds, or of rows that are gone."""
+    """Events that are older than the replica's version, or whose row was deleted long ago."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """What a batch did."""
+    """The result of a batch."""
 
     written: int
     """Documents written in each collection."""
@@ -115,10 +115,10 @@ class StoredPosition:
 
 
 def deliver(event: ChangeEvent, route: Route, source: TopicPartition, offset: int) -> Delivered:
-    """Return the event with its document; raises Rejected when the row is not the table's."""
+    """Return the event with its document; raises Rejected for a row that does not fit the table."""
     if event.key_column != route.key:
         name = event.key_column[:60]
-        raise Rejected(f"The key names {name!r}, {route.table}'s key is {route.key!r}.")
+        raise Rejected(f"The key names {name!r}, but the key of {route.table} is {route.key!r}.")
     if event.deletes:
         _check_key(event, route)
     document = None if event.deletes else _document(event, route)
@@ -126,7 +126,7 @@ def deliver(event: ChangeEvent, route: Route, source: TopicPartition, offset: in
 
 
 def content(key: Identity, row: Row, columns: Iterable[Converter]) -> Document:
-    """Return what a row's document holds besides its version; raises Rejected."""
+    """Return a row's document without its version; raises Rejected."""
     document: Document = {"_id": key}
     for column in columns:
         document[column.name] = column.from_wire(row.get(column.name))
@@ -134,7 +134,7 @@ def content(key: Identity, row: Row, columns: Iterable[Converter]) -> Document:
 
 
 def keys_of(batch: Iterable[Delivered]) -> dict[str, list[Identity]]:
-    """Return the keys whose versions must be looked up, by table, each once and in order."""
+    """Return the keys whose versions must be looked up, by table, sorted and without repeats."""
     keys: dict[str, set[Identity]] = {}
     for delivered in batch:
         keys.setdefault(delivered.event.table, set()).add(delivered.event.key)
@@ -146,9 +146,9 @@ def plan(
     known: Mapping[RowKey, Known],
     deleted_rows: Container[RowKey] = (),
 ) -> Plan:
-    """Return what the batch changes, given the versions that the replica holds.
+    """Return the writes of a batch, given the versions that the replica holds.
 
-    An event of a row in `deleted_rows`, which the database no longer has, is stale when the replica
+    An event of a row in `deleted_rows`, which the database no longer has, is stale if the replica
     holds neither its document nor its delete marker.
     """
     writes: dict[str, Writes] = {}
@@ -171,7 +171,7 @@ def _is_stale(version: Version, held: Known | None, *, deleted: bool) -> bool:
 
 
 def written(planned: Plan) -> int:
-    """Return how many documents of each collection a plan writes."""
+    """Return the number of documents that a plan writes in each collection."""
     return sum(
         len(writes.inserts) + len(writes.replaces) + len(writes.deletes)
         for writes in planned.writes.values()
@@ -179,10 +179,10 @@ def written(planned: Plan) -> int:
 
 
 def history_document(delivered: Delivered, applied_at: datetime) -> Document:
-    """Return the document that the history keeps of an event.
+    """Return the history document of an event.
 
-    `at` is when it was captured, `applied_at` when the replica wrote it, each by the clock of the
-    machine that did it.
+    `at` is when it was captured, `applied_at` when it was written to the replica, each by the clock
+    of the machine that did it.
     """
     event = delivered.event
     return {
@@ -221,8 +221,8 @@ def _write(writes: Writes, delivered: Delivered, held: Known | None) -> None:
         writes.replaces.append(delivered.document)
     else:
         writes.inserts.append(delivered.document)
-        # Two consumers that meet on one row must conflict: one may insert the row while another
-        # only writes its marker, so an insert writes the marker's document too.
+        # Two consumers that write the same row must conflict. One may insert the row while the
+        # other writes only its delete marker, so an insert writes the marker too.
         writes.markers.append(_marker(event))
 
 
@@ -234,7 +234,7 @@ def _document(event: ChangeEvent, route: Route) -> Document:
 
 
 def _check_key(event: ChangeEvent, route: Route) -> None:
-    """Raise Rejected for a key that no row can have; a document has its key among its columns."""
+    """Raise Rejected for a key that no row can have; for a document, its columns check that."""
     for column in route.columns:
         if column.name == route.key:
             column.from_wire(event.key)

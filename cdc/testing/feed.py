@@ -1,7 +1,7 @@
 """The whole feed in memory, for tests of code that writes captured models.
 
-The outbox is the test database's own; relay and consumer are the real ones, and only Kafka and
-MongoDB are twins.
+The outbox is a table of the test database, relay and consumer are the real ones, and only Kafka and
+MongoDB are replaced by twins.
 """
 
 from functools import partial
@@ -28,9 +28,9 @@ _GROUP = "testing"
 
 
 class MemoryFeed:
-    """Carries committed changes to collections in memory when it is told to, not before.
+    """Carries committed changes to collections in memory when `run` is called.
 
-    The test needs a database whose transactions commit: `TransactionTestCase`, or
+    The test needs transactions that commit: use `TransactionTestCase` or
     `@pytest.mark.django_db(transaction=True)`.
     """
 
@@ -51,15 +51,15 @@ class MemoryFeed:
         self._consumers = [self._consumer(topic) for topic in topic_names()]
 
     def run(self) -> None:
-        """Publish all that waits in the outbox, then apply all that the broker holds.
+        """Publish every row of the outbox, then apply every record of the broker.
 
-        Raises Retryable while `broker.down` is true, as the relay does; the changes stay.
+        Raises Retryable while `broker.down` is true, as the relay does; the outbox keeps the rows.
         """
-        # Whatever the last call waited for is over: its lease too.
+        # Time passes between two calls, so that no backoff of the last one is left.
         self.clock.sleep(1.0)
         while self._relay.run_once():
             pass
-        while self._is_behind():
+        while self._has_unread_records():
             for consumer in self._consumers:
                 consumer.run_once()
 
@@ -67,7 +67,7 @@ class MemoryFeed:
         """Return the documents of a replica collection by `_id`."""
         return self.store.collection(collection)
 
-    def _is_behind(self) -> bool:
+    def _has_unread_records(self) -> bool:
         positions = self.store.positions
         return any(len(log) > (positions.get(at) or 0) for at, log in self.broker.logs.items())
 
@@ -88,7 +88,7 @@ class MemoryFeed:
 
 
 def record_of(event: ChangeEvent, topic: str) -> Outgoing:
-    """Return the record that carries `event`, as a relay makes it."""
+    """Return the record of `event` as the relay writes it."""
     value = encode_value(
         op=event.op.value,
         before=encode_row(event.before),
@@ -109,6 +109,6 @@ def record_of(event: ChangeEvent, topic: str) -> Outgoing:
 
 
 def records(broker: MemoryBroker) -> list[Outgoing]:
-    """Return every record that a broker holds, in the order of their outbox rows."""
+    """Return every record of a broker in the order of the outbox rows."""
     found = [record for log in broker.logs.values() for record in log]
     return sorted(found, key=lambda record: int(dict(record.headers)["outbox_id"]))

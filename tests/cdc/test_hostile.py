@@ -47,7 +47,7 @@ def drain(broker: MemoryBroker, replica: MemoryReplica | MongoReplica) -> Memory
         old_events=OldEvents(MemoryRows(), FakeClock(), 7),
         counters=Counters("default", FakeClock()),
         clock=FakeClock(),
-        limit=RejectionLimit(most=10_000, among=10_000),
+        limit=RejectionLimit(maximum=10_000, window=10_000),
     )
     for _ in range(10):
         consumer.run_once()
@@ -109,7 +109,7 @@ def with_columns(**columns: object) -> bytes:
         (with_columns(title=None), "Column title holds None, not text."),
         (with_columns(description="x" * 17_000_000), "MongoDB refuses the document"),
         (with_columns(user={"a\0b": 1}), "Column user has NUL in the key"),
-        (with_columns(unknown={"a\0b": 1}), "MongoDB cannot hold the document"),
+        (with_columns(unknown={"a\0b": 1}), "MongoDB cannot store the document"),
         (with_columns().replace(b'[\\"1\\"', b'[\\"9000000000000000000\\"'), "Its epoch is 9"),
         (with_columns(diggs=2**63), "Column diggs holds 9223372036854775808"),
     ],

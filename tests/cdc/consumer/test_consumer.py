@@ -9,7 +9,7 @@ import pytest
 
 from cdc.consumer.consumer import ReplicaConsumer, on_retry
 from cdc.consumer.old_events import OldEvents
-from cdc.consumer.rejections import MOST_REJECTED
+from cdc.consumer.rejections import MAX_REJECTED
 from cdc.errors import Fatal, Fenced, Rejected, Retryable
 from cdc.mongo.plan import Applied, Delivered, RowKey
 from cdc.runtime.loop import run_until_stopped
@@ -159,7 +159,7 @@ def test_an_epoch_that_the_database_has_not_come_to_is_a_dead_letter() -> None:
 
     assert feed.titles() == {1: "version 1.2"}
     assert list(feed.letters.kept.values()) == [
-        "Its epoch is 9223372036854775807, the database has only come to 1."
+        "Its epoch is 9223372036854775807, but the database has only reached 1."
     ]
 
 
@@ -360,18 +360,18 @@ def run(feed: Feed, batches: int = 20) -> None:
 
 def test_a_topic_full_of_poison_stops_the_loop_and_skips_nothing() -> None:
     feed = Feed()
-    feed.send(*poison(MOST_REJECTED + 50), outgoing(change("c", 1, 1), TOPIC))
+    feed.send(*poison(MAX_REJECTED + 50), outgoing(change("c", 1, 1), TOPIC))
 
     with pytest.raises(Fatal, match=r"101 of the last 101 messages became dead letters.*start"):
         run(feed)
 
     assert not any(feed.store.positions.values())
-    assert len(feed.letters.kept) == MOST_REJECTED + 1
+    assert len(feed.letters.kept) == MAX_REJECTED + 1
 
     feed.restart("b")
     run(feed)
     assert feed.titles() == {1: "version 1.1"}
-    assert len(feed.letters.kept) == MOST_REJECTED + 50
+    assert len(feed.letters.kept) == MAX_REJECTED + 50
 
 
 def test_a_consumer_that_is_started_again_stops_again_while_it_goes_on() -> None:
@@ -437,7 +437,7 @@ def test_a_topic_that_was_created_anew_and_outgrew_the_old_one_is_read_from_its_
     feed.send(outgoing(change("c", 2, 4), TOPIC), outgoing(change("c", 3, 5), TOPIC))
     happens(feed)
 
-    with pytest.raises(Fenced, match="created anew"):
+    with pytest.raises(Fenced, match="recreated"):
         feed.consumer.run_once()
     feed.drain()
 

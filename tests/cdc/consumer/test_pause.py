@@ -66,17 +66,17 @@ def test_the_last_answer_counts_while_the_database_is_away(monkeypatch: pytest.M
     with monkeypatch.context() as broken:
         broken.setattr(pauses, "current_pause", away)
         broken.setattr(pauses, "connections", {"default": _Connection()})
-        watch.look()
+        watch.poll()
         assert watch(), "it may be paused"
-    watch.look()
+    watch.poll()
     assert not watch()
     pause(GROUP, "", using="default")
-    watch.look()
+    watch.poll()
     assert watch()
     with monkeypatch.context() as broken:
         broken.setattr(pauses, "current_pause", away)
         broken.setattr(pauses, "connections", {"default": _Connection()})
-        watch.look()
+        watch.poll()
     assert watch()
 
 

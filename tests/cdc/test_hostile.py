@@ -1,4 +1,4 @@
-"""A thousand hostile messages: each is a dead letter or applied, none stops the consumer."""
+"""Each hostile message is applied or becomes a dead letter; none stops the consumer."""
 
 import json
 import time
@@ -55,14 +55,14 @@ def drain(broker: MemoryBroker, replica: MemoryReplica | MongoReplica) -> Memory
 
 
 def with_last(messages: Iterator[Outgoing]) -> Sequence[Outgoing]:
-    """Add a good change at the end of each partition."""
+    """Append good changes, so that each partition ends with one."""
     good = [outgoing(change("c", LAST + key, LAST + key), TOPIC) for key in range(40)]
     return [*messages, *good]
 
 
-def assert_all_accounted(source: MemorySource, broker: MemoryBroker, applied: int) -> None:
-    ends = {place: len(log) for place, log in broker.logs.items()}
-    assert {place: source.stored[place] for place in ends} == ends
+def assert_all_accounted(reader: MemorySource, broker: MemoryBroker, applied: int) -> None:
+    ends = {source: len(log) for source, log in broker.logs.items()}
+    assert {source: reader.stored[source] for source in ends} == ends
     letters = DeadLetter.objects.count()
     assert letters + applied >= sum(ends.values())
     assert letters > 500 * sum(ends.values()) // 1_040
@@ -70,7 +70,7 @@ def assert_all_accounted(source: MemorySource, broker: MemoryBroker, applied: in
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_thousand_are_dead_letters_or_applied(seed: int) -> None:
+def test_hostile_messages_are_applied_or_dead_letters(seed: int) -> None:
     broker, store = MemoryBroker(largest=2**30), MemoryStore()
     broker.publish(with_last(hostile(1_000, seed, TOPIC)), lambda: True)
 
@@ -115,7 +115,7 @@ def with_columns(**columns: object) -> bytes:
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )
-def test_each_kind_is_put_aside_with_its_reason(
+def test_each_kind_of_bad_message_is_a_dead_letter_with_its_reason(
     replica: MongoReplica, value: bytes, reason: str
 ) -> None:
     broker = MemoryBroker(largest=2**30)
@@ -129,15 +129,17 @@ def test_each_kind_is_put_aside_with_its_reason(
 
 
 @pytest.mark.services
-def test_mongodb_takes_or_refuses_each(replica: MongoReplica, feed_settings: CdcSettings) -> None:
+def test_mongodb_accepts_or_rejects_each_message(
+    replica: MongoReplica, feed_settings: CdcSettings
+) -> None:
     broker = MemoryBroker(largest=2**30)
     broker.publish(with_last(hostile(1_000, 3, TOPIC)), lambda: True)
 
     source = drain(broker, replica)
 
     client = connect(feed_settings)
-    here = database(client, feed_settings)
+    replicas = database(client, feed_settings)
     assert_all_accounted(source, broker, 1_040 - DeadLetter.objects.count())
     for name in COLLECTIONS:
-        assert here[name].count_documents({"_id": {"$gte": LAST}}) == 40
+        assert replicas[name].count_documents({"_id": {"$gte": LAST}}) == 40
     client.close()

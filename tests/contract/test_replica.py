@@ -1,4 +1,4 @@
-"""What every replica promises: the one in MongoDB and its twin in memory."""
+"""The contract of a replica, for the one in MongoDB and its twin in memory."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -19,8 +19,8 @@ from tests.support.builders import COLLECTIONS, ROUTES, SOURCE, TABLE, change, d
 OTHER = TopicPartition("story-events", 1)
 
 
-class Place(Protocol):
-    """Where replicas write, with a view of what is there."""
+class Storage(Protocol):
+    """What replicas write to, and a view of its documents."""
 
     def replica(self, owner: str) -> Replica: ...
 
@@ -62,7 +62,7 @@ class Mongo:
 
 
 @pytest.fixture(params=["memory", pytest.param("mongo", marks=pytest.mark.services)])
-def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+def storage(request: pytest.FixtureRequest) -> Iterator[Storage]:
     if request.param == "memory":
         yield Memory()
         return
@@ -72,100 +72,100 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     mongo.client.close()
 
 
-def owned(place: Place, owner: str = "a") -> Replica:
-    replica = place.replica(owner)
+def owned(storage: Storage, owner: str = "a") -> Replica:
+    replica = storage.replica(owner)
     replica.take_over(SOURCE, "topic 1")
     return replica
 
 
-def titles(place: Place) -> dict[object, str]:
+def titles(storage: Storage) -> dict[object, str]:
     (first, *others) = (
-        {item["_id"]: item["title"] for item in place.documents(name)} for name in COLLECTIONS
+        {item["_id"]: item["title"] for item in storage.documents(name)} for name in COLLECTIONS
     )
     assert all(other == first for other in others)
     return first
 
 
-def test_a_new_partition_begins_at_its_first_record(place: Place) -> None:
-    position = place.replica("a").take_over(SOURCE, "topic 1")
+def test_a_new_partition_starts_at_its_first_record(storage: Storage) -> None:
+    position = storage.replica("a").take_over(SOURCE, "topic 1")
 
     assert position == StoredPosition(next_offset=None, recreated=False)
 
 
-def test_inserts_updates_and_deletes_reach_every_collection(place: Place) -> None:
-    replica = owned(place)
+def test_inserts_updates_and_deletes_reach_every_collection(storage: Storage) -> None:
+    replica = owned(storage)
 
     replica.apply([delivered(change("c", key, key)) for key in (1, 2, 3)], {SOURCE: 3})
     applied = replica.apply(
         [delivered(change("u", 1, 4)), delivered(change("d", 2, 5))], {SOURCE: 5}
     )
 
-    assert titles(place) == {1: "version 1.4", 3: "version 1.3"}
+    assert titles(storage) == {1: "version 1.4", 3: "version 1.3"}
     assert (applied.written, applied.stale) == (2, 0)
 
 
-def test_collections_hold_equal_documents_with_dates_as_dates(place: Place) -> None:
-    replica = owned(place)
+def test_collections_hold_equal_documents_with_dates_as_dates(storage: Storage) -> None:
+    replica = owned(storage)
 
     replica.apply([delivered(change("c", 17, 5))], {SOURCE: 1})
 
-    (first,), (second,), (third,) = (place.documents(name) for name in COLLECTIONS)
+    (first,), (second,), (third,) = (storage.documents(name) for name in COLLECTIONS)
     assert first == second == third == delivered(change("c", 17, 5)).document
 
 
-def test_the_position_moves_with_the_batch(place: Place) -> None:
-    replica = owned(place)
+def test_the_position_moves_with_the_batch(storage: Storage) -> None:
+    replica = owned(storage)
     replica.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
     replica.apply([], {SOURCE: 9})
 
-    assert place.replica("b").take_over(SOURCE, "topic 1").next_offset == 9
+    assert storage.replica("b").take_over(SOURCE, "topic 1").next_offset == 9
 
 
-def test_an_owner_that_was_followed_writes_nothing(place: Place) -> None:
-    old = owned(place, "old")
-    new = owned(place, "new")
+def test_a_replaced_owner_writes_nothing(storage: Storage) -> None:
+    old = owned(storage, "old")
+    new = owned(storage, "new")
 
     with pytest.raises(Fenced):
         old.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
 
-    assert titles(place) == {}
-    assert not place.history()
+    assert titles(storage) == {}
+    assert not storage.history()
     new.apply([delivered(change("c", 1, 2))], {SOURCE: 1})
-    assert titles(place) == {1: "version 1.2"}
+    assert titles(storage) == {1: "version 1.2"}
 
 
-def test_the_owners_name_fences_where_the_offset_alone_would_match(place: Place) -> None:
-    old = owned(place, "old")
+def test_the_owner_fences_when_the_offset_alone_would_match(storage: Storage) -> None:
+    old = owned(storage, "old")
     old.apply([delivered(change("c", 1, 1))], {SOURCE: 5})
-    owned(place, "new")
+    owned(storage, "new")
 
     with pytest.raises(Fenced):
         old.apply([delivered(change("u", 1, 2))], {SOURCE: 6})
 
 
-def test_one_lost_partition_fences_the_whole_batch(place: Place) -> None:
-    old = owned(place, "old")
+def test_one_lost_partition_fences_the_whole_batch(storage: Storage) -> None:
+    old = owned(storage, "old")
     old.take_over(OTHER, "topic 1")
-    owned(place, "new")
+    owned(storage, "new")
 
     with pytest.raises(Fenced):
         old.apply([delivered(change("c", 1, 1), source=OTHER)], {SOURCE: 1, OTHER: 1})
 
-    assert titles(place) == {}
-    assert place.replica("c").take_over(OTHER, "topic 1").next_offset is None
+    assert titles(storage) == {}
+    assert storage.replica("c").take_over(OTHER, "topic 1").next_offset is None
 
 
-def test_a_recreated_topic_is_read_from_its_start(place: Place) -> None:
-    owned(place).apply([], {SOURCE: 40})
+def test_a_recreated_topic_is_read_from_its_start(storage: Storage) -> None:
+    owned(storage).apply([], {SOURCE: 40})
 
-    position = place.replica("b").take_over(SOURCE, "topic 2")
+    position = storage.replica("b").take_over(SOURCE, "topic 2")
 
     assert position == StoredPosition(next_offset=None, recreated=True)
-    assert place.replica("c").take_over(SOURCE, "topic 2").recreated is False
+    assert storage.replica("c").take_over(SOURCE, "topic 2").recreated is False
 
 
-def test_what_was_applied_is_stale_when_it_comes_again(place: Place) -> None:
-    replica = owned(place)
+def test_an_applied_event_changes_nothing_when_it_is_repeated(storage: Storage) -> None:
+    replica = owned(storage)
     events = [change("c", 1, 1), change("u", 1, 2), change("c", 2, 3), change("d", 2, 4)]
     replica.apply([delivered(event) for event in events], {SOURCE: 4})
 
@@ -173,61 +173,63 @@ def test_what_was_applied_is_stale_when_it_comes_again(place: Place) -> None:
         applied = replica.apply([delivered(event)], {SOURCE: number})
         assert (applied.written, applied.duplicates + applied.stale) == (0, 1)
 
-    assert titles(place) == {1: "version 1.2"}
+    assert titles(storage) == {1: "version 1.2"}
 
 
-def test_a_story_that_comes_back_under_its_key_lives(place: Place) -> None:
-    replica = owned(place)
+def test_a_story_that_is_recreated_under_its_key_is_live(storage: Storage) -> None:
+    replica = owned(storage)
     replica.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
     replica.apply([delivered(change("d", 1, 2))], {SOURCE: 2})
     replica.apply([delivered(change("c", 1, 3))], {SOURCE: 3})
 
-    assert titles(place) == {1: "version 1.3"}
+    assert titles(storage) == {1: "version 1.3"}
 
 
-def test_history_holds_each_event_once(place: Place) -> None:
-    replica = owned(place)
+def test_history_holds_each_event_once(storage: Storage) -> None:
+    replica = owned(storage)
     events = [change("c", 1, 1), change("u", 1, 2), change("d", 1, 3)]
     replica.apply([delivered(event) for event in events], {SOURCE: 3})
     replica.apply([delivered(events[1])], {SOURCE: 4})
 
-    assert [(item["op"], item["_id"]["outbox_id"]) for item in place.history()] == [
+    assert [(item["op"], item["_id"]["outbox_id"]) for item in storage.history()] == [
         ("c", 1),
         ("u", 2),
         ("d", 3),
     ]
 
 
-def test_a_large_batch_is_one(place: Place) -> None:
-    replica = owned(place)
+def test_a_large_batch_is_applied_whole(storage: Storage) -> None:
+    replica = owned(storage)
 
     replica.apply([delivered(change("c", key, key)) for key in range(1, 1001)], {SOURCE: 1000})
 
-    assert len(titles(place)) == 1000
+    assert len(titles(storage)) == 1000
 
 
-def test_an_event_of_a_deleted_row_that_the_replica_does_not_know_is_stale(place: Place) -> None:
-    replica = owned(place)
+def test_an_event_of_a_deleted_row_is_stale_when_the_replica_does_not_know_the_row(
+    storage: Storage,
+) -> None:
+    replica = owned(storage)
     events = [change("c", key, key) for key in (1, 2)]
 
     applied = replica.apply([delivered(event) for event in events], {SOURCE: 2}, {(TABLE, 1)})
 
-    assert list(titles(place)) == [2]
+    assert list(titles(storage)) == [2]
     assert applied.stale == 1
 
 
-def test_what_the_replica_knows_of_a_row_counts_more_than_the_database(place: Place) -> None:
-    """The row's delete is still on its way: the event before it is applied, then the delete."""
-    replica = owned(place)
+def test_a_version_in_the_replica_counts_more_than_a_deleted_row(storage: Storage) -> None:
+    """The row's delete has not arrived yet, so the event before it still applies."""
+    replica = owned(storage)
     replica.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
 
     replica.apply([delivered(change("u", 1, 2))], {SOURCE: 2}, {(TABLE, 1)})
 
-    assert titles(place) == {1: "version 1.2"}
+    assert titles(storage) == {1: "version 1.2"}
 
 
-def test_duplicates_and_stale_events_are_told_apart(place: Place) -> None:
-    replica = owned(place)
+def test_duplicates_and_stale_events_are_counted_apart(storage: Storage) -> None:
+    replica = owned(storage)
     replica.apply([delivered(change("c", 1, 2))], {SOURCE: 1})
     batch = [change("u", 1, 1), change("c", 2, 3), change("c", 2, 3)]
 
@@ -238,10 +240,10 @@ def test_duplicates_and_stale_events_are_told_apart(place: Place) -> None:
     assert (again.duplicates, again.stale) == (1, 0)
 
 
-def test_a_check_notices_a_new_owner(place: Place) -> None:
-    old = owned(place, "old")
+def test_a_check_detects_a_new_owner(storage: Storage) -> None:
+    old = owned(storage, "old")
     old.check(frozenset({SOURCE}))
-    owned(place, "new")
+    owned(storage, "new")
 
     with pytest.raises(Fenced):
         old.check(frozenset({SOURCE}))

@@ -1,4 +1,4 @@
-"""The consumer over twins: tombstones, poison, fences and replays."""
+"""The consumer with twins: tombstones, bad messages, fencing and replays."""
 
 from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
@@ -29,7 +29,7 @@ MARKER_DAYS = 7
 
 
 class Letters:
-    """Keeps dead letters in memory."""
+    """A dead-letter store in memory."""
 
     def __init__(self) -> None:
         self.kept: dict[tuple[TopicPartition, int], str] = {}
@@ -43,8 +43,8 @@ class Letters:
         return new
 
 
-class Uncounted:
-    """Counts in memory only."""
+class Tally:
+    """Counters in memory only."""
 
     def __init__(self) -> None:
         self.counted: Counter[str] = Counter()
@@ -53,16 +53,16 @@ class Uncounted:
         self.counted[name] += number
 
     def flush(self) -> None:
-        """Leave the database alone."""
+        """Do nothing: there is no database to write to."""
 
 
 class Feed:
-    """A broker, a store and a consumer between them."""
+    """A broker, a replica and the consumer between them."""
 
     def __init__(self, replica: type[MemoryReplica] = MemoryReplica) -> None:
         self.broker, self.store, self.letters = MemoryBroker(), MemoryStore(), Letters()
         self.source: MemorySource
-        self.counters = Uncounted()
+        self.counters = Tally()
         self.epoch: int | None = 1
         self.questions = 0
         self.clock = FakeClock()
@@ -87,7 +87,7 @@ class Feed:
     def source_epoch(self) -> int:
         self.questions += 1
         if self.epoch is None:
-            raise Retryable("the database is away")
+            raise Retryable("the database is unreachable")
         return self.epoch
 
     def send(self, *records: Outgoing) -> None:
@@ -137,7 +137,7 @@ def test_a_tombstone_moves_the_position_and_nothing_else() -> None:
         (b'{"op":"c","source":{"table":"users_user"}}', "The key names"),
     ],
 )
-def test_a_message_that_is_not_ours_is_a_dead_letter_and_holds_nobody_up(
+def test_an_unrecognised_message_is_a_dead_letter_and_delays_nothing(
     value: bytes, reason: str
 ) -> None:
     feed = Feed()
@@ -150,7 +150,7 @@ def test_a_message_that_is_not_ours_is_a_dead_letter_and_holds_nobody_up(
     assert len(feed.letters.kept) == 1
 
 
-def test_an_epoch_that_the_database_has_not_come_to_is_a_dead_letter() -> None:
+def test_an_epoch_above_the_databases_is_a_dead_letter() -> None:
     feed = Feed()
     forged = outgoing(change("u", 1, 1, epoch=2**63 - 1), TOPIC)
     feed.send(outgoing(change("c", 1, 1), TOPIC), forged, outgoing(change("u", 1, 2), TOPIC))
@@ -177,7 +177,7 @@ def test_the_database_is_asked_once_for_an_epoch() -> None:
     assert feed.questions == 2
 
 
-def test_an_epoch_is_not_judged_while_the_database_is_away() -> None:
+def test_an_epoch_is_not_rejected_while_the_database_is_unreachable() -> None:
     feed = Feed()
     feed.drain()
     feed.epoch = None
@@ -205,7 +205,7 @@ def test_an_old_event_of_a_deleted_row_brings_nothing_back() -> None:
     assert feed.titles() == {2: "version 1.2"}
 
 
-def test_a_consumer_that_cannot_keep_a_dead_letter_stops_before_the_offset_moves() -> None:
+def test_a_consumer_that_cannot_store_a_dead_letter_stops_before_its_offset() -> None:
     feed = Feed()
     feed.letters.full = True
     feed.send(replace(outgoing(change("c", 1, 1), TOPIC), value=b"?"))
@@ -217,8 +217,8 @@ def test_a_consumer_that_cannot_keep_a_dead_letter_stops_before_the_offset_moves
     assert not any(feed.store.positions.values())
 
 
-def test_a_document_that_the_replica_refuses_is_found_among_the_good_ones() -> None:
-    class Choosy(MemoryReplica):
+def test_a_document_that_the_replica_rejects_is_found_among_good_ones() -> None:
+    class Picky(MemoryReplica):
         def apply(
             self,
             batch: Sequence[Delivered],
@@ -229,7 +229,7 @@ def test_a_document_that_the_replica_refuses_is_found_among_the_good_ones() -> N
                 raise Rejected("no threes")
             return super().apply(batch, advance, deleted_rows)
 
-    feed = Feed(Choosy)
+    feed = Feed(Picky)
     feed.send(*(outgoing(change("c", key, key), TOPIC) for key in (1, 2, 3, 4)))
 
     feed.drain()
@@ -259,7 +259,7 @@ def test_a_consumer_that_lost_its_partition_writes_nothing_and_takes_it_over_aga
 
 
 def test_after_a_failure_the_batch_is_read_again() -> None:
-    class Moody(MemoryReplica):
+    class Flaky(MemoryReplica):
         failures = 2
 
         def apply(
@@ -270,10 +270,10 @@ def test_after_a_failure_the_batch_is_read_again() -> None:
         ) -> Applied:
             if batch and type(self).failures:
                 type(self).failures -= 1
-                raise Retryable("away")
+                raise Retryable("unreachable")
             return super().apply(batch, advance, deleted_rows)
 
-    feed = Feed(Moody)
+    feed = Feed(Flaky)
     feed.send(outgoing(change("c", 1, 1), TOPIC))
     for _ in range(8):
         try:
@@ -282,10 +282,10 @@ def test_after_a_failure_the_batch_is_read_again() -> None:
             assert feed.source.waiting()
 
     assert feed.titles() == {1: "version 1.1"}
-    assert Moody.failures == 0
+    assert Flaky.failures == 0
 
 
-def test_a_restart_goes_on_from_the_replicas_position() -> None:
+def test_a_restarted_consumer_resumes_at_the_replicas_position() -> None:
     feed = Feed()
     feed.send(outgoing(change("c", 1, 1), TOPIC))
     feed.drain()
@@ -313,10 +313,10 @@ def test_a_replay_from_the_start_changes_nothing() -> None:
     assert feed.titles() == titles == {2: "version 1.4"}
 
 
-def test_what_the_replica_refuses_is_found_with_few_tries_and_counted_once() -> None:
+def test_a_rejected_document_is_found_with_few_tries_and_counted_once() -> None:
     tries = []
 
-    class Choosy(MemoryReplica):
+    class Picky(MemoryReplica):
         def apply(
             self,
             batch: Sequence[Delivered],
@@ -328,7 +328,7 @@ def test_what_the_replica_refuses_is_found_with_few_tries_and_counted_once() -> 
                 raise Rejected("not this one")
             return super().apply(batch, advance, deleted_rows)
 
-    feed = Feed(Choosy)
+    feed = Feed(Picky)
     bad = outgoing(change("c", 999, 999), TOPIC)
     feed.send(replace(bad, value=b"?"))
     feed.send(*(outgoing(change("c", key, key), TOPIC) for key in range(1, 501)))
@@ -347,7 +347,7 @@ def poison(count: int, first: int = 1) -> list[Outgoing]:
 
 
 def run(feed: Feed, batches: int = 20) -> None:
-    """Run the consumer as its process does, for some batches."""
+    """Run the consumer in the loop of its process, for some batches."""
     left = iter(range(batches))
     run_until_stopped(
         feed.consumer.run_once,
@@ -358,7 +358,7 @@ def run(feed: Feed, batches: int = 20) -> None:
     )
 
 
-def test_a_topic_full_of_poison_stops_the_loop_and_skips_nothing() -> None:
+def test_a_topic_of_bad_messages_stops_the_consumer_and_skips_nothing() -> None:
     feed = Feed()
     feed.send(*poison(MAX_REJECTED + 50), outgoing(change("c", 1, 1), TOPIC))
 
@@ -374,7 +374,7 @@ def test_a_topic_full_of_poison_stops_the_loop_and_skips_nothing() -> None:
     assert len(feed.letters.kept) == MAX_REJECTED + 50
 
 
-def test_a_consumer_that_is_started_again_stops_again_while_it_goes_on() -> None:
+def test_a_restarted_consumer_gets_as_far_again() -> None:
     feed = Feed()
     feed.send(*poison(1_000))
 
@@ -388,7 +388,7 @@ def test_a_consumer_that_is_started_again_stops_again_while_it_goes_on() -> None
     assert starts == 10
 
 
-def test_one_bad_message_in_twenty_stops_nobody() -> None:
+def test_one_bad_message_in_twenty_does_not_stop_the_consumer() -> None:
     feed = Feed()
     for number in range(100):
         good = [change("c", key, key) for key in range(number * 19 + 1, number * 19 + 20)]
@@ -400,7 +400,7 @@ def test_one_bad_message_in_twenty_stops_nobody() -> None:
     assert len(feed.titles()) == 1_900
 
 
-def test_a_message_of_a_recreated_topic_is_not_taken_for_an_older_one() -> None:
+def test_a_dead_letter_is_stored_with_the_topics_id() -> None:
     kept: list[tuple[str, int]] = []
 
     class Strict(Letters):
@@ -425,14 +425,14 @@ def lose_an_offset(feed: Feed) -> None:
 
 
 @pytest.mark.parametrize("happens", [lambda feed: feed.clock.sleep(60), lose_an_offset])
-def test_a_topic_that_was_created_anew_and_outgrew_the_old_one_is_read_from_its_start(
+def test_a_recreated_topic_that_outgrew_the_old_one_is_read_from_its_start(
     happens: Callable[[Feed], None],
 ) -> None:
     feed = Feed()
     feed.send(outgoing(change("c", 1, 1), TOPIC))
     feed.drain()
     feed.broker.recreate(TOPIC)
-    # The old position is one of the new topic's as well: nothing is out of range.
+    # The old position is valid in the new topic as well, so nothing is out of range.
     feed.send(outgoing(change("u", 1, 2), TOPIC), outgoing(change("u", 1, 3), TOPIC))
     feed.send(outgoing(change("c", 2, 4), TOPIC), outgoing(change("c", 3, 5), TOPIC))
     happens(feed)

@@ -31,6 +31,12 @@ class CdcSettings:
     """Replica collections, written together in one transaction."""
     connector: str
     """What messages name as their `source.connector` and `source.name`."""
+    client_name: str
+    """The name that Kafka and MongoDB show for this application's connections."""
+    history_collection: str
+    """One document for each applied event."""
+    positions_collection: str
+    """One document for each group, topic and partition: the topic's id, owner and next offset."""
     bootstrap_servers: str = ""
     """Kafka's `host:port` list; empty if there is no Kafka yet."""
     kafka_config: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -39,7 +45,7 @@ class CdcSettings:
     replication_factor: int = 1
     mongodb_uri: str = ""
     history_days: int = 90
-    """Days that `stories_history` keeps an event; 0 keeps no history."""
+    """Days that the history keeps an event; 0 keeps no history."""
     delete_marker_days: int = 7
     max_event_bytes: int = 900_000
     """Largest encoded event, in bytes."""

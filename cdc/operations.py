@@ -11,7 +11,7 @@ from cdc.jobs.table import Jobs
 from cdc.kafka.topics import Topics
 from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions
-from cdc.mongo.statistics import Figures, FiguresReader, PulseReader
+from cdc.mongo.statistics import Figures, Statistics
 from cdc.operator_log import people
 from cdc.outbox import table
 from cdc.resync.snapshot_run import InitialLoad
@@ -31,14 +31,13 @@ __all__ = [
     "Audience",
     "Delays",
     "Figures",
-    "FiguresReader",
     "InitialLoad",
     "Inspector",
     "Jobs",
     "Outcome",
     "PartitionLag",
     "Positions",
-    "PulseReader",
+    "Statistics",
     "Status",
     "StatusReader",
     "TableCount",

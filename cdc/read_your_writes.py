@@ -11,6 +11,7 @@ from cdc.capture.instance_state import Recorded, last_recorded
 from cdc.conf import cdc_settings
 from cdc.errors import Misconfigured, Refused, Retryable
 from cdc.mongo.client import connect
+from cdc.mongo.plan import delete_markers
 from cdc.mongo.reader import ReplicaReader
 from cdc.outbox import table as outbox
 from cdc.registry import Capture, registry
@@ -75,7 +76,7 @@ class _Waiting:
         if None not in versions:
             return all(version >= wanted for version in versions if version)
         # Deleted, by this change or by a later one.
-        marker = self._reader.version(f"{self._capture.table}_delete_markers", key)
+        marker = self._reader.version(delete_markers(self._capture.table), key)
         return versions.count(None) == len(versions) and marker is not None and marker >= wanted
 
     def _equal(self) -> bool:

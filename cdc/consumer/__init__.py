@@ -1,1 +1,1 @@
-"""From the topic to the replica: one batch at a time, each event once."""
+"""The consumer: applies events from Kafka to the replica in batches, each exactly once."""

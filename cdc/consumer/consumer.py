@@ -1,36 +1,37 @@
-"""The consumer: Kafka -> replica, each event once."""
+"""The consumer: applies the events of its topics to the replica, each exactly once."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Protocol
 
 from cdc.consumer.epochs import KnownEpochs
+from cdc.consumer.old_events import OldEvents
 from cdc.consumer.rejections import RejectionLimit
 from cdc.consumer.topics import KnownTopics, TopicFacts
 from cdc.errors import Fenced, Rejected, Retryable
-from cdc.mongo.plan import Applied, Delivered, Route, deliver
+from cdc.mongo.plan import Applied, Delivered, Route, RowKey, StoredPosition, deliver
 from cdc.runtime import faults, telemetry
 from cdc.runtime.loop import Clock
 from cdc.wire.event import decode
-from cdc.wire.records import Position, Record, TopicPartition
+from cdc.wire.records import Record, TopicPartition
 
 BATCH = 1_000
 _WAIT_SECONDS = 0.2
 _CHECK_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
-Read = tuple[Record, Delivered | None]
-"""A record and its event; None for a tombstone and for what was put aside."""
+Decoded = tuple[Record, Delivered | None]
+"""A record and its event; None for a tombstone and for a dead letter."""
 
 
 class Source(Protocol):
     """Where records come from."""
 
     def poll(self, limit: int, seconds: float) -> list[Record]:
-        """Return up to `limit` records, waiting `seconds` for the first one only."""
+        """Return up to `limit` records; wait up to `seconds`, for the first one only."""
 
     def waiting(self) -> frozenset[TopicPartition]:
-        """Return the partitions that are ours and not started."""
+        """Return the assigned partitions that are not fetched yet."""
 
     def started(self) -> frozenset[TopicPartition]:
         """Return the partitions that are fetched."""
@@ -39,40 +40,48 @@ class Source(Protocol):
         """Fetch a waiting partition from `offset`; None is its first record."""
 
     def release(self) -> None:
-        """Stop fetching; every partition waits to be started again."""
+        """Stop fetching; every partition waits for the next `start`."""
 
     def store(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Tell Kafka how far we are."""
+        """Commit offsets to Kafka, for tools that show lag."""
 
 
 class Replica(Protocol):
     """Where events take effect."""
 
-    def take_over(self, source: TopicPartition, topic_id: str) -> Position:
-        """Become the partition's owner and return where it goes on."""
+    def take_over(self, source: TopicPartition, topic_id: str) -> StoredPosition:
+        """Become the partition's owner and return its position."""
 
-    def apply(self, batch: Sequence[Delivered], advance: Mapping[TopicPartition, int]) -> Applied:
-        """Apply a batch and move its positions, together or not at all."""
+    def apply(
+        self,
+        batch: Sequence[Delivered],
+        advance: Mapping[TopicPartition, int],
+        deleted_rows: Container[RowKey] = (),
+    ) -> Applied:
+        """Apply a batch and move its positions, together or not at all.
+
+        `deleted_rows` are rows that the database no longer has.
+        """
 
     def check(self, sources: frozenset[TopicPartition]) -> None:
-        """Raise Fenced when one of `sources` has another owner or position than is believed."""
+        """Raise Fenced when one of `sources` has an unexpected owner or position."""
 
     def forget(self) -> None:
-        """Drop all that is believed of positions."""
+        """Forget the expected positions."""
 
 
 class DeadLetters(Protocol):
-    """Where messages go that can never be applied."""
+    """The store of messages that can never be applied."""
 
     def store(self, record: Record, topic_id: str, reason: str) -> bool:
-        """Keep a message, once; return whether it is new, raise Fatal when it cannot be kept."""
+        """Store a message once and return whether it is new; raises Fatal when it cannot."""
 
 
 class ReplicaConsumer:
-    """Applies what it reads; whatever goes wrong, it takes its partitions over again.
+    """Applies batches of records; after any failure it takes its partitions over again.
 
-    The positions that count are the replica's, moved in the transaction that applies a batch, so
-    a batch that failed at any point is read again from where it began.
+    The replica stores the positions and moves them in the transaction that applies a batch. So a
+    batch that fails at any point is read again from its start.
     """
 
     def __init__(
@@ -84,16 +93,18 @@ class ReplicaConsumer:
         dead_letters: DeadLetters,
         routes: Mapping[str, Route],
         source_epoch: Callable[[], int],
+        old_events: OldEvents,
         counters: telemetry.Tally,
         clock: Clock,
         limit: RejectionLimit | None = None,
         paused: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`paused` is asked before each batch and answers at once."""
+        """`paused` is called before each batch and must return at once."""
         self._source = source
         self._replica = replica
         self._dead_letters = dead_letters
         self._routes = routes
+        self._old_events = old_events
         self._epochs = KnownEpochs(source_epoch)
         self._counters = counters
         self._clock = clock
@@ -101,13 +112,13 @@ class ReplicaConsumer:
         self._known_topics = KnownTopics(topics, clock)
         self._limit = limit or RejectionLimit()
         self._paused = paused
-        self._holding = False
+        self._was_paused = False
 
     def run_once(self) -> bool:
-        """Apply one batch; return True, since the next poll does the waiting."""
-        holds = self._holds()
+        """Apply one batch; always returns True, because the next poll waits for records."""
+        paused = self._is_paused()
         records = self._source.poll(BATCH, _WAIT_SECONDS)
-        if holds:  # Nothing is fetched, so nothing came; the group sees a member that is well.
+        if paused:  # Polling without fetching keeps this consumer in its group.
             self._counters.flush()
             return True
         try:
@@ -127,11 +138,11 @@ class ReplicaConsumer:
             raise
         return True
 
-    def _holds(self) -> bool:
-        """Return whether the group is paused; the partitions are let go of, not given away."""
+    def _is_paused(self) -> bool:
+        """Return whether the group is paused; when it begins, stop fetching."""
         paused = self._paused()
-        if paused != self._holding:
-            self._holding = paused
+        if paused != self._was_paused:
+            self._was_paused = paused
             event = telemetry.CONSUMER_PAUSED if paused else telemetry.CONSUMER_RESUMED
             telemetry.log(_log, logging.INFO, event)
             if paused:
@@ -140,7 +151,7 @@ class ReplicaConsumer:
         return paused
 
     def _check(self) -> None:
-        """Notice within a second, also while nothing comes, that a partition was moved."""
+        """Detect within a second that a position was moved, even when no records arrive."""
         now = self._clock.monotonic()
         if now - self._checked >= _CHECK_SECONDS:
             self._checked = now
@@ -149,7 +160,7 @@ class ReplicaConsumer:
     def _take_over(self) -> None:
         waiting = sorted(self._source.waiting())
         for topic in {source.topic for source in waiting}:
-            self._known_topics.learn(topic)
+            self._known_topics.refresh(topic)
         for source in waiting:
             position = self._replica.take_over(source, self._known_topics.ids[source.topic])
             faults.reach(faults.CONSUMER_TAKEN)
@@ -164,8 +175,8 @@ class ReplicaConsumer:
 
     def _apply(self, records: Sequence[Record]) -> None:
         started = self._clock.monotonic()
-        read = [(record, self._decode(record)) for record in records]
-        applied = self._apply_whole(read)
+        decoded = [(record, self._decode(record)) for record in records]
+        applied = self._apply_or_split(decoded)
         if applied is None:
             return
         telemetry.log(
@@ -179,14 +190,16 @@ class ReplicaConsumer:
             ms=round((self._clock.monotonic() - started) * 1000, 1),
         )
 
-    def _apply_whole(self, read: Sequence[Read]) -> Applied | None:
-        """Apply records; return None when one of them had to be looked for and put aside."""
-        batch = [delivered for _, delivered in read if delivered is not None]
-        advance = {record.source: record.offset + 1 for record, _ in read}
+    def _apply_or_split(self, decoded: Sequence[Decoded]) -> Applied | None:
+        """Apply records; return None when some were rejected and the rest was applied in parts."""
+        batch = [delivered for _, delivered in decoded if delivered is not None]
+        advance = {record.source: record.offset + 1 for record, _ in decoded}
         try:
-            applied = self._replica.apply(batch, advance)
+            # Asked before the transaction, which must not wait for the database.
+            deleted_rows = self._old_events.deleted_rows(batch)
+            applied = self._replica.apply(batch, advance, deleted_rows)
         except Rejected as error:
-            self._divide(read, error)
+            self._split(decoded, error)
             return None
         faults.reach(faults.CONSUMER_APPLIED)
         self._counters.add(telemetry.DUPLICATE, applied.duplicates)
@@ -195,34 +208,34 @@ class ReplicaConsumer:
         self._limit.applied(len(batch))
         return applied
 
-    def _divide(self, read: Sequence[Read], error: Rejected) -> None:
-        """Put aside what the replica refuses: it is found by halves, nothing else waits long."""
-        self._retake(read)
-        middle = len(read) // 2
+    def _split(self, decoded: Sequence[Decoded], error: Rejected) -> None:
+        """Find the rejected record by halving, make it a dead letter, and apply the rest."""
+        self._retake(decoded)
+        middle = len(decoded) // 2
         if not middle:
-            (record, _) = read[0]
+            (record, _) = decoded[0]
             self._reject(record, error)
             self._replica.apply([], {record.source: record.offset + 1})
             self._source.store({record.source: record.offset + 1})
-        elif self._apply_whole(read[:middle]):
-            self._apply_whole(read[middle:])
+        elif self._apply_or_split(decoded[:middle]):
+            self._apply_or_split(decoded[middle:])
         else:
-            self._retake(read[middle:])
-            self._apply_whole(read[middle:])
+            self._retake(decoded[middle:])
+            self._apply_or_split(decoded[middle:])
 
-    def _retake(self, read: Sequence[Read]) -> None:
-        """Take over the records' partitions again: after a refusal no position is believed."""
+    def _retake(self, decoded: Sequence[Decoded]) -> None:
+        """Take over the records' partitions again, as after every failure."""
         first: dict[TopicPartition, int] = {}
-        for record, _ in read:
+        for record, _ in decoded:
             first.setdefault(record.source, record.offset)
         for source, offset in first.items():
             position = self._replica.take_over(source, self._known_topics.ids[source.topic])
             if position.next_offset is not None and position.next_offset > offset:
-                raise Fenced("A partition of the batch was moved on: it is left.")
+                raise Fenced("A partition of the batch was moved: the batch is dropped.")
 
     def _decode(self, record: Record) -> Delivered | None:
         if record.value is None:
-            return None  # A tombstone: its delete came before it.
+            return None  # A tombstone; its delete came before it.
         try:
             return self._deliver(record, record.value)
         except Rejected as error:

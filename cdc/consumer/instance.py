@@ -1,4 +1,4 @@
-"""A consumer's name in its group: the same after a restart, never twice at once."""
+"""A consumer's instance name: the same after a restart, and never used twice at once."""
 
 import fcntl
 import hashlib
@@ -14,22 +14,22 @@ from cdc.conf import CdcSettings
 
 
 @contextmanager
-def member_name(settings: CdcSettings) -> Iterator[str]:
-    """Hold the lowest number that no other consumer of this machine and home holds, as a name.
+def instance_name(settings: CdcSettings) -> Iterator[str]:
+    """Hold a name with the lowest number that no other consumer of this machine and home uses.
 
-    A static member that comes back under its old name gets its partitions at once; under a new
-    name they would wait for the old one's session to lapse. The number is a file lock, which the
-    operating system frees when the process dies. Where no file can be written the name is the
-    process's own.
+    Kafka gives a static member that returns under its old name its partitions at once; under a new
+    name, they would wait for the old session to expire. The number is held by a file lock, which
+    the operating system releases when the process dies. If no file can be written, the name
+    contains the process id instead.
     """
-    place = hashlib.sha256(str(settings.home.absolute()).encode()).hexdigest()[:8]
+    home = hashlib.sha256(str(settings.home.absolute()).encode()).hexdigest()[:8]
     try:
         number, lock = _lowest_free(settings.home / "consumers")
     except OSError:
-        yield f"{socket.gethostname()}-{place}-p{os.getpid()}"
+        yield f"{socket.gethostname()}-{home}-p{os.getpid()}"
         return
     with lock:
-        yield f"{socket.gethostname()}-{place}-{number}"
+        yield f"{socket.gethostname()}-{home}-{number}"
 
 
 def _lowest_free(folder: Path) -> tuple[int, IO[str]]:
@@ -42,4 +42,4 @@ def _lowest_free(folder: Path) -> tuple[int, IO[str]]:
             lock.close()
             continue
         return number, lock
-    raise AssertionError("counting has no end")
+    raise AssertionError("unreachable: the count is endless")

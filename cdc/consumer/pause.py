@@ -1,4 +1,4 @@
-"""The pause of a group's consumers: asked for in the database, where each of them looks."""
+"""Pausing the consumers of a group: a row in the database that each of them polls."""
 
 import logging
 import threading
@@ -10,13 +10,13 @@ from cdc.models import ConsumerPause
 from cdc.operator_log import write_down
 from cdc.runtime import telemetry
 
-_LOOK_SECONDS = 1.0
-_FIRST_SECONDS = 2.0
+_POLL_SECONDS = 1.0
+_FIRST_POLL_SECONDS = 2.0
 _log = logging.getLogger(__name__)
 
 
 def pause(group: str, why: str, *, using: str) -> bool:
-    """Let the group's consumers hold still; return False when they are to already."""
+    """Pause the group's consumers; return False when they are paused already."""
     with transaction.atomic(using=using):
         _, new = ConsumerPause.objects.using(using).get_or_create(
             group=group, defaults={"who": current_actor(), "why": why}
@@ -27,24 +27,24 @@ def pause(group: str, why: str, *, using: str) -> bool:
 
 
 def resume(group: str, why: str, *, using: str) -> bool:
-    """Let the group's consumers go on; return False when they were not paused."""
+    """Resume the group's consumers; return False when they were not paused."""
     with transaction.atomic(using=using):
-        gone, _ = ConsumerPause.objects.using(using).filter(group=group).delete()
-        if gone:
+        deleted, _ = ConsumerPause.objects.using(using).filter(group=group).delete()
+        if deleted:
             write_down("resume", f"consumers of {group}", why, using=using)
-    return bool(gone)
+    return bool(deleted)
 
 
 def current_pause(group: str, *, using: str) -> ConsumerPause | None:
-    """Return the group's pause; None when it is not paused."""
+    """Return the group's pause, or None."""
     return ConsumerPause.objects.using(using).filter(group=group).first()
 
 
 class PauseWatch:
-    """Looks about once a second whether the group is paused, in a thread of its own.
+    """Polls once a second whether the group is paused, in a thread of its own.
 
-    The consumer itself never waits for the database here. While that is away what was read last
-    counts; before the first answer the group counts as paused, since it may be.
+    So the consumer never waits for the database. While the database is not responding, the last
+    answer counts; before the first answer, the group counts as paused.
     """
 
     def __init__(self, group: str, using: str) -> None:
@@ -56,20 +56,19 @@ class PauseWatch:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __call__(self) -> bool:
-        """Return whether the group is to hold still."""
+        """Return whether the group is paused."""
         return self._paused
 
     def start(self) -> None:
-        """Begin to look; wait for the first answer, but not for long."""
+        """Start polling and wait up to 2 seconds for the first answer."""
         self._thread.start()
-        self._known.wait(_FIRST_SECONDS)
+        self._known.wait(_FIRST_POLL_SECONDS)
 
     def stop(self) -> None:
-        """Look no more."""
         self._stopped.set()
 
-    def look(self) -> None:
-        """Look once."""
+    def poll(self) -> None:
+        """Read the pause once; keep the last answer when the database does not respond."""
         try:
             self._paused = current_pause(self._group, using=self._using) is not None
             self._known.set()
@@ -82,6 +81,6 @@ class PauseWatch:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            self.look()
-            self._stopped.wait(_LOOK_SECONDS)
+            self.poll()
+            self._stopped.wait(_POLL_SECONDS)
         connections.close_all()

@@ -1,42 +1,42 @@
-"""How many messages may become dead letters before it is the feed that is wrong."""
+"""The number of dead letters at which the consumer stops."""
 
 from collections import deque
 
 from cdc.errors import Fatal
 
-MOST_REJECTED = 100
-"""Dead letters that a consumer bears among the last `AMONG` messages: one in ten."""
-AMONG = 1_000
+MAX_REJECTED = 100
+"""Dead letters that a consumer accepts among the last `WINDOW` messages."""
+WINDOW = 1_000
 
 
 class RejectionLimit:
-    """Stops a consumer whose messages are bad in number, not one here and there.
+    """Stops a consumer when many messages are rejected, not just single ones.
 
-    A producer that writes another format, or a consumer older than its topic, would turn the
-    whole topic into dead letters. Counted from the start of the process and without the letters
-    that were kept before it, so a consumer that is started again gets as far once more.
+    A producer that writes another format, or a consumer that is older than its topic, would turn
+    the whole topic into dead letters. The count starts with the process and leaves out letters that
+    were stored before, so a restarted consumer gets as far again.
     """
 
-    def __init__(self, most: int = MOST_REJECTED, among: int = AMONG) -> None:
-        self._most = most
-        self._among = among
+    def __init__(self, maximum: int = MAX_REJECTED, window: int = WINDOW) -> None:
+        self._maximum = maximum
+        self._window = window
         self._seen = 0
         self._rejected: deque[int] = deque()
 
     def applied(self, messages: int) -> None:
-        """Count messages that were applied."""
+        """Count applied messages."""
         self._seen += messages
 
     def rejected(self) -> None:
-        """Count one that became a dead letter just now; raises Fatal over the limit."""
+        """Count a new dead letter; raises Fatal above the limit."""
         self._seen += 1
         self._rejected.append(self._seen)
-        while self._rejected[0] <= self._seen - self._among:
+        while self._rejected[0] <= self._seen - self._window:
             self._rejected.popleft()
-        if len(self._rejected) > self._most:
+        if len(self._rejected) > self._maximum:
             raise Fatal(
-                f"{len(self._rejected)} of the last {min(self._seen, self._among)} messages became "
-                f"dead letters, more than {self._most}: the consumer stops before their batch, "
-                "nothing is skipped. See what they say by `manage.py dead_letters list`, mend "
-                "what writes them, and start the consumer again: it goes on where it stopped."
+                f"{len(self._rejected)} of the last {min(self._seen, self._window)} messages "
+                f"became dead letters, more than {self._maximum}. The consumer stops before their "
+                "batch and skips nothing. See the reasons with `manage.py dead_letters list`, fix "
+                "the producer, and restart the consumer: it resumes where it stopped."
             )

@@ -9,6 +9,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 from cdc.conf import CdcSettings
 from cdc.consumer.consumer import ReplicaConsumer
+from cdc.consumer.old_events import OldEvents
 from cdc.consumer.pause import PauseWatch
 from cdc.consumer.source_rows import SourceRows, source_epoch
 from cdc.daemons.startup import ensure_topics, retry_until_done, set_query_timeouts
@@ -49,6 +50,11 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
             dead_letters=DeadLetterStore(settings.group, DEFAULT_DB_ALIAS),
             routes=routes(),
             source_epoch=partial(source_epoch, using=DEFAULT_DB_ALIAS),
+            old_events=OldEvents(
+                SourceRows(registry.by_table(), DEFAULT_DB_ALIAS),
+                clock,
+                settings.delete_marker_days,
+            ),
             counters=counters,
             clock=clock,
             paused=paused,
@@ -71,6 +77,5 @@ def _replica(settings: CdcSettings, instance: str, clock: Clock) -> MongoReplica
         settings,
         routes(),
         f"{instance}:{uuid.uuid4().hex}",
-        rows=SourceRows(registry.by_table(), DEFAULT_DB_ALIAS),
         clock=clock,
     )

@@ -1,4 +1,4 @@
-"""What every Kafka client of the feed is configured with."""
+"""The configuration that all Kafka clients of the feed share."""
 
 import logging
 import socket
@@ -8,26 +8,27 @@ from typing import Any
 from confluent_kafka import KafkaError
 
 from cdc.conf import CdcSettings
-from cdc.errors import Misconfigured
+from cdc.errors import Misconfigured, Retryable
 from cdc.runtime import telemetry
 
 ENVELOPE_ROOM = 100_000
 """Bytes over `MAX_EVENT_BYTES` that clients and topics allow for keys and headers."""
-_SILENCE_SECONDS = 30.0
+REQUEST_SECONDS = 5.0
+"""How long a request to Kafka may take."""
+_REPEAT_SECONDS = 30.0
 _log = logging.getLogger("cdc.kafka")
 
 
-class Complaints:
-    """Logs what a client complains of, each sort at most once in a while."""
+class ErrorLog:
+    """Logs the errors of a client, each kind at most once every 30 seconds."""
 
     def __init__(self) -> None:
-        self._said: dict[str, float] = {}
+        self._logged: dict[str, float] = {}
 
     def __call__(self, error: KafkaError) -> None:
-        """Write one line, unless one of this sort was written a moment ago."""
         name, now = error.name(), time.monotonic()
-        if now - self._said.get(name, float("-inf")) >= _SILENCE_SECONDS:
-            self._said[name] = now
+        if now - self._logged.get(name, float("-inf")) >= _REPEAT_SECONDS:
+            self._logged[name] = now
             telemetry.log(_log, logging.WARNING, telemetry.KAFKA_ERROR, error=error.str())
 
 
@@ -39,12 +40,12 @@ def client_config(settings: CdcSettings, **config: Any) -> dict[str, Any]:
         )
     return {
         "bootstrap.servers": settings.bootstrap_servers,
-        "client.id": f"storyfeed@{socket.gethostname()}",
-        # A client that cannot connect would write several lines a second: what is wrong is said by
-        # `error_cb`, seldom, and librdkafka itself only says what is critical.
+        "client.id": f"{settings.client_name}@{socket.gethostname()}",
+        # A client that cannot connect writes several lines a second. So librdkafka logs critical
+        # messages only, and `error_cb` reports the rest at intervals.
         "log.connection.close": False,
         "log_level": 2,
-        "error_cb": Complaints(),
+        "error_cb": ErrorLog(),
         # By default a client may wait 10 s before it tries a broker that is up again.
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 500,
@@ -53,3 +54,9 @@ def client_config(settings: CdcSettings, **config: Any) -> dict[str, Any]:
         **config,
         **settings.kafka_config,
     }
+
+
+def unavailable(request: str, name: str, error: BaseException | None = None) -> Retryable:
+    """Return the error for a request that Kafka did not answer."""
+    reason = str(error or "") or "no answer in time"
+    return Retryable(f"Kafka could not {request} {name!r} ({reason}): check that its brokers run.")

@@ -1,4 +1,4 @@
-"""The publisher: records in their order, until Kafka has acknowledged all of them."""
+"""The publisher: writes records in order and waits for Kafka's acknowledgement."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,25 +17,26 @@ _REJECTING = frozenset(
         KafkaError.INVALID_MSG,
         KafkaError.INVALID_RECORD,
         KafkaError.TOPIC_EXCEPTION,
-        KafkaError._INVALID_DIFFERENT_RECORD,  # noqa: SLF001 -- the library's own name
+        KafkaError._INVALID_DIFFERENT_RECORD,  # noqa: SLF001 -- a documented code
     }
 )
-"""What Kafka says of a record that it will never take, and of its neighbours in a batch."""
-_TOPICLESS = frozenset(
+"""Errors of a record that Kafka will never accept, and of its neighbours in the batch."""
+_TOPIC_MISSING = frozenset(
     {
         KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 -- the library's own name
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 -- a documented code
     }
 )
 _TOPIC_PATIENCE_MS = 3_000
-"""How long a topic may be unknown before it is taken for missing."""
+"""How long a topic may be unknown before it counts as missing."""
 
 
 class KafkaPublisher:
-    """Writes records in their order and returns when Kafka has acknowledged all of them.
+    """Writes records in order and returns when Kafka has acknowledged all of them.
 
-    Idempotent, `acks=all`, and no record expires before another: an outage is waited out. A topic
-    that is missing is created: one may have been deleted, or a row be older than a topic's name.
+    The producer is idempotent, uses `acks=all` and lets no record expire, so an outage of any
+    length only delays it. A missing topic is created: it may have been deleted, or the outbox row
+    may be older than a change of the topic's name.
     """
 
     def __init__(self, settings: CdcSettings) -> None:
@@ -58,10 +59,10 @@ class KafkaPublisher:
     def publish(
         self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
     ) -> dict[int, str]:
-        """Write `records`; return what was rejected for good, reasons by index.
+        """Write `records` and return the reasons for those that Kafka rejects for good, by index.
 
-        Raises Retryable when any other was not acknowledged: all are to be written again. Asks
-        `keep_waiting` at least every 0.1 s; when it says no, what is in flight is given up.
+        Raises Retryable when any other record was not acknowledged: write all of them again. Calls
+        `keep_waiting` at least every 0.1 s and drops the records in flight when it returns False.
         """
         outcomes: dict[int, KafkaError | None] = {}
         for index, record in enumerate(records):
@@ -70,15 +71,15 @@ class KafkaPublisher:
             while len(outcomes) < len(records):
                 self._producer.poll(0.1)
                 if len(outcomes) < len(records) and not keep_waiting():
-                    raise Retryable("Records in flight were given up: they stay in the outbox.")
+                    raise Retryable("Publishing was cancelled: the records stay in the outbox.")
         except Retryable:
-            # What is in flight must not arrive after somebody else's newer records.
-            self._start_again()
+            # Records in flight must not arrive after newer records of another relay.
+            self._restart()
             raise
         return self._verdict(records, outcomes)
 
     def close(self) -> None:
-        """Drop what is in flight."""
+        """Drop the records in flight."""
         self._producer.purge()
         self._producer.poll(0)
 
@@ -89,7 +90,7 @@ class KafkaPublisher:
             outcomes[index] = error
 
         if not TOPIC_NAME.match(record.topic):
-            # Kafka calls such a topic unknown, now and then.
+            # Kafka sometimes reports such a topic as unknown, which would be retried.
             outcomes[index] = KafkaError(KafkaError.TOPIC_EXCEPTION)
             return
         while True:
@@ -117,22 +118,22 @@ class KafkaPublisher:
         failed = {index: error for index, error in outcomes.items() if error is not None}
         for index, error in failed.items():
             if error.code() not in _REJECTING or error.fatal():
-                # A producer with a fatal error never sends again; a new one starts from the
-                # lowest row that is not acknowledged.
-                self._start_again()
-                if error.code() in _TOPICLESS:
+                # A producer never sends again after a fatal error. A new one starts from the lowest
+                # row that is not acknowledged.
+                self._restart()
+                if error.code() in _TOPIC_MISSING:
                     Topics(self._settings).ensure(records[index].topic)
-                raise Retryable(f"Kafka did not take a batch ({error}): it is sent again.")
+                raise Retryable(f"Kafka did not acknowledge a batch ({error}): it is sent again.")
         return {index: str(error) for index, error in failed.items()}
 
-    def _start_again(self) -> None:
+    def _restart(self) -> None:
         self.close()
         self._producer = Producer(self._config)
 
 
 def _timestamp(record: Outgoing) -> int:
-    """Return a time that Kafka takes: it refuses times to come and times before 1970.
+    """Return a timestamp that Kafka accepts: it rejects the future and times before 1970.
 
-    A host whose clock ran ahead for a while must not hold up every change since.
+    Otherwise a host whose clock ran ahead would block every later change.
     """
     return max(min(record.timestamp_ms, round(time.time() * 1000)), 0)

@@ -1,4 +1,4 @@
-"""The source: records of the partitions that the group gives, from where it is told."""
+"""The source: reads the partitions that the consumer group assigns."""
 
 import logging
 import time
@@ -20,10 +20,10 @@ _OFFSET_LOST = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_O
 
 
 class KafkaSource:
-    """Reads records of the partitions that the group gives this process, from where it is told.
+    """Reads the partitions that the group assigns to this process, from offsets that it is given.
 
-    The group's callbacks only take note. A partition is fetched from after `start`, and from then
-    on until `release` or until the group takes it away.
+    The group's callbacks only record what changed. An assigned partition waits until `start`, and
+    is then fetched until `release` or until the group revokes it.
     """
 
     def __init__(self, settings: CdcSettings, topics: Sequence[str], instance: str) -> None:
@@ -43,10 +43,10 @@ class KafkaSource:
                     "enable.auto.commit": True,
                     "auto.commit.interval.ms": 1000,
                     "fetch.message.max.bytes": settings.max_event_bytes + ENVELOPE_ROOM,
-                    # A partition that is started waits for the fetch of those started before it,
-                    # which stays with the broker for so long when they have nothing new.
+                    # When a partition starts, its first fetch waits for the running one, which the
+                    # broker holds for this long when it has no new records.
                     "fetch.wait.max.ms": 100,
-                    # Bounds the memory that waiting records take, in KiB over all partitions.
+                    # Bounds the memory of prefetched records, in KiB over all partitions.
                     "queued.max.messages.kbytes": 32_768,
                 },
             )
@@ -56,16 +56,16 @@ class KafkaSource:
         )
 
     def poll(self, limit: int, seconds: float) -> list[Record]:
-        """Return up to `limit` records, waiting `seconds` for the first one only."""
+        """Return up to `limit` records; wait up to `seconds`, for the first one only."""
         first = self._consumer.poll(seconds)
         if first is None:
             return []
-        # `consume` alone would wait for `limit` records or for its whole timeout.
+        # `consume` alone would wait for `limit` records or until its timeout.
         messages = [first, *self._consumer.consume(limit - 1, 0)]
         return [record for record in map(self._record, messages) if record is not None]
 
     def waiting(self) -> frozenset[TopicPartition]:
-        """Return the partitions that are ours and not started."""
+        """Return the assigned partitions that are not fetched yet."""
         return frozenset(self._waiting)
 
     def started(self) -> frozenset[TopicPartition]:
@@ -75,10 +75,10 @@ class KafkaSource:
     def start(self, source: TopicPartition, offset: int | None) -> None:
         """Fetch a waiting partition from `offset`; None is its first record.
 
-        A partition whose offset Kafka has lost is read from what Kafka still holds.
+        A partition whose offset Kafka no longer holds is read from the first record that it has.
         """
         if source in self._lost and offset is not None:
-            # Said, never jumped over silently; reconcile finds what is missing.
+            # The gap is logged, never skipped silently; reconcile finds what is missing.
             telemetry.log(_log, logging.ERROR, telemetry.PARTITION_GAP, partition=source.partition)
             offset = None
         self._lost.discard(source)
@@ -88,13 +88,13 @@ class KafkaSource:
         self._started.add(source)
 
     def release(self) -> None:
-        """Stop fetching; every partition waits to be started again."""
+        """Stop fetching; every partition waits for the next `start`."""
         self._unassign(self._started)
         self._waiting |= self._started
         self._started.clear()
 
     def store(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Let Kafka know how far we are, for tools that read lag; what counts is elsewhere."""
+        """Commit offsets for tools that show lag; the replica's own positions are what counts."""
         ours = [
             KafkaPartition(source.topic, source.partition, offset)
             for source, offset in positions.items()
@@ -104,10 +104,10 @@ class KafkaSource:
             self._consumer.store_offsets(offsets=ours)
 
     def close(self) -> None:
-        """Commit what was stored and leave the group, so that others need not wait for it."""
-        # The partitions are given up before: a callback that unassigns from within the library's
-        # own close can wait there for ever.
-        with suppress(KafkaException):  # the group has put it out already
+        """Commit the stored offsets and leave the group, so that others take over at once."""
+        # Unsubscribe first: a callback that unassigns partitions while the library closes can block
+        # for ever.
+        with suppress(KafkaException):  # The group has removed this consumer already.
             self._consumer.unsubscribe()
         deadline = time.monotonic() + _LEAVE_SECONDS
         while (self._waiting or self._started) and time.monotonic() < deadline:
@@ -118,25 +118,25 @@ class KafkaSource:
         source = TopicPartition(message.topic() or "", message.partition() or 0)
         error = message.error()
         if error is not None:
-            self._complain(source, error)
+            self._report(source, error)
             return None
         if source not in self._started:
             return None
         key, value = message.key(), message.value()
         return Record(source=source, offset=message.offset() or 0, key=key, value=value)
 
-    def _complain(self, source: TopicPartition, error: KafkaError) -> None:
-        # The event that tells of a fatal error is not itself marked as one; after it the client
-        # only polls on in silence.
+    def _report(self, source: TopicPartition, error: KafkaError) -> None:
+        # The event that reports a fatal error is not itself marked as fatal. After it the client
+        # keeps polling but receives nothing.
         if error.fatal() or error.code() == KafkaError._FATAL:
-            raise Fatal(f"Kafka put this consumer out ({error.str()}): start it again.")
+            raise Fatal(f"Kafka removed this consumer from its group ({error.str()}): restart it.")
         lost = error.code() in _OFFSET_LOST
         level = logging.ERROR if lost else logging.WARNING
         telemetry.log(
             _log, level, telemetry.KAFKA_ERROR, partition=source.partition, error=str(error)
         )
         if lost and source in self._started:
-            # Taken over again first: in a topic that was created anew, no offset is a lost one.
+            # Take it over again first: if the topic was recreated, the offset is not a gap.
             self._unassign({source})
             self._started.discard(source)
             self._waiting.add(source)
@@ -144,15 +144,15 @@ class KafkaSource:
 
     def _assigned(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
         consumer.incremental_assign([])
-        self._waiting |= _plain(partitions)
+        self._waiting |= _sources(partitions)
 
     def _revoked(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
-        gone = _plain(partitions)
-        # Also when there is nothing to take away: a callback that unassigns nothing is followed by
-        # the library's own attempt on all partitions, which fails for those that only wait.
-        consumer.incremental_unassign(_partitions(gone & self._started))
-        self._waiting -= gone
-        self._started -= gone
+        revoked = _sources(partitions)
+        # Called even with an empty list: otherwise the library itself unassigns all partitions,
+        # which fails for those that are not started.
+        consumer.incremental_unassign(_partitions(revoked & self._started))
+        self._waiting -= revoked
+        self._started -= revoked
 
     def _unassign(self, sources: set[TopicPartition]) -> None:
         if sources:
@@ -163,5 +163,5 @@ def _partitions(sources: set[TopicPartition]) -> list[KafkaPartition]:
     return [KafkaPartition(source.topic, source.partition) for source in sources]
 
 
-def _plain(partitions: Sequence[KafkaPartition]) -> set[TopicPartition]:
+def _sources(partitions: Sequence[KafkaPartition]) -> set[TopicPartition]:
     return {TopicPartition(item.topic, item.partition) for item in partitions}

@@ -1,4 +1,4 @@
-"""A MongoDB client, and what its errors mean to a loop."""
+"""MongoDB clients, and how their errors are handled."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,27 +24,24 @@ from cdc.errors import Misconfigured, Rejected, Retryable
 from cdc.mongo.plan import Document
 from cdc.wire.records import TopicPartition
 
-OFFSETS = "storyfeed_offsets"
-"""One document for each group, topic and partition: its topic's id, owner and next offset."""
-HISTORY = "stories_history"
 _TRANSIENT = "TransientTransactionError"
 # https://www.mongodb.com/docs/manual/reference/error-codes/
 _REFUSING = frozenset({2, 9, 22, 52, 55, 56, 57, 10334, 17280, 17419, 17420})
-"""Codes that say of a command that its document can never be held."""
+"""Codes of a command whose document MongoDB can never store."""
 _PASSING = frozenset({None, 13, 50, 91, 112, 189, 246, 251, 10107, 11000, 11600, 11602, 13435})
-"""Codes of a single write that are not its document's fault."""
+"""Codes of a single write that its document did not cause."""
 
 
 def connect(settings: CdcSettings) -> MongoClient[Document]:
-    """Return a client that gives up on a silent server after seconds; it connects when used."""
+    """Return a client with timeouts of seconds; it connects on first use."""
     if not settings.mongodb_uri:
         raise Misconfigured(
-            "MONGODB_URI is not set: give mongodb://host:port, or start a stack by `manage.py up`."
+            "MONGODB_URI is not set: give mongodb://host:port, or run `manage.py up`."
         )
     try:
         return MongoClient(
             settings.mongodb_uri,
-            appname="storyfeed",
+            appname=settings.client_name,
             tz_aware=True,
             serverSelectionTimeoutMS=1000,
             connectTimeoutMS=2000,
@@ -57,7 +54,7 @@ def connect(settings: CdcSettings) -> MongoClient[Document]:
 
 
 def database(client: MongoClient[Document], settings: CdcSettings) -> Database[Document]:
-    """Return the database as the feed uses it: what is read is committed by a majority."""
+    """Return the database; reads and writes are acknowledged by a majority."""
     return client.get_database(
         settings.mongodb_database,
         read_preference=ReadPreference.PRIMARY,
@@ -67,37 +64,37 @@ def database(client: MongoClient[Document], settings: CdcSettings) -> Database[D
 
 
 def position_id(group: str, source: TopicPartition) -> SON[str, Any]:
-    """Return the `_id` of a position; embedded documents are equal in the same field order only."""
+    """Return the `_id` of a position; MongoDB compares embedded documents in field order."""
     return SON(group=group, topic=source.topic, partition=source.partition)
 
 
 @contextmanager
 def reaching() -> Iterator[None]:
-    """Turn what pymongo raises into what the loop must do."""
+    """Turn errors of pymongo into Rejected or Retryable."""
     try:
         yield
     except BulkWriteError as error:
-        raise _decision(error) from error
+        raise _meaning(error) from error
     except (DocumentTooLarge, BSONError, OverflowError, RecursionError) as error:
-        raise Rejected(f"MongoDB cannot hold the document ({_brief(error)}).") from error
+        raise Rejected(f"MongoDB cannot store the document ({_brief(error)}).") from error
     except OperationFailure as error:
         if error.code in _REFUSING:
             raise Rejected(f"MongoDB refuses the document ({_brief(error)}).") from error
-        raise Retryable(f"MongoDB did not do its part ({_brief(error)}).") from error
+        raise Retryable(f"MongoDB did not complete the command ({_brief(error)}).") from error
     except PyMongoError as error:
-        raise Retryable(f"MongoDB did not do its part ({_brief(error)}).") from error
+        raise Retryable(f"MongoDB is not responding ({_brief(error)}).") from error
 
 
-def _decision(error: BulkWriteError) -> Rejected | Retryable:
-    """Return what an error of a single write means; most of them are the document's fault."""
+def _meaning(error: BulkWriteError) -> Rejected | Retryable:
+    """Return the meaning of a failed single write; the document causes most of them."""
     details = error.details.get("writeErrors") or [{}]
     code, message = details[0].get("code"), str(details[0].get("errmsg", error))[:200]
     if error.has_error_label(_TRANSIENT) or code in _PASSING:
-        return Retryable(f"Another writer met this batch, or MongoDB is busy ({message}).")
+        return Retryable(f"MongoDB did not complete a write ({message}).")
     return Rejected(f"MongoDB refuses the document ({message}).")
 
 
 def _brief(error: BaseException) -> str:
-    # Behind its waiting time the driver describes every server that it knows.
-    what = str(error).partition(", Timeout: ")[0]
-    return f"{type(error).__name__}: {what[:200]}"
+    # After the timeout, the driver's message describes every server that it knows.
+    text = str(error).partition(", Timeout: ")[0]
+    return f"{type(error).__name__}: {text[:200]}"

@@ -1,4 +1,4 @@
-"""What a document holds, compared to the bit."""
+"""Compares a document with its row, down to BSON types."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,15 +11,15 @@ from cdc.mongo.plan import Document
 from cdc.wire.event import Version
 
 _VERSION = ("_epoch", "_version")
-# Text that is none is a difference, not an error.
+# Invalid UTF-8 is a difference, not an error.
 _OPTIONS: CodecOptions[Document] = CodecOptions(
     tz_aware=True, unicode_decode_error_handler="replace"
 )
-_KINDS: tuple[type, ...] = (bool, int, float, str, datetime, dict, list)
+_TYPES: tuple[type, ...] = (bool, int, float, str, datetime, dict, list)
 
 
 class Held:
-    """A document of the replica, as bytes and as what they say."""
+    """A document of the replica, as bytes and decoded."""
 
     __slots__ = ("_document", "_raw", "key", "version")
 
@@ -28,30 +28,30 @@ class Held:
         self._document = bson.decode(raw, _OPTIONS)
         self.key: Any = self._document["_id"]
         self.version = version_of(self._document.get("_epoch"), self._document.get("_version"))
-        """None when a stranger wrote it without one."""
+        """None when the document has none, because something else wrote it."""
 
     def holds(self, wanted: "Content") -> bool:
-        """Return whether it has a version and `wanted` beside it, nothing else."""
+        """Return whether the document is exactly `wanted` and a version."""
         if self.version is None:
             return False
         if wanted.encoded(self.version) == self._raw:
             return True
-        # Equal values may be written in another order, or a number in another width.
+        # The field order or the width of an integer may differ although the values are equal.
         found = {name: value for name, value in self._document.items() if name not in _VERSION}
         return _same(found, wanted.decoded())
 
 
 def split(batch: bytes) -> Iterator[bytes]:
-    """Yield the documents of a raw batch; each begins with its own size (bsonspec.org)."""
-    place = 0
-    while place < len(batch):
-        size = int.from_bytes(batch[place : place + 4], "little")
-        yield batch[place : place + size]
-        place += size
+    """Yield the documents of a raw batch; each begins with its size (bsonspec.org)."""
+    start = 0
+    while start < len(batch):
+        size = int.from_bytes(batch[start : start + 4], "little")
+        yield batch[start : start + size]
+        start += size
 
 
 class Content:
-    """What a row's document has to hold, besides its version."""
+    """The document that a row should have, without its version."""
 
     __slots__ = ("_document", "_encoded")
 
@@ -60,27 +60,27 @@ class Content:
         self._encoded: tuple[Version, bytes] | None = None
 
     def encoded(self, version: Version) -> bytes:
-        """Return the bytes of the document that the consumer would write at `version`."""
+        """Return the bytes of the document at `version`, as the consumer would write them."""
         if self._encoded is None or self._encoded[0] != version:
-            ends = {"_epoch": version.epoch, "_version": version.outbox_id}
-            self._encoded = (version, bson.encode({**self._document, **ends}))
+            fields = {"_epoch": version.epoch, "_version": version.outbox_id}
+            self._encoded = (version, bson.encode({**self._document, **fields}))
         return self._encoded[1]
 
     def decoded(self) -> Document:
-        """Return the document as MongoDB gives it back: its times have milliseconds."""
+        """Return the document as MongoDB returns it, with times in milliseconds."""
         return bson.decode(bson.encode(self._document), _OPTIONS)
 
 
 def version_of(epoch: Any, outbox_id: Any) -> Version | None:
-    """Return the version that a document carries; None for one that a stranger wrote without."""
+    """Return a document's version; None when it has none."""
     if isinstance(epoch, int) and isinstance(outbox_id, int):
         return Version(epoch, outbox_id)
     return None
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Return whether two values are equal and of one sort: 1, 1.0 and true are three."""
-    if _kind(one) is not _kind(other):
+    """Return whether two values are equal and of the same type: 1, 1.0 and true differ."""
+    if _type_of(one) is not _type_of(other):
         return False
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
@@ -89,5 +89,5 @@ def _same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def _kind(value: Any) -> type:
-    return next((kind for kind in _KINDS if isinstance(value, kind)), type(value))
+def _type_of(value: Any) -> type:
+    return next((each for each in _TYPES if isinstance(value, each)), type(value))

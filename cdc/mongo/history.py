@@ -8,7 +8,7 @@ from pymongo import ASCENDING, MongoClient
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.feed.change import PastEvent
-from cdc.mongo.client import HISTORY, database, reaching
+from cdc.mongo.client import database, reaching
 from cdc.mongo.plan import Document
 from cdc.wire.event import ChangeEvent, Operation, Version
 
@@ -16,7 +16,7 @@ _MOST_MS = 2_000
 
 
 class History:
-    """Reads `stories_history`; every read is bounded, and raises Retryable when it cannot be had.
+    """Reads the history; every read is bounded, and raises Retryable when it cannot be had.
 
     `key_columns` names the key's column of each captured table.
     """
@@ -24,7 +24,7 @@ class History:
     def __init__(
         self, client: MongoClient[Document], settings: CdcSettings, key_columns: Mapping[str, str]
     ) -> None:
-        self._history = database(client, settings)[HISTORY]
+        self._history = database(client, settings)[settings.history_collection]
         self._key_columns = key_columns
 
     def since(self, moment: datetime, limit: int) -> list[PastEvent]:

@@ -1,10 +1,10 @@
-"""What a batch of events does to the replica: pure, with no network.
+"""Plans what a batch of events writes to the replica; pure functions without I/O.
 
-A batch is reduced to the highest version of each row. What is not newer than the version that
-the replica holds is dropped, so no order of arrival, repetition or replay takes a document back.
+A batch is reduced to the highest version of each row. An event that is not newer than the version
+in the replica is dropped. So no reordering, duplicate or replay can take a document back.
 """
 
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -15,6 +15,13 @@ from cdc.wire.records import TopicPartition
 
 Document = dict[str, Any]
 Identity = int | str
+RowKey = tuple[str, Identity]
+"""A row's table and key."""
+
+
+def delete_markers(table: str) -> str:
+    """Return the collection of a table's delete markers."""
+    return f"{table}_delete_markers"
 
 
 class Converter(Protocol):
@@ -28,16 +35,9 @@ class Converter(Protocol):
         """Return the BSON value; raises Rejected."""
 
 
-class Rows(Protocol):
-    """The source's rows, asked only about rows that the replica may have forgotten."""
-
-    def gone(self, table: str, keys: Sequence[Identity]) -> Collection[Identity]:
-        """Return those of `keys` that no row has; raises Retryable."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """Where the rows of a table go, and how."""
+    """How the rows of a table become documents, and in which collections."""
 
     table: str
     key: str
@@ -48,13 +48,13 @@ class Route:
 
     @property
     def markers(self) -> str:
-        """The collection of delete markers: the versions of rows that are gone."""
-        return f"{self.table}_delete_markers"
+        """The collection that keeps the versions of deleted rows."""
+        return delete_markers(self.table)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
-    """An event, where it was read, and the document that it makes."""
+    """An event with its position in Kafka and the document that it becomes."""
 
     event: ChangeEvent
     source: TopicPartition
@@ -65,16 +65,16 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What the replica knows of a row."""
+    """The version of a row that the replica holds."""
 
     version: Version
     live: bool
-    """False when only a marker is left."""
+    """False when the replica has only a delete marker."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Writes:
-    """What one table's collections are to be given, each list in key order."""
+    """The writes to one table's collections, each list in key order."""
 
     inserts: list[Document] = field(default_factory=list)
     replaces: list[Document] = field(default_factory=list)
@@ -89,14 +89,14 @@ class Plan:
     writes: Mapping[str, Writes]
     """By table."""
     duplicates: int
-    """Events that the replica had already."""
+    """Events that the replica had applied already."""
     stale: int
-    """Events that are older than what the replica holds, or of rows that are gone."""
+    """Events that are older than the replica's version, or whose row was deleted long ago."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """What a batch did."""
+    """The result of a batch."""
 
     written: int
     """Documents written in each collection."""
@@ -104,11 +104,21 @@ class Applied:
     stale: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPosition:
+    """Where a consumer that takes a partition over resumes."""
+
+    next_offset: int | None
+    """None: at the partition's first record."""
+    recreated: bool
+    """Whether the stored position was of a deleted topic of the same name."""
+
+
 def deliver(event: ChangeEvent, route: Route, source: TopicPartition, offset: int) -> Delivered:
-    """Return the event with its document; raises Rejected when the row is not the table's."""
+    """Return the event with its document; raises Rejected for a row that does not fit the table."""
     if event.key_column != route.key:
         name = event.key_column[:60]
-        raise Rejected(f"The key names {name!r}, {route.table}'s key is {route.key!r}.")
+        raise Rejected(f"The key names {name!r}, but the key of {route.table} is {route.key!r}.")
     if event.deletes:
         _check_key(event, route)
     document = None if event.deletes else _document(event, route)
@@ -116,7 +126,7 @@ def deliver(event: ChangeEvent, route: Route, source: TopicPartition, offset: in
 
 
 def content(key: Identity, row: Row, columns: Iterable[Converter]) -> Document:
-    """Return what a row's document holds besides its version; raises Rejected."""
+    """Return a row's document without its version; raises Rejected."""
     document: Document = {"_id": key}
     for column in columns:
         document[column.name] = column.from_wire(row.get(column.name))
@@ -124,57 +134,44 @@ def content(key: Identity, row: Row, columns: Iterable[Converter]) -> Document:
 
 
 def keys_of(batch: Iterable[Delivered]) -> dict[str, list[Identity]]:
-    """Return the keys whose versions must be looked up, by table, each once and in order."""
+    """Return the keys whose versions must be looked up, by table, sorted and without repeats."""
     keys: dict[str, set[Identity]] = {}
     for delivered in batch:
         keys.setdefault(delivered.event.table, set()).add(delivered.event.key)
     return {table: sorted(found, key=_order) for table, found in keys.items()}
 
 
-def doubtful(
-    batch: Sequence[Delivered], known: Mapping[tuple[str, Identity], Known], before_ms: float
-) -> dict[str, list[Identity]]:
-    """Return the rows, by table, that a batch would bring and that may be gone for long.
-
-    Of a row that the replica knows nothing of, an event from before `before_ms` can be the replay
-    of one whose delete marker has been forgotten: only the source can tell.
-    """
-    doubts: dict[str, list[Identity]] = {}
-    for delivered in _highest(batch):
-        event = delivered.event
-        old = event.ts_ms < before_ms and not event.deletes
-        if old and (event.table, event.key) not in known:
-            doubts.setdefault(event.table, []).append(event.key)
-    return doubts
-
-
 def plan(
     batch: Sequence[Delivered],
-    known: Mapping[tuple[str, Identity], Known],
-    gone: Container[tuple[str, Identity]] = (),
+    known: Mapping[RowKey, Known],
+    deleted_rows: Container[RowKey] = (),
 ) -> Plan:
-    """Return what the batch changes, given the versions that the replica holds.
+    """Return the writes of a batch, given the versions that the replica holds.
 
-    `gone` names rows that the source said are no more: what would bring them back is stale.
+    An event of a row in `deleted_rows`, which the database no longer has, is stale if the replica
+    holds neither its document nor its delete marker.
     """
     writes: dict[str, Writes] = {}
-    highest = _highest(batch)
     duplicates = len(batch) - len({delivered.event.version for delivered in batch})
     stale = 0
-    for delivered in highest:
+    for delivered in newest_by_row(batch):
         key = (delivered.event.table, delivered.event.key)
         held = known.get(key)
         if held is not None and delivered.event.version == held.version:
             duplicates += 1
-        elif key in gone or (held is not None and delivered.event.version < held.version):
+        elif _is_stale(delivered.event.version, held, deleted=key in deleted_rows):
             stale += 1
         else:
             _write(writes.setdefault(delivered.event.table, Writes()), delivered, held)
     return Plan(writes=writes, duplicates=duplicates, stale=stale)
 
 
+def _is_stale(version: Version, held: Known | None, *, deleted: bool) -> bool:
+    return deleted if held is None else version < held.version
+
+
 def written(planned: Plan) -> int:
-    """Return how many documents of each collection a plan writes."""
+    """Return the number of documents that a plan writes in each collection."""
     return sum(
         len(writes.inserts) + len(writes.replaces) + len(writes.deletes)
         for writes in planned.writes.values()
@@ -182,10 +179,10 @@ def written(planned: Plan) -> int:
 
 
 def history_document(delivered: Delivered, applied_at: datetime) -> Document:
-    """Return the document that `stories_history` keeps of an event.
+    """Return the history document of an event.
 
-    `at` is when it was captured, `applied_at` when the replica wrote it, each by the clock of the
-    machine that did it.
+    `at` is when it was captured, `applied_at` when it was written to the replica, each by the clock
+    of the machine that did it.
     """
     event = delivered.event
     return {
@@ -203,8 +200,9 @@ def history_document(delivered: Delivered, applied_at: datetime) -> Document:
     }
 
 
-def _highest(batch: Iterable[Delivered]) -> list[Delivered]:
-    best: dict[tuple[str, Identity], Delivered] = {}
+def newest_by_row(batch: Iterable[Delivered]) -> list[Delivered]:
+    """Return the event of the highest version of each row, in key order."""
+    best: dict[RowKey, Delivered] = {}
     for delivered in batch:
         key = (delivered.event.table, delivered.event.key)
         if key not in best or delivered.event.version > best[key].event.version:
@@ -223,8 +221,8 @@ def _write(writes: Writes, delivered: Delivered, held: Known | None) -> None:
         writes.replaces.append(delivered.document)
     else:
         writes.inserts.append(delivered.document)
-        # Two consumers that meet on one row must conflict: one may insert the row while another
-        # only writes its marker, so an insert writes the marker's document too.
+        # Two consumers that write the same row must conflict. One may insert the row while the
+        # other writes only its delete marker, so an insert writes the marker too.
         writes.markers.append(_marker(event))
 
 
@@ -236,7 +234,7 @@ def _document(event: ChangeEvent, route: Route) -> Document:
 
 
 def _check_key(event: ChangeEvent, route: Route) -> None:
-    """Raise Rejected for a key that no row can have; a document has its key among its columns."""
+    """Raise Rejected for a key that no row can have; for a document, its columns check that."""
     for column in route.columns:
         if column.name == route.key:
             column.from_wire(event.key)

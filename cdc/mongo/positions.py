@@ -1,24 +1,24 @@
-"""The positions that count: one document for each group, topic and partition."""
+"""The consumer's positions: one document for each group, topic and partition."""
 
 from pymongo import MongoClient
 
 from cdc.conf import CdcSettings
-from cdc.mongo.client import OFFSETS, database, position_id, reaching
+from cdc.mongo.client import database, position_id, reaching
 from cdc.mongo.plan import Document
 from cdc.wire.records import TopicPartition
 
 
 class Positions:
-    """The positions of one consumer group; every method raises Retryable while MongoDB is away."""
+    """The positions of one consumer group; each method raises Retryable."""
 
     def __init__(self, client: MongoClient[Document], settings: CdcSettings) -> None:
-        self._offsets = database(client, settings)[OFFSETS]
+        self._positions = database(client, settings)[settings.positions_collection]
         self._group = settings.group
 
     def all(self) -> dict[TopicPartition, int]:
-        """Return the next offset of each partition that was begun."""
+        """Return the next offset of each partition that has one."""
         with reaching():
-            found = self._offsets.find({"_id.group": self._group})
+            found = self._positions.find({"_id.group": self._group})
             return {
                 TopicPartition(item["_id"]["topic"], item["_id"]["partition"]): item["next_offset"]
                 for item in found
@@ -26,11 +26,13 @@ class Positions:
             }
 
     def move(self, source: TopicPartition, offset: int, who: str) -> None:
-        """Let the partition go on at `offset`.
+        """Make the partition resume at `offset`.
 
-        `who` becomes its owner, so that a consumer that has it is fenced and takes it over again,
-        from there.
+        `who` becomes the owner. That fences the consumer of the partition, which then takes it over
+        again at the new position.
         """
         change = {"$set": {"next_offset": offset, "owner": who, "session": None}}
         with reaching():
-            self._offsets.update_one({"_id": position_id(self._group, source)}, change, upsert=True)
+            self._positions.update_one(
+                {"_id": position_id(self._group, source)}, change, upsert=True
+            )

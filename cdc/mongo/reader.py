@@ -1,4 +1,4 @@
-"""Reads of the replica: for people, for comparisons, for whoever waits for his own write."""
+"""Reads of the replica, for status pages, comparisons and reads of one's own writes."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -9,7 +9,7 @@ from bson.son import SON
 from pymongo import ASCENDING, DESCENDING, MongoClient, timeout
 
 from cdc.conf import CdcSettings
-from cdc.mongo.client import HISTORY, database, reaching
+from cdc.mongo.client import database, reaching
 from cdc.mongo.content import Held, split, version_of
 from cdc.mongo.plan import Document, Identity
 from cdc.wire.event import Version
@@ -18,10 +18,11 @@ _BY_ID = [("_id", ASCENDING)]
 
 
 class ReplicaReader:
-    """Reads what is committed; raises Retryable while MongoDB is away."""
+    """Reads committed documents; each method raises Retryable."""
 
     def __init__(self, client: MongoClient[Document], settings: CdcSettings) -> None:
         self._db = database(client, settings)
+        self._history = self._db[settings.history_collection]
 
     def counts(self, collections: Iterable[str]) -> dict[str, int]:
         """Return the number of documents in each collection."""
@@ -29,13 +30,13 @@ class ReplicaReader:
             return {name: self._db[name].count_documents({}) for name in collections}
 
     def documents(self, collections: Iterable[str], key: Identity) -> dict[str, Document | None]:
-        """Return the document with this key in each collection; None where there is none."""
+        """Return the document with this key in each collection, or None."""
         with reaching():
             return {name: self._db[name].find_one({"_id": key}) for name in collections}
 
     def held(self, collections: Iterable[str], keys: Sequence[Any]) -> dict[str, dict[Any, Held]]:
         """Return the documents with these keys, by collection and key."""
-        # Decoding costs most of it, and the same bytes in another collection say the same.
+        # Decoding is the main cost, and the collections mostly hold equal bytes.
         known: dict[bytes, Held] = {}
         return {name: self._held(name, keys, known) for name in collections}
 
@@ -53,50 +54,49 @@ class ReplicaReader:
         return found
 
     def keys(self, collection: str, keys: Sequence[Any]) -> set[Any]:
-        """Return those of `keys` that a document has."""
+        """Return the `keys` that have a document."""
         with reaching():
             found = self._db[collection].find({"_id": {"$in": list(keys)}}, {"_id": 1})
             return {item["_id"] for item in found}
 
     def keys_after(self, collection: str, last: Any, limit: int) -> list[Any]:
-        """Return up to `limit` keys behind `last` in MongoDB's order, which takes in any type.
+        """Return up to `limit` keys after `last` in MongoDB's order, which covers all types.
 
-        None stands before all of them.
+        None starts with the first key.
         """
         found = self._db[collection].find({}, {"_id": 1}).sort(_BY_ID).hint(_BY_ID)
         if last is not None:
-            # A condition `$gt` would leave out keys of other types.
+            # `$gt` would leave out keys of other types.
             found = found.min([("_id", last)])
         with reaching():
             keys = [item["_id"] for item in found.limit(limit + 1)]
         return [key for key in keys if key != last][:limit]
 
     def version(self, collection: str, key: Identity) -> Version | None:
-        """Return the version of a document or a delete marker; None where there is none."""
+        """Return the version of a document or delete marker, or None."""
         with reaching():
             found = self._db[collection].find_one({"_id": key}, {"_epoch": 1, "_version": 1})
         return None if found is None else version_of(found.get("_epoch"), found.get("_version"))
 
     def events(self, versions: Iterable[Version]) -> dict[Version, Document]:
-        """Return what the history holds of these versions, without the rows."""
+        """Return the history documents of these versions, without the rows."""
         wanted: list[SON[str, int]] = [
             SON(epoch=each.epoch, outbox_id=each.outbox_id) for each in versions
         ]
-        parts = {"at": 1, "applied_at": 1, "partition": 1, "offset": 1}
+        fields = {"at": 1, "applied_at": 1, "partition": 1, "offset": 1}
         with reaching():
-            found = self._db[HISTORY].find({"_id": {"$in": wanted}}, parts)
+            found = self._history.find({"_id": {"$in": wanted}}, fields)
             return {Version(item["_id"]["epoch"], item["_id"]["outbox_id"]): item for item in found}
 
     def within(self, seconds: float) -> AbstractContextManager[Any]:
-        """Let what is read inside take so long at most, together."""
+        """Limit the total time of the reads inside the context."""
         return cast("AbstractContextManager[Any]", timeout(seconds))
 
     def delays(self, since: datetime, limit: int) -> list[float]:
-        """Return, in seconds, how long the last changes took from their capture to the replica."""
+        """Return the seconds from capture to replica of the newest `limit` changes since then."""
         with reaching():
             found = (
-                self._db[HISTORY]
-                .find({"at": {"$gte": since}}, {"_id": 0, "at": 1, "applied_at": 1})
+                self._history.find({"at": {"$gte": since}}, {"_id": 0, "at": 1, "applied_at": 1})
                 .sort("at", DESCENDING)
                 .limit(limit)
             )

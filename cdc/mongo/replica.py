@@ -1,6 +1,6 @@
-"""The replica: a batch, its history and the positions of its partitions in one transaction."""
+"""The replica: writes a batch, its history and its positions in one transaction."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from pymongo.read_concern import ReadConcern
 
 from cdc.conf import CdcSettings
 from cdc.errors import Fenced
-from cdc.mongo.client import HISTORY, OFFSETS, database, position_id, reaching
+from cdc.mongo.client import database, position_id, reaching
 from cdc.mongo.plan import (
     Applied,
     Delivered,
@@ -21,9 +21,9 @@ from cdc.mongo.plan import (
     Known,
     Plan,
     Route,
-    Rows,
+    RowKey,
+    StoredPosition,
     Writes,
-    doubtful,
     history_document,
     keys_of,
     plan,
@@ -32,18 +32,16 @@ from cdc.mongo.plan import (
 from cdc.runtime import faults
 from cdc.runtime.loop import Clock
 from cdc.wire.event import Version
-from cdc.wire.records import Position, TopicPartition
+from cdc.wire.records import TopicPartition
 
 _DAY_SECONDS = 86_400
-_CLOCKS_DIFFER_SECONDS = 3_600
-"""By how much the clocks of two machines may differ without bringing a deleted row back."""
 
 
 class MongoReplica:
-    """Applies batches exactly once: each moves its partitions' positions in its own transaction.
+    """Applies each batch exactly once, by moving its positions in the same transaction.
 
-    Every batch moves a position on the condition that owner and next offset are what this process
-    believes, so a process that lost a partition cannot write.
+    A position moves only if its owner and next offset are what this process expects, so a process
+    that lost a partition cannot write.
     """
 
     def __init__(
@@ -53,48 +51,48 @@ class MongoReplica:
         routes: Mapping[str, Route],
         owner: str,
         *,
-        rows: Rows,
         clock: Clock,
     ) -> None:
         self._client = client
         self._settings = settings
         self._routes = routes
         self._owner = owner
-        self._rows = rows
         self._clock = clock
         self._session: ClientSession | None = None
-        self._believed: dict[TopicPartition, int | None] = {}
+        self._expected: dict[TopicPartition, int | None] = {}
         self._db = database(client, settings)
+        self._positions = self._db[settings.positions_collection]
+        self._history = self._db[settings.history_collection]
 
     def prepare(self) -> None:
-        """Create what is missing: collections, and the indexes that forget."""
+        """Create missing collections and TTL indexes."""
         with reaching():
             existing = set(self._db.list_collection_names())
-            wanted = {OFFSETS, HISTORY}
+            wanted = {self._positions.name, self._history.name}
             for route in self._routes.values():
                 wanted |= {*route.collections, route.markers}
             for name in sorted(wanted - existing):
                 self._db.create_collection(name, check_exists=False)
-            self._forget_after(HISTORY, self._settings.history_days)
+            self._expire_after(self._history.name, self._settings.history_days)
             for route in self._routes.values():
-                self._forget_after(route.markers, self._settings.delete_marker_days)
+                self._expire_after(route.markers, self._settings.delete_marker_days)
 
-    def take_over(self, source: TopicPartition, topic_id: str) -> Position:
-        """Become the partition's owner and return where it goes on.
+    def take_over(self, source: TopicPartition, topic_id: str) -> StoredPosition:
+        """Become the partition's owner and return its position.
 
-        A transaction that the last owner left open would hold the position, so its session is
-        ended first; then the owner's name changes, and whatever the last owner still tries fails.
+        A transaction that the last owner left open would lock the position, so its session is ended
+        first. Once the owner has changed, any write of the last owner fails.
         """
         name = position_id(self._settings.group, source)
         with reaching():
             session = self._open_session()
-            last = self._db[OFFSETS].find_one({"_id": name}) or {}
+            last = self._positions.find_one({"_id": name}) or {}
             self._end_session(last.get("session"), session)
             recreated = last.get("topic_id", topic_id) != topic_id
             mine = {"owner": self._owner, "topic_id": topic_id, "session": _session_id(session)}
             if recreated:
                 mine["next_offset"] = None
-            found: Document | None = self._db[OFFSETS].find_one_and_update(
+            found: Document | None = self._positions.find_one_and_update(
                 {"_id": name},
                 {"$set": mine},
                 upsert=True,
@@ -102,15 +100,20 @@ class MongoReplica:
                 maxTimeMS=5000,
             )
         next_offset = (found or {}).get("next_offset")
-        self._believed[source] = next_offset
-        return Position(next_offset=next_offset, recreated=recreated)
+        self._expected[source] = next_offset
+        return StoredPosition(next_offset=next_offset, recreated=recreated)
 
-    def apply(self, batch: Sequence[Delivered], advance: Mapping[TopicPartition, int]) -> Applied:
+    def apply(
+        self,
+        batch: Sequence[Delivered],
+        advance: Mapping[TopicPartition, int],
+        deleted_rows: Container[RowKey] = (),
+    ) -> Applied:
         """Apply a batch and move its partitions to `advance`, together or not at all.
 
-        Raises Fenced when a partition is not ours any more, Rejected when MongoDB refuses a
-        document, Retryable for all else; after any of them the partitions are to be taken over
-        again.
+        `deleted_rows` are rows that the database no longer has. Raises Fenced when a partition has
+        another owner, Rejected when MongoDB refuses a document, and Retryable for anything else.
+        After any of them, take the partitions over again.
         """
         session = self._open_session()
         with reaching():
@@ -118,22 +121,22 @@ class MongoReplica:
                 with session.start_transaction(read_concern=ReadConcern("snapshot")):
                     self._advance(advance, session)
                     faults.reach(faults.REPLICA_MOVED)
-                    planned = self._plan(batch, session)
+                    planned = plan(batch, self._known(keys_of(batch), session), deleted_rows)
                     self._write(planned, batch, session)
                     faults.reach(faults.REPLICA_WRITTEN)
             except (PyMongoError, Fenced):
                 self.forget()
                 raise
-        self._believed.update(advance)
+        self._expected.update(advance)
         return Applied(written=written(planned), duplicates=planned.duplicates, stale=planned.stale)
 
     def check(self, sources: frozenset[TopicPartition]) -> None:
-        """Raise Fenced when one of `sources` has another owner or position than is believed."""
+        """Raise Fenced when one of `sources` has an unexpected owner or position."""
         if not sources:
             return
         names = [position_id(self._settings.group, source) for source in sources]
         with reaching():
-            found = self._db[OFFSETS].find({"_id": {"$in": names}})
+            found = self._positions.find({"_id": {"$in": names}})
             held = {
                 TopicPartition(item["_id"]["topic"], item["_id"]["partition"]): (
                     item.get("owner"),
@@ -142,12 +145,12 @@ class MongoReplica:
                 for item in found
             }
         for source in sources:
-            if held.get(source) != (self._owner, self._believed.get(source)):
+            if held.get(source) != (self._owner, self._expected.get(source)):
                 raise Fenced(f"Partition {source.partition} was moved or has another owner.")
 
     def forget(self) -> None:
-        """Drop the session and all that is believed of positions."""
-        self._believed.clear()
+        """End the session and forget the expected positions."""
+        self._expected.clear()
         if self._session is not None:
             self._session.end_session()
             self._session = None
@@ -158,29 +161,20 @@ class MongoReplica:
                 {
                     "_id": position_id(self._settings.group, source),
                     "owner": self._owner,
-                    "next_offset": self._believed.get(source),
+                    "next_offset": self._expected.get(source),
                 },
                 {"$set": {"next_offset": offset}},
             )
             for source, offset in sorted(advance.items())
         ]
-        result = self._db[OFFSETS].bulk_write(moves, session=session)
+        result = self._positions.bulk_write(moves, session=session)
         if result.matched_count != len(moves):
-            raise Fenced("A partition of the batch has another owner or position: it is left.")
-
-    def _plan(self, batch: Sequence[Delivered], session: ClientSession) -> Plan:
-        known = self._known(keys_of(batch), session)
-        forgotten = self._clock.time() - self._settings.delete_marker_days * _DAY_SECONDS
-        doubts = doubtful(batch, known, (forgotten + _CLOCKS_DIFFER_SECONDS) * 1000)
-        gone = {
-            (table, key) for table, keys in doubts.items() for key in self._rows.gone(table, keys)
-        }
-        return plan(batch, known, gone)
+            raise Fenced("A partition of the batch has another owner or position.")
 
     def _known(
         self, keys: Mapping[str, list[Identity]], session: ClientSession
-    ) -> dict[tuple[str, Identity], Known]:
-        known: dict[tuple[str, Identity], Known] = {}
+    ) -> dict[RowKey, Known]:
+        known: dict[RowKey, Known] = {}
         for table, identities in keys.items():
             for found in self._versions(self._routes[table], identities, session):
                 key = (table, found["_id"])
@@ -195,10 +189,10 @@ class MongoReplica:
     def _versions(
         self, route: Route, identities: list[Identity], session: ClientSession
     ) -> Iterator[Document]:
-        """Read what all the table's collections and its markers know, by one command.
+        """Read the versions in all collections and the delete markers with one command.
 
-        For a single event the round trips are most of the cost, and `$unionWith` is not allowed
-        in a transaction: the versions are looked up beside one document that is always there.
+        For a single event, round trips are most of the cost. `$unionWith` is not allowed in a
+        transaction, so the versions are joined to a document that always exists.
         """
         wanted = [
             {"$match": {"_id": {"$in": identities}}},
@@ -210,7 +204,7 @@ class MongoReplica:
             {"$project": {"_id": 0, "none": "$none"}},
             *({"$lookup": {"from": name, "pipeline": wanted, "as": name}} for name in names),
         ]
-        for found in self._db[OFFSETS].aggregate(stages, session=session):
+        for found in self._positions.aggregate(stages, session=session):
             for name in names:
                 live = name != route.markers
                 yield from ({**held, "live": live} for held in found[name])
@@ -224,7 +218,7 @@ class MongoReplica:
         kept = [each for each in batch if self._routes[each.event.table].history]
         if kept and self._settings.history_days:
             now = datetime.fromtimestamp(self._clock.time(), tz=UTC)
-            _bulk(self._db[HISTORY], _additions(_history(kept, now)), session)
+            _bulk(self._history, _additions(_history(kept, now)), session)
 
     def _open_session(self) -> ClientSession:
         if self._session is None:
@@ -235,7 +229,7 @@ class MongoReplica:
         if last is not None and last != _session_id(mine):
             self._client.admin.command("killSessions", [{"id": last}])
 
-    def _forget_after(self, name: str, days: int) -> None:
+    def _expire_after(self, name: str, days: int) -> None:
         seconds = days * _DAY_SECONDS
         indexes = self._db[name].index_information()
         if not days:
@@ -249,7 +243,7 @@ class MongoReplica:
 
 
 def _number(value: Any) -> int:
-    """Return what stands in a version; a stranger's document has none, so anything is newer."""
+    """Return a part of a version; 0 in a document without one, so that any event is newer."""
     return value if isinstance(value, int) else 0
 
 
@@ -263,16 +257,16 @@ def _history(batch: Sequence[Delivered], now: datetime) -> list[Document]:
 
 
 def _additions(documents: Sequence[Document]) -> list[Any]:
-    """Return upserts that leave alone what is there: a replay changes nothing of the past."""
+    """Return upserts that keep existing documents, so that a replay changes no history."""
     return [
         UpdateOne({"_id": item["_id"]}, {"$setOnInsert": item}, upsert=True) for item in documents
     ]
 
 
 def _replica_operations(writes: Writes) -> list[Any]:
-    """Return the writes of a replica collection: inserts, replaces, deletes, each by `_id` alone.
+    """Return the writes of a replica collection: inserts, replaces and deletes by `_id`.
 
-    A replace also inserts: a collection that was added later may lack the document.
+    A replace is an upsert, because a collection that was added later may lack the document.
     """
     return [
         *map(InsertOne, writes.inserts),
@@ -286,6 +280,6 @@ def _upserts(documents: Sequence[Document]) -> list[Any]:
 
 
 def _bulk(collection: Collection[Document], operations: list[Any], session: ClientSession) -> None:
-    # Ordered: an unordered one goes on into the aborted transaction and hides the first error.
+    # Ordered: an unordered write continues in the aborted transaction and hides the first error.
     if operations:
         collection.bulk_write(operations, ordered=True, session=session)

@@ -1,88 +1,83 @@
-"""Sums over a replica collection, for people; every read is bounded in time."""
+"""Totals of a replica collection and rates of the history, for dashboards."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
 
 from pymongo import DESCENDING, MongoClient
 from pymongo.collection import Collection
 
 from cdc.conf import CdcSettings
-from cdc.mongo.client import HISTORY, database, reaching
+from cdc.mongo.client import database, reaching
 from cdc.mongo.plan import Document
 
-_MOST_MS = 5_000
-_PULSE_MOST_MS = 1_000
+_TOTALS_MS = 5_000
+_RATES_MS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What a collection holds."""
+    """The totals of a collection."""
 
     documents: int
     sums: Mapping[str, int]
-    """The total of each field that was asked for."""
+    """The total of each requested field."""
     groups: Mapping[str, int]
-    """Documents by the value of the grouping field, most first."""
+    """Documents by the value of the grouping field, the largest group first."""
     days: Mapping[date, int]
-    """Documents of each day, in UTC; up to the last day that has any, without gaps."""
+    """Documents of each day in UTC, without gaps, up to the last day that has any."""
     changed_at: datetime | None
-    """When the newest change was made that the copy holds; None when no history is kept."""
+    """When the newest applied change was made; None when no history is kept."""
 
 
-class FiguresReader:
-    """Reads one collection; the caller names its fields. Raises Retryable while MongoDB is away."""
+class Statistics:
+    """Reads totals and rates; each query is bounded in time and raises Retryable when it fails."""
 
-    def __init__(self, client: MongoClient[Document], settings: CdcSettings, table: str) -> None:
+    def __init__(self, client: MongoClient[Document], settings: CdcSettings) -> None:
         self._db = database(client, settings)
-        self._table = table
+        self._history = self._db[settings.history_collection]
 
-    def read(
-        self, collection: str, *, sums: tuple[str, ...], group: str, day: str, days: int
+    def figures(
+        self, collection: str, *, table: str, sums: tuple[str, ...], group: str, day: str, days: int
     ) -> Figures:
-        """Sum `sums`, count by `group` and by the day of the date field `day`."""
+        """Return the totals of a collection that holds the rows of `table`.
+
+        `sums` are numeric fields, `group` is any field, and `day` is a date field of which the last
+        `days` days are counted.
+        """
         documents = self._db[collection]
         with reaching():
             total = _first(documents, [{"$group": _totals(sums)}])
-            groups = _rows(documents, [{"$sortByCount": f"${group}"}])
+            groups = _aggregate(documents, [{"$sortByCount": f"${group}"}])
             return Figures(
                 documents=total.get("documents", 0),
                 sums={name: total.get(name, 0) for name in sums},
                 groups={str(row["_id"]): row["count"] for row in groups},
                 days=_by_day(documents, day, days),
-                changed_at=self._changed_at(),
+                changed_at=self._changed_at(table),
             )
 
-    def _changed_at(self) -> datetime | None:
-        newest = self._db[HISTORY].find_one(
-            {"table": self._table}, {"at": 1}, sort=[("at", DESCENDING)], max_time_ms=_MOST_MS
-        )
-        return newest["at"] if newest else None
-
-
-class PulseReader:
-    """Reads the history's index of times; raises Retryable when that takes over a second."""
-
-    def __init__(self, client: MongoClient[Document], settings: CdcSettings) -> None:
-        self._history = database(client, settings)[HISTORY]
-
     def rates(self, until: datetime, *, bins: int, seconds: int) -> list[float]:
-        """Return changes a second in `bins` spans of `seconds` up to `until`, oldest first.
+        """Return applied changes a second in `bins` spans of `seconds` up to `until`, oldest first.
 
-        A change counts when it was saved, once it has been applied. With `HISTORY_DAYS=0` there
-        are none.
+        A change counts at the time it was saved. All rates are 0 when no history is kept.
         """
         since = until - timedelta(seconds=bins * seconds)
         number = {"$floor": {"$divide": [{"$subtract": ["$at", since]}, seconds * 1000]}}
         stages: list[Document] = [
             {"$match": {"at": {"$gte": since, "$lt": until}}},
-            {"$group": {"_id": number, "n": {"$sum": 1}}},
+            {"$group": {"_id": number, "count": {"$sum": 1}}},
         ]
         with reaching():
-            found = list(self._history.aggregate(stages, maxTimeMS=_PULSE_MOST_MS))
-        counts = {int(row["_id"]): row["n"] for row in found}
+            found = _aggregate(self._history, stages, _RATES_MS)
+        counts = {int(row["_id"]): row["count"] for row in found}
         return [counts.get(place, 0) / seconds for place in range(bins)]
+
+    def _changed_at(self, table: str) -> datetime | None:
+        newest = self._history.find_one(
+            {"table": table}, {"at": 1}, sort=[("at", DESCENDING)], max_time_ms=_TOTALS_MS
+        )
+        return newest["at"] if newest else None
 
 
 def _totals(sums: tuple[str, ...]) -> Document:
@@ -95,26 +90,18 @@ def _by_day(documents: Collection[Document], field: str, days: int) -> dict[date
         return {}
     first = newest.date() - timedelta(days=days - 1)
     start = datetime(first.year, first.month, first.day, tzinfo=newest.tzinfo)
-    found = _rows(
-        documents,
-        [
-            {"$match": {field: {"$gte": start}}},
-            {
-                "$group": {
-                    "_id": {"$dateTrunc": {"date": f"${field}", "unit": "day"}},
-                    "n": {"$sum": 1},
-                }
-            },
-        ],
-    )
-    counts = {row["_id"].date(): row["n"] for row in found}
+    day = {"$dateTrunc": {"date": f"${field}", "unit": "day"}}
+    found = _aggregate(documents, [{"$match": {field: {"$gte": start}}}, {"$sortByCount": day}])
+    counts = {row["_id"].date(): row["count"] for row in found}
     every = [first + timedelta(days=number) for number in range(days)]
-    return {day: counts.get(day, 0) for day in every}
+    return {each: counts.get(each, 0) for each in every}
 
 
-def _first(documents: Collection[Document], stages: list[dict[str, Any]]) -> Document:
-    return next(iter(_rows(documents, stages)), {})
+def _first(documents: Collection[Document], stages: list[Document]) -> Document:
+    return next(iter(_aggregate(documents, stages)), {})
 
 
-def _rows(documents: Collection[Document], stages: list[dict[str, Any]]) -> list[Document]:
-    return list(documents.aggregate(stages, maxTimeMS=_MOST_MS))
+def _aggregate(
+    documents: Collection[Document], stages: list[Document], limit_ms: int = _TOTALS_MS
+) -> list[Document]:
+    return list(documents.aggregate(stages, maxTimeMS=limit_ms))

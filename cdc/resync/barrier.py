@@ -6,7 +6,8 @@ from django.db.models import Max
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
-from cdc.kafka.topics import Topics, Watermarks
+from cdc.kafka.topics import Topics
+from cdc.kafka.watermarks import Watermarks
 from cdc.models import OutboxRecord
 from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions

@@ -8,7 +8,8 @@ from django.db import DEFAULT_DB_ALIAS
 
 from cdc.conf import CdcSettings
 from cdc.errors import Misconfigured
-from cdc.kafka.topics import Topics, Watermarks
+from cdc.kafka.topics import Topics
+from cdc.kafka.watermarks import Watermarks
 from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions
 from cdc.operator_log import write_down_command

@@ -14,7 +14,8 @@ from cdc.canary.models import CanaryTrip
 from cdc.conf import CdcSettings
 from cdc.consumer.pause import current_pause
 from cdc.errors import Retryable
-from cdc.kafka.topics import Topics, Watermarks
+from cdc.kafka.topics import Topics
+from cdc.kafka.watermarks import Watermarks
 from cdc.models import DeadLetter, DeadLetterStatus, ReconcileRun
 from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions

@@ -1,7 +1,7 @@
 """The whole feed in memory, for tests of code that writes captured models.
 
-The outbox is the test database's own; relay and consumer are the real ones, and only Kafka and
-MongoDB are twins.
+The outbox is a table of the test database, relay and consumer are the real ones, and only Kafka and
+MongoDB are replaced by twins.
 """
 
 from functools import partial
@@ -11,6 +11,7 @@ from django.db import DEFAULT_DB_ALIAS
 from cdc.capture.resend import send_again
 from cdc.conf import cdc_settings
 from cdc.consumer.consumer import ReplicaConsumer
+from cdc.consumer.old_events import OldEvents
 from cdc.consumer.source_rows import SourceRows, source_epoch
 from cdc.daemons.topics import routes, topic_names
 from cdc.dead_letters.store import DeadLetterStore, RejectedRowStore
@@ -29,9 +30,9 @@ _GROUP = "testing"
 
 
 class MemoryFeed:
-    """Carries committed changes to collections in memory when it is told to, not before.
+    """Carries committed changes to collections in memory when `run` is called.
 
-    The test needs a database whose transactions commit: `TransactionTestCase`, or
+    The test needs transactions that commit: use `TransactionTestCase` or
     `@pytest.mark.django_db(transaction=True)`.
     """
 
@@ -53,15 +54,15 @@ class MemoryFeed:
         self._consumers = [self._consumer(topic) for topic in topic_names()]
 
     def run(self) -> None:
-        """Publish all that waits in the outbox, then apply all that the broker holds.
+        """Publish every row of the outbox, then apply every record of the broker.
 
-        Raises Retryable while `broker.down` is true, as the relay does; the changes stay.
+        Raises Retryable while `broker.down` is true, as the relay does; the outbox keeps the rows.
         """
-        # Whatever the last call waited for is over: its lease too.
+        # Time passes between two calls, so that no backoff of the last one is left.
         self.clock.sleep(1.0)
         while self._relay.run_once():
             pass
-        while self._is_behind():
+        while self._has_unread_records():
             for consumer in self._consumers:
                 consumer.run_once()
 
@@ -69,26 +70,28 @@ class MemoryFeed:
         """Return the documents of a replica collection by `_id`."""
         return self.store.collection(collection)
 
-    def _is_behind(self) -> bool:
+    def _has_unread_records(self) -> bool:
         positions = self.store.positions
         return any(len(log) > (positions.get(at) or 0) for at, log in self.broker.logs.items())
 
     def _consumer(self, topic: str) -> ReplicaConsumer:
         rows = SourceRows(registry.by_table(), self._using)
+        days = cdc_settings().delete_marker_days
         return ReplicaConsumer(
             source=self.broker.source(topic),
             topics=self.broker,
-            replica=MemoryReplica(self.store, routes(), _GROUP, rows=rows),
+            replica=MemoryReplica(self.store, routes(), _GROUP),
             dead_letters=DeadLetterStore(_GROUP, self._using),
             routes=routes(),
             source_epoch=partial(source_epoch, using=self._using),
+            old_events=OldEvents(rows, self.clock, days),
             counters=Counters(self._using, self.clock),
             clock=self.clock,
         )
 
 
 def record_of(event: ChangeEvent, topic: str) -> Outgoing:
-    """Return the record that carries `event`, as a relay makes it."""
+    """Return the record that carries `event`, as the relay writes it."""
     change = Entry(
         topic=topic,
         key=encode_key(event.key_column, event.key),
@@ -105,6 +108,6 @@ def record_of(event: ChangeEvent, topic: str) -> Outgoing:
 
 
 def records(broker: MemoryBroker) -> list[Outgoing]:
-    """Return every record that a broker holds, in the order of their outbox rows."""
+    """Return every record of a broker in the order of the outbox rows."""
     found = [record for log in broker.logs.values() for record in log]
     return sorted(found, key=lambda record: int(dict(record.headers)["outbox_id"]))

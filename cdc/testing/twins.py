@@ -1,9 +1,9 @@
-"""Public twins of Kafka, MongoDB and the clock, for tests without servers.
+"""In-memory twins of Kafka, MongoDB and the clock, for tests without servers.
 
-One contract suite runs over each twin and the real part that it stands for.
+One contract suite runs against each twin and the real part.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,25 +17,24 @@ from cdc.mongo.plan import (
     Document,
     Identity,
     Known,
-    Plan,
     Route,
-    Rows,
+    RowKey,
+    StoredPosition,
     Writes,
-    doubtful,
     history_document,
     keys_of,
     plan,
     written,
 )
 from cdc.wire.event import Version
-from cdc.wire.records import Outgoing, Position, Record, TopicPartition
+from cdc.wire.records import Outgoing, Record, TopicPartition
 
-_DEEPEST = 100
+_MAX_DEPTH = 100
 
 
 @dataclass(slots=True)
 class FakeClock:
-    """A clock that only moves when it is told to, or when somebody sleeps by it."""
+    """A clock that moves only when `now` is set or `sleep` is called."""
 
     now: float = 1_000_000.0
 
@@ -44,30 +43,30 @@ class FakeClock:
         return self.now
 
     def monotonic(self) -> float:
-        """Return seconds that only rise."""
+        """Return seconds that never decrease."""
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Let `seconds` pass at once."""
+        """Advance the clock by `seconds`."""
         self.now += seconds
 
 
 @dataclass(slots=True)
 class MemoryBroker:
-    """A broker in memory: partitions by key, offsets from 0, as a publisher and a source."""
+    """A broker in memory that is a publisher and a source; each partition's offsets start at 0."""
 
     partition_count: int = 5
     largest: int = 1_000_000
-    """Bytes of a value from which on a record is rejected for good."""
+    """The largest value, in bytes; a record with a larger one is rejected for good."""
     down: bool = False
     logs: dict[TopicPartition, list[Outgoing]] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
-    """Ids of topics that were created anew."""
+    """Ids of recreated topics."""
 
     def publish(
         self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
     ) -> dict[int, str]:
-        """Append all; return what was rejected for good, reasons by index."""
+        """Append the records and return the reasons for rejected ones, by index."""
         if self.down:
             raise Retryable("The broker in memory is down: set `down` to False.")
         reasons = {index: self._flaw(record) for index, record in enumerate(records)}
@@ -80,7 +79,7 @@ class MemoryBroker:
 
     def _flaw(self, record: Outgoing) -> str:
         if not TOPIC_NAME.match(record.topic):
-            return f"No topic can be named {record.topic!r}."
+            return f"{record.topic!r} is not a valid topic name."
         if len(record.value or b"") > self.largest:
             return f"The value has more than {self.largest} bytes."
         return ""
@@ -89,13 +88,13 @@ class MemoryBroker:
         """Return the topic's id."""
         return self.ids.get(topic, f"id of {topic}")
 
-    def created_anew(self, known: Mapping[str, str]) -> bool:
-        """Return whether a topic has another id than `known` says."""
+    def recreated(self, known: Mapping[str, str]) -> bool:
+        """Return whether the id of a topic differs from the one in `known`."""
         return any(self.topic_id(topic) != topic_id for topic, topic_id in known.items())
 
     def recreate(self, topic: str) -> None:
-        """Delete a topic and create it anew, empty, under another id."""
-        self.ids[topic] = f"{self.topic_id(topic)}, created anew"
+        """Delete a topic and create it again, empty and with another id."""
+        self.ids[topic] = f"{self.topic_id(topic)}, recreated"
         for source in [source for source in self.logs if source.topic == topic]:
             del self.logs[source]
 
@@ -104,9 +103,9 @@ class MemoryBroker:
         return tuple(range(self.partition_count))
 
     def source(self, topic: str) -> "MemorySource":
-        """Return a consumer that is given all partitions of `topic`."""
-        every = {TopicPartition(topic, number) for number in range(self.partition_count)}
-        return MemorySource(broker=self, unstarted=every)
+        """Return a source that is assigned all partitions of `topic`."""
+        partitions = {TopicPartition(topic, number) for number in range(self.partition_count)}
+        return MemorySource(broker=self, unstarted=partitions)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -129,42 +128,42 @@ class MemorySource:
         return records
 
     def waiting(self) -> frozenset[TopicPartition]:
-        """Return the partitions that are not started."""
+        """Return the assigned partitions that are not fetched yet."""
         return frozenset(self.unstarted)
 
     def started(self) -> frozenset[TopicPartition]:
-        """Return the partitions that are read."""
+        """Return the partitions that are fetched."""
         return frozenset(self.offsets)
 
     def start(self, source: TopicPartition, offset: int | None) -> None:
-        """Read a waiting partition from `offset`; None is its first record."""
+        """Fetch a waiting partition from `offset`; None is its first record."""
         self.unstarted.discard(source)
         self.offsets[source] = offset or 0
 
     def release(self) -> None:
-        """Stop reading; every partition waits to be started again."""
+        """Stop fetching; every partition waits for the next `start`."""
         self.unstarted |= self.offsets.keys()
         self.offsets.clear()
 
     def store(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Remember how far we are."""
+        """Remember committed offsets."""
         self.stored.update(positions)
 
 
 @dataclass(slots=True)
 class MemoryRows:
-    """The source's rows: all keys but those that are named."""
+    """The database's rows: every key exists except those in `deleted`."""
 
-    missing: set[Identity] = field(default_factory=set)
+    deleted: set[Identity] = field(default_factory=set)
 
-    def gone(self, table: str, keys: Sequence[Identity]) -> set[Identity]:
-        """Return those of `keys` that no row has."""
-        return self.missing & set(keys)
+    def missing(self, table: str, keys: Sequence[Identity]) -> set[Identity]:
+        """Return the `keys` that no row has."""
+        return self.deleted & set(keys)
 
 
 @dataclass(slots=True)
 class MemoryStore:
-    """What replicas in memory share: collections by name and positions."""
+    """The storage that replicas in memory share: collections, history and positions."""
 
     collections: dict[str, dict[Identity, Document]] = field(default_factory=dict)
     history: dict[tuple[int, int], Document] = field(default_factory=dict)
@@ -178,75 +177,68 @@ class MemoryStore:
 
 
 class MemoryReplica:
-    """A replica in memory, with the same rules as the one in MongoDB."""
+    """A replica in memory that follows the rules of the one in MongoDB."""
 
     def __init__(
         self,
         store: MemoryStore,
         routes: Mapping[str, Route],
         owner: str,
-        *,
-        rows: Rows,
-        forgotten_before_ms: float = 0,
     ) -> None:
-        self._rows = rows
-        self._forgotten_before_ms = forgotten_before_ms
         self._store = store
         self._routes = routes
         self._owner = owner
-        self._believed: dict[TopicPartition, int | None] = {}
+        self._expected: dict[TopicPartition, int | None] = {}
 
-    def take_over(self, source: TopicPartition, topic_id: str) -> Position:
-        """Become the partition's owner and return where it goes on."""
+    def take_over(self, source: TopicPartition, topic_id: str) -> StoredPosition:
+        """Become the partition's owner and return its position."""
         store = self._store
         recreated = store.topic_ids.get(source, topic_id) != topic_id
         if recreated:
             store.positions[source] = None
         store.owners[source], store.topic_ids[source] = self._owner, topic_id
-        self._believed[source] = store.positions.setdefault(source, None)
-        return Position(next_offset=store.positions[source], recreated=recreated)
+        self._expected[source] = store.positions.setdefault(source, None)
+        return StoredPosition(next_offset=store.positions[source], recreated=recreated)
 
-    def apply(self, batch: Sequence[Delivered], advance: Mapping[TopicPartition, int]) -> Applied:
+    def apply(
+        self,
+        batch: Sequence[Delivered],
+        advance: Mapping[TopicPartition, int],
+        deleted_rows: Container[RowKey] = (),
+    ) -> Applied:
         """Apply a batch and move its partitions to `advance`, together or not at all."""
         for source in advance:
-            believed = (self._owner, self._believed.get(source))
-            if (self._store.owners.get(source), self._store.positions.get(source)) != believed:
+            expected = (self._owner, self._expected.get(source))
+            if (self._store.owners.get(source), self._store.positions.get(source)) != expected:
                 self.forget()
                 raise Fenced("A partition of the batch has another owner or position.")
-        planned = self._plan(batch)
-        # First, since it holds all that the documents hold: it is refused before anything is done.
+        planned = plan(batch, self._known(batch), deleted_rows)
+        # The history holds everything that the documents hold, so copying it first rejects a bad
+        # batch before anything is written.
         now = datetime.now(tz=UTC)
         kept = [each for each in batch if self._routes[each.event.table].history]
-        history = [_stored(history_document(each, now)) for each in kept]
+        history = [_bson_copy(history_document(each, now)) for each in kept]
         for table, writes in planned.writes.items():
             self._write(self._routes[table], writes)
         for document in history:
             self._store.history.setdefault(tuple(document["_id"].values()), document)
         self._store.positions.update(advance)
-        self._believed.update(advance)
+        self._expected.update(advance)
         return Applied(written=written(planned), duplicates=planned.duplicates, stale=planned.stale)
 
     def check(self, sources: frozenset[TopicPartition]) -> None:
-        """Raise Fenced when one of `sources` has another owner or position than is believed."""
+        """Raise Fenced when one of `sources` has an unexpected owner or position."""
         for source in sources:
             held = (self._store.owners.get(source), self._store.positions.get(source))
-            if held != (self._owner, self._believed.get(source)):
+            if held != (self._owner, self._expected.get(source)):
                 raise Fenced(f"Partition {source.partition} was moved or has another owner.")
 
     def forget(self) -> None:
-        """Drop all that is believed of positions."""
-        self._believed.clear()
+        """Forget the expected positions."""
+        self._expected.clear()
 
-    def _plan(self, batch: Sequence[Delivered]) -> Plan:
-        known = self._known(batch)
-        doubts = doubtful(batch, known, self._forgotten_before_ms)
-        gone = {
-            (table, key) for table, keys in doubts.items() for key in self._rows.gone(table, keys)
-        }
-        return plan(batch, known, gone)
-
-    def _known(self, batch: Sequence[Delivered]) -> dict[tuple[str, Identity], Known]:
-        known: dict[tuple[str, Identity], Known] = {}
+    def _known(self, batch: Sequence[Delivered]) -> dict[RowKey, Known]:
+        known: dict[RowKey, Known] = {}
         for table, identities in keys_of(batch).items():
             route = self._routes[table]
             for name in (route.markers, *route.collections):
@@ -260,7 +252,7 @@ class MemoryReplica:
         for name in route.collections:
             documents = self._store.collection(name)
             for document in (*writes.inserts, *writes.replaces):
-                documents[document["_id"]] = _stored(document)
+                documents[document["_id"]] = _bson_copy(document)
             for key in writes.deletes:
                 documents.pop(key, None)
         for marker in writes.markers:
@@ -268,8 +260,8 @@ class MemoryReplica:
 
 
 def _learn(
-    known: dict[tuple[str, Identity], Known],
-    key: tuple[str, Identity],
+    known: dict[RowKey, Known],
+    key: RowKey,
     document: Document,
     *,
     live: bool,
@@ -282,16 +274,16 @@ def _learn(
     )
 
 
-def _stored(value: Any, depth: int = 0) -> Any:
-    """Return a copy; raises Rejected for what BSON cannot hold."""
-    if depth > _DEEPEST:
-        raise Rejected(f"The document nests deeper than {_DEEPEST} levels.")
+def _bson_copy(value: Any, depth: int = 0) -> Any:
+    """Return a copy; raises Rejected for a value that BSON cannot store."""
+    if depth > _MAX_DEPTH:
+        raise Rejected(f"The document nests deeper than {_MAX_DEPTH} levels.")
     if isinstance(value, dict):
         if any("\0" in key for key in value):
-            raise Rejected("A key has NUL.")
-        return {key: _stored(item, depth + 1) for key, item in value.items()}
+            raise Rejected("A key contains NUL.")
+        return {key: _bson_copy(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list):
-        return [_stored(item, depth + 1) for item in value]
+        return [_bson_copy(item, depth + 1) for item in value]
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise Rejected(f"{value} has more than 64 bits.")
+        raise Rejected(f"{value} does not fit in 64 bits.")
     return value

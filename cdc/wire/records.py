@@ -32,13 +32,3 @@ class Outgoing:
     """None makes a tombstone."""
     headers: tuple[tuple[str, bytes], ...]
     timestamp_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
-    """Where the consumption of a partition resumes."""
-
-    next_offset: int | None
-    """None means the first record."""
-    recreated: bool
-    """The topic was created again after the last position was stored."""

@@ -104,6 +104,9 @@ def _cdc(variables: Variables, home: Path) -> CdcSettings:
         mongodb_database="storyfeed",
         collections=("stories_story", "stories_story_1", "stories_story_2"),
         connector="storyfeed",
+        client_name="storyfeed",
+        history_collection="stories_history",
+        positions_collection="storyfeed_offsets",
     )
     return CdcSettings(
         bootstrap_servers=variables.text("KAFKA_BOOTSTRAP_SERVERS"),
@@ -116,6 +119,9 @@ def _cdc(variables: Variables, home: Path) -> CdcSettings:
         collections=variables.names("REPLICA_COLLECTIONS", plain.collections),
         group=variables.text("CONSUMER_GROUP", plain.group),
         connector=plain.connector,
+        client_name=plain.client_name,
+        history_collection=plain.history_collection,
+        positions_collection=plain.positions_collection,
         history_days=variables.number("HISTORY_DAYS", plain.history_days),
         delete_marker_days=variables.number("DELETE_MARKER_DAYS", plain.delete_marker_days),
         max_event_bytes=variables.number("MAX_EVENT_BYTES", plain.max_event_bytes),

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from cdc.api import registry
-from cdc.conf import CdcSettings, cdc_settings
-from cdc.operations import Figures, FiguresReader, PulseReader, Status, StatusReader, connect
+from cdc.conf import cdc_settings
+from cdc.operations import Figures, Statistics, Status, StatusReader, connect
 from project.pages.latest import Latest, Reading
 from stories.models import Story
 
@@ -75,8 +75,9 @@ class CopyWatch:
         return self.latest.get()
 
     def _read(self) -> Figures:
-        return self._reader.read(
-            self._settings.collections[0],
+        return self._statistics.figures(
+            cdc_settings().collections[0],
+            table=Story._meta.db_table,
             sums=("diggs", "comments"),
             group="status",
             day="submit_date",
@@ -84,12 +85,8 @@ class CopyWatch:
         )
 
     @cached_property
-    def _reader(self) -> FiguresReader:
-        return FiguresReader(connect(self._settings), self._settings, Story._meta.db_table)
-
-    @cached_property
-    def _settings(self) -> CdcSettings:
-        return cdc_settings()
+    def _statistics(self) -> Statistics:
+        return Statistics(connect(cdc_settings()), cdc_settings())
 
 
 class PulseWatch:
@@ -99,12 +96,11 @@ class PulseWatch:
         self.latest: Latest[list[float]] = Latest(self._read, fresh=PULSE_SECONDS)
 
     def _read(self) -> list[float]:
-        return self._reader.rates(datetime.now(UTC), bins=PULSE_BINS, seconds=PULSE_SECONDS)
+        return self._statistics.rates(datetime.now(UTC), bins=PULSE_BINS, seconds=PULSE_SECONDS)
 
     @cached_property
-    def _reader(self) -> PulseReader:
-        settings = cdc_settings()
-        return PulseReader(connect(settings), settings)
+    def _statistics(self) -> Statistics:
+        return Statistics(connect(cdc_settings()), cdc_settings())
 
 
 feed = FeedWatch()

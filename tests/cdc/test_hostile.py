@@ -1,4 +1,4 @@
-"""A thousand hostile messages: each is applied or a dead letter, and none stops the consumer."""
+"""Each hostile message is applied or becomes a dead letter; none stops the consumer."""
 
 import json
 import time
@@ -10,6 +10,7 @@ import pytest
 
 from cdc.conf import CdcSettings
 from cdc.consumer.consumer import ReplicaConsumer
+from cdc.consumer.old_events import OldEvents
 from cdc.consumer.rejections import RejectionLimit
 from cdc.consumer.source_rows import source_epoch
 from cdc.dead_letters.store import DeadLetterStore
@@ -43,9 +44,10 @@ def drain(broker: MemoryBroker, replica: MemoryReplica | MongoReplica) -> Memory
         dead_letters=DeadLetterStore("hostile", "default"),
         routes=ROUTES,
         source_epoch=partial(source_epoch, using="default"),
+        old_events=OldEvents(MemoryRows(), FakeClock(), 7),
         counters=Counters("default", FakeClock()),
         clock=FakeClock(),
-        limit=RejectionLimit(most=10_000, among=10_000),
+        limit=RejectionLimit(maximum=10_000, window=10_000),
     )
     for _ in range(10):
         consumer.run_once()
@@ -53,14 +55,14 @@ def drain(broker: MemoryBroker, replica: MemoryReplica | MongoReplica) -> Memory
 
 
 def with_last(messages: Iterator[Outgoing]) -> Sequence[Outgoing]:
-    """Add good changes at the end of the partitions."""
+    """Append good changes, so that each partition ends with one."""
     good = [outgoing(change("c", LAST + key, LAST + key), TOPIC) for key in range(40)]
     return [*messages, *good]
 
 
-def assert_all_accounted(source: MemorySource, broker: MemoryBroker, applied: int) -> None:
-    ends = {place: len(log) for place, log in broker.logs.items()}
-    assert {place: source.stored[place] for place in ends} == ends
+def assert_all_accounted(reader: MemorySource, broker: MemoryBroker, applied: int) -> None:
+    ends = {source: len(log) for source, log in broker.logs.items()}
+    assert {source: reader.stored[source] for source in ends} == ends
     letters = DeadLetter.objects.count()
     assert letters + applied >= sum(ends.values())
     assert letters > 500 * sum(ends.values()) // 1_040
@@ -68,11 +70,11 @@ def assert_all_accounted(source: MemorySource, broker: MemoryBroker, applied: in
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_thousand_are_dead_letters_or_applied(seed: int) -> None:
+def test_hostile_messages_are_applied_or_dead_letters(seed: int) -> None:
     broker, store = MemoryBroker(largest=2**30), MemoryStore()
     broker.publish(with_last(hostile(1_000, seed, TOPIC)), lambda: True)
 
-    source = drain(broker, MemoryReplica(store, ROUTES, "a", rows=MemoryRows()))
+    source = drain(broker, MemoryReplica(store, ROUTES, "a"))
 
     assert_all_accounted(source, broker, 1_040 - DeadLetter.objects.count())
     for name in COLLECTIONS:
@@ -82,8 +84,8 @@ def test_a_thousand_are_dead_letters_or_applied(seed: int) -> None:
 @pytest.fixture
 def replica(feed_settings: CdcSettings) -> Iterator[MongoReplica]:
     client = connect(feed_settings)
-    rows, clock = MemoryRows(), FakeClock(time.time())
-    replica = MongoReplica(client, feed_settings, ROUTES, "a", rows=rows, clock=clock)
+    clock = FakeClock(time.time())
+    replica = MongoReplica(client, feed_settings, ROUTES, "a", clock=clock)
     replica.prepare()
     yield replica
     client.drop_database(feed_settings.mongodb_database)
@@ -107,13 +109,13 @@ def with_columns(**columns: object) -> bytes:
         (with_columns(title=None), "Column title holds None, not text."),
         (with_columns(description="x" * 17_000_000), "MongoDB refuses the document"),
         (with_columns(user={"a\0b": 1}), "Column user has NUL in the key"),
-        (with_columns(unknown={"a\0b": 1}), "MongoDB cannot hold the document"),
+        (with_columns(unknown={"a\0b": 1}), "MongoDB cannot store the document"),
         (with_columns().replace(b'[\\"1\\"', b'[\\"9000000000000000000\\"'), "Its epoch is 9"),
         (with_columns(diggs=2**63), "Column diggs holds 9223372036854775808"),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )
-def test_each_kind_becomes_a_dead_letter_with_its_reason(
+def test_each_kind_of_bad_message_is_a_dead_letter_with_its_reason(
     replica: MongoReplica, value: bytes, reason: str
 ) -> None:
     broker = MemoryBroker(largest=2**30)
@@ -127,15 +129,17 @@ def test_each_kind_becomes_a_dead_letter_with_its_reason(
 
 
 @pytest.mark.services
-def test_mongodb_accepts_or_refuses_each(replica: MongoReplica, feed_settings: CdcSettings) -> None:
+def test_mongodb_accepts_or_rejects_each_message(
+    replica: MongoReplica, feed_settings: CdcSettings
+) -> None:
     broker = MemoryBroker(largest=2**30)
     broker.publish(with_last(hostile(1_000, 3, TOPIC)), lambda: True)
 
     source = drain(broker, replica)
 
     client = connect(feed_settings)
-    here = database(client, feed_settings)
+    replicas = database(client, feed_settings)
     assert_all_accounted(source, broker, 1_040 - DeadLetter.objects.count())
     for name in COLLECTIONS:
-        assert here[name].count_documents({"_id": {"$gte": LAST}}) == 40
+        assert replicas[name].count_documents({"_id": {"$gte": LAST}}) == 40
     client.close()

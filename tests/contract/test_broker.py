@@ -1,4 +1,4 @@
-"""What every broker promises a relay and a consumer: Kafka and its twin in memory."""
+"""The contract of a broker with relay and consumer, for Kafka and its twin in memory."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ class Broker(Protocol):
 
     def topic_id(self) -> str: ...
 
-    def created_anew(self, known: Mapping[str, str]) -> bool: ...
+    def recreated(self, known: Mapping[str, str]) -> bool: ...
 
     def partitions(self, topic: str) -> tuple[int, ...]: ...
 
@@ -50,8 +50,8 @@ class Memory:
     def topic_id(self) -> str:
         return self.broker.topic_id(self.topic)
 
-    def created_anew(self, known: Mapping[str, str]) -> bool:
-        return self.broker.created_anew(known)
+    def recreated(self, known: Mapping[str, str]) -> bool:
+        return self.broker.recreated(known)
 
     def partitions(self, topic: str) -> tuple[int, ...]:
         return self.broker.partitions(topic)
@@ -77,8 +77,8 @@ class Kafka:
     def topic_id(self) -> str:
         return self.topics.topic_id(self.topic)
 
-    def created_anew(self, known: Mapping[str, str]) -> bool:
-        return self.topics.created_anew(known)
+    def recreated(self, known: Mapping[str, str]) -> bool:
+        return self.topics.recreated(known)
 
     def partitions(self, topic: str) -> tuple[int, ...]:
         return self.topics.partitions(topic)
@@ -97,7 +97,7 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
 
 @dataclass
 class Reader:
-    """Reads a source until enough has come."""
+    """Polls a source until it has read enough records."""
 
     source: Source
 
@@ -125,7 +125,7 @@ def wait() -> bool:
     return True
 
 
-def test_what_is_published_is_read_with_key_and_value(broker: Broker) -> None:
+def test_a_record_is_read_with_its_key_and_value(broker: Broker) -> None:
     assert broker.publisher().publish([record(broker, 17, b"body")], wait) == {}
 
     (read,) = Reader(broker.source("a")).until(1)
@@ -150,7 +150,7 @@ def test_a_tombstone_has_no_value(broker: Broker) -> None:
     assert [item.value for item in Reader(broker.source("a")).until(2)] == [b"{}", None]
 
 
-def test_what_the_broker_rejects_is_told_by_index_and_the_rest_is_written(broker: Broker) -> None:
+def test_rejected_records_are_reported_by_index_and_the_rest_is_written(broker: Broker) -> None:
     large = record(broker, 2, b"x" * 2_000_000)
 
     rejected = broker.publisher().publish([record(broker, 1), large, record(broker, 3)], wait)
@@ -161,30 +161,30 @@ def test_what_the_broker_rejects_is_told_by_index_and_the_rest_is_written(broker
 
 
 @pytest.mark.parametrize("topic", ["", ".", "no topic!", "x" * 250, "a\0b"])
-def test_a_topic_that_cannot_be_is_rejected(broker: Broker, topic: str) -> None:
-    nowhere, good = replace(record(broker, 1), topic=topic), record(broker, 1)
-    assert list(broker.publisher().publish([nowhere, good], wait)) == [0]
+def test_an_invalid_topic_name_is_rejected(broker: Broker, topic: str) -> None:
+    invalid, good = replace(record(broker, 1), topic=topic), record(broker, 1)
+    assert list(broker.publisher().publish([invalid, good], wait)) == [0]
 
 
-def test_a_record_of_a_time_to_come_is_taken(broker: Broker) -> None:
+def test_a_record_with_a_future_timestamp_is_accepted(broker: Broker) -> None:
     ahead = replace(record(broker, 1), timestamp_ms=round(time.time() * 1000) + 86_400_000)
     assert broker.publisher().publish([ahead], wait) == {}
     assert len(Reader(broker.source("a")).until(1)) == 1
 
 
-def test_a_topic_that_is_missing_is_created(broker: Broker) -> None:
+def test_a_missing_topic_is_created(broker: Broker) -> None:
     missing = f"{broker.topic}-missing"
     publisher, sent = broker.publisher(), replace(record(broker, 1), topic=missing)
     for _ in range(3):
-        with suppress(Retryable):  # as the relay does: it is sent again
+        with suppress(Retryable):  # The relay, too, sends the record again.
             assert publisher.publish([sent], wait) == {}
             break
     else:
-        pytest.fail("The record was not taken.")
+        pytest.fail("The record was not accepted.")
     assert broker.partitions(missing) == tuple(range(5))
 
 
-def test_a_partition_is_read_from_where_it_is_started(broker: Broker) -> None:
+def test_a_partition_is_read_from_the_offset_that_it_is_started_at(broker: Broker) -> None:
     broker.publisher().publish([record(broker, 17, b"%d" % n) for n in range(5)], wait)
     source = broker.source("a")
     first = Reader(source).until(5)
@@ -217,21 +217,21 @@ def test_a_topic_has_an_id(broker: Broker) -> None:
     assert broker.topic_id() == broker.topic_id()
 
 
-def test_another_id_is_noticed(broker: Broker) -> None:
+def test_another_topic_id_is_detected(broker: Broker) -> None:
     deadline = time.monotonic() + SECONDS
-    while not broker.created_anew({broker.topic: "another"}):
+    while not broker.recreated({broker.topic: "another"}):
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
-def test_the_same_id_is_no_news(broker: Broker) -> None:
+def test_the_same_topic_id_is_not_a_change(broker: Broker) -> None:
     known = {broker.topic: broker.topic_id()}
     for _ in range(10):
-        assert not broker.created_anew(known)
-        time.sleep(0.05)  # lets Kafka answer
+        assert not broker.recreated(known)
+        time.sleep(0.05)  # Time for Kafka to answer.
 
 
-def test_all_partitions_are_given(broker: Broker) -> None:
+def test_all_partitions_are_assigned(broker: Broker) -> None:
     source = broker.source("a")
     Reader(source).until(0)
     deadline = time.monotonic() + SECONDS

@@ -1,7 +1,6 @@
-"""What every replica promises: the one in MongoDB and its twin in memory."""
+"""The contract of a replica, for the one in MongoDB and its twin in memory."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Protocol
 
 import pytest
@@ -9,22 +8,19 @@ import pytest
 from cdc.conf import CdcSettings
 from cdc.consumer.consumer import Replica
 from cdc.errors import Fenced
-from cdc.mongo.client import HISTORY, connect, database
-from cdc.mongo.plan import Document
+from cdc.mongo.client import connect, database
+from cdc.mongo.plan import Document, StoredPosition
 from cdc.mongo.replica import MongoReplica
-from cdc.testing.twins import FakeClock, MemoryReplica, MemoryRows, MemoryStore
-from cdc.wire.records import Position, TopicPartition
-from tests.support.builders import COLLECTIONS, ROUTES, SOURCE, change, delivered
+from cdc.runtime.loop import SystemClock
+from cdc.testing.twins import MemoryReplica, MemoryStore
+from cdc.wire.records import TopicPartition
+from tests.support.builders import COLLECTIONS, ROUTES, SOURCE, TABLE, change, delivered
 
-FORGOTTEN_BEFORE_MS = 1_764_000_000_000
-"""Builders make event 1 a millisecond after this moment, and events below 0 before it."""
 OTHER = TopicPartition("story-events", 1)
 
 
-class Place(Protocol):
-    """Where replicas write, with a view of what is there."""
-
-    rows: MemoryRows
+class Storage(Protocol):
+    """What replicas write to, and a view of its documents."""
 
     def replica(self, owner: str) -> Replica: ...
 
@@ -35,12 +31,10 @@ class Place(Protocol):
 
 class Memory:
     def __init__(self) -> None:
-        self.store, self.rows = MemoryStore(), MemoryRows()
+        self.store = MemoryStore()
 
     def replica(self, owner: str) -> Replica:
-        return MemoryReplica(
-            self.store, ROUTES, owner, rows=self.rows, forgotten_before_ms=FORGOTTEN_BEFORE_MS
-        )
+        return MemoryReplica(self.store, ROUTES, owner)
 
     def documents(self, collection: str) -> list[Document]:
         held = self.store.collection(collection)
@@ -55,23 +49,20 @@ class Mongo:
         self.settings = settings
         self.client = connect(settings)
         self.database = database(self.client, settings)
-        self.rows = MemoryRows()
         self.replica("setup").prepare()
 
     def replica(self, owner: str) -> MongoReplica:
-        days = self.settings.delete_marker_days * 86_400
-        clock = FakeClock(now=FORGOTTEN_BEFORE_MS / 1000 + days - 3600)
-        return MongoReplica(self.client, self.settings, ROUTES, owner, rows=self.rows, clock=clock)
+        return MongoReplica(self.client, self.settings, ROUTES, owner, clock=SystemClock())
 
     def documents(self, collection: str) -> list[Document]:
         return list(self.database[collection].find().sort("_id"))
 
     def history(self) -> list[Document]:
-        return list(self.database[HISTORY].find().sort("_id"))
+        return list(self.database[self.settings.history_collection].find().sort("_id"))
 
 
 @pytest.fixture(params=["memory", pytest.param("mongo", marks=pytest.mark.services)])
-def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+def storage(request: pytest.FixtureRequest) -> Iterator[Storage]:
     if request.param == "memory":
         yield Memory()
         return
@@ -81,100 +72,100 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     mongo.client.close()
 
 
-def owned(place: Place, owner: str = "a") -> Replica:
-    replica = place.replica(owner)
+def owned(storage: Storage, owner: str = "a") -> Replica:
+    replica = storage.replica(owner)
     replica.take_over(SOURCE, "topic 1")
     return replica
 
 
-def titles(place: Place) -> dict[object, str]:
+def titles(storage: Storage) -> dict[object, str]:
     (first, *others) = (
-        {item["_id"]: item["title"] for item in place.documents(name)} for name in COLLECTIONS
+        {item["_id"]: item["title"] for item in storage.documents(name)} for name in COLLECTIONS
     )
     assert all(other == first for other in others)
     return first
 
 
-def test_a_new_partition_begins_at_its_first_record(place: Place) -> None:
-    position = place.replica("a").take_over(SOURCE, "topic 1")
+def test_a_new_partition_starts_at_its_first_record(storage: Storage) -> None:
+    position = storage.replica("a").take_over(SOURCE, "topic 1")
 
-    assert position == Position(next_offset=None, recreated=False)
+    assert position == StoredPosition(next_offset=None, recreated=False)
 
 
-def test_inserts_updates_and_deletes_reach_every_collection(place: Place) -> None:
-    replica = owned(place)
+def test_inserts_updates_and_deletes_reach_every_collection(storage: Storage) -> None:
+    replica = owned(storage)
 
     replica.apply([delivered(change("c", key, key)) for key in (1, 2, 3)], {SOURCE: 3})
     applied = replica.apply(
         [delivered(change("u", 1, 4)), delivered(change("d", 2, 5))], {SOURCE: 5}
     )
 
-    assert titles(place) == {1: "version 1.4", 3: "version 1.3"}
+    assert titles(storage) == {1: "version 1.4", 3: "version 1.3"}
     assert (applied.written, applied.stale) == (2, 0)
 
 
-def test_collections_hold_equal_documents_with_dates_as_dates(place: Place) -> None:
-    replica = owned(place)
+def test_collections_hold_equal_documents_with_dates_as_dates(storage: Storage) -> None:
+    replica = owned(storage)
 
     replica.apply([delivered(change("c", 17, 5))], {SOURCE: 1})
 
-    (first,), (second,), (third,) = (place.documents(name) for name in COLLECTIONS)
+    (first,), (second,), (third,) = (storage.documents(name) for name in COLLECTIONS)
     assert first == second == third == delivered(change("c", 17, 5)).document
 
 
-def test_the_position_moves_with_the_batch(place: Place) -> None:
-    replica = owned(place)
+def test_the_position_moves_with_the_batch(storage: Storage) -> None:
+    replica = owned(storage)
     replica.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
     replica.apply([], {SOURCE: 9})
 
-    assert place.replica("b").take_over(SOURCE, "topic 1").next_offset == 9
+    assert storage.replica("b").take_over(SOURCE, "topic 1").next_offset == 9
 
 
-def test_an_owner_that_was_followed_writes_nothing(place: Place) -> None:
-    old = owned(place, "old")
-    new = owned(place, "new")
+def test_a_replaced_owner_writes_nothing(storage: Storage) -> None:
+    old = owned(storage, "old")
+    new = owned(storage, "new")
 
     with pytest.raises(Fenced):
         old.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
 
-    assert titles(place) == {}
-    assert not place.history()
+    assert titles(storage) == {}
+    assert not storage.history()
     new.apply([delivered(change("c", 1, 2))], {SOURCE: 1})
-    assert titles(place) == {1: "version 1.2"}
+    assert titles(storage) == {1: "version 1.2"}
 
 
-def test_the_owners_name_fences_where_the_offset_alone_would_match(place: Place) -> None:
-    old = owned(place, "old")
+def test_the_owner_fences_when_the_offset_alone_would_match(storage: Storage) -> None:
+    old = owned(storage, "old")
     old.apply([delivered(change("c", 1, 1))], {SOURCE: 5})
-    owned(place, "new")
+    owned(storage, "new")
 
     with pytest.raises(Fenced):
         old.apply([delivered(change("u", 1, 2))], {SOURCE: 6})
 
 
-def test_one_lost_partition_fences_the_whole_batch(place: Place) -> None:
-    old = owned(place, "old")
+def test_one_lost_partition_fences_the_whole_batch(storage: Storage) -> None:
+    old = owned(storage, "old")
     old.take_over(OTHER, "topic 1")
-    owned(place, "new")
+    owned(storage, "new")
 
     with pytest.raises(Fenced):
         old.apply([delivered(change("c", 1, 1), source=OTHER)], {SOURCE: 1, OTHER: 1})
 
-    assert titles(place) == {}
-    assert place.replica("c").take_over(OTHER, "topic 1").next_offset is None
+    assert titles(storage) == {}
+    assert storage.replica("c").take_over(OTHER, "topic 1").next_offset is None
 
 
-def test_a_recreated_topic_is_read_from_its_start(place: Place) -> None:
-    owned(place).apply([], {SOURCE: 40})
+def test_a_recreated_topic_is_read_from_its_start(storage: Storage) -> None:
+    owned(storage).apply([], {SOURCE: 40})
 
-    position = place.replica("b").take_over(SOURCE, "topic 2")
+    position = storage.replica("b").take_over(SOURCE, "topic 2")
 
-    assert position == Position(next_offset=None, recreated=True)
-    assert place.replica("c").take_over(SOURCE, "topic 2").recreated is False
+    assert position == StoredPosition(next_offset=None, recreated=True)
+    assert storage.replica("c").take_over(SOURCE, "topic 2").recreated is False
 
 
-def test_what_was_applied_is_stale_when_it_comes_again(place: Place) -> None:
-    replica = owned(place)
+def test_an_applied_event_changes_nothing_when_it_is_repeated(storage: Storage) -> None:
+    replica = owned(storage)
     events = [change("c", 1, 1), change("u", 1, 2), change("c", 2, 3), change("d", 2, 4)]
     replica.apply([delivered(event) for event in events], {SOURCE: 4})
 
@@ -182,63 +173,63 @@ def test_what_was_applied_is_stale_when_it_comes_again(place: Place) -> None:
         applied = replica.apply([delivered(event)], {SOURCE: number})
         assert (applied.written, applied.duplicates + applied.stale) == (0, 1)
 
-    assert titles(place) == {1: "version 1.2"}
+    assert titles(storage) == {1: "version 1.2"}
 
 
-def test_a_story_that_comes_back_under_its_key_lives(place: Place) -> None:
-    replica = owned(place)
+def test_a_story_that_is_recreated_under_its_key_is_live(storage: Storage) -> None:
+    replica = owned(storage)
     replica.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
     replica.apply([delivered(change("d", 1, 2))], {SOURCE: 2})
     replica.apply([delivered(change("c", 1, 3))], {SOURCE: 3})
 
-    assert titles(place) == {1: "version 1.3"}
+    assert titles(storage) == {1: "version 1.3"}
 
 
-def test_history_holds_each_event_once(place: Place) -> None:
-    replica = owned(place)
+def test_history_holds_each_event_once(storage: Storage) -> None:
+    replica = owned(storage)
     events = [change("c", 1, 1), change("u", 1, 2), change("d", 1, 3)]
     replica.apply([delivered(event) for event in events], {SOURCE: 3})
     replica.apply([delivered(events[1])], {SOURCE: 4})
 
-    assert [(item["op"], item["_id"]["outbox_id"]) for item in place.history()] == [
+    assert [(item["op"], item["_id"]["outbox_id"]) for item in storage.history()] == [
         ("c", 1),
         ("u", 2),
         ("d", 3),
     ]
 
 
-def test_a_large_batch_is_one(place: Place) -> None:
-    replica = owned(place)
+def test_a_large_batch_is_applied_whole(storage: Storage) -> None:
+    replica = owned(storage)
 
     replica.apply([delivered(change("c", key, key)) for key in range(1, 1001)], {SOURCE: 1000})
 
-    assert len(titles(place)) == 1000
+    assert len(titles(storage)) == 1000
 
 
-def test_an_old_event_of_a_row_that_is_gone_and_forgotten_brings_nothing_back(
-    place: Place,
+def test_an_event_of_a_deleted_row_is_stale_when_the_replica_does_not_know_the_row(
+    storage: Storage,
 ) -> None:
-    replica = owned(place)
-    place.rows.missing = {1}
-    old = [replace(change("c", key, 1), ts_ms=FORGOTTEN_BEFORE_MS - 1) for key in (1, 2)]
+    replica = owned(storage)
+    events = [change("c", key, key) for key in (1, 2)]
 
-    applied = replica.apply([delivered(event) for event in old], {SOURCE: 1})
+    applied = replica.apply([delivered(event) for event in events], {SOURCE: 2}, {(TABLE, 1)})
 
-    assert list(titles(place)) == [2]
+    assert list(titles(storage)) == [2]
     assert applied.stale == 1
 
 
-def test_a_young_event_is_applied_without_asking_the_source(place: Place) -> None:
-    replica = owned(place)
-    place.rows.missing = {1}
-
+def test_a_version_in_the_replica_counts_more_than_a_deleted_row(storage: Storage) -> None:
+    """The row's delete has not arrived yet, so the event before it still applies."""
+    replica = owned(storage)
     replica.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
 
-    assert list(titles(place)) == [1]
+    replica.apply([delivered(change("u", 1, 2))], {SOURCE: 2}, {(TABLE, 1)})
+
+    assert titles(storage) == {1: "version 1.2"}
 
 
-def test_duplicates_and_stale_events_are_told_apart(place: Place) -> None:
-    replica = owned(place)
+def test_duplicates_and_stale_events_are_counted_apart(storage: Storage) -> None:
+    replica = owned(storage)
     replica.apply([delivered(change("c", 1, 2))], {SOURCE: 1})
     batch = [change("u", 1, 1), change("c", 2, 3), change("c", 2, 3)]
 
@@ -249,10 +240,10 @@ def test_duplicates_and_stale_events_are_told_apart(place: Place) -> None:
     assert (again.duplicates, again.stale) == (1, 0)
 
 
-def test_a_check_notices_a_new_owner(place: Place) -> None:
-    old = owned(place, "old")
+def test_a_check_detects_a_new_owner(storage: Storage) -> None:
+    old = owned(storage, "old")
     old.check(frozenset({SOURCE}))
-    owned(place, "new")
+    owned(storage, "new")
 
     with pytest.raises(Fenced):
         old.check(frozenset({SOURCE}))

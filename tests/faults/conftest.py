@@ -1,4 +1,4 @@
-"""Names, a database and a folder that stay for a whole module."""
+"""Names, a database and a folder for each module."""
 
 import uuid
 from collections.abc import Iterator
@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 from pytest_django.plugin import DjangoDbBlocker
 
-from cdc.conf import CdcSettings
+from cdc.conf import CdcSettings, cdc_settings
 from cdc.registry import registry
 from stories.models import Story
-from tests.faults.databases import database_of_our_own
-from tests.faults.traffic import log_the_outbox
-from tests.support.feed_settings import without_servers
+from tests.faults.databases import isolated_database
+from tests.faults.traffic import create_outbox_log
 
 
-def settings_of_our_own(bootstrap_servers: str, mongodb_uri: str) -> CdcSettings:
-    """Return a topic, a group and a MongoDB database that nobody else has."""
+def isolated_settings(bootstrap_servers: str, mongodb_uri: str) -> CdcSettings:
+    """Return settings with a topic, group and MongoDB database of their own."""
     name = f"faults_{uuid.uuid4().hex[:12]}"
-    return without_servers(
+    return replace(
+        cdc_settings(),
         bootstrap_servers=bootstrap_servers,
         mongodb_uri=mongodb_uri,
         topic=name,
@@ -31,7 +31,7 @@ def settings_of_our_own(bootstrap_servers: str, mongodb_uri: str) -> CdcSettings
 
 @contextmanager
 def captured_into(topic: str) -> Iterator[None]:
-    """Let this process's captures name `topic`, as a row of the outbox does."""
+    """Let this process capture stories into `topic`, the topic of the daemons."""
     before = registry.find(Story)
     assert before is not None
     registry.register(replace(before, topic=topic))
@@ -46,19 +46,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def module_settings(bootstrap_servers: str, mongodb_uri: str) -> CdcSettings:
-    return settings_of_our_own(bootstrap_servers, mongodb_uri)
+    return isolated_settings(bootstrap_servers, mongodb_uri)
 
 
 @pytest.fixture(scope="module")
 def module_database(
     django_db_blocker: DjangoDbBlocker, module_settings: CdcSettings, folder: Path
 ) -> Iterator[None]:
-    """A database of the module's own, whose outbox is written down."""
+    """A database for the module, with a log of every outbox row."""
     name = module_settings.mongodb_database
     with (
         captured_into(module_settings.topic),
         django_db_blocker.unblock(),
-        database_of_our_own(name, folder),
+        isolated_database(name, folder),
     ):
-        log_the_outbox()
+        create_outbox_log()
         yield

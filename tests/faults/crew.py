@@ -1,4 +1,4 @@
-"""Relays and consumers as processes that can be struck at named points and are started again."""
+"""Relays and consumers as processes that are killed or suspended at fault points, and restarted."""
 
 import signal
 import socket
@@ -16,7 +16,7 @@ from tests.support.processes import Daemon
 
 
 def wait_until(holds: Callable[[], bool], what: str, seconds: float = 30.0) -> float:
-    """Return the seconds that passed until `holds`; fail when they are too many."""
+    """Wait until `holds` and return the seconds that it took; fail after `seconds`."""
     began = time.monotonic()
     while not holds():
         assert time.monotonic() - began < seconds, f"not within {seconds:g} s: {what}"
@@ -25,7 +25,7 @@ def wait_until(holds: Callable[[], bool], what: str, seconds: float = 30.0) -> f
 
 
 class Member:
-    """One process, under a name that it keeps when it is started again."""
+    """One process, which keeps its name when it is restarted."""
 
     def __init__(self, name: str, folder: Path, environment: dict[str, str], *command: str) -> None:
         self.name = name
@@ -34,13 +34,13 @@ class Member:
         self.daemon = Daemon(folder / f"{name}.log", environment, *command)
 
     def arm(self, fault: str) -> None:
-        """Let the process be struck when it next comes to a point."""
+        """Set the fault that the process executes the next time it reaches the point."""
         draft = self._fault.with_suffix(".draft")
         draft.write_text(fault)
         draft.rename(self._fault)
 
     def disarm(self) -> bool:
-        """Return whether it was still armed."""
+        """Remove the fault and return whether it was still set."""
         try:
             self._fault.unlink()
         except FileNotFoundError:
@@ -48,7 +48,7 @@ class Member:
         return True
 
     def struck(self) -> bool:
-        """Whether the process was killed or is suspended, and did not end by itself."""
+        """Return whether a fault killed or suspended the process."""
         killed = self.daemon.exit_code == -signal.SIGKILL
         return killed or self._status() == psutil.STATUS_STOPPED
 
@@ -60,7 +60,7 @@ class Member:
 
 
 class Crew:
-    """Relays and consumers over one database, topic and replica."""
+    """Relays and consumers of one database, topic and replica."""
 
     def __init__(
         self, settings: CdcSettings, folder: Path, *, relays: int = 3, consumers: int = 2
@@ -68,7 +68,7 @@ class Crew:
         self.settings = settings
         self.environment = environment(settings, folder)
         self.ended: list[tuple[str, int | None]] = []
-        """Who ended without being asked, with exit codes."""
+        """Names and exit codes of the processes that ended by themselves."""
         self.relays = [
             Member(f"relay-{number}", folder, self.environment, "relay_outbox")
             for number in range(1, relays + 1)
@@ -90,7 +90,7 @@ class Crew:
     def strike(
         self, members: Sequence[Member], fault: str, provoke: Callable[[], object]
     ) -> Member:
-        """Arm `members`, and return the first that was struck, alone."""
+        """Arm `members` and return the first that is struck; the others keep running."""
         for member in members:
             member.arm(fault)
         provoke()
@@ -98,28 +98,28 @@ class Crew:
         victim = next(member for member in members if member.struck())
         for member in members:
             if not member.disarm() and member is not victim:
-                # It came to the point as well before it was disarmed: it is let go.
+                # It reached the point before it was disarmed, so it is resumed.
                 wait_until(member.struck, f"{fault} strikes {member.name}")
                 member.daemon.resume()
         return victim
 
     def _anyone_struck(self, members: Sequence[Member]) -> bool:
         struck = [member for member in members if member.struck()]
-        # Who was put out of the group while it slept ends only now: it is started again.
+        # A consumer that lost its group membership while suspended ends only now; restart it.
         self.tend(besides=struck)
         return bool(struck)
 
     def tend(self, besides: Sequence[Member] = ()) -> None:
-        """Start what has ended, as a supervisor does."""
+        """Restart processes that have ended, as a supervisor does."""
         for member in self.members:
             if not member.daemon.alive() and member not in besides:
                 self.ended.append((member.name, member.daemon.exit_code))
                 member.daemon.start()
 
     def equal(self) -> bool:
-        """Whether table and collections are equal now; tends the members."""
+        """Return whether table and collections are equal now; also restarts ended processes."""
         self.tend()
-        connection.close()  # it may be one from before an outage
+        connection.close()  # It may be older than an outage.
         wanted = table_content()
         found = replica_content(self.settings.mongodb_uri, self.settings.mongodb_database)
         return all(content == wanted for content in found)
@@ -145,7 +145,7 @@ class Crew:
 
 
 def environment(settings: CdcSettings, folder: Path) -> dict[str, str]:
-    """Return what a daemon must be told to work over the test's database and servers."""
+    """Return the environment of a daemon that uses the test's database and servers."""
     return {
         "DJANGO_SETTINGS_MODULE": "project.settings",
         "STORYFEED_HOME": str(folder),

@@ -1,4 +1,4 @@
-"""A database of a module's own, so that processes may live as long as the module."""
+"""A database for one module, so that processes can run as long as the module."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,40 +10,40 @@ from django.db import connection
 
 from project.config.databases import database
 
-_WHERE = ("NAME", "HOST", "PORT", "USER", "PASSWORD")
+_ADDRESS = ("NAME", "HOST", "PORT", "USER", "PASSWORD")
 
 
 @contextmanager
-def database_of_our_own(name: str, folder: Path, server: str | None = None) -> Iterator[None]:
-    """Let all of this process's writes go to a new database, on the test's server or another.
+def isolated_database(name: str, folder: Path, server: str | None = None) -> Iterator[None]:
+    """Direct the writes of this process to a new database, on the test's server or on `server`.
 
-    `server` is the other's address without a database's name.
+    `server` is an address without a database name.
     """
-    before = {key: connection.settings_dict[key] for key in _WHERE}
+    before = {key: connection.settings_dict[key] for key in _ADDRESS}
     there = database(f"{server}/{name}") if server else before
     if connection.vendor == "sqlite":
         name = str(folder / f"{name}.sqlite3")
-    _go_to({**there, "NAME": name})
+    _connect_to({**there, "NAME": name})
     try:
         _create(name)
         call_command("migrate", verbosity=0)
         yield
         _drop(name)
     finally:
-        _go_to(before)
+        _connect_to(before)
 
 
-def kind_of_server() -> str:
-    """Return the name by which `tests.support.databases` knows the server in use."""
+def server_kind() -> str:
+    """Return the name of the server in use in `tests.support.databases`."""
     with connection._nodb_cursor() as cursor:
         cursor.execute("SELECT VERSION()")
         return "mariadb" if "MariaDB" in str(cursor.fetchone()[0]) else "mysql"
 
 
-def _go_to(place: dict[str, Any]) -> None:
+def _connect_to(address: dict[str, Any]) -> None:
     connection.close()
-    # In place: every thread's connection looks into this one dictionary.
-    connection.settings_dict.update({key: place[key] for key in _WHERE})
+    # Updated in place, because the connections of all threads share this dictionary.
+    connection.settings_dict.update({key: address[key] for key in _ADDRESS})
 
 
 def _create(name: str) -> None:

@@ -1,4 +1,4 @@
-"""Kafka, MongoDB and the database away under traffic, and nobody touches anything."""
+"""Outages of Kafka, MongoDB and the database under traffic; recovery needs no intervention."""
 
 import os
 import signal
@@ -16,35 +16,35 @@ from project.stack.kafka.broker import Kafka
 from project.stack.mongod import Mongod
 from project.stack.ports import free_port
 from project.stack.service import Service
-from tests.faults.conftest import captured_into, settings_of_our_own
+from tests.faults.conftest import captured_into, isolated_settings
 from tests.faults.crew import Crew, Member, wait_until
-from tests.faults.databases import database_of_our_own, kind_of_server
+from tests.faults.databases import isolated_database, server_kind
 from tests.faults.topic import out_of_order, read_topic
-from tests.faults.traffic import Traffic, log_the_outbox, logged
+from tests.faults.traffic import Traffic, create_outbox_log, logged
 from tests.faults.watcher import Watcher
 from tests.support.databases import DATABASES
 
-# SQLite is no server: there is nothing that could be away.
+# SQLite has no server that could fail.
 pytestmark = [pytest.mark.services, pytest.mark.faults, pytest.mark.row_locks]
 
 ORDINARY_SECONDS = 4.0
 OUTAGE_SECONDS = float(os.environ.get("FAULT_OUTAGE_SECONDS", ORDINARY_SECONDS))
-"""How long a service is away; 120 is for runs by hand."""
-AWAY = ["suspended", "dead"] if OUTAGE_SECONDS > ORDINARY_SECONDS else ["suspended"]
-"""A suspended server is the harder case: it takes connections and says nothing."""
+"""How long an outage lasts; manual runs use 120."""
+OUTAGES = ["suspended", "dead"] if OUTAGE_SECONDS > ORDINARY_SECONDS else ["suspended"]
+"""A suspended server is the harder case: it accepts connections and does not answer."""
 STOP_SECONDS = 5.0
-_MEGABYTES_MORE = 40
+_MAX_GROWTH_MEGABYTES = 40
 NAMES = ("kafka", "mongod", "database")
 
 
 class Servers:
-    """Servers of this module's own, so that nobody else misses them."""
+    """Servers for this module only, so that no other test depends on them."""
 
     by_name: dict[str, Service]
 
     def __init__(self, folder: Path) -> None:
         port = free_port()
-        kind = kind_of_server()
+        kind = server_kind()
         database = DATABASES[kind].server(folder)
         assert database is not None
         self.kafka = Kafka(folder / "kafka", port, free_port([port]))
@@ -62,7 +62,7 @@ class Servers:
 
 
 class Scene:
-    """A crew under traffic over servers that may go away."""
+    """A crew under traffic, on servers that can be stopped."""
 
     def __init__(self, servers: Servers, crew: Crew, traffic: Traffic) -> None:
         self.servers, self.crew, self.traffic = servers, crew, traffic
@@ -86,11 +86,11 @@ def scene(django_db_blocker: DjangoDbBlocker, folder: Path) -> Iterator[Scene]:
         stack.enter_context(django_db_blocker.unblock())
         servers = Servers(folder)
         servers.start(stack)
-        settings = settings_of_our_own(servers.kafka.bootstrap_servers, servers.mongod.uri)
+        settings = isolated_settings(servers.kafka.bootstrap_servers, servers.mongod.uri)
         server, _, _ = servers.database_url.rpartition("/")
         stack.enter_context(captured_into(settings.topic))
-        stack.enter_context(database_of_our_own(settings.group, folder, server))
-        log_the_outbox()
+        stack.enter_context(isolated_database(settings.group, folder, server))
+        create_outbox_log()
         yield from _scene(servers, settings, folder)
 
 
@@ -100,8 +100,8 @@ def _scene(servers: Servers, settings: CdcSettings, folder: Path) -> Iterator[Sc
         crew.wait_until_ready()
         with Watcher(settings.mongodb_uri, settings.mongodb_database) as watcher:
             with Traffic() as traffic:
-                # Two empty ends are equal before anybody has begun to work.
-                wait_until(lambda: traffic.written > 20, "writers write")
+                # Before the first write both sides are empty and equal.
+                wait_until(lambda: traffic.written > 20, "the writers have started")
                 yield Scene(servers, crew, traffic)
             crew.wait_until_equal(60)
         assert watcher.looks > 10
@@ -124,16 +124,16 @@ def test_an_outage_needs_no_hand(scene: Scene, name: str, how: str) -> None:
     service.start()
     scene.settle(90)
 
-    may_exit = name == "kafka"  # the group may have forgotten its member
+    may_exit = name == "kafka"  # The group may have forgotten its static member.
     if not may_exit:
         assert [member.daemon.pid for member in scene.crew.members] == pids
         growth = [now - then for now, then in zip(scene.megabytes(), before, strict=True)]
-        assert max(growth) < _MEGABYTES_MORE
-    assert scene.rebalances() - taken <= 3 * 6, "each partition is taken a few times at most"
+        assert max(growth) < _MAX_GROWTH_MEGABYTES
+    assert scene.rebalances() - taken <= 3 * 6, "each partition is taken over a few times at most"
 
 
 def ends_in_time(member: Member) -> int:
-    """Send SIGTERM; return the exit code, which must come in time."""
+    """Send SIGTERM and return the exit code, which must come within 5 seconds."""
     began = time.monotonic()
     code = member.daemon.stop()
     assert time.monotonic() - began < STOP_SECONDS, member.daemon.log[-2000:]
@@ -141,8 +141,8 @@ def ends_in_time(member: Member) -> int:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("how", AWAY)
-def test_a_daemon_ends_in_time_whatever_is_away(scene: Scene, name: str, how: str) -> None:
+@pytest.mark.parametrize("how", OUTAGES)
+def test_a_daemon_stops_in_time_during_an_outage(scene: Scene, name: str, how: str) -> None:
     scene.settle()
     service = scene.servers.by_name[name]
     pid = service.pid
@@ -152,7 +152,7 @@ def test_a_daemon_ends_in_time_whatever_is_away(scene: Scene, name: str, how: st
     else:
         os.kill(pid, signal.SIGSTOP)
     try:
-        time.sleep(1)  # so that the daemons are in the middle of what they cannot do
+        time.sleep(1)  # Let the daemons run into the outage.
         codes = [ends_in_time(member) for member in scene.crew.members]
     finally:
         if how == "dead":

@@ -1,4 +1,4 @@
-"""A process killed or suspended at every fault point, under traffic, and nothing goes wrong."""
+"""Processes are killed and suspended at every fault point under traffic, without harm."""
 
 import os
 import time
@@ -21,14 +21,14 @@ from tests.faults.watcher import Watcher
 pytestmark = [pytest.mark.services, pytest.mark.faults]
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "1"))
-"""How often each point is struck; more than one is for long runs by hand."""
-# A suspended consumer loses its partitions after 6 s; at the other points it wakes before that.
-BEYOND_THE_SESSION = {faults.REPLICA_MOVED, faults.REPLICA_WRITTEN, faults.CONSUMER_POLLED}
+"""How often each point is struck; manual runs use more than one."""
+# At these points a consumer stays suspended until its session (6 s) has expired.
+UNTIL_REPLACED = {faults.REPLICA_MOVED, faults.REPLICA_WRITTEN, faults.CONSUMER_POLLED}
 SHORT_SECONDS = 2.0
 
 
 class Scene:
-    """A crew under traffic with a watcher, for all tests of the module."""
+    """A crew under traffic, with a watcher, for all tests of the module."""
 
     def __init__(self, settings: CdcSettings, crew: Crew, traffic: Traffic) -> None:
         self.settings, self.crew, self.traffic = settings, crew, traffic
@@ -44,25 +44,26 @@ class Scene:
         return self.crew.strike(role, f"{point}:{action}", provoke)
 
     def settle(self) -> None:
-        """Hold the writers until both ends are equal."""
+        """Pause the writers until both sides are equal."""
         with self.traffic.paused():
             self.crew.wait_until_equal()
 
     def write_on(self) -> None:
-        """Let some writes happen."""
+        """Wait for some more writes."""
         target = self.traffic.written + 30
-        wait_until(lambda: self.traffic.written > target, "writers write")
+        wait_until(lambda: self.traffic.written > target, "the writers continue")
 
-    def somebody_else_has(self, member: Member) -> Callable[[], bool]:
-        """Whether what `member` held when it was suspended is another's by now."""
+    def replaced(self, member: Member) -> Callable[[], bool]:
+        """Return a check whether another process has taken over the lease or partitions."""
         if member in self.crew.relays:
             return lambda: f":{member.daemon.pid}:" not in RelayLease.objects.get().owner
-        return lambda: not any(f"-{member.name}:" in owner for owner in self._owners_now())
+        return lambda: not any(f"-{member.name}:" in owner for owner in self._owners())
 
-    def _owners_now(self) -> list[str]:
+    def _owners(self) -> list[str]:
         self.crew.tend()
-        offsets = connect(self.settings)[self.settings.mongodb_database]["storyfeed_offsets"]
-        return [str(item["owner"]) for item in offsets.find({"_id.group": self.settings.group})]
+        settings = self.settings
+        positions = connect(settings)[settings.mongodb_database][settings.positions_collection]
+        return [str(item["owner"]) for item in positions.find({"_id.group": self.settings.group})]
 
     def _move_a_position(self) -> None:
         for source, offset in self._positions.all().items():
@@ -105,12 +106,12 @@ def test_a_killed_process_loses_nothing(scene: Scene, point: str) -> None:
 
 
 @pytest.mark.parametrize("point", points())
-def test_a_suspended_process_does_no_harm_when_it_wakes(scene: Scene, point: str) -> None:
+def test_a_suspended_process_does_no_harm_when_it_resumes(scene: Scene, point: str) -> None:
     scene.write_on()
     victim = scene.strike(point, "stop")
     try:
-        if point in BEYOND_THE_SESSION or victim in scene.crew.relays:
-            wait_until(scene.somebody_else_has(victim), f"{victim.name} is replaced")
+        if point in UNTIL_REPLACED or victim in scene.crew.relays:
+            wait_until(scene.replaced(victim), f"{victim.name} is replaced")
             scene.settle()
         else:
             time.sleep(SHORT_SECONDS)
@@ -121,10 +122,10 @@ def test_a_suspended_process_does_no_harm_when_it_wakes(scene: Scene, point: str
     scene.settle()
 
 
-def test_a_poisonous_message_is_kept_once(scene: Scene) -> None:
-    kept = DeadLetter.objects.filter(group=scene.settings.group)
-    before = kept.count()
+def test_a_bad_message_is_stored_once(scene: Scene) -> None:
+    stored = DeadLetter.objects.filter(group=scene.settings.group)
+    before = stored.count()
     scene.strike(faults.DEAD_LETTER_STORED, "kill")
     scene.settle()
 
-    assert kept.count() == before + 1
+    assert stored.count() == before + 1

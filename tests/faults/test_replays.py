@@ -1,4 +1,4 @@
-"""Old messages again, another epoch, another topic: what was applied stays applied."""
+"""Replayed messages, a rewind, a new epoch and a recreated topic do no harm."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,7 +19,7 @@ from stories.models import Story
 from tests.faults.conftest import captured_into
 from tests.faults.crew import Crew, wait_until
 from tests.faults.topic import out_of_order, read_topic
-from tests.faults.traffic import STORIES, Traffic, forget_what_was_logged, logged
+from tests.faults.traffic import STORIES, Traffic, clear_outbox_log, logged
 from tests.faults.watcher import Watcher
 from tests.support.equality import replica_content
 
@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.services, pytest.mark.faults]
 
 
 class Scene:
-    """A crew under traffic with a watcher."""
+    """A crew under traffic, with a watcher."""
 
     def __init__(self, settings: CdcSettings, crew: Crew, traffic: Traffic) -> None:
         self.settings, self.crew, self.traffic = settings, crew, traffic
@@ -39,7 +39,7 @@ class Scene:
 
     def write_on(self, writes: int = 60) -> None:
         target = self.traffic.written + writes
-        wait_until(lambda: self.traffic.written > target, "writers write")
+        wait_until(lambda: self.traffic.written > target, "the writers continue")
 
     def applied(self) -> dict[int, int]:
         positions = Positions(connect(self.settings), self.settings).all()
@@ -51,8 +51,8 @@ class Scene:
             future.result(10)
 
     def create_topic(self) -> None:
-        # Deleting goes on for a moment after it was answered.
-        wait_until(self._exists, "the topic is created anew")
+        # Kafka answers before the deletion is complete.
+        wait_until(self._exists, "the topic is recreated")
 
     def _exists(self) -> bool:
         self.topics.ensure(self.settings.topic)
@@ -62,7 +62,7 @@ class Scene:
 @pytest.fixture
 def scene(feed_settings: CdcSettings, module_database: None, tmp_path: Path) -> Iterator[Scene]:
     call_command("flush", interactive=False, verbosity=0)
-    forget_what_was_logged()
+    clear_outbox_log()
     with captured_into(feed_settings.topic), ExitStack() as stack:
         crew = Crew(feed_settings, tmp_path, relays=2, consumers=2)
         stack.callback(crew.kill)
@@ -118,16 +118,16 @@ def flush_the_database(scene: Scene) -> None:
 
 
 def send_everything(settings: CdcSettings) -> None:
-    """What a repair does: send the state of each story that either end has."""
+    """Send the state of every story on either side, as a repair does."""
     capture = registry.find(Story)
     assert capture is not None
     replicas = replica_content(settings.mongodb_uri, settings.mongodb_database)
-    held = {key for replica in replicas for key in replica}
-    send_state(capture, held | set(range(1, STORIES + 1)), using="default")
+    replicated = {key for replica in replicas for key in replica}
+    send_state(capture, replicated | set(range(1, STORIES + 1)), using="default")
 
 
 def test_nothing_goes_back(scene: Scene) -> None:
-    """One scene for all: each disturbance meets what the one before it left."""
+    """All in one scene, so that each disturbance meets the results of the one before."""
     scene.write_on(100)
     scene.settle()
 
@@ -147,7 +147,7 @@ def test_nothing_goes_back(scene: Scene) -> None:
     scene.settle()
 
 
-def test_a_topic_that_is_created_anew_is_read_from_its_start(scene: Scene) -> None:
+def test_a_recreated_topic_is_read_from_its_start(scene: Scene) -> None:
     scene.write_on(100)
     with scene.traffic.paused():
         scene.crew.wait_until_equal()
@@ -157,11 +157,11 @@ def test_a_topic_that_is_created_anew_is_read_from_its_start(scene: Scene) -> No
     scene.write_on()
     scene.settle()
 
-    said = "".join(member.daemon.log for member in scene.crew.consumers)
-    assert "partition.recreated" in said
+    logs = "".join(member.daemon.log for member in scene.crew.consumers)
+    assert "partition.recreated" in logs
 
 
-def test_a_topic_that_outgrew_the_old_one_meanwhile_is_read_from_its_start(scene: Scene) -> None:
+def test_a_recreated_topic_that_outgrew_the_old_one_is_read_from_its_start(scene: Scene) -> None:
     scene.write_on(30)
     with scene.traffic.paused():
         scene.crew.wait_until_equal()

@@ -1,6 +1,6 @@
-"""Each rule of the replica earns its place: without it the watcher sees a violation.
+"""Each rule of the replica is necessary: without it, the watcher reports a violation.
 
-Every scenario runs twice over a real mongod: with all rules, and with one of them left out.
+Every scenario runs twice on a real mongod: with all rules, and without one of them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from cdc.mongo import replica as replica_module
 from cdc.mongo.client import connect
 from cdc.mongo.plan import Delivered, Known, Plan
 from cdc.mongo.replica import MongoReplica
-from cdc.testing.twins import FakeClock, MemoryRows
+from cdc.runtime.loop import SystemClock
 from cdc.wire.event import Version
 from cdc.wire.records import TopicPartition
 from tests.faults.watcher import Watcher
@@ -26,11 +26,10 @@ from tests.support.builders import ROUTES, SOURCE, change, delivered
 pytestmark = [pytest.mark.services, pytest.mark.faults]
 
 OTHER = TopicPartition(SOURCE.topic, 1)
-_EVENTS_ARE_YOUNG = FakeClock(now=1_764_000_000)
 
 
 class World:
-    """Replicas of one MongoDB database, and a watcher that looks when it is told to."""
+    """Replicas of one MongoDB database, and a watcher that looks when `look` is called."""
 
     def __init__(self, settings: CdcSettings) -> None:
         self.client = connect(settings)
@@ -39,14 +38,7 @@ class World:
         self.consumer("setup").prepare()
 
     def consumer(self, owner: str) -> MongoReplica:
-        return MongoReplica(
-            self.client,
-            self.settings,
-            ROUTES,
-            owner,
-            rows=MemoryRows(),
-            clock=_EVENTS_ARE_YOUNG,
-        )
+        return MongoReplica(self.client, self.settings, ROUTES, owner, clock=SystemClock())
 
     def owner(self, name: str, source: TopicPartition = SOURCE) -> MongoReplica:
         replica = self.consumer(name)
@@ -57,7 +49,7 @@ class World:
         self._watcher.look(self.client)
 
     def end(self, **rows: int) -> None:
-        """Let the watcher compare what it saw last with the source: outbox ids by story."""
+        """Compare the last snapshot with the expected outbox ids by story."""
         self._watcher.judge.end({int(name[1:]): (1, version) for name, version in rows.items()})
 
     @property
@@ -78,7 +70,7 @@ Events = Sequence[tuple[str, int, int]]
 
 
 def apply(world: World, replica: MongoReplica, events: Events, offset: int, **where: Any) -> None:
-    """Apply a batch, whether the replica lets it or not, and look."""
+    """Apply a batch, which the replica may refuse, and look."""
     source = where.get("source", SOURCE)
     batch = [delivered(change(*event), source=source) for event in events]
     try:
@@ -110,38 +102,38 @@ def a_replay_of_a_deleted_story(world: World) -> None:
     apply(world, replica, [("c", 1, 1)], 3)
 
 
-ANEW = "topic 2"
+RECREATED = "topic 2"
 LOG = [("c", 1, 1), ("c", 2, 2), ("c", 3, 3)]
-"""What a topic that was created anew holds."""
+"""The events of the recreated topic."""
 
 
-def an_owner_woken_late(world: World) -> None:
-    """The old owner read the old topic and slept; its successor has begun the new one."""
+def an_owner_resumed_late(world: World) -> None:
+    """The old owner resumes with a batch of the old topic; its successor reads the new one."""
     old, new = world.owner("old"), world.consumer("new")
-    new.take_over(SOURCE, ANEW)
+    new.take_over(SOURCE, RECREATED)
     apply(world, new, LOG[:1], 1)
     apply(world, old, LOG[:1], 2)
     _read_to_the_end(world)
 
 
-def an_owner_woken_before_the_new_topic_is_begun(world: World) -> None:
-    """As before, but no position has moved in the new topic."""
+def an_owner_resumed_before_the_new_topic_is_read(world: World) -> None:
+    """The same, but no position has moved in the new topic."""
     old = world.owner("old")
-    world.consumer("new").take_over(SOURCE, ANEW)
+    world.consumer("new").take_over(SOURCE, RECREATED)
     apply(world, old, LOG[:1], 2)
     _read_to_the_end(world)
 
 
 def _read_to_the_end(world: World) -> None:
-    """Let a third owner apply what the new topic holds from the position on."""
+    """Let a third owner apply the new topic from its position on."""
     third = world.consumer("third")
-    position = third.take_over(SOURCE, ANEW)
+    position = third.take_over(SOURCE, RECREATED)
     apply(world, third, LOG[position.next_offset or 0 :], len(LOG))
     world.end(s1=1, s2=2, s3=3)
 
 
-def two_consumers_that_meet_on_one_story(world: World) -> None:
-    """One inserts the story from its partition while the other writes its delete from another."""
+def two_consumers_that_write_one_story(world: World) -> None:
+    """One inserts the story while the other applies its delete from another partition."""
     first, second = world.owner("first"), world.owner("second", OTHER)
 
     def meanwhile() -> None:
@@ -163,48 +155,48 @@ def _before_the_commit_of(replica: MongoReplica, meanwhile: Callable[[], None]) 
     replica._write = then  # type: ignore[method-assign]
 
 
-# Each leaves one rule out.
+# Each function removes one rule.
 
 
 def without_the_look_up(patch: pytest.MonkeyPatch) -> None:
-    """Versions are not looked up: what comes is taken to be new."""
+    """Versions are not looked up, so every event counts as new."""
     real = sink.plan
 
-    def plan(batch: Sequence[Delivered], known: Mapping[Any, Known], gone: Any) -> Plan:
+    def plan(batch: Sequence[Delivered], known: Mapping[Any, Known], deleted: Any) -> Plan:
         blind = {key: Known(version=Version(0, 0), live=v.live) for key, v in known.items()}
-        return real(batch, blind, gone)
+        return real(batch, blind, deleted)
 
     patch.setattr(replica_module, "plan", plan)
 
 
 def without_the_highest_version(patch: pytest.MonkeyPatch) -> None:
-    """The last event of a story in the batch counts, not its newest."""
+    """The last event of a story in the batch counts, not the newest."""
     patch.setattr(
         sink,
-        "_highest",
+        "newest_by_row",
         lambda batch: list({(i.event.table, i.event.key): i for i in batch}.values()),
     )
 
 
 def without_the_marker(patch: pytest.MonkeyPatch) -> None:
-    """A delete leaves nothing behind."""
+    """A delete writes no marker."""
     _patch_markers(patch, keep=lambda _writes, _marker: False)
 
 
 def without_the_marker_of_an_insert(patch: pytest.MonkeyPatch) -> None:
-    """Only deletes write the marker's document, so inserts conflict with none of them."""
+    """Only deletes write the marker, so that an insert does not conflict with a delete."""
     _patch_markers(
         patch, keep=lambda writes, marker: marker["_id"] not in {i["_id"] for i in writes.inserts}
     )
 
 
 def without_the_fence(patch: pytest.MonkeyPatch) -> None:
-    """Positions are moved whoever owns them and wherever they are."""
+    """Positions move without any condition."""
     _patch_condition(patch, lambda condition: {"_id": condition["_id"]})
 
 
 def without_the_owner(patch: pytest.MonkeyPatch) -> None:
-    """Positions are moved on the condition of the offset alone."""
+    """Positions move on the condition of the offset alone."""
     _patch_condition(
         patch, lambda condition: {name: condition[name] for name in ("_id", "next_offset")}
     )
@@ -235,34 +227,38 @@ def _patch_condition(
     patch.setattr(replica_module, "UpdateOne", update_one)
 
 
-Leave = Callable[[pytest.MonkeyPatch], None]
+Removal = Callable[[pytest.MonkeyPatch], None]
 Scenario = Callable[[World], None]
-RULES: list[tuple[Leave, Scenario, str]] = [
+RULES: list[tuple[Removal, Scenario, str]] = [
     (without_the_look_up, a_replay_of_a_live_story, "went back"),
     (without_the_highest_version, a_batch_with_an_old_event_last, "story 1 ends as (1, 5)"),
     (without_the_marker, a_replay_of_a_deleted_story, "came back"),
     (
         without_the_marker_of_an_insert,
-        two_consumers_that_meet_on_one_story,
+        two_consumers_that_write_one_story,
         "story 1 ends as (1, 1)",
     ),
-    (without_the_fence, an_owner_woken_late, "story 2 ends as None"),
-    (without_the_owner, an_owner_woken_before_the_new_topic_is_begun, "story 2 ends as None"),
+    (without_the_fence, an_owner_resumed_late, "story 2 ends as None"),
+    (without_the_owner, an_owner_resumed_before_the_new_topic_is_read, "story 2 ends as None"),
 ]
 
 
-@pytest.mark.parametrize(("leave", "scenario", "seen"), RULES)
-def test_without_a_rule_a_violation_is_seen(
-    world: World, monkeypatch: pytest.MonkeyPatch, leave: Leave, scenario: Scenario, seen: str
+@pytest.mark.parametrize(("remove", "scenario", "violation"), RULES)
+def test_without_the_rule_a_violation_is_reported(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    remove: Removal,
+    scenario: Scenario,
+    violation: str,
 ) -> None:
-    leave(monkeypatch)
+    remove(monkeypatch)
     scenario(world)
 
-    assert seen in "; ".join(world.violations)
+    assert violation in "; ".join(world.violations)
 
 
 @pytest.mark.parametrize("scenario", [rule[1] for rule in RULES])
-def test_with_all_rules_nothing_is_seen(world: World, scenario: Scenario) -> None:
+def test_with_all_rules_no_violation_is_reported(world: World, scenario: Scenario) -> None:
     scenario(world)
 
     assert world.violations == []

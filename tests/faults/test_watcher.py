@@ -1,4 +1,4 @@
-"""What the watcher and the reader of the topic must report: they are the ones that prove."""
+"""The observers that the fault tests rely on report what they must."""
 
 import pytest
 
@@ -17,23 +17,25 @@ def judged(*looks: Look) -> list[str]:
     return judge.violations
 
 
-def test_what_rises_is_no_violation() -> None:
+def test_rising_versions_are_no_violation() -> None:
     assert judged(look(s1=1), look(s1=2, s2=3), look(s2=3), look(s1=5, s2=3)) == []
 
 
 @pytest.mark.parametrize(
-    ("looks", "said"),
+    ("looks", "violation"),
     [
         ([look(s1=2), look(s1=1)], "went back"),
         ([look(s1=2), look(), look(s1=2)], "came back"),
         ([look(s1=2), look(), look(s1=1)], "went back"),
     ],
 )
-def test_what_goes_back_or_returns_is_one(looks: list[Look], said: str) -> None:
-    assert said in "".join(judged(*looks))
+def test_an_older_version_or_a_returning_story_is_a_violation(
+    looks: list[Look], violation: str
+) -> None:
+    assert violation in "".join(judged(*looks))
 
 
-def test_collections_that_differ_are_one() -> None:
+def test_different_collections_are_a_violation() -> None:
     judge = Judge()
 
     judge.see([look(s1=1), look(s1=1), look(s1=2)])
@@ -41,7 +43,7 @@ def test_collections_that_differ_are_one() -> None:
     assert judge.violations == ["stories_story_2 differs from stories_story in [1]"]
 
 
-def test_an_end_that_is_not_the_sources_is_one() -> None:
+def test_a_final_state_unlike_the_table_is_a_violation() -> None:
     judge = Judge()
     judge.see([look(s1=1, s2=5)] * 3)
     judge.end({1: (1, 1), 2: (1, 5)})
@@ -76,7 +78,7 @@ def test_repeated_records_are_in_order_when_the_first_ones_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("records", "said"),
+    ("records", "problem"),
     [
         ([C, V, U, V], "first appears in the order"),
         ([C, V], "lost"),
@@ -85,5 +87,5 @@ def test_repeated_records_are_in_order_when_the_first_ones_are() -> None:
         ([C, seen(2, "other", "b"), V], "did not follow"),
     ],
 )
-def test_a_wrong_order_is_said(records: list[Seen], said: str) -> None:
-    assert said in "; ".join(out_of_order(records, LOG))
+def test_a_wrong_order_is_reported(records: list[Seen], problem: str) -> None:
+    assert problem in "; ".join(out_of_order(records, LOG))

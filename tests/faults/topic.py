@@ -1,4 +1,4 @@
-"""The topic, read from its start by a consumer that is none of ours."""
+"""Reads the topic from its start with an independent consumer, and checks its order."""
 
 import json
 import time
@@ -27,7 +27,7 @@ class Seen:
 
 
 def read_topic(settings: CdcSettings, seconds: float = 30.0) -> list[Seen]:
-    """Return all that the topic holds now, each partition in its order; tombstones left out."""
+    """Return all events of the topic, each partition in order, without tombstones."""
     consumer = Consumer(
         {
             "bootstrap.servers": settings.bootstrap_servers,
@@ -55,7 +55,9 @@ def _read(consumer: Consumer, settings: CdcSettings, deadline: float) -> Iterato
             number, offset = message.partition() or 0, message.offset() or 0
             if offset + 1 >= ends[number]:
                 left.discard(number)
-            if (message.value() or b"").startswith(b"{"):  # neither a tombstone nor a test's poison
+            if (message.value() or b"").startswith(
+                b"{"
+            ):  # Skips tombstones and the bad messages of tests.
                 yield _seen(message)
 
 
@@ -73,7 +75,7 @@ def _seen(message: Any) -> Seen:
 
 
 def out_of_order(records: Iterable[Seen], logged: set[tuple[int, int, str]]) -> list[str]:
-    """Return what is wrong with the order of `records`, held against the outbox's own log."""
+    """Return what is wrong with the order of `records`, compared with the log of the outbox."""
     firsts, lasts = _first_appearances(records)
     wrong = []
     seen = {(*item.version, item.story) for story in firsts.values() for item in story}
@@ -85,7 +87,7 @@ def out_of_order(records: Iterable[Seen], logged: set[tuple[int, int, str]]) -> 
         versions = [item.version for item in items]
         if versions != sorted(versions):
             wrong.append(f"{story} first appears in the order {versions}")
-        wrong += _breaks(story, items)
+        wrong += _gaps(story, items)
         if lasts[story] != max(versions):
             wrong.append(f"{story} ends with {lasts[story]}, {max(versions)} is its newest")
     return wrong
@@ -105,14 +107,14 @@ def _first_appearances(
     return firsts, lasts
 
 
-def _breaks(story: str, items: list[Seen]) -> Iterator[str]:
-    """Yield where a change did not find what the change before it had left.
+def _gaps(story: str, items: list[Seen]) -> Iterator[str]:
+    """Yield the changes whose `before` differs from the `after` of the previous change.
 
-    That is the order of commits by the rows' own content, whatever the ids are.
+    That checks the order of commits by the content of the rows, independently of their ids.
     """
     for last, item in pairwise(items):
         if item.op != "r" and last.op != "r" and item.before != last.after:
-            # A delete that is sent again knows the key alone.
+            # A delete that is sent again has only the key.
             if item.op == last.op == "d":
                 continue
             yield f"{story}: {item.version} did not follow {last.version}"

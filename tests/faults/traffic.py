@@ -1,4 +1,4 @@
-"""Writers that save, bulk-update, delete and re-create the same few stories, all at once."""
+"""Concurrent writers that save, bulk-update, delete and re-create the same few stories."""
 
 import random
 import threading
@@ -15,7 +15,7 @@ _LOG = "outbox_log"
 
 
 class Traffic:
-    """Writers in threads; a write that the database refuses (a deadlock, an outage) is left."""
+    """Writers in threads; a write that the database refuses (deadlock, outage) is not repeated."""
 
     def __init__(self, writers: int = 2, pause: float = 0.008) -> None:
         self.written = self.refused = 0
@@ -41,7 +41,7 @@ class Traffic:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """No write is under way inside."""
+        """Hold all writers inside the context."""
         self._running.clear()
         for lock in self._locks:
             with lock:
@@ -84,8 +84,8 @@ def _change(chance: random.Random) -> None:
         )
 
 
-def log_the_outbox() -> None:
-    """Let the database itself write down each row that is committed to the outbox."""
+def create_outbox_log() -> None:
+    """Create a trigger that logs each row that is committed to the outbox."""
     mysql = connection.vendor == "mysql"
     each = "FOR EACH ROW" if mysql else "FOR EACH ROW BEGIN"
     end = "" if mysql else "; END"
@@ -97,7 +97,7 @@ def log_the_outbox() -> None:
         )
 
 
-def forget_what_was_logged() -> None:
+def clear_outbox_log() -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"DELETE FROM {_LOG}")
 

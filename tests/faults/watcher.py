@@ -1,4 +1,4 @@
-"""Somebody who reads the three collections in snapshots all along and believes nothing."""
+"""An independent observer that reads the three collections in snapshots all the time."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ Look = Mapping[int, Mapping[str, Any]]
 
 
 class Judge:
-    """What successive snapshots may show: equal collections in which no story goes back."""
+    """Checks that collections are equal in each snapshot and that no story goes back."""
 
     def __init__(self) -> None:
         self.violations: list[str] = []
@@ -24,7 +24,7 @@ class Judge:
         self._last: dict[int, Version] = {}
 
     def see(self, looks: Sequence[Look]) -> None:
-        """Judge one snapshot of all collections."""
+        """Check one snapshot of all collections."""
         first, *others = looks
         for name, other in zip(COLLECTIONS[1:], others, strict=False):
             if other != first:
@@ -42,7 +42,7 @@ class Judge:
         self._gone = self._highest.keys() - first.keys()
 
     def end(self, source: Mapping[int, Version]) -> None:
-        """Judge the last snapshot by the versions that the source's rows have at the end."""
+        """Compare the last snapshot with the versions of the table's rows at the end."""
         for key in sorted(source.keys() | self._last.keys()):
             if source.get(key) != self._last.get(key):
                 self.violations.append(
@@ -59,7 +59,7 @@ class Judge:
 
 
 class Watcher:
-    """Looks as often as it can, in a thread, while MongoDB answers."""
+    """Takes snapshots in a thread as often as MongoDB answers."""
 
     def __init__(self, uri: str, database: str) -> None:
         self.judge = Judge()
@@ -77,7 +77,7 @@ class Watcher:
         self._thread.join()
 
     def look(self, client: MongoClient[dict[str, Any]]) -> None:
-        """Judge one snapshot."""
+        """Take and check one snapshot."""
         with client.start_session(snapshot=True) as session:
             looks = [
                 {item["_id"]: item for item in client[self._database][name].find(session=session)}
@@ -95,4 +95,4 @@ class Watcher:
                 try:
                     self.look(client)
                 except PyMongoError:
-                    continue  # Away, or the collections are being made: nothing is seen.
+                    continue  # MongoDB is unreachable, or the collections do not exist yet.

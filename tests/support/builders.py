@@ -1,4 +1,4 @@
-"""Stories on the wire and in batches, for tests of the feed's inside."""
+"""Events and records of stories, for tests of the feed's internals."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def wire_row(key: int, title: str = "a story") -> dict[str, Any]:
 
 
 def change(op: str, key: int, outbox_id: int, *, epoch: int = 1, title: str = "") -> ChangeEvent:
-    """Return one change of story `key`; its title tells its version."""
+    """Return a change of story `key`; by default its title shows its version."""
     row = wire_row(key, title or f"version {epoch}.{outbox_id}")
     return ChangeEvent(
         op=Operation(op),
@@ -58,7 +58,7 @@ def change(op: str, key: int, outbox_id: int, *, epoch: int = 1, title: str = ""
 
 
 def delivered(event: ChangeEvent, offset: int = 0, source: TopicPartition = SOURCE) -> Delivered:
-    """Return `event` as it was read at an offset."""
+    """Return `event` as it was read from Kafka at an offset."""
     return deliver(event, ROUTE, source, offset)
 
 

@@ -1,4 +1,4 @@
-"""Hostile messages: seeded garbage, and valid envelopes with one or more things made wrong."""
+"""Hostile messages: seeded garbage, and valid envelopes with one or more errors."""
 
 import copy
 import json
@@ -12,11 +12,11 @@ from tests.support.builders import change, outgoing
 
 Mutation = Callable[[random.Random, dict[str, Any]], None]
 _DEEP = re.compile(r'"deep:(\d+):(list|dict)"')
-"""Stands in a JSON text for a value that is nested deeper than Python writes."""
+"""A placeholder for a value that is nested more deeply than `json.dumps` allows."""
 
 
 def hostile(count: int, seed: int, topic: str) -> Iterator[Outgoing]:
-    """Yield `count` messages, the same for the same seed."""
+    """Yield `count` messages; the same seed yields the same messages."""
     chance = random.Random(seed)
     for number in range(count):
         key = chance.randrange(1, 40)
@@ -65,7 +65,7 @@ def _odd_key(chance: random.Random, base: Outgoing) -> tuple[bytes, bytes]:
 
 
 def _delete_of(chance: random.Random, base: Outgoing) -> tuple[bytes, bytes]:
-    """Make a delete whose key and row agree, and no row can have that key."""
+    """Make a delete whose key and row agree, but whose key no row can have."""
     name = chance.choice(["id", "title", "_id", "$id", "a.b", ""])
     value = chance.choice(["x", "", "a\x00b", -5, 2**63, 2**64 - 1, "y" * 100_000])
     envelope = json.loads(base.value or b"")
@@ -81,7 +81,7 @@ def _mutated(chance: random.Random, base: Outgoing) -> tuple[bytes, bytes]:
 
 
 def _row(chance: random.Random, envelope: dict[str, Any]) -> dict[str, Any]:
-    """Return one of the envelope's rows; a column of it is going to be wrong."""
+    """Return one of the envelope's rows, to be changed in place."""
     rows = [envelope[name] for name in ("before", "after") if isinstance(envelope[name], dict)]
     return chance.choice(rows) if rows else {}
 
@@ -105,11 +105,11 @@ def _lost_column(chance: random.Random, envelope: dict[str, Any]) -> None:
     row.pop(chance.choice(list(row) or ["id"]), None)
 
 
-def _part(chance: random.Random, envelope: dict[str, Any]) -> None:
+def _field(chance: random.Random, envelope: dict[str, Any]) -> None:
     envelope[chance.choice(list(envelope))] = _strange(chance)
 
 
-def _no_part(chance: random.Random, envelope: dict[str, Any]) -> None:
+def _lost_field(chance: random.Random, envelope: dict[str, Any]) -> None:
     envelope.pop(chance.choice(["op", "ts_ms", "source", "before", "after"]), None)
     envelope.setdefault("before", None)
     envelope.setdefault("after", None)
@@ -157,9 +157,9 @@ def _time(chance: random.Random, envelope: dict[str, Any]) -> None:
 def _deep(chance: random.Random, envelope: dict[str, Any]) -> None:
     depth = chance.choice([70, 90, 110, 190, 500, 1000, 20_000])
     row = _row(chance, envelope)
-    places = (row, row, envelope) if row else (envelope,)
+    targets = (row, row, envelope) if row else (envelope,)
     name = chance.choice(["user", "container", "new", "op"])
-    chance.choice(places)[name] = f"deep:{depth}:{chance.choice(['list', 'dict'])}"
+    chance.choice(targets)[name] = f"deep:{depth}:{chance.choice(['list', 'dict'])}"
 
 
 def _large(chance: random.Random, envelope: dict[str, Any]) -> None:
@@ -202,6 +202,6 @@ def _strange(chance: random.Random) -> Any:
 
 _MAKERS = (_garbage, _broken, _cut, _other_json, _odd_key, _delete_of, *[_mutated] * 8)
 _MUTATIONS: tuple[Mutation, ...] = (
-    *(_column, _column, _new_column, _in_json, _in_json, _lost_column, _part, _no_part),
+    *(_column, _column, _new_column, _in_json, _in_json, _lost_column, _field, _lost_field),
     *(_source, _sequence, _operation, _time, _deep, _large),
 )

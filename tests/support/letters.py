@@ -1,4 +1,4 @@
-"""Dead letters for tests, made the way that the consumer makes them."""
+"""Dead letters for tests, stored as the consumer stores them."""
 
 from cdc.dead_letters.store import DeadLetterStore
 from cdc.models import DeadLetter
@@ -11,7 +11,7 @@ def letter(
     value: bytes | None = b'{"source":{"table":"stories_story"}}',
     reason: str = "op is null, not one of c, u, d, r.",
 ) -> DeadLetter:
-    """Keep one more message."""
+    """Store one more dead letter."""
     offset = DeadLetter.objects.count()
     record = Record(source=TopicPartition("story-events", 3), offset=offset, key=key, value=value)
     DeadLetterStore("storyfeed", "default").store(record, "topic 1", reason)
@@ -19,6 +19,6 @@ def letter(
 
 
 def letter_about(key: int) -> DeadLetter:
-    """Keep a message about story `key` that is well-formed, with a title of its own."""
+    """Store a dead letter with a well-formed event of story `key`, with its own title."""
     sent = outgoing(change("u", key, 5, title="as the message has it"), "story-events")
     return letter(sent.key, sent.value)

@@ -1,4 +1,4 @@
-"""The reads of a replica, over the documents of the twin in memory."""
+"""A replica reader for the documents of the twin in memory."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -22,10 +22,10 @@ class MemoryReader(ReplicaReader):
 
     def keys_after(self, collection: str, last: Any, limit: int) -> list[Any]:
         ordered = sorted(self._store.collection(collection), key=mongodb_order)
-        behind = [
+        following = [
             key for key in ordered if last is None or mongodb_order(key) > mongodb_order(last)
         ]
-        return behind[:limit]
+        return following[:limit]
 
     def _held_in(self, collection: str, keys: Sequence[Any]) -> dict[Any, Held]:
         documents = self._store.collection(collection)
@@ -33,5 +33,5 @@ class MemoryReader(ReplicaReader):
 
 
 def mongodb_order(key: Any) -> tuple[bool, Any]:
-    """Numbers stand before text."""
+    """Return a sort key: numbers come before text."""
     return isinstance(key, str), key

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from cdc.conf import cdc_settings
-from cdc.consumer.instance import member_name
+from cdc.consumer.instance import instance_name
 from cdc.daemons.consumer import run_consumer
 from cdc.runtime.command import FeedCommand
 
@@ -26,5 +26,5 @@ class Command(FeedCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         settings = cdc_settings()
-        with member_name(settings) as name:
+        with instance_name(settings) as name:
             run_consumer(settings, options["instance"] or name)

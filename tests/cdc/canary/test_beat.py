@@ -8,7 +8,7 @@ from cdc.daemons.topics import all_topics, routes, topic_names
 from cdc.models import OutboxRecord
 from cdc.mongo.plan import deliver
 from cdc.registry import registry
-from cdc.testing.twins import FakeClock, MemoryReplica, MemoryRows, MemoryStore
+from cdc.testing.twins import FakeClock, MemoryReplica, MemoryStore
 from tests.support.builders import SOURCE, change, delivered
 
 CLOCK = FakeClock()
@@ -52,7 +52,7 @@ def test_people_do_not_meet_it() -> None:
 
 def test_it_is_in_its_own_collection_and_has_no_history() -> None:
     store, known = MemoryStore(), routes()
-    replica = MemoryReplica(store, known, "me", rows=MemoryRows())
+    replica = MemoryReplica(store, known, "me")
     replica.take_over(SOURCE, "id")
     event = change("c", 1, 1)
     row = {"name": "feed", "beat": 1, "sent_at": "2026-01-02T03:04:05.000Z"}

@@ -1,16 +1,17 @@
-"""The consumer over twins: tombstones, poison, fences and replays."""
+"""The consumer with twins: tombstones, bad messages, fencing and replays."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from cdc.consumer.consumer import ReplicaConsumer
-from cdc.consumer.rejections import MOST_REJECTED
+from cdc.consumer.old_events import OldEvents
+from cdc.consumer.rejections import MAX_REJECTED
 from cdc.errors import Fatal, Fenced, Rejected, Retryable
-from cdc.mongo.plan import Applied, Delivered
+from cdc.mongo.plan import Applied, Delivered, RowKey
 from cdc.runtime.loop import run_until_stopped
 from cdc.testing.twins import (
     FakeClock,
@@ -24,10 +25,11 @@ from cdc.wire.records import Outgoing, Record, TopicPartition
 from tests.support.builders import COLLECTIONS, ROUTES, change, outgoing
 
 TOPIC = "story-events"
+MARKER_DAYS = 7
 
 
 class Letters:
-    """Keeps dead letters in memory."""
+    """A dead-letter store in memory."""
 
     def __init__(self) -> None:
         self.kept: dict[tuple[TopicPartition, int], str] = {}
@@ -41,8 +43,8 @@ class Letters:
         return new
 
 
-class Uncounted:
-    """Counts in memory only."""
+class Tally:
+    """Counters in memory only."""
 
     def __init__(self) -> None:
         self.counted: Counter[str] = Counter()
@@ -51,19 +53,20 @@ class Uncounted:
         self.counted[name] += number
 
     def flush(self) -> None:
-        """Leave the database alone."""
+        """Do nothing: there is no database to write to."""
 
 
 class Feed:
-    """A broker, a store and a consumer between them."""
+    """A broker, a replica and the consumer between them."""
 
     def __init__(self, replica: type[MemoryReplica] = MemoryReplica) -> None:
         self.broker, self.store, self.letters = MemoryBroker(), MemoryStore(), Letters()
         self.source: MemorySource
-        self.counters = Uncounted()
+        self.counters = Tally()
         self.epoch: int | None = 1
         self.questions = 0
         self.clock = FakeClock()
+        self.rows = MemoryRows()
         self.replica = replica
         self.restart()
 
@@ -72,10 +75,11 @@ class Feed:
         self.consumer = ReplicaConsumer(
             source=self.source,
             topics=self.broker,
-            replica=self.replica(self.store, ROUTES, owner, rows=MemoryRows()),
+            replica=self.replica(self.store, ROUTES, owner),
             dead_letters=self.letters,
             routes=ROUTES,
             source_epoch=self.source_epoch,
+            old_events=OldEvents(self.rows, self.clock, MARKER_DAYS),
             counters=self.counters,
             clock=self.clock,
         )
@@ -83,7 +87,7 @@ class Feed:
     def source_epoch(self) -> int:
         self.questions += 1
         if self.epoch is None:
-            raise Retryable("the database is away")
+            raise Retryable("the database is unreachable")
         return self.epoch
 
     def send(self, *records: Outgoing) -> None:
@@ -133,7 +137,7 @@ def test_a_tombstone_moves_the_position_and_nothing_else() -> None:
         (b'{"op":"c","source":{"table":"users_user"}}', "The key names"),
     ],
 )
-def test_a_message_that_is_not_ours_is_a_dead_letter_and_holds_nobody_up(
+def test_an_unrecognised_message_is_a_dead_letter_and_delays_nothing(
     value: bytes, reason: str
 ) -> None:
     feed = Feed()
@@ -146,7 +150,7 @@ def test_a_message_that_is_not_ours_is_a_dead_letter_and_holds_nobody_up(
     assert len(feed.letters.kept) == 1
 
 
-def test_an_epoch_that_the_database_has_not_come_to_is_a_dead_letter() -> None:
+def test_an_epoch_above_the_databases_is_a_dead_letter() -> None:
     feed = Feed()
     forged = outgoing(change("u", 1, 1, epoch=2**63 - 1), TOPIC)
     feed.send(outgoing(change("c", 1, 1), TOPIC), forged, outgoing(change("u", 1, 2), TOPIC))
@@ -155,7 +159,7 @@ def test_an_epoch_that_the_database_has_not_come_to_is_a_dead_letter() -> None:
 
     assert feed.titles() == {1: "version 1.2"}
     assert list(feed.letters.kept.values()) == [
-        "Its epoch is 9223372036854775807, the database has only come to 1."
+        "Its epoch is 9223372036854775807, but the database has only reached 1."
     ]
 
 
@@ -173,7 +177,7 @@ def test_the_database_is_asked_once_for_an_epoch() -> None:
     assert feed.questions == 2
 
 
-def test_an_epoch_is_not_judged_while_the_database_is_away() -> None:
+def test_an_epoch_is_not_rejected_while_the_database_is_unreachable() -> None:
     feed = Feed()
     feed.drain()
     feed.epoch = None
@@ -190,7 +194,18 @@ def test_an_epoch_is_not_judged_while_the_database_is_away() -> None:
     assert not feed.letters.kept
 
 
-def test_a_consumer_that_cannot_keep_a_dead_letter_stops_before_the_offset_moves() -> None:
+def test_an_old_event_of_a_deleted_row_brings_nothing_back() -> None:
+    feed = Feed()
+    feed.clock.now = 1_800_000_000  # the events below are older than any delete marker
+    feed.rows.deleted = {1}
+    feed.send(*(outgoing(change("c", key, key), TOPIC) for key in (1, 2)))
+
+    feed.drain()
+
+    assert feed.titles() == {2: "version 1.2"}
+
+
+def test_a_consumer_that_cannot_store_a_dead_letter_stops_before_its_offset() -> None:
     feed = Feed()
     feed.letters.full = True
     feed.send(replace(outgoing(change("c", 1, 1), TOPIC), value=b"?"))
@@ -202,16 +217,19 @@ def test_a_consumer_that_cannot_keep_a_dead_letter_stops_before_the_offset_moves
     assert not any(feed.store.positions.values())
 
 
-def test_a_document_that_the_replica_refuses_is_found_among_the_good_ones() -> None:
-    class Choosy(MemoryReplica):
+def test_a_document_that_the_replica_rejects_is_found_among_good_ones() -> None:
+    class Picky(MemoryReplica):
         def apply(
-            self, batch: Sequence[Delivered], advance: Mapping[TopicPartition, int]
+            self,
+            batch: Sequence[Delivered],
+            advance: Mapping[TopicPartition, int],
+            deleted_rows: Container[RowKey] = (),
         ) -> Applied:
             if any(item.event.key == 3 for item in batch):
                 raise Rejected("no threes")
-            return super().apply(batch, advance)
+            return super().apply(batch, advance, deleted_rows)
 
-    feed = Feed(Choosy)
+    feed = Feed(Picky)
     feed.send(*(outgoing(change("c", key, key), TOPIC) for key in (1, 2, 3, 4)))
 
     feed.drain()
@@ -241,18 +259,21 @@ def test_a_consumer_that_lost_its_partition_writes_nothing_and_takes_it_over_aga
 
 
 def test_after_a_failure_the_batch_is_read_again() -> None:
-    class Moody(MemoryReplica):
+    class Flaky(MemoryReplica):
         failures = 2
 
         def apply(
-            self, batch: Sequence[Delivered], advance: Mapping[TopicPartition, int]
+            self,
+            batch: Sequence[Delivered],
+            advance: Mapping[TopicPartition, int],
+            deleted_rows: Container[RowKey] = (),
         ) -> Applied:
             if batch and type(self).failures:
                 type(self).failures -= 1
-                raise Retryable("away")
-            return super().apply(batch, advance)
+                raise Retryable("unreachable")
+            return super().apply(batch, advance, deleted_rows)
 
-    feed = Feed(Moody)
+    feed = Feed(Flaky)
     feed.send(outgoing(change("c", 1, 1), TOPIC))
     for _ in range(8):
         try:
@@ -261,10 +282,10 @@ def test_after_a_failure_the_batch_is_read_again() -> None:
             assert feed.source.waiting()
 
     assert feed.titles() == {1: "version 1.1"}
-    assert Moody.failures == 0
+    assert Flaky.failures == 0
 
 
-def test_a_restart_goes_on_from_the_replicas_position() -> None:
+def test_a_restarted_consumer_resumes_at_the_replicas_position() -> None:
     feed = Feed()
     feed.send(outgoing(change("c", 1, 1), TOPIC))
     feed.drain()
@@ -292,19 +313,22 @@ def test_a_replay_from_the_start_changes_nothing() -> None:
     assert feed.titles() == titles == {2: "version 1.4"}
 
 
-def test_what_the_replica_refuses_is_found_with_few_tries_and_counted_once() -> None:
+def test_a_rejected_document_is_found_with_few_tries_and_counted_once() -> None:
     tries = []
 
-    class Choosy(MemoryReplica):
+    class Picky(MemoryReplica):
         def apply(
-            self, batch: Sequence[Delivered], advance: Mapping[TopicPartition, int]
+            self,
+            batch: Sequence[Delivered],
+            advance: Mapping[TopicPartition, int],
+            deleted_rows: Container[RowKey] = (),
         ) -> Applied:
             tries.append(len(batch))
             if any(item.event.key == 300 for item in batch):
                 raise Rejected("not this one")
-            return super().apply(batch, advance)
+            return super().apply(batch, advance, deleted_rows)
 
-    feed = Feed(Choosy)
+    feed = Feed(Picky)
     bad = outgoing(change("c", 999, 999), TOPIC)
     feed.send(replace(bad, value=b"?"))
     feed.send(*(outgoing(change("c", key, key), TOPIC) for key in range(1, 501)))
@@ -323,7 +347,7 @@ def poison(count: int, first: int = 1) -> list[Outgoing]:
 
 
 def run(feed: Feed, batches: int = 20) -> None:
-    """Run the consumer as its process does, for some batches."""
+    """Run the consumer in the loop of its process, for some batches."""
     left = iter(range(batches))
     run_until_stopped(
         feed.consumer.run_once,
@@ -334,23 +358,23 @@ def run(feed: Feed, batches: int = 20) -> None:
     )
 
 
-def test_a_topic_full_of_poison_stops_the_loop_and_skips_nothing() -> None:
+def test_a_topic_of_bad_messages_stops_the_consumer_and_skips_nothing() -> None:
     feed = Feed()
-    feed.send(*poison(MOST_REJECTED + 50), outgoing(change("c", 1, 1), TOPIC))
+    feed.send(*poison(MAX_REJECTED + 50), outgoing(change("c", 1, 1), TOPIC))
 
     with pytest.raises(Fatal, match=r"101 of the last 101 messages became dead letters.*start"):
         run(feed)
 
     assert not any(feed.store.positions.values())
-    assert len(feed.letters.kept) == MOST_REJECTED + 1
+    assert len(feed.letters.kept) == MAX_REJECTED + 1
 
     feed.restart("b")
     run(feed)
     assert feed.titles() == {1: "version 1.1"}
-    assert len(feed.letters.kept) == MOST_REJECTED + 50
+    assert len(feed.letters.kept) == MAX_REJECTED + 50
 
 
-def test_a_consumer_that_is_started_again_stops_again_while_it_goes_on() -> None:
+def test_a_restarted_consumer_gets_as_far_again() -> None:
     feed = Feed()
     feed.send(*poison(1_000))
 
@@ -364,7 +388,7 @@ def test_a_consumer_that_is_started_again_stops_again_while_it_goes_on() -> None
     assert starts == 10
 
 
-def test_one_bad_message_in_twenty_stops_nobody() -> None:
+def test_one_bad_message_in_twenty_does_not_stop_the_consumer() -> None:
     feed = Feed()
     for number in range(100):
         good = [change("c", key, key) for key in range(number * 19 + 1, number * 19 + 20)]
@@ -376,7 +400,7 @@ def test_one_bad_message_in_twenty_stops_nobody() -> None:
     assert len(feed.titles()) == 1_900
 
 
-def test_a_message_of_a_recreated_topic_is_not_taken_for_an_older_one() -> None:
+def test_a_dead_letter_is_stored_with_the_topics_id() -> None:
     kept: list[tuple[str, int]] = []
 
     class Strict(Letters):
@@ -401,19 +425,19 @@ def lose_an_offset(feed: Feed) -> None:
 
 
 @pytest.mark.parametrize("happens", [lambda feed: feed.clock.sleep(60), lose_an_offset])
-def test_a_topic_that_was_created_anew_and_outgrew_the_old_one_is_read_from_its_start(
+def test_a_recreated_topic_that_outgrew_the_old_one_is_read_from_its_start(
     happens: Callable[[Feed], None],
 ) -> None:
     feed = Feed()
     feed.send(outgoing(change("c", 1, 1), TOPIC))
     feed.drain()
     feed.broker.recreate(TOPIC)
-    # The old position is one of the new topic's as well: nothing is out of range.
+    # The old position is valid in the new topic as well, so nothing is out of range.
     feed.send(outgoing(change("u", 1, 2), TOPIC), outgoing(change("u", 1, 3), TOPIC))
     feed.send(outgoing(change("c", 2, 4), TOPIC), outgoing(change("c", 3, 5), TOPIC))
     happens(feed)
 
-    with pytest.raises(Fenced, match="created anew"):
+    with pytest.raises(Fenced, match="recreated"):
         feed.consumer.run_once()
     feed.drain()
 

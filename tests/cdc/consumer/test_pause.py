@@ -1,4 +1,4 @@
-"""A pause is asked for in the database; the consumers hold still and stay in their group."""
+"""A pause is requested in the database; paused consumers stay in their group."""
 
 import pytest
 from django.db import OperationalError
@@ -14,7 +14,7 @@ GROUP = "storyfeed"
 
 
 class Switch:
-    """A pause in memory."""
+    """A pause flag in memory."""
 
     on = False
 
@@ -22,7 +22,7 @@ class Switch:
         return self.on
 
 
-def test_a_paused_consumer_applies_nothing_and_goes_on_where_it_was() -> None:
+def test_a_paused_consumer_applies_nothing_and_resumes_where_it_was() -> None:
     feed, switch = Feed(), Switch()
     feed.consumer._paused = switch
     feed.send(*(outgoing(change("c", key, key), TOPIC) for key in range(1, 10)))
@@ -42,7 +42,7 @@ def test_a_paused_consumer_applies_nothing_and_goes_on_where_it_was() -> None:
 
 
 @pytest.mark.django_db
-def test_pause_and_resume_are_written_down_once() -> None:
+def test_pause_and_resume_are_logged_once() -> None:
     with acting_as("7"):
         assert pause(GROUP, "an index is built", using="default")
         assert not pause(GROUP, "again", using="default")
@@ -57,7 +57,9 @@ def test_pause_and_resume_are_written_down_once() -> None:
 
 
 @pytest.mark.django_db
-def test_the_last_answer_counts_while_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_answer_counts_while_the_database_is_unreachable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     watch = PauseWatch(GROUP, "default")
 
     def away(group: str, *, using: str) -> None:
@@ -66,20 +68,20 @@ def test_the_last_answer_counts_while_the_database_is_away(monkeypatch: pytest.M
     with monkeypatch.context() as broken:
         broken.setattr(pauses, "current_pause", away)
         broken.setattr(pauses, "connections", {"default": _Connection()})
-        watch.look()
-        assert watch(), "it may be paused"
-    watch.look()
+        watch.poll()
+        assert watch(), "unknown counts as paused"
+    watch.poll()
     assert not watch()
     pause(GROUP, "", using="default")
-    watch.look()
+    watch.poll()
     assert watch()
     with monkeypatch.context() as broken:
         broken.setattr(pauses, "current_pause", away)
         broken.setattr(pauses, "connections", {"default": _Connection()})
-        watch.look()
+        watch.poll()
     assert watch()
 
 
 class _Connection:
     def close(self) -> None:
-        """Leave the test's own connection open."""
+        """Keep the connection of the test open."""

@@ -1,4 +1,4 @@
-"""The limit of dead letters: a number among the last messages."""
+"""The consumer stops when too many of the last messages are dead letters."""
 
 import pytest
 
@@ -6,8 +6,8 @@ from cdc.consumer.rejections import RejectionLimit
 from cdc.errors import Fatal
 
 
-def test_the_first_over_the_number_stops() -> None:
-    limit = RejectionLimit(most=3, among=10)
+def test_the_first_letter_above_the_limit_stops() -> None:
+    limit = RejectionLimit(maximum=3, window=10)
     for _ in range(3):
         limit.rejected()
 
@@ -15,16 +15,16 @@ def test_the_first_over_the_number_stops() -> None:
         limit.rejected()
 
 
-def test_old_ones_are_forgotten() -> None:
-    limit = RejectionLimit(most=1, among=10)
+def test_letters_outside_the_window_do_not_count() -> None:
+    limit = RejectionLimit(maximum=1, window=10)
 
     for _ in range(20):
         limit.rejected()
         limit.applied(9)
 
 
-def test_a_share_over_the_limit_stops_whenever_it_comes() -> None:
-    limit = RejectionLimit(most=1, among=10)
+def test_the_limit_holds_long_after_the_start() -> None:
+    limit = RejectionLimit(maximum=1, window=10)
     limit.applied(1_000_000)
     limit.rejected()
     limit.applied(8)

@@ -1,4 +1,4 @@
-"""What the source is asked: which rows are gone, and its epoch."""
+"""The database is asked which rows are missing, and for its epoch."""
 
 from uuid import UUID
 
@@ -17,23 +17,23 @@ CODE = UUID("12345678-1234-5678-1234-567812345678")
 OTHER = "87654321-4321-8765-4321-876543218765"
 
 
-def test_rows_are_found_by_a_key_of_each_kind() -> None:
+def test_missing_rows_are_found_by_keys_of_each_type() -> None:
     toy = Toy.objects.create(name="bear")
     Label.objects.create(text="a")
     Ticket.objects.create(code=CODE)
     rows = SourceRows(registry.by_table(), "default")
 
-    assert rows.gone("toy_toy", [toy.pk, 4711]) == {4711}
-    assert rows.gone("toy_label", ["a", "b"]) == {"b"}
-    assert rows.gone("toy_ticket", [str(CODE), OTHER]) == {OTHER}
+    assert rows.missing("toy_toy", [toy.pk, 4711]) == {4711}
+    assert rows.missing("toy_label", ["a", "b"]) == {"b"}
+    assert rows.missing("toy_ticket", [str(CODE), OTHER]) == {OTHER}
 
 
 def test_a_key_that_no_row_can_have_is_rejected() -> None:
     with pytest.raises(Rejected, match="toy_ticket can have no key such as 'no code'"):
-        SourceRows(registry.by_table(), "default").gone("toy_ticket", ["no code"])
+        SourceRows(registry.by_table(), "default").missing("toy_ticket", ["no code"])
 
 
-def test_a_database_in_the_middle_of_a_flush_has_no_epoch_yet() -> None:
+def test_a_database_without_an_epoch_is_retried() -> None:
     epoch = outbox.begin_epoch(5, using="default")
     assert source_epoch(using="default") == epoch
     Epoch.objects.all().delete()

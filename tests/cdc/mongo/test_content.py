@@ -1,4 +1,4 @@
-"""A document holds what its row holds, or it does not: to the sort of a number."""
+"""A document is compared with its row, down to the type of a number."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -62,7 +62,7 @@ def test_a_column_or_a_version_that_lacks_is_a_difference() -> None:
             assert not held(document).holds(Content(WANTED)), name
 
 
-def test_text_that_is_none_is_another_content() -> None:
+def test_invalid_utf_8_is_a_difference() -> None:
     raw = bson.encode({**WANTED, "text": "?", **VERSION}).replace(b"?", b"\xff")
     assert not Held(raw).holds(Content({**WANTED, "text": "?"}))
 

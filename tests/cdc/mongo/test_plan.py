@@ -1,4 +1,4 @@
-"""A batch's writes: the highest version of each story, and nothing that is stale."""
+"""The writes of a batch: the highest version of each story, without stale events."""
 
 from datetime import UTC, datetime
 from itertools import pairwise, permutations
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cdc.errors import Rejected
 from cdc.mongo.plan import Identity, Known, deliver, history_document, keys_of, plan
-from cdc.testing.twins import MemoryReplica, MemoryRows, MemoryStore
+from cdc.testing.twins import MemoryReplica, MemoryStore
 from cdc.wire.event import ChangeEvent, Version
 from tests.support.builders import COLLECTIONS, ROUTE, ROUTES, SOURCE, TABLE, change, delivered
 
@@ -26,7 +26,7 @@ def test_a_new_story_is_inserted_with_its_marker() -> None:
     assert not writes.deletes
 
 
-def test_a_known_story_is_replaced_and_its_marker_left_alone() -> None:
+def test_a_live_story_is_replaced_without_writing_its_marker() -> None:
     known: Versions = {(TABLE, 17): Known(version=Version(1, 4), live=True)}
 
     writes = plan([delivered(change("u", 17, 5))], known).writes[TABLE]
@@ -35,7 +35,7 @@ def test_a_known_story_is_replaced_and_its_marker_left_alone() -> None:
     assert not writes.markers
 
 
-def test_a_delete_leaves_its_version_behind() -> None:
+def test_a_delete_writes_its_version_to_the_marker() -> None:
     known: Versions = {(TABLE, 17): Known(version=Version(1, 4), live=True)}
 
     writes = plan([delivered(change("d", 17, 5))], known).writes[TABLE]
@@ -46,7 +46,7 @@ def test_a_delete_leaves_its_version_behind() -> None:
 
 @pytest.mark.parametrize("held", [Version(1, 5), Version(1, 6), Version(2, 1)])
 @pytest.mark.parametrize("live", [True, False])
-def test_what_is_not_newer_is_stale(held: Version, live: bool) -> None:
+def test_an_event_that_is_not_newer_is_dropped(held: Version, live: bool) -> None:
     known: Versions = {(TABLE, 17): Known(version=held, live=live)}
 
     planned = plan([delivered(change("u", 17, 5))], known)
@@ -77,7 +77,7 @@ def test_each_key_is_looked_up_once_and_in_order() -> None:
     assert keys_of(batch) == {TABLE: [3, 5, 9]}
 
 
-def test_a_document_has_the_columns_and_its_version_and_nothing_else() -> None:
+def test_a_document_has_exactly_the_columns_and_its_version() -> None:
     document = delivered(change("c", 17, 5)).document
 
     assert document is not None
@@ -86,7 +86,7 @@ def test_a_document_has_the_columns_and_its_version_and_nothing_else() -> None:
     assert document["submit_date"].isoformat() == "2010-03-16T20:36:41+00:00"
 
 
-def test_a_row_of_wrong_types_is_rejected_by_its_column() -> None:
+def test_a_value_of_the_wrong_type_is_rejected_with_its_column() -> None:
     event = change("c", 17, 5)
     broken = {**(event.after or {}), "diggs": "many"}
 
@@ -121,7 +121,7 @@ def test_history_keeps_both_images_under_the_version() -> None:
 
 @st.composite
 def deliveries(draw: st.DrawFn) -> tuple[list[ChangeEvent], list[list[ChangeEvent]]]:
-    """Some stories' true histories, and batches that hold each event at least once, anyhow."""
+    """Draw histories of stories, and batches that repeat and reorder their events."""
     history: list[ChangeEvent] = []
     live: dict[int, bool] = {}
     for number in range(1, draw(st.integers(1, 12)) + 1):
@@ -137,12 +137,12 @@ def deliveries(draw: st.DrawFn) -> tuple[list[ChangeEvent], list[list[ChangeEven
 
 
 @given(deliveries())
-def test_any_order_and_repetition_ends_in_the_same_documents(
+def test_any_order_and_repetition_leads_to_the_same_documents(
     case: tuple[list[ChangeEvent], list[list[ChangeEvent]]],
 ) -> None:
     history, batches = case
     store = MemoryStore()
-    replica = MemoryReplica(store, ROUTES, "test", rows=MemoryRows())
+    replica = MemoryReplica(store, ROUTES, "test")
     replica.take_over(SOURCE, "id")
 
     for number, batch in enumerate(batches, 1):

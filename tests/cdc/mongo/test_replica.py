@@ -1,4 +1,4 @@
-"""What only the replica in MongoDB can show: open sessions, refusals, indexes, equal snapshots."""
+"""What only MongoDB can show: open sessions, rejected documents, indexes, equal snapshots."""
 
 import threading
 from collections.abc import Iterator
@@ -11,38 +11,35 @@ from pymongo.read_concern import ReadConcern
 
 from cdc.conf import CdcSettings
 from cdc.errors import Rejected, Retryable
-from cdc.mongo.client import HISTORY, OFFSETS, connect, database
+from cdc.mongo.client import connect, database
 from cdc.mongo.plan import Delivered
 from cdc.mongo.reader import ReplicaReader
 from cdc.mongo.replica import MongoReplica
 from cdc.runtime.loop import SystemClock
-from cdc.testing.twins import MemoryRows
 from tests.support.builders import COLLECTIONS, ROUTE, ROUTES, SOURCE, change, delivered
 
 pytestmark = pytest.mark.services
 
 
-class Place:
+class Storage:
     def __init__(self, settings: CdcSettings) -> None:
         self.settings = settings
         self.client = connect(settings)
         self.database = database(self.client, settings)
 
     def replica(self, owner: str = "a") -> MongoReplica:
-        replica = MongoReplica(
-            self.client, self.settings, ROUTES, owner, rows=MemoryRows(), clock=SystemClock()
-        )
+        replica = MongoReplica(self.client, self.settings, ROUTES, owner, clock=SystemClock())
         replica.prepare()
         replica.take_over(SOURCE, "topic 1")
         return replica
 
 
 @pytest.fixture
-def place(feed_settings: CdcSettings) -> Iterator[Place]:
-    place = Place(feed_settings)
-    yield place
-    place.client.drop_database(feed_settings.mongodb_database)
-    place.client.close()
+def storage(feed_settings: CdcSettings) -> Iterator[Storage]:
+    storage = Storage(feed_settings)
+    yield storage
+    storage.client.drop_database(feed_settings.mongodb_database)
+    storage.client.close()
 
 
 def with_after(number: int, **columns: Any) -> Delivered:
@@ -50,44 +47,47 @@ def with_after(number: int, **columns: Any) -> Delivered:
     return replace(item, document={**(item.document or {}), **columns})
 
 
-def test_taking_over_ends_the_transaction_that_the_last_owner_left_open(place: Place) -> None:
-    old = place.replica("old")
+def test_taking_over_ends_the_transaction_that_the_last_owner_left_open(storage: Storage) -> None:
+    old = storage.replica("old")
     session = old._open_session()
     session.start_transaction()
-    place.database[OFFSETS].update_one(
+    storage.database[storage.settings.positions_collection].update_one(
         {"owner": "old"}, {"$set": {"next_offset": 99}}, session=session
     )
 
-    assert place.replica("new").take_over(SOURCE, "topic 1").next_offset is None
+    assert storage.replica("new").take_over(SOURCE, "topic 1").next_offset is None
 
     with pytest.raises(PyMongoError):
         session.commit_transaction()
 
 
-def test_the_indexes_that_forget_follow_the_settings(place: Place) -> None:
-    place.replica()
-    shorter = replace(place.settings, history_days=1, delete_marker_days=2)
-    place.settings = shorter
-    place.replica("b")
+def test_ttl_indexes_follow_the_settings(storage: Storage) -> None:
+    storage.replica()
+    shorter = replace(storage.settings, history_days=1, delete_marker_days=2)
+    storage.settings = shorter
+    storage.replica("b")
 
     seconds = {
-        name: place.database[name].index_information()["at_ttl"]["expireAfterSeconds"]
-        for name in (HISTORY, ROUTE.markers)
+        name: storage.database[name].index_information()["at_ttl"]["expireAfterSeconds"]
+        for name in (shorter.history_collection, ROUTE.markers)
     }
-    assert seconds == {HISTORY: 86_400, ROUTE.markers: 172_800}
+    assert seconds == {shorter.history_collection: 86_400, ROUTE.markers: 172_800}
 
 
-def test_history_can_be_off(place: Place) -> None:
-    place.settings = replace(place.settings, history_days=0)
+def test_history_can_be_off(storage: Storage) -> None:
+    storage.settings = replace(storage.settings, history_days=0)
 
-    place.replica().apply([delivered(change("c", 1, 1))], {SOURCE: 1})
+    storage.replica().apply([delivered(change("c", 1, 1))], {SOURCE: 1})
 
-    assert place.database[HISTORY].count_documents({}) == 0
-    assert "at_ttl" not in place.database[HISTORY].index_information()
+    history = storage.database[storage.settings.history_collection]
+    assert history.count_documents({}) == 0
+    assert "at_ttl" not in history.index_information()
 
 
-def test_a_document_that_bson_cannot_hold_is_rejected_and_moves_nothing(place: Place) -> None:
-    replica = place.replica()
+def test_a_document_that_bson_cannot_store_is_rejected_and_moves_no_position(
+    storage: Storage,
+) -> None:
+    replica = storage.replica()
 
     with pytest.raises(Rejected):
         replica.apply([with_after(1, comments=2**70)], {SOURCE: 1})
@@ -96,32 +96,32 @@ def test_a_document_that_bson_cannot_hold_is_rejected_and_moves_nothing(place: P
     replica.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
 
 
-def test_a_document_over_16_mb_is_rejected(place: Place) -> None:
+def test_a_document_over_16_mb_is_rejected(storage: Storage) -> None:
     with pytest.raises(Rejected):
-        place.replica().apply([with_after(1, description="x" * 17_000_000)], {SOURCE: 1})
+        storage.replica().apply([with_after(1, description="x" * 17_000_000)], {SOURCE: 1})
 
 
-def test_a_collection_that_was_added_later_gets_what_changes(place: Place) -> None:
-    replica = place.replica()
+def test_a_collection_that_was_added_later_receives_changes(storage: Storage) -> None:
+    replica = storage.replica()
     replica.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
-    place.database["stories_story_2"].delete_many({})
+    storage.database["stories_story_2"].delete_many({})
 
     replica.apply([delivered(change("u", 1, 2))], {SOURCE: 2})
 
-    versions = [place.database[name].find_one({"_id": 1}) or {} for name in COLLECTIONS]
+    versions = [storage.database[name].find_one({"_id": 1}) or {} for name in COLLECTIONS]
     assert [version.get("_version") for version in versions] == [2, 2, 2]
 
 
-def test_mongodb_away_is_retryable(feed_settings: CdcSettings) -> None:
-    away = replace(feed_settings, mongodb_uri="mongodb://127.0.0.1:9/?replicaSet=rs0")
+def test_an_unreachable_mongodb_is_retryable(feed_settings: CdcSettings) -> None:
+    unreachable = replace(feed_settings, mongodb_uri="mongodb://127.0.0.1:9/?replicaSet=rs0")
 
-    with pytest.raises(Retryable, match="MongoDB did not do its part") as raised:
-        ReplicaReader(connect(away), away).counts(COLLECTIONS)
+    with pytest.raises(Retryable, match="MongoDB is not responding") as raised:
+        ReplicaReader(connect(unreachable), unreachable).counts(COLLECTIONS)
     assert "Topology" not in str(raised.value)
 
 
-def test_every_snapshot_shows_equal_collections(place: Place) -> None:
-    replica = place.replica()
+def test_every_snapshot_shows_equal_collections(storage: Storage) -> None:
+    replica = storage.replica()
     done = threading.Event()
     differences: list[object] = []
     looks = 0
@@ -129,10 +129,10 @@ def test_every_snapshot_shows_equal_collections(place: Place) -> None:
     def watch() -> None:
         nonlocal looks
         while not done.is_set():
-            with place.client.start_session(snapshot=True) as session:
+            with storage.client.start_session(snapshot=True) as session:
                 snapshots = [
                     list(
-                        place.database.get_collection(name, read_concern=ReadConcern("snapshot"))
+                        storage.database.get_collection(name, read_concern=ReadConcern("snapshot"))
                         .find({}, {"_version": 1}, session=session)
                         .sort("_id")
                     )

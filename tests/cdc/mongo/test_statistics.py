@@ -1,15 +1,15 @@
-"""Sums over a collection, on a real mongod."""
+"""Totals of a collection and rates of the history, on a real mongod."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from pymongo import MongoClient
 
 from cdc.conf import CdcSettings
-from cdc.mongo.client import HISTORY, connect, database
-from cdc.mongo.statistics import Figures, FiguresReader
+from cdc.mongo.client import connect, database
+from cdc.mongo.statistics import Figures, Statistics
 
 pytestmark = pytest.mark.services
 
@@ -23,8 +23,9 @@ def client(feed_settings: CdcSettings) -> Iterator[MongoClient[dict[str, Any]]]:
 
 
 def read(client: MongoClient[dict[str, Any]], settings: CdcSettings) -> Figures:
-    reader = FiguresReader(client, settings, "boxes")
-    return reader.read("boxes", sums=("weight",), group="colour", day="made", days=3)
+    return Statistics(client, settings).figures(
+        "boxes", table="boxes", sums=("weight",), group="colour", day="made", days=3
+    )
 
 
 def test_empty_collection(client: MongoClient[dict[str, Any]], feed_settings: CdcSettings) -> None:
@@ -33,7 +34,7 @@ def test_empty_collection(client: MongoClient[dict[str, Any]], feed_settings: Cd
     assert (figures.days, figures.changed_at) == ({}, None)
 
 
-def test_sums_groups_days_and_age(
+def test_sums_groups_days_and_last_change(
     client: MongoClient[dict[str, Any]], feed_settings: CdcSettings
 ) -> None:
     db = database(client, feed_settings)
@@ -43,7 +44,7 @@ def test_sums_groups_days_and_age(
         for colour, weight, day in boxes
     )
     at = datetime(2020, 1, 1, tzinfo=UTC)
-    db[HISTORY].insert_many(
+    db[feed_settings.history_collection].insert_many(
         [
             {"table": "boxes", "at": at},
             {"table": "boxes", "at": at.replace(year=2019)},
@@ -55,3 +56,14 @@ def test_sums_groups_days_and_age(
     assert list(figures.groups.items()) == [("red", 3), ("blue", 1)]
     days = {date(2010, 3, 10): 1, date(2010, 3, 11): 0, date(2010, 3, 12): 2}
     assert (figures.days, figures.changed_at) == (days, at)
+
+
+def test_rates_are_counted_in_spans_oldest_first(
+    client: MongoClient[dict[str, Any]], feed_settings: CdcSettings
+) -> None:
+    now = datetime(2026, 1, 2, 3, 4, 5, 500_000, tzinfo=UTC)
+    history = database(client, feed_settings)[feed_settings.history_collection]
+    ages = (0.5, 1.5, 2.5, 2.6, 2.7, 2.8, 5.9, 6.1)
+    history.insert_many([{"at": now - timedelta(seconds=age)} for age in ages])
+
+    assert Statistics(client, feed_settings).rates(now, bins=3, seconds=2) == [0.5, 2.0, 1.0]

@@ -163,6 +163,9 @@ def test_defaults(tmp_path: Path) -> None:
     assert environment.web_workers == 1
     assert environment.cdc.topic == "story-events"
     assert environment.cdc.collections == ("stories_story", "stories_story_1", "stories_story_2")
+    assert environment.cdc.history_collection == "stories_history"
+    assert environment.cdc.positions_collection == "storyfeed_offsets"
+    assert (environment.cdc.group, environment.cdc.mongodb_database) == ("storyfeed", "storyfeed")
 
 
 def test_home_defaults_to_var_in_the_project() -> None:

@@ -1,0 +1,55 @@
+"""Old events: once a delete marker has expired, only the database knows that a row is deleted."""
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from cdc.mongo.plan import Delivered, Identity, RowKey, newest_by_row
+from cdc.runtime.loop import Clock
+
+_DAY_SECONDS = 86_400
+_CLOCK_SKEW_SECONDS = 3_600
+"""How far apart the clocks of two machines may be without bringing a deleted row back."""
+
+
+class Rows(Protocol):
+    """The rows of the captured tables."""
+
+    def missing(self, table: str, keys: Sequence[Identity]) -> Collection[Identity]:
+        """Return the `keys` that no row of `table` has.
+
+        Raises Retryable, and Rejected for a key that no row can have.
+        """
+
+
+class OldEvents:
+    """Looks up the rows of events that are older than any delete marker.
+
+    Such an event can be the replay of a row that was deleted and whose marker has expired. The
+    consumer asks about every old event of a batch before it opens a MongoDB transaction, so that
+    no transaction waits for the database. Old events are rare outside a rewind.
+    """
+
+    def __init__(self, rows: Rows, clock: Clock, delete_marker_days: int) -> None:
+        self._rows = rows
+        self._clock = clock
+        self._young_seconds = delete_marker_days * _DAY_SECONDS - _CLOCK_SKEW_SECONDS
+
+    def deleted_rows(self, batch: Sequence[Delivered]) -> frozenset[RowKey]:
+        """Return the rows of old events that the database no longer has.
+
+        Raises Retryable, and Rejected for a key that no row can have.
+        """
+        return frozenset(
+            (table, key)
+            for table, keys in self._old_keys(batch).items()
+            for key in self._rows.missing(table, keys)
+        )
+
+    def _old_keys(self, batch: Sequence[Delivered]) -> dict[str, list[Identity]]:
+        before_ms = (self._clock.time() - self._young_seconds) * 1000
+        keys: dict[str, list[Identity]] = {}
+        for delivered in newest_by_row(batch):
+            event = delivered.event
+            if event.ts_ms < before_ms and not event.deletes:
+                keys.setdefault(event.table, []).append(event.key)
+        return keys

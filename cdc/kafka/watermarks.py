@@ -1,0 +1,66 @@
+"""The offsets of a topic: what Kafka holds, and what the consumer group has committed."""
+
+from collections.abc import Sequence
+
+from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import TopicPartition as KafkaPartition
+
+from cdc.conf import CdcSettings
+from cdc.kafka.client import REQUEST_SECONDS, client_config, unavailable
+from cdc.wire.records import TopicPartition
+
+
+class Watermarks:
+    """Reads the offsets that partitions hold and that the group has committed."""
+
+    def __init__(self, settings: CdcSettings) -> None:
+        self._group = settings.group
+        self._consumer = Consumer(
+            client_config(settings, **{"group.id": settings.group, "enable.auto.commit": False})
+        )
+
+    def of(self, source: TopicPartition) -> tuple[int, int]:
+        """Return the first offset that Kafka holds and the offset of the next record."""
+        partition = KafkaPartition(source.topic, source.partition)
+        try:
+            marks = self._consumer.get_watermark_offsets(partition, timeout=REQUEST_SECONDS)
+        except KafkaException as error:
+            raise unavailable("read the offsets of", source.topic, error) from error
+        if marks is None:
+            raise unavailable("read the offsets of", source.topic)
+        return int(marks[0]), int(marks[1])
+
+    def committed(self, sources: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the offsets that the group committed; partitions without one are left out."""
+        asked = [KafkaPartition(source.topic, source.partition) for source in sources]
+        try:
+            found = self._consumer.committed(asked, timeout=REQUEST_SECONDS)
+        except KafkaException as error:
+            raise unavailable("read the offsets of the group", self._group, error) from error
+        return {
+            TopicPartition(item.topic, item.partition): item.offset
+            for item in found
+            if item.offset >= 0
+        }
+
+    def timestamp_ms(self, source: TopicPartition, offset: int) -> int | None:
+        """Return the timestamp of the first record from `offset` on; None when none arrives."""
+        self._consumer.assign([KafkaPartition(source.topic, source.partition, offset)])
+        message = self._consumer.poll(REQUEST_SECONDS)
+        self._consumer.unassign()
+        if message is None or message.error() is not None:
+            return None
+        return int(message.timestamp()[1])
+
+    def since(self, source: TopicPartition, since_ms: int) -> int:
+        """Return the offset of the first record of `since_ms` or later, else the end."""
+        asked = KafkaPartition(source.topic, source.partition, since_ms)
+        try:
+            (found,) = self._consumer.offsets_for_times([asked], timeout=REQUEST_SECONDS)
+        except KafkaException as error:
+            raise unavailable("look up a time in", source.topic, error) from error
+        return found.offset if found.offset >= 0 else self.of(source)[1]
+
+    def close(self) -> None:
+        """Close the client."""
+        self._consumer.close()

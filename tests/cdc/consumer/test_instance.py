@@ -1,0 +1,34 @@
+"""Two consumers of one machine never share an instance name; a restarted one gets its name back."""
+
+from pathlib import Path
+
+import pytest
+
+from cdc.consumer.instance import instance_name
+from tests.support.feed_settings import without_servers
+
+
+def test_each_consumer_gets_the_lowest_free_number(tmp_path: Path) -> None:
+    settings = without_servers(home=tmp_path)
+    with instance_name(settings) as first, instance_name(settings) as second:
+        assert first.endswith("-1")
+        assert second.endswith("-2")
+    with instance_name(settings) as again:
+        assert again == first
+
+
+def test_two_homes_on_one_machine_have_different_names(tmp_path: Path) -> None:
+    with (
+        instance_name(without_servers(home=tmp_path / "a")) as one,
+        instance_name(without_servers(home=tmp_path / "b")) as other,
+    ):
+        assert one != other
+
+
+def test_without_a_writable_home_the_process_id_is_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("os.getpid", lambda: 4711)
+    with instance_name(without_servers(home=tmp_path / "file")) as name:
+        assert name.endswith("-p4711")

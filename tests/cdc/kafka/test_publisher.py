@@ -1,0 +1,34 @@
+"""What the contract suite cannot show of a publisher: an outage, and records with odd clocks."""
+
+import time
+
+import pytest
+
+from cdc.errors import Retryable
+from cdc.kafka.publisher import KafkaPublisher, _timestamp
+from cdc.wire.records import Outgoing
+from tests.support.feed_settings import without_servers
+
+AWAY = without_servers(bootstrap_servers="127.0.0.1:1")
+
+
+def record(timestamp_ms: int = 0) -> Outgoing:
+    return Outgoing(topic="orders", key=b"1", value=b"{}", headers=(), timestamp_ms=timestamp_ms)
+
+
+def test_an_outage_lasts_until_the_caller_stops_waiting() -> None:
+    publisher = KafkaPublisher(AWAY)
+    answers = iter([True, True, False])
+
+    with pytest.raises(Retryable, match="the records stay in the outbox"):
+        publisher.publish([record()], lambda: next(answers))
+
+    assert next(answers, None) is None
+    publisher.close()
+
+
+def test_no_timestamp_is_in_the_future_or_before_1970() -> None:
+    now = time.time() * 1000
+    assert _timestamp(record(-5)) == 0
+    assert _timestamp(record(1_764_000_000_000)) == 1_764_000_000_000
+    assert now - 1 <= _timestamp(record(2**60)) <= now + 60_000

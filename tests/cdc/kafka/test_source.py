@@ -1,0 +1,87 @@
+"""What the contract suite cannot show of a source: rebalances and lost offsets."""
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+
+import pytest
+
+from cdc.conf import CdcSettings
+from cdc.errors import Fatal
+from cdc.kafka.source import KafkaSource
+from cdc.kafka.topics import Topics
+from cdc.runtime import telemetry
+from tests.support.commands import wait_until
+
+pytestmark = pytest.mark.services
+
+
+@dataclass
+class Group:
+    """The sources of one consumer group."""
+
+    settings: CdcSettings
+    sources: list[KafkaSource] = field(default_factory=list)
+
+    def join(self, instance: str) -> KafkaSource:
+        source = KafkaSource(self.settings, [self.settings.topic], instance)
+        self.sources.append(source)
+        return source
+
+    def poll_until(self, reached: Callable[[], bool]) -> None:
+        def poll_all() -> bool:
+            for source in self.sources:
+                source.poll(1, 0.05)
+            return reached()
+
+        wait_until(poll_all, "the expected assignment", 30)
+
+
+@pytest.fixture
+def group(feed_settings: CdcSettings) -> Group:
+    Topics(feed_settings).ensure(feed_settings.topic)
+    return Group(feed_settings)
+
+
+def test_partitions_that_are_not_started_can_be_revoked(group: Group) -> None:
+    first = group.join("first")
+    group.poll_until(lambda: len(first.waiting()) == 5)
+
+    second = group.join("second")
+    group.poll_until(lambda: len(second.waiting()) == 2)
+
+    assert len(first.waiting()) == 3
+    first.close()
+    second.close()
+
+
+def test_a_replaced_source_raises_the_reason_even_when_it_is_closed(group: Group) -> None:
+    first = group.join("same")
+    group.poll_until(lambda: len(first.waiting()) == 5)
+    second = group.join("same")
+
+    with (
+        closing(second),
+        pytest.raises(Fatal, match="Kafka removed this consumer"),
+        closing(first),
+    ):
+        group.poll_until(lambda: False)
+
+
+def test_a_lost_offset_is_logged_and_read_from_the_first_record(
+    group: Group, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = group.join("only")
+    group.poll_until(lambda: len(source.waiting()) == 5)
+    partition = min(source.waiting())
+
+    source.start(partition, 1_000)  # Kafka holds no such offset.
+    group.poll_until(lambda: partition in source.waiting())
+    assert telemetry.PARTITION_GAP not in caplog.text
+    source.start(partition, 1_000)
+
+    assert telemetry.PARTITION_GAP in caplog.text
+    assert partition in source.started()
+    source.poll(1, 0.5)
+    assert partition in source.started()
+    source.close()

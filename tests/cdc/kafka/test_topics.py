@@ -1,0 +1,46 @@
+"""Topics on a real broker: how they are created, and what is not there."""
+
+from dataclasses import replace
+
+import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._resource import ResourceType
+
+from cdc.conf import CdcSettings
+from cdc.errors import Retryable
+from cdc.kafka.topics import Topics
+
+pytestmark = pytest.mark.services
+
+
+def config_of(settings: CdcSettings) -> dict[str, str | None]:
+    resource = ConfigResource(ResourceType.TOPIC, settings.topic)
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+    found = admin.describe_configs([resource])[resource].result(10)
+    return {name: entry.value for name, entry in found.items()}
+
+
+def test_a_topic_is_created_once_and_compacted(feed_settings: CdcSettings) -> None:
+    topics = Topics(feed_settings)
+    topics.ensure(feed_settings.topic, partitions=3)
+    topics.ensure(feed_settings.topic, partitions=7)
+
+    assert topics.partitions(feed_settings.topic) == (0, 1, 2)
+    config = config_of(feed_settings)
+    assert config["cleanup.policy"] == "compact"
+    assert config["delete.retention.ms"] == str(feed_settings.delete_marker_days * 86_400_000)
+
+
+def test_a_topic_takes_events_of_the_largest_size(feed_settings: CdcSettings) -> None:
+    settings = replace(feed_settings, max_event_bytes=5_000_000)
+    Topics(settings).ensure(settings.topic)
+    assert config_of(settings)["max.message.bytes"] == "5100000"
+
+
+def test_what_does_not_exist_is_empty(feed_settings: CdcSettings) -> None:
+    topics = Topics(feed_settings)
+    assert topics.partitions(feed_settings.topic) == ()
+    assert topics.members(feed_settings.group) == 0
+    with pytest.raises(Retryable, match="could not describe the topic"):
+        topics.topic_id(feed_settings.topic)

@@ -1,0 +1,66 @@
+"""The offsets of a partition, on a real broker."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from confluent_kafka import Consumer, Producer
+from confluent_kafka import TopicPartition as KafkaPartition
+
+from cdc.conf import CdcSettings
+from cdc.kafka.topics import Topics
+from cdc.kafka.watermarks import Watermarks
+from cdc.wire.records import TopicPartition
+
+pytestmark = pytest.mark.services
+FIRST_MS = 1_764_000_000_000
+
+
+@pytest.fixture
+def source(feed_settings: CdcSettings) -> TopicPartition:
+    """A partition with three records, a second apart."""
+    Topics(feed_settings).ensure(feed_settings.topic)
+    producer = Producer({"bootstrap.servers": feed_settings.bootstrap_servers})
+    for number in range(3):
+        producer.produce(
+            feed_settings.topic, b"x", b"1", partition=2, timestamp=FIRST_MS + number * 1000
+        )
+    assert producer.flush(10) == 0
+    return TopicPartition(feed_settings.topic, 2)
+
+
+@pytest.fixture
+def watermarks(feed_settings: CdcSettings) -> Iterator[Watermarks]:
+    with closing(Watermarks(feed_settings)) as watermarks:
+        yield watermarks
+
+
+def test_first_and_next_offset(watermarks: Watermarks, source: TopicPartition) -> None:
+    assert watermarks.of(source) == (0, 3)
+    assert watermarks.of(TopicPartition(source.topic, 0)) == (0, 0)
+
+
+def test_an_offset_by_time_is_the_first_at_or_after_it(
+    watermarks: Watermarks, source: TopicPartition
+) -> None:
+    assert watermarks.since(source, FIRST_MS + 1) == 1
+    assert watermarks.since(source, FIRST_MS + 2000) == 2
+    assert watermarks.since(source, FIRST_MS + 2001) == 3
+
+
+def test_the_time_of_a_record(watermarks: Watermarks, source: TopicPartition) -> None:
+    assert watermarks.timestamp_ms(source, 1) == FIRST_MS + 1000
+
+
+def test_committed_offsets_are_the_groups_own(
+    watermarks: Watermarks, source: TopicPartition, feed_settings: CdcSettings
+) -> None:
+    assert watermarks.committed([source]) == {}
+    consumer = Consumer(
+        {"bootstrap.servers": feed_settings.bootstrap_servers, "group.id": feed_settings.group}
+    )
+    position = KafkaPartition(source.topic, source.partition, 2)
+    consumer.commit(offsets=[position], asynchronous=False)
+    consumer.close()
+
+    assert watermarks.committed([source]) == {source: 2}

@@ -1,0 +1,57 @@
+"""What each error of MongoDB means for a batch: reject the document, or try again."""
+
+from typing import Any
+
+import pytest
+from bson.errors import InvalidDocument
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    DocumentTooLarge,
+    OperationFailure,
+    ServerSelectionTimeoutError,
+)
+
+from cdc.errors import CdcError, Misconfigured, Rejected, Retryable
+from cdc.mongo.client import connect, reaching
+from tests.support.feed_settings import without_servers
+
+
+def bulk(code: int, **more: Any) -> BulkWriteError:
+    return BulkWriteError({"writeErrors": [{"code": code, "errmsg": "why"}], **more})
+
+
+@pytest.mark.parametrize(
+    ("error", "meaning"),
+    [
+        (DocumentTooLarge("17 MB"), Rejected),
+        (InvalidDocument("NUL"), Rejected),
+        (OverflowError("2**64"), Rejected),
+        (OperationFailure("bad value", 2), Rejected),
+        (OperationFailure("write conflict", 112), Retryable),
+        (AutoReconnect("closed"), Retryable),
+        (bulk(2), Rejected),
+        (bulk(11000), Retryable),
+        (bulk(121, errorLabels=["TransientTransactionError"]), Retryable),
+    ],
+)
+def test_errors_are_named_by_what_to_do(error: Exception, meaning: type[CdcError]) -> None:
+    with pytest.raises(meaning) as raised, reaching():
+        raise error
+    assert type(raised.value) is meaning
+
+
+def test_the_description_of_all_servers_is_left_out() -> None:
+    with pytest.raises(Retryable) as raised, reaching():
+        raise ServerSelectionTimeoutError("refused, Timeout: 1s, Topology Description: <secret>")
+    assert str(raised.value) == (
+        "MongoDB is not responding (ServerSelectionTimeoutError: refused)."
+    )
+
+
+def test_an_address_must_be_set_and_valid() -> None:
+    with pytest.raises(Misconfigured, match="MONGODB_URI is not set"):
+        connect(without_servers())
+    with pytest.raises(Misconfigured, match="MONGODB_URI is not valid") as raised:
+        connect(without_servers(mongodb_uri="mongodb://ann:secret@host:port/"))
+    assert "secret" not in str(raised.value)

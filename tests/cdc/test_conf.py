@@ -1,0 +1,32 @@
+"""Settings that the promises cannot live with are refused in one sentence."""
+
+from typing import Any
+
+import pytest
+
+from cdc.conf import CdcSettings
+from cdc.errors import Misconfigured
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        ({"collections": ()}, "REPLICA_COLLECTIONS is empty: name at least one collection."),
+        (
+            {"collections": ("a", "past"), "history_collection": "past"},
+            "REPLICA_COLLECTIONS has 'past', which holds the history: choose another name.",
+        ),
+        (
+            {"collections": ("at",), "positions_collection": "at"},
+            "REPLICA_COLLECTIONS has 'at', which holds the positions: choose another name.",
+        ),
+        (
+            {"history_collection": "$past"},
+            "history_collection is '$past': use letters, digits, '_', '.' and '-'.",
+        ),
+    ],
+)
+def test_collections(names: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(Misconfigured) as raised:
+        CdcSettings(**names)
+    assert str(raised.value) == sentence

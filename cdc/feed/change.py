@@ -13,7 +13,7 @@ from cdc.errors import Rejected
 from cdc.feed.audience import Audience
 from cdc.printable import inert
 from cdc.registry import Capture
-from cdc.wire.event import ChangeEvent, Operation, Row, Version, decode
+from cdc.wire.event import ChangeEvent, Operation, PastEvent, Row, Version, decode
 from cdc.wire.records import Record
 
 LONGEST_VALUE = 160
@@ -32,20 +32,6 @@ class Place(TypedDict):
 
     partition: int
     offset: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PastEvent:
-    """An event that the history keeps."""
-
-    event: ChangeEvent
-    partition: int
-    offset: int
-
-    @property
-    def place(self) -> Place:
-        """Where in the topic it stood."""
-        return {"partition": self.partition, "offset": self.offset}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +84,7 @@ class ChangeReader:
     def past(self, past: PastEvent) -> Change | None:
         """Return what an event of the history shows; None for one of a table we do not know."""
         capture = self._captures.get(past.event.table)
-        return _change(past.place, past.event, capture) if capture else None
+        return _change(_past_place(past), past.event, capture) if capture else None
 
     def whole(self, record: Record, audience: Audience) -> dict[str, Any]:
         """Return everything of a record that an audience may see."""
@@ -111,7 +97,7 @@ class ChangeReader:
     def whole_past(self, past: PastEvent, audience: Audience) -> dict[str, Any] | None:
         """Return the same of an event of the history; None when its table is not known."""
         capture = self._captures.get(past.event.table)
-        return _whole(past.place, past.event, capture, audience) if capture else None
+        return _whole(_past_place(past), past.event, capture, audience) if capture else None
 
     def _event(self, record: Record) -> tuple[ChangeEvent, Capture]:
         event = decode(record.key, record.value or b"")
@@ -220,6 +206,10 @@ def _whole_stranger(record: Record, why: str, audience: Audience) -> dict[str, A
 
 def _place(record: Record) -> Place:
     return {"partition": record.source.partition, "offset": record.offset}
+
+
+def _past_place(past: PastEvent) -> Place:
+    return {"partition": past.partition, "offset": past.offset}
 
 
 def _changed(event: ChangeEvent, capture: Capture) -> list[str]:

@@ -7,10 +7,9 @@ from pymongo import ASCENDING, MongoClient
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
-from cdc.feed.change import PastEvent
 from cdc.mongo.client import HISTORY, database, reaching
 from cdc.mongo.plan import Document
-from cdc.wire.event import ChangeEvent, Operation, Version
+from cdc.wire.event import ChangeEvent, Operation, PastEvent, Version
 
 _MOST_MS = 2_000
 

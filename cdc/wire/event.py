@@ -63,6 +63,15 @@ class ChangeEvent:
         return self.op is Operation.DELETE
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastEvent:
+    """An event with the partition and the offset at which the topic held it."""
+
+    event: ChangeEvent
+    partition: int
+    offset: int
+
+
 def encode_key(column: str, value: int | str) -> str:
     """Return the Kafka key as text: `{"id":17}`, without blanks, so that all clients agree."""
     return orjson.dumps({column: value}).decode()

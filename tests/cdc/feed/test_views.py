@@ -7,11 +7,10 @@ from django.test import Client
 
 from cdc.errors import Retryable
 from cdc.feed import process
-from cdc.feed.change import PastEvent
 from cdc.feed.past import Past
 from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
-from cdc.wire.event import Version
+from cdc.wire.event import PastEvent, Version
 from cdc.wire.records import Outgoing
 from tests.cdc.feed.records import READER, TOPIC, update
 from tests.support.builders import change, outgoing

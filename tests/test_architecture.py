@@ -29,6 +29,8 @@ NEVER = {
     "cdc.mongo.plan": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),
     "cdc.wire.event": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),
     "cdc.runtime.loop": ("django", "cdc.mongo", "cdc.kafka", "cdc.models"),
+    "cdc.kafka": ("cdc.feed",),
+    "cdc.mongo": ("cdc.feed",),
     "cdc.feed.hub": ("cdc.mongo", "cdc.kafka", "cdc.models"),
     "cdc.feed.stream": ("cdc.mongo", "cdc.kafka", "cdc.models"),
     "project.stack": ("django", "cdc", "stories", "users"),
@@ -40,7 +42,8 @@ ONLY = {
     "cdc.runtime.loop": ("cdc.errors",),
     "cdc.conf": ("cdc.errors",),
     "cdc.wire.event": ("cdc.errors",),
-    "cdc.feed.position": ("cdc.errors",),
+    "cdc.wire.topic": ("cdc.wire.records",),
+    "cdc.feed.position": ("cdc.errors", "cdc.wire.topic"),
     "cdc.registry": (),
     "project.stack": ("project.stack",),
 }

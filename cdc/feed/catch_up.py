@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from cdc.feed.change import Change
 from cdc.feed.hub import Hub
-from cdc.feed.position import Position
-from cdc.feed.tail import Tail
+from cdc.feed.position import FeedPosition
+from cdc.wire.topic import Tail
 
 MOST_RECORDS = 20_000
 """A reader who is further behind is told of a gap instead."""
@@ -22,8 +22,8 @@ _MOST_EMPTY_POLLS = 20
 class Missed:
     """Some changes that a reader did not have, and the position behind them."""
 
-    changes: list[tuple[Change, Position]]
-    position: Position
+    changes: list[tuple[Change, FeedPosition]]
+    position: FeedPosition
     lost: int
     """Records that Kafka no longer holds: compaction has taken them."""
 
@@ -35,7 +35,7 @@ class CatchUp:
         self._hub = hub
         self._turn = asyncio.Semaphore(_MOST_AT_ONCE)
 
-    async def read(self, at: Position, upto: Position) -> AsyncGenerator[Missed, None]:
+    async def read(self, at: FeedPosition, upto: FeedPosition) -> AsyncGenerator[Missed, None]:
         """Return all from `at` until `upto`, in portions; raises Retryable.
 
         Each portion is read when the last one has been taken, so a slow reader holds one portion.
@@ -51,7 +51,7 @@ class CatchUp:
                 at = missed.position
                 yield missed
 
-    def _portion(self, tail: Tail, at: Position, upto: Position) -> Missed:
+    def _portion(self, tail: Tail, at: FeedPosition, upto: FeedPosition) -> Missed:
         changes = []
         lost = 0
         for record in tail.poll(_POLL_RECORDS, _POLL_SECONDS):
@@ -80,13 +80,13 @@ class CatchUp:
             await asyncio.to_thread(tail.close)
 
 
-def _begin(tail: Tail, at: Position, upto: Position) -> Missed:
+def _begin(tail: Tail, at: FeedPosition, upto: FeedPosition) -> Missed:
     """Let the tail read what is missing, and return what Kafka does not hold of it."""
-    first = tail.extent().first
+    first = tail.bounds().first
     held = at.moved(
         {
             number: min(max(at.offsets[number], begin), upto.offsets[number])
-            for number, begin in enumerate(first.offsets)
+            for number, begin in enumerate(first)
             if at.offsets[number] < upto.offsets[number]
         }
     )

@@ -8,15 +8,15 @@ from contextlib import closing
 
 from cdc.errors import CdcError
 from cdc.feed.change import Change
-from cdc.feed.position import Position
-from cdc.feed.tail import Extent, OpenTail, Tail
+from cdc.feed.position import FeedBounds, FeedPosition
 from cdc.runtime import telemetry
 from cdc.runtime.loop import backoff
 from cdc.wire.records import Record
+from cdc.wire.topic import OpenTail, Tail
 
 Batch = list[tuple[tuple[int, int], Change | None]]
 """(partition, offset) of each record, and what it shows."""
-Posted = Batch | Position | CdcError
+Posted = Batch | FeedPosition | CdcError
 _MOST_RECORDS = 500
 _POLL_SECONDS = 0.1
 _LOOK_SECONDS = 2.0
@@ -35,7 +35,7 @@ class Follower:
         open_tail: OpenTail,
         read: Callable[[Record], Change | None],
         post: Callable[["Follower", Posted], bool],
-        at: Callable[[], Position | None],
+        at: Callable[[], FeedPosition | None],
     ) -> None:
         self._open_tail, self._read, self._post, self._at = open_tail, read, post, at
         self.stopped = False
@@ -64,8 +64,8 @@ class Follower:
 
     def _follow(self, tail: Tail) -> None:
         """Read until told to stop, or until the topic is no longer what it was."""
-        extent = tail.extent()
-        start = _start(self._at(), extent)
+        bounds = tail.bounds()
+        start = _start(self._at(), FeedBounds.of(bounds))
         if not self._post(self, start):
             return
         self._failures = 0
@@ -78,20 +78,20 @@ class Follower:
             if time.monotonic() - looked > _LOOK_SECONDS:
                 looked = time.monotonic()
                 # The client itself waits in silence, whatever happens to brokers and topic.
-                if tail.shape() != (extent.end.tag, len(extent.end.offsets)):
+                if tail.shape() != bounds.shape:
                     return
 
     def _shown(self, record: Record) -> tuple[tuple[int, int], Change | None]:
         return (record.source.partition, record.offset), self._read(record)
 
 
-def _start(at: Position | None, extent: Extent) -> Position:
+def _start(at: FeedPosition | None, bounds: FeedBounds) -> FeedPosition:
     """Return where to go on; the topic's end for who has read nothing yet."""
     if at is None:
-        return extent.end
-    fitted = at.fitted(extent.end)
+        return bounds.end
+    fitted = at.fitted(bounds.end)
     if fitted is None:
-        return extent.first  # another topic, whose changes nobody has seen
+        return bounds.first  # another topic, whose changes nobody has seen
     # A topic that was cut goes on where it ends.
-    held = fitted.covers(extent.first) and extent.end.covers(fitted)
-    return fitted if held else extent.end
+    held = fitted.covers(bounds.first) and bounds.end.covers(fitted)
+    return fitted if held else bounds.end

@@ -16,11 +16,11 @@ from cdc.feed.change import Change
 from cdc.feed.filter import Filter
 from cdc.feed.follower import Follower, Posted
 from cdc.feed.notes import LookUp, Notes
-from cdc.feed.position import Position
+from cdc.feed.position import FeedPosition
 from cdc.feed.ring import Ring
 from cdc.feed.stop import StopFlag
-from cdc.feed.tail import OpenTail
 from cdc.wire.records import Record
+from cdc.wire.topic import OpenTail
 
 MOST_READERS = 1_000
 _TICK_SECONDS = 0.015
@@ -46,7 +46,7 @@ class Hub:
         stop: StopFlag,
         *,
         look_up: LookUp = lambda _: {},
-        memory: Callable[[Position], Ring] = Ring,
+        memory: Callable[[FeedPosition], Ring] = Ring,
         linger: float = _LINGER_SECONDS,
     ) -> None:
         self.open_tail, self.read = open_tail, read
@@ -145,7 +145,7 @@ class Hub:
             if self.ring is not None and self.readers and await self.notes.look(self.ring):
                 self._schedule()
 
-    def _end(self) -> Position | None:
+    def _end(self) -> FeedPosition | None:
         return self.ring.end if self.ring else None
 
     def _post(self, follower: Follower, what: Posted) -> bool:
@@ -167,7 +167,7 @@ class Hub:
         if self._follower is not follower:
             return
         self.away = str(what) if isinstance(what, CdcError) else ""
-        if isinstance(what, Position):
+        if isinstance(what, FeedPosition):
             if self.ring is None or self.ring.end != what:
                 self._chunks.clear()
                 self.ring = self._memory(what)

@@ -16,7 +16,7 @@ from cdc.feed.audience import Audience
 from cdc.feed.change import Change
 from cdc.feed.filter import Filter
 from cdc.feed.past import PAGE, Page
-from cdc.feed.position import Position
+from cdc.feed.position import FeedPosition
 from cdc.wire.event import Version
 
 _MOST_PAST = 1_000
@@ -30,8 +30,8 @@ _NO_HISTORY = "From the topic: the history has none of these, or does not answer
 class Asked:
     """Where in the topic to look, as an address says it; by default at its end."""
 
-    before: Position | None = None
-    after: Position | None = None
+    before: FeedPosition | None = None
+    after: FeedPosition | None = None
     moment: datetime | None = None
     place: tuple[int, int] | None = None
 
@@ -181,8 +181,8 @@ def _from_history(moment: datetime, wanted: Filter, audience: Audience) -> View 
     )
 
 
-def _position(text: str) -> Position | None:
-    return Position.parse(text) if text else None
+def _position(text: str) -> FeedPosition | None:
+    return FeedPosition.parse(text) if text else None
 
 
 def _moment(text: str) -> datetime:

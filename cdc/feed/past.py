@@ -11,9 +11,9 @@ from cdc.errors import CdcError, Retryable
 from cdc.feed.audience import Audience
 from cdc.feed.change import Change
 from cdc.feed.filter import Filter
-from cdc.feed.position import Position
-from cdc.feed.tail import Extent, OpenTail, Tail
+from cdc.feed.position import FeedBounds, FeedPosition
 from cdc.wire.records import Record
+from cdc.wire.topic import OpenTail, Tail
 
 PAGE = 100
 _WINDOW = 150
@@ -31,9 +31,9 @@ class Page:
 
     changes: list[Change]
     """The newest first."""
-    older: Position | None = None
-    newer: Position | None = None
-    live: Position | None = None
+    older: FeedPosition | None = None
+    newer: FeedPosition | None = None
+    live: FeedPosition | None = None
     """Where the stream goes on, when this page ends where the topic does."""
     lost: int = 0
     """Records between these that Kafka no longer holds."""
@@ -46,8 +46,8 @@ class _Walk:
     tail: Tail
     read: Callable[[Record], Change | None]
     wanted: Callable[[Change], bool]
-    at: Position
-    bound: Position
+    at: FeedPosition
+    bound: FeedPosition
     down: bool
     found: list[Change] = field(default_factory=list)
     lost: int = 0
@@ -117,71 +117,71 @@ class Past:
         self._lock = threading.Lock()
         self._tail: Tail | None = None
 
-    def newest(self, before: Position | None, wanted: Filter, audience: Audience) -> Page:
+    def newest(self, before: FeedPosition | None, wanted: Filter, audience: Audience) -> Page:
         """Return the last changes before a position, or the last of all."""
         with self._lock:
-            extent = self._extent()
-            at = _held(before, extent) or extent.end
-            walk = self._walk(at, extent.first, wanted, audience)
+            bounds = self._bounds()
+            at = _held(before, bounds) or bounds.end
+            walk = self._walk(at, bounds.first, wanted, audience)
             return Page(
                 changes=walk.found,
-                older=walk.at if walk.at != extent.first else None,
-                newer=at if at != extent.end else None,
-                live=extent.end if at == extent.end else None,
+                older=walk.at if walk.at != bounds.first else None,
+                newer=at if at != bounds.end else None,
+                live=bounds.end if at == bounds.end else None,
                 lost=walk.lost,
             )
 
-    def since(self, after: Position | None, wanted: Filter, audience: Audience) -> Page:
+    def since(self, after: FeedPosition | None, wanted: Filter, audience: Audience) -> Page:
         """Return the first changes behind a position; those of the end when it is of no use."""
         with self._lock:
-            extent = self._extent()
-            at = _held(after, extent) or extent.end
-            walk = self._walk(at, extent.end, wanted, audience, down=False)
-            ended = walk.at == extent.end
+            bounds = self._bounds()
+            at = _held(after, bounds) or bounds.end
+            walk = self._walk(at, bounds.end, wanted, audience, down=False)
+            ended = walk.at == bounds.end
             return Page(
                 changes=walk.found[::-1],
-                older=at if at != extent.first else None,
+                older=at if at != bounds.first else None,
                 newer=None if ended else walk.at,
-                live=extent.end if ended else None,
+                live=bounds.end if ended else None,
                 lost=walk.lost,
             )
 
-    def at_time(self, moment_ms: int) -> Position:
+    def at_time(self, moment_ms: int) -> FeedPosition:
         """Return the position before what was captured then or later."""
         with self._lock:
-            end = self._extent().end
+            end = self._bounds().end
             return end.moved(self._reached().since(moment_ms))
 
-    def at_offset(self, partition: int, offset: int) -> Position | None:
+    def at_offset(self, partition: int, offset: int) -> FeedPosition | None:
         """Return the position before a record, the other partitions about as far in time.
 
         None when there is no such partition.
         """
         with self._lock:
-            extent = self._extent()
-            if not 0 <= partition < len(extent.end.offsets):
+            bounds = self._bounds()
+            if not 0 <= partition < len(bounds.end.offsets):
                 return None
-            high = extent.end.offsets[partition]
-            offset = min(max(offset, extent.first.offsets[partition]), high)
+            high = bounds.end.offsets[partition]
+            offset = min(max(offset, bounds.first.offsets[partition]), high)
             change = next((c for c in self._some(partition, offset) if c and c.ts_ms), None)
             if change is None:
-                return extent.end.moved({partition: offset})
-            return extent.end.moved({**self._reached().since(change.ts_ms), partition: offset})
+                return bounds.end.moved({partition: offset})
+            return bounds.end.moved({**self._reached().since(change.ts_ms), partition: offset})
 
     def record(self, partition: int, offset: int) -> Record | None:
         """Return one record; None when Kafka does not hold it."""
         with self._lock:
-            extent = self._extent()
-            if not 0 <= partition < len(extent.end.offsets):
+            bounds = self._bounds()
+            if not 0 <= partition < len(bounds.end.offsets):
                 return None
-            if not extent.first.offsets[partition] <= offset < extent.end.offsets[partition]:
+            if not bounds.first.offsets[partition] <= offset < bounds.end.offsets[partition]:
                 return None
             return next((r for r in self._records(partition, offset) if r.offset == offset), None)
 
     def _walk(
         self,
-        at: Position,
-        bound: Position,
+        at: FeedPosition,
+        bound: FeedPosition,
         wanted: Filter,
         audience: Audience,
         *,
@@ -214,9 +214,9 @@ class Past:
                 return records
         raise Retryable("Kafka did not give the change in time: try again.")
 
-    def _extent(self) -> Extent:
+    def _bounds(self) -> FeedBounds:
         try:
-            return self._reached().extent()
+            return FeedBounds.of(self._reached().bounds())
         except CdcError:
             self._drop()
             raise
@@ -233,13 +233,13 @@ class Past:
         self._tail = None
 
 
-def _held(asked: Position | None, extent: Extent) -> Position | None:
+def _held(asked: FeedPosition | None, bounds: FeedBounds) -> FeedPosition | None:
     """Return a position within what the topic holds; None for one of another topic."""
-    fitted = asked.fitted(extent.end) if asked else None
+    fitted = asked.fitted(bounds.end) if asked else None
     if fitted is None:
         return None
-    bounds = zip(fitted.offsets, extent.first.offsets, extent.end.offsets, strict=True)
-    return Position(fitted.tag, tuple(min(max(at, low), high) for at, low, high in bounds))
+    held = zip(fitted.offsets, bounds.first.offsets, bounds.end.offsets, strict=True)
+    return FeedPosition(fitted.tag, tuple(min(max(at, low), high) for at, low, high in held))
 
 
 def _timed(seen: Seen, *, down: bool) -> list[tuple[float, int, Change | None]]:

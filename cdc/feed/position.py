@@ -7,6 +7,7 @@ from hashlib import blake2s
 from typing import Self
 
 from cdc.errors import Rejected
+from cdc.wire.topic import TopicBounds
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LARGEST = 2**63 - 1
@@ -20,7 +21,7 @@ def tag_of(topic: str, topic_id: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class FeedPosition:
     """The id of an event in the stream: whoever has it has seen all that is before it."""
 
     tag: str
@@ -50,19 +51,19 @@ class Position:
         merged = tuple(offsets.get(number, held) for number, held in enumerate(self.offsets))
         return type(self)(self.tag, merged)
 
-    def covers(self, other: "Position") -> bool:
+    def covers(self, other: "FeedPosition") -> bool:
         """Return whether everything before `other` is before this one too."""
         same = self.tag == other.tag and len(self.offsets) == len(other.offsets)
         return same and all(
             mine >= its for mine, its in zip(self.offsets, other.offsets, strict=True)
         )
 
-    def missing_to(self, other: "Position") -> int:
+    def missing_to(self, other: "FeedPosition") -> int:
         """Return how many records are before `other` and not before this one."""
         pairs = zip(self.offsets, other.offsets, strict=True)
         return sum(max(its - mine, 0) for mine, its in pairs)
 
-    def fitted(self, to: "Position") -> "Position | None":
+    def fitted(self, to: "FeedPosition") -> "FeedPosition | None":
         """Return this position for the topic of `to`, which may have more partitions by now.
 
         None when it is of another topic.
@@ -70,7 +71,20 @@ class Position:
         missing = len(to.offsets) - len(self.offsets)
         if self.tag != to.tag or missing < 0:
             return None
-        return Position(self.tag, (*self.offsets, *(0,) * missing))
+        return FeedPosition(self.tag, (*self.offsets, *(0,) * missing))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedBounds:
+    """What a topic holds, as positions."""
+
+    first: FeedPosition
+    end: FeedPosition
+
+    @classmethod
+    def of(cls, bounds: TopicBounds) -> Self:
+        tag = tag_of(bounds.topic, bounds.topic_id)
+        return cls(first=FeedPosition(tag, bounds.first), end=FeedPosition(tag, bounds.end))
 
 
 def _base36(number: int) -> str:

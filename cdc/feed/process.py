@@ -9,12 +9,12 @@ from cdc.feed.change import ChangeReader
 from cdc.feed.hub import Hub
 from cdc.feed.past import Past
 from cdc.feed.stop import stop_flag
-from cdc.feed.tail import Tail
 from cdc.kafka.tail import KafkaTail
 from cdc.mongo.client import connect
 from cdc.mongo.history import History
 from cdc.registry import registry
 from cdc.wire.event import Version
+from cdc.wire.topic import Tail
 
 
 def open_tail() -> Tail:

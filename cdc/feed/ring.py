@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cdc.feed.change import Change
-from cdc.feed.position import Position
+from cdc.feed.position import FeedPosition
 from cdc.feed.sse import change_head
 
 MOST_CHANGES = 4_000
@@ -17,7 +17,7 @@ class Entry:
     """A change and the position behind it."""
 
     change: Change
-    position: Position
+    position: FeedPosition
     head: bytes = b""
     """The beginning of its frame, made once for all readers."""
 
@@ -29,7 +29,7 @@ class Ring:
     """
 
     def __init__(
-        self, start: Position, *, changes: int = MOST_CHANGES, bytes_: int = MOST_BYTES
+        self, start: FeedPosition, *, changes: int = MOST_CHANGES, bytes_: int = MOST_BYTES
     ) -> None:
         self.start = self.end = start
         """Positions before the first change that is held, and behind the last record that was."""
@@ -52,7 +52,7 @@ class Ring:
         """Move on behind a record that shows nothing."""
         self.end = self.end.after(partition, offset)
 
-    def number_at(self, position: Position) -> int | None:
+    def number_at(self, position: FeedPosition) -> int | None:
         """Return the number of the change behind a position that readers of the ring have had."""
         if position == self.end:
             return self.next
@@ -62,7 +62,7 @@ class Ring:
                 return number + 1
         return self.first if position == self.start else None
 
-    def position_before(self, number: int) -> Position:
+    def position_before(self, number: int) -> FeedPosition:
         """Return the position of who has had everything before a change that is held."""
         if number == self.first:
             return self.start

@@ -11,7 +11,7 @@ from cdc.feed.audience import Audience
 from cdc.feed.catch_up import MOST_RECORDS, CatchUp, Missed
 from cdc.feed.filter import Filter
 from cdc.feed.hub import LONGEST_CHUNK, Hub
-from cdc.feed.position import Position
+from cdc.feed.position import FeedPosition
 from cdc.feed.ring import Entry, Ring
 from cdc.feed.sse import frame, heartbeat, message, opening
 
@@ -41,7 +41,12 @@ class Reader:
     """Where one reader is; every frame that is made moves it."""
 
     def __init__(
-        self, hub: Hub, catch_up: CatchUp, audience: Audience, wanted: Filter, at: Position | None
+        self,
+        hub: Hub,
+        catch_up: CatchUp,
+        audience: Audience,
+        wanted: Filter,
+        at: FeedPosition | None,
     ) -> None:
         self._hub, self._catch_up = hub, catch_up
         self._audience, self._wanted = audience, wanted
@@ -158,7 +163,7 @@ class Reader:
             self._ahead_since = None
         return lost
 
-    async def _from_kafka(self, at: Position, ring: Ring) -> Parts:
+    async def _from_kafka(self, at: FeedPosition, ring: Ring) -> Parts:
         missing = at.missing_to(ring.start)
         if missing > MOST_RECORDS:
             yield self._gap(ring, "There were too many to send them again.", missing)
@@ -171,7 +176,7 @@ class Reader:
                     why = "Kafka keeps the last change of each story, and newer ones came."
                     yield message("gap", self._at, why=why, missing=missed.lost)
 
-    def _from_ring(self, at: Position, ring: Ring) -> bytes:
+    def _from_ring(self, at: FeedPosition, ring: Ring) -> bytes:
         """Return what the ring has behind a position that is not one of its own."""
         parts = []
         length = 0

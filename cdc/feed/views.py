@@ -17,7 +17,7 @@ from cdc.errors import CdcError, Rejected
 from cdc.feed import page, process
 from cdc.feed.audience import Audience, AudienceOf, nobody
 from cdc.feed.filter import Filter
-from cdc.feed.position import Position
+from cdc.feed.position import FeedPosition
 from cdc.feed.stream import Parts, Reader, Standing
 from cdc.wire.event import Operation
 
@@ -53,7 +53,7 @@ class FeedStream(View):
             return _refusal(503, "Too many people read the feed: come again in a moment.")
         try:
             after = request.headers.get("Last-Event-ID") or request.GET.get("after")
-            at = Position.parse(after) if after else None
+            at = FeedPosition.parse(after) if after else None
         except Rejected as error:
             return _refusal(400, str(error))
         wanted = Filter.parse(request.GET, audience)

@@ -9,10 +9,9 @@ from confluent_kafka.admin import AdminClient
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
-from cdc.feed.position import tag_of
-from cdc.feed.tail import Extent, extent_of
 from cdc.kafka.client import ENVELOPE_ROOM, client_config
 from cdc.wire.records import Record, TopicPartition
+from cdc.wire.topic import TopicBounds
 
 _SECONDS = 3.0
 
@@ -43,15 +42,16 @@ class KafkaTail:
         )
 
     def shape(self) -> tuple[str, int]:
-        """Return the tag of the topic's positions and its number of partitions."""
         described = self._describe()
-        return tag_of(self._topic, str(described.topic_id)), len(described.partitions)
+        return str(described.topic_id), len(described.partitions)
 
-    def extent(self) -> Extent:
-        """Return what the topic holds."""
+    def bounds(self) -> TopicBounds:
         described = self._describe()
-        bounds = [self._bounds(number) for number in range(len(described.partitions))]
-        return extent_of(self._topic, str(described.topic_id), bounds)
+        held = [self._partition_bounds(number) for number in range(len(described.partitions))]
+        first, end = zip(*held, strict=True)
+        return TopicBounds(
+            topic=self._topic, topic_id=str(described.topic_id), first=first, end=end
+        )
 
     def since(self, moment_ms: int) -> dict[int, int]:
         """Return the first offset of each partition that was made then or later, else its end."""
@@ -62,7 +62,9 @@ class KafkaTail:
         except KafkaException as error:
             raise Retryable(_sentence(error)) from error
         return {
-            item.partition: item.offset if item.offset >= 0 else self._bounds(item.partition)[1]
+            item.partition: item.offset
+            if item.offset >= 0
+            else self._partition_bounds(item.partition)[1]
             for item in found
         }
 
@@ -110,7 +112,7 @@ class KafkaTail:
         except (KafkaException, TimeoutError) as error:
             raise Retryable(_sentence(error)) from error
 
-    def _bounds(self, number: int) -> tuple[int, int]:
+    def _partition_bounds(self, number: int) -> tuple[int, int]:
         partition = KafkaPartition(self._topic, number)
         try:
             marks = self._consumer.get_watermark_offsets(partition, timeout=_SECONDS)

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cdc.errors import Retryable
-from cdc.feed.position import tag_of
-from cdc.feed.tail import Extent, extent_of
 from cdc.testing.twins import MemoryBroker
 from cdc.wire.records import Outgoing, Record, TopicPartition
+from cdc.wire.topic import TopicBounds
 
 _WAIT_SECONDS = 0.005
 
@@ -26,16 +25,18 @@ class MemoryTail:
     offsets: dict[int, int] = field(default_factory=dict)
 
     def shape(self) -> tuple[str, int]:
-        """Return the tag of the topic's positions and its number of partitions."""
         self._reach()
-        return tag_of(self.topic, self.broker.topic_id(self.topic)), self.broker.partition_count
+        return self.broker.topic_id(self.topic), self.broker.partition_count
 
-    def extent(self) -> Extent:
-        """Return what the topic holds."""
+    def bounds(self) -> TopicBounds:
         self._reach()
         numbers = self.broker.partitions(self.topic)
-        bounds = [(self.first.get(number, 0), len(self._log(number))) for number in numbers]
-        return extent_of(self.topic, self.broker.topic_id(self.topic), bounds)
+        return TopicBounds(
+            topic=self.topic,
+            topic_id=self.broker.topic_id(self.topic),
+            first=tuple(self.first.get(number, 0) for number in numbers),
+            end=tuple(len(self._log(number)) for number in numbers),
+        )
 
     def since(self, moment_ms: int) -> dict[int, int]:
         """Return the first offset of each partition that was made then or later, else its end."""

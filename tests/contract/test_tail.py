@@ -8,7 +8,6 @@ import pytest
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
-from cdc.feed.tail import Tail
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.tail import KafkaTail
 from cdc.kafka.topics import Topics
@@ -16,6 +15,7 @@ from cdc.outbox.relay import Publisher
 from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
 from cdc.wire.records import Outgoing, Record
+from cdc.wire.topic import Tail
 
 SECONDS = 30.0
 TIME = 1_764_000_000_000
@@ -69,7 +69,7 @@ def wait_for_leaders(tail: Tail) -> None:
     deadline = time.monotonic() + SECONDS
     while True:
         try:
-            tail.extent()
+            tail.bounds()
         except Retryable:
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -78,14 +78,14 @@ def wait_for_leaders(tail: Tail) -> None:
 
 
 def test_it_reads_from_where_it_is_told_to_the_end_and_says_so(parts: Parts) -> None:
-    empty = parts.tail.extent()
+    empty = parts.tail.bounds()
     assert empty.first == empty.end
-    assert (empty.end.tag, len(empty.end.offsets)) == parts.tail.shape()
+    assert empty.shape == parts.tail.shape()
     parts.publish(b"a", None, b"c", b"d")
-    extent = parts.tail.extent()
-    (number,) = [at for at, end in enumerate(extent.end.offsets) if end]
-    assert extent.end.offsets[number] == 4
-    assert extent.first == empty.first
+    bounds = parts.tail.bounds()
+    (number,) = [at for at, end in enumerate(bounds.end) if end]
+    assert bounds.end[number] == 4
+    assert bounds.first == empty.first
 
     parts.tail.start({number: 1})
     records = parts.read(3)
@@ -103,7 +103,7 @@ def test_it_reads_from_where_it_is_told_to_the_end_and_says_so(parts: Parts) -> 
 
 def test_it_finds_a_time(parts: Parts) -> None:
     parts.publish(b"a", b"b", b"c")
-    end = parts.tail.extent().end.offsets
+    end = parts.tail.bounds().end
     number = end.index(3)
     assert parts.tail.since(TIME + 1_000)[number] == 1
     assert parts.tail.since(TIME + 1)[number] == 1
@@ -114,5 +114,5 @@ def test_it_finds_a_time(parts: Parts) -> None:
 def test_a_topic_that_is_not_there_is_waited_for(feed_settings: CdcSettings) -> None:
     tail = KafkaTail(feed_settings)
     with pytest.raises(Retryable, match="Kafka does not give the changes"):
-        tail.extent()
+        tail.bounds()
     tail.close()

@@ -12,7 +12,7 @@ from cdc.feed.audience import Audience
 from cdc.feed.change import Change
 from cdc.feed.filter import Filter
 from cdc.feed.past import Page, Past
-from cdc.feed.position import Position
+from cdc.feed.position import FeedBounds, FeedPosition
 from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
 from cdc.wire.records import Outgoing
@@ -52,7 +52,9 @@ def keys(changes: list[Change]) -> list[int]:
     return [int(item.key) for item in changes]
 
 
-def walk(turn: Callable[[Position | None], Page], onward: str, at: Position | None) -> list[Page]:
+def walk(
+    turn: Callable[[FeedPosition | None], Page], onward: str, at: FeedPosition | None
+) -> list[Page]:
     pages = [turn(at)]
     while place := getattr(pages[-1], onward):
         pages.append(turn(place))
@@ -73,7 +75,7 @@ def test_from_the_end_back_to_the_start(broker: MemoryBroker) -> None:
 
 def test_from_the_start_on_to_the_end(broker: MemoryBroker) -> None:
     source = made(broker)
-    start = MemoryTail(broker=broker, topic=TOPIC).extent().first
+    start = FeedBounds.of(MemoryTail(broker=broker, topic=TOPIC).bounds()).first
     pages = walk(lambda at: source.since(at, ALL, OPERATORS), "newer", start)
     assert [n for page in pages for n in keys(page.changes)[::-1]] == list(range(1, 48))
     assert [bool(page.live) for page in pages] == [False] * (len(pages) - 1) + [True]
@@ -125,7 +127,7 @@ def test_what_kafka_has_dropped_is_left_out(broker: MemoryBroker) -> None:
 
 
 def test_a_position_of_another_topic_shows_the_end(broker: MemoryBroker) -> None:
-    page = made(broker).newest(Position("00000000", (1, 1, 1)), ALL, OPERATORS)
+    page = made(broker).newest(FeedPosition("00000000", (1, 1, 1)), ALL, OPERATORS)
     assert keys(page.changes)[0] == 47
     assert page.live
 

@@ -1,11 +1,11 @@
 """The last changes in memory."""
 
-from cdc.feed.position import Position
+from cdc.feed.position import FeedPosition
 from cdc.feed.ring import Ring
 from tests.cdc.feed.records import seen
 from tests.support.builders import change
 
-START = Position("aaaaaaaa", (10, 20))
+START = FeedPosition("aaaaaaaa", (10, 20))
 
 
 def filled(count: int, **bounds: int) -> Ring:
@@ -21,14 +21,14 @@ def test_changes_come_back_in_order_from_a_number_on() -> None:
     ring = filled(6)
     assert [entry.change.key for entry in ring.since(4)] == ["4", "5"]
     assert list(ring.since(6)) == []
-    assert ring.end == Position("aaaaaaaa", (13, 23))
+    assert ring.end == FeedPosition("aaaaaaaa", (13, 23))
 
 
 def test_number_bound() -> None:
     ring = filled(10, changes=4)
     assert (ring.first, ring.next) == (6, 10)
     assert [entry.change.key for entry in ring.since(0)] == ["6", "7", "8", "9"]
-    assert ring.start == Position("aaaaaaaa", (13, 23))
+    assert ring.start == FeedPosition("aaaaaaaa", (13, 23))
 
 
 def test_byte_bound() -> None:
@@ -43,11 +43,11 @@ def test_numbers_and_positions_name_the_same_places() -> None:
     assert ring.number_at(START) == 0
     for number in range(7):
         assert ring.number_at(ring.position_before(number)) == number
-    assert ring.number_at(Position("aaaaaaaa", (11, 23))) is None
+    assert ring.number_at(FeedPosition("aaaaaaaa", (11, 23))) is None
 
 
 def test_what_shows_nothing_moves_the_end_only() -> None:
     ring = filled(2)
     ring.skip(1, 21)
-    assert ring.end == Position("aaaaaaaa", (11, 22))
+    assert ring.end == FeedPosition("aaaaaaaa", (11, 22))
     assert ring.number_at(ring.end) == ring.next == 2

@@ -15,7 +15,7 @@ from cdc.feed.audience import Audience
 from cdc.feed.catch_up import CatchUp
 from cdc.feed.filter import Filter
 from cdc.feed.hub import Hub
-from cdc.feed.position import Position
+from cdc.feed.position import FeedBounds, FeedPosition
 from cdc.feed.ring import Ring
 from cdc.feed.stop import StopFlag
 from cdc.feed.stream import Ask, Reader, Standing
@@ -77,10 +77,10 @@ class World:
         self.broker.publish([outgoing(event, TOPIC) for event in events], lambda: True)
 
     def reader(
-        self, at: Position | str | None = None, wanted: Filter | None = None, ask: Ask = may
+        self, at: FeedPosition | str | None = None, wanted: Filter | None = None, ask: Ask = may
     ) -> Frames:
         """Read in the background from now on."""
-        place = Position.parse(at) if isinstance(at, str) else at
+        place = FeedPosition.parse(at) if isinstance(at, str) else at
         reader = Reader(self.hub, self.catch_up, Audience.OPERATORS, wanted or Filter(), place)
         frames = Frames()
         self.running.append(asyncio.create_task(self._read(reader, frames, ask)))
@@ -140,8 +140,8 @@ def has(frames: Frames, count: int) -> bool:
     return len(frames.places) == count
 
 
-def start(world: World) -> Position:
-    return MemoryTail(broker=world.broker, topic=TOPIC).extent().first
+def start(world: World) -> FeedPosition:
+    return FeedBounds.of(MemoryTail(broker=world.broker, topic=TOPIC).bounds()).first
 
 
 def test_what_happens_now_is_read_by_all() -> None:
@@ -258,7 +258,7 @@ def test_a_position_of_another_topic_is_told() -> None:
 
 def test_a_position_that_another_process_gave_is_waited_for() -> None:
     async def scene(world: World) -> None:
-        ahead = Position(start(world).tag, (2, 2, 2))
+        ahead = FeedPosition(start(world).tag, (2, 2, 2))
         reader = world.reader(ahead)
         await world.until(lambda: bool(reader.named("state")))
         world.publish(30)
@@ -274,7 +274,7 @@ def test_a_position_that_never_comes_true_is_told(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(stream, "_PATIENCE_SECONDS", 0.0)
 
     async def scene(world: World) -> None:
-        reader = world.reader(Position(start(world).tag, (200, 2, 2)))
+        reader = world.reader(FeedPosition(start(world).tag, (200, 2, 2)))
         await world.until(lambda: bool(reader.named("gap")))
         world.publish(3)
         await world.until(lambda: len(reader.places) == 3)
@@ -395,7 +395,7 @@ def test_a_quiet_stream_shows_that_it_is_alive(monkeypatch: pytest.MonkeyPatch) 
         before = reader.last_id
         world.publish(9)
         await world.until(lambda: reader.alive > 0 and reader.last_id != before)
-        assert Position.parse(reader.last_id).offsets == world.tails[0].extent().end.offsets
+        assert FeedPosition.parse(reader.last_id).offsets == world.tails[0].bounds().end
 
     play(scene)
 

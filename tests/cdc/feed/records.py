@@ -3,14 +3,14 @@
 from dataclasses import replace
 from typing import Any
 
-from cdc.feed.change import Change, ChangeReader
+from cdc.feed.rendering import RenderedChange, Renderer
 from cdc.registry import registry
 from cdc.wire.event import ChangeEvent, Operation
 from cdc.wire.records import Record, TopicPartition
 from tests.support.builders import change, outgoing, wire_row
 
 TOPIC = "story-events"
-READER = ChangeReader(registry)
+RENDERER = Renderer(registry)
 
 
 def record(event: ChangeEvent, partition: int = 0, offset: int = 0) -> Record:
@@ -26,7 +26,7 @@ def update(key: int, outbox_id: int, **after: Any) -> ChangeEvent:
     return replace(event, op=Operation.UPDATE, before=row, after={**row, **after})
 
 
-def seen(event: ChangeEvent, partition: int = 0, offset: int = 0) -> Change:
-    found = READER.read(record(event, partition, offset))
+def seen(event: ChangeEvent, partition: int = 0, offset: int = 0) -> RenderedChange:
+    found = RENDERER.render(record(event, partition, offset))
     assert found is not None
     return found

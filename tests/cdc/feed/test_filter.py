@@ -4,8 +4,8 @@ import pytest
 from django.http import QueryDict
 
 from cdc.feed.audience import Audience
-from cdc.feed.change import ChangeReader
 from cdc.feed.filter import Filter
+from cdc.feed.rendering import Renderer
 from cdc.registry import registry
 from cdc.wire.records import Record, TopicPartition
 from tests.cdc.feed.records import seen, update
@@ -51,7 +51,7 @@ def test_nobody_learns_by_asking_what_they_are_not_shown() -> None:
 
 def test_what_is_not_ours_passes_no_filter() -> None:
     held = Record(source=TopicPartition("t", 0), offset=0, key=None, value=b"x")
-    stranger = ChangeReader(registry).read(held)
+    stranger = Renderer(registry).render(held)
     assert stranger is not None
     assert wanted("").matches(stranger, OPERATORS)
     assert not wanted("op=c").matches(stranger, OPERATORS)
@@ -61,7 +61,7 @@ def test_a_filter_survives_its_address() -> None:
     asked = wanted("op=u&op=c&story=17&topic=a%26b%0d%0a&who=" + "x" * 500)
     assert wanted(asked.query()) == asked
     assert "\n" not in asked.query(after="1.2")
-    assert len(asked.who) == 100
+    assert len(asked.user) == 100
 
 
 def test_an_empty_filter_is_false() -> None:

@@ -17,21 +17,21 @@ from cdc.feed.filter import Filter
 from cdc.feed.hub import Hub
 from cdc.feed.position import FeedBounds, FeedPosition
 from cdc.feed.ring import Ring
-from cdc.feed.stop import StopFlag
-from cdc.feed.stream import Ask, Reader, Standing
+from cdc.feed.stream import Access, CheckAccess, Reader
+from cdc.runtime.stop_flag import StopFlag
 from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
 from cdc.wire.event import Version
 from cdc.wire.records import TopicPartition
 from tests.cdc.feed.frames import Frames
-from tests.cdc.feed.records import READER, TOPIC
+from tests.cdc.feed.records import RENDERER, TOPIC
 from tests.support.builders import change, outgoing
 
 SECONDS = 20.0
 
 
-async def may() -> Standing:
-    return Standing.MAY
+async def allowed() -> Access:
+    return Access.ALLOWED
 
 
 class Broker(MemoryBroker):
@@ -51,7 +51,7 @@ class World:
         self.stop = StopFlag()
         self.hub = Hub(
             self.tail,
-            READER.read,
+            RENDERER.render,
             self.stop,
             memory=partial(Ring, changes=memory),
             look_up=self.look_up,
@@ -77,13 +77,16 @@ class World:
         self.broker.publish([outgoing(event, TOPIC) for event in events], lambda: True)
 
     def reader(
-        self, at: FeedPosition | str | None = None, wanted: Filter | None = None, ask: Ask = may
+        self,
+        at: FeedPosition | str | None = None,
+        wanted: Filter | None = None,
+        check: CheckAccess | None = None,
     ) -> Frames:
-        """Read in the background from now on."""
+        """Start to read in the background."""
         place = FeedPosition.parse(at) if isinstance(at, str) else at
         reader = Reader(self.hub, self.catch_up, Audience.OPERATORS, wanted or Filter(), place)
         frames = Frames()
-        self.running.append(asyncio.create_task(self._read(reader, frames, ask)))
+        self.running.append(asyncio.create_task(self._read(reader, frames, check or allowed)))
         return frames
 
     async def until(self, true: Callable[[], bool]) -> None:
@@ -98,8 +101,8 @@ class World:
         await asyncio.gather(*self.running, return_exceptions=True)
         self.running.clear()
 
-    async def _read(self, reader: Reader, frames: Frames, ask: Ask) -> None:
-        async with aclosing(reader.stream(ask)) as parts:
+    async def _read(self, reader: Reader, frames: Frames, check: CheckAccess) -> None:
+        async with aclosing(reader.stream(check)) as parts:
             async for part in parts:
                 assert part
                 frames.feed(part)
@@ -305,7 +308,7 @@ def test_a_slow_reader_costs_nothing_and_still_gets_all(monkeypatch: pytest.Monk
         await world.until(lambda: bool(quick.named("here")))
         reader = Reader(world.hub, world.catch_up, Audience.OPERATORS, Filter(), start(world))
         slow = Frames()
-        async with aclosing(reader.stream(may)) as parts:
+        async with aclosing(reader.stream(allowed)) as parts:
             for round_ in range(100):
                 if round_ < 8:
                     world.publish(100)
@@ -368,20 +371,20 @@ def test_stop_ends_every_stream() -> None:
     play(scene)
 
 
-@pytest.mark.parametrize("answer", [Standing.MAY_NOT, Standing.UNKNOWN])
+@pytest.mark.parametrize("answer", [Access.DENIED, Access.UNKNOWN])
 def test_who_may_read_no_more_is_told_and_let_go(
-    monkeypatch: pytest.MonkeyPatch, answer: Standing
+    monkeypatch: pytest.MonkeyPatch, answer: Access
 ) -> None:
     monkeypatch.setattr(stream, "CHECK_SECONDS", 0.0)
-    answers = [Standing.MAY, Standing.MAY]
+    answers = [Access.ALLOWED, Access.ALLOWED]
 
-    async def ask() -> Standing:
+    async def check() -> Access:
         return answers.pop() if answers else answer
 
     async def scene(world: World) -> None:
-        reader = world.reader(ask=ask)
+        reader = world.reader(check=check)
         await asyncio.wait_for(asyncio.gather(*world.running), SECONDS)
-        assert bool(reader.named("bye")) is (answer is Standing.MAY_NOT)
+        assert bool(reader.named("bye")) is (answer is Access.DENIED)
 
     play(scene)
 

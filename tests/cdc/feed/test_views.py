@@ -6,13 +6,13 @@ import pytest
 from django.test import Client
 
 from cdc.errors import Retryable
-from cdc.feed import process
-from cdc.feed.past import Past
+from cdc.feed import wiring
+from cdc.feed.topic_pages import TopicPages
 from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
 from cdc.wire.event import PastEvent, Version
 from cdc.wire.records import Outgoing
-from tests.cdc.feed.records import READER, TOPIC, update
+from tests.cdc.feed.records import RENDERER, TOPIC, update
 from tests.support.builders import change, outgoing
 from tests.support.static_files import plain_static_files
 from users.models import User, UserType
@@ -45,8 +45,8 @@ class MemoryHistory:
 @pytest.fixture
 def broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryBroker]:
     broker = MemoryBroker()
-    past = Past(lambda: MemoryTail(broker=broker, topic=TOPIC), READER.read)
-    monkeypatch.setattr(process, "past", lambda: past)
+    past = TopicPages(lambda: MemoryTail(broker=broker, topic=TOPIC), RENDERER.render)
+    monkeypatch.setattr(wiring, "topic_pages", lambda: past)
     with plain_static_files():
         yield broker
 
@@ -54,7 +54,7 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryBroker]:
 @pytest.fixture
 def history(monkeypatch: pytest.MonkeyPatch) -> MemoryHistory:
     history = MemoryHistory()
-    monkeypatch.setattr(process, "history", lambda: history)
+    monkeypatch.setattr(wiring, "history", lambda: history)
     return history
 
 
@@ -102,7 +102,7 @@ def test_management_sees_no_people(
     assert "Secret" not in shown
     assert "by 7" not in shown
     assert 'name="who"' not in shown
-    assert "1 about people, not shown to you." in shown
+    assert "1 personal field hidden." in shown
     ((partition, log),) = [(at.partition, log) for at, log in broker.logs.items() if log]
     whole = client.get(f"/feed/{partition}/{len(log) - 1}/").json()
     assert "user" not in whole
@@ -156,13 +156,13 @@ def test_a_jump_to_a_time_reads_the_history_else_the_topic(
 ) -> None:
     publish(broker, *(outgoing(change("c", n, n), TOPIC) for n in range(1, 10)))
     shown = page(worker, "?time=2025-11-24T16:00:00.005Z")
-    assert "From the topic: the history has none of these, or does not answer." in shown
+    assert "From Kafka: the history has no such changes or is not responding." in shown
     assert shown.count("data-row") == 6
     history.events = [PastEvent(event=change("c", 77, 5), partition=1, offset=3)]
     shown = page(worker, "?time=2025-11-24T16:00")
     assert "From the history" in shown
     assert "#77" in shown
-    assert "copied in 17 ms" in shown
+    assert "replicated in 17 ms" in shown
 
 
 def test_a_change_as_json_comes_from_the_topic_else_from_the_history(
@@ -182,11 +182,11 @@ def test_a_change_as_json_comes_from_the_topic_else_from_the_history(
 def test_kafka_away_is_said(broker: MemoryBroker, history: MemoryHistory, worker: Client) -> None:
     broker.down = True
     shown = page(worker)
-    assert "Kafka does not answer" in shown
+    assert "Kafka is not responding" in shown
     assert "The broker in memory is down" in shown
     assert 'data-follows="true"' in shown
     assert 'data-follows="false"' in page(worker, "?time=2025-11-24T16:00")
 
 
 def test_nothing_yet(broker: MemoryBroker, history: MemoryHistory, worker: Client) -> None:
-    assert "There are no changes yet." in page(worker)
+    assert "No changes yet." in page(worker)

@@ -7,16 +7,16 @@ import pytest
 from django.http import QueryDict
 
 from cdc.errors import Retryable
-from cdc.feed import past
+from cdc.feed import topic_pages
 from cdc.feed.audience import Audience
-from cdc.feed.change import Change
 from cdc.feed.filter import Filter
-from cdc.feed.past import Page, Past
 from cdc.feed.position import FeedBounds, FeedPosition
+from cdc.feed.rendering import RenderedChange
+from cdc.feed.topic_pages import TopicPage, TopicPages
 from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
 from cdc.wire.records import Outgoing
-from tests.cdc.feed.records import READER, TOPIC
+from tests.cdc.feed.records import RENDERER, TOPIC
 from tests.support.builders import change, outgoing
 
 ALL = Filter()
@@ -25,8 +25,8 @@ OPERATORS = Audience.OPERATORS
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(past, "PAGE", 10)
-    monkeypatch.setattr(past, "_WINDOW", 4)
+    monkeypatch.setattr(topic_pages, "PAGE", 10)
+    monkeypatch.setattr(topic_pages, "_WINDOW", 4)
 
 
 @pytest.fixture
@@ -43,18 +43,18 @@ def broker() -> MemoryBroker:
     return broker
 
 
-def made(broker: MemoryBroker, **first: int) -> Past:
+def made(broker: MemoryBroker, **first: int) -> TopicPages:
     held = {int(name[1:]): offset for name, offset in first.items()}
-    return Past(lambda: MemoryTail(broker=broker, topic=TOPIC, first=held), READER.read)
+    return TopicPages(lambda: MemoryTail(broker=broker, topic=TOPIC, first=held), RENDERER.render)
 
 
-def keys(changes: list[Change]) -> list[int]:
+def keys(changes: list[RenderedChange]) -> list[int]:
     return [int(item.key) for item in changes]
 
 
 def walk(
-    turn: Callable[[FeedPosition | None], Page], onward: str, at: FeedPosition | None
-) -> list[Page]:
+    turn: Callable[[FeedPosition | None], TopicPage], onward: str, at: FeedPosition | None
+) -> list[TopicPage]:
     pages = [turn(at)]
     while place := getattr(pages[-1], onward):
         pages.append(turn(place))
@@ -91,7 +91,7 @@ def test_a_filter_is_searched_for_over_many_windows(broker: MemoryBroker) -> Non
 def test_a_search_that_finds_nothing_ends_and_can_go_on(
     broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(past, "_MOST_ROUNDS", 2)
+    monkeypatch.setattr(topic_pages, "_MOST_ROUNDS", 2)
     page = made(broker).newest(None, Filter(key="1"), OPERATORS)
     assert page.changes == []
     assert page.older is not None

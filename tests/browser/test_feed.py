@@ -123,9 +123,9 @@ def test_a_change_in_one_window_is_a_row_in_another(
     expect(row.locator("ins").first).to_contain_text("<img src=x onerror=alert(1)>\\u202e")
     expect(row.get_by_role("link").first).to_have_attribute("href", f"/stories/{stories[0].pk}/")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    row.get_by_text("Whole change").click()
+    row.get_by_text("Details").click()
     expect(row.locator("pre")).to_contain_text('"op": "u"')
-    row.get_by_role("button", name="Copy as JSON").click()
+    row.get_by_role("button", name="Copy JSON").click()
     expect(row.get_by_role("button", name="Copied")).to_be_visible()
     assert "onerror" in page.evaluate("navigator.clipboard.readText()")
     assert not other.complaints
@@ -136,7 +136,7 @@ def test_pause_scroll_and_filter(page: Page, topic: Topic) -> None:
     page.locator("body").press("Space")
     expect(page.locator("#pause")).to_have_attribute("aria-pressed", "true")
     titled(topic, 0, 37, stories=5)
-    expect(page.locator("#pause")).to_have_text("Go on (37 new)")
+    expect(page.locator("#pause")).to_have_text("Resume (37 new)")
     expect(page.locator(ROWS)).to_have_count(3)
     page.locator("body").press("Space")
     expect(page.locator(ROWS)).to_have_count(40)
@@ -203,7 +203,7 @@ def test_the_page_is_for_everybody_who_may_read_it(
     visitor.log_in(people["senior_management"])
     loose.add_cookies(strict.cookies())  # type: ignore[arg-type]
     page = opened(visitor)
-    expect(page.locator(ROWS)).to_contain_text("about people, not shown to you")
+    expect(page.locator(ROWS)).to_contain_text("personal field hidden")
     page.get_by_text("Filter and jump").click()
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 800})

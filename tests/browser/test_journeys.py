@@ -52,7 +52,7 @@ def test_keyboard_alone_logs_in(visitor: Visitor, people: dict[str, User]) -> No
     page.keyboard.press("Enter")
     expect(page).to_have_url(f"{visitor.url}/customer/")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
 
 
 def test_story_is_approved_in_the_admin(

@@ -105,7 +105,7 @@ def test_admin_uses_the_sites_login(client: Client, boss: User) -> None:
 def test_who_may_not_open_the_admin_is_told_so(client: Client, ann: User) -> None:
     client.force_login(ann)
     page = client.get("/admin/", follow=True).content.decode()
-    assert "You are logged in as ann@people.example, who may not open that page" in page
+    assert "You are logged in as ann@people.example, which has no access to that page" in page
 
 
 def test_logout_is_a_post(client: Client, ann: User) -> None:
@@ -132,5 +132,5 @@ def test_the_address_of_the_log_out_alone_does_nothing_and_says_so(
     client.force_login(ann)
     answer = client.get("/logout/")
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST, OPTIONS")
-    assert "use the button on any page" in answer.content.decode()
+    assert "use the Log out button on any page" in answer.content.decode()
     assert client.get("/customer/").status_code == 200

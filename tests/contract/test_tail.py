@@ -1,4 +1,4 @@
-"""What every tail promises the feed: Kafka's and its twin in memory."""
+"""The contract of every tail: Kafka's and its in-memory twin."""
 
 import time
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ class Parts:
     topic: str
 
     def publish(self, *values: bytes | None) -> None:
-        """Publish for one key, so into one partition, a second apart."""
+        """Publish values of one key, hence to one partition, a second apart."""
         records = [
             Outgoing(
                 topic=self.topic,
@@ -65,7 +65,7 @@ def parts(request: pytest.FixtureRequest) -> Iterator[Parts]:
 
 
 def wait_for_leaders(tail: Tail) -> None:
-    """Return when a topic that was just made can be read."""
+    """Wait until a new topic can be read."""
     deadline = time.monotonic() + SECONDS
     while True:
         try:
@@ -77,7 +77,7 @@ def wait_for_leaders(tail: Tail) -> None:
             return
 
 
-def test_it_reads_from_where_it_is_told_to_the_end_and_says_so(parts: Parts) -> None:
+def test_it_reads_from_an_offset_and_reports_the_end(parts: Parts) -> None:
     empty = parts.tail.bounds()
     assert empty.first == empty.end
     assert empty.shape == parts.tail.shape()
@@ -97,11 +97,11 @@ def test_it_reads_from_where_it_is_told_to_the_end_and_says_so(parts: Parts) -> 
 
     parts.publish(b"e")
     assert [item.value for item in parts.read(1)] == [b"e"]
-    parts.tail.start({number: 2})  # and back again
+    parts.tail.start({number: 2})
     assert [item.value for item in parts.read(3)] == [b"c", b"d", b"e"]
 
 
-def test_it_finds_a_time(parts: Parts) -> None:
+def test_it_finds_the_first_offset_at_a_time(parts: Parts) -> None:
     parts.publish(b"a", b"b", b"c")
     end = parts.tail.bounds().end
     number = end.index(3)
@@ -111,8 +111,8 @@ def test_it_finds_a_time(parts: Parts) -> None:
 
 
 @pytest.mark.services
-def test_a_topic_that_is_not_there_is_waited_for(feed_settings: CdcSettings) -> None:
+def test_a_missing_topic_is_retryable(feed_settings: CdcSettings) -> None:
     tail = KafkaTail(feed_settings)
-    with pytest.raises(Retryable, match="Kafka does not give the changes"):
+    with pytest.raises(Retryable, match="Kafka is not responding"):
         tail.bounds()
     tail.close()

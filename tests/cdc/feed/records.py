@@ -1,4 +1,4 @@
-"""Records of the topic, for tests of the feed."""
+"""Builders of records and changes, for tests of the feed."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,13 +20,13 @@ def record(event: ChangeEvent, partition: int = 0, offset: int = 0) -> Record:
 
 
 def update(key: int, outbox_id: int, **after: Any) -> ChangeEvent:
-    """Return an update from the builders' story to one with these columns."""
+    """Return an update of the standard test story that sets these columns."""
     event = change("u", key, outbox_id)
     row = wire_row(key)
     return replace(event, op=Operation.UPDATE, before=row, after={**row, **after})
 
 
-def seen(event: ChangeEvent, partition: int = 0, offset: int = 0) -> RenderedChange:
+def rendered(event: ChangeEvent, partition: int = 0, offset: int = 0) -> RenderedChange:
     found = RENDERER.render(record(event, partition, offset))
     assert found is not None
     return found

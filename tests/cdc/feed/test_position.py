@@ -1,4 +1,4 @@
-"""A position in the feed, which strangers may have written."""
+"""Positions in the feed; their text comes from browsers, so it may be anything."""
 
 from contextlib import suppress
 
@@ -14,7 +14,7 @@ OFFSETS = st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=40).map(tuple
 
 
 @given(OFFSETS)
-def test_text_and_back(offsets: tuple[int, ...]) -> None:
+def test_text_round_trip(offsets: tuple[int, ...]) -> None:
     position = FeedPosition(TAG, offsets)
     assert FeedPosition.parse(str(position)) == position
 
@@ -32,16 +32,16 @@ def test_any_text_is_a_position_or_rejected(text: str) -> None:
         *(f"{TAG}.zzzzzzzzzzzzz", f"{TAG}.\u0661", f"{TAG[:7]}.1", f"{TAG}" + ".1" * 9_000),
     ],
 )
-def test_what_we_never_gave_is_rejected(text: str) -> None:
+def test_invalid_text_is_rejected(text: str) -> None:
     with pytest.raises(Rejected):
         FeedPosition.parse(text)
 
 
-def test_a_record_moves_its_own_partition() -> None:
+def test_a_record_moves_only_its_own_partition() -> None:
     assert FeedPosition(TAG, (4, 7)).after(1, 9) == FeedPosition(TAG, (4, 10))
 
 
-def test_one_covers_another_in_every_partition() -> None:
+def test_covering_needs_every_partition() -> None:
     assert FeedPosition(TAG, (4, 7)).covers(FeedPosition(TAG, (4, 6)))
     assert not FeedPosition(TAG, (4, 7)).covers(FeedPosition(TAG, (5, 6)))
     assert not FeedPosition(TAG, (4, 7)).covers(FeedPosition("another", (4, 6)))

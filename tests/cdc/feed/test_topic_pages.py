@@ -1,4 +1,4 @@
-"""Pages of the topic: everything once, in the order of time, whichever way one turns."""
+"""Pages of the topic: every change once, in time order, in both directions."""
 
 from collections.abc import Callable
 from functools import partial
@@ -62,7 +62,7 @@ def walk(
     return pages
 
 
-def test_from_the_end_back_to_the_start(broker: MemoryBroker) -> None:
+def test_paging_back_from_the_end(broker: MemoryBroker) -> None:
     source = made(broker)
     pages = walk(lambda at: source.newest(at, ALL, OPERATORS), "older", None)
     assert [number for page in pages for number in keys(page.changes)] == list(range(47, 0, -1))
@@ -73,7 +73,7 @@ def test_from_the_end_back_to_the_start(broker: MemoryBroker) -> None:
     assert all(page.newer for page in pages[1:])
 
 
-def test_from_the_start_on_to_the_end(broker: MemoryBroker) -> None:
+def test_paging_forward_from_the_start(broker: MemoryBroker) -> None:
     source = made(broker)
     start = FeedBounds.of(MemoryTail(broker=broker, topic=TOPIC).bounds()).first
     pages = walk(lambda at: source.since(at, ALL, OPERATORS), "newer", start)
@@ -82,13 +82,13 @@ def test_from_the_start_on_to_the_end(broker: MemoryBroker) -> None:
     assert pages[0].older is None
 
 
-def test_a_filter_is_searched_for_over_many_windows(broker: MemoryBroker) -> None:
+def test_a_filter_searches_many_windows(broker: MemoryBroker) -> None:
     wanted = Filter.parse(QueryDict("op=d"), OPERATORS)
     pages = walk(partial(made(broker).newest, wanted=wanted, audience=OPERATORS), "older", None)
     assert [n for page in pages for n in keys(page.changes)] == [42, 35, 28, 21, 14, 7]
 
 
-def test_a_search_that_finds_nothing_ends_and_can_go_on(
+def test_a_search_that_finds_nothing_can_be_continued(
     broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(topic_pages, "_MOST_ROUNDS", 2)
@@ -121,7 +121,7 @@ def test_one_record_is_found_or_not(broker: MemoryBroker) -> None:
     assert source.record(7, 0) is None
 
 
-def test_what_kafka_has_dropped_is_left_out(broker: MemoryBroker) -> None:
+def test_compacted_records_are_left_out(broker: MemoryBroker) -> None:
     pages = walk(lambda at: made(broker, p0=5).newest(at, ALL, OPERATORS), "older", None)
     assert len([n for page in pages for n in keys(page.changes)]) < 47
 
@@ -132,7 +132,7 @@ def test_a_position_of_another_topic_shows_the_end(broker: MemoryBroker) -> None
     assert page.live
 
 
-def test_kafka_away_is_said_and_the_next_page_comes(broker: MemoryBroker) -> None:
+def test_an_outage_raises_and_the_next_read_recovers(broker: MemoryBroker) -> None:
     source = made(broker)
     broker.down = True
     with pytest.raises(Retryable):

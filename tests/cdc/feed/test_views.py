@@ -1,4 +1,4 @@
-"""The page of the feed and a change as JSON, over the broker in memory."""
+"""The feed's page and a change's details, with an in-memory broker."""
 
 from collections.abc import Iterator, Sequence
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 
 class MemoryHistory:
-    """What MongoDB keeps; away until it is given something."""
+    """The twin of the history; raises Retryable until it is given events."""
 
     def __init__(self) -> None:
         self.events: list[PastEvent] | None = None
@@ -38,7 +38,7 @@ class MemoryHistory:
 
     def _all(self) -> list[PastEvent]:
         if self.events is None:
-            raise Retryable("MongoDB is away.")
+            raise Retryable("MongoDB is down.")
         return self.events
 
 
@@ -78,14 +78,14 @@ def page(client: Client, query: str = "") -> str:
     return answer.content.decode()
 
 
-def test_the_last_changes_are_a_page_without_script(
+def test_the_page_shows_the_latest_changes_without_scripts(
     broker: MemoryBroker, history: MemoryHistory, worker: Client
 ) -> None:
     title = "<script>alert(1)</script>"
     publish(broker, *(outgoing(change("c", n, n), TOPIC) for n in range(1, 151)))
     publish(broker, outgoing(update(7, 200, title=title, diggs=9), TOPIC))
     shown = page(worker)
-    assert shown.count("data-row") == 101  # and one to be copied
+    assert shown.count("data-row") == 101  # including the template row
     assert "<script>alert" not in shown
     assert "&lt;script&gt;alert" in shown
     assert "by 7" in shown
@@ -94,7 +94,7 @@ def test_the_last_changes_are_a_page_without_script(
     assert "Older" in shown
 
 
-def test_management_sees_no_people(
+def test_management_sees_no_personal_fields(
     broker: MemoryBroker, history: MemoryHistory, client: Client
 ) -> None:
     publish(broker, outgoing(update(7, 200, user={"name": "Secret Person"}), TOPIC))
@@ -110,7 +110,7 @@ def test_management_sees_no_people(
     assert whole["after"]["title"] == "a story"
 
 
-def test_filter_and_links_keep_what_was_asked(
+def test_form_and_links_keep_the_filter(
     broker: MemoryBroker, history: MemoryHistory, worker: Client
 ) -> None:
     publish(broker, *(outgoing(change("c", n, n), TOPIC) for n in range(1, 251)))
@@ -120,6 +120,8 @@ def test_filter_and_links_keep_what_was_asked(
     assert 'data-query="op=d&amp;story=7"' in shown
     assert 'value="d" checked' in shown
     assert "?op=c&amp;before=" in page(worker, "?op=c")
+    shown = page(worker, "?field=diggs&topic=Harbours&who=9")
+    assert all(f'value="{given}"' in shown for given in ("diggs", "Harbours", "9"))
 
 
 @pytest.mark.parametrize(
@@ -134,7 +136,7 @@ def test_filter_and_links_keep_what_was_asked(
         ("?offset=1&partition=99", "no such partition"),
     ],
 )
-def test_a_wrong_address_is_said(
+def test_an_invalid_query_is_explained(
     broker: MemoryBroker, history: MemoryHistory, worker: Client, query: str, said: str
 ) -> None:
     assert said in page(worker, query)
@@ -151,7 +153,7 @@ def test_a_jump_to_an_offset(broker: MemoryBroker, history: MemoryHistory, worke
     assert shown.count('id="asked"') == 1
 
 
-def test_a_jump_to_a_time_reads_the_history_else_the_topic(
+def test_a_jump_to_a_time_prefers_the_history(
     broker: MemoryBroker, history: MemoryHistory, worker: Client
 ) -> None:
     publish(broker, *(outgoing(change("c", n, n), TOPIC) for n in range(1, 10)))
@@ -165,7 +167,7 @@ def test_a_jump_to_a_time_reads_the_history_else_the_topic(
     assert "replicated in 17 ms" in shown
 
 
-def test_a_change_as_json_comes_from_the_topic_else_from_the_history(
+def test_details_come_from_kafka_or_else_from_the_history(
     broker: MemoryBroker, history: MemoryHistory, worker: Client
 ) -> None:
     publish(broker, outgoing(change("c", 5, 1, title="new"), TOPIC))
@@ -179,14 +181,16 @@ def test_a_change_as_json_comes_from_the_topic_else_from_the_history(
     assert worker.get(f"/feed/{at.partition}/2/").status_code == 404
 
 
-def test_kafka_away_is_said(broker: MemoryBroker, history: MemoryHistory, worker: Client) -> None:
+def test_the_page_reports_an_outage(
+    broker: MemoryBroker, history: MemoryHistory, worker: Client
+) -> None:
     broker.down = True
     shown = page(worker)
     assert "Kafka is not responding" in shown
-    assert "The broker in memory is down" in shown
+    assert "The in-memory broker is down" in shown
     assert 'data-follows="true"' in shown
     assert 'data-follows="false"' in page(worker, "?time=2025-11-24T16:00")
 
 
-def test_nothing_yet(broker: MemoryBroker, history: MemoryHistory, worker: Client) -> None:
+def test_an_empty_topic(broker: MemoryBroker, history: MemoryHistory, worker: Client) -> None:
     assert "No changes yet." in page(worker)

@@ -1,4 +1,4 @@
-"""Who reads the feed, as far as it matters for what they are shown."""
+"""Who reads the feed, as far as it decides what they may see."""
 
 from collections.abc import Callable
 from enum import Enum
@@ -6,23 +6,23 @@ from typing import Any
 
 
 class Audience(Enum):
-    """What a reader has need of."""
+    """What a group of readers may see."""
 
     OPERATORS = "operators"
-    """Everything, and who changed it."""
+    """Everything, including who made a change."""
     OVERSEERS = "overseers"
-    """Everything but personal fields and who changed it."""
+    """Everything except personal fields and who made a change."""
 
     @property
     def sees_people(self) -> bool:
-        """Whether personal fields are shown."""
+        """Whether personal fields and the author of a change are shown."""
         return self is Audience.OPERATORS
 
 
 AudienceOf = Callable[[Any], Audience | None]
-"""Says what a user may see; None: nothing at all."""
+"""Maps a user to an audience; None means no access."""
 
 
-def nobody(_: object) -> Audience | None:
-    """Return that nobody may read: what a view does that was not told who may."""
+def no_access(_: object) -> Audience | None:
+    """Deny access to every user: the default of a view that is given no `audience_of`."""
     return None

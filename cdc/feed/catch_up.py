@@ -1,17 +1,17 @@
-"""What a reader missed and memory no longer holds, read again from Kafka by a tail of its own."""
+"""Reads changes that a reader missed and that memory no longer holds from Kafka again."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from cdc.feed.change import Change
 from cdc.feed.hub import Hub
-from cdc.feed.position import Position
-from cdc.feed.tail import Tail
+from cdc.feed.position import FeedPosition
+from cdc.feed.rendering import RenderedChange
+from cdc.wire.topic import Tail
 
 MOST_RECORDS = 20_000
-"""A reader who is further behind is told of a gap instead."""
+"""A reader that missed more records gets a gap instead."""
 _MOST_AT_ONCE = 4
 _POLL_RECORDS = 200
 _POLL_SECONDS = 0.5
@@ -19,57 +19,60 @@ _MOST_EMPTY_POLLS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Missed:
-    """Some changes that a reader did not have, and the position behind them."""
+class MissedChanges:
+    """A batch of missed changes, each with the position after it."""
 
-    changes: list[tuple[Change, Position]]
-    position: Position
+    changes: list[tuple[RenderedChange, FeedPosition]]
+    position: FeedPosition
+    """The position after the batch."""
     lost: int
-    """Records that Kafka no longer holds: compaction has taken them."""
+    """Records that Kafka has compacted away."""
 
 
 class CatchUp:
-    """Reads for readers who fell behind, for a few of them at a time."""
+    """Reads missed changes, for a few readers at a time; each reader has a tail of its own."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._turn = asyncio.Semaphore(_MOST_AT_ONCE)
+        self._slots = asyncio.Semaphore(_MOST_AT_ONCE)
 
-    async def read(self, at: Position, upto: Position) -> AsyncGenerator[Missed, None]:
-        """Return all from `at` until `upto`, in portions; raises Retryable.
+    async def read(
+        self, start: FeedPosition, end: FeedPosition
+    ) -> AsyncGenerator[MissedChanges, None]:
+        """Yield the changes from `start` to `end` in batches; raises Retryable.
 
-        Each portion is read when the last one has been taken, so a slow reader holds one portion.
+        A batch is read only when the previous one was taken, so a slow reader holds one batch.
         """
-        async with self._turn, self._tail() as tail:
-            begun = await asyncio.to_thread(_begin, tail, at, upto)
-            if begun.lost:
-                yield begun
-            at, empty = begun.position, 0
-            while not at.covers(upto) and empty < _MOST_EMPTY_POLLS and not self._hub.closing:
-                missed = await asyncio.to_thread(self._portion, tail, at, upto)
-                empty = 0 if missed.position != at else empty + 1
-                at = missed.position
-                yield missed
+        async with self._slots, self._tail() as tail:
+            batch = await asyncio.to_thread(_begin, tail, start, end)
+            if batch.lost:
+                yield batch
+            at, empty = batch.position, 0
+            while not at.covers(end) and empty < _MOST_EMPTY_POLLS and not self._hub.closing:
+                batch = await asyncio.to_thread(self._poll, tail, at, end)
+                empty = 0 if batch.position != at else empty + 1
+                at = batch.position
+                yield batch
 
-    def _portion(self, tail: Tail, at: Position, upto: Position) -> Missed:
+    def _poll(self, tail: Tail, at: FeedPosition, end: FeedPosition) -> MissedChanges:
         changes = []
         lost = 0
         for record in tail.poll(_POLL_RECORDS, _POLL_SECONDS):
             number = record.source.partition
-            reached = min(record.offset, upto.offsets[number])
+            reached = min(record.offset, end.offsets[number])
             lost += max(reached - at.offsets[number], 0)
             at = at.moved({number: max(reached, at.offsets[number])})
-            if record.offset < upto.offsets[number]:
+            if record.offset < end.offsets[number]:
                 at = at.after(number, record.offset)
-                if change := self._hub.read(record):
+                if change := self._hub.render(record):
                     changes.append((change, at))
         ended = {
-            number: min(end, upto.offsets[number])
-            for number, end in tail.ended().items()
-            if min(end, upto.offsets[number]) > at.offsets[number]
+            number: min(offset, end.offsets[number])
+            for number, offset in tail.ended().items()
+            if min(offset, end.offsets[number]) > at.offsets[number]
         }
         lost += sum(ended[number] - at.offsets[number] for number in ended)
-        return Missed(changes=changes, position=at.moved(ended), lost=lost)
+        return MissedChanges(changes=changes, position=at.moved(ended), lost=lost)
 
     @asynccontextmanager
     async def _tail(self) -> AsyncIterator[Tail]:
@@ -80,21 +83,20 @@ class CatchUp:
             await asyncio.to_thread(tail.close)
 
 
-def _begin(tail: Tail, at: Position, upto: Position) -> Missed:
-    """Let the tail read what is missing, and return what Kafka does not hold of it."""
-    first = tail.extent().first
-    held = at.moved(
+def _begin(tail: Tail, start: FeedPosition, end: FeedPosition) -> MissedChanges:
+    """Start the tail at the first records that Kafka still holds; count those it no longer does."""
+    held = start.moved(
         {
-            number: min(max(at.offsets[number], begin), upto.offsets[number])
-            for number, begin in enumerate(first.offsets)
-            if at.offsets[number] < upto.offsets[number]
+            number: min(max(start.offsets[number], first), end.offsets[number])
+            for number, first in enumerate(tail.bounds().first)
+            if start.offsets[number] < end.offsets[number]
         }
     )
     tail.start(
         {
             number: offset
             for number, offset in enumerate(held.offsets)
-            if offset < upto.offsets[number]
+            if offset < end.offsets[number]
         }
     )
-    return Missed(changes=[], position=held, lost=sum(held.offsets) - sum(at.offsets))
+    return MissedChanges(changes=[], position=held, lost=sum(held.offsets) - sum(start.offsets))

@@ -1,4 +1,4 @@
-"""Which changes a reader wants to see; it lives in the page's address, so that a link shares it."""
+"""Which changes a reader wants to see. The URL holds the filter, so a link shares it."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 
 from cdc.feed.audience import Audience
-from cdc.feed.change import Change
+from cdc.feed.rendering import RenderedChange
 from cdc.wire.event import Operation
 
 _LONGEST = 100
@@ -15,59 +15,56 @@ _LONGEST = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """What a change must be; an empty part lets everything pass."""
+    """The conditions that a change must meet; an empty one matches every change."""
 
     ops: frozenset[str] = frozenset()
     key: str = ""
     field: str = ""
     """A column that an update must have changed."""
-    subject: str = ""
-    who: str = ""
+    topic_name: str = ""
+    """The name in a row's topic column."""
+    user: str = ""
 
     @classmethod
     def parse(cls, query: QueryDict, audience: Audience) -> Self:
-        """Return the filter of an address; what it cannot mean is left out.
+        """Return the filter in a query string; values that mean nothing are ignored.
 
-        Who is not shown who changed something must not learn it by asking either.
+        An audience that does not see users cannot filter by them either: the result would reveal
+        who made a change.
         """
         return cls(
             ops=frozenset(query.getlist("op")) & frozenset(Operation),
-            key=_word(query, "story"),
-            field=_word(query, "field"),
-            subject=_word(query, "topic"),
-            who=_word(query, "who") if audience.sees_people else "",
+            key=_text(query, "story"),
+            field=_text(query, "field"),
+            topic_name=_text(query, "topic"),
+            user=_text(query, "who") if audience.sees_people else "",
         )
 
     def __bool__(self) -> bool:
         return self != Filter()
 
-    def matches(self, change: Change, audience: Audience) -> bool:
-        """Return whether a change is wanted; what is no event of ours is wanted by no filter."""
+    def matches(self, change: RenderedChange, audience: Audience) -> bool:
+        """Return whether a change meets all conditions; an unrecognised message meets none."""
         return (
             (not self.ops or change.op in self.ops)
             and (not self.key or change.key == self.key)
-            and (not self.field or self.field in change.shown_fields(audience))
-            and (not self.subject or change.subject.casefold() == self.subject.casefold())
-            and (not self.who or change.who == self.who)
+            and (not self.field or self.field in change.visible_fields(audience))
+            and (not self.topic_name or change.topic_name.casefold() == self.topic_name.casefold())
+            and (not self.user or change.user == self.user)
         )
 
     def query(self, **more: str) -> str:
-        """Return the part of an address that says the same, and more."""
+        """Return the filter as a query string, with further parameters."""
         return urlencode(
             [*self._pairs(), *((name, value) for name, value in more.items() if value)]
         )
 
     def _pairs(self) -> list[tuple[str, str]]:
-        named = {
-            "story": self.key,
-            "field": self.field,
-            "topic": self.subject,
-            "who": self.who,
-        }
+        named = {"story": self.key, "field": self.field, "topic": self.topic_name, "who": self.user}
         return [("op", op) for op in sorted(self.ops)] + [
             (name, value) for name, value in named.items() if value
         ]
 
 
-def _word(query: QueryDict, name: str) -> str:
+def _text(query: QueryDict, name: str) -> str:
     return query.get(name, "").replace("\0", "").strip()[:_LONGEST]

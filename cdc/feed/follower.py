@@ -1,4 +1,4 @@
-"""The thread that follows the topic, through outages, restarts and a topic made anew."""
+"""The thread that follows the topic through outages, restarts and a new topic of the same name."""
 
 import threading
 import time
@@ -6,46 +6,47 @@ from collections.abc import Callable
 from contextlib import closing
 
 from cdc.errors import CdcError
-from cdc.feed.change import Change
-from cdc.feed.position import Position
-from cdc.feed.tail import Extent, OpenTail, Tail
+from cdc.feed.position import FeedBounds, FeedPosition
+from cdc.feed.rendering import RenderedChange
 from cdc.runtime import telemetry
 from cdc.runtime.loop import backoff
 from cdc.wire.records import Record
+from cdc.wire.topic import OpenTail, Tail
 
-Batch = list[tuple[tuple[int, int], Change | None]]
-"""(partition, offset) of each record, and what it shows."""
-Posted = Batch | Position | CdcError
+Render = Callable[[Record], RenderedChange | None]
+Batch = list[tuple[tuple[int, int], RenderedChange | None]]
+"""Partition and offset of each record, and the change to show, if any."""
+Posted = Batch | FeedPosition | CdcError
 _MOST_RECORDS = 500
 _POLL_SECONDS = 0.1
-_LOOK_SECONDS = 2.0
+_CHECK_SECONDS = 2.0
 
 
 class Follower:
-    """Posts first where it starts, then what it reads; an error when Kafka does not answer.
+    """Posts its start position, then batches of changes, and an error while Kafka is unreachable.
 
-    After an outage it goes on where the last batch ended. When Kafka cannot give that any more,
-    because the topic was made anew or cut, it posts another start.
+    After an outage it resumes at the position that `resume_at` returns. If the topic no longer
+    has that position, because it was created again or truncated, it posts a new start position.
     """
 
     def __init__(
         self,
         open_tail: OpenTail,
-        read: Callable[[Record], Change | None],
+        render: Render,
         post: Callable[["Follower", Posted], bool],
-        at: Callable[[], Position | None],
+        resume_at: Callable[[], FeedPosition | None],
     ) -> None:
-        self._open_tail, self._read, self._post, self._at = open_tail, read, post, at
+        self._open_tail, self._render, self._post = open_tail, render, post
+        self._resume_at = resume_at
         self.stopped = False
         self._failures = 0
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask for the end; it comes within a second."""
+        """Request the end of the thread, which follows within a second; do not wait for it."""
         self.stopped = True
 
     def _run(self) -> None:
@@ -62,35 +63,35 @@ class Follower:
                 self._failures += 1
 
     def _follow(self, tail: Tail) -> None:
-        """Read until told to stop, or until the topic is no longer what it was."""
-        extent = tail.extent()
-        start = _start(self._at(), extent)
+        """Read until stopped, or until the topic is created again or gets new partitions."""
+        bounds = tail.bounds()
+        start = _start(self._resume_at(), FeedBounds.of(bounds))
         if not self._post(self, start):
             return
         self._failures = 0
         tail.start(dict(enumerate(start.offsets)))
-        looked = time.monotonic()
+        checked = time.monotonic()
         while not self.stopped:
             records = tail.poll(_MOST_RECORDS, _POLL_SECONDS)
-            if records and not self._post(self, list(map(self._shown, records))):
+            if records and not self._post(self, list(map(self._rendered, records))):
                 return
-            if time.monotonic() - looked > _LOOK_SECONDS:
-                looked = time.monotonic()
-                # The client itself waits in silence, whatever happens to brokers and topic.
-                if tail.shape() != (extent.end.tag, len(extent.end.offsets)):
+            if time.monotonic() - checked > _CHECK_SECONDS:
+                checked = time.monotonic()
+                # The client does not report a lost broker or topic; it waits silently.
+                if tail.shape() != bounds.shape:
                     return
 
-    def _shown(self, record: Record) -> tuple[tuple[int, int], Change | None]:
-        return (record.source.partition, record.offset), self._read(record)
+    def _rendered(self, record: Record) -> tuple[tuple[int, int], RenderedChange | None]:
+        return (record.source.partition, record.offset), self._render(record)
 
 
-def _start(at: Position | None, extent: Extent) -> Position:
-    """Return where to go on; the topic's end for who has read nothing yet."""
+def _start(at: FeedPosition | None, bounds: FeedBounds) -> FeedPosition:
+    """Return where to resume; the topic's end if nothing has been read yet."""
     if at is None:
-        return extent.end
-    fitted = at.fitted(extent.end)
+        return bounds.end
+    fitted = at.fitted(bounds.end)
     if fitted is None:
-        return extent.first  # another topic, whose changes nobody has seen
-    # A topic that was cut goes on where it ends.
-    held = fitted.covers(extent.first) and extent.end.covers(fitted)
-    return fitted if held else extent.end
+        return bounds.first  # a new topic, of which no change has been read
+    # A topic that was truncated continues at its end.
+    held = fitted.covers(bounds.first) and bounds.end.covers(fitted)
+    return fitted if held else bounds.end

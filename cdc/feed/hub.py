@@ -1,8 +1,8 @@
-"""The hub: one tail of the topic in a process, the last changes in memory, any number of readers.
+"""The hub: one tail for each process, the latest changes in memory, any number of readers.
 
-A thread follows Kafka and hands what it read to the event loop, one batch at a time. Readers keep
-their own place and are woken together, so a reader costs no memory however slow it is, and a
-change costs one encoding however many there are.
+A thread follows Kafka and passes batches to the event loop. Readers keep their own positions and
+are woken together. A slow reader therefore needs no memory of its own, and a change is encoded
+once, however many readers there are.
 """
 
 import asyncio
@@ -12,74 +12,70 @@ from contextlib import contextmanager
 
 from cdc.errors import CdcError
 from cdc.feed.audience import Audience
-from cdc.feed.change import Change
+from cdc.feed.delay_frames import DelayFrames, LookUp
 from cdc.feed.filter import Filter
-from cdc.feed.follower import Follower, Posted
-from cdc.feed.notes import LookUp, Notes
-from cdc.feed.position import Position
+from cdc.feed.follower import Follower, Posted, Render
+from cdc.feed.position import FeedPosition
 from cdc.feed.ring import Ring
-from cdc.feed.stop import StopFlag
-from cdc.feed.tail import OpenTail
-from cdc.wire.records import Record
+from cdc.runtime.stop_flag import StopFlag
+from cdc.wire.topic import OpenTail
 
 MOST_READERS = 1_000
 _TICK_SECONDS = 0.015
 _TICK_SECONDS_PER_READER = 0.00025
-"""Waking everybody costs by the reader: many readers get more changes at a time, less often."""
-_PULSE_SECONDS = 0.1
+"""Waking costs time for each reader, so many readers are woken less often, with more changes."""
+_CHECK_SECONDS = 0.1
 LONGEST_CHUNK = 256_000
-_NOTE_SECONDS = 0.4
+_DELAY_SECONDS = 0.4
 _MOST_CHUNKS = 16
-"""Portions that are kept for the next reader who asks, until something new comes."""
+"""Chunks that are cached for other readers until the next tick."""
 _LINGER_SECONDS = 30.0
-
-Read = Callable[[Record], Change | None]
 
 
 class Hub:
-    """Follows the topic while anybody reads; lives in one event loop."""
+    """Follows the topic while there are readers; belongs to one event loop."""
 
     def __init__(
         self,
         open_tail: OpenTail,
-        read: Read,
+        render: Render,
         stop: StopFlag,
         *,
         look_up: LookUp = lambda _: {},
-        memory: Callable[[Position], Ring] = Ring,
+        memory: Callable[[FeedPosition], Ring] = Ring,
         linger: float = _LINGER_SECONDS,
     ) -> None:
-        self.open_tail, self.read = open_tail, read
+        self.open_tail, self.render = open_tail, render
         self.ring: Ring | None = None
-        """None until Kafka has told where the topic ends."""
-        self.away = ""
+        """None until the end of the topic is known."""
+        self.error = ""
         """Why there are no changes now; empty while Kafka answers."""
-        self.notes = Notes(look_up)
+        self.delays = DelayFrames(look_up)
         self.readers = 0
         self.visible = 0
-        """The number up to which readers read now: all of them get the same at a turn."""
+        """The number up to which readers read until the next tick, so that they share chunks."""
         self._stop, self._memory, self._linger = stop, memory, linger
         self._news = asyncio.Event()
         self._follower: Follower | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._noting: asyncio.Task[None] | None = None
-        self._due: asyncio.TimerHandle | None = None
+        self._delays_task: asyncio.Task[None] | None = None
+        self._next_tick: asyncio.TimerHandle | None = None
         self._empty_since: float | None = None
         self._chunks: dict[tuple[Audience, Filter, int], tuple[bytes, int]] = {}
 
     @property
     def closing(self) -> bool:
-        """Whether the process has been asked to stop."""
+        """Whether the process was asked to stop."""
         return self._stop.raised
 
     @property
     def full(self) -> bool:
-        """Whether no reader more is served."""
+        """Whether no further reader is accepted."""
         return self.readers >= MOST_READERS
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Count one reader; the first one starts the tail, which outlives the last for a while."""
+        """Count a reader; the first starts the tail, which outlives the last for a while."""
         self._stop.watch()
         self.readers += 1
         if self._follower is None:
@@ -90,7 +86,7 @@ class Hub:
             self.readers -= 1
 
     async def news(self, seconds: float) -> None:
-        """Wait until something is new, but not longer than `seconds`."""
+        """Wait for something new, at most `seconds`."""
         try:
             async with asyncio.timeout(seconds):
                 await self._news.wait()
@@ -98,20 +94,20 @@ class Hub:
             return
 
     def chunk(self, number: int, audience: Audience, wanted: Filter) -> tuple[bytes, int]:
-        """Return the frames from a change on, and the number behind them; shared by all readers.
+        """Return the frames from change `number` on, and the number after them.
 
-        Only for who has had exactly what stands before that change.
+        Only for readers that have had every change before `number`; they share the chunk.
         """
-        asked = (audience, wanted, number)
-        found = self._chunks.get(asked)
+        key = (audience, wanted, number)
+        found = self._chunks.get(key)
         if found is None:
             found = self._joined(number, audience, wanted)
             if len(self._chunks) < _MOST_CHUNKS:
-                self._chunks[asked] = found
+                self._chunks[key] = found
         return found
 
     def end(self) -> None:
-        """Let the tail go."""
+        """Stop the tail."""
         if self._follower is not None:
             self._follower.stop()
             self._follower = None
@@ -133,60 +129,63 @@ class Hub:
 
     def _begin(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self.ring, self.away, self._empty_since = None, "", None
-        self._follower = Follower(self.open_tail, self.read, self._post, self._end)
+        self.ring, self.error, self._empty_since = None, "", None
+        self._follower = Follower(self.open_tail, self.render, self._post, self._end)
         self._follower.start()
-        self._loop.call_later(_PULSE_SECONDS, self._pulse, self._follower)
-        self._noting = self._loop.create_task(self._note(self._follower))
+        self._loop.call_later(_CHECK_SECONDS, self._check, self._follower)
+        self._delays_task = self._loop.create_task(self._report_delays(self._follower))
 
-    async def _note(self, follower: Follower) -> None:
+    async def _report_delays(self, follower: Follower) -> None:
         while self._follower is follower:
-            await asyncio.sleep(_NOTE_SECONDS)
-            if self.ring is not None and self.readers and await self.notes.look(self.ring):
-                self._schedule()
+            await asyncio.sleep(_DELAY_SECONDS)
+            if self.ring is not None and self.readers and await self.delays.update(self.ring):
+                self._schedule_tick()
 
-    def _end(self) -> Position | None:
+    def _end(self) -> FeedPosition | None:
         return self.ring.end if self.ring else None
 
-    def _post(self, follower: Follower, what: Posted) -> bool:
-        """Hand something to the loop, from the follower's thread; False when nobody wants it."""
+    def _post(self, follower: Follower, posted: Posted) -> bool:
+        """Pass something from the follower's thread to the loop; return False if it is not taken.
+
+        Waiting for the loop bounds what is in memory between the two.
+        """
         loop, done = self._loop, threading.Event()
         if loop is None:
             return False
         try:
-            loop.call_soon_threadsafe(self._take, follower, what, done)
+            loop.call_soon_threadsafe(self._take, follower, posted, done)
         except RuntimeError:  # the loop is closed
             return False
-        while not done.wait(_PULSE_SECONDS):
+        while not done.wait(_CHECK_SECONDS):
             if follower.stopped or loop.is_closed():
                 return False
         return True
 
-    def _take(self, follower: Follower, what: Posted, done: threading.Event) -> None:
+    def _take(self, follower: Follower, posted: Posted, done: threading.Event) -> None:
         done.set()
         if self._follower is not follower:
             return
-        self.away = str(what) if isinstance(what, CdcError) else ""
-        if isinstance(what, Position):
-            if self.ring is None or self.ring.end != what:
+        self.error = str(posted) if isinstance(posted, CdcError) else ""
+        if isinstance(posted, FeedPosition):
+            if self.ring is None or self.ring.end != posted:
                 self._chunks.clear()
-                self.ring = self._memory(what)
+                self.ring = self._memory(posted)
                 self.visible = self.ring.next
-        elif self.ring is not None and isinstance(what, list):
-            for place, change in what:
+        elif self.ring is not None and isinstance(posted, list):
+            for place, change in posted:
                 if change is None:
                     self.ring.skip(*place)
                 else:
                     self.ring.add(change)
-        self._schedule()
+        self._schedule_tick()
 
-    def _schedule(self) -> None:
-        if self._due is None and self._loop is not None:
+    def _schedule_tick(self) -> None:
+        if self._next_tick is None and self._loop is not None:
             wait = _TICK_SECONDS + self.readers * _TICK_SECONDS_PER_READER
-            self._due = self._loop.call_later(wait, self._tick)
+            self._next_tick = self._loop.call_later(wait, self._tick)
 
     def _tick(self) -> None:
-        self._due = None
+        self._next_tick = None
         self._chunks.clear()
         self.visible = self.ring.next if self.ring else 0
         self._wake()
@@ -195,8 +194,8 @@ class Hub:
         self._news.set()
         self._news.clear()
 
-    def _pulse(self, follower: Follower) -> None:
-        """Ten times a second: see whether all is to end, or nobody reads any more."""
+    def _check(self, follower: Follower) -> None:
+        """Ten times a second: end the tail if the process stops or nothing has read for a while."""
         if self._follower is not follower or self._loop is None:
             return
         now = self._loop.time()
@@ -209,4 +208,4 @@ class Hub:
         if self.closing or (self._empty_since and now - self._empty_since > self._linger):
             self.end()
             return
-        self._loop.call_later(_PULSE_SECONDS, self._pulse, follower)
+        self._loop.call_later(_CHECK_SECONDS, self._check, follower)

@@ -1,4 +1,4 @@
-"""What the page of the feed shows: the last changes, or those from a time or a place on."""
+"""The content of the feed's page: the latest changes, or those from a time or an offset on."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,33 +11,33 @@ from django.http import QueryDict
 from django.utils.dateparse import parse_datetime
 
 from cdc.errors import CdcError, Rejected
-from cdc.feed import process
+from cdc.feed import wiring
 from cdc.feed.audience import Audience
-from cdc.feed.change import Change
 from cdc.feed.filter import Filter
-from cdc.feed.past import PAGE, Page
-from cdc.feed.position import Position
+from cdc.feed.position import FeedPosition
+from cdc.feed.rendering import RenderedChange
+from cdc.feed.topic_pages import PAGE, TopicPage
 from cdc.wire.event import Version
 
-_MOST_PAST = 1_000
-"""Events of the history that are looked through for a page."""
+_MOST_PAST_EVENTS = 1_000
+"""Events of the history that are searched for one page."""
 _MOST_DIGITS = 18
-_AWAY = "Kafka does not answer: what is saved now is kept and appears here by itself."
-_NO_HISTORY = "From the topic: the history has none of these, or does not answer."
+_KAFKA_UNREACHABLE = "Kafka is not responding. New changes are kept and appear here by themselves."
+_NO_HISTORY = "From Kafka: the history has no such changes or is not responding."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """Where in the topic to look, as an address says it; by default at its end."""
+class PageRequest:
+    """Where in the topic to look, as the URL says; by default at its end."""
 
-    before: Position | None = None
-    after: Position | None = None
+    before: FeedPosition | None = None
+    after: FeedPosition | None = None
     moment: datetime | None = None
     place: tuple[int, int] | None = None
 
     @classmethod
-    def parse(cls, query: QueryDict) -> "Asked":
-        """Return what an address asks for; raises Rejected, saying what is wrong with it."""
+    def parse(cls, query: QueryDict) -> "PageRequest":
+        """Return what a query string asks for; raises Rejected with what is wrong with it."""
         text = query.get("time", "").strip()
         number, offset = query.get("partition", "").strip(), query.get("offset", "").strip()
         return cls(
@@ -49,37 +49,37 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class PageContent:
     """What the template shows."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     older: str = ""
     newer: str = ""
-    """What the links to the neighbouring pages ask for."""
+    """The query strings of the links to the pages beside this one."""
     live: str = ""
-    """The position from which the stream goes on; empty where a page is not at the end."""
+    """Where the stream continues; empty for a page that does not end where the topic does."""
     follows: bool = False
-    """Whether the stream is to be read: at the topic's end, or while Kafka is away."""
+    """Whether the page reads the stream: at the topic's end, or while Kafka is unreachable."""
     asked: tuple[int, int] | None = None
     """Partition and offset of the change that was jumped to."""
     notice: str = ""
     problem: str = ""
     why: str = ""
-    """The problem in the words of whoever has it, for operators."""
+    """The error in the words of the service, for operators."""
 
 
-def view(asked: Asked, wanted: Filter, audience: Audience) -> View:
-    """Return the page; services that are away are said on it."""
+def content_of(asked: PageRequest, wanted: Filter, audience: Audience) -> PageContent:
+    """Return the page's content; an unreachable service is reported in it."""
     try:
         if asked.moment and (found := _from_history(asked.moment, wanted, audience)):
             return found
         page, notice = _from_topic(asked, wanted, audience)
     except CdcError as error:
-        now = asked == Asked()
-        return View(problem=_AWAY, why=str(error) if audience.sees_people else "", follows=now)
+        why = str(error) if audience.sees_people else ""
+        return PageContent(problem=_KAFKA_UNREACHABLE, why=why, follows=asked == PageRequest())
     if page.lost:
-        notice += f" Kafka no longer holds {page.lost} of the records looked through here."
-    return View(
+        notice += f" Kafka no longer holds {page.lost} of the records in this range."
+    return PageContent(
         rows=rows(page.changes, audience),
         older=wanted.query(before=str(page.older)) if page.older else "",
         newer=wanted.query(after=str(page.newer)) if page.newer else "",
@@ -90,99 +90,101 @@ def view(asked: Asked, wanted: Filter, audience: Audience) -> View:
     )
 
 
-def rows(changes: list[Change], audience: Audience) -> list[dict[str, Any]]:
-    """Return changes as the template shows them, with what is known of their delays."""
+def rows(changes: list[RenderedChange], audience: Audience) -> list[dict[str, Any]]:
+    """Return changes as the template shows them, with their delays where known."""
     delays: Mapping[Version, float] = {}
-    with suppress(CdcError):  # a page without delays is a page
-        delays = process.history().applied([c.version for c in changes if c.version])
+    with suppress(CdcError):  # the page is useful without delays
+        delays = wiring.history().applied([c.version for c in changes if c.version])
     return [_row(change, audience, delays) for change in changes]
 
 
-def whole(partition: int, offset: int, audience: Audience) -> dict[str, Any] | None:
-    """Return all of a change that an audience may see, from the topic, else from the history."""
-    reader = process.changes()
-    record = process.past().record(partition, offset)
+def details(partition: int, offset: int, audience: Audience) -> dict[str, Any] | None:
+    """Return all that an audience may see of a change, from Kafka or else from the history."""
+    renderer = wiring.renderer()
+    record = wiring.topic_pages().record(partition, offset)
     if record is not None and record.value is not None:
-        return reader.whole(record, audience)
-    past = process.history().at(partition, offset)
-    return reader.whole_past(past, audience) if past else None
+        return renderer.details(record, audience)
+    past = wiring.history().at(partition, offset)
+    return renderer.past_details(past, audience) if past else None
 
 
-def _row(change: Change, audience: Audience, delays: Mapping[Version, float]) -> dict[str, Any]:
+def _row(
+    change: RenderedChange, audience: Audience, delays: Mapping[Version, float]
+) -> dict[str, Any]:
     data: dict[str, Any] = orjson.loads(change.data[audience])
     seconds = delays.get(change.version) if change.version else None
     moment = datetime.fromtimestamp(change.ts_ms / 1000, tz=UTC) if change.op else None
     return {**data, "moment": moment, "ms": None if seconds is None else round(seconds * 1000)}
 
 
-def _jumped_to(asked: Asked, changes: list[Change]) -> tuple[int, int] | None:
-    """Return the change that was jumped to, or the first one behind it."""
+def _jumped_to(asked: PageRequest, changes: list[RenderedChange]) -> tuple[int, int] | None:
+    """Return the change that was jumped to, or the first one after it."""
     if not changes or not (asked.place or asked.moment):
         return None
     places = [(change.partition, change.offset) for change in changes]
     return asked.place if asked.place in places else places[-1]
 
 
-def _from_topic(asked: Asked, wanted: Filter, audience: Audience) -> tuple[Page, str]:
-    past = process.past()
+def _from_topic(asked: PageRequest, wanted: Filter, audience: Audience) -> tuple[TopicPage, str]:
+    pages = wiring.topic_pages()
     if asked.place:
-        after = past.at_offset(*asked.place)
+        after = pages.at_offset(*asked.place)
         if after is None:
-            return Page(changes=[]), "The topic has no such partition."
-        page = past.since(after, wanted, audience)
+            return TopicPage(changes=[]), "The topic has no such partition."
+        page = pages.since(after, wanted, audience)
         held = any((c.partition, c.offset) == asked.place for c in page.changes)
-        return page, "" if held or wanted else _about(asked.place)
+        return page, "" if held or wanted else _absent(asked.place)
     if asked.moment:
-        after = past.at_time(int(asked.moment.timestamp() * 1000))
-        return past.since(after, wanted, audience), _NO_HISTORY
+        after = pages.at_time(int(asked.moment.timestamp() * 1000))
+        return pages.since(after, wanted, audience), _NO_HISTORY
     if asked.after:
-        return past.since(asked.after, wanted, audience), ""
-    return past.newest(asked.before, wanted, audience), ""
+        return pages.since(asked.after, wanted, audience), ""
+    return pages.newest(asked.before, wanted, audience), ""
 
 
-def _about(place: tuple[int, int]) -> str:
-    """Return where a record is now that Kafka does not hold."""
+def _absent(place: tuple[int, int]) -> str:
+    """Return where to find a record that Kafka does not hold."""
     with suppress(CdcError):
-        if found := process.history().at(*place):
+        if found := wiring.history().at(*place):
             moment = datetime.fromtimestamp(found.event.ts_ms / 1000, tz=UTC)
             when = moment.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
             return f"Kafka no longer holds this record. The history does: jump to {when} UTC."
-    return "Kafka holds no change there: these are the next ones."
+    return "Kafka holds no change at this offset. These are the next changes."
 
 
-def _from_history(moment: datetime, wanted: Filter, audience: Audience) -> View | None:
-    """Return the first changes since `moment`; None when the history has none to give.
+def _from_history(moment: datetime, wanted: Filter, audience: Audience) -> PageContent | None:
+    """Return the first changes since `moment`; None if the history returns none.
 
-    It is complete where compaction has taken records from the topic.
+    The history is complete where compaction has removed records from the topic.
     """
     try:
-        events = process.history().since(moment, _MOST_PAST)
+        events = wiring.history().since(moment, _MOST_PAST_EVENTS)
     except CdcError:
         return None
-    changes: list[Change] = []
+    changes: list[RenderedChange] = []
     last = moment
     for event in events:
         last = datetime.fromtimestamp(event.event.ts_ms / 1000, tz=UTC)
-        change = process.changes().past(event)
+        change = wiring.renderer().render_past(event)
         if change and wanted.matches(change, audience):
             changes.append(change)
             if len(changes) >= PAGE:
                 break
     if not changes:
         return None
-    more = len(events) == _MOST_PAST or len(changes) >= PAGE
-    older = process.past().at_time(int(moment.timestamp() * 1000))
-    return View(
+    more = len(events) == _MOST_PAST_EVENTS or len(changes) >= PAGE
+    older = wiring.topic_pages().at_time(int(moment.timestamp() * 1000))
+    return PageContent(
         rows=rows(changes[::-1], audience),
         older=wanted.query(before=str(older)),
-        asked=_jumped_to(Asked(moment=moment), changes[::-1]),
+        asked=_jumped_to(PageRequest(moment=moment), changes[::-1]),
         newer=wanted.query(time=last.isoformat()) if more and last > moment else wanted.query(),
-        notice="From the history, which keeps what Kafka forgets.",
+        notice="From the history, which keeps the records that Kafka compacts away.",
     )
 
 
-def _position(text: str) -> Position | None:
-    return Position.parse(text) if text else None
+def _position(text: str) -> FeedPosition | None:
+    return FeedPosition.parse(text) if text else None
 
 
 def _moment(text: str) -> datetime:
@@ -197,5 +199,5 @@ def _moment(text: str) -> datetime:
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
-        raise Rejected("Partition and offset are whole numbers from 0 on.")
+        raise Rejected("Partition and offset must be whole numbers of 0 or more.")
     return int(text)

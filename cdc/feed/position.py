@@ -1,4 +1,4 @@
-"""Where a reader of the feed is: the next offset of every partition, as one short text."""
+"""A reader's position in the feed: the next offset of each partition, as one short text."""
 
 import re
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from hashlib import blake2s
 from typing import Self
 
 from cdc.errors import Rejected
+from cdc.wire.topic import TopicBounds
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LARGEST = 2**63 - 1
@@ -15,62 +16,75 @@ _TEXT = re.compile(r"[0-9a-f]{8}(\.[0-9a-z]{1,13})+\Z", re.ASCII)
 
 
 def tag_of(topic: str, topic_id: str) -> str:
-    """Return what tells a topic's positions from those of another topic, or of a later one."""
+    """Return a tag that differs between topics, and for a topic that was created again."""
     return blake2s(f"{topic}\n{topic_id}".encode(), digest_size=4).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
-    """The id of an event in the stream: whoever has it has seen all that is before it."""
+class FeedPosition:
+    """The id of an event in the stream: its reader has had everything before the position."""
 
     tag: str
     offsets: tuple[int, ...]
-    """The next offset of each partition, by the partition's number."""
+    """The next offset of each partition, indexed by partition number."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return what a browser gave back; raises Rejected for anything that we never gave."""
+        """Return the position that a browser sent; raises Rejected for any other text."""
         if len(text) > _LONGEST or not _TEXT.match(text):
             raise Rejected("This is not a position in the feed: open the page without it.")
         tag, *numbers = text.split(".")
         offsets = tuple(int(number, 36) for number in numbers)
         if max(offsets) > _LARGEST:
-            raise Rejected("A position in the feed holds a number that no offset can be.")
+            raise Rejected("A position in the feed holds an offset that is too large.")
         return cls(tag, offsets)
 
     def __str__(self) -> str:
         return ".".join((self.tag, *map(_base36, self.offsets)))
 
     def after(self, partition: int, offset: int) -> Self:
-        """Return the position behind a record."""
+        """Return the position after a record."""
         return self.moved({partition: offset + 1})
 
     def moved(self, offsets: Mapping[int, int]) -> Self:
-        """Return the position with these next offsets; the other partitions stay."""
+        """Return the position with these next offsets; other partitions keep theirs."""
         merged = tuple(offsets.get(number, held) for number, held in enumerate(self.offsets))
         return type(self)(self.tag, merged)
 
-    def covers(self, other: "Position") -> bool:
-        """Return whether everything before `other` is before this one too."""
+    def covers(self, other: "FeedPosition") -> bool:
+        """Return whether everything before `other` is also before this position."""
         same = self.tag == other.tag and len(self.offsets) == len(other.offsets)
         return same and all(
             mine >= its for mine, its in zip(self.offsets, other.offsets, strict=True)
         )
 
-    def missing_to(self, other: "Position") -> int:
-        """Return how many records are before `other` and not before this one."""
+    def missing_to(self, other: "FeedPosition") -> int:
+        """Return how many records are before `other` but not before this position."""
         pairs = zip(self.offsets, other.offsets, strict=True)
         return sum(max(its - mine, 0) for mine, its in pairs)
 
-    def fitted(self, to: "Position") -> "Position | None":
-        """Return this position for the topic of `to`, which may have more partitions by now.
+    def fitted(self, to: "FeedPosition") -> "FeedPosition | None":
+        """Return this position with as many partitions as `to` has: new ones start at 0.
 
-        None when it is of another topic.
+        None if the two are of different topics.
         """
         missing = len(to.offsets) - len(self.offsets)
         if self.tag != to.tag or missing < 0:
             return None
-        return Position(self.tag, (*self.offsets, *(0,) * missing))
+        return FeedPosition(self.tag, (*self.offsets, *(0,) * missing))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedBounds:
+    """What a topic holds, as positions."""
+
+    first: FeedPosition
+    end: FeedPosition
+
+    @classmethod
+    def of(cls, bounds: TopicBounds) -> Self:
+        tag = tag_of(bounds.topic, bounds.topic_id)
+        return cls(first=FeedPosition(tag, bounds.first), end=FeedPosition(tag, bounds.end))
 
 
 def _base36(number: int) -> str:

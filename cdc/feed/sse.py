@@ -1,7 +1,7 @@
-"""One frame of a stream of server-sent events.
+"""Frames of a stream of server-sent events.
 
-https://html.spec.whatwg.org/multipage/server-sent-events.html: a line break ends a field, so data
-are JSON, which has none.
+https://html.spec.whatwg.org/multipage/server-sent-events.html: a line break ends a field. The
+data are JSON without line breaks.
 """
 
 from typing import Any
@@ -9,33 +9,33 @@ from typing import Any
 import orjson
 
 RETRY_MS = 1_000
-"""How long a browser waits before it connects again."""
+"""How long a browser waits before it reconnects."""
 
 
 def frame(event: str, data: bytes, position: object = None) -> bytes:
-    """Return one event; `position` becomes the id that a browser asks to go on from."""
+    """Return one event; a browser that reconnects sends the last `position` it received."""
     head = b"" if position is None else b"id: %b\n" % str(position).encode()
     return b"%bevent: %b\ndata: %b\n\n" % (head, event.encode(), data)
 
 
 def change_head(position: object) -> bytes:
-    """Return what stands before the data of a change."""
+    """Return the part of a change's frame that precedes the data."""
     return b"id: %b\nevent: change\ndata: " % str(position).encode()
 
 
 def message(event: str, position: object = None, /, **fields: Any) -> bytes:
-    """Return one event with these fields."""
+    """Return one event with these fields as JSON."""
     return frame(event, orjson.dumps(fields), position)
 
 
 def opening() -> bytes:
-    """Return what a stream begins with."""
+    """Return the first frame of a stream."""
     return b"retry: %d\n\n" % RETRY_MS
 
 
 def heartbeat(position: object) -> bytes:
-    """Return what shows that a stream is alive: a comment, and an event that scripts hear.
+    """Return a comment, and an event that scripts can see.
 
-    Its id tells a reader whose filter lets nothing pass how far they have come.
+    Its id moves on a reader whose filter matches nothing.
     """
     return b": alive\n" + message("alive", position)

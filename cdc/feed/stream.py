@@ -1,4 +1,4 @@
-"""One reader's stream: from where they were to what happens now, without a gap that is not told."""
+"""One reader's stream, from their position to what happens now; every gap is reported."""
 
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -8,104 +8,105 @@ from random import random
 
 from cdc.errors import CdcError
 from cdc.feed.audience import Audience
-from cdc.feed.catch_up import MOST_RECORDS, CatchUp, Missed
+from cdc.feed.catch_up import MOST_RECORDS, CatchUp
 from cdc.feed.filter import Filter
 from cdc.feed.hub import LONGEST_CHUNK, Hub
-from cdc.feed.position import Position
-from cdc.feed.ring import Entry, Ring
+from cdc.feed.position import FeedPosition
+from cdc.feed.ring import Ring, RingEntry
 from cdc.feed.sse import frame, heartbeat, message, opening
 
 HEARTBEAT_SECONDS = 15.0
 CHECK_SECONDS = 30.0
-"""How often it is asked whether the reader may still read."""
+"""How often the reader's access is checked again."""
 _LONGEST_WAIT = 1.0
 _PATIENCE_SECONDS = 10.0
-"""How long a position may be ahead of this process, which another process gave."""
+"""How long a position from another process may be ahead of this one."""
 
-Parts = AsyncGenerator[bytes, None]
+Frames = AsyncGenerator[bytes, None]
 
 
-class Standing(Enum):
-    """What a reader may, now."""
+class Access(Enum):
+    """Whether a reader may read the feed now."""
 
-    MAY = "may"
-    MAY_NOT = "may not"
+    ALLOWED = "allowed"
+    DENIED = "denied"
     UNKNOWN = "unknown"
-    """Nobody could say: the stream ends without a word, and the browser comes again."""
+    """The database did not answer: the stream ends and the browser reconnects."""
 
 
-Ask = Callable[[], Awaitable[Standing]]
+CheckAccess = Callable[[], Awaitable[Access]]
 
 
 class Reader:
-    """Where one reader is; every frame that is made moves it."""
+    """One reader's place; each frame that is made moves it."""
 
     def __init__(
-        self, hub: Hub, catch_up: CatchUp, audience: Audience, wanted: Filter, at: Position | None
+        self,
+        hub: Hub,
+        catch_up: CatchUp,
+        audience: Audience,
+        wanted: Filter,
+        at: FeedPosition | None,
     ) -> None:
         self._hub, self._catch_up = hub, catch_up
         self._audience, self._wanted = audience, wanted
         self._at = at
         self._ring: Ring | None = None
-        """The ring that `_number` counts in; there is another when the topic was made anew."""
+        """The ring that `_number` refers to; the hub has another when the topic was replaced."""
         self._number: int | None = None
-        """The next change in the ring; None for who is not in step with it."""
+        """The next change in the ring; None for a reader that has yet to reach the ring."""
         self._ahead_since: float | None = None
-        self._said = ""
-        self._note = hub.notes.next
-        """The next note on delays."""
-        self._spoke = time.monotonic()
-        # Many who come at once, as after a restart, are not all asked about at once.
-        self._checked = self._spoke - random() * CHECK_SECONDS  # noqa: S311 -- no secret
+        self._reported_state = ""
+        self._next_delay = hub.delays.next
+        self._sent = time.monotonic()
+        # Random, so that readers who connect together after a restart are not checked together.
+        self._checked = self._sent - random() * CHECK_SECONDS  # noqa: S311 -- no secret
 
-    async def stream(self, ask: Ask) -> Parts:
-        """Return the frames, until the process stops or the reader may read no more."""
+    async def stream(self, check: CheckAccess) -> Frames:
+        """Yield frames until the process stops or the reader loses access."""
         with self._hub.reading():
             yield opening()
             while not self._hub.closing:
                 async with aclosing(self._news()) as news:
                     async for part in news:
                         if part:
-                            self._spoke = time.monotonic()
+                            self._sent = time.monotonic()
                             yield part
-                        if await self._standing(ask) is not Standing.MAY:
+                        if await self._access(check) is not Access.ALLOWED:
                             break
-                standing = await self._standing(ask)
-                if standing is Standing.MAY_NOT:
-                    yield message("bye", why="You may not read the feed any more.")
-                if standing is not Standing.MAY:
+                access = await self._access(check)
+                if access is Access.DENIED:
+                    yield message("bye", why="You no longer have access to the feed.")
+                if access is not Access.ALLOWED:
                     return
-                if self._at and time.monotonic() - self._spoke >= HEARTBEAT_SECONDS:
-                    self._spoke = time.monotonic()
+                if self._at and time.monotonic() - self._sent >= HEARTBEAT_SECONDS:
+                    self._sent = time.monotonic()
                     yield heartbeat(self._at)
                 await self._hub.news(_LONGEST_WAIT)
 
-    async def _standing(self, ask: Ask) -> Standing:
-        """Return what the reader may, asked anew when it is time; a bad answer is not kept."""
+    async def _access(self, check: CheckAccess) -> Access:
+        """Return the reader's access, checked again when due; only a good answer is kept."""
         if time.monotonic() - self._checked < CHECK_SECONDS:
-            return Standing.MAY
-        standing = await ask()
-        if standing is Standing.MAY:
+            return Access.ALLOWED
+        access = await check()
+        if access is Access.ALLOWED:
             self._checked = time.monotonic()
-        return standing
+        return access
 
-    async def _news(self) -> Parts:
-        """Return what is new now."""
+    async def _news(self) -> Frames:
+        """Yield everything that is new to this reader."""
         if state := self._state():
             yield state
-        yield b"".join(self._hub.notes.since(self._note))
-        self._note = self._hub.notes.next
+        yield b"".join(self._hub.delays.since(self._next_delay))
+        self._next_delay = self._hub.delays.next
         while (ring := self._hub.ring) is not None and not self._hub.closing:
-            if (
-                ring is self._ring
-                and self._number is not None
-                and self._number >= self._hub.visible
-            ):
-                if self._number == ring.next:
+            number = self._number if ring is self._ring else None
+            if number is not None and number >= self._hub.visible:
+                if number == ring.next:
                     self._at = ring.end
                 return
-            if ring is self._ring and self._number is not None and self._number >= ring.first:
-                part, self._number = self._hub.chunk(self._number, self._audience, self._wanted)
+            if number is not None and number >= ring.first:
+                part, self._number = self._hub.chunk(number, self._audience, self._wanted)
                 self._at = ring.position_before(self._number)
                 yield part
                 continue
@@ -115,30 +116,30 @@ class Reader:
                     async for part in parts:
                         yield part
             except CdcError:
-                return  # Kafka is away, as the hub will say; the next turn tries again
+                return  # the hub reports that Kafka is unreachable; the next turn tries again
             if self._ahead_since is not None:
                 return
 
     def _state(self) -> bytes:
-        """Return whether Kafka answers, when it is known and not what was said last."""
-        state = "away" if self._hub.away else "up" if self._hub.ring else ""
-        if not state or state == self._said:
+        """Return a frame if Kafka's state is known and has changed."""
+        state = "away" if self._hub.error else "up" if self._hub.ring else ""
+        if not state or state == self._reported_state:
             return b""
-        self._said = state
+        self._reported_state = state
         return message("state", kafka=state)
 
-    async def _enter(self, ring: Ring) -> Parts:
-        """Bring the reader into step with the ring, if need be by Kafka; or some way there."""
+    async def _enter(self, ring: Ring) -> Frames:
+        """Bring the reader to the ring, from Kafka if need be; or a part of the way."""
         if self._at is None:
             self._at, self._number = ring.end, ring.next
             yield message("here", ring.end)
             return
         at = self._at.fitted(ring.end)
         if at is None:
-            yield self._gap(ring, "The topic is another one now.", None)
+            yield self._gap(ring, "The topic has been replaced by another.", None)
         elif not ring.end.covers(at):
             if self._is_lost(time.monotonic()):
-                yield self._gap(ring, "The topic ends before what you had seen.", None)
+                yield self._gap(ring, "The topic ends before your last change.", None)
         elif not at.covers(ring.start):
             async with aclosing(self._from_kafka(at, ring)) as parts:
                 async for part in parts:
@@ -150,7 +151,7 @@ class Reader:
                 yield self._from_ring(at, ring)
 
     def _is_lost(self, now: float) -> bool:
-        """Return whether a position has been ahead of this process for too long to come true."""
+        """Return whether the reader's position has been ahead of this process for too long."""
         if self._ahead_since is None:
             self._ahead_since = now
         lost = now - self._ahead_since > _PATIENCE_SECONDS
@@ -158,21 +159,21 @@ class Reader:
             self._ahead_since = None
         return lost
 
-    async def _from_kafka(self, at: Position, ring: Ring) -> Parts:
+    async def _from_kafka(self, at: FeedPosition, ring: Ring) -> Frames:
         missing = at.missing_to(ring.start)
         if missing > MOST_RECORDS:
-            yield self._gap(ring, "There were too many to send them again.", missing)
+            yield self._gap(ring, "There are too many to send them again.", missing)
             return
-        async with aclosing(self._catch_up.read(at, ring.start)) as portions:
-            async for missed in portions:
+        async with aclosing(self._catch_up.read(at, ring.start)) as batches:
+            async for missed in batches:
                 self._at = missed.position
-                yield self._frames(missed)
+                yield b"".join(self._frame(RingEntry(*found)) for found in missed.changes)
                 if missed.lost:
-                    why = "Kafka keeps the last change of each story, and newer ones came."
+                    why = "Kafka has compacted them: it keeps each story's latest change."
                     yield message("gap", self._at, why=why, missing=missed.lost)
 
-    def _from_ring(self, at: Position, ring: Ring) -> bytes:
-        """Return what the ring has behind a position that is not one of its own."""
+    def _from_ring(self, at: FeedPosition, ring: Ring) -> bytes:
+        """Return the ring's changes after a position that the ring never had."""
         parts = []
         length = 0
         for entry in ring.since(ring.first):
@@ -180,7 +181,7 @@ class Reader:
             if change.offset < at.offsets[change.partition]:
                 continue
             at = at.after(change.partition, change.offset)
-            parts.append(self._frame(Entry(change, at)))
+            parts.append(self._frame(RingEntry(change, at)))
             length += len(parts[-1])
             if length > LONGEST_CHUNK:
                 self._at = at
@@ -188,15 +189,12 @@ class Reader:
         self._at, self._number = ring.end, ring.next
         return b"".join(parts)
 
-    def _frames(self, missed: Missed) -> bytes:
-        return b"".join(self._frame(Entry(*found)) for found in missed.changes)
-
-    def _frame(self, entry: Entry) -> bytes:
+    def _frame(self, entry: RingEntry) -> bytes:
         if self._wanted and not self._wanted.matches(entry.change, self._audience):
             return b""
         return frame("change", entry.change.data[self._audience], entry.position)
 
     def _gap(self, ring: Ring, why: str, missing: int | None) -> bytes:
-        """Go on at the first change that memory holds; say what lies between."""
+        """Move to the first change in memory, and report what is skipped."""
         self._at, self._number = ring.start, ring.first
         return message("gap", self._at, why=why, missing=missing)

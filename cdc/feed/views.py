@@ -1,4 +1,4 @@
-"""The live feed's addresses: the page and its stream."""
+"""The live feed's views: the page, its stream, and a change's details."""
 
 from typing import Any
 
@@ -14,25 +14,25 @@ from django.views import View
 from django.views.generic import TemplateView
 
 from cdc.errors import CdcError, Rejected
-from cdc.feed import page, process
-from cdc.feed.audience import Audience, AudienceOf, nobody
+from cdc.feed import page, wiring
+from cdc.feed.audience import Audience, AudienceOf, no_access
 from cdc.feed.filter import Filter
-from cdc.feed.position import Position
-from cdc.feed.stream import Parts, Reader, Standing
+from cdc.feed.position import FeedPosition
+from cdc.feed.stream import Access, Frames, Reader
 from cdc.wire.event import Operation
 
 _HEADERS = {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-store",
-    # A proxy that compresses or collects an answer would keep its changes back.
+    # A proxy that compresses or buffers the response would delay changes.
     "Content-Encoding": "identity",
     "X-Accel-Buffering": "no",
 }
-_WORDS = {
+_OPERATION_LABELS = {
     Operation.CREATE: "Created",
     Operation.UPDATE: "Updated",
     Operation.DELETE: "Deleted",
-    Operation.READ: "Sent again",
+    Operation.READ: "Resent",
 }
 
 
@@ -40,109 +40,111 @@ class FeedStream(View):
     """Each change as it happens, as server-sent events."""
 
     http_method_names = ["get"]
-    audience_of: AudienceOf = staticmethod(nobody)
+    audience_of: AudienceOf = staticmethod(no_access)
 
     async def get(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer with a stream that ends by itself only when the reader may read no more."""
+        """Answer with a stream that has no end of its own."""
         audience = self.audience_of(await request.auser())
         if audience is None:
-            return _refusal(403, "You may not read the feed.")
+            return _error(403, "You don't have access to the feed.")
         if not isinstance(request, ASGIRequest):
-            return _refusal(501, "The feed needs an ASGI server, such as uvicorn.")
-        if process.hub().full:
-            return _refusal(503, "Too many people read the feed: come again in a moment.")
+            return _error(501, "The feed needs an ASGI server, such as uvicorn.")
+        if wiring.hub().full:
+            return _error(503, "Too many people are reading the feed: try again in a moment.")
         try:
             after = request.headers.get("Last-Event-ID") or request.GET.get("after")
-            at = Position.parse(after) if after else None
+            at = FeedPosition.parse(after) if after else None
         except Rejected as error:
-            return _refusal(400, str(error))
+            return _error(400, str(error))
         wanted = Filter.parse(request.GET, audience)
-        reader = Reader(process.hub(), process.catch_up(), audience, wanted, at)
-        return StreamingHttpResponse(self._parts(reader, request, audience), headers=_HEADERS)
+        reader = Reader(wiring.hub(), wiring.catch_up(), audience, wanted, at)
+        return StreamingHttpResponse(self._frames(reader, request, audience), headers=_HEADERS)
 
-    async def _parts(self, reader: Reader, request: HttpRequest, audience: Audience) -> Parts:
+    async def _frames(self, reader: Reader, request: HttpRequest, audience: Audience) -> Frames:
         session = request.session
         audience_of = self.audience_of
 
-        async def ask() -> Standing:
-            return await sync_to_async(_standing)(session, audience_of, audience)
+        async def check() -> Access:
+            return await sync_to_async(_access)(session, audience_of, audience)
 
-        # The request's own thread had one to see who asks; a stream holds none.
+        # Authentication opened a database connection; a stream must not hold one.
         await sync_to_async(connections.close_all)()
-        parts = reader.stream(ask)
+        frames = reader.stream(check)
         try:
-            async for part in parts:
-                yield part
+            async for frame in frames:
+                yield frame
         finally:
-            await parts.aclose()
+            await frames.aclose()
 
 
-class FeedPage(UserPassesTestMixin, TemplateView):
-    """The last changes, and by script each one as it happens; or those of a time gone by."""
+class _ForAudience(UserPassesTestMixin):
+    """Lets in users who have an audience."""
 
-    template_name = "feed/feed.html"
-    audience_of: AudienceOf = staticmethod(nobody)
+    audience_of: AudienceOf = staticmethod(no_access)
+    request: HttpRequest
 
     def test_func(self) -> bool:
-        """Return whether the reader sees anything of the feed."""
         return self.audience_of(self.request.user) is not None
 
+    @property
+    def audience(self) -> Audience:
+        return self.audience_of(self.request.user) or Audience.OVERSEERS
+
+
+class FeedPage(_ForAudience, TemplateView):
+    """The latest changes, followed live by a script; or a page of past ones."""
+
+    template_name = "feed/feed.html"
+
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        """Add the changes and the filter."""
-        audience = self.audience_of(self.request.user) or Audience.OVERSEERS
+        audience = self.audience
         query = self.request.GET
         wanted = Filter.parse(query, audience)
         try:
-            view = page.view(page.Asked.parse(query), wanted, audience)
+            content = page.content_of(page.PageRequest.parse(query), wanted, audience)
         except Rejected as error:
-            view = page.View(problem=str(error))
+            content = page.PageContent(problem=str(error))
         return super().get_context_data(
             **context,
-            feed=view,
+            feed=content,
             wanted=wanted,
             query=wanted.query(),
             sees_people=audience.sees_people,
-            operations=[(op.value, word, op in wanted.ops) for op, word in _WORDS.items()],
+            operations=[(op, label, op in wanted.ops) for op, label in _OPERATION_LABELS.items()],
             asked={name: query.get(name, "") for name in ("time", "partition", "offset")},
         )
 
 
-class FeedChange(UserPassesTestMixin, View):
-    """One change as JSON, all of it that the reader may see."""
+class FeedChange(_ForAudience, View):
+    """The details of one change as JSON."""
 
     http_method_names = ["get"]
-    audience_of: AudienceOf = staticmethod(nobody)
-
-    def test_func(self) -> bool:
-        """Return whether the reader sees anything of the feed."""
-        return self.audience_of(self.request.user) is not None
 
     def get(self, request: HttpRequest, partition: int, offset: int) -> HttpResponse:
-        """Return it from the topic, else from the history."""
-        audience = self.audience_of(request.user) or Audience.OVERSEERS
+        """Answer from Kafka, or else from the history."""
         try:
-            found = page.whole(partition, offset, audience)
+            found = page.details(partition, offset, self.audience)
         except CdcError as error:
-            return _refusal(503, str(error))
+            return _error(503, str(error))
         if found is None:
-            return _refusal(404, "Neither the topic nor the history holds this change.")
+            return _error(404, "Neither Kafka nor the history holds this change.")
         return HttpResponse(
             orjson.dumps(found, option=orjson.OPT_INDENT_2), content_type="application/json"
         )
 
 
-def _standing(session: SessionBase, audience_of: AudienceOf, audience: Audience) -> Standing:
-    """Return what the reader may now, by a fresh look at session and account."""
+def _access(session: SessionBase, audience_of: AudienceOf, audience: Audience) -> Access:
+    """Return whether the session's user still has the same audience, from the database."""
     asked = HttpRequest()
     asked.session = type(session)(session.session_key)
     try:
         same = audience_of(get_user(asked)) is audience
     except Error:
-        return Standing.UNKNOWN
+        return Access.UNKNOWN
     finally:
         connections.close_all()
-    return Standing.MAY if same else Standing.MAY_NOT
+    return Access.ALLOWED if same else Access.DENIED
 
 
-def _refusal(status: int, why: str) -> HttpResponse:
-    return HttpResponse(f"{why}\n", status=status, content_type="text/plain; charset=utf-8")
+def _error(status: int, reason: str) -> HttpResponse:
+    return HttpResponse(f"{reason}\n", status=status, content_type="text/plain; charset=utf-8")

@@ -1,4 +1,4 @@
-"""The tail: a topic read by offsets alone, beside every group and without a trace in Kafka."""
+"""Reads a topic by offset, without joining a consumer group."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,16 +9,15 @@ from confluent_kafka.admin import AdminClient
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
-from cdc.feed.position import tag_of
-from cdc.feed.tail import Extent, extent_of
 from cdc.kafka.client import ENVELOPE_ROOM, client_config
 from cdc.wire.records import Record, TopicPartition
+from cdc.wire.topic import TopicBounds
 
 _SECONDS = 3.0
 
 
 class KafkaTail:
-    """Reads one topic from where it is told; it joins no group and commits nothing."""
+    """Reads one topic from given offsets; commits nothing."""
 
     def __init__(self, settings: CdcSettings) -> None:
         self._topic = settings.topic
@@ -28,7 +27,7 @@ class KafkaTail:
             client_config(
                 settings,
                 **{
-                    # The library wants a name; without a subscription nobody ever learns of it.
+                    # Required by the library; brokers never see it, as there is no subscription.
                     "group.id": f"{settings.group}-feed",
                     "enable.auto.commit": False,
                     "enable.auto.offset.store": False,
@@ -36,47 +35,47 @@ class KafkaTail:
                     "enable.partition.eof": True,
                     "fetch.message.max.bytes": settings.max_event_bytes + ENVELOPE_ROOM,
                     "fetch.wait.max.ms": 100,
-                    # Bounds the memory that waiting records take, in KiB over all partitions.
+                    # KiB over all partitions: bounds the memory of prefetched records.
                     "queued.max.messages.kbytes": 8_192,
                 },
             )
         )
 
     def shape(self) -> tuple[str, int]:
-        """Return the tag of the topic's positions and its number of partitions."""
         described = self._describe()
-        return tag_of(self._topic, str(described.topic_id)), len(described.partitions)
+        return str(described.topic_id), len(described.partitions)
 
-    def extent(self) -> Extent:
-        """Return what the topic holds."""
+    def bounds(self) -> TopicBounds:
         described = self._describe()
-        bounds = [self._bounds(number) for number in range(len(described.partitions))]
-        return extent_of(self._topic, str(described.topic_id), bounds)
+        held = [self._partition_bounds(number) for number in range(len(described.partitions))]
+        first, end = zip(*held, strict=True)
+        return TopicBounds(
+            topic=self._topic, topic_id=str(described.topic_id), first=first, end=end
+        )
 
     def since(self, moment_ms: int) -> dict[int, int]:
-        """Return the first offset of each partition that was made then or later, else its end."""
         numbers = range(len(self._describe().partitions))
-        asked = [KafkaPartition(self._topic, number, moment_ms) for number in numbers]
+        times = [KafkaPartition(self._topic, number, moment_ms) for number in numbers]
         try:
-            found = self._consumer.offsets_for_times(asked, timeout=_SECONDS)
+            found = self._consumer.offsets_for_times(times, timeout=_SECONDS)
         except KafkaException as error:
-            raise Retryable(_sentence(error)) from error
+            raise Retryable(_explanation(error)) from error
         return {
-            item.partition: item.offset if item.offset >= 0 else self._bounds(item.partition)[1]
+            item.partition: item.offset
+            if item.offset >= 0
+            else self._partition_bounds(item.partition)[1]
             for item in found
         }
 
     def start(self, offsets: Mapping[int, int]) -> None:
-        """Read these partitions, and only these, from these offsets."""
         self._ended.clear()
-        places = [KafkaPartition(self._topic, *place) for place in sorted(offsets.items())]
+        starts = [KafkaPartition(self._topic, *place) for place in sorted(offsets.items())]
         try:
-            self._consumer.assign(places)
+            self._consumer.assign(starts)
         except KafkaException as error:
-            raise Retryable(_sentence(error)) from error
+            raise Retryable(_explanation(error)) from error
 
     def poll(self, limit: int, seconds: float) -> list[Record]:
-        """Return up to `limit` records, waiting `seconds` for the first one only."""
         first = self._consumer.poll(seconds)
         if first is None:
             return []
@@ -84,11 +83,9 @@ class KafkaTail:
         return [record for record in map(self._record, messages) if record is not None]
 
     def ended(self) -> dict[int, int]:
-        """Return the partitions that were read to their end, with the next offset there."""
         return dict(self._ended)
 
     def close(self) -> None:
-        """Close the connection."""
         self._consumer.close()
 
     def _record(self, message: Message) -> Record | None:
@@ -100,7 +97,7 @@ class KafkaTail:
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 -- the library's own name
             self._ended[number] = offset
             return None
-        raise Retryable(_sentence(error))
+        raise Retryable(_explanation(error))
 
     def _describe(self) -> Any:
         asked = TopicCollection([self._topic])
@@ -108,19 +105,19 @@ class KafkaTail:
         try:
             return future.result(_SECONDS)
         except (KafkaException, TimeoutError) as error:
-            raise Retryable(_sentence(error)) from error
+            raise Retryable(_explanation(error)) from error
 
-    def _bounds(self, number: int) -> tuple[int, int]:
+    def _partition_bounds(self, number: int) -> tuple[int, int]:
         partition = KafkaPartition(self._topic, number)
         try:
             marks = self._consumer.get_watermark_offsets(partition, timeout=_SECONDS)
         except KafkaException as error:
-            raise Retryable(_sentence(error)) from error
+            raise Retryable(_explanation(error)) from error
         if marks is None:
-            raise Retryable("Kafka did not tell what a partition holds: it is asked again.")
+            raise Retryable("Kafka did not return the offsets of a partition in time: try again.")
         return int(marks[0]), int(marks[1])
 
 
-def _sentence(error: BaseException | KafkaError) -> str:
+def _explanation(error: BaseException | KafkaError) -> str:
     why = str(error) or "no answer in time"
-    return f"Kafka does not give the changes ({why}): see that its brokers are up."
+    return f"Kafka is not responding ({why}): check that its brokers are running."

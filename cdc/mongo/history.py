@@ -1,4 +1,4 @@
-"""What the history keeps of events that Kafka may have forgotten."""
+"""Reads past events, which Kafka may have compacted away."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -7,18 +7,17 @@ from pymongo import ASCENDING, MongoClient
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
-from cdc.feed.change import PastEvent
 from cdc.mongo.client import database, reaching
 from cdc.mongo.plan import Document
-from cdc.wire.event import ChangeEvent, Operation, Version
+from cdc.wire.event import ChangeEvent, Operation, PastEvent, Version
 
 _MOST_MS = 2_000
 
 
 class History:
-    """Reads the history; every read is bounded, and raises Retryable when it cannot be had.
+    """Reads the history collection; each read has a time limit and raises Retryable.
 
-    `key_columns` names the key's column of each captured table.
+    `key_columns` maps each captured table to its key column.
     """
 
     def __init__(
@@ -28,22 +27,22 @@ class History:
         self._key_columns = key_columns
 
     def since(self, moment: datetime, limit: int) -> list[PastEvent]:
-        """Return up to `limit` events that were captured then or later, the oldest first."""
+        """Return up to `limit` events captured at or after a time, oldest first."""
         with reaching():
             found = self._history.find({"at": {"$gte": moment}}, max_time_ms=_MOST_MS)
             return self._events(found.sort("at", ASCENDING).limit(limit))
 
     def at(self, partition: int, offset: int) -> PastEvent | None:
-        """Return the event that stood there in the topic; looked for no longer than 2 s."""
-        asked = {"partition": partition, "offset": offset}
+        """Return the event that the topic held at this offset."""
+        place = {"partition": partition, "offset": offset}
         with reaching():
-            found = self._history.find(asked, max_time_ms=_MOST_MS).limit(1)
+            found = self._history.find(place, max_time_ms=_MOST_MS).limit(1)
             return next(iter(self._events(found)), None)
 
     def applied(self, versions: Sequence[Version]) -> dict[Version, float]:
-        """Return, in seconds, how long each of these changes took to the replica, if it is there.
+        """Return the delay, in seconds, of each of these changes that the replica has applied.
 
-        By the clocks of two machines: what is less than nothing is nothing.
+        The two times come from two clocks, so a negative difference counts as 0.
         """
         ids = [{"epoch": item.epoch, "outbox_id": item.outbox_id} for item in versions]
         with reaching():
@@ -77,7 +76,7 @@ class History:
                 user=item["user"],
             )
         except (KeyError, ValueError) as error:
-            raise Retryable(f"The history holds what the feed did not write ({error}).") from error
+            raise Retryable(f"The history holds an invalid document ({error}).") from error
 
 
 def _version(item: Document) -> Version:

@@ -1,1 +1,1 @@
-"""In-memory twins for tests of applications that use the feed."""
+"""In-memory twins of Kafka and MongoDB, for tests of applications that capture models."""

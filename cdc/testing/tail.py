@@ -1,54 +1,53 @@
-"""The twin of a Kafka tail, over the broker in memory."""
+"""The in-memory twin of the Kafka tail."""
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cdc.errors import Retryable
-from cdc.feed.position import tag_of
-from cdc.feed.tail import Extent, extent_of
 from cdc.testing.twins import MemoryBroker
 from cdc.wire.records import Outgoing, Record, TopicPartition
+from cdc.wire.topic import TopicBounds
 
 _WAIT_SECONDS = 0.005
 
 
 @dataclass(slots=True, kw_only=True)
 class MemoryTail:
-    """Reads a `MemoryBroker` by offsets; the broker's `down` is an outage."""
+    """Reads a `MemoryBroker` by offset; raises Retryable while the broker is `down`."""
 
     broker: MemoryBroker
     topic: str
     first: dict[int, int] = field(default_factory=dict)
-    """Partitions of which only what is from an offset on is held."""
+    """First offsets, by partition; the records before them count as compacted away."""
     polled: int = 0
-    """Records that were given so far."""
+    """The number of records returned so far."""
     offsets: dict[int, int] = field(default_factory=dict)
 
     def shape(self) -> tuple[str, int]:
-        """Return the tag of the topic's positions and its number of partitions."""
-        self._reach()
-        return tag_of(self.topic, self.broker.topic_id(self.topic)), self.broker.partition_count
+        self._check_broker()
+        return self.broker.topic_id(self.topic), self.broker.partition_count
 
-    def extent(self) -> Extent:
-        """Return what the topic holds."""
-        self._reach()
+    def bounds(self) -> TopicBounds:
+        self._check_broker()
         numbers = self.broker.partitions(self.topic)
-        bounds = [(self.first.get(number, 0), len(self._log(number))) for number in numbers]
-        return extent_of(self.topic, self.broker.topic_id(self.topic), bounds)
+        return TopicBounds(
+            topic=self.topic,
+            topic_id=self.broker.topic_id(self.topic),
+            first=tuple(self.first.get(number, 0) for number in numbers),
+            end=tuple(len(self._log(number)) for number in numbers),
+        )
 
     def since(self, moment_ms: int) -> dict[int, int]:
-        """Return the first offset of each partition that was made then or later, else its end."""
-        self._reach()
+        self._check_broker()
         return {number: self._since(number, moment_ms) for number in self.broker.partitions("")}
 
     def start(self, offsets: Mapping[int, int]) -> None:
-        """Read these partitions, and only these, from these offsets."""
         self.offsets = dict(offsets)
 
     def poll(self, limit: int, seconds: float) -> list[Record]:
-        """Return up to `limit` records; wait a little when there are none."""
-        self._reach()
+        """Return up to `limit` records; if there are none, wait for a few milliseconds."""
+        self._check_broker()
         records: list[Record] = []
         for number, offset in self.offsets.items():
             begin = max(offset, self.first.get(number, 0))
@@ -65,15 +64,14 @@ class MemoryTail:
         return records
 
     def ended(self) -> dict[int, int]:
-        """Return the partitions that were read to their end, with the next offset there."""
         return {at: end for at, end in self.offsets.items() if end >= len(self._log(at))}
 
     def close(self) -> None:
-        """Do nothing."""
+        """Do nothing: there is no connection."""
 
-    def _reach(self) -> None:
+    def _check_broker(self) -> None:
         if self.broker.down:
-            raise Retryable("The broker in memory is down: set `down` to False.")
+            raise Retryable("The in-memory broker is down: set `down` to False.")
 
     def _log(self, number: int) -> list[Outgoing]:
         return self.broker.logs.get(TopicPartition(self.topic, number), [])

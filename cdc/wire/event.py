@@ -61,6 +61,15 @@ class ChangeEvent:
         return self.op is Operation.DELETE
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastEvent:
+    """An event with the partition and the offset at which the topic held it."""
+
+    event: ChangeEvent
+    partition: int
+    offset: int
+
+
 def decode(key: bytes | None, value: bytes) -> ChangeEvent:
     """Return the change in a message; raises Rejected with the reason if it is malformed."""
     envelope = _object(_json(value, "The value"), "The value")

@@ -11,6 +11,7 @@ import pytest
 
 from cdc.conf import CdcSettings
 from cdc.context import acting_as
+from cdc.feed.position import FeedBounds
 from cdc.feed.stream import CHECK_SECONDS
 from cdc.models import OutboxRecord
 from cdc.outbox.relay import _outgoing
@@ -65,7 +66,7 @@ def test_readers_come_back_and_go_and_one_stop_ends_all(
     places = first.frames.places + again.frames.places
     assert len(set(places)) == 600
     # From the topic's start: what memory never held comes from Kafka.
-    start = str(topic.tail.extent().first)
+    start = str(FeedBounds.of(topic.tail.bounds()).first)
     old = Stream(web, cookie, query=f"?after={start}")
     old.until(lambda: len(old.frames.places) == 620)
     assert set(old.frames.places) == topic.everything

@@ -1,12 +1,20 @@
-"""A real browser: Debian's Chromium, which watches every page for violations and errors."""
+"""A real browser, Debian's Chromium; each page is watched for policy violations and errors."""
 
 import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Response, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Response,
+    expect,
+    sync_playwright,
+)
 from pytest_django.live_server_helper import LiveServer
 
 from cdc.context import acting_as
@@ -19,7 +27,9 @@ _ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
-_MILLISECONDS = 15_000
+_MILLISECONDS = 60_000
+"""How long a page may take: the tests share the machine with databases, Kafka and other suites."""
+expect.set_options(timeout=_MILLISECONDS)
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +37,7 @@ def browser() -> Iterator[Browser]:
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         pytest.fail("Chromium is missing: as root on Debian, apt-get install chromium.")
-    # Playwright's loop runs in this thread, where Django would refuse to use a database.
+    # Playwright runs an event loop in this thread, where Django refuses to use a database.
     before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
     with sync_playwright() as playwright:
         os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
@@ -40,7 +50,7 @@ def browser() -> Iterator[Browser]:
 
 @dataclass
 class Visitor:
-    """Somebody at a browser; `complaints` collects what a page should never give."""
+    """A person at a browser; `complaints` collects errors, warnings and foreign requests."""
 
     page: Page
     url: str
@@ -59,22 +69,28 @@ class Visitor:
         self.page.wait_for_url(lambda url: "/login/" not in url)
 
 
+def new_context(browser: Browser, **options: Any) -> BrowserContext:
+    context = browser.new_context(**options)
+    context.set_default_timeout(_MILLISECONDS)
+    return context
+
+
 def watched(page: Page, url: str) -> Visitor:
     visitor = Visitor(page, url)
 
     def console(message: object) -> None:
         kind, text = getattr(message, "type", ""), getattr(message, "text", "")
-        # A refused page is one of the things that are looked at.
+        # Some tests open pages that answer with 403 or 404.
         if kind in {"error", "warning"} and "status of 40" not in text:
             visitor.complaints.append(f"{page.url}: {text}")
 
-    def asked(address: str) -> None:
+    def requested(address: str) -> None:
         if not address.startswith((url, "data:")):
-            visitor.complaints.append(f"{page.url} asked for {address}")
+            visitor.complaints.append(f"{page.url} requested {address}")
 
     page.on("console", console)
     page.on("pageerror", lambda error: visitor.complaints.append(f"{page.url}: {error}"))
-    page.on("request", lambda request: asked(request.url))
+    page.on("request", lambda request: requested(request.url))
     return visitor
 
 
@@ -86,8 +102,7 @@ def site(live_server: LiveServer) -> Iterator[str]:
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context()
-    context.set_default_timeout(_MILLISECONDS)
+    context = new_context(browser)
     yield context
     context.close()
 

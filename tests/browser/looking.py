@@ -1,4 +1,4 @@
-"""Looking at one page: as people see it, and as axe does."""
+"""Checks of one page: its layout, and its accessibility with axe."""
 
 import os
 import re
@@ -11,26 +11,27 @@ from axe_playwright_python.sync_playwright import Axe
 from tests.browser.conftest import Visitor
 
 WIDTHS = (360, 768, 1280)
+EXCESS_WIDTH = "document.documentElement.scrollWidth - window.innerWidth"
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 EVERYTHING = {"resultTypes": ["violations"]}
 COLOURS = {**EVERYTHING, "runOnly": ["color-contrast"]}
-"""What another theme changes."""
-# Pages to keep as pictures; for looking at, not needed by any test.
+"""A theme changes nothing else."""
+# A folder for screenshots; no test needs them.
 PICTURES = os.environ.get("STORYFEED_PICTURES")
 
 
 def look(visitor: Visitor, path: str, role: str) -> list[str]:
-    """Return the widths at which a page has something beside it."""
+    """Return the widths at which a page is wider than the window."""
     page, wide = visitor.page, []
     visitor.open(path)
-    # The theme changes colours only, so it is looked at once, unless pictures are wanted.
+    # A theme changes only colours, so one is enough unless screenshots are wanted.
     for theme, width in product(THEMES if PICTURES else THEMES[:1], WIDTHS):
         page.emulate_media(color_scheme=theme)
         page.set_viewport_size({"width": width, "height": 800})
-        beside = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        # The admin's tables are Django's: wide ones are moved sideways on a telephone.
-        if beside > 0 and not path.startswith("/admin/"):
-            wide.append(f"{path} is {beside} px too wide at {width}")
+        excess = page.evaluate(EXCESS_WIDTH)
+        # The admin's wide tables are Django's own and scroll sideways on a phone.
+        if excess > 0 and not path.startswith("/admin/"):
+            wide.append(f"{path} is {excess} px too wide at {width}")
         if PICTURES:
             name = re.sub(r"\W+", "_", f"{role} {path} {theme} {width}")
             page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
@@ -38,17 +39,17 @@ def look(visitor: Visitor, path: str, role: str) -> list[str]:
 
 
 def examine(visitor: Visitor, path: str) -> list[str]:
-    """Return what axe finds on a page that is serious or worse."""
+    """Return the serious and critical violations that axe finds on a page."""
     visitor.open(path)
     return violations(visitor)
 
 
 def violations(visitor: Visitor) -> list[str]:
-    """Return the same of the page that is open."""
+    """Return the violations on the page that is open."""
     place, found = visitor.page.url, []
     for theme, options in zip(THEMES, (EVERYTHING, COLOURS), strict=True):
         visitor.page.emulate_media(color_scheme=theme)
-        # A colour on its way from one theme to the other is nobody's.
+        # Colours must have finished their transition from one theme to the other.
         visitor.page.evaluate(
             "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
             ".then(() => Promise.allSettled(document.getAnimations().map((a) => a.finished)))"

@@ -1,4 +1,4 @@
-"""Every page of the admin, from its registry: a new model needs a row below and nothing else."""
+"""Every page of the admin, found in its registry: a new model needs only a row below."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, expect
 
 from cdc.models import OperatorAction, RelayLease
 from stories.models import Story
-from tests.browser.conftest import Visitor, watched
+from tests.browser.conftest import Visitor, new_context, watched
 from tests.browser.looking import PICTURES, examine, look, violations
 from tests.support.letters import letter, letter_about
 from users.models import User
@@ -26,7 +26,7 @@ OTHERS = ("/admin/", "/admin/password_change/", "/admin/password_change/done/")
 
 @pytest.fixture
 def rows(people: dict[str, User], stories: list[Story]) -> None:
-    """One row of each model at least; people, stories, roles, outbox and epoch are there."""
+    """At least one row of each model; those of users, stories, outbox and epoch exist already."""
     Group.objects.create(name="Editors")
     letter_about(stories[0].pk)
     letter(value=b"\x00 <script>alert(1)</script> \xe2\x80\xaeevil", reason="x" * 400)
@@ -40,7 +40,7 @@ def rows(people: dict[str, User], stories: list[Story]) -> None:
 
 
 def pages(model: type[Model], boss: User) -> Iterator[str]:
-    """Yield the model's list, its empty form, and the page of a row."""
+    """Yield the URLs of a model's list, its empty form, and one row."""
     request = RequestFactory().get("/")
     request.user = boss
     site = admin.site.get_model_admin(model)
@@ -55,7 +55,7 @@ def pages(model: type[Model], boss: User) -> Iterator[str]:
 
 
 def confirmation(visitor: Visitor, model: str, action: str) -> Visitor:
-    """Choose an action for all rows; the page that asks about it is open afterwards."""
+    """Choose an action for all rows and wait for its confirmation page."""
     page = visitor.page
     visitor.open(reverse(f"admin:{model}_changelist"))
     page.get_by_label("Select all").check()
@@ -68,8 +68,8 @@ def confirmation(visitor: Visitor, model: str, action: str) -> Visitor:
 
 
 def test_all_pages(browser: Browser, site: str, people: dict[str, User], rows: None) -> None:
-    strict = browser.new_context()
-    loose = browser.new_context(bypass_csp=True, reduced_motion="reduce")
+    strict = new_context(browser)
+    loose = new_context(browser, bypass_csp=True, reduced_motion="reduce")
     looked, examined = watched(strict.new_page(), site), watched(loose.new_page(), site)
     looked.log_in(people["superuser"])
     loose.add_cookies(strict.cookies())  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The operator's pages in a real browser: a pause, its resumption, and a server that is silent."""
+"""The operations pages in a real browser: pausing, resuming, and a server that does not answer."""
 
 import pytest
 from playwright.sync_api import expect
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 def read() -> Status:
-    """Return a state in which all is well but for the pause that the database holds."""
+    """Return a healthy status, except for the pause that the database holds."""
     found = ConsumerPause.objects.first()
     paused = Paused(who="ann@people.example", at=found.at, why=found.why) if found else None
     return status(paused=paused)
@@ -27,7 +27,7 @@ def known_state(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed_state.pulse, "latest", Latest(lambda: [0.0, 1.0]))
 
 
-def test_a_pause_by_keyboard_shows_itself_and_is_taken_back(
+def test_a_pause_by_keyboard_is_shown_until_it_is_resumed(
     visitor: Visitor, people: dict[str, User]
 ) -> None:
     page = visitor.page
@@ -42,7 +42,7 @@ def test_a_pause_by_keyboard_shows_itself_and_is_taken_back(
     expect(page.locator(".sf-verdict")).to_contain_text("(an index is built)")
     expect(page.locator(".sf-part-bad")).to_contain_text("paused by ann@people.example")
 
-    # Somebody else resumes them: the page finds out by itself.
+    # Another operator resumes them: the page updates itself.
     ConsumerPause.objects.all().delete()
     expect(page.get_by_role("link", name="Pause the consumers")).to_be_visible()
     expect(page.locator(".sf-part-bad")).to_have_count(0)
@@ -51,7 +51,7 @@ def test_a_pause_by_keyboard_shows_itself_and_is_taken_back(
     expect(page.locator("article")).to_contain_text("an index is built")
 
 
-def test_a_page_whose_server_is_silent_says_so(visitor: Visitor, people: dict[str, User]) -> None:
+def test_a_page_says_when_its_server_is_silent(visitor: Visitor, people: dict[str, User]) -> None:
     page = visitor.page
     visitor.log_in(people["senior_management"])
     visitor.open("/operations/")
@@ -61,5 +61,5 @@ def test_a_page_whose_server_is_silent_says_so(visitor: Visitor, people: dict[st
     expect(page.locator("[data-live]")).to_have_class("sf-stale")
     page.unroute("**/operations/state/")
     expect(page.locator("#stale")).to_be_hidden()
-    # The browser itself complains of each request that was cut off.
+    # The browser reports each aborted request on the console.
     visitor.complaints.clear()

@@ -1,4 +1,4 @@
-"""Every page in each role, theme and width: reachable by all, nothing beside it, no complaint."""
+"""Every page in each role, theme and width: accessible, not too wide, without complaints."""
 
 import re
 
@@ -12,7 +12,7 @@ from cdc.operator_log import write_down
 from project.pages import feed_state
 from project.pages.latest import Latest
 from stories.models import Story
-from tests.browser.conftest import watched
+from tests.browser.conftest import new_context, watched
 from tests.browser.looking import examine, look
 from tests.project.pages.test_homes import FIGURES, status
 from tests.project.test_matrix import MATRIX, PEOPLE, ROUTES
@@ -22,9 +22,9 @@ from users.models import User
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 MANAGEMENT = "senior_management"
 
-# Read by programs, or only a page's middle; the feed is looked at where it has a topic: test_feed.
+# For programs, or only part of a page. test_feed covers the feed, which needs a topic.
 ELSEWHERE = {"healthz", "readyz", "metrics", "operations/state/", "feed/", "feed/stream"}
-# Pages that an address alone does not give.
+# Pages whose URLs need more than a route.
 MORE: dict[str, tuple[str, ...]] = {
     "anonymous": ("/password/reset/MQ/no/", "/nothing/"),
     "customer": ("/stories/?q=a", "/stories/?q=zebra", f"/stories/?q={100 * 'w'}", "{story}"),
@@ -37,7 +37,7 @@ MORE: dict[str, tuple[str, ...]] = {
 
 
 def plain_pages(role: str) -> list[str]:
-    """Return what the URL resolver knows and the role may open, but the admin: test_admin."""
+    """Return the paths that a role may open, except the admin, which test_admin covers."""
     column = PEOPLE.index(role)
     paths = [path for path in ROUTES if not re.search(r"^admin/|[<(]", path)]
     return [f"/{path}" for path in paths if MATRIX[path][column] == 200 and path not in ELSEWHERE]
@@ -54,10 +54,9 @@ def known_state(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_pages_of_a_role(
     browser: Browser, site: str, people: dict[str, User], stories: list[Story], role: str
 ) -> None:
-    # What looks for mistakes is itself a script from elsewhere: it looks at pages whose policy is
-    # set aside, beside pages that keep to it.
-    strict = browser.new_context()
-    loose = browser.new_context(bypass_csp=True, reduced_motion="reduce")
+    # The policy refuses axe, a foreign script, so axe checks pages in a context without the policy.
+    strict = new_context(browser)
+    loose = new_context(browser, bypass_csp=True, reduced_motion="reduce")
     looked, examined = watched(strict.new_page(), site), watched(loose.new_page(), site)
     if role in people:
         looked.log_in(people[role])
@@ -83,21 +82,23 @@ def test_pages_of_a_role(
         context.close()
 
 
-def test_the_watch_sees_what_a_page_must_not_do(browser: Browser, site: str) -> None:
-    context = browser.new_context()
+def test_a_policy_violation_is_a_complaint(browser: Browser, site: str) -> None:
+    context = new_context(browser)
     visitor = watched(context.new_page(), site)
     visitor.open("/login/")
-    visitor.page.evaluate("document.body.setAttribute('style', 'color: red')")
-    visitor.page.evaluate(
-        "document.body.append(Object.assign(new Image(), {src: 'http://evil.example/x.png'}))"
-    )
-    visitor.page.wait_for_timeout(200)
+    for violation in (
+        "document.body.setAttribute('style', 'color: red')",
+        "document.body.append(Object.assign(new Image(), {src: 'http://evil.example/x.png'}))",
+    ):
+        visitor.complaints.clear()
+        with visitor.page.expect_console_message():
+            visitor.page.evaluate(violation)
+        assert any("Content Security Policy" in complaint for complaint in visitor.complaints)
     context.close()
-    assert any("Content Security Policy" in complaint for complaint in visitor.complaints)
 
 
-def test_axe_sees_a_mistake(browser: Browser, site: str) -> None:
-    context = browser.new_context(bypass_csp=True)
+def test_axe_finds_a_mistake(browser: Browser, site: str) -> None:
+    context = new_context(browser, bypass_csp=True)
     visitor = watched(context.new_page(), site)
     visitor.open("/login/")
     visitor.page.evaluate("document.querySelectorAll('label').forEach((label) => label.remove())")

@@ -1,4 +1,4 @@
-"""What every tail promises the feed: Kafka's and its twin in memory."""
+"""The contract of every tail: Kafka's and its in-memory twin."""
 
 import time
 from collections.abc import Iterator
@@ -8,7 +8,6 @@ import pytest
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
-from cdc.feed.tail import Tail
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.tail import KafkaTail
 from cdc.kafka.topics import Topics
@@ -16,6 +15,7 @@ from cdc.outbox.relay import Publisher
 from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
 from cdc.wire.records import Outgoing, Record
+from cdc.wire.topic import Tail
 
 SECONDS = 30.0
 TIME = 1_764_000_000_000
@@ -28,7 +28,7 @@ class Parts:
     topic: str
 
     def publish(self, *values: bytes | None) -> None:
-        """Publish for one key, so into one partition, a second apart."""
+        """Publish values of one key, hence to one partition, a second apart."""
         records = [
             Outgoing(
                 topic=self.topic,
@@ -65,11 +65,11 @@ def parts(request: pytest.FixtureRequest) -> Iterator[Parts]:
 
 
 def wait_for_leaders(tail: Tail) -> None:
-    """Return when a topic that was just made can be read."""
+    """Wait until a new topic can be read."""
     deadline = time.monotonic() + SECONDS
     while True:
         try:
-            tail.extent()
+            tail.bounds()
         except Retryable:
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -77,15 +77,15 @@ def wait_for_leaders(tail: Tail) -> None:
             return
 
 
-def test_it_reads_from_where_it_is_told_to_the_end_and_says_so(parts: Parts) -> None:
-    empty = parts.tail.extent()
+def test_it_reads_from_an_offset_and_reports_the_end(parts: Parts) -> None:
+    empty = parts.tail.bounds()
     assert empty.first == empty.end
-    assert (empty.end.tag, len(empty.end.offsets)) == parts.tail.shape()
+    assert empty.shape == parts.tail.shape()
     parts.publish(b"a", None, b"c", b"d")
-    extent = parts.tail.extent()
-    (number,) = [at for at, end in enumerate(extent.end.offsets) if end]
-    assert extent.end.offsets[number] == 4
-    assert extent.first == empty.first
+    bounds = parts.tail.bounds()
+    (number,) = [at for at, end in enumerate(bounds.end) if end]
+    assert bounds.end[number] == 4
+    assert bounds.first == empty.first
 
     parts.tail.start({number: 1})
     records = parts.read(3)
@@ -97,13 +97,13 @@ def test_it_reads_from_where_it_is_told_to_the_end_and_says_so(parts: Parts) -> 
 
     parts.publish(b"e")
     assert [item.value for item in parts.read(1)] == [b"e"]
-    parts.tail.start({number: 2})  # and back again
+    parts.tail.start({number: 2})
     assert [item.value for item in parts.read(3)] == [b"c", b"d", b"e"]
 
 
-def test_it_finds_a_time(parts: Parts) -> None:
+def test_it_finds_the_first_offset_at_a_time(parts: Parts) -> None:
     parts.publish(b"a", b"b", b"c")
-    end = parts.tail.extent().end.offsets
+    end = parts.tail.bounds().end
     number = end.index(3)
     assert parts.tail.since(TIME + 1_000)[number] == 1
     assert parts.tail.since(TIME + 1)[number] == 1
@@ -111,8 +111,8 @@ def test_it_finds_a_time(parts: Parts) -> None:
 
 
 @pytest.mark.services
-def test_a_topic_that_is_not_there_is_waited_for(feed_settings: CdcSettings) -> None:
+def test_a_missing_topic_is_retryable(feed_settings: CdcSettings) -> None:
     tail = KafkaTail(feed_settings)
-    with pytest.raises(Retryable, match="Kafka does not give the changes"):
-        tail.extent()
+    with pytest.raises(Retryable, match="Kafka is not responding"):
+        tail.bounds()
     tail.close()

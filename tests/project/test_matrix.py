@@ -150,8 +150,8 @@ def clients(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str,
         patch.setattr(feed_state.feed, "latest", Latest(lambda: None))
         patch.setattr(feed_state.copy, "latest", Latest(lambda: None))
         patch.setattr(feed_state.pulse, "latest", Latest(lambda: None))
-        patch.setattr(feed_page, "view", lambda *_: feed_page.View())
-        patch.setattr(feed_page, "whole", lambda *_: None)
+        patch.setattr(feed_page, "content_of", lambda *_: feed_page.PageContent())
+        patch.setattr(feed_page, "details", lambda *_: None)
         patch.setattr(readiness, "parts", Parts(dict.fromkeys(("database", "kafka"), str)))
         people = [
             User(email=f"{role}@matrix.example", name=role, user_type=role) for role in UserType

@@ -110,7 +110,7 @@ class Topic:
 
     @property
     def everything(self) -> set[tuple[int, int]]:
-        ends = self.tail.extent().end.offsets
+        ends = self.tail.bounds().end
         return {(number, offset) for number, end in enumerate(ends) for offset in range(end)}
 
     def close(self) -> None:

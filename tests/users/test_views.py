@@ -106,7 +106,7 @@ def test_admin_uses_the_sites_login(client: Client, boss: User) -> None:
 def test_user_without_admin_access_gets_an_explanation(client: Client, ann: User) -> None:
     client.force_login(ann)
     page = client.get("/admin/", follow=True).content.decode()
-    assert "You are logged in as ann@people.example, who may not open that page" in page
+    assert "You are logged in as ann@people.example, which has no access to that page" in page
 
 
 def test_logout_is_a_post(client: Client, ann: User) -> None:
@@ -131,7 +131,7 @@ def test_getting_the_logout_url_does_nothing_and_explains(client: Client, ann: U
     client.force_login(ann)
     answer = client.get("/logout/")
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST, OPTIONS")
-    assert "use the button on any page" in answer.content.decode()
+    assert "use the Log out button on any page" in answer.content.decode()
     assert client.get("/customer/").status_code == 200
 
 

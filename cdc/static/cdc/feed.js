@@ -1,22 +1,22 @@
-// The live feed: puts each change that the stream brings on top of the list.
-// Everything that comes is text: it is never read as markup.
+// The live feed: adds each change from the stream to the top of the list.
+// Everything in a change is text and never becomes markup.
 const MOST_ROWS = 500;
 const ROWS_PER_FRAME = 12;
 const DRAW_MS = 8;
-const SAY_MS = 10_000;
+const ANNOUNCE_MS = 10_000;
 const AGES_MS = 5_000;
 const SILENCE_MS = 40_000;
 const HIDDEN_MS = 60_000;
 const RELOAD_MS = 2_000;
 const LONGEST_WAIT_MS = 15_000;
-const WORDS = { c: "Created", u: "Updated", d: "Deleted", r: "Sent again" };
-const SENTENCES = {
+const LABELS = { c: "Created", u: "Updated", d: "Deleted", r: "Resent" };
+const STATES = {
   connecting: "Connecting…",
   up: "Live: changes appear here as they happen.",
-  paused: "Paused: what happens is collected until you go on.",
-  away: "Kafka does not answer: what is saved now is kept and appears here by itself.",
-  lost: "The connection is lost. It is tried again; nothing is missed.",
-  over: "You may not read the feed any more. Log in again to go on.",
+  paused: "Paused: new changes are collected until you resume.",
+  away: "Kafka is not responding. New changes are kept and appear here by themselves.",
+  lost: "Connection lost. Reconnecting; you will miss nothing.",
+  denied: "You no longer have access to the feed. Log in again to continue.",
 };
 
 const byId = (id) => document.getElementById(id);
@@ -25,10 +25,9 @@ const template = byId("row");
 const stateLine = byId("state");
 const pauseButton = byId("pause");
 const newButton = byId("new");
-const said = byId("said");
+const announcer = byId("said");
 
-// Changes that came and are not in the list yet, the oldest first; more than the list can hold
-// would be cut off again at its other end.
+// Changes that are not in the list yet, oldest first; never more than the list can hold.
 let waiting = [];
 let unseen = 0;
 const rowsByPlace = new Map();
@@ -60,15 +59,17 @@ function fieldOf([name, before, after]) {
   return item;
 }
 
+const plural = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
+
 function noteOf(change) {
   if (!change.op) {
     return [change.why, `${change.bytes} bytes.`].filter(Boolean).join(" ");
   }
-  const more = change.more ? `${change.more} more. ` : "";
-  return more + (change.hidden ? `${change.hidden} about people, not shown to you.` : "");
+  const more = change.more ? `${plural(change.more, "more field")}. ` : "";
+  return more + (change.hidden ? `${plural(change.hidden, "personal field")} hidden.` : "");
 }
 
-// As the server writes it; a browser's own English has "Sept" for September.
+// Matches the server's format; a browser may abbreviate September as "Sept".
 const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 function clock(moment) {
   const [day, time] = moment.toISOString().split("T");
@@ -87,16 +88,16 @@ function ago(moment) {
 function showAge(row) {
   const time = part(row, "time");
   const text = time.dateTime ? ago(Date.parse(time.dateTime)) : "";
-  // Most ages have not changed: what is not written need not be laid out again.
+  // Writing only what changed avoids a new layout of the page.
   if (part(row, "ago").textContent !== text) part(row, "ago").textContent = text;
 }
 
 function rowOf(change) {
   const row = template.content.firstElementChild.cloneNode(true);
-  const kind = Object.hasOwn(WORDS, change.op) ? change.op : "x";
+  const kind = Object.hasOwn(LABELS, change.op) ? change.op : "x";
   part(row, "op").className = `sf-op sf-op-${kind}`;
   part(row, "op").querySelector("use").setAttribute("href", `#sf-op-${kind}`);
-  part(row, "word").textContent = WORDS[kind] ?? "Not an event of ours";
+  part(row, "word").textContent = LABELS[kind] ?? "Unrecognised message";
   part(row, "title").textContent = kind === "x" ? "" : change.title || "Untitled";
   if (change.page) part(row, "story").setAttribute("href", change.page);
   part(row, "key").textContent = kind === "x" ? "" : `#${change.key}`;
@@ -114,7 +115,7 @@ function rowOf(change) {
   part(row, "who").textContent = change.who ? `by ${change.who}` : "";
   part(row, "place").textContent = `partition ${change.partition}, offset ${change.offset}`;
   const address = list.dataset.change.replace("0/0/", `${change.partition}/${change.offset}/`);
-  part(row, "whole").setAttribute("href", address);
+  part(row, "json-link").setAttribute("href", address);
   row.dataset.at = `${change.partition}:${change.offset}`;
   rowsByPlace.set(row.dataset.at, row);
   row.dataset.new = "";
@@ -122,8 +123,8 @@ function rowOf(change) {
   return row;
 }
 
-// Rows are put in only while the list's top is in sight: nothing that somebody reads moves. The
-// browser says when that changes, so nobody has to measure the page for it.
+// Rows are added only while the top of the list is visible, so that nothing moves while it is read.
+// An observer reports changes without measuring the page.
 let atTop = true;
 new IntersectionObserver((entries) => {
   atTop = entries.at(-1).isIntersecting;
@@ -134,7 +135,7 @@ new IntersectionObserver((entries) => {
 function showNew() {
   newButton.hidden = !unseen || paused || atTop;
   newButton.textContent = `${unseen} new`;
-  pauseButton.textContent = !paused ? "Pause" : unseen ? `Go on (${unseen} new)` : "Go on";
+  pauseButton.textContent = !paused ? "Pause" : unseen ? `Resume (${unseen} new)` : "Resume";
 }
 
 function draw() {
@@ -169,31 +170,31 @@ function take(change) {
   waiting.push(change);
   if (waiting.length > MOST_ROWS) waiting.shift();
   unseen += 1;
-  unsaid += 1;
+  unannounced += 1;
   drawSoon();
 }
 
 function gapOf(gap) {
   const row = document.createElement("li");
   row.className = "sf-change sf-gap";
-  const many = gap.missing === null ? "Some changes are" : `Up to ${gap.missing} changes are`;
-  row.textContent = `${many} missing here. ${gap.why}`;
+  const missing = gap.missing === null ? "some changes" : `up to ${plural(gap.missing, "change")}`;
+  row.textContent = `Missing here: ${missing}. ${gap.why}`;
   return row;
 }
 
 function takeDelays({ changes }) {
   for (const [partition, offset, ms] of changes) {
     const row = rowsByPlace.get(`${partition}:${offset}`);
-    if (row) part(row, "delay").textContent = `copied in ${ms} ms`;
+    if (row) part(row, "delay").textContent = `replicated in ${ms} ms`;
   }
 }
 
-// What is said aloud: a number, seldom.
-let unsaid = 0;
+// Screen readers get a count at long intervals, not every change.
+let unannounced = 0;
 setInterval(() => {
-  if (unsaid) said.textContent = `${unsaid} new change${unsaid === 1 ? "" : "s"}`;
-  unsaid = 0;
-}, SAY_MS);
+  if (unannounced) announcer.textContent = plural(unannounced, "new change");
+  unannounced = 0;
+}, ANNOUNCE_MS);
 setInterval(() => {
   if (!document.hidden) list.querySelectorAll("[data-row]").forEach(showAge);
 }, AGES_MS);
@@ -201,9 +202,9 @@ setInterval(() => {
 function showState(next) {
   state = next;
   stateLine.hidden = false;
-  stateLine.textContent = SENTENCES[paused && state === "up" ? "paused" : state];
+  stateLine.textContent = STATES[paused && state === "up" ? "paused" : state];
   stateLine.className = `sf-verdict sf-state ${state === "up" && !paused ? "sf-good" : ""} ${
-    state === "away" || state === "over" ? "sf-bad" : ""
+    state === "away" || state === "denied" ? "sf-bad" : ""
   }`;
 }
 
@@ -215,24 +216,24 @@ function pause(on) {
   drawSoon();
 }
 
-// The stream. A browser connects again by itself and says how far it came; where it gives up, or
-// where nothing may be read any more, it is asked here.
+// The stream. A browser reconnects by itself and sends the last position. This script takes over
+// where the browser gives up, and finds out whether access was lost.
 let source = null;
-let place = list.dataset.live;
+let position = list.dataset.live;
 const follows = list.dataset.follows === "true";
 let failures = 0;
 let heard = 0;
-let over = false;
+let denied = false;
 
 function address() {
   const query = new URLSearchParams(list.dataset.query);
-  if (place) query.set("after", place);
+  if (position) query.set("after", position);
   return `${list.dataset.stream}?${query}`;
 }
 
 function on(name, act) {
   source.addEventListener(name, (event) => {
-    place = event.lastEventId || place;
+    position = event.lastEventId || position;
     heard = performance.now();
     failures = 0;
     act(JSON.parse(event.data));
@@ -240,26 +241,26 @@ function on(name, act) {
 }
 
 function connect() {
-  if (over || source || !navigator.onLine) return;
+  if (denied || source || !navigator.onLine) return;
   source = new EventSource(address());
   heard = performance.now();
   on("change", take);
   on("applied", takeDelays);
   on("gap", (gap) => list.prepend(gapOf(gap)));
   on("state", ({ kafka }) => showState(kafka));
-  // A page that was made while Kafka was away shows nothing of what went before. Who has just come
-  // back may not give it at once.
+  // A page that was rendered while Kafka was unreachable lacks the earlier changes. Kafka may need a
+  // moment before it can return them.
   on("here", () => setTimeout(() => location.reload(), RELOAD_MS));
   on("alive", () => {});
   on("bye", end);
   source.addEventListener("error", () => {
-    if (over) return;
+    if (denied) return;
     showState("lost");
-    if (source.readyState === EventSource.CLOSED) comeAgain();
+    if (source.readyState === EventSource.CLOSED) reconnect();
   });
 }
 
-// A cut line can stay silent for many minutes before anybody tells the browser.
+// A broken connection can stay silent for many minutes before the browser notices.
 setInterval(() => {
   if (source && performance.now() - heard > SILENCE_MS) {
     disconnect();
@@ -268,7 +269,7 @@ setInterval(() => {
   }
 }, AGES_MS);
 window.addEventListener("offline", () => {
-  if (over || !source) return;
+  if (denied || !source) return;
   disconnect();
   showState("lost");
 });
@@ -282,12 +283,12 @@ function disconnect() {
 }
 
 function end() {
-  over = true;
+  denied = true;
   disconnect();
-  showState("over");
+  showState("denied");
 }
 
-async function comeAgain() {
+async function reconnect() {
   disconnect();
   failures += 1;
   await new Promise((done) => setTimeout(done, Math.min(500 * 2 ** failures, LONGEST_WAIT_MS)));
@@ -298,31 +299,31 @@ async function comeAgain() {
       return;
     }
   } catch {
-    // no network: the stream is tried all the same
+    // No network: try the stream anyway.
   }
   connect();
 }
 
-// A page that nobody sees gives its connection back: a browser has only a few for a site.
-let leaving = 0;
+// A hidden page closes its connection: a browser has only a few for each site.
+let closing = 0;
 document.addEventListener("visibilitychange", () => {
-  clearTimeout(leaving);
+  clearTimeout(closing);
   if (document.hidden) {
-    leaving = setTimeout(disconnect, HIDDEN_MS);
+    closing = setTimeout(disconnect, HIDDEN_MS);
   } else if (follows) {
     connect();
     drawSoon();
   }
 });
 
-// A row's whole change is fetched when it is opened or copied.
-async function whole(row) {
+// A row's details are fetched when they are opened or copied.
+async function details(row) {
   const shown = part(row, "json");
   if (shown.hidden) {
-    const answer = await fetch(part(row, "whole").href);
+    const answer = await fetch(part(row, "json-link").href);
     shown.textContent = answer.ok
       ? await answer.text()
-      : "This change cannot be had now: try again.";
+      : "The details could not be loaded: try again.";
     shown.hidden = false;
   }
   return shown.textContent;
@@ -330,20 +331,20 @@ async function whole(row) {
 
 async function copy(button) {
   const row = button.closest("[data-row]");
-  const text = await whole(row);
+  const text = await details(row);
   try {
     await navigator.clipboard.writeText(text);
     button.textContent = "Copied";
   } catch {
-    // Without TLS a browser may refuse: the text is marked for the reader's own key.
+    // Without TLS a browser may refuse: select the text, so that the reader can copy it.
     getSelection().selectAllChildren(part(row, "json"));
-    button.textContent = "Marked: press Ctrl+C";
+    button.textContent = "Selected: press Ctrl+C";
   }
 }
 
 list.addEventListener("toggle", (event) => {
   const row = event.target.closest("[data-row]");
-  if (row && event.target.open) whole(row).catch(() => {});
+  if (row && event.target.open) details(row).catch(() => {});
 }, true);
 list.addEventListener("click", (event) => {
   const button = event.target.closest("[data-copy]");
@@ -359,7 +360,7 @@ function isTyping(node) {
 }
 
 if (follows) {
-  list.querySelectorAll("[data-whole]").forEach((link) => {
+  list.querySelectorAll("[data-json-link]").forEach((link) => {
     const [partition, offset] = link.getAttribute("href").split("/").slice(-3);
     const row = link.closest("[data-row]");
     row.dataset.at = `${partition}:${offset}`;
@@ -378,6 +379,6 @@ if (follows) {
       pause(!paused);
     }
   });
-  showState(place ? "connecting" : "away");
+  showState(position ? "connecting" : "away");
   connect();
 }

@@ -1,5 +1,5 @@
-// A part of a page that renews itself: when the server does not answer, what is shown is old, and
-// must not look well.
+// Marks a part of a page that refreshes itself as stale while the server does not answer, so that
+// old data does not look healthy.
 const note = document.getElementById("stale");
 let heard = new Date();
 const mark = (stale) => {
@@ -7,7 +7,7 @@ const mark = (stale) => {
   if (note.hidden === stale) {
     note.hidden = !stale;
     note.textContent = stale
-      ? `No answer since ${heard.toISOString().slice(11, 19)} UTC: what you see is from then.`
+      ? `No answer since ${heard.toISOString().slice(11, 19)} UTC. This page shows data from then.`
       : "";
   }
 };

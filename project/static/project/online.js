@@ -1,4 +1,4 @@
-// Says when the browser has no network, so that nobody waits for an answer.
+// Shows a banner while the browser is offline.
 const show = () => {
   document.getElementById("offline").hidden = navigator.onLine;
 };

@@ -1,5 +1,5 @@
-// Light, dark or as the system says, kept where Django's admin keeps it too.
-// Bootstrap takes its theme from an attribute.
+// Light, dark or the system's theme, stored under the same key as in Django's admin.
+// Bootstrap reads its theme from an attribute.
 const THEMES = ["auto", "light", "dark"];
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const chosen = () => {

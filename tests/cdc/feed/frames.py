@@ -1,4 +1,4 @@
-"""Server-sent events as a browser understands them."""
+"""Parses server-sent events as a browser does."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,12 +8,12 @@ import orjson
 
 @dataclass
 class Frames:
-    """Takes bytes as they come; keeps the events and the last id."""
+    """Takes bytes in any pieces; keeps the events and the last id."""
 
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     last_id: str = ""
     alive: int = 0
-    """Comments so far."""
+    """The number of comments so far."""
     _rest: bytes = b""
 
     def feed(self, data: bytes) -> None:
@@ -25,9 +25,9 @@ class Frames:
         fields: dict[str, str] = {}
         for line in lines:
             name, colon, value = line.partition(":")
-            assert colon, f"{line!r} is no field"
-            assert name in {"", "retry", "id", "event", "data"}, f"{name} is of a stranger"
-            assert name not in fields or not name, f"{name} twice in one event"
+            assert colon, f"{line!r} is not a field"
+            assert name in {"", "retry", "id", "event", "data"}, f"unknown field {name}"
+            assert name not in fields or not name, f"{name} occurs twice in one event"
             fields[name] = value.removeprefix(" ")
         self.alive += "" in fields
         self.last_id = fields.get("id", self.last_id)
@@ -39,5 +39,5 @@ class Frames:
 
     @property
     def places(self) -> list[tuple[int, int]]:
-        """Partition and offset of each change."""
+        """The partition and offset of each change."""
         return [(data["partition"], data["offset"]) for data in self.named("change")]

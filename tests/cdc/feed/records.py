@@ -1,16 +1,16 @@
-"""Records of the topic, for tests of the feed."""
+"""Builders of records and changes, for tests of the feed."""
 
 from dataclasses import replace
 from typing import Any
 
-from cdc.feed.change import Change, ChangeReader
+from cdc.feed.rendering import RenderedChange, Renderer
 from cdc.registry import registry
 from cdc.wire.event import ChangeEvent, Operation
 from cdc.wire.records import Record, TopicPartition
 from tests.support.builders import change, outgoing, wire_row
 
 TOPIC = "story-events"
-READER = ChangeReader(registry)
+RENDERER = Renderer(registry)
 
 
 def record(event: ChangeEvent, partition: int = 0, offset: int = 0) -> Record:
@@ -20,13 +20,13 @@ def record(event: ChangeEvent, partition: int = 0, offset: int = 0) -> Record:
 
 
 def update(key: int, outbox_id: int, **after: Any) -> ChangeEvent:
-    """Return an update from the builders' story to one with these columns."""
+    """Return an update of the standard test story that sets these columns."""
     event = change("u", key, outbox_id)
     row = wire_row(key)
     return replace(event, op=Operation.UPDATE, before=row, after={**row, **after})
 
 
-def seen(event: ChangeEvent, partition: int = 0, offset: int = 0) -> Change:
-    found = READER.read(record(event, partition, offset))
+def rendered(event: ChangeEvent, partition: int = 0, offset: int = 0) -> RenderedChange:
+    found = RENDERER.render(record(event, partition, offset))
     assert found is not None
     return found

@@ -1,19 +1,19 @@
-"""The last changes in memory."""
+"""The latest changes in memory."""
 
-from cdc.feed.position import Position
+from cdc.feed.position import FeedPosition
 from cdc.feed.ring import Ring
-from tests.cdc.feed.records import seen
+from tests.cdc.feed.records import rendered
 from tests.support.builders import change
 
-START = Position("aaaaaaaa", (10, 20))
+START = FeedPosition("aaaaaaaa", (10, 20))
 
 
 def filled(count: int, **bounds: int) -> Ring:
     ring = Ring(START, **bounds)
     for number in range(count):
-        ring.add(
-            seen(change("c", number, number), number % 2, START.offsets[number % 2] + number // 2)
-        )
+        partition = number % 2
+        offset = START.offsets[partition] + number // 2
+        ring.add(rendered(change("c", number, number), partition, offset))
     return ring
 
 
@@ -21,33 +21,33 @@ def test_changes_come_back_in_order_from_a_number_on() -> None:
     ring = filled(6)
     assert [entry.change.key for entry in ring.since(4)] == ["4", "5"]
     assert list(ring.since(6)) == []
-    assert ring.end == Position("aaaaaaaa", (13, 23))
+    assert ring.end == FeedPosition("aaaaaaaa", (13, 23))
 
 
-def test_number_bound() -> None:
+def test_the_number_of_changes_is_bounded() -> None:
     ring = filled(10, changes=4)
     assert (ring.first, ring.next) == (6, 10)
     assert [entry.change.key for entry in ring.since(0)] == ["6", "7", "8", "9"]
-    assert ring.start == Position("aaaaaaaa", (13, 23))
+    assert ring.start == FeedPosition("aaaaaaaa", (13, 23))
 
 
-def test_byte_bound() -> None:
-    size = seen(change("c", 1, 1)).size
+def test_the_bytes_are_bounded() -> None:
+    size = rendered(change("c", 1, 1)).size
     ring = filled(50, bytes_=size * 5)
     assert ring.bytes <= size * 5
     assert 3 <= ring.next - ring.first <= 5
 
 
-def test_numbers_and_positions_name_the_same_places() -> None:
+def test_numbers_and_positions_agree() -> None:
     ring = filled(6)
     assert ring.number_at(START) == 0
     for number in range(7):
         assert ring.number_at(ring.position_before(number)) == number
-    assert ring.number_at(Position("aaaaaaaa", (11, 23))) is None
+    assert ring.number_at(FeedPosition("aaaaaaaa", (11, 23))) is None
 
 
-def test_what_shows_nothing_moves_the_end_only() -> None:
+def test_a_skipped_record_moves_only_the_end() -> None:
     ring = filled(2)
     ring.skip(1, 21)
-    assert ring.end == Position("aaaaaaaa", (11, 22))
+    assert ring.end == FeedPosition("aaaaaaaa", (11, 22))
     assert ring.number_at(ring.end) == ring.next == 2

@@ -1,4 +1,4 @@
-"""One reader's stream, over the broker in memory: nothing missed, nothing twice, nothing kept."""
+"""A reader's stream, with an in-memory broker: nothing is missed, nothing comes twice."""
 
 import asyncio
 import time
@@ -15,23 +15,23 @@ from cdc.feed.audience import Audience
 from cdc.feed.catch_up import CatchUp
 from cdc.feed.filter import Filter
 from cdc.feed.hub import Hub
-from cdc.feed.position import Position
+from cdc.feed.position import FeedBounds, FeedPosition
 from cdc.feed.ring import Ring
-from cdc.feed.stop import StopFlag
-from cdc.feed.stream import Ask, Reader, Standing
+from cdc.feed.stream import Access, CheckAccess, Reader
+from cdc.runtime.stop_flag import StopFlag
 from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
 from cdc.wire.event import Version
 from cdc.wire.records import TopicPartition
 from tests.cdc.feed.frames import Frames
-from tests.cdc.feed.records import READER, TOPIC
+from tests.cdc.feed.records import RENDERER, TOPIC
 from tests.support.builders import change, outgoing
 
 SECONDS = 20.0
 
 
-async def may() -> Standing:
-    return Standing.MAY
+async def allowed() -> Access:
+    return Access.ALLOWED
 
 
 class Broker(MemoryBroker):
@@ -42,7 +42,7 @@ class Broker(MemoryBroker):
 
 
 class World:
-    """A broker, a hub over it, and readers."""
+    """A broker, a hub that follows it, and readers."""
 
     def __init__(self, memory: int = 4_000) -> None:
         self.broker = Broker(partition_count=3)
@@ -51,7 +51,7 @@ class World:
         self.stop = StopFlag()
         self.hub = Hub(
             self.tail,
-            READER.read,
+            RENDERER.render,
             self.stop,
             memory=partial(Ring, changes=memory),
             look_up=self.look_up,
@@ -68,7 +68,7 @@ class World:
 
     def look_up(self, versions: Sequence[Version]) -> dict[Version, float]:
         if self.delays is None:
-            raise Retryable("MongoDB is away.")
+            raise Retryable("MongoDB is down.")
         return {item: self.delays[item] for item in versions if item in self.delays}
 
     def publish(self, count: int = 1) -> None:
@@ -77,13 +77,16 @@ class World:
         self.broker.publish([outgoing(event, TOPIC) for event in events], lambda: True)
 
     def reader(
-        self, at: Position | str | None = None, wanted: Filter | None = None, ask: Ask = may
+        self,
+        at: FeedPosition | str | None = None,
+        wanted: Filter | None = None,
+        check: CheckAccess | None = None,
     ) -> Frames:
-        """Read in the background from now on."""
-        place = Position.parse(at) if isinstance(at, str) else at
+        """Start to read in the background."""
+        place = FeedPosition.parse(at) if isinstance(at, str) else at
         reader = Reader(self.hub, self.catch_up, Audience.OPERATORS, wanted or Filter(), place)
         frames = Frames()
-        self.running.append(asyncio.create_task(self._read(reader, frames, ask)))
+        self.running.append(asyncio.create_task(self._read(reader, frames, check or allowed)))
         return frames
 
     async def until(self, true: Callable[[], bool]) -> None:
@@ -98,8 +101,8 @@ class World:
         await asyncio.gather(*self.running, return_exceptions=True)
         self.running.clear()
 
-    async def _read(self, reader: Reader, frames: Frames, ask: Ask) -> None:
-        async with aclosing(reader.stream(ask)) as parts:
+    async def _read(self, reader: Reader, frames: Frames, check: CheckAccess) -> None:
+        async with aclosing(reader.stream(check)) as parts:
             async for part in parts:
                 assert part
                 frames.feed(part)
@@ -114,7 +117,7 @@ class World:
 
 
 def play(scene: Callable[[World], Coroutine[Any, Any, None]], memory: int = 4_000) -> None:
-    async def whole() -> None:
+    async def run() -> None:
         world = World(memory)
         try:
             await scene(world)
@@ -122,11 +125,11 @@ def play(scene: Callable[[World], Coroutine[Any, Any, None]], memory: int = 4_00
             await world.leave()
             world.hub.end()
 
-    asyncio.run(whole())
+    asyncio.run(run())
 
 
-def whole(world: World, *frames: Frames) -> None:
-    """All the readers together have had everything, once and in each partition's order."""
+def assert_complete(world: World, *frames: Frames) -> None:
+    """Assert that these readers together had every change once, in each partition's order."""
     places = [place for one in frames for place in one.places]
     assert len(places) == len(set(places)), "twice"
     assert set(places) == world.everything, "missed"
@@ -140,11 +143,11 @@ def has(frames: Frames, count: int) -> bool:
     return len(frames.places) == count
 
 
-def start(world: World) -> Position:
-    return MemoryTail(broker=world.broker, topic=TOPIC).extent().first
+def start(world: World) -> FeedPosition:
+    return FeedBounds.of(MemoryTail(broker=world.broker, topic=TOPIC).bounds()).first
 
 
-def test_what_happens_now_is_read_by_all() -> None:
+def test_all_readers_get_new_changes() -> None:
     async def scene(world: World) -> None:
         world.publish(5)
         readers = [world.reader() for _ in range(3)]
@@ -158,7 +161,7 @@ def test_what_happens_now_is_read_by_all() -> None:
     play(scene)
 
 
-def test_who_comes_back_has_missed_nothing_and_sees_nothing_twice() -> None:
+def test_a_reader_that_reconnects_misses_nothing_and_gets_nothing_twice() -> None:
     async def scene(world: World) -> None:
         first = world.reader()
         stays = world.reader()
@@ -171,13 +174,13 @@ def test_who_comes_back_has_missed_nothing_and_sees_nothing_twice() -> None:
         again = world.reader(first.last_id)
         world.publish(100)
         await world.until(lambda: len(again.places) == 200)
-        whole(world, first, again)
-        assert len(world.tails) == 1, "memory was enough"
+        assert_complete(world, first, again)
+        assert len(world.tails) == 1, "memory should have been enough"
 
     play(scene)
 
 
-def test_each_event_has_an_id_to_go_on_from() -> None:
+def test_a_stream_resumes_after_any_event() -> None:
     async def scene(world: World) -> None:
         reader = world.reader()
         await world.until(lambda: bool(reader.named("here")))
@@ -202,10 +205,10 @@ def test_each_event_has_an_id_to_go_on_from() -> None:
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_what_memory_does_not_hold_comes_from_kafka(known: bool) -> None:
+def test_changes_that_memory_lacks_come_from_kafka(known: bool) -> None:
     async def scene(world: World) -> None:
         world.publish(600)
-        if known:  # there is a hub already
+        if known:  # the hub has a ring already
             world.reader()
             await world.until(lambda: world.hub.ring is not None)
         reader = world.reader(start(world))
@@ -213,13 +216,13 @@ def test_what_memory_does_not_hold_comes_from_kafka(known: bool) -> None:
         await world.until(lambda: len(reader.places) == 800)
         world.publish(10)
         await world.until(lambda: len(reader.places) == 810)
-        whole(world, reader)
+        assert_complete(world, reader)
         assert not reader.named("gap")
 
     play(scene, memory=10)
 
 
-def test_what_is_too_much_or_gone_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_missed_changes_are_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "MOST_RECORDS", 300)
 
     async def scene(world: World) -> None:
@@ -233,7 +236,7 @@ def test_what_is_too_much_or_gone_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     play(scene)
 
 
-def test_what_kafka_holds_no_more_is_counted() -> None:
+def test_compacted_records_are_counted_in_a_gap() -> None:
     async def scene(world: World) -> None:
         world.publish(90)
         log = len(world.broker.logs[TopicPartition(TOPIC, 1)])
@@ -245,7 +248,7 @@ def test_what_kafka_holds_no_more_is_counted() -> None:
     play(scene)
 
 
-def test_a_position_of_another_topic_is_told() -> None:
+def test_a_position_of_another_topic_is_a_gap() -> None:
     async def scene(world: World) -> None:
         reader = world.reader("00000000.1.1.1")
         await world.until(lambda: bool(reader.named("gap")))
@@ -256,9 +259,9 @@ def test_a_position_of_another_topic_is_told() -> None:
     play(scene)
 
 
-def test_a_position_that_another_process_gave_is_waited_for() -> None:
+def test_a_position_ahead_of_this_process_is_waited_for() -> None:
     async def scene(world: World) -> None:
-        ahead = Position(start(world).tag, (2, 2, 2))
+        ahead = FeedPosition(start(world).tag, (2, 2, 2))
         reader = world.reader(ahead)
         await world.until(lambda: bool(reader.named("state")))
         world.publish(30)
@@ -270,11 +273,11 @@ def test_a_position_that_another_process_gave_is_waited_for() -> None:
     play(scene)
 
 
-def test_a_position_that_never_comes_true_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_position_that_is_never_reached_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "_PATIENCE_SECONDS", 0.0)
 
     async def scene(world: World) -> None:
-        reader = world.reader(Position(start(world).tag, (200, 2, 2)))
+        reader = world.reader(FeedPosition(start(world).tag, (200, 2, 2)))
         await world.until(lambda: bool(reader.named("gap")))
         world.publish(3)
         await world.until(lambda: len(reader.places) == 3)
@@ -282,7 +285,7 @@ def test_a_position_that_never_comes_true_is_told(monkeypatch: pytest.MonkeyPatc
     play(scene)
 
 
-def test_a_filter_holds_for_the_past_and_for_now_and_moves_the_id() -> None:
+def test_a_filter_applies_to_past_and_new_changes() -> None:
     async def scene(world: World) -> None:
         world.publish(50)
         reader = world.reader(start(world), Filter(key="7"))
@@ -297,7 +300,7 @@ def test_a_filter_holds_for_the_past_and_for_now_and_moves_the_id() -> None:
     play(scene)
 
 
-def test_a_slow_reader_costs_nothing_and_still_gets_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_reader_gets_every_change(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "LONGEST_CHUNK", 2_000)
 
     async def scene(world: World) -> None:
@@ -305,7 +308,7 @@ def test_a_slow_reader_costs_nothing_and_still_gets_all(monkeypatch: pytest.Monk
         await world.until(lambda: bool(quick.named("here")))
         reader = Reader(world.hub, world.catch_up, Audience.OPERATORS, Filter(), start(world))
         slow = Frames()
-        async with aclosing(reader.stream(may)) as parts:
+        async with aclosing(reader.stream(allowed)) as parts:
             for round_ in range(100):
                 if round_ < 8:
                     world.publish(100)
@@ -316,13 +319,13 @@ def test_a_slow_reader_costs_nothing_and_still_gets_all(monkeypatch: pytest.Monk
                 slow.feed(part)
                 if len(slow.places) == world.made:
                     break
-        whole(world, slow)
+        assert_complete(world, slow)
         assert not slow.named("gap")
 
     play(scene, memory=50)
 
 
-def test_kafka_away_is_said_and_it_goes_on_by_itself() -> None:
+def test_an_outage_is_reported_and_the_stream_resumes() -> None:
     async def scene(world: World) -> None:
         world.broker.down = True
         reader = world.reader()
@@ -336,12 +339,12 @@ def test_kafka_away_is_said_and_it_goes_on_by_itself() -> None:
         world.broker.down = False
         world.publish(5)
         await world.until(lambda: len(reader.places) == 10)
-        whole(world, reader)
+        assert_complete(world, reader)
 
     play(scene)
 
 
-def test_a_topic_made_anew_is_read_from_its_start() -> None:
+def test_a_topic_that_was_created_again_is_read_from_its_start() -> None:
     async def scene(world: World) -> None:
         reader = world.reader()
         await world.until(lambda: bool(reader.named("here")))
@@ -368,25 +371,25 @@ def test_stop_ends_every_stream() -> None:
     play(scene)
 
 
-@pytest.mark.parametrize("answer", [Standing.MAY_NOT, Standing.UNKNOWN])
-def test_who_may_read_no_more_is_told_and_let_go(
-    monkeypatch: pytest.MonkeyPatch, answer: Standing
+@pytest.mark.parametrize("answer", [Access.DENIED, Access.UNKNOWN])
+def test_a_reader_that_loses_access_is_disconnected(
+    monkeypatch: pytest.MonkeyPatch, answer: Access
 ) -> None:
     monkeypatch.setattr(stream, "CHECK_SECONDS", 0.0)
-    answers = [Standing.MAY, Standing.MAY]
+    answers = [Access.ALLOWED, Access.ALLOWED]
 
-    async def ask() -> Standing:
+    async def check() -> Access:
         return answers.pop() if answers else answer
 
     async def scene(world: World) -> None:
-        reader = world.reader(ask=ask)
+        reader = world.reader(check=check)
         await asyncio.wait_for(asyncio.gather(*world.running), SECONDS)
-        assert bool(reader.named("bye")) is (answer is Standing.MAY_NOT)
+        assert bool(reader.named("bye")) is (answer is Access.DENIED)
 
     play(scene)
 
 
-def test_a_quiet_stream_shows_that_it_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_quiet_stream_sends_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.0)
 
     async def scene(world: World) -> None:
@@ -395,12 +398,12 @@ def test_a_quiet_stream_shows_that_it_is_alive(monkeypatch: pytest.MonkeyPatch) 
         before = reader.last_id
         world.publish(9)
         await world.until(lambda: reader.alive > 0 and reader.last_id != before)
-        assert Position.parse(reader.last_id).offsets == world.tails[0].extent().end.offsets
+        assert FeedPosition.parse(reader.last_id).offsets == world.tails[0].bounds().end
 
     play(scene)
 
 
-def test_how_long_a_change_took_is_told_when_it_is_known() -> None:
+def test_the_delay_of_a_change_is_reported_once_known() -> None:
     async def scene(world: World) -> None:
         readers = [world.reader(), world.reader(wanted=Filter(key="none"))]
         await world.until(lambda: all(one.named("here") for one in readers))
@@ -415,7 +418,7 @@ def test_how_long_a_change_took_is_told_when_it_is_known() -> None:
     play(scene)
 
 
-def test_the_tail_ends_some_time_after_the_last_reader() -> None:
+def test_the_tail_ends_after_the_last_reader() -> None:
     async def scene(world: World) -> None:
         reader = world.reader()
         await world.until(lambda: bool(reader.named("here")))

@@ -1,4 +1,4 @@
-"""The page of the feed and a change as JSON, over the broker in memory."""
+"""The feed's page and a change's details, with an in-memory broker."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,14 +6,13 @@ import pytest
 from django.test import Client
 
 from cdc.errors import Retryable
-from cdc.feed import process
-from cdc.feed.change import PastEvent
-from cdc.feed.past import Past
+from cdc.feed import wiring
+from cdc.feed.topic_pages import TopicPages
 from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
-from cdc.wire.event import Version
+from cdc.wire.event import PastEvent, Version
 from cdc.wire.records import Outgoing
-from tests.cdc.feed.records import READER, TOPIC, update
+from tests.cdc.feed.records import RENDERER, TOPIC, update
 from tests.support.builders import change, outgoing
 from tests.support.static_files import plain_static_files
 from users.models import User, UserType
@@ -22,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 
 class MemoryHistory:
-    """What MongoDB keeps; away until it is given something."""
+    """The twin of the history; raises Retryable until it is given events."""
 
     def __init__(self) -> None:
         self.events: list[PastEvent] | None = None
@@ -39,15 +38,15 @@ class MemoryHistory:
 
     def _all(self) -> list[PastEvent]:
         if self.events is None:
-            raise Retryable("MongoDB is away.")
+            raise Retryable("MongoDB is down.")
         return self.events
 
 
 @pytest.fixture
 def broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryBroker]:
     broker = MemoryBroker()
-    past = Past(lambda: MemoryTail(broker=broker, topic=TOPIC), READER.read)
-    monkeypatch.setattr(process, "past", lambda: past)
+    past = TopicPages(lambda: MemoryTail(broker=broker, topic=TOPIC), RENDERER.render)
+    monkeypatch.setattr(wiring, "topic_pages", lambda: past)
     with plain_static_files():
         yield broker
 
@@ -55,7 +54,7 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryBroker]:
 @pytest.fixture
 def history(monkeypatch: pytest.MonkeyPatch) -> MemoryHistory:
     history = MemoryHistory()
-    monkeypatch.setattr(process, "history", lambda: history)
+    monkeypatch.setattr(wiring, "history", lambda: history)
     return history
 
 
@@ -79,14 +78,14 @@ def page(client: Client, query: str = "") -> str:
     return answer.content.decode()
 
 
-def test_the_last_changes_are_a_page_without_script(
+def test_the_page_shows_the_latest_changes_without_scripts(
     broker: MemoryBroker, history: MemoryHistory, worker: Client
 ) -> None:
     title = "<script>alert(1)</script>"
     publish(broker, *(outgoing(change("c", n, n), TOPIC) for n in range(1, 151)))
     publish(broker, outgoing(update(7, 200, title=title, diggs=9), TOPIC))
     shown = page(worker)
-    assert shown.count("data-row") == 101  # and one to be copied
+    assert shown.count("data-row") == 101  # including the template row
     assert "<script>alert" not in shown
     assert "&lt;script&gt;alert" in shown
     assert "by 7" in shown
@@ -95,7 +94,7 @@ def test_the_last_changes_are_a_page_without_script(
     assert "Older" in shown
 
 
-def test_management_sees_no_people(
+def test_management_sees_no_personal_fields(
     broker: MemoryBroker, history: MemoryHistory, client: Client
 ) -> None:
     publish(broker, outgoing(update(7, 200, user={"name": "Secret Person"}), TOPIC))
@@ -103,7 +102,7 @@ def test_management_sees_no_people(
     assert "Secret" not in shown
     assert "by 7" not in shown
     assert 'name="who"' not in shown
-    assert "1 about people, not shown to you." in shown
+    assert "1 personal field hidden." in shown
     ((partition, log),) = [(at.partition, log) for at, log in broker.logs.items() if log]
     whole = client.get(f"/feed/{partition}/{len(log) - 1}/").json()
     assert "user" not in whole
@@ -111,7 +110,7 @@ def test_management_sees_no_people(
     assert whole["after"]["title"] == "a story"
 
 
-def test_filter_and_links_keep_what_was_asked(
+def test_form_and_links_keep_the_filter(
     broker: MemoryBroker, history: MemoryHistory, worker: Client
 ) -> None:
     publish(broker, *(outgoing(change("c", n, n), TOPIC) for n in range(1, 251)))
@@ -121,6 +120,8 @@ def test_filter_and_links_keep_what_was_asked(
     assert 'data-query="op=d&amp;story=7"' in shown
     assert 'value="d" checked' in shown
     assert "?op=c&amp;before=" in page(worker, "?op=c")
+    shown = page(worker, "?field=diggs&topic=Harbours&who=9")
+    assert all(f'value="{given}"' in shown for given in ("diggs", "Harbours", "9"))
 
 
 @pytest.mark.parametrize(
@@ -135,7 +136,7 @@ def test_filter_and_links_keep_what_was_asked(
         ("?offset=1&partition=99", "no such partition"),
     ],
 )
-def test_a_wrong_address_is_said(
+def test_an_invalid_query_is_explained(
     broker: MemoryBroker, history: MemoryHistory, worker: Client, query: str, said: str
 ) -> None:
     assert said in page(worker, query)
@@ -152,21 +153,21 @@ def test_a_jump_to_an_offset(broker: MemoryBroker, history: MemoryHistory, worke
     assert shown.count('id="asked"') == 1
 
 
-def test_a_jump_to_a_time_reads_the_history_else_the_topic(
+def test_a_jump_to_a_time_prefers_the_history(
     broker: MemoryBroker, history: MemoryHistory, worker: Client
 ) -> None:
     publish(broker, *(outgoing(change("c", n, n), TOPIC) for n in range(1, 10)))
     shown = page(worker, "?time=2025-11-24T16:00:00.005Z")
-    assert "From the topic: the history has none of these, or does not answer." in shown
+    assert "From Kafka: the history has no such changes or is not responding." in shown
     assert shown.count("data-row") == 6
     history.events = [PastEvent(event=change("c", 77, 5), partition=1, offset=3)]
     shown = page(worker, "?time=2025-11-24T16:00")
     assert "From the history" in shown
     assert "#77" in shown
-    assert "copied in 17 ms" in shown
+    assert "replicated in 17 ms" in shown
 
 
-def test_a_change_as_json_comes_from_the_topic_else_from_the_history(
+def test_details_come_from_kafka_or_else_from_the_history(
     broker: MemoryBroker, history: MemoryHistory, worker: Client
 ) -> None:
     publish(broker, outgoing(change("c", 5, 1, title="new"), TOPIC))
@@ -180,14 +181,16 @@ def test_a_change_as_json_comes_from_the_topic_else_from_the_history(
     assert worker.get(f"/feed/{at.partition}/2/").status_code == 404
 
 
-def test_kafka_away_is_said(broker: MemoryBroker, history: MemoryHistory, worker: Client) -> None:
+def test_the_page_reports_an_outage(
+    broker: MemoryBroker, history: MemoryHistory, worker: Client
+) -> None:
     broker.down = True
     shown = page(worker)
-    assert "Kafka does not answer" in shown
-    assert "The broker in memory is down" in shown
+    assert "Kafka is not responding" in shown
+    assert "The in-memory broker is down" in shown
     assert 'data-follows="true"' in shown
     assert 'data-follows="false"' in page(worker, "?time=2025-11-24T16:00")
 
 
-def test_nothing_yet(broker: MemoryBroker, history: MemoryHistory, worker: Client) -> None:
-    assert "There are no changes yet." in page(worker)
+def test_an_empty_topic(broker: MemoryBroker, history: MemoryHistory, worker: Client) -> None:
+    assert "No changes yet." in page(worker)

@@ -1,7 +1,7 @@
-"""Whether this process has been asked to stop, for answers that would never end by themselves.
+"""Whether a web process was asked to stop, for responses that have no end of their own.
 
-A server that drains waits for its open answers before it tells the application anything, so a
-stream has to see the signal itself.
+A server that shuts down waits for its open responses before it informs the application, so a
+stream has to watch for the signal itself.
 """
 
 import signal
@@ -12,21 +12,21 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopFlag:
-    """Rises with SIGTERM or SIGINT; whoever had the signal before still gets it."""
+    """Is raised by SIGTERM or SIGINT; the handlers that were there before run as well."""
 
     def __init__(self) -> None:
         self.raised = False
         self._watching = False
 
     def watch(self) -> None:
-        """Begin; only the main thread can, and in a process whose server installed its own."""
+        """Install the handlers once, if this is the main thread and the server has its own."""
         if self._watching or threading.current_thread() is not threading.main_thread():
             return
         self._watching = True
         for number in _SIGNALS:
-            self._put_before(number)
+            self._chain(number)
 
-    def _put_before(self, number: int) -> None:
+    def _chain(self, number: int) -> None:
         before = signal.getsignal(number)
 
         def handle(number: int, frame: FrameType | None) -> None:

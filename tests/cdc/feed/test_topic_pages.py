@@ -1,4 +1,4 @@
-"""Pages of the topic: everything once, in the order of time, whichever way one turns."""
+"""Pages of the topic: every change once, in time order, in both directions."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,16 +7,16 @@ import pytest
 from django.http import QueryDict
 
 from cdc.errors import Retryable
-from cdc.feed import past
+from cdc.feed import topic_pages
 from cdc.feed.audience import Audience
-from cdc.feed.change import Change
 from cdc.feed.filter import Filter
-from cdc.feed.past import Page, Past
-from cdc.feed.position import Position
+from cdc.feed.position import FeedBounds, FeedPosition
+from cdc.feed.rendering import RenderedChange
+from cdc.feed.topic_pages import TopicPage, TopicPages
 from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
 from cdc.wire.records import Outgoing
-from tests.cdc.feed.records import READER, TOPIC
+from tests.cdc.feed.records import RENDERER, TOPIC
 from tests.support.builders import change, outgoing
 
 ALL = Filter()
@@ -25,8 +25,8 @@ OPERATORS = Audience.OPERATORS
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(past, "PAGE", 10)
-    monkeypatch.setattr(past, "_WINDOW", 4)
+    monkeypatch.setattr(topic_pages, "PAGE", 10)
+    monkeypatch.setattr(topic_pages, "_WINDOW", 4)
 
 
 @pytest.fixture
@@ -43,16 +43,18 @@ def broker() -> MemoryBroker:
     return broker
 
 
-def made(broker: MemoryBroker, **first: int) -> Past:
+def made(broker: MemoryBroker, **first: int) -> TopicPages:
     held = {int(name[1:]): offset for name, offset in first.items()}
-    return Past(lambda: MemoryTail(broker=broker, topic=TOPIC, first=held), READER.read)
+    return TopicPages(lambda: MemoryTail(broker=broker, topic=TOPIC, first=held), RENDERER.render)
 
 
-def keys(changes: list[Change]) -> list[int]:
+def keys(changes: list[RenderedChange]) -> list[int]:
     return [int(item.key) for item in changes]
 
 
-def walk(turn: Callable[[Position | None], Page], onward: str, at: Position | None) -> list[Page]:
+def walk(
+    turn: Callable[[FeedPosition | None], TopicPage], onward: str, at: FeedPosition | None
+) -> list[TopicPage]:
     pages = [turn(at)]
     while place := getattr(pages[-1], onward):
         pages.append(turn(place))
@@ -60,7 +62,7 @@ def walk(turn: Callable[[Position | None], Page], onward: str, at: Position | No
     return pages
 
 
-def test_from_the_end_back_to_the_start(broker: MemoryBroker) -> None:
+def test_paging_back_from_the_end(broker: MemoryBroker) -> None:
     source = made(broker)
     pages = walk(lambda at: source.newest(at, ALL, OPERATORS), "older", None)
     assert [number for page in pages for number in keys(page.changes)] == list(range(47, 0, -1))
@@ -71,25 +73,25 @@ def test_from_the_end_back_to_the_start(broker: MemoryBroker) -> None:
     assert all(page.newer for page in pages[1:])
 
 
-def test_from_the_start_on_to_the_end(broker: MemoryBroker) -> None:
+def test_paging_forward_from_the_start(broker: MemoryBroker) -> None:
     source = made(broker)
-    start = MemoryTail(broker=broker, topic=TOPIC).extent().first
+    start = FeedBounds.of(MemoryTail(broker=broker, topic=TOPIC).bounds()).first
     pages = walk(lambda at: source.since(at, ALL, OPERATORS), "newer", start)
     assert [n for page in pages for n in keys(page.changes)[::-1]] == list(range(1, 48))
     assert [bool(page.live) for page in pages] == [False] * (len(pages) - 1) + [True]
     assert pages[0].older is None
 
 
-def test_a_filter_is_searched_for_over_many_windows(broker: MemoryBroker) -> None:
+def test_a_filter_searches_many_windows(broker: MemoryBroker) -> None:
     wanted = Filter.parse(QueryDict("op=d"), OPERATORS)
     pages = walk(partial(made(broker).newest, wanted=wanted, audience=OPERATORS), "older", None)
     assert [n for page in pages for n in keys(page.changes)] == [42, 35, 28, 21, 14, 7]
 
 
-def test_a_search_that_finds_nothing_ends_and_can_go_on(
+def test_a_search_that_finds_nothing_can_be_continued(
     broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(past, "_MOST_ROUNDS", 2)
+    monkeypatch.setattr(topic_pages, "_MOST_ROUNDS", 2)
     page = made(broker).newest(None, Filter(key="1"), OPERATORS)
     assert page.changes == []
     assert page.older is not None
@@ -119,18 +121,18 @@ def test_one_record_is_found_or_not(broker: MemoryBroker) -> None:
     assert source.record(7, 0) is None
 
 
-def test_what_kafka_has_dropped_is_left_out(broker: MemoryBroker) -> None:
+def test_compacted_records_are_left_out(broker: MemoryBroker) -> None:
     pages = walk(lambda at: made(broker, p0=5).newest(at, ALL, OPERATORS), "older", None)
     assert len([n for page in pages for n in keys(page.changes)]) < 47
 
 
 def test_a_position_of_another_topic_shows_the_end(broker: MemoryBroker) -> None:
-    page = made(broker).newest(Position("00000000", (1, 1, 1)), ALL, OPERATORS)
+    page = made(broker).newest(FeedPosition("00000000", (1, 1, 1)), ALL, OPERATORS)
     assert keys(page.changes)[0] == 47
     assert page.live
 
 
-def test_kafka_away_is_said_and_the_next_page_comes(broker: MemoryBroker) -> None:
+def test_an_outage_raises_and_the_next_read_recovers(broker: MemoryBroker) -> None:
     source = made(broker)
     broker.down = True
     with pytest.raises(Retryable):

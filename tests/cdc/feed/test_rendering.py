@@ -1,4 +1,4 @@
-"""What a record of the topic shows, to whom, whatever stands in it."""
+"""What each audience sees of a record, whatever it contains."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from cdc.errors import Misconfigured
 from cdc.feed.audience import Audience
-from cdc.feed.change import LONGEST_VALUE
+from cdc.feed.rendering import LONGEST_VALUE
 from cdc.registry import Capture, Presentation
 from cdc.wire.event import ChangeEvent
 from cdc.wire.records import Record, TopicPartition
 from stories.models import Story
-from tests.cdc.feed.records import READER, record, seen, update
-from tests.support.builders import change
+from tests.cdc.feed.records import RENDERER, record, rendered, update
+from tests.support.builders import change, wire_row
 from tests.support.hostile import hostile
 
 SOURCE = TopicPartition("story-events", 3)
@@ -24,7 +24,7 @@ OPERATORS, OVERSEERS = Audience.OPERATORS, Audience.OVERSEERS
 
 
 def shown(event: ChangeEvent, audience: Audience = OPERATORS) -> dict[str, Any]:
-    found: dict[str, Any] = orjson.loads(seen(event, 3, 9).data[audience])
+    found: dict[str, Any] = orjson.loads(rendered(event, 3, 9).data[audience])
     return found
 
 
@@ -45,12 +45,12 @@ def test_other_operations_show_no_columns(op: str) -> None:
     assert bool(data["page"]) is (op != "d")
 
 
-def test_personal_columns_and_who_are_for_operators_only() -> None:
+def test_only_operators_see_personal_columns_and_the_user() -> None:
     event = update(17, 5, user={"name": "Secret Person"}, submitted_by_id=70_001, diggs=9)
-    full = seen(event)
+    full = rendered(event)
     assert b"Secret Person" in full.data[OPERATORS]
-    assert full.shown_fields(OPERATORS) == {"user", "submitted_by_id", "diggs"}
-    assert full.shown_fields(OVERSEERS) == {"diggs"}
+    assert full.visible_fields(OPERATORS) == {"user", "submitted_by_id", "diggs"}
+    assert full.visible_fields(OVERSEERS) == {"diggs"}
     less = full.data[OVERSEERS]
     assert b"Secret" not in less
     assert b"70001" not in less
@@ -58,9 +58,9 @@ def test_personal_columns_and_who_are_for_operators_only() -> None:
     assert "who" not in orjson.loads(less)
 
 
-def test_the_whole_change_hides_the_same() -> None:
+def test_the_details_hide_the_same() -> None:
     event = update(17, 5, user={"name": "Secret Person"})
-    full, less = (READER.whole(record(event), audience) for audience in Audience)
+    full, less = (RENDERER.details(record(event), audience) for audience in Audience)
     assert full["after"]["user"] == {"name": "Secret Person"}
     assert full["user"] == "7"
     assert "user" not in less
@@ -69,51 +69,52 @@ def test_the_whole_change_hides_the_same() -> None:
     assert less["after"]["title"] == "a story"
 
 
-def test_columns_that_the_table_has_not_are_shown_to_nobody() -> None:
+def test_undeclared_columns_are_hidden() -> None:
     event = update(17, 5, secret="x")
-    assert READER.whole(record(event), OPERATORS)["after"].keys() == change("c", 1, 1).after.keys()  # type: ignore[union-attr]
-    assert seen(event).fields == set()
+    full = RENDERER.details(record(event), OPERATORS)["after"]
+    assert full.keys() == wire_row(17).keys()
+    assert rendered(event).fields == set()
 
 
-def test_a_long_value_is_cut_and_controls_are_inert() -> None:
+def test_long_values_are_cut_and_control_characters_escaped() -> None:
     data = shown(update(17, 5, description="x" * 60_000, title="\u202eevil\n\nevent: x"))
     (_, _, title), (_, _, description) = data["fields"]
     assert title == "\\u202eevil\\n\\nevent: x"
     assert description.startswith("x" * LONGEST_VALUE)
     assert "60,000" in description
-    assert len(seen(update(17, 5, description="y" * 60_000)).data[OPERATORS]) < 2_000
+    assert len(rendered(update(17, 5, description="y" * 60_000)).data[OPERATORS]) < 2_000
 
 
 def test_a_tombstone_shows_nothing() -> None:
-    assert READER.read(Record(source=SOURCE, offset=1, key=b'{"id":1}', value=None)) is None
+    assert RENDERER.render(Record(source=SOURCE, offset=1, key=b'{"id":1}', value=None)) is None
 
 
-def test_hostile_messages_are_rows_of_one_line() -> None:
+def test_hostile_messages_are_rendered_on_one_line() -> None:
     for number, sent in enumerate(hostile(400, 8, SOURCE.topic)):
         held = Record(source=SOURCE, offset=number, key=sent.key, value=sent.value)
-        found = READER.read(held)
+        found = RENDERER.render(held)
         assert found is not None
         for audience in Audience:
             assert b"\n" not in found.data[audience]
             assert isinstance(orjson.loads(found.data[audience]), dict)
-            orjson.dumps(READER.whole(held, audience))
+            orjson.dumps(RENDERER.details(held, audience))
 
 
 @given(st.binary(max_size=300), st.binary(max_size=300))
-def test_any_bytes_are_a_row(key: bytes, value: bytes) -> None:
+def test_any_bytes_are_rendered(key: bytes, value: bytes) -> None:
     held = Record(source=SOURCE, offset=1, key=key, value=value)
-    found = READER.read(held)
+    found = RENDERER.render(held)
     assert found is not None
     assert found.op == ""
-    assert "value" not in READER.whole(held, OVERSEERS)
+    assert "value" not in RENDERER.details(held, OVERSEERS)
 
 
-def test_a_time_that_is_none_is_not_ours() -> None:
-    assert seen(replace(change("c", 1, 1), ts_ms=2**62)).op == ""
+def test_a_timestamp_out_of_range_is_unrecognised() -> None:
+    assert rendered(replace(change("c", 1, 1), ts_ms=2**62)).op == ""
 
 
-def test_a_table_that_is_not_captured_is_not_ours() -> None:
-    assert seen(replace(change("c", 1, 1), table="auth_user")).op == ""
+def test_a_table_that_is_not_captured_is_unrecognised() -> None:
+    assert rendered(replace(change("c", 1, 1), table="auth_user")).op == ""
 
 
 def test_a_misspelt_personal_column_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""A change as the feed shows it, made once from a record that may hold anything."""
+"""Renders a record of the topic, whatever it contains, as JSON for each audience."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,119 +13,106 @@ from cdc.errors import Rejected
 from cdc.feed.audience import Audience
 from cdc.printable import inert
 from cdc.registry import Capture
-from cdc.wire.event import ChangeEvent, Operation, Row, Version, decode
+from cdc.wire.event import ChangeEvent, Operation, PastEvent, Row, Version, decode
 from cdc.wire.records import Record
 
 LONGEST_VALUE = 160
-"""Characters of a value in a row of the feed; the whole change is a click away."""
+"""Characters of a value in the list; the details hold all of it."""
 _MOST_FIELDS = 8
 _LONGEST_TITLE = 120
 _LONGEST_NAME = 100
-_LONGEST_STRANGER = 300
-_LONGEST_WHOLE_STRANGER = 10_000
-_OWN_BYTES = 600
-"""About what the objects around a change take."""
+_LONGEST_REASON = 300
+_LONGEST_RAW = 10_000
+_OVERHEAD_BYTES = 600
+"""About what the objects around a change occupy."""
 
 
 class Place(TypedDict):
-    """Where in the topic a change stands."""
+    """Where in the topic a record is."""
 
     partition: int
     offset: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PastEvent:
-    """An event that the history keeps."""
-
-    event: ChangeEvent
-    partition: int
-    offset: int
-
-    @property
-    def place(self) -> Place:
-        """Where in the topic it stood."""
-        return {"partition": self.partition, "offset": self.offset}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What one record of the topic means to readers; `data` is what they are sent."""
+class RenderedChange:
+    """One record of the topic as readers get it, and what filters need to know of it."""
 
     partition: int
     offset: int
     op: str
-    """One of c, u, d, r; empty when the record is not an event of ours."""
+    """One of c, u, d, r; empty for a message that is not a captured model's event."""
     key: str
-    subject: str
-    who: str
+    topic_name: str
+    """The name in the row's topic column."""
+    user: str
     fields: frozenset[str]
     """The columns that an update changed."""
     personal: frozenset[str]
-    """Those of them that are about people."""
+    """The personal ones among them."""
     version: Version | None
     ts_ms: int
-    """When it was captured; 0 when nobody knows."""
+    """When it was captured; 0 if unknown."""
     data: Mapping[Audience, bytes]
-    """JSON without line breaks, for each audience."""
+    """JSON without line breaks."""
 
     @property
     def size(self) -> int:
-        """About how many bytes it takes in memory."""
-        return _OWN_BYTES + sum(map(len, self.data.values()))
+        """Its approximate size in memory, in bytes."""
+        return _OVERHEAD_BYTES + sum(map(len, self.data.values()))
 
-    def shown_fields(self, audience: Audience) -> frozenset[str]:
-        """Return the changed columns that an audience may know of."""
+    def visible_fields(self, audience: Audience) -> frozenset[str]:
+        """Return the changed columns that an audience may see."""
         return self.fields if audience.sees_people else self.fields - self.personal
 
 
-class ChangeReader:
-    """Reads records of the topic for people; whatever they hold, it raises nothing."""
+class Renderer:
+    """Renders records and past events; never raises, whatever they contain."""
 
     def __init__(self, captures: Iterable[Capture]) -> None:
         self._captures = {capture.table: capture for capture in captures}
 
-    def read(self, record: Record) -> Change | None:
-        """Return what a record shows; None for a tombstone."""
+    def render(self, record: Record) -> RenderedChange | None:
+        """Return the change to show; None for a tombstone."""
         if record.value is None:
             return None
         try:
             event, capture = self._event(record)
         except Rejected as error:
-            return _stranger(record, str(error))
+            return _unrecognised(record, str(error))
         return _change(_place(record), event, capture)
 
-    def past(self, past: PastEvent) -> Change | None:
-        """Return what an event of the history shows; None for one of a table we do not know."""
+    def render_past(self, past: PastEvent) -> RenderedChange | None:
+        """Return a past event as a change; None if its table is not captured."""
         capture = self._captures.get(past.event.table)
-        return _change(past.place, past.event, capture) if capture else None
+        return _change(_past_place(past), past.event, capture) if capture else None
 
-    def whole(self, record: Record, audience: Audience) -> dict[str, Any]:
-        """Return everything of a record that an audience may see."""
+    def details(self, record: Record, audience: Audience) -> dict[str, Any]:
+        """Return everything in a record that an audience may see."""
         try:
             event, capture = self._event(record)
         except Rejected as error:
-            return _whole_stranger(record, str(error), audience)
-        return _whole(_place(record), event, capture, audience)
+            return _unrecognised_details(record, str(error), audience)
+        return _details(_place(record), event, capture, audience)
 
-    def whole_past(self, past: PastEvent, audience: Audience) -> dict[str, Any] | None:
-        """Return the same of an event of the history; None when its table is not known."""
+    def past_details(self, past: PastEvent, audience: Audience) -> dict[str, Any] | None:
+        """Return the details of a past event; None if its table is not captured."""
         capture = self._captures.get(past.event.table)
-        return _whole(past.place, past.event, capture, audience) if capture else None
+        return _details(_past_place(past), past.event, capture, audience) if capture else None
 
     def _event(self, record: Record) -> tuple[ChangeEvent, Capture]:
         event = decode(record.key, record.value or b"")
         capture = self._captures.get(event.table)
         if capture is None:
-            # Nothing is known of its columns, so nothing of what in it is about people.
-            raise Rejected("It is of a table that is not captured here.")
+            # Without a declaration nobody knows which of its columns are personal.
+            raise Rejected("Its table is not captured here.")
         _iso(event.ts_ms)
         _check_depth(event)
         return event, capture
 
 
-def _change(place: Place, event: ChangeEvent, capture: Capture) -> Change:
-    fields = _changed(event, capture)
+def _change(place: Place, event: ChangeEvent, capture: Capture) -> RenderedChange:
+    fields = _changed_columns(event, capture)
     base = {
         **place,
         "op": event.op.value,
@@ -135,12 +122,12 @@ def _change(place: Place, event: ChangeEvent, capture: Capture) -> Change:
         "page": _page(event, capture),
         "version": [event.version.epoch, event.version.outbox_id],
     }
-    return Change(
+    return RenderedChange(
         **place,
         op=event.op.value,
         key=str(event.key),
-        subject=_subject(event, capture),
-        who=event.user,
+        topic_name=_topic_name(event, capture),
+        user=event.user,
         fields=frozenset(fields),
         personal=capture.presentation.personal & frozenset(fields),
         version=event.version,
@@ -157,40 +144,39 @@ def _data(
     audience: Audience,
 ) -> bytes:
     people = audience.sees_people
-    shown = [name for name in fields if people or name not in capture.presentation.personal]
+    visible = [name for name in fields if people or name not in capture.presentation.personal]
     before, after = event.before or {}, event.after or {}
-    rows = [(name, _value(before.get(name)), _value(after.get(name))) for name in shown]
-    who = {"who": inert(event.user, _LONGEST_NAME)} if people else {}
+    values = [(name, _value(before.get(name)), _value(after.get(name))) for name in visible]
     return orjson.dumps(
         {
             **base,
-            **who,
-            "fields": rows[:_MOST_FIELDS],
-            "more": max(len(rows) - _MOST_FIELDS, 0),
-            "hidden": len(fields) - len(shown),
+            **({"who": inert(event.user, _LONGEST_NAME)} if people else {}),
+            "fields": values[:_MOST_FIELDS],
+            "more": max(len(values) - _MOST_FIELDS, 0),
+            "hidden": len(fields) - len(visible),
         }
     )
 
 
-def _stranger(record: Record, why: str) -> Change:
+def _unrecognised(record: Record, reason: str) -> RenderedChange:
     base = {**_place(record), "op": "", "bytes": len(record.value or b"")}
-    # What is wrong is told in words that may repeat some of it.
-    told = {True: {**base, "why": inert(why, _LONGEST_STRANGER)}, False: base}
-    return Change(
+    # The reason may quote the message, which may contain personal data.
+    full = {**base, "why": inert(reason, _LONGEST_REASON)}
+    return RenderedChange(
         **_place(record),
         op="",
         key="",
-        subject="",
-        who="",
+        topic_name="",
+        user="",
         fields=frozenset(),
         personal=frozenset(),
         version=None,
         ts_ms=0,
-        data={audience: orjson.dumps(told[audience.sees_people]) for audience in Audience},
+        data={item: orjson.dumps(full if item.sees_people else base) for item in Audience},
     )
 
 
-def _whole(
+def _details(
     place: Place, event: ChangeEvent, capture: Capture, audience: Audience
 ) -> dict[str, Any]:
     return {
@@ -201,20 +187,20 @@ def _whole(
         "key": event.key,
         "version": [event.version.epoch, event.version.outbox_id],
         **({"user": event.user} if audience.sees_people else {}),
-        "before": _whole_row(event.before, capture, audience),
-        "after": _whole_row(event.after, capture, audience),
+        "before": _visible_columns(event.before, capture, audience),
+        "after": _visible_columns(event.after, capture, audience),
     }
 
 
-def _whole_stranger(record: Record, why: str, audience: Audience) -> dict[str, Any]:
+def _unrecognised_details(record: Record, reason: str, audience: Audience) -> dict[str, Any]:
     base = {**_place(record), "bytes": len(record.value or b"")}
     if not audience.sees_people:
         return base
     return {
         **base,
-        "why": inert(why, _LONGEST_STRANGER),
-        "key": inert(record.key, _LONGEST_WHOLE_STRANGER),
-        "value": inert(record.value, _LONGEST_WHOLE_STRANGER),
+        "why": inert(reason, _LONGEST_REASON),
+        "key": inert(record.key, _LONGEST_RAW),
+        "value": inert(record.value, _LONGEST_RAW),
     }
 
 
@@ -222,8 +208,12 @@ def _place(record: Record) -> Place:
     return {"partition": record.source.partition, "offset": record.offset}
 
 
-def _changed(event: ChangeEvent, capture: Capture) -> list[str]:
-    """Return the columns whose values an update changed; of the others every column is new."""
+def _past_place(past: PastEvent) -> Place:
+    return {"partition": past.partition, "offset": past.offset}
+
+
+def _changed_columns(event: ChangeEvent, capture: Capture) -> list[str]:
+    """Return the columns whose values an update changed; none for other operations."""
     if event.op is not Operation.UPDATE or event.before is None:
         return []
     before, after = event.before, event.after or {}
@@ -235,24 +225,26 @@ def _latest(event: ChangeEvent) -> Row:
     return event.after or event.before or {}
 
 
-def _subject(event: ChangeEvent, capture: Capture) -> str:
-    held = _latest(event).get(capture.presentation.topic_field)
-    return _text(held.get("name")) if isinstance(held, dict) else ""
+def _topic_name(event: ChangeEvent, capture: Capture) -> str:
+    topic = _latest(event).get(capture.presentation.topic_field)
+    return _text(topic.get("name")) if isinstance(topic, dict) else ""
 
 
 def _page(event: ChangeEvent, capture: Capture) -> str:
-    return "" if event.deletes else _address(capture.presentation.page, event.key)
+    return "" if event.deletes else _url(capture.presentation.page, event.key)
 
 
 @lru_cache(maxsize=4096)
-def _address(page: str, key: int | str) -> str:
+def _url(page: str, key: int | str) -> str:
     try:
         return reverse(page, args=[key]) if page else ""
     except NoReverseMatch:
         return ""
 
 
-def _whole_row(row: Row | None, capture: Capture, audience: Audience) -> dict[str, Any] | None:
+def _visible_columns(
+    row: Row | None, capture: Capture, audience: Audience
+) -> dict[str, Any] | None:
     if row is None:
         return None
     hidden = frozenset() if audience.sees_people else capture.presentation.personal
@@ -265,11 +257,11 @@ def _value(value: Any) -> str | None:
 
 
 def _check_depth(event: ChangeEvent) -> None:
-    """Raise Rejected for what can be read and not be written: it nests too deep to be compared."""
+    """Raise Rejected for values that nest too deep to be written again."""
     try:
         orjson.dumps([event.before, event.after])
     except orjson.JSONEncodeError:
-        raise Rejected("Its values nest too deep.") from None
+        raise Rejected("Its values are nested too deeply.") from None
 
 
 def _text(value: Any) -> str:
@@ -282,5 +274,5 @@ def _iso(ts_ms: int) -> str:
     try:
         moment = datetime.fromtimestamp(ts_ms / 1000, tz=UTC)
     except (OverflowError, ValueError, OSError):
-        raise Rejected("Its time is none.") from None
+        raise Rejected("Its timestamp is out of range.") from None
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

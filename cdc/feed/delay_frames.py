@@ -1,0 +1,75 @@
+"""Frames that report how long changes took to reach the replica, once the history knows."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from cdc.errors import CdcError
+from cdc.feed.ring import Ring
+from cdc.feed.sse import message
+from cdc.wire.event import Version
+
+_MOST_PENDING = 1_000
+_MOST_FRAMES = 50
+_LONGEST_PAUSE = 8
+
+LookUp = Callable[[Sequence[Version]], Mapping[Version, float]]
+"""Returns the delay in seconds of each change that has been applied; raises CdcError."""
+
+
+class DelayFrames:
+    """Keeps the latest frames, each with an increasing number.
+
+    They are not part of a reader's position: a reader that is disconnected when a delay is
+    reported does not get that report later.
+    """
+
+    def __init__(self, look_up: LookUp) -> None:
+        self._look_up = look_up
+        self._frames: deque[bytes] = deque(maxlen=_MOST_FRAMES)
+        self._pending: dict[Version, tuple[int, int]] = {}
+        self._number = 0
+        self._failures = 0
+        self.next = 0
+
+    def since(self, number: int) -> Iterator[bytes]:
+        """Yield the frames that are still held, from a number on."""
+        first = self.next - len(self._frames)
+        for index in range(max(number, first) - first, len(self._frames)):
+            yield self._frames[index]
+
+    async def update(self, ring: Ring) -> bool:
+        """Look up the delays of new changes; return whether there is a new frame.
+
+        The pauses grow while the history does not answer.
+        """
+        self._take(ring)
+        if not self._pending:
+            return False
+        try:
+            found = await asyncio.to_thread(self._look_up, list(self._pending))
+        except CdcError:
+            self._failures += 1
+            await asyncio.sleep(min(self._failures, _LONGEST_PAUSE))
+            return False
+        self._failures = 0
+        delays = [
+            (*self._pending.pop(version), round(seconds * 1000))
+            for version, seconds in found.items()
+            if version in self._pending
+        ]
+        if delays:
+            self._frames.append(message("applied", changes=delays))
+            self.next += 1
+        return bool(delays)
+
+    def _take(self, ring: Ring) -> None:
+        """Add the changes that are new in the ring; drop the oldest pending ones if too many."""
+        start = self._number if ring.first <= self._number <= ring.next else ring.first
+        for entry in ring.since(start):
+            change = entry.change
+            if change.version:
+                self._pending[change.version] = (change.partition, change.offset)
+        self._number = ring.next
+        for version in list(self._pending)[:-_MOST_PENDING]:
+            del self._pending[version]

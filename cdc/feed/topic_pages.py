@@ -1,0 +1,263 @@
+"""Reads pages of the topic from Kafka: the latest changes, or those from a position on."""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from operator import itemgetter
+
+from cdc.errors import CdcError, Retryable
+from cdc.feed.audience import Audience
+from cdc.feed.filter import Filter
+from cdc.feed.follower import Render
+from cdc.feed.position import FeedBounds, FeedPosition
+from cdc.feed.rendering import RenderedChange
+from cdc.wire.records import Record
+from cdc.wire.topic import OpenTail, Tail
+
+PAGE = 100
+_WINDOW = 150
+"""Records of a partition that are read at once."""
+_MOST_ROUNDS = 12
+"""Bounds the search for a filter that matches little; the next page continues it."""
+_SECONDS = 5.0
+OffsetChanges = list[tuple[int, RenderedChange | None]]
+"""Offsets, and the change to show at each, if any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicPage:
+    """Consecutive changes, and the positions of the pages beside them."""
+
+    changes: list[RenderedChange]
+    """Newest first."""
+    older: FeedPosition | None = None
+    newer: FeedPosition | None = None
+    live: FeedPosition | None = None
+    """Where the stream continues, if this page ends where the topic does."""
+    lost: int = 0
+    """Records in this range that Kafka no longer holds."""
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Collects changes in time order, from a position towards a bound, until a page is full."""
+
+    tail: Tail
+    render: Render
+    wanted: Callable[[RenderedChange], bool]
+    at: FeedPosition
+    bound: FeedPosition
+    backwards: bool
+    found: list[RenderedChange] = field(default_factory=list)
+    lost: int = 0
+
+    def run(self) -> None:
+        """Fill `found` in the order of the walk, and move `at`."""
+        for _ in range(_MOST_ROUNDS):
+            windows = self._windows()
+            if not windows or self._merge(windows, self._read(windows)):
+                return
+
+    def _windows(self) -> dict[int, tuple[int, int]]:
+        """Return the next range of offsets to read in each partition."""
+        pairs = enumerate(zip(self.at.offsets, self.bound.offsets, strict=True))
+        if self.backwards:
+            return {n: (max(low, at - _WINDOW), at) for n, (at, low) in pairs if at > low}
+        return {n: (at, min(high, at + _WINDOW)) for n, (at, high) in pairs if at < high}
+
+    def _read(self, windows: dict[int, tuple[int, int]]) -> dict[int, OffsetChanges]:
+        self.tail.start({number: low for number, (low, _) in windows.items()})
+        changes: dict[int, OffsetChanges] = {number: [] for number in windows}
+        pending = set(windows)
+        deadline = time.monotonic() + _SECONDS
+        while pending:
+            if time.monotonic() > deadline:
+                raise Retryable("Kafka did not return the changes in time: try again.")
+            for record in self.tail.poll(500, 0.2):
+                number, (low, high) = record.source.partition, windows[record.source.partition]
+                if low <= record.offset < high:
+                    changes[number].append((record.offset, self.render(record)))
+                if record.offset >= high - 1:
+                    pending.discard(number)
+            pending -= set(self.tail.ended())
+        self.lost += sum(high - low - len(changes[n]) for n, (low, high) in windows.items())
+        return changes
+
+    def _merge(
+        self, windows: dict[int, tuple[int, int]], changes: dict[int, OffsetChanges]
+    ) -> bool:
+        """Take the changes in time order; return whether the page is full.
+
+        Records beyond a window may precede the rest of the other windows. The merge therefore ends
+        with the first window that is used up, unless that partition has no more records.
+        """
+        heads = {
+            number: _timed(found, backwards=self.backwards) for number, found in changes.items()
+        }
+        while True:
+            for number in [number for number, rest in heads.items() if not rest]:
+                del heads[number]
+                edge = windows[number][0 if self.backwards else 1]
+                self.at = self.at.moved({number: edge})
+                if edge != self.bound.offsets[number]:
+                    return False
+            if not heads:
+                return False
+            choose = max if self.backwards else min
+            number = choose(heads, key=lambda number: heads[number][-1][0])
+            _, offset, change = heads[number].pop()
+            self.at = self.at.moved({number: offset if self.backwards else offset + 1})
+            if change and self.wanted(change):
+                self.found.append(change)
+                if len(self.found) == PAGE:
+                    return True
+
+
+class TopicPages:
+    """Reads one page at a time; raises Retryable while Kafka is unreachable."""
+
+    def __init__(self, open_tail: OpenTail, render: Render) -> None:
+        self._open_tail, self._render = open_tail, render
+        self._lock = threading.Lock()
+        self._tail: Tail | None = None
+
+    def newest(self, before: FeedPosition | None, wanted: Filter, audience: Audience) -> TopicPage:
+        """Return the last changes before a position, or before the end of the topic."""
+        with self._lock:
+            bounds = self._bounds()
+            at = _held(before, bounds) or bounds.end
+            walk = self._walk(at, bounds.first, wanted, audience, backwards=True)
+            return TopicPage(
+                changes=walk.found,
+                older=walk.at if walk.at != bounds.first else None,
+                newer=at if at != bounds.end else None,
+                live=bounds.end if at == bounds.end else None,
+                lost=walk.lost,
+            )
+
+    def since(self, after: FeedPosition | None, wanted: Filter, audience: Audience) -> TopicPage:
+        """Return the first changes after a position; none if it is of another topic."""
+        with self._lock:
+            bounds = self._bounds()
+            at = _held(after, bounds) or bounds.end
+            walk = self._walk(at, bounds.end, wanted, audience, backwards=False)
+            ended = walk.at == bounds.end
+            return TopicPage(
+                changes=walk.found[::-1],
+                older=at if at != bounds.first else None,
+                newer=None if ended else walk.at,
+                live=bounds.end if ended else None,
+                lost=walk.lost,
+            )
+
+    def at_time(self, moment_ms: int) -> FeedPosition:
+        """Return the position before the changes that were captured at or after a time."""
+        with self._lock:
+            end = self._bounds().end
+            return end.moved(self._open().since(moment_ms))
+
+    def at_offset(self, partition: int, offset: int) -> FeedPosition | None:
+        """Return the position before a record, with the other partitions at about the same time.
+
+        None if there is no such partition.
+        """
+        with self._lock:
+            bounds = self._bounds()
+            if not 0 <= partition < len(bounds.end.offsets):
+                return None
+            high = bounds.end.offsets[partition]
+            offset = min(max(offset, bounds.first.offsets[partition]), high)
+            changes = map(self._render, self._records(partition, offset))
+            change = next((item for item in changes if item and item.ts_ms), None)
+            if change is None:
+                return bounds.end.moved({partition: offset})
+            return bounds.end.moved({**self._open().since(change.ts_ms), partition: offset})
+
+    def record(self, partition: int, offset: int) -> Record | None:
+        """Return one record; None if Kafka does not hold it."""
+        with self._lock:
+            bounds = self._bounds()
+            if not 0 <= partition < len(bounds.end.offsets):
+                return None
+            if not bounds.first.offsets[partition] <= offset < bounds.end.offsets[partition]:
+                return None
+            return next((r for r in self._records(partition, offset) if r.offset == offset), None)
+
+    def _walk(
+        self,
+        at: FeedPosition,
+        bound: FeedPosition,
+        wanted: Filter,
+        audience: Audience,
+        *,
+        backwards: bool,
+    ) -> _Walk:
+        walk = _Walk(
+            tail=self._open(),
+            render=self._render,
+            wanted=lambda change: wanted.matches(change, audience),
+            at=at,
+            bound=bound,
+            backwards=backwards,
+        )
+        try:
+            walk.run()
+        except CdcError:
+            self._drop()
+            raise
+        return walk
+
+    def _records(self, partition: int, offset: int) -> list[Record]:
+        tail = self._open()
+        tail.start({partition: offset})
+        deadline = time.monotonic() + _SECONDS
+        while time.monotonic() < deadline:
+            if (records := tail.poll(20, 0.2)) or partition in tail.ended():
+                return records
+        raise Retryable("Kafka did not return the change in time: try again.")
+
+    def _bounds(self) -> FeedBounds:
+        try:
+            return FeedBounds.of(self._open().bounds())
+        except CdcError:
+            self._drop()
+            raise
+
+    def _open(self) -> Tail:
+        if self._tail is None:
+            self._tail = self._open_tail()
+        return self._tail
+
+    def _drop(self) -> None:
+        if self._tail is not None:
+            with suppress(CdcError):
+                self._tail.close()
+        self._tail = None
+
+
+def _held(asked: FeedPosition | None, bounds: FeedBounds) -> FeedPosition | None:
+    """Return a position moved into what the topic holds; None if it is of another topic."""
+    fitted = asked.fitted(bounds.end) if asked else None
+    if fitted is None:
+        return None
+    limits = zip(fitted.offsets, bounds.first.offsets, bounds.end.offsets, strict=True)
+    return FeedPosition(fitted.tag, tuple(min(max(at, low), high) for at, low, high in limits))
+
+
+def _timed(
+    changes: OffsetChanges, *, backwards: bool
+) -> list[tuple[float, int, RenderedChange | None]]:
+    """Return a window's changes with their times, the first of the walk last.
+
+    The order within a partition is kept, whatever times its changes claim.
+    """
+    timed: list[tuple[float, int, RenderedChange | None]] = []
+    last = float("inf") if backwards else float("-inf")
+    nearer = min if backwards else max
+    for offset, change in sorted(changes, key=itemgetter(0), reverse=backwards):
+        if change and change.ts_ms:
+            last = nearer(last, change.ts_ms)
+        timed.append((last, offset, change))
+    return timed[::-1]

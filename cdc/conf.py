@@ -55,7 +55,7 @@ class CdcSettings:
     def __post_init__(self) -> None:
         _name("KAFKA_TOPIC", self.topic, TOPIC_NAME, "letters, digits, '.', '_' and '-'")
         _name("MONGODB_DATABASE", self.mongodb_database, _DATABASE, "letters, digits, '_', '-'")
-        _collections(self.collections)
+        _collections(self)
         _at_least("KAFKA_PARTITIONS", self.partitions, 1)
         _at_least("KAFKA_REPLICATION_FACTOR", self.replication_factor, 1)
         _at_least("HISTORY_DAYS", self.history_days, 0)
@@ -88,12 +88,19 @@ def _name(name: str, value: str, pattern: re.Pattern[str], allowed: str) -> None
         raise Misconfigured(f"{name} is {value!r}: use {allowed}.")
 
 
-def _collections(names: tuple[str, ...]) -> None:
-    if not names:
+def _collections(cdc: CdcSettings) -> None:
+    if not cdc.collections:
         raise Misconfigured("REPLICA_COLLECTIONS is empty: name at least one collection.")
-    for name in names:
-        _name("REPLICA_COLLECTIONS", name, _COLLECTION, "letters, digits, '_', '.' and '-'")
-    if len(set(names)) != len(names):
+    own = {"history": cdc.history_collection, "positions": cdc.positions_collection}
+    named = [("REPLICA_COLLECTIONS", name) for name in cdc.collections]
+    for setting, name in (*named, *((f"{kind}_collection", name) for kind, name in own.items())):
+        _name(setting, name, _COLLECTION, "letters, digits, '_', '.' and '-'")
+    if len(set(cdc.collections)) != len(cdc.collections):
         raise Misconfigured(
-            f"REPLICA_COLLECTIONS is {','.join(names)!r}: name each collection once."
+            f"REPLICA_COLLECTIONS is {','.join(cdc.collections)!r}: name each collection once."
         )
+    for kind, name in own.items():
+        if name in cdc.collections:
+            raise Misconfigured(
+                f"REPLICA_COLLECTIONS has {name!r}, which holds the {kind}: choose another name."
+            )

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from cdc.conf import CdcSettings
 from cdc.errors import Misconfigured
+from tests.support.feed_settings import without_servers
 
 
 @pytest.mark.parametrize(
@@ -28,5 +28,5 @@ from cdc.errors import Misconfigured
 )
 def test_collections(names: dict[str, Any], sentence: str) -> None:
     with pytest.raises(Misconfigured) as raised:
-        CdcSettings(**names)
+        without_servers(**names)
     assert str(raised.value) == sentence

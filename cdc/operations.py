@@ -14,7 +14,7 @@ from cdc.mongo.positions import Positions
 from cdc.mongo.statistics import Figures, FiguresReader, PulseReader
 from cdc.operator_log import people
 from cdc.outbox import table
-from cdc.resync.snapshot_run import InitialLoad
+from cdc.resync.selection import selections
 from cdc.runtime import telemetry
 from cdc.status.latency import Delays
 from cdc.status.reader import StatusReader
@@ -32,7 +32,6 @@ __all__ = [
     "Delays",
     "Figures",
     "FiguresReader",
-    "InitialLoad",
     "Inspector",
     "Jobs",
     "Outcome",
@@ -50,6 +49,7 @@ __all__ = [
     "place",
     "replay",
     "resume",
+    "selections",
     "table",
     "telemetry",
     "topic_names",

@@ -6,27 +6,28 @@ from django.db import DEFAULT_DB_ALIAS
 
 from cdc.jobs.runner import Desk, Work
 from cdc.resync.reconcile_run import Reconciler
-from cdc.resync.snapshot_run import InitialLoad
+from cdc.resync.selection import selections
+from cdc.resync.snapshot_run import SnapshotRun
 
 COUNT, SNAPSHOT, RECONCILE, REPAIR = "count", "snapshot", "reconcile", "repair"
 
 
 def count(desk: Desk) -> list[str] | None:
     """Count what a snapshot would do; sends nothing."""
-    load = _load(desk)
-    lines = load.count(load.selections(desk.arguments["model"], desk.arguments["where"]))
-    return None if load.left_off else lines
+    run = _snapshot_run(desk)
+    lines = run.count(selections(desk.arguments["model"], desk.arguments["where"]))
+    return None if run.interrupted else lines
 
 
 def snapshot(desk: Desk) -> list[str] | None:
     """Send the rows that are meant."""
-    load = _load(desk)
-    selections = load.selections(desk.arguments["model"], desk.arguments["where"])
-    lines = load.send(selections, rate=desk.arguments.get("rate", 0), anew=False)
-    if not load.left_off:
-        return [*lines, load.incomplete] if load.incomplete else lines
+    run = _snapshot_run(desk)
+    selected = selections(desk.arguments["model"], desk.arguments["where"])
+    lines = run.send(selected, rate=desk.arguments.get("rate", 0), restart=False)
+    if not run.interrupted:
+        return [*lines, run.incomplete] if run.incomplete else lines
     if desk.cancelled:
-        load.forget(selections)
+        run.discard_checkpoints(selected)
     return None
 
 
@@ -48,10 +49,10 @@ WORKS: Mapping[str, Work] = {
 }
 
 
-def _load(desk: Desk) -> InitialLoad:
+def _snapshot_run(desk: Desk) -> SnapshotRun:
     # A job has a checkpoint of its own, beside that of the same command.
-    work = f"job {desk.job.pk}"
-    return InitialLoad(desk.say, desk.stopped, using=DEFAULT_DB_ALIAS, work=work, bar=desk.bar)
+    task = f"job {desk.job.pk}"
+    return SnapshotRun(desk.say, desk.stopped, using=DEFAULT_DB_ALIAS, task=task, bar=desk.bar)
 
 
 def _reconcile(desk: Desk, *, repair: bool) -> list[str] | None:
@@ -60,12 +61,12 @@ def _reconcile(desk: Desk, *, repair: bool) -> list[str] | None:
         desk.stopped,
         repair=repair,
         using=DEFAULT_DB_ALIAS,
-        work=f"job {desk.job.pk}",
+        task=f"job {desk.job.pk}",
         bar=desk.bar,
     )
-    result = reconciler.run(anew=False)
+    result = reconciler.run(restart=False)
     if result is not None:
         return result.lines()
     if desk.cancelled:
-        reconciler.forget()
+        reconciler.discard_checkpoints()
     return None

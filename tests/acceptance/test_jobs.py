@@ -48,7 +48,7 @@ def test_a_killed_snapshot_goes_on_and_another_is_cancelled(
         wait_until(lambda: state(job).state == JobState.DONE, "the end")
         assert state(job).result == f"stories_story: {ROWS} rows and 0 deletes sent"
         assert state(job).crashes == 1
-        assert "Goes on where it was stopped" in state(job).said
+        assert "Resuming stories_story: " in state(job).said
         assert OutboxRecord.objects.filter(op="r").count() == ROWS
 
         other = slow_snapshot(rate=100)
@@ -60,7 +60,7 @@ def test_a_killed_snapshot_goes_on_and_another_is_cancelled(
         feed.relay.start()
         compared = JOBS.ask(RECONCILE, {}, "all", "")
         wait_until(lambda: state(compared).state == JobState.DONE, "the comparison")
-        assert f"{ROWS} rows compared: every document holds" in state(compared).result
+        assert f"{ROWS} rows compared: every document matches" in state(compared).result
         assert daemon.stop() == 0
     finally:
         if daemon.alive():

@@ -155,7 +155,7 @@ def test_a_document_of_a_later_version_is_told_and_not_called_repaired(feed: Run
     done = manage(feed.environment, "reconcile", "--repair")
 
     assert done.returncode == 1
-    assert f"stories_story {story.pk} is still different" in done.stderr
+    assert f"stories_story {story.pk} still differs after the repair" in done.stderr
     assert "new_epoch" in done.stderr
 
 

@@ -74,7 +74,7 @@ def test_two_kills_and_writers_in_the_middle_end_in_equality(
             wait_until(partial(passed, ROWS * share), f"{share:.0%} of the rows")
             sending.kill()
             sending.start()
-            sending.wait_for("Goes on where it was stopped")
+            sending.wait_for("Resuming stories_story: ")
         wait_until(lambda: not sending.alive(), "the end", 300)
 
     assert "rows and" in sending.log
@@ -141,5 +141,5 @@ def test_a_wrong_condition_is_one_sentence_and_exit_code_2(feed: RunningFeed) ->
     done = manage(feed.environment, "send_to_kafka", "--where", "nope=1")
 
     assert done.returncode == 2
-    assert "--where names 'nope', which Story has not" in done.stderr
+    assert "--where names 'nope', but Story has no such field" in done.stderr
     assert "Traceback" not in done.stderr

@@ -125,7 +125,7 @@ def test_a_snapshot_is_counted_before_it_is_started() -> None:
     client = client_of(UserType.TECHNICAL_WORKER)
     model = "stories.Story"
     wrong = client.post("/operations/jobs/snapshot/", {"model": model, "where": "colour=red"})
-    assert "names &#x27;colour&#x27;, which Story has not" in wrong.content.decode()
+    assert "names &#x27;colour&#x27;, but Story has no such field" in wrong.content.decode()
     assert not Job.objects.exists()
 
     right = {"model": model, "where": "status=popular\n"}

@@ -50,7 +50,7 @@ def test_page_of_another_role_is_refused_with_advice(client: Client) -> None:
     client.force_login(User.objects.create_user("a@people.example", name="A"))
     answer = client.get("/technical_worker/")
     assert answer.status_code == 403
-    assert "This page is not for you." in answer.content.decode()
+    assert "You don't have access to this page." in answer.content.decode()
 
 
 @pytest.mark.django_db

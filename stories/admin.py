@@ -14,7 +14,7 @@ from django.template.response import TemplateResponse
 from django.utils import dateformat, timezone
 
 from cdc.errors import Refused
-from cdc.operations import way_of
+from cdc.operations import trace_row
 from stories.forms import (
     BulkEditForm,
     IndentedEncoder,
@@ -79,12 +79,12 @@ class StoryAdmin(admin.ModelAdmin[Story]):
     def get_fieldsets(self, request: HttpRequest, obj: Story | None = None) -> Any:
         """Show how far the last change of a story is."""
         fieldsets = super().get_fieldsets(request, obj)
-        return (*fieldsets, ("Its way to the copy", {"fields": ("way",)})) if obj else fieldsets
+        return (*fieldsets, ("Replication trace", {"fields": ("way",)})) if obj else fieldsets
 
     @admin.display(description="The last change")
     def way(self, story: Story) -> str:
         """Return one sentence."""
-        return way_of(story).sentence
+        return trace_row(story).sentence
 
     def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
         """Show what the feed refuses as a message: nothing was saved."""

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.generic import DetailView, ListView, UpdateView
 
 from cdc.errors import Refused
-from cdc.operations import way_of
+from cdc.operations import trace_row
 from stories.copy import wait_for_copy
 from stories.forms import SubmissionForm
 from stories.models import Story
@@ -68,7 +68,7 @@ class WayView(UserPassesTestMixin, StoryView):
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         """Look for it."""
-        return super().get_context_data(**context, way=way_of(self.object))
+        return super().get_context_data(**context, way=trace_row(self.object))
 
 
 class SubmissionView(LoginRequiredMixin, UpdateView[Story, SubmissionForm]):

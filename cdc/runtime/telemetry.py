@@ -28,7 +28,6 @@ BATCH_APPLIED = "batch.applied"
 MESSAGE_REJECTED = "message.rejected"
 KAFKA_ERROR = "kafka.error"
 FEED_RETRY = "feed.retry"
-METRICS_SERVED = "metrics.served"
 
 DUPLICATE = "duplicates_absorbed"
 STALE = "stale_refused"

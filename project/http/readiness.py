@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from cdc.conf import cdc_settings
-from cdc.operations import Positions, Topics, connect, topic_names
+from cdc.operations import ServiceProbes
 from project.pages.latest import Latest, Reading
 
 DATABASE = "database"
@@ -54,14 +54,10 @@ class Services:
         return f"{len(missing)} of them are missing: run `manage.py migrate`." if missing else ""
 
     def kafka(self) -> str:
-        """Look for the topics."""
-        missing = [topic for topic in topic_names() if not self._topics.partitions(topic)]
-        return f"There is no topic {missing[0]}: start a relay, which makes it." if missing else ""
+        return self._probes.kafka()
 
     def mongodb(self) -> str:
-        """Read what a majority holds."""
-        self._positions.all()
-        return ""
+        return self._probes.mongodb()
 
     def checks(self) -> dict[str, Check]:
         """Return all of them by name."""
@@ -73,13 +69,8 @@ class Services:
         }
 
     @cached_property
-    def _topics(self) -> Topics:
-        # Made when first asked for: a web process that nobody asks has no clients.
-        return Topics(cdc_settings())
-
-    @cached_property
-    def _positions(self) -> Positions:
-        return Positions(connect(cdc_settings()), cdc_settings())
+    def _probes(self) -> ServiceProbes:
+        return ServiceProbes(cdc_settings())
 
 
 class Parts:

@@ -8,14 +8,15 @@ from typing import Any
 
 from django.conf import settings
 
+from cdc.commands import log
 from cdc.errors import Misconfigured
-from cdc.operations import telemetry
 from project.config.environment import LOOPBACK
 from project.metrics.exposition import CONTENT_TYPE
 from project.metrics.page import metrics_text
 
 _HOST = "127.0.0.1"
 _PATH = "/metrics"
+_METRICS_SERVED = "metrics.served"
 _SECONDS = 10.0
 _log = logging.getLogger(__name__)
 
@@ -61,4 +62,4 @@ def serve(sender: str, **_: Any) -> None:
             "give each daemon on this machine a free one, or 0 for off."
         ) from None
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-    telemetry.log(_log, logging.INFO, telemetry.METRICS_SERVED, daemon=sender, port=port)
+    log(_log, logging.INFO, _METRICS_SERVED, daemon=sender, port=port)

@@ -118,7 +118,7 @@ def test_status_tells_what_waits_and_that_the_counts_are_equal(feed: RunningFeed
     status = _status(feed)
     assert status["waiting"] == 20
     # The group notices that its member is gone when its session ends, perhaps before we ask.
-    assert re.match("20 (changes are on their way|records wait in Kafka)", status["verdict"])
+    assert re.match("20 (changes in transit|records in Kafka)", status["verdict"])
 
 
 def _status(feed: RunningFeed) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def test_paused_consumers_stay_in_the_group_and_say_so(feed: RunningFeed) -> Non
 
     assert status.consumers == 1
     assert not status.healthy
-    assert "1 change waits; resume them on the page /operations/." in status.verdict
+    assert "1 change queued: resume the consumers on the operations page." in status.verdict
     assert "(an index is built)" in status.verdict
 
     feed.consumer.kill()

@@ -14,8 +14,8 @@ from project.pages import feed_state
 from project.pages.latest import Latest
 from project.stack.ports import free_port
 from tests.project.metrics.test_exposition import parsed
-from tests.project.pages.test_homes import status
 from tests.support.processes import Daemon
+from tests.support.status import busy_status as status
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from project.metrics.process import process_metrics
 from project.pages import feed_state
 from project.pages.latest import Latest
 from tests.project.metrics.test_exposition import parsed
-from tests.project.pages.test_homes import status
+from tests.support.status import busy_status as status
 
 TOKEN = "a-token-of-some-length"
 ELSEWHERE = "203.0.113.9"

@@ -57,7 +57,7 @@ def at_time(moment: datetime) -> Target:
 def rewind(
     settings: CdcSettings, topics: Sequence[str], target: Target, partition: int | None, who: str
 ) -> list[Moved]:
-    """Move every partition of `topics`, or `partition` only: all of them or none."""
+    """Move every partition of `topics`, or `partition` only; every target is checked first."""
     metadata, marks = Topics(settings), Watermarks(settings)
     positions = Positions(connect(settings), settings)
     sources = [

@@ -148,7 +148,7 @@ class Status:
 
     @property
     def healthy(self) -> bool:
-        """Whether every service responds, nothing is blocked, and no difference is left behind."""
+        """Whether every service responds, nothing is blocked and no difference remains."""
         reconciled = self.reconcile is None or self.reconcile.equal
         blocked = self.problems or self.paused or self._no_relay or self._no_consumer
         return not blocked and reconciled and (self.equal or self.waiting > 0)

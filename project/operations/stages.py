@@ -132,10 +132,10 @@ def _collections(name: str, status: Status) -> Stage:
     rows = sum(table.rows for table in status.tables)
     counts = {count for table in status.tables for count in table.documents.values()}
     collections = sum(len(table.documents) for table in status.tables)
-    behind = Health.BUSY if status.waiting else Health.BAD
+    unequal = Health.BUSY if status.waiting else Health.BAD
     return Stage(
         name=name,
-        health=Health.GOOD if status.equal else behind,
+        health=Health.GOOD if status.equal else unequal,
         value=" / ".join(f"{count:,}" for count in sorted(counts)) or "0",
         unit="documents",
         note=f"in each of {collections}, for {_noun(rows, '1 row', f'{rows:,} rows')}",

@@ -67,7 +67,7 @@ class FeedWatch:
 
     @cached_property
     def _reader(self) -> StatusReader:
-        # Created on first use, so that a process whose pages nobody opens has no clients.
+        # Created on first use, so that a process that serves no such page has no clients.
         return StatusReader(cdc_settings(), registry)
 
 

@@ -1,4 +1,4 @@
-"""Differences are told apart from changes in transit."""
+"""A change in transit is not a difference."""
 
 from collections.abc import Callable
 

@@ -26,7 +26,7 @@ from cdc.printable import inert
 from cdc.registry import Capture
 from cdc.runtime import counters
 from cdc.status.latency import MINUTES, MOST_CHANGES, Delays, delays_of
-from cdc.status.status import Canary, LastReconcile, PartitionLag, Paused, Status, TableCount
+from cdc.status.status import CanaryStatus, LastReconcile, PartitionLag, Paused, Status, TableCount
 from cdc.wire.records import TopicPartition
 
 _LONGEST_REASON = 300
@@ -160,12 +160,12 @@ def _paused(group: str) -> Paused | None:
     )
 
 
-def _canary() -> Canary | None:
+def _canary() -> CanaryStatus | None:
     trip = CanaryTrip.objects.first()
     if trip is None:
         return None
     arrived = trip.arrived_at
-    return Canary(
+    return CanaryStatus(
         sent_seconds_ago=_age(int(trip.sent_at.timestamp() * 1000)),
         arrived_seconds_ago=_age(int(arrived.timestamp() * 1000)) if arrived else None,
         seconds=None if trip.seconds is None else round(trip.seconds, 4),

@@ -66,7 +66,7 @@ class Paused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Canary:
+class CanaryStatus:
     """The record that is sent through the whole pipeline every ten seconds."""
 
     sent_seconds_ago: float
@@ -115,7 +115,7 @@ class Status:
     """None before the first reconciliation."""
     paused: Paused | None = None
     """None when the consumers are not paused."""
-    canary: Canary | None = None
+    canary: CanaryStatus | None = None
     """None when none was ever sent."""
     in_kafka: int | None = None
     """Records after the offsets committed in Kafka; read only while MongoDB is unreachable."""

@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from cdc.status.status import Canary
+from cdc.status.status import CanaryStatus
 from project.pages import feed_state
 from project.pages.latest import Latest
 from project.templatetags.sentences import coded
@@ -51,7 +51,7 @@ def test_it_names_what_is_unreachable(worker: Client, monkeypatch: pytest.Monkey
 
 
 def test_a_canary_that_never_arrived(worker: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    canary = Canary(sent_seconds_ago=3.0, arrived_seconds_ago=None, seconds=None)
+    canary = CanaryStatus(sent_seconds_ago=3.0, arrived_seconds_ago=None, seconds=None)
     monkeypatch.setattr(feed_state.feed, "latest", Latest(lambda: healthy_status(canary=canary)))
     page = worker.get("/operations/").content.decode()
     assert "every ten seconds: sent, but not arrived." in page

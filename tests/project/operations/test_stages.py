@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from cdc.status.status import Canary, Status
+from cdc.status.status import CanaryStatus, Status
 from project.operations.stages import Health, StageRenderer
 from tests.support.status import healthy_status
 
-ARRIVED = Canary(sent_seconds_ago=3.0, arrived_seconds_ago=3.0, seconds=0.012)
+ARRIVED = CanaryStatus(sent_seconds_ago=3.0, arrived_seconds_ago=3.0, seconds=0.012)
 
 
 def health(

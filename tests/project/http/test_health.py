@@ -10,6 +10,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from cdc.errors import Retryable
+from cdc.status import probes
 from project.http import readiness
 from project.http.readiness import Parts, Services, State, address
 from tests.support.static_files import plain_static_files
@@ -155,7 +156,7 @@ def test_the_real_parts_answer(
     feed_settings: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.CDC = feed_settings
-    monkeypatch.setattr(readiness, "topic_names", lambda: [feed_settings.topic])
+    monkeypatch.setattr(probes, "topic_names", lambda: [feed_settings.topic])
     services = Services()
     assert services.mongodb() == ""
     assert services.database() == ""

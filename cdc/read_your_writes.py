@@ -1,4 +1,4 @@
-"""Reading one's own write: waits until the replica holds it."""
+"""Read your own writes: wait until the replica holds a change."""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -19,17 +19,17 @@ from cdc.resync.comparison import Comparison
 from cdc.runtime.loop import Clock, SystemClock
 from cdc.wire.event import Version
 
-_LOOK_SECONDS = 0.005
-_LONGEST_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.005
+_LONGEST_POLL_SECONDS = 0.1
 
 
 def wait_until_applied(instance: Model, timeout: float, *, clock: Clock | None = None) -> bool:
-    """Return True when every collection has the last change of `instance`, or a later one.
+    """Wait until every collection has the last change of `instance`, or a later one.
 
     The change is the instance's last `save()`, `delete()` or `bulk_create()` in this process, and
-    it must be committed; of an instance that was only read, its row as it is now. Returns False
-    when `timeout` seconds were not enough, or the change was rolled back; also while MongoDB is
-    away. Raises Refused inside a transaction, where nobody else can see the change, and
+    it must be committed. For an instance that was only read, it is the row's current content.
+    Returns False after `timeout` seconds: the change is late, was rolled back, or MongoDB is not
+    responding. Raises Refused inside a transaction, whose changes are not visible yet, and
     Misconfigured for a model that is not captured.
     """
     capture = registry.find(type(instance))
@@ -38,21 +38,21 @@ def wait_until_applied(instance: Model, timeout: float, *, clock: Clock | None =
     using = instance._state.db or "default"
     if connections[using].in_atomic_block:
         raise Refused(
-            f"wait_until_applied({type(instance).__name__}) is called inside a transaction, whose "
-            "changes nobody sees yet: call it after the commit."
+            f"wait_until_applied({type(instance).__name__}) was called inside a transaction, whose "
+            "changes are not visible yet: call it after the commit."
         )
-    waiting = _Waiting(capture, instance, using)
+    change = _AwaitedChange(capture, instance, using)
     clock = clock or SystemClock()
-    deadline, pause = clock.monotonic() + timeout, _LOOK_SECONDS
-    while not waiting.applied():
+    deadline, pause = clock.monotonic() + timeout, _POLL_SECONDS
+    while not change.applied():
         if clock.monotonic() >= deadline:
             return False
         clock.sleep(min(pause, max(deadline - clock.monotonic(), 0)))
-        pause = min(pause * 1.5, _LONGEST_LOOK_SECONDS)
+        pause = min(pause * 1.5, _LONGEST_POLL_SECONDS)
     return True
 
 
-class _Waiting:
+class _AwaitedChange:
     def __init__(self, capture: Capture, instance: Model, using: str) -> None:
         self._reader = process_reader()
         self._capture = capture
@@ -63,23 +63,23 @@ class _Waiting:
     def applied(self) -> bool:
         try:
             if self._recorded is None:
-                return self._equal()
+                return self._matches_row()
             return self._arrived(self._recorded)
         except Retryable:
             return False
 
     def _arrived(self, recorded: Recorded) -> bool:
-        """Return whether each collection has this version; of a delete, the marker, and no more."""
+        """Whether each collection has this version or, after a delete, only its marker."""
         wanted = Version(outbox.current_epoch(using=self._using) or 0, recorded.outbox_id)
         key = self._capture.key.to_wire(recorded.key)
         versions = [self._reader.version(name, key) for name in self._capture.collections]
         if None not in versions:
             return all(version >= wanted for version in versions if version)
-        # Deleted, by this change or by a later one.
+        # The row was deleted, by this change or by a later one.
         marker = self._reader.version(delete_markers(self._capture.table), key)
         return versions.count(None) == len(versions) and marker is not None and marker >= wanted
 
-    def _equal(self) -> bool:
+    def _matches_row(self) -> bool:
         images = read_images(self._capture, [self._key], using=self._using)
         if not images:
             return not any(
@@ -90,7 +90,7 @@ class _Waiting:
 
 
 def process_reader() -> ReplicaReader:
-    """Return the process's reader: to connect takes longer than to look."""
+    """Return the reader of this process: connecting takes longer than reading."""
     settings = cdc_settings()
     return _reader(settings.mongodb_uri, settings.mongodb_database)
 

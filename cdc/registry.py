@@ -136,3 +136,14 @@ def _concrete(model: type[models.Model]) -> type[models.Model]:
 
 registry = Registry()
 register = registry.register
+
+
+def topic_names() -> list[str]:
+    """Return the topics of the captured models, without the feed's internal ones."""
+    return sorted({capture.topic for capture in registry})
+
+
+def all_topics() -> dict[str, int]:
+    """Return every topic and its number of partitions; 0 means the configured number."""
+    internal = {capture.topic: 1 for capture in registry.all() if capture.internal}
+    return {**internal, **dict.fromkeys(topic_names(), 0)}

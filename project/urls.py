@@ -7,8 +7,8 @@ from django.views.generic import RedirectView
 from cdc.feed.views import FeedChange, FeedPage, FeedStream
 from project.http import health
 from project.metrics import page as metrics
-from project.operations.status import TechnicalWorkerHome
-from project.pages import homes
+from project.operations.pipeline import TechnicalWorkerHome
+from project.pages import home_pages
 from users.roles import feed_audience
 
 admin.site.site_header = "Storyfeed admin"
@@ -22,9 +22,9 @@ urlpatterns = [
     # The admin has no login page of its own.
     path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),
     path("admin/", admin.site.urls),
-    path("customer/", homes.CustomerHome.as_view(), name="customer"),
+    path("customer/", home_pages.CustomerHome.as_view(), name="customer"),
     path("technical_worker/", TechnicalWorkerHome.as_view(), name="technical_worker"),
-    path("senior_management/", homes.SeniorManagementHome.as_view(), name="senior_management"),
+    path("senior_management/", home_pages.Dashboard.as_view(), name="senior_management"),
     path("operations/", include("project.operations.urls")),
     path("feed/", FeedPage.as_view(audience_of=feed_audience), name="feed"),
     path(

@@ -14,7 +14,7 @@ from django.template.response import TemplateResponse
 from django.utils import dateformat, timezone
 
 from cdc.errors import Refused
-from cdc.operations import way_of
+from cdc.operations import trace_row
 from stories.forms import (
     BulkEditForm,
     IndentedEncoder,
@@ -82,7 +82,7 @@ class StoryAdmin(admin.ModelAdmin[Story]):
 
     @admin.display(description="Last change")
     def trace(self, story: Story) -> str:
-        return way_of(story).sentence
+        return trace_row(story).sentence
 
     def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
         """Show a change that the feed refuses as an error message."""

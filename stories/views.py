@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.generic import DetailView, ListView, UpdateView
 
 from cdc.errors import Refused
-from cdc.operations import way_of
+from cdc.operations import trace_row
 from stories.forms import SubmissionForm
 from stories.models import Story
 from stories.permissions import may_change, may_trace, readable_by, search, search_words
@@ -60,7 +60,7 @@ class TraceView(UserPassesTestMixin, StoryView):
         return ["stories/_way.html" if live else "stories/way.html"]
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        return super().get_context_data(**context, way=way_of(self.object))
+        return super().get_context_data(**context, way=trace_row(self.object))
 
 
 class SubmissionView(LoginRequiredMixin, UpdateView[Story, SubmissionForm]):

@@ -1,1 +1,1 @@
-"""A row of the feed's own that measures how long a change takes."""
+"""The canary: a row that `cdc` itself saves every ten seconds, to measure the latency."""

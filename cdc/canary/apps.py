@@ -1,11 +1,9 @@
-"""The canary as a Django application: its models need the feed's to be there."""
+"""The canary is an application of its own: its models need those of `cdc` to be loaded."""
 
 from django.apps import AppConfig
 
 
 class CanaryConfig(AppConfig):
-    """The feed's canary."""
-
     name = "cdc.canary"
     label = "canary"
     verbose_name = "Canary"

@@ -1,4 +1,4 @@
-"""Sends the canary every ten seconds and waits for it in the replica."""
+"""Sends the canary every ten seconds and waits until it is in the replica."""
 
 import threading
 from collections.abc import Callable
@@ -19,9 +19,9 @@ Wait = Callable[[Canary, float], bool]
 
 
 def beat(using: str, clock: Clock, wait: Wait = wait_until_applied) -> float | None:
-    """Send the canary, wait until it is seen, write down how long that took and return it.
+    """Send the canary, wait for it, record how long it took, and return that.
 
-    None when it was not seen within `EVERY_SECONDS`: the next one is on its way then.
+    Returns None when it has not arrived after `EVERY_SECONDS`, when the next one is due.
     """
     began = clock.monotonic()
     now = datetime.fromtimestamp(clock.time(), tz=UTC)
@@ -37,7 +37,7 @@ def beat(using: str, clock: Clock, wait: Wait = wait_until_applied) -> float | N
 
 
 def start_beating(using: str, stopped: Callable[[], bool]) -> None:
-    """Let a thread send the canary until `stopped`; the process may end without waiting for it."""
+    """Start a thread that sends the canary until `stopped`; it does not delay the process exit."""
     clock = SystemClock()
 
     def run() -> None:
@@ -46,7 +46,7 @@ def start_beating(using: str, stopped: Callable[[], bool]) -> None:
             try:
                 beat(using, clock)
             except (CdcError, DatabaseError):
-                # What is away is said elsewhere; here it shows as a canary that does not come.
+                # Other places report the outage; here it shows as a canary that is late.
                 connections.close_all()
             while not stopped() and clock.monotonic() < due:
                 clock.sleep(0.5)

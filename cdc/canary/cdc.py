@@ -1,11 +1,11 @@
-"""Captures the canary: a topic and a collection of its own, no history."""
+"""Captures the canary: its own topic and collection, no history."""
 
 from cdc.canary.models import Canary
 from cdc.conf import cdc_settings
 from cdc.registry import Capture, register
 
 _LONGEST = 242
-"""So that the topic's name stays within Kafka's 249 characters."""
+"""Leaves room for the suffix in a topic name, at most 249 characters in Kafka."""
 
 register(
     Capture(

@@ -1,4 +1,4 @@
-"""The canary's tables: the row that is captured, and what was measured."""
+"""The canary's tables: the captured row, and the measurement."""
 
 from django.db import models
 
@@ -7,7 +7,7 @@ from cdc.fields import MillisecondDateTimeField
 
 
 class Canary(CapturedModel):
-    """One row, saved again and again; its replica is a collection of its own."""
+    """One row that is saved again and again; it has its own replica collection."""
 
     name = models.CharField(max_length=32, primary_key=True)
     beat = models.BigIntegerField(default=0)
@@ -21,14 +21,14 @@ class Canary(CapturedModel):
 
 
 class CanaryTrip(models.Model):
-    """When the canary was sent and came back last; not captured, so that it makes no events."""
+    """When the canary was last sent and last arrived; not captured, so it makes no events."""
 
     name = models.CharField(max_length=32, primary_key=True)
     sent_at = models.DateTimeField()
     arrived_at = models.DateTimeField(null=True)
-    """When the last one that came back did."""
+    """Of the last canary that arrived."""
     seconds = models.FloatField(null=True)
-    """How long that one took, by one clock: from the save to its being seen in the replica."""
+    """Its latency by one clock, from the save until it was seen in the replica."""
 
     class Meta:
         db_table = "cdc_canary_trip"

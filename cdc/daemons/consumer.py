@@ -11,15 +11,15 @@ from cdc.conf import CdcSettings
 from cdc.consumer.consumer import ReplicaConsumer
 from cdc.consumer.old_events import OldEvents
 from cdc.consumer.pause import PauseWatch
+from cdc.consumer.routes import routes
 from cdc.consumer.source_rows import SourceRows, source_epoch
 from cdc.daemons.startup import ensure_topics, retry_until_done, set_query_timeouts
-from cdc.daemons.topics import all_topics, routes
 from cdc.dead_letters.store import DeadLetterStore
 from cdc.kafka.source import KafkaSource
 from cdc.kafka.topics import Topics
 from cdc.mongo.client import connect
 from cdc.mongo.replica import MongoReplica
-from cdc.registry import registry
+from cdc.registry import all_topics, registry
 from cdc.runtime import telemetry
 from cdc.runtime.counters import Counters
 from cdc.runtime.loop import Clock, Stop, SystemClock, run_until_stopped

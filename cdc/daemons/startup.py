@@ -8,9 +8,9 @@ from functools import partial
 
 from django.db import connections
 
-from cdc.daemons.topics import all_topics
 from cdc.errors import Retryable
 from cdc.kafka.topics import Topics
+from cdc.registry import all_topics
 from cdc.runtime.loop import Clock, Stop, run_until_stopped
 
 _QUERY_TIMEOUT_SECONDS = 8

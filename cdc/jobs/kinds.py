@@ -6,28 +6,28 @@ from django.db import DEFAULT_DB_ALIAS
 
 from cdc.jobs.runner import JobContext, JobFunction
 from cdc.resync.reconcile_run import Reconciler
-from cdc.resync.snapshot_run import InitialLoad
+from cdc.resync.selection import selections
+from cdc.resync.snapshot_run import SnapshotRun
 
 COUNT, SNAPSHOT, RECONCILE, REPAIR = "count", "snapshot", "reconcile", "repair"
 
 
 def count(context: JobContext) -> list[str] | None:
-    """Count what a snapshot would change; send nothing."""
-    load = _load(context)
-    selections = load.selections(context.arguments["model"], context.arguments["where"])
-    lines = load.count(selections)
-    return None if load.left_off else lines
+    """Count what a snapshot would do; sends nothing."""
+    run = _snapshot_run(context)
+    lines = run.count(selections(context.arguments["model"], context.arguments["where"]))
+    return None if run.interrupted else lines
 
 
 def snapshot(context: JobContext) -> list[str] | None:
-    """Send the selected rows."""
-    load = _load(context)
-    selections = load.selections(context.arguments["model"], context.arguments["where"])
-    lines = load.send(selections, rate=context.arguments.get("rate", 0), anew=False)
-    if not load.left_off:
-        return [*lines, load.incomplete] if load.incomplete else lines
+    """Send the rows that are meant."""
+    run = _snapshot_run(context)
+    selected = selections(context.arguments["model"], context.arguments["where"])
+    lines = run.send(selected, rate=context.arguments.get("rate", 0), restart=False)
+    if not run.interrupted:
+        return [*lines, run.incomplete] if run.incomplete else lines
     if context.cancelled:
-        load.forget(selections)
+        run.discard_checkpoints(selected)
     return None
 
 
@@ -49,13 +49,10 @@ KINDS: Mapping[str, JobFunction] = {
 }
 
 
-def _load(context: JobContext) -> InitialLoad:
-    return InitialLoad(
-        context.say,
-        context.stopped,
-        using=DEFAULT_DB_ALIAS,
-        work=_checkpoint_name(context),
-        bar=context.bar,
+def _snapshot_run(context: JobContext) -> SnapshotRun:
+    task = f"job {context.job.pk}"
+    return SnapshotRun(
+        context.say, context.stopped, using=DEFAULT_DB_ALIAS, task=task, bar=context.bar
     )
 
 
@@ -65,14 +62,14 @@ def _reconcile(context: JobContext, *, repair: bool) -> list[str] | None:
         context.stopped,
         repair=repair,
         using=DEFAULT_DB_ALIAS,
-        work=_checkpoint_name(context),
+        task=_checkpoint_name(context),
         bar=context.bar,
     )
-    result = reconciler.run(anew=False)
+    result = reconciler.run(restart=False)
     if result is not None:
         return result.lines()
     if context.cancelled:
-        reconciler.forget()
+        reconciler.discard_checkpoints()
     return None
 
 

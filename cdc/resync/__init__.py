@@ -1,1 +1,1 @@
-"""Snapshot, reconciliation and rewind: whatever brings the replica back in line."""
+"""Snapshot, reconciliation and rewind: they bring the replica back in line."""

@@ -1,4 +1,4 @@
-"""The passage of changes: from the outbox, over Kafka, into the replica."""
+"""A barrier: waits until the changes committed so far have reached the replica."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,11 +15,11 @@ from cdc.runtime.loop import Clock
 from cdc.wire.records import TopicPartition
 
 PATIENCE_SECONDS = 30.0
-_LOOK_SECONDS = 0.02
+_POLL_SECONDS = 0.02
 
 
-class Passage:
-    """Waits until what is under way has arrived."""
+class Barrier:
+    """Waits for the outbox, then for the consumer."""
 
     def __init__(
         self,
@@ -30,8 +30,8 @@ class Passage:
         using: str,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
-        """`patience` is how many seconds nothing at all may move before it is an error."""
-        self._names = topics
+        """`patience`: after this many seconds without any progress, `wait` raises."""
+        self._topic_names = topics
         self._topics = Topics(settings)
         self._watermarks = Watermarks(settings)
         self._positions = Positions(connect(settings), settings)
@@ -42,26 +42,26 @@ class Passage:
     def wait(self) -> None:
         """Return when the replica has applied every change that is committed at this moment.
 
-        Raises Retryable, naming who does not do his part, when a service or process is away.
+        Raises Retryable, naming the part that makes no progress.
         """
         highest = self._rows.aggregate(highest=Max("id"))["highest"] or 0
         self._until_none(
             lambda: self._rows.filter(id__lte=highest).count(),
-            "changes wait in the outbox and get no fewer: see that `manage.py relay_outbox` runs",
+            "the outbox is not draining: check that `manage.py relay_outbox` is running",
         )
         ends = {
             source: self._watermarks.of(source)
-            for name in self._names
+            for name in self._topic_names
             for number in self._topics.partitions(name)
             for source in [TopicPartition(name, number)]
         }
         self._until_none(
-            lambda: self._behind(ends),
-            "records wait in Kafka and get no fewer: see that "
-            "`manage.py consume_and_save_to_mongodb` runs",
+            lambda: self._lag(ends),
+            "the consumer is not catching up: check that "
+            "`manage.py consume_and_save_to_mongodb` is running",
         )
 
-    def _behind(self, ends: dict[TopicPartition, tuple[int, int]]) -> int:
+    def _lag(self, ends: dict[TopicPartition, tuple[int, int]]) -> int:
         positions = self._positions.all()
         return sum(
             max(end - positions.get(source, first), 0) for source, (first, end) in ends.items()
@@ -72,8 +72,8 @@ class Passage:
         since = self._clock.monotonic()
         while waiting:
             if self._clock.monotonic() - since > self._patience:
-                raise Retryable(f"{waiting} {problem}.")
-            self._clock.sleep(_LOOK_SECONDS)
+                raise Retryable(f"{waiting} changes queued and {problem}.")
+            self._clock.sleep(_POLL_SECONDS)
             waiting = count()
             if waiting < fewest:
                 fewest, since = waiting, self._clock.monotonic()

@@ -1,4 +1,4 @@
-"""Checkpoints: where a snapshot or a reconciliation goes on after a stop."""
+"""Checkpoints: where a snapshot or a reconciliation resumes after a stop."""
 
 import hashlib
 import json
@@ -12,22 +12,22 @@ State = Mapping[str, Any]
 
 
 class CheckpointStore:
-    """The checkpoint of one piece of work: the same work with the same arguments finds it again."""
+    """The checkpoint of one task; the same task with the same arguments has the same checkpoint."""
 
-    def __init__(self, work: str, arguments: State, *, using: str) -> None:
+    def __init__(self, task: str, arguments: State, *, using: str) -> None:
         text = json.dumps(arguments, sort_keys=True)
-        self._name = f"{work} {hashlib.sha256(text.encode()).hexdigest()[:32]}"
+        self._name = f"{task} {hashlib.sha256(text.encode()).hexdigest()[:32]}"
         self._rows = Checkpoint.objects.using(using)
 
     def load(self) -> dict[str, Any] | None:
-        """Return the state that was saved last; None when nothing was begun."""
+        """Return the last saved state; None when there is no checkpoint."""
         found = self._rows.filter(name=self._name).values_list("state", flat=True).first()
         return None if found is None else json.loads(found)
 
     def save(self, state: State) -> None:
-        """Keep the state, in the caller's transaction if there is one."""
+        """Save the state, in the caller's transaction if there is one."""
         self._rows.update_or_create(name=self._name, defaults={"state": json.dumps(state)})
 
     def remove(self) -> None:
-        """Forget the work: it is done, or is to begin anew."""
+        """Delete the checkpoint; the next run starts from the beginning."""
         self._rows.filter(name=self._name).delete()

@@ -1,4 +1,4 @@
-"""Rows against documents: what differs now, and what still does when nothing is under way."""
+"""Compares rows with documents, and confirms differences once changes in transit have arrived."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,44 +12,43 @@ from cdc.mongo.plan import content
 from cdc.mongo.reader import ReplicaReader
 from cdc.registry import Capture
 
-_LOOKS = 10
-"""Second looks at a row that keeps changing, after which it is let go: each of its changes
-writes the whole document."""
+_ATTEMPTS = 10
+"""How often a row that keeps changing is checked again before it counts as equal: each of its
+changes writes the whole document, so an old difference is gone."""
 _UNREADABLE = None
 
 Wanted = Mapping[Any, Content | None]
-"""What the documents of rows must hold, by key; None for a row that cannot be carried."""
+"""What the documents of rows must hold, by key; None for a row that cannot be sent."""
 Documents = Mapping[str, Mapping[Any, Held]]
 """Documents by collection and key."""
 
 
-class Kind(StrEnum):
+class DifferenceKind(StrEnum):
     """How a document differs from its row."""
 
     MISSING = "missing"
-    """There is a row and no document."""
+    """A row without a document."""
     STALE = "stale"
-    """The document holds something else than the row."""
+    """The document holds anything else than the row."""
     EXTRA = "extra"
-    """There is a document and no row."""
+    """A document without a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One document that is not as its row says."""
+    """One document that does not match its row."""
 
     collection: str
-    kind: Kind
+    kind: DifferenceKind
     key: Any
 
 
 class Comparison:
     """Compares the rows of one table with the documents of its collections.
 
-    A difference is only one when it outlasts what is under way. The second look reads the
-    documents, then the rows, waits until every change committed by then has been applied, and
-    reads the documents again. One that no event has written in between, and that still is not
-    what the row was, differs.
+    Changes in transit are not differences. To confirm one, the documents are read, then the rows;
+    then every change committed by that time is waited for, and the documents are read again. A
+    document differs when no event has written it in between and it still does not match the row.
     """
 
     def __init__(
@@ -68,13 +67,13 @@ class Comparison:
         return [key for key in keys if self._differing(key, wanted, documents)]
 
     def confirmed(self, keys: Iterable[Any], *, gone: bool) -> list[Difference]:
-        """Return how the documents with these keys differ when nothing of them is under way.
+        """Return how the documents with these keys differ, without changes in transit.
 
-        Looks at keys that no row has when `gone` says so, else at those that a row has.
+        With `gone`, only keys without a row are compared; otherwise only keys with a row.
         """
         found: list[Difference] = []
         left = list(keys)
-        for _ in range(_LOOKS):
+        for _ in range(_ATTEMPTS):
             before = self._documents(left)
             wanted = self._rows(left)
             left = [key for key in left if (key in wanted) is not gone]
@@ -114,7 +113,7 @@ class Comparison:
         return {key: self._content(image) for key, image in images.items()}
 
     def _content(self, image: Mapping[str, Any]) -> Content | None:
-        """Return what the consumer would make of the row, by the same conversions."""
+        """Return the document that the consumer would write for the row."""
         capture = self._capture
         try:
             row = capture.wire_row(image)
@@ -123,14 +122,14 @@ class Comparison:
             return _UNREADABLE
 
 
-def _kind(key: Any, wanted: Wanted, held: Mapping[Any, Held]) -> Kind | None:
+def _kind(key: Any, wanted: Wanted, held: Mapping[Any, Held]) -> DifferenceKind | None:
     if key not in wanted:
-        return Kind.EXTRA if key in held else None
+        return DifferenceKind.EXTRA if key in held else None
     if key not in held:
-        return Kind.MISSING
+        return DifferenceKind.MISSING
     content_of_row = wanted[key]
     same = content_of_row is not None and held[key].holds(content_of_row)
-    return None if same else Kind.STALE
+    return None if same else DifferenceKind.STALE
 
 
 def _version(documents: Documents, difference: Difference) -> Any:

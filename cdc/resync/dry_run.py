@@ -1,4 +1,4 @@
-"""What a snapshot would do to the replica, counted without sending anything."""
+"""Counts what a snapshot would do to the replica, without sending anything."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,22 +6,22 @@ from dataclasses import dataclass
 from cdc.capture.images import keys_after
 from cdc.mongo.reader import ReplicaReader
 from cdc.progress import Advance
-from cdc.resync.orphans import Leftovers
+from cdc.resync.orphans import Orphans
 from cdc.resync.selection import Selection
 
 CHUNK = 1_000
 
 
 @dataclass(slots=True, kw_only=True)
-class Forecast:
-    """Documents of one collection."""
+class PlannedChanges:
+    """Documents of one collection that a snapshot would write."""
 
     collection: str
     insert: int = 0
     update: int = 0
-    """Documents that are written anew, changed or not."""
+    """Documents that would be replaced, changed or not."""
     remove: int = 0
-    """Documents whose row is gone; none when only some rows are meant."""
+    """Documents whose row is gone; 0 when only some rows are selected."""
 
     def __str__(self) -> str:
         return (
@@ -30,37 +30,37 @@ class Forecast:
         )
 
 
-def forecast(
+def dry_run(
     selection: Selection,
     reader: ReplicaReader,
-    leftovers: Leftovers,
+    orphans: Orphans,
     advance: Advance,
     stopped: Callable[[], bool],
     *,
     using: str,
-) -> list[Forecast]:
-    """Return the counts of each collection, read in chunks, so that memory is bounded."""
-    counted = [Forecast(collection=name) for name in selection.capture.collections]
+) -> list[PlannedChanges]:
+    """Return the counts for each collection, read in chunks so that memory is bounded."""
+    planned = [PlannedChanges(collection=name) for name in selection.capture.collections]
     last = None
     while not stopped():
         keys = keys_after(selection.capture, last, CHUNK, selection.query, using=using)
         if not keys:
             break
         last = keys[-1]
-        for each in counted:
-            there = len(reader.keys(each.collection, keys))
-            each.update += there
-            each.insert += len(keys) - there
+        for each in planned:
+            existing = len(reader.keys(each.collection, keys))
+            each.update += existing
+            each.insert += len(keys) - existing
         advance(len(keys))
-    for each in counted if selection.complete else ():
-        each.remove = _remaining(each.collection, leftovers, stopped)
-    return counted
+    for each in planned if selection.complete else ():
+        each.remove = _count_orphans(each.collection, orphans, stopped)
+    return planned
 
 
-def _remaining(collection: str, leftovers: Leftovers, stopped: Callable[[], bool]) -> int:
+def _count_orphans(collection: str, orphans: Orphans, stopped: Callable[[], bool]) -> int:
     count = 0
-    for chunk in leftovers.chunks(collection, None, once=False):
-        count += len(chunk.leftovers)
+    for chunk in orphans.chunks(collection, None, once=False):
+        count += len(chunk.orphans)
         if stopped():
             break
     return count

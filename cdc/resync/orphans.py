@@ -1,4 +1,4 @@
-"""Documents whose row is gone: found by their keys, in MongoDB's order."""
+"""Orphaned documents: their row is gone. Found by key, in MongoDB's order."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,22 +14,22 @@ CHUNK = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyChunk:
-    """Some keys of one collection, one behind the other."""
+    """Consecutive keys of one collection."""
 
     seen: int
     last: Any
-    """The last of them: where the next chunk begins."""
-    leftovers: Sequence[Any]
-    """Those that a row could have and none has."""
+    """The last key; the next chunk starts after it."""
+    orphans: Sequence[Any]
+    """Keys that a row could have, but no row has."""
     foreign: Sequence[Any]
-    """Those that no row can have: only a stranger can have written them."""
+    """Keys that no row can have: another program wrote these documents."""
 
 
-class Leftovers:
-    """Reads the keys of a table's collections and asks the table which of them it has.
+class Orphans:
+    """Reads the keys of a table's collections and looks each of them up in the table.
 
-    Rows are never asked for in MongoDB's order, nor documents in the database's: each orders text
-    in its own way.
+    Keys are compared by lookup, never by merging two sorted lists: MongoDB and the database sort
+    text differently.
     """
 
     def __init__(self, capture: Capture, reader: ReplicaReader, using: str) -> None:
@@ -38,9 +38,9 @@ class Leftovers:
         self._using = using
 
     def chunks(self, collection: str, last: Any, *, once: bool = True) -> Iterator[KeyChunk]:
-        """Yield the keys of `collection` behind `last` (None: all).
+        """Yield the keys of `collection` after `last` (None: all).
 
-        `once` leaves out leftovers that an earlier collection of the table has too.
+        `once` leaves out orphans that an earlier collection of the table holds as well.
         """
         while keys := self._reader.keys_after(collection, last, CHUNK):
             last = keys[-1]
@@ -49,20 +49,20 @@ class Leftovers:
             for earlier in self._before(collection) if once and gone else ():
                 gone -= self._reader.keys(earlier, sorted(gone))
             if once and gone:
-                # A delete that was sent for an earlier collection may have been applied meanwhile:
-                # then, as all are written together, this one has lost the document too.
+                # A delete that was sent for an earlier collection may have been applied since. It
+                # removes the document from every collection, this one included: look again.
                 gone &= self._reader.keys(collection, sorted(gone))
             yield KeyChunk(
                 seen=len(keys),
                 last=last,
-                leftovers=sorted(gone),
+                orphans=sorted(gone),
                 foreign=[key for key in keys if not self.possible(key)],
             )
 
     def possible(self, key: Any) -> bool:
         """Return whether a row of the table could have this key."""
-        wanted = int if self._capture.key.type.schema["type"] == "integer" else str
-        return isinstance(key, wanted) and not isinstance(key, bool)
+        expected = int if self._capture.key.type.schema["type"] == "integer" else str
+        return isinstance(key, expected) and not isinstance(key, bool)
 
     def gone(self, keys: Sequence[Any]) -> set[Any]:
         """Return those of `keys` that no row has."""
@@ -72,3 +72,8 @@ class Leftovers:
     def _before(self, collection: str) -> tuple[str, ...]:
         names = self._capture.collections
         return names[: names.index(collection)]
+
+
+def foreign_document(collection: str, key: Any) -> str:
+    """Return the message about a document whose key no row can have."""
+    return f"{collection} holds a document {key!r} that no row can have: remove it by hand."

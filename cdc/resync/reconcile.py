@@ -1,7 +1,6 @@
-"""Reconciliation: the content of a table against each of its collections, and its repair."""
+"""Reconciliation: compares a table with each of its collections, and repairs differences."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -10,124 +9,113 @@ from django.db.models import Q
 from cdc.capture.images import images_after
 from cdc.capture.resend import send_state, through_locks
 from cdc.errors import Refused
-from cdc.progress import Advance, Say
 from cdc.registry import Capture
 from cdc.resync.checkpoints import CheckpointStore
-from cdc.resync.comparison import Comparison, Difference, Kind
-from cdc.resync.orphans import Leftovers
+from cdc.resync.comparison import Comparison, Difference, DifferenceKind
+from cdc.resync.orphans import Orphans, foreign_document
 from cdc.resync.report import TableReport, new_report
-from cdc.runtime.loop import Clock
+from cdc.resync.run_context import RunContext
 
 CHUNK = 500
-"""Rows that are in memory at a time, with their documents; also keys of a second look."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
-    """What a reconciliation works with."""
-
-    clock: Clock
-    say: Say
-    advance: Advance
-    stopped: Callable[[], bool]
+"""Rows held in memory at a time, with their documents; also keys confirmed at a time."""
 
 
 class Reconciliation:
-    """Compares one table with its collections, chunk by chunk; can be ended at any instruction.
+    """Compares one table with its collections, chunk by chunk; may be killed at any instruction.
 
-    First the rows in key order, each with its documents; then the keys of each collection, for
-    documents whose row is gone. A repair goes through the outbox, like any change, and is looked
-    at when it has arrived.
+    First it compares the rows in key order, each with its documents; then it looks for orphans
+    among the keys of each collection. A repair goes through the outbox, like any change, and is
+    verified once it has been applied.
     """
 
     def __init__(
         self,
         capture: Capture,
         comparison: Comparison,
-        leftovers: Leftovers,
+        orphans: Orphans,
         checkpoint: CheckpointStore,
-        tools: Tools,
+        context: RunContext,
         *,
         repair: bool,
         using: str,
     ) -> None:
         self._capture = capture
         self._comparison = comparison
-        self._leftovers = leftovers
+        self._orphans = orphans
         self._checkpoint = checkpoint
-        self._tools = tools
-        self._repairs = repair
+        self._context = context
+        self._repair = repair
         self._using = using
-        self._place = -1
+        self._collection = -1
+        """-1 while rows are compared; then the index of the collection searched for orphans."""
         self._last: Any = None
         self.report = new_report(capture.table, capture.collections)
 
     def run(self) -> bool:
         """Compare what is left; return False when it was stopped before the end."""
-        begun = self._checkpoint.load()
-        if begun is not None:
-            self._place, self._last = begun["place"], begun["last"]
-            self.report = TableReport.from_json(begun["report"])
-            self._tools.advance(self.report.rows)
-            self._tools.say(
-                f"Goes on where it was stopped: {self._capture.table}, "
-                f"{self.report.rows} rows compared."
+        saved = self._checkpoint.load()
+        if saved is not None:
+            self._collection, self._last = saved["place"], saved["last"]
+            self.report = TableReport.from_json(saved["report"])
+            self._context.advance(self.report.rows)
+            self._context.say(
+                f"Resuming {self._capture.table}: {self.report.rows} rows compared so far."
             )
-        finished = self._rows() and self._keys()
+        finished = self._compare_rows() and self._find_orphans()
         if finished:
             self._checkpoint.remove()
         return finished
 
-    def _rows(self) -> bool:
+    def _compare_rows(self) -> bool:
         suspects: list[Any] = []
         last = self._last
-        while self._place < 0:
-            if self._tools.stopped():
+        while self._collection < 0:
+            if self._context.stopped():
                 return False
             images = images_after(self._capture, last, CHUNK, Q(), using=self._using)
             suspects += self._comparison.suspects(images)
             self.report.rows += len(images)
             last = next(reversed(images), None)
-            # A second look waits for what is under way, so it is worth a whole chunk.
+            # Confirming waits for changes in transit, so collect a whole chunk first.
             if len(suspects) >= CHUNK or not images:
-                self._settle(suspects, gone=False)
+                self._confirm(suspects, gone=False)
                 suspects = []
             if not images:
-                self._place = 0
+                self._collection = 0
             if not suspects:
-                self._keep(last)
-            self._tools.advance(len(images))
+                self._save(last)
+            self._context.advance(len(images))
         return True
 
-    def _keys(self) -> bool:
-        while self._place < len(self._capture.collections):
-            name = self._capture.collections[self._place]
-            for chunk in self._leftovers.chunks(name, self._last):
-                if self._tools.stopped():
+    def _find_orphans(self) -> bool:
+        while self._collection < len(self._capture.collections):
+            name = self._capture.collections[self._collection]
+            for chunk in self._orphans.chunks(name, self._last):
+                if self._context.stopped():
                     return False
-                self.report.passed(name, chunk.seen)
-                self._settle(chunk.leftovers, gone=True)
-                self._strangers(name, chunk.foreign)
-                self._keep(chunk.last)
-            self._place += 1
-            self._keep(None)
+                self.report.count_documents(name, chunk.seen)
+                self._confirm(chunk.orphans, gone=True)
+                self._report_foreign(name, chunk.foreign)
+                self._save(chunk.last)
+            self._collection += 1
+            self._save(None)
         return True
 
-    def _settle(self, suspects: Sequence[Any], *, gone: bool) -> None:
+    def _confirm(self, suspects: Sequence[Any], *, gone: bool) -> None:
         differences = self._comparison.confirmed(suspects, gone=gone)
         self.report.add(differences)
         keys = {difference.key for difference in differences}
-        if not keys or not self._repairs:
+        if not keys or not self._repair:
             return
         self._send(sorted(keys))
         left = {each.key for each in self._comparison.confirmed(keys, gone=gone)}
         self.report.repaired += len(keys) - len(left)
         self.report.unrepaired += len(left)
         for key in sorted(left):
-            self._tools.say(
-                f"{self._capture.table} {key} is still different: see `manage.py dead_letters "
-                "list`; if its document carries a later version than the database gives, run "
-                "`manage.py new_epoch` and repair again."
+            self._context.say(
+                f"{self._capture.table} {key} still differs after the repair: see "
+                "`manage.py dead_letters list`. If its document has a later version than the "
+                "database, run `manage.py new_epoch` and repair again."
             )
 
     def _send(self, keys: Sequence[Any]) -> None:
@@ -138,23 +126,21 @@ class Reconciliation:
                 try:
                     self._send_state([key])
                 except Refused as error:
-                    self._tools.say(str(error))
+                    self._context.say(str(error))
 
     def _send_state(self, keys: Sequence[Any]) -> None:
         send = partial(send_state, self._capture, keys, using=self._using)
-        through_locks(send, self._tools.clock, using=self._using)
+        through_locks(send, self._context.clock, using=self._using)
 
-    def _strangers(self, collection: str, keys: Sequence[Any]) -> None:
-        self.report.add(Difference(collection, Kind.EXTRA, str(key)) for key in keys)
+    def _report_foreign(self, collection: str, keys: Sequence[Any]) -> None:
+        self.report.add(Difference(collection, DifferenceKind.EXTRA, str(key)) for key in keys)
         for key in keys:
-            self.report.unrepaired += self._repairs
-            self._tools.say(
-                f"{collection} has a document {key!r}, which no row can have: remove it by hand."
-            )
+            self.report.unrepaired += self._repair
+            self._context.say(foreign_document(collection, key))
 
-    def _keep(self, last: Any) -> None:
-        """Save how far it is; a key that JSON has not is passed again."""
+    def _save(self, last: Any) -> None:
+        """Save the checkpoint, unless JSON cannot hold the key: that key is visited again."""
         self._last = last
         if last is None or isinstance(last, int | str):
-            state = {"place": self._place, "last": last, "report": self.report.as_json()}
+            state = {"place": self._collection, "last": last, "report": self.report.as_json()}
             self._checkpoint.save(state)

@@ -1,4 +1,4 @@
-"""Reconciliations of the captured models, put together from their parts, and the last result."""
+"""Runs reconciliations of the captured models and stores the result."""
 
 import json
 from collections.abc import Callable
@@ -12,12 +12,13 @@ from cdc.mongo.client import connect
 from cdc.mongo.reader import ReplicaReader
 from cdc.progress import Bar, Say, progress
 from cdc.registry import Capture, registry
-from cdc.resync.barrier import Passage
+from cdc.resync.barrier import Barrier
 from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.comparison import Comparison
-from cdc.resync.orphans import Leftovers
-from cdc.resync.reconcile import Reconciliation, Tools
+from cdc.resync.orphans import Orphans
+from cdc.resync.reconcile import Reconciliation
 from cdc.resync.report import TableReport
+from cdc.resync.run_context import RunContext
 from cdc.runtime.loop import Clock, SystemClock
 
 
@@ -27,7 +28,7 @@ class Result:
 
     finished_at: datetime
     seconds: float
-    """Since this process began; a run that was stopped before took longer."""
+    """Of this process only; a resumed run took longer in total."""
     repair: bool
     tables: tuple[TableReport, ...]
 
@@ -45,18 +46,18 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        """Return one sentence: what was found and what to do."""
+        """One sentence: what was found and what to do."""
         rows = sum(table.rows for table in self.tables)
         if not self.different:
-            return f"{rows} rows compared: every document holds what its row holds."
+            return f"{rows} rows compared: every document matches its row."
         if self.repair:
             repaired = sum(table.repaired for table in self.tables)
             left = sum(table.unrepaired for table in self.tables)
-            end = f"{left} are left" if left else "none is left"
-            return f"{rows} rows compared, {repaired} keys with differences repaired: {end}."
+            remaining = f"{left} still differ" if left else "no differences remain"
+            return f"{rows} rows compared, {repaired} keys repaired: {remaining}."
         return (
             f"{rows} rows compared, {self.different} documents differ: "
-            "send them again by `manage.py reconcile --repair`."
+            "run `manage.py reconcile --repair`."
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -72,7 +73,7 @@ class Result:
         }
 
     def lines(self) -> list[str]:
-        """Return the result for people, the verdict last."""
+        """Return the result as text, the verdict last."""
         return [line for table in self.tables for line in table.lines()] + [self.verdict]
 
 
@@ -87,11 +88,11 @@ class Reconciler:
         repair: bool,
         using: str,
         clock: Clock | None = None,
-        work: str = "reconcile",
+        task: str = "reconcile",
         bar: Bar = progress,
     ) -> None:
-        """`work` names the checkpoints, `bar` shows the progress."""
-        self._work = work
+        """`task` names the checkpoints, `bar` shows the progress."""
+        self._task = task
         self._bar = bar
         self._say = say
         self._stopped = stopped
@@ -100,18 +101,19 @@ class Reconciler:
         self._clock = clock or SystemClock()
         settings = cdc_settings()
         topics = sorted({capture.topic for capture in registry})
-        self._passage = Passage(settings, topics, self._clock, using=using)
+        self._barrier = Barrier(settings, topics, self._clock, using=using)
         self._reader = ReplicaReader(connect(settings), settings)
 
-    def run(self, *, anew: bool) -> Result | None:
-        """Compare, repair when asked, and keep the result; return None when it was stopped.
+    def run(self, *, restart: bool) -> Result | None:
+        """Compare, repair when asked, and store the result; return None when it was stopped.
 
-        Raises Retryable when a part that is needed is away; the next run goes on from there.
+        Raises Retryable when a service is unavailable; the next run resumes at the checkpoint,
+        unless `restart` is set.
         """
         began = self._clock.monotonic()
         tables = []
         for capture in registry:
-            report = self._table(capture, anew=anew)
+            report = self._table(capture, restart=restart)
             if report is None:
                 return None
             tables.append(report)
@@ -128,8 +130,8 @@ class Reconciler:
         )
         return result
 
-    def forget(self) -> None:
-        """Drop the checkpoints: nobody goes on with them."""
+    def discard_checkpoints(self) -> None:
+        """Delete the checkpoints, so that no run resumes this one."""
         for capture in registry:
             self._checkpoint(capture).remove()
 
@@ -139,20 +141,20 @@ class Reconciler:
             "collections": capture.collections,
             "repair": self._repair,
         }
-        return CheckpointStore(self._work, arguments, using=self._using)
+        return CheckpointStore(self._task, arguments, using=self._using)
 
-    def _table(self, capture: Capture, *, anew: bool) -> TableReport | None:
+    def _table(self, capture: Capture, *, restart: bool) -> TableReport | None:
         checkpoint = self._checkpoint(capture)
-        if anew:
+        if restart:
             checkpoint.remove()
         total = capture.model._meta.base_manager.using(self._using).count()
         with self._bar(f"Comparing {capture.table}", total, self._say) as (say, advance):
             reconciliation = Reconciliation(
                 capture,
-                Comparison(capture, self._reader, self._passage.wait, using=self._using),
-                Leftovers(capture, self._reader, self._using),
+                Comparison(capture, self._reader, self._barrier.wait, using=self._using),
+                Orphans(capture, self._reader, self._using),
                 checkpoint,
-                Tools(clock=self._clock, say=say, advance=advance, stopped=self._stopped),
+                RunContext(clock=self._clock, say=say, advance=advance, stopped=self._stopped),
                 repair=self._repair,
                 using=self._using,
             )

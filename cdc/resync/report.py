@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from cdc.resync.comparison import Difference, Kind
+from cdc.resync.comparison import Difference, DifferenceKind
 
 MOST_KEYS = 1_000
-"""Keys that are listed of one kind in one collection; all are counted."""
+"""Keys listed for each kind and collection; the count covers all of them."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Found:
+class DifferingKeys:
     """Documents of one collection that differ in one way."""
 
     count: int = 0
@@ -19,7 +19,6 @@ class Found:
     """The first `MOST_KEYS` of them."""
 
     def add(self, key: Any) -> None:
-        """Count a key and list it while there is room."""
         self.count += 1
         if len(self.keys) < MOST_KEYS:
             self.keys.append(key)
@@ -31,36 +30,37 @@ class CollectionReport:
 
     collection: str
     documents: int = 0
-    """Documents that were read."""
-    missing: Found = field(default_factory=Found)
-    stale: Found = field(default_factory=Found)
-    extra: Found = field(default_factory=Found)
+    """Documents read."""
+    missing: DifferingKeys = field(default_factory=DifferingKeys)
+    stale: DifferingKeys = field(default_factory=DifferingKeys)
+    extra: DifferingKeys = field(default_factory=DifferingKeys)
 
-    def of(self, kind: Kind) -> Found:
-        """Return what was found of one kind."""
-        return {Kind.MISSING: self.missing, Kind.STALE: self.stale, Kind.EXTRA: self.extra}[kind]
+    def of(self, kind: DifferenceKind) -> DifferingKeys:
+        return {
+            DifferenceKind.MISSING: self.missing,
+            DifferenceKind.STALE: self.stale,
+            DifferenceKind.EXTRA: self.extra,
+        }[kind]
 
 
 @dataclass(slots=True, kw_only=True)
 class TableReport:
-    """How a table's collections differ from it, as far as they have been compared."""
+    """How a table's collections differ from it, so far."""
 
     table: str
     collections: list[CollectionReport]
     rows: int = 0
-    """Rows that were compared."""
+    """Rows compared."""
     repaired: int = 0
-    """Keys that were sent again and then found equal."""
+    """Keys that were sent again and then matched."""
     unrepaired: int = 0
-    """Keys that were sent again in vain, or cannot be sent."""
+    """Keys that still differ after being sent again, or cannot be sent."""
 
     def add(self, differences: Iterable[Difference]) -> None:
-        """Count differences."""
         for difference in differences:
             self._collection(difference.collection).of(difference.kind).add(difference.key)
 
-    def passed(self, collection: str, documents: int) -> None:
-        """Count documents that were read."""
+    def count_documents(self, collection: str, documents: int) -> None:
         self._collection(collection).documents += documents
 
     def _collection(self, name: str) -> CollectionReport:
@@ -68,8 +68,8 @@ class TableReport:
 
     @property
     def different(self) -> int:
-        """Return how many documents differed."""
-        return sum(each.of(kind).count for each in self.collections for kind in Kind)
+        """How many documents differed."""
+        return sum(each.of(kind).count for each in self.collections for kind in DifferenceKind)
 
     def as_json(self) -> dict[str, Any]:
         """Return the documented JSON shape."""
@@ -77,15 +77,15 @@ class TableReport:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "TableReport":
-        """Return what `as_json` was made of."""
+        """Return the report that `as_json` returned `value` for."""
         collections = [_collection(each) for each in value["collections"]]
         return cls(**{**value, "collections": collections})
 
     def lines(self) -> list[str]:
-        """Return the report for people: a line for each collection and kind that was found."""
+        """Return the report as text, one line per collection and kind of difference."""
         lines = []
         for each in self.collections:
-            for kind in Kind:
+            for kind in DifferenceKind:
                 found = each.of(kind)
                 if found.count:
                     first = ", ".join(map(str, found.keys[:20]))
@@ -95,12 +95,14 @@ class TableReport:
 
 
 def new_report(table: str, collections: Iterable[str]) -> TableReport:
-    """Return the report of a comparison that has not begun."""
+    """Return an empty report."""
     return TableReport(
         table=table, collections=[CollectionReport(collection=name) for name in collections]
     )
 
 
 def _collection(value: dict[str, Any]) -> CollectionReport:
-    kinds: dict[str, Any] = {kind.value: Found(**value[kind.value]) for kind in Kind}
+    kinds: dict[str, Any] = {
+        kind.value: DifferingKeys(**value[kind.value]) for kind in DifferenceKind
+    }
     return CollectionReport(**{**value, **kinds})

@@ -1,4 +1,4 @@
-"""Moves the consumer's positions; harmless, since what it applies again is refused as stale."""
+"""Moves the consumer's positions. Harmless: events that are read again are dropped as stale."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Moved:
 
 
 Target = Callable[[Watermarks, TopicPartition], int]
-"""Finds the offset at which a partition is to go on."""
+"""Returns the offset at which a partition resumes."""
 
 
 def earliest(marks: Watermarks, source: TopicPartition) -> int:
@@ -35,7 +35,7 @@ def earliest(marks: Watermarks, source: TopicPartition) -> int:
 
 
 def at_offset(offset: int) -> Target:
-    """Return a target that is one offset; raises Misconfigured when Kafka does not hold it."""
+    """Return a fixed target; it raises Misconfigured when Kafka does not hold the offset."""
 
     def target(marks: Watermarks, source: TopicPartition) -> int:
         first, end = marks.of(source)
@@ -50,7 +50,7 @@ def at_offset(offset: int) -> Target:
 
 
 def at_time(moment: datetime) -> Target:
-    """Return a target that is the first record made at `moment` or later."""
+    """Return a target: the first record made at `moment` or later."""
     since_ms = int(moment.timestamp() * 1000)
     return lambda marks, source: marks.since(source, since_ms)
 
@@ -58,20 +58,20 @@ def at_time(moment: datetime) -> Target:
 def rewind(
     settings: CdcSettings, topics: Sequence[str], target: Target, partition: int | None, who: str
 ) -> list[Moved]:
-    """Move every partition of `topics`, or `partition` only; nothing is moved unless all can be."""
-    facts, marks = Topics(settings), Watermarks(settings)
+    """Move every partition of `topics`, or `partition` only; every target is checked first."""
+    metadata, marks = Topics(settings), Watermarks(settings)
     positions = Positions(connect(settings), settings)
     sources = [
         TopicPartition(topic, number)
         for topic in topics
-        for number in facts.partitions(topic)
+        for number in metadata.partitions(topic)
         if partition in {None, number}
     ]
     if not sources:
         raise Misconfigured(f"There is no partition {partition}: see `manage.py cdc_status`.")
     targets = {source: target(marks, source) for source in sources}
-    places = (f"{each.topic} {each.partition} to {to}" for each, to in targets.items())
-    write_down_command("rewind", f"{settings.group}: {', '.join(places)}", using=DEFAULT_DB_ALIAS)
+    moves = (f"{each.topic} {each.partition} to {to}" for each, to in targets.items())
+    write_down_command("rewind", f"{settings.group}: {', '.join(moves)}", using=DEFAULT_DB_ALIAS)
     before = positions.all()
     for source, offset in targets.items():
         positions.move(source, offset, f"rewind by {who}")

@@ -1,5 +1,6 @@
-"""`--where field=value`: which rows of a captured model are meant."""
+"""Which rows a snapshot covers: a captured model and conditions (`--where field=value`)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -8,16 +9,16 @@ from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db.models import ForeignKey, JSONField, Model, Q
 
 from cdc.errors import Misconfigured
-from cdc.registry import Capture
+from cdc.registry import Capture, registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The rows of one captured model that meet every condition; without any, all of them."""
+    """The rows of one captured model that meet every condition; without conditions, all rows."""
 
     capture: Capture
     conditions: tuple[str, ...] = ()
-    """Each as `field=value`; an empty value means null where the field may be null."""
+    """Each as `field=value`; an empty value matches null where the field may be null."""
     query: Q = field(init=False)
 
     def __post_init__(self) -> None:
@@ -28,12 +29,23 @@ class Selection:
 
     @property
     def complete(self) -> bool:
-        """Whether all rows are meant."""
+        """Whether every row is selected."""
         return not self.conditions
 
     def __str__(self) -> str:
-        where = f" with {', '.join(self.conditions)}" if self.conditions else ""
-        return f"{self.capture.table}{where}"
+        conditions = f" with {', '.join(self.conditions)}" if self.conditions else ""
+        return f"{self.capture.table}{conditions}"
+
+
+def selections(model: str | None, conditions: Sequence[str]) -> list[Selection]:
+    """Return a selection for each captured model, or for `model` only; raises Misconfigured."""
+    captures = [capture for capture in registry if model in {None, capture.model._meta.label}]
+    if not captures:
+        known = ", ".join(capture.model._meta.label for capture in registry)
+        raise Misconfigured(f"--model is {model!r}, which is not captured: give one of {known}.")
+    if conditions and len(captures) > 1:
+        raise Misconfigured("--where needs --model: several models are captured.")
+    return [Selection(capture=capture, conditions=tuple(conditions)) for capture in captures]
 
 
 def _condition(model: type[Model], text: str) -> Q:
@@ -55,7 +67,7 @@ def _field(model: type[Model], name: str) -> Any:
         found = None
     if found not in fields.values():
         raise Misconfigured(
-            f"--where names {name!r}, which {model.__name__} has not: "
+            f"--where names {name!r}, but {model.__name__} has no such field: "
             f"give one of {', '.join(sorted(fields))}."
         )
     if isinstance(found, JSONField):

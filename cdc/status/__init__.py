@@ -1,1 +1,1 @@
-"""Whether the copy is right, and how far behind it is."""
+"""Whether the replica is in sync, and how far it lags."""

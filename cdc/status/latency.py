@@ -1,4 +1,4 @@
-"""How long changes take: from their capture to the replica."""
+"""The latency of changes, from their capture to the replica."""
 
 import math
 from collections.abc import Sequence
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 MINUTES = 5
 MOST_CHANGES = 2_000
-"""The last ones that are looked at: enough for a 99th percentile."""
+"""The newest changes are measured: enough for a 99th percentile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delays:
     """Percentiles over the last `MINUTES`, in seconds; None when nothing was applied.
 
-    From the capture of a change, in its transaction, to the transaction in MongoDB, by the clocks
-    of the two machines.
+    Measured from the capture of a change, in its transaction, to its transaction in MongoDB, by
+    the clocks of the two machines.
     """
 
     changes: int
@@ -29,7 +29,6 @@ class Delays:
 
 
 def delays_of(seconds: Sequence[float]) -> Delays:
-    """Return the percentiles of these delays."""
     ordered = sorted(seconds)
     return Delays(
         changes=len(ordered),
@@ -40,7 +39,7 @@ def delays_of(seconds: Sequence[float]) -> Delays:
 
 
 def _percentile(ordered: Sequence[float], share: float) -> float | None:
-    """Return the smallest of them that `share` of them do not exceed."""
+    """Return the smallest value that at least `share` of all values do not exceed."""
     if not ordered:
         return None
     return round(ordered[max(math.ceil(share * len(ordered)) - 1, 0)], 4)

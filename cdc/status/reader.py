@@ -1,4 +1,4 @@
-"""Reads the state of the feed from the three services."""
+"""Reads the state of the pipeline from the three services."""
 
 import json
 import time
@@ -27,15 +27,17 @@ from cdc.printable import inert
 from cdc.registry import Capture
 from cdc.runtime import counters
 from cdc.status.latency import MINUTES, MOST_CHANGES, Delays, delays_of
-from cdc.status.status import Canary, LastReconcile, PartitionLag, Paused, Status, TableCount
+from cdc.status.status import CanaryStatus, LastReconcile, PartitionLag, Paused, Status, TableCount
 from cdc.wire.records import TopicPartition
 
 _LONGEST_REASON = 300
+_DATABASE = "the database"
+_SERVICES = (_DATABASE, "Kafka", "MongoDB")
 T = TypeVar("T")
 
 
 class StatusReader:
-    """Reads the state from the three services, each by itself."""
+    """Reads the database, Kafka and MongoDB, independently of each other."""
 
     def __init__(self, settings: CdcSettings, captures: Iterable[Capture]) -> None:
         self._captures = list(captures)
@@ -47,26 +49,28 @@ class StatusReader:
         self._positions = Positions(client, settings)
 
     def read(self) -> Status:
-        """Return the state now; a service that does not answer is a problem, not an error."""
-        problems: list[str] = []
-        depth = _attempt(lambda: outbox.depth(using=DEFAULT_DB_ALIAS), problems)
-        positions = _attempt(self._positions.all, problems)
+        """Return the current state; a service that does not respond is a problem, not an error."""
+        reads = _Reads()
+        database, kafka, mongodb = (partial(reads.attempt, name) for name in _SERVICES)
+        depth = database(lambda: outbox.depth(using=DEFAULT_DB_ALIAS))
+        positions = mongodb(self._positions.all)
         return Status(
             outbox=depth,
             outbox_seconds=_age(depth.oldest_ms) if depth else 0.0,
-            lags=None if positions is None else _attempt(partial(self._lags, positions), problems),
-            in_kafka=_attempt(self._in_kafka, problems) if positions is None else None,
-            paused=_attempt(lambda: _paused(self._group), problems),
-            tables=_attempt(self._tables, problems),
-            dead_letters=_attempt(_waiting_letters, problems),
-            last_error=_attempt(_last_error, problems) or "",
-            counters=_attempt(lambda: counters.totals(DEFAULT_DB_ALIAS), problems),
-            relay=_attempt(lambda: OutboxQueue(DEFAULT_DB_ALIAS).publisher(), problems),
-            consumers=_attempt(lambda: self._topics.members(self._group), problems),
-            delays=_attempt(self._delays, problems),
-            reconcile=_attempt(_last_reconcile, problems),
-            canary=_attempt(_canary, problems),
-            problems=tuple(dict.fromkeys(problems)),
+            lags=None if positions is None else kafka(partial(self._lags, positions)),
+            in_kafka=kafka(self._in_kafka) if positions is None else None,
+            paused=database(lambda: _paused(self._group)),
+            tables=mongodb(self._tables),
+            dead_letters=database(_waiting_letters),
+            last_error=database(_last_error) or "",
+            counters=database(lambda: counters.totals(DEFAULT_DB_ALIAS)),
+            relay=database(lambda: OutboxQueue(DEFAULT_DB_ALIAS).publisher()),
+            consumers=kafka(lambda: self._topics.members(self._group)),
+            delays=mongodb(self._delays),
+            reconcile=database(_last_reconcile),
+            canary=database(_canary),
+            problems=tuple(dict.fromkeys(reads.problems)),
+            unreachable=tuple(name for name in _SERVICES if name in reads.unreachable),
         )
 
     def _lags(self, positions: Mapping[TopicPartition, int]) -> tuple[PartitionLag, ...]:
@@ -81,7 +85,7 @@ class StatusReader:
         ]
 
     def _in_kafka(self) -> int:
-        """Count by the offsets that Kafka keeps of the group: they follow within about a second."""
+        """Count by the offsets committed in Kafka, which trail the positions by a second."""
         sources = self._sources()
         committed = self._watermarks.committed(sources)
         marks = {source: self._watermarks.of(source) for source in sources}
@@ -92,8 +96,7 @@ class StatusReader:
     def _lag(self, source: TopicPartition, positions: Mapping[TopicPartition, int]) -> PartitionLag:
         first, end = self._watermarks.of(source)
         position = max(positions.get(source, first), first)
-        waits = end > position
-        oldest = self._watermarks.timestamp_ms(source, position) if waits else None
+        oldest = self._watermarks.timestamp_ms(source, position) if end > position else None
         return PartitionLag(
             topic=source.topic,
             partition=source.partition,
@@ -116,14 +119,26 @@ class StatusReader:
         )
 
 
-def _attempt(read: Callable[[], T], problems: list[str]) -> T | None:
-    try:
-        return read()
-    except Retryable as error:
-        problems.append(str(error))
-    except Error as error:
-        problems.append(f"The database did not answer ({error}): see that it is up and migrated.")
-    return None
+class _Reads:
+    """Collects what went wrong while reading."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self.unreachable: set[str] = set()
+
+    def attempt(self, service: str, read: Callable[[], T]) -> T | None:
+        """Return what `read` returns; None when `service`, or the database, does not respond."""
+        try:
+            return read()
+        except Retryable as error:
+            self.problems.append(str(error))
+            self.unreachable.add(service)
+        except Error as error:
+            self.problems.append(
+                f"The database is not responding ({error}): check that it is up and migrated."
+            )
+            self.unreachable.add(_DATABASE)
+        return None
 
 
 def _waiting_letters() -> int:
@@ -146,12 +161,12 @@ def _paused(group: str) -> Paused | None:
     )
 
 
-def _canary() -> Canary | None:
+def _canary() -> CanaryStatus | None:
     trip = CanaryTrip.objects.first()
     if trip is None:
         return None
     arrived = trip.arrived_at
-    return Canary(
+    return CanaryStatus(
         sent_seconds_ago=_age(int(trip.sent_at.timestamp() * 1000)),
         arrived_seconds_ago=_age(int(arrived.timestamp() * 1000)) if arrived else None,
         seconds=None if trip.seconds is None else round(trip.seconds, 4),

@@ -1,4 +1,4 @@
-"""The way of a row's last change: saved, published, applied; and how far it is now."""
+"""Traces the last change of a row: saved, published, applied."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from cdc.wire.event import Version
 from cdc.wire.message import encode_key
 
 PATIENCE_SECONDS = 2.0
-"""MongoDB is not waited for longer than this."""
+"""The longest wait for MongoDB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,18 +30,18 @@ class Arrival:
 
     collection: str
     outbox_id: int | None
-    """The version that it holds; None when it has no document, or one of a stranger."""
+    """The version of its document; None without a document, or without a version in it."""
     applied_at: datetime | None
-    """None when the history does not hold that version, or not any more."""
+    """None when the history does not hold that version, or no longer does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
-    """Where a row's last change is; None stands for what is not known, or not yet."""
+class RowTrace:
+    """How far a row's last change has come; None means not known, or not yet."""
 
     sentence: str
     settled: bool
-    """Whether every collection has it, so that nothing will move by itself."""
+    """Whether every collection holds the change, so that this trace is final."""
     outbox_id: int | None = None
     saved_at: datetime | None = None
     partition: int | None = None
@@ -49,36 +49,39 @@ class Way:
     arrivals: tuple[Arrival, ...] = ()
 
 
-def way_of(instance: Model) -> Way:
-    """Return the way of the last change of `instance`'s row, within seconds whatever is away."""
+def trace_row(instance: Model) -> RowTrace:
+    """Trace the last change of `instance`'s row; returns within seconds during an outage too.
+
+    Raises Misconfigured for a model that is not captured.
+    """
     capture = registry.find(type(instance))
     if capture is None:
         raise Misconfigured(f"{type(instance).__name__} is not captured: register it in cdc.py.")
-    return _Search(capture, instance.pk, instance._state.db or "default").way()
+    return _Tracer(capture, instance.pk, instance._state.db or "default").trace()
 
 
-class _Search:
+class _Tracer:
     def __init__(self, capture: Capture, key: Any, using: str) -> None:
         self._capture = capture
         self._key = key
         self._using = using
 
-    def way(self) -> Way:
-        waiting = self._waiting()
+    def trace(self) -> RowTrace:
+        queued = self._queued()
         try:
             reader = process_reader()
             with reader.within(PATIENCE_SECONDS):
-                return self._known(reader, waiting)
+                return self._trace(reader, queued)
         except (Retryable, Misconfigured) as error:
-            where = f"Version {waiting.id} waits in the outbox. " if waiting else ""
-            return Way(
-                sentence=f"{where}What the copy holds is not known. {error}",
+            found = f"Version {queued.id} is in the outbox. " if queued else ""
+            return RowTrace(
+                sentence=f"{found}The state of the replica is unknown: {error}",
                 settled=False,
-                outbox_id=waiting.id if waiting else None,
-                saved_at=_moment(waiting.ts_ms) if waiting else None,
+                outbox_id=queued.id if queued else None,
+                saved_at=_moment(queued.ts_ms) if queued else None,
             )
 
-    def _known(self, reader: ReplicaReader, waiting: OutboxRecord | None) -> Way:
+    def _trace(self, reader: ReplicaReader, queued: OutboxRecord | None) -> RowTrace:
         wire_key = self._capture.key.to_wire(self._key)
         held = {name: reader.version(name, wire_key) for name in self._capture.collections}
         events = reader.events({version for version in held.values() if version})
@@ -87,23 +90,22 @@ class _Search:
             Arrival(
                 collection=name,
                 outbox_id=version.outbox_id if version else None,
-                applied_at=_of(events, version).get("applied_at"),
+                applied_at=_event(events, version).get("applied_at"),
             )
             for name, version in held.items()
         )
-        if waiting:
-            return Way(
-                sentence=self._in_outbox(waiting, newest),
+        if queued:
+            return RowTrace(
+                sentence=self._in_outbox(queued, newest),
                 settled=False,
-                outbox_id=waiting.id,
-                saved_at=_moment(waiting.ts_ms),
+                outbox_id=queued.id,
+                saved_at=_moment(queued.ts_ms),
                 arrivals=arrivals,
             )
-        event = _of(events, newest)
+        event = _event(events, newest)
         equal = len(set(held.values())) == 1 and newest is not None and self._equal(reader)
-        arrived = _arrived(newest, event) if equal and newest else self._between(held)
-        return Way(
-            sentence=arrived,
+        return RowTrace(
+            sentence=_arrived(newest, event) if equal and newest else self._in_transit(held),
             settled=equal,
             outbox_id=newest.outbox_id if newest else None,
             saved_at=event.get("at"),
@@ -112,8 +114,8 @@ class _Search:
             arrivals=arrivals,
         )
 
-    def _waiting(self) -> OutboxRecord | None:
-        """Return the row's newest change that the outbox still holds."""
+    def _queued(self) -> OutboxRecord | None:
+        """Return the row's newest change in the outbox."""
         key = encode_key(self._capture.key.name, self._capture.key.to_wire(self._key))
         rows = OutboxRecord.objects.using(self._using).defer("before", "after")
         return rows.filter(table=self._capture.table, key=key).order_by("-id").first()
@@ -123,37 +125,37 @@ class _Search:
         comparison = Comparison(self._capture, reader, lambda: None, using=self._using)
         return bool(images) and not comparison.suspects(images)
 
-    def _in_outbox(self, waiting: OutboxRecord, newest: Version | None) -> str:
+    def _in_outbox(self, queued: OutboxRecord, newest: Version | None) -> str:
         held = f"version {newest.outbox_id}" if newest else "no version"
-        seconds = (datetime.now(UTC) - _moment(waiting.ts_ms)).total_seconds()
-        cause = "" if OutboxQueue(self._using).publisher() else ", and nobody publishes"
+        seconds = (datetime.now(UTC) - _moment(queued.ts_ms)).total_seconds()
+        cause = "" if OutboxQueue(self._using).publisher() else ", and no relay is running"
         return (
-            f"Version {waiting.id} has waited in the outbox for {max(seconds, 0):.1f} s{cause}; "
-            f"the copy has {held}."
+            f"Version {queued.id} has been in the outbox for {max(seconds, 0):.1f} s{cause}. "
+            f"The replica has {held}."
         )
 
-    def _between(self, held: Mapping[str, Version | None]) -> str:
-        """Say where a change is that has left the outbox and is not in every collection."""
+    def _in_transit(self, held: Mapping[str, Version | None]) -> str:
+        """Describe a change that has left the outbox and is not in every collection yet."""
         versions = sorted({version.outbox_id if version else 0 for version in held.values()})
-        has = " and ".join(f"version {number}" if number else "no version" for number in versions)
-        paused = current_pause(cdc_settings().group, using=self._using)
-        cause = (
-            "the consumers are paused"
-            if paused
-            else "it is on its way through Kafka; if it stays so, a reconciliation finds out why"
-        )
-        return f"The copy has {has}, and not what the database has: {cause}."
+        found = " and ".join(f"version {number}" if number else "no version" for number in versions)
+        if current_pause(cdc_settings().group, using=self._using):
+            cause = "The consumers are paused."
+        else:
+            cause = "The change is in Kafka; if this does not change, run a reconciliation."
+        return f"The replica has {found}, which differs from the database. {cause}"
 
 
 def _arrived(version: Version, event: Mapping[str, Any]) -> str:
-    places = f"Version {version.outbox_id} of {version.outbox_id} everywhere"
+    found = f"Version {version.outbox_id} in every collection"
     if "applied_at" not in event:
-        return f"{places}; the history does not hold when it arrived."
+        return f"{found}; the history does not hold its arrival time."
     seconds = (event["applied_at"] - event["at"]).total_seconds()
-    return f"{places}, {max(seconds, 0):.3f} s after the save."
+    return f"{found}, {max(seconds, 0):.3f} s after the save."
 
 
-def _of(events: Mapping[Version, Mapping[str, Any]], version: Version | None) -> Mapping[str, Any]:
+def _event(
+    events: Mapping[Version, Mapping[str, Any]], version: Version | None
+) -> Mapping[str, Any]:
     return events.get(version, {}) if version else {}
 
 

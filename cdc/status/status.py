@@ -1,6 +1,10 @@
-"""The state of the feed: what waits where, and one sentence of verdict."""
+"""The state of the pipeline, and the verdict: one sentence that names cause and remedy.
 
-from collections.abc import Mapping
+The verdict is worded here and nowhere else. The terminal, the pages and the metrics render the
+same Status object.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -9,10 +13,9 @@ from cdc.outbox.table import Depth
 from cdc.status.latency import Delays
 
 PATIENCE_SECONDS = 10.0
-"""A change that is under way for longer is not just passing."""
+"""A change that has been in transit for longer is late."""
 CANARY_SECONDS = 30.0
-"""Three canaries' time: one that has not come back by then is lost or late."""
-_ALL_WELL = "Nothing waits: table and collections hold the same number of rows."
+"""A canary is sent every ten seconds; one that takes longer than three of them is late."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,12 +27,12 @@ class PartitionLag:
     records: int
     """Offsets between the replica's position and the partition's end."""
     seconds: float
-    """Age of the first record that is not applied; 0 when there is none."""
+    """Age of the first record that is not applied; 0 without lag."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableCount:
-    """How many rows a table has, and how many documents each of its collections."""
+    """The rows of a table, and the documents in each of its collections."""
 
     table: str
     rows: int
@@ -37,24 +40,24 @@ class TableCount:
 
     @property
     def equal(self) -> bool:
-        """Return whether all counts are one."""
+        """Whether every collection holds as many documents as the table has rows."""
         return all(count == self.rows for count in self.documents.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastReconcile:
-    """How the last reconciliation ended."""
+    """The result of the last reconciliation."""
 
     finished_at: datetime
     seconds_ago: float
     equal: bool
-    """Whether no difference was left."""
+    """Whether no differences remain."""
     verdict: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paused:
-    """That the group's consumers were told to hold still."""
+    """A pause of the consumer group."""
 
     who: str
     """A login name, or the actor."""
@@ -63,134 +66,147 @@ class Paused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Canary:
-    """How the record went that is sent through the whole feed every ten seconds."""
+class CanaryStatus:
+    """The record that is sent through the whole pipeline every ten seconds."""
 
     sent_seconds_ago: float
     arrived_seconds_ago: float | None
-    """Of the last one that came back; None when none ever did."""
+    """Of the last one that arrived; None when none ever has."""
     seconds: float | None
-    """How long that one took, from its save to its being seen in the replica."""
+    """The latency of that one, from its save until it is seen in the replica."""
 
     @property
     def late(self) -> bool:
-        """Return whether canaries are sent and do not come back."""
+        """Whether canaries are sent but do not arrive."""
         arrived = self.arrived_seconds_ago
-        return not self.silent and (arrived is None or arrived > CANARY_SECONDS)
+        return not self.stopped and (arrived is None or arrived > CANARY_SECONDS)
 
     @property
-    def silent(self) -> bool:
-        """Return whether nobody sends any more."""
+    def stopped(self) -> bool:
+        """Whether no canaries are being sent."""
         return self.sent_seconds_ago > CANARY_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """What could be read; None stands for what could not, `problems` says why."""
+    """What could be read. None means that a value could not be read; `problems` says why."""
 
     outbox: Depth | None
     outbox_seconds: float
-    """Age of the oldest waiting row; 0 when none waits."""
+    """Age of the oldest row in the outbox; 0 when it is empty."""
     lags: tuple[PartitionLag, ...] | None
     tables: tuple[TableCount, ...] | None
     dead_letters: int | None
-    """Those that wait for a decision."""
+    """Dead letters waiting for a decision."""
     counters: Mapping[str, int] | None
-    """What was absorbed since the database was made, by name."""
+    """What was absorbed since the database was created, by name."""
     problems: tuple[str, ...]
+    """One message for each read that failed."""
+    unreachable: tuple[str, ...] = ()
+    """The services that did not respond."""
     relay: str | None = None
-    """Who holds the right to publish; empty when nobody does."""
+    """The relay that holds the lease; empty when no relay does."""
     consumers: int | None = None
     """Processes in the consumer group."""
     delays: Delays | None = None
     last_error: str = ""
-    """Why the newest dead letter that waits became one."""
+    """The reason of the newest waiting dead letter."""
     reconcile: LastReconcile | None = None
-    """None when there was no reconciliation yet."""
+    """None before the first reconciliation."""
     paused: Paused | None = None
-    """None when the consumers may work."""
-    canary: Canary | None = None
+    """None when the consumers are not paused."""
+    canary: CanaryStatus | None = None
     """None when none was ever sent."""
     in_kafka: int | None = None
-    """Records behind what the group committed in Kafka, read only while MongoDB is away."""
+    """Records after the offsets committed in Kafka; read only while MongoDB is unreachable."""
 
     @property
     def waiting(self) -> int:
-        """Return the changes that are on their way."""
+        """Changes in transit, as far as they are known."""
         rows = self.outbox.rows if self.outbox else 0
         return rows + sum(lag.records for lag in self.lags or ())
 
     @property
+    def kafka_seconds(self) -> float:
+        """Age of the oldest record in Kafka that is not applied; 0 without lag."""
+        return max((lag.seconds for lag in self.lags or ()), default=0.0)
+
+    @property
+    def outbox_late(self) -> bool:
+        """Whether the outbox holds a change for longer than `PATIENCE_SECONDS`."""
+        return self.outbox_seconds > PATIENCE_SECONDS
+
+    @property
+    def kafka_late(self) -> bool:
+        """Whether Kafka holds a record for longer than `PATIENCE_SECONDS`."""
+        return self.kafka_seconds > PATIENCE_SECONDS
+
+    @property
+    def equal(self) -> bool:
+        """Whether every collection holds as many documents as its table has rows."""
+        return all(table.equal for table in self.tables or ())
+
+    @property
     def healthy(self) -> bool:
-        """Return whether everything answers and works, and nothing differs that is not coming."""
-        equal = all(table.equal for table in self.tables or ())
+        """Whether every service responds, nothing is blocked and no difference remains."""
         reconciled = self.reconcile is None or self.reconcile.equal
-        stuck = self.problems or self.paused or self._no_relay or self._no_consumer
-        return not stuck and reconciled and (equal or self.waiting > 0)
+        blocked = self.problems or self.paused or self._no_relay or self._no_consumer
+        return not blocked and reconciled and (self.equal or self.waiting > 0)
+
+    @property
+    def queued(self) -> str:
+        """How many changes are queued; `at least` when not every queue could be read."""
+        if self.outbox is None and self.lags is None and self.in_kafka is None:
+            return ""
+        complete = self.outbox is not None and (self.lags is not None or self.in_kafka is not None)
+        count = self.waiting + (0 if self.lags is not None else self.in_kafka or 0)
+        return f"{'' if complete else 'at least '}{_count(count, 'change')} queued"
 
     @property
     def verdict(self) -> str:
-        """Return how the copy stands, why, and what to do, in a sentence; one more for letters."""
-        return self._stand + self._letters
+        """One sentence on the state, with cause and remedy; another one for dead letters."""
+        if self.problems:
+            state = outage_verdict(self.unreachable, self.queued)
+        else:
+            state = self._blocked or self._in_transit or self._out_of_sync or self._in_sync
+        return state + self._dead_letters
 
     @property
-    def _letters(self) -> str:
+    def _dead_letters(self) -> str:
         if not self.dead_letters:
             return ""
-        wait = "dead letter waits" if self.dead_letters == 1 else "dead letters wait"
-        return (
-            f" {self.dead_letters} {wait} for a decision: see /operations/dead_letters/ or "
-            "`manage.py dead_letters list`."
-        )
+        need = "needs" if self.dead_letters == 1 else "need"
+        letters = _count(self.dead_letters, "dead letter")
+        return f" {letters} {need} a decision: see `manage.py dead_letters list`."
 
     @property
-    def _stand(self) -> str:
-        if self.problems:
-            waiting = f" {self.known_waiting.capitalize()}." if self.known_waiting else ""
-            return f"The state is not known in full: {self.problems[0]}{waiting}"
-        return self._held_up or self._under_way or self._differing or _ALL_WELL
-
-    @property
-    def _held_up(self) -> str:
-        """Return who does not do his part; empty when all do."""
+    def _blocked(self) -> str:
+        """The part that holds changes back; empty when none does."""
         if self.paused:
-            return self._pause
+            return self._pause(self.paused)
         if self._no_relay:
-            return f"{self._in_outbox} and nobody publishes: start `manage.py relay_outbox`."
-        if self.outbox_seconds > PATIENCE_SECONDS:
-            return f"{self._in_outbox}: see what the relay {self.relay} writes in its log."
+            return f"{self._in_outbox}, and no relay is running: start `manage.py relay_outbox`."
+        if self.outbox_late:
+            return f"{self._in_outbox}: check the log of relay {self.relay}."
         if self._no_consumer:
             return (
-                f"{self._in_kafka} and nobody applies them: "
+                f"{self._in_kafka}, and no consumer is running: "
                 "start `manage.py consume_and_save_to_mongodb`."
             )
-        if any(lag.seconds > PATIENCE_SECONDS for lag in self.lags or ()):
-            catching = _count(self.consumers or 0, "consumer catches", "consumers catch")
+        if self.kafka_late:
+            verb = "is" if self.consumers == 1 else "are"
             return (
-                f"{self._in_kafka}: {catching} up, or cannot go on; "
-                "see their logs, or start more of them, up to one for each partition."
+                f"{self._in_kafka}: {_count(self.consumers or 0, 'consumer')} {verb} lagging. "
+                "Check their logs, or start more, up to one per partition."
             )
         return ""
 
-    @property
-    def known_waiting(self) -> str:
-        """Return what waits as words, `at least` when not everything that may wait was seen."""
-        if self.outbox is None and self.lags is None and self.in_kafka is None:
-            return ""
-        whole = self.outbox is not None and (self.lags is not None or self.in_kafka is not None)
-        count = self.waiting + (0 if self.lags is not None else self.in_kafka or 0)
-        return f"{'' if whole else 'at least '}{_count(count, 'change waits', 'changes wait')}"
-
-    @property
-    def _pause(self) -> str:
-        if self.paused is None:
-            return ""
-        why = f" ({self.paused.why})" if self.paused.why else ""
-        at = f"{self.paused.at.day} {self.paused.at:%b %Y, %H:%M:%S}"
+    def _pause(self, pause: Paused) -> str:
+        reason = f" ({pause.why})" if pause.why else ""
+        queued = self.queued.capitalize() or "An unknown number of changes queued"
         return (
-            f"The consumers were paused by {self.paused.who} at {at} UTC{why}: "
-            f"{self.known_waiting or 'what waits is not known'}; resume them on the page "
-            "/operations/."
+            f"Consumers paused by {pause.who} on {pause.at.day} {pause.at:%b %Y, %H:%M:%S} "
+            f"UTC{reason}. {queued}: resume the consumers on the operations page."
         )
 
     @property
@@ -204,37 +220,37 @@ class Status:
     @property
     def _in_outbox(self) -> str:
         rows = self.outbox.rows if self.outbox else 0
-        waiting = _count(rows, "change waits", "changes wait")
-        return f"{waiting} in the outbox, the oldest for {self.outbox_seconds:.1f} s"
+        return f"{_count(rows, 'change')} in the outbox, the oldest for {self.outbox_seconds:.1f} s"
 
     @property
     def _in_kafka(self) -> str:
-        lags = self.lags or ()
-        oldest = max((lag.seconds for lag in lags), default=0.0)
-        waiting = _count(sum(lag.records for lag in lags), "record waits", "records wait")
-        return f"{waiting} in Kafka, the oldest for {oldest:.1f} s"
+        records = sum(lag.records for lag in self.lags or ())
+        return f"{_count(records, 'record')} in Kafka, the oldest for {self.kafka_seconds:.1f} s"
 
     @property
-    def _under_way(self) -> str:
+    def _in_transit(self) -> str:
         if not self.waiting:
             return ""
-        oldest = max([self.outbox_seconds, *(lag.seconds for lag in self.lags or ())])
-        waiting = _count(self.waiting, "change is on its way", "changes are on their way")
-        return f"{waiting}, the oldest for {oldest:.1f} s."
+        oldest = max(self.outbox_seconds, self.kafka_seconds)
+        return f"{_count(self.waiting, 'change')} in transit, the oldest for {oldest:.1f} s."
 
     @property
-    def _differing(self) -> str:
+    def _out_of_sync(self) -> str:
         for table in self.tables or ():
             if not table.equal:
                 counts = " or ".join(map(str, sorted(set(table.documents.values()))))
                 return (
-                    f"Nothing waits, but {table.table} has {table.rows} rows and the copy "
-                    f"{counts} documents: "
-                    "find and mend the difference by `manage.py reconcile --repair`."
+                    f"Out of sync: {table.table} has {_count(table.rows, 'row')}, its replicas "
+                    f"{counts} documents. Run `manage.py reconcile --repair`."
                 )
         if self.reconcile is not None and not self.reconcile.equal:
-            return f"Nothing waits, but when last compared: {self.reconcile.verdict}"
+            return f"Out of sync at the last reconciliation: {self.reconcile.verdict}"
         return ""
+
+    @property
+    def _in_sync(self) -> str:
+        rows = sum(table.rows for table in self.tables or ())
+        return f"In sync: {_count(rows, 'row')} everywhere."
 
     def as_json(self) -> dict[str, Any]:
         """Return the documented JSON shape (docs/status.md)."""
@@ -251,5 +267,18 @@ class Status:
         return shape
 
 
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
+def outage_verdict(services: Sequence[str], queued: str, seconds: float = 0.0) -> str:
+    """Return the verdict while services do not respond.
+
+    `services` is empty when it is not known which; `queued` when no queue could be read;
+    `seconds` is how long the outage has lasted.
+    """
+    names = " and ".join(services) or "a service"
+    verb = "are" if len(services) > 1 else "is"
+    state = f"unreachable for {seconds:.0f} s" if seconds >= 1 else f"{verb} not responding"
+    changes = f"{queued.capitalize()}, none lost" if queued else "No saved change is lost"
+    return f"{names[:1].upper()}{names[1:]} {state}. {changes}."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

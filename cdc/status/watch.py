@@ -1,4 +1,4 @@
-"""The state of the feed, shown anew every second."""
+"""Refreshes the status every second, until a stop."""
 
 import json
 import sys
@@ -11,8 +11,8 @@ from cdc.runtime.loop import Clock, SystemClock
 from cdc.status.console import status_table
 from cdc.status.status import Status
 
-_EVERY_SECONDS = 1.0
-_LOOK_SECONDS = 0.1
+_REFRESH_SECONDS = 1.0
+_POLL_SECONDS = 0.1
 
 
 def watch(
@@ -22,9 +22,9 @@ def watch(
     as_json: bool,
     clock: Clock | None = None,
 ) -> None:
-    """Show the state until `stopped`: a live table in a terminal, else one after the other.
+    """Show the status until `stopped`: a live table in a terminal, else one table after another.
 
-    `as_json` prints one JSON object on each line.
+    With `as_json`, print one JSON object per line.
     """
     clock = clock or SystemClock()
     if as_json:
@@ -53,6 +53,6 @@ def _repeat(
 ) -> None:
     while not stopped():
         show(read())
-        due = clock.monotonic() + _EVERY_SECONDS
+        due = clock.monotonic() + _REFRESH_SECONDS
         while not stopped() and clock.monotonic() < due:
-            clock.sleep(_LOOK_SECONDS)
+            clock.sleep(_POLL_SECONDS)

@@ -12,14 +12,14 @@ from cdc.capture.resend import send_again
 from cdc.conf import cdc_settings
 from cdc.consumer.consumer import ReplicaConsumer
 from cdc.consumer.old_events import OldEvents
+from cdc.consumer.routes import routes
 from cdc.consumer.source_rows import SourceRows, source_epoch
-from cdc.daemons.topics import routes, topic_names
 from cdc.dead_letters.store import DeadLetterStore, RejectedRowStore
 from cdc.mongo.plan import Document, Identity
 from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import Relay
 from cdc.outbox.table import Entry
-from cdc.registry import registry
+from cdc.registry import registry, topic_names
 from cdc.runtime.counters import Counters
 from cdc.testing.twins import FakeClock, MemoryBroker, MemoryReplica, MemoryStore
 from cdc.wire.event import ChangeEvent

@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from cdc.conf import cdc_settings
-from cdc.operations import Positions, Topics, connect, topic_names
+from cdc.operations import ServiceProbes
 from project.pages.latest import Latest, Reading
 
 DATABASE = "database"
@@ -53,14 +53,10 @@ class Services:
         return f"Unapplied migrations: {len(missing)}. Run `manage.py migrate`." if missing else ""
 
     def kafka(self) -> str:
-        for topic in topic_names():
-            if not self._topics.partitions(topic):
-                return f"Topic {topic} does not exist: start a relay, which creates it."
-        return ""
+        return self._probes.kafka()
 
     def mongodb(self) -> str:
-        self._positions.all()  # with majority read concern
-        return ""
+        return self._probes.mongodb()
 
     def checks(self) -> dict[str, Check]:
         return {
@@ -72,12 +68,8 @@ class Services:
 
     # Both clients are created on first use: most web processes are never probed.
     @cached_property
-    def _topics(self) -> Topics:
-        return Topics(cdc_settings())
-
-    @cached_property
-    def _positions(self) -> Positions:
-        return Positions(connect(cdc_settings()), cdc_settings())
+    def _probes(self) -> ServiceProbes:
+        return ServiceProbes(cdc_settings())
 
 
 class Parts:

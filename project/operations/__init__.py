@@ -1,1 +1,1 @@
-"""The operator's pages: the feed's state, what can be done about it, and who did."""
+"""The operations pages: the pipeline's status, jobs, dead letters and the operator log."""

@@ -1,4 +1,4 @@
-"""Who may see the operator's pages, and who may act (docs/decisions/0007)."""
+"""Who may read the operations pages, and who may act on them (docs/decisions/0007)."""
 
 from typing import Any, ClassVar
 
@@ -15,28 +15,27 @@ ACTORS = (UserType.TECHNICAL_WORKER,)
 
 
 class ReadersMixin(UserPassesTestMixin):
-    """A page for who may read; asked on every request, superusers always may."""
+    """A page that readers may open; checked on every request. Superusers may open every page."""
 
     request: HttpRequest
     roles: ClassVar[tuple[UserType, ...]] = READERS
 
     def test_func(self) -> bool:
-        """Return whether the person who asks may open the page."""
         return any(may_open(self.request.user, role) for role in self.roles)
 
     def dispatch(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponseBase:
-        """Refuse who may not; a page that renews itself is loaded anew, and so is refused too."""
+        """Make the browser reload a live page whose reader has lost access: it shows the 403."""
         if getattr(request, "htmx", False) and not self.test_func():
             return HttpResponseClientRefresh()
         return super().dispatch(request, *args, **options)
 
 
 class ActorsMixin(ReadersMixin):
-    """A page for who may act."""
+    """A page that only actors may open."""
 
     roles = ACTORS
 
 
 def may_act(request: HttpRequest) -> bool:
-    """Return whether who asks may act on the feed."""
+    """Return whether the user may act on the pipeline."""
     return any(may_open(request.user, role) for role in ACTORS)

@@ -1,4 +1,4 @@
-"""A page that asks before something is done: it is shown by GET and acts by POST."""
+"""A confirmation page: GET shows it, POST acts."""
 
 from typing import Any
 
@@ -11,23 +11,23 @@ from django.views.generic import FormView
 from cdc.errors import CdcError
 from project.operations.access import ActorsMixin
 
-_LONGEST_WHY = 2_000
+_LONGEST_REASON = 2_000
 
 
 class ReasonForm(forms.Form):
-    """Why it is done; it is written down with the person's name, and stays."""
+    """An optional reason for the operator log."""
 
     why = forms.CharField(
         label="Why",
-        max_length=_LONGEST_WHY,
+        max_length=_LONGEST_REASON,
         required=False,
         widget=forms.Textarea(attrs={"rows": 2}),
-        help_text="It goes into the operator log with your name, and stays there.",
+        help_text="Recorded in the operator log with your name; it cannot be changed later.",
     )
 
 
-class NeededReasonForm(ReasonForm):
-    """The same, where a reason must be given."""
+class RequiredReasonForm(ReasonForm):
+    """A mandatory reason for the operator log."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -35,7 +35,7 @@ class NeededReasonForm(ReasonForm):
 
 
 class ConfirmView(ActorsMixin, FormView[Any]):
-    """Asks, then does; says what was done, or why not."""
+    """Asks for confirmation, acts, and reports the outcome."""
 
     template_name = "operations/confirm.html"
     form_class: Any = ReasonForm
@@ -44,28 +44,26 @@ class ConfirmView(ActorsMixin, FormView[Any]):
     """What will happen, in a sentence or two."""
     button = ""
     back = "operations"
-    """The page to return to, by its name."""
+    """The URL name of the page that leads here."""
     done_url = ""
-    """The page that follows when it was done, if it is another."""
+    """Where to go afterwards; empty to go back."""
 
     def act(self, form: Any) -> str:
-        """Do it and return a sentence; raises a CdcError for what is refused."""
+        """Act and return a message; raises a CdcError for what is refused."""
         raise NotImplementedError
 
     def back_url(self) -> str:
-        """Return the page that leads here."""
+        """Return the URL of the page that leads here."""
         return reverse(self.back)
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        """Add the words."""
-        words = {"title": self.title, "lead": self.lead, "button": self.button}
-        return super().get_context_data(**words, back=self.back_url(), **context)
+        texts = {"title": self.title, "lead": self.lead, "button": self.button}
+        return super().get_context_data(**texts, back=self.back_url(), **context)
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Do it."""
         try:
             messages.success(self.request, self.act(form))
         except CdcError as error:
-            messages.error(self.request, f"Nothing was done. {error}")
+            messages.error(self.request, f"Nothing was changed. {error}")
             return HttpResponseRedirect(self.back_url())
         return HttpResponseRedirect(self.done_url or self.back_url())

@@ -1,14 +1,15 @@
-"""Addresses of the operator's pages."""
+"""URLs of the operations pages."""
 
 from django.urls import URLPattern, path
 
-from project.operations import controls, jobs, letters, log, status
+from project.operations import dead_letters as letters
+from project.operations import jobs, operator_log, pause, pipeline
 
 urlpatterns: list[URLPattern] = [
-    path("", status.StatusView.as_view(), name="operations"),
-    path("state/", status.StateView.as_view(), name="operations_state"),
-    path("pause/", controls.PauseView.as_view(), name="pause"),
-    path("resume/", controls.ResumeView.as_view(), name="resume"),
+    path("", pipeline.PipelineView.as_view(), name="operations"),
+    path("state/", pipeline.PipelineLiveView.as_view(), name="operations_state"),
+    path("pause/", pause.PauseView.as_view(), name="pause"),
+    path("resume/", pause.ResumeView.as_view(), name="resume"),
     path("jobs/", jobs.JobListView.as_view(), name="jobs"),
     path("jobs/snapshot/", jobs.CountView.as_view(), name="snapshot"),
     path("jobs/reconcile/", jobs.ReconcileView.as_view(), name="reconcile"),
@@ -16,11 +17,17 @@ urlpatterns: list[URLPattern] = [
     path("jobs/<int:pk>/", jobs.JobView.as_view(), name="job"),
     path("jobs/<int:pk>/start/", jobs.StartView.as_view(), name="job_start"),
     path("jobs/<int:pk>/cancel/", jobs.CancelView.as_view(), name="job_cancel"),
-    path("dead_letters/", letters.LetterListView.as_view(), name="dead_letters"),
-    path("dead_letters/<int:pk>/", letters.LetterView.as_view(), name="dead_letter"),
-    path("dead_letters/<int:pk>/replay/", letters.ReplayView.as_view(), name="dead_letter_replay"),
+    path("dead_letters/", letters.DeadLetterListView.as_view(), name="dead_letters"),
+    path("dead_letters/<int:pk>/", letters.DeadLetterView.as_view(), name="dead_letter"),
     path(
-        "dead_letters/<int:pk>/discard/", letters.DiscardView.as_view(), name="dead_letter_discard"
+        "dead_letters/<int:pk>/replay/",
+        letters.ReplayView.as_view(),
+        name="dead_letter_replay",
     ),
-    path("log/", log.LogView.as_view(), name="operator_log"),
+    path(
+        "dead_letters/<int:pk>/discard/",
+        letters.DiscardView.as_view(),
+        name="dead_letter_discard",
+    ),
+    path("log/", operator_log.OperatorLogView.as_view(), name="operator_log"),
 ]

@@ -1,4 +1,4 @@
-"""What the pages say of the feed and of the copy, read once for all who look."""
+"""What pages show about the pipeline and the replica; read once for all visitors."""
 
 import time
 from dataclasses import dataclass
@@ -7,102 +7,87 @@ from functools import cached_property
 
 from cdc.api import registry
 from cdc.conf import cdc_settings
-from cdc.operations import Figures, Statistics, Status, StatusReader, connect
+from cdc.operations import (
+    Figures,
+    Status,
+    StatusReader,
+    outage_verdict,
+    read_change_rates,
+    read_totals,
+)
 from project.pages.latest import Latest, Reading
 from stories.models import Story
 
 TREND_DAYS = 30
-PULSE_BINS, PULSE_SECONDS = 60, 2
-_FIGURES_SECONDS = 5.0
+RATE_BINS, RATE_SECONDS = 60, 2
+_TOTALS_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedState:
-    """The state of the feed with one sentence for people."""
+    """The last status that was read, and what is wrong now."""
 
     reading: Reading[Status]
-    sentence: str
+    verdict: str
+    problems: tuple[str, ...]
     healthy: bool
 
 
 class FeedWatch:
-    """Reads the feed's status; remembers since when something has been wrong."""
+    """Reads the status of the pipeline and remembers when an outage began."""
 
     def __init__(self) -> None:
         self.latest: Latest[Status] = Latest(self._read)
-        self._wrong_since: float | None = None
+        self._outage_since: float | None = None
 
     def state(self) -> FeedState:
-        """Return the state now, within two seconds whatever is away."""
+        """Return the current state, within two seconds even during an outage."""
         reading = self.latest.get()
         status = reading.value
-        problem = reading.problem or (status.problems[0] if status and status.problems else "")
-        healthy = not problem and status is not None and status.healthy
-        # What was counted before is no count of now.
-        known = "" if status is None or reading.problem else status.known_waiting
-        if not problem:
-            self._wrong_since = None
-            sentence = status.verdict if status else "Nothing is known yet."
+        problems = (*filter(None, [reading.problem]), *(status.problems if status else ()))
+        if problems:
+            verdict = self._outage(reading)
         else:
-            sentence = self._wrong(known, problem)
-        return FeedState(reading=reading, sentence=sentence, healthy=healthy)
+            self._outage_since = None
+            verdict = status.verdict if status else "The status has not been read yet."
+        healthy = not problems and status is not None and status.healthy
+        return FeedState(reading=reading, verdict=verdict, problems=problems, healthy=healthy)
 
-    def _wrong(self, waiting: str, problem: str) -> str:
+    def _outage(self, reading: Reading[Status]) -> str:
         now = time.monotonic()
-        self._wrong_since = self._wrong_since or now
-        kept = f"{waiting}, nothing is lost" if waiting else "nothing that was saved is lost"
-        seconds = round(now - self._wrong_since)
-        silent = f"has not answered for {seconds} s" if seconds else "does not answer"
-        return f"Something {silent}: {kept}. {problem}"
+        self._outage_since = self._outage_since or now
+        status = reading.value
+        # An old status may still name the service, but its counts are out of date.
+        queued = "" if status is None or reading.problem else status.queued
+        services = status.unreachable if status else ()
+        return outage_verdict(services, queued, now - self._outage_since)
 
     def _read(self) -> Status:
         return self._reader.read()
 
     @cached_property
     def _reader(self) -> StatusReader:
-        # Made when first asked for: a web process that nobody asks has no clients.
+        # Created on first use, so that a process that serves no such page has no clients.
         return StatusReader(cdc_settings(), registry)
 
 
-class CopyWatch:
-    """Reads the figures of the stories' first replica collection."""
-
-    def __init__(self) -> None:
-        self.latest: Latest[Figures] = Latest(self._read, fresh=_FIGURES_SECONDS)
-
-    def figures(self) -> Reading[Figures]:
-        """Return the figures, within two seconds whatever is away."""
-        return self.latest.get()
-
-    def _read(self) -> Figures:
-        return self._statistics.figures(
-            cdc_settings().collections[0],
-            table=Story._meta.db_table,
-            sums=("diggs", "comments"),
-            group="status",
-            day="submit_date",
-            days=TREND_DAYS,
-        )
-
-    @cached_property
-    def _statistics(self) -> Statistics:
-        return Statistics(connect(cdc_settings()), cdc_settings())
+def _read_totals() -> Figures:
+    return read_totals(
+        Story._meta.db_table,
+        cdc_settings().collections[0],
+        sums=("diggs", "comments"),
+        group="status",
+        day="submit_date",
+        days=TREND_DAYS,
+    )
 
 
-class PulseWatch:
-    """Reads how many changes a second the copy was given."""
-
-    def __init__(self) -> None:
-        self.latest: Latest[list[float]] = Latest(self._read, fresh=PULSE_SECONDS)
-
-    def _read(self) -> list[float]:
-        return self._statistics.rates(datetime.now(UTC), bins=PULSE_BINS, seconds=PULSE_SECONDS)
-
-    @cached_property
-    def _statistics(self) -> Statistics:
-        return Statistics(connect(cdc_settings()), cdc_settings())
+def _read_rates() -> list[float]:
+    return read_change_rates(datetime.now(UTC), bins=RATE_BINS, seconds=RATE_SECONDS)
 
 
 feed = FeedWatch()
-copy = CopyWatch()
-pulse = PulseWatch()
+totals: Latest[Figures] = Latest(_read_totals, fresh=_TOTALS_SECONDS)
+"""Totals over the first replica collection of the stories."""
+rates: Latest[list[float]] = Latest(_read_rates, fresh=RATE_SECONDS)
+"""Changes per second that reached the replica."""

@@ -1,4 +1,4 @@
-"""The latest value of something that is slow to read, or may not answer at all."""
+"""The latest value of something that is slow to read, or may not respond at all."""
 
 import threading
 import time
@@ -15,21 +15,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading(Generic[T]):
-    """What was read last, and what is wrong now."""
+    """The last value that was read, and what is wrong now."""
 
     value: T | None
     """None until the first read succeeds."""
     seconds: float
-    """The value's age; 0 while there is none."""
+    """The value's age; 0 without a value."""
     problem: str
-    """Why there is nothing newer; empty when the value is fresh."""
+    """Why there is no newer value; empty when the value is fresh."""
 
 
 class Latest(Generic[T]):
-    """Reads in a thread of its own, at most once in `fresh` seconds, for all who ask.
+    """Reads in a background thread, at most once in `fresh` seconds, for all callers.
 
-    Who asks waits no longer than `patience` seconds and gets the last value with its age, whatever
-    the services do meanwhile. The process may end without waiting for the thread.
+    A caller waits at most `patience` seconds and then gets the last value with its age. The
+    process may exit without waiting for the thread.
     """
 
     def __init__(self, read: Callable[[], T], *, fresh: float = 1.0, patience: float = 1.5) -> None:
@@ -44,15 +44,16 @@ class Latest(Generic[T]):
         self._problem = ""
 
     def begin(self) -> Callable[[float], Reading[T]]:
-        """Begin to read when the value is old; return what waits some seconds for just that.
+        """Start reading if the value is old; return a function that waits some seconds for it.
 
-        Who looks at several waits for all at once, and a silent one makes no other late.
+        A caller that needs several values starts them all first: a slow one does not delay the
+        others.
         """
         thread = self._reading()
         return lambda patience: self._waited(thread, patience)
 
     def get(self) -> Reading[T]:
-        """Return the value, at most `fresh` seconds old if it can be had in time."""
+        """Return the value, at most `fresh` seconds old if it can be read in time."""
         return self.begin()(self._patience)
 
     def _waited(self, thread: threading.Thread | None, patience: float) -> Reading[T]:
@@ -62,7 +63,7 @@ class Latest(Generic[T]):
         with self._lock:
             value, problem = self._value, self._problem
             age = time.monotonic() - self._read_at
-        late_problem = f"No answer within {self._patience:g} s." if late else ""
+        late_problem = f"No response within {self._patience:g} s." if late else ""
         return Reading(
             value=value,
             seconds=round(age, 1) if value is not None else 0.0,
@@ -70,7 +71,7 @@ class Latest(Generic[T]):
         )
 
     def _reading(self) -> threading.Thread | None:
-        """Return the thread that reads, started when the value is old; None when it is fresh."""
+        """Return the reading thread, started if the value is old; None when it is fresh."""
         with self._lock:
             if self._thread and self._thread.is_alive():
                 return self._thread

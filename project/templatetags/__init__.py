@@ -1,1 +1,1 @@
-"""What the site's templates use."""
+"""Template tags and filters of the whole site."""

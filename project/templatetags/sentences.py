@@ -1,4 +1,4 @@
-"""How the sentences of the feed are shown, which are written for terminals too."""
+"""Renders messages that are written for terminals and for pages."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ register = template.Library()
 
 @register.filter
 def coded(sentence: Any) -> SafeString:
-    """Return a sentence in which what stands in backticks is shown as code."""
+    """Return the sentence as HTML, with `…` rendered as <code>."""
     plain, *rest = str(sentence).split("`")
     if len(rest) % 2:
         return escape(sentence)

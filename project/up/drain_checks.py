@@ -2,12 +2,11 @@
 
 from functools import cached_property
 
-from django.db import DEFAULT_DB_ALIAS, Error
+from django.db import Error
 
 from cdc.api import registry
 from cdc.conf import CdcSettings
-from cdc.operations import StatusReader
-from cdc.operations import table as outbox
+from cdc.operations import StatusReader, outbox_is_empty
 
 
 class DrainChecks:
@@ -18,7 +17,7 @@ class DrainChecks:
 
     def outbox_is_empty(self) -> bool:
         try:
-            return outbox.depth(using=DEFAULT_DB_ALIAS).rows == 0
+            return outbox_is_empty()
         except Error:
             return True
 

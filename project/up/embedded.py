@@ -10,7 +10,7 @@ from django.db import connections
 
 from cdc.commands import Stop
 from cdc.errors import Misconfigured
-from cdc.operations import Topics, topic_names
+from cdc.operations import ensure_topics
 from project.config.environment import load_environment
 from project.http.static_files import collect_static_files
 from project.stack.child import Child
@@ -118,9 +118,8 @@ class Embedded:
 
     def _start_feed(self) -> None:
         settings = load_environment(os.environ).cdc
-        topics, checks = Topics(settings), DrainChecks(settings)
-        for name in topic_names():
-            topics.ensure(name)
+        checks = DrainChecks(settings)
+        for name in ensure_topics(settings):
             self._console.say(f"topic {name} exists")
         # Stopped in reverse order: the consumer applies what the relay has published.
         consume = ("consume_and_save_to_mongodb", "--instance", _INSTANCE)

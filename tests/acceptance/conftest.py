@@ -1,4 +1,4 @@
-"""A running feed: relay and consumer as processes, over the database of the test."""
+"""A running pipeline: relay and consumer as processes, over the test's database."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -41,7 +41,7 @@ class RunningFeed:
 def feed(
     transactional_db: None, feed_settings: CdcSettings, tmp_path: Path
 ) -> Iterator[RunningFeed]:
-    # A row of the outbox names its topic, so the captures of this process take the test's own.
+    # An outbox row names its topic, so the captures of this process use the test's topic.
     before = registry.find(Story)
     assert before is not None
     registry.register(replace(before, topic=feed_settings.topic))
@@ -52,7 +52,7 @@ def feed(
 
 
 def environment(settings: CdcSettings, folder: Path) -> dict[str, str]:
-    """Return what tells a process of the test's database, topic and replica."""
+    """Return the environment for a process that uses the test's database, topic and replica."""
     return {
         "DJANGO_SETTINGS_MODULE": "project.settings",
         "STORYFEED_HOME": str(folder),
@@ -66,7 +66,7 @@ def environment(settings: CdcSettings, folder: Path) -> dict[str, str]:
 
 
 def _database_url() -> str:
-    """Return the address of the test's own database, which pytest-django named."""
+    """Return the URL of the test's database, which pytest-django named."""
     settings = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{settings['NAME']}"

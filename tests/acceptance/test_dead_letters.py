@@ -64,7 +64,7 @@ def command(feed: RunningFeed, *arguments: str) -> subprocess.CompletedProcess[s
     )
 
 
-def test_a_bad_message_is_put_aside_looked_at_and_replayed(feed: RunningFeed) -> None:
+def test_a_bad_message_is_stored_inspected_and_replayed(feed: RunningFeed) -> None:
     saved = story("good")
     feed.wait_until_equal()
 
@@ -108,7 +108,7 @@ def test_a_crash_between_letter_and_offset_keeps_one_letter(feed: RunningFeed) -
     assert DeadLetter.objects.count() == 5
 
 
-def test_the_consumer_stops_when_letters_cannot_be_kept(feed: RunningFeed) -> None:
+def test_the_consumer_stops_when_letters_cannot_be_stored(feed: RunningFeed) -> None:
     saved = story("good")
     feed.wait_until_equal()
     with renamed("cdc_dead_letter"):
@@ -123,7 +123,7 @@ def test_the_consumer_stops_when_letters_cannot_be_kept(feed: RunningFeed) -> No
     wait_for_letters(1)
 
 
-def test_a_flood_stops_the_consumer_and_a_start_goes_on(feed: RunningFeed) -> None:
+def test_a_flood_stops_the_consumer_and_a_restart_resumes(feed: RunningFeed) -> None:
     story("good")
     feed.wait_until_equal()
     publish(feed, *(poison(feed, 17) for _ in range(150)))
@@ -158,7 +158,7 @@ def test_hostile_messages_pass_through_kafka(feed: RunningFeed) -> None:
     assert feed.consumer.alive(), feed.consumer.log
 
 
-def test_a_row_that_kafka_rejects_holds_neither_its_story_nor_others_up(
+def test_a_row_that_kafka_rejects_blocks_neither_its_story_nor_others(
     feed: RunningFeed,
 ) -> None:
     first = story("first")
@@ -166,7 +166,8 @@ def test_a_row_that_kafka_rejects_holds_neither_its_story_nor_others_up(
     assert feed.relay.stop() == 0
     limit_messages(feed, 20_000)
     large = story("large", description="x" * 50_000)
-    Story.objects.filter(pk=large.pk).update(description="small again")  # Its before image is not.
+    # The before image of this change is still large.
+    Story.objects.filter(pk=large.pk).update(description="small again")
     Story.objects.filter(pk=large.pk).update(title="small again")
     Story.objects.filter(pk=first.pk).update(title="innocent")
     others = [story(f"story {number}") for number in range(20)]
@@ -185,7 +186,7 @@ def test_a_row_that_kafka_rejects_holds_neither_its_story_nor_others_up(
 
 
 def limit_messages(feed: RunningFeed, size: int) -> None:
-    """Let the topic take no batch over `size` bytes."""
+    """Make the topic refuse batches over `size` bytes."""
     kafka: Any = admin
     client = kafka.AdminClient({"bootstrap.servers": feed.settings.bootstrap_servers})
     change = kafka.AlterConfigOpType.SET
@@ -197,7 +198,7 @@ def limit_messages(feed: RunningFeed, size: int) -> None:
 
 @contextmanager
 def renamed(table: str) -> Iterator[None]:
-    """Take a table away for a while."""
+    """Rename a table for a while."""
     with connection.cursor() as cursor:
         cursor.execute(f"ALTER TABLE {table} RENAME TO {table}_away")
     try:

@@ -69,7 +69,7 @@ def _kill_consumer(feed: RunningFeed) -> None:
 
 
 @pytest.mark.parametrize("disturb", [_stop_and_start, _kill_relay, _kill_consumer])
-def test_nothing_is_lost_when_a_daemon_ends_in_the_middle(
+def test_nothing_is_lost_when_a_daemon_is_stopped(
     feed: RunningFeed, disturb: Callable[[RunningFeed], None]
 ) -> None:
     for number in range(60):
@@ -99,7 +99,7 @@ def test_two_consumers_share_the_partitions_and_one_takes_over(
         second.kill()
 
 
-def test_status_tells_what_waits_and_that_the_counts_are_equal(feed: RunningFeed) -> None:
+def test_the_status_counts_rows_documents_and_queued_changes(feed: RunningFeed) -> None:
     for number in range(10):
         Story.objects.create(title=f"story {number}", href="http://example.org/")
     feed.wait_until_equal()
@@ -117,8 +117,8 @@ def test_status_tells_what_waits_and_that_the_counts_are_equal(feed: RunningFeed
         time.sleep(0.05)
     status = _status(feed)
     assert status["waiting"] == 20
-    # The group notices that its member is gone when its session ends, perhaps before we ask.
-    assert re.match("20 (changes are on their way|records wait in Kafka)", status["verdict"])
+    # The group drops its dead member when the session ends, perhaps before the status is read.
+    assert re.match("20 (changes in transit|records in Kafka)", status["verdict"])
 
 
 def _status(feed: RunningFeed) -> dict[str, Any]:

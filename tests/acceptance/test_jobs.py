@@ -1,4 +1,4 @@
-"""Jobs that pages ask for, done by the daemon: killed, gone on with, cancelled."""
+"""Jobs in the daemon: killed and resumed, and cancelled."""
 
 import pytest
 from django.conf import LazySettings
@@ -27,7 +27,7 @@ def slow_snapshot(rate: int) -> Job:
     return JOBS.ask(SNAPSHOT, arguments, "all", "")
 
 
-def test_a_killed_snapshot_goes_on_and_another_is_cancelled(
+def test_a_killed_snapshot_is_resumed_and_another_is_cancelled(
     feed: RunningFeed, settings: LazySettings
 ) -> None:
     settings.CDC = feed.settings
@@ -39,16 +39,16 @@ def test_a_killed_snapshot_goes_on_and_another_is_cancelled(
     try:
         trips = CanaryTrip.objects.filter(seconds__isnull=False)
         wait_until(trips.exists, "the canary's return")
-        feed.relay.kill()  # so that what is sent can be counted
+        feed.relay.kill()  # so that the sent rows can be counted
         job = slow_snapshot(rate=300)
         wait_until(lambda: state(job).done >= 200, "the first rows")
         daemon.kill()
         daemon.start()
-        Job.objects.update(expires_at=Now())  # in place of ten seconds
+        Job.objects.update(expires_at=Now())  # instead of waiting ten seconds
         wait_until(lambda: state(job).state == JobState.DONE, "the end")
         assert state(job).result == f"stories_story: {ROWS} rows and 0 deletes sent"
         assert state(job).crashes == 1
-        assert "Goes on where it was stopped" in state(job).said
+        assert "Resuming stories_story: " in state(job).said
         assert OutboxRecord.objects.filter(op="r").count() == ROWS
 
         other = slow_snapshot(rate=100)
@@ -60,7 +60,7 @@ def test_a_killed_snapshot_goes_on_and_another_is_cancelled(
         feed.relay.start()
         compared = JOBS.ask(RECONCILE, {}, "all", "")
         wait_until(lambda: state(compared).state == JobState.DONE, "the comparison")
-        assert f"{ROWS} rows compared: every document holds" in state(compared).result
+        assert f"{ROWS} rows compared: every document matches" in state(compared).result
         assert daemon.stop() == 0
     finally:
         if daemon.alive():

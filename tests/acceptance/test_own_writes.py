@@ -1,4 +1,4 @@
-"""Who waits for his own write finds it in the replica."""
+"""A caller that waits for its own write finds it in the replica."""
 
 import pytest
 from django.conf import LazySettings
@@ -27,7 +27,7 @@ def titles(feed: RunningFeed, key: int) -> list[str | None]:
     return [document and document["title"] for document in found]
 
 
-def test_saves_and_deletes_are_there_when_it_returns(here: RunningFeed) -> None:
+def test_saves_and_deletes_are_applied_when_it_returns(here: RunningFeed) -> None:
     story = Story.objects.create(title="first", href="http://example.org/")
     key = story.pk
     assert wait_until_applied(story, 30)
@@ -51,7 +51,7 @@ def test_saves_and_deletes_are_there_when_it_returns(here: RunningFeed) -> None:
         assert titles(here, each.pk) == [each.title] * 3
 
 
-def test_what_was_only_read_is_waited_for_by_its_content(here: RunningFeed) -> None:
+def test_an_instance_that_was_only_read_is_compared_by_content(here: RunningFeed) -> None:
     Story.objects.create(title="first", href="http://example.org/")
     Story.objects.update(title="second")
     story = Story.objects.get()
@@ -60,7 +60,7 @@ def test_what_was_only_read_is_waited_for_by_its_content(here: RunningFeed) -> N
     assert titles(here, story.pk) == ["second"] * 3
 
 
-def test_it_gives_up_in_time_and_refuses_what_cannot_be(here: RunningFeed) -> None:
+def test_it_times_out_and_refuses_wrong_use(here: RunningFeed) -> None:
     here.consumer.kill()
     story = Story.objects.create(title="first", href="http://example.org/")
 

@@ -1,4 +1,4 @@
-"""A running consumer is paused and resumed, and a pause outlives it."""
+"""A running consumer is paused and resumed, and the pause survives a restart."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from tests.support.commands import wait_until
 pytestmark = [pytest.mark.services, pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 
-def test_paused_consumers_stay_in_the_group_and_say_so(feed: RunningFeed) -> None:
+def test_a_paused_consumer_stays_in_its_group(feed: RunningFeed) -> None:
     Story.objects.create(title="before", href="http://example.org/")
     feed.wait_until_equal()
     reader = StatusReader(feed.settings, registry)
@@ -20,12 +20,12 @@ def test_paused_consumers_stay_in_the_group_and_say_so(feed: RunningFeed) -> Non
     pause(feed.settings.group, "an index is built", using="default")
     feed.consumer.wait_for("consumer.paused")
     Story.objects.create(title="meanwhile", href="http://example.org/")
-    wait_until(lambda: reader.read().lags != () and _records(reader) > 0, "a record that waits")
+    wait_until(lambda: reader.read().lags != () and _records(reader) > 0, "a queued record")
     status = reader.read()
 
     assert status.consumers == 1
     assert not status.healthy
-    assert "1 change waits; resume them on the page /operations/." in status.verdict
+    assert "1 change queued: resume the consumers on the operations page." in status.verdict
     assert "(an index is built)" in status.verdict
 
     feed.consumer.kill()

@@ -1,4 +1,4 @@
-"""Reconciliation finds every planted difference, mends it, and reports no change under way."""
+"""Reconciliation finds and repairs every planted difference, and reports no change in transit."""
 
 import json
 from dataclasses import replace
@@ -83,7 +83,7 @@ def found(result: dict[str, Any]) -> dict[str, dict[str, list[int]]]:
     }
 
 
-def test_every_difference_is_found_and_mended_and_nothing_else_is_touched(
+def test_every_difference_is_repaired_and_nothing_else_is_written(
     feed: RunningFeed,
 ) -> None:
     keys = filled(feed)
@@ -112,7 +112,7 @@ def versions_of(database: Any, name: str, keys: list[int]) -> dict[int, tuple[in
     return {key: held[key] for key in keys}
 
 
-def test_changes_under_way_are_not_reported(feed: RunningFeed) -> None:
+def test_changes_in_transit_are_not_reported(feed: RunningFeed) -> None:
     filled(feed, 1500)
     with Writers():
         for _ in range(3):
@@ -146,7 +146,7 @@ def test_a_new_collection_is_filled(feed: RunningFeed) -> None:
     feed.wait_until_equal()
 
 
-def test_a_document_of_a_later_version_is_told_and_not_called_repaired(feed: RunningFeed) -> None:
+def test_a_document_of_a_later_version_is_reported_as_unrepaired(feed: RunningFeed) -> None:
     story = Story.objects.create(title="a story", href="http://example.org/")
     feed.wait_until_equal()
     change = {"$set": {"title": "x", "_version": 2**62}}
@@ -155,11 +155,11 @@ def test_a_document_of_a_later_version_is_told_and_not_called_repaired(feed: Run
     done = manage(feed.environment, "reconcile", "--repair")
 
     assert done.returncode == 1
-    assert f"stories_story {story.pk} is still different" in done.stderr
+    assert f"stories_story {story.pk} still differs after the repair" in done.stderr
     assert "new_epoch" in done.stderr
 
 
-def test_a_forged_version_is_found_and_a_new_epoch_mends_it(feed: RunningFeed) -> None:
+def test_a_new_epoch_repairs_a_forged_version(feed: RunningFeed) -> None:
     filled(feed, 3)
     forged = change("u", 1, 10**15, epoch=source_epoch(using="default"), title="forged")
     forged = replace(forged, ts_ms=1_764_000_000_000)

@@ -69,6 +69,6 @@ def test_an_offset_that_kafka_does_not_hold_is_refused(feed: RunningFeed) -> Non
     assert "Partition 0 has no offset 4000: give one from 0 to 0." in result.stderr
 
 
-def test_one_way_to_say_where_is_needed(feed: RunningFeed) -> None:
+def test_exactly_one_target_is_required(feed: RunningFeed) -> None:
     assert rewind(feed, "--to-earliest", "--to-offset", "3").returncode == 2
     assert rewind(feed).returncode == 2

@@ -1,4 +1,4 @@
-"""A snapshot while people write, killed in the middle, ends in equality."""
+"""A snapshot during writes, killed twice, leaves equal replicas."""
 
 import os
 import re
@@ -25,7 +25,7 @@ ROWS = int(os.environ.get("SNAPSHOT_ROWS", "3000"))
 
 
 def insert_raw(count: int) -> None:
-    """Make rows of which the feed knows nothing."""
+    """Insert rows that are not captured."""
     columns = Story._meta.concrete_fields
     names = ", ".join(connection.ops.quote_name(str(field.column)) for field in columns)
     marks = ", ".join(["%s"] * len(columns))
@@ -62,9 +62,7 @@ def passed(key: float) -> bool:
     return last_key() > key
 
 
-def test_two_kills_and_writers_in_the_middle_end_in_equality(
-    feed: RunningFeed, tmp_path: Path
-) -> None:
+def test_a_snapshot_survives_two_kills_and_writers(feed: RunningFeed, tmp_path: Path) -> None:
     insert_raw(ROWS)
     command = ("send_to_kafka", "--rate", str(ROWS / 3))
 
@@ -74,7 +72,7 @@ def test_two_kills_and_writers_in_the_middle_end_in_equality(
             wait_until(partial(passed, ROWS * share), f"{share:.0%} of the rows")
             sending.kill()
             sending.start()
-            sending.wait_for("Goes on where it was stopped")
+            sending.wait_for("Resuming stories_story: ")
         wait_until(lambda: not sending.alive(), "the end", 300)
 
     assert "rows and" in sending.log
@@ -82,12 +80,12 @@ def test_two_kills_and_writers_in_the_middle_end_in_equality(
     feed.wait_until_equal(120)
     rows = replica(feed)["stories_history"].find({"op": "r"}, {"key": 1})
     sent = Counter(document["key"] for document in rows)
-    # A chunk and its checkpoint are one transaction: no kill makes a row be sent twice.
+    # A chunk and its checkpoint are one transaction, so a kill sends no row twice.
     assert set(sent.values()) == {1}
     assert len(sent) > ROWS * 0.8
 
 
-def test_a_dry_run_says_what_the_run_does(feed: RunningFeed) -> None:
+def test_a_dry_run_predicts_the_run(feed: RunningFeed) -> None:
     for number in range(12):
         Story.objects.create(title=f"story {number}", href="http://example.org/")
     feed.wait_until_equal()
@@ -122,7 +120,7 @@ def versions(database: Any, name: str) -> dict[int, tuple[int, int]]:
     }
 
 
-def test_where_sends_what_matches_and_removes_nothing(feed: RunningFeed) -> None:
+def test_where_sends_matching_rows_and_removes_nothing(feed: RunningFeed) -> None:
     for number in range(6):
         Story.objects.create(title="a story", href="http://example.org/", diggs=number % 2)
     feed.wait_until_equal()
@@ -137,9 +135,9 @@ def test_where_sends_what_matches_and_removes_nothing(feed: RunningFeed) -> None
     assert replica(feed)["stories_story"].find_one({"_id": 999_999}) == {"_id": 999_999}
 
 
-def test_a_wrong_condition_is_one_sentence_and_exit_code_2(feed: RunningFeed) -> None:
+def test_a_wrong_condition_is_one_message_and_exit_code_2(feed: RunningFeed) -> None:
     done = manage(feed.environment, "send_to_kafka", "--where", "nope=1")
 
     assert done.returncode == 2
-    assert "--where names 'nope', which Story has not" in done.stderr
+    assert "--where names 'nope', but Story has no such field" in done.stderr
     assert "Traceback" not in done.stderr

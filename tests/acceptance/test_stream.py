@@ -48,7 +48,7 @@ def worker(transactional_db: None) -> User:
     )
 
 
-def test_readers_come_back_and_go_and_one_stop_ends_all(
+def test_readers_reconnect_and_a_stop_ends_all_streams(
     web: Web, topic: Topic, worker: User
 ) -> None:
     topic.publish(20)
@@ -65,7 +65,7 @@ def test_readers_come_back_and_go_and_one_stop_ends_all(
     again.until(lambda: len(first.frames.places) + len(again.frames.places) == 600)
     places = first.frames.places + again.frames.places
     assert len(set(places)) == 600
-    # From the topic's start: what memory never held comes from Kafka.
+    # From the start of the topic: older events come from Kafka, not from memory.
     start = str(FeedBounds.of(topic.tail.bounds()).first)
     old = Stream(web, cookie, query=f"?after={start}")
     old.until(lambda: len(old.frames.places) == 620)
@@ -74,14 +74,14 @@ def test_readers_come_back_and_go_and_one_stop_ends_all(
     web.process.send_signal(signal.SIGTERM)
     began = time.monotonic()
     assert web.process.wait(SECONDS) in {0, -signal.SIGTERM}
-    # uvicorn without a limit of its own waits for answers for ever.
+    # Without a limit, uvicorn would wait for open responses forever.
     assert time.monotonic() - began < SECONDS / 2
     for stream in (stays, again, old):
         assert stream.ended.wait(SECONDS)
         assert not stream.frames.named("bye")
 
 
-def test_hostile_story_and_hostile_message_are_rows_and_the_stream_stays_whole(
+def test_hostile_stories_and_messages_do_not_break_the_stream(
     web: Web, topic: Topic, worker: User
 ) -> None:
     before = registry.find(Story)
@@ -110,11 +110,11 @@ def test_hostile_story_and_hostile_message_are_rows_and_the_stream_stays_whole(
     created = [data for data in stream.frames.named("change") if data["op"] == "c"]
     (story,) = [data for data in created if data["title"] != "t"]
     assert "\n" not in story["title"] + story["who"]
-    assert "<script>" in story["title"]  # as text: the page never makes markup of it
+    assert "<script>" in story["title"]  # as text: the page never renders it as markup
     assert [data["op"] for data in stream.frames.named("change")].count("") == 5
 
 
-def test_who_loses_the_role_loses_the_stream(
+def test_losing_the_role_ends_the_stream(
     web: Web, worker: User, record_property: Callable[[str, object], None]
 ) -> None:
     manager = User.objects.create_user(
@@ -132,12 +132,12 @@ def test_who_loses_the_role_loses_the_stream(
     assert Stream(web, session_of(worker)).response.status == 403
 
 
-def test_a_reader_who_takes_nothing_holds_up_nobody(web: Web, topic: Topic, worker: User) -> None:
+def test_a_stalled_reader_does_not_block_others(web: Web, topic: Topic, worker: User) -> None:
     cookie = session_of(worker)
     quick = Stream(web, cookie).begun()
     connection = http.client.HTTPConnection(web.url.removeprefix("http://"), timeout=SECONDS)
     connection.request("GET", "/feed/stream", headers={"Cookie": f"sessionid={cookie}"})
-    assert connection.getresponse().status == 200  # and nothing of it is read
+    assert connection.getresponse().status == 200  # and its body is never read
     topic.publish(2_000, title="t" * 250)
     quick.until(lambda: len(quick.frames.places) == 2_000)
     connection.close()

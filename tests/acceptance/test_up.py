@@ -1,4 +1,4 @@
-"""`manage.py up` as a person meets it: a real one, in a home of its own."""
+"""`manage.py up` as a real process, in a home folder of its own."""
 
 import http.client
 import os
@@ -21,7 +21,7 @@ from tests.support.paths import ROOT
 pytestmark = pytest.mark.services
 
 CHILDREN = ("kafka", "mongod", "relay", "consumer", "jobs", "web")
-# With these `up` would start no servers of its own.
+# With these set, `up` would not start its own servers.
 GIVEN = ("DATABASE_URL", "DJANGO_SECRET_KEY", "KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI")
 START_SECONDS, STOP_SECONDS = 120.0, 25.0
 
@@ -83,7 +83,7 @@ class Up:
 
 
 def answers(port: int, path: str) -> int:
-    """Return the status of an answer; 0 where nobody listens."""
+    """Return the status code of the response; 0 when the connection is refused."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request("GET", path)
@@ -99,7 +99,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def up(home: Path) -> Iterator[Up]:
-    """A running one; whatever a test does, its processes end."""
+    """A running command, whose processes end with the test."""
     running = Up(home)
     family: list[psutil.Process] = []
     try:
@@ -113,7 +113,7 @@ def up(home: Path) -> Iterator[Up]:
 
 
 def gone(family: list[psutil.Process], seconds: float = 0.0) -> list[psutil.Process]:
-    """Wait until they are gone; return those that are not."""
+    """Wait until the processes have ended; return those that have not."""
     _, alive = psutil.wait_procs(family, timeout=seconds)
     return alive
 
@@ -131,7 +131,7 @@ def manage(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_it_starts_everything_in_order_and_stops_without_a_trace(up: Up, home: Path) -> None:
+def test_it_starts_everything_in_order_and_stops_cleanly(up: Up, home: Path) -> None:
     steps = ["kafka is up", "topic story-events", "consumer and relay", "web is up", "ready"]
     places = [up.said.index(step) for step in steps]
     assert places == sorted(places)
@@ -146,7 +146,7 @@ def test_it_starts_everything_in_order_and_stops_without_a_trace(up: Up, home: P
     assert "Traceback" not in up.said
 
 
-def test_the_second_start_finds_all_as_it_was_left(home: Path) -> None:
+def test_a_second_start_keeps_the_data(home: Path) -> None:
     first = Up(home).wait_ready()
     chosen = read_env_file(home / "env")
     before = manage(home, "cdc_status", "--json")
@@ -162,7 +162,7 @@ def test_the_second_start_finds_all_as_it_was_left(home: Path) -> None:
     assert (before.returncode, after.returncode) == (0, 0), (before, after)
 
 
-def test_what_is_left_in_flight_is_applied_before_the_end(home: Path) -> None:
+def test_changes_in_transit_are_applied_before_it_exits(home: Path) -> None:
     up = Up(home, "--traffic", "200").wait_ready()
     time.sleep(2)
     assert up.end(signal.SIGTERM) == 0
@@ -174,17 +174,17 @@ def test_what_is_left_in_flight_is_applied_before_the_end(home: Path) -> None:
         again.end(signal.SIGTERM)
 
 
-def test_each_child_that_is_killed_comes_back(up: Up) -> None:
+def test_each_killed_child_is_restarted(up: Up) -> None:
     for name in CHILDREN:
         killed = up.pid(name)
         os.kill(killed, signal.SIGKILL)
         up.wait_for_another(name, killed)
         assert up.said.count(f"{name} was killed by SIGKILL; restarting in") == 1
-        assert up.get("/login/") == 200  # a restart of the web refuses nobody
+        assert up.get("/login/") == 200  # a restart of the web process refuses no request
     up.wait_for(lambda: manage(up.home, "cdc_status").returncode == 0, 40)
 
 
-def test_a_second_one_in_its_home_or_on_its_port_is_refused(up: Up, tmp_path: Path) -> None:
+def test_a_second_run_with_the_same_home_or_port_is_refused(up: Up, tmp_path: Path) -> None:
     second = manage(up.home, "up")
     assert second.returncode == 2
     assert f"already running in {up.home} (process {up.process.pid}): stop that" in second.stderr
@@ -196,11 +196,11 @@ def test_a_second_one_in_its_home_or_on_its_port_is_refused(up: Up, tmp_path: Pa
     assert f"Port {port} on 127.0.0.1 is in use by another program: stop that" in other.stderr
 
 
-def test_a_second_signal_ends_it_at_once(up: Up) -> None:
+def test_a_second_signal_ends_it_immediately(up: Up) -> None:
     family = up.family()
     for child in family:
         if child.pid == up.pid("relay"):
-            child.suspend()  # so that the drain takes its time
+            child.suspend()  # so that draining takes a while
     up.process.send_signal(signal.SIGTERM)
     up.wait_for(lambda: "web stopped" in up.said, STOP_SECONDS)
     assert up.end(signal.SIGTERM) == 128 + signal.SIGTERM
@@ -210,7 +210,7 @@ def test_a_second_signal_ends_it_at_once(up: Up) -> None:
     assert gone(family, seconds=15) == []
 
 
-def test_servers_that_are_given_are_used_and_none_are_started(
+def test_given_servers_are_used_and_none_are_started(
     bootstrap_servers: str, mongodb_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(globals(), "GIVEN", ("DATABASE_URL", "DJANGO_SECRET_KEY"))
@@ -221,7 +221,7 @@ def test_servers_that_are_given_are_used_and_none_are_started(
     up = Up(tmp_path / "home", "--no-demo").wait_ready()
     try:
         assert len(up.family()) == 4
-        # The consumer's, the relay's and the jobs'.
+        # For the consumer, the relay and the job daemon.
         ports = range(first, first + 3)
         up.wait_for(lambda: {answers(port, "/metrics") for port in ports} == {200}, 20)
         assert set(read_env_file(up.home / "env")) == {"DJANGO_SECRET_KEY"}

@@ -1,4 +1,4 @@
-"""People who write while something long goes on."""
+"""Concurrent writers for tests of long-running work."""
 
 import random
 import threading
@@ -12,7 +12,7 @@ from stories.models import Story
 
 
 class Writers:
-    """Edits, creates and deletes stories until it is left, at a rate."""
+    """Edits, creates and deletes stories at a fixed rate until the context exits."""
 
     def __init__(self, rate: float = 100.0, seed: int = 5) -> None:
         self._rate = rate
@@ -42,7 +42,7 @@ class Writers:
             while not self._over.is_set():
                 self._change()
                 time.sleep(1 / self._rate)
-        except Exception as error:  # noqa: BLE001 -- told to the main thread
+        except Exception as error:  # noqa: BLE001 -- raised in the main thread
             self.errors.append(error)
         finally:
             connection.close()
@@ -57,5 +57,5 @@ class Writers:
             else:
                 Story.objects.filter(pk=key).update(diggs=self._random.randint(0, 3))
         except OperationalError:
-            return  # A deadlock: a person would try again.
+            return  # A deadlock: a real user would retry.
         self.changes += 1

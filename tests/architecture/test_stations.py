@@ -21,20 +21,21 @@ ALLOWED = {
     "kafka": "ground wire runtime",
     "mongo": "ground wire runtime",
     "consumer": "ground wire registry runtime outbox mongo",
-    "dead_letters": "ground wire registry capture mongo",
+    "dead_letters": "ground wire registry runtime capture mongo",
     "resync": "ground wire registry runtime outbox capture kafka mongo",
     "read_your_writes": "ground wire registry runtime outbox capture mongo resync",
     "canary": "ground registry runtime capture read_your_writes",
-    "jobs": "ground runtime resync canary",
+    "jobs": "ground runtime resync",
     "status": "ground wire registry runtime outbox capture kafka mongo consumer resync"
     " read_your_writes canary",
     "feed": "ground wire registry runtime kafka mongo",
-    "daemons": "ground registry runtime outbox capture kafka mongo consumer dead_letters jobs",
-    "testing": "ground wire registry runtime outbox capture mongo consumer dead_letters feed"
-    " daemons",
+    "daemons": "ground registry runtime outbox capture kafka mongo consumer dead_letters canary jobs",
+    "testing": "ground wire registry runtime outbox capture mongo consumer dead_letters",
 }
 # Modules of `cdc` that every station may use.
 GROUND = ("conf", "context", "errors", "fields", "models", "operator_log", "printable", "progress")
+# The mapping of Django's fields to columns, which the registry alone uses.
+REGISTRY = ("registry", "field_columns")
 # Modules that put the stations together: Django's own places and the entry points of a project.
 EDGES = ("admin", "api", "apps", "checks", "commands", "management", "middleware", "operations")
 
@@ -56,7 +57,8 @@ OWNERS = {"confluent_kafka": "cdc.kafka", "pymongo": "cdc.mongo", "bson": "cdc.m
 NEVER = {
     "cdc": ("stories", "users", "project"),
     "users": ("project", "stories"),
-    "cdc.wire": ("cdc.models", "cdc.registry"),
+    "cdc.wire": ("django", "cdc.models", "cdc.registry"),
+    "cdc.kafka": ("cdc.feed",),
     "cdc.outbox": ("cdc.mongo", "cdc.kafka", "cdc.dead_letters"),
     "cdc.capture": ("cdc.mongo", "cdc.kafka"),
     "cdc.mongo.plan": ("django", "pymongo", "cdc.models"),
@@ -73,6 +75,8 @@ def station(module: str) -> str:
     first = rest.partition(".")[0]
     if first in EDGES:
         return ""
+    if first in REGISTRY:
+        return "registry"
     return "ground" if not first or first in GROUND else first
 
 

@@ -8,7 +8,7 @@ from cdc.status.status import Paused, Status
 from project.pages import feed_state
 from project.pages.latest import Latest
 from tests.browser.conftest import Visitor
-from tests.cdc.status.test_status import status
+from tests.support.status import healthy_status
 from users.models import User
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -18,13 +18,13 @@ def read() -> Status:
     """Return a healthy status, except for the pause that the database holds."""
     found = ConsumerPause.objects.first()
     paused = Paused(who="ann@people.example", at=found.at, why=found.why) if found else None
-    return status(paused=paused)
+    return healthy_status(paused=paused)
 
 
 @pytest.fixture(autouse=True)
 def known_state(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed_state.feed, "latest", Latest(read, fresh=0.2))
-    monkeypatch.setattr(feed_state.pulse, "latest", Latest(lambda: [0.0, 1.0]))
+    monkeypatch.setattr(feed_state, "rates", Latest(lambda: [0.0, 1.0]))
 
 
 def test_a_pause_by_keyboard_is_shown_until_it_is_resumed(
@@ -32,7 +32,7 @@ def test_a_pause_by_keyboard_is_shown_until_it_is_resumed(
 ) -> None:
     page = visitor.page
     visitor.log_in(people["technical_worker"])
-    expect(page.locator(".sf-verdict")).to_contain_text("Nothing waits")
+    expect(page.locator(".sf-verdict")).to_contain_text("In sync")
     page.get_by_role("link", name="Pause the consumers").focus()
     page.keyboard.press("Enter")
     page.get_by_label("Why").fill("an index is built")

@@ -14,9 +14,9 @@ from project.pages.latest import Latest
 from stories.models import Story
 from tests.browser.conftest import new_context, watched
 from tests.browser.looking import examine, look
-from tests.project.pages.test_homes import FIGURES, status
 from tests.project.test_matrix import MATRIX, PEOPLE, ROUTES
 from tests.support.letters import letter_about
+from tests.support.status import TOTALS, busy_status
 from users.models import User
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -45,9 +45,9 @@ def plain_pages(role: str) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def known_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed_state.feed, "latest", Latest(status))
-    monkeypatch.setattr(feed_state.copy, "latest", Latest(lambda: FIGURES))
-    monkeypatch.setattr(feed_state.pulse, "latest", Latest(lambda: [0.0, 1.5, 40.0, 3.0]))
+    monkeypatch.setattr(feed_state.feed, "latest", Latest(busy_status))
+    monkeypatch.setattr(feed_state, "totals", Latest(lambda: TOTALS))
+    monkeypatch.setattr(feed_state, "rates", Latest(lambda: [0.0, 1.5, 40.0, 3.0]))
 
 
 @pytest.mark.parametrize("role", MORE)

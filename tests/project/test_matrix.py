@@ -148,8 +148,8 @@ def clients(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str,
     with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
         # Access control needs no services.
         patch.setattr(feed_state.feed, "latest", Latest(lambda: None))
-        patch.setattr(feed_state.copy, "latest", Latest(lambda: None))
-        patch.setattr(feed_state.pulse, "latest", Latest(lambda: None))
+        patch.setattr(feed_state, "totals", Latest(lambda: None))
+        patch.setattr(feed_state, "rates", Latest(lambda: None))
         patch.setattr(feed_page, "content_of", lambda *_: feed_page.PageContent())
         patch.setattr(feed_page, "details", lambda *_: None)
         patch.setattr(readiness, "parts", Parts(dict.fromkeys(("database", "kafka"), str)))

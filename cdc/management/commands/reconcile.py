@@ -44,7 +44,7 @@ class Command(FeedCommand):
             if options["repair"]:
                 tables = ", ".join(capture.table for capture in registry)
                 write_down_command("repair", tables, using=DEFAULT_DB_ALIAS)
-            result = reconciler.run(anew=options["restart"])
+            result = reconciler.run(restart=options["restart"])
         if result is None:
             self.fail("Interrupted: run it again with the same arguments to resume.")
         if options["json"]:

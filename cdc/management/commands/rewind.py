@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 
 from cdc.conf import cdc_settings
 from cdc.context import current_actor
-from cdc.daemons.topics import topic_names
+from cdc.registry import topic_names
 from cdc.resync import rewind
 from cdc.runtime.command import FeedCommand
 

@@ -6,7 +6,8 @@ from django.core.management.base import CommandParser
 from django.db import DEFAULT_DB_ALIAS
 
 from cdc.operator_log import write_down_command
-from cdc.resync.snapshot_run import InitialLoad
+from cdc.resync.selection import selections
+from cdc.resync.snapshot_run import SnapshotRun
 from cdc.runtime.command import FeedCommand
 from cdc.runtime.loop import Stop
 
@@ -46,15 +47,15 @@ class Command(FeedCommand):
         if options["rate"] < 0:
             self.misuse(f"--rate is {options['rate']:g}: use rows a second, or 0 for no limit.")
         with Stop() as stop:
-            load = InitialLoad(self.stderr.write, lambda: stop.requested, using=DEFAULT_DB_ALIAS)
-            selections = load.selections(options["model"], options["where"])
+            run = SnapshotRun(self.stderr.write, lambda: stop.requested, using=DEFAULT_DB_ALIAS)
+            selected = selections(options["model"], options["where"])
             if options["dry_run"]:
-                lines = load.count(selections)
+                lines = run.count(selected)
             else:
-                meant = ", ".join(str(each) for each in selections)
-                write_down_command("send_to_kafka", meant, using=DEFAULT_DB_ALIAS)
-                lines = load.send(selections, rate=options["rate"], anew=options["restart"])
+                target = ", ".join(str(each) for each in selected)
+                write_down_command("send_to_kafka", target, using=DEFAULT_DB_ALIAS)
+                lines = run.send(selected, rate=options["rate"], restart=options["restart"])
         for line in lines:
             self.stdout.write(line)
-        if load.incomplete:
-            self.fail(load.incomplete)
+        if run.incomplete:
+            self.fail(run.incomplete)

@@ -1,20 +1,20 @@
-"""The canary is sent, waited for, measured; and stays out of what people captured."""
+"""The canary is sent, awaited and measured, and is hidden from other captures."""
 
 import pytest
 
 from cdc.canary.beat import EVERY_SECONDS, beat
 from cdc.canary.models import Canary, CanaryTrip
-from cdc.daemons.topics import all_topics, routes, topic_names
+from cdc.consumer.routes import routes
 from cdc.models import OutboxRecord
 from cdc.mongo.plan import deliver
-from cdc.registry import registry
+from cdc.registry import all_topics, registry, topic_names
 from cdc.testing.twins import FakeClock, MemoryReplica, MemoryStore
 from tests.support.builders import SOURCE, change, delivered
 
 CLOCK = FakeClock()
 
 
-def comes(canary: Canary, seconds: float) -> bool:
+def arrives(canary: Canary, seconds: float) -> bool:
     CLOCK.sleep(0.25)
     return True
 
@@ -25,8 +25,8 @@ def is_lost(canary: Canary, seconds: float) -> bool:
 
 
 @pytest.mark.django_db
-def test_each_beat_is_an_event_and_its_trip_is_measured() -> None:
-    assert beat("default", CLOCK, comes) == 0.25
+def test_each_beat_is_an_event_and_is_measured() -> None:
+    assert beat("default", CLOCK, arrives) == 0.25
     assert beat("default", CLOCK, is_lost) is None
 
     rows = list(OutboxRecord.objects.order_by("id"))
@@ -42,7 +42,7 @@ def test_each_beat_is_an_event_and_its_trip_is_measured() -> None:
     assert trip.sent_at.timestamp() == CLOCK.time() - EVERY_SECONDS
 
 
-def test_people_do_not_meet_it() -> None:
+def test_it_is_not_among_the_captured_models() -> None:
     assert Canary not in {capture.model for capture in registry}
     assert registry.find(Canary) is not None
     assert "story-events-canary" not in topic_names()
@@ -50,7 +50,7 @@ def test_people_do_not_meet_it() -> None:
     assert all_topics()["story-events"] == 0
 
 
-def test_it_is_in_its_own_collection_and_has_no_history() -> None:
+def test_it_has_its_own_collection_and_no_history() -> None:
     store, known = MemoryStore(), routes()
     replica = MemoryReplica(store, known, "me")
     replica.take_over(SOURCE, "id")

@@ -1,4 +1,4 @@
-"""A difference is one that outlasts what is under way."""
+"""A change in transit is not a difference."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import pytest
 
 from cdc.capture.images import read_images
 from cdc.registry import registry
-from cdc.resync.comparison import Comparison, Difference, Kind
+from cdc.resync.comparison import Comparison, Difference, DifferenceKind
 from cdc.testing.feed import MemoryFeed
 from stories.models import Story
 from tests.support.memory_reader import MemoryReader
@@ -37,9 +37,9 @@ def test_each_kind_is_found_in_its_collection() -> None:
     del feed.documents(THIRD)[keys[2]]["_version"]
     assert suspects(feed, *keys) == keys[:3]
     assert comparison(feed).confirmed(keys, gone=False) == [
-        Difference(FIRST, Kind.MISSING, keys[0]),
-        Difference(SECOND, Kind.STALE, keys[1]),
-        Difference(THIRD, Kind.STALE, keys[2]),
+        Difference(FIRST, DifferenceKind.MISSING, keys[0]),
+        Difference(SECOND, DifferenceKind.STALE, keys[1]),
+        Difference(THIRD, DifferenceKind.STALE, keys[2]),
     ]
 
 
@@ -49,26 +49,26 @@ def test_a_row_deleted_by_raw_sql_is_extra_everywhere() -> None:
     Story.objects.filter(pk=key)._raw_delete("default")
     assert comparison(feed).confirmed([key], gone=False) == []
     found = comparison(feed).confirmed([key], gone=True)
-    assert found == [Difference(name, Kind.EXTRA, key) for name in COLLECTIONS]
+    assert found == [Difference(name, DifferenceKind.EXTRA, key) for name in COLLECTIONS]
 
 
-def test_what_is_under_way_is_no_difference() -> None:
+def test_a_change_in_transit_is_not_a_difference() -> None:
     feed, key = MemoryFeed(), story()
     assert suspects(feed, key) == [key]
     assert comparison(feed).confirmed([key], gone=False) == []
 
 
-def test_a_row_that_changes_at_each_look_is_let_go() -> None:
+def test_a_row_that_keeps_changing_is_not_reported() -> None:
     feed, key = MemoryFeed(), story()
     feed.run()
-    looks: list[int] = []
+    checks: list[int] = []
 
     def change_and_run() -> None:
-        looks.append(1)
-        Story.objects.filter(pk=key).update(diggs=2 * len(looks))
+        checks.append(1)
+        Story.objects.filter(pk=key).update(diggs=2 * len(checks))
         feed.run()
-        Story.objects.filter(pk=key).update(diggs=2 * len(looks) + 1)
+        Story.objects.filter(pk=key).update(diggs=2 * len(checks) + 1)
 
     Story.objects.filter(pk=key).update(diggs=1)
     assert comparison(feed, change_and_run).confirmed([key], gone=False) == []
-    assert len(looks) == 10
+    assert len(checks) == 10

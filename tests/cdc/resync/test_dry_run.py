@@ -1,11 +1,11 @@
-"""What a snapshot would do, counted over a replica in memory."""
+"""A dry run over a replica in memory."""
 
 import pytest
 
 from cdc.registry import registry
 from cdc.resync import dry_run as module
-from cdc.resync.dry_run import Forecast, forecast
-from cdc.resync.orphans import Leftovers
+from cdc.resync.dry_run import PlannedChanges, dry_run
+from cdc.resync.orphans import Orphans
 from cdc.resync.selection import Selection
 from cdc.testing.feed import MemoryFeed
 from stories.models import Story
@@ -15,13 +15,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 CAPTURE = "stories_story"
 
 
-def counted(feed: MemoryFeed, *conditions: str) -> tuple[list[Forecast], list[int]]:
+def counted(feed: MemoryFeed, *conditions: str) -> tuple[list[PlannedChanges], list[int]]:
     capture, reader = registry.by_table()[CAPTURE], MemoryReader(feed.store)
     steps: list[int] = []
-    found = forecast(
+    found = dry_run(
         Selection(capture=capture, conditions=conditions),
         reader,
-        Leftovers(capture, reader, "default"),
+        Orphans(capture, reader, "default"),
         steps.append,
         lambda: False,
         using="default",
@@ -52,6 +52,6 @@ def test_all_rows_are_counted_in_chunks(feed: MemoryFeed, monkeypatch: pytest.Mo
     assert steps == [3, 1]
 
 
-def test_some_rows_remove_nothing(feed: MemoryFeed) -> None:
+def test_a_partial_selection_removes_nothing(feed: MemoryFeed) -> None:
     found, _ = counted(feed, "diggs=1")
     assert (found[0].insert, found[0].update, found[0].remove) == (0, 2, 0)

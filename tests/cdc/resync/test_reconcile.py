@@ -1,4 +1,4 @@
-"""A reconciliation over a replica in memory: found, mended, resumed."""
+"""A reconciliation over a replica in memory: differences found, repaired, and a resumed run."""
 
 from collections.abc import Callable
 
@@ -8,8 +8,9 @@ from cdc.registry import registry
 from cdc.resync import reconcile as module
 from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.comparison import Comparison
-from cdc.resync.orphans import Leftovers
-from cdc.resync.reconcile import Reconciliation, Tools
+from cdc.resync.orphans import Orphans
+from cdc.resync.reconcile import Reconciliation
+from cdc.resync.run_context import RunContext
 from cdc.testing.feed import MemoryFeed
 from cdc.testing.twins import FakeClock
 from stories.models import Story
@@ -27,13 +28,15 @@ def reconciliation(
     stopped: Callable[[], bool] = lambda: False,
 ) -> Reconciliation:
     capture, reader = registry.by_table()[TABLE], MemoryReader(feed.store)
-    tools = Tools(clock=FakeClock(), say=said.append, advance=lambda _: None, stopped=stopped)
+    context = RunContext(
+        clock=FakeClock(), say=said.append, advance=lambda _: None, stopped=stopped
+    )
     return Reconciliation(
         capture,
         Comparison(capture, reader, feed.run, using="default"),
-        Leftovers(capture, reader, "default"),
+        Orphans(capture, reader, "default"),
         CheckpointStore("reconcile", {}, using="default"),
-        tools,
+        context,
         repair=repair,
         using="default",
     )
@@ -57,11 +60,11 @@ def plant(feed: MemoryFeed) -> list[int]:
     return keys
 
 
-def test_what_differs_is_found_and_left_alone(feed: MemoryFeed) -> None:
+def test_differences_are_reported_and_not_changed(feed: MemoryFeed) -> None:
     keys, said = plant(feed), list[str]()
-    looking = reconciliation(feed, said)
-    assert looking.run()
-    assert looking.report.lines() == [
+    comparing = reconciliation(feed, said)
+    assert comparing.run()
+    assert comparing.report.lines() == [
         f"stories_story: 1 missing: {keys[1]}",
         f"stories_story: 1 extra: {keys[0]}",
         f"stories_story_1: 1 stale: {keys[2]}",
@@ -71,14 +74,14 @@ def test_what_differs_is_found_and_left_alone(feed: MemoryFeed) -> None:
     assert said == []
 
 
-def test_a_repair_leaves_only_what_no_row_can_have(feed: MemoryFeed) -> None:
+def test_a_repair_leaves_only_foreign_documents(feed: MemoryFeed) -> None:
     keys, said = plant(feed), list[str]()
     feed.documents(TABLE)["strange"] = {"_id": "strange"}
-    mending = reconciliation(feed, said, repair=True)
-    assert mending.run()
-    assert (mending.report.repaired, mending.report.unrepaired) == (3, 1)
+    repairing = reconciliation(feed, said, repair=True)
+    assert repairing.run()
+    assert (repairing.report.repaired, repairing.report.unrepaired) == (3, 1)
     assert said == [
-        f"{TABLE} has a document 'strange', which no row can have: remove it by hand.",
+        f"{TABLE} holds a document 'strange' that no row can have: remove it by hand.",
     ]
     assert set(feed.documents("stories_story_2")) == set(keys[1:])
     again = reconciliation(feed, said)
@@ -86,13 +89,13 @@ def test_a_repair_leaves_only_what_no_row_can_have(feed: MemoryFeed) -> None:
     assert again.report.lines() == [f"{TABLE}: 1 extra: strange"]
 
 
-def test_it_goes_on_where_it_was_stopped(feed: MemoryFeed) -> None:
+def test_a_stopped_run_is_resumed(feed: MemoryFeed) -> None:
     plant(feed)
-    said, looks = list[str](), iter(range(100))
-    first = reconciliation(feed, said, stopped=lambda: next(looks) > 3)
+    said, checks = list[str](), iter(range(100))
+    first = reconciliation(feed, said, stopped=lambda: next(checks) > 3)
     assert not first.run()
     second = reconciliation(feed, said)
     assert second.run()
     assert second.report.different == 5
     assert second.report.rows == 4
-    assert said[0].startswith(f"Goes on where it was stopped: {TABLE}, ")
+    assert said[0].startswith(f"Resuming {TABLE}: ")

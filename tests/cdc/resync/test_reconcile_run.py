@@ -1,10 +1,10 @@
-"""The verdict on a finished reconciliation."""
+"""The verdict and the JSON shape of a finished reconciliation."""
 
 from datetime import UTC, datetime
 
 import pytest
 
-from cdc.resync.comparison import Difference, Kind
+from cdc.resync.comparison import Difference, DifferenceKind
 from cdc.resync.reconcile_run import Result
 from cdc.resync.report import new_report
 
@@ -12,7 +12,7 @@ from cdc.resync.report import new_report
 def result(different: int, *, repair: bool = False, left: int = 0) -> Result:
     report = new_report("stories_story", ["a"])
     report.rows = 9
-    report.add(Difference("a", Kind.STALE, key) for key in range(different))
+    report.add(Difference("a", DifferenceKind.STALE, key) for key in range(different))
     report.repaired, report.unrepaired = (different - left, left) if repair else (0, 0)
     at = datetime(2026, 1, 2, tzinfo=UTC)
     return Result(finished_at=at, seconds=1.234, repair=repair, tables=(report,))
@@ -21,13 +21,17 @@ def result(different: int, *, repair: bool = False, left: int = 0) -> Result:
 @pytest.mark.parametrize(
     ("found", "equal", "verdict"),
     [
-        (result(0), True, "9 rows compared: every document holds what its row holds."),
-        (result(2), False, "9 rows compared, 2 documents differ: send them again by "),
-        (result(2, repair=True), True, "9 rows compared, 2 keys with differences repaired: none "),
-        (result(2, repair=True, left=1), False, "1 keys with differences repaired: 1 are left."),
+        (result(0), True, "9 rows compared: every document matches its row."),
+        (
+            result(2),
+            False,
+            "9 rows compared, 2 documents differ: run `manage.py reconcile --repair`.",
+        ),
+        (result(2, repair=True), True, "9 rows compared, 2 keys repaired: no differences remain."),
+        (result(2, repair=True, left=1), False, "1 keys repaired: 1 still differ."),
     ],
 )
-def test_it_says_what_was_found_and_what_is_left(found: Result, equal: bool, verdict: str) -> None:
+def test_the_verdict(found: Result, equal: bool, verdict: str) -> None:
     assert verdict in found.verdict
     assert found.equal is equal
     assert found.lines()[-1] == found.verdict

@@ -1,10 +1,10 @@
-"""Conditions of `--where`: what is meant, and what is refused."""
+"""Which models and rows a selection covers, and which arguments are refused."""
 
 import pytest
 
 from cdc.errors import Misconfigured
 from cdc.registry import registry
-from cdc.resync.selection import Selection
+from cdc.resync.selection import Selection, selections
 from stories.models import Story
 
 
@@ -15,10 +15,10 @@ def selection(*conditions: str) -> Selection:
 
 
 @pytest.mark.parametrize(
-    ("where", "sentence"),
+    ("condition", "message"),
     [
-        ("nope=1", "--where names 'nope', which Story has not: give one of comments"),
-        ("submitted_by__email=a", "which Story has not"),
+        ("nope=1", "--where names 'nope', but Story has no such field: give one of comments"),
+        ("submitted_by__email=a", "Story has no such field"),
         ("diggs=many", "must be an integer"),
         ("submit_date=yesterday", "invalid format"),
         ("status=famous", "is not a valid choice"),
@@ -26,13 +26,13 @@ def selection(*conditions: str) -> Selection:
         ("diggs", "give field=value"),
     ],
 )
-def test_a_wrong_condition_is_refused(where: str, sentence: str) -> None:
-    with pytest.raises(Misconfigured, match=sentence.replace("(", r"\(")):
-        selection(where)
+def test_a_wrong_condition_is_refused(condition: str, message: str) -> None:
+    with pytest.raises(Misconfigured, match=message.replace("(", r"\(")):
+        selection(condition)
 
 
 @pytest.mark.django_db
-def test_conditions_are_met_together_and_an_empty_value_is_null() -> None:
+def test_conditions_are_combined_and_an_empty_value_is_null() -> None:
     wanted = Story.objects.create(title="a", href="http://a.example/", diggs=3)
     Story.objects.create(title="a", href="http://a.example/", diggs=4)
     Story.objects.create(title="a", href="http://a.example/", diggs=3, source_id="x")
@@ -43,3 +43,23 @@ def test_conditions_are_met_together_and_an_empty_value_is_null() -> None:
     assert not found.complete
     assert str(found) == "stories_story with diggs=3, title=a, source_id=, submitted_by="
     assert selection().complete
+
+
+def test_every_captured_model_is_selected_unless_one_is_named() -> None:
+    everything = [str(selection) for selection in selections(None, [])]
+    assert {"stories_story", "toy_label"} <= set(everything)
+    (one,) = selections("stories.Story", ["diggs=3", "media=news"])
+    assert str(one) == "stories_story with diggs=3, media=news"
+
+
+@pytest.mark.parametrize(
+    ("model", "conditions", "message"),
+    [
+        ("users.User", [], "--model is 'users.User', which is not captured: give one of "),
+        (None, ["diggs=3"], "--where needs --model: several models are captured."),
+    ],
+)
+def test_a_wrong_model_is_refused(model: str | None, conditions: list[str], message: str) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        selections(model, conditions)
+    assert str(caught.value).startswith(message)

@@ -1,4 +1,4 @@
-"""A snapshot over the outbox and a replica in memory: all, once, and resumed."""
+"""A snapshot over the outbox and a replica in memory: complete, sent once, resumed."""
 
 from collections.abc import Callable
 
@@ -8,9 +8,10 @@ from cdc.outbox.throttle import OutboxLimit, RateLimit
 from cdc.registry import registry
 from cdc.resync import snapshot as module
 from cdc.resync.checkpoints import CheckpointStore
-from cdc.resync.orphans import Leftovers
+from cdc.resync.orphans import Orphans
+from cdc.resync.run_context import RunContext
 from cdc.resync.selection import Selection
-from cdc.resync.snapshot import Snapshot, Tools
+from cdc.resync.snapshot import Snapshot
 from cdc.testing.feed import MemoryFeed
 from cdc.testing.twins import FakeClock
 from stories.models import Story
@@ -24,17 +25,14 @@ def snapshot(
     feed: MemoryFeed, said: list[str], stopped: Callable[[], bool] = lambda: False
 ) -> Snapshot:
     capture, clock = registry.by_table()[TABLE], FakeClock()
-    tools = Tools(
-        room=OutboxLimit("default", clock, said.append),
-        pace=RateLimit(0, clock),
-        clock=clock,
-        say=said.append,
-        advance=lambda _: None,
-        stopped=stopped,
+    return Snapshot(
+        Selection(capture=capture),
+        Orphans(capture, MemoryReader(feed.store), "default"),
+        CheckpointStore("send", {"table": TABLE}, using="default"),
+        RunContext(clock=clock, say=said.append, advance=lambda _: None, stopped=stopped),
+        [RateLimit(0, clock), OutboxLimit("default", clock, said.append)],
+        using="default",
     )
-    leftovers = Leftovers(capture, MemoryReader(feed.store), "default")
-    checkpoint = CheckpointStore("send", {"table": TABLE}, using="default")
-    return Snapshot(Selection(capture=capture), leftovers, checkpoint, tools, using="default")
 
 
 @pytest.fixture
@@ -47,7 +45,7 @@ def feed(monkeypatch: pytest.MonkeyPatch) -> MemoryFeed:
     return feed
 
 
-def test_every_row_comes_and_what_has_none_goes(feed: MemoryFeed) -> None:
+def test_every_row_is_sent_and_orphans_are_removed(feed: MemoryFeed) -> None:
     documents, said = feed.documents(TABLE), list[str]()
     keys = sorted(documents)
     Story.objects.filter(pk=keys[0])._raw_delete("default")
@@ -59,16 +57,15 @@ def test_every_row_comes_and_what_has_none_goes(feed: MemoryFeed) -> None:
     feed.run()
     assert sorted(feed.documents("stories_story_1")) == keys[1:]
     assert feed.documents("stories_story_1")[keys[1]]["_version"] > before
-    (sentence,) = said
-    assert sentence.startswith("stories_story has a document 'strange', which no row can have")
+    assert said == [f"{TABLE} holds a document 'strange' that no row can have: remove it by hand."]
 
 
-def test_it_goes_on_where_it_was_stopped(feed: MemoryFeed) -> None:
-    said, looks = list[str](), iter(range(100))
-    first = snapshot(feed, said, lambda: next(looks) > 2)
+def test_a_stopped_snapshot_is_resumed(feed: MemoryFeed) -> None:
+    said, checks = list[str](), iter(range(100))
+    first = snapshot(feed, said, lambda: next(checks) > 2)
     assert not first.run()
     assert 0 < first.sent.rows < 5
     second = snapshot(feed, said)
     assert second.run()
     assert second.sent.rows == 5
-    assert said == [f"Goes on where it was stopped: {TABLE}, {first.sent}."]
+    assert said == [f"Resuming {TABLE}: {first.sent} so far."]

@@ -7,9 +7,9 @@ import pytest
 
 from cdc.outbox.table import Depth
 from cdc.status.latency import delays_of
-from cdc.status.status import LastReconcile, PartitionLag, Paused, Status, TableCount
+from cdc.status.status import LastReconcile, Paused, TableCount, outage_verdict
+from tests.support.status import healthy_status, lag
 
-EQUAL = TableCount(table="stories_story", rows=3, documents={"a": 3, "b": 3})
 LACKING = TableCount(table="stories_story", rows=3, documents={"a": 3, "b": 2})
 COMPARED = LastReconcile(
     finished_at=datetime(2026, 1, 2, tzinfo=UTC),
@@ -19,52 +19,45 @@ COMPARED = LastReconcile(
 )
 
 
-def lag(records: int, seconds: float) -> PartitionLag:
-    return PartitionLag(topic="story-events", partition=0, records=records, seconds=seconds)
-
-
-def status(**changes: Any) -> Status:
-    well: dict[str, Any] = {
-        "outbox": Depth(rows=0, oldest_ms=None),
-        "outbox_seconds": 0.0,
-        "lags": (lag(0, 0.0),),
-        "tables": (EQUAL,),
-        "dead_letters": 0,
-        "counters": {},
-        "problems": (),
-        "relay": "host:1",
-        "consumers": 2,
-    }
-    return Status(**{**well, **changes})
-
-
 WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
 
 
 @pytest.mark.parametrize(
     ("changes", "healthy", "sentence"),
     [
-        ({}, True, "Nothing waits: table and collections hold the same number of rows."),
-        ({"problems": ("Kafka could not …",)}, False, "not known in full: Kafka could not"),
-        (WAITING, True, "7 changes are on their way, the oldest for 3.0 s."),
-        ({**WAITING, "relay": ""}, False, "nobody publishes: start `manage.py relay_outbox`."),
-        ({**WAITING, "outbox_seconds": 11.0}, True, "see what the relay host:1 writes in its log"),
+        ({}, True, "In sync: 3 rows everywhere."),
+        (
+            {"problems": ("…",), "unreachable": ("Kafka",)},
+            False,
+            "Kafka is not responding. 0 changes queued, none lost.",
+        ),
+        (WAITING, True, "7 changes in transit, the oldest for 3.0 s."),
+        ({**WAITING, "relay": ""}, False, "no relay is running: start `manage.py relay_outbox`."),
+        ({**WAITING, "outbox_seconds": 11.0}, True, "check the log of relay host:1."),
         (
             {"lags": (lag(5, 1.0),), "consumers": 0},
             False,
             (
-                "5 records wait in Kafka, the oldest for 1.0 s and nobody applies them: "
+                "5 records in Kafka, the oldest for 1.0 s, and no consumer is running: "
                 "start `manage.py consume_and_save_to_mongodb`."
             ),
         ),
-        ({"lags": (lag(5, 11.0),)}, True, "2 consumers catch up, or cannot go on"),
-        ({"tables": (LACKING,)}, False, "3 rows and the copy 2 or 3 documents"),
-        ({"reconcile": COMPARED}, False, "when last compared: 3 rows compared, 1 documents"),
-        ({"dead_letters": 2}, True, "2 dead letters wait for a decision"),
+        ({"lags": (lag(5, 11.0),)}, True, "2 consumers are lagging. Check their logs"),
+        (
+            {"tables": (LACKING,)},
+            False,
+            "Out of sync: stories_story has 3 rows, its replicas 2 or 3 documents.",
+        ),
+        ({"reconcile": COMPARED}, False, "Out of sync at the last reconciliation: 3 rows"),
+        (
+            {"dead_letters": 2},
+            True,
+            "2 dead letters need a decision: see `manage.py dead_letters list`.",
+        ),
     ],
 )
 def test_the_verdict(changes: dict[str, Any], healthy: bool, sentence: str) -> None:
-    found = status(**changes)
+    found = healthy_status(**changes)
 
     assert sentence in found.verdict
     assert found.healthy is healthy
@@ -72,44 +65,58 @@ def test_the_verdict(changes: dict[str, Any], healthy: bool, sentence: str) -> N
 
 def test_the_json_shape_is_the_documented_one() -> None:
     paused = Paused(who="ann@people.example", at=datetime(2026, 1, 2, tzinfo=UTC), why="")
-    shape = status(delays=delays_of([0.1]), reconcile=COMPARED, paused=paused).as_json()
+    shape = healthy_status(delays=delays_of([0.1]), reconcile=COMPARED, paused=paused).as_json()
 
     assert set(shape) == {
         *("outbox", "outbox_seconds", "lags", "tables", "dead_letters", "counters", "problems"),
         *("relay", "consumers", "delays", "last_error", "reconcile"),
-        *("paused", "in_kafka", "canary"),
+        *("paused", "in_kafka", "canary", "unreachable"),
         *("waiting", "healthy", "verdict"),
     }
     assert shape["reconcile"]["finished_at"] == "2026-01-02T00:00:00+00:00"
     assert shape["delays"] == {"changes": 1, "p50": 0.1, "p95": 0.1, "p99": 0.1}
 
 
-def test_percentiles_are_delays_that_happened() -> None:
+def test_percentiles_are_measured_values() -> None:
     delays = delays_of([number / 100 for number in range(100, 0, -1)])
 
     assert (delays.changes, delays.p50, delays.p95, delays.p99) == (100, 0.5, 0.95, 0.99)
     assert delays_of([]).p50 is None
 
 
-def test_a_pause_is_named_with_who_when_why_and_what_waits() -> None:
+def test_the_verdict_on_a_pause() -> None:
     paused = Paused(who="ann@people.example", at=datetime(2026, 1, 2, tzinfo=UTC), why="an index")
-    held = status(**WAITING, lags=(lag(5, 60.0),), paused=paused)
+    held = healthy_status(**WAITING, lags=(lag(5, 60.0),), paused=paused)
     assert held.verdict == (
-        "The consumers were paused by ann@people.example at 2 Jan 2026, 00:00:00 UTC (an index): "
-        "12 changes wait; resume them on the page /operations/."
+        "Consumers paused by ann@people.example on 2 Jan 2026, 00:00:00 UTC (an index). "
+        "12 changes queued: resume the consumers on the operations page."
     )
     assert not held.healthy
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "queued"),
     [
-        ({"lags": None}, "at least 7 changes wait"),
-        ({"outbox": None, "lags": None, "in_kafka": 1}, "at least 1 change waits"),
-        ({"lags": None, "in_kafka": 3}, "10 changes wait"),
-        ({"outbox": None, "lags": None, "in_kafka": 3}, "at least 3 changes wait"),
+        ({"lags": None}, "at least 7 changes queued"),
+        ({"outbox": None, "lags": None, "in_kafka": 1}, "at least 1 change queued"),
+        ({"lags": None, "in_kafka": 3}, "10 changes queued"),
+        ({"outbox": None, "lags": None, "in_kafka": 3}, "at least 3 changes queued"),
         ({"outbox": None, "lags": None}, ""),
     ],
 )
-def test_what_waits_is_said_as_far_as_it_is_known(changes: dict[str, Any], words: str) -> None:
-    assert status(**{**WAITING, **changes}).known_waiting == words
+def test_the_queue_is_counted_as_far_as_it_is_known(changes: dict[str, Any], queued: str) -> None:
+    assert healthy_status(**{**WAITING, **changes}).queued == queued
+
+
+@pytest.mark.parametrize(
+    ("services", "queued", "seconds", "verdict"),
+    [
+        (["MongoDB"], "84 changes queued", 38.2, "MongoDB unreachable for 38 s. 84 changes queued"),
+        (["the database", "Kafka"], "", 0.0, "The database and Kafka are not responding. No saved"),
+        ([], "", 0.5, "A service is not responding."),
+    ],
+)
+def test_the_verdict_during_an_outage(
+    services: list[str], queued: str, seconds: float, verdict: str
+) -> None:
+    assert outage_verdict(services, queued, seconds).startswith(verdict)

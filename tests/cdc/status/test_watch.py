@@ -1,4 +1,4 @@
-"""The state, shown again each second until a stop."""
+"""The status is refreshed every second until a stop."""
 
 import json
 
@@ -7,11 +7,11 @@ import pytest
 from cdc.status.status import Status
 from cdc.status.watch import watch
 from cdc.testing.twins import FakeClock
-from tests.cdc.status.test_status import status
+from tests.support.status import healthy_status
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-def test_it_is_shown_each_second_until_the_stop(
+def test_it_is_shown_every_second_until_the_stop(
     as_json: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = FakeClock()
@@ -19,7 +19,7 @@ def test_it_is_shown_each_second_until_the_stop(
 
     def read() -> Status:
         reads.append(clock.now - began)
-        return status()
+        return healthy_status()
 
     watch(read, lambda: len(reads) == 3, as_json=as_json, clock=clock)
     assert [round(seconds) for seconds in reads] == [0, 1, 2]
@@ -27,9 +27,9 @@ def test_it_is_shown_each_second_until_the_stop(
     if as_json:
         assert [json.loads(line)["healthy"] for line in shown.splitlines()] == [True] * 3
     else:
-        assert shown.count("Nothing waits") == 3
+        assert shown.count("In sync") == 3
 
 
-def test_a_stop_before_the_first_look_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    watch(status, lambda: True, as_json=True, clock=FakeClock())
+def test_a_stop_before_the_first_read_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    watch(healthy_status, lambda: True, as_json=True, clock=FakeClock())
     assert capsys.readouterr().out == ""

@@ -10,6 +10,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from cdc.errors import Retryable
+from cdc.status import probes
 from project.http import readiness
 from project.http.readiness import Parts, Services, State, address
 from tests.support.feed_settings import without_servers
@@ -157,7 +158,7 @@ def test_real_services_respond(
     feed_settings: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.CDC = feed_settings
-    monkeypatch.setattr(readiness, "topic_names", lambda: [feed_settings.topic])
+    monkeypatch.setattr(probes, "topic_names", lambda: [feed_settings.topic])
     services = Services()
     assert services.mongodb() == ""
     assert services.database() == ""

@@ -11,7 +11,7 @@ from cdc.status.latency import delays_of
 from project.pages import feed_state
 from project.pages.latest import Latest
 from tests.project.metrics.samples import samples_of
-from tests.project.pages.test_homes import status
+from tests.support.status import busy_status as status
 
 TOKEN = "a-token-of-some-length"
 ELSEWHERE = "203.0.113.9"

@@ -1,4 +1,4 @@
-"""The latest value of something slow: nobody waits long for it."""
+"""The latest value of something slow: no caller waits long for it."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ from cdc.errors import Retryable
 from project.pages.latest import Latest
 
 
-def test_value_is_read_once_for_all_who_ask() -> None:
+def test_a_fresh_value_is_read_once() -> None:
     reads: list[int] = []
 
     def read() -> int:
@@ -19,13 +19,13 @@ def test_value_is_read_once_for_all_who_ask() -> None:
     assert latest.get().problem == ""
 
 
-def test_old_value_is_read_again() -> None:
+def test_an_old_value_is_read_again() -> None:
     values = iter([1, 2])
     latest = Latest(lambda: next(values), fresh=0)
     assert [latest.get().value, latest.get().value] == [1, 2]
 
 
-def test_who_asks_does_not_wait_for_a_service_that_is_away() -> None:
+def test_a_slow_service_is_not_waited_for() -> None:
     end = threading.Event()
     latest = Latest(lambda: end.wait(30), fresh=0, patience=0.1)
     start = time.monotonic()
@@ -33,11 +33,11 @@ def test_who_asks_does_not_wait_for_a_service_that_is_away() -> None:
     assert time.monotonic() - start < 5
     end.set()
     assert [reading.value for reading in readings] == [None, None]
-    assert readings[0].problem == "No answer within 0.1 s."
+    assert readings[0].problem == "No response within 0.1 s."
 
 
-def test_last_value_stays_with_what_is_wrong() -> None:
-    answers: list[int | Exception] = [7, Retryable("MongoDB is away.")]
+def test_the_last_value_is_kept_with_the_problem() -> None:
+    answers: list[int | Exception] = [7, Retryable("MongoDB is not responding.")]
 
     def read() -> int:
         answer = answers.pop(0)
@@ -48,4 +48,4 @@ def test_last_value_stays_with_what_is_wrong() -> None:
     latest = Latest(read, fresh=0)
     assert latest.get().value == 7
     reading = latest.get()
-    assert (reading.value, reading.problem) == (7, "MongoDB is away.")
+    assert (reading.value, reading.problem) == (7, "MongoDB is not responding.")

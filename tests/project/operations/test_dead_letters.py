@@ -1,4 +1,4 @@
-"""Dead letters on the operator's pages: three sides, and a decision with a reason, once."""
+"""Dead letters on pages: inspected, and decided once with a reason."""
 
 from collections.abc import Iterator
 
@@ -7,28 +7,20 @@ from django.test import Client, override_settings
 
 from cdc.models import DeadLetterStatus, OperatorAction, OutboxRecord
 from stories.models import Story
-from tests.project.test_operations import client_of
 from tests.support.feed_settings import without_servers
 from tests.support.letters import letter, letter_about
-from tests.support.static_files import plain_static_files
-from users.models import UserType
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HOSTILE = "<script>alert(1)</script>\x00\u202e"
 
 
 @pytest.fixture(autouse=True)
-def _plain() -> Iterator[None]:
-    with plain_static_files(), override_settings(CDC=without_servers()):
+def _without_services() -> Iterator[None]:
+    with override_settings(CDC=without_servers()):
         yield
 
 
-@pytest.fixture
-def worker() -> Client:
-    return client_of(UserType.TECHNICAL_WORKER)
-
-
-def test_a_letter_is_looked_at_and_replayed_once(worker: Client) -> None:
+def test_a_letter_is_inspected_and_replayed_once(worker: Client) -> None:
     story = Story.objects.create(title="as it is", href="http://example.org/")
     OutboxRecord.objects.all().delete()
     about = letter_about(story.pk)
@@ -47,12 +39,12 @@ def test_a_letter_is_looked_at_and_replayed_once(worker: Client) -> None:
     assert OutboxRecord.objects.get().op == "r"
     assert OperatorAction.objects.get().why == "wider now"
     again = worker.post(f"{path}discard/", {"why": "late"}, follow=True).content.decode()
-    assert "Nothing was done." in again
+    assert "Nothing was changed." in again
     about.refresh_from_db()
     assert about.status == DeadLetterStatus.REPLAYED
 
 
-def test_hostile_letters_are_inert_and_discarded(worker: Client) -> None:
+def test_hostile_letters_are_escaped_and_discarded(worker: Client) -> None:
     bad = letter(HOSTILE.encode(), HOSTILE.encode(), HOSTILE)
     listed = worker.get("/operations/dead_letters/").content.decode()
     shown = worker.get(f"/operations/dead_letters/{bad.pk}/").content.decode()
@@ -61,14 +53,16 @@ def test_hostile_letters_are_inert_and_discarded(worker: Client) -> None:
         assert "\u202e" not in page
     assert "Replay…" not in shown, "its key names no row"
     worker.post(f"/operations/dead_letters/{bad.pk}/discard/", {"why": "noise"})
-    assert "No dead letter waits." in worker.get("/operations/dead_letters/").content.decode()
+    assert (
+        "No dead letters need a decision."
+        in worker.get("/operations/dead_letters/").content.decode()
+    )
     assert f"{bad.pk}:" in worker.get("/operations/dead_letters/?all=1").content.decode()
 
 
-def test_senior_management_reads_letters_and_decides_nothing() -> None:
+def test_senior_management_reads_letters_but_cannot_decide(manager: Client) -> None:
     bad = letter()
-    client = client_of(UserType.SENIOR_MANAGEMENT)
-    page = client.get(f"/operations/dead_letters/{bad.pk}/").content.decode()
+    page = manager.get(f"/operations/dead_letters/{bad.pk}/").content.decode()
     assert "Discard" not in page
-    answer = client.post(f"/operations/dead_letters/{bad.pk}/discard/", {"why": "x"})
+    answer = manager.post(f"/operations/dead_letters/{bad.pk}/discard/", {"why": "x"})
     assert answer.status_code == 403

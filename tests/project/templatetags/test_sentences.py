@@ -1,4 +1,4 @@
-"""Text in backticks is shown as code, and all text is escaped."""
+"""Text in backticks becomes code, and markup in the text is escaped."""
 
 import pytest
 
@@ -8,12 +8,12 @@ from project.templatetags.sentences import coded
 @pytest.mark.parametrize(
     ("sentence", "shown"),
     [
-        ("All is well.", "All is well."),
+        ("In sync.", "In sync."),
         ("start `manage.py a` or `b`.", "start <code>manage.py a</code> or <code>b</code>."),
         ("`a`", "<code>a</code>"),
         ("<b> `<i>` &", "&lt;b&gt; <code>&lt;i&gt;</code> &amp;"),
         ("one ` <b> alone", "one ` &lt;b&gt; alone"),
     ],
 )
-def test_commands_in_a_sentence_are_shown_as_code(sentence: str, shown: str) -> None:
+def test_commands_are_shown_as_code(sentence: str, shown: str) -> None:
     assert coded(sentence) == shown

@@ -1,0 +1,18 @@
+"""Where the consumer applies the rows of each captured table."""
+
+from cdc.mongo.plan import Route
+from cdc.registry import registry
+
+
+def routes() -> dict[str, Route]:
+    """Return the route of each captured table."""
+    return {
+        capture.table: Route(
+            table=capture.table,
+            key=capture.key.name,
+            columns=capture.columns,
+            collections=capture.collections,
+            history=not capture.internal,
+        )
+        for capture in registry.all()
+    }

@@ -1,0 +1,37 @@
+"""Probes for readiness: whether Kafka and MongoDB can serve the pipeline."""
+
+from functools import cached_property
+
+from cdc.conf import CdcSettings
+from cdc.kafka.topics import Topics
+from cdc.mongo.client import connect
+from cdc.mongo.positions import Positions
+from cdc.registry import topic_names
+
+
+class ServiceProbes:
+    """Probes both services; each method raises Retryable while its service does not respond."""
+
+    def __init__(self, settings: CdcSettings) -> None:
+        self._settings = settings
+
+    def kafka(self) -> str:
+        """Return what is missing, with the remedy; empty when every topic exists."""
+        for topic in topic_names():
+            if not self._topics.partitions(topic):
+                return f"Topic {topic} does not exist: start a relay, which creates it."
+        return ""
+
+    def mongodb(self) -> str:
+        """Read from a majority; return an empty string."""
+        self._positions.all()
+        return ""
+
+    # Clients are created on first use, so that a process that is never asked has none.
+    @cached_property
+    def _topics(self) -> Topics:
+        return Topics(self._settings)
+
+    @cached_property
+    def _positions(self) -> Positions:
+        return Positions(connect(self._settings), self._settings)

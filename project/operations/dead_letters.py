@@ -1,0 +1,107 @@
+"""Dead letters: messages that could not be applied; people inspect, replay or discard them."""
+
+from functools import cached_property
+from typing import Any
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.views.generic import DetailView, ListView
+
+from cdc.models import DeadLetter, DeadLetterStatus
+from cdc.operations import (
+    dead_letter_position,
+    discard_dead_letter,
+    inspect_dead_letter,
+    replay_dead_letter,
+    user_names,
+)
+from project.operations.access import ReadersMixin, may_act
+from project.operations.confirm import ConfirmView, RequiredReasonForm
+
+
+class DeadLetterListView(ReadersMixin, ListView[DeadLetter]):
+    """The dead letters that wait for a decision, or all of them; newest first."""
+
+    template_name = "operations/dead_letters.html"
+    context_object_name = "letters"
+    paginate_by = 30
+
+    def get_queryset(self) -> QuerySet[DeadLetter]:
+        # Without the payloads: a page of them may be fifty megabytes.
+        letters = DeadLetter.objects.defer("key", "value").order_by("-id")
+        return letters if self._all else letters.filter(status=DeadLetterStatus.WAITING)
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        found = super().get_context_data(**context)
+        rows = [(letter, dead_letter_position(letter)) for letter in found["letters"]]
+        return {**found, "rows": rows, "all": self._all, "query": "all=1&" if self._all else ""}
+
+    @property
+    def _all(self) -> bool:
+        return "all" in self.request.GET
+
+
+class DeadLetterView(ReadersMixin, DetailView[DeadLetter]):
+    """One dead letter: its message, the row now and the replica now, side by side."""
+
+    model = DeadLetter
+    template_name = "operations/dead_letter.html"
+    context_object_name = "letter"
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        letter = self.object
+        actor = letter.resolved_by
+        return super().get_context_data(
+            **context,
+            inspection=inspect_dead_letter(letter),
+            position=dead_letter_position(letter),
+            resolved_by=user_names([actor]).get(actor, actor),
+            may_act=may_act(self.request) and letter.status == DeadLetterStatus.WAITING,
+        )
+
+
+class DecideView(ConfirmView):
+    """Decides about one dead letter."""
+
+    form_class = RequiredReasonForm
+    template_name = "operations/dead_letter_decide.html"
+
+    @cached_property
+    def letter(self) -> DeadLetter:
+        """The dead letter that the URL names."""
+        return get_object_or_404(DeadLetter, pk=self.kwargs["pk"])
+
+    def back_url(self) -> str:
+        return reverse("dead_letter", args=[self.letter.pk])
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        about = {"letter": self.letter, "position": dead_letter_position(self.letter)}
+        return super().get_context_data(**context, **about)
+
+
+class ReplayView(DecideView):
+    """Sends the row again."""
+
+    title = "Replay a dead letter"
+    lead = (
+        "The row is sent again through the outbox, as it is in the database now. "
+        "The message itself is not sent."
+    )
+    button = "Replay"
+
+    def act(self, form: Any) -> str:
+        replay_dead_letter(self.letter, form.cleaned_data["why"])
+        return f"Dead letter {self.letter.pk} was replayed."
+
+
+class DiscardView(DecideView):
+    """Closes the dead letter."""
+
+    title = "Discard a dead letter"
+    lead = "Nothing is sent. The dead letter is kept, and no longer waits for a decision."
+    button = "Discard"
+
+    def act(self, form: Any) -> str:
+        discard_dead_letter(self.letter, form.cleaned_data["why"])
+        return f"Dead letter {self.letter.pk} was discarded."

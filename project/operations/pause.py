@@ -1,0 +1,34 @@
+"""Pause and resume the consumers."""
+
+from typing import Any
+
+from cdc.operations import pause_consumers, resume_consumers
+from project.operations.confirm import ConfirmView
+
+
+class PauseView(ConfirmView):
+    """Pauses the consumers."""
+
+    title = "Pause the consumers"
+    lead = (
+        "Within about a second, the consumers stop applying changes to MongoDB. Changes are still "
+        "saved and published; they queue in Kafka until you resume the consumers here. The pause "
+        "survives restarts."
+    )
+    button = "Pause"
+
+    def act(self, form: Any) -> str:
+        pause_consumers(form.cleaned_data["why"])
+        return "The consumers are paused."
+
+
+class ResumeView(ConfirmView):
+    """Resumes the consumers."""
+
+    title = "Resume the consumers"
+    lead = "Within about a second, the consumers continue from where they stopped."
+    button = "Resume"
+
+    def act(self, form: Any) -> str:
+        resume_consumers(form.cleaned_data["why"])
+        return "The consumers have resumed."

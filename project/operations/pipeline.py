@@ -1,0 +1,57 @@
+"""The Pipeline page: the live status, refreshed every two seconds."""
+
+from typing import Any
+
+from django.views.generic import TemplateView
+
+from project.operations.access import ReadersMixin, may_act
+from project.operations.stages import StageRenderer
+from project.pages import feed_state
+from project.pages.bar_chart import bar_chart
+from users.models import UserType
+
+renderer = StageRenderer()
+
+
+class PipelineMixin(ReadersMixin, TemplateView):
+    """The context of the page and of its live part."""
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        state = feed_state.feed.state()
+        status = state.reading.value
+        stages = renderer.stages(status, state.reading.seconds)
+        return super().get_context_data(
+            **context,
+            state=state,
+            status=status,
+            stages=stages[:-1],
+            canary=stages[-1],
+            rates=_rates(),
+            may_act=may_act(self.request),
+        )
+
+
+class PipelineView(PipelineMixin):
+    """The whole page."""
+
+    template_name = "operations/pipeline.html"
+
+
+class PipelineLiveView(PipelineMixin):
+    """The part that refreshes itself; without JavaScript, people reload the page."""
+
+    template_name = "operations/_pipeline.html"
+
+
+class TechnicalWorkerHome(PipelineView):
+    """The same page, as a Technical Worker's home page."""
+
+    roles = (UserType.TECHNICAL_WORKER,)
+
+
+def _rates() -> dict[str, Any] | None:
+    reading = feed_state.rates.get()
+    if not reading.value or reading.problem:
+        return None
+    chart = bar_chart(reading.value, height=40, step=4, gap=1)
+    return {"chart": chart, "now": reading.value[-1], "most": max(reading.value)}

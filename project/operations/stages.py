@@ -1,0 +1,178 @@
+"""Renders the status for the pages: the stages of the pipeline in the order of a change."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from cdc.operations import Status
+
+FRESH_SECONDS = 5.0
+"""An older reading says nothing about the present."""
+
+
+class Health(StrEnum):
+    """The state of a stage; the values are CSS class names."""
+
+    GOOD = "good"
+    BUSY = "busy"
+    BAD = "bad"
+    UNKNOWN = "unknown"
+
+
+_LABELS = {
+    Health.GOOD: "Healthy",
+    Health.BUSY: "Catching up",
+    Health.BAD: "Needs attention",
+    Health.UNKNOWN: "Unknown",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One stage of the pipeline, as text."""
+
+    name: str
+    health: Health
+    value: str = "?"
+    unit: str = ""
+    note: str = ""
+
+    @property
+    def label(self) -> str:
+        """The health in words: colour alone is not accessible."""
+        return _LABELS[self.health]
+
+
+class StageRenderer:
+    """Renders the stages; remembers each stage's last reading for when it cannot be read."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._last: dict[str, tuple[Stage, float]] = {}
+
+    def stages(self, status: Status | None, seconds: float) -> list[Stage]:
+        """Return the stages for a status that was read `seconds` ago."""
+        fresh = status is not None and seconds <= FRESH_SECONDS
+        return [
+            self._remembered(render(name, status) if status else _unknown(name), seconds, fresh)
+            for name, render in _STAGES.items()
+        ]
+
+    def _remembered(self, stage: Stage, seconds: float, fresh: bool) -> Stage:
+        if stage.health is not Health.UNKNOWN:
+            self._last[stage.name] = (stage, self._now() - seconds)
+            if fresh:
+                return stage
+        last, read_at = self._last.get(stage.name, (None, 0.0))
+        if last is None:
+            return replace(stage, health=Health.UNKNOWN, note="not read yet")
+        age = f"last read {self._now() - read_at:.0f} s ago"
+        return replace(last, health=Health.UNKNOWN, note=age)
+
+
+def _unknown(name: str) -> Stage:
+    return Stage(name=name, health=Health.UNKNOWN)
+
+
+def _outbox(name: str, status: Status) -> Stage:
+    if status.outbox is None:
+        return _unknown(name)
+    rows, oldest = status.outbox.rows, status.outbox_seconds
+    return Stage(
+        name=name,
+        health=_queue_health(rows, late=status.outbox_late),
+        value=f"{rows:,}",
+        unit=_noun(rows, "change queued", "changes queued"),
+        note=f"the oldest for {oldest:.1f} s" if rows else "empty",
+    )
+
+
+def _relay(name: str, status: Status) -> Stage:
+    if status.relay is None:
+        return _unknown(name)
+    if not status.relay:
+        needed = bool(status.outbox and status.outbox.rows)
+        health = Health.BAD if needed else Health.UNKNOWN
+        return Stage(name=name, health=health, value="0", unit="active", note="none is running")
+    return Stage(name=name, health=Health.GOOD, value="1", unit="active", note=status.relay)
+
+
+def _topic(name: str, status: Status) -> Stage:
+    records, note = status.in_kafka, "by the offsets committed in Kafka"
+    health = Health.BUSY
+    if status.lags is not None:
+        records = sum(lag.records for lag in status.lags)
+        health = _queue_health(records, late=status.kafka_late)
+        age = f", the oldest for {status.kafka_seconds:.1f} s" if records else ""
+        note = f"in {len(status.lags)} partitions{age}"
+    if records is None:
+        return _unknown(name)
+    unit = _noun(records, "record queued", "records queued")
+    return Stage(name=name, health=health, value=f"{records:,}", unit=unit, note=note)
+
+
+def _consumers(name: str, status: Status) -> Stage:
+    if status.consumers is None:
+        return _unknown(name)
+    count = status.consumers
+    note = "in the group" if count else "none is running"
+    return Stage(
+        name=name,
+        health=Health.GOOD if count and not status.paused else Health.BAD,
+        value=f"{count:,}",
+        unit=_noun(count, "process", "processes"),
+        note=f"paused by {status.paused.who}" if status.paused else note,
+    )
+
+
+def _collections(name: str, status: Status) -> Stage:
+    if status.tables is None:
+        return _unknown(name)
+    rows = sum(table.rows for table in status.tables)
+    counts = {count for table in status.tables for count in table.documents.values()}
+    collections = sum(len(table.documents) for table in status.tables)
+    unequal = Health.BUSY if status.waiting else Health.BAD
+    return Stage(
+        name=name,
+        health=Health.GOOD if status.equal else unequal,
+        value=" / ".join(f"{count:,}" for count in sorted(counts)) or "0",
+        unit="documents",
+        note=f"in each of {collections}, for {_noun(rows, '1 row', f'{rows:,} rows')}",
+    )
+
+
+def _canary(name: str, status: Status) -> Stage:
+    canary = status.canary
+    if canary is None or canary.stopped:
+        return _unknown(name)
+    if canary.late or canary.seconds is None or canary.arrived_seconds_ago is None:
+        health = Health.BAD if canary.late else Health.BUSY
+        return Stage(name=name, health=health, note="sent, but not arrived")
+    return Stage(
+        name=name,
+        health=Health.GOOD,
+        value=f"{1000 * canary.seconds:,.0f}",
+        unit="ms end to end",
+        note=f"{canary.arrived_seconds_ago:.0f} s ago",
+    )
+
+
+_STAGES: Mapping[str, Callable[[str, Status], Stage]] = {
+    "Outbox": _outbox,
+    "Relay": _relay,
+    "Topic": _topic,
+    "Consumers": _consumers,
+    "Collections": _collections,
+    "Canary": _canary,
+}
+
+
+def _queue_health(waiting: int, *, late: bool) -> Health:
+    if not waiting:
+        return Health.GOOD
+    return Health.BAD if late else Health.BUSY
+
+
+def _noun(count: int, one: str, many: str) -> str:
+    return one if count == 1 else many

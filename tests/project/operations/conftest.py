@@ -1,0 +1,37 @@
+"""Logged-in visitors of the operations pages, over a healthy pipeline."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+
+from project.pages import feed_state
+from project.pages.latest import Latest
+from tests.support.static_files import plain_static_files
+from tests.support.status import healthy_status
+from users.models import User, UserType
+
+
+@pytest.fixture(autouse=True)
+def healthy_pipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(feed_state.feed, "latest", Latest(healthy_status))
+    monkeypatch.setattr(feed_state, "rates", Latest(lambda: [1.0]))
+    with plain_static_files():
+        yield
+
+
+def client_of(role: UserType) -> Client:
+    client = Client()
+    user = User.objects.create_user(f"{role}@people.example", "x", name=role.label, user_type=role)
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def worker() -> Client:
+    return client_of(UserType.TECHNICAL_WORKER)
+
+
+@pytest.fixture
+def manager() -> Client:
+    return client_of(UserType.SENIOR_MANAGEMENT)

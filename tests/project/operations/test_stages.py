@@ -1,0 +1,45 @@
+"""The stages of the pipeline: a stage is healthy only by a fresh reading."""
+
+from dataclasses import replace
+
+from cdc.status.status import CanaryStatus, Status
+from project.operations.stages import Health, StageRenderer
+from tests.support.status import healthy_status
+
+ARRIVED = CanaryStatus(sent_seconds_ago=3.0, arrived_seconds_ago=3.0, seconds=0.012)
+
+
+def health(
+    status: Status | None, renderer: StageRenderer | None = None, seconds: float = 0.0
+) -> dict[str, Health]:
+    stages = (renderer or StageRenderer()).stages(status, seconds)
+    return {stage.name: stage.health for stage in stages}
+
+
+def test_a_stage_without_a_fresh_reading_is_unknown() -> None:
+    now = [100.0]
+    renderer = StageRenderer(lambda: now[0])
+    assert set(health(None, renderer).values()) == {Health.UNKNOWN}
+    assert set(health(healthy_status(canary=ARRIVED), renderer).values()) == {Health.GOOD}
+    now[0] = 160.0
+    assert set(health(healthy_status(), renderer, 60.0).values()) == {Health.UNKNOWN}
+
+    outage = healthy_status(tables=None, problems=("MongoDB is not responding.",))
+    collections = renderer.stages(outage, 0.0)[4]
+    assert collections.health is Health.UNKNOWN
+    assert (collections.value, collections.note) == ("3", "last read 60 s ago")
+    outbox = StageRenderer(lambda: now[0]).stages(healthy_status(), 12.0)[0]
+    assert (outbox.health, outbox.note) == (Health.UNKNOWN, "last read 12 s ago")
+
+
+def test_the_canary() -> None:
+    late = replace(ARRIVED, arrived_seconds_ago=60.0)
+    never = replace(ARRIVED, arrived_seconds_ago=None, seconds=None)
+    stopped = replace(ARRIVED, sent_seconds_ago=60.0, arrived_seconds_ago=60.0)
+    found = [health(healthy_status(canary=each))["Canary"] for each in (late, never, stopped)]
+    assert found == [Health.BAD, Health.BAD, Health.UNKNOWN]
+
+
+def test_a_group_without_consumers_needs_attention() -> None:
+    consumers = StageRenderer().stages(healthy_status(consumers=0), 0.0)[3]
+    assert (consumers.health, consumers.label) == (Health.BAD, "Needs attention")

@@ -1,0 +1,48 @@
+"""The state that pages show, with the duration of an outage."""
+
+import time
+
+import pytest
+
+from cdc.errors import Retryable
+from cdc.status.status import Status
+from project.pages.feed_state import FeedWatch
+from project.pages.latest import Latest
+from tests.support.status import healthy_status
+
+
+def test_an_outage_is_timed_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    problem = "MongoDB is not responding: check that it is up."
+    statuses = [
+        healthy_status(tables=None, problems=(problem,), unreachable=("MongoDB",)),
+        healthy_status(tables=None, problems=(problem,), unreachable=("MongoDB",)),
+        healthy_status(),
+    ]
+    watch = FeedWatch()
+    watch.latest = Latest(lambda: statuses.pop(0), fresh=0)
+
+    state = watch.state()
+    assert state.verdict == "MongoDB is not responding. 0 changes queued, none lost."
+    assert (state.problems, state.healthy) == ((problem,), False)
+    clock[0] += 38
+    assert watch.state().verdict == "MongoDB unreachable for 38 s. 0 changes queued, none lost."
+    assert watch.state().verdict == "In sync: 3 rows everywhere."
+
+
+def test_counts_of_an_old_status_are_not_shown() -> None:
+    results: list[Status | None] = [healthy_status(), None]
+
+    def read() -> Status:
+        status = results.pop(0)
+        if status is None:
+            raise Retryable("Kafka is not responding.")
+        return status
+
+    watch = FeedWatch()
+    watch.latest = Latest(read, fresh=0)
+    assert watch.state().healthy
+    state = watch.state()
+    assert state.verdict == "A service is not responding. No saved change is lost."
+    assert (state.problems, state.healthy) == (("Kafka is not responding.",), False)

@@ -1,0 +1,50 @@
+"""Statuses for tests of what renders them."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from cdc.mongo.statistics import Figures
+from cdc.outbox.table import Depth
+from cdc.status.status import PartitionLag, Status, TableCount
+
+TOTALS = Figures(
+    documents=1234,
+    sums={"diggs": 99, "comments": 88},
+    groups={"popular": 1200, "odd": 34},
+    days={date(2010, 3, 1): 4, date(2010, 3, 2): 0, date(2010, 3, 3): 8},
+    changed_at=datetime.now(UTC) - timedelta(seconds=9),
+)
+
+
+def lag(records: int, seconds: float, partition: int = 0) -> PartitionLag:
+    return PartitionLag(topic="story-events", partition=partition, records=records, seconds=seconds)
+
+
+def healthy_status(**changes: Any) -> Status:
+    """Return the status of an idle pipeline, with changes."""
+    fields: dict[str, Any] = {
+        "outbox": Depth(rows=0, oldest_ms=None),
+        "outbox_seconds": 0.0,
+        "lags": (lag(0, 0.0),),
+        "tables": (TableCount(table="stories_story", rows=3, documents={"a": 3, "b": 3}),),
+        "dead_letters": 0,
+        "counters": {},
+        "problems": (),
+        "relay": "host:1",
+        "consumers": 2,
+    }
+    return Status(**{**fields, **changes})
+
+
+def busy_status(**changes: Any) -> Status:
+    """Return the status of a pipeline with changes in transit and dead letters, with changes."""
+    fields: dict[str, Any] = {
+        "outbox": Depth(rows=3, oldest_ms=0),
+        "outbox_seconds": 1.25,
+        "lags": (lag(17, 2.0, partition=4),),
+        "tables": (TableCount(table="stories_story", rows=41, documents={"copy_1": 42}),),
+        "dead_letters": 5,
+        "counters": {},
+        "problems": (),
+    }
+    return Status(**{**fields, **changes})

@@ -6,6 +6,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Self
@@ -162,6 +163,17 @@ class ProgramRun(Run):
 
 def test_the_worst_code_of_a_database_counts() -> None:
     assert side_by_side(lanes("exit(1)", "exit(0)", "exit(0)", number=2)) == {"mysql": 1}
+
+
+def test_an_empty_selection_fails_unless_tests_were_named() -> None:
+    assert side_by_side(lanes("exit(5)")) == {"mysql": 5}
+    (lane,) = lanes("exit(5)")
+    lane.queue[0] = replace(lane.queue[0], may_be_empty=True)
+    assert side_by_side([lane]) == {"mysql": 0}
+
+    named = runs(urls(*DATABASES), ["tests/cdc"])
+    assert [run.may_be_empty for run in named] == [False, True, True]
+    assert not any(run.may_be_empty for run in runs(urls(*DATABASES), []))
 
 
 def test_a_long_run_does_not_delay_the_others(tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ ALLOWED = {
     "status": "ground wire registry runtime outbox capture kafka mongo consumer resync"
     " read_your_writes canary",
     "feed": "ground wire registry runtime kafka mongo",
-    "daemons": "ground registry runtime outbox capture kafka mongo consumer dead_letters canary jobs",
+    "daemons": "ground registry runtime outbox capture kafka mongo consumer dead_letters canary"
+    " jobs",
     "testing": "ground wire registry runtime outbox capture mongo consumer dead_letters",
 }
 # Modules of `cdc` that every station may use.

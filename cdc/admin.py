@@ -144,7 +144,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         letter = self.get_object(request, object_id)
         context = dict(extra_context or {}, title="Dead letter")
         if letter is not None:
-            context["inspection"] = Inspector(cdc_settings(), DEFAULT_DB_ALIAS).look(letter)
+            context["inspection"] = Inspector(cdc_settings(), DEFAULT_DB_ALIAS).inspect(letter)
             context["may_resolve"] = self.has_resolve_permission(request)
         return super().change_view(request, object_id, form_url, context)
 

@@ -20,12 +20,12 @@ Report = Callable[[Retryable, float], None]
 
 
 def process_name() -> str:
-    """Return a name that no other process has, as the owner of leases."""
+    """Return a name that no other process has, to own leases."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
 def set_query_timeouts(using: str) -> None:
-    """Make this process's queries fail when MySQL stops responding; they would block forever."""
+    """Make queries fail, instead of blocking forever, when MySQL stops responding."""
     connection = connections[using]
     if connection.vendor == "mysql":
         seconds = _QUERY_TIMEOUT_SECONDS

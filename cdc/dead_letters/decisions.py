@@ -135,7 +135,7 @@ def _require_waiting(letter: DeadLetter) -> None:
 
 
 def _resolve(letter: DeadLetter, decision: Decision) -> None:
-    """Record the decision; raise Refused if somebody else has decided meanwhile."""
+    """Record the decision; raise Refused if another decision came first."""
     letters = DeadLetter.objects.using(decision.using)
     waiting = letters.filter(pk=letter.pk, status=DeadLetterStatus.WAITING)
     with transaction.atomic(using=decision.using):

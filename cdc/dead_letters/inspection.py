@@ -69,7 +69,7 @@ class Inspector:
         self._settings = settings
         self._using = using
 
-    def look(self, letter: DeadLetter) -> Inspection:
+    def inspect(self, letter: DeadLetter) -> Inspection:
         payload = inert(_payload(letter), LONGEST_PAYLOAD)
         try:
             row = row_of(letter)

@@ -86,7 +86,7 @@ class Jobs:
         return lease.renew(self._held(job), job.owner, LEASE_SECONDS, heard_at=Now(), **progress)
 
     def wants_cancel(self, job: Job) -> bool:
-        """Return whether somebody has cancelled the job."""
+        """Return whether a cancel was requested."""
         return self._rows().filter(pk=job.pk, cancel=True).exists()
 
     def give_back(self, job: Job) -> None:

@@ -1,4 +1,4 @@
-"""Leases on rows, by the database's clock: one process at a time does what a row stands for.
+"""Leases on rows, by the database's clock: only the owner may do the work that a row describes.
 
 A lease is a row with an `owner` and an `expires_at`. Each function is one conditional UPDATE, so
 only one of several processes succeeds. Machines' clocks may disagree; only the database's counts.
@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 
 
 def available_to(owner: str) -> Q:
-    """Match leases that nobody holds (never taken, released or expired), and the owner's own."""
+    """Match leases that are free (never taken, released or expired), and the owner's own."""
     return Q(expires_at=None) | Q(expires_at__lte=Now()) | Q(owner=owner)
 
 
@@ -21,7 +21,7 @@ def unexpired() -> Q:
 
 
 def take(rows: QuerySet[Any], owner: str, seconds: float, **changes: Any) -> bool:
-    """Take an available lease, and apply `changes` to the row; return False if there is none."""
+    """Take an available lease, and apply `changes` to the row; return False if none is."""
     free = rows.filter(available_to(owner))
     return bool(free.update(owner=owner, expires_at=Now() + timedelta(seconds=seconds), **changes))
 

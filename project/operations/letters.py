@@ -54,7 +54,7 @@ class LetterView(ReadersMixin, DetailView[DeadLetter]):
         actor = letter.resolved_by
         return super().get_context_data(
             **context,
-            inspection=Inspector(cdc_settings(), DEFAULT_DB_ALIAS).look(letter),
+            inspection=Inspector(cdc_settings(), DEFAULT_DB_ALIAS).inspect(letter),
             place=place(letter),
             by=people({actor}).get(actor, actor),
             may_act=may_act(self.request) and letter.status == DeadLetterStatus.WAITING,

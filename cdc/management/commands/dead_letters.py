@@ -65,7 +65,7 @@ class Command(FeedCommand):
     def _show(self, options: dict[str, Any]) -> None:
         inspector = Inspector(cdc_settings(), DEFAULT_DB_ALIAS)
         for letter in self._named(options["ids"]):
-            inspection = inspector.look(letter)
+            inspection = inspector.inspect(letter)
             if options["json"]:
                 found = {**letter_json(letter), **inspection.as_json()}
                 self.stdout.write(json.dumps(found))

@@ -31,8 +31,8 @@ class Ends:
         for name in COLLECTIONS:
             self.database[name].insert_one({**wire, "_id": self.story.pk})
 
-    def look(self) -> Inspection:
-        return Inspector(self.settings, "default").look(letter_about(self.story.pk))
+    def inspect(self) -> Inspection:
+        return Inspector(self.settings, "default").inspect(letter_about(self.story.pk))
 
 
 def _wire(story: Story) -> Document:
@@ -50,12 +50,12 @@ def ends(feed_settings: CdcSettings) -> Iterator[Ends]:
 
 
 def test_a_row_that_is_missing_from_the_replica(ends: Ends) -> None:
-    look = ends.look()
+    inspection = ends.inspect()
 
-    assert look.verdict == (
+    assert inspection.verdict == (
         f"stories_story {ends.story.pk} is missing from the replica: a replay sends it."
     )
-    title = next(line for line in look.lines if line.column == "title")
+    title = next(line for line in inspection.lines if line.column == "title")
     assert (title.message, title.source, title.replica, title.differs) == (
         *("as the message has it", "as it is", "-", False),
     )
@@ -64,28 +64,28 @@ def test_a_row_that_is_missing_from_the_replica(ends: Ends) -> None:
 def test_row_and_replica_are_equal(ends: Ends) -> None:
     ends.copy()
 
-    look = ends.look()
+    inspection = ends.inspect()
 
-    assert look.differing == ()
-    assert "is the same in the replica" in look.verdict
-    date = next(line for line in look.lines if line.column == "submit_date")
+    assert inspection.differing == ()
+    assert "is the same in the replica" in inspection.verdict
+    date = next(line for line in inspection.lines if line.column == "submit_date")
     assert date.source == date.replica
 
 
 def test_columns_that_differ_are_named(ends: Ends) -> None:
     ends.copy(title="older", diggs=9)
 
-    look = ends.look()
+    inspection = ends.inspect()
 
-    assert look.differing == ("title", "diggs")
-    assert "differs in title, diggs: a replay sends the current row" in look.verdict
+    assert inspection.differing == ("title", "diggs")
+    assert "differs in title, diggs: a replay sends the current row" in inspection.verdict
 
 
 def test_collections_that_differ_are_shown_separately(ends: Ends) -> None:
     ends.copy()
     ends.database[COLLECTIONS[1]].update_one({}, {"$set": {"title": "odd"}})
 
-    title = next(line for line in ends.look().lines if line.column == "title")
+    title = next(line for line in ends.inspect().lines if line.column == "title")
 
     assert title.replica == (
         "stories_story: as it is; stories_story_1: odd; stories_story_2: as it is"
@@ -97,20 +97,20 @@ def test_a_deleted_row(ends: Ends) -> None:
     about = letter_about(ends.story.pk)
     Story.objects.all().delete()
 
-    look = Inspector(ends.settings, "default").look(about)
-    assert "has been deleted, but not in the replica: a replay sends the delete" in look.verdict
+    inspection = Inspector(ends.settings, "default").inspect(about)
+    assert "has been deleted, but not in the replica: a replay sends" in inspection.verdict
 
     for name in COLLECTIONS:
         ends.database[name].delete_many({})
-    look = Inspector(ends.settings, "default").look(about)
-    assert "has been deleted, in the replica too" in look.verdict
+    inspection = Inspector(ends.settings, "default").inspect(about)
+    assert "has been deleted, in the replica too" in inspection.verdict
 
 
 def test_a_message_of_any_shape_can_be_inspected(ends: Ends) -> None:
     deep = b'{"source":{"table":"stories_story"},"after":{"user":%s1%s}}'
     for value in (b"", b"\xff", b"[]", b'{"after":7}', deep % (b"[" * 500, b"]" * 500), None):
-        look = Inspector(ends.settings, "default").look(letter(b'{"id":%d}' % ends.story.pk, value))
-        assert look.verdict
+        about = letter(b'{"id":%d}' % ends.story.pk, value)
+        assert Inspector(ends.settings, "default").inspect(about).verdict
 
 
 def test_an_event_is_compared_as_the_consumer_would_write_it(ends: Ends) -> None:
@@ -118,4 +118,4 @@ def test_an_event_is_compared_as_the_consumer_would_write_it(ends: Ends) -> None
     assert document is not None
     ends.database[COLLECTIONS[0]].insert_one(document)
 
-    assert "is missing from the replica" in ends.look().verdict
+    assert "is missing from the replica" in ends.inspect().verdict

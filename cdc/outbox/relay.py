@@ -138,8 +138,7 @@ class Relay:
             return now < self._lease_until
         first_attempt = self._lease_until == float("-inf")
         before, self._token = self._token, self._outbox.take_lease(self._owner, LEASE_SECONDS)
-        # From before the statement: by our clock the lease must not last longer than by the
-        # database's.
+        # Counted from before the statement: our lease must not outlast the database's.
         self._lease_checked, self._lease_until = now, now + LEASE_SECONDS
         if first_attempt or before != self._token:
             self._lease_changed()

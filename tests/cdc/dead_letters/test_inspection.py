@@ -109,10 +109,8 @@ def test_a_deleted_row(ends: Ends) -> None:
 def test_a_message_of_any_shape_can_be_inspected(ends: Ends) -> None:
     deep = b'{"source":{"table":"stories_story"},"after":{"user":%s1%s}}'
     for value in (b"", b"\xff", b"[]", b'{"after":7}', deep % (b"[" * 500, b"]" * 500), None):
-        inspection = Inspector(ends.settings, "default").inspect(
-            letter(b'{"id":%d}' % ends.story.pk, value)
-        )
-        assert inspection.verdict
+        about = letter(b'{"id":%d}' % ends.story.pk, value)
+        assert Inspector(ends.settings, "default").inspect(about).verdict
 
 
 def test_an_event_is_compared_as_the_consumer_would_write_it(ends: Ends) -> None:

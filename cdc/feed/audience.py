@@ -1,4 +1,4 @@
-"""Who reads the feed, as far as it decides what they may see."""
+"""Which readers see what in the feed."""
 
 from collections.abc import Callable
 from enum import Enum

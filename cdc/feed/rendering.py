@@ -104,7 +104,7 @@ class Renderer:
         event = decode(record.key, record.value or b"")
         capture = self._captures.get(event.table)
         if capture is None:
-            # Without a declaration nobody knows which of its columns are personal.
+            # Without a declaration it is unknown which of its columns are personal.
             raise Rejected("Its table is not captured here.")
         _iso(event.ts_ms)
         _check_depth(event)

@@ -38,7 +38,7 @@ class Tail(Protocol):
         """Return the offsets that the topic holds."""
 
     def since(self, moment_ms: int) -> Mapping[int, int]:
-        """Return each partition's first offset at or after a time; its end if there is no such."""
+        """Return each partition's first offset at or after a time, or else its end."""
 
     def start(self, offsets: Mapping[int, int]) -> None:
         """Read these partitions, and no others, from these offsets."""

@@ -27,6 +27,7 @@ class CdcSettings:
     group: str
     """The Kafka consumer group."""
     mongodb_database: str
+    """The MongoDB database of the replica."""
     collections: tuple[str, ...]
     """Replica collections, written together in one transaction."""
     connector: str
@@ -42,13 +43,17 @@ class CdcSettings:
     kafka_config: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Extra librdkafka settings (TLS, SASL)."""
     partitions: int = 5
+    """Partitions of a topic that is created."""
     replication_factor: int = 1
+    """Replication factor of a topic that is created; 3 on a cluster."""
     mongodb_uri: str = ""
+    """`mongodb://host:27017/?replicaSet=name`; empty until `up` has started one."""
     history_days: int = 90
     """Days that the history keeps an event; 0 keeps no history."""
     delete_marker_days: int = 7
+    """Days that the replica remembers the version of a deleted row."""
     max_event_bytes: int = 900_000
-    """Largest encoded event, in bytes."""
+    """Largest encoded event, in bytes; a larger change is refused when it is saved."""
     home: Path = Path("var")
     """A folder that the consumers of one machine share."""
 

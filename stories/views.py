@@ -36,6 +36,8 @@ class StoryListView(LoginRequiredMixin, ListView[Story]):
 
 
 class StoryView(LoginRequiredMixin, DetailView[Story]):
+    """One story."""
+
     template_name = "stories/story.html"
     context_object_name = "story"
 
@@ -89,6 +91,8 @@ class SubmissionView(LoginRequiredMixin, UpdateView[Story, SubmissionForm]):
 
 
 class ChangeView(UserPassesTestMixin, SubmissionView):
+    """Edits a story: its submitter until review, Technical Workers always."""
+
     extra_context = {"title": "Edit story", "button": "Save"}
 
     def test_func(self) -> bool:

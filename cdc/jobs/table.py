@@ -59,7 +59,7 @@ class Jobs:
             write_down("cancel", f"job {job.pk}: {job.kind}", why, using=self.using)
 
     def claim(self, owner: str) -> Job | None:
-        """Take the first available job; return None if there is none.
+        """Take the first available job; or None.
 
         A job whose process died is available once its lease has expired, and counts as a crash:
         work that kills its process must not be retried forever. A job that `owner` itself left

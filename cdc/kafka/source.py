@@ -106,7 +106,7 @@ class KafkaSource:
     def close(self) -> None:
         """Commit the stored offsets and leave the group, so that others take over at once."""
         # Unsubscribe first: a callback that unassigns partitions while the library closes can block
-        # for ever.
+        # indefinitely.
         with suppress(KafkaException):  # The group has removed this consumer already.
             self._consumer.unsubscribe()
         deadline = time.monotonic() + _LEAVE_SECONDS

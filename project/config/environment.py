@@ -25,22 +25,32 @@ class Environment:
     home: Path
     """Where the embedded profile keeps its data."""
     secret_key: str
-    """Empty only for commands that sign nothing, such as `collectstatic`."""
+    """Signs sessions and links; made by `up`. Only commands that sign nothing work without it."""
     debug: bool
+    """Django's debug pages; never on a public host."""
     allowed_hosts: tuple[str, ...]
+    """Host names that the site answers to, separated by commas."""
     csrf_trusted_origins: tuple[str, ...]
+    """Origins that may post forms, with their scheme: `https://news.example`."""
     database_url: str
+    """`mysql://user:password@host:3306/name` for MySQL and MariaDB."""
     email_url: str
+    """Where mail is sent: `smtp://user:password@host:587/?tls=True`."""
     default_from_email: str
+    """The sender of mail."""
     trusted_proxies: tuple[str, ...]
     """Networks whose forwarding headers are believed."""
     log_level: str
+    """`debug`, `info`, `warning` or `error`."""
     log_format: str
+    """`key-value` or `json`; times are UTC."""
     metrics_port: int | None
-    """Loopback port on which a daemon serves its metrics; None serves none."""
+    """Loopback port on which a daemon serves its own `/metrics`; 0 serves none. Under `up` the
+    consumer takes this port, the relay and the jobs the next two."""
     metrics_token: str
-    """Admits other machines to the metrics; empty admits none."""
+    """Admits other machines to `/metrics` as a bearer token; 16 characters or more."""
     web_workers: int
+    """Web processes that `up` starts."""
     cdc: CdcSettings
 
     def __post_init__(self) -> None:

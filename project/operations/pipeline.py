@@ -32,7 +32,7 @@ class PipelineMixin(ReadersMixin, TemplateView):
 
 
 class PipelineView(PipelineMixin):
-    """The whole page."""
+    """The pipeline: its verdict, and each stage with what is queued there."""
 
     template_name = "operations/pipeline.html"
 

@@ -21,13 +21,16 @@ TICS = {
     r"\bput out\b": "evicted, fenced",
     r"\bgoes on\b": "continues",
     r"\bthere is none\b": "it does not exist",
-    r"\bnobody\b": "no process, no one",
+    r"\bnobody\b(?![@\"])": "no process, no one",
     r"\bhas not answered for\b": "unreachable for",
     r"\bdid not do its part\b": "is not responding",
     r"\bfor ever\b": "indefinitely",
     r"\bdoomed\b": "pending delete",
     r"\bafresh\b": "again",
-    r"\bcomes to be\b": "becomes",
+    r"\bstands? for\b": "is, means",
+    r"\b(for|to|by|from) who\b": "for anyone who, for callers that",
+    r"\bas it is told\b": "as configured",
+    r"\bits way to\b": "its replication to",
 }
 # Files that name the words themselves.
 RIGHT = ("tests/architecture/test_vocabulary.py",)

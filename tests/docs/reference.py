@@ -2,12 +2,19 @@
 
 import argparse
 import inspect
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from django.contrib.auth.mixins import AccessMixin
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 from django.urls import URLPattern, URLResolver, get_resolver
+
+from cdc.feed.views import FeedChange, FeedPage, FeedStream
+from project.operations.access import READERS
+from tests.docs.markdown import table
+from tests.docs.settings import settings
+from users.models import UserType
 
 _OWN_APPS = ("cdc", "project", "stories", "users")
 _COMMON = {
@@ -29,14 +36,14 @@ Made from the code by `python -m tests.docs`; a test fails when the two differ.
 
 def reference() -> str:
     """Return the whole page as Markdown."""
-    parts = [_INTRODUCTION, _pages(), _commands()]
+    parts = [_INTRODUCTION, _pages(), _commands(), settings()]
     return "\n".join(parts)
 
 
 def _pages() -> str:
-    rows = [(f"`/{path}`", _sentence(view)) for path, view in _own_pages()]
-    rows.append(("`/admin/`", "Django's admin: stories, people, the outbox and dead letters."))
-    return f"## Pages\n\n{_table(('page', 'shows'), sorted(rows))}\n"
+    rows = [(f"`/{path}`", _readers(view), _sentence(view)) for path, view in _own_pages()]
+    rows.append(("`/admin/`", "staff", "Stories, people, the outbox and dead letters."))
+    return f"## Pages\n\n{table(('page', 'for', 'shows'), sorted(rows))}\n"
 
 
 def _own_pages() -> Iterator[tuple[str, Any]]:
@@ -44,6 +51,16 @@ def _own_pages() -> Iterator[tuple[str, Any]]:
         if not path.startswith("admin/"):
             callback = pattern.callback
             yield path, getattr(callback, "view_class", callback)
+
+
+def _readers(view: Any) -> str:
+    roles = getattr(view, "roles", [view.role] if hasattr(view, "role") else [])
+    if roles:
+        return ", ".join(UserType(role).label for role in roles)
+    if isinstance(view, type) and issubclass(view, FeedPage | FeedChange | FeedStream):
+        return ", ".join(UserType(role).label for role in READERS)
+    signed_in = isinstance(view, type) and issubclass(view, AccessMixin)
+    return "anyone logged in" if signed_in else "anyone"
 
 
 def _patterns(
@@ -68,7 +85,7 @@ def _commands() -> str:
 
 def _arguments(command: BaseCommand, name: str) -> list[str]:
     rows = list(_rows(command.create_parser("manage.py", name), ""))
-    return [_table(("argument", "meaning"), rows) + "\n"] if rows else []
+    return [table(("argument", "meaning"), rows) + "\n"] if rows else []
 
 
 def _rows(parser: argparse.ArgumentParser, prefix: str) -> Iterator[tuple[str, str]]:
@@ -99,12 +116,3 @@ def _sentence(view: Any) -> str:
     if not text:
         raise LookupError(f"{view.__module__}.{view.__qualname__} is a page without a docstring.")
     return " ".join(inspect.cleandoc(text).split("\n\n")[0].split())
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(_line(line) for line in lines)
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

@@ -61,9 +61,10 @@ class Topics:
         found = False
         for topic, known_id in known.items():
             answer = self._descriptions.pop(topic, None)
-            if answer is not None and answer.done() and answer.exception() is None:
-                found |= str(answer.result().topic_id) != known_id
-                answer = None
+            if answer is not None and answer.done():
+                if answer.exception() is None:
+                    found |= str(answer.result().topic_id) != known_id
+                answer = None  # Also after a failure, so that Kafka is asked again.
             self._descriptions[topic] = answer or self._describe(topic)
         return found
 

@@ -1,6 +1,9 @@
 """Topics on a real broker: how they are created, and what is not there."""
 
+from concurrent.futures import Future
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -10,8 +13,25 @@ from confluent_kafka.admin._resource import ResourceType
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka.topics import Topics
+from tests.support.commands import wait_until
 
 pytestmark = pytest.mark.services
+
+
+def answered(result: object) -> "Future[Any]":
+    future: Future[Any] = Future()
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)
+    return future
+
+
+def no_members(topics: Topics, group: str) -> bool:
+    try:
+        return topics.members(group) == 0
+    except Retryable:  # The first request makes a new broker elect a group coordinator.
+        return False
 
 
 def config_of(settings: CdcSettings) -> dict[str, str | None]:
@@ -41,6 +61,16 @@ def test_a_topic_takes_events_of_the_largest_size(feed_settings: CdcSettings) ->
 def test_what_does_not_exist_is_empty(feed_settings: CdcSettings) -> None:
     topics = Topics(feed_settings)
     assert topics.partitions(feed_settings.topic) == ()
-    assert topics.members(feed_settings.group) == 0
+    wait_until(lambda: no_members(topics, feed_settings.group), "an answer about the group")
     with pytest.raises(Retryable, match="could not describe the topic"):
         topics.topic_id(feed_settings.topic)
+
+
+def test_a_recreated_topic_is_detected_after_a_request_that_failed(
+    feed_settings: CdcSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topics = Topics(feed_settings)
+    answers = [answered(OSError("no broker")), *[answered(SimpleNamespace(topic_id="new"))] * 2]
+    monkeypatch.setattr(topics, "_describe", lambda _topic: answers.pop(0))
+
+    assert [topics.recreated({"orders": "old"}) for _ in range(3)] == [False, False, True]

@@ -11,7 +11,7 @@ from project.config import environment
 from project.config.environment import BASE_DIR, load_environment
 from tests.docs.markdown import table
 
-_NOTE = """Read once at start; a wrong value is refused in one sentence (exit code 2). Each variable may
+_NOTE = """Read once at start; a wrong value is refused in one sentence (exit code 2). Each may
 also be given as a file, `NAME_FILE`. `up` writes what it chose to `$STORYFEED_HOME/env`, which
 every command reads; the real environment wins.
 """

@@ -133,7 +133,7 @@ def test_a_flood_stops_the_consumer_and_a_restart_resumes(feed: RunningFeed) -> 
         time.sleep(0.05)
 
     assert not feed.consumer.alive()
-    assert "the consumer stops before their batch, nothing is skipped" in feed.consumer.log
+    assert "The consumer stops before their batch and skips nothing." in feed.consumer.log
     assert "Traceback" not in feed.consumer.log
     feed.consumer.start()
     wait_for_letters(150)

@@ -142,8 +142,9 @@ class Kafka(Service):
         shutil.rmtree(fresh, ignore_errors=True)
         self._write_config(fresh)
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = [*self._java(), "kafka.tools.StorageTool", "format", "-t", cluster_id]
-        done = run([*tool, "-c", str(self._config)], seconds=FORMAT_SECONDS)
+        tool = [*self._java(), "kafka.tools.StorageTool", "format", "-c", str(self._config)]
+        # With "=", because one id in 64 begins with "-", which would be read as an option.
+        done = run([*tool, f"--cluster-id={cluster_id}"], seconds=FORMAT_SECONDS)
         if done.exit_code != 0:
             raise StackError(
                 f"Kafka's data folder {fresh} cannot be formatted "

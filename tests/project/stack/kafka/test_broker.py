@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from confluent_kafka import Consumer, Producer
@@ -124,3 +125,15 @@ def test_a_format_failure_is_reported(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("project.stack.kafka.broker.PROPERTIES", "process.roles=nothing\n")
     with pytest.raises(StackError, match=r"cannot be formatted .*process\.roles"):
         new_kafka(tmp_path).start()
+
+
+def test_a_cluster_id_may_begin_with_a_dash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # One random id in 64 does; it must not be read as an option of the tool.
+    monkeypatch.setattr("project.stack.kafka.broker.uuid.uuid4", lambda: UUID(int=0xF8 << 120))
+    kafka = new_kafka(tmp_path)
+    kafka.install()
+    kafka.start()
+    assert kafka.answers()
+    kafka.stop()

@@ -19,7 +19,7 @@ from stories.replica_wait import wait_for_replica
 
 
 class StoryListView(LoginRequiredMixin, ListView[Story]):
-    """A paginated list, newest first; `q` searches titles and descriptions."""
+    """All stories, newest first, in pages; the parameter `q` searches titles and descriptions."""
 
     template_name = "stories/list.html"
     context_object_name = "stories"
@@ -51,7 +51,10 @@ class StoryView(LoginRequiredMixin, DetailView[Story]):
 
 
 class TraceView(UserPassesTestMixin, StoryView):
-    """The replication trace of a story's last change; the page refreshes until it is applied."""
+    """The replication trace of a story's last change; only for readers of the Pipeline page.
+
+    The page refreshes the trace until the change is applied.
+    """
 
     def test_func(self) -> bool:
         return may_trace(self.request.user)
@@ -66,7 +69,7 @@ class TraceView(UserPassesTestMixin, StoryView):
 
 
 class SubmissionView(LoginRequiredMixin, UpdateView[Story, SubmissionForm]):
-    """Submits a story and, if the user asked for it, waits for replication."""
+    """Submits a story; waits until it is replicated, if the user asked for it."""
 
     model = Story
     form_class = SubmissionForm
@@ -91,7 +94,7 @@ class SubmissionView(LoginRequiredMixin, UpdateView[Story, SubmissionForm]):
 
 
 class ChangeView(UserPassesTestMixin, SubmissionView):
-    """Edits a story: its submitter until review, Technical Workers always."""
+    """Edits a story; only for its submitter until it is reviewed, and for Technical Workers."""
 
     extra_context = {"title": "Edit story", "button": "Save"}
 

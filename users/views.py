@@ -21,7 +21,7 @@ _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 class HomeView(TemplateView):
-    """The front page; users who are logged in are redirected to their home page."""
+    """The front page; logged-in users are redirected to their home page."""
 
     template_name = "users/front.html"
 
@@ -32,7 +32,7 @@ class HomeView(TemplateView):
 
 
 class LoginView(auth.LoginView):
-    """Logs in and redirects to `next` within the site, or to the user's home page.
+    """Logs a user in, then redirects to the page in `next`, or to the user's home page.
 
     A user who is already logged in is not redirected: `next` may be a page they may not open,
     which would redirect back here.
@@ -47,7 +47,7 @@ class LoginView(auth.LoginView):
 
 
 class LogoutView(auth.LogoutView):
-    """Logs out by POST only, so that a link on another site cannot."""
+    """Logs a user out; only by POST, so that a link on another site cannot do it."""
 
     def http_method_not_allowed(
         self, request: HttpRequest, *args: Any, **options: Any
@@ -59,7 +59,7 @@ class LogoutView(auth.LogoutView):
 
 
 class RegisterView(FormView[RegistrationForm]):
-    """Creates a Customer and logs them in."""
+    """Creates an account with the role Customer and logs it in."""
 
     form_class = RegistrationForm
     template_name = "users/form.html"
@@ -89,7 +89,7 @@ class RegisterView(FormView[RegistrationForm]):
 
 
 class PasswordChangeView(auth.PasswordChangeView):
-    """Changes the user's own password, which ends their other sessions."""
+    """Changes the user's own password and ends the user's other sessions."""
 
     template_name = "users/form.html"
     success_url = reverse_lazy("home")
@@ -105,7 +105,7 @@ class PasswordChangeView(auth.PasswordChangeView):
 
 
 class PasswordResetView(auth.PasswordResetView):
-    """Mails a reset link; the response does not reveal whether the account exists."""
+    """Mails a link to reset a password; the response does not reveal if the account exists."""
 
     form_class = ResetForm
     template_name = "users/form.html"
@@ -132,7 +132,7 @@ class PasswordResetView(auth.PasswordResetView):
 
 
 class PasswordResetConfirmView(auth.PasswordResetConfirmView):
-    """Sets a new password for the holder of a mailed link; ends the account's sessions."""
+    """Sets a new password with a mailed link, and ends all sessions of the account."""
 
     template_name = "users/form.html"
     success_url = reverse_lazy("login")

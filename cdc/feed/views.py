@@ -37,7 +37,7 @@ _OPERATION_LABELS = {
 
 
 class FeedStream(View):
-    """Each change as it happens, as server-sent events."""
+    """The stream of the live feed: each change as it happens, as server-sent events."""
 
     http_method_names = ["get"]
     audience_of: AudienceOf = staticmethod(no_access)
@@ -92,7 +92,7 @@ class _ForAudience(UserPassesTestMixin):
 
 
 class FeedPage(_ForAudience, TemplateView):
-    """The latest changes, followed live by a script; or a page of past ones."""
+    """The live feed: the latest changes, updated by a script, or a page of past changes."""
 
     template_name = "feed/feed.html"
 
@@ -116,7 +116,7 @@ class FeedPage(_ForAudience, TemplateView):
 
 
 class FeedChange(_ForAudience, View):
-    """The details of one change as JSON."""
+    """One change of the live feed with all its details, as JSON."""
 
     http_method_names = ["get"]
 

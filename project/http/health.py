@@ -15,13 +15,13 @@ HEALTH = "/healthz"
 
 @require_safe
 def healthz(_: HttpRequest) -> HttpResponse:
-    """Answer 200 without calling any service."""
+    """Return 200 if the web process is running; calls no other service."""
     return HttpResponse("ok\n", content_type="text/plain; charset=utf-8")
 
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Return the state of each part, with status 503 unless all are ok.
+    """Return the state of each service, with status 200 if all are ok and 503 if not.
 
     Staff also get the address and the error of each part.
     """

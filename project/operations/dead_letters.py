@@ -21,7 +21,7 @@ from project.operations.confirm import ConfirmView, RequiredReasonForm
 
 
 class DeadLetterListView(ReadersMixin, ListView[DeadLetter]):
-    """The dead letters that wait for a decision, or all of them; newest first."""
+    """The dead letters that wait for a decision, or all dead letters, newest first."""
 
     template_name = "operations/dead_letters.html"
     context_object_name = "letters"
@@ -43,7 +43,7 @@ class DeadLetterListView(ReadersMixin, ListView[DeadLetter]):
 
 
 class DeadLetterView(ReadersMixin, DetailView[DeadLetter]):
-    """One dead letter: its message, the row now and the replica now, side by side."""
+    """One dead letter: the message, the current row and the current replica, side by side."""
 
     model = DeadLetter
     template_name = "operations/dead_letter.html"
@@ -81,7 +81,7 @@ class DecideView(ConfirmView):
 
 
 class ReplayView(DecideView):
-    """Sends the row again."""
+    """Replays a dead letter: sends the current state of its row again."""
 
     title = "Replay a dead letter"
     lead = (
@@ -96,7 +96,7 @@ class ReplayView(DecideView):
 
 
 class DiscardView(DecideView):
-    """Closes the dead letter."""
+    """Discards a dead letter: marks it as resolved and sends nothing."""
 
     title = "Discard a dead letter"
     lead = "Nothing is sent. The dead letter is kept, and no longer waits for a decision."

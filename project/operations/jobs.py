@@ -70,7 +70,7 @@ class JobListView(ReadersMixin, ListView[Job]):
 
 
 class JobView(ReadersMixin, DetailView[Job]):
-    """One job; a part of the page refreshes itself until the job has finished."""
+    """The state of one job; the page refreshes the state until the job has finished."""
 
     model = Job
 
@@ -105,7 +105,7 @@ class RequestJobView(ConfirmView):
 
 
 class ReconcileView(RequestJobView):
-    """Requests a comparison."""
+    """Requests a job that compares the database with MongoDB."""
 
     kind = RECONCILE
     title = "Reconcile"
@@ -114,7 +114,7 @@ class ReconcileView(RequestJobView):
 
 
 class RepairView(RequestJobView):
-    """Requests a comparison with repair."""
+    """Requests a job that compares the database with MongoDB and repairs differences."""
 
     kind = REPAIR
     title = "Reconcile and repair"
@@ -161,7 +161,7 @@ class SelectionForm(ReasonForm):
 
 
 class CountView(RequestJobView):
-    """Requests the dry run that comes before a snapshot."""
+    """Requests the dry run of a snapshot, which only counts what the snapshot would do."""
 
     kind = COUNT
     form_class = SelectionForm
@@ -180,7 +180,7 @@ class CountView(RequestJobView):
 
 
 class StartView(RequestJobView):
-    """Requests the snapshot that a dry run has counted."""
+    """Requests the snapshot after its dry run has finished."""
 
     kind = SNAPSHOT
     title = "Start the snapshot"

@@ -10,7 +10,7 @@ from project.operations.access import ReadersMixin
 
 
 class OperatorLogView(ReadersMixin, ListView[OperatorAction]):
-    """The log, page by page."""
+    """The operator log: what people did to the pipeline, newest first, in pages."""
 
     template_name = "operations/operator_log.html"
     context_object_name = "actions"

@@ -32,19 +32,19 @@ class PipelineMixin(ReadersMixin, TemplateView):
 
 
 class PipelineView(PipelineMixin):
-    """The pipeline: its verdict, and each stage with what is queued there."""
+    """The Pipeline page: the verdict, and each stage with the number of changes queued there."""
 
     template_name = "operations/pipeline.html"
 
 
 class PipelineLiveView(PipelineMixin):
-    """The part that refreshes itself; without JavaScript, people reload the page."""
+    """The part of the Pipeline page that a script refreshes every two seconds."""
 
     template_name = "operations/_pipeline.html"
 
 
 class TechnicalWorkerHome(PipelineView):
-    """The same page, as a Technical Worker's home page."""
+    """The Pipeline page, as the home page of Technical Workers."""
 
     roles = (UserType.TECHNICAL_WORKER,)
 

@@ -30,7 +30,7 @@ class CustomerHome(RoleRequiredMixin, TemplateView):
 
 
 class Dashboard(RoleRequiredMixin, TemplateView):
-    """Totals and a trend, read from the replica."""
+    """Totals and a trend of the stories, read from the replica."""
 
     role = UserType.SENIOR_MANAGEMENT
     template_name = "pages/dashboard.html"

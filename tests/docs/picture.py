@@ -129,7 +129,7 @@ _ARROWS = (
 
 
 _HEAD = f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"
-  aria-label="The way of a change from save() to MongoDB">
+  aria-label="The path of a change from save() to MongoDB">
 <style>{_STYLE}</style>
 <defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8"
   orient="auto"><path d="M0 0 L8 4 L0 8 z"/></marker></defs>

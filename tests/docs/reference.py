@@ -30,7 +30,12 @@ _COMMON = {
 }
 _INTRODUCTION = """# Reference
 
-Made from the code by `python -m tests.docs`; a test fails when the two differ.
+The command `python -m tests.docs` generates this page from the code. A test fails if the page and
+the code differ.
+"""
+_EXIT_CODES = """\
+Exit codes of all commands: 0: success; 1: a failure, or a difference was found; 2: wrong usage
+or a wrong setting.
 """
 
 
@@ -42,8 +47,8 @@ def reference() -> str:
 
 def _pages() -> str:
     rows = [(f"`/{path}`", _readers(view), _sentence(view)) for path, view in _own_pages()]
-    rows.append(("`/admin/`", "staff", "Stories, people, the outbox and dead letters."))
-    return f"## Pages\n\n{table(('page', 'for', 'shows'), sorted(rows))}\n"
+    rows.append(("`/admin/`", "staff", "Stories, users, the outbox and dead letters."))
+    return f"## Pages\n\n{table(('page', 'who may open it', 'what it does'), sorted(rows))}\n"
 
 
 def _own_pages() -> Iterator[tuple[str, Any]]:
@@ -76,7 +81,7 @@ def _patterns(
 
 def _commands() -> str:
     names = sorted(name for name, app in get_commands().items() if str(app).startswith(_OWN_APPS))
-    parts = ["## Commands\n", "Exit codes: 0; 1 for a difference or a failure; 2 for wrong use.\n"]
+    parts = ["## Commands\n", _EXIT_CODES]
     for name in names:
         command = load_command_class(get_commands()[name], name)
         parts += [f"### `manage.py {name}`\n", f"{command.help}\n", *_arguments(command, name)]

@@ -11,9 +11,12 @@ from project.config import environment
 from project.config.environment import BASE_DIR, load_environment
 from tests.docs.markdown import table
 
-_NOTE = """Read once at start; a wrong value is refused in one sentence (exit code 2). Each may
-also be given as a file, `NAME_FILE`. `up` writes what it chose to `$STORYFEED_HOME/env`, which
-every command reads; the real environment wins.
+_NOTE = """\
+Settings are environment variables. Each process reads them once, when it starts. A wrong value
+is refused with an error message of one sentence and exit code 2. To read the value of a variable
+`NAME` from a file, set `NAME_FILE` to the path of the file. `up` writes the values that it has
+chosen to `$STORYFEED_HOME/env`, and every command reads this file. If a variable is also set in the
+environment, the value in the environment is used.
 """
 _CLASSES = (environment.Environment, conf.CdcSettings)
 

@@ -17,13 +17,19 @@ from cdc.status.watch import watch
 
 class Command(FeedCommand):
     help = (
-        "Show the outbox, the lag of each partition, the count of each collection and a verdict. "
-        "Exit code 1: the feed is not healthy."
+        "Show the outbox, the lag of each partition, the number of rows and documents, and the "
+        "verdict on the pipeline. Exit code 1: the pipeline is not healthy."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="Print one JSON object.")
-        parser.add_argument("--watch", action="store_true", help="Refresh every second.")
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help="Print one JSON object, or one per second with --watch.",
+        )
+        parser.add_argument(
+            "--watch", action="store_true", help="Refresh the status every second until Ctrl-C."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         reader = StatusReader(cdc_settings(), registry)

@@ -12,16 +12,16 @@ from cdc.runtime.command import FeedCommand
 
 class Command(FeedCommand):
     help = (
-        "Apply the topic to MongoDB until SIGTERM. Up to one process for each partition can "
-        "share the work."
+        "Apply the messages of the Kafka topics to MongoDB until SIGTERM. Several processes can "
+        "share the work, up to one for each partition."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--instance",
-            help="The process's name in its consumer group. Keep it over restarts, so that the "
-            "process gets its partitions back at once (default: the host name and the lowest "
-            "number that no other consumer on this machine uses).",
+            help="The name of the process in its consumer group. Use the same name after a "
+            "restart, so that the process gets its partitions back at once (default: the host "
+            "name and the lowest number that no other consumer on this machine uses).",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

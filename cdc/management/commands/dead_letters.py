@@ -17,30 +17,42 @@ from cdc.models import DeadLetter, DeadLetterStatus
 from cdc.operator_log import system_user
 from cdc.runtime.command import FeedCommand
 
+_IDS = "The ids of the dead letters, as `list` shows them."
+
 
 class Command(FeedCommand):
     help = (
-        "Inspect messages that could not be applied, then replay or discard them. Replay sends "
-        "the current state of the message's row; discard sends nothing. Exit code 1: at least one "
-        "was refused."
+        "Inspect messages that could not be applied, then replay or discard them. `replay` sends "
+        "the current state of the message's row; `discard` sends nothing. Exit code 1: at least "
+        "one decision was refused."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-        listed = actions.add_parser("list", help="List the waiting dead letters.")
-        listed.add_argument("--all", action="store_true", help="Include resolved ones.")
-        shown = actions.add_parser("show", help="Show messages, their rows and their replicas.")
-        shown.add_argument("ids", nargs="+", type=int, metavar="ID")
+        listed = actions.add_parser("list", help="List the dead letters that wait for a decision.")
+        listed.add_argument("--all", action="store_true", help="Include resolved dead letters.")
+        shown = actions.add_parser(
+            "show", help="Show dead letters with their messages, rows and replicas."
+        )
+        shown.add_argument("ids", nargs="+", type=int, metavar="ID", help=_IDS)
         for parsed in (listed, shown):
-            parsed.add_argument("--json", action="store_true", help="Print one JSON value.")
+            parsed.add_argument(
+                "--json", action="store_true", help="Print JSON instead of a table."
+            )
         for name, text in (
-            ("replay", "Send the current state of their rows."),
-            ("discard", "Mark them as discarded; send nothing."),
+            ("replay", "Send the current state of the rows of these dead letters."),
+            ("discard", "Mark dead letters as discarded; send nothing."),
         ):
             decided = actions.add_parser(name, help=text)
-            decided.add_argument("ids", nargs="*", type=int, metavar="ID")
-            decided.add_argument("--waiting", action="store_true", help="All that are waiting.")
-            decided.add_argument("--why", default="", help="The reason, for the operator log.")
+            decided.add_argument("ids", nargs="*", type=int, metavar="ID", help=_IDS)
+            decided.add_argument(
+                "--waiting",
+                action="store_true",
+                help="Decide about all dead letters that wait for a decision.",
+            )
+            decided.add_argument(
+                "--why", default="", help="The reason of the decision, for the operator log."
+            )
 
     def handle(self, *args: Any, **options: Any) -> None:
         steps: dict[str, Callable[[dict[str, Any]], None]] = {

@@ -13,14 +13,16 @@ from cdc.runtime.loop import SystemClock
 
 class Command(FeedCommand):
     help = (
-        "Begin a new epoch after the database was restored; without it, the replica would drop its "
-        "changes as stale. Then run send_to_kafka, which removes from the replica what the restore "
-        "lost."
+        "Begin a new epoch after the database was restored from a backup. Without a new epoch, the "
+        "replica would ignore new changes as stale. Then run `send_to_kafka`, which also removes "
+        "documents from the replica whose rows are not in the backup."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--force", action="store_true", help="Even if the outbox holds rows of the old epoch."
+            "--force",
+            action="store_true",
+            help="Begin it even if the outbox has rows of the old epoch.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

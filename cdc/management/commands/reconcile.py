@@ -16,21 +16,22 @@ from cdc.runtime.loop import Stop
 class Command(FeedCommand):
     help = (
         "Compare the database with each replica collection, without blocking writes, and list "
-        "missing, stale and extra documents. An interrupted run resumes where it stopped. "
-        "Exit code 1: differences are left, or the run was interrupted."
+        "missing, stale and extra documents. An interrupted run resumes at its checkpoint when it "
+        "is started with the same arguments. Exit code 1: differences are left, or the run was "
+        "interrupted."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--repair",
             action="store_true",
-            help="Send rows that differ again, through the outbox.",
+            help="Repair each difference by sending its row again through the outbox.",
         )
         parser.add_argument("--json", action="store_true", help="Print one JSON object.")
         parser.add_argument(
             "--restart",
             action="store_true",
-            help="Do not resume an interrupted run.",
+            help="Start from the beginning instead of resuming an interrupted run.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

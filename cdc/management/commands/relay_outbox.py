@@ -9,8 +9,8 @@ from cdc.runtime.command import FeedCommand
 
 class Command(FeedCommand):
     help = (
-        "Publish the outbox to Kafka until SIGTERM. Any number of relays may run: one publishes, "
-        "the others stand by."
+        "Publish the outbox to Kafka until SIGTERM. Any number of relays may run: one relay "
+        "publishes, and the others stand by."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -14,18 +14,24 @@ from cdc.runtime.command import FeedCommand
 
 class Command(FeedCommand):
     help = (
-        "Move the consumer's positions, usually back. This is harmless: the replica ignores events "
-        "that it has already applied. A running consumer continues from there within two seconds."
+        "Move the consumer's positions, usually back. Moving them back is harmless: the replica "
+        "ignores events that it has already applied. A running consumer continues from the new "
+        "positions within two seconds."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         where = parser.add_mutually_exclusive_group(required=True)
-        where.add_argument("--to-earliest", action="store_true", help="The first record in Kafka.")
-        where.add_argument("--to-offset", type=int, metavar="N", help="Offset N.")
         where.add_argument(
-            "--to-time", type=_moment, metavar="T", help="The first record from T on (ISO 8601)."
+            "--to-earliest", action="store_true", help="Move to the first record in Kafka."
         )
-        parser.add_argument("--partition", type=int, metavar="N", help="Only partition N.")
+        where.add_argument("--to-offset", type=int, metavar="N", help="Move to offset N.")
+        where.add_argument(
+            "--to-time",
+            type=_moment,
+            metavar="T",
+            help="Move to the first record at or after the time T (ISO 8601).",
+        )
+        parser.add_argument("--partition", type=int, metavar="N", help="Move only partition N.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         target: rewind.Target = rewind.earliest

@@ -9,7 +9,7 @@ from cdc.runtime.command import FeedCommand
 class Command(FeedCommand):
     help = (
         "Run the jobs that were started on the pages, one after the other, until SIGTERM. An "
-        "interrupted job resumes where it stopped. Any number of these processes may run."
+        "interrupted job resumes at its checkpoint. Any number of these processes may run."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -15,32 +15,35 @@ from cdc.runtime.loop import Stop
 class Command(FeedCommand):
     help = (
         "Send the current state of every row to Kafka, through the outbox, without blocking "
-        "writes; then a delete for each orphaned document. An interrupted run resumes when it is "
-        "started with the same arguments. Exit code 1: interrupted, or a row cannot be sent."
+        "writes. Then send a delete for each orphaned document. An interrupted run resumes when it "
+        "is started with the same arguments. Exit code 1: the run was interrupted, or a row was "
+        "refused."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--model", metavar="APP.MODEL", help="Only this captured model.")
+        parser.add_argument(
+            "--model", metavar="APP.MODEL", help="Send only the rows of this captured model."
+        )
         parser.add_argument(
             "--where",
             metavar="FIELD=VALUE",
             nargs="+",
             action="extend",
             default=[],
-            help="Only rows with this value (empty: null); orphaned documents are kept then.",
+            help="Send only rows with this value (an empty value means null), and no deletes.",
         )
         parser.add_argument(
             "--dry-run",
             action="store_true",
-            help="Only count what would change in each collection.",
+            help="Send nothing; count what would change in each collection.",
         )
         parser.add_argument(
-            "--rate", type=float, default=0, metavar="N", help="At most N rows a second."
+            "--rate", type=float, default=0, metavar="N", help="Send at most N rows per second."
         )
         parser.add_argument(
             "--restart",
             action="store_true",
-            help="Do not resume an interrupted run.",
+            help="Start from the beginning instead of resuming an interrupted run.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

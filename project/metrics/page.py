@@ -17,7 +17,7 @@ _registry = process_registry(FeedCollector())
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Serve the metrics of the pipeline and of this process, to this machine or with the token."""
+    """Serve the metrics of the pipeline and of this process, to local clients or with a token."""
     if not (is_from_this_machine(request) or _has_token(request)):
         return HttpResponse(_REFUSAL, status=403, content_type="text/plain; charset=utf-8")
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))

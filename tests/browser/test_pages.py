@@ -8,7 +8,7 @@ from playwright.sync_api import Browser
 
 from cdc.jobs.kinds import COUNT
 from cdc.models import Job, JobState
-from cdc.operator_log import write_down
+from cdc.operator_log import log_action
 from project.pages import feed_state
 from project.pages.latest import Latest
 from stories.models import Story
@@ -67,7 +67,7 @@ def test_pages_of_a_role(
     job = Job.objects.create(
         kind=COUNT, arguments="{}", state=JobState.DONE, asked_by="1", total=3, done=3, result=words
     )
-    write_down("pause", "consumers of storyfeed", "an index is built", using="default")
+    log_action("pause", "consumers of storyfeed", "an index is built", using="default")
     found = []
     for page in (*plain_pages(role), *MORE[role]):
         path = page.format(

@@ -11,7 +11,7 @@ register(
     Capture(
         model=Canary,
         topic=f"{cdc_settings().topic[:_LONGEST]}-canary",
-        collections=("storyfeed_canary",),
+        collections=(cdc_settings().canary_collection,),
         internal=True,
     )
 )

@@ -169,7 +169,7 @@ class Reader:
                 self._at = missed.position
                 yield b"".join(self._frame(RingEntry(*found)) for found in missed.changes)
                 if missed.lost:
-                    why = "Kafka has compacted them: it keeps each story's latest change."
+                    why = "Kafka has compacted them: it keeps each row's latest change."
                     yield message("gap", self._at, why=why, missing=missed.lost)
 
     def _from_ring(self, at: FeedPosition, ring: Ring) -> bytes:

@@ -71,7 +71,7 @@ class Scene:
 
     def _poison(self) -> None:
         self._producer.produce(self.settings.topic, b"no envelope", b'{"id":1}', partition=0)
-        assert self._producer.flush(10) == 0
+        assert self._producer.flush(60) == 0
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from tests.cdc.feed.frames import Frames
 from tests.cdc.feed.records import RENDERER, TOPIC
 from tests.support.builders import change, outgoing
 
-SECONDS = 20.0
+SECONDS = 90.0
 
 
 async def allowed() -> Access:

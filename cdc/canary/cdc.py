@@ -1,4 +1,7 @@
-"""Captures the canary: its own topic and collection, no history."""
+"""Captures the canary: its own topic and collection, no history.
+
+Internal. The example to copy for a model of your own is `stories/cdc.py`.
+"""
 
 from cdc.canary.models import Canary
 from cdc.conf import cdc_settings

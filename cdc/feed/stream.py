@@ -1,4 +1,7 @@
-"""One reader's stream, from their position to what happens now; every gap is reported."""
+"""One reader's stream: it resumes at the reader's position and continues live.
+
+Every gap is reported.
+"""
 
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -8,7 +11,7 @@ from random import random
 
 from cdc.errors import CdcError
 from cdc.feed.audience import Audience
-from cdc.feed.catch_up import MOST_RECORDS, CatchUp
+from cdc.feed.backfill import MOST_RECORDS, CatchUp
 from cdc.feed.filter import Filter
 from cdc.feed.hub import LONGEST_CHUNK, Hub
 from cdc.feed.position import FeedPosition

@@ -27,7 +27,7 @@ from cdc.printable import printable
 from cdc.registry import Capture
 from cdc.runtime import counters
 from cdc.status.latency import MINUTES, MOST_CHANGES, Delays, delays_of
-from cdc.status.status import CanaryStatus, LastReconcile, PartitionLag, Paused, Status, TableCount
+from cdc.status.verdict import CanaryStatus, LastReconcile, PartitionLag, Paused, Status, TableCount
 from cdc.wire.records import TopicPartition
 
 _LONGEST_REASON = 300

@@ -65,7 +65,7 @@ NEVER = {
     "cdc.capture": ("cdc.mongo", "cdc.kafka"),
     "cdc.mongo.plan": ("django", "pymongo", "cdc.models"),
     "cdc.runtime.loop": ("django", "cdc.models"),
-    "cdc.status.status": ("cdc.mongo", "cdc.kafka"),
+    "cdc.status.verdict": ("cdc.mongo", "cdc.kafka"),
     "cdc.feed.hub": ("cdc.mongo", "cdc.kafka", "cdc.models"),
     "project.stack": ("django", "cdc", "stories", "users"),
 }

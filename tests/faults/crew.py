@@ -10,7 +10,7 @@ import psutil
 from django.db import connection
 
 from cdc.conf import CdcSettings
-from cdc.runtime.faults import FILE_VARIABLE
+from cdc.runtime.fault_points import FILE_VARIABLE
 from tests.support.equality import replica_content, table_content
 from tests.support.processes import Daemon
 

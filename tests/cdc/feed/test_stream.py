@@ -12,7 +12,7 @@ import pytest
 from cdc.errors import Retryable
 from cdc.feed import hub, stream
 from cdc.feed.audience import Audience
-from cdc.feed.catch_up import CatchUp
+from cdc.feed.backfill import CatchUp
 from cdc.feed.filter import Filter
 from cdc.feed.hub import Hub
 from cdc.feed.position import FeedBounds, FeedPosition

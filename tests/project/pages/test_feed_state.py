@@ -5,7 +5,7 @@ import time
 import pytest
 
 from cdc.errors import Retryable
-from cdc.status.status import Status
+from cdc.status.verdict import Status
 from project.pages.feed_state import FeedWatch
 from tests.support.latest import patient
 from tests.support.status import healthy_status

@@ -1,6 +1,6 @@
 """Captures the canary: its own topic and collection, no history.
 
-Internal. The example to copy for a model of your own is `stories/cdc.py`.
+Internal: not an example for a model of your own, which uses `cdc.api`.
 """
 
 from cdc.canary.models import Canary

@@ -19,7 +19,7 @@ from cdc.dead_letters.decisions import Outcome, discard, replay
 from cdc.dead_letters.inspection import LONGEST_PAYLOAD, Inspector
 from cdc.models import DeadLetter, Epoch, OperatorAction, OutboxRecord, RelayLease
 from cdc.operator_log import people
-from cdc.printable import inert
+from cdc.printable import printable
 
 _LONGEST_KEY, _LONGEST_REASON = 60, 140
 _TO_THE_SECOND = "j\u00a0M\u00a0Y, H:i:s"
@@ -122,11 +122,11 @@ class DeadLetterAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Key", ordering="key_text")
     def short_key(self, letter: DeadLetter) -> str:
-        return inert(letter.key_text, _LONGEST_KEY)
+        return printable(letter.key_text, _LONGEST_KEY)
 
     @admin.display(description="Reason", ordering="reason")
     def short_reason(self, letter: DeadLetter) -> str:
-        return inert(letter.reason, _LONGEST_REASON)
+        return printable(letter.reason, _LONGEST_REASON)
 
     @admin.display(description="Resolved by", ordering="resolved_by")
     def by(self, letter: DeadLetter) -> str:
@@ -243,11 +243,11 @@ class OutboxRecordAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Before", empty_value="-")
     def row_before(self, row: OutboxRecord) -> str | None:
-        return None if row.before is None else inert(bytes(row.before), LONGEST_PAYLOAD)
+        return None if row.before is None else printable(bytes(row.before), LONGEST_PAYLOAD)
 
     @admin.display(description="After", empty_value="-")
     def row_after(self, row: OutboxRecord) -> str | None:
-        return None if row.after is None else inert(bytes(row.after), LONGEST_PAYLOAD)
+        return None if row.after is None else printable(bytes(row.after), LONGEST_PAYLOAD)
 
 
 @admin.register(Epoch)

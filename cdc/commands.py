@@ -3,8 +3,8 @@
 from cdc import __version__
 from cdc.progress import progress
 from cdc.runtime.command import FAILED, FeedCommand
+from cdc.runtime.daemon_started import daemon_started
 from cdc.runtime.loop import Clock, Stop, SystemClock, backoff, run_until_stopped
-from cdc.runtime.signals import daemon_started
 from cdc.runtime.telemetry import log
 
 __all__ = [

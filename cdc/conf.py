@@ -38,6 +38,8 @@ class CdcSettings:
     """One document for each applied event."""
     positions_collection: str
     """One document for each group, topic and partition: the topic's id, owner and next offset."""
+    canary_collection: str
+    """The one document of the canary; see `cdc.canary`."""
     bootstrap_servers: str = ""
     """Kafka's `host:port` list; empty if there is no Kafka yet."""
     kafka_config: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -96,7 +98,11 @@ def _name(name: str, value: str, pattern: re.Pattern[str], allowed: str) -> None
 def _collections(cdc: CdcSettings) -> None:
     if not cdc.collections:
         raise Misconfigured("REPLICA_COLLECTIONS is empty: name at least one collection.")
-    own = {"history": cdc.history_collection, "positions": cdc.positions_collection}
+    own = {
+        "history": cdc.history_collection,
+        "positions": cdc.positions_collection,
+        "canary": cdc.canary_collection,
+    }
     named = [("REPLICA_COLLECTIONS", name) for name in cdc.collections]
     for setting, name in (*named, *((f"{kind}_collection", name) for kind, name in own.items())):
         _name(setting, name, _COLLECTION, "letters, digits, '_', '.' and '-'")

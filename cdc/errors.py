@@ -1,4 +1,9 @@
-"""Errors, named by how they are handled. Texts state problem, value and remedy."""
+"""Errors, named by how they are handled. Texts state problem, value and remedy.
+
+Which error of a service becomes which of these is decided where the service is called:
+`cdc/mongo/client.py`, `cdc/kafka/publisher.py` and `cdc/runtime/database.py`. The loop in
+`cdc/runtime/loop.py` retries Retryable and nothing else.
+"""
 
 
 class CdcError(Exception):

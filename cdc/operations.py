@@ -32,7 +32,7 @@ from cdc.status.latency import Delays
 from cdc.status.probes import ServiceProbes
 from cdc.status.reader import StatusReader
 from cdc.status.row_trace import trace_row
-from cdc.status.status import PartitionLag, Status, TableCount, outage_verdict
+from cdc.status.verdict import PartitionLag, Status, TableCount, outage_verdict
 from cdc.wire.columns import wire_time
 
 __all__ = [

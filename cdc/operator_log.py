@@ -11,17 +11,17 @@ from cdc.models import OperatorAction
 _LONGEST = 255
 
 
-def write_down(what: str, target: str, why: str, *, using: str) -> OperatorAction:
+def log_action(what: str, target: str, why: str, *, using: str) -> OperatorAction:
     """Log an action of the current actor, in the transaction of that action."""
     return OperatorAction.objects.using(using).create(
         who=current_actor(), what=what, target=target[:_LONGEST], why=why
     )
 
 
-def write_down_command(what: str, target: str, *, using: str) -> None:
+def log_command(what: str, target: str, *, using: str) -> None:
     """Log what a command is about to do, with the operating system's user as the actor."""
     with acting_as(system_user()):
-        write_down(what, target, "", using=using)
+        log_action(what, target, "", using=using)
 
 
 def system_user() -> str:

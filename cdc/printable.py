@@ -7,7 +7,7 @@ import unicodedata
 _ACTIVE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
-def inert(value: bytes | str | None, longest: int) -> str:
+def printable(value: bytes | str | None, longest: int) -> str:
     """Return printable text, cut after `longest` characters with a note of the full length.
 
     Characters that a terminal or browser would act on are escaped. HTML is left to templates.

@@ -8,6 +8,6 @@ urlpatterns: list[URLPattern] = [
     path("stories/", views.StoryListView.as_view(), name="stories"),
     path("stories/new/", views.SubmissionView.as_view(), name="story_new"),
     path("stories/<int:pk>/change/", views.ChangeView.as_view(), name="story_change"),
-    path("stories/<int:pk>/way/", views.TraceView.as_view(), name="story_way"),
+    path("stories/<int:pk>/way/", views.TraceView.as_view(), name="story_trace"),
     path("stories/<int:pk>/", views.StoryView.as_view(), name="story"),
 ]

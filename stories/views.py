@@ -62,10 +62,10 @@ class TraceView(UserPassesTestMixin, StoryView):
     def get_template_names(self) -> list[str]:
         """Return the page, or only its live part for an htmx request."""
         live = getattr(self.request, "htmx", False)
-        return ["stories/_way.html" if live else "stories/way.html"]
+        return ["stories/_trace.html" if live else "stories/trace.html"]
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        return super().get_context_data(**context, way=trace_row(self.object))
+        return super().get_context_data(**context, trace=trace_row(self.object))
 
 
 class SubmissionView(LoginRequiredMixin, UpdateView[Story, SubmissionForm]):

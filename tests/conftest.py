@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.db import connection
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from cdc.conf import CdcSettings
 from tests.support.feed_settings import without_servers
@@ -22,6 +24,12 @@ collect_ignore = (
     if HAS_MYSQL_CLIENT
     else [f"project/stack/sql/test_{name}.py" for name in ("mysql", "mariadb", "server")]
 )
+
+# A busy machine must not fail a test: neither one example nor making them has a time limit.
+hypothesis_settings.register_profile(
+    "no time limits", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("no time limits")
 
 if not settings.ENVIRONMENT.secret_key:
     settings.SECRET_KEY = "for tests only"

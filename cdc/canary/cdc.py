@@ -1,4 +1,7 @@
-"""Captures the canary: its own topic and collection, no history."""
+"""Captures the canary: its own topic and collection, no history.
+
+Internal: not an example for a model of your own, which uses `cdc.api`.
+"""
 
 from cdc.canary.models import Canary
 from cdc.conf import cdc_settings
@@ -11,7 +14,7 @@ register(
     Capture(
         model=Canary,
         topic=f"{cdc_settings().topic[:_LONGEST]}-canary",
-        collections=("storyfeed_canary",),
+        collections=(cdc_settings().canary_collection,),
         internal=True,
     )
 )

@@ -10,7 +10,8 @@ from cdc.consumer.rejections import RejectionLimit
 from cdc.consumer.topics import KnownTopics, TopicFacts
 from cdc.errors import Fenced, Rejected, Retryable
 from cdc.mongo.plan import Applied, Delivered, Route, RowKey, StoredPosition, deliver
-from cdc.runtime import faults, telemetry
+from cdc.runtime import fault_points as faults
+from cdc.runtime import telemetry
 from cdc.runtime.loop import Clock
 from cdc.wire.event import decode
 from cdc.wire.records import Record, TopicPartition

@@ -7,7 +7,7 @@ from django.db import Error, connections, transaction
 
 from cdc.context import current_actor
 from cdc.models import ConsumerPause
-from cdc.operator_log import write_down
+from cdc.operator_log import log_action
 from cdc.runtime import telemetry
 
 _POLL_SECONDS = 1.0
@@ -22,7 +22,7 @@ def pause(group: str, why: str, *, using: str) -> bool:
             group=group, defaults={"who": current_actor(), "why": why}
         )
         if new:
-            write_down("pause", f"consumers of {group}", why, using=using)
+            log_action("pause", f"consumers of {group}", why, using=using)
     return new
 
 
@@ -31,7 +31,7 @@ def resume(group: str, why: str, *, using: str) -> bool:
     with transaction.atomic(using=using):
         deleted, _ = ConsumerPause.objects.using(using).filter(group=group).delete()
         if deleted:
-            write_down("resume", f"consumers of {group}", why, using=using)
+            log_action("resume", f"consumers of {group}", why, using=using)
     return bool(deleted)
 
 

@@ -22,8 +22,8 @@ from cdc.mongo.replica import MongoReplica
 from cdc.registry import all_topics, registry
 from cdc.runtime import telemetry
 from cdc.runtime.counters import Counters
+from cdc.runtime.daemon_started import daemon_started
 from cdc.runtime.loop import Clock, Stop, SystemClock, run_until_stopped
-from cdc.runtime.signals import daemon_started
 
 _log = logging.getLogger(__name__)
 _on_retry = partial(telemetry.log_retry, telemetry.CONSUMER_RETRY)

@@ -12,8 +12,8 @@ from cdc.jobs.runner import JobRunner
 from cdc.jobs.table import Jobs
 from cdc.runtime import telemetry
 from cdc.runtime.counters import Counters
+from cdc.runtime.daemon_started import daemon_started
 from cdc.runtime.loop import Stop, SystemClock, run_until_stopped
-from cdc.runtime.signals import daemon_started
 
 _PAUSE_SECONDS = 0.5
 _log = logging.getLogger(__name__)

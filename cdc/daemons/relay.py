@@ -16,8 +16,8 @@ from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import Relay
 from cdc.runtime import telemetry
 from cdc.runtime.counters import Counters
+from cdc.runtime.daemon_started import daemon_started
 from cdc.runtime.loop import Stop, SystemClock, run_until_stopped
-from cdc.runtime.signals import daemon_started
 
 _log = logging.getLogger(__name__)
 _on_retry = partial(telemetry.log_retry, telemetry.RELAY_RETRY)

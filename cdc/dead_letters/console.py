@@ -9,7 +9,7 @@ from rich.text import Text
 
 from cdc.dead_letters.inspection import Inspection
 from cdc.models import DeadLetter
-from cdc.printable import inert
+from cdc.printable import printable
 
 _LONGEST = 120
 
@@ -48,7 +48,7 @@ def letters_table(letters: Iterable[DeadLetter]) -> RenderableType:
             f"{letter.created_at:%Y-%m-%d %H:%M:%S}",
             Text(place(letter)),
             Text(letter.key_text),
-            Text(inert(letter.reason, _LONGEST)),
+            Text(printable(letter.reason, _LONGEST)),
         )
     return table
 
@@ -57,7 +57,7 @@ def letter_page(letter: DeadLetter, inspection: Inspection) -> RenderableType:
     """Return a letter's fields, and its message, row and replica side by side."""
     facts = Table(box=None, pad_edge=False, show_header=False)
     for name, value in letter_json(letter).items():
-        facts.add_row(name, Text("" if value is None else inert(str(value), 2_000)))
+        facts.add_row(name, Text("" if value is None else printable(str(value), 2_000)))
     sides = Table(box=None, pad_edge=False)
     for name in ("column", "message", "source now", "replica now", ""):
         sides.add_column(name, overflow="fold")

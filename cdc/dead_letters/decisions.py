@@ -12,7 +12,7 @@ from cdc.capture.resend import send_state
 from cdc.context import current_actor
 from cdc.errors import Refused, Rejected
 from cdc.models import DeadLetter, DeadLetterStatus
-from cdc.operator_log import people, write_down
+from cdc.operator_log import log_action, people
 from cdc.registry import Capture, registry
 
 
@@ -147,4 +147,4 @@ def _resolve(letter: DeadLetter, decision: Decision) -> None:
         ):
             raise Refused("Somebody else has decided about it meanwhile.")
         target = f"dead letter {letter.pk}: {letter}"
-        write_down(decision.what, target, decision.why, using=decision.using)
+        log_action(decision.what, target, decision.why, using=decision.using)

@@ -16,7 +16,7 @@ from cdc.models import DeadLetter
 from cdc.mongo.client import connect
 from cdc.mongo.plan import Document, Identity
 from cdc.mongo.reader import ReplicaReader
-from cdc.printable import inert
+from cdc.printable import printable
 from cdc.registry import Capture
 from cdc.wire.columns import wire_time
 
@@ -70,7 +70,7 @@ class Inspector:
         self._using = using
 
     def inspect(self, letter: DeadLetter) -> Inspection:
-        payload = inert(_payload(letter), LONGEST_PAYLOAD)
+        payload = printable(_payload(letter), LONGEST_PAYLOAD)
         try:
             row = row_of(letter)
             source = self._source(row)
@@ -140,7 +140,7 @@ def _plain(value: Any) -> Any:
 
 
 def _verdict(row: Row, source: Values, replicas: Mapping[str, Document | None]) -> str:
-    name = f"{row.capture.table} {inert(str(row.key), 60)}"
+    name = f"{row.capture.table} {printable(str(row.key), 60)}"
     missing = [held is None for held in replicas.values()]
     if source is None and all(missing):
         return f"{name} has been deleted, in the replica too: a replay would change nothing."
@@ -171,7 +171,7 @@ def _shown(values: Values, name: str) -> str:
     value = values[name]
     if isinstance(value, datetime):
         value = wire_time(value)
-    return inert(value if isinstance(value, str) else _json(value), _LONGEST_VALUE)
+    return printable(value if isinstance(value, str) else _json(value), _LONGEST_VALUE)
 
 
 def _json(value: Any) -> str:

@@ -5,7 +5,7 @@ from django.db import Error, connections
 
 from cdc.errors import Fatal
 from cdc.models import DeadLetter, OutboxRecord
-from cdc.printable import inert
+from cdc.printable import printable
 from cdc.runtime.database import retryable_errors
 from cdc.wire.records import Outgoing, Record
 
@@ -89,12 +89,12 @@ def _store(letter: DeadLetter, key: bytes | None, value: bytes | None, *, using:
         partition=letter.partition,
         offset=letter.offset,
         defaults={
-            "table": inert(letter.table, _LONGEST_TEXT),
-            "key_text": inert(key, _LONGEST_TEXT),
+            "table": printable(letter.table, _LONGEST_TEXT),
+            "key_text": printable(key, _LONGEST_TEXT),
             "key": _cut(key),
             "value": _cut(value),
             "size": None if value is None else len(value),
-            "reason": inert(letter.reason, _LONGEST_REASON),
+            "reason": printable(letter.reason, _LONGEST_REASON),
         },
     )
     return created

@@ -11,7 +11,7 @@ from django.urls import NoReverseMatch, reverse
 
 from cdc.errors import Rejected
 from cdc.feed.audience import Audience
-from cdc.printable import inert
+from cdc.printable import printable
 from cdc.registry import Capture
 from cdc.wire.event import ChangeEvent, Operation, PastEvent, Row, Version, decode
 from cdc.wire.records import Record
@@ -117,8 +117,8 @@ def _change(place: Place, event: ChangeEvent, capture: Capture) -> RenderedChang
         **place,
         "op": event.op.value,
         "at": _iso(event.ts_ms),
-        "key": inert(str(event.key), _LONGEST_NAME),
-        "title": inert(_text(_latest(event).get(capture.presentation.title)), _LONGEST_TITLE),
+        "key": printable(str(event.key), _LONGEST_NAME),
+        "title": printable(_text(_latest(event).get(capture.presentation.title)), _LONGEST_TITLE),
         "page": _page(event, capture),
         "version": [event.version.epoch, event.version.outbox_id],
     }
@@ -150,7 +150,7 @@ def _data(
     return orjson.dumps(
         {
             **base,
-            **({"who": inert(event.user, _LONGEST_NAME)} if people else {}),
+            **({"who": printable(event.user, _LONGEST_NAME)} if people else {}),
             "fields": values[:_MOST_FIELDS],
             "more": max(len(values) - _MOST_FIELDS, 0),
             "hidden": len(fields) - len(visible),
@@ -161,7 +161,7 @@ def _data(
 def _unrecognised(record: Record, reason: str) -> RenderedChange:
     base = {**_place(record), "op": "", "bytes": len(record.value or b"")}
     # The reason may quote the message, which may contain personal data.
-    full = {**base, "why": inert(reason, _LONGEST_REASON)}
+    full = {**base, "why": printable(reason, _LONGEST_REASON)}
     return RenderedChange(
         **_place(record),
         op="",
@@ -198,9 +198,9 @@ def _unrecognised_details(record: Record, reason: str, audience: Audience) -> di
         return base
     return {
         **base,
-        "why": inert(reason, _LONGEST_REASON),
-        "key": inert(record.key, _LONGEST_RAW),
-        "value": inert(record.value, _LONGEST_RAW),
+        "why": printable(reason, _LONGEST_REASON),
+        "key": printable(record.key, _LONGEST_RAW),
+        "value": printable(record.value, _LONGEST_RAW),
     }
 
 
@@ -253,7 +253,7 @@ def _visible_columns(
 
 
 def _value(value: Any) -> str | None:
-    return None if value is None else inert(_text(value), LONGEST_VALUE)
+    return None if value is None else printable(_text(value), LONGEST_VALUE)
 
 
 def _check_depth(event: ChangeEvent) -> None:

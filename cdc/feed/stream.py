@@ -1,4 +1,7 @@
-"""One reader's stream, from their position to what happens now; every gap is reported."""
+"""One reader's stream: it resumes at the reader's position and continues live.
+
+Every gap is reported.
+"""
 
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -8,7 +11,7 @@ from random import random
 
 from cdc.errors import CdcError
 from cdc.feed.audience import Audience
-from cdc.feed.catch_up import MOST_RECORDS, CatchUp
+from cdc.feed.backfill import MOST_RECORDS, CatchUp
 from cdc.feed.filter import Filter
 from cdc.feed.hub import LONGEST_CHUNK, Hub
 from cdc.feed.position import FeedPosition
@@ -169,7 +172,7 @@ class Reader:
                 self._at = missed.position
                 yield b"".join(self._frame(RingEntry(*found)) for found in missed.changes)
                 if missed.lost:
-                    why = "Kafka has compacted them: it keeps each story's latest change."
+                    why = "Kafka has compacted them: it keeps each row's latest change."
                     yield message("gap", self._at, why=why, missing=missed.lost)
 
     def _from_ring(self, at: FeedPosition, ring: Ring) -> bytes:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from cdc.conf import cdc_settings
-from cdc.feed.catch_up import CatchUp
+from cdc.feed.backfill import CatchUp
 from cdc.feed.hub import Hub
 from cdc.feed.rendering import Renderer
 from cdc.feed.topic_pages import TopicPages

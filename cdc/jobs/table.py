@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce, Now
 from cdc.context import current_actor
 from cdc.errors import Refused
 from cdc.models import Job, JobState
-from cdc.operator_log import write_down
+from cdc.operator_log import log_action
 from cdc.runtime import lease
 
 LEASE_SECONDS = 10.0
@@ -42,7 +42,7 @@ class Jobs:
             job = self._rows().create(
                 kind=kind, arguments=json.dumps(dict(arguments)), asked_by=current_actor()
             )
-            write_down(kind, f"job {job.pk}: {target}", why, using=self.using)
+            log_action(kind, f"job {job.pk}: {target}", why, using=self.using)
         return job
 
     def cancel(self, job: Job, why: str) -> None:
@@ -56,7 +56,7 @@ class Jobs:
                 or mine.filter(state=JobState.RUNNING, cancel=False).update(cancel=True)
             ):
                 raise Refused("The job has already ended or been cancelled.")
-            write_down("cancel", f"job {job.pk}: {job.kind}", why, using=self.using)
+            log_action("cancel", f"job {job.pk}: {job.kind}", why, using=self.using)
 
     def claim(self, owner: str) -> Job | None:
         """Take the first available job; or None.

@@ -1,4 +1,7 @@
-"""The consumer's positions: one document for each group, topic and partition."""
+"""The consumer's positions, for tools: one document for each group, topic and partition.
+
+The consumer itself takes over and moves positions in `cdc/mongo/replica.py`.
+"""
 
 from pymongo import MongoClient
 

@@ -29,7 +29,7 @@ from cdc.mongo.plan import (
     plan,
     written,
 )
-from cdc.runtime import faults
+from cdc.runtime import fault_points as faults
 from cdc.runtime.loop import Clock
 from cdc.wire.event import Version
 from cdc.wire.records import TopicPartition

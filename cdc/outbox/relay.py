@@ -8,7 +8,8 @@ from typing import Protocol
 from cdc.conf import cdc_settings
 from cdc.errors import Retryable
 from cdc.models import OutboxRecord
-from cdc.runtime import faults, telemetry
+from cdc.runtime import fault_points as faults
+from cdc.runtime import telemetry
 from cdc.runtime.loop import Clock
 from cdc.wire.event import Version
 from cdc.wire.message import encode

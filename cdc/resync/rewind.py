@@ -12,7 +12,7 @@ from cdc.kafka.topics import Topics
 from cdc.kafka.watermarks import Watermarks
 from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions
-from cdc.operator_log import write_down_command
+from cdc.operator_log import log_command
 from cdc.wire.records import TopicPartition
 
 
@@ -71,7 +71,7 @@ def rewind(
         raise Misconfigured(f"There is no partition {partition}: see `manage.py cdc_status`.")
     targets = {source: target(marks, source) for source in sources}
     moves = (f"{each.topic} {each.partition} to {to}" for each, to in targets.items())
-    write_down_command("rewind", f"{settings.group}: {', '.join(moves)}", using=DEFAULT_DB_ALIAS)
+    log_command("rewind", f"{settings.group}: {', '.join(moves)}", using=DEFAULT_DB_ALIAS)
     before = positions.all()
     for source, offset in targets.items():
         positions.move(source, offset, f"rewind by {who}")

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cdc.status.status import Status
+from cdc.status.verdict import Status
 
 
 def status_table(status: Status) -> RenderableType:

@@ -23,11 +23,11 @@ from cdc.mongo.reader import ReplicaReader
 from cdc.operator_log import people
 from cdc.outbox import table as outbox
 from cdc.outbox.queue import OutboxQueue
-from cdc.printable import inert
+from cdc.printable import printable
 from cdc.registry import Capture
 from cdc.runtime import counters
 from cdc.status.latency import MINUTES, MOST_CHANGES, Delays, delays_of
-from cdc.status.status import CanaryStatus, LastReconcile, PartitionLag, Paused, Status, TableCount
+from cdc.status.verdict import CanaryStatus, LastReconcile, PartitionLag, Paused, Status, TableCount
 from cdc.wire.records import TopicPartition
 
 _LONGEST_REASON = 300
@@ -148,7 +148,7 @@ def _waiting_letters() -> int:
 def _last_error() -> str:
     letters = DeadLetter.objects.filter(status=DeadLetterStatus.WAITING)
     reason = letters.order_by("-id").values_list("reason", flat=True).first()
-    return inert(reason, _LONGEST_REASON)
+    return printable(reason, _LONGEST_REASON)
 
 
 def _paused(group: str) -> Paused | None:
@@ -157,7 +157,7 @@ def _paused(group: str) -> Paused | None:
         return None
     name = people({found.who}).get(found.who, found.who)
     return Paused(
-        who=inert(name, _LONGEST_REASON), at=found.at, why=inert(found.why, _LONGEST_REASON)
+        who=printable(name, _LONGEST_REASON), at=found.at, why=printable(found.why, _LONGEST_REASON)
     )
 
 

@@ -9,7 +9,7 @@ from rich.live import Live
 
 from cdc.runtime.loop import Clock, SystemClock
 from cdc.status.console import status_table
-from cdc.status.status import Status
+from cdc.status.verdict import Status
 
 _REFRESH_SECONDS = 1.0
 _POLL_SECONDS = 0.1

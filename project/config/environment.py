@@ -117,6 +117,7 @@ def _cdc(variables: Variables, home: Path) -> CdcSettings:
         client_name="storyfeed",
         history_collection="stories_history",
         positions_collection="storyfeed_offsets",
+        canary_collection="storyfeed_canary",
     )
     return CdcSettings(
         bootstrap_servers=variables.text("KAFKA_BOOTSTRAP_SERVERS"),
@@ -132,6 +133,7 @@ def _cdc(variables: Variables, home: Path) -> CdcSettings:
         client_name=plain.client_name,
         history_collection=plain.history_collection,
         positions_collection=plain.positions_collection,
+        canary_collection=plain.canary_collection,
         history_days=variables.number("HISTORY_DAYS", plain.history_days),
         delete_marker_days=variables.number("DELETE_MARKER_DAYS", plain.delete_marker_days),
         max_event_bytes=variables.number("MAX_EVENT_BYTES", plain.max_event_bytes),

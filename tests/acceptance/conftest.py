@@ -28,7 +28,7 @@ class RunningFeed:
         command = ("consume_and_save_to_mongodb", "--instance", name)
         return Daemon(folder / f"consumer-{name}.log", self.environment, *command)
 
-    def wait_until_equal(self, seconds: float = 30.0) -> None:
+    def wait_until_equal(self, seconds: float = 90.0) -> None:
         wait_until_equal(self.settings.mongodb_uri, self.settings.mongodb_database, seconds)
 
     def kill(self) -> None:

@@ -20,8 +20,10 @@ from cdc.wire.records import Outgoing
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
 from tests.support.builders import change, outgoing
+from tests.support.commands import wait_until
 from tests.support.hostile import hostile
 from tests.support.paths import ROOT
+from tests.support.processes import Daemon
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
@@ -46,11 +48,12 @@ def poison(feed: RunningFeed, key: int) -> Outgoing:
     )
 
 
-def wait_for_letters(count: int, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while DeadLetter.objects.count() < count:
-        assert time.monotonic() < deadline, f"{DeadLetter.objects.count()} of {count} letters"
-        time.sleep(0.05)
+def wait_for_letters(count: int) -> None:
+    wait_until(lambda: DeadLetter.objects.count() >= count, f"{count} letters")
+
+
+def wait_for_the_end(consumer: Daemon) -> None:
+    wait_until(lambda: not consumer.alive(), "the consumer to end")
 
 
 def command(feed: RunningFeed, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -94,10 +97,7 @@ def test_a_crash_between_letter_and_offset_keeps_one_letter(feed: RunningFeed) -
     publish(feed, *(poison(feed, 17) for _ in range(5)))
 
     feed.consumer.start()
-    deadline = time.monotonic() + 30
-    while feed.consumer.alive() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not feed.consumer.alive()
+    wait_for_the_end(feed.consumer)
     assert DeadLetter.objects.count() == 3
     del feed.consumer._environment["CDC_FAULT"]
     feed.consumer.start()
@@ -113,10 +113,7 @@ def test_the_consumer_stops_when_letters_cannot_be_stored(feed: RunningFeed) -> 
     feed.wait_until_equal()
     with renamed("cdc_dead_letter"):
         publish(feed, poison(feed, saved.pk))
-        deadline = time.monotonic() + 30
-        while feed.consumer.alive() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert not feed.consumer.alive()
+        wait_for_the_end(feed.consumer)
         assert "cannot be applied, nor stored as a dead letter" in feed.consumer.log
 
     feed.consumer.start()
@@ -128,9 +125,7 @@ def test_a_flood_stops_the_consumer_and_a_restart_resumes(feed: RunningFeed) -> 
     feed.wait_until_equal()
     publish(feed, *(poison(feed, 17) for _ in range(150)))
 
-    deadline = time.monotonic() + 30
-    while feed.consumer.alive() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for_the_end(feed.consumer)
 
     assert not feed.consumer.alive()
     assert "The consumer stops before their batch and skips nothing." in feed.consumer.log
@@ -193,7 +188,7 @@ def limit_messages(feed: RunningFeed, size: int) -> None:
     entry = kafka.ConfigEntry("max.message.bytes", str(size), incremental_operation=change)
     topic = (kafka.ConfigResource.Type.TOPIC, feed.settings.topic)
     resource = kafka.ConfigResource(*topic, incremental_configs=[entry])
-    client.incremental_alter_configs([resource])[resource].result(10)
+    client.incremental_alter_configs([resource])[resource].result(60)
 
 
 @contextmanager

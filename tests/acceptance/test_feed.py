@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from cdc.models import DeadLetter, OutboxRecord
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
 from tests.stories.importing.digg_rows import digg_like, write_lines
+from tests.support.commands import wait_until
 from tests.support.paths import ROOT
 
 pytestmark = [
@@ -94,7 +94,7 @@ def test_two_consumers_share_the_partitions_and_one_takes_over(
         feed.wait_until_equal()
         feed.consumer.kill()
         Story.objects.filter(title__startswith="story").update(diggs=3)
-        feed.wait_until_equal(60)
+        feed.wait_until_equal()
     finally:
         second.kill()
 
@@ -113,8 +113,7 @@ def test_the_status_counts_rows_documents_and_queued_changes(feed: RunningFeed) 
 
     feed.consumer.kill()
     Story.objects.all().delete()
-    while OutboxRecord.objects.exists():
-        time.sleep(0.05)
+    wait_until(lambda: not OutboxRecord.objects.exists(), "an empty outbox")
     status = _status(feed)
     assert status["waiting"] == 20
     # The group drops its dead member when the session ends, perhaps before the status is read.

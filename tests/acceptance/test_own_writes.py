@@ -30,24 +30,24 @@ def titles(feed: RunningFeed, key: int) -> list[str | None]:
 def test_saves_and_deletes_are_applied_when_it_returns(here: RunningFeed) -> None:
     story = Story.objects.create(title="first", href="http://example.org/")
     key = story.pk
-    assert wait_until_applied(story, 30)
+    assert wait_until_applied(story, 60)
     assert titles(here, key) == ["first"] * 3
 
     for number in range(5):
         story.title = f"edit {number}"
         story.save()
-        assert wait_until_applied(story, 30)
+        assert wait_until_applied(story, 60)
         assert titles(here, key) == [f"edit {number}"] * 3
 
     story.delete()
-    assert wait_until_applied(story, 30)
+    assert wait_until_applied(story, 60)
     assert titles(here, key) == [None] * 3
 
     many = Story.objects.bulk_create(
         [Story(title=f"many {number}", href="http://example.org/") for number in range(3)]
     )
     for each in many:
-        assert wait_until_applied(each, 30)
+        assert wait_until_applied(each, 60)
         assert titles(here, each.pk) == [each.title] * 3
 
 
@@ -56,7 +56,7 @@ def test_an_instance_that_was_only_read_is_compared_by_content(here: RunningFeed
     Story.objects.update(title="second")
     story = Story.objects.get()
 
-    assert wait_until_applied(story, 30)
+    assert wait_until_applied(story, 60)
     assert titles(here, story.pk) == ["second"] * 3
 
 

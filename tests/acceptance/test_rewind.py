@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -12,6 +11,7 @@ from cdc.runtime.counters import totals
 from cdc.runtime.telemetry import DUPLICATE, STALE
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
+from tests.support.commands import wait_until
 from tests.support.paths import ROOT
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
@@ -53,10 +53,7 @@ def test_a_running_consumer_reads_again_and_refuses_it_all(
 
     assert result.returncode == 0, result.stderr
     assert OperatorAction.objects.get().what == "rewind"
-    deadline = time.monotonic() + 20
-    while absorbed() < before + 20 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert absorbed() >= before + 20
+    wait_until(lambda: absorbed() >= before + 20, "the records to be read again")
     feed.wait_until_equal()
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from cdc import api
 from tests.architecture.source import IMPORTS, TREES, inside, members, name_of, reached, sources
+from tests.support.paths import ROOT
 
 # Station -> the stations that it may import. They stand in the order of the table: an import that
 # points to a later line is an upward import, whatever the table allows.
@@ -64,7 +65,7 @@ NEVER = {
     "cdc.capture": ("cdc.mongo", "cdc.kafka"),
     "cdc.mongo.plan": ("django", "pymongo", "cdc.models"),
     "cdc.runtime.loop": ("django", "cdc.models"),
-    "cdc.status.status": ("cdc.mongo", "cdc.kafka"),
+    "cdc.status.verdict": ("cdc.mongo", "cdc.kafka"),
     "cdc.feed.hub": ("cdc.mongo", "cdc.kafka", "cdc.models"),
     "project.stack": ("django", "cdc", "stories", "users"),
 }
@@ -131,6 +132,17 @@ def test_the_rest_of_the_project_uses_the_public_face() -> None:
         if inside(other, "cdc") and other != "cdc" and other not in PUBLIC
     ]
     assert private == []
+
+
+def test_the_feed_names_no_product() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {word}"
+        for path in (ROOT / "cdc").rglob("*")
+        if path.suffix in {".py", ".js", ".css", ".html"}
+        for word in ("storyfeed", "stories")
+        if word in path.read_text().lower()
+    ]
+    assert found == []
 
 
 def test_the_public_face_is_small() -> None:

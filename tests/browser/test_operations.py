@@ -4,10 +4,10 @@ import pytest
 from playwright.sync_api import expect
 
 from cdc.models import ConsumerPause, OperatorAction
-from cdc.status.status import Paused, Status
+from cdc.status.verdict import Paused, Status
 from project.pages import feed_state
-from project.pages.latest import Latest
 from tests.browser.conftest import Visitor
+from tests.support.latest import patient
 from tests.support.status import healthy_status
 from users.models import User
 
@@ -23,8 +23,8 @@ def read() -> Status:
 
 @pytest.fixture(autouse=True)
 def known_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed_state.feed, "latest", Latest(read, fresh=0.2))
-    monkeypatch.setattr(feed_state, "rates", Latest(lambda: [0.0, 1.0]))
+    monkeypatch.setattr(feed_state.feed, "latest", patient(read, fresh=0.2))
+    monkeypatch.setattr(feed_state, "rates", patient(lambda: [0.0, 1.0]))
 
 
 def test_a_pause_by_keyboard_is_shown_until_it_is_resumed(

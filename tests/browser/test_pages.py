@@ -8,13 +8,13 @@ from playwright.sync_api import Browser
 
 from cdc.jobs.kinds import COUNT
 from cdc.models import Job, JobState
-from cdc.operator_log import write_down
+from cdc.operator_log import log_action
 from project.pages import feed_state
-from project.pages.latest import Latest
 from stories.models import Story
 from tests.browser.conftest import new_context, watched
 from tests.browser.looking import examine, look
 from tests.project.test_matrix import MATRIX, PEOPLE, ROUTES
+from tests.support.latest import patient
 from tests.support.letters import letter_about
 from tests.support.status import TOTALS, busy_status
 from users.models import User
@@ -45,9 +45,9 @@ def plain_pages(role: str) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def known_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed_state.feed, "latest", Latest(busy_status))
-    monkeypatch.setattr(feed_state, "totals", Latest(lambda: TOTALS))
-    monkeypatch.setattr(feed_state, "rates", Latest(lambda: [0.0, 1.5, 40.0, 3.0]))
+    monkeypatch.setattr(feed_state.feed, "latest", patient(busy_status))
+    monkeypatch.setattr(feed_state, "totals", patient(lambda: TOTALS))
+    monkeypatch.setattr(feed_state, "rates", patient(lambda: [0.0, 1.5, 40.0, 3.0]))
 
 
 @pytest.mark.parametrize("role", MORE)
@@ -67,7 +67,7 @@ def test_pages_of_a_role(
     job = Job.objects.create(
         kind=COUNT, arguments="{}", state=JobState.DONE, asked_by="1", total=3, done=3, result=words
     )
-    write_down("pause", "consumers of storyfeed", "an index is built", using="default")
+    log_action("pause", "consumers of storyfeed", "an index is built", using="default")
     found = []
     for page in (*plain_pages(role), *MORE[role]):
         path = page.format(

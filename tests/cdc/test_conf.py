@@ -21,6 +21,10 @@ from tests.support.feed_settings import without_servers
             "REPLICA_COLLECTIONS has 'at', which holds the positions: choose another name.",
         ),
         (
+            {"collections": ("bird",), "canary_collection": "bird"},
+            "REPLICA_COLLECTIONS has 'bird', which holds the canary: choose another name.",
+        ),
+        (
             {"history_collection": "$past"},
             "history_collection is '$past': use letters, digits, '_', '.' and '-'.",
         ),

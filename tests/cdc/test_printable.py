@@ -2,7 +2,7 @@
 
 import pytest
 
-from cdc.printable import inert
+from cdc.printable import printable
 
 
 @pytest.mark.parametrize(
@@ -19,10 +19,10 @@ from cdc.printable import inert
     ],
 )
 def test_active_characters_are_escaped(value: bytes | str | None, shown: str) -> None:
-    assert inert(value, 1_000) == shown
+    assert printable(value, 1_000) == shown
 
 
 def test_long_values_are_cut_with_a_note() -> None:
-    assert inert("x" * 5_000, 10) == "xxxxxxxxxx… (5,000 characters in all)"
-    assert inert(b"x" * 5_000, 10) == "xxxxxxxxxx… (5,000 bytes in all)"
-    assert inert("\0" * 10, 10).startswith(r"\x00\x00\x… (10")
+    assert printable("x" * 5_000, 10) == "xxxxxxxxxx… (5,000 characters in all)"
+    assert printable(b"x" * 5_000, 10) == "xxxxxxxxxx… (5,000 bytes in all)"
+    assert printable("\0" * 10, 10).startswith(r"\x00\x00\x… (10")

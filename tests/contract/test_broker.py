@@ -18,7 +18,7 @@ from cdc.outbox.relay import Publisher
 from cdc.testing.twins import MemoryBroker
 from cdc.wire.records import Outgoing, Record, TopicPartition
 
-SECONDS = 30.0
+SECONDS = 90.0
 
 
 class Broker(Protocol):

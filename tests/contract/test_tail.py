@@ -17,7 +17,7 @@ from cdc.testing.twins import MemoryBroker
 from cdc.wire.records import Outgoing, Record
 from cdc.wire.topic import Tail
 
-SECONDS = 30.0
+SECONDS = 90.0
 TIME = 1_764_000_000_000
 
 

@@ -13,17 +13,20 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from project.stack.ports import free_port
 from tests.support.paths import ROOT
 
 _IMAGES = ROOT / "docs" / "images"
 _PAGES = {"feed": "/feed/"}
+Theme = Literal["light", "dark"]
+THEMES: tuple[Theme, ...] = ("light", "dark")
 _TRAFFIC = 3
 _ROWS = 40
-_VIEWPORT = {"width": 1280, "height": 720}
+_VIEWPORT: ViewportSize = {"width": 1280, "height": 720}
 _ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
 _WORKER = re.compile(r"(technical@\S+)\s+password (\S+)")
 
@@ -34,7 +37,7 @@ def main() -> None:
     with _running() as (url, email, password), sync_playwright() as playwright:
         program = shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=program, args=list(_ARGUMENTS))
-        for theme in ("light", "dark"):
+        for theme in THEMES:
             for name, path in _PAGES.items():
                 file = _IMAGES / f"{name}-{theme}.png"
                 _take(_logged_in(browser, theme, url, email, password), f"{url}{path}", file)
@@ -72,9 +75,9 @@ def _address(process: "subprocess.Popen[str]") -> tuple[str, str, str]:
     raise SystemExit(f"`manage.py up` ended before it was ready:\n{said}")
 
 
-def _logged_in(browser: Browser, theme: str, url: str, email: str, password: str) -> Page:
-    scheme = "dark" if theme == "dark" else "light"
-    page = browser.new_context(color_scheme=scheme, viewport=_VIEWPORT).new_page()
+def _logged_in(browser: Browser, theme: Theme, url: str, email: str, password: str) -> Page:
+
+    page = browser.new_context(color_scheme=theme, viewport=_VIEWPORT).new_page()
     page.goto(f"{url}/login/")
     page.get_by_label("E-mail address").fill(email)
     page.get_by_label("Password").fill(password)

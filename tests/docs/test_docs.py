@@ -1,14 +1,31 @@
 """The documentation agrees with the code."""
 
+import ast
+import re
+from dataclasses import MISSING, fields
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
+from cdc.conf import CdcSettings
 from tests.docs.generated import GENERATED
 from tests.docs.picture import BOXES
 from tests.support.paths import ROOT
 
 LONGEST_README = 120
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *(ROOT / "docs").rglob("*.md"),
+]
+_PATH = re.compile(
+    r"(?<![\w./<>-])(?:cdc|compose|project|stories|templates|tests|users)/(?:[\w./@-]*[\w/])?"
+)
+_MODULE = re.compile(r"(?<![\w./-])(?:cdc|project|stories|tests|users)(?:\.[A-Za-z_]\w*)+")
+_CHECK = re.compile(r"cdc\.E\d{3}")
+_PERMISSIONS = {"cdc.resolve_deadletter", "users.assign_role"}
+_CALLED_CDC = {"cdc.py"}
+"""A file of an app, not a module of `cdc`."""
 
 
 @pytest.mark.parametrize("file", GENERATED, ids=lambda file: file.name)
@@ -26,14 +43,57 @@ def test_the_readme_is_short() -> None:
 
 
 def test_links_lead_to_files_that_exist() -> None:
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
     broken = [
         f"{page.relative_to(ROOT)}: {target}"
-        for page in pages
+        for page in PAGES
         for target in _targets(page.read_text())
         if not (page.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_paths_of_the_code_exist() -> None:
+    missing = [name for name in _mentions(_PATH) if not (ROOT / name[1]).exists()]
+    assert missing == []
+
+
+def test_dotted_names_of_the_code_exist() -> None:
+    known = _PERMISSIONS | _CALLED_CDC
+    missing = [
+        name
+        for name in _mentions(_MODULE)
+        if name[1] not in known and not _CHECK.fullmatch(name[1]) and not _resolves(name[1])
+    ]
+    assert missing == []
+
+
+def test_the_example_of_settings_is_complete() -> None:
+    text = (ROOT / "docs/capture.md").read_text()
+    (example,) = re.findall(r"```python\n(CDC = .*?)```", text, re.DOTALL)
+    call = next(node for node in ast.walk(ast.parse(example)) if isinstance(node, ast.Call))
+    required = {
+        field.name
+        for field in fields(CdcSettings)
+        if field.default is MISSING and field.default_factory is MISSING
+    }
+    assert {keyword.arg for keyword in call.keywords} == required
+
+
+def _mentions(pattern: re.Pattern[str]) -> list[tuple[str, str]]:
+    """Return page and text of each match in the documentation."""
+    return [
+        (page.name, found)
+        for page in PAGES
+        for found in sorted(set(pattern.findall(page.read_text())))
+    ]
+
+
+def _resolves(name: str) -> bool:
+    try:
+        resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
 
 
 def _targets(text: str) -> list[str]:

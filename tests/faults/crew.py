@@ -10,12 +10,12 @@ import psutil
 from django.db import connection
 
 from cdc.conf import CdcSettings
-from cdc.runtime.faults import FILE_VARIABLE
+from cdc.runtime.fault_points import FILE_VARIABLE
 from tests.support.equality import replica_content, table_content
 from tests.support.processes import Daemon
 
 
-def wait_until(holds: Callable[[], bool], what: str, seconds: float = 30.0) -> float:
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = 90.0) -> float:
     """Wait until `holds` and return the seconds that it took; fail after `seconds`."""
     began = time.monotonic()
     while not holds():
@@ -124,7 +124,7 @@ class Crew:
         found = replica_content(self.settings.mongodb_uri, self.settings.mongodb_database)
         return all(content == wanted for content in found)
 
-    def wait_until_equal(self, seconds: float = 40.0) -> float:
+    def wait_until_equal(self, seconds: float = 90.0) -> float:
         try:
             return wait_until(self.equal, "table and collections are equal", seconds)
         except AssertionError as error:

@@ -12,7 +12,7 @@ from cdc.conf import CdcSettings
 from cdc.models import DeadLetter, RelayLease
 from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions
-from cdc.runtime import faults
+from cdc.runtime import fault_points as faults
 from tests.faults.crew import Crew, Member, wait_until
 from tests.faults.topic import out_of_order, read_topic
 from tests.faults.traffic import Traffic, logged
@@ -71,7 +71,7 @@ class Scene:
 
     def _poison(self) -> None:
         self._producer.produce(self.settings.topic, b"no envelope", b'{"id":1}', partition=0)
-        assert self._producer.flush(10) == 0
+        assert self._producer.flush(60) == 0
 
 
 @pytest.fixture(scope="module")

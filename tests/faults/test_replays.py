@@ -47,8 +47,8 @@ class Scene:
 
     def delete_topic(self) -> None:
         admin = AdminClient({"bootstrap.servers": self.settings.bootstrap_servers})
-        for future in admin.delete_topics([self.settings.topic], operation_timeout=10).values():
-            future.result(10)
+        for future in admin.delete_topics([self.settings.topic], operation_timeout=60).values():
+            future.result(60)
 
     def create_topic(self) -> None:
         # Kafka answers before the deletion is complete.
@@ -171,7 +171,7 @@ def test_a_recreated_topic_that_outgrew_the_old_one_is_read_from_its_start(scene
         scene.delete_topic()
         scene.create_topic()
         with Traffic() as more:
-            wait_until(lambda: more.written > 3 * sum(before.values()), "the topic grows", 60)
+            wait_until(lambda: more.written > 3 * sum(before.values()), "the topic grows")
     for consumer in scene.crew.consumers:
         consumer.daemon.resume()
     scene.settle()

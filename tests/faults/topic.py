@@ -26,7 +26,7 @@ class Seen:
     after: dict[str, Any] | None
 
 
-def read_topic(settings: CdcSettings, seconds: float = 30.0) -> list[Seen]:
+def read_topic(settings: CdcSettings, seconds: float = 90.0) -> list[Seen]:
     """Return all events of the topic, each partition in order, without tombstones."""
     consumer = Consumer(
         {
@@ -43,7 +43,7 @@ def read_topic(settings: CdcSettings, seconds: float = 30.0) -> list[Seen]:
 
 def _read(consumer: Consumer, settings: CdcSettings, deadline: float) -> Iterator[Seen]:
     sources = [TopicPartition(settings.topic, number) for number in range(settings.partitions)]
-    ends = {item.partition: consumer.get_watermark_offsets(item, timeout=10)[1] for item in sources}
+    ends = {item.partition: consumer.get_watermark_offsets(item, timeout=60)[1] for item in sources}
     left = {number for number, end in ends.items() if end}
     for source in sources:
         source.offset = OFFSET_BEGINNING

@@ -15,8 +15,8 @@ from cdc.models import DeadLetter, Job, JobState, OutboxRecord
 from project.http import readiness
 from project.http.readiness import Parts
 from project.pages import feed_state
-from project.pages.latest import Latest
 from stories.models import Story
+from tests.support.latest import patient
 from tests.support.static_files import plain_static_files
 from users.models import RoleChange, User, UserType
 
@@ -147,9 +147,9 @@ EXAMPLES = {
 def clients(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, Client]]:
     with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
         # Access control needs no services.
-        patch.setattr(feed_state.feed, "latest", Latest(lambda: None))
-        patch.setattr(feed_state, "totals", Latest(lambda: None))
-        patch.setattr(feed_state, "rates", Latest(lambda: None))
+        patch.setattr(feed_state.feed, "latest", patient(lambda: None))
+        patch.setattr(feed_state, "totals", patient(lambda: None))
+        patch.setattr(feed_state, "rates", patient(lambda: None))
         patch.setattr(feed_page, "content_of", lambda *_: feed_page.PageContent())
         patch.setattr(feed_page, "details", lambda *_: None)
         patch.setattr(readiness, "parts", Parts(dict.fromkeys(("database", "kafka"), str)))

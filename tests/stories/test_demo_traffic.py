@@ -5,7 +5,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,8 @@ from project.config.environment import BASE_DIR
 from stories.demo_stories import MAX_COUNT, MIN_COUNT, demo_stories, demo_story, fill
 from stories.demo_traffic import DemoTraffic
 from stories.models import Story
+from tests.support.commands import wait_until
+from tests.support.sqlite import outbox_sequence
 
 
 class ManualClock:
@@ -142,14 +143,16 @@ def own_database(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_it(own_database: dict[str, str], number: int) -> None:
+def test_a_signal_stops_it(own_database: dict[str, str], tmp_path: Path, number: int) -> None:
     command = [sys.executable, "manage.py", "demo_traffic", "--rate", "50"]
+    database = tmp_path / "demo.sqlite3"
     with subprocess.Popen(
         command, env=own_database, cwd=BASE_DIR, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr is not None
         assert "traffic.started" in process.stderr.readline()
-        time.sleep(0.5)
+        before = outbox_sequence(database)
+        wait_until(lambda: outbox_sequence(database) > before, "the first change")
         process.send_signal(number)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         assert "traffic.stopped" in process.stderr.read()

@@ -23,7 +23,7 @@ def manage(environment: dict[str, str], *arguments: str) -> Done:
     )
 
 
-def wait_until(reached: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+def wait_until(reached: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
     """Wait until `reached()` is true; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not reached():

@@ -32,7 +32,7 @@ def replica_content(uri: str, database: str) -> list[dict[int, dict[str, Any]]]:
         ]
 
 
-def wait_until_equal(uri: str, database: str, seconds: float = 60.0) -> None:
+def wait_until_equal(uri: str, database: str, seconds: float = 90.0) -> None:
     """Wait until the table and all collections are equal; fail with the difference."""
     deadline = time.monotonic() + seconds
     while True:

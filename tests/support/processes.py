@@ -38,7 +38,7 @@ class Daemon:
         with self._log.open("ab") as output:
             self._process = self._run(output)
 
-    def wait_for(self, event: str, seconds: float = 60.0) -> None:
+    def wait_for(self, event: str, seconds: float = 90.0) -> None:
         """Wait until `event` is in the log written since the last start."""
         deadline = time.monotonic() + seconds
         while event not in self.log[self._log_start :]:
@@ -46,7 +46,7 @@ class Daemon:
             assert time.monotonic() < deadline, self.log
             time.sleep(0.02)
 
-    def wait(self, seconds: float = 60.0) -> int:
+    def wait(self, seconds: float = 90.0) -> int:
         """Wait until the process exits by itself; return its exit code."""
         return self._process.wait(timeout=seconds)
 
@@ -66,7 +66,7 @@ class Daemon:
     def stop(self) -> int:
         """Send SIGTERM and return the exit code."""
         self._process.terminate()
-        return self._process.wait(timeout=60)
+        return self._process.wait(timeout=90)
 
     def alive(self) -> bool:
         return self._process.poll() is None

@@ -5,7 +5,7 @@ from typing import Any
 
 from cdc.mongo.statistics import Figures
 from cdc.outbox.table import Depth
-from cdc.status.status import PartitionLag, Status, TableCount
+from cdc.status.verdict import PartitionLag, Status, TableCount
 
 TOTALS = Figures(
     documents=1234,

@@ -28,7 +28,7 @@ from tests.support.builders import change, outgoing
 from tests.support.paths import ROOT
 from users.models import User
 
-SECONDS = 60.0
+SECONDS = 90.0
 
 
 class Web:

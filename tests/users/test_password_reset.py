@@ -26,7 +26,7 @@ def ask(email: str, address: str = "198.51.100.7") -> str:
 
 def mails() -> list[str]:
     """Return the recipients once all queued mails are sent."""
-    mail_thread.submit(int).result(30)
+    mail_thread.submit(int).result(60)
     return [to for sent in mail.outbox for to in sent.to]
 
 

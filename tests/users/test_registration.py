@@ -104,7 +104,7 @@ def test_concurrent_forms_of_an_address_create_one_account() -> None:
 
     def run(email: str) -> int:
         try:
-            start.wait(10)
+            start.wait(60)
             return int(register(Client(), email=email).redirect_chain != [])
         finally:
             connections.close_all()

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, transaction
 
-from cdc.operator_log import write_down_command
+from cdc.operator_log import log_command
 from cdc.outbox import table as outbox
 from cdc.runtime.command import FeedCommand
 from cdc.runtime.loop import SystemClock
@@ -35,5 +35,5 @@ class Command(FeedCommand):
         now_ms = int(SystemClock().time() * 1000)
         with transaction.atomic():
             epoch = outbox.begin_epoch(now_ms, using=DEFAULT_DB_ALIAS)
-            write_down_command("new_epoch", f"epoch {epoch}", using=DEFAULT_DB_ALIAS)
+            log_command("new_epoch", f"epoch {epoch}", using=DEFAULT_DB_ALIAS)
         self.stdout.write(f"The epoch is now {epoch}.")

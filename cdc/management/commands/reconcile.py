@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.db import DEFAULT_DB_ALIAS
 
-from cdc.operator_log import write_down_command
+from cdc.operator_log import log_command
 from cdc.registry import registry
 from cdc.resync.reconcile_run import Reconciler
 from cdc.runtime.command import FAILED, FeedCommand
@@ -44,7 +44,7 @@ class Command(FeedCommand):
             )
             if options["repair"]:
                 tables = ", ".join(capture.table for capture in registry)
-                write_down_command("repair", tables, using=DEFAULT_DB_ALIAS)
+                log_command("repair", tables, using=DEFAULT_DB_ALIAS)
             result = reconciler.run(restart=options["restart"])
         if result is None:
             self.fail("Interrupted: run it again with the same arguments to resume.")

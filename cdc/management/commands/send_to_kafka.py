@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.db import DEFAULT_DB_ALIAS
 
-from cdc.operator_log import write_down_command
+from cdc.operator_log import log_command
 from cdc.resync.selection import selections
 from cdc.resync.snapshot_run import SnapshotRun
 from cdc.runtime.command import FeedCommand
@@ -56,7 +56,7 @@ class Command(FeedCommand):
                 lines = run.count(selected)
             else:
                 target = ", ".join(str(each) for each in selected)
-                write_down_command("send_to_kafka", target, using=DEFAULT_DB_ALIAS)
+                log_command("send_to_kafka", target, using=DEFAULT_DB_ALIAS)
                 lines = run.send(selected, rate=options["rate"], restart=options["restart"])
         for line in lines:
             self.stdout.write(line)

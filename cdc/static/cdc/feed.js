@@ -99,7 +99,7 @@ function rowOf(change) {
   part(row, "op").querySelector("use").setAttribute("href", `#sf-op-${kind}`);
   part(row, "word").textContent = LABELS[kind] ?? "Unrecognised message";
   part(row, "title").textContent = kind === "x" ? "" : change.title || "Untitled";
-  if (change.page) part(row, "story").setAttribute("href", change.page);
+  if (change.page) part(row, "page").setAttribute("href", change.page);
   part(row, "key").textContent = kind === "x" ? "" : `#${change.key}`;
   const fields = change.fields ?? [];
   part(row, "fields").replaceChildren(...fields.map(fieldOf));

@@ -139,8 +139,11 @@ WITHOUT_INSERTS: list[Write] = [
 ]
 
 
-def race(writers: int, seconds: float, writes: Sequence[Write] = WRITES) -> Counter[str]:
+def race(
+    writers: int, seconds: float, writes: Sequence[Write] = WRITES, *, first_seed: int = 0
+) -> Counter[str]:
     """Run concurrent writers for some time; return the number of each outcome."""
+    seeds = range(first_seed, first_seed + writers)
     with ThreadPoolExecutor(writers) as pool:
-        runs = [pool.submit(Writer(seed, writes).run, seconds) for seed in range(writers)]
+        runs = [pool.submit(Writer(seed, writes).run, seconds) for seed in seeds]
         return sum((run.result() for run in runs), Counter[str]())

@@ -129,7 +129,6 @@ def test_any_sequence_of_writes() -> None:
         settings=settings(
             max_examples=25,
             stateful_step_count=20,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -12,7 +12,7 @@ import pytest
 from cdc.errors import Retryable
 from cdc.feed import hub, stream
 from cdc.feed.audience import Audience
-from cdc.feed.catch_up import CatchUp
+from cdc.feed.backfill import CatchUp
 from cdc.feed.filter import Filter
 from cdc.feed.hub import Hub
 from cdc.feed.position import FeedBounds, FeedPosition
@@ -27,7 +27,7 @@ from tests.cdc.feed.frames import Frames
 from tests.cdc.feed.records import RENDERER, TOPIC
 from tests.support.builders import change, outgoing
 
-SECONDS = 20.0
+SECONDS = 90.0
 
 
 async def allowed() -> Access:

@@ -34,7 +34,7 @@ class Group:
                 source.poll(1, 0.05)
             return reached()
 
-        wait_until(poll_all, "the expected assignment", 30)
+        wait_until(poll_all, "the expected assignment")
 
 
 @pytest.fixture

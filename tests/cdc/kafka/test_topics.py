@@ -37,7 +37,7 @@ def no_members(topics: Topics, group: str) -> bool:
 def config_of(settings: CdcSettings) -> dict[str, str | None]:
     resource = ConfigResource(ResourceType.TOPIC, settings.topic)
     admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
-    found = admin.describe_configs([resource])[resource].result(10)
+    found = admin.describe_configs([resource])[resource].result(60)
     return {name: entry.value for name, entry in found.items()}
 
 

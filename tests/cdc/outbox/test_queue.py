@@ -40,7 +40,7 @@ class OpenTransaction:
         self.commits = True
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
-        assert self.inserted.wait(10)
+        assert self.inserted.wait(60)
 
     def end(self, *, commit: bool) -> None:
         self.commits = commit
@@ -51,7 +51,7 @@ class OpenTransaction:
         with transaction.atomic():
             self.row = row()
             self.inserted.set()
-            assert self.finish.wait(30)
+            assert self.finish.wait(60)
             transaction.set_rollback(not self.commits)
         connections["default"].close()
 

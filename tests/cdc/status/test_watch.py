@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cdc.status.status import Status
+from cdc.status.verdict import Status
 from cdc.status.watch import watch
 from cdc.testing.twins import FakeClock
 from tests.support.status import healthy_status

@@ -165,6 +165,7 @@ def test_defaults(tmp_path: Path) -> None:
     assert environment.cdc.collections == ("stories_story", "stories_story_1", "stories_story_2")
     assert environment.cdc.history_collection == "stories_history"
     assert environment.cdc.positions_collection == "storyfeed_offsets"
+    assert environment.cdc.canary_collection == "storyfeed_canary"
     assert (environment.cdc.group, environment.cdc.mongodb_database) == ("storyfeed", "storyfeed")
 
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from cdc.errors import Retryable
 from cdc.status import probes
 from project.http import readiness
 from project.http.readiness import Parts, Services, State, address
+from project.pages.latest import Latest
 from tests.support.feed_settings import without_servers
 from tests.support.static_files import plain_static_files
 from users.models import User
@@ -29,6 +31,12 @@ def set_parts(monkeypatch: pytest.MonkeyPatch, **checks: Callable[[], str]) -> N
 
 def away() -> str:
     raise Retryable("MongoDB at db-7.internal is not responding.")
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a part that answers at once answer in time on a busy machine."""
+    monkeypatch.setattr(readiness, "PATIENCE_SECONDS", 60)
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +105,8 @@ def test_unavailable_database_is_not_asked_for_the_user(monkeypatch: pytest.Monk
     assert (answer.status_code, answer.json()["parts"]["database"]) == (503, "away")
 
 
-def test_services_are_checked_once_for_many_clients() -> None:
+def test_services_are_checked_once_for_many_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "Latest", partial(Latest, fresh=60))
     asked: list[int] = []
 
     def count() -> str:
@@ -106,14 +115,15 @@ def test_services_are_checked_once_for_many_clients() -> None:
 
     parts = Parts({"kafka": count})
     assert [parts.look()[0].state for _ in range(20)] == [State.OK] * 20
-    assert len(asked) < 20
+    assert len(asked) == 1
 
 
-def test_silent_parts_are_waited_for_concurrently() -> None:
+def test_silent_parts_are_waited_for_concurrently(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "PATIENCE_SECONDS", 5)
     end = threading.Event()
 
     def silent() -> str:
-        return str(end.wait(30))
+        return str(end.wait(60))
 
     start = time.monotonic()
     found = Parts(dict.fromkeys(("a", "b", "c", "d"), silent)).look()
@@ -122,9 +132,10 @@ def test_silent_parts_are_waited_for_concurrently() -> None:
     assert time.monotonic() - start < 4 * readiness.PATIENCE_SECONDS
 
 
-def test_silent_part_does_not_delay_the_others() -> None:
+def test_silent_part_does_not_delay_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "PATIENCE_SECONDS", 5)
     end = threading.Event()
-    found = Parts({"kafka": lambda: str(end.wait(30)), "mongodb": str}).look()
+    found = Parts({"kafka": lambda: str(end.wait(60)), "mongodb": str}).look()
     end.set()
     assert [part.state for part in found] == [State.AWAY, State.OK]
 

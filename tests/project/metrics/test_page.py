@@ -9,8 +9,8 @@ from django.test import Client
 from cdc.errors import Retryable
 from cdc.status.latency import delays_of
 from project.pages import feed_state
-from project.pages.latest import Latest
 from tests.project.metrics.samples import samples_of
+from tests.support.latest import patient
 from tests.support.status import busy_status as status
 
 TOKEN = "a-token-of-some-length"
@@ -43,7 +43,7 @@ TYPES = {
 @pytest.fixture(autouse=True)
 def known_state(monkeypatch: pytest.MonkeyPatch) -> None:
     full = status(delays=delays_of([0.1, 0.2]), relay="host:1", consumers=2, counters={"fences": 4})
-    monkeypatch.setattr(feed_state.feed, "latest", Latest(lambda: full))
+    monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: full))
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_openmetrics_is_served_on_request() -> None:
 
 def test_unknown_values_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     away = status(outbox=None, lags=None, tables=None, counters=None, dead_letters=None)
-    monkeypatch.setattr(feed_state.feed, "latest", Latest(lambda: away))
+    monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: away))
     text = ask().content.decode()
     names = ("outbox_rows", "outbox_oldest_seconds", "lag_records", "dead_letters", "table_rows")
     assert not [name for name in names if f"storyfeed_{name}" in text]
@@ -107,7 +107,7 @@ def test_unreadable_status_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None
     def fail() -> None:
         raise Retryable("Away.")
 
-    monkeypatch.setattr(feed_state.feed, "latest", Latest(fail))
+    monkeypatch.setattr(feed_state.feed, "latest", patient(fail))
     found = samples_of(ask().content.decode())
     assert found["storyfeed_problems"] == {(): 1.0}
     assert "process_cpu_seconds_total" in found

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from project.pages import feed_state
-from project.pages.latest import Latest
+from tests.support.latest import patient
 from tests.support.static_files import plain_static_files
 from tests.support.status import healthy_status
 from users.models import User, UserType
@@ -14,8 +14,8 @@ from users.models import User, UserType
 
 @pytest.fixture(autouse=True)
 def healthy_pipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(feed_state.feed, "latest", Latest(healthy_status))
-    monkeypatch.setattr(feed_state, "rates", Latest(lambda: [1.0]))
+    monkeypatch.setattr(feed_state.feed, "latest", patient(healthy_status))
+    monkeypatch.setattr(feed_state, "rates", patient(lambda: [1.0]))
     with plain_static_files():
         yield
 

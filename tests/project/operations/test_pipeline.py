@@ -3,10 +3,10 @@
 import pytest
 from django.test import Client
 
-from cdc.status.status import CanaryStatus
+from cdc.status.verdict import CanaryStatus
 from project.pages import feed_state
-from project.pages.latest import Latest
 from project.templatetags.sentences import coded
+from tests.support.latest import patient
 from tests.support.status import busy_status, healthy_status
 
 pytestmark = pytest.mark.django_db
@@ -28,7 +28,7 @@ def test_a_live_page_is_reloaded_when_its_reader_has_no_access() -> None:
 def test_it_shows_the_verdict_and_the_numbers(
     worker: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed_state.feed, "latest", Latest(busy_status))
+    monkeypatch.setattr(feed_state.feed, "latest", patient(busy_status))
     page = worker.get("/technical_worker/").content.decode()
     assert coded(busy_status().verdict) in page
     for shown in (">3<", "the oldest for 1.2 s", "<td>17</td>", "<td>41</td>", "<td>42</td>"):
@@ -42,7 +42,7 @@ def test_it_names_what_is_unreachable(worker: Client, monkeypatch: pytest.Monkey
         problems=("MongoDB <is> not responding.",),
         unreachable=("MongoDB",),
     )
-    monkeypatch.setattr(feed_state.feed, "latest", Latest(lambda: status))
+    monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: status))
     page = worker.get("/technical_worker/").content.decode()
     assert "MongoDB is not responding. At least 3 changes queued, none lost." in page
     assert '<li class="text-break">MongoDB &lt;is&gt; not responding.</li>' in page
@@ -52,7 +52,7 @@ def test_it_names_what_is_unreachable(worker: Client, monkeypatch: pytest.Monkey
 
 def test_a_canary_that_never_arrived(worker: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     canary = CanaryStatus(sent_seconds_ago=3.0, arrived_seconds_ago=None, seconds=None)
-    monkeypatch.setattr(feed_state.feed, "latest", Latest(lambda: healthy_status(canary=canary)))
+    monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: healthy_status(canary=canary)))
     page = worker.get("/operations/").content.decode()
     assert "every ten seconds: sent, but not arrived." in page
     assert "Needs attention" in page

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from cdc.status.status import CanaryStatus, Status
+from cdc.status.verdict import CanaryStatus, Status
 from project.operations.stages import Health, StageRenderer
 from tests.support.status import healthy_status
 

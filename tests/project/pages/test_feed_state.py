@@ -5,9 +5,9 @@ import time
 import pytest
 
 from cdc.errors import Retryable
-from cdc.status.status import Status
+from cdc.status.verdict import Status
 from project.pages.feed_state import FeedWatch
-from project.pages.latest import Latest
+from tests.support.latest import patient
 from tests.support.status import healthy_status
 
 
@@ -21,7 +21,7 @@ def test_an_outage_is_timed_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> No
         healthy_status(),
     ]
     watch = FeedWatch()
-    watch.latest = Latest(lambda: statuses.pop(0), fresh=0)
+    watch.latest = patient(lambda: statuses.pop(0), fresh=0)
 
     state = watch.state()
     assert state.verdict == "MongoDB is not responding. 0 changes queued, none lost."
@@ -41,7 +41,7 @@ def test_counts_of_an_old_status_are_not_shown() -> None:
         return status
 
     watch = FeedWatch()
-    watch.latest = Latest(read, fresh=0)
+    watch.latest = patient(read, fresh=0)
     assert watch.state().healthy
     state = watch.state()
     assert state.verdict == "A service is not responding. No saved change is lost."

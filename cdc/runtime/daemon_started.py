@@ -1,4 +1,4 @@
-"""Signals that the feed sends to the project it runs in."""
+"""The signal that a daemon sends to the project when it starts."""
 
 from django.dispatch import Signal
 

@@ -1,4 +1,7 @@
-"""Reads changes that a reader missed and that memory no longer holds from Kafka again."""
+"""Reads again from Kafka what a reader missed and memory no longer holds.
+
+`stream.py` decides when a reader that resumes needs it.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator

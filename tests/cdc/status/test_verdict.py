@@ -7,7 +7,7 @@ import pytest
 
 from cdc.outbox.table import Depth
 from cdc.status.latency import delays_of
-from cdc.status.status import LastReconcile, Paused, TableCount, outage_verdict
+from cdc.status.verdict import LastReconcile, Paused, TableCount, outage_verdict
 from tests.support.status import healthy_status, lag
 
 LACKING = TableCount(table="stories_story", rows=3, documents={"a": 3, "b": 2})

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from cdc.errors import Misconfigured
-from cdc.runtime.faults import RELAY_READ, VARIABLE, Faults, parse
+from cdc.runtime.fault_points import RELAY_READ, VARIABLE, Faults, parse
 
 
 def test_a_point_stops_the_process_the_named_time_it_is_reached(

@@ -58,6 +58,8 @@ class RelayLease(models.Model):
     owner = models.CharField(max_length=255, blank=True, default="")
     token = models.BigIntegerField(default=0)
     """Incremented when the owner changes."""
+    mark = models.BigIntegerField(default=0, db_default=0)
+    """Where a successor starts: every outbox id up to this one was published or is never used."""
     expires_at = models.DateTimeField()
 
     class Meta:

@@ -1,7 +1,9 @@
 """The relay daemon: from the outbox to Kafka."""
 
 import logging
-from contextlib import closing
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 
 from django.db import DEFAULT_DB_ALIAS
@@ -10,15 +12,19 @@ from cdc.capture.resend import send_again
 from cdc.conf import CdcSettings
 from cdc.daemons.startup import ensure_topics, process_name, set_query_timeouts
 from cdc.dead_letters.store import RejectedRowStore
+from cdc.errors import Fatal
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.topics import Topics
 from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import Relay
+from cdc.outbox.sweeper import Sweeper
 from cdc.runtime import telemetry
 from cdc.runtime.counters import Counters
 from cdc.runtime.daemon_started import daemon_started
 from cdc.runtime.loop import Stop, SystemClock, run_until_stopped
 
+_DRAIN_SECONDS = 1.5
+"""How long a stop waits for the deletion of published rows; the next relay repeats the others."""
 _log = logging.getLogger(__name__)
 _on_retry = partial(telemetry.log_retry, telemetry.RELAY_RETRY)
 
@@ -31,8 +37,11 @@ def run_relay(settings: CdcSettings) -> None:
     set_query_timeouts(DEFAULT_DB_ALIAS)
     with Stop() as stop:
         publisher = KafkaPublisher(settings)
+        outbox = OutboxQueue(DEFAULT_DB_ALIAS)
+        sweeper = Sweeper(outbox, clock)
         relay = Relay(
-            outbox=OutboxQueue(DEFAULT_DB_ALIAS),
+            outbox=outbox,
+            sweeper=sweeper,
             publisher=publisher,
             dead_letters=RejectedRowStore(DEFAULT_DB_ALIAS),
             owner=process_name(),
@@ -42,12 +51,48 @@ def run_relay(settings: CdcSettings) -> None:
             stopping=lambda: stop.requested,
         )
         ensure_topics(Topics(settings), stop, clock, _on_retry)
-        with closing(publisher), closing(relay), stop.bounding_errors():
+        with (
+            closing(publisher),
+            closing(relay),
+            stop.bounding_errors(),
+            _sweeping(sweeper, outbox, clock) as thread,
+        ):
             run_until_stopped(
                 relay.run_once,
-                stopped=lambda: stop.requested,
+                stopped=lambda: stop.requested or not thread.is_alive(),
                 on_retry=_on_retry,
                 pause=relay.pause,
                 clock=clock,
             )
+            if not thread.is_alive():
+                raise Fatal("The thread that empties the outbox ended: see the traceback above.")
         telemetry.log(_log, logging.INFO, telemetry.RELAY_STOPPED)
+
+
+@contextmanager
+def _sweeping(
+    sweeper: Sweeper, outbox: OutboxQueue, clock: SystemClock
+) -> Iterator[threading.Thread]:
+    """Run the sweeper in a thread with a connection of its own; at the end, let it finish."""
+    ended = threading.Event()
+
+    def run() -> None:
+        with closing(outbox):
+            run_until_stopped(
+                sweeper.run_once,
+                stopped=ended.is_set,
+                on_retry=_on_retry,
+                pause=sweeper.pause,
+                clock=clock,
+            )
+
+    thread = threading.Thread(target=run, name="sweeper", daemon=True)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        deadline = clock.monotonic() + _DRAIN_SECONDS
+        while not sweeper.idle and thread.is_alive() and clock.monotonic() < deadline:
+            clock.sleep(0.01)
+        ended.set()
+        thread.join(_DRAIN_SECONDS)

@@ -11,13 +11,14 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import F, QuerySet
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Coalesce
 
 from cdc.context import current_actor
 from cdc.errors import Refused
 from cdc.models import Job, JobState
 from cdc.operator_log import log_action
 from cdc.runtime import lease
+from cdc.runtime.database import DatabaseNow
 
 LEASE_SECONDS = 10.0
 MOST_CRASHES = 10
@@ -51,7 +52,7 @@ class Jobs:
             mine = self._rows().filter(pk=job.pk)
             if not (
                 mine.filter(state=JobState.WAITING).update(
-                    state=JobState.CANCELLED, finished_at=Now(), cancel=True
+                    state=JobState.CANCELLED, finished_at=DatabaseNow(), cancel=True
                 )
                 or mine.filter(state=JobState.RUNNING, cancel=False).update(cancel=True)
             ):
@@ -73,8 +74,8 @@ class Jobs:
                 LEASE_SECONDS,
                 crashes=F("crashes") + (1 if last not in {"", owner} else 0),
                 state=JobState.RUNNING,
-                started_at=Coalesce(F("started_at"), Now()),
-                heard_at=Now(),
+                started_at=Coalesce(F("started_at"), DatabaseNow()),
+                heard_at=DatabaseNow(),
             ):
                 return self._rows().get(pk=number)
         return None
@@ -83,7 +84,9 @@ class Jobs:
         """Renew the lease and store the progress; return False if another process has the job."""
         job.said = said[-_SAID_LIMIT:]
         progress = {"done": job.done, "total": job.total, "said": job.said}
-        return lease.renew(self._held(job), job.owner, LEASE_SECONDS, heard_at=Now(), **progress)
+        return lease.renew(
+            self._held(job), job.owner, LEASE_SECONDS, heard_at=DatabaseNow(), **progress
+        )
 
     def wants_cancel(self, job: Job) -> bool:
         """Return whether a cancel was requested."""
@@ -101,7 +104,7 @@ class Jobs:
             done=job.done,
             total=job.total,
             said=job.said,
-            finished_at=Now(),
+            finished_at=DatabaseNow(),
         )
 
     def _held(self, job: Job) -> QuerySet[Job]:

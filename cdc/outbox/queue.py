@@ -1,20 +1,32 @@
 """The outbox as the relay reads it: a queue of rows, and the lease on the right to publish them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import IntegrityError, OperationalError, connections, transaction
 from django.db.models import F, QuerySet
-from django.db.models.functions import Now
 
 from cdc.models import OutboxRecord, RelayLease
+from cdc.outbox.progress import Range
 from cdc.runtime import lease
-from cdc.runtime.database import retryable_errors
+from cdc.runtime.database import DatabaseNow, retryable_errors
 
+MOST_IDS = 500
+"""Ids in one statement. From 1,000 on, MariaDB no longer looks them up one by one."""
 _LEASE_NAME = "relay"
-_IDS_PER_DELETE = 500
 _TABLE = OutboxRecord._meta.db_table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to publish."""
+
+    token: int
+    """A new token means that the right was not held throughout: others may have published."""
+    mark: int
+    """Every id up to this one is published or will never be used."""
 
 
 class OutboxQueue:
@@ -23,78 +35,101 @@ class OutboxQueue:
     def __init__(self, using: str) -> None:
         self._using = using
 
-    def waits(self, *, above: int) -> bool:
-        """Return whether any row has an id over `above`.
+    def ids(self, *, above: int, limit: int) -> list[int]:
+        """Return up to `limit` ids of rows over `above`, lowest first."""
+        return [row[0] for row in self._read("id", f"id > {above:d} ORDER BY id LIMIT {limit:d}")]
 
-        An idle relay calls this more than a hundred times a second, so it uses the driver directly:
-        Django's cursor costs several times as much as the query.
-        """
-        connection = connections[self._using]
-        statement = f"SELECT 1 FROM {_TABLE} WHERE id > {above:d} LIMIT 1"  # noqa: S608 -- a number
-        with retryable_errors(self._using), connection.wrap_database_errors:
-            connection.ensure_connection()
-            cursor = connection.connection.cursor()
-            cursor.execute(statement)
-            found = cursor.fetchone()
-            cursor.close()
-        return found is not None
+    def ids_in(self, ranges: Sequence[Range], limit: int | None = None) -> list[int]:
+        """Return the ids of the rows in `ranges`, lowest first; no more than `limit`."""
+        most = "" if limit is None else f" LIMIT {limit:d}"
+        return [row[0] for row in self._read("id", f"{_in_any(ranges)} ORDER BY id{most}")]
 
-    def pending(self, *, above: int, limit: int) -> list[OutboxRecord]:
-        """Return up to `limit` rows with an id over `above`, lowest id first."""
+    def sizes(self, ids: Iterable[int]) -> list[tuple[int, int]]:
+        """Return id and size in bytes of each of these rows that exists, lowest id first."""
+        quote = connections[self._using].ops.quote_name
+        length = " + ".join(f"COALESCE(LENGTH({quote(name)}), 0)" for name in ("before", "after"))
+        rows = self._read(f"id, {length}", f"id IN ({_listed(ids)}) ORDER BY id")
+        return [(number, size) for number, size in rows]
+
+    def rows(self, ids: Iterable[int]) -> list[OutboxRecord]:
+        """Return those of these rows that exist, lowest id first."""
         with retryable_errors(self._using):
-            return list(self._rows().filter(id__gt=above).order_by("id")[:limit])
+            return list(self._rows().filter(id__in=list(ids)).order_by("id"))
 
-    def acknowledge(self, rows: Sequence[OutboxRecord]) -> None:
-        """Delete exactly these rows, which Kafka has acknowledged.
+    def delete(self, ids: Sequence[int], epoch: int) -> bool:
+        """Delete up to `MOST_IDS` acknowledged rows of an epoch; return False if one is locked.
 
-        The epoch must match too: after a flush the same ids belong to other rows. Each statement
-        commits by itself: a relay suspended between two must not hold locks that the next relay
-        waits for.
+        The epoch must match too: after a flush the same ids belong to other rows. The statement
+        commits by itself, and looks the ids up one by one: a scan, or a range that ends just before
+        a row that is not committed, would wait for that row.
         """
-        with retryable_errors(self._using):
-            for epoch in sorted({row.epoch for row in rows}):
-                ids = sorted(row.id for row in rows if row.epoch == epoch)
-                for start in range(0, len(ids), _IDS_PER_DELETE):
-                    chunk = self._rows().filter(
-                        epoch=epoch, id__in=ids[start : start + _IDS_PER_DELETE]
-                    )
-                    chunk._raw_delete(self._using)  # noqa: SLF001 -- delete() opens a transaction
-
-    def settled(self, *, above: int, upto: int) -> bool:
-        """Return whether no row in (above, upto] exists or can still be committed.
-
-        Ids are assigned at the insert but visible only after the commit, so a lower id can appear
-        after a higher one. A locking read with NOWAIT distinguishes the three cases: a row
-        (committed), an error (inserted, not committed), nothing (deleted or rolled back).
-        """
-        rows = self._rows().filter(id__gt=above, id__lte=upto).order_by("id")
-        nowait = connections[self._using].features.has_select_for_update_nowait
+        statement = f"DELETE FROM {_TABLE}"  # noqa: S608 -- a constant
+        if connections[self._using].vendor == "mysql":
+            # Only this form of DELETE may name an index.
+            statement = f"DELETE {_TABLE} FROM {_TABLE} FORCE INDEX (PRIMARY)"
+        condition = f" WHERE epoch = {epoch:d} AND id IN ({_listed(ids)})"
         with retryable_errors(self._using):
             try:
-                with transaction.atomic(using=self._using):
-                    locked = rows.select_for_update(nowait=nowait).values_list("id", flat=True)
-                    return not locked[:1]
+                with connections[self._using].cursor() as cursor:
+                    cursor.execute(statement + condition)
+            except OperationalError as error:
+                if _is_lock_refusal(error):
+                    return False
+                raise
+        return True
+
+    def settled(self, ranges: Sequence[Range]) -> bool:
+        """Return whether no row in `ranges` exists or can still be committed.
+
+        A locking read with NOWAIT distinguishes the three cases: a row (committed), an error
+        (inserted, not committed), nothing (deleted or rolled back).
+        """
+        connection = connections[self._using]
+        hint = "FORCE INDEX (PRIMARY)" if connection.vendor == "mysql" else ""
+        lock = ""
+        if connection.features.has_select_for_update:
+            nowait = connection.features.has_select_for_update_nowait
+            lock = connection.ops.for_update_sql(nowait=nowait)
+        statement = f"SELECT id FROM {_TABLE} {hint} WHERE {_in_any(ranges)} LIMIT 1 {lock}"  # noqa: S608
+        with retryable_errors(self._using):
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute(statement)
+                    return cursor.fetchone() is None
             except OperationalError as error:
                 if _is_lock_refusal(error):
                     return False
                 raise
 
-    def take_lease(self, owner: str, seconds: float) -> int | None:
-        """Take or renew the right to publish; return its token, None while another relay has it.
+    def wait_briefly_for_locks(self) -> None:
+        """Let this thread's statements wait for a lock for a second instead of fifty."""
+        connection = connections[self._using]
+        if connection.vendor == "mysql" and connection.connection is None:
+            with retryable_errors(self._using), connection.cursor() as cursor:
+                cursor.execute("SET SESSION innodb_lock_wait_timeout = 1")
 
-        A new token means that the right was not held throughout: another relay may have published.
+    def close(self) -> None:
+        """Close this thread's connection."""
+        connections[self._using].close()
+
+    def take_lease(self, owner: str, seconds: float, held: Lease | None = None) -> Lease | None:
+        """Take the right to publish, or renew the one that is `held`, and store the latter's mark.
+
+        Returns None while another relay has it.
         """
         with retryable_errors(self._using):
             row = self._lease()
-            if not (
+            if held is not None:
                 # Not once it has expired: a restored database holds an old lease, and a relay that
-                # kept its token would keep its low-water mark too.
-                lease.renew(row.filter(lease.unexpired()), owner, seconds)
-                or lease.take(row, owner, seconds, token=F("token") + 1)
-                or self._create_lease(owner, seconds)
-            ):
+                # kept its token would keep its mark too.
+                ours = row.filter(lease.unexpired(), token=held.token)
+                if lease.renew(ours, owner, seconds, mark=held.mark):
+                    return held
+            taken = lease.take(row, owner, seconds, token=F("token") + 1)
+            if not taken and not self._create_lease(owner, seconds):
                 return None
-            return row.filter(owner=owner).values_list("token", flat=True).first()
+            found = row.filter(owner=owner).values_list("token", "mark").first()
+            return Lease(token=found[0], mark=found[1]) if found else None
 
     def drop_lease(self, owner: str) -> None:
         """Release the right to publish, so that a standby need not wait until it expires."""
@@ -118,11 +153,27 @@ class OutboxQueue:
                     name=_LEASE_NAME,
                     owner=owner,
                     token=token,
-                    expires_at=Now() + timedelta(seconds=seconds),
+                    expires_at=DatabaseNow() + timedelta(seconds=seconds),
                 )
         except IntegrityError:
             return False
         return True
+
+    def _read(self, columns: str, condition: str) -> list[tuple[int, ...]]:
+        """Return what the driver returns.
+
+        An idle relay asks more than a hundred times a second, and Django's cursor costs several
+        times as much as such a query.
+        """
+        connection = connections[self._using]
+        statement = f"SELECT {columns} FROM {_TABLE} WHERE {condition}"  # noqa: S608 -- numbers
+        with retryable_errors(self._using), connection.wrap_database_errors:
+            connection.ensure_connection()
+            cursor = connection.connection.cursor()
+            cursor.execute(statement)
+            rows = list(cursor.fetchall())
+            cursor.close()
+        return rows
 
     def _rows(self) -> QuerySet[OutboxRecord]:
         return OutboxRecord.objects.using(self._using)
@@ -131,6 +182,14 @@ class OutboxQueue:
         return RelayLease.objects.using(self._using).filter(name=_LEASE_NAME)
 
 
+def _in_any(ranges: Iterable[Range]) -> str:
+    return f"({' OR '.join(f'id BETWEEN {first:d} AND {last:d}' for first, last in ranges)})"
+
+
+def _listed(ids: Iterable[int]) -> str:
+    return ",".join(f"{number:d}" for number in ids)
+
+
 def _is_lock_refusal(error: OperationalError) -> bool:
-    """Return whether NOWAIT found a lock: 3572 on MySQL, 1205 on MariaDB."""
-    return bool(error.args) and error.args[0] in {3572, 1205}
+    """Return whether a lock was met: with NOWAIT 3572 on MySQL, else 1205, and 1213 a deadlock."""
+    return bool(error.args) and error.args[0] in {3572, 1205, 1213}

@@ -8,6 +8,10 @@ from typing import Protocol
 from cdc.conf import cdc_settings
 from cdc.errors import Retryable
 from cdc.models import OutboxRecord
+from cdc.outbox.batch import BatchReader, Rows
+from cdc.outbox.finder import Finder, Ids
+from cdc.outbox.queue import Lease
+from cdc.outbox.sweeper import Sweeper
 from cdc.runtime import fault_points as faults
 from cdc.runtime import telemetry
 from cdc.runtime.loop import Clock
@@ -15,11 +19,9 @@ from cdc.wire.event import Version
 from cdc.wire.message import encode
 from cdc.wire.records import Outgoing
 
-BATCH = 1_000
 LEASE_SECONDS = 1.5
 """How long the right to publish lasts unless renewed. A standby takes over within 2 s."""
 RENEW_SECONDS = 0.4
-SETTLE_SECONDS = 0.25
 _SHORTEST_PAUSE, _LONGEST_PAUSE, _STANDBY_PAUSE = 0.001, 0.016, 0.2
 _PAUSE_SHARE = 0.02
 """The length of a pause, as a share of the time since the last change."""
@@ -38,23 +40,11 @@ class Publisher(Protocol):
         """
 
 
-class Outbox(Protocol):
+class Outbox(Ids, Rows, Protocol):
     """Where rows are queued, and where the right to publish is kept."""
 
-    def waits(self, *, above: int) -> bool:
-        """Return whether any row has an id over `above`."""
-
-    def pending(self, *, above: int, limit: int) -> list[OutboxRecord]:
-        """Return up to `limit` rows with an id over `above`, lowest id first."""
-
-    def acknowledge(self, rows: Sequence[OutboxRecord]) -> None:
-        """Delete these rows, which Kafka has acknowledged."""
-
-    def settled(self, *, above: int, upto: int) -> bool:
-        """Return whether no row in (above, upto] exists or can still be committed."""
-
-    def take_lease(self, owner: str, seconds: float) -> int | None:
-        """Take or renew the right to publish; return its token, None while another relay has it."""
+    def take_lease(self, owner: str, seconds: float, held: Lease | None = None) -> Lease | None:
+        """Take the right to publish, or renew it and store its mark; None while another has it."""
 
     def drop_lease(self, owner: str) -> None: ...
 
@@ -70,13 +60,15 @@ class Relay:
     """Publishes while it holds the lease, and stands by otherwise.
 
     One batch is in flight at a time, and a row leaves the outbox only after Kafka has acknowledged
-    it, so a crash may repeat events but loses none.
+    it, so a crash may repeat events but loses none. No open transaction delays it: it publishes
+    what is committed, and looks again for the ids in between.
     """
 
     def __init__(
         self,
         *,
         outbox: Outbox,
+        sweeper: Sweeper,
         publisher: Publisher,
         dead_letters: DeadLetters,
         owner: str,
@@ -86,6 +78,10 @@ class Relay:
         stopping: Callable[[], bool],
     ) -> None:
         self._outbox = outbox
+        self._sweeper = sweeper
+        self._finder = Finder(outbox, sweeper, clock)
+        self._found: list[int] = []
+        """Rows to be published, lowest id first."""
         self._publisher = publisher
         self._dead_letters = dead_letters
         self._owner = owner
@@ -93,26 +89,33 @@ class Relay:
         self._clock = clock
         self._counters = counters
         self._stopping = stopping
+        self._reader = BatchReader(outbox, cdc_settings().max_event_bytes)
         self._token: int | None = None
         self._in_flight: tuple[Sequence[OutboxRecord], int] | None = None
         """The rows of the last batch and the token it was sent with."""
         self._lease_checked = self._lease_until = float("-inf")
-        self._floor = self._acknowledged = 0
-        self._settle_at = self._sent_at = float("-inf")
+        self._sent_at = float("-inf")
 
     def run_once(self) -> bool:
-        """Publish one batch; return whether another full batch may be pending."""
+        """Publish one batch; return whether another may be pending."""
         self._resend_if_superseded()
         if not self._hold_lease():
             return False
-        self._raise_floor()
-        if not self._outbox.waits(above=self._floor):
+        if not self._found:
+            self._found = self._finder.find()
+        if not self._found:
             return False
-        rows = self._outbox.pending(above=self._floor, limit=BATCH)
-        self._send(rows)
+        rows, taken = self._read()
+        if rows:
+            self._send(rows)
+        del self._found[:taken]
         self._counters.flush()
-        self._sent_at = self._clock.monotonic()
-        return len(rows) == BATCH
+        return bool(self._found) or self._finder.more
+
+    def start_over(self, mark: int) -> None:
+        """Forget which rows are published, and read the outbox from `mark` on."""
+        self._finder.start_over(mark)
+        self._found = []
 
     def pause(self) -> None:
         """Wait before the next poll of the outbox: the longer it has been idle, the longer.
@@ -138,47 +141,51 @@ class Relay:
         if self._token is not None and now - self._lease_checked < RENEW_SECONDS:
             return now < self._lease_until
         first_attempt = self._lease_until == float("-inf")
-        before, self._token = self._token, self._outbox.take_lease(self._owner, LEASE_SECONDS)
+        before = self._token
+        held = None if before is None else Lease(token=before, mark=self._finder.mark)
+        lease = self._outbox.take_lease(self._owner, LEASE_SECONDS, held)
+        self._token = None if lease is None else lease.token
         # Counted from before the statement: our lease must not outlast the database's.
         self._lease_checked, self._lease_until = now, now + LEASE_SECONDS
         if first_attempt or before != self._token:
-            self._lease_changed()
+            self._lease_changed(0 if lease is None else lease.mark)
         return self._token is not None
 
-    def _lease_changed(self) -> None:
-        self._floor = self._acknowledged = 0
+    def _lease_changed(self, mark: int) -> None:
+        self.start_over(mark)
         event = telemetry.RELAY_STANDBY if self._token is None else telemetry.RELAY_STARTED
         telemetry.log(_log, logging.INFO, event, owner=self._owner, token=self._token)
 
-    def _raise_floor(self) -> None:
-        """Raise the low-water mark, above which rows are read, over rows that are gone for good.
+    def _read(self) -> tuple[list[OutboxRecord], int]:
+        """Return the rows of the next batch, and how many of the ids found they cover.
 
-        InnoDB keeps deleted rows until they are purged, so reading the queue from its head gets
-        slower and slower. The mark passes only ids that cannot be in the outbox any more: none is
-        there and none can still be committed.
+        There are none if the lease was lost meanwhile. Nothing was produced, so nothing is in
+        doubt.
         """
-        now = self._clock.monotonic()
-        if now < self._settle_at:
-            return
-        self._settle_at = now + SETTLE_SECONDS
-        target = self._acknowledged
-        if target > self._floor and self._outbox.settled(above=self._floor, upto=target):
-            self._floor = target
+        token = self._token
+        rows, taken = self._reader.read(
+            self._found, lambda: self._hold_lease() and self._token == token
+        )
+        faults.reach(faults.RELAY_READ)
+        if not self._hold_lease() or self._token != token:
+            return [], 0
+        return rows, taken
 
     def _send(self, rows: Sequence[OutboxRecord]) -> None:
-        started = self._clock.monotonic()
-        self._in_flight = (rows, self._token or 0)
-        faults.reach(faults.RELAY_READ)
+        started, token = self._clock.monotonic(), self._token
+        self._in_flight = (rows, token or 0)
         try:
             self._publish(rows)
         finally:
             # Even if the batch was abandoned: records in flight may still reach Kafka.
             self._resend_if_superseded()
         faults.reach(faults.RELAY_PRODUCED)
-        self._outbox.acknowledge(rows)
-        faults.reach(faults.RELAY_ACKNOWLEDGED)
-        self._acknowledged = max(self._acknowledged, rows[-1].id)
-        elapsed_ms = round((self._clock.monotonic() - started) * 1000, 1)
+        self._sweeper.published(rows)
+        if self._token == token:
+            # Otherwise the relay has started over: the same ids may be other rows now.
+            self._finder.published(rows)
+        self._sent_at = self._clock.monotonic()
+        elapsed_ms = round((self._sent_at - started) * 1000, 1)
         telemetry.log(_log, logging.DEBUG, telemetry.OUTBOX_SENT, count=len(rows), ms=elapsed_ms)
 
     def _publish(self, rows: Sequence[OutboxRecord]) -> None:

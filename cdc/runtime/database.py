@@ -1,11 +1,20 @@
-"""What daemons do about a database error: drop the connection and try again."""
+"""What daemons need of a database: its clock, and another attempt after an error."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import Error, connections
+from django.db.models.functions import Now
 
 from cdc.errors import Retryable
+
+
+class DatabaseNow(Now):
+    """The time by the database's clock, in UTC whatever time zone its server or session is in."""
+
+    def as_mysql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Any]:
+        return self.as_sql(compiler, connection, template="UTC_TIMESTAMP(6)", **context)
 
 
 @contextmanager

@@ -8,30 +8,33 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import Q, QuerySet
-from django.db.models.functions import Now
+
+from cdc.runtime.database import DatabaseNow
 
 
 def available_to(owner: str) -> Q:
     """Match leases that are free (never taken, released or expired), and the owner's own."""
-    return Q(expires_at=None) | Q(expires_at__lte=Now()) | Q(owner=owner)
+    return Q(expires_at=None) | Q(expires_at__lte=DatabaseNow()) | Q(owner=owner)
 
 
 def unexpired() -> Q:
-    return Q(expires_at__gt=Now())
+    return Q(expires_at__gt=DatabaseNow())
 
 
 def take(rows: QuerySet[Any], owner: str, seconds: float, **changes: Any) -> bool:
     """Take an available lease, and apply `changes` to the row; return False if none is."""
     free = rows.filter(available_to(owner))
-    return bool(free.update(owner=owner, expires_at=Now() + timedelta(seconds=seconds), **changes))
+    return bool(
+        free.update(owner=owner, expires_at=DatabaseNow() + timedelta(seconds=seconds), **changes)
+    )
 
 
 def renew(rows: QuerySet[Any], owner: str, seconds: float, **changes: Any) -> bool:
     """Extend the owner's lease, expired or not; return False if another process took it."""
     held = rows.filter(owner=owner)
-    return bool(held.update(expires_at=Now() + timedelta(seconds=seconds), **changes))
+    return bool(held.update(expires_at=DatabaseNow() + timedelta(seconds=seconds), **changes))
 
 
 def release(rows: QuerySet[Any], owner: str, **changes: Any) -> bool:
     """Give the owner's lease up, so that the next process need not wait until it expires."""
-    return bool(rows.filter(owner=owner).update(owner="", expires_at=Now(), **changes))
+    return bool(rows.filter(owner=owner).update(owner="", expires_at=DatabaseNow(), **changes))

@@ -18,6 +18,7 @@ from cdc.dead_letters.store import DeadLetterStore, RejectedRowStore
 from cdc.mongo.plan import Document, Identity
 from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import Relay
+from cdc.outbox.sweeper import Sweeper
 from cdc.outbox.table import Entry
 from cdc.registry import registry, topic_names
 from cdc.runtime.counters import Counters
@@ -41,8 +42,11 @@ class MemoryFeed:
         self.store = MemoryStore()
         self.clock = FakeClock()
         self._using = using
+        outbox = OutboxQueue(using)
+        self._sweeper = Sweeper(outbox, self.clock)
         self._relay = Relay(
-            outbox=OutboxQueue(using),
+            outbox=outbox,
+            sweeper=self._sweeper,
             publisher=self.broker,
             dead_letters=RejectedRowStore(using),
             owner=_GROUP,
@@ -61,6 +65,8 @@ class MemoryFeed:
         # Time passes between two calls, so that no backoff of the last one is left.
         self.clock.sleep(1.0)
         while self._relay.run_once():
+            pass
+        while self._sweeper.run_once():
             pass
         while self._has_unread_records():
             for consumer in self._consumers:

@@ -17,11 +17,11 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
     },
     # READ COMMITTED takes no gap locks on the outbox. Strict mode refuses a value that does not
-    # fit its column instead of changing it.
+    # fit its column instead of changing it. Times are UTC in SQL too, whatever the server's zone.
     _MYSQL: {
         "charset": "utf8mb4",
         "isolation_level": "read committed",
-        "init_command": "SET sql_mode='STRICT_TRANS_TABLES'",
+        "init_command": "SET sql_mode='STRICT_TRANS_TABLES', time_zone='+00:00'",
         "connect_timeout": 5,
     },
 }

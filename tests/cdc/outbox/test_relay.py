@@ -11,8 +11,9 @@ from cdc.capture.resend import send_again
 from cdc.dead_letters.store import RejectedRowStore
 from cdc.errors import Retryable
 from cdc.models import DeadLetter, OutboxRecord
-from cdc.outbox.queue import OutboxQueue
+from cdc.outbox.queue import Lease, OutboxQueue
 from cdc.outbox.relay import LEASE_SECONDS, Publisher, Relay
+from cdc.outbox.sweeper import Sweeper
 from cdc.runtime import telemetry
 from cdc.runtime.counters import Counters
 from cdc.testing.twins import FakeClock, MemoryBroker
@@ -22,19 +23,31 @@ from stories.models import Story
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 
+class Inline(Sweeper):
+    """Deletes published rows at once, without a thread."""
+
+    def published(self, rows: Sequence[OutboxRecord]) -> None:
+        super().published(rows)
+        while self.run_once():
+            pass
+
+
 def relay(
     broker: Publisher,
     owner: str = "a",
     clock: FakeClock | None = None,
     outbox: OutboxQueue | None = None,
+    sweeper: Sweeper | None = None,
 ) -> Relay:
+    clock, outbox = clock or FakeClock(), outbox or OutboxQueue("default")
     return Relay(
-        outbox=outbox or OutboxQueue("default"),
+        outbox=outbox,
+        sweeper=sweeper or Inline(outbox, clock),
         publisher=broker,
         dead_letters=RejectedRowStore("default"),
         owner=owner,
         send_again=partial(send_again, using="default"),
-        clock=clock or FakeClock(),
+        clock=clock,
         counters=Counters("default", FakeClock()),
         stopping=lambda: False,
     )
@@ -104,7 +117,7 @@ def test_a_crash_before_the_acknowledgement_repeats_the_event() -> None:
         pass
 
     class Broken(OutboxQueue):
-        def acknowledge(self, ids: object) -> None:
+        def delete(self, ids: Sequence[int], epoch: int) -> bool:
             raise Crash
 
     with pytest.raises(Crash):
@@ -154,11 +167,11 @@ class LeaseByClock(OutboxQueue):
         super().__init__("default")
         self.clock, self.owner, self.until = clock, "", 0.0
 
-    def take_lease(self, owner: str, seconds: float) -> int | None:
+    def take_lease(self, owner: str, seconds: float, held: Lease | None = None) -> Lease | None:
         if owner != self.owner and self.clock.now < self.until:
             return None
         self.owner, self.until = owner, self.clock.now + seconds
-        return 1
+        return held or Lease(token=1, mark=0)
 
 
 @pytest.mark.parametrize("before", [0.0, 0.1, 0.19, 0.3, 0.39, 0.5])
@@ -198,7 +211,7 @@ def test_a_standby_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_full_batch_asks_to_be_called_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cdc.outbox.relay.BATCH", 2)
+    monkeypatch.setattr("cdc.outbox.finder.BATCH", 2)
     for number in range(3):
         story(number)
     worker = relay(MemoryBroker())
@@ -228,14 +241,16 @@ def test_records_in_flight_are_abandoned_at_a_stop() -> None:
             asked.append(keep_waiting())
             raise Retryable("abandoned")
 
+    clock, outbox = FakeClock(), OutboxQueue("default")
     worker = Relay(
-        outbox=OutboxQueue("default"),
+        outbox=outbox,
+        sweeper=Inline(outbox, clock),
         publisher=Unresponsive(),
         dead_letters=RejectedRowStore("default"),
         owner="a",
         send_again=lambda _rows: None,
-        clock=FakeClock(),
-        counters=Counters("default", FakeClock()),
+        clock=clock,
+        counters=Counters("default", clock),
         stopping=lambda: True,
     )
     with pytest.raises(Retryable):

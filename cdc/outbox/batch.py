@@ -1,0 +1,63 @@
+"""Reads the rows of a batch, bounded in bytes however large the rows are."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from cdc.models import OutboxRecord
+
+BATCH_BYTES = 8_000_000
+"""The end of a batch; encoding it and Kafka's client take as much again."""
+PORTION_BYTES = 4_000_000
+"""Read by one statement, so that the lease is renewed in time; a larger row is read alone."""
+_ASKED_BYTES = 64_000_000
+"""The database reads a whole row to know its size, so only so many are asked for at once."""
+_MOST_ROWS = 500
+
+
+class Rows(Protocol):
+    """The outbox table; each method raises Retryable on an error."""
+
+    def sizes(self, ids: Iterable[int]) -> list[tuple[int, int]]:
+        """Return id and size in bytes of each of these rows that exists, lowest id first."""
+
+    def rows(self, ids: Iterable[int]) -> list[OutboxRecord]:
+        """Return those of these rows that exist, lowest id first."""
+
+
+class BatchReader:
+    """Reads rows in portions; `largest` is the usual upper limit of a row in bytes."""
+
+    def __init__(self, rows: Rows, largest: int) -> None:
+        self._rows = rows
+        self._largest = largest
+
+    def read(
+        self, ids: Sequence[int], may_continue: Callable[[], bool]
+    ) -> tuple[list[OutboxRecord], int]:
+        """Return the first rows of `ids` that exist, and how many of `ids` that covers.
+
+        Calls `may_continue` after each portion, and stops when it returns False.
+        """
+        batch: list[OutboxRecord] = []
+        taken = size = 0
+        while taken < len(ids) and size < BATCH_BYTES:
+            portion = self._portion(ids[taken:])
+            rows = self._rows.rows(portion)
+            batch += rows
+            taken += len(portion)
+            size += sum(len(row.before or b"") + len(row.after or b"") for row in rows)
+            if not may_continue():
+                break
+        return batch, taken
+
+    def _portion(self, ids: Sequence[int]) -> Sequence[int]:
+        """Return the first of `ids`, as many as may be read at once."""
+        ids = ids[: min(max(_ASKED_BYTES // self._largest, 1), _MOST_ROWS)]
+        if len(ids) * self._largest <= PORTION_BYTES or len(ids) == 1:
+            return ids
+        total = 0
+        for number, size in self._rows.sizes(ids):
+            total += size
+            if total > PORTION_BYTES:
+                return ids[: max(ids.index(number), 1)]
+        return ids

@@ -1,0 +1,107 @@
+"""Finds the rows to be published, in an order that keeps the changes of each row in sequence."""
+
+import random
+from collections.abc import Sequence
+from typing import Protocol
+
+from cdc.models import OutboxRecord
+from cdc.outbox.progress import Progress, Range, covering, ranges_of
+from cdc.outbox.queue import MOST_IDS
+from cdc.outbox.sweeper import Sweeper
+from cdc.runtime.loop import Clock
+
+BATCH = 1_000
+SETTLE_SECONDS = 0.25
+_MOST_RANGES = 64
+"""Ranges in one look at the gaps; more are combined, with the rows between them."""
+_MOST_SETTLED = 1_000
+"""Gaps examined at a time, and in how many statements."""
+_MOST_STATEMENTS = 32
+
+
+class Ids(Protocol):
+    """The ids in the outbox table; each method raises Retryable on an error."""
+
+    def ids(self, *, above: int, limit: int) -> list[int]:
+        """Return up to `limit` ids of rows over `above`, lowest first."""
+
+    def ids_in(self, ranges: Sequence[Range], limit: int | None = None) -> list[int]:
+        """Return the ids of the rows in `ranges`, lowest first."""
+
+    def settled(self, ranges: Sequence[Range]) -> bool:
+        """Return whether no row in `ranges` exists or can still be committed."""
+
+
+class Finder:
+    """Knows which ids are published; no open transaction hides the others from it."""
+
+    def __init__(self, outbox: Ids, sweeper: Sweeper, clock: Clock) -> None:
+        self._outbox = outbox
+        self._sweeper = sweeper
+        self._clock = clock
+        self.more = False
+        """Whether there may be more new rows than were found."""
+        self.start_over(0)
+
+    @property
+    def mark(self) -> int:
+        """The id up to which every one is published or will never be used."""
+        return self._progress.mark
+
+    def start_over(self, mark: int) -> None:
+        """Forget which rows are published, and read the outbox from `mark` on."""
+        self._progress = Progress(mark)
+        self._settle_at = float("-inf")
+        self._sweeper.forget()
+
+    def find(self) -> list[int]:
+        """Return the rows to be published, lowest id first; all earlier ones must be published.
+
+        They are new rows, rows in gaps, and any that were overlooked. The gaps are read after the
+        new rows. A row's change is inserted only after the one before it was committed, so whatever
+        precedes a row that was found is found too.
+        """
+        self._settle()
+        progress = self._progress
+        new = self._outbox.ids(above=progress.highest, limit=BATCH)
+        self.more = len(new) == BATCH
+        gaps = covering(progress.gaps(), _MOST_RANGES)
+        late = self._outbox.ids_in(gaps) if gaps else []
+        found = {*new, *late, *self._sweeper.overlooked()}
+        progress.found(new, self._clock.monotonic())
+        self._sweeper.watch(progress.mark)
+        return sorted(number for number in found if number not in progress)
+
+    def published(self, rows: Sequence[OutboxRecord]) -> None:
+        """Never return these rows again."""
+        self._progress.finish(ranges_of(row.id for row in rows))
+
+    def _settle(self) -> None:
+        """Pass over the ids that were missing for long and can never appear: rolled back.
+
+        InnoDB keeps deleted rows until they are purged, so reading from the head of the outbox gets
+        slower and slower. The mark, above which it is read, passes only ids that are dealt with.
+        """
+        now = self._clock.monotonic()
+        if now < self._settle_at:
+            return
+        self._settle_at = now + SETTLE_SECONDS
+        gaps = self._progress.old_gaps(now)
+        if len(gaps) > _MOST_SETTLED:
+            gaps = sorted(random.sample(gaps, _MOST_SETTLED))
+        self._progress.finish(self._settled(gaps))
+
+    def _settled(self, gaps: list[Range]) -> list[Range]:
+        """Return those of `gaps` that can never be filled; halve them to find the others."""
+        settled: list[Range] = []
+        untested = [gaps[at : at + MOST_IDS] for at in range(0, len(gaps), MOST_IDS)]
+        for _ in range(_MOST_STATEMENTS):
+            if not untested:
+                break
+            some = untested.pop()
+            if self._outbox.settled(some):
+                settled += some
+            elif len(some) > 1:
+                middle = len(some) // 2
+                untested += [some[:middle], some[middle:]]
+        return settled

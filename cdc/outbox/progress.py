@@ -1,0 +1,115 @@
+"""Which ids of the outbox are dealt with, as the publishing relay remembers them."""
+
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+Range = tuple[int, int]
+"""The first and the last of consecutive ids."""
+SETTLE_AGE_SECONDS = 3.0
+"""How long an id must have been missing before it may count as never used.
+
+InnoDB assigns an id a moment before the row exists, so neither row nor lock is no proof yet.
+"""
+
+
+class Ranges:
+    """A set of ids, stored as ranges, so that consecutive ids cost nothing."""
+
+    def __init__(self) -> None:
+        self._firsts: list[int] = []
+        self._lasts: list[int] = []
+
+    def __contains__(self, number: int) -> bool:
+        at = bisect_left(self._lasts, number)
+        return at < len(self._lasts) and self._firsts[at] <= number
+
+    def add(self, first: int, last: int) -> None:
+        """Add the ids from `first` to `last`, which may be in the set already."""
+        low, high = bisect_left(self._lasts, first - 1), bisect_right(self._firsts, last + 1)
+        if low < high:
+            first = min(first, self._firsts[low])
+            last = max(last, self._lasts[high - 1])
+        self._firsts[low:high] = [first]
+        self._lasts[low:high] = [last]
+
+    def between(self, first: int, last: int) -> Iterator[Range]:
+        """Yield the ranges of ids from `first` to `last` that are not in the set."""
+        for at in range(bisect_left(self._lasts, first), len(self._lasts)):
+            if self._firsts[at] > last:
+                break
+            if first < self._firsts[at]:
+                yield first, self._firsts[at] - 1
+            first = self._lasts[at] + 1
+        if first <= last:
+            yield first, last
+
+    def discard_upto(self, number: int) -> int:
+        """Forget the ids up to `number` and those that follow without a gap; return the last."""
+        while self._firsts and self._firsts[0] <= number + 1:
+            number = max(number, self._lasts.pop(0))
+            del self._firsts[0]
+        return number
+
+
+class Progress:
+    """The ids that are published or will never be used, and the gaps between them.
+
+    An id is assigned at the insert but visible only after the commit, so a lower id may appear
+    after a higher one. Every id up to `mark` is dealt with; every id from there to `highest` that
+    is not is a gap: not committed yet, or rolled back.
+    """
+
+    def __init__(self, mark: int = 0) -> None:
+        self.mark = self.highest = mark
+        self._done = Ranges()
+        self._passed: deque[tuple[float, int]] = deque()
+        """When `highest` rose, and to which id."""
+        self._old = mark
+        """The gaps up to this id have been missing long enough to be settled."""
+
+    def __contains__(self, number: int) -> bool:
+        """Return whether an id above the mark is dealt with."""
+        return number in self._done
+
+    def found(self, ids: Iterable[int], now: float) -> None:
+        """Remember that these rows exist; those between them that were not found are gaps."""
+        highest = max(ids, default=0)
+        if highest > self.highest:
+            self.highest = highest
+            self._passed.append((now, highest))
+
+    def finish(self, ranges: Iterable[Range]) -> None:
+        """Count these ids as dealt with; raise the mark as far as there is no gap."""
+        for first, last in ranges:
+            if last > self.mark:
+                self._done.add(max(first, self.mark + 1), last)
+        self.mark = self._done.discard_upto(self.mark)
+
+    def gaps(self) -> list[Range]:
+        """Return the gaps, lowest first."""
+        return list(self._done.between(self.mark + 1, self.highest))
+
+    def old_gaps(self, now: float) -> list[Range]:
+        """Return the gaps that have been missing for `SETTLE_AGE_SECONDS`, lowest first."""
+        while self._passed and self._passed[0][0] <= now - SETTLE_AGE_SECONDS:
+            _, self._old = self._passed.popleft()
+        return list(self._done.between(self.mark + 1, self._old))
+
+
+def ranges_of(ids: Iterable[int]) -> list[Range]:
+    """Return ascending ids as ranges."""
+    ranges: list[Range] = []
+    for number in ids:
+        if ranges and ranges[-1][1] + 1 == number:
+            ranges[-1] = (ranges[-1][0], number)
+        else:
+            ranges.append((number, number))
+    return ranges
+
+
+def covering(ranges: list[Range], most: int) -> list[Range]:
+    """Return at most `most` ranges that cover `ranges`, and ids between them if there are more."""
+    step = -(-len(ranges) // most) or 1
+    starts = range(0, len(ranges), step)
+    return [(ranges[at][0], ranges[min(at + step, len(ranges)) - 1][1]) for at in starts]

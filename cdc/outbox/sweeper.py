@@ -1,0 +1,155 @@
+"""Deletes published rows and looks for overlooked ones, off the path of a change."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from cdc.models import OutboxRecord
+from cdc.outbox.progress import Range
+from cdc.outbox.queue import MOST_IDS
+from cdc.runtime import fault_points as faults
+from cdc.runtime import telemetry
+from cdc.runtime.loop import Clock
+
+LOOK_SECONDS = 5.0
+"""How often all ids up to the mark are read."""
+_LOOK_SHARE = 50
+"""The shortest interval between two such reads, in durations of the last one."""
+_REFUSED_SECONDS = 1.0
+_PAUSE_SECONDS = 0.2
+_LOOK_LIMIT = 5_000
+_log = logging.getLogger(__name__)
+
+
+class Rows(Protocol):
+    """The outbox table, as one thread uses it; each method raises Retryable on an error."""
+
+    def delete(self, ids: Sequence[int], epoch: int) -> bool:
+        """Delete these rows of `epoch`; return False if one of them is locked."""
+
+    def ids_in(self, ranges: Sequence[Range], limit: int) -> list[int]:
+        """Return the ids of up to `limit` rows in `ranges`, lowest first."""
+
+    def wait_briefly_for_locks(self) -> None: ...
+
+
+class Sweeper:
+    """Deletes the rows that the relay has published, and finds rows at or below its mark.
+
+    The relay's thread calls `published`, `watch`, `overlooked` and `forget`; another thread calls
+    `run_once` and `pause`. What is not deleted at the end is published again by the next leader.
+    """
+
+    def __init__(self, rows: Rows, clock: Clock) -> None:
+        self._rows = rows
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._work = threading.Event()
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget everything: the relay starts over, and the same ids may be other rows now."""
+        with self._lock:
+            self._round = object()
+            self._new: deque[tuple[int, int]] = deque()
+            """Epoch and id of rows to be deleted."""
+            self._refused: deque[tuple[float, int, list[int]]] = deque()
+            """Rows that were locked, with the time of the next attempt."""
+            self._mark: int | None = None
+            self._overlooked: set[int] = set()
+            self._reported: set[int] = set()
+            """Rows at or below the mark that the relay was given and has not published yet."""
+            self._look_at = float("-inf")
+
+    def published(self, rows: Sequence[OutboxRecord]) -> None:
+        """Delete these rows soon; Kafka has acknowledged them."""
+        with self._lock:
+            self._new.extend((row.epoch, row.id) for row in rows)
+            self._reported.difference_update(row.id for row in rows)
+        self._work.set()
+
+    def watch(self, mark: int) -> None:
+        """Look for rows at or below `mark`, of which the relay expects none."""
+        self._mark = mark
+
+    def overlooked(self) -> set[int]:
+        """Return the rows at or below the mark that exist and were not published; each once."""
+        with self._lock:
+            found, self._overlooked = self._overlooked, set()
+        return found
+
+    @property
+    def idle(self) -> bool:
+        """Whether every published row is deleted."""
+        return not self._new and not self._refused
+
+    def run_once(self) -> bool:
+        """Delete some rows, or look for overlooked ones; return whether there is more to do."""
+        self._rows.wait_briefly_for_locks()
+        self._work.clear()
+        if self._mark is not None and self._clock.monotonic() >= self._look_at:
+            self._look()
+        round_, (epoch, ids) = self._round, self._next()
+        if not ids:
+            return False
+        deleted = self._rows.delete(ids, epoch)
+        faults.reach(faults.RELAY_ACKNOWLEDGED)
+        with self._lock:
+            if round_ is self._round:
+                self._done(epoch, ids, deleted=deleted)
+        return True
+
+    def pause(self) -> None:
+        """Wait for work."""
+        self._work.wait(_PAUSE_SECONDS)
+
+    def _next(self) -> tuple[int, list[int]]:
+        """Return the next rows to delete, of one epoch; they stay queued until they are gone."""
+        with self._lock:
+            if self._refused and self._refused[0][0] <= self._clock.monotonic():
+                return self._refused[0][1:]
+            ids: list[int] = []
+            for epoch, number in self._new:
+                if epoch != self._new[0][0] or len(ids) == MOST_IDS:
+                    break
+                ids.append(number)
+            return (self._new[0][0], ids) if ids else (0, [])
+
+    def _done(self, epoch: int, ids: list[int], *, deleted: bool) -> None:
+        if self._refused and self._refused[0][2] is ids:
+            self._refused.popleft()
+        else:
+            for _ in ids:
+                self._new.popleft()
+        if not deleted:
+            # Halves, so that one locked row does not hold the others.
+            again = self._clock.monotonic() + _REFUSED_SECONDS
+            middle = (len(ids) + 1) // 2
+            for part in filter(None, (ids[:middle], ids[middle:])):
+                self._refused.append((again, epoch, part))
+            telemetry.log(_log, logging.WARNING, telemetry.OUTBOX_LOCKED, count=len(ids), id=ids[0])
+
+    def _look(self) -> None:
+        """Read all ids up to the mark: none should be there but those waiting to be deleted."""
+        began, round_, mark = self._clock.monotonic(), self._round, self._mark or 0
+        found, last, more = set[int](), 0, True
+        while more:
+            ids = self._rows.ids_in([(last + 1, mark)], _LOOK_LIMIT)
+            found.update(ids)
+            more = len(ids) == _LOOK_LIMIT
+            last = ids[-1] if ids else mark
+        now = self._clock.monotonic()
+        self._look_at = now + max(LOOK_SECONDS, _LOOK_SHARE * (now - began))
+        with self._lock:
+            if round_ is not self._round:
+                return
+            # Only this thread deletes, and the relay adds a row here before its mark passes it.
+            found.difference_update(number for _, number in self._new)
+            for _, _, ids in self._refused:
+                found.difference_update(ids)
+            self._overlooked |= found - self._reported
+            self._reported |= found
+        if found:
+            telemetry.log(_log, logging.WARNING, telemetry.OUTBOX_OVERLOOKED, count=len(found))

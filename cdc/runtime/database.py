@@ -1,11 +1,18 @@
-"""What daemons do about a database error: drop the connection and try again."""
+"""What daemons do about a database error: drop the connection and try again.
 
+An open connection to a SQLite file that was replaced raises none: it still reads the old file.
+"""
+
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import Error, connections
 
 from cdc.errors import Retryable
+
+_FILE = "_cdc_file"
 
 
 @contextmanager
@@ -18,3 +25,34 @@ def retryable_errors(using: str) -> Iterator[None]:
         raise Retryable(
             f"Database error ({error}): check that the database is up and migrated."
         ) from error
+
+
+def remember_file(connection: Any, **_: Any) -> None:
+    """Note which file a new SQLite connection has opened; receives `connection_created`."""
+    if connection.vendor == "sqlite":
+        vars(connection)[_FILE] = _identity(connection)
+
+
+def drop_replaced_file(using: str) -> None:
+    """Close the connection if its SQLite file was replaced; raise Retryable while it is missing.
+
+    A new connection would create the missing file, empty.
+    """
+    connection = connections[using]
+    opened = vars(connection).get(_FILE)
+    if opened is None:
+        return
+    found = _identity(connection)
+    if found is None:
+        connection.close()
+        raise Retryable(f"{connection.settings_dict['NAME']} is missing: put the database back.")
+    if found != opened:
+        connection.close()
+
+
+def _identity(connection: Any) -> tuple[int, int] | None:
+    try:
+        file = os.stat(connection.settings_dict["NAME"])  # noqa: PTH116 -- may be `:memory:`
+    except OSError:
+        return None
+    return file.st_dev, file.st_ino

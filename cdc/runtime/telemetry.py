@@ -12,6 +12,7 @@ RELAY_STOPPED = "relay.stopped"
 RELAY_RETRY = "relay.retry"
 OUTBOX_SENT = "outbox.sent"
 OUTBOX_REJECTED = "outbox.rejected"
+OUTBOX_IDS_REUSED = "outbox.ids_reused"
 CONSUMER_STARTED = "consumer.started"
 CONSUMER_STOPPED = "consumer.stopped"
 CONSUMER_RETRY = "consumer.retry"
@@ -36,7 +37,8 @@ FENCED = "fences"
 RETRIED = "retries"
 REJECTED = "dead_letters"
 SENT_AGAIN = "sent_again"
-COUNTERS = (DUPLICATE, STALE, FENCED, RETRIED, REJECTED, SENT_AGAIN)
+IDS_REUSED = "ids_reused"
+COUNTERS = (DUPLICATE, STALE, FENCED, RETRIED, REJECTED, SENT_AGAIN, IDS_REUSED)
 
 
 _log = logging.getLogger(__name__)

@@ -1,23 +1,18 @@
 """The relay's guard against ids that the database assigns again, assembled from its parts."""
 
-from collections.abc import Callable
-
 from django.db import DEFAULT_DB_ALIAS
 
 from cdc.conf import CdcSettings
 from cdc.context import acting_as
-from cdc.errors import Retryable
 from cdc.jobs.kinds import REPAIR
 from cdc.jobs.table import Jobs
 from cdc.kafka.last_published import LastPublished
-from cdc.mongo.client import connect
-from cdc.mongo.reader import ReplicaReader
+from cdc.mongo.last_applied import LastApplied
 from cdc.operator_log import write_down
 from cdc.outbox.continuity import EpochGuard
 from cdc.registry import all_topics
 from cdc.runtime.loop import Clock
 from cdc.runtime.telemetry import Tally
-from cdc.wire.published import Published
 
 ACTOR = "relay"
 
@@ -34,25 +29,6 @@ def epoch_guard(settings: CdcSettings, clock: Clock, counters: Tally) -> EpochGu
         clock=clock,
         counters=counters,
     )
-
-
-class LastApplied:
-    """Reads what was applied last from MongoDB's history."""
-
-    def __init__(self, settings: CdcSettings) -> None:
-        self._reader = ReplicaReader(connect(settings), settings)
-
-    def __call__(self, keep_waiting: Callable[[], bool]) -> list[Published]:
-        """Return the highest version; nothing if MongoDB does not respond.
-
-        The relay works without MongoDB, and Kafka is the better source.
-        """
-        try:
-            with self._reader.within(seconds=1.0):
-                highest = self._reader.highest_version()
-        except Retryable:
-            return []
-        return [Published(version=highest)] if highest else []
 
 
 def ask_for_repair(epoch: int, reason: str) -> None:

@@ -253,7 +253,7 @@ class Relay:
 
 
 def _outgoing(
-    rows: Sequence[OutboxRecord], guard: Guard | None
+    rows: Sequence[OutboxRecord], guard: Guard | None = None
 ) -> tuple[list[Outgoing], list[int]]:
     """Return the records of rows, and for each record the index of its row."""
     records: list[Outgoing] = []

@@ -1,10 +1,8 @@
 """Ids that are assigned again: a new epoch begins before anything more is published."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from io import StringIO
 from pathlib import Path
 
@@ -13,105 +11,26 @@ import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
 
-from cdc.capture.resend import send_again
-from cdc.dead_letters.store import RejectedRowStore
 from cdc.errors import Retryable
 from cdc.models import Epoch, OutboxRecord
 from cdc.outbox import table as outbox
-from cdc.outbox.continuity import EpochGuard, Witness
+from cdc.outbox.continuity import EpochGuard
 from cdc.outbox.queue import OutboxQueue
-from cdc.outbox.relay import LEASE_SECONDS, Relay
+from cdc.outbox.relay import LEASE_SECONDS
 from cdc.runtime import telemetry
-from cdc.runtime.counters import Counters
-from cdc.testing.tail import MemoryLastPublished
-from cdc.testing.twins import FakeClock, MemoryBroker
 from cdc.wire.event import Version
 from cdc.wire.published import Published
 from cdc.wire.records import Outgoing
 from stories.models import Story
+from tests.cdc.outbox.guarded import Scene, epoch, save, version_of
 from tests.support.outbox_ids import assign_from, drop_and_create, truncate
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 
-class Tally(Counters):
-    """Counters that are never flushed."""
-
-    def flush(self) -> None:
-        pass
-
-
-class Scene:
-    """A relay with a guard, over the real outbox and a broker in memory."""
-
-    def __init__(self) -> None:
-        self.broker, self.clock = MemoryBroker(), FakeClock(now=1_764_000_000.0)
-        self.began: list[tuple[int, str]] = []
-        self.counters = Tally("default", self.clock)
-        self.witnesses: list[Witness] = [MemoryLastPublished(self.broker)]
-        self.relay = self.new_relay("a")
-
-    def new_relay(self, owner: str) -> Relay:
-        guard = EpochGuard(
-            using="default",
-            witnesses=self.witnesses,
-            on_new_epoch=lambda epoch, reason: self.began.append((epoch, reason)),
-            clock=self.clock,
-            counters=self.counters,
-        )
-        return Relay(
-            outbox=OutboxQueue("default"),
-            publisher=self.broker,
-            dead_letters=RejectedRowStore("default"),
-            owner=owner,
-            send_again=partial(send_again, using="default"),
-            clock=self.clock,
-            counters=self.counters,
-            stopping=lambda: False,
-            guard=guard,
-        )
-
-    def run(self, relay: Relay | None = None) -> None:
-        for _ in range(3):
-            (relay or self.relay).run_once()
-
-    def restart(self, owner: str = "b") -> None:
-        """Replace the relay by one that knows nothing."""
-        self.relay.close()
-        self.clock.sleep(LEASE_SECONDS)
-        self.relay = self.new_relay(owner)
-
-    def versions(self) -> list[Version]:
-        return [version_of(record) for log in self.broker.logs.values() for record in log]
-
-    def repeated(self) -> dict[Version, int]:
-        """Return the versions that were published with more than one content."""
-        contents = {
-            (version_of(record), record.key, record.value)
-            for log in self.broker.logs.values()
-            for record in log
-            if record.value
-        }
-        counted = Counter(version for version, _, _ in contents)
-        return {version: number for version, number in counted.items() if number > 1}
-
-
-def version_of(record: Outgoing) -> Version:
-    headers = dict(record.headers)
-    return Version(int(headers["epoch"]), int(headers["outbox_id"]))
-
-
 @pytest.fixture
 def scene() -> Scene:
     return Scene()
-
-
-def save(number: int = 1) -> list[Story]:
-    return [Story.objects.create(title=f"s {n}", href="http://e.org/") for n in range(number)]
-
-
-def epoch() -> int:
-    return outbox.current_epoch(using="default") or 0
 
 
 def put_back() -> None:
@@ -215,47 +134,6 @@ def test_dumpdata_flush_and_loaddata_bring_the_old_epoch_back(scene: Scene, tmp_
     assert epoch() > old
     assert scene.repeated() == {}
     assert not OutboxRecord.objects.exists()
-
-
-def test_an_older_copy_of_the_sqlite_file_is_noticed(scene: Scene, tmp_path: Path) -> None:
-    if connection.vendor != "sqlite":
-        pytest.skip("needs a database in a file")
-    file, copy = Path(connection.settings_dict["NAME"]), tmp_path / "copy.sqlite3"
-    save(3)
-    scene.run()
-    with connection.cursor() as cursor:
-        cursor.execute("VACUUM INTO %s", [str(copy)])
-    save(4)
-    scene.run()
-    scene.clock.sleep(LEASE_SECONDS)
-    for leftover in file.parent.glob(f"{file.name}-*"):
-        leftover.unlink()
-    copy.replace(file)
-
-    scene.run()
-    saved = save(2)
-    scene.run()
-
-    assert len(scene.began) == 1
-    assert scene.repeated() == {}
-    assert [version.epoch for version in sorted(scene.versions())[-2:]] == [epoch()] * 2
-    assert Story.objects.count() == 3 + len(saved)
-
-
-def test_a_missing_sqlite_file_is_not_created(scene: Scene, tmp_path: Path) -> None:
-    if connection.vendor != "sqlite":
-        pytest.skip("needs a database in a file")
-    file = Path(connection.settings_dict["NAME"])
-    scene.run()
-    away = file.rename(tmp_path / "away")
-    scene.clock.sleep(1)
-    try:
-        with pytest.raises(Retryable, match="is missing"):
-            scene.relay.run_once()
-        assert not file.exists()
-    finally:
-        away.rename(file)
-    scene.run()
 
 
 def test_a_row_committed_after_the_new_epoch_is_published_in_it(scene: Scene) -> None:

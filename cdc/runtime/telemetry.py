@@ -28,6 +28,7 @@ JOBS_STOPPED = "jobs.stopped"
 JOB_RETRY = "job.retry"
 BATCH_APPLIED = "batch.applied"
 MESSAGE_REJECTED = "message.rejected"
+VERSION_REUSED = "version.reused"
 KAFKA_ERROR = "kafka.error"
 FEED_RETRY = "feed.retry"
 

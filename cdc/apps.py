@@ -1,6 +1,7 @@
 """The Django application: it registers the captures in the `cdc.py` of every app."""
 
 from django.apps import AppConfig
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import autodiscover_modules
 
@@ -13,6 +14,8 @@ class CdcConfig(AppConfig):
     def ready(self) -> None:
         from cdc import checks  # noqa: F401, PLC0415
         from cdc.outbox import epoch  # noqa: PLC0415
+        from cdc.runtime import database  # noqa: PLC0415
 
         autodiscover_modules("cdc")
         post_migrate.connect(epoch.ensure_epoch, sender=self)
+        connection_created.connect(database.remember_file)

@@ -1,5 +1,7 @@
 """Read your own writes: wait until the replica holds a change."""
 
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -11,9 +13,10 @@ from cdc.capture.instance_state import Recorded, last_recorded
 from cdc.conf import cdc_settings
 from cdc.errors import Misconfigured, Refused, Retryable
 from cdc.mongo.client import connect
-from cdc.mongo.plan import delete_markers
+from cdc.mongo.plan import Identity, delete_markers
 from cdc.mongo.reader import ReplicaReader
 from cdc.outbox import table as outbox
+from cdc.outbox.next_id import next_id
 from cdc.registry import Capture, registry
 from cdc.resync.comparison import Comparison
 from cdc.runtime.loop import Clock, SystemClock
@@ -59,6 +62,9 @@ class _AwaitedChange:
         self._recorded = last_recorded(instance)
         self._key = self._recorded.key if self._recorded else instance.pk
         self._using = using
+        self._epoch = outbox.current_epoch(using=using)
+        self._first_seen: set[Version | None] | None = None
+        """The versions in the collections and the delete markers at the first look."""
 
     def applied(self) -> bool:
         try:
@@ -70,14 +76,36 @@ class _AwaitedChange:
 
     def _arrived(self, recorded: Recorded) -> bool:
         """Whether each collection has this version or, after a delete, only its marker."""
-        wanted = Version(outbox.current_epoch(using=self._using) or 0, recorded.outbox_id)
-        key = self._capture.key.to_wire(recorded.key)
+        epoch = outbox.current_epoch(using=self._using)
+        if epoch is None or epoch != self._epoch:  # The change may have a version in either.
+            return self._matches_row()
+        wanted = Version(epoch, recorded.outbox_id)
+        versions = self._versions(self._capture.key.to_wire(recorded.key))
+        if self._first_seen is None:
+            self._first_seen = set(versions)
+        reached = all(version is not None and version >= wanted for version in versions)
+        return reached and (self._trusts(versions) or self._matches_row())
+
+    def _versions(self, key: Identity) -> list[Version | None]:
+        """Return the version in each collection or, if none has the row, that of its marker."""
         versions = [self._reader.version(name, key) for name in self._capture.collections]
-        if None not in versions:
-            return all(version >= wanted for version in versions if version)
-        # The row was deleted, by this change or by a later one.
-        marker = self._reader.version(delete_markers(self._capture.table), key)
-        return versions.count(None) == len(versions) and marker is not None and marker >= wanted
+        if any(versions):
+            return versions
+        return [self._reader.version(delete_markers(self._capture.table), key)]
+
+    def _trusts(self, versions: Sequence[Version | None]) -> bool:
+        """Return whether these versions prove that the change was applied.
+
+        A database that was put back to an older state assigns versions again that the replica
+        holds. So a version proves nothing if this database has not reached it, nor if it was there
+        from the start.
+        """
+        following = next_id(using=self._using)
+        reachable = Version(self._epoch or 0, following or sys.maxsize)
+        return all(
+            version is not None and version < reachable and version not in (self._first_seen or ())
+            for version in versions
+        )
 
     def _matches_row(self) -> bool:
         images = read_images(self._capture, [self._key], using=self._using)

@@ -11,6 +11,7 @@ from cdc.errors import Retryable
 from cdc.mongo.plan import Identity
 from cdc.outbox.table import current_epoch
 from cdc.registry import Capture
+from cdc.runtime.database import drop_replaced_file
 
 _KEYS_PER_QUERY = 500
 
@@ -41,6 +42,7 @@ class SourceRows:
 
 def source_epoch(*, using: str) -> int:
     """Return the database's epoch; raises Retryable."""
+    drop_replaced_file(using)
     with _querying(using, "its epoch"):
         epoch = current_epoch(using=using)
     if epoch is None:  # During a flush, or before the first migration.

@@ -10,6 +10,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 from cdc.capture.resend import send_again
 from cdc.conf import CdcSettings
+from cdc.daemons.continuity import epoch_guard
 from cdc.daemons.startup import ensure_topics, process_name, set_query_timeouts
 from cdc.dead_letters.store import RejectedRowStore
 from cdc.errors import Fatal
@@ -49,6 +50,7 @@ def run_relay(settings: CdcSettings) -> None:
             clock=clock,
             counters=counters,
             stopping=lambda: stop.requested,
+            guard=epoch_guard(settings, clock, counters),
         )
         ensure_topics(Topics(settings), stop, clock, _on_retry)
         with (

@@ -18,7 +18,7 @@ from cdc.errors import Refused
 from cdc.models import Job, JobState
 from cdc.operator_log import log_action
 from cdc.runtime import lease
-from cdc.runtime.database import DatabaseNow
+from cdc.runtime.database import DatabaseNow, drop_replaced_file
 
 LEASE_SECONDS = 10.0
 MOST_CRASHES = 10
@@ -46,6 +46,20 @@ class Jobs:
             log_action(kind, f"job {job.pk}: {target}", why, using=self.using)
         return job
 
+    def ensure(self, kind: str, arguments: Mapping[str, Any], target: str, why: str) -> Job:
+        """Add a job and log who asked for it, unless an equal one has not begun yet.
+
+        One that runs may have passed the rows that are meant.
+        """
+        wanted = json.dumps(dict(arguments))
+        with transaction.atomic(using=self.using):
+            equal = self._rows().filter(kind=kind, arguments=wanted, state=JobState.WAITING)
+            job = equal.order_by("id").first()
+            if job is None:
+                job = self._rows().create(kind=kind, arguments=wanted, asked_by=current_actor())
+            log_action(kind, f"job {job.pk}: {target}", why, using=self.using)
+        return job
+
     def cancel(self, job: Job, why: str) -> None:
         """Ask a job to end; raise Refused if it has ended or been cancelled already."""
         with transaction.atomic(using=self.using):
@@ -66,6 +80,7 @@ class Jobs:
         work that kills its process must not be retried forever. A job that `owner` itself left
         unfinished is available at once.
         """
+        drop_replaced_file(self.using)
         available = self._rows().filter(lease.available_to(owner), state__in=_UNFINISHED)
         for number, last in list(available.order_by("id").values_list("pk", "owner")[:10]):
             if lease.take(

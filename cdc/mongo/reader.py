@@ -88,6 +88,13 @@ class ReplicaReader:
             found = self._history.find({"_id": {"$in": wanted}}, fields)
             return {Version(item["_id"]["epoch"], item["_id"]["outbox_id"]): item for item in found}
 
+    def highest_version(self) -> Version | None:
+        """Return the highest version in the history, or None."""
+        newest = self._history.find({}, {"_id": 1}).sort("_id", DESCENDING).limit(1)
+        with reaching():
+            found: Any = next((item["_id"] for item in newest), None)
+        return version_of(found.get("epoch"), found.get("outbox_id")) if found else None
+
     def within(self, seconds: float) -> AbstractContextManager[Any]:
         """Limit the total time of the reads inside the context."""
         return cast("AbstractContextManager[Any]", timeout(seconds))

@@ -9,6 +9,7 @@ from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
+from pymongo.results import BulkWriteResult
 
 from cdc.conf import CdcSettings
 from cdc.errors import Fenced
@@ -29,6 +30,7 @@ from cdc.mongo.plan import (
     plan,
     written,
 )
+from cdc.mongo.reuse import ReusedVersions
 from cdc.runtime import fault_points as faults
 from cdc.runtime.loop import Clock
 from cdc.wire.event import Version
@@ -63,6 +65,7 @@ class MongoReplica:
         self._db = database(client, settings)
         self._positions = self._db[settings.positions_collection]
         self._history = self._db[settings.history_collection]
+        self._reused = ReusedVersions(self._db, settings.history_collection, routes)
 
     def prepare(self) -> None:
         """Create missing collections and TTL indexes."""
@@ -218,7 +221,11 @@ class MongoReplica:
         kept = [each for each in batch if self._routes[each.event.table].history]
         if kept and self._settings.history_days:
             now = datetime.fromtimestamp(self._clock.time(), tz=UTC)
-            _bulk(self._history, _additions(_history(kept, now)), session)
+            added = _bulk(self._history, _additions(_history(kept, now)), session)
+            if added is not None:
+                self._reused.check_history(kept, planned, added, session)
+        elif planned.duplicates:
+            self._reused.check_documents(batch, session)
 
     def _open_session(self) -> ClientSession:
         if self._session is None:
@@ -279,7 +286,8 @@ def _upserts(documents: Sequence[Document]) -> list[Any]:
     return [ReplaceOne({"_id": item["_id"]}, item, upsert=True) for item in documents]
 
 
-def _bulk(collection: Collection[Document], operations: list[Any], session: ClientSession) -> None:
+def _bulk(
+    collection: Collection[Document], operations: list[Any], session: ClientSession
+) -> BulkWriteResult | None:
     # Ordered: an unordered write continues in the aborted transaction and hides the first error.
-    if operations:
-        collection.bulk_write(operations, ordered=True, session=session)
+    return collection.bulk_write(operations, ordered=True, session=session) if operations else None

@@ -56,6 +56,19 @@ class DeadLetters(Protocol):
         """Store a row once, with the message that was sent; raise Retryable if that fails."""
 
 
+class Guard(Protocol):
+    """Makes sure that no version is published twice; see `EpochGuard`."""
+
+    def check(self, token: int | None, keep_waiting: Callable[[], bool]) -> bool:
+        """Return whether a new epoch has begun, because ids were assigned again."""
+
+    def admits(self, rows: Sequence[OutboxRecord]) -> bool:
+        """Return whether these rows may be published; if not, call `check` first."""
+
+    def version_of(self, row: OutboxRecord) -> Version:
+        """Return the version under which a row is published."""
+
+
 class Relay:
     """Publishes while it holds the lease, and stands by otherwise.
 
@@ -76,8 +89,10 @@ class Relay:
         clock: Clock,
         counters: telemetry.Tally,
         stopping: Callable[[], bool],
+        guard: Guard | None = None,
     ) -> None:
         self._outbox = outbox
+        self._guard = guard
         self._sweeper = sweeper
         self._finder = Finder(outbox, sweeper, clock)
         self._found: list[int] = []
@@ -99,13 +114,15 @@ class Relay:
     def run_once(self) -> bool:
         """Publish one batch; return whether another may be pending."""
         self._resend_if_superseded()
-        if not self._hold_lease():
+        if not self._hold_lease() or not self._continues():
             return False
         if not self._found:
             self._found = self._finder.find()
         if not self._found:
             return False
         rows, taken = self._read()
+        if rows and self._guard is not None and not self._guard.admits(rows):
+            return True
         if rows:
             self._send(rows)
         del self._found[:taken]
@@ -116,6 +133,16 @@ class Relay:
         """Forget which rows are published, and read the outbox from `mark` on."""
         self._finder.start_over(mark)
         self._found = []
+
+    def _continues(self) -> bool:
+        """Return whether the outbox continues what was published, and the lease is still held.
+
+        If not, a new epoch has begun, and the rows are read from the first one again.
+        """
+        token = self._token
+        if self._guard is not None and self._guard.check(token, self._keep_waiting):
+            self.start_over(0)
+        return self._hold_lease() and self._token == token
 
     def pause(self) -> None:
         """Wait before the next poll of the outbox: the longer it has been idle, the longer.
@@ -189,7 +216,7 @@ class Relay:
         telemetry.log(_log, logging.DEBUG, telemetry.OUTBOX_SENT, count=len(rows), ms=elapsed_ms)
 
     def _publish(self, rows: Sequence[OutboxRecord]) -> None:
-        records, owners = _outgoing(rows)
+        records, owners = _outgoing(rows, self._guard)
         rejected = self._publisher.publish(records, self._keep_waiting)
         # Kafka rejects whole batches, so each rejected record is sent again by itself. Kafka may
         # have accepted later records of the same row: they are repeated too, so that the last
@@ -233,13 +260,16 @@ class Relay:
         return not self._stopping() and self._hold_lease()
 
 
-def _outgoing(rows: Sequence[OutboxRecord]) -> tuple[list[Outgoing], list[int]]:
+def _outgoing(
+    rows: Sequence[OutboxRecord], guard: Guard | None = None
+) -> tuple[list[Outgoing], list[int]]:
     """Return the records of rows, and for each record the index of its row."""
     records: list[Outgoing] = []
     owners: list[int] = []
     connector = cdc_settings().connector
     for index, row in enumerate(rows):
-        for record in encode(row, Version(row.epoch, row.id), connector):
+        version = guard.version_of(row) if guard else Version(row.epoch, row.id)
+        for record in encode(row, version, connector):
             records.append(record)
             owners.append(index)
     return records, owners

@@ -1,5 +1,9 @@
-"""What daemons need of a database: its clock, and another attempt after an error."""
+"""What daemons need of a database: its clock, and another attempt after an error.
 
+An open connection to a SQLite file that was replaced raises none: it still reads the old file.
+"""
+
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,6 +12,8 @@ from django.db import Error, connections
 from django.db.models.functions import Now
 
 from cdc.errors import Retryable
+
+_FILE = "_cdc_file"
 
 
 class DatabaseNow(Now):
@@ -27,3 +33,34 @@ def retryable_errors(using: str) -> Iterator[None]:
         raise Retryable(
             f"Database error ({error}): check that the database is up and migrated."
         ) from error
+
+
+def remember_file(connection: Any, **_: Any) -> None:
+    """Note which file a new SQLite connection has opened; receives `connection_created`."""
+    if connection.vendor == "sqlite":
+        vars(connection)[_FILE] = _identity(connection)
+
+
+def drop_replaced_file(using: str) -> None:
+    """Close the connection if its SQLite file was replaced; raise Retryable while it is missing.
+
+    A new connection would create the missing file, empty.
+    """
+    connection = connections[using]
+    opened = vars(connection).get(_FILE)
+    if opened is None:
+        return
+    found = _identity(connection)
+    if found is None:
+        connection.close()
+        raise Retryable(f"{connection.settings_dict['NAME']} is missing: put the database back.")
+    if found != opened:
+        connection.close()
+
+
+def _identity(connection: Any) -> tuple[int, int] | None:
+    try:
+        file = os.stat(connection.settings_dict["NAME"])  # noqa: PTH116 -- may be `:memory:`
+    except OSError:
+        return None
+    return file.st_dev, file.st_ino

@@ -15,6 +15,7 @@ OUTBOX_SENT = "outbox.sent"
 OUTBOX_REJECTED = "outbox.rejected"
 OUTBOX_LOCKED = "outbox.locked"
 OUTBOX_OVERLOOKED = "outbox.overlooked"
+OUTBOX_IDS_REUSED = "outbox.ids_reused"
 CONSUMER_STARTED = "consumer.started"
 CONSUMER_STOPPED = "consumer.stopped"
 CONSUMER_RETRY = "consumer.retry"
@@ -30,6 +31,7 @@ JOBS_STOPPED = "jobs.stopped"
 JOB_RETRY = "job.retry"
 BATCH_APPLIED = "batch.applied"
 MESSAGE_REJECTED = "message.rejected"
+VERSION_REUSED = "version.reused"
 KAFKA_ERROR = "kafka.error"
 FEED_RETRY = "feed.retry"
 
@@ -39,7 +41,8 @@ FENCED = "fences"
 RETRIED = "retries"
 REJECTED = "dead_letters"
 SENT_AGAIN = "sent_again"
-COUNTERS = (DUPLICATE, STALE, FENCED, RETRIED, REJECTED, SENT_AGAIN)
+IDS_REUSED = "ids_reused"
+COUNTERS = (DUPLICATE, STALE, FENCED, RETRIED, REJECTED, SENT_AGAIN, IDS_REUSED)
 
 
 _log = logging.getLogger(__name__)

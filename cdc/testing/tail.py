@@ -1,11 +1,12 @@
 """The in-memory twin of the Kafka tail."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from cdc.errors import Retryable
 from cdc.testing.twins import MemoryBroker
+from cdc.wire.published import LAST_RECORDS, Published, published
 from cdc.wire.records import Outgoing, Record, TopicPartition
 from cdc.wire.topic import TopicBounds
 
@@ -80,3 +81,18 @@ class MemoryTail:
         log = self._log(number)
         later = (at for at, sent in enumerate(log) if sent.timestamp_ms >= moment_ms)
         return next(later, len(log))
+
+
+@dataclass(slots=True)
+class MemoryLastPublished:
+    """What was published last to a `MemoryBroker`."""
+
+    broker: MemoryBroker
+
+    def __call__(self, keep_waiting: Callable[[], bool]) -> list[Published]:
+        """Return the last changes of each partition, in no order."""
+        if self.broker.down or not keep_waiting():
+            raise Retryable("The broker in memory is down, or the caller stopped waiting.")
+        ends = [record for log in self.broker.logs.values() for record in log[-LAST_RECORDS:]]
+        found = (published(each.key, each.value, dict(each.headers)) for each in ends)
+        return [change for change in found if change]

@@ -26,6 +26,7 @@ from cdc.mongo.plan import (
     plan,
     written,
 )
+from cdc.mongo.same_version import refuse_other_events
 from cdc.wire.event import Version
 from cdc.wire.records import Outgoing, Record, TopicPartition
 
@@ -217,6 +218,9 @@ class MemoryReplica:
         # batch before anything is written.
         now = datetime.now(tz=UTC)
         kept = [each for each in batch if self._routes[each.event.table].history]
+        versions = {(each.event.version.epoch, each.event.version.outbox_id) for each in kept}
+        past = self._store.history
+        refuse_other_events(kept, [past[version] for version in versions & past.keys()], planned)
         history = [_bson_copy(history_document(each, now)) for each in kept]
         for table, writes in planned.writes.items():
             self._write(self._routes[table], writes)

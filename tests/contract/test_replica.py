@@ -7,12 +7,13 @@ import pytest
 
 from cdc.conf import CdcSettings
 from cdc.consumer.consumer import Replica
-from cdc.errors import Fenced
+from cdc.errors import Fenced, Rejected
 from cdc.mongo.client import connect, database
 from cdc.mongo.plan import Document, StoredPosition
 from cdc.mongo.replica import MongoReplica
 from cdc.runtime.loop import SystemClock
 from cdc.testing.twins import MemoryReplica, MemoryStore
+from cdc.wire.event import ChangeEvent
 from cdc.wire.records import TopicPartition
 from tests.support.builders import COLLECTIONS, ROUTES, SOURCE, TABLE, change, delivered
 
@@ -196,6 +197,61 @@ def test_history_holds_each_event_once(storage: Storage) -> None:
         ("u", 2),
         ("d", 3),
     ]
+
+
+@pytest.mark.parametrize(
+    "reused",
+    [
+        change("u", 1, 2, title="other"),
+        change("r", 1, 2),
+        change("d", 1, 2),
+        change("u", 2, 2),
+        change("d", 2, 2),
+    ],
+)
+def test_a_version_that_is_used_again_is_refused(storage: Storage, reused: ChangeEvent) -> None:
+    """For the same row, and for another one that has a later version."""
+    replica = owned(storage)
+    events = [change("c", 1, 1), change("u", 1, 2), change("c", 2, 3)]
+    replica.apply([delivered(event) for event in events], {SOURCE: 3})
+    before = storage.history()
+
+    with pytest.raises(Rejected, match=r"Version 1\.2 has been applied with other content"):
+        replica.apply([delivered(change("u", 2, 4)), delivered(reused)], {SOURCE: 5})
+
+    assert titles(storage) == {1: "version 1.2", 2: "version 1.3"}
+    assert storage.history() == before
+
+
+def test_a_version_that_is_used_twice_in_a_batch_is_refused(storage: Storage) -> None:
+    replica = owned(storage)
+    batch = [change("c", 1, 5), change("c", 1, 5, title="other")]
+
+    with pytest.raises(Rejected, match=r"Version 1\.5 has been applied"):
+        replica.apply([delivered(event) for event in batch], {SOURCE: 2})
+
+    assert titles(storage) == {}
+
+
+def test_a_newer_version_is_applied_although_another_row_has_had_it(storage: Storage) -> None:
+    """Its change is not lost, so the alarm is enough."""
+    replica = owned(storage)
+    replica.apply([delivered(change("c", key, 1)) for key in (1, 2)], {SOURCE: 2})
+    replica.apply([delivered(change("c", 3, 1)), delivered(change("u", 1, 2))], {SOURCE: 4})
+
+    assert titles(storage) == {1: "version 1.2", 2: "version 1.1", 3: "version 1.1"}
+
+
+def test_repeated_events_are_not_versions_that_are_used_again(storage: Storage) -> None:
+    replica = owned(storage)
+    events = [change("c", 1, 1), change("u", 1, 2), change("d", 1, 3), change("c", 2, 4)]
+    batch = [delivered(event) for event in events]
+    replica.apply(batch, {SOURCE: 4})
+
+    applied = replica.apply([*batch, *batch, delivered(change("u", 2, 5))], {SOURCE: 9})
+
+    assert applied.written == 1
+    assert titles(storage) == {2: "version 1.5"}
 
 
 def test_a_large_batch_is_applied_whole(storage: Storage) -> None:

@@ -12,6 +12,7 @@ from cdc.consumer.old_events import OldEvents
 from cdc.consumer.rejections import MAX_REJECTED
 from cdc.errors import Fatal, Fenced, Rejected, Retryable
 from cdc.mongo.plan import Applied, Delivered, RowKey
+from cdc.runtime import telemetry
 from cdc.runtime.loop import run_until_stopped
 from cdc.testing.twins import (
     FakeClock,
@@ -114,6 +115,27 @@ def test_events_reach_all_collections() -> None:
 
     assert feed.titles() == {key: f"version 1.{key}" for key in range(1, 20)}
     assert sum(feed.source.stored.values()) == 19
+
+
+def test_a_version_that_is_used_again_is_a_dead_letter_and_delays_nothing() -> None:
+    feed = Feed()
+    feed.send(*(outgoing(change("c", key, key), TOPIC) for key in range(1, 9)))
+    feed.drain()
+    feed.counters.counted.clear()
+
+    feed.send(
+        outgoing(change("u", 3, 3, title="lost"), TOPIC),
+        outgoing(change("u", 4, 1), TOPIC),
+        *(outgoing(change("u", key, 10 + key), TOPIC) for key in range(1, 9)),
+        outgoing(change("c", 1, 1), TOPIC),
+    )
+    feed.drain()
+
+    assert feed.titles() == {key: f"version 1.{10 + key}" for key in range(1, 9)}
+    assert len(feed.letters.kept) == 2
+    assert all("with other content" in reason for reason in feed.letters.kept.values())
+    assert feed.counters.counted[telemetry.REJECTED] == 2
+    assert feed.counters.counted[telemetry.DUPLICATE] == 0
 
 
 def test_a_tombstone_moves_the_position_and_nothing_else() -> None:

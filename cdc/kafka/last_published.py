@@ -1,0 +1,88 @@
+"""Reads what was published last from the ends of the topics."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import TopicPartition as KafkaPartition
+
+from cdc.conf import CdcSettings
+from cdc.errors import Retryable
+from cdc.kafka.client import ENVELOPE_ROOM, REQUEST_SECONDS, client_config, unavailable
+from cdc.kafka.topics import Topics
+from cdc.wire.published import LAST_RECORDS, Published, published
+
+_TAIL = -2000
+"""librdkafka's logical offset: this minus n is n records before the end."""
+_POLL_SECONDS = 0.1
+_MISSING = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 -- a documented code
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 -- a documented code
+    }
+)
+
+
+class LastPublished:
+    """Reads the last records of every partition of some topics; commits nothing."""
+
+    def __init__(self, settings: CdcSettings, topics: Sequence[str]) -> None:
+        self._names = topics
+        self._topics = Topics(settings)
+        self._consumer = Consumer(
+            client_config(
+                settings,
+                **{
+                    # Required by the library; brokers never see it, as there is no subscription.
+                    "group.id": f"{settings.group}-relay",
+                    "enable.auto.commit": False,
+                    "enable.auto.offset.store": False,
+                    "auto.offset.reset": "earliest",
+                    "enable.partition.eof": True,
+                    "fetch.message.max.bytes": settings.max_event_bytes + ENVELOPE_ROOM,
+                    "fetch.wait.max.ms": 10,
+                    # KiB over all partitions: bounds the memory of prefetched records.
+                    "queued.max.messages.kbytes": 8_192,
+                },
+            )
+        )
+
+    def __call__(self, keep_waiting: Callable[[], bool]) -> list[Published]:
+        """Return the last changes of each partition, in no order; a missing topic has none.
+
+        Raises Retryable when Kafka does not answer, or once `keep_waiting` returns False.
+        """
+        found: list[Published] = []
+        left = {(name, number) for name in self._names for number in self._topics.partitions(name)}
+        self._consumer.assign(
+            [KafkaPartition(name, number, _TAIL - LAST_RECORDS) for name, number in sorted(left)]
+        )
+        deadline = time.monotonic() + REQUEST_SECONDS
+        while left:
+            if not keep_waiting():
+                raise Retryable("Reading what was published last was cancelled.")
+            message = self._consumer.poll(_POLL_SECONDS)
+            if message is not None:
+                deadline = time.monotonic() + REQUEST_SECONDS
+                self._take(message, left, found)
+            elif time.monotonic() >= deadline:
+                raise unavailable("read the last records of", ", ".join(self._names))
+        self._consumer.unassign()
+        return found
+
+    def close(self) -> None:
+        """Close the client."""
+        self._consumer.close()
+
+    def _take(self, message: Message, left: set[tuple[str, int]], found: list[Published]) -> None:
+        error = message.error()
+        if error is None:
+            change = published(message.key(), message.value(), dict(message.headers() or []))
+            found += [change] if change else []
+        elif error.code() == KafkaError._PARTITION_EOF or error.code() in _MISSING:  # noqa: SLF001
+            left.discard((message.topic() or "", message.partition() or 0))
+        elif not error.retriable():
+            raise unavailable(
+                "read the last records of", message.topic() or "", KafkaException(error)
+            )

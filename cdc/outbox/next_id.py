@@ -1,0 +1,39 @@
+"""The next id of the outbox, as the database will assign it."""
+
+import re
+from typing import Any
+
+from django.db import connections
+
+from cdc.models import OutboxRecord
+
+_TABLE = OutboxRecord._meta.db_table
+_OPTIONS = re.compile(r"\bENGINE=.*?(?:\bAUTO_INCREMENT=(\d+)|$)", re.DOTALL)
+
+
+def next_id(*, using: str) -> int | None:
+    """Return an id above every id that was assigned so far; None if the database does not say.
+
+    Ids whose row is not committed or was rolled back count as assigned.
+    """
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = %s", [_TABLE])
+            found = cursor.fetchone()
+            return 1 + (found[0] if found else 0)
+        if connection.vendor == "mysql":
+            return _of_mysql(cursor)
+    return None
+
+
+def _of_mysql(cursor: Any) -> int | None:
+    """Read the counter from the open table.
+
+    MySQL's `information_schema` caches it, even with `information_schema_stats_expiry=0`: after a
+    restart it may be the value of an earlier checkpoint, until the table is opened.
+    """
+    cursor.execute(f"SHOW CREATE TABLE {_TABLE}")
+    _, _, options = cursor.fetchone()[1].rpartition("\n)")
+    found = _OPTIONS.search(options)
+    return int(found.group(1) or 1) if found else None

@@ -1,0 +1,56 @@
+"""A change as a topic holds it: its version, and what distinguishes it from any other change."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from cdc.wire.event import Version
+
+LAST_RECORDS = 32
+"""Records at the end of a partition that show what was published last.
+
+More than one, because a change that committed late may follow one with a higher version.
+"""
+_MOST_DIGITS = 18
+"""Decimal digits of a number that a later epoch can still exceed in 64 bits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A change that has been published."""
+
+    version: Version
+    key: str = ""
+    """The Kafka key as text."""
+    ts_ms: int | None = None
+    """The time of capture; None if it is not known, as in a tombstone."""
+
+
+def published(
+    key: bytes | None, value: bytes | None, headers: Mapping[str, bytes | str | None]
+) -> Published | None:
+    """Return the change in a record, by its headers; None for a record of another producer."""
+    epoch, outbox_id = _number(headers.get("epoch")), _number(headers.get("outbox_id"))
+    if epoch is None or outbox_id is None:
+        return None
+    return Published(
+        version=Version(epoch, outbox_id),
+        key=(key or b"").decode(errors="replace"),
+        ts_ms=None if value is None else _ts_ms(value),
+    )
+
+
+def _ts_ms(value: bytes) -> int | None:
+    try:
+        envelope = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return None
+    found = envelope.get("ts_ms") if isinstance(envelope, dict) else None
+    return found if type(found) is int else None
+
+
+def _number(header: bytes | str | None) -> int | None:
+    text = header.decode(errors="replace") if isinstance(header, bytes) else header or ""
+    short = len(text) <= _MOST_DIGITS
+    return int(text) if short and text.isascii() and text.isdigit() else None

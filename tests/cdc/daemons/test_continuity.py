@@ -1,0 +1,51 @@
+"""What a new epoch sets in motion."""
+
+import pytest
+from django.db import transaction
+
+from cdc.daemons.continuity import ask_for_repair
+from cdc.jobs.kinds import REPAIR
+from cdc.jobs.table import Jobs
+from cdc.models import Job, JobState, OperatorAction
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+REASON = "The next outbox id is 1, but 7 has been published."
+
+
+def test_a_repair_is_requested_and_logged() -> None:
+    ask_for_repair(12, REASON)
+
+    job = Job.objects.get()
+    assert (job.kind, job.state, job.asked_by) == (REPAIR, JobState.WAITING, "relay")
+    entries = OperatorAction.objects.order_by("id").values_list("who", "what", "target", "why")
+    assert list(entries) == [
+        ("relay", "new_epoch", "epoch 12", REASON),
+        ("relay", REPAIR, f"job {job.pk}: all models", REASON),
+    ]
+
+
+def test_a_waiting_repair_is_enough() -> None:
+    Jobs("default").ask(REPAIR, {}, "all", "by hand")
+
+    ask_for_repair(12, REASON)
+
+    assert Job.objects.count() == 1
+    assert OperatorAction.objects.filter(who="relay").count() == 2
+
+
+def test_a_running_repair_is_not() -> None:
+    ask_for_repair(11, REASON)
+    assert Jobs("default").claim("somewhere")
+
+    ask_for_repair(12, REASON)
+
+    assert Job.objects.filter(state=JobState.WAITING).count() == 1
+
+
+def test_it_is_part_of_the_transaction() -> None:
+    with transaction.atomic():
+        ask_for_repair(12, REASON)
+        transaction.set_rollback(True)
+
+    assert not Job.objects.exists()
+    assert not OperatorAction.objects.exists()

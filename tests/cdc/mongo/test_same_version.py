@@ -1,0 +1,56 @@
+"""Two events of one version, without and with a history."""
+
+from dataclasses import replace
+
+import pytest
+
+from cdc.conf import CdcSettings
+from cdc.errors import Rejected
+from cdc.mongo.client import connect
+from cdc.mongo.replica import MongoReplica
+from cdc.mongo.same_version import refuse_other_content
+from cdc.runtime.loop import SystemClock
+from tests.support.builders import ROUTES, SOURCE, change, delivered
+
+
+def test_the_document_of_an_event_has_its_content() -> None:
+    event = delivered(change("u", 1, 2))
+    assert event.document is not None
+
+    refuse_other_content([event], {1: event.document})
+    refuse_other_content([event], {})
+    refuse_other_content([event], {1: {**event.document, "_version": 3, "title": "later"}})
+
+
+@pytest.mark.parametrize(("op", "title"), [("u", "other"), ("d", "version 1.2")])
+def test_another_content_is_refused(op: str, title: str) -> None:
+    held = delivered(change("u", 1, 2)).document
+    assert held is not None
+
+    with pytest.raises(Rejected, match="with other content"):
+        refuse_other_content([delivered(change(op, 1, 2, title=title))], {1: held})
+
+
+def test_columns_that_were_added_or_removed_do_not_count() -> None:
+    event = delivered(change("u", 1, 2))
+    held = dict(event.document or {})
+    del held["media"]
+
+    refuse_other_content([event], {1: {**held, "language": "en"}})
+
+
+@pytest.mark.services
+def test_without_a_history_the_documents_are_compared(feed_settings: CdcSettings) -> None:
+    settings = replace(feed_settings, history_days=0)
+    client = connect(settings)
+    replica = MongoReplica(client, settings, ROUTES, "a", clock=SystemClock())
+    replica.prepare()
+    replica.take_over(SOURCE, "topic")
+    replica.apply([delivered(change("c", 1, 2))], {SOURCE: 1})
+
+    again = replica.apply([delivered(change("c", 1, 2))], {SOURCE: 2})
+    with pytest.raises(Rejected, match="with other content"):
+        replica.apply([delivered(change("c", 1, 2, title="other"))], {SOURCE: 3})
+
+    assert again.duplicates == 1
+    client.drop_database(settings.mongodb_database)

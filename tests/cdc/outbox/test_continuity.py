@@ -1,0 +1,397 @@
+"""Ids that are assigned again: a new epoch begins before anything more is published."""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from io import StringIO
+from pathlib import Path
+
+import orjson
+import pytest
+from django.core.management import call_command
+from django.db import connection, transaction
+
+from cdc.errors import Retryable
+from cdc.models import Epoch, OutboxRecord
+from cdc.outbox import table as outbox
+from cdc.outbox.continuity import EpochGuard
+from cdc.outbox.queue import OutboxQueue
+from cdc.outbox.relay import LEASE_SECONDS
+from cdc.runtime import telemetry
+from cdc.wire.event import Version
+from cdc.wire.published import Published
+from cdc.wire.records import Outgoing
+from stories.models import Story
+from tests.cdc.outbox.guarded import Scene, epoch, save, version_of
+from tests.support.outbox_ids import assign_from, drop_and_create, truncate
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+def put_back() -> None:
+    assign_from(3)
+
+
+ACCIDENTS = [truncate, drop_and_create, put_back]
+
+
+@pytest.mark.parametrize("knows", ["memory", "kafka"])
+@pytest.mark.parametrize("later", [1, 4, 9])
+@pytest.mark.parametrize("accident", ACCIDENTS)
+def test_reused_ids_begin_a_new_epoch_before_anything_is_published(
+    scene: Scene, accident: Callable[[], None], later: int, knows: str
+) -> None:
+    """Fewer, about as many and more new changes than ids assigned again."""
+    truncate()
+    save(6)
+    scene.run()
+    before, published = epoch(), set(scene.versions())
+    accident()
+    saved = save(later)
+    if knows == "kafka":
+        scene.restart()
+    else:
+        scene.clock.sleep(1)
+
+    scene.run()
+
+    assert [found for found, _ in scene.began] == [epoch()]
+    assert epoch() > before
+    new = set(scene.versions()) - published
+    assert {version.epoch for version in new} == {epoch()}
+    assert len(new) == len(saved)
+    assert scene.repeated() == {}
+    assert not OutboxRecord.objects.exists()
+    assert scene.counters.since_start()[telemetry.IDS_REUSED] == 1
+
+
+@pytest.mark.parametrize("accident", ACCIDENTS)
+def test_an_idle_outbox_is_looked_at_every_second(
+    scene: Scene, accident: Callable[[], None]
+) -> None:
+    save(6)
+    scene.run()
+    scene.clock.sleep(1)
+    accident()
+
+    scene.run()
+
+    assert len(scene.began) == 1
+
+
+def test_a_row_under_a_published_id_is_noticed_between_two_looks(scene: Scene) -> None:
+    """All ids pass the published ones within the second after the last look."""
+    truncate()
+    save(3)
+    scene.run()
+    published = len(scene.versions())
+    truncate()
+    save(7)
+
+    scene.run()
+
+    assert len(scene.began) == 1
+    assert scene.repeated() == {}
+    assert len(scene.versions()) == published + 7
+
+
+def test_an_old_epoch_is_replaced_by_one_above_all_that_were_published(scene: Scene) -> None:
+    old = epoch()
+    later = outbox.begin_epoch(old + 1_000_000_000_000, using="default")
+    save()
+    scene.run()
+    Epoch.objects.update(value=old)
+    save()
+    scene.restart()
+
+    scene.run()
+
+    assert epoch() == later + 1
+    assert scene.began[0][1] == (f"The database is in epoch {old}, but {later} has been published.")
+    assert max(scene.versions()).epoch == later + 1
+
+
+def test_dumpdata_flush_and_loaddata_bring_the_old_epoch_back(scene: Scene, tmp_path: Path) -> None:
+    truncate()
+    old = epoch()
+    Epoch.objects.update(id=1)  # as after the first migration, and after the flush
+    save(3)
+    scene.run()
+    fixture = tmp_path / "all.json"
+    call_command("dumpdata", "cdc", "stories", output=str(fixture), verbosity=0)
+    call_command("flush", interactive=False, verbosity=0)
+    call_command("loaddata", str(fixture), verbosity=0)
+    assert epoch() == old
+    scene.clock.sleep(LEASE_SECONDS)
+
+    scene.run()
+
+    assert epoch() > old
+    assert scene.repeated() == {}
+    assert not OutboxRecord.objects.exists()
+
+
+def test_a_row_committed_after_the_new_epoch_is_published_in_it(scene: Scene) -> None:
+    """Its id may have been used in the old one."""
+    save(3)
+    scene.run()
+    old = epoch()
+    assign_from(2)
+    scene.clock.sleep(1)
+    scene.run()
+    late = Story.objects.create(title="late", href="http://e.org/")
+    OutboxRecord.objects.update(epoch=old)
+
+    scene.run()
+
+    (record,) = [
+        record
+        for log in scene.broker.logs.values()
+        for record in log
+        if record.value and orjson.loads(record.value)["after"]["id"] == late.pk
+    ]
+    assert version_of(record).epoch == epoch() > old
+    assert not OutboxRecord.objects.exists()
+
+
+def test_a_crash_before_the_commit_leaves_the_signs(scene: Scene) -> None:
+    save(3)
+    scene.run()
+    before = epoch()
+    truncate()
+    save()
+    scene.clock.sleep(1)
+
+    class Crash(Exception):
+        pass
+
+    def crash(*_: object) -> None:
+        raise Crash
+
+    scene.relay._guard._on_new_epoch = crash  # type: ignore[union-attr]
+    with pytest.raises(Crash):
+        scene.run()
+    assert epoch() == before
+    published = set(scene.versions())
+
+    scene.restart()
+    scene.run()
+
+    assert len(scene.began) == 1
+    assert {version.epoch for version in set(scene.versions()) - published} == {epoch()}
+
+
+def test_of_two_relays_one_begins_the_epoch(scene: Scene) -> None:
+    save(3)
+    scene.run()
+    standby = scene.new_relay("standby")
+    truncate()
+    save(2)
+    scene.clock.sleep(1)
+
+    scene.run(standby)
+    scene.run()
+    scene.run(standby)
+    scene.relay.close()
+    scene.clock.sleep(LEASE_SECONDS)
+    scene.run(standby)
+
+    assert len(scene.began) == 1
+
+
+def test_a_relay_that_looked_before_another_began_an_epoch_begins_none(scene: Scene) -> None:
+    save(3)
+    scene.run()
+    guard = scene.relay._guard
+    assert isinstance(guard, EpochGuard)
+    truncate()
+    assert guard._sign()
+    outbox.begin_epoch(epoch() + 1, using="default")
+
+    assert not guard._begin_epoch()
+    assert scene.began == []
+
+
+def roll_back() -> None:
+    with suppress(RuntimeError), transaction.atomic():
+        save(3)
+        raise RuntimeError
+
+
+def gaps() -> None:
+    OutboxRecord.objects.all().delete()
+
+
+def bulk() -> None:
+    Story.objects.bulk_create(
+        [Story(title=f"b {n}", href="http://e.org/") for n in range(300)], batch_size=100
+    )
+    Story.objects.update(title="all")
+
+
+def reconnect() -> None:
+    connection.close()
+
+
+def flush() -> None:
+    call_command("flush", interactive=False, verbosity=0)
+
+
+def command() -> None:
+    call_command("new_epoch", force=True, stdout=StringIO())
+
+
+def nothing() -> None:
+    pass
+
+
+@pytest.mark.parametrize("happens", [roll_back, gaps, bulk, reconnect, flush, command, nothing])
+@pytest.mark.parametrize("knows", ["memory", "kafka", "nothing"])
+def test_ordinary_events_begin_no_epoch(
+    scene: Scene, happens: Callable[[], None], knows: str
+) -> None:
+    save(5)
+    scene.run()
+    for _ in range(3):
+        happens()
+        before = epoch()
+        if knows == "nothing":
+            scene.broker.recreate("story-events")
+        if knows != "memory":
+            scene.restart(f"after {scene.clock.now}")
+        else:
+            scene.clock.sleep(LEASE_SECONDS)
+        scene.run()
+        save(2)
+        scene.run()
+        assert epoch() == before
+
+    assert scene.began == []
+    assert scene.repeated() == {}
+
+
+def test_a_new_database_over_an_empty_topic_begins_no_epoch(scene: Scene) -> None:
+    truncate()
+    scene.run()
+    save()
+    scene.run()
+
+    assert scene.began == []
+
+
+@pytest.mark.row_locks
+def test_a_change_that_commits_late_begins_no_epoch(scene: Scene) -> None:
+    with connection.cursor() as cursor:
+        save()
+        row = OutboxRecord.objects.get()
+        values = {field.attname: getattr(row, field.attname) for field in row._meta.fields}
+        row.delete()
+    save(4)
+    scene.run()
+    OutboxRecord.objects.create(**values)
+    scene.restart()
+
+    scene.run()
+
+    assert cursor is not None
+    assert scene.began == []
+    assert not OutboxRecord.objects.exists()
+
+
+def test_a_crash_before_the_acknowledgement_begins_no_epoch(scene: Scene) -> None:
+    save(5)
+    rows = list(OutboxRecord.objects.all())
+    scene.run()
+    OutboxRecord.objects.bulk_create(rows)
+    scene.restart()
+
+    scene.run()
+
+    assert scene.began == []
+    assert scene.repeated() == {}
+    assert not OutboxRecord.objects.exists()
+
+
+def test_the_second_witness_is_asked_if_the_first_holds_nothing(scene: Scene) -> None:
+    asked: list[str] = []
+
+    def history(keep_waiting: Callable[[], bool]) -> Sequence[Published]:
+        asked.append("history")
+        return [Published(version=Version(epoch(), 10**9))]
+
+    scene.witnesses.append(history)
+    save()
+    scene.run()
+    assert scene.began
+    scene.restart()
+    scene.run()
+
+    assert asked == ["history"]
+
+
+def test_nothing_is_published_until_kafka_has_answered(scene: Scene) -> None:
+    save()
+    scene.broker.down = True
+
+    for _ in range(3):
+        with pytest.raises(Retryable):
+            scene.relay.run_once()
+    scene.broker.down = False
+    scene.run()
+
+    assert len(scene.versions()) == 1
+
+
+def test_a_slow_answer_costs_the_lease_and_publishes_nothing(scene: Scene) -> None:
+    save()
+
+    def slow(keep_waiting: Callable[[], bool]) -> Sequence[Published]:
+        scene.clock.sleep(2 * LEASE_SECONDS)
+        OutboxQueue("default").drop_lease("a")
+        assert OutboxQueue("default").take_lease("other", 60)
+        return []
+
+    scene.witnesses.insert(0, slow)
+    with suppress(Retryable):
+        scene.run()
+
+    assert scene.versions() == []
+
+
+def test_an_absurd_version_of_another_producer_changes_nothing(scene: Scene) -> None:
+    save()
+    for epoch_header in (b"9" * 19, b"9" * 400, "٣".encode(), b"-5", b"", b"\xff"):
+        hostile = Outgoing(
+            topic="story-events",
+            key=b"k",
+            value=b"{",
+            headers=(("epoch", epoch_header), ("outbox_id", b"1")),
+            timestamp_ms=0,
+        )
+        scene.broker.publish([hostile], lambda: True)
+
+    scene.run()
+
+    assert scene.began == []
+    assert not OutboxRecord.objects.exists()
+
+
+def test_the_reason_is_logged(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "cdc.outbox.continuity")
+    save(3)
+    scene.run()
+    highest = max(scene.versions()).outbox_id
+    truncate()
+    scene.clock.sleep(1)
+
+    scene.run()
+
+    (record,) = caplog.records
+    assert (record.getMessage(), record.levelname) == ("outbox.ids_reused", "WARNING")
+    assert vars(record)["epoch"] == epoch()
+    assert vars(record)["reason"] == (f"The next outbox id is 1, but {highest} has been published.")

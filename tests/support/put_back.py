@@ -1,0 +1,58 @@
+"""Puts the test's database back to an older state, as a restored backup does."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from django.db import connection
+
+from cdc.outbox.next_id import next_id
+
+
+class DatabaseCopy:
+    """The state of the database at one moment.
+
+    SQLite: a copy of the file, which replaces it. MySQL and MariaDB: a copy of every table; ids
+    continue from where they were. Nothing may write meanwhile.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "copy.sqlite3"
+        if connection.vendor == "sqlite":
+            with connection.cursor() as cursor:
+                cursor.execute("VACUUM INTO %s", [str(self._file)])
+            return
+        self._next_id = next_id(using="default")
+        self._tables = [
+            name
+            for name in connection.introspection.table_names()
+            if not name.endswith("_copied") and name != "django_migrations"
+        ]
+        for name in self._tables:
+            self._run([f"DROP TABLE IF EXISTS {name}_copied"])
+            self._run([f"CREATE TABLE {name}_copied AS SELECT * FROM {name}"])
+
+    def put_back(self) -> None:
+        if connection.vendor == "sqlite":
+            file = Path(connection.settings_dict["NAME"])
+            connection.close()
+            for leftover in file.parent.glob(f"{file.name}-*"):
+                leftover.unlink()
+            self._file.replace(file)
+            return
+        statements = ["SET foreign_key_checks = 0"]
+        for name in self._tables:
+            statements += [
+                f"TRUNCATE TABLE {name}",
+                f"INSERT INTO {name} SELECT * FROM {name}_copied",
+            ]
+        statements += [
+            f"ALTER TABLE cdc_outbox AUTO_INCREMENT = {self._next_id}",
+            "SET foreign_key_checks = 1",
+            *(f"DROP TABLE {name}_copied" for name in self._tables),
+        ]
+        self._run(statements)
+
+    def _run(self, statements: Sequence[str]) -> None:
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)

@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from cdc.consumer.epochs import KnownEpochs
 from cdc.consumer.old_events import OldEvents
 from cdc.consumer.rejections import RejectionLimit
+from cdc.consumer.tombstones import Tombstones, without_repeats
 from cdc.consumer.topics import KnownTopics, TopicFacts
 from cdc.errors import Fenced, Rejected, Retryable
 from cdc.mongo.plan import Applied, Delivered, Route, RowKey, StoredPosition, deliver
@@ -21,7 +23,7 @@ _CHECK_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 Decoded = tuple[Record, Delivered | None]
-"""A record and its event; None for a tombstone and for a dead letter."""
+"""A record and its event; None for an ignored tombstone and for a dead letter."""
 
 
 class Source(Protocol):
@@ -104,6 +106,7 @@ class ReplicaConsumer:
         self._replica = replica
         self._dead_letters = dead_letters
         self._routes = routes
+        self._tombstones = Tombstones(routes)
         self._old_events = old_events
         self._epochs = KnownEpochs(source_epoch)
         self._counters = counters
@@ -192,7 +195,7 @@ class ReplicaConsumer:
 
     def _apply_or_split(self, decoded: Sequence[Decoded]) -> Applied | None:
         """Apply records; return None when some were rejected and the rest was applied in parts."""
-        batch = [delivered for _, delivered in decoded if delivered is not None]
+        batch = without_repeats([delivered for _, delivered in decoded if delivered is not None])
         advance = {record.source: record.offset + 1 for record, _ in decoded}
         try:
             # Asked before the transaction, which must not wait for the database.
@@ -234,9 +237,9 @@ class ReplicaConsumer:
                 raise Fenced("A partition of the batch was moved: the batch is dropped.")
 
     def _decode(self, record: Record) -> Delivered | None:
-        if record.value is None:
-            return None  # A tombstone; its delete came before it.
         try:
+            if record.value is None:
+                return self._deliver_tombstone(record)
             return self._deliver(record, record.value)
         except Rejected as error:
             self._reject(record, error)
@@ -249,6 +252,14 @@ class ReplicaConsumer:
             raise Rejected(f"source.table is {event.table[:60]!r}, which is not captured here.")
         self._epochs.check(event.version.epoch)
         return deliver(event, route, record.source, record.offset)
+
+    def _deliver_tombstone(self, record: Record) -> Delivered | None:
+        event = self._tombstones.event(record)
+        if event is None:
+            return None
+        self._epochs.check(event.version.epoch)
+        delivered = deliver(event, self._routes[event.table], record.source, record.offset)
+        return replace(delivered, tombstone=True)
 
     def _reject(self, record: Record, error: Rejected) -> None:
         topic_id = self._known_topics.ids[record.source.topic]

@@ -11,6 +11,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from cdc.conf import CdcSettings
 from cdc.errors import Fatal
 from cdc.kafka.client import ENVELOPE_ROOM, client_config
+from cdc.kafka.record import record_of
 from cdc.runtime import telemetry
 from cdc.wire.records import Record, TopicPartition
 
@@ -122,8 +123,7 @@ class KafkaSource:
             return None
         if source not in self._started:
             return None
-        key, value = message.key(), message.value()
-        return Record(source=source, offset=message.offset() or 0, key=key, value=value)
+        return record_of(message, source)
 
     def _report(self, source: TopicPartition, error: KafkaError) -> None:
         # The event that reports a fatal error is not itself marked as fatal. After it the client

@@ -27,6 +27,7 @@ JOBS_STOPPED = "jobs.stopped"
 JOB_RETRY = "job.retry"
 BATCH_APPLIED = "batch.applied"
 MESSAGE_REJECTED = "message.rejected"
+TOMBSTONE_IGNORED = "tombstone.ignored"
 KAFKA_ERROR = "kafka.error"
 FEED_RETRY = "feed.retry"
 

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+Headers = tuple[tuple[str, bytes | None], ...]
+"""A record's headers in Kafka's order; a name may repeat."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class TopicPartition:
@@ -20,6 +23,11 @@ class Record:
     key: bytes | None
     value: bytes | None
     """None in a tombstone."""
+    headers: Headers = ()
+    timestamp_ms: int = 0
+    """Milliseconds since 1970; 0 when the record has none."""
+    leader_epoch: int | None = None
+    """The leader epoch of the partition when the record was written; None when it is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,6 +116,8 @@ class StoredPosition:
     """None: at the partition's first record."""
     recreated: bool
     """Whether the stored position was of a deleted topic of the same name."""
+    leader_epoch: int | None = None
+    """The leader epoch of the record before `next_offset`; None when it is not known."""
 
 
 def deliver(event: ChangeEvent, route: Route, source: TopicPartition, offset: int) -> Delivered:

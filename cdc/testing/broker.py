@@ -118,22 +118,26 @@ class MemorySource:
     broker: MemoryBroker
     unstarted: set[TopicPartition]
     offsets: dict[TopicPartition, int] = field(default_factory=dict)
+    epochs: dict[TopicPartition, int | None] = field(default_factory=dict)
+    """The leader epoch of the record before each of `offsets`."""
     starts: dict[TopicPartition, tuple[int | None, int | None]] = field(default_factory=dict)
-    lost: dict[TopicPartition, tuple[int | None, int | None]] = field(default_factory=dict)
+    losses: dict[TopicPartition, tuple[int | None, int | None]] = field(default_factory=dict)
     stored: dict[TopicPartition, int] = field(default_factory=dict)
 
     def poll(self, limit: int, seconds: float) -> list[Record]:
         """Return up to `limit` records of the started partitions."""
         records: list[Record] = []
         for source, offset in list(self.offsets.items()):
-            if not self._readable(source, offset):
+            if not self.broker.holds(source, offset, self.epochs[source]):
                 del self.offsets[source]
                 self.unstarted.add(source)
-                self.lost[source] = self.starts[source]
+                self.losses[source] = self.starts[source]
                 continue
             end = min(self.broker.bounds(source)[1], offset + limit - len(records))
-            records += [self.broker.record(source, at) for at in range(offset, end)]
-            self.offsets[source] = end
+            found = [self.broker.record(source, at) for at in range(offset, end)]
+            if found:
+                self.offsets[source], self.epochs[source] = end, found[-1].leader_epoch
+            records += found
         return records
 
     def waiting(self) -> frozenset[TopicPartition]:
@@ -149,13 +153,13 @@ class MemorySource:
     ) -> None:
         """Fetch a waiting partition from `offset`; None is its first record."""
         self.unstarted.discard(source)
-        self.lost.pop(source, None)
-        self.starts[source] = (offset, leader_epoch)
+        self.losses.pop(source, None)
+        self.starts[source], self.epochs[source] = (offset, leader_epoch), leader_epoch
         self.offsets[source] = self.first_offset(source) if offset is None else offset
 
     def lost_at(self, source: TopicPartition, offset: int, leader_epoch: int | None) -> bool:
         """Return whether a waiting partition could not be fetched from this position."""
-        return self.lost.get(source) == (offset, leader_epoch)
+        return self.losses.get(source) == (offset, leader_epoch)
 
     def first_offset(self, source: TopicPartition) -> int:
         """Return the first offset that the partition holds."""
@@ -169,9 +173,3 @@ class MemorySource:
     def store(self, positions: Mapping[TopicPartition, int]) -> None:
         """Remember committed offsets."""
         self.stored.update(positions)
-
-    def _readable(self, source: TopicPartition, offset: int) -> bool:
-        begun, leader_epoch = self.starts[source]
-        if begun != offset:  # Something was read: the epoch of the record before counts.
-            leader_epoch = self.broker.leader_epoch(source, offset - 1)
-        return self.broker.holds(source, offset, leader_epoch)

@@ -26,7 +26,7 @@ from cdc.mongo.plan import (
 )
 from cdc.testing.broker import MemoryBroker, MemorySource
 from cdc.wire.event import Version
-from cdc.wire.records import TopicPartition
+from cdc.wire.records import UNKNOWN_EPOCHS, LeaderEpochs, TopicPartition
 
 __all__ = [
     "FakeClock",
@@ -78,6 +78,9 @@ class MemoryStore:
     owners: dict[TopicPartition, str] = field(default_factory=dict)
     topic_ids: dict[TopicPartition, str] = field(default_factory=dict)
     positions: dict[TopicPartition, int | None] = field(default_factory=dict)
+    leader_epochs: dict[TopicPartition, int | None] = field(default_factory=dict)
+    gaps: dict[TopicPartition, tuple[int, int]] = field(default_factory=dict)
+    """Where each open gap begins, and where reading resumed."""
 
     def collection(self, name: str) -> dict[Identity, Document]:
         """Return a collection's documents by `_id`."""
@@ -103,23 +106,32 @@ class MemoryReplica:
         store = self._store
         recreated = store.topic_ids.get(source, topic_id) != topic_id
         if recreated:
-            store.positions[source] = None
+            self._resume(source, None)
         store.owners[source], store.topic_ids[source] = self._owner, topic_id
         self._expected[source] = store.positions.setdefault(source, None)
-        return StoredPosition(next_offset=store.positions[source], recreated=recreated)
+        return StoredPosition(
+            next_offset=store.positions[source],
+            recreated=recreated,
+            leader_epoch=store.leader_epochs.get(source),
+        )
+
+    def record_gap(self, source: TopicPartition, resume_at: int) -> StoredPosition:
+        """Move a position that Kafka has lost to `resume_at`, and store the gap."""
+        self._fence(source)
+        self._resume(source, resume_at)
+        self._expected[source] = resume_at
+        return StoredPosition(next_offset=resume_at, recreated=False)
 
     def apply(
         self,
         batch: Sequence[Delivered],
         advance: Mapping[TopicPartition, int],
         deleted_rows: Container[RowKey] = (),
+        leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
     ) -> Applied:
         """Apply a batch and move its partitions to `advance`, together or not at all."""
         for source in advance:
-            expected = (self._owner, self._expected.get(source))
-            if (self._store.owners.get(source), self._store.positions.get(source)) != expected:
-                self.forget()
-                raise Fenced("A partition of the batch has another owner or position.")
+            self._fence(source)
         planned = plan(batch, self._known(batch), deleted_rows)
         # The history holds everything that the documents hold, so copying it first rejects a bad
         # batch before anything is written.
@@ -131,6 +143,7 @@ class MemoryReplica:
         for document in history:
             self._store.history.setdefault(tuple(document["_id"].values()), document)
         self._store.positions.update(advance)
+        self._store.leader_epochs.update({each: leader_epochs.get(each) for each in advance})
         self._expected.update(advance)
         return Applied(written=written(planned), duplicates=planned.duplicates, stale=planned.stale)
 
@@ -144,6 +157,20 @@ class MemoryReplica:
     def forget(self) -> None:
         """Forget the expected positions."""
         self._expected.clear()
+
+    def _fence(self, source: TopicPartition) -> None:
+        expected = (self._owner, self._expected.get(source))
+        if (self._store.owners.get(source), self._store.positions.get(source)) != expected:
+            self.forget()
+            raise Fenced("A partition of the batch has another owner or position.")
+
+    def _resume(self, source: TopicPartition, resume_at: int | None) -> None:
+        lost_from = self._store.positions.get(source)
+        if lost_from is not None:
+            begin, end = self._store.gaps.get(source, (lost_from, 0))
+            self._store.gaps[source] = (min(begin, lost_from), max(end, resume_at or 0))
+        self._store.positions[source] = resume_at
+        self._store.leader_epochs[source] = None
 
     def _known(self, batch: Sequence[Delivered]) -> dict[RowKey, Known]:
         known: dict[RowKey, Known] = {}

@@ -1,6 +1,8 @@
 """Kafka records and positions, independent of any client library."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 Headers = tuple[tuple[str, bytes | None], ...]
 """A record's headers in Kafka's order; a name may repeat."""
@@ -12,6 +14,11 @@ class TopicPartition:
 
     topic: str
     partition: int
+
+
+LeaderEpochs = Mapping[TopicPartition, int | None]
+"""Of each partition, the leader epoch of one of its records."""
+UNKNOWN_EPOCHS: LeaderEpochs = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

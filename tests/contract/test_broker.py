@@ -9,7 +9,7 @@ from typing import Protocol
 import pytest
 
 from cdc.conf import CdcSettings
-from cdc.consumer.consumer import Source
+from cdc.consumer.interfaces import Source
 from cdc.errors import Retryable
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.source import KafkaSource

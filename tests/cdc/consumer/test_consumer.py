@@ -23,7 +23,7 @@ from cdc.testing.twins import (
     MemorySource,
     MemoryStore,
 )
-from cdc.wire.records import Outgoing, Record, TopicPartition
+from cdc.wire.records import UNKNOWN_EPOCHS, LeaderEpochs, Outgoing, Record, TopicPartition
 from tests.support.builders import COLLECTIONS, ROUTES, change, outgoing, tombstone
 
 TOPIC = "story-events"
@@ -348,10 +348,11 @@ def test_a_document_that_the_replica_rejects_is_found_among_good_ones() -> None:
             batch: Sequence[Delivered],
             advance: Mapping[TopicPartition, int],
             deleted_rows: Container[RowKey] = (),
+            leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
         ) -> Applied:
             if any(item.event.key == 3 for item in batch):
                 raise Rejected("no threes")
-            return super().apply(batch, advance, deleted_rows)
+            return super().apply(batch, advance, deleted_rows, leader_epochs)
 
     feed = Feed(Picky)
     feed.send(*(outgoing(change("c", key, key), TOPIC) for key in (1, 2, 3, 4)))
@@ -391,11 +392,12 @@ def test_after_a_failure_the_batch_is_read_again() -> None:
             batch: Sequence[Delivered],
             advance: Mapping[TopicPartition, int],
             deleted_rows: Container[RowKey] = (),
+            leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
         ) -> Applied:
             if batch and type(self).failures:
                 type(self).failures -= 1
                 raise Retryable("unreachable")
-            return super().apply(batch, advance, deleted_rows)
+            return super().apply(batch, advance, deleted_rows, leader_epochs)
 
     feed = Feed(Flaky)
     feed.send(outgoing(change("c", 1, 1), TOPIC))
@@ -446,11 +448,12 @@ def test_a_rejected_document_is_found_with_few_tries_and_counted_once() -> None:
             batch: Sequence[Delivered],
             advance: Mapping[TopicPartition, int],
             deleted_rows: Container[RowKey] = (),
+            leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
         ) -> Applied:
             tries.append(len(batch))
             if any(item.event.key == 300 for item in batch):
                 raise Rejected("not this one")
-            return super().apply(batch, advance, deleted_rows)
+            return super().apply(batch, advance, deleted_rows, leader_epochs)
 
     feed = Feed(Picky)
     bad = outgoing(change("c", 999, 999), TOPIC)
@@ -567,3 +570,94 @@ def test_a_recreated_topic_that_outgrew_the_old_one_is_read_from_its_start(
 
     assert feed.titles() == {1: "version 1.3", 2: "version 1.4", 3: "version 1.5"}
     assert set(feed.store.topic_ids.values()) == {feed.broker.topic_id(TOPIC)}
+
+
+def one_partition(feed: Feed) -> TopicPartition:
+    (source,) = feed.broker.logs
+    return source
+
+
+def test_records_that_retention_deleted_unread_are_a_gap(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    feed = Feed()
+    feed.send(outgoing(change("c", 1, 1), TOPIC))
+    feed.drain()
+    source = one_partition(feed)
+    feed.send(*(outgoing(change("u", 1, number), TOPIC) for number in range(2, 8)))
+    feed.broker.delete_before(source, 5)
+
+    feed.drain()
+    feed.drain()
+
+    assert feed.store.gaps == {source: (1, 5)}
+    assert telemetry.PARTITION_GAP in caplog.text
+    assert feed.titles() == {1: "version 1.7"}
+    assert feed.store.positions[source] == 7
+
+
+def test_a_gap_at_the_end_moves_the_position_without_a_record() -> None:
+    feed = Feed()
+    feed.send(outgoing(change("c", 1, 1), TOPIC))
+    feed.drain()
+    source = one_partition(feed)
+    feed.send(outgoing(change("u", 1, 2), TOPIC))
+    feed.broker.delete_before(source, 2)
+
+    feed.drain()
+    feed.drain()
+
+    assert feed.store.positions[source] == 2
+    assert feed.store.gaps == {source: (1, 2)}
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_partition_that_lost_its_end_and_grew_is_read_from_its_start(*, restart: bool) -> None:
+    feed = Feed()
+    feed.send(*(outgoing(change("c", 1, number), TOPIC) for number in range(1, 11)))
+    feed.drain()
+    source = one_partition(feed)
+    feed.broker.truncate(source, 6)
+    feed.send(*(outgoing(change("u", 1, number), TOPIC) for number in range(11, 16)))
+    feed.send(*(outgoing(change("u", 1, 16), TOPIC) for _ in range(3)))
+    if restart:
+        feed.restart("b")
+
+    for _ in range(3):
+        feed.drain()
+
+    assert feed.titles() == {1: "version 1.16"}
+    assert {key[1] for key in feed.store.history} == set(range(1, 17)), "a change was skipped"
+    assert feed.store.gaps == {source: (10, 0)}
+
+
+def test_a_clean_election_is_no_gap() -> None:
+    feed = Feed()
+    feed.send(*(outgoing(change("c", 1, number), TOPIC) for number in range(1, 11)))
+    feed.drain()
+    source = one_partition(feed)
+    feed.broker.truncate(source, 10)
+    feed.restart("b")
+    feed.send(outgoing(change("u", 1, 11), TOPIC))
+
+    feed.drain()
+    feed.drain()
+
+    assert feed.titles() == {1: "version 1.11"}
+    assert feed.store.gaps == {}
+
+
+def test_a_loss_later_on_is_checked_at_the_stored_position_first() -> None:
+    """What was read may have been applied: then nothing is missing."""
+    feed = Feed()
+    feed.send(outgoing(change("c", 1, 1), TOPIC), outgoing(change("u", 1, 2), TOPIC))
+    feed.drain()
+    source = one_partition(feed)
+    feed.source.offsets[source] = 1_000  # The client's own position is off.
+
+    feed.drain()
+    feed.send(outgoing(change("u", 1, 3), TOPIC))
+    feed.drain()
+
+    assert feed.titles() == {1: "version 1.3"}
+    assert feed.store.gaps == {}

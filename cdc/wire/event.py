@@ -107,7 +107,7 @@ def tombstone_version(headers: Headers) -> Version | None:
 def deletion(
     table: str, key_column: str, key: int | str, version: Version, ts_ms: int
 ) -> ChangeEvent:
-    """Return the delete that a tombstone stands for; of the row it knows the key only."""
+    """Return the delete that a tombstone means; only the key of the row is known."""
     return ChangeEvent(
         op=Operation.DELETE,
         table=table,

@@ -19,6 +19,7 @@ from cdc.wire.records import Record, TopicPartition
 _LEAVE_SECONDS = 2.0
 _NO_EPOCH = -1
 """What the library takes for an unknown leader epoch."""
+_NAME_TAKEN = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
 _log = logging.getLogger(__name__)
 _POSITION_LOST = frozenset(
     {
@@ -37,6 +38,7 @@ class KafkaSource:
     """
 
     def __init__(self, settings: CdcSettings, topics: Sequence[str], instance: str) -> None:
+        self._instance = instance
         self._waiting: set[TopicPartition] = set()
         self._started: set[TopicPartition] = set()
         self._starts: dict[TopicPartition, tuple[int | None, int | None]] = {}
@@ -168,7 +170,7 @@ class KafkaSource:
         # The event that reports a fatal error is not itself marked as fatal. After it the client
         # keeps polling but receives nothing.
         if error.fatal() or error.code() == KafkaError._FATAL:
-            raise Fatal(f"Kafka removed this consumer from its group ({error.str()}): restart it.")
+            raise Fatal(self._explanation(error))
         lost = error.code() in _POSITION_LOST
         level = logging.ERROR if lost else logging.WARNING
         telemetry.log(
@@ -180,6 +182,15 @@ class KafkaSource:
             self._started.discard(source)
             self._waiting.add(source)
             self._lost[source] = self._starts[source]
+
+    def _explanation(self, error: KafkaError) -> str:
+        if _NAME_TAKEN in error.str():
+            return (
+                f"Kafka removed this consumer from its group: another process has joined as "
+                f"{self._instance!r}, or Kafka has forgotten this one. Give each process its own "
+                "--instance, and restart it."
+            )
+        return f"Kafka removed this consumer from its group ({error.str()}): restart it."
 
     def _assigned(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
         consumer.incremental_assign([])

@@ -61,7 +61,7 @@ def test_a_replaced_source_raises_the_reason_even_when_it_is_closed(group: Group
 
     with (
         closing(second),
-        pytest.raises(Fatal, match="Kafka removed this consumer"),
+        pytest.raises(Fatal, match="another process has joined as 'same'"),
         closing(first),
     ):
         group.poll_until(lambda: False)

@@ -1,15 +1,17 @@
 """The consumer: applies the events of its topics to the replica, each exactly once."""
 
 import logging
-from collections.abc import Callable, Container, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from cdc.consumer.epochs import KnownEpochs
+from cdc.consumer.interfaces import DeadLetters, Replica, Source
 from cdc.consumer.old_events import OldEvents
 from cdc.consumer.rejections import RejectionLimit
+from cdc.consumer.tombstones import Tombstones, without_repeats
 from cdc.consumer.topics import KnownTopics, TopicFacts
 from cdc.errors import Fenced, Rejected, Retryable
-from cdc.mongo.plan import Applied, Delivered, Route, RowKey, StoredPosition, deliver
+from cdc.mongo.plan import Applied, Delivered, Route, StoredPosition, deliver
 from cdc.runtime import fault_points as faults
 from cdc.runtime import telemetry
 from cdc.runtime.loop import Clock
@@ -22,60 +24,7 @@ _CHECK_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 Decoded = tuple[Record, Delivered | None]
-"""A record and its event; None for a tombstone and for a dead letter."""
-
-
-class Source(Protocol):
-    """Where records come from."""
-
-    def poll(self, limit: int, seconds: float) -> list[Record]:
-        """Return up to `limit` records; wait up to `seconds`, for the first one only."""
-
-    def waiting(self) -> frozenset[TopicPartition]:
-        """Return the assigned partitions that are not fetched yet."""
-
-    def started(self) -> frozenset[TopicPartition]:
-        """Return the partitions that are fetched."""
-
-    def start(self, source: TopicPartition, offset: int | None) -> None:
-        """Fetch a waiting partition from `offset`; None is its first record."""
-
-    def release(self) -> None:
-        """Stop fetching; every partition waits for the next `start`."""
-
-    def store(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Commit offsets to Kafka, for tools that show lag."""
-
-
-class Replica(Protocol):
-    """Where events take effect."""
-
-    def take_over(self, source: TopicPartition, topic_id: str) -> StoredPosition:
-        """Become the partition's owner and return its position."""
-
-    def apply(
-        self,
-        batch: Sequence[Delivered],
-        advance: Mapping[TopicPartition, int],
-        deleted_rows: Container[RowKey] = (),
-    ) -> Applied:
-        """Apply a batch and move its positions, together or not at all.
-
-        `deleted_rows` are rows that the database no longer has.
-        """
-
-    def check(self, sources: frozenset[TopicPartition]) -> None:
-        """Raise Fenced when one of `sources` has an unexpected owner or position."""
-
-    def forget(self) -> None:
-        """Forget the expected positions."""
-
-
-class DeadLetters(Protocol):
-    """The store of messages that can never be applied."""
-
-    def store(self, record: Record, topic_id: str, reason: str) -> bool:
-        """Store a message once and return whether it is new; raises Fatal when it cannot."""
+"""A record and its event; None for an ignored tombstone and for a dead letter."""
 
 
 class ReplicaConsumer:
@@ -105,6 +54,7 @@ class ReplicaConsumer:
         self._replica = replica
         self._dead_letters = dead_letters
         self._routes = routes
+        self._tombstones = Tombstones(routes)
         self._old_events = old_events
         self._epochs = KnownEpochs(source_epoch)
         self._counters = counters
@@ -165,7 +115,8 @@ class ReplicaConsumer:
         for source in waiting:
             position = self._replica.take_over(source, self._known_topics.ids[source.topic])
             faults.reach(faults.CONSUMER_TAKEN)
-            self._source.start(source, position.next_offset)
+            position = self._after_gap(source, position)
+            self._source.start(source, position.next_offset, position.leader_epoch)
             event = (
                 telemetry.PARTITION_RECREATED if position.recreated else telemetry.PARTITION_TAKEN
             )
@@ -173,6 +124,25 @@ class ReplicaConsumer:
             telemetry.log(
                 _log, level, event, partition=source.partition, offset=position.next_offset
             )
+
+    def _after_gap(self, source: TopicPartition, position: StoredPosition) -> StoredPosition:
+        """Return where to resume: at the partition's start when Kafka lost the position.
+
+        Whatever is read again there is dropped as stale, and reconcile finds what is missing.
+        """
+        lost_from = position.next_offset
+        if lost_from is None or not self._source.lost_at(source, lost_from, position.leader_epoch):
+            return position
+        resumed = self._replica.record_gap(source, self._source.first_offset(source))
+        telemetry.log(
+            _log,
+            logging.ERROR,
+            telemetry.PARTITION_GAP,
+            partition=source.partition,
+            lost_from=lost_from,
+            resumed_at=resumed.next_offset,
+        )
+        return resumed
 
     def _apply(self, records: Sequence[Record]) -> None:
         started = self._clock.monotonic()
@@ -193,12 +163,13 @@ class ReplicaConsumer:
 
     def _apply_or_split(self, decoded: Sequence[Decoded]) -> Applied | None:
         """Apply records; return None when some were rejected and the rest was applied in parts."""
-        batch = [delivered for _, delivered in decoded if delivered is not None]
+        batch = without_repeats([delivered for _, delivered in decoded if delivered is not None])
         advance = {record.source: record.offset + 1 for record, _ in decoded}
+        epochs = {record.source: record.leader_epoch for record, _ in decoded}
         try:
             # Asked before the transaction, which must not wait for the database.
             deleted_rows = self._old_events.deleted_rows(batch)
-            applied = self._replica.apply(batch, advance, deleted_rows)
+            applied = self._replica.apply(batch, advance, deleted_rows, epochs)
         except Rejected as error:
             self._split(decoded, error)
             return None
@@ -235,9 +206,9 @@ class ReplicaConsumer:
                 raise Fenced("A partition of the batch was moved: the batch is dropped.")
 
     def _decode(self, record: Record) -> Delivered | None:
-        if record.value is None:
-            return None  # A tombstone; its delete came before it.
         try:
+            if record.value is None:
+                return self._deliver_tombstone(record)
             return self._deliver(record, record.value)
         except Rejected as error:
             self._reject(record, error)
@@ -250,6 +221,14 @@ class ReplicaConsumer:
             raise Rejected(f"source.table is {event.table[:60]!r}, which is not captured here.")
         self._epochs.check(event.version.epoch)
         return deliver(event, route, record.source, record.offset)
+
+    def _deliver_tombstone(self, record: Record) -> Delivered | None:
+        event = self._tombstones.event(record)
+        if event is None:
+            return None
+        self._epochs.check(event.version.epoch)
+        delivered = deliver(event, self._routes[event.table], record.source, record.offset)
+        return replace(delivered, tombstone=True)
 
     def _reject(self, record: Record, error: Rejected) -> None:
         topic_id = self._known_topics.ids[record.source.topic]

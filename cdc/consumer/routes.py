@@ -13,6 +13,7 @@ def routes() -> dict[str, Route]:
             columns=capture.columns,
             collections=capture.collections,
             history=not capture.internal,
+            topic=capture.topic,
         )
         for capture in registry.all()
     }

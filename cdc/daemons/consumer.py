@@ -11,6 +11,7 @@ from cdc.conf import CdcSettings
 from cdc.consumer.consumer import ReplicaConsumer
 from cdc.consumer.old_events import OldEvents
 from cdc.consumer.pause import PauseWatch
+from cdc.consumer.presence import Presence
 from cdc.consumer.routes import routes
 from cdc.consumer.source_rows import SourceRows, source_epoch
 from cdc.daemons.startup import ensure_topics, retry_until_done, set_query_timeouts
@@ -18,6 +19,7 @@ from cdc.dead_letters.store import DeadLetterStore
 from cdc.kafka.source import KafkaSource
 from cdc.kafka.topics import Topics
 from cdc.mongo.client import connect
+from cdc.mongo.instances import Instances
 from cdc.mongo.replica import MongoReplica
 from cdc.registry import all_topics, registry
 from cdc.runtime import telemetry
@@ -42,6 +44,8 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
         retry_until_done(replica.prepare, stop, clock, _on_retry)
         paused = PauseWatch(settings.group, DEFAULT_DB_ALIAS)
         paused.start()
+        presence = Presence(Instances(connect(settings), settings, instance), instance, clock)
+        retry_until_done(presence.claim, stop, clock, _on_retry)
         source = KafkaSource(settings, sorted(all_topics()), instance)
         consumer = ReplicaConsumer(
             source=source,
@@ -60,7 +64,8 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
             paused=paused,
         )
         telemetry.log(_log, logging.INFO, telemetry.CONSUMER_STARTED, instance=instance)
-        with closing(source), stop.bounding_errors():
+        # The name is given up last: closing the source leaves the group.
+        with presence.beating(), closing(source), stop.bounding_errors():
             run_until_stopped(
                 consumer.run_once,
                 stopped=lambda: stop.requested,

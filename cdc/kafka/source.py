@@ -10,13 +10,24 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from cdc.conf import CdcSettings
 from cdc.errors import Fatal
-from cdc.kafka.client import ENVELOPE_ROOM, client_config
+from cdc.kafka.client import ENVELOPE_ROOM, client_config, unavailable
+from cdc.kafka.record import record_of
+from cdc.kafka.watermarks import first_and_next
 from cdc.runtime import telemetry
 from cdc.wire.records import Record, TopicPartition
 
 _LEAVE_SECONDS = 2.0
+_NO_EPOCH = -1
+"""What the library takes for an unknown leader epoch."""
+_NAME_TAKEN = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
 _log = logging.getLogger(__name__)
-_OFFSET_LOST = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
+_POSITION_LOST = frozenset(
+    {
+        KafkaError._AUTO_OFFSET_RESET,
+        KafkaError._LOG_TRUNCATION,  # noqa: SLF001 -- a documented code
+        KafkaError.OFFSET_OUT_OF_RANGE,
+    }
+)
 
 
 class KafkaSource:
@@ -27,9 +38,11 @@ class KafkaSource:
     """
 
     def __init__(self, settings: CdcSettings, topics: Sequence[str], instance: str) -> None:
+        self._instance = instance
         self._waiting: set[TopicPartition] = set()
         self._started: set[TopicPartition] = set()
-        self._lost: set[TopicPartition] = set()
+        self._starts: dict[TopicPartition, tuple[int | None, int | None]] = {}
+        self._lost: dict[TopicPartition, tuple[int | None, int | None]] = {}
         self._consumer = Consumer(
             client_config(
                 settings,
@@ -72,20 +85,38 @@ class KafkaSource:
         """Return the partitions that are fetched."""
         return frozenset(self._started)
 
-    def start(self, source: TopicPartition, offset: int | None) -> None:
+    def start(
+        self, source: TopicPartition, offset: int | None, leader_epoch: int | None = None
+    ) -> None:
         """Fetch a waiting partition from `offset`; None is its first record.
 
-        A partition whose offset Kafka no longer holds is read from the first record that it has.
+        With the leader epoch of the record before `offset`, the client also finds out whether Kafka
+        lost that record and has grown past the offset since. Raises Retryable.
         """
-        if source in self._lost and offset is not None:
-            # The gap is logged, never skipped silently; reconcile finds what is missing.
-            telemetry.log(_log, logging.ERROR, telemetry.PARTITION_GAP, partition=source.partition)
-            offset = None
-        self._lost.discard(source)
-        at = OFFSET_BEGINNING if offset is None else offset
-        self._consumer.incremental_assign([KafkaPartition(source.topic, source.partition, at)])
+        at = KafkaPartition(
+            source.topic,
+            source.partition,
+            OFFSET_BEGINNING if offset is None else offset,
+            leader_epoch=_NO_EPOCH if leader_epoch is None else leader_epoch,
+        )
+        self._consumer.incremental_assign([at])
+        self._lost.pop(source, None)
+        self._starts[source] = (offset, leader_epoch)
         self._waiting.discard(source)
         self._started.add(source)
+        if leader_epoch is not None:
+            self._validate(at)
+
+    def lost_at(self, source: TopicPartition, offset: int, leader_epoch: int | None) -> bool:
+        """Return whether a waiting partition could not be fetched from this position.
+
+        After a loss later on, the partition is first started at the position that is stored now.
+        """
+        return self._lost.get(source) == (offset, leader_epoch)
+
+    def first_offset(self, source: TopicPartition) -> int:
+        """Return the first offset that the partition holds; raises Retryable."""
+        return first_and_next(self._consumer, source)[0]
 
     def release(self) -> None:
         """Stop fetching; every partition waits for the next `start`."""
@@ -114,6 +145,17 @@ class KafkaSource:
             self._consumer.poll(0.05)
         self._consumer.close()
 
+    def _validate(self, at: KafkaPartition) -> None:
+        """Make the client compare the leader epoch with Kafka's before it fetches.
+
+        By itself it does so only when a new leader is elected while it is running; it also does so
+        before a seek.
+        """
+        try:
+            self._consumer.seek(at)
+        except KafkaException as error:
+            raise unavailable("seek in", at.topic, error) from error
+
     def _record(self, message: Message) -> Record | None:
         source = TopicPartition(message.topic() or "", message.partition() or 0)
         error = message.error()
@@ -122,15 +164,14 @@ class KafkaSource:
             return None
         if source not in self._started:
             return None
-        key, value = message.key(), message.value()
-        return Record(source=source, offset=message.offset() or 0, key=key, value=value)
+        return record_of(message, source)
 
     def _report(self, source: TopicPartition, error: KafkaError) -> None:
         # The event that reports a fatal error is not itself marked as fatal. After it the client
         # keeps polling but receives nothing.
         if error.fatal() or error.code() == KafkaError._FATAL:
-            raise Fatal(f"Kafka removed this consumer from its group ({error.str()}): restart it.")
-        lost = error.code() in _OFFSET_LOST
+            raise Fatal(self._explanation(error))
+        lost = error.code() in _POSITION_LOST
         level = logging.ERROR if lost else logging.WARNING
         telemetry.log(
             _log, level, telemetry.KAFKA_ERROR, partition=source.partition, error=str(error)
@@ -140,7 +181,16 @@ class KafkaSource:
             self._unassign({source})
             self._started.discard(source)
             self._waiting.add(source)
-            self._lost.add(source)
+            self._lost[source] = self._starts[source]
+
+    def _explanation(self, error: KafkaError) -> str:
+        if _NAME_TAKEN in error.str():
+            return (
+                f"Kafka removed this consumer from its group: another process has joined as "
+                f"{self._instance!r}, or Kafka has forgotten this one. Give each process its own "
+                "--instance, and restart it."
+            )
+        return f"Kafka removed this consumer from its group ({error.str()}): restart it."
 
     def _assigned(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
         consumer.incremental_assign([])

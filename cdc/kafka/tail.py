@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka.client import ENVELOPE_ROOM, client_config
+from cdc.kafka.record import record_of
 from cdc.wire.records import Record, TopicPartition
 from cdc.wire.topic import TopicBounds
 
@@ -92,8 +93,7 @@ class KafkaTail:
         number, offset = message.partition() or 0, message.offset() or 0
         error = message.error()
         if error is None:
-            source = TopicPartition(self._topic, number)
-            return Record(source=source, offset=offset, key=message.key(), value=message.value())
+            return record_of(message, TopicPartition(self._topic, number))
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 -- the library's own name
             self._ended[number] = offset
             return None

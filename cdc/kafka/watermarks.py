@@ -10,6 +10,18 @@ from cdc.kafka.client import REQUEST_SECONDS, client_config, unavailable
 from cdc.wire.records import TopicPartition
 
 
+def first_and_next(client: Consumer, source: TopicPartition) -> tuple[int, int]:
+    """Return the first offset that Kafka holds and the offset of the next record."""
+    partition = KafkaPartition(source.topic, source.partition)
+    try:
+        marks = client.get_watermark_offsets(partition, timeout=REQUEST_SECONDS)
+    except KafkaException as error:
+        raise unavailable("read the offsets of", source.topic, error) from error
+    if marks is None:
+        raise unavailable("read the offsets of", source.topic)
+    return int(marks[0]), int(marks[1])
+
+
 class Watermarks:
     """Reads the offsets that partitions hold and that the group has committed."""
 
@@ -21,14 +33,7 @@ class Watermarks:
 
     def of(self, source: TopicPartition) -> tuple[int, int]:
         """Return the first offset that Kafka holds and the offset of the next record."""
-        partition = KafkaPartition(source.topic, source.partition)
-        try:
-            marks = self._consumer.get_watermark_offsets(partition, timeout=REQUEST_SECONDS)
-        except KafkaException as error:
-            raise unavailable("read the offsets of", source.topic, error) from error
-        if marks is None:
-            raise unavailable("read the offsets of", source.topic)
-        return int(marks[0]), int(marks[1])
+        return first_and_next(self._consumer, source)
 
     def committed(self, sources: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the offsets that the group committed; partitions without one are left out."""

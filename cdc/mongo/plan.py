@@ -45,6 +45,8 @@ class Route:
     collections: tuple[str, ...]
     history: bool = True
     """Whether its events are kept in the history."""
+    topic: str = ""
+    """The topic of its events; without it, no tombstone belongs to the table."""
 
     @property
     def markers(self) -> str:
@@ -61,6 +63,8 @@ class Delivered:
     offset: int
     document: Document | None
     """None for a delete."""
+    tombstone: bool = False
+    """Read from a tombstone. The delete before it counts, so it is never a duplicate or stale."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +116,8 @@ class StoredPosition:
     """None: at the partition's first record."""
     recreated: bool
     """Whether the stored position was of a deleted topic of the same name."""
+    leader_epoch: int | None = None
+    """The leader epoch of the record before `next_offset`; None when it is not known."""
 
 
 def deliver(event: ChangeEvent, route: Route, source: TopicPartition, offset: int) -> Delivered:
@@ -158,9 +164,9 @@ def plan(
         key = (delivered.event.table, delivered.event.key)
         held = known.get(key)
         if held is not None and delivered.event.version == held.version:
-            duplicates += 1
+            duplicates += not delivered.tombstone
         elif _is_stale(delivered.event.version, held, deleted=key in deleted_rows):
-            stale += 1
+            stale += not delivered.tombstone
         else:
             _write(writes.setdefault(delivered.event.table, Writes()), delivered, held)
     return Plan(writes=writes, duplicates=duplicates, stale=stale)

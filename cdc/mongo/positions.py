@@ -3,12 +3,30 @@
 The consumer itself takes over and moves positions in `cdc/mongo/replica.py`.
 """
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
 from pymongo import MongoClient
 
 from cdc.conf import CdcSettings
 from cdc.mongo.client import database, position_id, reaching
 from cdc.mongo.plan import Document
 from cdc.wire.records import TopicPartition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Gap:
+    """Records that Kafka lost before they were applied."""
+
+    source: TopicPartition
+    lost_from: int
+    """The position that Kafka no longer held."""
+    resumed_at: int
+    """The offset at which reading resumed; not above `lost_from` if Kafka lost its newest records,
+    or the whole topic."""
+    at: datetime
+    """When it was last found, by MongoDB's clock."""
 
 
 class Positions:
@@ -23,10 +41,25 @@ class Positions:
         with reaching():
             found = self._positions.find({"_id.group": self._group})
             return {
-                TopicPartition(item["_id"]["topic"], item["_id"]["partition"]): item["next_offset"]
+                _source(item): item["next_offset"]
                 for item in found
                 if item.get("next_offset") is not None
             }
+
+    def gaps(self) -> tuple[Gap, ...]:
+        """Return the open gaps; each stays open until a reconciliation leaves no difference."""
+        with reaching():
+            found = self._positions.find({"_id.group": self._group, "gap": {"$exists": True}})
+            return tuple(sorted(map(_gap, found)))
+
+    def close_gaps(self, gaps: Iterable[Gap]) -> None:
+        """Close gaps, except those that have grown since they were read."""
+        with reaching():
+            for gap in gaps:
+                self._positions.update_one(
+                    {"_id": position_id(self._group, gap.source), "gap.at": gap.at},
+                    {"$unset": {"gap": ""}},
+                )
 
     def move(self, source: TopicPartition, offset: int, who: str) -> None:
         """Make the partition resume at `offset`.
@@ -34,8 +67,32 @@ class Positions:
         `who` becomes the owner. That fences the consumer of the partition, which then takes it over
         again at the new position.
         """
-        change = {"$set": {"next_offset": offset, "owner": who, "session": None}}
+        moved = {"next_offset": offset, "leader_epoch": None, "owner": who, "session": None}
         with reaching():
             self._positions.update_one(
-                {"_id": position_id(self._group, source)}, change, upsert=True
+                {"_id": position_id(self._group, source)}, {"$set": moved}, upsert=True
             )
+
+
+def resumed_after_gap(
+    lost_from: int | None, resume_at: int | None, changes: Mapping[str, object]
+) -> Document:
+    """Return the update of a position whose records are lost; a gap that is open grows.
+
+    Nothing is lost of a partition that was never read.
+    """
+    update: Document = {"$set": {**changes, "next_offset": resume_at, "leader_epoch": None}}
+    if lost_from is not None:
+        update["$min"] = {"gap.from": lost_from}
+        update["$max"] = {"gap.to": resume_at or 0}
+        update["$currentDate"] = {"gap.at": True}
+    return update
+
+
+def _source(item: Document) -> TopicPartition:
+    return TopicPartition(item["_id"]["topic"], item["_id"]["partition"])
+
+
+def _gap(item: Document) -> Gap:
+    gap = item["gap"]
+    return Gap(source=_source(item), lost_from=gap["from"], resumed_at=gap["to"], at=gap["at"])

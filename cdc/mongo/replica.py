@@ -4,7 +4,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pymongo import DeleteOne, InsertOne, MongoClient, ReplaceOne, ReturnDocument, UpdateOne
+from pymongo import DeleteOne, InsertOne, MongoClient, ReplaceOne, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
@@ -13,7 +13,8 @@ from pymongo.results import BulkWriteResult
 
 from cdc.conf import CdcSettings
 from cdc.errors import Fenced
-from cdc.mongo.client import database, position_id, reaching
+from cdc.mongo.client import database, reaching
+from cdc.mongo.owned_positions import OwnedPositions
 from cdc.mongo.plan import (
     Applied,
     Delivered,
@@ -34,17 +35,13 @@ from cdc.mongo.reuse import ReusedVersions
 from cdc.runtime import fault_points as faults
 from cdc.runtime.loop import Clock
 from cdc.wire.event import Version
-from cdc.wire.records import TopicPartition
+from cdc.wire.records import UNKNOWN_EPOCHS, LeaderEpochs, TopicPartition
 
 _DAY_SECONDS = 86_400
 
 
 class MongoReplica:
-    """Applies each batch exactly once, by moving its positions in the same transaction.
-
-    A position moves only if its owner and next offset are what this process expects, so a process
-    that lost a partition cannot write.
-    """
+    """Applies each batch exactly once, by moving its positions in the same transaction."""
 
     def __init__(
         self,
@@ -58,12 +55,11 @@ class MongoReplica:
         self._client = client
         self._settings = settings
         self._routes = routes
-        self._owner = owner
         self._clock = clock
         self._session: ClientSession | None = None
-        self._expected: dict[TopicPartition, int | None] = {}
         self._db = database(client, settings)
         self._positions = self._db[settings.positions_collection]
+        self._owned = OwnedPositions(self._positions, settings.group, owner)
         self._history = self._db[settings.history_collection]
         self._reused = ReusedVersions(self._db, settings.history_collection, routes)
 
@@ -81,48 +77,34 @@ class MongoReplica:
                 self._expire_after(route.markers, self._settings.delete_marker_days)
 
     def take_over(self, source: TopicPartition, topic_id: str) -> StoredPosition:
-        """Become the partition's owner and return its position.
-
-        A transaction that the last owner left open would lock the position, so its session is ended
-        first. Once the owner has changed, any write of the last owner fails.
-        """
-        name = position_id(self._settings.group, source)
+        """Become the partition's owner and return its position."""
         with reaching():
-            session = self._open_session()
-            last = self._positions.find_one({"_id": name}) or {}
-            self._end_session(last.get("session"), session)
-            recreated = last.get("topic_id", topic_id) != topic_id
-            mine = {"owner": self._owner, "topic_id": topic_id, "session": _session_id(session)}
-            if recreated:
-                mine["next_offset"] = None
-            found: Document | None = self._positions.find_one_and_update(
-                {"_id": name},
-                {"$set": mine},
-                upsert=True,
-                return_document=ReturnDocument.AFTER,
-                maxTimeMS=5000,
-            )
-        next_offset = (found or {}).get("next_offset")
-        self._expected[source] = next_offset
-        return StoredPosition(next_offset=next_offset, recreated=recreated)
+            return self._owned.take_over(source, topic_id, self._open_session())
+
+    def record_gap(self, source: TopicPartition, resume_at: int) -> StoredPosition:
+        """Move a position that Kafka has lost to `resume_at`, and store the gap in it."""
+        with reaching():
+            return self._owned.record_gap(source, resume_at)
 
     def apply(
         self,
         batch: Sequence[Delivered],
         advance: Mapping[TopicPartition, int],
         deleted_rows: Container[RowKey] = (),
+        leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
     ) -> Applied:
         """Apply a batch and move its partitions to `advance`, together or not at all.
 
-        `deleted_rows` are rows that the database no longer has. Raises Fenced when a partition has
-        another owner, Rejected when MongoDB refuses a document, and Retryable for anything else.
-        After any of them, take the partitions over again.
+        `deleted_rows` are rows that the database no longer has; `leader_epochs` those of the last
+        records. Raises Fenced when a partition has another owner, Rejected when MongoDB refuses a
+        document, and Retryable for anything else. After any of them, take the partitions over
+        again.
         """
         session = self._open_session()
         with reaching():
             try:
                 with session.start_transaction(read_concern=ReadConcern("snapshot")):
-                    self._advance(advance, session)
+                    self._owned.advance(advance, leader_epochs, session)
                     faults.reach(faults.REPLICA_MOVED)
                     planned = plan(batch, self._known(keys_of(batch), session), deleted_rows)
                     self._write(planned, batch, session)
@@ -130,49 +112,20 @@ class MongoReplica:
             except (PyMongoError, Fenced):
                 self.forget()
                 raise
-        self._expected.update(advance)
+        self._owned.expect(advance)
         return Applied(written=written(planned), duplicates=planned.duplicates, stale=planned.stale)
 
     def check(self, sources: frozenset[TopicPartition]) -> None:
         """Raise Fenced when one of `sources` has an unexpected owner or position."""
-        if not sources:
-            return
-        names = [position_id(self._settings.group, source) for source in sources]
         with reaching():
-            found = self._positions.find({"_id": {"$in": names}})
-            held = {
-                TopicPartition(item["_id"]["topic"], item["_id"]["partition"]): (
-                    item.get("owner"),
-                    item.get("next_offset"),
-                )
-                for item in found
-            }
-        for source in sources:
-            if held.get(source) != (self._owner, self._expected.get(source)):
-                raise Fenced(f"Partition {source.partition} was moved or has another owner.")
+            self._owned.check(sources)
 
     def forget(self) -> None:
         """End the session and forget the expected positions."""
-        self._expected.clear()
+        self._owned.forget()
         if self._session is not None:
             self._session.end_session()
             self._session = None
-
-    def _advance(self, advance: Mapping[TopicPartition, int], session: ClientSession) -> None:
-        moves: list[Any] = [
-            UpdateOne(
-                {
-                    "_id": position_id(self._settings.group, source),
-                    "owner": self._owner,
-                    "next_offset": self._expected.get(source),
-                },
-                {"$set": {"next_offset": offset}},
-            )
-            for source, offset in sorted(advance.items())
-        ]
-        result = self._positions.bulk_write(moves, session=session)
-        if result.matched_count != len(moves):
-            raise Fenced("A partition of the batch has another owner or position.")
 
     def _known(
         self, keys: Mapping[str, list[Identity]], session: ClientSession
@@ -232,10 +185,6 @@ class MongoReplica:
             self._session = self._client.start_session(causal_consistency=False)
         return self._session
 
-    def _end_session(self, last: Any, mine: ClientSession) -> None:
-        if last is not None and last != _session_id(mine):
-            self._client.admin.command("killSessions", [{"id": last}])
-
     def _expire_after(self, name: str, days: int) -> None:
         seconds = days * _DAY_SECONDS
         indexes = self._db[name].index_information()
@@ -252,10 +201,6 @@ class MongoReplica:
 def _number(value: Any) -> int:
     """Return a part of a version; 0 in a document without one, so that any event is newer."""
     return value if isinstance(value, int) else 0
-
-
-def _session_id(session: ClientSession) -> Any:
-    return session.session_id["id"]
 
 
 def _history(batch: Sequence[Delivered], now: datetime) -> list[Document]:

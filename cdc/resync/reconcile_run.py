@@ -9,6 +9,7 @@ from typing import Any
 from cdc.conf import cdc_settings
 from cdc.models import ReconcileRun
 from cdc.mongo.client import connect
+from cdc.mongo.positions import Positions
 from cdc.mongo.reader import ReplicaReader
 from cdc.progress import Bar, Say, progress
 from cdc.registry import Capture, registry
@@ -102,7 +103,9 @@ class Reconciler:
         settings = cdc_settings()
         topics = sorted({capture.topic for capture in registry})
         self._barrier = Barrier(settings, topics, self._clock, using=using)
-        self._reader = ReplicaReader(connect(settings), settings)
+        client = connect(settings)
+        self._reader = ReplicaReader(client, settings)
+        self._positions = Positions(client, settings)
 
     def run(self, *, restart: bool) -> Result | None:
         """Compare, repair when asked, and store the result; return None when it was stopped.
@@ -111,6 +114,9 @@ class Reconciler:
         unless `restart` is set.
         """
         began = self._clock.monotonic()
+        # A resumed run compared some rows before, so a gap may be younger than its result.
+        resumed = not restart and any(self._checkpoint(each).load() for each in registry)
+        gaps = () if resumed else self._positions.gaps()
         tables = []
         for capture in registry:
             report = self._table(capture, restart=restart)
@@ -123,6 +129,8 @@ class Reconciler:
             repair=self._repair,
             tables=tuple(tables),
         )
+        if result.equal:
+            self._positions.close_gaps(gaps)
         ReconcileRun.objects.using(self._using).create(
             finished_at=result.finished_at,
             equal=result.equal,

@@ -32,6 +32,7 @@ JOB_RETRY = "job.retry"
 BATCH_APPLIED = "batch.applied"
 MESSAGE_REJECTED = "message.rejected"
 VERSION_REUSED = "version.reused"
+TOMBSTONE_IGNORED = "tombstone.ignored"
 KAFKA_ERROR = "kafka.error"
 FEED_RETRY = "feed.retry"
 

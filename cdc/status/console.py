@@ -50,6 +50,11 @@ def _history(status: Status) -> Iterator[str]:
         yield f"last canary, {age} ago: {1000 * canary.seconds:.0f} ms"
     if reconcile is not None:
         yield f"last reconciliation, {_duration(reconcile.seconds_ago)} ago: {reconcile.verdict}"
+    for gap in status.gaps or ():
+        yield (
+            f"gap: {gap.topic} {gap.partition}, position {gap.lost_from} lost, "
+            f"resumed at {gap.resumed_at}, on {gap.at:%Y-%m-%d %H:%M:%S} UTC"
+        )
     if status.last_error:
         yield f"last error: {status.last_error}"
 

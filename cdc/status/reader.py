@@ -26,8 +26,9 @@ from cdc.outbox.queue import OutboxQueue
 from cdc.printable import printable
 from cdc.registry import Capture
 from cdc.runtime import counters
+from cdc.status.facts import CanaryStatus, LastReconcile, OpenGap, PartitionLag, Paused, TableCount
 from cdc.status.latency import MINUTES, MOST_CHANGES, Delays, delays_of
-from cdc.status.verdict import CanaryStatus, LastReconcile, PartitionLag, Paused, Status, TableCount
+from cdc.status.verdict import Status
 from cdc.wire.records import TopicPartition
 
 _LONGEST_REASON = 300
@@ -69,6 +70,7 @@ class StatusReader:
             delays=mongodb(self._delays),
             reconcile=database(_last_reconcile),
             canary=database(_canary),
+            gaps=mongodb(self._gaps),
             problems=tuple(dict.fromkeys(reads.problems)),
             unreachable=tuple(name for name in _SERVICES if name in reads.unreachable),
         )
@@ -95,13 +97,28 @@ class StatusReader:
 
     def _lag(self, source: TopicPartition, positions: Mapping[TopicPartition, int]) -> PartitionLag:
         first, end = self._watermarks.of(source)
-        position = max(positions.get(source, first), first)
+        stored = positions.get(source, first)
+        lost = not first <= stored <= end
+        position = first if lost else stored
         oldest = self._watermarks.timestamp_ms(source, position) if end > position else None
         return PartitionLag(
             topic=source.topic,
             partition=source.partition,
-            records=max(end - position, 0),
+            records=end - position,
             seconds=_age(oldest),
+            lost=lost,
+        )
+
+    def _gaps(self) -> tuple[OpenGap, ...]:
+        return tuple(
+            OpenGap(
+                topic=gap.source.topic,
+                partition=gap.source.partition,
+                lost_from=gap.lost_from,
+                resumed_at=gap.resumed_at,
+                at=gap.at,
+            )
+            for gap in self._positions.gaps()
         )
 
     def _delays(self) -> Delays:

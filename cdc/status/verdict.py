@@ -6,85 +6,21 @@ same Status object.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import Any
 
 from cdc.outbox.table import Depth
+from cdc.status.facts import (
+    CanaryStatus,
+    LastReconcile,
+    OpenGap,
+    PartitionLag,
+    Paused,
+    TableCount,
+)
 from cdc.status.latency import Delays
 
 PATIENCE_SECONDS = 10.0
 """A change that has been in transit for longer is late."""
-CANARY_SECONDS = 30.0
-"""A canary is sent every ten seconds; one that takes longer than three of them is late."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartitionLag:
-    """What one partition holds that the replica has not applied."""
-
-    topic: str
-    partition: int
-    records: int
-    """Offsets between the replica's position and the partition's end."""
-    seconds: float
-    """Age of the first record that is not applied; 0 without lag."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableCount:
-    """The rows of a table, and the documents in each of its collections."""
-
-    table: str
-    rows: int
-    documents: Mapping[str, int]
-
-    @property
-    def equal(self) -> bool:
-        """Whether every collection holds as many documents as the table has rows."""
-        return all(count == self.rows for count in self.documents.values())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastReconcile:
-    """The result of the last reconciliation."""
-
-    finished_at: datetime
-    seconds_ago: float
-    equal: bool
-    """Whether no differences remain."""
-    verdict: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paused:
-    """A pause of the consumer group."""
-
-    who: str
-    """A login name, or the actor."""
-    at: datetime
-    why: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CanaryStatus:
-    """The record that is sent through the whole pipeline every ten seconds."""
-
-    sent_seconds_ago: float
-    arrived_seconds_ago: float | None
-    """Of the last one that arrived; None when none ever has."""
-    seconds: float | None
-    """The latency of that one, from its save until it is seen in the replica."""
-
-    @property
-    def late(self) -> bool:
-        """Whether canaries are sent but do not arrive."""
-        arrived = self.arrived_seconds_ago
-        return not self.stopped and (arrived is None or arrived > CANARY_SECONDS)
-
-    @property
-    def stopped(self) -> bool:
-        """Whether no canaries are being sent."""
-        return self.sent_seconds_ago > CANARY_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +53,8 @@ class Status:
     """None when the consumers are not paused."""
     canary: CanaryStatus | None = None
     """None when none was ever sent."""
+    gaps: tuple[OpenGap, ...] | None = None
+    """Open until a reconciliation leaves no difference."""
     in_kafka: int | None = None
     """Records after the offsets committed in Kafka; read only while MongoDB is unreachable."""
 
@@ -151,7 +89,7 @@ class Status:
         """Whether every service responds, nothing is blocked and no difference remains."""
         reconciled = self.reconcile is None or self.reconcile.equal
         blocked = self.problems or self.paused or self._no_relay or self._no_consumer
-        return not blocked and reconciled and (self.equal or self.waiting > 0)
+        return not blocked and not self._gapped and reconciled and (self.equal or self.waiting > 0)
 
     @property
     def queued(self) -> str:
@@ -168,7 +106,9 @@ class Status:
         if self.problems:
             state = outage_verdict(self.unreachable, self.queued)
         else:
-            state = self._blocked or self._in_transit or self._out_of_sync or self._in_sync
+            state = (
+                self._blocked or self._gap or self._in_transit or self._out_of_sync or self._in_sync
+            )
         return state + self._dead_letters
 
     @property
@@ -200,6 +140,22 @@ class Status:
                 "Check their logs, or start more, up to one per partition."
             )
         return ""
+
+    @property
+    def _gapped(self) -> list[int]:
+        """The partitions with a gap."""
+        found = {gap.partition for gap in self.gaps or ()}
+        return sorted(found | {lag.partition for lag in self.lags or () if lag.lost})
+
+    @property
+    def _gap(self) -> str:
+        if not self._gapped:
+            return ""
+        noun = "partition" if len(self._gapped) == 1 else "partitions"
+        return (
+            f"A gap in {noun} {', '.join(map(str, self._gapped))}: Kafka lost records that may not "
+            "have been applied. Run `manage.py reconcile --repair`."
+        )
 
     def _pause(self, pause: Paused) -> str:
         reason = f" ({pause.why})" if pause.why else ""
@@ -264,6 +220,8 @@ class Status:
             shape["reconcile"]["finished_at"] = self.reconcile.finished_at.isoformat()
         if self.paused is not None:
             shape["paused"]["at"] = self.paused.at.isoformat()
+        for gap in shape["gaps"] or ():
+            gap["at"] = gap["at"].isoformat()
         return shape
 
 

@@ -54,10 +54,7 @@ class MemoryTail:
             begin = max(offset, self.first.get(number, 0))
             log = self._log(number)[begin : begin + limit - len(records)]
             source = TopicPartition(self.topic, number)
-            records += [
-                Record(source=source, offset=at, key=sent.key, value=sent.value)
-                for at, sent in enumerate(log, begin)
-            ]
+            records += [self.broker.record(source, at) for at in range(begin, begin + len(log))]
             self.offsets[number] = begin + len(log)
         self.polled += len(records)
         if not records:

@@ -3,14 +3,12 @@
 One contract suite runs against each twin and the real part.
 """
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from zlib import crc32
 
-from cdc.conf import TOPIC_NAME
-from cdc.errors import Fenced, Rejected, Retryable
+from cdc.errors import Fenced, Rejected
 from cdc.mongo.plan import (
     Applied,
     Delivered,
@@ -27,9 +25,18 @@ from cdc.mongo.plan import (
     written,
 )
 from cdc.mongo.same_version import refuse_other_events
+from cdc.testing.broker import MemoryBroker, MemorySource
 from cdc.wire.event import Version
-from cdc.wire.records import Outgoing, Record, TopicPartition
+from cdc.wire.records import UNKNOWN_EPOCHS, LeaderEpochs, TopicPartition
 
+__all__ = [
+    "FakeClock",
+    "MemoryBroker",
+    "MemoryReplica",
+    "MemoryRows",
+    "MemorySource",
+    "MemoryStore",
+]
 _MAX_DEPTH = 100
 
 
@@ -53,105 +60,6 @@ class FakeClock:
 
 
 @dataclass(slots=True)
-class MemoryBroker:
-    """A broker in memory that is a publisher and a source; each partition's offsets start at 0."""
-
-    partition_count: int = 5
-    largest: int = 1_000_000
-    """The largest value, in bytes; a record with a larger one is rejected for good."""
-    down: bool = False
-    logs: dict[TopicPartition, list[Outgoing]] = field(default_factory=dict)
-    ids: dict[str, str] = field(default_factory=dict)
-    """Ids of recreated topics."""
-
-    def publish(
-        self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
-    ) -> dict[int, str]:
-        """Append the records and return the reasons for rejected ones, by index."""
-        if self.down:
-            raise Retryable("The broker in memory is down: set `down` to False.")
-        reasons = {index: self._flaw(record) for index, record in enumerate(records)}
-        rejected = {index: reason for index, reason in reasons.items() if reason}
-        for index, record in enumerate(records):
-            if index not in rejected:
-                number = crc32(record.key) % self.partition_count
-                self.logs.setdefault(TopicPartition(record.topic, number), []).append(record)
-        return rejected
-
-    def _flaw(self, record: Outgoing) -> str:
-        if not TOPIC_NAME.match(record.topic):
-            return f"{record.topic!r} is not a valid topic name."
-        if len(record.value or b"") > self.largest:
-            return f"The value has more than {self.largest} bytes."
-        return ""
-
-    def topic_id(self, topic: str) -> str:
-        """Return the topic's id."""
-        return self.ids.get(topic, f"id of {topic}")
-
-    def recreated(self, known: Mapping[str, str]) -> bool:
-        """Return whether the id of a topic differs from the one in `known`."""
-        return any(self.topic_id(topic) != topic_id for topic, topic_id in known.items())
-
-    def recreate(self, topic: str) -> None:
-        """Delete a topic and create it again, empty and with another id."""
-        self.ids[topic] = f"{self.topic_id(topic)}, recreated"
-        for source in [source for source in self.logs if source.topic == topic]:
-            del self.logs[source]
-
-    def partitions(self, topic: str) -> tuple[int, ...]:
-        """Return the numbers of the topic's partitions."""
-        return tuple(range(self.partition_count))
-
-    def source(self, topic: str) -> "MemorySource":
-        """Return a source that is assigned all partitions of `topic`."""
-        partitions = {TopicPartition(topic, number) for number in range(self.partition_count)}
-        return MemorySource(broker=self, unstarted=partitions)
-
-
-@dataclass(slots=True, kw_only=True)
-class MemorySource:
-    """Reads a `MemoryBroker`."""
-
-    broker: MemoryBroker
-    unstarted: set[TopicPartition]
-    offsets: dict[TopicPartition, int] = field(default_factory=dict)
-    stored: dict[TopicPartition, int] = field(default_factory=dict)
-
-    def poll(self, limit: int, seconds: float) -> list[Record]:
-        """Return up to `limit` records of the started partitions."""
-        records: list[Record] = []
-        for source, offset in self.offsets.items():
-            log = self.broker.logs.get(source, [])[offset : offset + limit - len(records)]
-            for number, sent in enumerate(log, offset):
-                records.append(Record(source=source, offset=number, key=sent.key, value=sent.value))
-            self.offsets[source] = offset + len(log)
-        return records
-
-    def waiting(self) -> frozenset[TopicPartition]:
-        """Return the assigned partitions that are not fetched yet."""
-        return frozenset(self.unstarted)
-
-    def started(self) -> frozenset[TopicPartition]:
-        """Return the partitions that are fetched."""
-        return frozenset(self.offsets)
-
-    def start(self, source: TopicPartition, offset: int | None) -> None:
-        """Fetch a waiting partition from `offset`; None is its first record."""
-        self.unstarted.discard(source)
-        self.offsets[source] = offset or 0
-
-    def release(self) -> None:
-        """Stop fetching; every partition waits for the next `start`."""
-        self.unstarted |= self.offsets.keys()
-        self.offsets.clear()
-
-    def store(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Remember committed offsets."""
-        self.stored.update(positions)
-
-
-@dataclass(slots=True)
 class MemoryRows:
     """The database's rows: every key exists except those in `deleted`."""
 
@@ -171,6 +79,9 @@ class MemoryStore:
     owners: dict[TopicPartition, str] = field(default_factory=dict)
     topic_ids: dict[TopicPartition, str] = field(default_factory=dict)
     positions: dict[TopicPartition, int | None] = field(default_factory=dict)
+    leader_epochs: dict[TopicPartition, int | None] = field(default_factory=dict)
+    gaps: dict[TopicPartition, tuple[int, int]] = field(default_factory=dict)
+    """Where each open gap begins, and where reading resumed."""
 
     def collection(self, name: str) -> dict[Identity, Document]:
         """Return a collection's documents by `_id`."""
@@ -196,23 +107,32 @@ class MemoryReplica:
         store = self._store
         recreated = store.topic_ids.get(source, topic_id) != topic_id
         if recreated:
-            store.positions[source] = None
+            self._resume(source, None)
         store.owners[source], store.topic_ids[source] = self._owner, topic_id
         self._expected[source] = store.positions.setdefault(source, None)
-        return StoredPosition(next_offset=store.positions[source], recreated=recreated)
+        return StoredPosition(
+            next_offset=store.positions[source],
+            recreated=recreated,
+            leader_epoch=store.leader_epochs.get(source),
+        )
+
+    def record_gap(self, source: TopicPartition, resume_at: int) -> StoredPosition:
+        """Move a position that Kafka has lost to `resume_at`, and store the gap."""
+        self._fence(source)
+        self._resume(source, resume_at)
+        self._expected[source] = resume_at
+        return StoredPosition(next_offset=resume_at, recreated=False)
 
     def apply(
         self,
         batch: Sequence[Delivered],
         advance: Mapping[TopicPartition, int],
         deleted_rows: Container[RowKey] = (),
+        leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
     ) -> Applied:
         """Apply a batch and move its partitions to `advance`, together or not at all."""
         for source in advance:
-            expected = (self._owner, self._expected.get(source))
-            if (self._store.owners.get(source), self._store.positions.get(source)) != expected:
-                self.forget()
-                raise Fenced("A partition of the batch has another owner or position.")
+            self._fence(source)
         planned = plan(batch, self._known(batch), deleted_rows)
         # The history holds everything that the documents hold, so copying it first rejects a bad
         # batch before anything is written.
@@ -227,6 +147,7 @@ class MemoryReplica:
         for document in history:
             self._store.history.setdefault(tuple(document["_id"].values()), document)
         self._store.positions.update(advance)
+        self._store.leader_epochs.update({each: leader_epochs.get(each) for each in advance})
         self._expected.update(advance)
         return Applied(written=written(planned), duplicates=planned.duplicates, stale=planned.stale)
 
@@ -240,6 +161,20 @@ class MemoryReplica:
     def forget(self) -> None:
         """Forget the expected positions."""
         self._expected.clear()
+
+    def _fence(self, source: TopicPartition) -> None:
+        expected = (self._owner, self._expected.get(source))
+        if (self._store.owners.get(source), self._store.positions.get(source)) != expected:
+            self.forget()
+            raise Fenced("A partition of the batch has another owner or position.")
+
+    def _resume(self, source: TopicPartition, resume_at: int | None) -> None:
+        lost_from = self._store.positions.get(source)
+        if lost_from is not None:
+            begin, end = self._store.gaps.get(source, (lost_from, 0))
+            self._store.gaps[source] = (min(begin, lost_from), max(end, resume_at or 0))
+        self._store.positions[source] = resume_at
+        self._store.leader_epochs[source] = None
 
     def _known(self, batch: Sequence[Delivered]) -> dict[RowKey, Known]:
         known: dict[RowKey, Known] = {}

@@ -2,7 +2,7 @@
 
 import json
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from cdc.errors import Rejected
+from cdc.wire.records import Headers
 
 _LARGEST_ID = 2**63 - 1
 _MOST_DIGITS = len(str(_LARGEST_ID))
@@ -90,6 +91,35 @@ def decode(key: bytes | None, value: bytes) -> ChangeEvent:
     return _consistent(event)
 
 
+def tombstone_version(headers: Headers) -> Version | None:
+    """Return the version that a tombstone's headers name.
+
+    None without such headers: another program wrote it. Raises Rejected for a malformed version.
+    """
+    found = dict(headers)
+    parts = [found.get(name) for name in ("epoch", "outbox_id")]
+    if parts == [None, None]:
+        return None
+    texts = [(part or b"").decode("ascii", "replace") for part in parts]
+    return _version_of(texts, "The tombstone's version", "epoch and outbox_id")
+
+
+def deletion(
+    table: str, key_column: str, key: int | str, version: Version, ts_ms: int
+) -> ChangeEvent:
+    """Return the delete that a tombstone means; only the key of the row is known."""
+    return ChangeEvent(
+        op=Operation.DELETE,
+        table=table,
+        key_column=key_column,
+        key=key,
+        before={key_column: key},
+        after=None,
+        version=version,
+        ts_ms=ts_ms,
+    )
+
+
 def decode_key(key: bytes | None) -> tuple[str, int | str]:
     """Return the column and the value in a Kafka key; raises Rejected."""
     pairs = list(_object(_json(key, "The key"), "The key").items())
@@ -135,12 +165,17 @@ def _operation(value: Any) -> Operation:
 
 def _version(sequence: Any) -> Version:
     parts = _json(_text(sequence, "source.sequence").encode(), "source.sequence")
-    if not isinstance(parts, list) or not all(_digits(part) for part in parts):
+    texts = parts if isinstance(parts, list) else []
+    return _version_of(texts, "source.sequence", '["epoch","outbox id"]')
+
+
+def _version_of(parts: Sequence[Any], name: str, form: str) -> Version:
+    if not all(map(_digits, parts)):
         parts = []
     try:
-        epoch, outbox_id = (_number(int(part), "source.sequence") for part in parts)
+        epoch, outbox_id = (_number(int(part), name) for part in parts)
     except ValueError:
-        raise Rejected('source.sequence is not ["epoch","outbox id"].') from None
+        raise Rejected(f"{name} is not {form}.") from None
     return Version(epoch, outbox_id)
 
 

@@ -1,6 +1,11 @@
 """Kafka records and positions, independent of any client library."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+
+Headers = tuple[tuple[str, bytes | None], ...]
+"""A record's headers in Kafka's order; a name may repeat."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -9,6 +14,11 @@ class TopicPartition:
 
     topic: str
     partition: int
+
+
+LeaderEpochs = Mapping[TopicPartition, int | None]
+"""Of each partition, the leader epoch of one of its records."""
+UNKNOWN_EPOCHS: LeaderEpochs = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +30,11 @@ class Record:
     key: bytes | None
     value: bytes | None
     """None in a tombstone."""
+    headers: Headers = ()
+    timestamp_ms: int = 0
+    """Milliseconds since 1970; 0 when the record has none."""
+    leader_epoch: int | None = None
+    """The leader epoch of the partition when the record was written; None when it is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

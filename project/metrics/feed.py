@@ -42,6 +42,8 @@ def _summary(status: Status) -> Iterator[Metric]:
     yield _gauge("storyfeed_relay_active", "1 if a relay holds the lease.", relay)
     yield _gauge("storyfeed_consumers", "Members of the consumer group.", status.consumers)
     yield _gauge("storyfeed_dead_letters", "Dead letters to decide on.", status.dead_letters)
+    gaps = None if status.gaps is None else len(status.gaps)
+    yield _gauge("storyfeed_gaps", "Gaps that no reconciliation has closed.", gaps)
 
 
 def _lags(lags: Iterable[PartitionLag]) -> Iterator[Metric]:

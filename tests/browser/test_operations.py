@@ -4,7 +4,8 @@ import pytest
 from playwright.sync_api import expect
 
 from cdc.models import ConsumerPause, OperatorAction
-from cdc.status.verdict import Paused, Status
+from cdc.status.facts import Paused
+from cdc.status.verdict import Status
 from project.pages import feed_state
 from tests.browser.conftest import Visitor
 from tests.support.latest import patient

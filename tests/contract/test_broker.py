@@ -9,7 +9,7 @@ from typing import Protocol
 import pytest
 
 from cdc.conf import CdcSettings
-from cdc.consumer.consumer import Source
+from cdc.consumer.interfaces import Source
 from cdc.errors import Retryable
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.source import KafkaSource
@@ -147,7 +147,12 @@ def test_one_key_stays_in_one_partition_and_in_order(broker: Broker) -> None:
 def test_a_tombstone_has_no_value(broker: Broker) -> None:
     broker.publisher().publish([record(broker, 1), record(broker, 1, None)], wait)
 
-    assert [item.value for item in Reader(broker.source("a")).until(2)] == [b"{}", None]
+    records = Reader(broker.source("a")).until(2)
+
+    assert [item.value for item in records] == [b"{}", None]
+    assert {item.headers for item in records} == {(("outbox_id", b"1"),)}
+    assert {item.timestamp_ms for item in records} == {1_764_000_000_000}
+    assert {type(item.leader_epoch) for item in records} == {int}
 
 
 def test_rejected_records_are_reported_by_index_and_the_rest_is_written(broker: Broker) -> None:

@@ -6,10 +6,11 @@ from typing import Protocol
 import pytest
 
 from cdc.conf import CdcSettings
-from cdc.consumer.consumer import Replica
+from cdc.consumer.interfaces import Replica
 from cdc.errors import Fenced, Rejected
 from cdc.mongo.client import connect, database
 from cdc.mongo.plan import Document, StoredPosition
+from cdc.mongo.positions import Positions
 from cdc.mongo.replica import MongoReplica
 from cdc.runtime.loop import SystemClock
 from cdc.testing.twins import MemoryReplica, MemoryStore
@@ -29,6 +30,8 @@ class Storage(Protocol):
 
     def history(self) -> list[Document]: ...
 
+    def gaps(self) -> dict[TopicPartition, tuple[int, int]]: ...
+
 
 class Memory:
     def __init__(self) -> None:
@@ -43,6 +46,9 @@ class Memory:
 
     def history(self) -> list[Document]:
         return [self.store.history[key] for key in sorted(self.store.history)]
+
+    def gaps(self) -> dict[TopicPartition, tuple[int, int]]:
+        return self.store.gaps
 
 
 class Mongo:
@@ -60,6 +66,10 @@ class Mongo:
 
     def history(self) -> list[Document]:
         return list(self.database[self.settings.history_collection].find().sort("_id"))
+
+    def gaps(self) -> dict[TopicPartition, tuple[int, int]]:
+        found = Positions(self.client, self.settings).gaps()
+        return {gap.source: (gap.lost_from, gap.resumed_at) for gap in found}
 
 
 @pytest.fixture(params=["memory", pytest.param("mongo", marks=pytest.mark.services)])
@@ -163,6 +173,64 @@ def test_a_recreated_topic_is_read_from_its_start(storage: Storage) -> None:
 
     assert position == StoredPosition(next_offset=None, recreated=True)
     assert storage.replica("c").take_over(SOURCE, "topic 2").recreated is False
+
+
+def test_the_leader_epoch_is_stored_with_the_position(storage: Storage) -> None:
+    replica = owned(storage)
+    replica.apply([], {SOURCE: 4}, leader_epochs={SOURCE: 7})
+    assert storage.replica("b").take_over(SOURCE, "topic 1").leader_epoch == 7
+
+    again = owned(storage, "c")
+    again.apply([], {SOURCE: 5})  # Its epoch is not known.
+
+    assert storage.replica("d").take_over(SOURCE, "topic 1").leader_epoch is None
+
+
+def test_a_gap_moves_the_position_and_is_stored(storage: Storage) -> None:
+    replica = owned(storage)
+    replica.apply([], {SOURCE: 33}, leader_epochs={SOURCE: 7})
+    assert storage.gaps() == {}
+
+    resumed = replica.record_gap(SOURCE, 66)
+
+    assert resumed == StoredPosition(next_offset=66, recreated=False)
+    assert storage.gaps() == {SOURCE: (33, 66)}
+    replica.apply([delivered(change("c", 1, 1))], {SOURCE: 67})
+    assert storage.replica("b").take_over(SOURCE, "topic 1").next_offset == 67
+    assert storage.gaps() == {SOURCE: (33, 66)}
+
+
+def test_a_second_gap_extends_an_open_one(storage: Storage) -> None:
+    replica = owned(storage)
+    replica.apply([], {SOURCE: 33})
+    replica.record_gap(SOURCE, 66)
+    replica.apply([], {SOURCE: 70})
+    replica.record_gap(SOURCE, 80)
+    assert storage.gaps() == {SOURCE: (33, 80)}
+    replica.record_gap(SOURCE, 0)  # Kafka lost its newest records.
+    assert storage.gaps() == {SOURCE: (33, 80)}
+
+
+def test_a_replaced_owner_stores_no_gap(storage: Storage) -> None:
+    old = owned(storage, "old")
+    old.apply([], {SOURCE: 33})
+    new = owned(storage, "new")
+
+    with pytest.raises(Fenced):
+        old.record_gap(SOURCE, 66)
+
+    assert storage.gaps() == {}
+    new.apply([], {SOURCE: 34})
+
+
+def test_what_was_unread_in_a_deleted_topic_is_a_gap(storage: Storage) -> None:
+    owned(storage).apply([], {SOURCE: 40})
+    storage.replica("b").take_over(OTHER, "topic 1")
+
+    for source in (SOURCE, OTHER):
+        storage.replica("b").take_over(source, "topic 2")
+
+    assert storage.gaps() == {SOURCE: (40, 0)}, "nothing was ever read of the other partition"
 
 
 def test_an_applied_event_changes_nothing_when_it_is_repeated(storage: Storage) -> None:

@@ -12,6 +12,7 @@ from pymongo.client_session import ClientSession
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
+from cdc.mongo import owned_positions
 from cdc.mongo import plan as sink
 from cdc.mongo import replica as replica_module
 from cdc.mongo.client import connect
@@ -220,11 +221,9 @@ def _patch_condition(
     patch: pytest.MonkeyPatch, change_it: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> None:
     def update_one(condition: dict[str, Any], update: Any, **options: Any) -> UpdateOne:
-        moves_a_position = "owner" in condition
-        kept = change_it(condition) if moves_a_position else condition
-        return UpdateOne(kept, update, **options)
+        return UpdateOne(change_it(condition), update, **options)
 
-    patch.setattr(replica_module, "UpdateOne", update_one)
+    patch.setattr(owned_positions, "UpdateOne", update_one)
 
 
 Removal = Callable[[pytest.MonkeyPatch], None]

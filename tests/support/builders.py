@@ -1,5 +1,6 @@
 """Events and records of stories, for tests of the feed's internals."""
 
+from dataclasses import replace
 from typing import Any
 
 from cdc.field_columns import columns_of
@@ -11,7 +12,13 @@ from stories.models import Story
 
 TABLE = "stories_story"
 COLLECTIONS = ("stories_story", "stories_story_1", "stories_story_2")
-ROUTE = Route(table=TABLE, key="id", columns=columns_of(Story), collections=COLLECTIONS)
+ROUTE = Route(
+    table=TABLE,
+    key="id",
+    columns=columns_of(Story),
+    collections=COLLECTIONS,
+    topic="story-events",
+)
 ROUTES = {TABLE: ROUTE}
 SOURCE = TopicPartition("story-events", 0)
 
@@ -65,3 +72,8 @@ def delivered(event: ChangeEvent, offset: int = 0, source: TopicPartition = SOUR
 def outgoing(event: ChangeEvent, topic: str) -> Outgoing:
     """Return the record that carries `event`."""
     return record_of(event, topic)
+
+
+def tombstone(event: ChangeEvent, topic: str) -> Outgoing:
+    """Return the tombstone that follows `event`, a delete."""
+    return replace(outgoing(event, topic), value=None)

@@ -5,7 +5,8 @@ from typing import Any
 
 from cdc.mongo.statistics import Figures
 from cdc.outbox.table import Depth
-from cdc.status.verdict import PartitionLag, Status, TableCount
+from cdc.status.facts import PartitionLag, TableCount
+from cdc.status.verdict import Status
 
 TOTALS = Figures(
     documents=1234,

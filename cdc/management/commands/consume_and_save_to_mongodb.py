@@ -26,5 +26,5 @@ class Command(FeedCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         settings = cdc_settings()
-        with instance_name(settings) as name:
-            run_consumer(settings, options["instance"] or name)
+        with instance_name(settings, options["instance"] or "") as name:
+            run_consumer(settings, name)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from cdc.consumer.consumer import ReplicaConsumer
 from cdc.consumer.old_events import OldEvents
 from cdc.consumer.rejections import MAX_REJECTED
 from cdc.errors import Fatal, Fenced, Rejected, Retryable
-from cdc.mongo.plan import Applied, Delivered, RowKey
+from cdc.mongo.plan import Applied, Delivered, Route, RowKey
 from cdc.runtime import telemetry
 from cdc.runtime.loop import run_until_stopped
 from cdc.testing.twins import (
@@ -22,8 +23,8 @@ from cdc.testing.twins import (
     MemorySource,
     MemoryStore,
 )
-from cdc.wire.records import Outgoing, Record, TopicPartition
-from tests.support.builders import COLLECTIONS, ROUTES, change, outgoing
+from cdc.wire.records import UNKNOWN_EPOCHS, LeaderEpochs, Outgoing, Record, TopicPartition
+from tests.support.builders import COLLECTIONS, ROUTES, change, outgoing, tombstone
 
 TOPIC = "story-events"
 MARKER_DAYS = 7
@@ -60,7 +61,12 @@ class Tally:
 class Feed:
     """A broker, a replica and the consumer between them."""
 
-    def __init__(self, replica: type[MemoryReplica] = MemoryReplica) -> None:
+    def __init__(
+        self,
+        replica: type[MemoryReplica] = MemoryReplica,
+        routes: Mapping[str, Route] = ROUTES,
+    ) -> None:
+        self.routes = routes
         self.broker, self.store, self.letters = MemoryBroker(), MemoryStore(), Letters()
         self.source: MemorySource
         self.counters = Tally()
@@ -76,9 +82,9 @@ class Feed:
         self.consumer = ReplicaConsumer(
             source=self.source,
             topics=self.broker,
-            replica=self.replica(self.store, ROUTES, owner),
+            replica=self.replica(self.store, self.routes, owner),
             dead_letters=self.letters,
-            routes=ROUTES,
+            routes=self.routes,
             source_epoch=self.source_epoch,
             old_events=OldEvents(self.rows, self.clock, MARKER_DAYS),
             counters=self.counters,
@@ -138,15 +144,132 @@ def test_a_version_that_is_used_again_is_a_dead_letter_and_delays_nothing() -> N
     assert feed.counters.counted[telemetry.DUPLICATE] == 0
 
 
-def test_a_tombstone_moves_the_position_and_nothing_else() -> None:
+@pytest.mark.parametrize("parts", [[3], [2, 1], [1, 1, 1]])
+def test_a_delete_and_its_tombstone_are_one_change(parts: list[int]) -> None:
     feed = Feed()
-    delete = outgoing(change("d", 1, 2), TOPIC)
-    feed.send(outgoing(change("c", 1, 1), TOPIC), delete, replace(delete, value=None))
-
-    feed.drain()
+    delete = change("d", 1, 2)
+    sent = [
+        outgoing(change("c", 1, 1), TOPIC),
+        outgoing(delete, TOPIC),
+        tombstone(delete, TOPIC),
+    ]
+    for part in parts:
+        feed.send(*(sent.pop(0) for _ in range(part)))
+        feed.drain()
 
     assert feed.titles() == {}
     assert max(feed.source.stored.values()) == 3
+    assert not feed.letters.kept
+    assert [item["op"] for item in feed.store.history.values()] == ["c", "d"]
+    assert feed.store.history[1, 2]["before"] == delete.before, "the whole row, not just its key"
+    assert not +feed.counters.counted
+
+
+def test_a_replayed_delete_counts_once() -> None:
+    feed = Feed()
+    delete = change("d", 1, 2)
+    pair = outgoing(delete, TOPIC), tombstone(delete, TOPIC)
+    feed.send(outgoing(change("c", 1, 1), TOPIC), *pair)
+    feed.drain()
+
+    feed.send(*pair)
+    feed.drain()
+
+    assert feed.counters.counted["duplicates_absorbed"] == 1
+
+
+def test_a_tombstone_alone_deletes_the_story() -> None:
+    """Compaction removed the delete while the consumer was away."""
+    feed = Feed()
+    feed.send(outgoing(change("c", 1, 1), TOPIC), outgoing(change("c", 2, 2), TOPIC))
+    feed.drain()
+
+    feed.send(tombstone(change("d", 1, 3), TOPIC))
+    feed.drain()
+
+    assert feed.titles() == {2: "version 1.2"}
+    assert feed.store.history[1, 3]["before"] == {"id": 1}
+    assert not feed.letters.kept
+    feed.send(outgoing(change("u", 1, 2), TOPIC))
+    feed.drain()
+    assert feed.titles() == {2: "version 1.2"}, "an older event brought the story back"
+
+
+def test_an_older_tombstone_deletes_nothing() -> None:
+    feed = Feed()
+    feed.send(outgoing(change("c", 1, 5), TOPIC), tombstone(change("d", 1, 4), TOPIC))
+
+    feed.drain()
+
+    assert feed.titles() == {1: "version 1.5"}
+
+
+def test_a_deleted_story_that_was_created_again_lives() -> None:
+    feed = Feed()
+    feed.send(tombstone(change("d", 1, 4), TOPIC), outgoing(change("c", 1, 5), TOPIC))
+
+    feed.drain()
+
+    assert feed.titles() == {1: "version 1.5"}
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"headers": ()},
+        {"headers": (("traceparent", b"00-1-2-01"),)},
+        {"key": b'{"another":1}'},
+    ],
+)
+def test_a_foreign_tombstone_is_ignored_and_logged_once(
+    foreign: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    feed = Feed()
+    mine = tombstone(change("d", 1, 2), TOPIC)
+    feed.send(outgoing(change("c", 1, 1), TOPIC), *[replace(mine, **foreign)] * 3)
+
+    feed.drain()
+
+    assert feed.titles() == {1: "version 1.1"}
+    assert not feed.letters.kept
+    logged = [item for item in caplog.records if item.message == telemetry.TOMBSTONE_IGNORED]
+    assert len(logged) == 1
+
+
+@pytest.mark.parametrize(
+    ("malformed", "reason"),
+    [
+        ({"headers": (("epoch", b"1"),)}, "The tombstone's version is not"),
+        ({"headers": (("epoch", b"1"), ("outbox_id", b"-2"))}, "The tombstone's version"),
+        ({"headers": (("epoch", b"1"), ("outbox_id", b"\xb2"))}, "The tombstone's version"),
+        ({"headers": (("epoch", b"1"), ("outbox_id", b"9" * 19))}, "not a number from 0"),
+        ({"headers": (("epoch", b"7"), ("outbox_id", b"2"))}, "Its epoch is 7"),
+        ({"key": b'{"id":"one"}'}, "id"),
+        ({"key": b"17"}, "The key"),
+    ],
+)
+def test_a_tombstone_that_names_an_impossible_delete_is_a_dead_letter(
+    malformed: dict[str, Any], reason: str
+) -> None:
+    feed = Feed()
+    mine = tombstone(change("d", 1, 2), TOPIC)
+    feed.send(outgoing(change("c", 1, 1), TOPIC), replace(mine, **malformed))
+
+    feed.drain()
+
+    assert feed.titles() == {1: "version 1.1"}
+    (kept,) = feed.letters.kept.values()
+    assert reason in kept
+
+
+def test_a_tombstone_of_two_possible_tables_is_ignored() -> None:
+    routes = {**ROUTES, "other": replace(ROUTES["stories_story"], table="other")}
+    feed = Feed(routes=routes)
+    feed.send(outgoing(change("c", 1, 1), TOPIC), tombstone(change("d", 1, 2), TOPIC))
+
+    feed.drain()
+
+    assert feed.titles() == {1: "version 1.1"}
     assert not feed.letters.kept
 
 
@@ -246,10 +369,11 @@ def test_a_document_that_the_replica_rejects_is_found_among_good_ones() -> None:
             batch: Sequence[Delivered],
             advance: Mapping[TopicPartition, int],
             deleted_rows: Container[RowKey] = (),
+            leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
         ) -> Applied:
             if any(item.event.key == 3 for item in batch):
                 raise Rejected("no threes")
-            return super().apply(batch, advance, deleted_rows)
+            return super().apply(batch, advance, deleted_rows, leader_epochs)
 
     feed = Feed(Picky)
     feed.send(*(outgoing(change("c", key, key), TOPIC) for key in (1, 2, 3, 4)))
@@ -289,11 +413,12 @@ def test_after_a_failure_the_batch_is_read_again() -> None:
             batch: Sequence[Delivered],
             advance: Mapping[TopicPartition, int],
             deleted_rows: Container[RowKey] = (),
+            leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
         ) -> Applied:
             if batch and type(self).failures:
                 type(self).failures -= 1
                 raise Retryable("unreachable")
-            return super().apply(batch, advance, deleted_rows)
+            return super().apply(batch, advance, deleted_rows, leader_epochs)
 
     feed = Feed(Flaky)
     feed.send(outgoing(change("c", 1, 1), TOPIC))
@@ -344,11 +469,12 @@ def test_a_rejected_document_is_found_with_few_tries_and_counted_once() -> None:
             batch: Sequence[Delivered],
             advance: Mapping[TopicPartition, int],
             deleted_rows: Container[RowKey] = (),
+            leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
         ) -> Applied:
             tries.append(len(batch))
             if any(item.event.key == 300 for item in batch):
                 raise Rejected("not this one")
-            return super().apply(batch, advance, deleted_rows)
+            return super().apply(batch, advance, deleted_rows, leader_epochs)
 
     feed = Feed(Picky)
     bad = outgoing(change("c", 999, 999), TOPIC)
@@ -465,3 +591,94 @@ def test_a_recreated_topic_that_outgrew_the_old_one_is_read_from_its_start(
 
     assert feed.titles() == {1: "version 1.3", 2: "version 1.4", 3: "version 1.5"}
     assert set(feed.store.topic_ids.values()) == {feed.broker.topic_id(TOPIC)}
+
+
+def one_partition(feed: Feed) -> TopicPartition:
+    (source,) = feed.broker.logs
+    return source
+
+
+def test_records_that_retention_deleted_unread_are_a_gap(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    feed = Feed()
+    feed.send(outgoing(change("c", 1, 1), TOPIC))
+    feed.drain()
+    source = one_partition(feed)
+    feed.send(*(outgoing(change("u", 1, number), TOPIC) for number in range(2, 8)))
+    feed.broker.delete_before(source, 5)
+
+    feed.drain()
+    feed.drain()
+
+    assert feed.store.gaps == {source: (1, 5)}
+    assert telemetry.PARTITION_GAP in caplog.text
+    assert feed.titles() == {1: "version 1.7"}
+    assert feed.store.positions[source] == 7
+
+
+def test_a_gap_at_the_end_moves_the_position_without_a_record() -> None:
+    feed = Feed()
+    feed.send(outgoing(change("c", 1, 1), TOPIC))
+    feed.drain()
+    source = one_partition(feed)
+    feed.send(outgoing(change("u", 1, 2), TOPIC))
+    feed.broker.delete_before(source, 2)
+
+    feed.drain()
+    feed.drain()
+
+    assert feed.store.positions[source] == 2
+    assert feed.store.gaps == {source: (1, 2)}
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_partition_that_lost_its_end_and_grew_is_read_from_its_start(*, restart: bool) -> None:
+    feed = Feed()
+    feed.send(*(outgoing(change("c", 1, number), TOPIC) for number in range(1, 11)))
+    feed.drain()
+    source = one_partition(feed)
+    feed.broker.truncate(source, 6)
+    feed.send(*(outgoing(change("u", 1, number), TOPIC) for number in range(11, 16)))
+    feed.send(*(outgoing(change("u", 1, 16), TOPIC) for _ in range(3)))
+    if restart:
+        feed.restart("b")
+
+    for _ in range(3):
+        feed.drain()
+
+    assert feed.titles() == {1: "version 1.16"}
+    assert {key[1] for key in feed.store.history} == set(range(1, 17)), "a change was skipped"
+    assert feed.store.gaps == {source: (10, 0)}
+
+
+def test_a_clean_election_is_no_gap() -> None:
+    feed = Feed()
+    feed.send(*(outgoing(change("c", 1, number), TOPIC) for number in range(1, 11)))
+    feed.drain()
+    source = one_partition(feed)
+    feed.broker.truncate(source, 10)
+    feed.restart("b")
+    feed.send(outgoing(change("u", 1, 11), TOPIC))
+
+    feed.drain()
+    feed.drain()
+
+    assert feed.titles() == {1: "version 1.11"}
+    assert feed.store.gaps == {}
+
+
+def test_a_loss_later_on_is_checked_at_the_stored_position_first() -> None:
+    """What was read may have been applied: then nothing is missing."""
+    feed = Feed()
+    feed.send(outgoing(change("c", 1, 1), TOPIC), outgoing(change("u", 1, 2), TOPIC))
+    feed.drain()
+    source = one_partition(feed)
+    feed.source.offsets[source] = 1_000  # The client's own position is off.
+
+    feed.drain()
+    feed.send(outgoing(change("u", 1, 3), TOPIC))
+    feed.drain()
+
+    assert feed.titles() == {1: "version 1.3"}
+    assert feed.store.gaps == {}

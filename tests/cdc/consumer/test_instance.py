@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from cdc.consumer import instance
 from cdc.consumer.instance import instance_name
+from cdc.errors import Misconfigured
 from tests.support.feed_settings import without_servers
 
 
@@ -32,3 +34,23 @@ def test_without_a_writable_home_the_process_id_is_the_name(
     monkeypatch.setattr("os.getpid", lambda: 4711)
     with instance_name(without_servers(home=tmp_path / "file")) as name:
         assert name.endswith("-p4711")
+
+
+def test_a_given_name_is_used_once_on_a_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instance, "_PATIENCE_SECONDS", 0.2)
+    settings = without_servers(home=tmp_path)
+    with instance_name(settings, "a/b c") as name, instance_name(settings, "another"):
+        assert name == "a/b c"
+        message = "consumes under the instance name 'a/b c' already"
+        with pytest.raises(Misconfigured, match=message), instance_name(settings, "a/b c"):
+            pass
+    with instance_name(settings, "a/b c") as again:
+        assert again == name
+
+
+def test_a_given_name_needs_no_writable_home(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with instance_name(without_servers(home=tmp_path / "file"), "one") as name:
+        assert name == "one"

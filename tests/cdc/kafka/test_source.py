@@ -10,7 +10,6 @@ from cdc.conf import CdcSettings
 from cdc.errors import Fatal
 from cdc.kafka.source import KafkaSource
 from cdc.kafka.topics import Topics
-from cdc.runtime import telemetry
 from tests.support.commands import wait_until
 
 pytestmark = pytest.mark.services
@@ -62,26 +61,25 @@ def test_a_replaced_source_raises_the_reason_even_when_it_is_closed(group: Group
 
     with (
         closing(second),
-        pytest.raises(Fatal, match="Kafka removed this consumer"),
+        pytest.raises(Fatal, match="another process has joined as 'same'"),
         closing(first),
     ):
         group.poll_until(lambda: False)
 
 
-def test_a_lost_offset_is_logged_and_read_from_the_first_record(
-    group: Group, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_partition_that_lost_its_offset_waits_and_says_so(group: Group) -> None:
     source = group.join("only")
     group.poll_until(lambda: len(source.waiting()) == 5)
     partition = min(source.waiting())
+    assert not source.lost_at(partition, 1_000, None)
 
     source.start(partition, 1_000)  # Kafka holds no such offset.
     group.poll_until(lambda: partition in source.waiting())
-    assert telemetry.PARTITION_GAP not in caplog.text
-    source.start(partition, 1_000)
+    assert source.lost_at(partition, 1_000, None)
+    assert not source.lost_at(partition, 1_000, 1), "the position was moved since"
+    assert not source.lost_at(partition, 0, None)
 
-    assert telemetry.PARTITION_GAP in caplog.text
-    assert partition in source.started()
+    source.start(partition, source.first_offset(partition))
     source.poll(1, 0.5)
     assert partition in source.started()
     source.close()

@@ -38,6 +38,38 @@ def test_positions_are_the_groups_own(replica: MongoReplica, feed_settings: CdcS
     assert other.all() == {}
 
 
+def test_a_gap_is_open_until_it_is_closed(
+    replica: MongoReplica, feed_settings: CdcSettings
+) -> None:
+    positions = Positions(connect(feed_settings), feed_settings)
+    replica.take_over(SOURCE, "topic 1")
+    replica.apply([], {SOURCE: 33})
+    replica.record_gap(SOURCE, 66)
+
+    (gap,) = before = positions.gaps()
+    assert (gap.source, gap.lost_from, gap.resumed_at) == (SOURCE, 33, 66)
+    assert positions.all() == {SOURCE: 66}
+    replica.record_gap(SOURCE, 70)
+    positions.close_gaps(before)
+    assert positions.gaps(), "it has grown since"
+
+    positions.close_gaps(positions.gaps())
+
+    assert positions.gaps() == ()
+    assert positions.all() == {SOURCE: 70}
+
+
+def test_a_moved_position_has_no_leader_epoch(
+    replica: MongoReplica, feed_settings: CdcSettings
+) -> None:
+    replica.take_over(SOURCE, "topic 1")
+    replica.apply([], {SOURCE: 4}, leader_epochs={SOURCE: 3})
+
+    Positions(connect(feed_settings), feed_settings).move(SOURCE, 1, "an operator")
+
+    assert replica.take_over(SOURCE, "topic 1").leader_epoch is None
+
+
 def test_a_moved_position_fences_its_owner(
     replica: MongoReplica, feed_settings: CdcSettings
 ) -> None:

@@ -1,13 +1,19 @@
 """The verdict names cause and remedy."""
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime
+from io import StringIO
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from cdc.outbox.table import Depth
+from cdc.status.console import status_table
+from cdc.status.facts import LastReconcile, OpenGap, Paused, TableCount
 from cdc.status.latency import delays_of
-from cdc.status.verdict import LastReconcile, Paused, TableCount, outage_verdict
+from cdc.status.verdict import outage_verdict
 from tests.support.status import healthy_status, lag
 
 LACKING = TableCount(table="stories_story", rows=3, documents={"a": 3, "b": 2})
@@ -18,7 +24,13 @@ COMPARED = LastReconcile(
     verdict="3 rows compared, 1 documents differ.",
 )
 
-
+GAP = OpenGap(
+    topic="story-events",
+    partition=3,
+    lost_from=33,
+    resumed_at=66,
+    at=datetime(2026, 1, 2, tzinfo=UTC),
+)
 WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
 
 
@@ -42,6 +54,17 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
                 "start `manage.py consume_and_save_to_mongodb`."
             ),
         ),
+        (
+            {**WAITING, "gaps": (GAP,)},
+            False,
+            "A gap in partition 3: Kafka lost records that may not have been applied. Run",
+        ),
+        (
+            {"gaps": (GAP,), "lags": (replace(lag(0, 0.0, 1), lost=True),)},
+            False,
+            "A gap in partitions 1, 3: ",
+        ),
+        ({"gaps": ()}, True, "In sync: 3 rows everywhere."),
         ({"lags": (lag(5, 11.0),)}, True, "2 consumers are lagging. Check their logs"),
         (
             {"tables": (LACKING,)},
@@ -70,7 +93,7 @@ def test_the_json_shape_is_the_documented_one() -> None:
     assert set(shape) == {
         *("outbox", "outbox_seconds", "lags", "tables", "dead_letters", "counters", "problems"),
         *("relay", "consumers", "delays", "last_error", "reconcile"),
-        *("paused", "in_kafka", "canary", "unreachable"),
+        *("paused", "in_kafka", "canary", "unreachable", "gaps"),
         *("waiting", "healthy", "verdict"),
     }
     assert shape["reconcile"]["finished_at"] == "2026-01-02T00:00:00+00:00"
@@ -120,3 +143,21 @@ def test_the_verdict_during_an_outage(
     services: list[str], queued: str, seconds: float, verdict: str
 ) -> None:
     assert outage_verdict(services, queued, seconds).startswith(verdict)
+
+
+def test_a_gap_is_shown() -> None:
+    shape = healthy_status(gaps=(GAP,)).as_json()
+    assert list(shape["gaps"]) == [
+        {
+            "topic": "story-events",
+            "partition": 3,
+            "lost_from": 33,
+            "resumed_at": 66,
+            "at": "2026-01-02T00:00:00+00:00",
+        }
+    ]
+    json.dumps(shape)
+    output = StringIO()
+    Console(file=output, width=200).print(status_table(healthy_status(gaps=(GAP,))))
+    text = output.getvalue()
+    assert "gap: story-events 3, position 33 lost, resumed at 66, on 2026-01-02 00:00:00" in text

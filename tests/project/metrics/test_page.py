@@ -26,6 +26,7 @@ TYPES = {
     "storyfeed_relay_active": "gauge",
     "storyfeed_consumers": "gauge",
     "storyfeed_dead_letters": "gauge",
+    "storyfeed_gaps": "gauge",
     "storyfeed_lag_records": "gauge",
     "storyfeed_lag_seconds": "gauge",
     "storyfeed_table_rows": "gauge",
@@ -42,7 +43,9 @@ TYPES = {
 
 @pytest.fixture(autouse=True)
 def known_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    full = status(delays=delays_of([0.1, 0.2]), relay="host:1", consumers=2, counters={"fences": 4})
+    full = status(
+        gaps=(), delays=delays_of([0.1, 0.2]), relay="host:1", consumers=2, counters={"fences": 4}
+    )
     monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: full))
 
 
@@ -69,6 +72,7 @@ def test_status_is_served_as_metrics() -> None:
     assert found["storyfeed_lag_records"] == {partition: 17.0}
     assert found["storyfeed_lag_seconds"] == {partition: 2.0}
     assert found["storyfeed_dead_letters"] == {(): 5.0}
+    assert found["storyfeed_gaps"] == {(): 0.0}
     assert found["storyfeed_table_rows"] == {(("table", "stories_story"),): 41.0}
     documents = found["storyfeed_collection_documents"]
     assert documents == {(("collection", "copy_1"), ("table", "stories_story")): 42.0}

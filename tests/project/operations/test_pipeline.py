@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from cdc.status.verdict import CanaryStatus
+from cdc.status.facts import CanaryStatus
 from project.pages import feed_state
 from project.templatetags.sentences import coded
 from tests.support.latest import patient

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from cdc.status.verdict import CanaryStatus, Status
+from cdc.status.facts import CanaryStatus
+from cdc.status.verdict import Status
 from project.operations.stages import Health, StageRenderer
 from tests.support.status import healthy_status
 

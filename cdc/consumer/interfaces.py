@@ -1,0 +1,76 @@
+"""What the consumer reads from and writes to."""
+
+from collections.abc import Container, Mapping, Sequence
+from typing import Protocol
+
+from cdc.mongo.plan import Applied, Delivered, RowKey, StoredPosition
+from cdc.wire.records import UNKNOWN_EPOCHS, LeaderEpochs, Record, TopicPartition
+
+
+class Source(Protocol):
+    """Where records come from."""
+
+    def poll(self, limit: int, seconds: float) -> list[Record]:
+        """Return up to `limit` records; wait up to `seconds`, for the first one only."""
+
+    def waiting(self) -> frozenset[TopicPartition]:
+        """Return the assigned partitions that are not fetched yet."""
+
+    def started(self) -> frozenset[TopicPartition]:
+        """Return the partitions that are fetched."""
+
+    def start(
+        self, source: TopicPartition, offset: int | None, leader_epoch: int | None = None
+    ) -> None:
+        """Fetch a waiting partition from `offset`; None is its first record.
+
+        `leader_epoch` is the one of the record before.
+        """
+
+    def lost_at(self, source: TopicPartition, offset: int, leader_epoch: int | None) -> bool:
+        """Return whether a waiting partition could not be fetched from this position."""
+
+    def first_offset(self, source: TopicPartition) -> int:
+        """Return the first offset that the partition holds; raises Retryable."""
+
+    def release(self) -> None:
+        """Stop fetching; every partition waits for the next `start`."""
+
+    def store(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Commit offsets to Kafka, for tools that show lag."""
+
+
+class Replica(Protocol):
+    """Where events take effect."""
+
+    def take_over(self, source: TopicPartition, topic_id: str) -> StoredPosition:
+        """Become the partition's owner and return its position."""
+
+    def record_gap(self, source: TopicPartition, resume_at: int) -> StoredPosition:
+        """Move a position that Kafka has lost to `resume_at`, and store the gap in it."""
+
+    def apply(
+        self,
+        batch: Sequence[Delivered],
+        advance: Mapping[TopicPartition, int],
+        deleted_rows: Container[RowKey] = (),
+        leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
+    ) -> Applied:
+        """Apply a batch and move its positions, together or not at all.
+
+        `deleted_rows` are rows that the database no longer has; `leader_epochs` those of the last
+        records.
+        """
+
+    def check(self, sources: frozenset[TopicPartition]) -> None:
+        """Raise Fenced when one of `sources` has an unexpected owner or position."""
+
+    def forget(self) -> None:
+        """Forget the expected positions."""
+
+
+class DeadLetters(Protocol):
+    """The store of messages that can never be applied."""
+
+    def store(self, record: Record, topic_id: str, reason: str) -> bool:
+        """Store a message once and return whether it is new; raises Fatal when it cannot."""

@@ -1,0 +1,122 @@
+"""Two processes never consume under one instance name: the younger one gives way."""
+
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cdc.errors import Misconfigured, Retryable
+from cdc.mongo.instances import Instances, Process, Sighting
+from cdc.runtime.loop import Clock
+
+SILENT_SECONDS = 3.0
+"""After this long without a heartbeat, a process counts as dead."""
+_BEAT_SECONDS = 1.0
+_POLL_SECONDS = 0.1
+_START_TIME = 19
+"""The index of the start time in `/proc/PID/stat`, after the name."""
+
+
+class Presence:
+    """Holds an instance name for this process, by a heartbeat in MongoDB every second.
+
+    Kafka would let the younger of two processes with one name replace the older one, whose
+    supervisor restarts it, and so on. A process that is known to have ended is replaced at once.
+    """
+
+    def __init__(self, instances: Instances, name: str, clock: Clock) -> None:
+        self._instances = instances
+        self._name = name
+        self._clock = clock
+        self._stopped = threading.Event()
+        self.process = this_process()
+
+    def claim(self) -> None:
+        """Take the name; raises Misconfigured when another process uses it, and Retryable."""
+        self._instances.prepare()
+        taken = False
+        while not taken:
+            last = self._instances.read()
+            if last is not None and not ended(last.process, seen_by=self.process):
+                self._await_silence(last)
+            taken = self._instances.take(self.process, last.process if last else None)
+
+    @contextmanager
+    def beating(self) -> Iterator[None]:
+        """Store heartbeats in a thread of its own, so that no slow batch looks like death."""
+        threading.Thread(target=self._run, name="presence", daemon=True).start()
+        try:
+            yield
+        finally:
+            self._stopped.set()
+            with suppress(Retryable):
+                self._instances.release(self.process)
+
+    def _await_silence(self, last: Sighting) -> None:
+        deadline = self._clock.monotonic() + SILENT_SECONDS - last.seconds_ago
+        while self._clock.monotonic() < deadline:
+            self._clock.sleep(_POLL_SECONDS)
+            now = self._instances.read()
+            if now is None or now.process != last.process:
+                return
+            if now.beat != last.beat:
+                raise Misconfigured(
+                    f"Process {last.process.pid} on {last.process.host} consumes under the "
+                    f"instance name {self._name!r} already: give this one another name with "
+                    "--instance, or stop that one first."
+                )
+
+    def _run(self) -> None:
+        while not self._stopped.wait(_BEAT_SECONDS):
+            with suppress(Retryable):
+                self._instances.beat(self.process)
+
+
+def this_process() -> Process:
+    """Return this process."""
+    return Process(
+        token=uuid.uuid4().hex,
+        host=socket.gethostname(),
+        machine=_machine(),
+        pid=os.getpid(),
+        started=_start_time(os.getpid()) or "",
+    )
+
+
+def ended(process: Process, *, seen_by: Process) -> bool:
+    """Return whether a process is known to have ended.
+
+    A process with our id has, even if we cannot see its machine: a container has restarted.
+    """
+    if process.host != seen_by.host:
+        return False
+    if process.pid == seen_by.pid:
+        return True
+    return process.machine == seen_by.machine and _start_time(process.pid) != process.started
+
+
+def _machine() -> str:
+    """Return what identifies this boot and its process ids; empty where there is no /proc."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""
+
+
+def _start_time(pid: int) -> str | None:
+    """Return when a process started, or an empty text where there is no /proc; None if it ended."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass  # It is another user's.
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[_START_TIME]

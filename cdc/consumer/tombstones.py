@@ -1,0 +1,62 @@
+"""Tombstones: a delete of which a compacted topic may have nothing else left."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from cdc.mongo.plan import Delivered, Route
+from cdc.runtime import telemetry
+from cdc.wire.event import ChangeEvent, decode_key, deletion, tombstone_version
+from cdc.wire.records import Record
+
+_log = logging.getLogger("cdc.consumer")
+
+
+class Tombstones:
+    """Turns tombstones into deletes.
+
+    A tombstone names its version in the headers, but no table: that is the only captured table with
+    this topic and this key column. A tombstone that names no version, or whose table is not known,
+    was not written by the relay. It is ignored, and each topic's first one is logged.
+    """
+
+    def __init__(self, routes: Mapping[str, Route]) -> None:
+        self._tables: dict[tuple[str, str], list[str]] = {}
+        for table, route in routes.items():
+            self._tables.setdefault((route.topic, route.key), []).append(table)
+        self._logged: set[tuple[str, str]] = set()
+
+    def event(self, record: Record) -> ChangeEvent | None:
+        """Return the delete; None for an ignored tombstone.
+
+        Raises Rejected when the version or the key is malformed.
+        """
+        version = tombstone_version(record.headers)
+        if version is None:
+            self._ignore(record, "its headers name no version")
+            return None
+        column, key = decode_key(record.key)
+        tables = self._tables.get((record.source.topic, column), [])
+        if len(tables) != 1:
+            self._ignore(record, f"{len(tables)} captured tables have its topic and key column")
+            return None
+        return deletion(tables[0], column, key, version, record.timestamp_ms)
+
+    def _ignore(self, record: Record, reason: str) -> None:
+        topic = record.source.topic
+        if (topic, reason) not in self._logged:
+            self._logged.add((topic, reason))
+            telemetry.log(
+                _log,
+                logging.WARNING,
+                telemetry.TOMBSTONE_IGNORED,
+                topic=topic,
+                partition=record.source.partition,
+                offset=record.offset,
+                reason=reason,
+            )
+
+
+def without_repeats(batch: Sequence[Delivered]) -> list[Delivered]:
+    """Return the batch without the tombstones whose deletes it holds."""
+    deletes = {each.event.version for each in batch if not each.tombstone}
+    return [each for each in batch if not each.tombstone or each.event.version not in deletes]

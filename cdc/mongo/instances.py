@@ -1,0 +1,99 @@
+"""The consumer processes of a group: one document for each instance name, while it is in use."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from bson.son import SON
+from pymongo import MongoClient
+from pymongo.errors import DuplicateKeyError
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from cdc.conf import CdcSettings
+from cdc.mongo.client import database, reaching
+from cdc.mongo.plan import Document
+
+_KEPT_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A process, on whichever machine."""
+
+    token: str
+    """Another one for each process that ever was."""
+    host: str
+    machine: str
+    """Where its process id means the same: a boot of a machine, or of a container."""
+    pid: int
+    started: str
+    """When it started, as the operating system counts; empty if that is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """A process with its last heartbeat, by MongoDB's clock."""
+
+    process: Process
+    beat: datetime
+    seconds_ago: float
+
+
+class Instances:
+    """The process that has one instance name; each method raises Retryable."""
+
+    def __init__(self, client: MongoClient[Document], settings: CdcSettings, name: str) -> None:
+        # A heartbeat that a failover loses is only late, so it need not wait for the majority.
+        self._documents = database(client, settings).get_collection(
+            f"{settings.positions_collection}_instances",
+            read_concern=ReadConcern("local"),
+            write_concern=WriteConcern(1),
+        )
+        self._id: SON[str, str] = SON(group=settings.group, instance=name)
+
+    def prepare(self) -> None:
+        """Create the index that removes the names that are no longer used."""
+        with reaching():
+            self._documents.create_index("at", name="at_ttl", expireAfterSeconds=_KEPT_SECONDS)
+
+    def read(self) -> Sighting | None:
+        """Return the process that has the name; None when it has been released."""
+        age = {"$subtract": ["$$NOW", "$at"]}
+        with reaching():
+            found = list(
+                self._documents.aggregate([{"$match": {"_id": self._id}}, {"$set": {"age": age}}])
+            )
+        if not found or found[0]["process"] is None:
+            return None
+        return Sighting(
+            process=Process(**found[0]["process"]),
+            beat=found[0]["at"],
+            seconds_ago=found[0]["age"] / 1000,
+        )
+
+    def take(self, process: Process, last: Process | None) -> bool:
+        """Give the name to `process`; return False when `last` no longer has it."""
+        held = {"process": None} if last is None else {"process.token": last.token}
+        with reaching():
+            try:
+                taken = self._documents.update_one(
+                    {"_id": self._id, **held},
+                    {"$set": {"process": asdict(process)}, "$currentDate": {"at": True}},
+                    upsert=last is None,
+                )
+            except DuplicateKeyError:
+                return False
+        return bool(taken.matched_count or taken.upserted_id)
+
+    def beat(self, process: Process) -> None:
+        """Store a heartbeat, unless another process has the name."""
+        with reaching():
+            self._documents.update_one(self._held_by(process), {"$currentDate": {"at": True}})
+
+    def release(self, process: Process) -> None:
+        """Give the name up, so that the next process need not wait."""
+        with reaching():
+            self._documents.update_one(self._held_by(process), {"$set": {"process": None}})
+
+    def _held_by(self, process: Process) -> Document:
+        return {"_id": self._id, "process.token": process.token}

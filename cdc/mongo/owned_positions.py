@@ -1,0 +1,125 @@
+"""The positions of the partitions that this process owns."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pymongo import ReturnDocument, UpdateOne
+from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
+
+from cdc.errors import Fenced
+from cdc.mongo.client import position_id
+from cdc.mongo.plan import Document, StoredPosition
+from cdc.mongo.positions import resumed_after_gap
+from cdc.wire.records import LeaderEpochs, TopicPartition
+
+
+class OwnedPositions:
+    """Takes partitions over and moves their positions.
+
+    A position moves only if its owner and next offset are what this process expects, so a process
+    that lost a partition cannot write.
+    """
+
+    def __init__(self, positions: Collection[Document], group: str, owner: str) -> None:
+        self._positions = positions
+        self._group = group
+        self._owner = owner
+        self._expected: dict[TopicPartition, int | None] = {}
+
+    def take_over(
+        self, source: TopicPartition, topic_id: str, session: ClientSession
+    ) -> StoredPosition:
+        """Become the partition's owner and return its position.
+
+        A transaction that the last owner left open would lock the position, so its session is ended
+        first. Once the owner has changed, any write of the last owner fails.
+        """
+        name = position_id(self._group, source)
+        last = self._positions.find_one({"_id": name}) or {}
+        self._end_session(last.get("session"), session)
+        recreated = last.get("topic_id", topic_id) != topic_id
+        mine = {"owner": self._owner, "topic_id": topic_id, "session": _session_id(session)}
+        found: Document | None = self._positions.find_one_and_update(
+            {"_id": name},
+            resumed_after_gap(last.get("next_offset"), None, mine) if recreated else {"$set": mine},
+            upsert=True,
+            return_document=ReturnDocument.AFTER,
+            maxTimeMS=5000,
+        )
+        position = found or {}
+        next_offset = self._expected[source] = position.get("next_offset")
+        return StoredPosition(
+            next_offset=next_offset, recreated=recreated, leader_epoch=position.get("leader_epoch")
+        )
+
+    def record_gap(self, source: TopicPartition, resume_at: int) -> StoredPosition:
+        """Move a position that Kafka has lost to `resume_at`, and store the gap in it.
+
+        Raises Fenced when the partition has another owner or position.
+        """
+        lost_from = self._expected.get(source)
+        moved = self._positions.update_one(
+            self._mine(source), resumed_after_gap(lost_from, resume_at, {})
+        )
+        if not moved.matched_count:
+            raise Fenced("The partition has another owner or position.")
+        self._expected[source] = resume_at
+        return StoredPosition(next_offset=resume_at, recreated=False)
+
+    def advance(
+        self,
+        advance: Mapping[TopicPartition, int],
+        leader_epochs: LeaderEpochs,
+        session: ClientSession,
+    ) -> None:
+        """Move positions in the session's transaction; raises Fenced when one was moved."""
+        moves: list[Any] = [
+            UpdateOne(
+                self._mine(source),
+                {"$set": {"next_offset": offset, "leader_epoch": leader_epochs.get(source)}},
+            )
+            for source, offset in sorted(advance.items())
+        ]
+        result = self._positions.bulk_write(moves, session=session)
+        if result.matched_count != len(moves):
+            raise Fenced("A partition of the batch has another owner or position.")
+
+    def expect(self, advance: Mapping[TopicPartition, int]) -> None:
+        """Remember that the transaction which moved these positions is committed."""
+        self._expected.update(advance)
+
+    def check(self, sources: frozenset[TopicPartition]) -> None:
+        """Raise Fenced when one of `sources` has an unexpected owner or position."""
+        if not sources:
+            return
+        names = [position_id(self._group, source) for source in sources]
+        held = {
+            TopicPartition(item["_id"]["topic"], item["_id"]["partition"]): (
+                item.get("owner"),
+                item.get("next_offset"),
+            )
+            for item in self._positions.find({"_id": {"$in": names}})
+        }
+        for source in sources:
+            if held.get(source) != (self._owner, self._expected.get(source)):
+                raise Fenced(f"Partition {source.partition} was moved or has another owner.")
+
+    def forget(self) -> None:
+        """Forget the expected positions."""
+        self._expected.clear()
+
+    def _mine(self, source: TopicPartition) -> Document:
+        return {
+            "_id": position_id(self._group, source),
+            "owner": self._owner,
+            "next_offset": self._expected.get(source),
+        }
+
+    def _end_session(self, last: Any, mine: ClientSession) -> None:
+        if last is not None and last != _session_id(mine):
+            self._positions.database.client.admin.command("killSessions", [{"id": last}])
+
+
+def _session_id(session: ClientSession) -> Any:
+    return session.session_id["id"]

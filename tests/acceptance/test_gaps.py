@@ -1,0 +1,83 @@
+"""Records that Kafka deleted unread: status, metrics and the repair."""
+
+import json
+from typing import Any
+
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+
+from cdc.kafka.tail import KafkaTail
+from cdc.wire.topic import TopicBounds
+from stories.models import Story
+from tests.acceptance.conftest import RunningFeed
+from tests.acceptance.test_reconcile import reconcile
+from tests.support.commands import manage, wait_until
+
+pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
+
+
+def status(feed: RunningFeed) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(manage(feed.environment, "cdc_status", "--json").stdout)
+    return found
+
+
+def bounds(feed: RunningFeed) -> TopicBounds:
+    tail = KafkaTail(feed.settings)
+    found = tail.bounds()
+    tail.close()
+    return found
+
+
+def delete_records(feed: RunningFeed, ends: TopicBounds) -> None:
+    """Delete every record, as retention would."""
+    admin = AdminClient({"bootstrap.servers": feed.settings.bootstrap_servers})
+    policy = ConfigEntry("cleanup.policy", "delete", incremental_operation=AlterConfigOpType.SET)
+    changed = ConfigResource(
+        ConfigResource.Type.TOPIC, feed.settings.topic, incremental_configs=[policy]
+    )
+    for future in admin.incremental_alter_configs([changed]).values():
+        future.result(60)
+    asked = [
+        TopicPartition(feed.settings.topic, number, end) for number, end in enumerate(ends.end)
+    ]
+    for future in admin.delete_records(asked).values():
+        future.result(60)
+
+
+def test_a_gap_is_shown_until_a_reconciliation_has_repaired_it(feed: RunningFeed) -> None:
+    stories = [Story.objects.create(title=f"{n}", href="http://a.example/") for n in range(20)]
+    feed.wait_until_equal()
+    feed.consumer.stop()
+    before = bounds(feed)
+    for story in stories:
+        story.title = "changed"
+        story.save()
+    wait_until(lambda: sum(bounds(feed).end) == sum(before.end) + 20, "the changes are in Kafka")
+    delete_records(feed, bounds(feed))
+    ends = zip(before.end, bounds(feed).end, strict=True)
+    lost = {number for number, (old, new) in enumerate(ends) if old < new}
+
+    found = status(feed)
+    assert {each["partition"] for each in found["lags"] if each["lost"]} == lost
+    assert not found["healthy"]
+    assert found["verdict"].startswith("A gap in partition")
+
+    feed.consumer.start()
+    wait_until(lambda: len(status(feed)["gaps"] or ()) == len(lost), "the gaps are stored")
+    found = status(feed)
+    assert not any(each["lost"] or each["records"] for each in found["lags"])
+    assert {each["partition"] for each in found["gaps"]} == lost
+    assert not found["healthy"]
+
+    code, result = reconcile(feed)
+    assert (code, result["equal"]) == (1, False)
+    assert len(status(feed)["gaps"]) == len(lost), "a difference is left"
+    code, result = reconcile(feed, "--repair")
+    assert (code, result["equal"]) == (0, True)
+
+    feed.wait_until_equal()
+    found = status(feed)
+    assert found["gaps"] == []
+    assert found["healthy"], found["verdict"]

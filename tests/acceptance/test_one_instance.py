@@ -1,0 +1,52 @@
+"""Two consumers with one name: the younger one stops, and the older one is not disturbed."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from cdc.mongo.client import connect
+from cdc.mongo.instances import Instances
+from stories.models import Story
+from tests.acceptance.conftest import RunningFeed
+from tests.support.processes import Daemon
+
+pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.mark.parametrize("same_home", [True, False])
+def test_the_younger_of_two_processes_with_one_name_gives_way(
+    feed: RunningFeed, tmp_path: Path, *, same_home: bool
+) -> None:
+    feed.consumer.wait_for("partition.taken")
+    home = feed.folder if same_home else tmp_path / "another"
+    environment = {**feed.environment, "STORYFEED_HOME": str(home)}
+    command = ("consume_and_save_to_mongodb", "--instance", "one")
+    younger = Daemon(tmp_path / "younger.log", environment, *command)
+
+    assert younger.wait() == 2
+    assert "consumes under the instance name 'one' already" in younger.log
+    assert "Traceback" not in younger.log
+    pid = feed.consumer.pid
+    Story.objects.create(title="a", href="http://a.example/")
+    feed.wait_until_equal()
+    assert feed.consumer.alive()
+    assert feed.consumer.pid == pid
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_restarted_process_gets_its_name_back_at_once(
+    feed: RunningFeed, how: signal.Signals
+) -> None:
+    feed.consumer.wait_for("partition.taken")
+    feed.consumer.signal(how)
+    feed.consumer.wait()
+
+    feed.consumer.start()
+    feed.consumer.wait_for("partition.taken")
+
+    client = connect(feed.settings)
+    found = Instances(client, feed.settings, "one").read()
+    assert found is not None
+    assert found.process.pid == feed.consumer.pid
+    client.close()

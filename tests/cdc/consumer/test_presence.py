@@ -1,0 +1,149 @@
+"""Of two processes with one name, the younger gives way; a dead one is replaced at once."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from cdc.conf import CdcSettings
+from cdc.consumer.presence import SILENT_SECONDS, Presence, ended, this_process
+from cdc.errors import Misconfigured
+from cdc.mongo.client import connect
+from cdc.mongo.instances import Instances, Process
+from cdc.runtime.loop import SystemClock
+
+US = this_process()
+
+
+def finished() -> int:
+    """Return the id of a process that has ended."""
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    return child.pid
+
+
+class ImpatientClock(SystemClock):
+    """Fails the test instead of waiting."""
+
+    def sleep(self, seconds: float) -> None:
+        raise AssertionError("it waited")
+
+
+@pytest.fixture
+def instances(feed_settings: CdcSettings) -> Iterator[Instances]:
+    client = connect(feed_settings)
+    yield Instances(client, feed_settings, "one")
+    client.drop_database(feed_settings.mongodb_database)
+    client.close()
+
+
+def presence(instances: Instances, clock: SystemClock | None = None, **other: object) -> Presence:
+    """Return the presence of a process on another machine, or as `other` says."""
+    found = Presence(instances, "one", clock or SystemClock())
+    changes = {"host": "elsewhere", **other}
+    found.process = replace(found.process, **changes)  # type: ignore[arg-type]
+    return found
+
+
+def test_a_process_that_has_ended_is_known() -> None:
+    assert ended(replace(US, pid=finished()), seen_by=US)
+    assert ended(replace(US, token="before", machine="a container"), seen_by=US)
+    parent = replace(US, pid=os.getppid())
+    assert ended(parent, seen_by=US), "its id is used again: it started at another time"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(US, host="elsewhere"),
+        replace(US, host="elsewhere", pid=finished()),
+        replace(US, pid=finished(), machine="another container of this host"),
+    ],
+)
+def test_a_process_that_cannot_be_seen_may_be_alive(other: Process) -> None:
+    assert not ended(other, seen_by=US)
+
+
+def test_a_running_process_is_not_ended() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        code = f"from cdc.consumer import presence; print(presence._start_time({child.pid}))"
+        started = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        other = replace(US, pid=child.pid, started=started)
+        assert not ended(other, seen_by=US)
+        assert child.stdin is not None
+        child.stdin.close()
+
+
+@pytest.mark.services
+def test_the_first_process_takes_the_name_at_once(instances: Instances) -> None:
+    first = presence(instances, ImpatientClock())
+    first.claim()
+
+    found = instances.read()
+    assert found is not None
+    assert found.process == first.process
+
+
+@pytest.mark.services
+def test_the_younger_of_two_gives_way(instances: Instances) -> None:
+    older, younger = presence(instances), presence(instances, host="a-third")
+    older.claim()
+    with older.beating():
+        message = r"Process \d+ on elsewhere consumes under the instance name 'one' already"
+        with pytest.raises(Misconfigured, match=message):
+            younger.claim()
+
+    assert instances.read() is None
+
+
+@pytest.mark.services
+def test_a_released_name_is_free_at_once(instances: Instances) -> None:
+    first = presence(instances)
+    first.claim()
+    with first.beating():
+        pass
+
+    presence(instances, ImpatientClock(), host="a-third").claim()
+
+
+@pytest.mark.services
+def test_a_crashed_process_of_this_machine_is_replaced_at_once(instances: Instances) -> None:
+    presence(instances, host=US.host, pid=finished()).claim()
+
+    presence(instances, ImpatientClock(), host=US.host).claim()
+
+
+@pytest.mark.services
+def test_a_process_that_fell_silent_elsewhere_is_replaced_after_a_moment(
+    instances: Instances,
+) -> None:
+    silent, second = presence(instances), presence(instances, host="a-third")
+    silent.claim()
+    began = time.monotonic()
+
+    second.claim()
+
+    assert time.monotonic() - began > SILENT_SECONDS / 2
+    instances.beat(silent.process)  # It wakes up, and does not take the name back.
+    found = instances.read()
+    assert found is not None
+    assert found.process == second.process
+
+
+@pytest.mark.services
+def test_of_two_that_wait_for_a_silent_one_only_one_takes_the_name(instances: Instances) -> None:
+    presence(instances).claim()
+    last = instances.read()
+    assert last is not None
+
+    taken = [
+        instances.take(presence(instances, pid=number).process, last.process) for number in (1, 2)
+    ]
+
+    assert taken == [True, False]

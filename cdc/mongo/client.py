@@ -1,12 +1,13 @@
 """MongoDB clients, and how their errors are handled."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from bson.errors import BSONError
 from bson.son import SON
 from pymongo import MongoClient
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import (
     BulkWriteError,
@@ -30,6 +31,25 @@ _REFUSING = frozenset({2, 9, 22, 52, 55, 56, 57, 10334, 17280, 17419, 17420})
 """Codes of a command whose document MongoDB can never store."""
 _PASSING = frozenset({None, 13, 50, 91, 112, 189, 246, 251, 10107, 11000, 11600, 11602, 13435})
 """Codes of a single write that its document did not cause."""
+_WRITES = WriteConcern("majority", j=True)
+_OPTIONS: Mapping[str, Any] = {
+    "tz_aware": True,
+    "serverSelectionTimeoutMS": 1000,
+    "connectTimeoutMS": 2000,
+    "socketTimeoutMS": 20_000,
+    "timeoutMS": None,
+    "retryReads": True,
+    "retryWrites": True,
+    "w": "majority",
+    "journal": True,
+    "fsync": False,
+    "wTimeoutMS": 0,
+    "readConcernLevel": "majority",
+    "readPreference": "primary",
+    "readPreferenceTags": "",
+    "maxStalenessSeconds": -1,
+}
+"""Options that take the place of those in the URI: the promises depend on them."""
 
 
 def connect(settings: CdcSettings) -> MongoClient[Document]:
@@ -42,13 +62,9 @@ def connect(settings: CdcSettings) -> MongoClient[Document]:
         return MongoClient(
             settings.mongodb_uri,
             appname=settings.client_name,
-            tz_aware=True,
-            serverSelectionTimeoutMS=1000,
-            connectTimeoutMS=2000,
-            socketTimeoutMS=20_000,
-            retryWrites=True,
+            **_OPTIONS,
         )
-    except (ConfigurationError, ValueError) as error:
+    except (ConfigurationError, ValueError, LookupError) as error:
         # The URI may hold a password, so it is not repeated.
         raise Misconfigured(f"MONGODB_URI is not valid ({error}): correct it.") from None
 
@@ -59,8 +75,44 @@ def database(client: MongoClient[Document], settings: CdcSettings) -> Database[D
         settings.mongodb_database,
         read_preference=ReadPreference.PRIMARY,
         read_concern=ReadConcern("majority"),
-        write_concern=WriteConcern("majority", j=True),
+        write_concern=_WRITES,
     )
+
+
+def transaction(session: ClientSession) -> AbstractContextManager[Any]:
+    """Start a transaction that reads one snapshot and is acknowledged by a majority."""
+    return session.start_transaction(
+        read_concern=ReadConcern("snapshot"),
+        write_concern=_WRITES,
+        read_preference=ReadPreference.PRIMARY,
+    )
+
+
+def require_transactions(client: MongoClient[Document]) -> None:
+    """Raise Misconfigured when the URI leads to a server that can never run a transaction."""
+    hello = _hello(client)
+    if hello.get("msg") == "isdbgrid" or (hello.get("isWritablePrimary") and hello.get("setName")):
+        return
+    if "primary" in hello:
+        raise Misconfigured(
+            f"MONGODB_URI connects directly to {hello['me']}, which is not the primary: remove "
+            "directConnection and give replicaSet."
+        )
+    if "setName" not in hello and not hello.get("isreplicaset"):
+        raise Misconfigured(
+            "MONGODB_URI leads to a standalone mongod, which has no transactions: start it with "
+            "--replSet and initiate the replica set."
+        )
+    raise Retryable("MongoDB has no primary yet.")
+
+
+def _hello(client: MongoClient[Document]) -> Document:
+    with reaching():
+        try:
+            return client.admin.command("hello")
+        except ConfigurationError as error:
+            reason = _brief(error)
+            raise Misconfigured(f"MONGODB_URI is not valid ({reason}): correct it.") from None
 
 
 def position_id(group: str, source: TopicPartition) -> SON[str, Any]:

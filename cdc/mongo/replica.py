@@ -8,11 +8,16 @@ from pymongo import DeleteOne, InsertOne, MongoClient, ReplaceOne, ReturnDocumen
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
-from pymongo.read_concern import ReadConcern
 
 from cdc.conf import CdcSettings
 from cdc.errors import Fenced
-from cdc.mongo.client import database, position_id, reaching
+from cdc.mongo.client import (
+    database,
+    position_id,
+    reaching,
+    require_transactions,
+    transaction,
+)
 from cdc.mongo.plan import (
     Applied,
     Delivered,
@@ -65,7 +70,8 @@ class MongoReplica:
         self._history = self._db[settings.history_collection]
 
     def prepare(self) -> None:
-        """Create missing collections and TTL indexes."""
+        """Create missing collections and TTL indexes; raises Misconfigured without transactions."""
+        require_transactions(self._client)
         with reaching():
             existing = set(self._db.list_collection_names())
             wanted = {self._positions.name, self._history.name}
@@ -118,7 +124,7 @@ class MongoReplica:
         session = self._open_session()
         with reaching():
             try:
-                with session.start_transaction(read_concern=ReadConcern("snapshot")):
+                with transaction(session):
                     self._advance(advance, session)
                     faults.reach(faults.REPLICA_MOVED)
                     planned = plan(batch, self._known(keys_of(batch), session), deleted_rows)
@@ -239,7 +245,9 @@ class MongoReplica:
             self._db[name].create_index("at", name="at_ttl", expireAfterSeconds=seconds)
         elif indexes["at_ttl"].get("expireAfterSeconds") != seconds:
             change = {"name": "at_ttl", "expireAfterSeconds": seconds}
-            self._db.command("collMod", name, index=change)
+            # Unlike the other commands, this one does not take the concern from the database.
+            written = self._db.write_concern.document
+            self._db.command("collMod", name, index=change, writeConcern=written)
 
 
 def _number(value: Any) -> int:

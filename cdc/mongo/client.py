@@ -12,7 +12,9 @@ from pymongo.database import Database
 from pymongo.errors import (
     BulkWriteError,
     ConfigurationError,
+    ConnectionFailure,
     DocumentTooLarge,
+    NetworkTimeout,
     OperationFailure,
     PyMongoError,
 )
@@ -21,7 +23,8 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from cdc.conf import CdcSettings
-from cdc.errors import Misconfigured, Rejected, Retryable
+from cdc.errors import Misconfigured, Rejected, Retryable, TooLarge, Unreachable
+from cdc.mongo.conflicts import conflict_of
 from cdc.mongo.plan import Document
 from cdc.wire.records import TopicPartition
 
@@ -29,8 +32,18 @@ _TRANSIENT = "TransientTransactionError"
 # https://www.mongodb.com/docs/manual/reference/error-codes/
 _REFUSING = frozenset({2, 9, 22, 52, 55, 56, 57, 10334, 17280, 17419, 17420})
 """Codes of a command whose document MongoDB can never store."""
-_PASSING = frozenset({None, 13, 50, 91, 112, 189, 246, 251, 10107, 11000, 11600, 11602, 13435})
+_PASSING = frozenset(
+    {
+        *(None, 1, 6, 7, 8, 13, 24, 50, 63, 64, 89, 91, 112, 133, 134, 150, 189, 225, 239, 246),
+        *(249, 251, 262, 263, 267, 290, 365, 9001, 10058, 10107, 11000, 11600, 11602, 13388, 13435),
+        *(13436, 14031),
+    }
+)
 """Codes of a single write that its document did not cause."""
+_TOO_LARGE = frozenset({257, 292, 388})
+"""Codes of a transaction that does not fit into the cache, a sort or the oplog."""
+_CACHE_IS_FULL = ("cache overflow", "cache full", "will not fit in the storage engine cache")
+"""What WiredTiger says when it rolls a transaction back that has filled its cache."""
 _WRITES = WriteConcern("majority", j=True)
 _OPTIONS: Mapping[str, Any] = {
     "tz_aware": True,
@@ -132,18 +145,30 @@ def reaching() -> Iterator[None]:
     except OperationFailure as error:
         if error.code in _REFUSING:
             raise Rejected(f"MongoDB refuses the document ({_brief(error)}).") from error
-        raise Retryable(f"MongoDB did not complete the command ({_brief(error)}).") from error
+        kind = TooLarge if _is_too_large(error.code, str(error)) else Retryable
+        raise kind(f"MongoDB did not complete the command ({_brief(error)}).") from error
     except PyMongoError as error:
-        raise Retryable(f"MongoDB is not responding ({_brief(error)}).") from error
+        slow = isinstance(error, NetworkTimeout) or not isinstance(error, ConnectionFailure)
+        kind = Retryable if slow else Unreachable
+        raise kind(f"MongoDB is not responding ({_brief(error)}).") from error
 
 
 def _meaning(error: BulkWriteError) -> Rejected | Retryable:
     """Return the meaning of a failed single write; the document causes most of them."""
+    conflict = conflict_of(error)
+    if conflict is not None:
+        return conflict
     details = error.details.get("writeErrors") or [{}]
     code, message = details[0].get("code"), str(details[0].get("errmsg", error))[:200]
+    if _is_too_large(code, message):
+        return TooLarge(f"MongoDB did not complete a write ({message}).")
     if error.has_error_label(_TRANSIENT) or code in _PASSING:
         return Retryable(f"MongoDB did not complete a write ({message}).")
     return Rejected(f"MongoDB refuses the document ({message}).")
+
+
+def _is_too_large(code: int | None, message: str) -> bool:
+    return code in _TOO_LARGE or any(each in message for each in _CACHE_IS_FULL)
 
 
 def _brief(error: BaseException) -> str:

@@ -6,11 +6,10 @@ One contract suite runs against each twin and the real part.
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 from zlib import crc32
 
 from cdc.conf import TOPIC_NAME
-from cdc.errors import Fenced, Rejected, Retryable
+from cdc.errors import Fenced, Retryable
 from cdc.mongo.plan import (
     Applied,
     Delivered,
@@ -26,10 +25,9 @@ from cdc.mongo.plan import (
     plan,
     written,
 )
+from cdc.testing.documents import bson_copy, check_unique
 from cdc.wire.event import Version
 from cdc.wire.records import Outgoing, Record, TopicPartition
-
-_MAX_DEPTH = 100
 
 
 @dataclass(slots=True)
@@ -170,6 +168,8 @@ class MemoryStore:
     owners: dict[TopicPartition, str] = field(default_factory=dict)
     topic_ids: dict[TopicPartition, str] = field(default_factory=dict)
     positions: dict[TopicPartition, int | None] = field(default_factory=dict)
+    unique: dict[str, str] = field(default_factory=dict)
+    """A field by collection, of which no two documents may hold the same value."""
 
     def collection(self, name: str) -> dict[Identity, Document]:
         """Return a collection's documents by `_id`."""
@@ -207,9 +207,10 @@ class MemoryReplica:
         deleted_rows: Container[RowKey] = (),
     ) -> Applied:
         """Apply a batch and move its partitions to `advance`, together or not at all."""
+        store = self._store
         for source in advance:
             expected = (self._owner, self._expected.get(source))
-            if (self._store.owners.get(source), self._store.positions.get(source)) != expected:
+            if (store.owners.get(source), store.positions.get(source)) != expected:
                 self.forget()
                 raise Fenced("A partition of the batch has another owner or position.")
         planned = plan(batch, self._known(batch), deleted_rows)
@@ -217,7 +218,10 @@ class MemoryReplica:
         # batch before anything is written.
         now = datetime.now(tz=UTC)
         kept = [each for each in batch if self._routes[each.event.table].history]
-        history = [_bson_copy(history_document(each, now)) for each in kept]
+        history = [bson_copy(history_document(each, now)) for each in kept]
+        for table, writes in planned.writes.items():
+            for name in self._routes[table].collections:
+                check_unique(store.unique.get(name), name, store.collection(name), writes)
         for table, writes in planned.writes.items():
             self._write(self._routes[table], writes)
         for document in history:
@@ -252,7 +256,7 @@ class MemoryReplica:
         for name in route.collections:
             documents = self._store.collection(name)
             for document in (*writes.inserts, *writes.replaces):
-                documents[document["_id"]] = _bson_copy(document)
+                documents[document["_id"]] = bson_copy(document)
             for key in writes.deletes:
                 documents.pop(key, None)
         for marker in writes.markers:
@@ -272,18 +276,3 @@ def _learn(
         version=max(version, held.version) if held else version,
         live=live or (held is not None and held.live),
     )
-
-
-def _bson_copy(value: Any, depth: int = 0) -> Any:
-    """Return a copy; raises Rejected for a value that BSON cannot store."""
-    if depth > _MAX_DEPTH:
-        raise Rejected(f"The document nests deeper than {_MAX_DEPTH} levels.")
-    if isinstance(value, dict):
-        if any("\0" in key for key in value):
-            raise Rejected("A key contains NUL.")
-        return {key: _bson_copy(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_bson_copy(item, depth + 1) for item in value]
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise Rejected(f"{value} does not fit in 64 bits.")
-    return value

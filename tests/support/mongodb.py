@@ -12,14 +12,10 @@ from project.stack.ports import free_port
 
 
 class OwnMongod(Mongod):
-    """A mongod with arguments of the test's own; the last value of an option counts."""
+    """A mongod whose parameters a test may change."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path) -> None:
         super().__init__(folder, free_port())
-        self._arguments = arguments
-
-    def _command(self) -> list[str]:
-        return [*super()._command(), *self._arguments]
 
 
 class Standalone(Mongod):

@@ -26,6 +26,14 @@ class Retryable(CdcError):
     """A service is unavailable or refuses temporarily: the same work is retried."""
 
 
+class Unreachable(Retryable):
+    """A service cannot be reached: a smaller piece of work would not help."""
+
+
+class TooLarge(Retryable):
+    """A service has no room for a piece of work: a smaller one may pass."""
+
+
 class Fenced(Retryable):
     """Another consumer owns the partition: discard the batch and take over the partition again."""
 

@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from cdc.consumer.batches import RECORDS, BatchSize, Decoded
+from cdc.consumer.conflicts import Conflicts, index_of
 from cdc.consumer.epochs import KnownEpochs
 from cdc.consumer.interfaces import DeadLetters, Replica, Source
 from cdc.consumer.old_events import OldEvents
@@ -11,20 +13,16 @@ from cdc.consumer.rejections import RejectionLimit
 from cdc.consumer.tombstones import Tombstones, without_repeats
 from cdc.consumer.topics import KnownTopics, TopicFacts
 from cdc.errors import Fenced, Rejected, Retryable
-from cdc.mongo.plan import Applied, Delivered, Route, StoredPosition, deliver
+from cdc.mongo.plan import Applied, Conflict, Delivered, Route, StoredPosition, deliver
 from cdc.runtime import fault_points as faults
 from cdc.runtime import telemetry
 from cdc.runtime.loop import Clock
 from cdc.wire.event import decode
 from cdc.wire.records import Record, TopicPartition
 
-BATCH = 1_000
 _WAIT_SECONDS = 0.2
 _CHECK_SECONDS = 1.0
 _log = logging.getLogger(__name__)
-
-Decoded = tuple[Record, Delivered | None]
-"""A record and its event; None for an ignored tombstone and for a dead letter."""
 
 
 class ReplicaConsumer:
@@ -62,13 +60,16 @@ class ReplicaConsumer:
         self._checked = float("-inf")
         self._known_topics = KnownTopics(topics, clock)
         self._limit = limit or RejectionLimit()
+        self._size = BatchSize(routes)
+        self._conflicts = Conflicts()
+        self._caught_up = True
         self._paused = paused
         self._was_paused = False
 
     def run_once(self) -> bool:
         """Apply one batch; always returns True, because the next poll waits for records."""
         paused = self._is_paused()
-        records = self._source.poll(BATCH, _WAIT_SECONDS)
+        records = self._source.poll(self._size.records, _WAIT_SECONDS)
         if paused:  # Polling without fetching keeps this consumer in its group.
             self._counters.flush()
             return True
@@ -145,8 +146,13 @@ class ReplicaConsumer:
         return resumed
 
     def _apply(self, records: Sequence[Record]) -> None:
+        decoded = ((record, self._decode(record)) for record in records)
+        self._caught_up = len(records) < RECORDS
+        for batch in self._size.cut(decoded):
+            self._apply_batch(batch)
+
+    def _apply_batch(self, decoded: Sequence[Decoded]) -> None:
         started = self._clock.monotonic()
-        decoded = [(record, self._decode(record)) for record in records]
         applied = self._apply_or_split(decoded)
         if applied is None:
             return
@@ -154,7 +160,7 @@ class ReplicaConsumer:
             _log,
             logging.DEBUG,
             telemetry.BATCH_APPLIED,
-            records=len(records),
+            records=len(decoded),
             written=applied.written,
             duplicates=applied.duplicates,
             stale=applied.stale,
@@ -169,14 +175,19 @@ class ReplicaConsumer:
         try:
             # Asked before the transaction, which must not wait for the database.
             deleted_rows = self._old_events.deleted_rows(batch)
-            applied = self._replica.apply(batch, advance, deleted_rows, epochs)
+            with self._size.watching(len(decoded)):
+                applied = self._replica.apply(batch, advance, deleted_rows, epochs)
         except Rejected as error:
             self._split(decoded, error)
+            return None
+        except Conflict as conflict:
+            self._hold_up(decoded, conflict)
             return None
         faults.reach(faults.CONSUMER_APPLIED)
         self._counters.add(telemetry.DUPLICATE, applied.duplicates)
         self._counters.add(telemetry.STALE, applied.stale)
         self._source.store(advance)
+        self._conflicts.settle(batch)
         self._limit.applied(len(batch))
         return applied
 
@@ -194,6 +205,25 @@ class ReplicaConsumer:
         else:
             self._retake(decoded[middle:])
             self._apply_or_split(decoded[middle:])
+
+    def _hold_up(self, decoded: Sequence[Decoded], conflict: Conflict) -> None:
+        """Apply what does not follow the refused record in its partition, and raise `conflict`.
+
+        The record is tried again until the change that it waits for has arrived. If none arrives,
+        the record becomes a dead letter.
+        """
+        self._retake(decoded)
+        at = index_of(conflict, decoded)
+        source, rest = decoded[at][0].source, decoded[at + 1 :]
+        others = [*decoded[:at], *(pair for pair in rest if pair[0].source != source)]
+        lasting = self._conflicts.lasts(conflict, counts=self._caught_up)
+        if others:
+            self._apply_or_split(others)
+        if not lasting:
+            raise conflict
+        self._split(decoded[at : at + 1], Rejected(str(conflict)))
+        if held := [pair for pair in rest if pair[0].source == source]:
+            self._apply_or_split(held)
 
     def _retake(self, decoded: Sequence[Decoded]) -> None:
         """Take over the records' partitions again, as after every failure."""

@@ -1,17 +1,20 @@
 """MongoDB clients, and how their errors are handled."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from bson.errors import BSONError
 from bson.son import SON
 from pymongo import MongoClient
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import (
     BulkWriteError,
     ConfigurationError,
+    ConnectionFailure,
     DocumentTooLarge,
+    NetworkTimeout,
     OperationFailure,
     PyMongoError,
 )
@@ -20,7 +23,8 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from cdc.conf import CdcSettings
-from cdc.errors import Misconfigured, Rejected, Retryable
+from cdc.errors import Misconfigured, Rejected, Retryable, TooLarge, Unreachable
+from cdc.mongo.conflicts import conflict_of
 from cdc.mongo.plan import Document
 from cdc.wire.records import TopicPartition
 
@@ -28,8 +32,37 @@ _TRANSIENT = "TransientTransactionError"
 # https://www.mongodb.com/docs/manual/reference/error-codes/
 _REFUSING = frozenset({2, 9, 22, 52, 55, 56, 57, 10334, 17280, 17419, 17420})
 """Codes of a command whose document MongoDB can never store."""
-_PASSING = frozenset({None, 13, 50, 91, 112, 189, 246, 251, 10107, 11000, 11600, 11602, 13435})
+_PASSING = frozenset(
+    {
+        *(None, 1, 6, 7, 8, 13, 24, 50, 63, 64, 89, 91, 112, 133, 134, 150, 189, 225, 239, 246),
+        *(249, 251, 262, 263, 267, 290, 365, 9001, 10058, 10107, 11000, 11600, 11602, 13388, 13435),
+        *(13436, 14031),
+    }
+)
 """Codes of a single write that its document did not cause."""
+_TOO_LARGE = frozenset({257, 292, 388})
+"""Codes of a transaction that does not fit into the cache, a sort or the oplog."""
+_CACHE_IS_FULL = ("cache overflow", "cache full", "will not fit in the storage engine cache")
+"""What WiredTiger says when it rolls a transaction back that has filled its cache."""
+_WRITES = WriteConcern("majority", j=True)
+_OPTIONS: Mapping[str, Any] = {
+    "tz_aware": True,
+    "serverSelectionTimeoutMS": 1000,
+    "connectTimeoutMS": 2000,
+    "socketTimeoutMS": 20_000,
+    "timeoutMS": None,
+    "retryReads": True,
+    "retryWrites": True,
+    "w": "majority",
+    "journal": True,
+    "fsync": False,
+    "wTimeoutMS": 0,
+    "readConcernLevel": "majority",
+    "readPreference": "primary",
+    "readPreferenceTags": "",
+    "maxStalenessSeconds": -1,
+}
+"""Options that take the place of those in the URI: the promises depend on them."""
 
 
 def connect(settings: CdcSettings) -> MongoClient[Document]:
@@ -42,13 +75,9 @@ def connect(settings: CdcSettings) -> MongoClient[Document]:
         return MongoClient(
             settings.mongodb_uri,
             appname=settings.client_name,
-            tz_aware=True,
-            serverSelectionTimeoutMS=1000,
-            connectTimeoutMS=2000,
-            socketTimeoutMS=20_000,
-            retryWrites=True,
+            **_OPTIONS,
         )
-    except (ConfigurationError, ValueError) as error:
+    except (ConfigurationError, ValueError, LookupError) as error:
         # The URI may hold a password, so it is not repeated.
         raise Misconfigured(f"MONGODB_URI is not valid ({error}): correct it.") from None
 
@@ -59,8 +88,44 @@ def database(client: MongoClient[Document], settings: CdcSettings) -> Database[D
         settings.mongodb_database,
         read_preference=ReadPreference.PRIMARY,
         read_concern=ReadConcern("majority"),
-        write_concern=WriteConcern("majority", j=True),
+        write_concern=_WRITES,
     )
+
+
+def transaction(session: ClientSession) -> AbstractContextManager[Any]:
+    """Start a transaction that reads one snapshot and is acknowledged by a majority."""
+    return session.start_transaction(
+        read_concern=ReadConcern("snapshot"),
+        write_concern=_WRITES,
+        read_preference=ReadPreference.PRIMARY,
+    )
+
+
+def require_transactions(client: MongoClient[Document]) -> None:
+    """Raise Misconfigured when the URI leads to a server that can never run a transaction."""
+    hello = _hello(client)
+    if hello.get("msg") == "isdbgrid" or (hello.get("isWritablePrimary") and hello.get("setName")):
+        return
+    if "primary" in hello:
+        raise Misconfigured(
+            f"MONGODB_URI connects directly to {hello['me']}, which is not the primary: remove "
+            "directConnection and give replicaSet."
+        )
+    if "setName" not in hello and not hello.get("isreplicaset"):
+        raise Misconfigured(
+            "MONGODB_URI leads to a standalone mongod, which has no transactions: start it with "
+            "--replSet and initiate the replica set."
+        )
+    raise Retryable("MongoDB has no primary yet.")
+
+
+def _hello(client: MongoClient[Document]) -> Document:
+    with reaching():
+        try:
+            return client.admin.command("hello")
+        except ConfigurationError as error:
+            reason = _brief(error)
+            raise Misconfigured(f"MONGODB_URI is not valid ({reason}): correct it.") from None
 
 
 def position_id(group: str, source: TopicPartition) -> SON[str, Any]:
@@ -80,18 +145,30 @@ def reaching() -> Iterator[None]:
     except OperationFailure as error:
         if error.code in _REFUSING:
             raise Rejected(f"MongoDB refuses the document ({_brief(error)}).") from error
-        raise Retryable(f"MongoDB did not complete the command ({_brief(error)}).") from error
+        kind = TooLarge if _is_too_large(error.code, str(error)) else Retryable
+        raise kind(f"MongoDB did not complete the command ({_brief(error)}).") from error
     except PyMongoError as error:
-        raise Retryable(f"MongoDB is not responding ({_brief(error)}).") from error
+        slow = isinstance(error, NetworkTimeout) or not isinstance(error, ConnectionFailure)
+        kind = Retryable if slow else Unreachable
+        raise kind(f"MongoDB is not responding ({_brief(error)}).") from error
 
 
 def _meaning(error: BulkWriteError) -> Rejected | Retryable:
     """Return the meaning of a failed single write; the document causes most of them."""
+    conflict = conflict_of(error)
+    if conflict is not None:
+        return conflict
     details = error.details.get("writeErrors") or [{}]
     code, message = details[0].get("code"), str(details[0].get("errmsg", error))[:200]
+    if _is_too_large(code, message):
+        return TooLarge(f"MongoDB did not complete a write ({message}).")
     if error.has_error_label(_TRANSIENT) or code in _PASSING:
         return Retryable(f"MongoDB did not complete a write ({message}).")
     return Rejected(f"MongoDB refuses the document ({message}).")
+
+
+def _is_too_large(code: int | None, message: str) -> bool:
+    return code in _TOO_LARGE or any(each in message for each in _CACHE_IS_FULL)
 
 
 def _brief(error: BaseException) -> str:

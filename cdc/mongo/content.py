@@ -6,6 +6,7 @@ from typing import Any
 
 import bson
 from bson.codec_options import CodecOptions
+from bson.decimal128 import Decimal128
 
 from cdc.mongo.plan import Document
 from cdc.wire.event import Version
@@ -73,9 +74,14 @@ class Content:
 
 def version_of(epoch: Any, outbox_id: Any) -> Version | None:
     """Return a document's version; None when it has none."""
-    if isinstance(epoch, int) and isinstance(outbox_id, int):
+    if _type_of(epoch) is int and _type_of(outbox_id) is int:
         return Version(epoch, outbox_id)
     return None
+
+
+def comparable(key: Any) -> Any:
+    """Return a key that equals the same number of another type, as in MongoDB."""
+    return key.to_decimal() if isinstance(key, Decimal128) else key
 
 
 def _same(one: Any, other: Any) -> bool:

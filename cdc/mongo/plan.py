@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from cdc.errors import Rejected
+from cdc.errors import Rejected, Retryable
 from cdc.wire.event import ChangeEvent, Row, Version
 from cdc.wire.records import TopicPartition
 
@@ -106,6 +106,17 @@ class Applied:
     """Documents written in each collection."""
     duplicates: int
     stale: int
+
+
+class Conflict(Retryable):
+    """A unique index of the replica refuses the document of one event, perhaps only for now.
+
+    Another row may give the value up with a change that has not arrived yet.
+    """
+
+    def __init__(self, reason: str, version: Version) -> None:
+        super().__init__(reason)
+        self.version = version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,19 +1,18 @@
 """The replica: writes a batch, its history and its positions in one transaction."""
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pymongo import DeleteOne, InsertOne, MongoClient, ReplaceOne, UpdateOne
+from pymongo import MongoClient
 from pymongo.client_session import ClientSession
-from pymongo.collection import Collection
-from pymongo.errors import PyMongoError
-from pymongo.read_concern import ReadConcern
-from pymongo.results import BulkWriteResult
+from pymongo.errors import BulkWriteError, PyMongoError
 
 from cdc.conf import CdcSettings
 from cdc.errors import Fenced
-from cdc.mongo.client import database, reaching
+from cdc.mongo.client import database, reaching, require_transactions, transaction
+from cdc.mongo.conflicts import conflict_of
+from cdc.mongo.content import comparable, version_of
 from cdc.mongo.owned_positions import OwnedPositions
 from cdc.mongo.plan import (
     Applied,
@@ -25,19 +24,20 @@ from cdc.mongo.plan import (
     Route,
     RowKey,
     StoredPosition,
-    Writes,
-    history_document,
     keys_of,
     plan,
     written,
 )
 from cdc.mongo.reuse import ReusedVersions
+from cdc.mongo.writes import history_operations, replica_operations, upserts, write
 from cdc.runtime import fault_points as faults
 from cdc.runtime.loop import Clock
 from cdc.wire.event import Version
 from cdc.wire.records import UNKNOWN_EPOCHS, LeaderEpochs, TopicPartition
 
 _DAY_SECONDS = 86_400
+_NO_VERSION = Version(0, 0)
+"""Of a document without a version: any event is newer."""
 
 
 class MongoReplica:
@@ -64,7 +64,8 @@ class MongoReplica:
         self._reused = ReusedVersions(self._db, settings.history_collection, routes)
 
     def prepare(self) -> None:
-        """Create missing collections and TTL indexes."""
+        """Create missing collections and TTL indexes; raises Misconfigured without transactions."""
+        require_transactions(self._client)
         with reaching():
             existing = set(self._db.list_collection_names())
             wanted = {self._positions.name, self._history.name}
@@ -100,20 +101,46 @@ class MongoReplica:
         document, and Retryable for anything else. After any of them, take the partitions over
         again.
         """
-        session = self._open_session()
         with reaching():
             try:
-                with session.start_transaction(read_concern=ReadConcern("snapshot")):
-                    self._owned.advance(advance, leader_epochs, session)
-                    faults.reach(faults.REPLICA_MOVED)
-                    planned = plan(batch, self._known(keys_of(batch), session), deleted_rows)
-                    self._write(planned, batch, session)
-                    faults.reach(faults.REPLICA_WRITTEN)
+                planned = self._apply_or_swap(batch, advance, deleted_rows, leader_epochs)
             except (PyMongoError, Fenced):
                 self.forget()
                 raise
         self._owned.expect(advance)
         return Applied(written=written(planned), duplicates=planned.duplicates, stale=planned.stale)
+
+    def _apply_or_swap(
+        self,
+        batch: Sequence[Delivered],
+        advance: Mapping[TopicPartition, int],
+        deleted_rows: Container[RowKey],
+        leader_epochs: LeaderEpochs,
+    ) -> Plan:
+        try:
+            return self._transact(batch, advance, deleted_rows, leader_epochs)
+        except BulkWriteError as error:
+            if conflict_of(error) is None:
+                raise
+            return self._transact(batch, advance, deleted_rows, leader_epochs, apart=True)
+
+    def _transact(
+        self,
+        batch: Sequence[Delivered],
+        advance: Mapping[TopicPartition, int],
+        deleted_rows: Container[RowKey],
+        leader_epochs: LeaderEpochs,
+        *,
+        apart: bool = False,
+    ) -> Plan:
+        session = self._open_session()
+        with transaction(session):
+            self._owned.advance(advance, leader_epochs, session)
+            faults.reach(faults.REPLICA_MOVED)
+            planned = plan(batch, self._known(keys_of(batch), session), deleted_rows)
+            self._write(planned, batch, session, apart=apart)
+            faults.reach(faults.REPLICA_WRITTEN)
+        return planned
 
     def check(self, sources: frozenset[TopicPartition]) -> None:
         """Raise Fenced when one of `sources` has an unexpected owner or position."""
@@ -132,49 +159,50 @@ class MongoReplica:
     ) -> dict[RowKey, Known]:
         known: dict[RowKey, Known] = {}
         for table, identities in keys.items():
-            for found in self._versions(self._routes[table], identities, session):
-                key = (table, found["_id"])
-                version = Version(_number(found.get("_epoch")), _number(found.get("_version")))
-                held = known.get(key)
-                known[key] = Known(
-                    version=max(version, held.version) if held else version,
-                    live=found["live"] or (held is not None and held.live),
-                )
+            route = self._routes[table]
+            held = [self._versions(name, identities, session) for name in route.collections]
+            # A document in every collection is never older than its marker: save a round trip.
+            lacking = [key for key in identities if not all(each.get(key) for each in held)]
+            markers = self._versions(route.markers, lacking, session) if lacking else {}
+            for key in identities:
+                versions = [each[key] for each in (*held, markers) if key in each]
+                if versions:
+                    newest = max(version or _NO_VERSION for version in versions)
+                    live = any(key in each for each in held)
+                    known[table, key] = Known(version=newest, live=live)
         return known
 
     def _versions(
-        self, route: Route, identities: list[Identity], session: ClientSession
-    ) -> Iterator[Document]:
-        """Read the versions in all collections and the delete markers with one command.
+        self, name: str, identities: list[Identity], session: ClientSession
+    ) -> dict[Any, Version | None]:
+        """Return the versions in one collection, with one plain `find`.
 
-        For a single event, round trips are most of the cost. `$unionWith` is not allowed in a
-        transaction, so the versions are joined to a document that always exists.
+        A `$lookup` over all collections would save round trips, but a transaction cannot use it on
+        sharded collections.
         """
-        wanted = [
-            {"$match": {"_id": {"$in": identities}}},
-            {"$project": {"_epoch": 1, "_version": 1}},
-        ]
-        names = (*route.collections, route.markers)
-        stages: list[Document] = [
-            {"$limit": 1},
-            {"$project": {"_id": 0, "none": "$none"}},
-            *({"$lookup": {"from": name, "pipeline": wanted, "as": name}} for name in names),
-        ]
-        for found in self._positions.aggregate(stages, session=session):
-            for name in names:
-                live = name != route.markers
-                yield from ({**held, "live": live} for held in found[name])
+        found = self._db[name].find(
+            {"_id": {"$in": identities}},
+            {"_epoch": 1, "_version": 1},
+            batch_size=len(identities) + 1,
+            session=session,
+        )
+        return {
+            comparable(item["_id"]): version_of(item.get("_epoch"), item.get("_version"))
+            for item in found
+        }
 
-    def _write(self, planned: Plan, batch: Sequence[Delivered], session: ClientSession) -> None:
+    def _write(
+        self, planned: Plan, batch: Sequence[Delivered], session: ClientSession, *, apart: bool
+    ) -> None:
         for table, writes in planned.writes.items():
             route = self._routes[table]
             for name in route.collections:
-                _bulk(self._db[name], _replica_operations(writes), session)
-            _bulk(self._db[route.markers], _upserts(writes.markers), session)
+                write(self._db[name], replica_operations(writes, apart=apart), session)
+            write(self._db[route.markers], upserts(writes.markers), session)
         kept = [each for each in batch if self._routes[each.event.table].history]
         if kept and self._settings.history_days:
             now = datetime.fromtimestamp(self._clock.time(), tz=UTC)
-            added = _bulk(self._history, _additions(_history(kept, now)), session)
+            added = write(self._history, history_operations(kept, now), session)
             if added is not None:
                 self._reused.check_history(kept, planned, added, session)
         elif planned.duplicates:
@@ -195,44 +223,6 @@ class MongoReplica:
             self._db[name].create_index("at", name="at_ttl", expireAfterSeconds=seconds)
         elif indexes["at_ttl"].get("expireAfterSeconds") != seconds:
             change = {"name": "at_ttl", "expireAfterSeconds": seconds}
-            self._db.command("collMod", name, index=change)
-
-
-def _number(value: Any) -> int:
-    """Return a part of a version; 0 in a document without one, so that any event is newer."""
-    return value if isinstance(value, int) else 0
-
-
-def _history(batch: Sequence[Delivered], now: datetime) -> list[Document]:
-    by_version = {delivered.event.version: delivered for delivered in batch}
-    return [history_document(by_version[version], now) for version in sorted(by_version)]
-
-
-def _additions(documents: Sequence[Document]) -> list[Any]:
-    """Return upserts that keep existing documents, so that a replay changes no history."""
-    return [
-        UpdateOne({"_id": item["_id"]}, {"$setOnInsert": item}, upsert=True) for item in documents
-    ]
-
-
-def _replica_operations(writes: Writes) -> list[Any]:
-    """Return the writes of a replica collection: inserts, replaces and deletes by `_id`.
-
-    A replace is an upsert, because a collection that was added later may lack the document.
-    """
-    return [
-        *map(InsertOne, writes.inserts),
-        *_upserts(writes.replaces),
-        *(DeleteOne({"_id": key}) for key in writes.deletes),
-    ]
-
-
-def _upserts(documents: Sequence[Document]) -> list[Any]:
-    return [ReplaceOne({"_id": item["_id"]}, item, upsert=True) for item in documents]
-
-
-def _bulk(
-    collection: Collection[Document], operations: list[Any], session: ClientSession
-) -> BulkWriteResult | None:
-    # Ordered: an unordered write continues in the aborted transaction and hides the first error.
-    return collection.bulk_write(operations, ordered=True, session=session) if operations else None
+            # Unlike the other commands, this one does not take the concern from the database.
+            written = self._db.write_concern.document
+            self._db.command("collMod", name, index=change, writeConcern=written)

@@ -6,9 +6,8 @@ One contract suite runs against each twin and the real part.
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
-from cdc.errors import Fenced, Rejected
+from cdc.errors import Fenced
 from cdc.mongo.plan import (
     Applied,
     Delivered,
@@ -26,6 +25,7 @@ from cdc.mongo.plan import (
 )
 from cdc.mongo.same_version import refuse_other_events
 from cdc.testing.broker import MemoryBroker, MemorySource
+from cdc.testing.documents import bson_copy, check_unique
 from cdc.wire.event import Version
 from cdc.wire.records import UNKNOWN_EPOCHS, LeaderEpochs, TopicPartition
 
@@ -37,7 +37,6 @@ __all__ = [
     "MemorySource",
     "MemoryStore",
 ]
-_MAX_DEPTH = 100
 
 
 @dataclass(slots=True)
@@ -82,6 +81,8 @@ class MemoryStore:
     leader_epochs: dict[TopicPartition, int | None] = field(default_factory=dict)
     gaps: dict[TopicPartition, tuple[int, int]] = field(default_factory=dict)
     """Where each open gap begins, and where reading resumed."""
+    unique: dict[str, str] = field(default_factory=dict)
+    """A field by collection, of which no two documents may hold the same value."""
 
     def collection(self, name: str) -> dict[Identity, Document]:
         """Return a collection's documents by `_id`."""
@@ -131,6 +132,7 @@ class MemoryReplica:
         leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
     ) -> Applied:
         """Apply a batch and move its partitions to `advance`, together or not at all."""
+        store = self._store
         for source in advance:
             self._fence(source)
         planned = plan(batch, self._known(batch), deleted_rows)
@@ -141,7 +143,10 @@ class MemoryReplica:
         versions = {(each.event.version.epoch, each.event.version.outbox_id) for each in kept}
         past = self._store.history
         refuse_other_events(kept, [past[version] for version in versions & past.keys()], planned)
-        history = [_bson_copy(history_document(each, now)) for each in kept]
+        history = [bson_copy(history_document(each, now)) for each in kept]
+        for table, writes in planned.writes.items():
+            for name in self._routes[table].collections:
+                check_unique(store.unique.get(name), name, store.collection(name), writes)
         for table, writes in planned.writes.items():
             self._write(self._routes[table], writes)
         for document in history:
@@ -191,7 +196,7 @@ class MemoryReplica:
         for name in route.collections:
             documents = self._store.collection(name)
             for document in (*writes.inserts, *writes.replaces):
-                documents[document["_id"]] = _bson_copy(document)
+                documents[document["_id"]] = bson_copy(document)
             for key in writes.deletes:
                 documents.pop(key, None)
         for marker in writes.markers:
@@ -211,18 +216,3 @@ def _learn(
         version=max(version, held.version) if held else version,
         live=live or (held is not None and held.live),
     )
-
-
-def _bson_copy(value: Any, depth: int = 0) -> Any:
-    """Return a copy; raises Rejected for a value that BSON cannot store."""
-    if depth > _MAX_DEPTH:
-        raise Rejected(f"The document nests deeper than {_MAX_DEPTH} levels.")
-    if isinstance(value, dict):
-        if any("\0" in key for key in value):
-            raise Rejected("A key contains NUL.")
-        return {key: _bson_copy(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_bson_copy(item, depth + 1) for item in value]
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise Rejected(f"{value} does not fit in 64 bits.")
-    return value

@@ -9,12 +9,12 @@ from cdc.conf import CdcSettings
 from cdc.consumer.interfaces import Replica
 from cdc.errors import Fenced, Rejected
 from cdc.mongo.client import connect, database
-from cdc.mongo.plan import Document, StoredPosition
+from cdc.mongo.plan import Conflict, Delivered, Document, StoredPosition
 from cdc.mongo.positions import Positions
 from cdc.mongo.replica import MongoReplica
 from cdc.runtime.loop import SystemClock
 from cdc.testing.twins import MemoryReplica, MemoryStore
-from cdc.wire.event import ChangeEvent
+from cdc.wire.event import ChangeEvent, Version
 from cdc.wire.records import TopicPartition
 from tests.support.builders import COLLECTIONS, ROUTES, SOURCE, TABLE, change, delivered
 
@@ -31,6 +31,8 @@ class Storage(Protocol):
     def history(self) -> list[Document]: ...
 
     def gaps(self) -> dict[TopicPartition, tuple[int, int]]: ...
+
+    def make_unique(self, collection: str, field: str) -> None: ...
 
 
 class Memory:
@@ -49,6 +51,9 @@ class Memory:
 
     def gaps(self) -> dict[TopicPartition, tuple[int, int]]:
         return self.store.gaps
+
+    def make_unique(self, collection: str, field: str) -> None:
+        self.store.unique[collection] = field
 
 
 class Mongo:
@@ -70,6 +75,9 @@ class Mongo:
     def gaps(self) -> dict[TopicPartition, tuple[int, int]]:
         found = Positions(self.client, self.settings).gaps()
         return {gap.source: (gap.lost_from, gap.resumed_at) for gap in found}
+
+    def make_unique(self, collection: str, field: str) -> None:
+        self.database[collection].create_index(field, unique=True)
 
 
 @pytest.fixture(params=["memory", pytest.param("mongo", marks=pytest.mark.services)])
@@ -371,3 +379,57 @@ def test_a_check_detects_a_new_owner(storage: Storage) -> None:
 
     with pytest.raises(Fenced):
         old.check(frozenset({SOURCE}))
+
+
+def titled(op: str, key: int, outbox_id: int, title: str, epoch: int = 1) -> Delivered:
+    return delivered(change(op, key, outbox_id, epoch=epoch, title=title))
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS)
+@pytest.mark.parametrize(
+    ("batch", "end"),
+    [
+        ([("d", 2, "b"), ("c", 9, "b")], {1: "a", 3: "c", 9: "b"}),
+        ([("c", 0, "b"), ("d", 2, "b")], {0: "b", 1: "a", 3: "c"}),
+        ([("u", 1, "b"), ("u", 2, "a")], {1: "b", 2: "a", 3: "c"}),
+        ([("u", 1, "b"), ("u", 2, "c"), ("u", 3, "a")], {1: "b", 2: "c", 3: "a"}),
+        ([("u", 1, "x"), ("c", 0, "a")], {0: "a", 1: "x", 2: "b", 3: "c"}),
+        ([("u", 1, "b"), ("d", 2, "b"), ("c", 0, "a")], {0: "a", 1: "b", 3: "c"}),
+        ([("u", 2, "a"), ("u", 3, "b"), ("d", 1, "a")], {2: "a", 3: "b"}),
+        ([("d", 1, "a"), ("c", 1, "b"), ("u", 2, "a")], {1: "b", 2: "a", 3: "c"}),
+    ],
+)
+def test_rows_hand_a_unique_value_over_in_one_batch(
+    storage: Storage, collection: str, batch: list[tuple[str, int, str]], end: dict[object, str]
+) -> None:
+    storage.make_unique(collection, "title")
+    replica = owned(storage)
+    first = [titled("c", key, key, title) for key, title in ((1, "a"), (2, "b"), (3, "c"))]
+    replica.apply(first, {SOURCE: 3})
+
+    moves = [titled(op, key, number, title) for number, (op, key, title) in enumerate(batch, 4)]
+    replica.apply(moves, {SOURCE: 9})
+
+    assert titles(storage) == end
+    assert len(storage.history()) == 3 + len(batch)
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS)
+@pytest.mark.parametrize("op", ["c", "u"])
+def test_a_unique_value_of_another_row_is_a_conflict_of_one_event(
+    storage: Storage, collection: str, op: str
+) -> None:
+    storage.make_unique(collection, "title")
+    replica = owned(storage)
+    key = {"c": 3, "u": 2}[op]
+    replica.apply([titled("c", 1, 1, "a"), titled("c", 2, 2, "b")], {SOURCE: 2})
+
+    with pytest.raises(Conflict, match=rf"unique index title_1 of \S*{collection} ") as raised:
+        replica.apply([titled("c", 9, 3, "z"), titled(op, key, 4, "a")], {SOURCE: 4})
+
+    assert raised.value.version == Version(1, 4)
+    assert titles(storage) == {1: "a", 2: "b"}
+    assert len(storage.history()) == 2
+    again = owned(storage)
+    again.apply([titled("u", 1, 5, "y"), titled(op, key, 4, "a")], {SOURCE: 5})
+    assert titles(storage)[key] == "a"

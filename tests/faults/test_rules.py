@@ -149,8 +149,10 @@ def two_consumers_that_write_one_story(world: World) -> None:
 def _before_the_commit_of(replica: MongoReplica, meanwhile: Callable[[], None]) -> None:
     write = replica._write
 
-    def then(planned: Plan, batch: Sequence[Delivered], session: ClientSession) -> None:
-        write(planned, batch, session)
+    def then(
+        planned: Plan, batch: Sequence[Delivered], session: ClientSession, *, apart: bool
+    ) -> None:
+        write(planned, batch, session, apart=apart)
         meanwhile()
 
     replica._write = then  # type: ignore[method-assign]

@@ -1,0 +1,50 @@
+"""Unique indexes of the user's own that refuse a document."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pymongo.errors import BulkWriteError
+
+from cdc.mongo.content import version_of
+from cdc.mongo.plan import Conflict
+from cdc.wire.event import Version
+
+_DUPLICATE_KEY = 11000
+_PLACE = re.compile(r"collection: (\S+) index: (.+?) dup key:")
+
+
+def conflict_of(error: BulkWriteError) -> Conflict | None:
+    """Return the conflict that a failed write met; None for any other failure.
+
+    A duplicate `_id` is none: another consumer has written the same row in the meantime.
+    """
+    (refused, *_) = error.details.get("writeErrors") or [{}]
+    if refused.get("code") != _DUPLICATE_KEY or list(refused.get("keyPattern", {})) in (
+        [],
+        ["_id"],
+    ):
+        return None
+    version = _version(refused.get("op", {}))
+    return Conflict(_reason(refused), version) if version else None
+
+
+def _reason(refused: Mapping[str, Any]) -> str:
+    place = _PLACE.search(str(refused.get("errmsg", "")))
+    collection, index = place.groups() if place else ("a collection", "of unknown name")
+    fields = ", ".join(refused["keyPattern"])
+    return (
+        f"The unique index {index} of {collection} refuses it: another document has the same "
+        f"{fields}. Drop the index, or change one of the two rows."
+    )
+
+
+def _version(operation: Mapping[str, Any]) -> Version | None:
+    """Return the version of the event whose document or history was refused."""
+    written = operation.get("u", operation)
+    document = written.get("$setOnInsert", written)
+    event = document["_id"] if isinstance(document.get("_id"), dict) else {}
+    return version_of(
+        event.get("epoch", document.get("_epoch")),
+        event.get("outbox_id", document.get("_version")),
+    )

@@ -1,0 +1,229 @@
+"""The size of batches: bounded by bytes, halved after failures, and grown again."""
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from cdc.consumer.batches import ATTEMPTS, BYTES, RECORDS
+from cdc.errors import Retryable, TooLarge, Unreachable
+from cdc.mongo.client import connect, database
+from cdc.mongo.plan import Applied, Delivered, RowKey
+from cdc.mongo.replica import MongoReplica
+from cdc.mongo.sizes import written_bytes
+from cdc.runtime.loop import SystemClock
+from cdc.testing.twins import MemoryReplica
+from cdc.wire.event import ChangeEvent
+from cdc.wire.records import UNKNOWN_EPOCHS, LeaderEpochs, Outgoing, TopicPartition
+from tests.cdc.consumer.test_consumer import TOPIC, Feed, run
+from tests.support.builders import COLLECTIONS, ROUTES, change, delivered, outgoing
+from tests.support.commands import wait_until
+from tests.support.feed_settings import without_servers
+from tests.support.mongodb import OwnMongod, running, set_parameter
+
+
+class Choosy(MemoryReplica):
+    """Fails for batches of more than `most` events, and for the events of `refused` rows."""
+
+    error: ClassVar[type[Retryable]] = Retryable
+    most: ClassVar[int] = RECORDS
+    refused: ClassVar[frozenset[int]] = frozenset()
+    tried: ClassVar[list[int]] = []
+
+    def apply(
+        self,
+        batch: Sequence[Delivered],
+        advance: Mapping[TopicPartition, int],
+        deleted_rows: Container[RowKey] = (),
+        leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
+    ) -> Applied:
+        self.tried.append(len(batch))
+        if len(batch) > self.most or any(item.event.key in self.refused for item in batch):
+            raise self.error("it does not fit")
+        return super().apply(batch, advance, deleted_rows, leader_epochs)
+
+
+def choosy(**attributes: Any) -> type[Choosy]:
+    return type("Choosy", (Choosy,), {"tried": [], **attributes})
+
+
+def created(key: int) -> Outgoing:
+    return outgoing(change("c", key, key), TOPIC)
+
+
+def test_a_batch_that_keeps_failing_is_halved_until_it_passes() -> None:
+    kind = choosy(most=40)
+    feed = Feed(kind)
+    feed.send(*map(created, range(1, 201)))
+
+    run(feed, 60)
+
+    assert feed.titles().keys() == set(range(1, 201))
+    assert kind.tried[:7] == [200, 200, 200, 100, 100, 100, 50]
+
+
+def test_batches_grow_again() -> None:
+    kind = choosy(most=40)
+    feed = Feed(kind)
+    feed.send(*map(created, range(1, 201)))
+    run(feed, 60)
+    kind.most = RECORDS
+
+    for key in range(201, 400):
+        feed.send(created(key))
+        feed.drain()
+    feed.send(*map(created, range(400, 900)))
+    feed.drain()
+
+    assert max(kind.tried) == 500
+    assert feed.titles().keys() == set(range(1, 900))
+
+
+def test_a_single_failure_halves_nothing() -> None:
+    kind = choosy(most=0)
+    feed = Feed(kind)
+    feed.send(*map(created, range(1, 101)))
+    for _ in range(ATTEMPTS - 1):
+        with suppress(Retryable):
+            feed.consumer.run_once()
+    kind.most = RECORDS
+
+    run(feed, 2)
+
+    assert kind.tried[-1] == 100
+
+
+def test_an_unreachable_mongodb_halves_nothing() -> None:
+    kind = choosy(most=0, error=Unreachable)
+    feed = Feed(kind)
+    feed.send(*map(created, range(1, 101)))
+    run(feed, 50)
+    kind.most = RECORDS
+
+    run(feed, 2)
+
+    assert set(kind.tried) == {100}
+
+
+def test_one_change_that_is_too_large_is_a_dead_letter_and_the_others_are_applied() -> None:
+    feed = Feed(choosy(error=TooLarge, refused=frozenset({7, 60})))
+    feed.send(*map(created, range(1, 101)))
+
+    run(feed, 400)
+
+    assert feed.titles().keys() == set(range(1, 101)) - {7, 60}
+    assert list(feed.letters.kept.values()) == ["MongoDB has no room for it. it does not fit"] * 2
+
+
+def test_one_change_that_fails_for_another_reason_is_tried_again() -> None:
+    """The change may not be the cause, so it is no dead letter."""
+    kind = choosy(refused=frozenset({7}))
+    feed = Feed(kind)
+    feed.send(created(7))
+    run(feed, 50)
+    assert not feed.letters.kept
+
+    kind.refused = frozenset()
+    run(feed, 2)
+
+    assert feed.titles() == {7: "version 1.7"}
+
+
+def numbers(key: int, count: int) -> Outgoing:
+    """A story with a list of one-digit numbers, which BSON stores in six times the bytes."""
+    return outgoing(with_numbers(change("c", key, key), count), TOPIC)
+
+
+def with_numbers(event: ChangeEvent, count: int) -> ChangeEvent:
+    more = {"shorturl": [1] * count}
+    before = None if event.before is None else {**event.before, **more}
+    return replace(event, before=before, after={**(event.after or {}), **more})
+
+
+def test_bytes_are_those_of_every_collection_and_of_the_history() -> None:
+    event = change("u", 1, 1)
+
+    small = written_bytes(delivered(event), ROUTES)
+    large = written_bytes(delivered(with_numbers(event, 100_000)), ROUTES)
+
+    assert 2_000 < small < 10_000
+    assert 10 * 200_000 < large < 30 * 200_000
+
+
+def test_a_batch_holds_a_bounded_number_of_bytes() -> None:
+    kind = choosy()
+    feed = Feed(kind)
+    feed.send(*(numbers(key, 300_000) for key in range(1, 5)))
+
+    feed.drain()
+
+    assert feed.titles().keys() == set(range(1, 5))
+    assert set(kind.tried) == {1}
+    assert written_bytes(delivered(change("c", 1, 1)), ROUTES) * RECORDS < BYTES
+
+
+class Own:
+    """A consumer that reads from a broker in memory and writes to a mongod of its own."""
+
+    def __init__(self, uri: str) -> None:
+        self.settings = without_servers(mongodb_uri=uri, mongodb_database="own")
+        self.client = connect(self.settings)
+        replica = MongoReplica(self.client, self.settings, ROUTES, "a", clock=SystemClock())
+        replica.prepare()
+        self.feed = Feed()
+        self.feed.consumer._replica = replica
+
+    def keys(self, collection: str = COLLECTIONS[0]) -> set[int]:
+        found = database(self.client, self.settings)[collection].find({}, {"_id": 1})
+        return {item["_id"] for item in found}
+
+    def no_transaction_is_open(self) -> bool:
+        return bool(self.client.admin.command("serverStatus")["transactions"]["currentOpen"] == 0)
+
+    def run(self, wanted: set[int], rounds: int = 200) -> None:
+        for _ in range(rounds):
+            with suppress(Retryable):
+                self.feed.consumer.run_once()
+            if self.keys(COLLECTIONS[-1]) == wanted:
+                return
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Own]:
+    with running(OwnMongod(tmp_path)) as server:
+        own = Own(server.uri)
+        yield own
+        own.client.close()
+
+
+@pytest.mark.services
+def test_long_number_lists_pass_through_a_small_cache(own: Own) -> None:
+    own.feed.send(*(numbers(key, 150_000) for key in range(1, 37)))
+
+    own.run(set(range(1, 37)))
+
+    assert own.keys() == own.keys(COLLECTIONS[-1]) == set(range(1, 37))
+    assert not own.feed.letters.kept
+
+
+@pytest.mark.services
+def test_batches_that_outlast_a_transaction_are_halved(own: Own) -> None:
+    set_parameter(own.client, "transactionLifetimeLimitSeconds", 1)
+    replica: Any = own.feed.consumer._replica
+    write = replica._write
+
+    def slow(planned: Any, batch: Sequence[Delivered], *rest: Any, **more: Any) -> None:
+        write(planned, batch, *rest, **more)
+        if len(batch) > 100:
+            wait_until(own.no_transaction_is_open, "the server to end the transaction")
+
+    replica._write = slow
+    own.feed.send(*map(created, range(1, 401)))
+
+    own.run(set(range(1, 401)))
+
+    assert own.keys() == set(range(1, 401))
+    assert not own.feed.letters.kept

@@ -1,0 +1,127 @@
+"""Unique values in the replica: handed over between partitions, or refused for good."""
+
+from contextlib import suppress
+from zlib import crc32
+
+import pytest
+
+from cdc.consumer import consumer
+from cdc.consumer.conflicts import ATTEMPTS
+from cdc.errors import Retryable
+from cdc.wire.records import Outgoing
+from tests.cdc.consumer.test_consumer import TOPIC, Feed, run
+from tests.support.builders import COLLECTIONS, change, outgoing
+
+
+def partition(record: Outgoing) -> int:
+    return crc32(record.key) % 5
+
+
+def sent(op: str, key: int, outbox_id: int, title: str) -> Outgoing:
+    return outgoing(change(op, key, outbox_id, title=title), TOPIC)
+
+
+# Stories 1 and 2 are in different partitions; `BESIDE` is in the partition of story 2.
+BESIDE = next(
+    key
+    for key in range(3, 100)
+    if partition(sent("c", key, 1, "")) == partition(sent("c", 2, 1, ""))
+)
+
+
+def unique_feed() -> Feed:
+    feed = Feed()
+    feed.store.unique = dict.fromkeys(COLLECTIONS[1:], "title")
+    assert partition(sent("c", 1, 1, "")) != partition(sent("c", 2, 1, ""))
+    feed.send(sent("c", 1, 1, "a"))
+    feed.drain()
+    return feed
+
+
+def attempts(feed: Feed, number: int) -> None:
+    for _ in range(number):
+        with suppress(Retryable):
+            feed.consumer.run_once()
+
+
+def test_a_value_is_handed_over_before_its_first_row_gives_it_up() -> None:
+    feed = unique_feed()
+    feed.send(sent("c", 2, 3, "a"), sent("c", BESIDE, 4, "beside"))
+    attempts(feed, ATTEMPTS)
+    assert feed.titles() == {1: "a"}
+
+    feed.send(sent("d", 1, 2, "a"))
+    run(feed)
+
+    assert feed.titles() == {2: "a", BESIDE: "beside"}
+    assert not feed.letters.kept
+
+
+def test_a_conflict_holds_no_other_partition_up() -> None:
+    feed = unique_feed()
+    feed.send(sent("c", 2, 3, "a"), sent("u", 1, 4, "a"), sent("u", 1, 5, "a"))
+
+    attempts(feed, 1)
+
+    assert feed.store.collection(COLLECTIONS[0])[1]["_version"] == 5
+    assert 2 not in feed.titles()
+
+
+def test_two_rows_swap_a_value_from_two_partitions() -> None:
+    feed = unique_feed()
+    feed.send(sent("c", 2, 2, "b"))
+    feed.drain()
+
+    feed.send(sent("u", 1, 3, "x"), sent("u", 2, 4, "a"), sent("u", 1, 5, "b"))
+    run(feed)
+
+    assert feed.titles() == {1: "b", 2: "a"}
+    assert not feed.letters.kept
+
+
+def test_a_lasting_conflict_is_one_dead_letter_with_the_name_of_the_index() -> None:
+    feed = unique_feed()
+    feed.send(sent("c", 2, 3, "a"), sent("c", BESIDE, 4, "beside"), sent("u", 1, 5, "a"))
+
+    run(feed, ATTEMPTS * 2 + 2)
+
+    assert feed.titles() == {1: "a", BESIDE: "beside"}
+    assert list(feed.letters.kept.values()) == [
+        "The unique index title_1 of stories_story_1 refuses it."
+    ]
+
+
+def test_other_traffic_does_not_prolong_a_lasting_conflict() -> None:
+    feed = unique_feed()
+    feed.send(sent("c", 2, 3, "a"))
+    for number in range(ATTEMPTS + 1):
+        feed.send(sent("u", 1, 10 + number, "a"))
+        attempts(feed, 2)
+
+    assert len(feed.letters.kept) == 1
+
+
+def test_an_attempt_does_not_count_while_more_records_wait_in_kafka(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(consumer, "RECORDS", 2)
+    feed = unique_feed()
+    feed.send(sent("c", 2, 3, "a"), sent("c", BESIDE, 4, "beside"))
+    for _ in range(ATTEMPTS * 2):
+        feed.send(sent("u", 1, 10, "a"))
+        attempts(feed, 2)
+    feed.send(sent("d", 1, 11, "a"))
+    run(feed)
+
+    assert feed.titles() == {2: "a", BESIDE: "beside"}
+    assert not feed.letters.kept
+
+
+def test_two_lasting_conflicts_of_one_partition_are_two_dead_letters() -> None:
+    feed = unique_feed()
+    feed.send(sent("c", 2, 3, "a"), sent("c", BESIDE, 4, "a"), sent("u", 2, 5, "fine"))
+
+    run(feed, ATTEMPTS * 4 + 2)
+
+    assert feed.titles() == {1: "a", 2: "fine"}
+    assert len(feed.letters.kept) == 2

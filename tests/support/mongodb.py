@@ -1,0 +1,103 @@
+"""Servers of MongoDB that a test starts for itself, and a record of what is sent to one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pymongo import MongoClient, monitoring
+
+from project.stack.mongod import Mongod
+from project.stack.ports import free_port
+
+
+class OwnMongod(Mongod):
+    """A mongod whose parameters a test may change."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, free_port())
+
+
+class Standalone(Mongod):
+    """A mongod outside of any replica set."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, free_port())
+
+    def _command(self) -> list[str]:
+        command = super()._command()
+        at = command.index("--replSet")
+        return command[:at] + command[at + 2 :]
+
+    def _join(self) -> None:
+        """Stay alone."""
+
+
+class Secondary(Mongod):
+    """A member that another mongod's replica set takes in."""
+
+    def __init__(self, folder: Path, primary: Mongod) -> None:
+        super().__init__(folder, free_port())
+        self._primary = primary
+
+    def _join(self) -> None:
+        if self._is_member:
+            return
+        with self._primary._connect() as client:
+            config = client.admin.command("replSetGetConfig")["config"]
+            member = {"_id": 1, "host": self.address, "priority": 0, "votes": 0}
+            config["members"].append(member)
+            config["version"] += 1
+            client.admin.command("replSetReconfig", config)
+        self._is_member = True
+
+    def _is_primary(self) -> bool:
+        with self._connect() as client:
+            return bool(client.admin.command("hello").get("secondary"))
+
+
+@contextmanager
+def running(server: Mongod) -> Iterator[Mongod]:
+    """Start a mongod and stop it in the end."""
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+class Commands(monitoring.CommandListener):
+    """The commands that clients send while `recording`; it registers itself for new clients."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.recording = False
+        monitoring.register(self)
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        if self.recording:
+            self.sent.append(dict(event.command))
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        """Do nothing."""
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        """Do nothing."""
+
+    @contextmanager
+    def record(self) -> Iterator[list[dict[str, Any]]]:
+        """Record every command of the block, from the first."""
+        self.sent = []
+        self.recording = True
+        try:
+            yield self.sent
+        finally:
+            self.recording = False
+
+
+COMMANDS = Commands()
+
+
+def set_parameter(client: MongoClient[dict[str, Any]], name: str, value: object) -> None:
+    """Set a parameter of the server."""
+    client.admin.command({"setParameter": 1, name: value})

@@ -20,9 +20,9 @@ class Positions:
         with reaching():
             found = self._positions.find({"_id.group": self._group})
             return {
-                TopicPartition(item["_id"]["topic"], item["_id"]["partition"]): item["next_offset"]
+                TopicPartition(item["_id"].get("topic"), item["_id"].get("partition")): int(offset)
                 for item in found
-                if item.get("next_offset") is not None
+                if isinstance(offset := item.get("next_offset"), int)
             }
 
     def move(self, source: TopicPartition, offset: int, who: str) -> None:

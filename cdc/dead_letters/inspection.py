@@ -14,6 +14,7 @@ from cdc.dead_letters.decisions import Row, row_of
 from cdc.errors import Misconfigured, Refused, Rejected, Retryable
 from cdc.models import DeadLetter
 from cdc.mongo.client import connect
+from cdc.mongo.content import same
 from cdc.mongo.plan import Document, Identity
 from cdc.mongo.reader import ReplicaReader
 from cdc.printable import printable
@@ -129,7 +130,7 @@ def _differs(capture: Capture, source: Values, held: Document | None, name: str)
     if name in _VERSION or source is None or held is None:
         return False
     column = next(column for column in capture.columns if column.name == name)
-    return name not in held or _plain(column.from_wire(source[name])) != _plain(held[name])
+    return name not in held or not same(_plain(column.from_wire(source[name])), held[name])
 
 
 def _plain(value: Any) -> Any:

@@ -47,6 +47,9 @@ _CACHE_IS_FULL = ("cache overflow", "cache full", "will not fit in the storage e
 _WRITES = WriteConcern("majority", j=True)
 _OPTIONS: Mapping[str, Any] = {
     "tz_aware": True,
+    # Another program may have written a date after the year 9999, or invalid UTF-8.
+    "datetime_conversion": "DATETIME_AUTO",
+    "unicode_decode_error_handler": "replace",
     "serverSelectionTimeoutMS": 1000,
     "connectTimeoutMS": 2000,
     "socketTimeoutMS": 20_000,

@@ -5,16 +5,18 @@ from datetime import datetime
 from typing import Any
 
 import bson
-from bson.codec_options import CodecOptions
+from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.decimal128 import Decimal128
 
 from cdc.mongo.plan import Document
 from cdc.wire.event import Version
 
 _VERSION = ("_epoch", "_version")
-# Invalid UTF-8 is a difference, not an error.
+# Invalid UTF-8 and dates after the year 9999 are differences, not errors.
 _OPTIONS: CodecOptions[Document] = CodecOptions(
-    tz_aware=True, unicode_decode_error_handler="replace"
+    tz_aware=True,
+    unicode_decode_error_handler="replace",
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
 )
 _TYPES: tuple[type, ...] = (bool, int, float, str, datetime, dict, list)
 
@@ -27,7 +29,7 @@ class Held:
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
         self._document = bson.decode(raw, _OPTIONS)
-        self.key: Any = self._document["_id"]
+        self.key: Any = comparable(self._document["_id"])
         self.version = version_of(self._document.get("_epoch"), self._document.get("_version"))
         """None when the document has none, because something else wrote it."""
 
@@ -39,7 +41,7 @@ class Held:
             return True
         # The field order or the width of an integer may differ although the values are equal.
         found = {name: value for name, value in self._document.items() if name not in _VERSION}
-        return _same(found, wanted.decoded())
+        return same(found, wanted.decoded())
 
 
 def split(batch: bytes) -> Iterator[bytes]:
@@ -84,14 +86,14 @@ def comparable(key: Any) -> Any:
     return key.to_decimal() if isinstance(key, Decimal128) else key
 
 
-def _same(one: Any, other: Any) -> bool:
+def same(one: Any, other: Any) -> bool:
     """Return whether two values are equal and of the same type: 1, 1.0 and true differ."""
     if _type_of(one) is not _type_of(other):
         return False
     if isinstance(one, dict):
-        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, list):
-        return len(one) == len(other) and all(map(_same, one, other))
+        return len(one) == len(other) and all(map(same, one, other))
     return bool(one == other)
 
 

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from pymongo import ASCENDING, MongoClient
 
 from cdc.conf import CdcSettings
-from cdc.errors import Retryable
 from cdc.mongo.client import database, reaching
 from cdc.mongo.plan import Document
-from cdc.wire.event import ChangeEvent, Operation, PastEvent, Version
+from cdc.mongo.values import LATEST, as_json, seconds_between
+from cdc.wire.event import ChangeEvent, Operation, PastEvent, Row, Version
 
 _MOST_MS = 2_000
 
@@ -29,7 +30,9 @@ class History:
     def since(self, moment: datetime, limit: int) -> list[PastEvent]:
         """Return up to `limit` events captured at or after a time, oldest first."""
         with reaching():
-            found = self._history.find({"at": {"$gte": moment}}, max_time_ms=_MOST_MS)
+            found = self._history.find(
+                {"at": {"$gte": moment, "$lte": LATEST}}, max_time_ms=_MOST_MS
+            )
             return self._events(found.sort("at", ASCENDING).limit(limit))
 
     def at(self, partition: int, offset: int) -> PastEvent | None:
@@ -49,34 +52,49 @@ class History:
             found = self._history.find(
                 {"_id": {"$in": ids}}, {"at": 1, "applied_at": 1}, max_time_ms=_MOST_MS
             )
+            delays = {_version(item): seconds_between(item, "at", "applied_at") for item in found}
             return {
-                _version(item): max((item["applied_at"] - item["at"]).total_seconds(), 0.0)
-                for item in found
-                if "applied_at" in item
+                version: max(delay, 0.0) for version, delay in delays.items() if delay is not None
             }
 
     def _events(self, documents: Iterable[Document]) -> list[PastEvent]:
-        return [
-            PastEvent(event=self._event(item), partition=item["partition"], offset=item["offset"])
-            for item in documents
-            if item["table"] in self._key_columns
-        ]
+        """Return the events; a document that another program has changed is left out."""
+        found = map(self._past_event, documents)
+        return [each for each in found if each is not None]
+
+    def _past_event(self, item: Document) -> PastEvent | None:
+        try:
+            return PastEvent(
+                event=self._event(item),
+                partition=_whole(item["partition"]),
+                offset=_whole(item["offset"]),
+            )
+        except (KeyError, ValueError, TypeError, AttributeError):
+            return None
 
     def _event(self, item: Document) -> ChangeEvent:
-        try:
-            return ChangeEvent(
-                op=Operation(item["op"]),
-                table=item["table"],
-                key_column=self._key_columns[item["table"]],
-                key=item["key"],
-                before=item["before"],
-                after=item["after"],
-                version=_version(item),
-                ts_ms=int(item["at"].timestamp() * 1000),
-                user=item["user"],
-            )
-        except (KeyError, ValueError) as error:
-            raise Retryable(f"The history holds an invalid document ({error}).") from error
+        key = item["key"]
+        return ChangeEvent(
+            op=Operation(item["op"]),
+            table=item["table"],
+            key_column=self._key_columns[item["table"]],
+            key=int(key) if isinstance(key, int) else str(key),
+            before=_row(item["before"]),
+            after=_row(item["after"]),
+            version=_version(item),
+            ts_ms=int(item["at"].timestamp() * 1000),
+            user=str(item["user"]),
+        )
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"{type(value).__name__} instead of an integer")
+    return int(value)
+
+
+def _row(value: Any) -> Row | None:
+    return None if value is None else dict(as_json(value))
 
 
 def _version(item: Document) -> Version:

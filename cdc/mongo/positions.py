@@ -41,9 +41,9 @@ class Positions:
         with reaching():
             found = self._positions.find({"_id.group": self._group})
             return {
-                _source(item): item["next_offset"]
+                _source(item): int(offset)
                 for item in found
-                if item.get("next_offset") is not None
+                if isinstance(offset := item.get("next_offset"), int)
             }
 
     def gaps(self) -> tuple[Gap, ...]:
@@ -90,7 +90,7 @@ def resumed_after_gap(
 
 
 def _source(item: Document) -> TopicPartition:
-    return TopicPartition(item["_id"]["topic"], item["_id"]["partition"])
+    return TopicPartition(item["_id"].get("topic"), item["_id"].get("partition"))
 
 
 def _gap(item: Document) -> Gap:

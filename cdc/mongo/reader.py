@@ -5,13 +5,15 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, cast
 
+import bson
 from bson.son import SON
 from pymongo import ASCENDING, DESCENDING, MongoClient, timeout
 
 from cdc.conf import CdcSettings
 from cdc.mongo.client import database, reaching
-from cdc.mongo.content import Held, split, version_of
+from cdc.mongo.content import Held, comparable, split, version_of
 from cdc.mongo.plan import Document, Identity
+from cdc.mongo.values import LATEST, only_dates, seconds_between
 from cdc.wire.event import Version
 
 _BY_ID = [("_id", ASCENDING)]
@@ -57,7 +59,7 @@ class ReplicaReader:
         """Return the `keys` that have a document."""
         with reaching():
             found = self._db[collection].find({"_id": {"$in": list(keys)}}, {"_id": 1})
-            return {item["_id"] for item in found}
+            return {comparable(item["_id"]) for item in found}
 
     def keys_after(self, collection: str, last: Any, limit: int) -> list[Any]:
         """Return up to `limit` keys after `last` in MongoDB's order, which covers all types.
@@ -70,7 +72,7 @@ class ReplicaReader:
             found = found.min([("_id", last)])
         with reaching():
             keys = [item["_id"] for item in found.limit(limit + 1)]
-        return [key for key in keys if key != last][:limit]
+        return keys[1:] if keys and _is(keys[0], last) else keys[:limit]
 
     def version(self, collection: str, key: Identity) -> Version | None:
         """Return the version of a document or delete marker, or None."""
@@ -86,7 +88,10 @@ class ReplicaReader:
         fields = {"at": 1, "applied_at": 1, "partition": 1, "offset": 1}
         with reaching():
             found = self._history.find({"_id": {"$in": wanted}}, fields)
-            return {Version(item["_id"]["epoch"], item["_id"]["outbox_id"]): item for item in found}
+            return {
+                Version(item["_id"]["epoch"], item["_id"]["outbox_id"]): only_dates(item)
+                for item in found
+            }
 
     def highest_version(self) -> Version | None:
         """Return the highest version in the history, or None."""
@@ -103,12 +108,16 @@ class ReplicaReader:
         """Return the seconds from capture to replica of the newest `limit` changes since then."""
         with reaching():
             found = (
-                self._history.find({"at": {"$gte": since}}, {"_id": 0, "at": 1, "applied_at": 1})
+                self._history.find(
+                    {"at": {"$gte": since, "$lte": LATEST}}, {"_id": 0, "at": 1, "applied_at": 1}
+                )
                 .sort("at", DESCENDING)
                 .limit(limit)
             )
-            return [
-                (item["applied_at"] - item["at"]).total_seconds()
-                for item in found
-                if "applied_at" in item
-            ]
+            seconds = (seconds_between(item, "at", "applied_at") for item in found)
+            return [each for each in seconds if each is not None]
+
+
+def _is(key: Any, last: Any) -> bool:
+    """Return whether two keys are the same; NaN is not equal to itself."""
+    return last is not None and bson.encode({"": key}) == bson.encode({"": last})

@@ -10,9 +10,11 @@ from pymongo.collection import Collection
 from cdc.conf import CdcSettings
 from cdc.mongo.client import database, reaching
 from cdc.mongo.plan import Document
+from cdc.mongo.values import LATEST
 
 _TOTALS_MS = 5_000
 _RATES_MS = 1_000
+_DATES: Document = {"$type": "date", "$lte": LATEST}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +44,8 @@ class Statistics:
     ) -> Figures:
         """Return the totals of a collection that holds the rows of `table`.
 
-        `sums` are numeric fields, `group` is any field, and `day` is a date field of which the last
-        `days` days are counted.
+        `sums` are fields with whole numbers, `group` is any field, and `day` is a date field of
+        which the last `days` days are counted. Values of other types do not count.
         """
         documents = self._db[collection]
         with reaching():
@@ -51,7 +53,7 @@ class Statistics:
             groups = _aggregate(documents, [{"$sortByCount": f"${group}"}])
             return Figures(
                 documents=total.get("documents", 0),
-                sums={name: total.get(name, 0) for name in sums},
+                sums={name: int(total.get(name, 0)) for name in sums},
                 groups={str(row["_id"]): row["count"] for row in groups},
                 days=_by_day(documents, day, days),
                 changed_at=self._changed_at(table),
@@ -75,23 +77,36 @@ class Statistics:
 
     def _changed_at(self, table: str) -> datetime | None:
         newest = self._history.find_one(
-            {"table": table}, {"at": 1}, sort=[("at", DESCENDING)], max_time_ms=_TOTALS_MS
+            {"table": table, "at": _DATES},
+            {"at": 1},
+            sort=[("at", DESCENDING)],
+            max_time_ms=_TOTALS_MS,
         )
         return newest["at"] if newest else None
 
 
 def _totals(sums: tuple[str, ...]) -> Document:
-    return {"_id": None, "documents": {"$sum": 1}, **{name: {"$sum": f"${name}"} for name in sums}}
+    return {"_id": None, "documents": {"$sum": 1}, **{name: _sum(name) for name in sums}}
+
+
+def _sum(name: str) -> Document:
+    whole = {"$in": [{"$type": f"${name}"}, ["int", "long"]]}
+    return {"$sum": {"$cond": [whole, f"${name}", 0]}}
 
 
 def _by_day(documents: Collection[Document], field: str, days: int) -> dict[date, int]:
-    newest = _first(documents, [{"$group": {"_id": None, "at": {"$max": f"${field}"}}}]).get("at")
+    newest = _first(
+        documents,
+        [{"$match": {field: _DATES}}, {"$group": {"_id": None, "at": {"$max": f"${field}"}}}],
+    ).get("at")
     if newest is None:
         return {}
     first = newest.date() - timedelta(days=days - 1)
     start = datetime(first.year, first.month, first.day, tzinfo=newest.tzinfo)
     day = {"$dateTrunc": {"date": f"${field}", "unit": "day"}}
-    found = _aggregate(documents, [{"$match": {field: {"$gte": start}}}, {"$sortByCount": day}])
+    found = _aggregate(
+        documents, [{"$match": {field: {**_DATES, "$gte": start}}}, {"$sortByCount": day}]
+    )
     counts = {row["_id"].date(): row["count"] for row in found}
     every = [first + timedelta(days=number) for number in range(days)]
     return {each: counts.get(each, 0) for each in every}

@@ -8,11 +8,13 @@ from pymongo.errors import (
     AutoReconnect,
     BulkWriteError,
     DocumentTooLarge,
+    ExecutionTimeout,
+    NetworkTimeout,
     OperationFailure,
     ServerSelectionTimeoutError,
 )
 
-from cdc.errors import CdcError, Misconfigured, Rejected, Retryable
+from cdc.errors import CdcError, Misconfigured, Rejected, Retryable, TooLarge, Unreachable
 from cdc.mongo.client import connect, reaching
 from tests.support.feed_settings import without_servers
 
@@ -29,8 +31,18 @@ def bulk(code: int, **more: Any) -> BulkWriteError:
         (OverflowError("2**64"), Rejected),
         (OperationFailure("bad value", 2), Rejected),
         (OperationFailure("write conflict", 112), Retryable),
-        (AutoReconnect("closed"), Retryable),
+        (AutoReconnect("closed"), Unreachable),
+        (ServerSelectionTimeoutError("no primary"), Unreachable),
+        (NetworkTimeout("20 s"), Retryable),
+        (ExecutionTimeout("operation exceeded time limit", 50), Retryable),
+        (OperationFailure("too large", 388), TooLarge),
+        (OperationFailure("transaction rolled back because of cache overflow", 112), TooLarge),
+        (bulk(388), TooLarge),
         (bulk(2), Rejected),
+        (bulk(121), Rejected),
+        (bulk(262), Retryable),
+        (bulk(290), Retryable),
+        (bulk(14031), Retryable),
         (bulk(11000), Retryable),
         (bulk(121, errorLabels=["TransientTransactionError"]), Retryable),
     ],

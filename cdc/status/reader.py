@@ -27,6 +27,7 @@ from cdc.printable import inert
 from cdc.registry import Capture
 from cdc.runtime import counters
 from cdc.status.latency import MINUTES, MOST_CHANGES, Delays, delays_of
+from cdc.status.new_epoch import unverified
 from cdc.status.status import CanaryStatus, LastReconcile, PartitionLag, Paused, Status, TableCount
 from cdc.wire.records import TopicPartition
 
@@ -68,6 +69,7 @@ class StatusReader:
             consumers=kafka(lambda: self._topics.members(self._group)),
             delays=mongodb(self._delays),
             reconcile=database(_last_reconcile),
+            unverified=database(unverified) or "",
             canary=database(_canary),
             problems=tuple(dict.fromkeys(reads.problems)),
             unreachable=tuple(name for name in _SERVICES if name in reads.unreachable),

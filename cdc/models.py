@@ -195,7 +195,7 @@ class DeadLetter(models.Model):
     """The consumer group; `relay` for outbox rows."""
     topic = ExactCharField(max_length=249)
     topic_id = ExactCharField(max_length=64, blank=True, default="")
-    """Distinguishes a topic from a later one of the same name; empty for outbox rows."""
+    """Distinguishes a topic from a later one of the same name; the epoch for outbox rows."""
     partition = models.IntegerField()
     offset = models.BigIntegerField()
     """Kafka's offset; the outbox id for outbox rows."""

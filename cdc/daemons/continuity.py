@@ -9,12 +9,10 @@ from cdc.jobs.table import Jobs
 from cdc.kafka.last_published import LastPublished
 from cdc.mongo.last_applied import LastApplied
 from cdc.operator_log import log_action
-from cdc.outbox.continuity import EpochGuard
+from cdc.outbox.continuity import ACTOR, EpochGuard
 from cdc.registry import all_topics
 from cdc.runtime.loop import Clock
 from cdc.runtime.telemetry import Tally
-
-ACTOR = "relay"
 
 
 def epoch_guard(settings: CdcSettings, clock: Clock, counters: Tally) -> EpochGuard:

@@ -71,6 +71,8 @@ class RejectedRowStore:
         letter = DeadLetter(
             group=RELAY_GROUP,
             topic=row.topic,
+            # In another epoch the same id belongs to another row.
+            topic_id=str(row.epoch or ""),
             partition=-1,
             offset=row.id,
             table=row.table,

@@ -21,6 +21,8 @@ from cdc.runtime.loop import Clock
 from cdc.wire.event import Version
 from cdc.wire.published import Published
 
+ACTOR = "relay"
+"""The actor of a new epoch, and of the repair that follows it."""
 CHECK_SECONDS = 1.0
 _REMEMBERED = 128
 """Published changes, those with the highest ids, that are compared with the outbox's rows."""

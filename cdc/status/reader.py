@@ -28,6 +28,7 @@ from cdc.registry import Capture
 from cdc.runtime import counters
 from cdc.status.facts import CanaryStatus, LastReconcile, OpenGap, PartitionLag, Paused, TableCount
 from cdc.status.latency import MINUTES, MOST_CHANGES, Delays, delays_of
+from cdc.status.new_epoch import unverified
 from cdc.status.verdict import Status
 from cdc.wire.records import TopicPartition
 
@@ -69,6 +70,7 @@ class StatusReader:
             consumers=kafka(lambda: self._topics.members(self._group)),
             delays=mongodb(self._delays),
             reconcile=database(_last_reconcile),
+            unverified=database(unverified) or "",
             canary=database(_canary),
             gaps=mongodb(self._gaps),
             problems=tuple(dict.fromkeys(reads.problems)),

@@ -49,6 +49,8 @@ class Status:
     """The reason of the newest waiting dead letter."""
     reconcile: LastReconcile | None = None
     """None before the first reconciliation."""
+    unverified: str = ""
+    """Why both ends may differ until a repair has ended; empty if nothing is known to."""
     paused: Paused | None = None
     """None when the consumers are not paused."""
     canary: CanaryStatus | None = None
@@ -88,6 +90,7 @@ class Status:
     def healthy(self) -> bool:
         """Whether every service responds, nothing is blocked and no difference remains."""
         reconciled = self.reconcile is None or self.reconcile.equal
+        reconciled = reconciled and not self.unverified
         blocked = self.problems or self.paused or self._no_relay or self._no_consumer
         return not blocked and not self._gapped and reconciled and (self.equal or self.waiting > 0)
 
@@ -107,7 +110,12 @@ class Status:
             state = outage_verdict(self.unreachable, self.queued)
         else:
             state = (
-                self._blocked or self._gap or self._in_transit or self._out_of_sync or self._in_sync
+                self._blocked
+                or self._gap
+                or self.unverified
+                or self._in_transit
+                or self._out_of_sync
+                or self._in_sync
             )
         return state + self._dead_letters
 

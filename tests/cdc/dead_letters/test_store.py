@@ -77,6 +77,15 @@ def test_a_rejected_row_is_stored_once_as_it_was_sent() -> None:
     assert bytes(letter.value or b"") == value
 
 
+def test_a_rejected_row_of_another_epoch_is_another_letter() -> None:
+    store = RejectedRowStore("default")
+    sent = Outgoing(topic="t", key=b"k", value=b"v", headers=(), timestamp_ms=1)
+    for epoch in (7, 8, 7):
+        store.store(OutboxRecord(id=5, epoch=epoch, topic="t", table="x"), sent, "too large")
+
+    assert DeadLetter.objects.count() == 2
+
+
 def test_a_connection_that_the_server_closed_is_reopened() -> None:
     store = DeadLetterStore("group", "default")
     store.store(record(), "t", "why")

@@ -72,6 +72,12 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
             "Out of sync: stories_story has 3 rows, its replicas 2 or 3 documents.",
         ),
         ({"reconcile": COMPARED}, False, "Out of sync at the last reconciliation: 3 rows"),
+        ({"unverified": "Outbox ids were"}, False, "Outbox ids were"),
+        (
+            {**WAITING, "unverified": "Outbox ids were assigned again."},
+            False,
+            "Outbox ids were assigned again.",
+        ),
         (
             {"dead_letters": 2},
             True,
@@ -94,7 +100,7 @@ def test_the_json_shape_is_the_documented_one() -> None:
         *("outbox", "outbox_seconds", "lags", "tables", "dead_letters", "counters", "problems"),
         *("relay", "consumers", "delays", "last_error", "reconcile"),
         *("paused", "in_kafka", "canary", "unreachable", "gaps"),
-        *("waiting", "healthy", "verdict"),
+        *("waiting", "healthy", "verdict", "unverified"),
     }
     assert shape["reconcile"]["finished_at"] == "2026-01-02T00:00:00+00:00"
     assert shape["delays"] == {"changes": 1, "p50": 0.1, "p95": 0.1, "p99": 0.1}

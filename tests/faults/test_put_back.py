@@ -1,0 +1,120 @@
+"""The data folder of the database is put back to an older state under traffic."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from django.db import Error, connection
+from pytest_django.plugin import DjangoDbBlocker
+
+from cdc.conf import CdcSettings
+from cdc.models import DeadLetter, Epoch, Job, JobState, OperatorAction
+from project.stack.service import Service
+from tests.faults.conftest import captured_into
+from tests.faults.crew import Crew, wait_until
+from tests.faults.databases import isolated_database, server_kind
+from tests.faults.traffic import Traffic
+from tests.support.databases import DATABASES
+from tests.support.processes import Daemon
+
+# SQLite has no server; tests/acceptance/test_ids_reused.py puts its file back.
+pytestmark = [pytest.mark.services, pytest.mark.faults, pytest.mark.row_locks]
+
+LOST_SECONDS = float(os.environ.get("FAULT_LOST_SECONDS", "4"))
+"""Seconds of changes that are lost; manual runs use 120."""
+
+
+class Scene:
+    """A crew with two relays under traffic, on a database server of its own."""
+
+    def __init__(self, server: Service, crew: Crew, traffic: Traffic, folder: Path) -> None:
+        self.server, self.crew, self.traffic = server, crew, traffic
+        self._data, self._copy = server.folder / "data", folder / "data.copy"
+
+    def copy(self) -> None:
+        with self.traffic.paused():
+            connection.close()
+            self.server.stop(60)
+            shutil.copytree(self._data, self._copy)
+            self.server.start()
+
+    def put_back(self) -> None:
+        """Replace the data folder while the writers and the feed continue."""
+        self.server.stop(60)
+        shutil.rmtree(self._data)
+        self._copy.rename(self._data)
+        self.server.start()
+
+    def write_for(self, seconds: float) -> int:
+        start, written = time.monotonic(), self.traffic.written
+        wait_until(
+            lambda: time.monotonic() - start > seconds and self.traffic.written > written + 50,
+            "the writers continue",
+            seconds + 60,
+        )
+        return self.traffic.written - written
+
+
+@pytest.fixture
+def scene(
+    django_db_blocker: DjangoDbBlocker, feed_settings: CdcSettings, tmp_path: Path
+) -> Iterator[Scene]:
+    with django_db_blocker.unblock():
+        kind = server_kind()
+    server = DATABASES[kind].server(tmp_path)
+    assert server is not None
+    address, _, _ = DATABASES[kind].url(server, tmp_path, "storyfeed").rpartition("/")
+    with ExitStack() as stack:
+        stack.enter_context(django_db_blocker.unblock())
+        server.install()
+        stack.callback(server.kill)
+        server.start()
+        stack.enter_context(captured_into(feed_settings.topic))
+        stack.enter_context(isolated_database("put_back", tmp_path, address))
+        crew = Crew(feed_settings, tmp_path, relays=2, consumers=1)
+        stack.callback(crew.kill)
+        jobs = Daemon(tmp_path / "jobs.log", crew.environment, "run_jobs")
+        stack.callback(jobs.kill)
+        crew.wait_until_ready()
+        with Traffic() as traffic:
+            wait_until(lambda: traffic.written > 20, "the writers have started")
+            yield Scene(server, crew, traffic, tmp_path)
+
+
+def epoch() -> int:
+    """Return the epoch; 0 while the server is down."""
+    try:
+        return Epoch.objects.get().value
+    except Error:
+        connection.close()
+        return 0
+
+
+def test_a_new_epoch_begins_and_both_ends_become_equal(scene: Scene) -> None:
+    before = epoch()
+    scene.copy()
+    lost = scene.write_for(LOST_SECONDS)
+
+    scene.put_back()
+    back = time.monotonic()
+    wait_until(lambda: epoch() > before, "a new epoch")
+    noticed = time.monotonic() - back
+    scene.write_for(2)
+    wait_until(lambda: Job.objects.filter(state=JobState.DONE).exists(), "the repair", 120)
+    repaired = time.monotonic() - back
+    with scene.traffic.paused():
+        scene.crew.wait_until_equal(60)
+
+    print(  # noqa: T201 -- the figures of a manual run, shown with -s
+        f"{lost} changes of {LOST_SECONDS:.0f} s lost; after the database answered: a new epoch "
+        f"after {noticed:.2f} s, repaired after {repaired:.1f} s"
+    )
+    job = Job.objects.get()
+    assert job.asked_by == "relay"
+    assert "no differences remain" in job.result
+    assert OperatorAction.objects.filter(who="relay", what="new_epoch").count() == 1
+    assert not DeadLetter.objects.exists()

@@ -463,6 +463,28 @@ def test_a_row_is_published_after_a_flush_gave_its_id_again() -> None:
     assert not OutboxRecord.objects.exists()
 
 
+def test_rows_that_a_flush_replaced_while_others_were_published_are_published_too() -> None:
+    broker, clock = MemoryBroker(), FakeClock()
+    story()
+
+    def flush() -> None:
+        RelayLease.objects.all().delete()
+        row = OutboxRecord.objects.get()
+        row.delete()
+        row.epoch += 1
+        row.save(force_insert=True)
+
+    worker = relay(Suspending(broker, clock, flush), clock=clock)
+    number = OutboxRecord.objects.get().id
+    worker.run_once()
+    worker.run_once()
+
+    epochs = [dict(record.headers)["epoch"] for record in sent(broker)]
+    assert len(set(epochs)) == 2
+    assert set(numbers(broker)) >= {number}
+    assert not OutboxRecord.objects.filter(id=number).exists()
+
+
 class Unwatched(OutboxQueue):
     """Never finds a row at or below the mark."""
 
@@ -538,6 +560,7 @@ def test_the_lease_counts_from_before_the_statement() -> None:
             self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
         ) -> dict[int, str]:
             clock.sleep(0.25 * LEASE_SECONDS)
+            outbox.takes = 0
             assert outbox.take_lease("other", LEASE_SECONDS)
             kept.append(keep_waiting())
             raise Retryable("abandoned")

@@ -1,6 +1,7 @@
 """Sends the current state of rows through the outbox, while other transactions write them."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -9,14 +10,16 @@ from django.db import Error, OperationalError, connections, transaction
 from cdc.capture.changes import Change, entry_of
 from cdc.capture.handlers import record
 from cdc.capture.images import Images, read_images
-from cdc.errors import Rejected, Retryable
+from cdc.errors import Refused, Rejected, Retryable
 from cdc.models import OutboxRecord
 from cdc.outbox import table as outbox
 from cdc.outbox.table import Entry
 from cdc.registry import Capture, registry
+from cdc.runtime import telemetry
 from cdc.runtime.loop import Clock, backoff
 from cdc.wire.event import Operation, decode_key
 
+_log = logging.getLogger(__name__)
 _ATTEMPTS = 6
 """Attempts at one transaction, over about 1.5 s."""
 
@@ -48,7 +51,8 @@ def send_rows(capture: Capture, keys: Iterable[Any], *, using: str) -> Images:
 def send_again(rows: Sequence[OutboxRecord], *, using: str) -> None:
     """Send the current state of the rows that these outbox records belong to.
 
-    Raises Retryable if the database is unavailable or rolled back this transaction.
+    A row that no message can hold any more is logged and left out. Raises Retryable if the database
+    is unavailable or rolled back this transaction.
     """
     captures = registry.by_table()
     keys: dict[str, set[Any]] = {}
@@ -60,10 +64,23 @@ def send_again(rows: Sequence[OutboxRecord], *, using: str) -> None:
             keys.setdefault(row.table, set()).add(key)
     try:
         for table, found in keys.items():
-            send_state(captures[table], found, using=using)
+            _send_each(captures[table], found, using=using)
     except Error as error:
         connections[using].close()
         raise Retryable(f"Rows could not be sent again: the database failed ({error}).") from error
+
+
+def _send_each(capture: Capture, keys: Collection[Any], *, using: str) -> None:
+    """Send the state of these rows; one that is refused does not hold the others."""
+    try:
+        send_state(capture, keys, using=using)
+    except Refused as error:
+        if len(keys) > 1:
+            for key in keys:
+                _send_each(capture, [key], using=using)
+            return
+        event = telemetry.RELAY_NOT_SENT_AGAIN
+        telemetry.log(_log, logging.ERROR, event, table=capture.table, error=str(error))
 
 
 def through_locks(send: Callable[[], None], clock: Clock, *, using: str) -> None:

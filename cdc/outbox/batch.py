@@ -53,7 +53,7 @@ class BatchReader:
     def _portion(self, ids: Sequence[int]) -> Sequence[int]:
         """Return the first of `ids`, as many as may be read at once."""
         ids = ids[: min(max(_ASKED_BYTES // self._largest, 1), _MOST_ROWS)]
-        if len(ids) * self._largest <= PORTION_BYTES or len(ids) == 1:
+        if len(ids) == 1:
             return ids
         total = 0
         for number, size in self._rows.sizes(ids):

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 
 from cdc.errors import Retryable
 from cdc.models import OutboxRecord, RelayLease
 from cdc.outbox.queue import Lease, OutboxQueue
+from tests.cdc.outbox.open_transaction import OpenTransaction
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
@@ -32,36 +33,11 @@ def row(key: int = 1) -> OutboxRecord:
     )
 
 
-class OpenTransaction:
-    """A row inserted by another connection whose transaction stays open until `end`."""
-
-    def __init__(self) -> None:
-        self.inserted, self.finish = threading.Event(), threading.Event()
-        self.row: OutboxRecord
-        self.commits = True
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-        assert self.inserted.wait(60)
-
-    def end(self, *, commit: bool) -> None:
-        self.commits = commit
-        self.finish.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        with transaction.atomic():
-            self.row = row()
-            self.inserted.set()
-            assert self.finish.wait(60)
-            transaction.set_rollback(not self.commits)
-        connections["default"].close()
-
-
 @pytest.fixture
 def late() -> Iterator[OpenTransaction]:
-    other = OpenTransaction()
+    other = OpenTransaction(row)
     yield other
-    other.finish.set()
+    other.end(commit=False)
 
 
 def test_pending_rows_are_above_the_mark_and_lowest_id_first(queue: OutboxQueue) -> None:
@@ -116,8 +92,8 @@ def test_a_row_that_is_not_committed_keeps_its_range_unsettled(
     assert not queue.settled([(1, later.id)])
     late.end(commit=True)
     assert not queue.settled([(1, later.id)])
-    assert queue.ids(above=0, limit=9) == [late.row.id]
-    assert late.row.id < later.id
+    assert queue.ids(above=0, limit=9) == [late.made.id]
+    assert late.made.id < later.id
 
 
 @pytest.mark.row_locks
@@ -176,7 +152,7 @@ def test_a_renewal_stores_the_mark_for_the_successor(queue: OutboxQueue) -> None
 def test_a_delete_does_not_wait_for_rows_that_are_not_listed(queue: OutboxQueue, rows: int) -> None:
     """Neither for one in between nor for the one that follows; from 4 rows on databases scan."""
     below = [row().id for _ in range(rows)]
-    late = OpenTransaction()
+    late = OpenTransaction(row)
     try:
         above = [row().id for _ in range(rows)]
         with connection.cursor() as cursor:

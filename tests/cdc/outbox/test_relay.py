@@ -1,16 +1,19 @@
 """The relay with a real outbox and an in-memory broker."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import orjson
 import pytest
 
 from cdc.capture.resend import send_again
+from cdc.conf import cdc_settings
 from cdc.dead_letters.store import RejectedRowStore
 from cdc.errors import Retryable
-from cdc.models import DeadLetter, OutboxRecord
+from cdc.models import DeadLetter, OutboxRecord, RelayLease
+from cdc.outbox.progress import SETTLE_AGE_SECONDS
 from cdc.outbox.queue import Lease, OutboxQueue
 from cdc.outbox.relay import LEASE_SECONDS, Publisher, Relay
 from cdc.outbox.sweeper import Sweeper
@@ -19,6 +22,7 @@ from cdc.runtime.counters import Counters
 from cdc.testing.twins import FakeClock, MemoryBroker
 from cdc.wire.records import Outgoing
 from stories.models import Story
+from tests.cdc.outbox.open_transaction import OpenTransaction
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
@@ -359,3 +363,294 @@ def test_a_story_whose_batch_was_rejected_ends_with_its_last_change() -> None:
 
     assert ops(broker) == [("u", "last"), ("c", "story 1"), ("u", "last")]
     assert DeadLetter.objects.get().reason == "The value has more than 4000 bytes."
+
+
+@pytest.fixture
+def late() -> Iterator[OpenTransaction]:
+    other = OpenTransaction(partial(story, 99))
+    yield other
+    other.end(commit=False)
+
+
+def numbers(broker: MemoryBroker) -> list[int]:
+    """Return the outbox ids in the topic, in order of their publication in each partition."""
+    records = [record for log in broker.logs.values() for record in log]
+    return [int(dict(record.headers)["outbox_id"]) for record in records]
+
+
+def settle(worker: Relay, clock: FakeClock) -> None:
+    """Let so much time pass that missing ids count as never used."""
+    for _ in range(int(SETTLE_AGE_SECONDS) + 3):
+        worker.run_once()
+        clock.sleep(1)
+    worker.run_once()
+
+
+@pytest.mark.row_locks
+def test_a_lower_id_that_commits_late_is_published_then(late: OpenTransaction) -> None:
+    broker, clock = MemoryBroker(), FakeClock()
+    worker = relay(broker, clock=clock)
+    for number in range(20):
+        story(number)
+        worker.run_once()
+        clock.sleep(1)
+    assert len(set(numbers(broker))) == len(sent(broker)) == 20
+    assert not OutboxRecord.objects.exists()
+
+    late.end(commit=True)
+    worker.run_once()
+
+    assert ops(broker).count(("c", "story 99")) == 1
+    assert len(sent(broker)) == 21
+    assert not OutboxRecord.objects.exists()
+
+
+@pytest.mark.row_locks
+def test_the_mark_passes_a_rolled_back_id_and_no_open_one(late: OpenTransaction) -> None:
+    broker, clock = MemoryBroker(), FakeClock()
+    worker = relay(broker, clock=clock)
+    story()
+    highest = OutboxRecord.objects.get().id
+    for _ in range(30):
+        worker.run_once()
+        clock.sleep(1)
+    assert RelayLease.objects.get().mark < highest
+
+    late.end(commit=False)
+    for _ in range(3):
+        worker.run_once()
+        clock.sleep(1)
+
+    assert RelayLease.objects.get().mark == highest
+
+
+def test_ids_with_a_stride_are_published_once_and_passed() -> None:
+    broker, clock = MemoryBroker(), FakeClock()
+    worker = relay(broker, clock=clock)
+    # SQLite has no stride, so the ids are assigned here on every database.
+    story()
+    row = OutboxRecord.objects.get()
+    first = row.id
+    for number in range(150):
+        row.pk = first + 7 * (number + 1)
+        row.save(force_insert=True)
+        if number % 10 == 0:
+            worker.run_once()
+    settle(worker, clock)
+
+    assert sorted(numbers(broker)) == [first + 7 * number for number in range(151)]
+    assert RelayLease.objects.get().mark == first + 7 * 150
+    assert not OutboxRecord.objects.exists()
+
+
+def test_a_row_is_published_after_a_flush_gave_its_id_again() -> None:
+    """The flushed lease leads to a new token, and with it the relay starts over."""
+    broker, clock = MemoryBroker(), FakeClock()
+    worker = relay(broker, clock=clock, sweeper=Inline(Unwatched("default"), clock))
+    for number in range(5):
+        story(number)
+    row = OutboxRecord.objects.first()
+    worker.run_once()
+    assert row
+
+    RelayLease.objects.all().delete()
+    row.epoch += 1
+    row.save(force_insert=True)
+    clock.sleep(LEASE_SECONDS)
+    worker.run_once()
+
+    assert len(sent(broker)) == 6
+    assert not OutboxRecord.objects.exists()
+
+
+def test_rows_that_a_flush_replaced_while_others_were_published_are_published_too() -> None:
+    broker, clock = MemoryBroker(), FakeClock()
+    story()
+
+    def flush() -> None:
+        RelayLease.objects.all().delete()
+        row = OutboxRecord.objects.get()
+        row.delete()
+        row.epoch += 1
+        row.save(force_insert=True)
+
+    worker = relay(Suspending(broker, clock, flush), clock=clock)
+    number = OutboxRecord.objects.get().id
+    worker.run_once()
+    worker.run_once()
+
+    epochs = [dict(record.headers)["epoch"] for record in sent(broker)]
+    assert len(set(epochs)) == 2
+    assert set(numbers(broker)) >= {number}
+    assert not OutboxRecord.objects.filter(id=number).exists()
+
+
+class Unwatched(OutboxQueue):
+    """Never finds a row at or below the mark."""
+
+    def ids_in(self, ranges: object, limit: int | None = None) -> list[int]:
+        return []
+
+
+def test_a_row_that_appears_below_the_mark_is_published() -> None:
+    broker, clock = MemoryBroker(), FakeClock()
+    outbox = OutboxQueue("default")
+    sweeper = Inline(outbox, clock)
+    worker = relay(broker, clock=clock, outbox=outbox, sweeper=sweeper)
+    story(1)
+    row = OutboxRecord.objects.get()
+    settle(worker, clock)
+
+    row.save(force_insert=True)
+    worker.run_once()
+    assert len(sent(broker)) == 1
+    clock.sleep(10)
+    sweeper.run_once()
+    worker.run_once()
+
+    assert len(sent(broker)) == 2
+    assert not OutboxRecord.objects.exists()
+
+
+def test_a_successor_begins_at_the_mark_and_repeats_what_was_not_deleted() -> None:
+    broker, clock = MemoryBroker(), FakeClock()
+    outbox = OutboxQueue("default")
+    leader = relay(broker, "leader", clock, sweeper=Sweeper(outbox, clock))
+    for number in range(3):
+        story(number)
+    last = OutboxRecord.objects.order_by("-id")[0].id
+    settle(leader, clock)
+    assert RelayLease.objects.get().mark == last
+    assert OutboxRecord.objects.count() == 3
+
+    outbox.drop_lease("leader")
+    sweeper = Inline(outbox, clock)
+    successor = relay(broker, "successor", clock, sweeper=sweeper)
+    successor.run_once()
+    assert len(sent(broker)) == 3
+    sweeper.run_once()
+    successor.run_once()
+
+    assert sorted(numbers(broker)) == sorted([*range(last - 2, last + 1)] * 2)
+    assert not OutboxRecord.objects.exists()
+
+
+class TimedLease(LeaseByClock):
+    """Statements about the lease take a while; a new owner has a new token."""
+
+    token, takes = 0, 0.0
+
+    def take_lease(self, owner: str, seconds: float, held: Lease | None = None) -> Lease | None:
+        before = self.owner
+        lease = super().take_lease(owner, seconds)
+        self.token += lease is not None and owner != before
+        self.clock.sleep(self.takes)
+        return lease and Lease(token=self.token, mark=0)
+
+
+def test_the_lease_counts_from_before_the_statement() -> None:
+    """The database counts from the statement, so another relay may take it after 1.5 s."""
+    clock = FakeClock()
+    outbox = TimedLease(clock)
+    outbox.takes = 0.8 * LEASE_SECONDS
+    kept: list[bool] = []
+
+    class Slow(MemoryBroker):
+        def publish(
+            self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
+        ) -> dict[int, str]:
+            clock.sleep(0.25 * LEASE_SECONDS)
+            outbox.takes = 0
+            assert outbox.take_lease("other", LEASE_SECONDS)
+            kept.append(keep_waiting())
+            raise Retryable("abandoned")
+
+    story()
+    with pytest.raises(Retryable):
+        relay(Slow(), "slow", clock, outbox).run_once()
+
+    assert kept == [False]
+
+
+def test_a_lease_lost_while_reading_leaves_nothing_in_doubt() -> None:
+    broker, clock = MemoryBroker(), FakeClock()
+
+    class SlowRows(OutboxQueue):
+        def rows(self, ids: Iterable[int]) -> list[OutboxRecord]:
+            found = super().rows(ids)
+            clock.sleep(2 * LEASE_SECONDS)
+            self.drop_lease("slow")
+            relay(broker, "other", clock).run_once()
+            return found
+
+    story()
+    slow = relay(broker, "slow", clock, SlowRows("default"))
+    slow.run_once()
+    OutboxQueue("default").drop_lease("other")
+    clock.sleep(1)
+    relay(broker, "third", clock).run_once()
+
+    assert ops(broker) == [("c", "story 1")]
+
+
+def test_the_lease_is_renewed_while_large_rows_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cdc.outbox.batch.PORTION_BYTES", 1_000)
+    broker, clock = MemoryBroker(), FakeClock()
+    outbox = LeaseByClock(clock)
+    others: list[Lease | None] = []
+
+    def rows(ids: Iterable[int]) -> list[OutboxRecord]:
+        clock.sleep(0.6 * LEASE_SECONDS)
+        others.append(outbox.take_lease("other", LEASE_SECONDS))
+        return OutboxQueue("default").rows(ids)
+
+    monkeypatch.setattr(outbox, "rows", rows)
+    for number in range(6):
+        Story.objects.create(title=f"{number}", href="http://e.org/", description="x" * 900)
+    relay(broker, "reader", clock, outbox).run_once()
+
+    assert others == [None] * 6
+    assert len(sent(broker)) == 6
+
+
+def test_a_token_that_another_relay_had_in_between_is_not_ones_own() -> None:
+    broker, clock = MemoryBroker(), FakeClock()
+    saved = story()
+
+    def meanwhile() -> None:
+        OutboxQueue("default").drop_lease("suspended")
+        other = relay(broker, "other", clock)
+        other.run_once()
+        Story.objects.filter(pk=saved.pk).update(title="newer")
+        other.run_once()
+        other.close()
+
+    suspended = relay(Suspending(broker, clock, meanwhile), "suspended", clock)
+    suspended.run_once()
+    suspended.run_once()
+
+    assert ops(broker) == [("c", "story 1"), ("u", "newer"), ("c", "story 1"), ("r", "newer")]
+
+
+def test_a_row_that_cannot_be_sent_again_does_not_end_the_relay(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker, clock = MemoryBroker(), FakeClock()
+    small = story(2)
+    Story.objects.create(title="large", href="http://example.org/", description="x" * 9000)
+
+    def meanwhile() -> None:
+        OutboxQueue("default").drop_lease("suspended")
+        other = relay(broker, "other", clock)
+        other.run_once()
+        other.close()
+        limit = replace(cdc_settings(), max_event_bytes=5000)
+        monkeypatch.setattr("cdc.capture.changes.cdc_settings", lambda: limit)
+
+    suspended = relay(Suspending(broker, clock, meanwhile), "suspended", clock)
+    suspended.run_once()
+    suspended.run_once()
+
+    assert ("r", small.title) in ops(broker)
+    assert ("r", "large") not in ops(broker)
+    assert telemetry.RELAY_NOT_SENT_AGAIN in [record.getMessage() for record in caplog.records]

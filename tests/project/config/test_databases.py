@@ -1,6 +1,7 @@
 """Database URLs."""
 
 import pytest
+from django.db import connection
 
 from cdc.errors import Misconfigured
 from project.config.databases import database
@@ -19,7 +20,20 @@ def test_mysql_is_strict_and_read_committed() -> None:
     assert (config["USER"], config["PASSWORD"]) == ("ann", "pass")
     assert config["OPTIONS"]["isolation_level"] == "read committed"
     assert "STRICT_TRANS_TABLES" in config["OPTIONS"]["init_command"]
+    assert "time_zone='+00:00'" in config["OPTIONS"]["init_command"]
     assert config["OPTIONS"]["charset"] == "utf8mb4"
+
+
+@pytest.mark.database
+@pytest.mark.row_locks
+@pytest.mark.django_db
+def test_sessions_of_a_server_are_strict_and_in_utc() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT @@SESSION.time_zone, @@SESSION.sql_mode")
+        zone, mode = cursor.fetchone()
+
+    assert zone == "+00:00"
+    assert "STRICT_TRANS_TABLES" in mode
 
 
 def test_option_in_the_url_wins() -> None:

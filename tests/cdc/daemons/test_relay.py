@@ -1,0 +1,47 @@
+"""The relay as a process."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from cdc.conf import CdcSettings
+from cdc.daemons.relay import _sweeping
+from cdc.models import OutboxRecord
+from cdc.outbox.queue import OutboxQueue
+from cdc.outbox.sweeper import Sweeper
+from cdc.runtime.loop import SystemClock
+from stories.models import Story
+from tests.faults.crew import environment
+from tests.support.processes import Daemon
+
+pytestmark = [pytest.mark.django_db(transaction=True)]
+
+
+@pytest.mark.services
+def test_a_relay_that_waits_for_kafka_says_so(feed_settings: CdcSettings, tmp_path: Path) -> None:
+    nowhere = {**environment(feed_settings, tmp_path), "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9"}
+    relay = Daemon(tmp_path / "relay.log", nowhere, "relay_outbox")
+    try:
+        relay.wait_for("event=relay.retry")
+        (line,) = [line for line in relay.log.splitlines() if "event=relay.retry" in line][:1]
+        assert "Kafka" in line
+        assert "event=relay.started" not in relay.log
+        assert relay.stop() == 0
+    finally:
+        relay.kill()
+
+
+@pytest.mark.database
+def test_published_rows_are_deleted_before_the_relay_ends() -> None:
+    outbox, clock = OutboxQueue("default"), SystemClock()
+    sweeper = Sweeper(outbox, clock)
+    for number in range(30):
+        Story.objects.create(title=f"{number}", href="http://example.org/")
+
+    with _sweeping(sweeper, outbox, clock) as thread:
+        sweeper.published(list(OutboxRecord.objects.all()))
+        assert thread is not threading.current_thread()
+
+    assert not OutboxRecord.objects.exists()
+    assert not thread.is_alive()

@@ -1,0 +1,59 @@
+"""Leases by the database's clock, whatever time zone its sessions are in."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from django.db import connection
+
+from cdc.models import RelayLease
+from cdc.outbox.queue import OutboxQueue
+
+pytestmark = [
+    pytest.mark.database,
+    pytest.mark.row_locks,
+    pytest.mark.django_db(transaction=True),
+]
+
+
+def be_in(zone: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET time_zone = '{zone}'")
+
+
+@pytest.fixture(autouse=True)
+def zone_of_this_test() -> Iterator[None]:
+    yield
+    connection.close()
+
+
+@pytest.mark.parametrize("zone", ["-05:00", "+00:00", "+05:30"])
+def test_a_lease_ends_when_django_reads_that_it_does(zone: str) -> None:
+    be_in(zone)
+
+    assert OutboxQueue("default").take_lease("a", 30)
+
+    left = RelayLease.objects.get().expires_at - datetime.now(UTC)
+    # Both clocks are this machine's.
+    assert -60 < left.total_seconds() < 60
+    assert OutboxQueue("default").publisher() == "a"
+
+
+@pytest.mark.parametrize(("before", "after"), [("+01:00", "+00:00"), ("+00:00", "-05:00")])
+def test_a_dead_leaders_lease_ends_when_the_hour_steps_back(before: str, after: str) -> None:
+    be_in(before)
+    assert OutboxQueue("default").take_lease("dead", -1)
+
+    be_in(after)
+
+    assert OutboxQueue("default").take_lease("standby", 30)
+
+
+@pytest.mark.parametrize(("before", "after"), [("+00:00", "+01:00"), ("-05:00", "+00:00")])
+def test_a_lease_lasts_when_the_hour_steps_forward(before: str, after: str) -> None:
+    be_in(before)
+    assert OutboxQueue("default").take_lease("leader", 60)
+
+    be_in(after)
+
+    assert OutboxQueue("default").take_lease("standby", 30) is None

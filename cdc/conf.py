@@ -12,7 +12,8 @@ from cdc.errors import Misconfigured
 
 TOPIC_NAME = re.compile(r"(?!\.{1,2}\Z)[a-zA-Z0-9._-]{1,249}\Z")
 """The topic names that Kafka allows."""
-_COLLECTION = re.compile(r"(?!system\.)[A-Za-z_][A-Za-z0-9_.-]{0,119}\Z")
+COLLECTION_NAME = re.compile(r"(?!system\.)[A-Za-z_][A-Za-z0-9_.-]{0,119}\Z")
+"""The names that a replica collection may have."""
 _DATABASE = re.compile(r"[A-Za-z0-9_-]{1,63}\Z")
 _SMALLEST_EVENT_LIMIT = 1_000
 _LARGEST_EVENT_LIMIT = 15_000_000
@@ -99,7 +100,7 @@ def _collections(cdc: CdcSettings) -> None:
     own = {"history": cdc.history_collection, "positions": cdc.positions_collection}
     named = [("REPLICA_COLLECTIONS", name) for name in cdc.collections]
     for setting, name in (*named, *((f"{kind}_collection", name) for kind, name in own.items())):
-        _name(setting, name, _COLLECTION, "letters, digits, '_', '.' and '-'")
+        _name(setting, name, COLLECTION_NAME, "letters, digits, '_', '.' and '-'")
     if len(set(cdc.collections)) != len(cdc.collections):
         raise Misconfigured(
             f"REPLICA_COLLECTIONS is {','.join(cdc.collections)!r}: name each collection once."

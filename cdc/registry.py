@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import DEFAULT_DB_ALIAS, models
 
-from cdc.conf import cdc_settings
-from cdc.errors import Misconfigured, Rejected
+from cdc.conf import COLLECTION_NAME, TOPIC_NAME, cdc_settings
+from cdc.conflicts import conflicts
+from cdc.errors import Misconfigured, Refused, Rejected
 from cdc.field_columns import columns_of
 from cdc.wire.columns import Column
 
@@ -31,9 +32,10 @@ class Presentation:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Capture:
-    """The declaration of one captured model; only `model` is required.
+    """The declaration of one captured model.
 
-    Raises Misconfigured for a model that cannot be captured.
+    Only `model` is required; the topic and the collections of the settings are for one model, and
+    `manage.py check` refuses a second. Raises Misconfigured for a model that cannot be captured.
     """
 
     model: type[models.Model]
@@ -48,6 +50,7 @@ class Capture:
     key: Column = field(init=False)
 
     def __post_init__(self) -> None:
+        _check_names(self.model, self.topic, self.collections)
         columns = columns_of(self.model)
         object.__setattr__(self, "columns", columns)
         object.__setattr__(self, "attnames", tuple(column.attname for column in columns))
@@ -70,6 +73,14 @@ class Capture:
         except ValidationError:
             raise Rejected(f"{self.table} can have no key such as {str(value)[:60]!r}.") from None
 
+    def refuse_database(self, using: str) -> None:
+        """Raise Refused for a write to a database whose outbox is not published."""
+        if using != DEFAULT_DB_ALIAS:
+            raise Refused(
+                f"{self.model.__name__} is captured and would be written to the database "
+                f"{using!r}, whose changes are not published: write to {DEFAULT_DB_ALIAS!r}."
+            )
+
     def refuse_early(self, values: Mapping[str, Any]) -> None:
         """Raise Refused for values (by attname) that databases would store differently.
 
@@ -86,6 +97,8 @@ class Registry:
 
     def __init__(self) -> None:
         self._by_model: dict[type[models.Model], Capture] = {}
+        self._sound = False
+        """Whether the present declarations were found to have no conflict."""
 
     def __iter__(self) -> Iterator[Capture]:
         """Yield the captures of the project, without internal ones."""
@@ -98,6 +111,18 @@ class Registry:
     def register(self, capture: Capture) -> None:
         """Add a captured model; a later declaration of the same model replaces it."""
         self._by_model[_concrete(capture.model)] = capture
+        self._sound = False
+
+    def require_sound(self) -> None:
+        """Raise Misconfigured if two declarations conflict; `manage.py check` lists all of them.
+
+        Not at the registration: the check could then not report it.
+        """
+        if self._sound:
+            return
+        for conflict in conflicts(self.all()):
+            raise Misconfigured(str(conflict))
+        self._sound = True
 
     def find(self, model: type[models.Model]) -> Capture | None:
         """Return the capture of a model or of one of its proxies."""
@@ -106,6 +131,24 @@ class Registry:
     def by_table(self) -> dict[str, Capture]:
         """Return all captures, internal ones too, by table name."""
         return {capture.table: capture for capture in self.all()}
+
+
+def _check_names(model: type[models.Model], topic: str, collections: Any) -> None:
+    if not TOPIC_NAME.match(topic):
+        raise Misconfigured(
+            f"{model.__name__} has the topic {topic!r}: use letters, digits, '.', '_' and '-'."
+        )
+    if not isinstance(collections, tuple) or not collections:
+        raise Misconfigured(
+            f"{model.__name__} has the collections {collections!r}: give a tuple of names, such "
+            "as ('orders',)."
+        )
+    wrong = [name for name in collections if not COLLECTION_NAME.match(name)]
+    if wrong or len(set(collections)) != len(collections):
+        raise Misconfigured(
+            f"{model.__name__} has the collections {', '.join(map(repr, collections))}: use "
+            "letters, digits, '.', '_' and '-', and each name once."
+        )
 
 
 def _key(model: type[models.Model], columns: tuple[Column, ...]) -> Column:
@@ -144,6 +187,10 @@ def topic_names() -> list[str]:
 
 
 def all_topics() -> dict[str, int]:
-    """Return every topic and its number of partitions; 0 means the configured number."""
+    """Return every topic and its number of partitions; 0 means the configured number.
+
+    Raises Misconfigured for declarations that conflict.
+    """
+    registry.require_sound()
     internal = {capture.topic: 1 for capture in registry.all() if capture.internal}
     return {**internal, **dict.fromkeys(topic_names(), 0)}

@@ -1,9 +1,11 @@
 """Declaring and finding captures."""
 
+from typing import Any
+
 import pytest
 from django.db import models
 
-from cdc.errors import Misconfigured
+from cdc.errors import Misconfigured, Refused
 from cdc.registry import Capture, Registry, registry
 from stories.models import Story
 from tests.support.toy.models import Box, RedToy, Toy
@@ -22,6 +24,32 @@ def test_a_declaration_needs_only_the_model() -> None:
 def test_a_proxy_is_found_as_its_model() -> None:
     assert registry.find(RedToy) is registry.find(Toy) is registry.by_table()["toy_toy"]
     assert registry.find(Box) is None
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"collections": "toys"},
+        {"collections": ()},
+        {"collections": ("a", "a")},
+        {"collections": ("a$b",)},
+        {"collections": ("system.users",)},
+        {"topic": "toy events"},
+        {"topic": ""},
+    ],
+    ids=str,
+)
+def test_names_that_kafka_or_mongodb_refuse_are_refused(names: dict[str, Any]) -> None:
+    with pytest.raises(Misconfigured, match=r"Toy has the (topic|collections)"):
+        Capture(model=Toy, **{"topic": "toy-events", **names})
+
+
+def test_only_the_published_database_is_written() -> None:
+    capture = Capture(model=Toy)
+    capture.refuse_database("default")
+
+    with pytest.raises(Refused, match="'other', whose changes are not published"):
+        capture.refuse_database("other")
 
 
 def test_the_last_declaration_counts() -> None:

@@ -6,4 +6,4 @@ from tests.support.toy.models import Label, Note, Ticket, Toy
 register(Capture(model=Toy, topic="toy-events", collections=("toys",)))
 register(Capture(model=Label, topic="toy-events", collections=("labels",)))
 register(Capture(model=Ticket, topic="toy-events", collections=("tickets",)))
-register(Capture(model=Note, topic="toy-events", collections=("notes",)))
+register(Capture(model=Note, topic="note-events", collections=("notes",)))

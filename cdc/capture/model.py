@@ -40,9 +40,11 @@ class CapturedModel(models.Model):
     ) -> None:
         """Write the row and its event in one transaction; a raw save must be in one already."""
         using = using or router.db_for_write(type(self), instance=self)
-        if raw or registry.find(type(self)) is None:
+        capture = registry.find(type(self))
+        if raw or capture is None:
             super().save_base(raw, force_insert, force_update, using, update_fields)
             return
+        capture.refuse_database(using)
         with transaction.atomic(using=using, savepoint=False):
             super().save_base(raw, force_insert, force_update, using, update_fields)
 
@@ -59,6 +61,7 @@ class CapturedModel(models.Model):
         capture = registry.find(type(self))
         if capture is None or self.pk is None:
             return super().delete(using, keep_parents)
+        capture.refuse_database(using)
         with transaction.atomic(using=using, savepoint=False):
             if lock_for_delete(self, capture, using):
                 return super().delete(using, keep_parents)

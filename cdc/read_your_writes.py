@@ -71,7 +71,7 @@ class _AwaitedChange:
     def _arrived(self, recorded: Recorded) -> bool:
         """Whether each collection has this version or, after a delete, only its marker."""
         wanted = Version(outbox.current_epoch(using=self._using) or 0, recorded.outbox_id)
-        key = self._capture.key.to_wire(recorded.key)
+        key = self._capture.key_to_wire(recorded.key)
         versions = [self._reader.version(name, key) for name in self._capture.collections]
         if None not in versions:
             return all(version >= wanted for version in versions if version)
@@ -82,9 +82,8 @@ class _AwaitedChange:
     def _matches_row(self) -> bool:
         images = read_images(self._capture, [self._key], using=self._using)
         if not images:
-            return not any(
-                self._reader.keys(name, [self._key]) for name in self._capture.collections
-            )
+            key = self._capture.key_to_wire(self._key)
+            return not any(self._reader.keys(name, [key]) for name in self._capture.collections)
         comparison = Comparison(self._capture, self._reader, lambda: None, using=self._using)
         return not comparison.suspects(images)
 

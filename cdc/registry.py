@@ -11,9 +11,12 @@ from cdc.conf import COLLECTION_NAME, TOPIC_NAME, cdc_settings
 from cdc.conflicts import conflicts
 from cdc.errors import Misconfigured, Refused, Rejected
 from cdc.field_columns import columns_of
+from cdc.wire import columns
 from cdc.wire.columns import Column
 
 _KEY_TYPES = ("integer", "string")
+# One decimal number has several texts: an instance may hold 1.5 and its row 1.50.
+_NO_KEYS = (columns.DECIMAL,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +54,11 @@ class Capture:
 
     def __post_init__(self) -> None:
         _check_names(self.model, self.topic, self.collections)
-        columns = columns_of(self.model)
-        object.__setattr__(self, "columns", columns)
-        object.__setattr__(self, "attnames", tuple(column.attname for column in columns))
-        object.__setattr__(self, "key", _key(self.model, columns))
-        _check_presentation(self.model, self.presentation, {column.name for column in columns})
+        found = columns_of(self.model)
+        object.__setattr__(self, "columns", found)
+        object.__setattr__(self, "attnames", tuple(column.attname for column in found))
+        object.__setattr__(self, "key", _key(self.model, found))
+        _check_presentation(self.model, self.presentation, {column.name for column in found})
 
     @property
     def table(self) -> str:
@@ -65,6 +68,13 @@ class Capture:
     def wire_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Convert a row (values by attname) to JSON values by column name; raises Refused."""
         return {column.name: column.to_wire(row[column.attname]) for column in self.columns}
+
+    def key_to_wire(self, key: Any) -> Any:
+        """Convert a key, as Django or a caller writes it, to JSON; raises Refused."""
+        try:
+            return self.key.to_wire(self.model._meta.pk.to_python(key))
+        except ValidationError:
+            raise Refused(f"{self.table} can have no key such as {str(key)[:60]!r}.") from None
 
     def key_from_wire(self, value: Any) -> Any:
         """Convert a key from JSON for Django; raises Rejected for one that no row can have."""
@@ -151,15 +161,17 @@ def _check_names(model: type[models.Model], topic: str, collections: Any) -> Non
         )
 
 
-def _key(model: type[models.Model], columns: tuple[Column, ...]) -> Column:
+def _key(model: type[models.Model], found: tuple[Column, ...]) -> Column:
     primary = model._meta.pk
-    keys = [column for column in columns if column.attname == primary.attname]
-    if len(keys) != 1 or keys[0].type.schema.get("type") not in _KEY_TYPES:
+    keys = [column for column in found if column.attname == primary.attname]
+    usable = [key for key in keys if key.type not in _NO_KEYS]
+    if len(usable) != 1 or usable[0].type.schema.get("type") not in _KEY_TYPES:
         raise Misconfigured(
             f"{model.__name__} has the primary key {primary.name} ({type(primary).__name__}): "
-            "a captured model needs a primary key of one column that is an integer or text."
+            "a captured model needs a primary key of one column: an integer, text, a UUID, a date "
+            "or a time."
         )
-    return keys[0]
+    return usable[0]
 
 
 def _check_presentation(

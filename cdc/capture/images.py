@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 from django.db import connections
-from django.db.models import Model, Q, QuerySet
+from django.db.models import F, Model, Q, QuerySet, Value
+from django.db.models.lookups import Exact
 
 from cdc.registry import Capture
 
@@ -98,7 +99,9 @@ class _Statement:
 
 @lru_cache(maxsize=256)
 def _statement(capture: Capture, using: str, lock: bool) -> _Statement:
-    rows = _rows(capture.model, using, lock=lock).filter(pk=0).values_list(*capture.attnames)
+    # Not pk=0, which a key that is a date does not accept. Only the SQL is used.
+    any_key = Exact(F("pk"), Value(0))
+    rows = _rows(capture.model, using, lock=lock).filter(any_key).values_list(*capture.attnames)
     compiler = rows.query.get_compiler(using)
     sql, _ = compiler.as_sql()
     converters = compiler.get_converters([column for column, _, _ in compiler.select])

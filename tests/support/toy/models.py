@@ -81,6 +81,32 @@ class Ticket(CapturedModel):
         return str(self.code)
 
 
+class Hour(CapturedModel):
+    """Has a time as its key."""
+
+    at = MillisecondDateTimeField(primary_key=True)
+    seat = models.IntegerField(default=1)
+
+    class Meta(CapturedModel.Meta):
+        app_label = "toy"
+
+    def __str__(self) -> str:
+        return str(self.at)
+
+
+class Lid(CapturedModel):
+    """Has another row's key as its key."""
+
+    box = models.OneToOneField(Box, primary_key=True, on_delete=models.CASCADE)
+    seat = models.IntegerField(default=1)
+
+    class Meta(CapturedModel.Meta):
+        app_label = "toy"
+
+    def __str__(self) -> str:
+        return f"lid {self.pk}"
+
+
 class Note(CapturedModel):
     """Refers to any other model."""
 

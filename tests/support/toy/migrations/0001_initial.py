@@ -49,6 +49,36 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="Hour",
+            fields=[
+                ("at", cdc.fields.MillisecondDateTimeField(primary_key=True, serialize=False)),
+                ("seat", models.IntegerField(default=1)),
+            ],
+            options={
+                "abstract": False,
+                "base_manager_name": "objects",
+            },
+        ),
+        migrations.CreateModel(
+            name="Lid",
+            fields=[
+                (
+                    "box",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        serialize=False,
+                        to="toy.box",
+                    ),
+                ),
+                ("seat", models.IntegerField(default=1)),
+            ],
+            options={
+                "abstract": False,
+                "base_manager_name": "objects",
+            },
+        ),
+        migrations.CreateModel(
             name="Note",
             fields=[
                 (

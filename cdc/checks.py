@@ -10,7 +10,7 @@ from django.db import DEFAULT_DB_ALIAS, models, router
 
 from cdc.capture.model import CapturedModel
 from cdc.capture.queryset import CapturedQuerySet
-from cdc.conflicts import conflicts
+from cdc.declarations import conflicts
 from cdc.registry import registry
 
 _ISOLATION = "read committed"

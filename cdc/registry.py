@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, models
 
 from cdc.conf import COLLECTION_NAME, TOPIC_NAME, cdc_settings
-from cdc.conflicts import conflicts
+from cdc.declarations import conflicts
 from cdc.errors import Misconfigured, Refused, Rejected
 from cdc.field_columns import columns_of
 from cdc.wire import columns
@@ -67,7 +67,16 @@ class Capture:
 
     def wire_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Convert a row (values by attname) to JSON values by column name; raises Refused."""
+        if unread := self.unread(row):
+            raise Refused(
+                f"Column {unread[0]} of {self.table} {row[self.key.attname]} holds a value that "
+                "Django cannot read: correct it."
+            )
         return {column.name: column.to_wire(row[column.attname]) for column in self.columns}
+
+    def unread(self, row: Mapping[str, Any]) -> list[str]:
+        """Return the attribute names that a row as it was read lacks."""
+        return [name for name in self.attnames if name not in row]
 
     def key_to_wire(self, key: Any) -> Any:
         """Convert a key, as Django or a caller writes it, to JSON; raises Refused."""

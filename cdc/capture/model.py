@@ -1,10 +1,12 @@
 """The base class of a captured model: its saves and deletes are captured."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models, router, transaction
 
+from cdc.capture.changes import problems_of
 from cdc.capture.handlers import connect, lock_for_delete
 from cdc.capture.images import read_image
 from cdc.capture.instance_state import push_image_before
@@ -29,6 +31,21 @@ class CapturedModel(models.Model):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         connect(cls)
+
+    def clean_fields(self, exclude: Collection[str] | None = None) -> None:
+        """Validate the values, also that an event can hold them; so a form keeps what was typed."""
+        super().clean_fields(exclude)
+        capture = registry.find(type(self))
+        if capture is None:
+            return
+        using = self._state.db or router.db_for_write(type(self), instance=self)
+        errors: dict[str, str] = {}
+        for attname, problem in problems_of(capture, self, using=using).items():
+            field = self._meta.get_field(attname)
+            name = field.name if field.name not in (exclude or ()) else NON_FIELD_ERRORS
+            errors.setdefault(name, problem)
+        if errors:
+            raise ValidationError({name: f"Not saved. {text}" for name, text in errors.items()})
 
     def save_base(
         self,

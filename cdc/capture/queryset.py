@@ -64,7 +64,9 @@ class CapturedQuerySet(models.QuerySet[Any]):
         with transaction.atomic(using=using, savepoint=False):
             for chunk in _chunks(self._lock_matching(capture, using)[0]):
                 images = read_images(capture, chunk, using=using)
-                rows = _rows(self.model, using).filter(pk__in=list(images))
+                # A value that Django cannot read must not keep its row in the table.
+                unread = {name for image in images.values() for name in capture.unread(image)}
+                rows = _rows(self.model, using).filter(pk__in=list(images)).defer(*unread)
                 set_pending_deletes(rows, PendingDeletes(capture, images, using=using))
                 with found_by_key(capture, "DELETE FROM", len(chunk), using=using):
                     counts.update(rows.delete()[1])

@@ -1,5 +1,6 @@
 """Sends the current state of rows through the outbox, while other transactions write them."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -9,14 +10,16 @@ from django.db import Error, OperationalError, connections, transaction
 from cdc.capture.changes import Change, entry_of
 from cdc.capture.handlers import record
 from cdc.capture.images import Images, read_images
-from cdc.errors import Rejected, Retryable
+from cdc.errors import Refused, Rejected, Retryable
 from cdc.models import OutboxRecord
 from cdc.outbox import table as outbox
 from cdc.outbox.table import Entry
 from cdc.registry import Capture, registry
+from cdc.runtime import telemetry
 from cdc.runtime.loop import Clock, backoff
 from cdc.wire.event import Operation, decode_key
 
+_log = logging.getLogger(__name__)
 _ATTEMPTS = 6
 """Attempts at one transaction, over about 1.5 s."""
 
@@ -48,7 +51,8 @@ def send_rows(capture: Capture, keys: Iterable[Any], *, using: str) -> Images:
 def send_again(rows: Sequence[OutboxRecord], *, using: str) -> None:
     """Send the current state of the rows that these outbox records belong to.
 
-    Raises Retryable if the database is unavailable or rolled back this transaction.
+    A row that no message can hold is left out and logged. Raises Retryable if the database is
+    unavailable or rolled back this transaction.
     """
     captures = registry.by_table()
     keys: dict[str, set[Any]] = {}
@@ -60,10 +64,21 @@ def send_again(rows: Sequence[OutboxRecord], *, using: str) -> None:
             keys.setdefault(row.table, set()).add(key)
     try:
         for table, found in keys.items():
-            send_state(captures[table], found, using=using)
+            _send_what_can_be_sent(captures[table], found, using)
     except Error as error:
         connections[using].close()
         raise Retryable(f"Rows could not be sent again: the database failed ({error}).") from error
+
+
+def _send_what_can_be_sent(capture: Capture, keys: Iterable[Any], using: str) -> None:
+    try:
+        send_state(capture, keys, using=using)
+    except Refused:
+        for key in keys:
+            try:
+                send_state(capture, [key], using=using)
+            except Refused as error:
+                telemetry.log(_log, logging.ERROR, telemetry.ROW_REFUSED, error=str(error))
 
 
 def through_locks(send: Callable[[], None], clock: Clock, *, using: str) -> None:

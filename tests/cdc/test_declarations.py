@@ -8,7 +8,7 @@ from django.db import models
 from django.test.utils import isolate_apps
 
 from cdc.capture.model import CapturedModel
-from cdc.conflicts import conflicts, delete_markers_of
+from cdc.declarations import conflicts, delete_markers_of
 from cdc.errors import Misconfigured
 from cdc.mongo.plan import delete_markers
 from cdc.registry import Capture, Registry

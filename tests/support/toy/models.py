@@ -81,6 +81,20 @@ class Ticket(CapturedModel):
         return str(self.code)
 
 
+class Sticker(CapturedModel):
+    """The captured table of a many-to-many field."""
+
+    lid = models.ForeignKey("Lid", on_delete=models.CASCADE)
+    label = models.ForeignKey(Label, on_delete=models.CASCADE)
+
+    class Meta(CapturedModel.Meta):
+        app_label = "toy"
+        constraints = [models.UniqueConstraint(fields=["lid", "label"], name="toy_one_sticker")]
+
+    def __str__(self) -> str:
+        return f"{self.label_id} on {self.lid_id}"
+
+
 class Hour(CapturedModel):
     """Has a time as its key."""
 
@@ -99,6 +113,7 @@ class Lid(CapturedModel):
 
     box = models.OneToOneField(Box, primary_key=True, on_delete=models.CASCADE)
     seat = models.IntegerField(default=1)
+    labels = models.ManyToManyField(Label, through=Sticker, related_name="lids")
 
     class Meta(CapturedModel.Meta):
         app_label = "toy"

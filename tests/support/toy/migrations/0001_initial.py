@@ -79,6 +79,39 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="Sticker",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "label",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="toy.label"),
+                ),
+                (
+                    "lid",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="toy.lid"),
+                ),
+            ],
+            options={
+                "abstract": False,
+                "base_manager_name": "objects",
+                "constraints": [
+                    models.UniqueConstraint(fields=("lid", "label"), name="toy_one_sticker")
+                ],
+            },
+        ),
+        migrations.AddField(
+            model_name="lid",
+            name="labels",
+            field=models.ManyToManyField(
+                related_name="lids", through="toy.Sticker", to="toy.label"
+            ),
+        ),
+        migrations.CreateModel(
             name="Sample",
             fields=[
                 ("number", models.IntegerField(primary_key=True, serialize=False)),

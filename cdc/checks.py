@@ -5,11 +5,12 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
-from django.db import models
+from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 -- Django's name
+from django.db import DEFAULT_DB_ALIAS, models, router
 
 from cdc.capture.model import CapturedModel
 from cdc.capture.queryset import CapturedQuerySet
+from cdc.declarations import conflicts
 from cdc.registry import registry
 
 _ISOLATION = "read committed"
@@ -20,6 +21,31 @@ def check_captured_models(**_: Any) -> list[CheckMessage]:
     """Return the reasons why changes of a captured model could have no event."""
     captured = [error for capture in registry.all() for error in _check_model(capture.model)]
     return [*captured, *_unregistered()]
+
+
+@register()
+def check_conflicts(**_: Any) -> list[CheckMessage]:
+    """Return the captures that would overwrite each other's data, or the feed's own."""
+    return [
+        Error(found.problem, hint=found.hint, obj=found.model, id=found.check)
+        for found in conflicts(registry.all())
+    ]
+
+
+@register()
+def check_databases(**_: Any) -> list[CheckMessage]:
+    """Return an error for each captured model that a router writes to another database."""
+    return [
+        Error(
+            f"{capture.model.__name__} is captured, but DATABASE_ROUTERS writes it to {alias!r}: "
+            f"only changes of {DEFAULT_DB_ALIAS!r} are published, so its writes are refused.",
+            hint=f"Write it to {DEFAULT_DB_ALIAS!r}, or do not capture it.",
+            obj=capture.model,
+            id="cdc.E016",
+        )
+        for capture in registry.all()
+        if (alias := router.db_for_write(capture.model)) != DEFAULT_DB_ALIAS
+    ]
 
 
 @register()
@@ -50,6 +76,20 @@ def _unregistered() -> Iterator[CheckMessage]:
             )
 
 
+def _check_many_to_many(model: type[models.Model]) -> Iterator[CheckMessage]:
+    for field in model._meta.local_many_to_many:
+        through = field.remote_field.through
+        if through is None or registry.find(through) is None:
+            yield Warning(
+                f"{model.__name__}.{field.name} is a many-to-many field: its rows are in another "
+                "table, so changes of it have no events.",
+                hint="Derive a model for that table from CapturedModel, name it in through=, and "
+                "register it; or silence this check if the replica does not need them.",
+                obj=field,
+                id="cdc.W010",
+            )
+
+
 def _check_model(model: type[models.Model]) -> Iterator[CheckMessage]:
     if not issubclass(model, CapturedModel):
         yield Error(
@@ -68,6 +108,7 @@ def _check_model(model: type[models.Model]) -> Iterator[CheckMessage]:
         )
     yield from _check_managers(model)
     yield from _check_references(model)
+    yield from _check_many_to_many(model)
 
 
 def _extended() -> Iterator[type[models.Model]]:

@@ -12,10 +12,11 @@ from cdc.errors import Misconfigured
 
 TOPIC_NAME = re.compile(r"(?!\.{1,2}\Z)[a-zA-Z0-9._-]{1,249}\Z")
 """The topic names that Kafka allows."""
-_COLLECTION = re.compile(r"(?!system\.)[A-Za-z_][A-Za-z0-9_.-]{0,119}\Z")
+COLLECTION_NAME = re.compile(r"(?!system\.)[A-Za-z_][A-Za-z0-9_.-]{0,119}\Z")
+"""The names that a replica collection may have."""
 _DATABASE = re.compile(r"[A-Za-z0-9_-]{1,63}\Z")
 _SMALLEST_EVENT_LIMIT = 1_000
-_LARGEST_EVENT_LIMIT = 15_000_000
+LARGEST_EVENT_LIMIT = 15_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +69,10 @@ class CdcSettings:
         _at_least("HISTORY_DAYS", self.history_days, 0)
         _at_least("DELETE_MARKER_DAYS", self.delete_marker_days, 1)
         _at_least("MAX_EVENT_BYTES", self.max_event_bytes, _SMALLEST_EVENT_LIMIT)
-        if self.max_event_bytes > _LARGEST_EVENT_LIMIT:
+        if self.max_event_bytes > LARGEST_EVENT_LIMIT:
             raise Misconfigured(
                 f"MAX_EVENT_BYTES is {self.max_event_bytes}: a MongoDB document holds 16 MB, "
-                f"so give {_LARGEST_EVENT_LIMIT} or less."
+                f"so give {LARGEST_EVENT_LIMIT} or less."
             )
         if not self.group.strip():
             raise Misconfigured("CONSUMER_GROUP is empty: give the consumer group a name.")
@@ -105,7 +106,7 @@ def _collections(cdc: CdcSettings) -> None:
     }
     named = [("REPLICA_COLLECTIONS", name) for name in cdc.collections]
     for setting, name in (*named, *((f"{kind}_collection", name) for kind, name in own.items())):
-        _name(setting, name, _COLLECTION, "letters, digits, '_', '.' and '-'")
+        _name(setting, name, COLLECTION_NAME, "letters, digits, '_', '.' and '-'")
     if len(set(cdc.collections)) != len(cdc.collections):
         raise Misconfigured(
             f"REPLICA_COLLECTIONS is {','.join(cdc.collections)!r}: name each collection once."

@@ -80,7 +80,7 @@ class _AwaitedChange:
         if epoch is None or epoch != self._epoch:  # The change may have a version in either.
             return self._matches_row()
         wanted = Version(epoch, recorded.outbox_id)
-        versions = self._versions(self._capture.key.to_wire(recorded.key))
+        versions = self._versions(self._capture.key_to_wire(recorded.key))
         if self._first_seen is None:
             self._first_seen = set(versions)
         reached = all(version is not None and version >= wanted for version in versions)
@@ -110,9 +110,8 @@ class _AwaitedChange:
     def _matches_row(self) -> bool:
         images = read_images(self._capture, [self._key], using=self._using)
         if not images:
-            return not any(
-                self._reader.keys(name, [self._key]) for name in self._capture.collections
-            )
+            key = self._capture.key_to_wire(self._key)
+            return not any(self._reader.keys(name, [key]) for name in self._capture.collections)
         comparison = Comparison(self._capture, self._reader, lambda: None, using=self._using)
         return not comparison.suspects(images)
 

@@ -5,14 +5,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import DEFAULT_DB_ALIAS, models
 
-from cdc.conf import cdc_settings
-from cdc.errors import Misconfigured, Rejected
+from cdc.conf import COLLECTION_NAME, TOPIC_NAME, cdc_settings
+from cdc.declarations import conflicts
+from cdc.errors import Misconfigured, Refused, Rejected
 from cdc.field_columns import columns_of
+from cdc.wire import columns
 from cdc.wire.columns import Column
 
 _KEY_TYPES = ("integer", "string")
+# One decimal number has several texts: an instance may hold 1.5 and its row 1.50.
+_NO_KEYS = (columns.DECIMAL,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +35,10 @@ class Presentation:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Capture:
-    """The declaration of one captured model; only `model` is required.
+    """The declaration of one captured model.
 
-    Raises Misconfigured for a model that cannot be captured.
+    Only `model` is required; the topic and the collections of the settings are for one model, and
+    `manage.py check` refuses a second. Raises Misconfigured for a model that cannot be captured.
     """
 
     model: type[models.Model]
@@ -48,11 +53,12 @@ class Capture:
     key: Column = field(init=False)
 
     def __post_init__(self) -> None:
-        columns = columns_of(self.model)
-        object.__setattr__(self, "columns", columns)
-        object.__setattr__(self, "attnames", tuple(column.attname for column in columns))
-        object.__setattr__(self, "key", _key(self.model, columns))
-        _check_presentation(self.model, self.presentation, {column.name for column in columns})
+        _check_names(self.model, self.topic, self.collections)
+        found = columns_of(self.model)
+        object.__setattr__(self, "columns", found)
+        object.__setattr__(self, "attnames", tuple(column.attname for column in found))
+        object.__setattr__(self, "key", _key(self.model, found))
+        _check_presentation(self.model, self.presentation, {column.name for column in found})
 
     @property
     def table(self) -> str:
@@ -61,7 +67,23 @@ class Capture:
 
     def wire_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Convert a row (values by attname) to JSON values by column name; raises Refused."""
+        if unread := self.unread(row):
+            raise Refused(
+                f"Column {unread[0]} of {self.table} {row[self.key.attname]} holds a value that "
+                "Django cannot read: correct it."
+            )
         return {column.name: column.to_wire(row[column.attname]) for column in self.columns}
+
+    def unread(self, row: Mapping[str, Any]) -> list[str]:
+        """Return the attribute names that a row as it was read lacks."""
+        return [name for name in self.attnames if name not in row]
+
+    def key_to_wire(self, key: Any) -> Any:
+        """Convert a key, as Django or a caller writes it, to JSON; raises Refused."""
+        try:
+            return self.key.to_wire(self.model._meta.pk.to_python(key))
+        except ValidationError:
+            raise Refused(f"{self.table} can have no key such as {str(key)[:60]!r}.") from None
 
     def key_from_wire(self, value: Any) -> Any:
         """Convert a key from JSON for Django; raises Rejected for one that no row can have."""
@@ -69,6 +91,14 @@ class Capture:
             return self.model._meta.pk.to_python(self.key.from_wire(value))
         except ValidationError:
             raise Rejected(f"{self.table} can have no key such as {str(value)[:60]!r}.") from None
+
+    def refuse_database(self, using: str) -> None:
+        """Raise Refused for a write to a database whose outbox is not published."""
+        if using != DEFAULT_DB_ALIAS:
+            raise Refused(
+                f"{self.model.__name__} is captured and would be written to the database "
+                f"{using!r}, whose changes are not published: write to {DEFAULT_DB_ALIAS!r}."
+            )
 
     def refuse_early(self, values: Mapping[str, Any]) -> None:
         """Raise Refused for values (by attname) that databases would store differently.
@@ -86,6 +116,8 @@ class Registry:
 
     def __init__(self) -> None:
         self._by_model: dict[type[models.Model], Capture] = {}
+        self._sound = False
+        """Whether the present declarations were found to have no conflict."""
 
     def __iter__(self) -> Iterator[Capture]:
         """Yield the captures of the project, without internal ones."""
@@ -98,6 +130,18 @@ class Registry:
     def register(self, capture: Capture) -> None:
         """Add a captured model; a later declaration of the same model replaces it."""
         self._by_model[_concrete(capture.model)] = capture
+        self._sound = False
+
+    def require_sound(self) -> None:
+        """Raise Misconfigured if two declarations conflict; `manage.py check` lists all of them.
+
+        Not at the registration: the check could then not report it.
+        """
+        if self._sound:
+            return
+        for conflict in conflicts(self.all()):
+            raise Misconfigured(str(conflict))
+        self._sound = True
 
     def find(self, model: type[models.Model]) -> Capture | None:
         """Return the capture of a model or of one of its proxies."""
@@ -108,15 +152,35 @@ class Registry:
         return {capture.table: capture for capture in self.all()}
 
 
-def _key(model: type[models.Model], columns: tuple[Column, ...]) -> Column:
+def _check_names(model: type[models.Model], topic: str, collections: Any) -> None:
+    if not TOPIC_NAME.match(topic):
+        raise Misconfigured(
+            f"{model.__name__} has the topic {topic!r}: use letters, digits, '.', '_' and '-'."
+        )
+    if not isinstance(collections, tuple) or not collections:
+        raise Misconfigured(
+            f"{model.__name__} has the collections {collections!r}: give a tuple of names, such "
+            "as ('orders',)."
+        )
+    wrong = [name for name in collections if not COLLECTION_NAME.match(name)]
+    if wrong or len(set(collections)) != len(collections):
+        raise Misconfigured(
+            f"{model.__name__} has the collections {', '.join(map(repr, collections))}: use "
+            "letters, digits, '.', '_' and '-', and each name once."
+        )
+
+
+def _key(model: type[models.Model], found: tuple[Column, ...]) -> Column:
     primary = model._meta.pk
-    keys = [column for column in columns if column.attname == primary.attname]
-    if len(keys) != 1 or keys[0].type.schema.get("type") not in _KEY_TYPES:
+    keys = [column for column in found if column.attname == primary.attname]
+    usable = [key for key in keys if key.type not in _NO_KEYS]
+    if len(usable) != 1 or usable[0].type.schema.get("type") not in _KEY_TYPES:
         raise Misconfigured(
             f"{model.__name__} has the primary key {primary.name} ({type(primary).__name__}): "
-            "a captured model needs a primary key of one column that is an integer or text."
+            "a captured model needs a primary key of one column: an integer, text, a UUID, a date "
+            "or a time."
         )
-    return keys[0]
+    return usable[0]
 
 
 def _check_presentation(
@@ -144,6 +208,10 @@ def topic_names() -> list[str]:
 
 
 def all_topics() -> dict[str, int]:
-    """Return every topic and its number of partitions; 0 means the configured number."""
+    """Return every topic and its number of partitions; 0 means the configured number.
+
+    Raises Misconfigured for declarations that conflict.
+    """
+    registry.require_sound()
     internal = {capture.topic: 1 for capture in registry.all() if capture.internal}
     return {**internal, **dict.fromkeys(topic_names(), 0)}

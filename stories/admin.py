@@ -141,11 +141,15 @@ class StoryAdmin(admin.ModelAdmin[Story]):
     def _apply(
         self, request: HttpRequest, stories: QuerySet[Story], word: str, changes: dict[str, Any]
     ) -> None:
-        with transaction.atomic():
-            LogEntry.objects.log_actions(
-                str(request.user.pk), stories, CHANGE, f"{word.capitalize()}."
-            )
-            count = _write(stories, changes)
+        try:
+            with transaction.atomic():
+                LogEntry.objects.log_actions(
+                    str(request.user.pk), stories, CHANGE, f"{word.capitalize()}."
+                )
+                count = _write(stories, changes)
+        except Refused as error:
+            self.message_user(request, f"No story was {word}. {error}", messages.ERROR)
+            return
         noun = "story was" if count == 1 else "stories were"
         self.message_user(request, f"{count} {noun} {word}.", messages.SUCCESS)
 

@@ -2,17 +2,19 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import connections
+from django.db.models import Model
 
-from cdc.capture.images import Image
+from cdc.capture.images import Image, read_image
 from cdc.conf import cdc_settings
 from cdc.context import current_actor, current_traceparent
 from cdc.errors import Refused
 from cdc.outbox.table import Entry
 from cdc.registry import Capture
+from cdc.wire.columns import LARGEST_INTEGER, Column
 from cdc.wire.event import Operation, Row
 from cdc.wire.message import encode_key, encode_row, largest_size
 
@@ -21,6 +23,8 @@ _ENVELOPE = 1_000
 """An upper bound for the bytes of an envelope without its rows and its names."""
 _LONGEST_ESCAPE = 6
 """The most bytes that one character takes in JSON."""
+_SHORT_COLUMN = 1_000
+"""A column of at most so many bytes may grow in a row that is over the limit already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +46,50 @@ class Change:
 
     def entry(self, capture: Capture, *, using: str) -> Entry:
         """Return the outbox entry of the change; raises Refused if no message can hold it."""
-        before, after = (
-            None if image is None else capture.wire_row(image)
-            for image in (self.before, self.after)
-        )
+        before = None if self.before is None else _row_before(capture, self.before)
+        after = None if self.after is None else capture.wire_row(self.after)
         return entry_of(capture, self.operation, before=before, after=after, using=using)
+
+
+def problems_of(capture: Capture, instance: Model, *, using: str) -> dict[str, str]:
+    """Return why a save of the instance would be refused, by the attribute name of the column.
+
+    For forms: a value that only the database will know is not checked.
+    """
+    found: dict[str, str] = {}
+    row: dict[str, Any] = {}
+    for column in capture.columns:
+        value = getattr(instance, column.attname)
+        try:
+            column.refuse_early(value)
+            row[column.name] = _as_typed(column, value)
+        except Refused as error:
+            found[column.attname] = str(error)
+    return found or _too_long(capture, instance.pk, row, using)
+
+
+def _as_typed(column: Column, value: Any) -> Any:
+    try:
+        return None if value is None else column.to_wire(value)
+    except Refused:  # An expression, or the text of a value that a form has excluded.
+        return str(value)
+
+
+def _too_long(capture: Capture, key: Any, after: Row, using: str) -> dict[str, str]:
+    if key is None:
+        after = {**after, capture.key.name: LARGEST_INTEGER}
+    _, excess = _fitted(capture, Operation.CREATE, None, after, using)
+    if excess <= 0:
+        return {}
+    stored = None if key is None else read_image(capture, key, using=using)
+    if stored and not _lengthens(_row_before(capture, stored), after):
+        return {}
+    longest = max(capture.columns, key=lambda column: _size_of(after, column.name))
+    limit = cdc_settings().max_event_bytes
+    return {
+        longest.attname: f"The whole row has {limit + excess} bytes, MAX_EVENT_BYTES is {limit}: "
+        f"shorten it by {excess} bytes."
+    }
 
 
 def changes_between(before: Mapping[Any, Image], after: Mapping[Any, Image]) -> Iterator[Change]:
@@ -60,8 +103,47 @@ def entry_of(
 ) -> Entry:
     """Return the outbox entry of a change made now.
 
-    Raises Refused if its key or its message is too long.
+    If both rows are too long for one message, `before` has only the key. Raises Refused if the key
+    is too long, or the row itself, unless an update leaves a row that was too long no longer: the
+    limit is for what is written, and must not keep anyone from correcting or hiding that row.
     """
+    entry, excess = _fitted(capture, operation, before, after, using)
+    if excess > 0 and (operation is not Operation.UPDATE or _lengthens(before, after)):
+        limit = cdc_settings().max_event_bytes
+        raise Refused(
+            f"The event of {entry.table} {entry.key} has {limit + excess} bytes, MAX_EVENT_BYTES "
+            f"is {limit}: shorten its columns, or raise the limit here and in Kafka."
+        )
+    return entry
+
+
+def _fitted(
+    capture: Capture, operation: Operation, before: Row | None, after: Row | None, using: str
+) -> tuple[Entry, int]:
+    """Return the entry, without most of `before` if need be, and the bytes over the limit."""
+    entry = _entry(capture, operation, before, after, using)
+    excess = _excess(entry)
+    if excess > 0 and before is not None:
+        key = {capture.key.name: before[capture.key.name]}
+        entry = replace(entry, before=encode_row(key))
+        excess = _excess(entry)
+    return entry, excess
+
+
+def _row_before(capture: Capture, image: Image) -> Row:
+    """Return the row before a change; only its key if no message can hold the row.
+
+    The table may hold such a row already, and it must be possible to correct or delete it.
+    """
+    try:
+        return capture.wire_row(image)
+    except Refused:
+        return {capture.key.name: capture.key_to_wire(image[capture.key.attname])}
+
+
+def _entry(
+    capture: Capture, operation: Operation, before: Row | None, after: Row | None, using: str
+) -> Entry:
     key = (after or before or {})[capture.key.name]
     entry = Entry(
         topic=capture.topic,
@@ -75,25 +157,36 @@ def entry_of(
         user=current_actor(),
         traceparent=current_traceparent(),
     )
-    _refuse_oversize(entry)
+    _refuse_long_key(entry.key)
     return entry
 
 
-def _refuse_oversize(entry: Entry) -> None:
-    if len(entry.key) > _LONGEST_KEY:
+def _refuse_long_key(key: str) -> None:
+    if len(key) > _LONGEST_KEY:
         raise Refused(
-            f"The key {entry.key[:40]}… is longer than {_LONGEST_KEY} characters: "
-            "use a shorter one."
+            f"The key {key[:40]}… is longer than {_LONGEST_KEY} characters: use a shorter one."
         )
+
+
+def _excess(entry: Entry) -> int:
+    """Return by how many bytes the message is over the limit; 0 or less if it is not."""
     settings = cdc_settings()
     limit = settings.max_event_bytes
     names = len(entry.db) + len(entry.table) + len(entry.user)
     rows = len(entry.before or b"") + len(entry.after or b"")
+    most = rows + names * _LONGEST_ESCAPE + _ENVELOPE
     # Most messages are far below the limit, so only one close to it is encoded to be measured.
-    if rows + names * _LONGEST_ESCAPE + _ENVELOPE <= limit:
-        return
-    if (size := largest_size(entry, settings.connector)) > limit:
-        raise Refused(
-            f"The event of {entry.table} {entry.key} has {size} bytes, MAX_EVENT_BYTES is {limit}: "
-            "shorten its columns, or raise the limit here and in Kafka."
-        )
+    return most - limit if most <= limit else largest_size(entry, settings.connector) - limit
+
+
+def _lengthens(before: Row | None, after: Row | None) -> bool:
+    """Return whether a change makes a long column longer."""
+    for name, value in (after or {}).items():
+        size = len(encode_row({name: value}) or b"")
+        if size > _SHORT_COLUMN and size > _size_of(before or {}, name):
+            return True
+    return False
+
+
+def _size_of(row: Row, name: str) -> int:
+    return len(encode_row({name: row[name]}) or b"") if name in row else 0

@@ -32,9 +32,10 @@ from cdc.registry import Capture, registry
 def record(capture: Capture, changes: Iterable[Change], *, using: str) -> int:
     """Write the changes to the outbox and return the lowest of their outbox ids.
 
-    Raises Refused for a change that no message can hold, and outside a transaction.
+    Raises Refused for a change that no message can hold, outside a transaction, and on a database
+    that is not published.
     """
-    refuse_outside_transaction(capture.model, using)
+    _refuse_unpublished(capture, using)
     changes = list(changes)
     lowest = outbox.add([change.entry(capture, using=using) for change in changes], using=using)
     update_pending_deletes(capture, changes, using=using)
@@ -48,6 +49,13 @@ def refuse_outside_transaction(model: type[Model], using: str) -> None:
             f"A {model.__name__} is written outside a transaction, so its event could be "
             "lost: use transaction.atomic()."
         )
+
+
+def _refuse_unpublished(capture: Capture, using: str) -> None:
+    """Raise Refused or Misconfigured if the event of a write could be lost or mistaken."""
+    registry.require_sound()
+    capture.refuse_database(using)
+    refuse_outside_transaction(capture.model, using)
 
 
 def connect(model: type[Model]) -> None:
@@ -74,7 +82,7 @@ def lock_for_delete(instance: Model, capture: Capture, using: str) -> bool:
 def _before_save(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
     capture = registry.find(sender)
     if capture is not None:
-        refuse_outside_transaction(sender, using)
+        _refuse_unpublished(capture, using)
         capture.refuse_early(instance.__dict__)
 
 
@@ -97,6 +105,7 @@ def _before_delete(sender: type[Model], instance: Model, using: str, origin: Any
     capture = registry.find(sender)
     if capture is None:
         return
+    capture.refuse_database(using)
     pending = pending_deletes_of(origin, capture.model, instance.pk)
     if pending is None:
         pending = PendingDeletes(capture, _lock(instance, capture, using), using=using)

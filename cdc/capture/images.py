@@ -6,15 +6,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from django.db import connections
-from django.db.models import Model, Q, QuerySet
+from django.db import OperationalError, connections
+from django.db.models import F, Model, Q, QuerySet, Value
+from django.db.models.lookups import Exact
 
 from cdc.registry import Capture
 
 Image = dict[str, Any]
-"""A row as Django reads it, by attribute name."""
+"""A row as Django reads it, by attribute name; without the values that it cannot read."""
 Images = dict[Any, Image]
 """Rows by key, in key order."""
+_UNREADABLE = (ValueError, TypeError, ArithmeticError, RecursionError, OperationalError)
+"""The errors of Django and the drivers for values that Python cannot hold, such as 25:00:00."""
+_NOT_UTF_8 = "Could not decode to UTF-8"
+"""In SQLite's error for invalid text, which MySQL does not store."""
 
 
 def read_images(capture: Capture, keys: Iterable[Any], *, using: str, lock: bool = False) -> Images:
@@ -24,19 +29,14 @@ def read_images(capture: Capture, keys: Iterable[Any], *, using: str, lock: bool
 
 def images_where(capture: Capture, condition: Q, *, using: str, lock: bool = False) -> Images:
     """Return the rows that meet `condition`; `lock` keeps them until the transaction ends."""
-    key, names = capture.key.attname, capture.attnames
-    rows = _rows(capture.model, using, lock=lock).filter(condition).values_list(*names)
-    images = (dict(zip(names, row, strict=True)) for row in rows)
-    return {image[key]: image for image in images}
+    return _images(capture, _rows(capture.model, using, lock=lock).filter(condition))
 
 
 def images_after(capture: Capture, last: Any, limit: int, condition: Q, *, using: str) -> Images:
     """Return the first `limit` rows after the key `last` that meet `condition`."""
     after = Q() if last is None else Q(pk__gt=last)
-    key, names = capture.key.attname, capture.attnames
-    rows = _rows(capture.model, using, lock=False).filter(after, condition).values_list(*names)
-    images = (dict(zip(names, row, strict=True)) for row in rows[:limit])
-    return {image[key]: image for image in images}
+    rows = _rows(capture.model, using, lock=False).filter(after, condition)
+    return _images(capture, rows[:limit])
 
 
 def keys_after(capture: Capture, last: Any, limit: int, condition: Q, *, using: str) -> list[Any]:
@@ -78,16 +78,50 @@ def read_image(capture: Capture, key: Any, *, using: str, lock: bool = False) ->
     primary = capture.model._meta.pk
     # Prepared as a lookup: 0 cannot be inserted into an AutoField of MySQL, but can be looked up.
     value = primary.get_db_prep_value(primary.get_prep_value(key), connection, prepared=True)
-    with connection.cursor() as cursor:
-        cursor.execute(statement.sql, [value])
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    image = dict(zip(capture.attnames, row, strict=True))
-    for name, expression, converters in statement.converters:
-        for convert in converters:
-            image[name] = convert(image[name], expression, connection)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement.sql, [value])
+            row = cursor.fetchone()
+        if row is None:
+            return None
+        image = dict(zip(capture.attnames, row, strict=True))
+        for name, expression, converters in statement.converters:
+            for convert in converters:
+                image[name] = convert(image[name], expression, connection)
+    except _UNREADABLE as error:
+        _raise_unless_unreadable(error)
+        rows = _rows(capture.model, using, lock=lock).filter(pk=key)
+        return next(iter(_readable(capture, rows).values()), None)
     return image
+
+
+def _images(capture: Capture, rows: QuerySet[Any]) -> Images:
+    key, names = capture.key.attname, capture.attnames
+    try:
+        images = [dict(zip(names, row, strict=True)) for row in rows.values_list(*names)]
+    except _UNREADABLE as error:
+        _raise_unless_unreadable(error)
+        return _readable(capture, rows)
+    return {image[key]: image for image in images}
+
+
+def _readable(capture: Capture, rows: QuerySet[Any]) -> Images:
+    """Return the rows without the values that cannot be read."""
+    images: Images = {}
+    for key in list(rows.values_list("pk", flat=True)):
+        row = _rows(capture.model, rows.db, lock=False).filter(pk=key)
+        images[key] = {capture.key.attname: key}
+        for name in capture.attnames:
+            try:
+                images[key][name] = row.values_list(name, flat=True).get()
+            except _UNREADABLE as error:
+                _raise_unless_unreadable(error)
+    return images
+
+
+def _raise_unless_unreadable(error: Exception) -> None:
+    if isinstance(error, OperationalError) and _NOT_UTF_8 not in str(error):
+        raise error
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +132,9 @@ class _Statement:
 
 @lru_cache(maxsize=256)
 def _statement(capture: Capture, using: str, lock: bool) -> _Statement:
-    rows = _rows(capture.model, using, lock=lock).filter(pk=0).values_list(*capture.attnames)
+    # Not pk=0, which a key that is a date does not accept. Only the SQL is used.
+    any_key = Exact(F("pk"), Value(0))
+    rows = _rows(capture.model, using, lock=lock).filter(any_key).values_list(*capture.attnames)
     compiler = rows.query.get_compiler(using)
     sql, _ = compiler.as_sql()
     converters = compiler.get_converters([column for column, _, _ in compiler.select])

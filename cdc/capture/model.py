@@ -1,10 +1,12 @@
 """The base class of a captured model: its saves and deletes are captured."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models, router, transaction
 
+from cdc.capture.changes import problems_of
 from cdc.capture.handlers import connect, lock_for_delete
 from cdc.capture.images import read_image
 from cdc.capture.instance_state import push_image_before
@@ -30,6 +32,21 @@ class CapturedModel(models.Model):
         super().__init_subclass__(**options)
         connect(cls)
 
+    def clean_fields(self, exclude: Collection[str] | None = None) -> None:
+        """Validate the values, also that an event can hold them; so a form keeps what was typed."""
+        super().clean_fields(exclude)
+        capture = registry.find(type(self))
+        if capture is None:
+            return
+        using = self._state.db or router.db_for_write(type(self), instance=self)
+        errors: dict[str, str] = {}
+        for attname, problem in problems_of(capture, self, using=using).items():
+            field = self._meta.get_field(attname)
+            name = field.name if field.name not in (exclude or ()) else NON_FIELD_ERRORS
+            errors.setdefault(name, problem)
+        if errors:
+            raise ValidationError({name: f"Not saved. {text}" for name, text in errors.items()})
+
     def save_base(
         self,
         raw: bool = False,
@@ -40,9 +57,11 @@ class CapturedModel(models.Model):
     ) -> None:
         """Write the row and its event in one transaction; a raw save must be in one already."""
         using = using or router.db_for_write(type(self), instance=self)
-        if raw or registry.find(type(self)) is None:
+        capture = registry.find(type(self))
+        if raw or capture is None:
             super().save_base(raw, force_insert, force_update, using, update_fields)
             return
+        capture.refuse_database(using)
         with transaction.atomic(using=using, savepoint=False):
             super().save_base(raw, force_insert, force_update, using, update_fields)
 
@@ -59,6 +78,7 @@ class CapturedModel(models.Model):
         capture = registry.find(type(self))
         if capture is None or self.pk is None:
             return super().delete(using, keep_parents)
+        capture.refuse_database(using)
         with transaction.atomic(using=using, savepoint=False):
             if lock_for_delete(self, capture, using):
                 return super().delete(using, keep_parents)

@@ -30,7 +30,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
         capture = registry.find(self.model)
         if capture is None or not values or self.query.is_sliced or self.query.combinator:
             return super().update(**values)
-        using = self._writer()
+        using = self._writer(capture)
         capture.refuse_early(_by_attname(self.model, values))
         with transaction.atomic(using=using, savepoint=False):
             keys, images = self._lock_matching(capture, using)
@@ -60,11 +60,13 @@ class CapturedQuerySet(models.QuerySet[Any]):
         capture = registry.find(self.model)
         if capture is None or self._refuses_delete():
             return super().delete()
-        using, counts = self._writer(), Counter[str]()
+        using, counts = self._writer(capture), Counter[str]()
         with transaction.atomic(using=using, savepoint=False):
             for chunk in _chunks(self._lock_matching(capture, using)[0]):
                 images = read_images(capture, chunk, using=using)
-                rows = _rows(self.model, using).filter(pk__in=list(images))
+                # A value that Django cannot read must not keep its row in the table.
+                unread = {name for image in images.values() for name in capture.unread(image)}
+                rows = _rows(self.model, using).filter(pk__in=list(images)).defer(*unread)
                 set_pending_deletes(rows, PendingDeletes(capture, images, using=using))
                 with found_by_key(capture, "DELETE FROM", len(chunk), using=using):
                     counts.update(rows.delete()[1])
@@ -93,7 +95,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
         }
         if capture is None or not objs or (batch_size is not None and batch_size <= 0):
             return super().bulk_create(objs, batch_size=batch_size, **options)
-        using = self._writer()
+        using = self._writer(capture)
         self._refuse_options(**options)
         bulk = BulkCreate(capture=capture, insert=super().bulk_create, using=using)
         with transaction.atomic(using=using, savepoint=False):
@@ -101,8 +103,9 @@ class CapturedQuerySet(models.QuerySet[Any]):
                 bulk.run(chunk, options)
         return objs
 
-    def _writer(self) -> str:
+    def _writer(self, capture: Capture) -> str:
         self._for_write = True
+        capture.refuse_database(self.db)
         return self.db
 
     def _refuses_delete(self) -> bool:

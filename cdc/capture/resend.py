@@ -98,7 +98,7 @@ def through_locks(send: Callable[[], None], clock: Clock, *, using: str) -> None
 
 
 def _deleted(capture: Capture, key: Any, using: str) -> Entry:
-    row = {capture.key.name: capture.key.to_wire(key)}
+    row = {capture.key.name: capture.key_to_wire(key)}
     return entry_of(capture, Operation.DELETE, before=row, after=None, using=using)
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from cdc.errors import Fenced, Rejected, Retryable, TooLarge, Unreachable
 from cdc.mongo.plan import Conflict, Delivered, Route
-from cdc.mongo.sizes import written_bytes
+from cdc.mongo.writes import written_bytes
 from cdc.wire.records import Record
 
 RECORDS = 1_000

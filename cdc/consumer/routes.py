@@ -5,7 +5,8 @@ from cdc.registry import registry
 
 
 def routes() -> dict[str, Route]:
-    """Return the route of each captured table."""
+    """Return the route of each captured table; raises Misconfigured for conflicting captures."""
+    registry.require_sound()
     return {
         capture.table: Route(
             table=capture.table,

@@ -7,7 +7,7 @@ from cdc.context import acting_as
 from cdc.jobs.kinds import REPAIR
 from cdc.jobs.table import Jobs
 from cdc.kafka.last_published import LastPublished
-from cdc.mongo.last_applied import LastApplied
+from cdc.mongo.reader import LastApplied
 from cdc.operator_log import log_action
 from cdc.outbox.continuity import ACTOR, EpochGuard
 from cdc.registry import all_topics

@@ -213,11 +213,16 @@ def _past_place(past: PastEvent) -> Place:
 
 
 def _changed_columns(event: ChangeEvent, capture: Capture) -> list[str]:
-    """Return the columns whose values an update changed; none for other operations."""
+    """Return the columns whose values an update changed; none for other operations.
+
+    Of a row that no message can hold, `before` has only the key: its changes are not known.
+    """
     if event.op is not Operation.UPDATE or event.before is None:
         return []
     before, after = event.before, event.after or {}
     names = [column.name for column in capture.columns]
+    if before.keys() == {event.key_column}:
+        return []
     return [name for name in names if before.get(name) != after.get(name)]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from cdc.conf import TOPIC_NAME, CdcSettings
+from cdc.conf import LARGEST_EVENT_LIMIT, TOPIC_NAME, CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka.client import ENVELOPE_ROOM, client_config
 from cdc.kafka.topics import Topics
@@ -50,7 +50,9 @@ class KafkaPublisher:
                 "message.timeout.ms": 0,
                 "topic.metadata.propagation.max.ms": _TOPIC_PATIENCE_MS,
                 "partitioner": "murmur2_random",
-                "message.max.bytes": settings.max_event_bytes + ENVELOPE_ROOM,
+                # Not MAX_EVENT_BYTES: a row from before the limit was lowered may still change,
+                # and the topic accepts what it accepted then.
+                "message.max.bytes": LARGEST_EVENT_LIMIT + ENVELOPE_ROOM,
                 "queue.buffering.max.messages": 100_000,
             },
         )

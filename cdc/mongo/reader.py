@@ -1,6 +1,6 @@
 """Reads of the replica, for status pages, comparisons and reads of one's own writes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, cast
@@ -10,13 +10,16 @@ from bson.son import SON
 from pymongo import ASCENDING, DESCENDING, MongoClient, timeout
 
 from cdc.conf import CdcSettings
-from cdc.mongo.client import database, reaching
+from cdc.errors import Retryable
+from cdc.mongo.client import connect, database, reaching
 from cdc.mongo.content import Held, comparable, split, version_of
 from cdc.mongo.plan import Document, Identity
 from cdc.mongo.values import LATEST, only_dates, seconds_between
 from cdc.wire.event import Version
+from cdc.wire.published import Published
 
 _BY_ID = [("_id", ASCENDING)]
+_LAST_APPLIED_SECONDS = 1.0
 
 
 class ReplicaReader:
@@ -121,3 +124,22 @@ class ReplicaReader:
 def _is(key: Any, last: Any) -> bool:
     """Return whether two keys are the same; NaN is not equal to itself."""
     return last is not None and bson.encode({"": key}) == bson.encode({"": last})
+
+
+class LastApplied:
+    """Reads the highest version that the replica has applied."""
+
+    def __init__(self, settings: CdcSettings) -> None:
+        self._reader = ReplicaReader(connect(settings), settings)
+
+    def __call__(self, keep_waiting: Callable[[], bool]) -> list[Published]:
+        """Return the highest version; nothing if MongoDB does not respond.
+
+        The relay works without MongoDB, and Kafka is the better source.
+        """
+        try:
+            with self._reader.within(_LAST_APPLIED_SECONDS):
+                highest = self._reader.highest_version()
+        except Retryable:
+            return []
+        return [Published(version=highest)] if highest else []

@@ -1,15 +1,19 @@
-"""The operations that write a batch, in an order that unique indexes allow."""
+"""The operations that write a batch, in an order that unique indexes allow, and their size."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+import bson
+from bson.errors import BSONError
 from pymongo import DeleteMany, DeleteOne, InsertOne, ReplaceOne, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.results import BulkWriteResult
 
-from cdc.mongo.plan import Delivered, Document, Writes, history_document
+from cdc.mongo.plan import Delivered, Document, Route, Writes, history_document
+
+_EPOCH = datetime.fromtimestamp(0, tz=UTC)
 
 
 def replica_operations(writes: Writes, *, apart: bool) -> list[Any]:
@@ -46,3 +50,17 @@ def write(
     """Run operations, if there are any, in the session's transaction."""
     # Ordered: an unordered write continues in the aborted transaction and hides the first error.
     return collection.bulk_write(operations, ordered=True, session=session) if operations else None
+
+
+def written_bytes(delivered: Delivered, routes: Mapping[str, Route]) -> int:
+    """Return the size of the documents that an event writes; 0 if BSON cannot hold them.
+
+    JSON says little about it: in BSON, a list of one-digit numbers is six times as long.
+    """
+    route = routes[delivered.event.table]
+    try:
+        document = len(bson.encode(delivered.document)) if delivered.document else 0
+        history = len(bson.encode(history_document(delivered, _EPOCH))) if route.history else 0
+    except (BSONError, OverflowError, RecursionError):
+        return 0  # The replica rejects it.
+    return document * len(route.collections) + history

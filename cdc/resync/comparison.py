@@ -44,7 +44,7 @@ class Difference:
 
 
 class Comparison:
-    """Compares the rows of one table with the documents of its collections.
+    """Compares the rows of one table with the documents of its collections, by the keys of these.
 
     Changes in transit are not differences. To confirm one, the documents are read, then the rows;
     then every change committed by that time is waited for, and the documents are read again. A
@@ -62,7 +62,8 @@ class Comparison:
 
     def suspects(self, images: Images) -> list[Any]:
         """Return the keys of these rows whose documents differ now, in any collection."""
-        wanted, keys = self._contents(images), list(images)
+        wanted = self._contents(images)
+        keys = list(wanted)
         documents = self._documents(keys)
         return [key for key in keys if self._differing(key, wanted, documents)]
 
@@ -107,10 +108,12 @@ class Comparison:
         return self._reader.held(self._capture.collections, keys)
 
     def _rows(self, keys: Sequence[Any]) -> Wanted:
-        return self._contents(read_images(self._capture, keys, using=self._using))
+        rows = [self._capture.key_from_wire(key) for key in keys]
+        return self._contents(read_images(self._capture, rows, using=self._using))
 
     def _contents(self, images: Images) -> Wanted:
-        return {key: self._content(image) for key, image in images.items()}
+        to_wire = self._capture.key_to_wire
+        return {to_wire(key): self._content(image) for key, image in images.items()}
 
     def _content(self, image: Mapping[str, Any]) -> Content | None:
         """Return the document that the consumer would write for the row."""

@@ -47,8 +47,9 @@ def dry_run(
         if not keys:
             break
         last = keys[-1]
+        wire = [selection.capture.key_to_wire(key) for key in keys]
         for each in planned:
-            existing = len(reader.keys(each.collection, keys))
+            existing = len(reader.keys(each.collection, wire))
             each.update += existing
             each.insert += len(keys) - existing
         advance(len(keys))

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from cdc.errors import Refused, Rejected
 from cdc.mongo.reader import ReplicaReader
 from cdc.registry import Capture
 
@@ -29,7 +30,7 @@ class Orphans:
     """Reads the keys of a table's collections and looks each of them up in the table.
 
     Keys are compared by lookup, never by merging two sorted lists: MongoDB and the database sort
-    text differently.
+    text differently. All keys are those of the documents: JSON values.
     """
 
     def __init__(self, capture: Capture, reader: ReplicaReader, using: str) -> None:
@@ -61,13 +62,19 @@ class Orphans:
 
     def possible(self, key: Any) -> bool:
         """Return whether a row of the table could have this key."""
-        expected = int if self._capture.key.type.schema["type"] == "integer" else str
-        return isinstance(key, expected) and not isinstance(key, bool)
+        if isinstance(key, int) and not isinstance(key, bool):
+            key = int(key)  # MongoDB's long integers have a class of their own.
+        try:
+            written: Any = self._capture.key_to_wire(self._capture.key_from_wire(key))
+        except (Rejected, Refused):
+            return False
+        return bool(written == key)
 
     def gone(self, keys: Sequence[Any]) -> set[Any]:
         """Return those of `keys` that no row has."""
         rows: QuerySet[Any] = QuerySet(model=self._capture.model, using=self._using)
-        return set(keys) - set(rows.filter(pk__in=keys).values_list("pk", flat=True))
+        found = rows.filter(pk__in=[self._capture.key_from_wire(key) for key in keys])
+        return set(keys) - set(map(self._capture.key_to_wire, found.values_list("pk", flat=True)))
 
     def _before(self, collection: str) -> tuple[str, ...]:
         names = self._capture.collections

@@ -68,11 +68,12 @@ class Reconciliation:
 
     def _compare_rows(self) -> bool:
         suspects: list[Any] = []
-        last = self._last
+        capture = self._capture
+        last = self._last_row()
         while self._collection < 0:
             if self._context.stopped():
                 return False
-            images = images_after(self._capture, last, CHUNK, Q(), using=self._using)
+            images = images_after(capture, last, CHUNK, Q(), using=self._using)
             suspects += self._comparison.suspects(images)
             self.report.rows += len(images)
             last = next(reversed(images), None)
@@ -83,9 +84,14 @@ class Reconciliation:
             if not images:
                 self._collection = 0
             if not suspects:
-                self._save(last)
+                self._save(None if last is None else capture.key_to_wire(last))
             self._context.advance(len(images))
         return True
+
+    def _last_row(self) -> Any:
+        if self._collection >= 0 or self._last is None:
+            return None
+        return self._capture.key_from_wire(self._last)
 
     def _find_orphans(self) -> bool:
         while self._collection < len(self._capture.collections):
@@ -129,7 +135,8 @@ class Reconciliation:
                     self._context.say(str(error))
 
     def _send_state(self, keys: Sequence[Any]) -> None:
-        send = partial(send_state, self._capture, keys, using=self._using)
+        rows = [self._capture.key_from_wire(key) for key in keys]
+        send = partial(send_state, self._capture, rows, using=self._using)
         through_locks(send, self._context.clock, using=self._using)
 
     def _report_foreign(self, collection: str, keys: Sequence[Any]) -> None:

@@ -1,6 +1,7 @@
 """The snapshot: sends every row as op `r`, and a delete for each orphaned document."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -38,7 +39,7 @@ class Sent:
     collection: int = -1
     """-1 while rows are sent; then the index of the collection searched for orphans."""
     last: Any = None
-    """The last key that is done."""
+    """The last key that is done, as JSON."""
 
     def __str__(self) -> str:
         refused = f", {self.refused} rows refused" if self.refused else ""
@@ -85,8 +86,9 @@ class Snapshot:
 
     def _send_rows(self) -> bool:
         capture, condition = self._selection.capture, self._selection.query
+        last = self._resumed_key()
         while self.sent.collection < 0:
-            keys = keys_after(capture, self.sent.last, CHUNK, condition, using=self._using)
+            keys = keys_after(capture, last, CHUNK, condition, using=self._using)
             if not keys:
                 self.sent.collection, self.sent.last = 0, None
             elif not self._admit(keys):
@@ -94,8 +96,14 @@ class Snapshot:
             else:
                 send = partial(self._send_chunk, keys)
                 through_locks(send, self._context.clock, using=self._using)
+                last = keys[-1]
                 self._context.advance(len(keys))
         return True
+
+    def _resumed_key(self) -> Any:
+        if self.sent.collection >= 0 or self.sent.last is None:
+            return None
+        return self._selection.capture.key_from_wire(self.sent.last)
 
     def _send_chunk(self, keys: Sequence[Any]) -> None:
         """Send a chunk in one transaction; if a row is refused, each row in its own."""
@@ -111,7 +119,7 @@ class Snapshot:
         except Refused as error:
             self._context.say(str(error))
             self.sent.refused += 1
-            self._save(key)
+            self._save_row(key)
 
     def _send(self, keys: Sequence[Any]) -> None:
         before = self.sent.rows
@@ -119,7 +127,7 @@ class Snapshot:
             with transaction.atomic(using=self._using, durable=True):
                 images = send_rows(self._selection.capture, keys, using=self._using)
                 self.sent.rows += len(images)
-                self._save(keys[-1])
+                self._save_row(keys[-1])
         except (Refused, OperationalError):
             self.sent.rows = before
             raise
@@ -142,7 +150,8 @@ class Snapshot:
 
     def _remove(self, keys: Sequence[Any]) -> None:
         capture, using = self._selection.capture, self._using
-        send = partial(send_state, capture, keys, using=using)
+        rows = [capture.key_from_wire(key) for key in keys]
+        send = partial(send_state, capture, rows, using=using)
         through_locks(send, self._context.clock, using=using)
         self.sent.deletes += len(keys)
 
@@ -151,6 +160,10 @@ class Snapshot:
         for throttle in self._throttles:
             throttle.wait(len(keys), self._context.stopped)
         return not self._context.stopped()
+
+    def _save_row(self, key: Any) -> None:
+        with suppress(Refused):  # A key that no message can hold: the row was refused as well.
+            self._save(self._selection.capture.key_to_wire(key))
 
     def _save(self, last: Any) -> None:
         """Save the checkpoint, unless JSON cannot hold the key: that key is visited again."""

@@ -82,7 +82,7 @@ class _Tracer:
             )
 
     def _trace(self, reader: ReplicaReader, queued: OutboxRecord | None) -> RowTrace:
-        wire_key = self._capture.key.to_wire(self._key)
+        wire_key = self._capture.key_to_wire(self._key)
         held = {name: reader.version(name, wire_key) for name in self._capture.collections}
         events = reader.events({version for version in held.values() if version})
         newest = max((version for version in held.values() if version), default=None)
@@ -116,7 +116,7 @@ class _Tracer:
 
     def _queued(self) -> OutboxRecord | None:
         """Return the row's newest change in the outbox."""
-        key = encode_key(self._capture.key.name, self._capture.key.to_wire(self._key))
+        key = encode_key(self._capture.key.name, self._capture.key_to_wire(self._key))
         rows = OutboxRecord.objects.using(self._using).defer("before", "after")
         return rows.filter(table=self._capture.table, key=key).order_by("-id").first()
 

@@ -3,7 +3,7 @@
 import math
 import reprlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -14,6 +14,7 @@ from cdc.errors import Refused, Rejected
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**63 - 1
 DEEPEST_JSON = 80
 """Levels of nesting allowed in a JSON column; BSON allows 100 in a whole document."""
+_UNREAD = "a value that is read as null, such as 0000-00-00"
 _SHORT_REPR = reprlib.Repr()
 _SHORT_REPR.maxstring = 60
 
@@ -28,6 +29,8 @@ class ColumnType:
     """An untrusted JSON value -> the value for BSON; raises Rejected."""
     schema: Mapping[str, Any]
     """The JSON Schema of the value on the wire."""
+    null: bool = False
+    """Whether null is a value of the type itself, and not only of a nullable column."""
     early: tuple[type, ...] = ()
     """The Python types of values that `to_wire` can check before the database has stored them."""
 
@@ -43,12 +46,17 @@ class Column:
 
     def to_wire(self, value: Any) -> Any:
         """Return a value of Django's as JSON; raises Refused, naming the column."""
-        if value is None:
+        if value is None and (self.nullable or self.type.null):
             return None
         try:
             return self.type.to_wire(value)
         except Refused as error:
             raise Refused(f"Column {self.name} {error}") from None
+        except (TypeError, ValueError, ArithmeticError, AttributeError):
+            what = _UNREAD if value is None else _short(value)
+            raise Refused(
+                f"Column {self.name} holds {what}, which its type does not allow: correct it."
+            ) from None
 
     def refuse_early(self, value: Any) -> None:
         """Raise Refused for a value, not stored yet, that no message could hold."""
@@ -77,7 +85,15 @@ def wire_time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
 
 
+def _boolean_to_wire(value: Any) -> bool:
+    if value not in {0, 1}:
+        raise Refused(f"holds {_short(value)}: store 0 or 1.")
+    return bool(value)
+
+
 def _integer_to_wire(value: Any) -> int:
+    if value != int(value):
+        raise Refused(f"holds {_short(value)}: store a whole number.")
     if not SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
         raise Refused(f"holds {value}: MongoDB's integers have 64 bits.")
     return int(value)
@@ -96,6 +112,8 @@ def _decimal_to_wire(value: Any) -> str:
 
 
 def _text_to_wire(value: Any) -> str:
+    if value is None or isinstance(value, bytes | bytearray | memoryview):
+        raise TypeError
     text = str(value)
     if text.isascii():
         return text
@@ -190,7 +208,7 @@ def _type(
     return ColumnType(to_wire=to_wire, from_wire=from_wire, schema=schema, early=early)
 
 
-BOOLEAN = _type(bool, _boolean_from_wire, type="boolean")
+BOOLEAN = _type(_boolean_to_wire, _boolean_from_wire, type="boolean")
 DATE = _type(date.isoformat, _text_from_wire, type="string", format="date")
 DATE_TIME = _type(wire_time, _time_from_wire, type="string", format="date-time")
 DECIMAL = _type(_decimal_to_wire, _text_from_wire, Decimal, type="string")
@@ -203,7 +221,7 @@ INTEGER = _type(
     minimum=SMALLEST_INTEGER,
     maximum=LARGEST_INTEGER,
 )
-JSON = _type(_json_to_wire, _json_from_wire, dict, list, tuple, str, int, float)
+JSON = replace(_type(_json_to_wire, _json_from_wire, dict, list, tuple, str, int, float), null=True)
 TEXT = _type(_text_to_wire, _text_from_wire, str, type="string")
 TIME = _type(time.isoformat, _text_from_wire, type="string")
 UUID_TEXT = _type(UUID.__str__, _text_from_wire, type="string", format="uuid")

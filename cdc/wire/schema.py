@@ -44,7 +44,8 @@ def event_schema(captured: CapturedTable, connector: str) -> dict[str, Any]:
         "allOf": [_rows(operation) for operation in Operation],
         "$defs": {
             "row": _object({column.name: column.schema() for column in captured.columns}),
-            # A delete that is sent again has nothing but the key.
+            # All that `before` holds of a row that is too long or cannot be read, and of a delete
+            # that is sent again.
             "key": _object({captured.key.name: captured.key.schema()}),
         },
     }
@@ -111,7 +112,7 @@ def _rows(operation: Operation) -> dict[str, Any]:
     """Return the condition for which of the two rows an operation has."""
     rows = {
         Operation.CREATE: (_NULL, _ROW),
-        Operation.UPDATE: (_ROW, _ROW),
+        Operation.UPDATE: ({"anyOf": [_ROW, _KEY]}, _ROW),
         Operation.DELETE: ({"anyOf": [_ROW, _KEY]}, _NULL),
         Operation.READ: (_NULL, _ROW),
     }

@@ -36,8 +36,8 @@ ALLOWED = {
 }
 # Modules of `cdc` that every station may use.
 GROUND = ("conf", "context", "errors", "fields", "models", "operator_log", "printable", "progress")
-# The mapping of Django's fields to columns, which the registry alone uses.
-REGISTRY = ("registry", "field_columns")
+# What the registry alone uses: Django's fields as columns, and the rules between captures.
+REGISTRY = ("registry", "field_columns", "declarations")
 # Modules that put the stations together: Django's own places and the entry points of a project.
 EDGES = ("admin", "api", "apps", "checks", "commands", "management", "middleware", "operations")
 

@@ -12,7 +12,12 @@ from django.test.utils import isolate_apps
 from cdc import checks
 from cdc.capture.model import CapturedModel
 from cdc.capture.queryset import CapturedManager
-from cdc.checks import check_captured_models, check_isolation
+from cdc.checks import (
+    check_captured_models,
+    check_conflicts,
+    check_databases,
+    check_isolation,
+)
 from cdc.registry import Capture, Registry
 from stories.models import Story
 
@@ -27,6 +32,12 @@ def declared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
         yield own
 
 
+def declare(declared: Registry, model: type[models.Model], **names: Any) -> None:
+    """Capture a model with a topic and a collection of its own."""
+    name = model.__name__.lower()
+    declared.register(Capture(model=model, **{"topic": name, "collections": (name,), **names}))
+
+
 def ids(messages: list[CheckMessage]) -> list[str | None]:
     assert all(message.hint for message in messages)
     return [message.id for message in messages]
@@ -34,7 +45,65 @@ def ids(messages: list[CheckMessage]) -> list[str | None]:
 
 def test_the_project_passes() -> None:
     assert check_captured_models() == []
+    assert check_conflicts() == []
+    assert check_databases() == []
     assert check_isolation() == []
+
+
+def test_captures_must_not_share(declared: Registry) -> None:
+    class One(CapturedModel):
+        class Meta(CapturedModel.Meta):
+            app_label = "toy"
+
+    class Two(CapturedModel):
+        class Meta(CapturedModel.Meta):
+            app_label = "toy"
+
+    declared.register(Capture(model=Two))
+    declared.register(Capture(model=One))
+
+    assert ids(check_captured_models()) == []
+    assert ids(check_conflicts()) == ["cdc.E013", "cdc.E014"]
+    assert {message.obj for message in check_conflicts()} == {Two}
+
+
+def test_many_to_many_rows_have_no_events_unless_captured(declared: Registry) -> None:
+    class Membership(CapturedModel):
+        group = models.ForeignKey("Club", on_delete=models.CASCADE)
+        member = models.ForeignKey(ContentType, on_delete=models.CASCADE)
+
+        class Meta(CapturedModel.Meta):
+            app_label = "toy"
+
+    class Club(CapturedModel):
+        plain: Any = models.ManyToManyField(ContentType, related_name="+")
+        members: Any = models.ManyToManyField(ContentType, through=Membership, related_name="+")
+
+        class Meta(CapturedModel.Meta):
+            app_label = "toy"
+
+    declare(declared, Club)
+    declare(declared, Membership)
+
+    (message,) = check_captured_models()
+    assert (message.id, "Club.plain" in message.msg) == ("cdc.W010", True)
+    assert not message.is_serious()
+
+
+class ToOther:
+    """Routes every write to another database."""
+
+    def db_for_write(self, model: type, **_: Any) -> str:
+        return "other"
+
+
+def test_a_router_must_not_write_to_another_database(settings: Any) -> None:
+    settings.DATABASE_ROUTERS = [f"{__name__}.ToOther"]
+
+    found = check_databases()
+
+    assert set(ids(found)) == {"cdc.E016"}
+    assert Story in {message.obj for message in found}
 
 
 def test_a_model_must_be_a_captured_model(declared: Registry) -> None:
@@ -42,7 +111,7 @@ def test_a_model_must_be_a_captured_model(declared: Registry) -> None:
         class Meta:
             app_label = "toy"
 
-    declared.register(Capture(model=Plain))
+    declare(declared, Plain)
 
     assert ids(check_captured_models()) == ["cdc.E001", "cdc.E002", "cdc.E003"]
 
@@ -60,8 +129,8 @@ def test_the_base_manager_must_capture(declared: Registry) -> None:
             app_label = "toy"
             base_manager_name = "other"
 
-    declared.register(Capture(model=WithoutMeta))
-    declared.register(Capture(model=OwnBase))
+    declare(declared, WithoutMeta)
+    declare(declared, OwnBase)
 
     assert ids(check_captured_models()) == ["cdc.E002", "cdc.E003"]
 
@@ -73,7 +142,7 @@ def test_every_manager_must_capture(declared: Registry) -> None:
         class Meta(CapturedModel.Meta):
             app_label = "toy"
 
-    declared.register(Capture(model=Leaky))
+    declare(declared, Leaky)
 
     (message,) = check_captured_models()
     assert (message.id, "Leaky.other" in message.msg) == ("cdc.E003", True)
@@ -91,7 +160,7 @@ def test_a_proxy_s_managers_must_capture(declared: Registry) -> None:
             app_label = "toy"
             proxy = True
 
-    declared.register(Capture(model=Real))
+    declare(declared, Real)
 
     (message,) = check_captured_models()
     assert (message.id, message.obj) == ("cdc.E003", Proxy)
@@ -114,8 +183,8 @@ def test_inheritance_over_two_tables_is_refused(declared: Registry) -> None:
         class Meta(CapturedModel.Meta):
             app_label = "toy"
 
-    declared.register(Capture(model=Parent))
-    declared.register(Capture(model=Child))
+    declare(declared, Parent)
+    declare(declared, Child)
 
     assert ids(check_captured_models()) == ["cdc.E005", "cdc.E005"]
 
@@ -142,7 +211,7 @@ def test_a_reference_must_be_cleared_by_a_queryset(
         class Meta(CapturedModel.Meta):
             app_label = "toy"
 
-    declared.register(Capture(model=Refers))
+    declare(declared, Refers)
 
     assert ids(check_captured_models()) == found
 

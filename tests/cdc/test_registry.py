@@ -1,9 +1,12 @@
 """Declaring and finding captures."""
 
+from typing import Any
+from uuid import UUID
+
 import pytest
 from django.db import models
 
-from cdc.errors import Misconfigured
+from cdc.errors import Misconfigured, Refused
 from cdc.registry import Capture, Registry, registry
 from stories.models import Story
 from tests.support.toy.models import Box, RedToy, Toy
@@ -24,6 +27,42 @@ def test_a_proxy_is_found_as_its_model() -> None:
     assert registry.find(Box) is None
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"collections": "toys"},
+        {"collections": ()},
+        {"collections": ("a", "a")},
+        {"collections": ("a$b",)},
+        {"collections": ("system.users",)},
+        {"topic": "toy events"},
+        {"topic": ""},
+    ],
+    ids=str,
+)
+def test_names_that_kafka_or_mongodb_refuse_are_refused(names: dict[str, Any]) -> None:
+    with pytest.raises(Misconfigured, match=r"Toy has the (topic|collections)"):
+        Capture(model=Toy, **{"topic": "toy-events", **names})
+
+
+def test_a_key_has_one_form_in_json() -> None:
+    tickets = registry.by_table()["toy_ticket"]
+    code = "12345678-1234-5678-1234-567812345678"
+
+    assert tickets.key_to_wire(code.upper()) == tickets.key_to_wire(UUID(code)) == code
+    assert tickets.key_from_wire(code) == UUID(code)
+    with pytest.raises(Refused, match="toy_ticket can have no key such as 'no code'"):
+        tickets.key_to_wire("no code")
+
+
+def test_only_the_published_database_is_written() -> None:
+    capture = Capture(model=Toy)
+    capture.refuse_database("default")
+
+    with pytest.raises(Refused, match="'other', whose changes are not published"):
+        capture.refuse_database("other")
+
+
 def test_the_last_declaration_counts() -> None:
     own = Registry()
     own.register(Capture(model=Toy, topic="a"))
@@ -38,6 +77,7 @@ def test_the_last_declaration_counts() -> None:
         models.FloatField(primary_key=True),
         models.JSONField(primary_key=True),
         models.BooleanField(primary_key=True),
+        models.DecimalField(primary_key=True, max_digits=4, decimal_places=2),
     ],
     ids=lambda field: type(field).__name__,
 )

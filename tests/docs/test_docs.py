@@ -22,7 +22,7 @@ _PATH = re.compile(
     r"(?<![\w./<>-])(?:cdc|compose|project|stories|templates|tests|users)/(?:[\w./@-]*[\w/])?"
 )
 _MODULE = re.compile(r"(?<![\w./-])(?:cdc|project|stories|tests|users)(?:\.[A-Za-z_]\w*)+")
-_CHECK = re.compile(r"cdc\.E\d{3}")
+_CHECK = re.compile(r"cdc\.[EW]\d{3}")
 _PERMISSIONS = {"cdc.resolve_deadletter", "users.assign_role"}
 _CALLED_CDC = {"cdc.py"}
 """A file of an app, not a module of `cdc`."""

@@ -1,11 +1,13 @@
 """Stories in the admin."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -205,7 +207,50 @@ def test_oversized_story_shows_an_error_message(client: Client, stories: list[St
     answer = client.post(f"{LIST}{stories[0].pk}/change/", data, follow=True)
     assert "Not saved." in answer.content.decode()
     assert "MAX_EVENT_BYTES" in answer.content.decode()
+    form = answer.context["adminform"].form
+    assert list(form.errors) == ["description"]
+    assert form["description"].value() == data["description"]
     assert Story.objects.get(pk=stories[0].pk).description == ""
+
+
+@pytest.fixture
+def oversize(stories: list[Story], settings: Any) -> Story:
+    """A story of an author, from before the limit was lowered."""
+    stories[0].description, stories[0].submitted_by = "x" * 30_000, User.objects.get()
+    stories[0].save()
+    settings.CDC = replace(settings.CDC, max_event_bytes=20_000)
+    OutboxRecord.objects.all().delete()
+    return stories[0]
+
+
+def test_oversized_story_can_be_moderated(client: Client, oversize: Story) -> None:
+    assert "1 story was rejected." in act(client, "reject", [oversize])
+    assert "1 story was approved." in act(client, "approve", [oversize])
+    assert "1 story was edited." in edit(client, [oversize], diggs="9", media="", status="")
+    address = f"{LIST}{oversize.pk}/change/"
+    data = {**form_data(client, oversize), "status": "rejected"}
+    assert client.post(address, data).status_code == 302
+    answer = client.post(address, {**data, "description": "x" * 30_001})
+    assert list(answer.context["adminform"].form.errors) == ["description"]
+    assert client.post(f"{LIST}{oversize.pk}/delete/", {"post": "yes"}).status_code == 302
+    assert operations() == ["u", "u", "u", "u", "d"]
+
+
+def test_the_author_of_an_oversized_story_can_be_deleted(client: Client, oversize: Story) -> None:
+    author = User.objects.create_user("ann@people.example", "x", name="Ann")
+    Story.objects.update(submitted_by=author)
+    answer = client.post(f"/admin/users/user/{author.pk}/delete/", {"post": "yes"})
+    assert answer.status_code == 302
+    assert not Story.objects.exclude(submitted_by=None).exists()
+
+
+def test_a_refused_action_is_an_error_message(client: Client, stories: list[Story]) -> None:
+    with connection.cursor() as cursor:
+        nul = r'{"a\u0000b": 1}'
+        cursor.execute("UPDATE stories_story SET user = %s WHERE id = %s", [nul, stories[0].pk])
+    page = act(client, "reject", stories)
+    assert "No story was rejected. Column user has NUL in the key" in page
+    assert not LogEntry.objects.exists()
 
 
 def test_story_is_added_without_a_source_id(client: Client, stories: list[Story]) -> None:

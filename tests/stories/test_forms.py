@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from cdc.models import OutboxRecord
@@ -61,8 +62,21 @@ def test_an_invalid_story_is_refused_in_the_form() -> None:
     page = client.post("/stories/new/", {**SENT, "link": "javascript:alert(1)"})
     assert "Enter a valid URL" in page.content.decode()
     page = client.post("/stories/new/", {**SENT, "description": "x" * 1_000_000})
-    assert "900" in page.content.decode()
+    assert "MAX_EVENT_BYTES is 900000: shorten it by " in page.content.decode()
+    assert page.context["form"]["description"].value() == "x" * 1_000_000
+    assert list(page.context["form"].errors) == ["description"]
     assert not Story.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_column_that_the_form_lacks_is_no_server_error() -> None:
+    _, client = person("ann")
+    client.post("/stories/new/", SENT)
+    story = Story.objects.get()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE stories_story SET user = %s", [r'{"a\u0000b": 1}'])
+    page = client.post(f"/stories/{story.pk}/change/", {**SENT, "title": "Two lamps"})
+    assert "Not saved. Column user has NUL in the key" in page.content.decode()
 
 
 @pytest.mark.parametrize(

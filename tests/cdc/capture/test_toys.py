@@ -23,7 +23,7 @@ from tests.cdc.capture.events import (
     updated,
 )
 from tests.cdc.capture.world import table
-from tests.support.toy.models import Box, Label, Note, RedToy, Toy
+from tests.support.toy.models import Box, Label, Lid, Note, RedToy, Sticker, Toy
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
@@ -194,6 +194,26 @@ def test_an_upsert_finds_conflicts_of_several_columns() -> None:
     assert events()[0] == updated(old, {**old, "toyName": "cat"})
     assert [event.op for event in events()] == ["u", "c", "c"]
     assert replay([Event("c", None, old), *events()]) == table(Toy)
+
+
+def test_a_captured_many_to_many_table_has_events() -> None:
+    lid = Lid.objects.create(box=Box.objects.create(name="a"))
+    one, two, three = (Label.objects.create(text=text) for text in "abc")
+    forget()
+
+    lid.labels.add(one, two)
+    lid.labels.add(one)
+    lid.labels.remove(one)
+    lid.labels.set([two, three])
+    three.lids.clear()
+    lid.labels.create(text="d")
+    lid.delete()
+
+    found = [event for event in events() if "label_id" in event.row]
+    changes = [(event.op, event.row["label_id"]) for event in found]
+    assert changes[:6] == [("c", "a"), ("c", "b"), ("d", "a"), ("c", "c"), ("d", "c"), ("c", "d")]
+    assert sorted(changes[6:]) == [("d", "b"), ("d", "d")]
+    assert replay(found) == table(Sticker) == {}
 
 
 def test_an_order_lets_a_unique_column_move_up() -> None:

@@ -13,7 +13,7 @@ from cdc.errors import Retryable, TooLarge, Unreachable
 from cdc.mongo.client import connect, database
 from cdc.mongo.plan import Applied, Delivered, RowKey
 from cdc.mongo.replica import MongoReplica
-from cdc.mongo.sizes import written_bytes
+from cdc.mongo.writes import written_bytes
 from cdc.runtime.loop import SystemClock
 from cdc.testing.twins import MemoryReplica
 from cdc.wire.event import ChangeEvent

@@ -1,11 +1,14 @@
 """What the contract suite cannot show of a publisher: an outage, and records with odd clocks."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
+from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka.publisher import KafkaPublisher, _timestamp
+from cdc.kafka.topics import Topics
 from cdc.wire.records import Outgoing
 from tests.support.feed_settings import without_servers
 
@@ -24,6 +27,20 @@ def test_an_outage_lasts_until_the_caller_stops_waiting() -> None:
         publisher.publish([record()], lambda: next(answers))
 
     assert next(answers, None) is None
+    publisher.close()
+
+
+@pytest.mark.services
+def test_kafka_decides_about_a_row_from_before_the_limit_was_lowered(
+    feed_settings: CdcSettings,
+) -> None:
+    Topics(feed_settings).ensure("orders")
+    publisher = KafkaPublisher(replace(feed_settings, max_event_bytes=1_000))
+    small, large = (replace(record(), value=b"1" * size) for size in (500_000, 2_000_000))
+
+    rejected = publisher.publish([small, large], lambda: True)
+
+    assert list(rejected) == [1]
     publisher.close()
 
 

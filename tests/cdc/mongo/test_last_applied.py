@@ -4,7 +4,7 @@ import pytest
 
 from cdc.conf import CdcSettings
 from cdc.mongo.client import connect, database
-from cdc.mongo.last_applied import LastApplied
+from cdc.mongo.reader import LastApplied
 from cdc.wire.event import Version
 from cdc.wire.published import Published
 from tests.support.feed_settings import without_servers

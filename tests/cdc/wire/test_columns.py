@@ -79,6 +79,32 @@ def test_a_value_that_cannot_be_published_is_refused(name: str, value: Any) -> N
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        # As a zero date is read.
+        ("submit_date", None),
+        ("title", None),
+        ("diggs", None),
+        ("shiny", None),
+        ("diggs", "many"),
+        ("diggs", 1.5),
+        ("shiny", 2),
+        ("title", b"\xff"),
+        ("code", "no code"),
+        ("made_on", "some day"),
+        ("price", 1),
+    ],
+)
+def test_a_value_of_another_type_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(Refused, match=f"^Column {name} holds "):
+        COLUMNS[name].to_wire(value)
+
+
+def test_json_has_a_null_of_its_own() -> None:
+    assert COLUMNS["user"].to_wire(None) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
         ("diggs", "5"),
         ("diggs", models.F("diggs") + 1),
         ("submit_date", "2009-01-01"),

@@ -1,9 +1,13 @@
 """Captures toys."""
 
 from cdc.api import Capture, register
-from tests.support.toy.models import Label, Note, Ticket, Toy
+from tests.support.toy.models import Hour, Label, Lid, Note, Sample, Sticker, Ticket, Toy
 
 register(Capture(model=Toy, topic="toy-events", collections=("toys",)))
 register(Capture(model=Label, topic="toy-events", collections=("labels",)))
 register(Capture(model=Ticket, topic="toy-events", collections=("tickets",)))
-register(Capture(model=Note, topic="toy-events", collections=("notes",)))
+register(Capture(model=Hour, topic="toy-events", collections=("hours",)))
+register(Capture(model=Lid, topic="toy-events", collections=("lids",)))
+register(Capture(model=Sample, topic="toy-events", collections=("samples",)))
+register(Capture(model=Sticker, topic="sticker-events", collections=("stickers",)))
+register(Capture(model=Note, topic="note-events", collections=("notes",)))

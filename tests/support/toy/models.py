@@ -81,6 +81,70 @@ class Ticket(CapturedModel):
         return str(self.code)
 
 
+class Sticker(CapturedModel):
+    """The captured table of a many-to-many field."""
+
+    lid = models.ForeignKey("Lid", on_delete=models.CASCADE)
+    label = models.ForeignKey(Label, on_delete=models.CASCADE)
+
+    class Meta(CapturedModel.Meta):
+        app_label = "toy"
+        constraints = [models.UniqueConstraint(fields=["lid", "label"], name="toy_one_sticker")]
+
+    def __str__(self) -> str:
+        return f"{self.label_id} on {self.lid_id}"
+
+
+class Hour(CapturedModel):
+    """Has a time as its key."""
+
+    at = MillisecondDateTimeField(primary_key=True)
+    seat = models.IntegerField(default=1)
+
+    class Meta(CapturedModel.Meta):
+        app_label = "toy"
+
+    def __str__(self) -> str:
+        return str(self.at)
+
+
+class Lid(CapturedModel):
+    """Has another row's key as its key."""
+
+    box = models.OneToOneField(Box, primary_key=True, on_delete=models.CASCADE)
+    seat = models.IntegerField(default=1)
+    labels = models.ManyToManyField(Label, through=Sticker, related_name="lids")
+
+    class Meta(CapturedModel.Meta):
+        app_label = "toy"
+
+    def __str__(self) -> str:
+        return f"lid {self.pk}"
+
+
+class Sample(CapturedModel):
+    """Has a column of each type, none of them null."""
+
+    number = models.IntegerField(primary_key=True)
+    day = models.DateField(default="2010-03-16")
+    at = models.TimeField(default="20:36:41")
+    seen = MillisecondDateTimeField(default="2010-03-16T20:36:41Z")
+    count = models.PositiveBigIntegerField(default=1)
+    weight = models.FloatField(default=0.5)
+    price = models.DecimalField(max_digits=8, decimal_places=2, default="1.50")
+    code = models.UUIDField(default="12345678123456781234567812345678")
+    shiny = models.BooleanField(default=True)
+    words = models.TextField(default="a")
+    data = models.JSONField(default=dict)
+    place = models.IntegerField(default=1)
+
+    class Meta(CapturedModel.Meta):
+        app_label = "toy"
+
+    def __str__(self) -> str:
+        return f"sample {self.number}"
+
+
 class Note(CapturedModel):
     """Refers to any other model."""
 

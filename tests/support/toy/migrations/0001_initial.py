@@ -49,6 +49,90 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="Hour",
+            fields=[
+                ("at", cdc.fields.MillisecondDateTimeField(primary_key=True, serialize=False)),
+                ("seat", models.IntegerField(default=1)),
+            ],
+            options={
+                "abstract": False,
+                "base_manager_name": "objects",
+            },
+        ),
+        migrations.CreateModel(
+            name="Lid",
+            fields=[
+                (
+                    "box",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        serialize=False,
+                        to="toy.box",
+                    ),
+                ),
+                ("seat", models.IntegerField(default=1)),
+            ],
+            options={
+                "abstract": False,
+                "base_manager_name": "objects",
+            },
+        ),
+        migrations.CreateModel(
+            name="Sticker",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "label",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="toy.label"),
+                ),
+                (
+                    "lid",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="toy.lid"),
+                ),
+            ],
+            options={
+                "abstract": False,
+                "base_manager_name": "objects",
+                "constraints": [
+                    models.UniqueConstraint(fields=("lid", "label"), name="toy_one_sticker")
+                ],
+            },
+        ),
+        migrations.AddField(
+            model_name="lid",
+            name="labels",
+            field=models.ManyToManyField(
+                related_name="lids", through="toy.Sticker", to="toy.label"
+            ),
+        ),
+        migrations.CreateModel(
+            name="Sample",
+            fields=[
+                ("number", models.IntegerField(primary_key=True, serialize=False)),
+                ("day", models.DateField(default="2010-03-16")),
+                ("at", models.TimeField(default="20:36:41")),
+                ("seen", cdc.fields.MillisecondDateTimeField(default="2010-03-16T20:36:41Z")),
+                ("count", models.PositiveBigIntegerField(default=1)),
+                ("weight", models.FloatField(default=0.5)),
+                ("price", models.DecimalField(decimal_places=2, default="1.50", max_digits=8)),
+                ("code", models.UUIDField(default="12345678123456781234567812345678")),
+                ("shiny", models.BooleanField(default=True)),
+                ("words", models.TextField(default="a")),
+                ("data", models.JSONField(default=dict)),
+                ("place", models.IntegerField(default=1)),
+            ],
+            options={
+                "abstract": False,
+                "base_manager_name": "objects",
+            },
+        ),
+        migrations.CreateModel(
             name="Note",
             fields=[
                 (

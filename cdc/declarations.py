@@ -1,0 +1,137 @@
+"""Declarations of captures that would overwrite each other's data, or the feed's own."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Protocol
+
+from django.db import models
+
+from cdc.conf import cdc_settings
+from cdc.wire.columns import Column
+
+_OWN_FIELDS = frozenset({"_id", "_epoch", "_version"})
+"""Fields that the feed adds to each document."""
+_LONGEST_TABLE = 100
+"""MongoDB's limit for a collection's name includes the database's name."""
+
+
+class Declared(Protocol):
+    """What the rules need of a capture."""
+
+    @property
+    def model(self) -> type[models.Model]: ...
+    @property
+    def topic(self) -> str: ...
+    @property
+    def collections(self) -> tuple[str, ...]: ...
+    @property
+    def columns(self) -> Sequence[Column]: ...
+    @property
+    def key(self) -> Column: ...
+    @property
+    def table(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """One reason why a capture must not be used."""
+
+    check: str
+    """The id of the system check."""
+    model: type[models.Model]
+    problem: str
+    hint: str
+
+    def __str__(self) -> str:
+        return f"{self.problem} {self.hint} ({self.check})"
+
+
+def delete_markers_of(table: str) -> str:
+    """Return the collection of a table's delete markers, as `cdc.mongo.plan` names it."""
+    return f"{table}_delete_markers"
+
+
+def conflicts(captures: Iterable[Declared]) -> Iterator[Conflict]:
+    """Yield every conflict, whatever the order of the declarations."""
+    ordered = sorted(captures, key=lambda capture: capture.model._meta.label)
+    for capture in ordered:
+        yield from _reserved_columns(capture)
+        yield from _unusable_table(capture)
+        yield from _own_collections(capture, ordered)
+    for one, other in combinations(ordered, 2):
+        yield from _shared(one, other)
+
+
+def _reserved_columns(capture: Declared) -> Iterator[Conflict]:
+    for column in capture.columns:
+        name = column.name
+        if name in _OWN_FIELDS or name.startswith("$") or "." in name or "\0" in name:
+            yield Conflict(
+                check="cdc.E010",
+                model=capture.model,
+                problem=f"{capture.model.__name__} has the column {name!r}, a name that the "
+                "documents in MongoDB cannot have beside the feed's own fields.",
+                hint="Set another db_column: not _id, _epoch or _version, no '$' at the start, "
+                "no '.' and no NUL.",
+            )
+
+
+def _unusable_table(capture: Declared) -> Iterator[Conflict]:
+    table = capture.table
+    reserved = table.startswith("system.") or "$" in table or "\0" in table
+    if reserved or len(table.encode()) > _LONGEST_TABLE:
+        yield Conflict(
+            check="cdc.E011",
+            model=capture.model,
+            problem=f"{capture.model.__name__} has the table {table!r}, after which MongoDB "
+            "cannot name the collection of its delete markers.",
+            hint=f"Set another db_table: at most {_LONGEST_TABLE} bytes, no '$', no NUL, and no "
+            "'system.' at the start.",
+        )
+
+
+def _own_collections(capture: Declared, captures: Sequence[Declared]) -> Iterator[Conflict]:
+    settings = cdc_settings()
+    taken = {
+        settings.history_collection: "the history",
+        settings.positions_collection: "the positions",
+        **{delete_markers_of(each.table): f"{each.table}'s delete markers" for each in captures},
+    }
+    for name in capture.collections:
+        if name in taken:
+            yield Conflict(
+                check="cdc.E012",
+                model=capture.model,
+                problem=f"{capture.model.__name__} is replicated to {name!r}, which holds "
+                f"{taken[name]}.",
+                hint="Choose another name in its Capture(collections=...).",
+            )
+
+
+def _shared(one: Declared, other: Declared) -> Iterator[Conflict]:
+    names = f"{one.model.__name__} and {other.model.__name__}"
+    if shared := sorted(set(one.collections) & set(other.collections)):
+        yield Conflict(
+            check="cdc.E013",
+            model=other.model,
+            problem=f"{names} are both replicated to {', '.join(shared)}: rows with equal keys "
+            "would overwrite each other.",
+            hint="Give each its own Capture(topic=..., collections=...); the default is that of "
+            "the settings, for one model.",
+        )
+    if (one.topic, one.key.name) == (other.topic, other.key.name):
+        yield Conflict(
+            check="cdc.E014",
+            model=other.model,
+            problem=f"{names} are both published to {one.topic} with the key {one.key.name!r}: "
+            "rows with equal keys have the same Kafka key, and compaction keeps only one of them.",
+            hint="Give each its own Capture(topic=...).",
+        )
+    if one.table == other.table:
+        yield Conflict(
+            check="cdc.E015",
+            model=other.model,
+            problem=f"{names} both have the table {one.table}: its messages name only the table.",
+            hint="Register one of them; make the other a proxy of it.",
+        )

@@ -1,0 +1,205 @@
+"""Values that a database can hold and no message can: never published, and never in the way.
+
+Such a value is in the table already, put there by SQL or another program. A captured write that
+would publish it is refused. One that corrects it or deletes its row is carried.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.db.models.expressions import RawSQL
+
+from cdc.capture.images import read_image, read_images
+from cdc.capture.resend import send_again
+from cdc.errors import Refused
+from cdc.models import DeadLetter
+from cdc.registry import Capture, registry
+from cdc.testing.feed import MemoryFeed
+from tests.cdc.capture.events import events, forget, records
+from tests.cdc.capture.world import table
+from tests.support.toy.models import Sample
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """A value as a literal of SQL, and one that replaces it."""
+
+    column: str
+    literal: str
+    good: Any
+
+
+# MySQL reads a backslash as an escape, SQLite does not.
+_NUL = r"\u0000" if connection.vendor == "sqlite" else r"\\u0000"
+BOTH = {"NUL in a JSON key": Odd("data", f"""'{{"a{_NUL}b": 1}}'""", {"a": 1})}
+MYSQL = {
+    "a boolean of another number": Odd("shiny", "2", True),
+    "a zero date": Odd("day", "'0000-00-00'", "2010-03-17"),
+    "a date without a day": Odd("day", "'2010-03-00'", "2010-03-17"),
+    "a zero time": Odd("seen", "'0000-00-00 00:00:00'", "2010-03-17T00:00:00Z"),
+    "a time over 24 hours": Odd("at", "'25:00:00'", "23:00:00"),
+    "the longest time": Odd("at", "'838:59:59'", "23:00:00"),
+    "a negative time": Odd("at", "'-01:00:00'", "23:00:00"),
+    "an integer over 63 bits": Odd("count", str(2**63 + 5), 7),
+}
+SQLITE = {
+    "a zero date": Odd("day", "'0000-00-00'", "2010-03-17"),
+    "text as a date": Odd("day", "'some day'", "2010-03-17"),
+    "a year of five digits": Odd("day", "'10000-01-01'", "2010-03-17"),
+    "text as a time": Odd("seen", "'now'", "2010-03-17T00:00:00Z"),
+    "a time over 24 hours": Odd("at", "'25:00:00'", "23:00:00"),
+    "a leap second": Odd("at", "'23:59:60'", "23:00:00"),
+    "text as a number": Odd("count", "'many'", 7),
+    "a fraction as an integer": Odd("count", "1.5", 7),
+    "an integer over 64 bits": Odd("count", "1e30", 7),
+    "Infinity": Odd("weight", "9e999", 0.25),
+    "text as a float": Odd("weight", "'heavy'", 0.25),
+    "text as a decimal": Odd("price", "'much'", "2.50"),
+    "a decimal out of range": Odd("price", "1e30", "2.50"),
+    "text as a UUID": Odd("code", "'no code'", "12345678123456781234567812345679"),
+    "bytes as text": Odd("words", "X'ff80'", "b"),
+    "text that is not UTF-8": Odd("words", "CAST(X'ff80' AS TEXT)", "b"),
+    "Infinity in JSON": Odd("data", """'{"n": 1e999}'""", {"a": 1}),
+    "a long integer in JSON": Odd("data", f"""'{{"n": {2**64}}}'""", {"a": 1}),
+    "an integer of 5,000 digits in JSON": Odd("data", f"""'{{"n": {"9" * 5000}}}'""", {"a": 1}),
+    "deep JSON": Odd("data", f"'{'[' * 90 + ']' * 90}'", {"a": 1}),
+}
+ODD = {**BOTH, **(SQLITE if connection.vendor == "sqlite" else MYSQL)}
+TYPICAL = ["a zero date", "a time over 24 hours", "NUL in a JSON key"]
+"""Read as null; not read at all; read, but not for JSON."""
+
+
+@pytest.fixture
+def feed() -> Iterator[MemoryFeed]:
+    """Rows 1 and 2, published; in the end, nothing that was committed has become a dead letter."""
+    Sample.objects.bulk_create([Sample(number=1), Sample(number=2)])
+    feed = MemoryFeed()
+    feed.run()
+    yield feed
+    feed.run()
+    assert not DeadLetter.objects.exists()
+
+
+def plant(odd: Odd) -> None:
+    """Store the value in row 1, without capture."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE toy_sample SET {odd.column} = {odd.literal} WHERE number = 1")
+
+
+def captured() -> Capture:
+    found = registry.find(Sample)
+    assert found is not None
+    return found
+
+
+REPAIRS: dict[str, Callable[[Odd], Any]] = {
+    "update": lambda odd: Sample.objects.filter(number=1).update(**{odd.column: odd.good}),
+    "update of all": lambda odd: Sample.objects.update(**{odd.column: odd.good}),
+    "save": lambda odd: Sample(number=1, **{odd.column: odd.good}).save(),
+    "save of one column": lambda odd: Sample(number=1, **{odd.column: odd.good}).save(
+        update_fields=[odd.column]
+    ),
+    "bulk_update": lambda odd: Sample.objects.bulk_update(
+        [Sample(number=1, **{odd.column: odd.good})], [odd.column]
+    ),
+    "update_conflicts": lambda odd: Sample.objects.bulk_create(
+        [Sample(number=1, **{odd.column: odd.good})],
+        update_conflicts=True,
+        update_fields=[odd.column],
+        unique_fields=["number"]
+        if connection.features.supports_update_conflicts_with_target
+        else None,
+    ),
+}
+
+
+DELETES: dict[str, Callable[[], Any]] = {
+    "delete": lambda: Sample(number=1).delete(),
+    "queryset": lambda: Sample.objects.filter(number=1).delete(),
+    "all": lambda: Sample.objects.all().delete(),
+}
+
+
+WRITES: dict[str, Callable[[Odd], Any]] = {
+    "update": lambda _: Sample.objects.filter(number=1).update(place=5),
+    "update of all": lambda _: Sample.objects.update(place=5),
+    "save of another column": lambda _: Sample(number=1, place=5).save(update_fields=["place"]),
+    "an expression": lambda odd: Sample.objects.filter(number=2).update(
+        **{odd.column: RawSQL(odd.literal, [])}  # noqa: S611 -- a literal of this file
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_the_value_is_never_published_and_never_in_the_way(feed: MemoryFeed, what: str) -> None:
+    odd = ODD[what]
+    plant(odd)
+    for write in WRITES.values():
+        with pytest.raises(Refused, match=f"Column {odd.column} .*: "):
+            write(odd)
+    assert events() == []
+    assert set(Sample.objects.values_list("place", flat=True)) == {1}
+
+    REPAIRS["update"](odd)
+    _assert_only_event("u")
+    plant(odd)
+    DELETES["queryset"]()
+    _assert_only_event("d")
+
+
+@pytest.mark.parametrize("what", TYPICAL)
+@pytest.mark.parametrize("repair", REPAIRS)
+def test_each_write_can_correct_the_value(feed: MemoryFeed, repair: str, what: str) -> None:
+    plant(ODD[what])
+
+    REPAIRS[repair](ODD[what])
+
+    _assert_only_event("u")
+
+
+@pytest.mark.parametrize("what", TYPICAL)
+@pytest.mark.parametrize("delete", DELETES)
+def test_each_delete_removes_the_row(feed: MemoryFeed, delete: str, what: str) -> None:
+    plant(ODD[what])
+
+    DELETES[delete]()
+
+    _assert_only_event("d")
+
+
+def _assert_only_event(operation: str) -> None:
+    """Assert that row 1 has one event, with the table's row, and forget the events."""
+    (event,) = [event for event in events() if event.row["number"] == 1]
+    after = None if operation == "d" else table(Sample)[1]
+    assert (event.op, event.before, event.after) == (operation, {"number": 1}, after)
+    assert Sample.objects.filter(number=1).exists() is (operation != "d")
+    MemoryFeed().run()
+
+
+@pytest.mark.parametrize("what", TYPICAL)
+def test_the_other_rows_are_read_and_sent(
+    feed: MemoryFeed, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    Sample.objects.update(place=2)
+    waiting = records()
+    forget()
+    plant(ODD[what])
+    many = read_images(captured(), [1, 2], using="default")
+
+    assert many == {key: read_image(captured(), key, using="default") for key in (1, 2)}
+    with transaction.atomic():
+        assert many == read_images(captured(), [1, 2], using="default", lock=True)
+    send_again(waiting, using="default")
+
+    assert [(event.op, event.row["number"]) for event in events()] == [("r", 2)]
+    assert "relay.not_sent_again" in caplog.text
+
+
+def test_an_error_of_another_kind_is_not_hidden() -> None:
+    with pytest.raises(ValueError, match="expected a number"):
+        read_images(captured(), ["x"], using="default")

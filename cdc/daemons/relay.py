@@ -9,7 +9,12 @@ from django.db import DEFAULT_DB_ALIAS
 from cdc.capture.resend import send_again
 from cdc.conf import CdcSettings
 from cdc.daemons.continuity import epoch_guard
-from cdc.daemons.startup import ensure_topics, process_name, set_query_timeouts
+from cdc.daemons.startup import (
+    ensure_topics,
+    process_name,
+    retry_until_done,
+    set_query_timeouts,
+)
 from cdc.dead_letters.store import RejectedRowStore
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.topics import Topics
@@ -32,6 +37,7 @@ def run_relay(settings: CdcSettings) -> None:
     set_query_timeouts(DEFAULT_DB_ALIAS)
     with Stop() as stop:
         publisher = KafkaPublisher(settings)
+        guard = epoch_guard(settings, clock, counters)
         relay = Relay(
             outbox=OutboxQueue(DEFAULT_DB_ALIAS),
             publisher=publisher,
@@ -41,9 +47,11 @@ def run_relay(settings: CdcSettings) -> None:
             clock=clock,
             counters=counters,
             stopping=lambda: stop.requested,
-            guard=epoch_guard(settings, clock, counters),
+            guard=guard,
         )
         ensure_topics(Topics(settings), stop, clock, _on_retry)
+        learn = partial(guard.learn, lambda: not stop.requested)
+        retry_until_done(learn, stop, clock, _on_retry)
         with closing(publisher), closing(relay), stop.bounding_errors():
             run_until_stopped(
                 relay.run_once,

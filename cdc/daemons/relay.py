@@ -11,7 +11,12 @@ from django.db import DEFAULT_DB_ALIAS
 from cdc.capture.resend import send_again
 from cdc.conf import CdcSettings
 from cdc.daemons.continuity import epoch_guard
-from cdc.daemons.startup import ensure_topics, process_name, set_query_timeouts
+from cdc.daemons.startup import (
+    ensure_topics,
+    process_name,
+    retry_until_done,
+    set_query_timeouts,
+)
 from cdc.dead_letters.store import RejectedRowStore
 from cdc.errors import Fatal
 from cdc.kafka.publisher import KafkaPublisher
@@ -40,6 +45,7 @@ def run_relay(settings: CdcSettings) -> None:
         publisher = KafkaPublisher(settings)
         outbox = OutboxQueue(DEFAULT_DB_ALIAS)
         sweeper = Sweeper(outbox, clock)
+        guard = epoch_guard(settings, clock, counters)
         relay = Relay(
             outbox=outbox,
             sweeper=sweeper,
@@ -50,9 +56,11 @@ def run_relay(settings: CdcSettings) -> None:
             clock=clock,
             counters=counters,
             stopping=lambda: stop.requested,
-            guard=epoch_guard(settings, clock, counters),
+            guard=guard,
         )
         ensure_topics(Topics(settings), stop, clock, _on_retry)
+        learn = partial(guard.learn, lambda: not stop.requested)
+        retry_until_done(learn, stop, clock, _on_retry)
         with (
             closing(publisher),
             closing(relay),

@@ -76,6 +76,18 @@ class EpochGuard:
         self._connection: Any = None
         self._due = float("-inf")
 
+    def learn(self, keep_waiting: Callable[[], bool]) -> None:
+        """Ask the witnesses what was published; raises Retryable.
+
+        `check` does so with each new token. A first call at the start connects to them, which takes
+        longer than asking, so that a standby takes over at once.
+        """
+        for witness in self._witnesses:
+            found = witness(keep_waiting)
+            self._remember(found)
+            if found:
+                break
+
     def check(self, token: int | None, keep_waiting: Callable[[], bool]) -> bool:
         """Begin a new epoch if ids were assigned again, and return whether one has begun.
 
@@ -86,7 +98,7 @@ class EpochGuard:
             return False
         drop_replaced_file(self._using)
         if token != self._token:
-            self._ask_witnesses(keep_waiting)
+            self.learn(keep_waiting)
         with retryable_errors(self._using):
             begun = bool(self._sign()) and self._begin_epoch()
         self._token, self._connection = token, connections[self._using].connection
@@ -122,14 +134,6 @@ class EpochGuard:
             or connections[self._using].connection is not self._connection
             or self._clock.monotonic() >= self._due
         )
-
-    def _ask_witnesses(self, keep_waiting: Callable[[], bool]) -> None:
-        """Learn what other relays have published."""
-        for witness in self._witnesses:
-            found = witness(keep_waiting)
-            self._remember(found)
-            if found:
-                break
 
     def _remember(self, changes: Iterable[Published]) -> None:
         for change in changes:

@@ -17,6 +17,8 @@ _MOST_RANGES = 64
 _MOST_SETTLED = 1_000
 """Gaps examined at a time, and in how many statements."""
 _MOST_STATEMENTS = 32
+_REREAD = 16
+"""Ids below the new ones that are read again: a row that is back there has a reused id."""
 
 
 class Ids(Protocol):
@@ -57,20 +59,25 @@ class Finder:
     def find(self) -> list[int]:
         """Return the rows to be published, lowest id first; all earlier ones must be published.
 
-        They are new rows, rows in gaps, and any that were overlooked. The gaps are read after the
-        new rows. A row's change is inserted only after the one before it was committed, so whatever
-        precedes a row that was found is found too.
+        They are new rows, rows in gaps, any that were overlooked, and rows under the ids of deleted
+        ones. The gaps are read after the new rows. A row's change is inserted only after the one
+        before it was committed, so whatever precedes a row that was found is found too.
         """
         self._settle()
         progress = self._progress
-        new = self._outbox.ids(above=progress.highest, limit=BATCH)
+        self._sweeper.begin_read()
+        read = self._outbox.ids(above=progress.highest - _REREAD, limit=BATCH + _REREAD)
+        new = [number for number in read if number > progress.highest][:BATCH]
         self.more = len(new) == BATCH
+        passed = {number for number in read if progress.passed(number)}
+        back = passed - self._sweeper.undeleted(passed)
         gaps = covering(progress.gaps(), _MOST_RANGES)
         late = self._outbox.ids_in(gaps) if gaps else []
-        found = {*new, *late, *self._sweeper.overlooked()}
+        found = {number for number in (*new, *late) if number not in progress}
+        found |= {number for number in self._sweeper.overlooked() if number not in progress}
         progress.found(new, self._clock.monotonic())
         self._sweeper.watch(progress.mark)
-        return sorted(number for number in found if number not in progress)
+        return sorted(found | back)
 
     def published(self, rows: Sequence[OutboxRecord]) -> None:
         """Never return these rows again."""

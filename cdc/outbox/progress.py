@@ -72,6 +72,10 @@ class Progress:
         """Return whether an id above the mark is dealt with."""
         return number in self._done
 
+    def passed(self, number: int) -> bool:
+        """Return whether an id is dealt with, also one at or below the mark."""
+        return number <= self.mark or number in self._done
+
     def found(self, ids: Iterable[int], now: float) -> None:
         """Remember that these rows exist; those between them that were not found are gaps."""
         highest = max(ids, default=0)

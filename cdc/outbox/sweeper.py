@@ -57,6 +57,10 @@ class Sweeper:
             """Epoch and id of rows to be deleted."""
             self._refused: deque[tuple[float, int, list[int]]] = deque()
             """Rows that were locked, with the time of the next attempt."""
+            self._undeleted: set[int] = set()
+            """The ids in both."""
+            self._deleted: set[int] = set()
+            """Ids deleted since the relay began to read."""
             self._mark: int | None = None
             self._overlooked: set[int] = set()
             self._reported: set[int] = set()
@@ -67,6 +71,7 @@ class Sweeper:
         """Delete these rows soon; Kafka has acknowledged them."""
         with self._lock:
             self._new.extend((row.epoch, row.id) for row in rows)
+            self._undeleted.update(row.id for row in rows)
             self._reported.difference_update(row.id for row in rows)
         self._work.set()
 
@@ -79,6 +84,16 @@ class Sweeper:
         with self._lock:
             found, self._overlooked = self._overlooked, set()
         return found
+
+    def begin_read(self) -> None:
+        """Note that the relay now reads the outbox."""
+        with self._lock:
+            self._deleted.clear()
+
+    def undeleted(self, ids: set[int]) -> set[int]:
+        """Return those of `ids` that were published and still existed when the read began."""
+        with self._lock:
+            return (ids & self._undeleted) | (ids & self._deleted)
 
     @property
     def idle(self) -> bool:
@@ -123,7 +138,10 @@ class Sweeper:
         else:
             for _ in ids:
                 self._new.popleft()
-        if not deleted:
+        if deleted:
+            self._undeleted.difference_update(ids)
+            self._deleted.update(ids)
+        else:
             # Halves, so that one locked row does not hold the others.
             again = self._clock.monotonic() + _REFUSED_SECONDS
             middle = (len(ids) + 1) // 2

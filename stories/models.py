@@ -86,8 +86,9 @@ class Story(CapturedModel):
         return self.title
 
     def clean(self) -> None:
-        """Refuse JSON of the wrong shape and values that an event cannot carry."""
-        # Not field validators: Django skips those for empty values, such as a [] in place of {}.
+        """Refuse JSON of the wrong shape and values that an event cannot contain."""
+        # These are not field validators, because Django does not run field validators for empty
+        # values, such as [] in place of {}.
         for name, validate in _SHAPES.items():
             try:
                 validate(getattr(self, name))

@@ -1,4 +1,4 @@
-"""The feed in the admin: read-only, except that dead letters can be replayed and discarded."""
+"""The admin pages of `cdc`: read-only, except that dead letters can be replayed or discarded."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -23,15 +23,15 @@ from cdc.printable import printable
 
 _LONGEST_KEY, _LONGEST_REASON = 60, 140
 _TO_THE_SECOND = "j\u00a0M\u00a0Y, H:i:s"
-"""A date format; lines break only between date and time."""
+"""A date format. A line can break only between the date and the time."""
 _LISTED = 20
-"""Letters that a confirmation page lists; it only counts the others."""
+"""The number of dead letters that a confirmation page lists; it only counts the remaining ones."""
 _MOST_FIELDS = 500
-"""Hidden fields of a confirmation page; Django accepts at most a thousand."""
+"""The maximum number of hidden fields on a confirmation page; Django accepts at most 1,000."""
 
 
 class ReadOnlyAdmin(admin.ModelAdmin[Any]):
-    """An admin for rows that only the feed writes."""
+    """An admin that shows rows, but does not add, change or delete them."""
 
     list_per_page = 50
     show_full_result_count = False
@@ -47,7 +47,7 @@ class ReadOnlyAdmin(admin.ModelAdmin[Any]):
 
 
 class TableFilter(admin.AllValuesFieldListFilter):
-    """A filter by table, with a label for messages that name none."""
+    """A filter by table, with a label for messages that do not name a table."""
 
     def choices(self, changelist: ChangeList) -> Iterator[Any]:
         for choice in super().choices(changelist):
@@ -58,7 +58,7 @@ class PeopleList(ChangeList):
     """A changelist that looks up the names of all actors with one query."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """Set `person` on each row of the page."""
+        """Set `person` on each row of the page to the name of its actor."""
         super().get_results(request)
         rows: Sequence[Any] = list(self.result_list)
         names = people({actor_of(row) for row in rows})
@@ -68,7 +68,6 @@ class PeopleList(ChangeList):
 
 
 def actor_of(row: DeadLetter | OperatorAction) -> str:
-    """Return the actor of a decision or an action."""
     return row.resolved_by if isinstance(row, DeadLetter) else row.who
 
 
@@ -78,13 +77,13 @@ class WhyForm(forms.Form):
     why = forms.CharField(
         max_length=2_000,
         widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}),
-        help_text="Recorded with your name. It cannot be changed later.",
+        help_text="The reason is recorded with your name. It cannot be changed later.",
     )
 
 
 @admin.register(DeadLetter)
 class DeadLetterAdmin(ReadOnlyAdmin):
-    """Messages that could not be applied, and what was decided about each."""
+    """Messages that could not be applied, and the decision about each message."""
 
     list_display = ("id", "status", "short_reason", "short_key", "where", "since", "by")
     list_filter = ("status", "group", "topic", ("table", TableFilter), "created_at")
@@ -106,7 +105,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         return bool(getattr(request.user, "has_perm", bool)("cdc.resolve_deadletter"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
-        """Defer the payloads: those of one page may be 50 MB."""
+        """Defer the payloads, because the payloads of one page may take 50 MB."""
         return super().get_queryset(request).defer("key", "value")
 
     def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:
@@ -140,7 +139,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Show a letter's message beside its row and its replica."""
+        """Show the dead letter's message beside the current row and the current replica."""
         letter = self.get_object(request, object_id)
         context = dict(extra_context or {}, title="Dead letter")
         if letter is not None:

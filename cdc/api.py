@@ -1,8 +1,9 @@
 """The public API: what an application imports to capture its models.
 
-Public too are the modules that Django looks for (`models`, `fields`, `admin`, `middleware`), the
-settings and errors (`conf`, `errors`), and what a project's own commands and pages need
-(`commands`, `operations`, `feed.views`). Everything else in `cdc` is private and may change.
+The following modules are public too: the modules that Django looks for (`models`, `fields`,
+`admin`, `middleware`), the settings and errors (`conf`, `errors`), and the helpers for a project's
+own commands and pages (`commands`, `operations`, `feed.views`). Everything else in `cdc` is private
+and may change.
 """
 
 from cdc.capture.model import CapturedModel

@@ -1,4 +1,4 @@
-"""The Django application: it registers the captures in the `cdc.py` of every app."""
+"""The Django application, which imports the `cdc.py` of every app to register its captures."""
 
 from django.apps import AppConfig
 from django.db.backends.signals import connection_created

@@ -1,4 +1,4 @@
-"""What a project's own management commands and daemons may use."""
+"""The public names for a project's own management commands and daemons."""
 
 from cdc import __version__
 from cdc.progress import progress

@@ -21,44 +21,49 @@ LARGEST_EVENT_LIMIT = 15_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CdcSettings:
-    """The addresses, names and limits of the pipeline; raises Misconfigured for a wrong value."""
+    """The addresses, names and limits of the pipeline. An invalid value raises Misconfigured."""
 
     topic: str
-    """The Kafka topic of captured models that name no other."""
+    """The Kafka topic of the captured models that are registered without a topic."""
     group: str
-    """The Kafka consumer group."""
+    """The Kafka consumer group that applies the changes to MongoDB."""
     mongodb_database: str
-    """The MongoDB database of the replica."""
+    """The MongoDB database that holds the replica."""
     collections: tuple[str, ...]
-    """Replica collections, written together in one transaction."""
+    """The replica collections. Each change is written to all of these collections in one
+    transaction."""
     connector: str
-    """What messages name as their `source.connector` and `source.name`."""
+    """The value of `source.connector` and `source.name` in each message."""
     client_name: str
-    """The name that Kafka and MongoDB show for this application's connections."""
+    """The name under which this application's connections appear in Kafka and MongoDB."""
     history_collection: str
-    """One document for each applied event."""
+    """The collection of the history, with one document for each applied event."""
     positions_collection: str
-    """One document for each group, topic and partition: the topic's id, owner and next offset."""
+    """The collection of the consumers' positions, with one document for each group, topic and
+    partition. A document holds the id of the topic, the owner and the next offset."""
     canary_collection: str
-    """The one document of the canary; see `cdc.canary`."""
+    """The collection that holds the canary's only document; see `cdc.canary`."""
     bootstrap_servers: str = ""
-    """Kafka's `host:port` list; empty if there is no Kafka yet."""
+    """The Kafka brokers as `host:port`, separated by commas; empty until `up` starts one."""
     kafka_config: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """Extra librdkafka settings (TLS, SASL)."""
+    """Additional librdkafka settings, for example for TLS and SASL; a JSON object in the
+    environment."""
     partitions: int = 5
-    """Partitions of a topic that is created."""
+    """The number of partitions of a topic when it is created."""
     replication_factor: int = 1
-    """Replication factor of a topic that is created; 3 on a cluster."""
+    """The replication factor of a topic when it is created; use 3 on a cluster."""
     mongodb_uri: str = ""
-    """`mongodb://host:27017/?replicaSet=name`; empty until `up` has started one."""
+    """The MongoDB replica set, such as `mongodb://host:27017/?replicaSet=name`; empty until `up`
+    has started a server."""
     history_days: int = 90
-    """Days that the history keeps an event; 0 keeps no history."""
+    """The number of days for which the history keeps an event; 0 disables the history."""
     delete_marker_days: int = 7
-    """Days that the replica remembers the version of a deleted row."""
+    """The number of days for which the replica keeps the version of a deleted row."""
     max_event_bytes: int = 900_000
-    """Largest encoded event, in bytes; a larger change is refused when it is saved."""
+    """The maximum size of an encoded event, in bytes. A change with a larger event is refused when
+    the change is saved."""
     home: Path = Path("var")
-    """A folder that the consumers of one machine share."""
+    """A folder that all consumers on one machine share."""
 
     def __post_init__(self) -> None:
         _name("KAFKA_TOPIC", self.topic, TOPIC_NAME, "letters, digits, '.', '_' and '-'")
@@ -71,15 +76,15 @@ class CdcSettings:
         _at_least("MAX_EVENT_BYTES", self.max_event_bytes, _SMALLEST_EVENT_LIMIT)
         if self.max_event_bytes > LARGEST_EVENT_LIMIT:
             raise Misconfigured(
-                f"MAX_EVENT_BYTES is {self.max_event_bytes}: a MongoDB document holds 16 MB, "
-                f"so give {LARGEST_EVENT_LIMIT} or less."
+                f"MAX_EVENT_BYTES is {self.max_event_bytes}: a MongoDB document holds at most "
+                f"16 MB, so give {LARGEST_EVENT_LIMIT} or less."
             )
         if not self.group.strip():
             raise Misconfigured("CONSUMER_GROUP is empty: give the consumer group a name.")
 
 
 def cdc_settings() -> CdcSettings:
-    """Return `settings.CDC`."""
+    """Return `settings.CDC`; raises Misconfigured if it is not a CdcSettings object."""
     value = settings.CDC
     if not isinstance(value, CdcSettings):
         raise Misconfigured(f"settings.CDC is {type(value).__name__}: give a CdcSettings object.")

@@ -1,4 +1,4 @@
-"""The context of a change: its actor and its W3C trace."""
+"""The context of a change: the actor who makes it, and the W3C trace that it belongs to."""
 
 import re
 import sys
@@ -8,14 +8,14 @@ from contextvars import ContextVar
 from pathlib import Path
 
 Actor = str | Callable[[], str]
-"""A name, or a function that returns it when a change is captured."""
+"""The name of an actor, or a function that returns the name when a change is captured."""
 
 _LONGEST = 255
 _LAUNCHERS = frozenset({"manage.py", "django-admin", "__main__.py"})
 
 
 def _program() -> str:
-    """Return the name of the running command: `loaddata` for `manage.py loaddata`."""
+    """Return the name of the running command, such as `loaddata` for `manage.py loaddata`."""
     program = Path(sys.argv[0]).name
     if program in _LAUNCHERS and len(sys.argv) > 1:
         return sys.argv[1]
@@ -26,10 +26,10 @@ _actor: ContextVar[Actor] = ContextVar("cdc_actor", default=_program)
 
 
 def current_actor() -> str:
-    """Return the actor of the next change, as valid text of at most 255 characters."""
+    """Return the name of the current actor, as valid Unicode text of at most 255 characters."""
     actor = _actor.get()
     name = actor if isinstance(actor, str) else actor()
-    # A command line may contain bytes that are not valid text, which JSON cannot hold.
+    # A command line may contain bytes that are not valid text. JSON cannot hold such bytes.
     return name.encode(errors="replace").decode()[:_LONGEST]
 
 
@@ -50,13 +50,13 @@ _traceparent: ContextVar[str] = ContextVar("cdc_traceparent", default="")
 
 
 def current_traceparent() -> str:
-    """Return the `traceparent` of the running code; empty without a trace."""
+    """Return the current `traceparent`, or an empty string if there is no trace."""
     return _traceparent.get()
 
 
 @contextmanager
 def traced(traceparent: str) -> Iterator[None]:
-    """Add `traceparent` to the changes made inside the block; a malformed one is ignored."""
+    """Add `traceparent` to the changes made inside the block; a malformed value is ignored."""
     token = _traceparent.set(traceparent if _TRACEPARENT.match(traceparent) else "")
     try:
         yield

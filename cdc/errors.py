@@ -1,29 +1,30 @@
-"""Errors, named by how they are handled. Texts state problem, value and remedy.
+"""The errors of `cdc`. The name of an error says how it is handled.
 
-Which error of a service becomes which of these is decided where the service is called:
-`cdc/mongo/client.py`, `cdc/kafka/publisher.py` and `cdc/runtime/database.py`. The loop in
-`cdc/runtime/loop.py` retries Retryable and nothing else.
+A message states the problem, the value that was found, and the remedy. The errors of a service are
+converted to these errors in the module that calls the service: `cdc/mongo/client.py`,
+`cdc/kafka/publisher.py` and `cdc/runtime/database.py`. The loop in `cdc/runtime/loop.py` retries
+after Retryable, and after no other error.
 """
 
 
 class CdcError(Exception):
-    """The root of all errors of `cdc`."""
+    """The base class of all errors of `cdc`."""
 
 
 class Misconfigured(CdcError):
-    """A setting is wrong: correct it and restart. Commands exit with 2."""
+    """A setting is invalid: correct the setting and restart. Commands exit with code 2."""
 
 
 class Refused(CdcError):
-    """A change cannot be published, so its transaction must not commit."""
+    """A change cannot be published or is not allowed, so its transaction must not commit."""
 
 
 class Rejected(CdcError):
-    """A message or row can never be applied: it becomes a dead letter."""
+    """A message or an outbox row can never be applied: it becomes a dead letter."""
 
 
 class Retryable(CdcError):
-    """A service is unavailable or refuses temporarily: the same work is retried."""
+    """A service is unavailable or refuses a request temporarily: the same work is retried."""
 
 
 class Unreachable(Retryable):
@@ -35,7 +36,7 @@ class TooLarge(Retryable):
 
 
 class Fenced(Retryable):
-    """Another consumer owns the partition: discard the batch and take over the partition again."""
+    """Another consumer has taken over the partition: discard the batch and claim the partition."""
 
 
 class Fatal(CdcError):

@@ -10,7 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 class MillisecondDateTimeField(models.DateTimeField[Any, Any]):
     """A date and time truncated to milliseconds, the precision of a BSON date.
 
-    A time that MySQL computes itself (`Now()`) is rounded by the column instead.
+    If MySQL computes the time itself (`Now()`), the column rounds the time instead.
     """
 
     def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
@@ -23,16 +23,16 @@ class MillisecondDateTimeField(models.DateTimeField[Any, Any]):
         return _truncated(super().to_python(value))
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
-        """Truncate the instance's value too, so that it equals the stored one."""
+        """Truncate the value on the instance too, so that it equals the stored value."""
         value = _truncated(super().pre_save(model_instance, add))
         setattr(model_instance, self.attname, value)
         return value
 
 
 class ExactCharField(models.CharField[str, str]):
-    """Text that is compared byte by byte, as in Kafka.
+    """Text that the database compares byte by byte, as Kafka does.
 
-    In MySQL's default collation `Orders` equals `orders`.
+    With MySQL's default collation, `Orders` would equal `orders`.
     """
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:

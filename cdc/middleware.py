@@ -1,4 +1,4 @@
-"""Attributes the changes of a web request to its user and its trace."""
+"""Attributes the changes made by a web request to the user and the trace of the request."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -12,9 +12,10 @@ _ANONYMOUS = "anonymous"
 
 
 class ActorMiddleware:
-    """Sets the actor and the trace of each request, for sync and async views.
+    """Sets the actor and the trace of the changes that a request makes, in sync and async views.
 
-    Place it after the authentication middleware. The trace is the `traceparent` header.
+    Place this middleware after the authentication middleware. The actor is the id of the user, and
+    the trace is the `traceparent` header.
     """
 
     sync_capable = True
@@ -48,7 +49,7 @@ def _attributed_to(request: HttpRequest) -> Iterator[None]:
 
 
 def _user_id(request: HttpRequest) -> str:
-    # Called when a change is captured, in a thread that may query the database, so a request
-    # without changes costs no query.
+    # This function runs only when a change is captured, in a thread that may query the database.
+    # A request that makes no changes therefore costs no query.
     user = getattr(request, "user", None)
     return str(user.pk) if user is not None and user.pk is not None else _ANONYMOUS

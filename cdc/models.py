@@ -11,10 +11,11 @@ _APPEND_ONLY = "The operator log is append-only: add a row instead."
 
 
 class Epoch(models.Model):
-    """The database's epoch (one row); a restored or re-created database starts a higher one."""
+    """The database's epoch (one row). A restored or re-created database gets a higher epoch."""
 
     value = models.BigIntegerField()
-    """Its start in milliseconds since 1970, or the previous epoch plus one if that is higher."""
+    """The time of the start in milliseconds since 1970, or the previous epoch plus one if that sum
+    is higher."""
 
     class Meta:
         db_table = "cdc_epoch"
@@ -24,7 +25,7 @@ class Epoch(models.Model):
 
 
 class OutboxRecord(models.Model):
-    """A committed change that Kafka has not acknowledged yet; ids define the order."""
+    """A change that Kafka has not acknowledged yet; the ids define the order of the changes."""
 
     epoch = models.BigIntegerField()
     topic = models.CharField(max_length=249)
@@ -52,12 +53,12 @@ class OutboxRecord(models.Model):
 
 
 class RelayLease(models.Model):
-    """The right to publish, held by one relay until `expires_at` by the database's clock."""
+    """The lease that allows one relay to publish, until `expires_at` by the database's clock."""
 
     name = models.CharField(max_length=64, primary_key=True)
     owner = models.CharField(max_length=255, blank=True, default="")
     token = models.BigIntegerField(default=0)
-    """Incremented when the owner changes."""
+    """A number that is incremented when the owner changes."""
     mark = models.BigIntegerField(default=0, db_default=0)
     """Where a successor starts: every outbox id up to this one was published or is never used."""
     expires_at = models.DateTimeField()
@@ -70,7 +71,7 @@ class RelayLease(models.Model):
 
 
 class Counter(models.Model):
-    """How often something has happened since the database was created."""
+    """The number of times that an event has happened since the database was created."""
 
     name = models.CharField(max_length=64, primary_key=True)
     value = models.BigIntegerField(default=0)
@@ -83,12 +84,12 @@ class Counter(models.Model):
 
 
 class Checkpoint(models.Model):
-    """Where long work resumes after a stop; deleted when the work is done."""
+    """The point at which long-running work resumes after a stop; deleted when the work is done."""
 
     name = ExactCharField(max_length=255, primary_key=True)
     """The name of the work and a digest of its arguments."""
     state = models.TextField()
-    """JSON, in a format of the work's own."""
+    """JSON in a format that the work defines."""
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -103,7 +104,7 @@ class ReconcileRun(models.Model):
 
     finished_at = models.DateTimeField()
     equal = models.BooleanField()
-    """Whether no difference remained."""
+    """Whether no difference between the database and the replica remained."""
     result = models.TextField()
     """The output of `reconcile --json`."""
 
@@ -116,11 +117,11 @@ class ReconcileRun(models.Model):
 
 
 class ConsumerPause(models.Model):
-    """A pause of the consumers of a group; deleted when they resume."""
+    """A pause of the consumers of a group; the row is deleted when the consumers resume."""
 
     group = ExactCharField(max_length=255, primary_key=True)
     who = models.CharField(max_length=255)
-    """An actor, as in `OperatorAction`."""
+    """The actor who paused the consumers, in the format of `OperatorAction.who`."""
     why = models.TextField(blank=True, default="")
     at = models.DateTimeField(auto_now_add=True)
 
@@ -132,8 +133,6 @@ class ConsumerPause(models.Model):
 
 
 class JobState(models.TextChoices):
-    """The state of a job."""
-
     WAITING = "waiting", "waiting"
     RUNNING = "running", "running"
     DONE = "done", "done"
@@ -142,33 +141,33 @@ class JobState(models.TextChoices):
 
 
 class Job(models.Model):
-    """Long work requested on a page; `run_jobs` does the jobs one at a time."""
+    """Long-running work that was requested on a page; `run_jobs` runs one job at a time."""
 
     kind = models.CharField(max_length=32)
     arguments = models.TextField()
-    """JSON, in a format of the kind's own."""
+    """JSON in a format that depends on the kind."""
     state = models.CharField(max_length=9, choices=JobState, default=JobState.WAITING)
     asked_by = models.CharField(max_length=255)
     asked_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
     heard_at = models.DateTimeField(null=True)
-    """The last heartbeat of its process, by the database's clock."""
+    """The last heartbeat of the process that runs the job, by the database's clock."""
     finished_at = models.DateTimeField(null=True)
     owner = models.CharField(max_length=255, blank=True, default="")
-    """The process that runs it; empty after that process has released it."""
+    """The process that runs the job; empty after the process has released the job."""
     expires_at = models.DateTimeField(null=True)
-    """When another process may claim it, by the database's clock."""
+    """The time from which another process may claim the job, by the database's clock."""
     crashes = models.IntegerField(default=0)
-    """How often its process ended without releasing it."""
+    """The number of times that a process ended without releasing the job."""
     cancel = models.BooleanField(default=False)
-    """Whether its cancellation was requested."""
+    """Whether the cancellation of the job was requested."""
     done = models.BigIntegerField(default=0)
     total = models.BigIntegerField(default=0)
-    """The number of rows at the start; 0 if unknown."""
+    """The number of rows to process, counted at the start; 0 if unknown."""
     said = models.TextField(blank=True, default="")
-    """Its latest messages, one a line."""
+    """The latest messages of the job, one per line."""
     result = models.TextField(blank=True, default="")
-    """Its result, as lines of text."""
+    """The result of the job, as lines of text."""
 
     class Meta:
         db_table = "cdc_job"
@@ -180,11 +179,9 @@ class Job(models.Model):
 
 
 class DeadLetterStatus(models.TextChoices):
-    """The state of a dead letter."""
-
     WAITING = "waiting", "waiting"
     REPLAYED = "replayed", "replayed"
-    """The current state of its row was sent again."""
+    """The current state of the row was sent through the outbox."""
     DISCARDED = "discarded", "discarded"
 
 
@@ -192,22 +189,22 @@ class DeadLetter(models.Model):
     """A message that cannot be applied, or an outbox row that Kafka rejected."""
 
     group = ExactCharField(max_length=255)
-    """The consumer group; `relay` for outbox rows."""
+    """The consumer group that rejected the message; `relay` for outbox rows."""
     topic = ExactCharField(max_length=249)
     topic_id = ExactCharField(max_length=64, blank=True, default="")
-    """Distinguishes a topic from a later one of the same name; the epoch for outbox rows."""
+    """Distinguishes a topic from a later topic of the same name; the epoch for outbox rows."""
     partition = models.IntegerField()
     offset = models.BigIntegerField()
-    """Kafka's offset; the outbox id for outbox rows."""
+    """The offset in Kafka; the outbox id for outbox rows."""
     table = models.CharField(max_length=255, blank=True, default="")
-    """The table named in the message, captured or not; empty if it names none."""
+    """The table that the message names, captured or not; empty if the message names no table."""
     key_text = models.CharField("key", max_length=255, blank=True, default="")
     """The key in printable form, shortened."""
     key = models.BinaryField(null=True)
     value = models.BinaryField(null=True)
-    """The message, truncated if it is very long."""
+    """The value of the message, truncated if it is very long."""
     size = models.BigIntegerField(null=True)
-    """The size of the whole message in bytes."""
+    """The size of the complete value in bytes."""
     reason = models.TextField()
     created_at = models.DateTimeField(auto_now_add=True)
     status = models.CharField(
@@ -216,7 +213,7 @@ class DeadLetter(models.Model):
     resolved_at = models.DateTimeField(null=True, blank=True)
     resolved_by = models.CharField(max_length=255, blank=True, default="")
     why = models.TextField(blank=True, default="")
-    """Why it was replayed or discarded."""
+    """The reason for the replay or the discard."""
 
     class Meta:
         db_table = "cdc_dead_letter"
@@ -269,7 +266,7 @@ class OperatorAction(models.Model):
         return f"{self.who}: {self.what} {self.target}"
 
     def save(self, *args: Any, **options: Any) -> None:
-        """Insert the row; raises Refused for one that exists."""
+        """Insert the row; raises Refused if the row already exists."""
         if not self._state.adding:
             raise Refused(_APPEND_ONLY)
         super().save(*args, **{**options, "force_insert": True})

@@ -1,7 +1,8 @@
-"""What a project's pages, probes and metrics use to observe and operate the pipeline.
+"""Public functions for pages, probes and metrics that observe and operate the pipeline.
 
-Everything here is documented and stays. The functions use the settings (`settings.CDC`) and the
-default database, record who did what in the operator log, and raise the errors of `cdc.errors`.
+The names in `__all__` are documented and stay compatible. The functions use `settings.CDC` and the
+default database. They record each action and its actor in the operator log, and raise the errors of
+`cdc.errors`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -70,64 +71,70 @@ __all__ = [
 
 
 def pause_consumers(why: str) -> None:
-    """Pause the consumer group until it is resumed; raises Refused when it is paused already."""
+    """Pause the consumer group until it is resumed; raises Refused if it is already paused."""
     if not pause(cdc_settings().group, why, using=DEFAULT_DB_ALIAS):
         raise Refused("The consumers are already paused.")
 
 
 def resume_consumers(why: str) -> None:
-    """Resume the consumer group; raises Refused when it is not paused."""
+    """Resume the consumer group; raises Refused if it is not paused."""
     if not resume(cdc_settings().group, why, using=DEFAULT_DB_ALIAS):
         raise Refused("The consumers are not paused.")
 
 
 def request_job(kind: str, arguments: Mapping[str, Any], target: str, why: str) -> Job:
-    """Queue a job for `run_jobs`; raises Refused while another of its kind is unfinished."""
+    """Queue a job for `run_jobs`; raises Refused if another job of this kind is unfinished."""
     return Jobs(DEFAULT_DB_ALIAS).ask(kind, arguments, target, why)
 
 
 def cancel_job(job: Job, why: str) -> None:
-    """Cancel a job that is queued or running; raises Refused when it has ended."""
+    """Cancel a queued or running job; raises Refused if the job has ended or been cancelled."""
     Jobs(DEFAULT_DB_ALIAS).cancel(job, why)
 
 
 def describe_selection(model: str | None, conditions: list[str]) -> str:
-    """Describe the rows that a snapshot would cover; raises Misconfigured for a wrong condition."""
+    """Describe the rows that a snapshot would send; raises Misconfigured for a wrong condition."""
     return ", ".join(map(str, selections(model, conditions)))
 
 
 def inspect_dead_letter(letter: DeadLetter) -> Inspection:
-    """Compare a dead letter's message with the row and its replicas, whatever is unreachable."""
+    """Compare a dead letter's message with the current row and the current replicas.
+
+    If MongoDB is unreachable, the result contains only the message and the row.
+    """
     return Inspector(cdc_settings(), DEFAULT_DB_ALIAS).inspect(letter)
 
 
 def replay_dead_letter(letter: DeadLetter, why: str) -> None:
-    """Send the letter's row again as it is now; raises Refused, also for a decided letter."""
+    """Send the current state of the dead letter's row through the outbox.
+
+    Raises Refused if the row cannot be sent, or if the dead letter is already resolved.
+    """
     _require_resolved(replay([letter], why, using=DEFAULT_DB_ALIAS))
 
 
 def discard_dead_letter(letter: DeadLetter, why: str) -> None:
-    """Close the letter without sending anything; raises Refused for a decided letter."""
+    """Mark the dead letter as discarded; raises Refused if it is already resolved."""
     _require_resolved(discard([letter], why, using=DEFAULT_DB_ALIAS))
 
 
 def dead_letter_position(letter: DeadLetter) -> str:
-    """Return where the message was: topic, partition and offset, or its outbox row."""
+    """Return the position of the message: topic, partition and offset, or the outbox row."""
     return place(letter)
 
 
 def user_names(actors: Iterable[str]) -> dict[str, str]:
-    """Return the login names of those actors that are users."""
+    """Return the login name of each actor that is a user, by actor."""
     return people(set(actors))
 
 
 def read_totals(
     table_name: str, collection: str, *, sums: tuple[str, ...], group: str, day: str, days: int
 ) -> Figures:
-    """Sum up a replica collection of a captured table; raises Retryable.
+    """Return totals over a replica collection of a captured table; raises Retryable.
 
-    `sums` are the fields to total; documents are counted by the values of `group`, and for the
-    last `days` days of the date field `day`.
+    The fields in `sums` are added up. Documents are counted for each value of the field `group`,
+    and for each of the last `days` days by the date field `day`.
     """
     return _statistics().figures(
         collection, table=table_name, sums=sums, group=group, day=day, days=days
@@ -135,15 +142,15 @@ def read_totals(
 
 
 def read_change_rates(until: datetime, *, bins: int, seconds: int) -> list[float]:
-    """Return changes per second in `bins` intervals of `seconds` before `until`, oldest first.
+    """Return the number of changes per second in `bins` intervals before `until`, oldest first.
 
-    Raises Retryable.
+    Each interval is `seconds` long. Raises Retryable.
     """
     return _statistics().rates(until, bins=bins, seconds=seconds)
 
 
 def ensure_topics(settings: CdcSettings) -> list[str]:
-    """Create the topics of the captured models where missing; return their names."""
+    """Create the missing topics of the captured models; return the names of all their topics."""
     names = topic_names()
     topics = Topics(settings)
     for name in names:
@@ -152,7 +159,7 @@ def ensure_topics(settings: CdcSettings) -> list[str]:
 
 
 def outbox_is_empty() -> bool:
-    """Return whether every committed change has been published; raises a database Error."""
+    """Return whether every committed change has been published; raises Django's database Error."""
     return table.depth(using=DEFAULT_DB_ALIAS).rows == 0
 
 

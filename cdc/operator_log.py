@@ -1,4 +1,4 @@
-"""The permanent log of what operators do."""
+"""The operator log: a permanent record of the actions of operators."""
 
 import getpass
 import os
@@ -12,20 +12,20 @@ _LONGEST = 255
 
 
 def log_action(what: str, target: str, why: str, *, using: str) -> OperatorAction:
-    """Log an action of the current actor, in the transaction of that action."""
+    """Log an action of the current actor; call this in the transaction of the action."""
     return OperatorAction.objects.using(using).create(
         who=current_actor(), what=what, target=target[:_LONGEST], why=why
     )
 
 
 def log_command(what: str, target: str, *, using: str) -> None:
-    """Log what a command is about to do, with the operating system's user as the actor."""
+    """Log the action that a command is about to take; the actor is the operating system's user."""
     with acting_as(system_user()):
         log_action(what, target, "", using=using)
 
 
 def system_user() -> str:
-    """Return the user who runs this process, as an actor: `os:` and the name."""
+    """Return the operating system's user of this process as an actor: `os:` and the name."""
     try:
         return f"os:{getpass.getuser()}"
     except (KeyError, OSError):
@@ -34,7 +34,7 @@ def system_user() -> str:
 
 
 def people(actors: set[str]) -> dict[str, str]:
-    """Return the login names of the actors that are users, by actor."""
+    """Return the login name of each actor that is a user, by actor."""
     keys = [int(actor) for actor in actors if actor.isdecimal() and actor.isascii()]
     users = get_user_model().objects.in_bulk(keys)
     return {str(key): user.get_username() for key, user in users.items()}

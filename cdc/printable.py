@@ -1,4 +1,4 @@
-"""Untrusted bytes and text, made safe to display."""
+"""Makes untrusted bytes and text safe to display."""
 
 import unicodedata
 
@@ -8,13 +8,14 @@ _ACTIVE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def printable(value: bytes | str | None, longest: int) -> str:
-    """Return printable text, cut after `longest` characters with a note of the full length.
+    """Return printable text, truncated to `longest` characters with a note of the full length.
 
-    Characters that a terminal or browser would act on are escaped. HTML is left to templates.
+    Characters that a terminal or a browser would interpret are escaped. HTML is not escaped here:
+    templates do that.
     """
     if value is None:
         return ""
-    # Bytes cut in the middle of a character are shown as escapes.
+    # If the limit falls inside a multi-byte character, its first bytes are shown as escapes.
     head, rest = value[: longest + 1], len(value) - longest
     text = head.decode(errors="backslashreplace") if isinstance(head, bytes) else head
     # A shortcut: most text is printable and has nothing to escape.

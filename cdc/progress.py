@@ -1,4 +1,4 @@
-"""A progress bar on standard error, if that is a terminal."""
+"""A progress bar on standard error, shown if standard error is a terminal."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -10,14 +10,14 @@ from rich.progress import Progress
 Say = Callable[[str], None]
 Advance = Callable[[int], None]
 Bar = Callable[[str, int | None, Say], AbstractContextManager[tuple[Say, Advance]]]
-"""Shows the progress of some work, from its label, its total and an output for messages."""
+"""Shows the progress of work; takes its label, its total, and a function that prints messages."""
 
 
 @contextmanager
 def progress(label: str, total: int | None, say: Say) -> Iterator[tuple[Say, Advance]]:
-    """Yield two functions: one prints a message above the bar, one advances the bar.
+    """Yield two functions: the first prints a message above the bar, the second advances the bar.
 
-    Without a terminal there is no bar, and messages go to `say`.
+    If standard error is not a terminal, no bar is shown, and messages are passed to `say`.
     """
     if not sys.stderr.isatty():
         yield say, lambda _: None

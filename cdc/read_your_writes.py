@@ -27,13 +27,14 @@ _LONGEST_POLL_SECONDS = 0.1
 
 
 def wait_until_applied(instance: Model, timeout: float, *, clock: Clock | None = None) -> bool:
-    """Wait until every collection has the last change of `instance`, or a later one.
+    """Wait until every collection has the last change of `instance`, or a later change.
 
-    The change is the instance's last `save()`, `delete()` or `bulk_create()` in this process, and
-    it must be committed. For an instance that was only read, it is the row's current content.
-    Returns False after `timeout` seconds: the change is late, was rolled back, or MongoDB is not
-    responding. Raises Refused inside a transaction, whose changes are not visible yet, and
-    Misconfigured for a model that is not captured.
+    The last change is the last `save()`, `delete()` or `bulk_create()` of the instance in this
+    process; it must be committed. For an instance that was only read, the function waits until the
+    collections have the current content of the row. Returns False after `timeout` seconds: the
+    change is late or was rolled back, or MongoDB is not responding. Raises Refused inside a
+    transaction, because its changes are not visible yet, and Misconfigured for a model that is not
+    captured.
     """
     capture = registry.find(type(instance))
     if capture is None:
@@ -117,7 +118,7 @@ class _AwaitedChange:
 
 
 def process_reader() -> ReplicaReader:
-    """Return the reader of this process: connecting takes longer than reading."""
+    """Return the reader that this process shares, because connecting takes longer than reading."""
     settings = cdc_settings()
     return _reader(settings.mongodb_uri, settings.mongodb_database)
 

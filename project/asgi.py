@@ -16,7 +16,7 @@ warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume sy
 
 
 def _application() -> ASGIHandler:
-    """Return the application; exit with one sentence and code 2 if it is misconfigured."""
+    """Return the application; if a setting is invalid, exit with one sentence and code 2."""
     try:
         require_secret_key()
         return get_asgi_application()

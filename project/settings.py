@@ -58,7 +58,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    # Last: it replaces the response of a view that refused a locked account.
+    # This one must be last: it replaces the response of a view that refused a locked account.
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -90,7 +90,8 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
-# Locks an account for one address only, so that an attacker cannot lock others out.
+# A lock applies to one account and one client address, so that an attacker cannot lock out the
+# owner of the account.
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=10)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -132,13 +133,13 @@ WHITENOISE_USE_FINDERS = DEBUG
 CRISPY_ALLOWED_TEMPLATE_PACKS = "bootstrap5"
 CRISPY_TEMPLATE_PACK = "bootstrap5"
 
-# Seconds. Django's default is no timeout, and a silent server would block all mail.
+# In seconds. By default, Django sets no timeout, and an unresponsive server would block all mail.
 EMAIL_TIMEOUT = 10
 vars().update(mail(ENVIRONMENT.email_url))
 DEFAULT_FROM_EMAIL = ENVIRONMENT.default_from_email
 
 X_FRAME_OPTIONS = "DENY"
-# Nothing inline and nothing from other sites. Bootstrap's styles contain small images as `data:`.
+# Nothing inline, and nothing from other sites. Bootstrap's styles contain images as `data:` URLs.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -156,7 +157,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 
-# docs/decisions/0006: plain http is for loopback and for debugging only.
+# Plain HTTP is only for loopback and for debugging (docs/decisions/0006).
 HTTPS = not DEBUG and not ENVIRONMENT.on_loopback
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0

@@ -25,14 +25,14 @@ from stories.forms import (
 from stories.models import Status, Story
 
 _LISTED = 20
-"""Stories that the bulk edit page lists by title; it counts the rest."""
+"""The number of stories that the bulk edit page lists by title; it only counts the others."""
 _MAX_IDS = 500
-"""Ids posted by that page: Django accepts 1,000 form fields."""
+"""The maximum number of ids that the page posts; Django accepts at most 1,000 form fields."""
 
 
 @admin.register(Story)
 class StoryAdmin(admin.ModelAdmin[Story]):
-    """Every write is a captured save or update, so each has its event."""
+    """Stories in the admin. Every write is a captured save or update and produces an event."""
 
     form = StoryForm
     list_display = (
@@ -50,7 +50,7 @@ class StoryAdmin(admin.ModelAdmin[Story]):
     search_fields = ("title", "description", "=source_id", "link")
     date_hierarchy = "submit_date"
     ordering = ("-submit_date", "-id")
-    # Not autocomplete_fields: its widget has no accessible name.
+    # autocomplete_fields is not used, because its widget has no accessible name.
     raw_id_fields = ("submitted_by",)
     actions = ("approve", "reject", "edit")
     save_on_top = True
@@ -73,7 +73,7 @@ class StoryAdmin(admin.ModelAdmin[Story]):
     def get_readonly_fields(
         self, request: HttpRequest, obj: Story | None = None
     ) -> tuple[str, ...]:
-        """Protect the source id of a saved story: a later import finds the story by it."""
+        """Protect the source id of a saved story: a later import finds the story by this id."""
         return ("source_id", "trace") if obj else ()
 
     def get_fieldsets(self, request: HttpRequest, obj: Story | None = None) -> Any:
@@ -102,13 +102,13 @@ class StoryAdmin(admin.ModelAdmin[Story]):
 
     @admin.action(description="Approve selected stories", permissions=["change"])
     def approve(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
-        """Make stories popular; those that already are keep their promotion date."""
+        """Make stories popular; stories that are already popular keep their promotion date."""
         unapproved = queryset.exclude(status=Status.POPULAR)
         self._apply(request, unapproved, "approved", {"status": Status.POPULAR})
 
     @admin.action(description="Reject selected stories", permissions=["change"])
     def reject(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
-        """Hide stories from all but staff."""
+        """Hide stories from all users except staff."""
         unrejected = queryset.exclude(status=Status.REJECTED)
         self._apply(request, unrejected, "rejected", {"status": Status.REJECTED})
 
@@ -160,7 +160,7 @@ def _minute(moment: datetime) -> str:
 
 
 def _write(stories: QuerySet[Story], changes: dict[str, Any]) -> int:
-    """Update stories; those that become popular get the current time as promotion date."""
+    """Update stories; if a story becomes popular, its promotion date is the current time."""
     if changes.get("status") != Status.POPULAR:
         return stories.update(**changes)
     kept = stories.filter(status=Status.POPULAR).update(**changes)

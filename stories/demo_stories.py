@@ -66,7 +66,7 @@ def headline(rng: random.Random, topic: str) -> str:
 
 
 def demo_story(number: int, now: datetime) -> Story:
-    """Return demo story `number`, unsaved, with a submission in the 30 days before `now`."""
+    """Return the unsaved demo story `number`, submitted in the 30 days before `now`."""
     rng = random.Random(number)  # noqa: S311 -- not for security
     section = rng.choice(list(_SUBJECTS))
     topic = rng.choice(list(_SUBJECTS[section]))
@@ -103,7 +103,7 @@ def next_number() -> int:
 
 
 def fill(now: datetime) -> int:
-    """Create demo stories up to 200 when there are fewer than 150; return how many."""
+    """If there are fewer than 150 demo stories, create stories up to 200; return how many."""
     with transaction.atomic(using=router.db_for_write(Story)):
         count = demo_stories().count()
         if count >= MIN_COUNT:

@@ -34,14 +34,14 @@ GRACE_SECONDS = 0.7
 """The longest time from the signal to the exit, even when the database hangs."""
 _MAX_WAIT = 0.2
 _MAX_CATCH_UP = 1.0
-"""Seconds of missed changes made up for after a delay; older ones are dropped."""
+"""After a delay, at most this many seconds of missed changes are made; older ones are dropped."""
 _KINDS = {"count": 60, "retitle": 12, "set_status": 12, "create": 8, "delete": 8}
 
 logger = logging.getLogger(__name__)
 
 
 class DemoTraffic:
-    """Makes `rate` changes a second to demo stories only, each in its own transaction."""
+    """Makes `rate` changes per second to demo stories, each change in its own transaction."""
 
     def __init__(self, rate: float, *, clock: Clock, rng: random.Random) -> None:
         self._interval = 1 / rate
@@ -81,7 +81,7 @@ class DemoTraffic:
             with transaction.atomic(using=using):
                 self._change()
         except IntegrityError:
-            # Another process has just created the story with that number: its change counts.
+            # Another process has just created the story with that number, so this change is done.
             return
         except (OperationalError, InterfaceError) as error:
             connections[using].close_if_unusable_or_obsolete()
@@ -93,7 +93,7 @@ class DemoTraffic:
         if kind == "create":
             demo_story(next_number(), timezone.now()).save(force_insert=True)
             return
-        # Locked, because an admin may delete it in the meantime.
+        # The row is locked, because an admin may delete the story in the meantime.
         story = Story.objects.select_for_update().filter(pk=self._rng.choice(keys)).first()
         if story is None:
             return

@@ -17,7 +17,7 @@ class IndentedEncoder(json.JSONEncoder):
 
 
 class JSONColumnField(forms.JSONField):
-    """A JSON field for which an empty box means the column's default, which may not be null."""
+    """A JSON field. An empty box means the default of the column, which may not be null."""
 
     def to_python(self, value: Any) -> Any:
         read = super().to_python(value)
@@ -59,7 +59,7 @@ class SubmissionForm(forms.ModelForm[Story]):
     def save_changes(self) -> Story:
         """Save the story; raises Refused.
 
-        A correction writes only the changed fields, because counters may change meanwhile.
+        A correction writes only the changed fields, because counters may change in the meantime.
         """
         story: Story = self.instance
         if story.pk is None:
@@ -71,7 +71,7 @@ class SubmissionForm(forms.ModelForm[Story]):
 
 
 class StoryForm(forms.ModelForm[Story]):
-    """Edits a story in the admin; unchanged times keep the milliseconds that the boxes hide."""
+    """Edits a story in the admin; an unchanged time keeps its milliseconds, which are not shown."""
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -104,6 +104,6 @@ class BulkEditForm(forms.Form):
 
     @property
     def changes(self) -> dict[str, Any]:
-        """The columns with a value."""
+        """The columns that have a value in the form."""
         empty: tuple[Any, ...] = (None, "")
         return {name: value for name, value in self.cleaned_data.items() if value not in empty}

@@ -86,7 +86,8 @@ class Story(CapturedModel):
 
     def clean(self) -> None:
         """Refuse JSON of the wrong shape."""
-        # Not field validators: Django skips those for empty values, such as a [] in place of {}.
+        # These are not field validators, because Django does not run field validators for empty
+        # values, such as [] in place of {}.
         for name, validate in _SHAPES.items():
             try:
                 validate(getattr(self, name))

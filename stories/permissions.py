@@ -12,7 +12,7 @@ _LONGEST_SEARCH = 100
 
 
 def readable_by(user: Any) -> QuerySet[Story]:
-    """Return stories, newest first; only staff with `view_story` get the rejected ones."""
+    """Return stories, newest first; only staff with `view_story` see rejected stories."""
     stories = Story.objects.all()
     if user.is_staff and user.has_perm("stories.view_story"):
         return stories
@@ -20,7 +20,7 @@ def readable_by(user: Any) -> QuerySet[Story]:
 
 
 def search(stories: QuerySet[Story], words: str) -> QuerySet[Story]:
-    """Return the stories with every one of `words` in the title or description."""
+    """Return the stories that contain each of the `words` in the title or description."""
     for word in words.split():
         stories = stories.filter(Q(title__icontains=word) | Q(description__icontains=word))
     return stories
@@ -32,12 +32,15 @@ def search_words(text: str) -> str:
 
 
 def may_change(user: Any, story: Story) -> bool:
-    """Whether a user may correct a story: Technical Workers, and its submitter until review."""
+    """Whether a user may edit a story.
+
+    Technical Workers may edit every story. Users may edit their own story until it is reviewed.
+    """
     own = story.submitted_by_id == user.pk and story.status == Status.SUBMITTED
     return own or may_open(user, UserType.TECHNICAL_WORKER)
 
 
 def may_trace(user: Any) -> bool:
-    """Whether a user may see replication traces: the roles that may open the feed's pages."""
+    """Whether a user has one of the roles that may see replication traces."""
     readers = (UserType.TECHNICAL_WORKER, UserType.SENIOR_MANAGEMENT)
     return any(may_open(user, role) for role in readers)

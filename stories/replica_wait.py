@@ -1,4 +1,4 @@
-"""Wait until a saved story has been replicated, for forms that offer it."""
+"""Waits until a saved story has been replicated, for forms that offer this option."""
 
 import threading
 
@@ -7,7 +7,7 @@ from stories.models import Story
 
 SECONDS = 5.0
 MAX_WAITING = 8
-"""Waiting requests in one process; more could keep other requests from being served."""
+"""The maximum number of waiting requests in one process; more could block other requests."""
 _slots = threading.BoundedSemaphore(MAX_WAITING)
 
 
@@ -15,12 +15,12 @@ def wait_for_replica(story: Story) -> tuple[bool, str]:
     """Return whether MongoDB has the story's last save within 5 s, and a message for the user."""
     if not _slots.acquire(blocking=False):
         return False, (
-            "Saved. Too many people are waiting for MongoDB right now, so this page did not wait; "
-            "your story will follow."
+            "Saved. Too many people are waiting for MongoDB right now, so this page did not wait. "
+            "Your story will be replicated soon."
         )
     try:
         if wait_until_applied(story, SECONDS):
             return True, "Saved and replicated to MongoDB."
     finally:
         _slots.release()
-    return False, f"Saved, but not in MongoDB after {SECONDS:.0f} s. It will follow."
+    return False, f"Saved, but not in MongoDB after {SECONDS:.0f} s. It will be replicated later."

@@ -36,7 +36,7 @@ class StoryListView(LoginRequiredMixin, ListView[Story]):
 
 
 class StoryView(LoginRequiredMixin, DetailView[Story]):
-    """One story."""
+    """One story with all its details."""
 
     template_name = "stories/story.html"
     context_object_name = "story"
@@ -51,7 +51,7 @@ class StoryView(LoginRequiredMixin, DetailView[Story]):
 
 
 class TraceView(UserPassesTestMixin, StoryView):
-    """The replication trace of a story's last change; only for readers of the Pipeline page.
+    """The replication trace of a story's last change, for users who may open the Pipeline page.
 
     The page refreshes the trace until the change is applied.
     """
@@ -69,7 +69,7 @@ class TraceView(UserPassesTestMixin, StoryView):
 
 
 class SubmissionView(LoginRequiredMixin, UpdateView[Story, SubmissionForm]):
-    """Submits a story; waits until it is replicated, if the user asked for it."""
+    """Submits a story; if the user chose this option, waits until the story is replicated."""
 
     model = Story
     form_class = SubmissionForm
@@ -94,7 +94,7 @@ class SubmissionView(LoginRequiredMixin, UpdateView[Story, SubmissionForm]):
 
 
 class ChangeView(UserPassesTestMixin, SubmissionView):
-    """Edits a story; only for its submitter until it is reviewed, and for Technical Workers."""
+    """Edits a story. Only Technical Workers and, until the review, the submitter may do this."""
 
     extra_context = {"title": "Edit story", "button": "Save"}
 
@@ -103,5 +103,5 @@ class ChangeView(UserPassesTestMixin, SubmissionView):
         return user.is_authenticated and may_change(user, self.get_object())
 
     def get_object(self, queryset: Any = None) -> Story:
-        """Return the story; 404 for one that the user may not see."""
+        """Return the story; responds with 404 if the user may not see the story."""
         return get_object_or_404(readable_by(self.request.user), pk=self.kwargs["pk"])

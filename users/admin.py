@@ -15,7 +15,7 @@ from cdc.admin import ReadOnlyAdmin
 from users.forms import UserChangeForm, UserCreationForm
 from users.models import RoleChange, User
 
-# Not Django's two-box selector: screen readers cannot read its hints.
+# Django's two-box selector is not used, because screen readers cannot read its hints.
 _CHECKBOXES: dict[type[models.Field[Any, Any]], dict[str, Any]] = {
     models.ManyToManyField: {"widget": forms.CheckboxSelectMultiple}
 }
@@ -24,9 +24,9 @@ _PRIVILEGES = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 @admin.register(User)
 class UserAdmin(BaseUserAdmin[User]):
-    """Accounts. Only superusers grant privileges and change the accounts of staff.
+    """Accounts. Only superusers may grant privileges and change the accounts of staff.
 
-    Superusers, and staff with the permission `assign_role`, set a user's type.
+    Superusers, and staff with the permission `assign_role`, may set a user's type.
     """
 
     form = UserChangeForm
@@ -63,14 +63,14 @@ class UserAdmin(BaseUserAdmin[User]):
         return (*fields, *_PRIVILEGES, *role)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Let only superusers change the account of staff, including its password.
+        """Let only superusers change the accounts of other staff, including the passwords.
 
-        Setting another user's password means getting their privileges.
+        Anyone who can set a user's password gets the privileges of that user.
         """
         return super().has_change_permission(request, obj) and _may_touch(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Let only superusers delete the account of staff."""
+        """Let only superusers delete the accounts of other staff."""
         return super().has_delete_permission(request, obj) and _may_touch(request, obj)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:

@@ -11,8 +11,8 @@ _FORWARDING = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Rea
 def client_address(request: HttpRequest) -> str:
     """Return the address of the client.
 
-    `X-Forwarded-For` is read from its end, and only as far as proxies in `TRUSTED_PROXIES` wrote
-    it, so a client cannot forge its address.
+    `X-Forwarded-For` is read from its end, and only the parts that proxies in `TRUSTED_PROXIES`
+    wrote are used. A client therefore cannot forge its address.
     """
     address = str(request.META.get("REMOTE_ADDR") or "")
     forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
@@ -24,15 +24,14 @@ def client_address(request: HttpRequest) -> str:
 def is_from_this_machine(request: HttpRequest) -> bool:
     """Whether the request comes directly from a program on this machine.
 
-    A proxied request does not, whatever its headers say: behind a local proxy that is missing in
-    `TRUSTED_PROXIES`, every client would look local.
+    A request that came through a proxy never counts as local. Behind a local proxy that is missing
+    in `TRUSTED_PROXIES`, every client would seem to be local.
     """
     proxied = any(name in request.headers for name in _FORWARDING)
     return not proxied and is_loopback(str(request.META.get("REMOTE_ADDR") or ""))
 
 
 def is_loopback(address: str) -> bool:
-    """Whether an address is a loopback address."""
     return _is_address(address) and ip_address(address).is_loopback
 
 

@@ -23,7 +23,7 @@ class DemoLogin:
     email: str
     role: str
     password: str | None
-    """None for an account that already existed: only its hash is stored."""
+    """None for an account that already existed, because only the hash of its password is stored."""
 
 
 def ensure_demo_people() -> list[DemoLogin]:
@@ -31,7 +31,8 @@ def ensure_demo_people() -> list[DemoLogin]:
     emails = [person[0] for person in _PEOPLE]
     existing = set(User.objects.filter(email__in=emails).values_list("email", flat=True))
     passwords = {email: secrets.token_urlsafe(_PASSWORD_BYTES) for email in emails}
-    # One statement after the slow hashing: an interrupted run leaves no account without a login.
+    # All accounts are created in one statement after the slow hashing, so that an interrupted run
+    # leaves no account whose password was not printed.
     User.objects.bulk_create(
         [
             User(

@@ -1,4 +1,4 @@
-"""The e-mail address as a login, in one normalized form."""
+"""The e-mail address with which users log in, in one normalized form."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 class LoginEmailField(models.EmailField[str, str]):
-    """An e-mail address that is always stored and compared stripped and in lower case.
+    """An e-mail address that is stripped and lowercased before it is stored or compared.
 
     On MySQL the column compares bytes (`utf8mb4_bin`): the default collation would treat two
     addresses that differ only in an accent as equal.

@@ -18,11 +18,11 @@ TAKEN = "An account with this e-mail address already exists. Log in, or reset yo
 
 
 class LoginForm(AuthenticationForm):
-    """E-mail and password; the field keeps Django's name, `username`."""
+    """Asks for an e-mail address and a password; the address field has Django's name `username`."""
 
     username = forms.EmailField(
         label="E-mail address",
-        # The length of the column, and of django-axes' record of failures.
+        # The length of the column, and of the column in django-axes' table of failures.
         max_length=254,
         widget=forms.EmailInput(attrs={"autofocus": True, "autocomplete": "username"}),
     )
@@ -76,8 +76,8 @@ class ResetForm(PasswordResetForm):
         return email
 
     def send_mail(self, *mail: Any, **options: Any) -> None:
-        """Send the mail in a thread, so that the response time does not reveal an account.
+        """Send the mail in a thread, so that the response time does not reveal who has an account.
 
-        Django logs a mail that cannot be sent.
+        If a mail cannot be sent, Django logs the error.
         """
         mail_thread.submit(super().send_mail, *mail, **options)

@@ -1,4 +1,4 @@
-"""The callbacks of django-axes, which locks an account after failed logins."""
+"""The callbacks for django-axes, which locks an account after failed logins."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -24,7 +24,8 @@ class UserType(models.TextChoices):
 
 
 ROLE_FIELDS = frozenset({"user_type", "is_staff", "is_superuser"})
-"""The fields of a role: a change to one is recorded and ends the user's sessions."""
+"""The fields of a role. A change to any of these fields is recorded and ends all sessions of the
+user."""
 
 
 class UserQuerySet(models.QuerySet["User"]):
@@ -50,7 +51,8 @@ class UserQuerySet(models.QuerySet["User"]):
     ) -> list["User"]:
         """Create accounts and, in the same transaction, record their roles.
 
-        Raises Refused for the options that may overwrite accounts, whose old roles are unknown.
+        Raises Refused for options that may overwrite accounts, because the previous roles of these
+        accounts would be unknown.
         """
         if ignore_conflicts or update_conflicts:
             raise Refused(
@@ -70,7 +72,7 @@ class UserManager(BaseUserManager["User"]):
         return UserQuerySet(self.model, using=self._db)
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Create an account; without a password it cannot be used to log in."""
+        """Create an account; an account without a password cannot be used to log in."""
         user = self.model(email=email, **fields)
         user.set_password(password)
         user.save(using=self._db)
@@ -82,7 +84,7 @@ class UserManager(BaseUserManager["User"]):
         )
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        """Return the account of an e-mail address in any case."""
+        """Return the account of an e-mail address, in upper or lower case."""
         return self.get(email=username)
 
 
@@ -112,7 +114,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @property
     def role(self) -> str:
-        """The type, followed by `staff` and `superuser` where they apply."""
+        """The type, followed by `staff` and `superuser` if they apply."""
         flags = {"staff": self.is_staff, "superuser": self.is_superuser}
         return ", ".join([self.user_type, *(name for name, is_set in flags.items() if is_set)])
 
@@ -175,7 +177,7 @@ class RoleChange(models.Model):
         return f"{self.whom}: {self.from_role} -> {self.to_role}"
 
     def save(self, **options: Any) -> None:
-        """Insert the row; raises Refused for an existing one."""
+        """Insert the row; raises Refused if the row already exists."""
         if self.pk:
             raise Refused(APPEND_ONLY)
         super().save(**{**options, "force_insert": True})

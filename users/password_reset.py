@@ -10,12 +10,12 @@ from users.models import ResetRequest
 WINDOW = timedelta(hours=1)
 MAX_PER_ACCOUNT = 3
 MAX_PER_ADDRESS = 20
-# One thread: mails wait in its queue, which is emptied before the process exits.
+# One thread. Mails wait in the thread's queue, which is emptied before the process exits.
 mail_thread = ThreadPoolExecutor(1, thread_name_prefix="mail")
 
 
 def may_request_reset(email: str, address: str) -> bool:
-    """Record a request; return False when the e-mail or client address has reached its limit.
+    """Record a request; return False if the e-mail or client address has reached its limit.
 
     Unknown e-mail addresses count too, so that the limit does not reveal accounts.
     """

@@ -1,4 +1,4 @@
-"""Which pages each role may open."""
+"""The pages that each role may open."""
 
 from django.contrib.auth.mixins import UserPassesTestMixin
 from django.contrib.auth.models import AnonymousUser
@@ -10,12 +10,12 @@ from users.models import User, UserType
 
 
 def home_of(user: User) -> str:
-    """Return the URL of the home page, which only depends on the user's type."""
+    """Return the URL of the user's home page, which depends only on the user's type."""
     return reverse(UserType(user.user_type).value)
 
 
 def may_open(user: User | AnonymousUser, role: UserType) -> bool:
-    """Whether a user may open the pages of `role`: its users and superusers, not all staff."""
+    """Whether a user has `role` or is a superuser; other staff may not open the pages of `role`."""
     return isinstance(user, User) and (user.is_superuser or user.user_type == role)
 
 

@@ -34,8 +34,8 @@ class HomeView(TemplateView):
 class LoginView(auth.LoginView):
     """Logs a user in, then redirects to the page in `next`, or to the user's home page.
 
-    A user who is already logged in is not redirected: `next` may be a page they may not open,
-    which would redirect back here.
+    A user who is already logged in is not redirected. The user may not have access to the page in
+    `next`, which would then redirect back to this page.
     """
 
     form_class = LoginForm
@@ -47,7 +47,7 @@ class LoginView(auth.LoginView):
 
 
 class LogoutView(auth.LogoutView):
-    """Logs a user out; only by POST, so that a link on another site cannot do it."""
+    """Logs a user out, only by POST: a link on another site cannot log a user out."""
 
     def http_method_not_allowed(
         self, request: HttpRequest, *args: Any, **options: Any
@@ -76,7 +76,7 @@ class RegisterView(FormView[RegistrationForm]):
         return super().dispatch(request, *args, **options)
 
     def form_valid(self, form: RegistrationForm) -> HttpResponse:
-        """Create the account; of two concurrent requests, the second gets the usual form error."""
+        """Create the account; the second of two concurrent requests gets the usual form error."""
         try:
             with transaction.atomic():
                 user = form.save()
@@ -105,7 +105,7 @@ class PasswordChangeView(auth.PasswordChangeView):
 
 
 class PasswordResetView(auth.PasswordResetView):
-    """Mails a link to reset a password; the response does not reveal if the account exists."""
+    """Mails a link to reset a password. The response does not reveal whether an account exists."""
 
     form_class = ResetForm
     template_name = "users/form.html"
@@ -124,7 +124,7 @@ class PasswordResetView(auth.PasswordResetView):
         messages.info(
             self.request,
             "If an account with this e-mail address exists, a link is on its way. It works once "
-            f"and expires after three days. We send at most {MAX_PER_ACCOUNT} links an hour.",
+            f"and expires after three days. We send at most {MAX_PER_ACCOUNT} links per hour.",
         )
         if may_request_reset(form.cleaned_data["email"], client_address(self.request)):
             return super().form_valid(form)
@@ -132,7 +132,7 @@ class PasswordResetView(auth.PasswordResetView):
 
 
 class PasswordResetConfirmView(auth.PasswordResetConfirmView):
-    """Sets a new password with a mailed link, and ends all sessions of the account."""
+    """Sets a new password with the mailed link, and ends all sessions of the account."""
 
     template_name = "users/form.html"
     success_url = reverse_lazy("login")

@@ -1,4 +1,4 @@
-"""The canary is an application of its own: its models need those of `cdc` to be loaded."""
+"""The canary's own application: its models require that the models of `cdc` are loaded first."""
 
 from django.apps import AppConfig
 

@@ -19,9 +19,9 @@ Wait = Callable[[Canary, float], bool]
 
 
 def beat(using: str, clock: Clock, wait: Wait = wait_until_applied) -> float | None:
-    """Send the canary, wait for it, record how long it took, and return that.
+    """Send the canary, wait until it is in the replica, record its latency, and return the latency.
 
-    Returns None when it has not arrived after `EVERY_SECONDS`, when the next one is due.
+    Returns None if the canary has not arrived after `EVERY_SECONDS`, when the next canary is due.
     """
     began = clock.monotonic()
     now = datetime.fromtimestamp(clock.time(), tz=UTC)
@@ -37,7 +37,7 @@ def beat(using: str, clock: Clock, wait: Wait = wait_until_applied) -> float | N
 
 
 def start_beating(using: str, stopped: Callable[[], bool]) -> None:
-    """Start a thread that sends the canary until `stopped`; it does not delay the process exit."""
+    """Start a daemon thread that sends the canary until `stopped` returns True."""
     clock = SystemClock()
 
     def run() -> None:
@@ -46,7 +46,7 @@ def start_beating(using: str, stopped: Callable[[], bool]) -> None:
             try:
                 beat(using, clock)
             except (CdcError, DatabaseError):
-                # Other places report the outage; here it shows as a canary that is late.
+                # The outage is reported elsewhere. Here it only makes the canary late.
                 connections.close_all()
             while not stopped() and clock.monotonic() < due:
                 clock.sleep(0.5)

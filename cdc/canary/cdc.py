@@ -1,6 +1,6 @@
-"""Captures the canary: its own topic and collection, no history.
+"""Captures the canary, with its own topic and collection, and without history.
 
-Internal: not an example for a model of your own, which uses `cdc.api`.
+This module is internal and not an example. To capture your own models, use `cdc.api`.
 """
 
 from cdc.canary.models import Canary
@@ -8,7 +8,7 @@ from cdc.conf import cdc_settings
 from cdc.registry import Capture, register
 
 _LONGEST = 242
-"""Leaves room for the suffix in a topic name, at most 249 characters in Kafka."""
+"""Leaves room for the suffix, because Kafka limits the name of a topic to 249 characters."""
 
 register(
     Capture(

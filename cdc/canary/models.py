@@ -7,7 +7,7 @@ from cdc.fields import MillisecondDateTimeField
 
 
 class Canary(CapturedModel):
-    """One row that is saved again and again; it has its own replica collection."""
+    """A row that is saved repeatedly; it is replicated to its own collection."""
 
     name = models.CharField(max_length=32, primary_key=True)
     beat = models.BigIntegerField(default=0)
@@ -21,14 +21,14 @@ class Canary(CapturedModel):
 
 
 class CanaryTrip(models.Model):
-    """When the canary was last sent and last arrived; not captured, so it makes no events."""
+    """The times at which the canary was last sent and last arrived. This model is not captured."""
 
     name = models.CharField(max_length=32, primary_key=True)
     sent_at = models.DateTimeField()
     arrived_at = models.DateTimeField(null=True)
-    """Of the last canary that arrived."""
+    """The arrival time of the last canary that arrived."""
     seconds = models.FloatField(null=True)
-    """Its latency by one clock, from the save until it was seen in the replica."""
+    """The latency of that canary by one clock, from its save until it was seen in the replica."""
 
     class Meta:
         db_table = "cdc_canary_trip"

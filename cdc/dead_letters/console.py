@@ -15,7 +15,7 @@ _LONGEST = 120
 
 
 def letter_json(letter: DeadLetter) -> dict[str, Any]:
-    """Return a letter as the documented JSON object, without its payload."""
+    """Return a dead letter as the documented JSON object, without the payload."""
     resolved_at = letter.resolved_at.isoformat() if letter.resolved_at else None
     return {
         "id": letter.pk,
@@ -36,7 +36,7 @@ def letter_json(letter: DeadLetter) -> dict[str, Any]:
 
 
 def letters_table(letters: Iterable[DeadLetter]) -> RenderableType:
-    """Return a table with one line for each letter."""
+    """Return a table with one line for each dead letter."""
     table = Table(box=None, pad_edge=False)
     table.add_column("id", justify="right", no_wrap=True)
     for name in ("status", "since", "place", "key", "reason"):
@@ -54,7 +54,7 @@ def letters_table(letters: Iterable[DeadLetter]) -> RenderableType:
 
 
 def letter_page(letter: DeadLetter, inspection: Inspection) -> RenderableType:
-    """Return a letter's fields, and its message, row and replica side by side."""
+    """Return the fields of a dead letter, and its message, row and replica side by side."""
     facts = Table(box=None, pad_edge=False, show_header=False)
     for name, value in letter_json(letter).items():
         facts.add_row(name, Text("" if value is None else printable(str(value), 2_000)))
@@ -77,7 +77,7 @@ def letter_page(letter: DeadLetter, inspection: Inspection) -> RenderableType:
 
 
 def place(letter: DeadLetter) -> str:
-    """Return the letter's topic, partition and offset, or its outbox row."""
+    """Return the topic, partition and offset of the message, or the outbox row."""
     if letter.partition < 0:
         return f"{letter.topic}, outbox row {letter.offset}"
     return f"{letter.topic} {letter.partition}:{letter.offset}"

@@ -1,4 +1,4 @@
-"""Replays and discards dead letters, each once."""
+"""Replays or discards dead letters; each dead letter is decided only once."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,25 +18,25 @@ from cdc.registry import Capture, registry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """The row that a dead letter is about; it may have been deleted."""
+    """The row that a dead letter is about; the row may have been deleted."""
 
     capture: Capture
     key: Any
-    """The Python value."""
+    """The primary key of the row, as a Python value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The result of a decision about several letters."""
+    """The result of a decision about several dead letters."""
 
     resolved: Sequence[int]
     refused: Sequence[str]
-    """One sentence for each letter that was left unchanged."""
+    """One sentence for each dead letter that was left unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A decision about letters, and the reason for it."""
+    """A decision about dead letters, and the reason for the decision."""
 
     what: str
     status: DeadLetterStatus
@@ -45,10 +45,10 @@ class Decision:
 
 
 def row_of(letter: DeadLetter) -> Row:
-    """Return the row that a letter is about; raise Rejected if it cannot be identified.
+    """Return the row that a dead letter is about; raises Rejected if the row is unknown.
 
-    The row's table is the one that the message names, or else the only captured table of its topic
-    with that key column.
+    The table of the row is the table that the message names. If the message names no table, it is
+    the only captured table of the topic that has this key column.
     """
     name, value = _key_of(letter)
     captures = [
@@ -59,12 +59,12 @@ def row_of(letter: DeadLetter) -> Row:
     if letter.table:
         captures = [capture for capture in registry if capture.table == letter.table]
     if len(captures) != 1 or captures[0].key.name != name:
-        raise Rejected("It names no captured table, so its row is unknown.")
+        raise Rejected("Its message names no captured table, so its row is unknown.")
     return Row(capture=captures[0], key=_python_key(captures[0], value))
 
 
 def each_waiting(*, using: str) -> Iterator[DeadLetter]:
-    """Yield the letters that are waiting now, one at a time: each may hold a megabyte."""
+    """Yield the dead letters that are waiting now, one at a time: each may hold a megabyte."""
     letters = DeadLetter.objects.using(using)
     waiting = letters.filter(status=DeadLetterStatus.WAITING)
     for number in list(waiting.values_list("pk", flat=True)):
@@ -72,10 +72,11 @@ def each_waiting(*, using: str) -> Iterator[DeadLetter]:
 
 
 def replay(letters: Iterable[DeadLetter], why: str, *, using: str) -> Outcome:
-    """Send the current state of the rows that the letters are about, through the outbox.
+    """Send the current state of the rows of these dead letters through the outbox.
 
-    The message itself is never sent again: it could not be applied, and Kafka may have dropped it.
-    If the row is gone, a delete is sent. A crash may send a row twice, which is harmless.
+    The message itself is never sent again: the message could not be applied, and Kafka may have
+    removed it. If the row no longer exists, a delete is sent. After a crash, a row may be sent
+    twice, which is harmless.
     """
 
     def send(letter: DeadLetter) -> None:
@@ -86,7 +87,7 @@ def replay(letters: Iterable[DeadLetter], why: str, *, using: str) -> Outcome:
 
 
 def discard(letters: Iterable[DeadLetter], why: str, *, using: str) -> Outcome:
-    """Mark letters as discarded; nothing is sent, and they stay in the table."""
+    """Mark dead letters as discarded; nothing is sent, and the dead letters stay in the table."""
     decision = Decision("discard", DeadLetterStatus.DISCARDED, why, using)
     return _each(letters, lambda _letter: None, decision)
 
@@ -135,7 +136,7 @@ def _require_waiting(letter: DeadLetter) -> None:
 
 
 def _resolve(letter: DeadLetter, decision: Decision) -> None:
-    """Record the decision; raise Refused if another decision came first."""
+    """Record the decision; raises Refused if another decision was recorded first."""
     letters = DeadLetter.objects.using(decision.using)
     waiting = letters.filter(pk=letter.pk, status=DeadLetterStatus.WAITING)
     with transaction.atomic(using=decision.using):
@@ -145,6 +146,6 @@ def _resolve(letter: DeadLetter, decision: Decision) -> None:
             resolved_by=current_actor(),
             why=decision.why,
         ):
-            raise Refused("Somebody else has decided about it meanwhile.")
+            raise Refused("Another decision was recorded in the meantime.")
         target = f"dead letter {letter.pk}: {letter}"
         log_action(decision.what, target, decision.why, using=decision.using)

@@ -1,4 +1,4 @@
-"""Compares a dead letter's message with its row now and its replica now."""
+"""Compares a dead letter's message with the current row and the current replica."""
 
 import reprlib
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from cdc.registry import Capture
 from cdc.wire.columns import wire_time
 
 LONGEST_PAYLOAD = 8_000
-"""Characters of a message that are shown."""
+"""The number of characters of a message that are shown."""
 _LONGEST_VALUE = 300
 _NOTHING = "-"
 _VERSION = ("_epoch", "_version")
@@ -33,23 +33,23 @@ Values = Mapping[str, Any] | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One column of message, row and replica, as printable text."""
+    """The values of one column in the message, the row and the replica, as printable text."""
 
     column: str
     message: str
     source: str
     replica: str
     differs: bool
-    """Whether row and replica both exist and hold different values."""
+    """Whether the row and the replica both exist and have different values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What is known about a letter; all strings are printable."""
+    """The result of an inspection; all strings are printable."""
 
     payload: str
     verdict: str
-    """One sentence: how row and replica compare, and what a replay would do."""
+    """One sentence that compares the row with the replica and says what a replay would do."""
     lines: tuple[Line, ...]
     replayable: bool
 
@@ -64,7 +64,7 @@ class Inspection:
 
 
 class Inspector:
-    """Reads the row and the replica; works, with less to show, while MongoDB is unreachable."""
+    """Reads the row and the replica; if MongoDB is unreachable, it reads only the row."""
 
     def __init__(self, settings: CdcSettings, using: str) -> None:
         self._settings = settings
@@ -134,7 +134,7 @@ def _differs(capture: Capture, source: Values, held: Document | None, name: str)
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as MongoDB stores it: dates have milliseconds."""
+    """Return a value as MongoDB stores it, with dates truncated to milliseconds."""
     if isinstance(value, datetime):
         return value.replace(microsecond=value.microsecond // 1000 * 1000)
     return value
@@ -144,11 +144,11 @@ def _verdict(row: Row, source: Values, replicas: Mapping[str, Document | None]) 
     name = f"{row.capture.table} {printable(str(row.key), 60)}"
     missing = [held is None for held in replicas.values()]
     if source is None and all(missing):
-        return f"{name} has been deleted, in the replica too: a replay would change nothing."
+        return f"{name} has been deleted, also from the replica: a replay would change nothing."
     if source is None:
-        return f"{name} has been deleted, but not in the replica: a replay sends the delete."
+        return f"{name} has been deleted, but not from the replica: a replay sends the delete."
     if any(missing):
-        return f"{name} is missing from the replica: a replay sends it."
+        return f"{name} is missing from the replica: a replay sends the row."
     differing = [
         line.column for line in _lines(row.capture, None, source, replicas) if line.differs
     ]

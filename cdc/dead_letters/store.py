@@ -12,9 +12,10 @@ from cdc.wire.records import Outgoing, Record
 RELAY_GROUP = "relay"
 """The group of the dead letters that are rejected outbox rows."""
 LARGEST_KEPT = 1_048_576
-"""Bytes of a message that are kept. They are for inspection only; a replay does not use them.
+"""The maximum number of bytes of a message that are kept, only for inspection.
 
-Even with every byte escaped they fit into MySQL's default `max_allowed_packet`.
+A replay does not use these bytes. Even if every byte is escaped, the bytes fit into MySQL's default
+`max_allowed_packet`.
 """
 _LONGEST_REASON = 2_000
 _LONGEST_TEXT = 200
@@ -28,9 +29,10 @@ class DeadLetterStore:
         self._using = using
 
     def store(self, record: Record, topic_id: str, reason: str) -> bool:
-        """Store a message; return False if it already is, raise Fatal if that fails.
+        """Store a message; return False if it is already stored, and raise Fatal if this fails.
 
-        It must be stored before its offset moves, so the consumer stops if it cannot be.
+        A message must be stored before its offset moves, so the consumer stops if the message
+        cannot be stored.
         """
         try:
             return self._store(record, topic_id, reason)
@@ -43,7 +45,7 @@ class DeadLetterStore:
             connections[self._using].close()
             raise Fatal(
                 f"The message at {record.source.topic} {record.source.partition}:{record.offset} "
-                f"cannot be applied, nor stored as a dead letter ({error}): "
+                f"can be neither applied nor stored as a dead letter ({error}): "
                 "check that the database is up and migrated."
             ) from error
 
@@ -83,7 +85,7 @@ class RejectedRowStore:
 
 
 def _store(letter: DeadLetter, key: bytes | None, value: bytes | None, *, using: str) -> bool:
-    """Insert a letter, cut to the size of its columns; return False if it already exists."""
+    """Insert a dead letter, truncated to the column sizes; return False if it already exists."""
     _, created = DeadLetter.objects.using(using).get_or_create(
         group=letter.group,
         topic=letter.topic,
@@ -103,7 +105,7 @@ def _store(letter: DeadLetter, key: bytes | None, value: bytes | None, *, using:
 
 
 def _table(value: bytes | None) -> str:
-    """Return the message's `source.table`, even if the rest is malformed; else an empty string."""
+    """Return the message's `source.table`, even if the rest is malformed, or an empty string."""
     try:
         message = orjson.loads(value or b"")
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""Which readers see what in the feed."""
+"""The audiences of the feed, which determine what a reader may see."""
 
 from collections.abc import Callable
 from enum import Enum
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Audience(Enum):
-    """What a group of readers may see."""
+    """A group of readers; the values say what the group may see."""
 
     OPERATORS = "operators"
     """Everything, including who made a change."""
@@ -15,7 +15,7 @@ class Audience(Enum):
 
     @property
     def sees_people(self) -> bool:
-        """Whether personal fields and the author of a change are shown."""
+        """Whether the audience may see personal fields and the author of a change."""
         return self is Audience.OPERATORS
 
 

@@ -1,6 +1,6 @@
-"""Reads again from Kafka what a reader missed and memory no longer holds.
+"""Reads from Kafka the changes that a reader missed and that are no longer in memory.
 
-`stream.py` decides when a reader that resumes needs it.
+`stream.py` decides when a reader that resumes needs these changes.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from cdc.feed.rendering import RenderedChange
 from cdc.wire.topic import Tail
 
 MOST_RECORDS = 20_000
-"""A reader that missed more records gets a gap instead."""
+"""If a reader missed more records, the reader gets a gap instead of the records."""
 _MOST_AT_ONCE = 4
 _POLL_RECORDS = 200
 _POLL_SECONDS = 0.5
@@ -29,11 +29,11 @@ class MissedChanges:
     position: FeedPosition
     """The position after the batch."""
     lost: int
-    """Records that Kafka has compacted away."""
+    """The number of records that Kafka has removed by compaction."""
 
 
 class CatchUp:
-    """Reads missed changes, for a few readers at a time; each reader has a tail of its own."""
+    """Reads missed changes for a few readers at a time; each reader has its own tail."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -44,7 +44,8 @@ class CatchUp:
     ) -> AsyncGenerator[MissedChanges, None]:
         """Yield the changes from `start` to `end` in batches; raises Retryable.
 
-        A batch is read only when the previous one was taken, so a slow reader holds one batch.
+        A batch is read only after the previous batch was consumed, so that a slow reader holds only
+        one batch in memory.
         """
         async with self._slots, self._tail() as tail:
             batch = await asyncio.to_thread(_begin, tail, start, end)
@@ -87,7 +88,7 @@ class CatchUp:
 
 
 def _begin(tail: Tail, start: FeedPosition, end: FeedPosition) -> MissedChanges:
-    """Start the tail at the first records that Kafka still holds; count those it no longer does."""
+    """Start the tail at the first records that Kafka still holds; count the removed records."""
     held = start.moved(
         {
             number: min(max(start.offsets[number], first), end.offsets[number])

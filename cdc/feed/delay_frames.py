@@ -1,4 +1,4 @@
-"""Frames that report how long changes took to reach the replica, once the history knows."""
+"""Frames that report how long changes took to reach the replica, according to the history."""
 
 import asyncio
 from collections import deque
@@ -18,9 +18,9 @@ LookUp = Callable[[Sequence[Version]], Mapping[Version, float]]
 
 
 class DelayFrames:
-    """Keeps the latest frames, each with an increasing number.
+    """Keeps the latest frames, which have increasing numbers.
 
-    They are not part of a reader's position: a reader that is disconnected when a delay is
+    The frames are not part of a reader's position. A reader that is disconnected when a delay is
     reported does not get that report later.
     """
 
@@ -33,7 +33,7 @@ class DelayFrames:
         self.next = 0
 
     def since(self, number: int) -> Iterator[bytes]:
-        """Yield the frames that are still held, from a number on."""
+        """Yield the frames that are still held, starting at `number`."""
         first = self.next - len(self._frames)
         for index in range(max(number, first) - first, len(self._frames)):
             yield self._frames[index]
@@ -41,7 +41,7 @@ class DelayFrames:
     async def update(self, ring: Ring) -> bool:
         """Look up the delays of new changes; return whether there is a new frame.
 
-        The pauses grow while the history does not answer.
+        If the lookup fails, the method pauses; the pauses grow while lookups keep failing.
         """
         self._take(ring)
         if not self._pending:
@@ -64,7 +64,7 @@ class DelayFrames:
         return bool(delays)
 
     def _take(self, ring: Ring) -> None:
-        """Add the changes that are new in the ring; drop the oldest pending ones if too many."""
+        """Add the ring's new changes; drop the oldest pending changes if there are too many."""
         start = self._number if ring.first <= self._number <= ring.next else ring.first
         for entry in ring.since(start):
             change = entry.change

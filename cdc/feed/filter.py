@@ -1,4 +1,4 @@
-"""Which changes a reader wants to see. The URL holds the filter, so a link shares it."""
+"""The filter of the feed. The URL contains the filter, so that a link can share it."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -15,7 +15,7 @@ _LONGEST = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """The conditions that a change must meet; an empty one matches every change."""
+    """The conditions that a change must meet; an empty filter matches every change."""
 
     ops: frozenset[str] = frozenset()
     key: str = ""
@@ -27,10 +27,10 @@ class Filter:
 
     @classmethod
     def parse(cls, query: QueryDict, audience: Audience) -> Self:
-        """Return the filter in a query string; values that mean nothing are ignored.
+        """Return the filter in a query string; unknown values are ignored.
 
-        An audience that does not see users cannot filter by them either: the result would reveal
-        who made a change.
+        An audience that does not see users cannot filter by user either, because the result would
+        reveal who made a change.
         """
         return cls(
             ops=frozenset(query.getlist("op")) & frozenset(Operation),
@@ -54,7 +54,7 @@ class Filter:
         )
 
     def query(self, **more: str) -> str:
-        """Return the filter as a query string, with further parameters."""
+        """Return the filter and the parameters in `more` as a query string."""
         return urlencode(
             [*self._pairs(), *((name, value) for name, value in more.items() if value)]
         )

@@ -1,4 +1,4 @@
-"""The thread that follows the topic through outages, restarts and a new topic of the same name."""
+"""The thread that follows the topic, also after an outage or when the topic is re-created."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ from cdc.wire.topic import OpenTail, Tail
 
 Render = Callable[[Record], RenderedChange | None]
 Batch = list[tuple[tuple[int, int], RenderedChange | None]]
-"""Partition and offset of each record, and the change to show, if any."""
+"""The partition and offset of each record, and the change to show for it, if any."""
 Posted = Batch | FeedPosition | CdcError
 _MOST_RECORDS = 500
 _POLL_SECONDS = 0.1
@@ -23,10 +23,11 @@ _CHECK_SECONDS = 2.0
 
 
 class Follower:
-    """Posts its start position, then batches of changes, and an error while Kafka is unreachable.
+    """Posts its start position, then batches of changes, or an error if Kafka is unreachable.
 
-    After an outage it resumes at the position that `resume_at` returns. If the topic no longer
-    has that position, because it was created again or truncated, it posts a new start position.
+    After an outage, the follower resumes at the position that `resume_at` returns. If the topic was
+    re-created or truncated and no longer has that position, the follower posts a new start
+    position.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Follower:
         self._thread.start()
 
     def stop(self) -> None:
-        """Request the end of the thread, which follows within a second; do not wait for it."""
+        """Ask the thread to end within a second; this method does not wait for the end."""
         self.stopped = True
 
     def _run(self) -> None:
@@ -63,7 +64,7 @@ class Follower:
                 self._failures += 1
 
     def _follow(self, tail: Tail) -> None:
-        """Read until stopped, or until the topic is created again or gets new partitions."""
+        """Read until stopped, or until the topic is re-created or gets new partitions."""
         bounds = tail.bounds()
         start = _start(self._resume_at(), FeedBounds.of(bounds))
         if not self._post(self, start):
@@ -86,12 +87,12 @@ class Follower:
 
 
 def _start(at: FeedPosition | None, bounds: FeedBounds) -> FeedPosition:
-    """Return where to resume; the topic's end if nothing has been read yet."""
+    """Return the position at which to resume; the topic's end if nothing has been read yet."""
     if at is None:
         return bounds.end
     fitted = at.fitted(bounds.end)
     if fitted is None:
-        return bounds.first  # a new topic, of which no change has been read
-    # A topic that was truncated continues at its end.
+        return bounds.first  # a new topic: none of its changes has been read
+    # If the topic was truncated, reading continues at its end.
     held = fitted.covers(bounds.first) and bounds.end.covers(fitted)
     return fitted if held else bounds.end

@@ -1,8 +1,8 @@
-"""The hub: one tail for each process, the latest changes in memory, any number of readers.
+"""The hub, through which all readers of one process share one tail of the topic.
 
-A thread follows Kafka and passes batches to the event loop. Readers keep their own positions and
-are woken together. A slow reader therefore needs no memory of its own, and a change is encoded
-once, however many readers there are.
+A thread follows Kafka and passes batches of changes to the event loop. The hub keeps the latest
+changes in memory. Each reader keeps only its own position, and all readers are woken together. A
+slow reader therefore needs no memory of its own, and each change is encoded only once.
 """
 
 import asyncio
@@ -23,12 +23,13 @@ from cdc.wire.topic import OpenTail
 MOST_READERS = 1_000
 _TICK_SECONDS = 0.015
 _TICK_SECONDS_PER_READER = 0.00025
-"""Waking costs time for each reader, so many readers are woken less often, with more changes."""
+"""Waking a reader takes time. If there are many readers, they are woken less often and get more
+changes at once."""
 _CHECK_SECONDS = 0.1
 LONGEST_CHUNK = 256_000
 _DELAY_SECONDS = 0.4
 _MOST_CHUNKS = 16
-"""Chunks that are cached for other readers until the next tick."""
+"""The maximum number of chunks that are cached for other readers until the next tick."""
 _LINGER_SECONDS = 30.0
 
 
@@ -49,11 +50,12 @@ class Hub:
         self.ring: Ring | None = None
         """None until the end of the topic is known."""
         self.error = ""
-        """Why there are no changes now; empty while Kafka answers."""
+        """Why no changes arrive at the moment; empty while Kafka is responding."""
         self.delays = DelayFrames(look_up)
         self.readers = 0
         self.visible = 0
-        """The number up to which readers read until the next tick, so that they share chunks."""
+        """Until the next tick, readers see only changes below this number, so that they can share
+        rendered chunks."""
         self._stop, self._memory, self._linger = stop, memory, linger
         self._news = asyncio.Event()
         self._follower: Follower | None = None
@@ -75,7 +77,10 @@ class Hub:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Count a reader; the first starts the tail, which outlives the last for a while."""
+        """Count a reader inside the block.
+
+        The first reader starts the tail. The tail ends some time after the last reader has left.
+        """
         self._stop.watch()
         self.readers += 1
         if self._follower is None:
@@ -86,7 +91,7 @@ class Hub:
             self.readers -= 1
 
     async def news(self, seconds: float) -> None:
-        """Wait for something new, at most `seconds`."""
+        """Wait until there is something new for the readers, for at most `seconds`."""
         try:
             async with asyncio.timeout(seconds):
                 await self._news.wait()
@@ -94,9 +99,10 @@ class Hub:
             return
 
     def chunk(self, number: int, audience: Audience, wanted: Filter) -> tuple[bytes, int]:
-        """Return the frames from change `number` on, and the number after them.
+        """Return the frames that start at change `number`, and the number of the next change.
 
-        Only for readers that have had every change before `number`; they share the chunk.
+        The readers that have received every change before `number` share the chunk. Other readers
+        must not call this method.
         """
         key = (audience, wanted, number)
         found = self._chunks.get(key)
@@ -107,7 +113,7 @@ class Hub:
         return found
 
     def end(self) -> None:
-        """Stop the tail."""
+        """Stop following the topic."""
         if self._follower is not None:
             self._follower.stop()
             self._follower = None
@@ -145,9 +151,10 @@ class Hub:
         return self.ring.end if self.ring else None
 
     def _post(self, follower: Follower, posted: Posted) -> bool:
-        """Pass something from the follower's thread to the loop; return False if it is not taken.
+        """Pass an object from the follower's thread to the loop; return False if it is not taken.
 
-        Waiting for the loop bounds what is in memory between the two.
+        The thread waits for the loop, so that only one object is in memory between the thread and
+        the loop.
         """
         loop, done = self._loop, threading.Event()
         if loop is None:
@@ -195,7 +202,10 @@ class Hub:
         self._news.clear()
 
     def _check(self, follower: Follower) -> None:
-        """Ten times a second: end the tail if the process stops or nothing has read for a while."""
+        """End the tail if the process is stopping, or if there have been no readers for a while.
+
+        This check runs ten times per second.
+        """
         if self._follower is not follower or self._loop is None:
             return
         now = self._loop.time()

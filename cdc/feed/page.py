@@ -1,4 +1,4 @@
-"""The content of the feed's page: the latest changes, or those from a time or an offset on."""
+"""The content of the feed's page: the latest changes, or changes after a time or an offset."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,15 +20,19 @@ from cdc.feed.topic_pages import PAGE, TopicPage
 from cdc.wire.event import Version
 
 _MOST_PAST_EVENTS = 1_000
-"""Events of the history that are searched for one page."""
+"""The maximum number of events of the history that are searched for one page."""
 _MOST_DIGITS = 18
-_KAFKA_UNREACHABLE = "Kafka is not responding. New changes are kept and appear here by themselves."
-_NO_HISTORY = "From Kafka: the history has no such changes or is not responding."
+_KAFKA_UNREACHABLE = (
+    "Kafka is not responding. New changes are kept and will appear here automatically."
+)
+_NO_HISTORY = (
+    "These changes come from Kafka, because the history has no such changes or is not responding."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRequest:
-    """Where in the topic to look, as the URL says; by default at its end."""
+    """The place in the topic that the URL asks for; the end of the topic by default."""
 
     before: FeedPosition | None = None
     after: FeedPosition | None = None
@@ -37,7 +41,7 @@ class PageRequest:
 
     @classmethod
     def parse(cls, query: QueryDict) -> "PageRequest":
-        """Return what a query string asks for; raises Rejected with what is wrong with it."""
+        """Return the request in a query string; raises Rejected if a value is invalid."""
         text = query.get("time", "").strip()
         number, offset = query.get("partition", "").strip(), query.get("offset", "").strip()
         return cls(
@@ -50,26 +54,27 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageContent:
-    """What the template shows."""
+    """The content that the template shows."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     older: str = ""
     newer: str = ""
-    """The query strings of the links to the pages beside this one."""
+    """`older` and `newer` are the query strings of the links to the adjacent pages."""
     live: str = ""
-    """Where the stream continues; empty for a page that does not end where the topic does."""
+    """The position at which the stream continues; empty if newer changes follow this page."""
     follows: bool = False
-    """Whether the page reads the stream: at the topic's end, or while Kafka is unreachable."""
+    """Whether the page reads the stream: because the page ends at the topic's end, or because Kafka
+    is unreachable."""
     asked: tuple[int, int] | None = None
-    """Partition and offset of the change that was jumped to."""
+    """The partition and offset of the change that the user jumped to."""
     notice: str = ""
     problem: str = ""
     why: str = ""
-    """The error in the words of the service, for operators."""
+    """The error message of the service; only operators see this message."""
 
 
 def content_of(asked: PageRequest, wanted: Filter, audience: Audience) -> PageContent:
-    """Return the page's content; an unreachable service is reported in it."""
+    """Return the page's content; if a service is unreachable, the content says so."""
     try:
         if asked.moment and (found := _from_history(asked.moment, wanted, audience)):
             return found
@@ -91,7 +96,7 @@ def content_of(asked: PageRequest, wanted: Filter, audience: Audience) -> PageCo
 
 
 def rows(changes: list[RenderedChange], audience: Audience) -> list[dict[str, Any]]:
-    """Return changes as the template shows them, with their delays where known."""
+    """Return the values of the changes for the template, with the delays if they are known."""
     delays: Mapping[Version, float] = {}
     with suppress(CdcError):  # the page is useful without delays
         delays = wiring.history().applied([c.version for c in changes if c.version])
@@ -99,7 +104,10 @@ def rows(changes: list[RenderedChange], audience: Audience) -> list[dict[str, An
 
 
 def details(partition: int, offset: int, audience: Audience) -> dict[str, Any] | None:
-    """Return all that an audience may see of a change, from Kafka or else from the history."""
+    """Return everything that an audience may see of a change.
+
+    The change is read from Kafka or, if Kafka does not hold it, from the history.
+    """
     renderer = wiring.renderer()
     record = wiring.topic_pages().record(partition, offset)
     if record is not None and record.value is not None:
@@ -118,7 +126,7 @@ def _row(
 
 
 def _jumped_to(asked: PageRequest, changes: list[RenderedChange]) -> tuple[int, int] | None:
-    """Return the change that was jumped to, or the first one after it."""
+    """Return the place of the change that the user jumped to, or of the first change after it."""
     if not changes or not (asked.place or asked.moment):
         return None
     places = [(change.partition, change.offset) for change in changes]
@@ -143,19 +151,19 @@ def _from_topic(asked: PageRequest, wanted: Filter, audience: Audience) -> tuple
 
 
 def _absent(place: tuple[int, int]) -> str:
-    """Return where to find a record that Kafka does not hold."""
+    """Return a notice that says where to find a record that Kafka does not hold."""
     with suppress(CdcError):
         if found := wiring.history().at(*place):
             moment = datetime.fromtimestamp(found.event.ts_ms / 1000, tz=UTC)
             when = moment.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
-            return f"Kafka no longer holds this record. The history does: jump to {when} UTC."
+            return f"Kafka no longer holds this record, but the history does: jump to {when} UTC."
     return "Kafka holds no change at this offset. These are the next changes."
 
 
 def _from_history(moment: datetime, wanted: Filter, audience: Audience) -> PageContent | None:
-    """Return the first changes since `moment`; None if the history returns none.
+    """Return the first changes since `moment`; None if the history returns no changes.
 
-    The history is complete where compaction has removed records from the topic.
+    The history still holds the records that compaction has removed from the topic.
     """
     try:
         events = wiring.history().since(moment, _MOST_PAST_EVENTS)
@@ -179,7 +187,8 @@ def _from_history(moment: datetime, wanted: Filter, audience: Audience) -> PageC
         older=wanted.query(before=str(older)),
         asked=_jumped_to(PageRequest(moment=moment), changes[::-1]),
         newer=wanted.query(time=last.isoformat()) if more and last > moment else wanted.query(),
-        notice="From the history, which keeps the records that Kafka compacts away.",
+        notice="These changes come from the history, which also has the changes that Kafka has "
+        "removed by compaction.",
     )
 
 
@@ -193,7 +202,7 @@ def _moment(text: str) -> datetime:
     except ValueError:
         moment = None
     if moment is None:
-        raise Rejected("The time is not a date and a time in UTC, such as 2026-03-16T20:36:41.")
+        raise Rejected("The time must be a date and a time in UTC, such as 2026-03-16T20:36:41.")
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

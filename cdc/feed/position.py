@@ -16,13 +16,16 @@ _TEXT = re.compile(r"[0-9a-f]{8}(\.[0-9a-z]{1,13})+\Z", re.ASCII)
 
 
 def tag_of(topic: str, topic_id: str) -> str:
-    """Return a tag that differs between topics, and for a topic that was created again."""
+    """Return a tag that identifies a topic; a re-created topic has another tag."""
     return blake2s(f"{topic}\n{topic_id}".encode(), digest_size=4).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class FeedPosition:
-    """The id of an event in the stream: its reader has had everything before the position."""
+    """A position in the topic, which is also the id of an event in the stream.
+
+    A reader with this position has received all earlier records.
+    """
 
     tag: str
     offsets: tuple[int, ...]
@@ -30,13 +33,15 @@ class FeedPosition:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the position that a browser sent; raises Rejected for any other text."""
+        """Return the position that a browser sent; raises Rejected if it is not a position."""
         if len(text) > _LONGEST or not _TEXT.match(text):
-            raise Rejected("This is not a position in the feed: open the page without it.")
+            raise Rejected(
+                "The given text is not a position in the feed: open the page without it."
+            )
         tag, *numbers = text.split(".")
         offsets = tuple(int(number, 36) for number in numbers)
         if max(offsets) > _LARGEST:
-            raise Rejected("A position in the feed holds an offset that is too large.")
+            raise Rejected("The position in the feed contains an offset that is too large.")
         return cls(tag, offsets)
 
     def __str__(self) -> str:
@@ -47,7 +52,7 @@ class FeedPosition:
         return self.moved({partition: offset + 1})
 
     def moved(self, offsets: Mapping[int, int]) -> Self:
-        """Return the position with these next offsets; other partitions keep theirs."""
+        """Return the position with these next offsets; other partitions keep their offsets."""
         merged = tuple(offsets.get(number, held) for number, held in enumerate(self.offsets))
         return type(self)(self.tag, merged)
 
@@ -59,14 +64,14 @@ class FeedPosition:
         )
 
     def missing_to(self, other: "FeedPosition") -> int:
-        """Return how many records are before `other` but not before this position."""
+        """Return the number of records that are before `other` but not before this position."""
         pairs = zip(self.offsets, other.offsets, strict=True)
         return sum(max(its - mine, 0) for mine, its in pairs)
 
     def fitted(self, to: "FeedPosition") -> "FeedPosition | None":
-        """Return this position with as many partitions as `to` has: new ones start at 0.
+        """Return this position with as many partitions as `to` has; new partitions start at 0.
 
-        None if the two are of different topics.
+        Returns None if the two positions belong to different topics.
         """
         missing = len(to.offsets) - len(self.offsets)
         if self.tag != to.tag or missing < 0:
@@ -76,7 +81,7 @@ class FeedPosition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedBounds:
-    """What a topic holds, as positions."""
+    """The first position and the end of a topic."""
 
     first: FeedPosition
     end: FeedPosition

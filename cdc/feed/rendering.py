@@ -1,4 +1,4 @@
-"""Renders a record of the topic, whatever it contains, as JSON for each audience."""
+"""Renders every record of the topic, even a malformed one, as JSON for each audience."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ from cdc.wire.event import ChangeEvent, Operation, PastEvent, Row, Version, deco
 from cdc.wire.records import Record
 
 LONGEST_VALUE = 160
-"""Characters of a value in the list; the details hold all of it."""
+"""The number of characters of a value that the list shows; the details show the whole value."""
 _MOST_FIELDS = 8
 _LONGEST_TITLE = 120
 _LONGEST_NAME = 100
 _LONGEST_REASON = 300
 _LONGEST_RAW = 10_000
 _OVERHEAD_BYTES = 600
-"""About what the objects around a change occupy."""
+"""The approximate size of the objects that hold a change."""
 
 
 class Place(TypedDict):
-    """Where in the topic a record is."""
+    """The place of a record in the topic."""
 
     partition: int
     offset: int
@@ -36,12 +36,12 @@ class Place(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderedChange:
-    """One record of the topic as readers get it, and what filters need to know of it."""
+    """One record of the topic as readers receive it, and the values that filters need."""
 
     partition: int
     offset: int
     op: str
-    """One of c, u, d, r; empty for a message that is not a captured model's event."""
+    """One of c, u, d, r; empty for a message that is not an event of a captured model."""
     key: str
     topic_name: str
     """The name in the row's topic column."""
@@ -49,16 +49,16 @@ class RenderedChange:
     fields: frozenset[str]
     """The columns that an update changed."""
     personal: frozenset[str]
-    """The personal ones among them."""
+    """The columns in `fields` that contain personal data."""
     version: Version | None
     ts_ms: int
-    """When it was captured; 0 if unknown."""
+    """The time of capture, in milliseconds since 1970; 0 if unknown."""
     data: Mapping[Audience, bytes]
-    """JSON without line breaks."""
+    """The change as JSON without line breaks, for each audience."""
 
     @property
     def size(self) -> int:
-        """Its approximate size in memory, in bytes."""
+        """The approximate size of the change in memory, in bytes."""
         return _OVERHEAD_BYTES + sum(map(len, self.data.values()))
 
     def visible_fields(self, audience: Audience) -> frozenset[str]:
@@ -67,13 +67,13 @@ class RenderedChange:
 
 
 class Renderer:
-    """Renders records and past events; never raises, whatever they contain."""
+    """Renders records and past events; never raises an error, even for malformed content."""
 
     def __init__(self, captures: Iterable[Capture]) -> None:
         self._captures = {capture.table: capture for capture in captures}
 
     def render(self, record: Record) -> RenderedChange | None:
-        """Return the change to show; None for a tombstone."""
+        """Return the change to show for a record; None for a tombstone."""
         if record.value is None:
             return None
         try:
@@ -104,8 +104,8 @@ class Renderer:
         event = decode(record.key, record.value or b"")
         capture = self._captures.get(event.table)
         if capture is None:
-            # Without a declaration it is unknown which of its columns are personal.
-            raise Rejected("Its table is not captured here.")
+            # Only a registered capture declares which columns contain personal data.
+            raise Rejected("The message is about a table that is not captured.")
         _iso(event.ts_ms)
         _check_depth(event)
         return event, capture
@@ -262,11 +262,11 @@ def _value(value: Any) -> str | None:
 
 
 def _check_depth(event: ChangeEvent) -> None:
-    """Raise Rejected for values that nest too deep to be written again."""
+    """Raise Rejected for values that are nested too deeply to be encoded again."""
     try:
         orjson.dumps([event.before, event.after])
     except orjson.JSONEncodeError:
-        raise Rejected("Its values are nested too deeply.") from None
+        raise Rejected("The message contains values that are nested too deeply.") from None
 
 
 def _text(value: Any) -> str:
@@ -279,5 +279,5 @@ def _iso(ts_ms: int) -> str:
     try:
         moment = datetime.fromtimestamp(ts_ms / 1000, tz=UTC)
     except (OverflowError, ValueError, OSError):
-        raise Rejected("Its timestamp is out of range.") from None
+        raise Rejected("The message has a timestamp that is out of range.") from None
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

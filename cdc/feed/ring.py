@@ -19,28 +19,28 @@ class RingEntry:
     change: RenderedChange
     position: FeedPosition
     head: bytes = b""
-    """The start of its frame, encoded once for all readers."""
+    """The start of the change's frame, encoded once for all readers."""
 
 
 class Ring:
-    """Changes in the order in which they were read, each with an increasing number.
+    """Changes in the order in which they were read, with increasing numbers.
 
-    Readers keep their own numbers; the ring keeps nothing for them.
+    Each reader remembers the number of its next change; the ring stores nothing for readers.
     """
 
     def __init__(
         self, start: FeedPosition, *, changes: int = MOST_CHANGES, bytes_: int = MOST_BYTES
     ) -> None:
         self.start = self.end = start
-        """The positions before the first change that is held and after the last record read."""
+        """The positions before the first held change and after the last record that was read."""
         self.first = self.next = 0
-        """The numbers of the first change that is held and of the next one to come."""
+        """The number of the first held change, and the number that the next change will get."""
         self.bytes = 0
         self._entries: deque[RingEntry] = deque()
         self._most_changes, self._most_bytes = changes, bytes_
 
     def add(self, change: RenderedChange) -> None:
-        """Add the next change; drop the oldest ones to stay within the bounds."""
+        """Add the next change; drop the oldest changes to stay within the bounds."""
         self.end = self.end.after(change.partition, change.offset)
         self._entries.append(RingEntry(change, self.end, change_head(self.end)))
         self.next += 1
@@ -49,11 +49,11 @@ class Ring:
             self._drop_oldest()
 
     def skip(self, partition: int, offset: int) -> None:
-        """Move the end past a record that shows nothing."""
+        """Move the end past a record that has no change to show."""
         self.end = self.end.after(partition, offset)
 
     def number_at(self, position: FeedPosition) -> int | None:
-        """Return the number of the change after a position; None if the ring never had it."""
+        """Return the number of the change after a position; None if the ring lacks the position."""
         if position == self.end:
             return self.next
         numbers = range(self.next - 1, self.first - 1, -1)
@@ -63,13 +63,13 @@ class Ring:
         return self.first if position == self.start else None
 
     def position_before(self, number: int) -> FeedPosition:
-        """Return the position before a change that is held, or before the next one."""
+        """Return the position before a held change, or before the next change."""
         if number == self.first:
             return self.start
         return self._entries[number - 1 - self.next].position
 
     def since(self, number: int) -> Iterator[RingEntry]:
-        """Yield the changes from a number on."""
+        """Yield the changes, starting at `number`."""
         if number == self.next:
             return
         # A deque is fast at both ends, and most readers want only the last few changes.

@@ -1,7 +1,7 @@
-"""Frames of a stream of server-sent events.
+"""The frames of a stream of server-sent events.
 
-https://html.spec.whatwg.org/multipage/server-sent-events.html: a line break ends a field. The
-data are JSON without line breaks.
+In this format, a line break ends a field. The data are therefore JSON without line breaks.
+See https://html.spec.whatwg.org/multipage/server-sent-events.html.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 RETRY_MS = 1_000
-"""How long a browser waits before it reconnects."""
+"""The time that a browser waits before it reconnects."""
 
 
 def frame(event: str, data: bytes, position: object = None) -> bytes:
@@ -36,6 +36,6 @@ def opening() -> bytes:
 def heartbeat(position: object) -> bytes:
     """Return a comment, and an event that scripts can see.
 
-    Its id moves on a reader whose filter matches nothing.
+    The id of the event advances the position of a reader whose filter matches no changes.
     """
     return b": alive\n" + message("alive", position)

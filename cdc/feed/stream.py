@@ -1,6 +1,6 @@
-"""One reader's stream: it resumes at the reader's position and continues live.
+"""The stream of one reader, which resumes at the reader's position and continues live.
 
-Every gap is reported.
+If changes are missing, the stream reports a gap.
 """
 
 import time
@@ -20,10 +20,10 @@ from cdc.feed.sse import frame, heartbeat, message, opening
 
 HEARTBEAT_SECONDS = 15.0
 CHECK_SECONDS = 30.0
-"""How often the reader's access is checked again."""
+"""The interval at which the reader's access is checked again."""
 _LONGEST_WAIT = 1.0
 _PATIENCE_SECONDS = 10.0
-"""How long a position from another process may be ahead of this one."""
+"""The time for which a position from another process may be ahead of this process."""
 
 Frames = AsyncGenerator[bytes, None]
 
@@ -34,14 +34,14 @@ class Access(Enum):
     ALLOWED = "allowed"
     DENIED = "denied"
     UNKNOWN = "unknown"
-    """The database did not answer: the stream ends and the browser reconnects."""
+    """The database is not responding: the stream ends, and the browser reconnects."""
 
 
 CheckAccess = Callable[[], Awaitable[Access]]
 
 
 class Reader:
-    """One reader's place; each frame that is made moves it."""
+    """One reader and its position, which advances with each frame that is produced."""
 
     def __init__(
         self,
@@ -55,14 +55,14 @@ class Reader:
         self._audience, self._wanted = audience, wanted
         self._at = at
         self._ring: Ring | None = None
-        """The ring that `_number` refers to; the hub has another when the topic was replaced."""
+        """The ring that `_number` refers to. If the topic is replaced, the hub has a new ring."""
         self._number: int | None = None
-        """The next change in the ring; None for a reader that has yet to reach the ring."""
+        """The number of the next change in the ring; None until the reader has reached the ring."""
         self._ahead_since: float | None = None
         self._reported_state = ""
         self._next_delay = hub.delays.next
         self._sent = time.monotonic()
-        # Random, so that readers who connect together after a restart are not checked together.
+        # Random, so that readers that connect together after a restart are not checked together.
         self._checked = self._sent - random() * CHECK_SECONDS  # noqa: S311 -- no secret
 
     async def stream(self, check: CheckAccess) -> Frames:
@@ -88,7 +88,10 @@ class Reader:
                 await self._hub.news(_LONGEST_WAIT)
 
     async def _access(self, check: CheckAccess) -> Access:
-        """Return the reader's access, checked again when due; only a good answer is kept."""
+        """Return the reader's access, and check it again if a check is due.
+
+        Only the answer ALLOWED is remembered until the next check.
+        """
         if time.monotonic() - self._checked < CHECK_SECONDS:
             return Access.ALLOWED
         access = await check()
@@ -97,7 +100,7 @@ class Reader:
         return access
 
     async def _news(self) -> Frames:
-        """Yield everything that is new to this reader."""
+        """Yield the frames that are new to this reader."""
         if state := self._state():
             yield state
         yield b"".join(self._hub.delays.since(self._next_delay))
@@ -119,7 +122,7 @@ class Reader:
                     async for part in parts:
                         yield part
             except CdcError:
-                return  # the hub reports that Kafka is unreachable; the next turn tries again
+                return  # the hub reports that Kafka is unreachable; the next call tries again
             if self._ahead_since is not None:
                 return
 
@@ -132,14 +135,14 @@ class Reader:
         return message("state", kafka=state)
 
     async def _enter(self, ring: Ring) -> Frames:
-        """Bring the reader to the ring, from Kafka if need be; or a part of the way."""
+        """Move the reader to the ring, or closer to it; if necessary, read changes from Kafka."""
         if self._at is None:
             self._at, self._number = ring.end, ring.next
             yield message("here", ring.end)
             return
         at = self._at.fitted(ring.end)
         if at is None:
-            yield self._gap(ring, "The topic has been replaced by another.", None)
+            yield self._gap(ring, "The topic has been replaced by another topic.", None)
         elif not ring.end.covers(at):
             if self._is_lost(time.monotonic()):
                 yield self._gap(ring, "The topic ends before your last change.", None)
@@ -165,18 +168,18 @@ class Reader:
     async def _from_kafka(self, at: FeedPosition, ring: Ring) -> Frames:
         missing = at.missing_to(ring.start)
         if missing > MOST_RECORDS:
-            yield self._gap(ring, "There are too many to send them again.", missing)
+            yield self._gap(ring, "There are too many changes to send them again.", missing)
             return
         async with aclosing(self._catch_up.read(at, ring.start)) as batches:
             async for missed in batches:
                 self._at = missed.position
                 yield b"".join(self._frame(RingEntry(*found)) for found in missed.changes)
                 if missed.lost:
-                    why = "Kafka has compacted them: it keeps each row's latest change."
+                    why = "Compaction has removed them: Kafka keeps the latest change of each row."
                     yield message("gap", self._at, why=why, missing=missed.lost)
 
     def _from_ring(self, at: FeedPosition, ring: Ring) -> bytes:
-        """Return the ring's changes after a position that the ring never had."""
+        """Return the frames of the ring's changes after a position that is not in the ring."""
         parts = []
         length = 0
         for entry in ring.since(ring.first):
@@ -198,6 +201,6 @@ class Reader:
         return frame("change", entry.change.data[self._audience], entry.position)
 
     def _gap(self, ring: Ring, why: str, missing: int | None) -> bytes:
-        """Move to the first change in memory, and report what is skipped."""
+        """Move to the first change in memory, and return a frame that reports the gap."""
         self._at, self._number = ring.start, ring.first
         return message("gap", self._at, why=why, missing=missing)

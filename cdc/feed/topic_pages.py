@@ -1,4 +1,4 @@
-"""Reads pages of the topic from Kafka: the latest changes, or those from a position on."""
+"""Reads pages of the topic from Kafka: the latest changes, or the changes after a position."""
 
 import threading
 import time
@@ -18,26 +18,26 @@ from cdc.wire.topic import OpenTail, Tail
 
 PAGE = 100
 _WINDOW = 150
-"""Records of a partition that are read at once."""
+"""The number of records that are read at once from a partition."""
 _MOST_ROUNDS = 12
-"""Bounds the search for a filter that matches little; the next page continues it."""
+"""Limits the search if the filter matches few changes; the next page continues the search."""
 _SECONDS = 5.0
 OffsetChanges = list[tuple[int, RenderedChange | None]]
-"""Offsets, and the change to show at each, if any."""
+"""Offsets, and the change to show for each offset, if any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicPage:
-    """Consecutive changes, and the positions of the pages beside them."""
+    """Consecutive changes, and the positions of the adjacent pages."""
 
     changes: list[RenderedChange]
     """Newest first."""
     older: FeedPosition | None = None
     newer: FeedPosition | None = None
     live: FeedPosition | None = None
-    """Where the stream continues, if this page ends where the topic does."""
+    """The position at which the stream continues; None if newer changes follow this page."""
     lost: int = 0
-    """Records in this range that Kafka no longer holds."""
+    """The number of records in this range that Kafka no longer holds."""
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class _Walk:
     lost: int = 0
 
     def run(self) -> None:
-        """Fill `found` in the order of the walk, and move `at`."""
+        """Fill `found` in the direction of the walk, and move `at` to the end of the walk."""
         for _ in range(_MOST_ROUNDS):
             windows = self._windows()
             if not windows or self._merge(windows, self._read(windows)):
@@ -90,8 +90,9 @@ class _Walk:
     ) -> bool:
         """Take the changes in time order; return whether the page is full.
 
-        Records beyond a window may precede the rest of the other windows. The merge therefore ends
-        with the first window that is used up, unless that partition has no more records.
+        When one window is used up, the next record of its partition may come before the remaining
+        records of the other windows. The merge therefore ends there, unless the partition has no
+        more records.
         """
         heads = {
             number: _timed(found, backwards=self.backwards) for number, found in changes.items()
@@ -116,7 +117,7 @@ class _Walk:
 
 
 class TopicPages:
-    """Reads one page at a time; raises Retryable while Kafka is unreachable."""
+    """Reads one page at a time; raises Retryable if Kafka is unreachable."""
 
     def __init__(self, open_tail: OpenTail, render: Render) -> None:
         self._open_tail, self._render = open_tail, render
@@ -138,7 +139,7 @@ class TopicPages:
             )
 
     def since(self, after: FeedPosition | None, wanted: Filter, audience: Audience) -> TopicPage:
-        """Return the first changes after a position; none if it is of another topic."""
+        """Return the first changes after a position; no changes for a position of another topic."""
         with self._lock:
             bounds = self._bounds()
             at = _held(after, bounds) or bounds.end
@@ -153,7 +154,7 @@ class TopicPages:
             )
 
     def at_time(self, moment_ms: int) -> FeedPosition:
-        """Return the position before the changes that were captured at or after a time."""
+        """Return the position before the first changes that were captured at or after a time."""
         with self._lock:
             end = self._bounds().end
             return end.moved(self._open().since(moment_ms))
@@ -161,7 +162,7 @@ class TopicPages:
     def at_offset(self, partition: int, offset: int) -> FeedPosition | None:
         """Return the position before a record, with the other partitions at about the same time.
 
-        None if there is no such partition.
+        Returns None if there is no such partition.
         """
         with self._lock:
             bounds = self._bounds()
@@ -238,7 +239,10 @@ class TopicPages:
 
 
 def _held(asked: FeedPosition | None, bounds: FeedBounds) -> FeedPosition | None:
-    """Return a position moved into what the topic holds; None if it is of another topic."""
+    """Return a position limited to the offsets that the topic holds.
+
+    Returns None if the position belongs to another topic.
+    """
     fitted = asked.fitted(bounds.end) if asked else None
     if fitted is None:
         return None
@@ -249,9 +253,9 @@ def _held(asked: FeedPosition | None, bounds: FeedBounds) -> FeedPosition | None
 def _timed(
     changes: OffsetChanges, *, backwards: bool
 ) -> list[tuple[float, int, RenderedChange | None]]:
-    """Return a window's changes with their times, the first of the walk last.
+    """Return a window's changes with their times; the change that the walk takes first is last.
 
-    The order within a partition is kept, whatever times its changes claim.
+    The order within a partition is kept, even if the times of its changes are out of order.
     """
     timed: list[tuple[float, int, RenderedChange | None]] = []
     last = float("inf") if backwards else float("-inf")

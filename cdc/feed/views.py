@@ -37,13 +37,13 @@ _OPERATION_LABELS = {
 
 
 class FeedStream(View):
-    """The stream of the live feed: each change as it happens, as server-sent events."""
+    """The stream of the live feed: sends each new change as a server-sent event."""
 
     http_method_names = ["get"]
     audience_of: AudienceOf = staticmethod(no_access)
 
     async def get(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer with a stream that has no end of its own."""
+        """Return a stream that continues until the client disconnects or the process stops."""
         audience = self.audience_of(await request.auser())
         if audience is None:
             return _error(403, "You don't have access to the feed.")
@@ -67,7 +67,7 @@ class FeedStream(View):
         async def check() -> Access:
             return await sync_to_async(_access)(session, audience_of, audience)
 
-        # Authentication opened a database connection; a stream must not hold one.
+        # Authentication opened a database connection, which a stream must not keep open.
         await sync_to_async(connections.close_all)()
         frames = reader.stream(check)
         try:
@@ -78,7 +78,7 @@ class FeedStream(View):
 
 
 class _ForAudience(UserPassesTestMixin):
-    """Lets in users who have an audience."""
+    """Restricts a view to users who belong to an audience."""
 
     audience_of: AudienceOf = staticmethod(no_access)
     request: HttpRequest
@@ -92,7 +92,7 @@ class _ForAudience(UserPassesTestMixin):
 
 
 class FeedPage(_ForAudience, TemplateView):
-    """The live feed: the latest changes, updated by a script, or a page of past changes."""
+    """The live feed: the latest changes, which a script keeps up to date, or past changes."""
 
     template_name = "feed/feed.html"
 
@@ -121,7 +121,7 @@ class FeedChange(_ForAudience, View):
     http_method_names = ["get"]
 
     def get(self, request: HttpRequest, partition: int, offset: int) -> HttpResponse:
-        """Answer from Kafka, or else from the history."""
+        """Return the change from Kafka or, if Kafka does not hold it, from the history."""
         try:
             found = page.details(partition, offset, self.audience)
         except CdcError as error:
@@ -134,7 +134,7 @@ class FeedChange(_ForAudience, View):
 
 
 def _access(session: SessionBase, audience_of: AudienceOf, audience: Audience) -> Access:
-    """Return whether the session's user still has the same audience, from the database."""
+    """Look up in the database whether the session's user still belongs to the same audience."""
     asked = HttpRequest()
     asked.session = type(session)(session.session_key)
     try:

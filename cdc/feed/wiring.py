@@ -1,4 +1,4 @@
-"""The feed's parts, built from the settings on first use, once for each process."""
+"""The components of the feed; each process creates them once, from the settings."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -38,7 +38,7 @@ def topic_pages() -> TopicPages:
 
 @cache
 def history() -> History:
-    """Return MongoDB's history; raises Misconfigured where no MongoDB is configured."""
+    """Return MongoDB's history; raises Misconfigured if no MongoDB is configured."""
     settings = cdc_settings()
     keys = {capture.table: capture.key.name for capture in registry}
     return History(connect(settings), settings, keys)

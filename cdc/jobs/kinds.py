@@ -13,14 +13,14 @@ COUNT, SNAPSHOT, RECONCILE, REPAIR = "count", "snapshot", "reconcile", "repair"
 
 
 def count(context: JobContext) -> list[str] | None:
-    """Count what a snapshot would do; sends nothing."""
+    """Count the changes that a snapshot would make; sends nothing."""
     run = _snapshot_run(context)
     lines = run.count(selections(context.arguments["model"], context.arguments["where"]))
     return None if run.interrupted else lines
 
 
 def snapshot(context: JobContext) -> list[str] | None:
-    """Send the rows that are meant."""
+    """Send the selected rows."""
     run = _snapshot_run(context)
     selected = selections(context.arguments["model"], context.arguments["where"])
     lines = run.send(selected, rate=context.arguments.get("rate", 0), restart=False)
@@ -37,7 +37,7 @@ def reconcile(context: JobContext) -> list[str] | None:
 
 
 def repair(context: JobContext) -> list[str] | None:
-    """Compare, and send what differs again."""
+    """Compare the database with the replica, and send each row that differs again."""
     return _reconcile(context, repair=True)
 
 
@@ -74,5 +74,5 @@ def _reconcile(context: JobContext, *, repair: bool) -> list[str] | None:
 
 
 def _checkpoint_name(context: JobContext) -> str:
-    # A command with the same arguments has a checkpoint of its own.
+    # A command with the same arguments has its own checkpoint.
     return f"job {context.job.pk}"

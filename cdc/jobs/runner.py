@@ -1,4 +1,4 @@
-"""Runs jobs one after the other, and renews the lease of the running one every second."""
+"""Runs jobs one after the other, and renews the lease of the running job every second."""
 
 import json
 import threading
@@ -20,7 +20,7 @@ _RENEW_SECONDS = 1.0
 
 
 class JobContext:
-    """A job function's arguments, its place for messages and progress, and its signal to stop."""
+    """The context of a running job: its arguments, messages and progress, and its stop signal."""
 
     def __init__(self, job: Job, jobs: Jobs, stopping: Callable[[], bool], clock: Clock) -> None:
         self.job = job
@@ -32,15 +32,15 @@ class JobContext:
         self._clock = clock
         self._renewed_at = clock.monotonic()
         self._lines = job.said.splitlines()
-        # Each run counts from zero: the job function first reports what earlier runs have done.
+        # Each run counts from zero: the job function first reports the work of earlier runs.
         job.done = job.total = 0
 
     def stopped(self) -> bool:
-        """Return whether to return early: after a cancel, a lost lease or a signal."""
+        """Return whether the job must return early: after a cancel, a lost lease or a signal."""
         return self.cancelled or self.lost or self._stopping()
 
     def say(self, sentence: str) -> None:
-        """Store a message, unless it repeats the last one."""
+        """Store a message, unless it equals the last message."""
         if sentence not in self._lines[-1:]:
             self._lines.append(sentence)
 
@@ -55,7 +55,7 @@ class JobContext:
         yield self.say, advance
 
     def renew(self) -> None:
-        """Renew the lease and look for a cancel; tolerate outages shorter than the lease."""
+        """Renew the lease and check for a cancel; outages shorter than the lease are tolerated."""
         now = self._clock.monotonic()
         try:
             held = self._jobs.renew(self.job, self.said)
@@ -68,14 +68,15 @@ class JobContext:
 
     @property
     def said(self) -> str:
-        """The stored messages, one a line."""
+        """The stored messages, one per line."""
         return "\n".join(self._lines)
 
 
 JobFunction = Callable[[JobContext], list[str] | None]
-"""Does the remaining work; returns the result in lines, or None if `stopped` made it return early.
+"""Does the remaining work; returns the lines of the result, or None if it was stopped early.
 
-It may raise a CdcError: Retryable runs the job again later, any other fails the job.
+The function may raise a CdcError. After Retryable, the job is run again later; after any other
+error, the job has failed.
 """
 
 
@@ -97,7 +98,7 @@ class JobRunner:
         self._clock = clock
 
     def run_once(self) -> bool:
-        """Run one job until it ends or a stop; return False if none was available."""
+        """Run one job until it ends or is stopped; return False if no job was available."""
         with retryable_errors(self._jobs.using):
             job = self._jobs.claim(self._owner)
             if job is not None:
@@ -111,7 +112,9 @@ class JobRunner:
             self._jobs.finish(job, JobState.FAILED, f"Unknown kind of job: {job.kind}.")
             return
         if job.crashes > MOST_CRASHES:
-            self._jobs.finish(job, JobState.FAILED, f"Its process died {job.crashes} times.")
+            self._jobs.finish(
+                job, JobState.FAILED, f"The process of the job died {job.crashes} times."
+            )
             return
         try:
             with _renewing(context), acting_as(job.asked_by):
@@ -132,7 +135,9 @@ class JobRunner:
         if result is not None:
             self._jobs.finish(job, state, "\n".join(result))
         elif context.cancelled:
-            self._jobs.finish(job, JobState.CANCELLED, "Cancelled before it was finished.")
+            self._jobs.finish(
+                job, JobState.CANCELLED, "The job was cancelled before it was finished."
+            )
         else:
             self._jobs.give_back(job)
 

@@ -1,8 +1,8 @@
-"""The job table: long work that pages start, each job run by one process at a time.
+"""The job table: long-running work that pages start. One process at a time runs a job.
 
-The process that runs a job holds a lease on its row; a process that has lost the lease can no
-longer write to the row. The work itself may be killed at any instruction: the next process resumes
-from its checkpoint.
+The process that runs a job holds a lease on the row of the job. A process that has lost the lease
+can no longer write to the row. A process may be killed at any instruction: the next process resumes
+the job at its checkpoint.
 """
 
 import json
@@ -22,9 +22,9 @@ from cdc.runtime.database import DatabaseNow, drop_replaced_file
 
 LEASE_SECONDS = 10.0
 MOST_CRASHES = 10
-"""A job whose process dies more often fails."""
+"""If processes die more often than this while they run a job, the job fails."""
 _SAID_LIMIT = 20_000
-"""Characters of a job's messages that are kept: the last ones."""
+"""The number of characters of a job's messages that are kept, counted from the end."""
 _UNFINISHED = (JobState.WAITING, JobState.RUNNING)
 
 
@@ -35,7 +35,7 @@ class Jobs:
         self.using = using
 
     def ask(self, kind: str, arguments: Mapping[str, Any], target: str, why: str) -> Job:
-        """Add a job and log who asked for it; raise Refused while one of its kind is unfinished."""
+        """Add a job and log the request; raises Refused if a job of this kind is unfinished."""
         with transaction.atomic(using=self.using):
             other = self._rows().filter(kind=kind, state__in=_UNFINISHED).first()
             if other is not None:
@@ -61,7 +61,7 @@ class Jobs:
         return job
 
     def cancel(self, job: Job, why: str) -> None:
-        """Ask a job to end; raise Refused if it has ended or been cancelled already."""
+        """Ask a job to end; raises Refused if the job has already ended or been cancelled."""
         with transaction.atomic(using=self.using):
             mine = self._rows().filter(pk=job.pk)
             if not (
@@ -74,11 +74,11 @@ class Jobs:
             log_action("cancel", f"job {job.pk}: {job.kind}", why, using=self.using)
 
     def claim(self, owner: str) -> Job | None:
-        """Take the first available job; or None.
+        """Claim the first available job; return None if no job is available.
 
-        A job whose process died is available once its lease has expired, and counts as a crash:
-        work that kills its process must not be retried forever. A job that `owner` itself left
-        unfinished is available at once.
+        If the process of a job has died, the job is available after the lease has expired. This
+        counts as a crash, because a job that kills its process must not be retried indefinitely. A
+        job that `owner` itself left unfinished is available at once.
         """
         drop_replaced_file(self.using)
         available = self._rows().filter(lease.available_to(owner), state__in=_UNFINISHED)
@@ -96,7 +96,7 @@ class Jobs:
         return None
 
     def renew(self, job: Job, said: str) -> bool:
-        """Renew the lease and store the progress; return False if another process has the job."""
+        """Renew the lease and store the progress; return False if the lease has been lost."""
         job.said = said[-_SAID_LIMIT:]
         progress = {"done": job.done, "total": job.total, "said": job.said}
         return lease.renew(
@@ -112,7 +112,7 @@ class Jobs:
         lease.release(self._held(job), job.owner, done=job.done, said=job.said)
 
     def finish(self, job: Job, state: JobState, result: str) -> None:
-        """End the job, unless another process has it."""
+        """End the job, unless another process has claimed it."""
         self._held(job).update(
             state=state,
             result=result,

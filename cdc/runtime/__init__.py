@@ -1,1 +1,1 @@
-"""What all of the feed's processes share: loop, signals, leases, counters, log and fault points."""
+"""Code that all processes share: loop, signals, leases, counters, logging and fault points."""

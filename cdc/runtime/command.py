@@ -1,4 +1,4 @@
-"""The base class of the feed's commands: exit codes and one-sentence errors."""
+"""The base class of the commands, with exit codes and error messages of one sentence."""
 
 from typing import Any, NoReturn
 
@@ -11,12 +11,15 @@ FAILED, MISUSED = 1, 2
 
 
 class FeedCommand(BaseCommand):
-    """A command that fails with one sentence and exit code 1, or 2 for wrong usage or settings."""
+    """A command that fails with an error message of one sentence and with exit code 1 or 2.
+
+    Exit code 2 means wrong usage or a wrong setting.
+    """
 
     requires_system_checks = []
 
     def execute(self, *args: Any, **options: Any) -> Any:
-        """Run the command, and turn the feed's errors into exit codes."""
+        """Run the command, and convert errors to exit codes."""
         try:
             return super().execute(*args, **options)
         except Misconfigured as error:

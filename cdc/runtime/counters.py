@@ -1,4 +1,7 @@
-"""Counters of what the feed absorbed: since the process started, and in total in the database."""
+"""Counters of retries, duplicates and similar events, for one process and in total.
+
+The totals over all processes are stored in the database.
+"""
 
 from collections import Counter as Tally
 from collections.abc import Mapping
@@ -15,7 +18,7 @@ _BACKOFF_FACTOR = 10
 
 
 class Counters:
-    """The counters of one process; what it has not flushed yet is lost when it is killed."""
+    """The counters of one process; counts that are not flushed yet are lost in a crash."""
 
     def __init__(self, using: str, clock: Clock) -> None:
         self._using = using
@@ -30,13 +33,14 @@ class Counters:
             self._unflushed[name] += number
 
     def since_start(self) -> Mapping[str, int]:
-        """Return every counter of this process, 0 included; any thread may call it."""
+        """Return all counters of this process, including zeros; any thread may call this method."""
         return {name: self._since_start[name] for name in COUNTERS}
 
     def flush(self) -> None:
-        """Add the counts to the database's totals, at most once a second.
+        """Add the counts to the totals in the database, at most once per second.
 
-        A database error is swallowed and the counts are kept: counting never blocks the feed.
+        If the database fails, the error is ignored and the counts are kept for the next flush:
+        counting must never stop the process.
         """
         now = self._clock.monotonic()
         if not self._unflushed or now - self._flushed_at < _FLUSH_SECONDS:

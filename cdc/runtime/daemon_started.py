@@ -5,6 +5,6 @@ from django.dispatch import Signal
 daemon_started = Signal()
 """Sent once by each daemon before it starts work.
 
-`sender` is the daemon's name (relay, consumer or jobs), `counters` its `Counters`. A receiver that
-raises Misconfigured stops the daemon. It must not block.
+`sender` is the daemon's name (relay, consumer or jobs), and `counters` is the daemon's `Counters`
+object. A receiver must not block. If a receiver raises Misconfigured, the daemon stops.
 """

@@ -1,9 +1,10 @@
 """Fault points: named places in the code where a test can kill or suspend the process.
 
 With `CDC_FAULT=relay.produced:kill:3` the process sends itself SIGKILL when it reaches the point
-`relay.produced` for the third time; `stop` sends SIGSTOP, until SIGCONT. Separate several with
-commas. To arm a running process, set `CDC_FAULT_FILE` to a file: each point reads it, and it is
-removed just before its fault happens. Without these variables a point costs one dictionary lookup.
+`relay.produced` for the third time. The action `stop` sends SIGSTOP, which suspends the process
+until it receives SIGCONT. Separate several faults with commas. To arm a fault in a running process,
+set `CDC_FAULT_FILE` to the path of a file. Each point reads this file; the file is removed just
+before the fault happens. Without these variables, a point costs one dictionary lookup.
 """
 
 import os
@@ -20,19 +21,19 @@ RELAY_READ = "relay.read"
 RELAY_PRODUCED = "relay.produced"
 """Kafka has acknowledged the batch; its rows are still in the outbox."""
 RELAY_ACKNOWLEDGED = "relay.acknowledged"
-"""The rows have left the outbox; reached by the thread that deletes them."""
+"""The rows have been deleted from the outbox, by a thread of their own."""
 CONSUMER_POLLED = "consumer.polled"
 """Records have been read, none has been applied."""
 CONSUMER_TAKEN = "consumer.taken"
-"""A partition has been taken over; it is not fetched yet."""
+"""A partition has been taken over; none of its records has been fetched."""
 CONSUMER_APPLIED = "consumer.applied"
-"""The transaction is committed; Kafka does not have its offsets yet."""
+"""The transaction has been committed; its offsets have not been committed to Kafka."""
 REPLICA_MOVED = "replica.moved"
-"""In the transaction: the positions have moved, no document is written."""
+"""Inside the transaction: the positions have been moved, no document has been written."""
 REPLICA_WRITTEN = "replica.written"
-"""In the transaction: everything is written, nothing is committed."""
+"""Inside the transaction: everything has been written, nothing has been committed."""
 DEAD_LETTER_STORED = "dead_letter.stored"
-"""A dead letter is stored; the offset has not moved."""
+"""A dead letter has been stored; the offset has not been moved."""
 
 POINTS = frozenset(
     {
@@ -89,7 +90,7 @@ class Faults:
 def _trigger_from(file: Path, point: str) -> None:
     armed = parse(file.read_text()) if file.exists() else {}
     if point in armed:
-        # Removed first: the test that waits for the fault watches for the removal.
+        # The file is removed first, because a test that waits for the fault waits for its removal.
         file.unlink()
         os.kill(os.getpid(), armed[point][0])
 

@@ -1,4 +1,4 @@
-"""The daemons' main loop, and a stop that no unresponsive service can delay."""
+"""The daemons' main loop, and a stop that an unresponsive service cannot delay."""
 
 import os
 import random
@@ -14,7 +14,7 @@ from typing import Protocol, Self
 from cdc.errors import Retryable
 
 GRACE_SECONDS = 4.5
-"""From the first signal to the exit, at most; the promise is 5 s."""
+"""The maximum time from the first signal to the exit; the documented limit is 5 s."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LONGEST_PAUSE = 1.0
 
@@ -46,10 +46,10 @@ class SystemClock:
 class Stop:
     """Sets `requested` on SIGTERM and SIGINT; a context manager for the main thread.
 
-    The first signal requests a stop. After a second one, or after `grace` seconds, the process
-    exits at once: all work may be killed at any instruction, so waiting longer gains nothing. A
-    thread watches for the signals, since Python's own handlers do not run while the main thread
-    is blocked inside a client library.
+    The first signal requests a stop. After a second signal, or after `grace` seconds, the process
+    exits at once. This is safe, because the process may be killed at any instruction. A thread
+    watches for the signals, because Python's own handlers do not run while the main thread is
+    blocked inside a client library.
     """
 
     def __init__(self, grace: float = GRACE_SECONDS) -> None:
@@ -79,8 +79,8 @@ class Stop:
     def bounding_errors(self) -> Iterator[None]:
         """Make the process exit with code 1 within `grace` seconds after an error leaves the block.
 
-        Otherwise a client that cannot be closed would keep a failed process alive, and its
-        supervisor would never restart it.
+        Without this limit, a client that cannot be closed would keep a failed process alive, and
+        the supervisor would never restart the process.
         """
         failed = True
         try:
@@ -119,9 +119,9 @@ def run_until_stopped(
 ) -> None:
     """Call `run_once` until `stopped` returns True.
 
-    `run_once` returns True if there is more to do at once; otherwise `pause` is called. A Retryable
-    error is passed to `on_retry` with the seconds until the next attempt, which grow to at most 1.
-    Any other error is raised.
+    If `run_once` returns True, it is called again at once. If it returns False, `pause` is called
+    first. A Retryable error is passed to `on_retry` with the number of seconds until the next
+    attempt, which grows to at most 1. Any other error is raised.
     """
     failures = 0
     while not stopped():
@@ -139,6 +139,6 @@ def run_until_stopped(
 
 
 def backoff(failures: int) -> float:
-    """Return the seconds to wait after this many failures in a row: at most 1, with jitter."""
+    """Return the seconds to wait after this many consecutive failures: at most 1, with jitter."""
     longest: float = min(_LONGEST_PAUSE, 0.05 * 2.0 ** min(failures, 10))
     return longest * random.uniform(0.5, 1)  # noqa: S311 -- spreads retries, guards nothing

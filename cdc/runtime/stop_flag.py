@@ -1,7 +1,7 @@
-"""Whether a web process was asked to stop, for responses that have no end of their own.
+"""A flag that says whether a web process was asked to stop, for responses that never end.
 
-A server that shuts down waits for its open responses before it informs the application, so a
-stream has to watch for the signal itself.
+A server that shuts down waits for its open responses before it informs the application. A stream
+therefore has to watch for the signal itself.
 """
 
 import signal
@@ -12,14 +12,14 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopFlag:
-    """Is raised by SIGTERM or SIGINT; the handlers that were there before run as well."""
+    """A flag that SIGTERM and SIGINT raise; the handlers that were installed before still run."""
 
     def __init__(self) -> None:
         self.raised = False
         self._watching = False
 
     def watch(self) -> None:
-        """Install the handlers once, if this is the main thread and the server has its own."""
+        """Install the handlers once, if this is the main thread and the server has handlers too."""
         if self._watching or threading.current_thread() is not threading.main_thread():
             return
         self._watching = True

@@ -1,4 +1,4 @@
-"""The names of every log event and counter of the feed. Log fields never hold a payload."""
+"""The names of all log events and counters. Log fields never contain a payload."""
 
 import logging
 from typing import Protocol
@@ -50,12 +50,12 @@ _log = logging.getLogger(__name__)
 
 
 class Tally(Protocol):
-    """Where a loop counts what it absorbed; see `Counters`."""
+    """Counts the events of a loop; see `Counters`."""
 
     def add(self, name: str, number: int = 1) -> None: ...
 
     def flush(self) -> None:
-        """Persist the counts if it is time to; must never block or raise."""
+        """Store the counts if a flush is due; must never block or raise an error."""
 
 
 def log(logger: logging.Logger, level: int, event: str, **fields: object) -> None:
@@ -64,5 +64,5 @@ def log(logger: logging.Logger, level: int, event: str, **fields: object) -> Non
 
 
 def log_retry(event: str, error: CdcError, seconds: float) -> None:
-    """Log that a step failed with `error` and runs again in `seconds`."""
+    """Log that a step failed with `error` and will be retried in `seconds`."""
     log(_log, logging.WARNING, event, error=str(error), seconds=round(seconds, 2))

@@ -1,4 +1,4 @@
-"""`DATABASE_URL` as Django's database settings, with the options that each database needs."""
+"""Converts `DATABASE_URL` to Django's settings, with the options that each database needs."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from cdc.errors import Misconfigured
 _SQLITE = "django.db.backends.sqlite3"
 _MYSQL = "django.db.backends.mysql"
 _OPTIONS: dict[str, dict[str, Any]] = {
-    # IMMEDIATE takes the write lock at BEGIN. Otherwise a transaction that reads and then writes
-    # fails at once with "database is locked", whatever the timeout.
+    # IMMEDIATE takes the write lock at BEGIN. Without this mode, a transaction that reads and then
+    # writes could fail at once with "database is locked", regardless of the timeout.
     _SQLITE: {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
@@ -35,7 +35,7 @@ def database(url: str) -> dict[str, Any]:
         config = {}
     engine = config.get("ENGINE", "")
     if engine not in _OPTIONS:
-        # The URL may hold a password: only its scheme is repeated.
+        # The URL may contain a password, so the message repeats only the scheme.
         raise Misconfigured(
             f"DATABASE_URL starts with {url.partition(':')[0]!r}: "
             "give mysql://user:pass@host:3306/name or sqlite:////path/to/file."

@@ -1,4 +1,4 @@
-"""`$STORYFEED_HOME/env`: the variables that `up` chose, one NAME=value a line, mode 600."""
+"""`$STORYFEED_HOME/env`: the variables that `up` chose, one NAME=value per line, mode 600."""
 
 import os
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ def write_env_file(path: Path, values: Mapping[str, str]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write("# Written by `manage.py up`; the real environment wins over it.\n")
+        file.write("# Written by `manage.py up`; the real environment takes precedence.\n")
         file.writelines(f"{name}={value}\n" for name, value in values.items())
         file.flush()
         os.fsync(file.fileno())
@@ -38,5 +38,5 @@ def write_env_file(path: Path, values: Mapping[str, str]) -> None:
 def _pair(path: Path, line: str) -> tuple[str, str]:
     name, separator, value = line.partition("=")
     if not separator:
-        raise Misconfigured(f"{str(path)!r} has the line {line!r}: write NAME=value.")
+        raise Misconfigured(f"{str(path)!r} contains the line {line!r}: write NAME=value.")
     return name.strip(), value

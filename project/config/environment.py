@@ -23,34 +23,37 @@ class Environment:
     """Every setting of a deployment."""
 
     home: Path
-    """Where the embedded profile keeps its data."""
+    """The folder in which the embedded profile keeps its data."""
     secret_key: str
-    """Signs sessions and links; made by `up`. Only commands that sign nothing work without it."""
+    """The key that signs sessions and links; `up` generates it. Without a key, only commands that
+    sign nothing work."""
     debug: bool
-    """Django's debug pages; never on a public host."""
+    """Enables Django's debug pages; do not enable them on a public host."""
     allowed_hosts: tuple[str, ...]
-    """Host names that the site answers to, separated by commas."""
+    """The host names under which the site can be reached, separated by commas."""
     csrf_trusted_origins: tuple[str, ...]
-    """Origins that may post forms, with their scheme: `https://news.example`."""
+    """The origins that may post forms, each with its scheme (`https://news.example`), separated by
+    commas."""
     database_url: str
-    """`mysql://user:password@host:3306/name` for MySQL and MariaDB."""
+    """The database. For MySQL and MariaDB, write `mysql://user:password@host:3306/name`."""
     email_url: str
-    """Where mail is sent: `smtp://user:password@host:587/?tls=True`."""
+    """The mail server, such as `smtp://user:password@host:587/?tls=True`."""
     default_from_email: str
-    """The sender of mail."""
+    """The sender address of all mail."""
     trusted_proxies: tuple[str, ...]
-    """Networks whose forwarding headers are believed."""
+    """The networks of the proxies whose forwarding headers are trusted, separated by commas."""
     log_level: str
-    """`debug`, `info`, `warning` or `error`."""
+    """The lowest level that is logged: `debug`, `info`, `warning` or `error`."""
     log_format: str
-    """`key-value` or `json`; times are UTC."""
+    """The format of log records: `key-value` or `json`. All times are in UTC."""
     metrics_port: int | None
-    """Loopback port on which a daemon serves its own `/metrics`; 0 serves none. Under `up` the
-    consumer takes this port, the relay and the jobs the next two."""
+    """The loopback port on which a daemon serves its own `/metrics`; 0 disables this. Under `up`,
+    the consumer uses this port, and the relay and the jobs use the next two ports."""
     metrics_token: str
-    """Admits other machines to `/metrics` as a bearer token; 16 characters or more."""
+    """The bearer token with which clients on other machines can read `/metrics`; at least 16
+    characters."""
     web_workers: int
-    """Web processes that `up` starts."""
+    """The number of web processes that `up` starts."""
     cdc: CdcSettings
 
     def __post_init__(self) -> None:
@@ -59,10 +62,10 @@ class Environment:
         if self.web_workers < 1:
             raise Misconfigured(f"WEB_WORKERS is {self.web_workers}: give 1 or more.")
         if 0 < len(self.metrics_token) < _MIN_TOKEN_LENGTH:
-            # The token is a secret: only its length is reported.
+            # The token is a secret, so the message contains only its length.
             raise Misconfigured(
                 f"METRICS_TOKEN has {len(self.metrics_token)} characters: "
-                f"give a random text of {_MIN_TOKEN_LENGTH} or more."
+                f"give a random text of at least {_MIN_TOKEN_LENGTH} characters."
             )
         for origin in self.csrf_trusted_origins:
             _require_scheme("CSRF_TRUSTED_ORIGINS", origin)
@@ -76,7 +79,7 @@ class Environment:
 
 
 def load_environment(real: Mapping[str, str]) -> Environment:
-    """Return the settings in `real` and in `$STORYFEED_HOME/env`; `real` wins.
+    """Return the settings in `real` and in `$STORYFEED_HOME/env`; `real` takes precedence.
 
     Raises Misconfigured for the first invalid value.
     """
@@ -102,7 +105,7 @@ def load_environment(real: Mapping[str, str]) -> Environment:
 
 
 def _remembered(home: Path, real: Mapping[str, str]) -> dict[str, str]:
-    """Return what `up` chose, without the variables that `real` gives as NAME_FILE."""
+    """Return the variables that `up` chose, without those that `real` sets as NAME_FILE."""
     remembered = read_env_file(home / "env")
     return {name: value for name, value in remembered.items() if f"{name}_FILE" not in real}
 
@@ -147,7 +150,7 @@ def _kafka_config(text: str) -> dict[str, str]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        # The value may hold a password, so it is not repeated.
+        # The value may contain a password, so the message does not repeat the value.
         raise Misconfigured('KAFKA_CONFIG is not a JSON object: give {"setting": "value", …}.')
     return {str(name): str(setting) for name, setting in value.items()}
 
@@ -170,7 +173,7 @@ def _require_scheme(name: str, value: str) -> None:
 
 def _mongodb_uri(value: str) -> str:
     if value and not value.startswith(("mongodb://", "mongodb+srv://")):
-        # The URI may hold a password: only its scheme is repeated.
+        # The URI may contain a password, so the message repeats only the scheme.
         raise Misconfigured(
             f"MONGODB_URI starts with {value.partition(':')[0]!r}: "
             "give mongodb://host:27017/?replicaSet=name."

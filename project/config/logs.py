@@ -1,11 +1,11 @@
-"""Logging to standard error, one record a line, as key=value pairs or JSON."""
+"""Logging to standard error, one record per line, as key=value pairs or JSON."""
 
 import json
 import logging
 from datetime import UTC, datetime
 from typing import Any
 
-# `color_message` is uvicorn's message a second time, with terminal colours.
+# `color_message` repeats uvicorn's message with terminal colours.
 _NOT_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {
     *("message", "asctime", "taskName", "color_message")
 }
@@ -55,9 +55,9 @@ def logging_config(*, level: str, form: str) -> dict[str, Any]:
             # These replace the handlers that uvicorn has set up.
             "uvicorn": {"propagate": True},
             "uvicorn.access": {"propagate": True, "level": "WARNING"},
-            # Each login would log four lines.
+            # Without this level, each login would log four lines.
             "axes": {"level": "WARNING"},
-            # At debug level these log documents and rows, and payloads are never logged.
+            # At debug level, these loggers would log documents and rows. Payloads are never logged.
             "pymongo": {"level": "WARNING"},
             "django.db.backends": {"level": "WARNING"},
         },
@@ -66,6 +66,6 @@ def logging_config(*, level: str, form: str) -> dict[str, Any]:
 
 def _quoted(value: object) -> str:
     text = str(value)
-    # Control characters are quoted too: a line break must not forge a record.
+    # Control characters are quoted too, so that a line break cannot forge a record.
     plain = text.isprintable() and not any(sign in text for sign in ' "=')
     return text if plain and text else json.dumps(text)

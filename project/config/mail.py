@@ -14,7 +14,7 @@ def mail(url: str) -> dict[str, Any]:
     except ValueError:
         config = {}
     if "EMAIL_BACKEND" not in config:
-        # The URL may hold a password: only its scheme is repeated.
+        # The URL may contain a password, so the message repeats only the scheme.
         raise Misconfigured(
             f"EMAIL_URL starts with {url.partition(':')[0]!r}: "
             "give smtp://user:pass@host:587, smtps://…, console:// or file:///path."

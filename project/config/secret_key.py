@@ -1,4 +1,4 @@
-"""Refuses to run without a secret key whatever could sign with it."""
+"""Refuses to run a command without a secret key if the command could sign with the key."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from django.conf import settings
 
 from cdc.errors import Misconfigured
 
-# These sign nothing: image builds collect static files, and `up` generates the key.
+# These commands sign nothing. Image builds collect static files, and `up` generates the key.
 _KEYLESS = frozenset(
     {"up", "check", "collectstatic", "findstatic", "help", "makemigrations", "version"}
 )
@@ -23,7 +23,7 @@ def require_secret_key() -> None:
 
 
 def require_secret_key_for(arguments: Sequence[str]) -> None:
-    """Raise Misconfigured if this command line needs the key and the settings have none."""
+    """Raise Misconfigured if this command line needs the key and the settings have no key."""
     only_help = not arguments or not _HELP_OPTIONS.isdisjoint(arguments)
     if not only_help and arguments[0] not in _KEYLESS:
         require_secret_key()

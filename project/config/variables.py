@@ -1,4 +1,4 @@
-"""Typed reads of environment variables, each also as NAME_FILE for secrets."""
+"""Reads environment variables as typed values. NAME_FILE names a file that holds a secret."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _FALSE = frozenset({"", "0", "false", "no", "off"})
 
 @dataclass(frozen=True, slots=True)
 class Variables:
-    """Environment variables; an empty one counts as unset, an invalid one raises Misconfigured."""
+    """Environment variables; empty ones count as unset, and invalid ones raise Misconfigured."""
 
     values: Mapping[str, str]
 
@@ -39,7 +39,7 @@ class Variables:
             raise Misconfigured(f"{name} is {value!r}: give a whole number.") from None
 
     def names(self, name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
-        """Return the comma-separated parts of NAME, stripped, without empty ones."""
+        """Return the comma-separated parts of NAME, stripped and without empty parts."""
         parts = tuple(part.strip() for part in self.text(name).split(",") if part.strip())
         return parts or default
 

@@ -1,4 +1,4 @@
-"""`/healthz` (the process is running) and `/readyz` (the services it needs are available)."""
+"""`/healthz` (the process is running) and `/readyz` (all required services are available)."""
 
 from typing import Any
 
@@ -15,15 +15,15 @@ HEALTH = "/healthz"
 
 @require_safe
 def healthz(_: HttpRequest) -> HttpResponse:
-    """Return 200 if the web process is running; calls no other service."""
+    """Returns status 200 if the web process is running; does not call any other service."""
     return HttpResponse("ok\n", content_type="text/plain; charset=utf-8")
 
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Return the state of each service, with status 200 if all are ok and 503 if not.
+    """Returns the state of each service, with status 200 if all services are ok, or else 503.
 
-    Staff also get the address and the error of each part.
+    Staff also get the address and the error of each service.
     """
     parts = readiness.parts.look()
     ready = all(part.state is State.OK for part in parts)
@@ -37,10 +37,11 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 
 class CommonMiddleware(common.CommonMiddleware):
-    """Django's, except that `/healthz` accepts any Host, as probes often use an IP address.
+    """Django's CommonMiddleware, except that `/healthz` accepts any Host header.
 
-    `/readyz` and `/metrics` still check it: they reveal details, and a web page could make a
-    browser on this machine read them through a name that resolves to it (DNS rebinding).
+    Probes often use an IP address as the host. `/readyz` and `/metrics` still check the header,
+    because they reveal details: a web page could make a browser on this machine read them through a
+    host name that resolves to this machine (DNS rebinding).
     """
 
     def process_request(self, request: HttpRequest) -> Any:

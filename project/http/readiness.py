@@ -18,7 +18,7 @@ from project.pages.latest import Latest, Reading
 DATABASE = "database"
 PATIENCE_SECONDS = 1.5
 Check = Callable[[], str]
-"""Returns what is incomplete, or an empty text; raises if the service is not responding."""
+"""Returns what is incomplete, or an empty string; raises if the service is not responding."""
 
 
 class State(StrEnum):
@@ -66,27 +66,27 @@ class Services:
             "mongodb": self.mongodb,
         }
 
-    # Both clients are created on first use: most web processes are never probed.
+    # The two clients are created on first use, because most web processes are never probed.
     @cached_property
     def _probes(self) -> ServiceProbes:
         return ServiceProbes(cdc_settings())
 
 
 class Parts:
-    """Checks all parts concurrently, each at most once a second however many clients ask."""
+    """Checks all services concurrently; checks each service at most once per second."""
 
     def __init__(self, checks: Mapping[str, Check]) -> None:
         self._latest = {name: Latest(check) for name, check in checks.items()}
 
     def look(self) -> tuple[Part, ...]:
-        """Return the state of each part, within two seconds even if none responds."""
+        """Return the state of each service, within two seconds even if no service responds."""
         until = time.monotonic() + PATIENCE_SECONDS
         begun = {name: latest.begin() for name, latest in self._latest.items()}
         return tuple(_part(name, wait(until - time.monotonic())) for name, wait in begun.items())
 
 
 def address(name: str) -> str:
-    """Return where a part is, without credentials."""
+    """Return the address of a service, without credentials."""
     cdc = cdc_settings()
     addresses = {"kafka": cdc.bootstrap_servers, "mongodb": urlsplit(cdc.mongodb_uri).netloc}
     return addresses[name].rpartition("@")[2] if name in addresses else _database_address()

@@ -14,7 +14,7 @@ def collect_static_files() -> bool:
     wanted = _digest()
     if state.exists() and state.read_text() == wanted:
         return False
-    # Removed first, so that an interrupted run does not count.
+    # The state is removed first, so that an interrupted run is repeated.
     state.unlink(missing_ok=True)
     call_command("collectstatic", interactive=False, clear=True, verbosity=0)
     state.write_text(wanted)

@@ -1,4 +1,4 @@
-"""`/metrics` of a daemon: its own figures, on METRICS_PORT of the loopback interface."""
+"""`/metrics` of a daemon: the daemon's own metrics, on METRICS_PORT of the loopback interface."""
 
 import logging
 import threading
@@ -32,14 +32,14 @@ class Counts(Protocol):
 
 
 class DaemonCollector(Collector):
-    """What one daemon counted itself; the feed's totals are the web process's to serve."""
+    """The counters of one daemon; the web process serves the totals over all processes."""
 
     def __init__(self, daemon: str, counts: Counts) -> None:
         self._daemon = daemon
         self._counts = counts
 
     def collect(self) -> Iterator[Metric]:
-        """Yield one counter for each of the daemon's."""
+        """Yield one metric for each counter of the daemon."""
         for name, count in self._counts.since_start().items():
             text = f"{name.replace('_', ' ').capitalize()} since this daemon started."
             metric = CounterMetricFamily(f"storyfeed_daemon_{name}", text, labels=["daemon"])
@@ -48,10 +48,10 @@ class DaemonCollector(Collector):
 
 
 class _Handler(MetricsHandler):
-    """Prometheus' own handler, for one path and for loopback names only.
+    """Prometheus' own handler, limited to one path and to loopback host names.
 
-    Without the check, a web page could make a browser on this machine read the metrics through a
-    name that resolves to 127.0.0.1 (DNS rebinding).
+    Without the check of the host name, a web page could make a browser on this machine read the
+    metrics through a name that resolves to 127.0.0.1 (DNS rebinding).
     """
 
     timeout = 10.0
@@ -66,7 +66,10 @@ class _Handler(MetricsHandler):
 
 
 def serve(sender: str, counters: Counts, **_: Any) -> None:
-    """Serve the metrics of this daemon if METRICS_PORT is set; Misconfigured if it is taken."""
+    """Serve this daemon's metrics if METRICS_PORT is set.
+
+    Raises Misconfigured if another process uses the port.
+    """
     port: int | None = settings.ENVIRONMENT.metrics_port
     if port is None:
         return

@@ -12,17 +12,17 @@ from project.pages.latest import Reading
 
 
 class FeedCollector(Collector):
-    """Metrics of the whole feed. Only the web process serves them, so that each exists once."""
+    """Metrics of the whole pipeline. Only the web process serves them, to avoid duplicates."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metrics that have a value; the status is at most a second old."""
+        """Yield the metrics that have a value, from a status that is at most one second old."""
         return (metric for metric in _metrics(feed_state.feed.latest.get()) if metric.samples)
 
 
 def _metrics(reading: Reading[Status]) -> Iterator[Metric]:
     status = reading.value
     problems = max(len(status.problems) if status else 0, int(bool(reading.problem)))
-    yield _gauge("storyfeed_problems", "Parts of the feed that did not answer.", problems)
+    yield _gauge("storyfeed_problems", "Services that are not responding.", problems)
     if status:
         yield _gauge("storyfeed_status_age_seconds", "Age of the status.", reading.seconds)
         yield from _summary(status)
@@ -41,7 +41,9 @@ def _summary(status: Status) -> Iterator[Metric]:
     yield _gauge("storyfeed_outbox_oldest_seconds", "Age of the oldest outbox row.", oldest)
     yield _gauge("storyfeed_relay_active", "1 if a relay holds the lease.", relay)
     yield _gauge("storyfeed_consumers", "Members of the consumer group.", status.consumers)
-    yield _gauge("storyfeed_dead_letters", "Dead letters to decide on.", status.dead_letters)
+    yield _gauge(
+        "storyfeed_dead_letters", "Dead letters that wait for a decision.", status.dead_letters
+    )
     gaps = None if status.gaps is None else len(status.gaps)
     yield _gauge("storyfeed_gaps", "Gaps that no reconciliation has closed.", gaps)
 
@@ -74,7 +76,9 @@ def _counters(counters: Mapping[str, int]) -> Iterator[Metric]:
 
 
 def _delays(delays: Delays | None) -> Metric:
-    metric = _gauge("storyfeed_delay_seconds", "From capture to replica, over the last minutes.")
+    metric = _gauge(
+        "storyfeed_delay_seconds", "Delay from capture to replica, over the last minutes."
+    )
     found = {"0.5": delays.p50, "0.95": delays.p95, "0.99": delays.p99} if delays else {}
     for quantile, seconds in found.items():
         if seconds is not None:

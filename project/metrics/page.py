@@ -1,4 +1,4 @@
-"""`/metrics` of the web process: for programs on this machine, and for those with the token."""
+"""`/metrics` of the web process, for programs on this machine and clients with the token."""
 
 from hmac import compare_digest
 
@@ -11,13 +11,16 @@ from project.metrics.feed import FeedCollector
 from project.metrics.process import process_registry
 from users.client_address import is_from_this_machine
 
-_REFUSAL = "Metrics are for programs on this machine, or with the token in METRICS_TOKEN.\n"
+_REFUSAL = (
+    "Metrics are only for programs on this machine and for clients that send the token in "
+    "METRICS_TOKEN.\n"
+)
 _registry = process_registry(FeedCollector())
 
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Serve the metrics of the pipeline and of this process, to local clients or with a token."""
+    """Serves the metrics of the pipeline and of this process; remote clients need the token."""
     if not (is_from_this_machine(request) or _has_token(request)):
         return HttpResponse(_REFUSAL, status=403, content_type="text/plain; charset=utf-8")
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))

@@ -1,4 +1,4 @@
-"""The registry of one process: its release, what it uses, and the collectors it is given."""
+"""The metrics registry of one process: its release, its resource use, and other collectors."""
 
 import threading
 
@@ -9,7 +9,7 @@ from cdc.commands import __version__
 
 
 def process_registry(*collectors: Collector) -> CollectorRegistry:
-    """Return a registry of its own: the library's global one also describes the interpreter."""
+    """Return a new registry; the library's global registry also describes the interpreter."""
     registry = CollectorRegistry()
     Info("storyfeed_build", "The running release.", registry=registry).info(
         {"version": __version__}

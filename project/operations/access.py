@@ -1,4 +1,4 @@
-"""Who may read the operations pages, and who may act on them (docs/decisions/0007)."""
+"""The roles that may read the operations pages, and those that may act (docs/decisions/0007)."""
 
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ ACTORS = (UserType.TECHNICAL_WORKER,)
 
 
 class ReadersMixin(UserPassesTestMixin):
-    """A page that readers may open; checked on every request. Superusers may open every page."""
+    """Restricts a page to readers and superusers; every request is checked."""
 
     request: HttpRequest
     roles: ClassVar[tuple[UserType, ...]] = READERS
@@ -24,14 +24,14 @@ class ReadersMixin(UserPassesTestMixin):
         return any(may_open(self.request.user, role) for role in self.roles)
 
     def dispatch(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponseBase:
-        """Make the browser reload a live page whose reader has lost access: it shows the 403."""
+        """If the user has lost access, make a live page reload, so that the 403 page is shown."""
         if getattr(request, "htmx", False) and not self.test_func():
             return HttpResponseClientRefresh()
         return super().dispatch(request, *args, **options)
 
 
 class ActorsMixin(ReadersMixin):
-    """A page that only actors may open."""
+    """Restricts a page to actors and superusers."""
 
     roles = ACTORS
 

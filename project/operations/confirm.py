@@ -1,4 +1,4 @@
-"""A confirmation page: GET shows it, POST acts."""
+"""A confirmation page: GET shows the page, POST performs the action."""
 
 from typing import Any
 
@@ -22,7 +22,8 @@ class ReasonForm(forms.Form):
         max_length=_LONGEST_REASON,
         required=False,
         widget=forms.Textarea(attrs={"rows": 2}),
-        help_text="Recorded in the operator log with your name; it cannot be changed later.",
+        help_text="The reason is recorded in the operator log with your name. "
+        "It cannot be changed later.",
     )
 
 
@@ -35,7 +36,7 @@ class RequiredReasonForm(ReasonForm):
 
 
 class ConfirmView(ActorsMixin, FormView[Any]):
-    """Asks for confirmation, acts, and reports the outcome."""
+    """Asks for confirmation, performs the action, and reports the outcome."""
 
     template_name = "operations/confirm.html"
     form_class: Any = ReasonForm
@@ -46,10 +47,10 @@ class ConfirmView(ActorsMixin, FormView[Any]):
     back = "operations"
     """The URL name of the page that leads here."""
     done_url = ""
-    """Where to go afterwards; empty to go back."""
+    """The URL of the page to show afterwards; empty for the page that leads here."""
 
     def act(self, form: Any) -> str:
-        """Act and return a message; raises a CdcError for what is refused."""
+        """Perform the action and return a message; raises a CdcError if the action is refused."""
         raise NotImplementedError
 
     def back_url(self) -> str:

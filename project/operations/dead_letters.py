@@ -1,4 +1,4 @@
-"""Dead letters: messages that could not be applied; people inspect, replay or discard them."""
+"""The pages on which operators inspect, replay and discard dead letters."""
 
 from functools import cached_property
 from typing import Any
@@ -28,7 +28,7 @@ class DeadLetterListView(ReadersMixin, ListView[DeadLetter]):
     paginate_by = 30
 
     def get_queryset(self) -> QuerySet[DeadLetter]:
-        # Without the payloads: a page of them may be fifty megabytes.
+        # The payloads are deferred, because the payloads of one page may take 50 MB.
         letters = DeadLetter.objects.defer("key", "value").order_by("-id")
         return letters if self._all else letters.filter(status=DeadLetterStatus.WAITING)
 
@@ -62,7 +62,7 @@ class DeadLetterView(ReadersMixin, DetailView[DeadLetter]):
 
 
 class DecideView(ConfirmView):
-    """Decides about one dead letter."""
+    """The base class of the pages that decide about one dead letter."""
 
     form_class = RequiredReasonForm
     template_name = "operations/dead_letter_decide.html"

@@ -1,4 +1,4 @@
-"""Long-running jobs: people request, watch and cancel them here; `run_jobs` runs them."""
+"""The pages on which operators request, watch and cancel jobs; `run_jobs` runs the jobs."""
 
 import json
 from datetime import UTC, datetime
@@ -38,7 +38,7 @@ _SILENT_SECONDS = 15.0
 
 
 def job_context(job: Job) -> dict[str, Any]:
-    """Return what templates show of a job."""
+    """Return the values of a job for the templates."""
     conditions = json.loads(job.arguments).get("where", [])
     running = job.state == JobState.RUNNING
     silent = (datetime.now(UTC) - job.heard_at).total_seconds() if job.heard_at else 0.0
@@ -90,11 +90,10 @@ class RequestJobView(ConfirmView):
     kind = ""
 
     def arguments(self, form: Any) -> dict[str, Any]:
-        """Return the arguments of the job."""
         return {}
 
     def target(self, form: Any) -> str:
-        """Describe, for the operator log, what the job works on."""
+        """Describe the target of the job for the operator log."""
         return ", ".join(capture.table for capture in registry)
 
     def act(self, form: Any) -> str:
@@ -119,14 +118,14 @@ class RepairView(RequestJobView):
     kind = REPAIR
     title = "Reconcile and repair"
     lead = (
-        "Compares every row with its documents while writes continue, and sends rows that differ "
-        "again through the outbox, to all collections."
+        "Compares every row with its documents while writes continue. Each row that differs is "
+        "sent again through the outbox, to all collections."
     )
     button = "Compare and repair"
 
 
 class SelectionForm(ReasonForm):
-    """Which rows a snapshot covers."""
+    """Selects the rows that a snapshot sends."""
 
     model = forms.ChoiceField(label="Model", required=False)
     where = forms.CharField(
@@ -134,8 +133,8 @@ class SelectionForm(ReasonForm):
         required=False,
         max_length=1_000,
         widget=forms.Textarea(attrs={"rows": 2, "placeholder": "status=popular"}),
-        help_text="One field=value per line; a row must meet all of them. Leave empty to send "
-        "every row and remove orphaned documents.",
+        help_text="One field=value per line; a row must match all lines. If you leave this empty, "
+        "every row is sent and orphaned documents are removed.",
     )
     field_order = ("model", "where", "why")
 
@@ -190,7 +189,7 @@ class StartView(RequestJobView):
 
     @cached_property
     def counted(self) -> Job:
-        """The dry run."""
+        """The finished dry run that the URL names."""
         return get_object_or_404(Job, pk=self.kwargs["pk"], kind=COUNT, state=JobState.DONE)
 
     def arguments(self, form: Any) -> dict[str, Any]:
@@ -209,8 +208,8 @@ class CancelView(ConfirmView):
     """Cancels a job."""
 
     lead = (
-        "The job stops after the current chunk of rows. What it has already sent does no harm: "
-        "each event carries its row as it was at that time."
+        "The job stops after the current chunk of rows. The events that it has already sent do no "
+        "harm: each event contains the row as it was when the event was sent."
     )
     button = "Cancel the job"
 

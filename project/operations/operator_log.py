@@ -1,4 +1,4 @@
-"""The operator log: who did what by hand, newest first. Entries are never changed."""
+"""The page of the operator log. Entries are never changed or removed."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from project.operations.access import ReadersMixin
 
 
 class OperatorLogView(ReadersMixin, ListView[OperatorAction]):
-    """The operator log: what people did to the pipeline, newest first, in pages."""
+    """The operator log: the actions of operators on the pipeline, newest first, in pages."""
 
     template_name = "operations/operator_log.html"
     context_object_name = "actions"

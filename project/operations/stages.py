@@ -8,7 +8,7 @@ from enum import StrEnum
 from cdc.operations import Status
 
 FRESH_SECONDS = 5.0
-"""An older reading says nothing about the present."""
+"""A reading that is older than this is not shown as current."""
 
 
 class Health(StrEnum):
@@ -40,12 +40,12 @@ class Stage:
 
     @property
     def label(self) -> str:
-        """The health in words: colour alone is not accessible."""
+        """The health in words, because colour alone is not accessible."""
         return _LABELS[self.health]
 
 
 class StageRenderer:
-    """Renders the stages; remembers each stage's last reading for when it cannot be read."""
+    """Renders the stages; if a stage cannot be read, its last reading is shown with its age."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
@@ -84,7 +84,7 @@ def _outbox(name: str, status: Status) -> Stage:
         health=_queue_health(rows, late=status.outbox_late),
         value=f"{rows:,}",
         unit=_noun(rows, "change queued", "changes queued"),
-        note=f"the oldest for {oldest:.1f} s" if rows else "empty",
+        note=f"the oldest is {oldest:.1f} s old" if rows else "empty",
     )
 
 
@@ -104,7 +104,7 @@ def _topic(name: str, status: Status) -> Stage:
     if status.lags is not None:
         records = sum(lag.records for lag in status.lags)
         health = _queue_health(records, late=status.kafka_late)
-        age = f", the oldest for {status.kafka_seconds:.1f} s" if records else ""
+        age = f", the oldest is {status.kafka_seconds:.1f} s old" if records else ""
         note = f"in {len(status.lags)} partitions{age}"
     if records is None:
         return _unknown(name)
@@ -138,7 +138,7 @@ def _collections(name: str, status: Status) -> Stage:
         health=Health.GOOD if status.equal else unequal,
         value=" / ".join(f"{count:,}" for count in sorted(counts)) or "0",
         unit="documents",
-        note=f"in each of {collections}, for {_noun(rows, '1 row', f'{rows:,} rows')}",
+        note=f"in each of {collections} collections, for {_noun(rows, '1 row', f'{rows:,} rows')}",
     )
 
 

@@ -1,4 +1,4 @@
-"""What pages show about the pipeline and the replica; read once for all visitors."""
+"""The state of the pipeline and the replica for the pages, read once for all visitors."""
 
 import time
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _TOTALS_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedState:
-    """The last status that was read, and what is wrong now."""
+    """The last status that was read, and the current problems."""
 
     reading: Reading[Status]
     verdict: str
@@ -67,7 +67,7 @@ class FeedWatch:
 
     @cached_property
     def _reader(self) -> StatusReader:
-        # Created on first use, so that a process that serves no such page has no clients.
+        # Created on first use: a process that never shows the status needs no clients.
         return StatusReader(cdc_settings(), registry)
 
 

@@ -1,4 +1,4 @@
-"""The latest value of something that is slow to read, or may not respond at all."""
+"""The latest value of a source that is slow to read, or may not respond at all."""
 
 import threading
 import time
@@ -15,18 +15,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading(Generic[T]):
-    """The last value that was read, and what is wrong now."""
+    """The last value that was read, and the current problem."""
 
     value: T | None
     """None until the first read succeeds."""
     seconds: float
     """The value's age; 0 without a value."""
     problem: str
-    """Why there is no newer value; empty when the value is fresh."""
+    """Why there is no newer value; empty if the value is fresh."""
 
 
 class Latest(Generic[T]):
-    """Reads in a background thread, at most once in `fresh` seconds, for all callers.
+    """Reads a value in a background thread, at most once in `fresh` seconds for all callers.
 
     A caller waits at most `patience` seconds and then gets the last value with its age. The
     process may exit without waiting for the thread.
@@ -44,10 +44,10 @@ class Latest(Generic[T]):
         self._problem = ""
 
     def begin(self) -> Callable[[float], Reading[T]]:
-        """Start reading if the value is old; return a function that waits some seconds for it.
+        """Start to read if the value is old; return a function that waits for the value.
 
-        A caller that needs several values starts them all first: a slow one does not delay the
-        others.
+        A caller that needs several values starts all reads first, so that a slow read does not
+        delay the others.
         """
         thread = self._reading()
         return lambda patience: self._waited(thread, patience)
@@ -71,7 +71,7 @@ class Latest(Generic[T]):
         )
 
     def _reading(self) -> threading.Thread | None:
-        """Return the reading thread, started if the value is old; None when it is fresh."""
+        """Return the reading thread, started if the value is old; None if the value is fresh."""
         with self._lock:
             if self._thread and self._thread.is_alive():
                 return self._thread

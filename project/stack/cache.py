@@ -27,8 +27,8 @@ def cache_folder() -> Path:
 def build_once(target: Path, build: Callable[[Path], None]) -> None:
     """Build the folder `target` unless it exists: `build` fills a new folder, which is renamed.
 
-    `target` is therefore always complete. If several processes call this, one builds and
-    the others wait. The remains of an interrupted build are removed first.
+    `target` is therefore always complete. If several processes call this function, one process
+    builds the folder and the others wait. The remains of an interrupted build are removed first.
     """
     if target.exists():
         return

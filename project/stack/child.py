@@ -19,9 +19,9 @@ LOG_TAIL_BYTES = 65_536
 class Child:
     """A process with a log file; `NAME.log` and `NAME.pid` are kept in `folder`.
 
-    It runs in its own session, so Ctrl-C in a terminal does not reach it. Where `setpriv`
-    is available, the kernel sends it SIGTERM when the thread that called `start()` ends,
-    so call `start()` from a thread that outlives it.
+    The process runs in its own session, so that Ctrl-C in a terminal does not reach it. If
+    `setpriv` is available, the kernel sends SIGTERM to the process when the thread that called
+    `start()` ends. Call `start()` from a thread that lives longer than the process.
     """
 
     def __init__(self, name: str, folder: Path) -> None:
@@ -33,17 +33,17 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        """The process id, or None if it is not running."""
+        """The process id, or None if the process is not running."""
         return self._process.pid if self._process is not None and self.alive else None
 
     @property
     def alive(self) -> bool:
-        """Whether the process exists, even suspended by SIGSTOP."""
+        """Whether the process exists, even if it is suspended by SIGSTOP."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs and before its first start; negative if a signal ended it."""
+        """None while the process runs and before its first start; negative if a signal ended it."""
         return None if self._process is None else self._process.poll()
 
     def start(
@@ -52,7 +52,7 @@ class Child:
         env: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
     ) -> None:
-        """Start it; first end the process that a killed parent left running, if any.
+        """Start the process; if a killed parent left a process running, end that process first.
 
         `env` extends the environment of this process. The file descriptors in `pass_fds`
         stay open in the child under the same numbers.
@@ -70,7 +70,7 @@ class Child:
     def end_leftover(self) -> None:
         """End the process that a killed parent left running in this folder, if any.
 
-        StackError if that parent is still alive, because the process is then in use.
+        Raises StackError if that parent is still alive, because the process is then in use.
         """
         end_leftover(self.name, self._pid_file)
 
@@ -94,7 +94,7 @@ class Child:
             ) from error
 
     def wait_ready(self, ready: Callable[[], bool], seconds: float) -> None:
-        """Wait until `ready()` is true; StackError if the process exits or time runs out first.
+        """Wait until `ready()` is true; raises StackError if the process exits or time runs out.
 
         The process is stopped if this method raises any exception.
         """
@@ -139,7 +139,7 @@ class Child:
             self._process.wait()
 
     def log_summary(self) -> str:
-        """The line of the current run's log that best explains why it exited."""
+        """The line of the current run's log that best explains why the process exited."""
         if not self.log.exists():
             return "no output"
         with self.log.open("rb") as file:

@@ -1,7 +1,7 @@
-"""Finding and ending the process that an earlier, killed run left running.
+"""Finds and ends the process that an earlier, killed run left running.
 
-A process id may have been reused by an unrelated process. Together with the start time
-from `/proc` (clock ticks since boot) it identifies one process.
+An unrelated process may have reused a process id. The process id and the start time from `/proc`
+(clock ticks since boot) together identify one process.
 """
 
 import os
@@ -27,8 +27,8 @@ def write_pid_file(pid: int, file: Path) -> None:
 def end_leftover(name: str, file: Path) -> None:
     """End the process recorded in `file` if the process that started it is gone.
 
-    Sends SIGTERM, then SIGKILL after 10 s. StackError if the starter is alive, because the
-    process is then in use.
+    Sends SIGTERM, then SIGKILL after 10 s. Raises StackError if the process that started it is
+    alive, because the recorded process is then in use.
     """
     numbers = file.read_text().split() if file.exists() else []
     if len(numbers) != 4 or not all(number.isdecimal() for number in numbers):  # noqa: PLR2004
@@ -61,7 +61,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 def _start_time(pid: int) -> int | None:
-    """Clock ticks since boot; None for a process that is gone or a zombie."""
+    """The start time in clock ticks since boot; None if the process has ended or is a zombie."""
     try:
         # The program's name is in parentheses and may itself contain blanks and parentheses.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -61,13 +61,13 @@ class Mongod(Service):
             *(str(binary()), "--dbpath", str(self._data), "--port", str(self.port)),
             *("--replSet", REPLICA_SET, "--bind_ip", "127.0.0.1", "--nounixsocket"),
             *("--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "200", "--quiet"),
-            # Otherwise diagnostic data are written every second.
+            # Without this option, diagnostic data are written every second.
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
             *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=0"),
         ]
 
     def answers(self) -> bool:
-        """Whether it is the primary and accepts writes; initiates the replica set first."""
+        """Whether the server is the primary; initiates the replica set if that is necessary."""
         try:
             self._join()
             return self._is_primary()
@@ -122,7 +122,7 @@ def _config(client: Client) -> dict[str, Any] | None:
 
 
 def binary() -> Path:
-    """The path of `mongod`; StackError if its package is missing or unsupported here."""
+    """The path of `mongod`; raises StackError if its package is missing or unsupported here."""
     system, processor = platform.system(), platform.machine()
     if system not in DISTRIBUTIONS or processor not in PROCESSORS:
         raise StackError(
@@ -140,7 +140,7 @@ def binary() -> Path:
 
 
 def check_runs(program: Path) -> None:
-    """Run `program --version`; StackError with a remedy if it fails."""
+    """Run `program --version`; if it fails, raises StackError with a remedy."""
     done = run([str(program), "--version"], seconds=VERSION_SECONDS)
     if done.exit_code != 0:
         raise StackError(f"mongod cannot run here: {_reason(done.exit_code, done.output)}.")

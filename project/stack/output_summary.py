@@ -11,7 +11,7 @@ ERROR_LINE = re.compile(
 
 
 def summary_line(output: str) -> str:
-    """The first line marked as an error, otherwise the last line; at most 300 characters."""
+    """The first line that is marked as an error, or else the last line; at most 300 characters."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if ERROR_LINE.search(line)]
     # The lines after the first error are its consequences: "aborting", a stack trace.

@@ -19,7 +19,7 @@ _claims: list[socket.socket] = []  # kept open until the process ends
 def port_is_free(port: int) -> bool:
     """Whether a server could listen on this port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do, so that connections in TIME_WAIT do not count.
+        # Servers set this option too, so that connections in TIME_WAIT do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
@@ -31,7 +31,7 @@ def port_is_free(port: int) -> bool:
 def free_port(taken: Collection[int] = ()) -> int:
     """A loopback port that is free, not in `taken` and not returned before.
 
-    On Linux no other process gets the same port from this function while this one lives.
+    On Linux, no other process gets the same port from this function while this process lives.
     """
     for _ in range(1000):
         port = random.randint(FIRST, LAST)  # noqa: S311 (no secret)
@@ -43,7 +43,7 @@ def free_port(taken: Collection[int] = ()) -> int:
 
 
 def _claim(port: int) -> bool:
-    """Reserve the port for this process; False when it is already reserved.
+    """Reserve the port for this process; return False if the port is already reserved.
 
     The reservation is a name in Linux's abstract socket namespace. The kernel releases it
     when this process ends.

@@ -1,4 +1,4 @@
-"""Running a program to completion."""
+"""Runs a program to completion."""
 
 import shutil
 import subprocess
@@ -18,7 +18,7 @@ class Finished:
 
 
 def run(command: Sequence[str], *, seconds: float, cwd: Path | None = None) -> Finished:
-    """Run a program to completion; StackError if it cannot start or takes too long."""
+    """Run a program to completion; raises StackError if it cannot start or takes too long."""
     try:
         done = subprocess.run(
             [*setpriv_prefix(), *command],

@@ -27,11 +27,11 @@ class Service(ABC):
 
     @abstractmethod
     def install(self) -> None:
-        """Download what is missing; fast if nothing is."""
+        """Download the missing files; fast if no files are missing."""
 
     @abstractmethod
     def answers(self) -> bool:
-        """Whether it serves requests now; an open port is not enough."""
+        """Whether the server serves requests now; an open port is not enough."""
 
     @abstractmethod
     def _prepare(self) -> None:
@@ -39,7 +39,7 @@ class Service(ABC):
 
     @abstractmethod
     def _command(self) -> list[str]:
-        """The command line."""
+        """The command line of the server."""
 
     def launch(self) -> None:
         """Start the process without waiting until it is ready; slow if `folder` is new."""
@@ -62,11 +62,11 @@ class Service(ABC):
         self.wait_ready()
 
     def wait_ready(self) -> None:
-        """Wait until it answers; stop it and raise StackError if it does not."""
+        """Wait until the server responds; if it does not, stop it and raise StackError."""
         self.child.wait_ready(self.answers, self.ready_seconds)
 
     def stop(self, seconds: float = 10.0) -> None:
-        """Send SIGTERM, then SIGKILL after `seconds`; does nothing if it is not running."""
+        """Send SIGTERM, then SIGKILL after `seconds`; does nothing if the server is not running."""
         self.child.stop(seconds)
 
     def kill(self) -> None:
@@ -78,7 +78,7 @@ class Service(ABC):
 
     @property
     def pid(self) -> int | None:
-        """The process id, or None if it is not running."""
+        """The process id, or None if the server is not running."""
         return self.child.pid
 
     @property

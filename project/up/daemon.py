@@ -21,5 +21,5 @@ class Daemon:
     pass_fds: Sequence[int] = ()
 
     def launch(self) -> None:
-        """Start it without waiting until it is ready."""
+        """Start the daemon without waiting until it is ready."""
         self.child.start(self.argv, self.env, self.pass_fds)

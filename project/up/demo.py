@@ -10,7 +10,7 @@ from project.up.daemon import manage
 
 
 class DemoLoad:
-    """Runs `manage.py load_demo`; its output contains passwords and is not written to a file."""
+    """Runs `manage.py load_demo`. The output contains passwords and is not written to a file."""
 
     def __init__(self, log: Path, env: Mapping[str, str]) -> None:
         self._log = log
@@ -29,12 +29,12 @@ class DemoLoad:
         return self._process.poll() is not None
 
     def stop(self) -> None:
-        """End it; the next start resumes the load."""
+        """End the process; the next start resumes the load."""
         self._process.terminate()
         self._process.wait()
 
     def result(self) -> str:
-        """Its output, or a sentence that explains why it failed."""
+        """The output of the command, or a sentence that explains why the command failed."""
         printed, _ = self._process.communicate()
         if self._process.returncode == 0:
             return printed

@@ -1,4 +1,4 @@
-"""Whether the relay and the consumer have finished their work, so that they may be stopped."""
+"""Checks whether the relay and the consumer have finished their work and may be stopped."""
 
 from functools import cached_property
 
@@ -10,7 +10,7 @@ from cdc.operations import StatusReader, outbox_is_empty
 
 
 class DrainChecks:
-    """Both checks are true if the state cannot be determined."""
+    """The checks of the two daemons; a check returns True if the state cannot be determined."""
 
     def __init__(self, settings: CdcSettings) -> None:
         self._settings = settings
@@ -27,5 +27,5 @@ class DrainChecks:
 
     @cached_property
     def _reader(self) -> StatusReader:
-        # Created only at the end, because its clients would log every restart of a server.
+        # The reader is created only at the end, because its clients would log each server restart.
         return StatusReader(self._settings, registry)

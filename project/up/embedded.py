@@ -29,7 +29,8 @@ _WEB_SECONDS = 120.0
 _QUICK_SECONDS = 0.5
 _MAX_TRAFFIC = 1000
 _INSTANCE = "embedded-1"
-"""The consumer's group instance id; with a stable id it gets its partitions back at once."""
+"""The consumer's group instance id. With a stable id, a restarted consumer gets its partitions
+back at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,16 +39,16 @@ class UpOptions:
 
     host: str
     port: int | None
-    """None: 8000 or the next free port."""
+    """None means 8000 or the next free port."""
     traffic: float | None
-    """Changes per second; None: no traffic."""
+    """Changes per second; None means no traffic."""
     demo: bool
 
     def __post_init__(self) -> None:
         if self.traffic is not None and not 0 < self.traffic <= _MAX_TRAFFIC:
             raise Misconfigured(
-                f"--traffic is {self.traffic:g}: choose a number above 0 and up to {_MAX_TRAFFIC}, "
-                "or omit the option."
+                f"--traffic is {self.traffic:g}: choose a number greater than 0, up to "
+                f"{_MAX_TRAFFIC}, or omit the option."
             )
 
 
@@ -70,7 +71,7 @@ class Embedded:
         self._demo: DemoLoad | None = None
 
     def run(self) -> None:
-        """Run until the first signal; every part is stopped when this returns or raises."""
+        """Run until the first signal; all processes are stopped when this returns or raises."""
         try:
             self._start()
             self._until(lambda: False)
@@ -97,7 +98,7 @@ class Embedded:
         if install.done_within(_QUICK_SECONDS):
             self._launch(servers)
             self._prepare_database()
-        else:  # a first run, which downloads the servers: migrate meanwhile
+        else:  # a first run, which downloads the servers: migrate in the meantime
             self._prepare_database()
             self._until(install.done)
             self._launch(servers)
@@ -121,7 +122,7 @@ class Embedded:
         checks = DrainChecks(settings)
         for name in ensure_topics(settings):
             self._console.say(f"topic {name} exists")
-        # Stopped in reverse order: the consumer applies what the relay has published.
+        # Daemons are stopped in reverse order: the consumer can apply what the relay has published.
         consume = ("consume_and_save_to_mongodb", "--instance", _INSTANCE)
         self._start_daemon("consumer", *consume, drained=checks.replica_is_current)
         self._start_daemon("relay", "relay_outbox", drained=checks.outbox_is_empty)
@@ -152,9 +153,9 @@ class Embedded:
         self._console.say("web is up")
 
     def _load_demo(self) -> None:
-        """Load the demo data when the feed is running.
+        """Load the demo data after the pipeline has started.
 
-        Loaded earlier, the stories would be shown with long delays.
+        If the stories were loaded earlier, the pages would show long delays.
         """
         if self._options.demo:
             self._demo = DemoLoad(self._home.logs / "load_demo.log", {**os.environ, **self._env})
@@ -171,7 +172,7 @@ class Embedded:
             raise _StopRequestedError
 
     def _until(self, done: Callable[[], bool]) -> None:
-        """Supervise the parts until `done()`; _StopRequestedError if a signal arrives."""
+        """Supervise the processes until `done()`; raises _StopRequestedError after a signal."""
         while not done():
             if self._stop.requested:
                 raise _StopRequestedError

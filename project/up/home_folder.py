@@ -28,9 +28,9 @@ class HomeFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Create the folder and lock it; Misconfigured if another process holds the lock.
+        """Create the folder and lock it; raises Misconfigured if another process holds the lock.
 
-        The kernel releases the lock if the holder dies.
+        The kernel releases the lock if the process that holds it dies.
         """
         lock = self.path / "lock"
         try:

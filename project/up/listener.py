@@ -1,4 +1,7 @@
-"""The web's listening socket; held by `up`, so connections are not refused during a restart."""
+"""The listening socket of the web server.
+
+`up` holds the socket, so that connections are not refused while a web process restarts.
+"""
 
 import errno
 import socket
@@ -13,7 +16,10 @@ _SILENCE_MS = 60_000
 
 
 def listen(host: str, port: int | None) -> socket.socket:
-    """Listen on `port`, by default on the first free port from 8000; Misconfigured if in use."""
+    """Listen on `port`; if `port` is None, listen on the first free port from 8000.
+
+    Raises Misconfigured if no port can be used.
+    """
     if port is not None and not 1 <= port <= _LAST_PORT:
         raise Misconfigured(f"--port is {port}: choose a port from 1 to {_LAST_PORT}.")
     first = DEFAULT_PORT if port is None else port
@@ -52,8 +58,9 @@ def _bound(host: str, port: int) -> socket.socket | None:
 def _listening(bound: socket.socket, address: tuple[object, ...]) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Inherited by connections; uvicorn does not set it on a socket that it is given. Without
-        # it each small frame of an event stream would wait for the previous acknowledgement.
+        # Connections inherit this option. uvicorn does not set it on a socket that it receives.
+        # Without the option, each small frame of an event stream would wait until the previous
+        # frame is acknowledged.
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
             # Close the connections of clients that disappeared, even if a stream stays silent.

@@ -34,7 +34,7 @@ class EmbeddedServers:
         return [server for server in (self.kafka, self.mongod) if server]
 
     def install(self) -> None:
-        """Download what is missing; slow only the first time on a machine."""
+        """Download the missing files; slow only the first time on a machine."""
         for server in self.services:
             server.install()
 
@@ -79,7 +79,7 @@ def _is_given(name: str, environment: Mapping[str, str]) -> bool:
 
 
 def _port_in(address: str) -> int | None:
-    """The port of `host:port` or of a URL; None when it has none."""
+    """The port of `host:port` or of a URL; None if there is no port."""
     try:
         return urlsplit(address if "://" in address else f"//{address}").port
     except ValueError:

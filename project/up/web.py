@@ -27,9 +27,9 @@ class Web:
         self._environment = environment
 
     def listen(self, host: str, port: int | None) -> None:
-        """Bind the port; Misconfigured if it is in use."""
+        """Bind the port; raises Misconfigured if the port is in use."""
         for child in self._children:
-            child.end_leftover()  # it may still hold the port
+            child.end_leftover()  # a leftover process may still hold the port
         self._socket = listener.listen(host, port)
         self.url = listener.url(self._socket)
 

@@ -1,4 +1,4 @@
-"""Why a row of a file cannot be imported."""
+"""The reason why a row of a file cannot be imported."""
 
 from typing import Any
 

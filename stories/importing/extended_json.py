@@ -18,10 +18,10 @@ _UNDECODABLE = (ArithmeticError, AttributeError, BSONError, LookupError, TypeErr
 
 
 def plain(value: Any) -> Any:
-    """Return `value` with every Extended JSON wrapper replaced by a number or a text.
+    """Return `value` with every Extended JSON wrapper replaced by a number or a string.
 
     A date becomes ISO 8601 text in UTC, an object id becomes text. Raises BadRow for a wrapper
-    that does not hold what its name says, and for types that plain JSON does not have.
+    whose content does not match its name, and for types that plain JSON does not have.
     """
     if isinstance(value, list):
         return [plain(item) for item in value]

@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 from stories.importing.errors import BadRow
 
 LONGEST = 5_000_000
-"""Bytes of one row (characters, in an array); the largest event is far smaller."""
+"""The maximum size of a row, in bytes, or in characters for an item of an array. The largest event
+is much smaller."""
 TOO_LONG = f"is longer than {LONGEST // 1_000_000} MB: shorten it"
 _PEEK = 1 << 16
 _BOM = b"\xef\xbb\xbf"
@@ -22,7 +23,7 @@ class FileRow:
     where: str
     """`line 3`, or `item 3` of an array."""
     size: int
-    """Bytes, or characters in an array."""
+    """The size in bytes, or in characters for an item of an array."""
     value: Any = None
     problem: str = ""
 
@@ -51,7 +52,7 @@ def read_lines(file: BufferedReader) -> Iterator[FileRow]:
 
 
 def decode_row(where: str, text: bytes) -> FileRow:
-    """Return the row that `text` encodes, with a problem where it is not JSON."""
+    """Return the row that `text` encodes, with a problem if `text` is not JSON."""
     try:
         value = DECODER.decode(text.decode())
     except (ValueError, RecursionError, BadRow) as error:

@@ -27,14 +27,15 @@ from stories.importing.json_array import read_array
 from stories.models import Story
 
 CHUNK_ROWS = 50
-"""Rows in one transaction: few enough that their events flow while an import runs."""
+"""The number of rows in one transaction: small enough that events flow while an import runs."""
 CHUNK_SIZE = 1_000_000
 ATTEMPTS = 6
-"""Attempts for one transaction, about 1.5 s in all: enough for deadlocks and a reconnection."""
+"""The number of attempts for one transaction: about 1.5 s in total, enough for deadlocks and a
+reconnection."""
 _ROW_ERRORS = (Refused, IntegrityError, DataError)
 
 _JSON_COLUMNS = frozenset({"container", "topic", "user", "thumbnail", "shorturl"})
-"""Not updated in bulk: `bulk_update` stores JSON null where `save()` stores NULL."""
+"""Not updated in bulk, because `bulk_update` stores JSON null where `save()` stores NULL."""
 
 Counts = Counter[str]
 """How many rows were `created`, `updated`, `unchanged` or `bad`."""
@@ -166,11 +167,11 @@ def _chunks(rows: Iterable[FileRow]) -> Iterator[list[FileRow]]:
 
 
 def _upsert(stories: Sequence[Story], using: str) -> Counts:
-    """Write stories in one transaction and count them; equal ones are not written."""
+    """Write stories in one transaction and count them; unchanged stories are not written."""
     counts: Counts = Counter()
     with transaction.atomic(using=using):
         for distinct in _rounds(stories):
-            # Locked, so that the rows compared are the rows overwritten.
+            # The rows are locked, so that they cannot change between the comparison and the update.
             rows = Story.objects.using(using).select_for_update().order_by("pk")
             stored = {row.source_id: row for row in rows.filter(source_id__in=list(distinct))}
             new = [story for key, story in distinct.items() if key not in stored]

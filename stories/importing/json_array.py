@@ -1,4 +1,4 @@
-"""The items of a JSON array of any length, in bounded memory, skipping the broken ones.
+"""Reads the items of a JSON array of any length in bounded memory, and skips broken items.
 
 Why this is not ijson: docs/decisions/0024.
 """
@@ -19,7 +19,7 @@ _NEXT_ITEM = re.compile(r'\n\s?\{\s?"')
 
 
 def read_array(file: BufferedReader) -> Iterator[FileRow]:
-    """Yield a row for each item, and one more with a problem when the array is not closed."""
+    """Yield a row for each item; if the array is not closed, yield a final row with a problem."""
     return _ArrayReader(file).rows()
 
 
@@ -31,7 +31,7 @@ class _Nesting:
         self._quoted = False
 
     def end_of_item(self, text: str, start: int) -> int | None:
-        """Return where the item ends; None when it continues after `text`."""
+        """Return where the item ends; None if the item continues after `text`."""
         for match in _STRUCTURE.finditer(text, start):
             mark = match.group()
             if self._quoted or mark == '"':
@@ -114,7 +114,7 @@ class _ArrayReader:
         self._at = len(self._text) if end is None else end
 
     def _read_more(self) -> bool:
-        """Read the next part of the file and drop the text already used; False at the end."""
+        """Read the next part of the file and drop the used text; return False at the end."""
         data = self._file.read(max(_CHUNK, len(self._text) - self._at))
         self._text = self._text[self._at :] + self._decode(data, not data)
         self._at = 0

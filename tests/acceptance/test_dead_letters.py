@@ -114,7 +114,7 @@ def test_the_consumer_stops_when_letters_cannot_be_stored(feed: RunningFeed) -> 
     with renamed("cdc_dead_letter"):
         publish(feed, poison(feed, saved.pk))
         wait_for_the_end(feed.consumer)
-        assert "cannot be applied, nor stored as a dead letter" in feed.consumer.log
+        assert "can be neither applied nor stored as a dead letter" in feed.consumer.log
 
     feed.consumer.start()
     wait_for_letters(1)

@@ -58,7 +58,7 @@ def test_a_page_says_when_its_server_is_silent(visitor: Visitor, people: dict[st
     visitor.open("/operations/")
     expect(page.get_by_role("link", name="Pause the consumers")).to_have_count(0)
     page.route("**/operations/state/", lambda route: route.abort())
-    expect(page.locator("#stale")).to_contain_text("No answer since")
+    expect(page.locator("#stale")).to_contain_text("No response since")
     expect(page.locator("[data-live]")).to_have_class("sf-stale")
     page.unroute("**/operations/state/")
     expect(page.locator("#stale")).to_be_hidden()

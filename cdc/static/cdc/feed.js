@@ -14,8 +14,8 @@ const STATES = {
   connecting: "Connecting…",
   up: "Live: changes appear here as they happen.",
   paused: "Paused: new changes are collected until you resume.",
-  away: "Kafka is not responding. New changes are kept and appear here by themselves.",
-  lost: "Connection lost. Reconnecting; you will miss nothing.",
+  away: "Kafka is not responding. New changes are kept and will appear here automatically.",
+  lost: "Connection lost. Reconnecting; you will not miss any changes.",
   denied: "You no longer have access to the feed. Log in again to continue.",
 };
 
@@ -27,7 +27,7 @@ const pauseButton = byId("pause");
 const newButton = byId("new");
 const announcer = byId("said");
 
-// Changes that are not in the list yet, oldest first; never more than the list can hold.
+// Changes that are not in the list yet, oldest first; at most as many as the list can hold.
 let waiting = [];
 let unseen = 0;
 const rowsByPlace = new Map();
@@ -216,8 +216,8 @@ function pause(on) {
   drawSoon();
 }
 
-// The stream. A browser reconnects by itself and sends the last position. This script takes over
-// where the browser gives up, and finds out whether access was lost.
+// The stream. A browser reconnects automatically and sends the last position. If the browser gives
+// up, this script reconnects, and finds out whether access was lost.
 let source = null;
 let position = list.dataset.live;
 const follows = list.dataset.follows === "true";
@@ -304,7 +304,7 @@ async function reconnect() {
   connect();
 }
 
-// A hidden page closes its connection: a browser has only a few for each site.
+// A hidden page closes its connection, because a browser has only a few connections for each site.
 let closing = 0;
 document.addEventListener("visibilitychange", () => {
   clearTimeout(closing);

@@ -1,4 +1,4 @@
-"""Dates as the site's own pages write them; Django's English is American."""
+"""The date formats of the site, because Django's English formats are American."""
 
 DATE_FORMAT = "j M Y"
 TIME_FORMAT = "H:i:s"

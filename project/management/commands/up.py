@@ -18,12 +18,17 @@ _DRAIN_SECONDS = 90.0
 class Command(FeedCommand):
     help = (
         "Run Kafka, mongod, the relay, the consumer, the jobs and the web server until Ctrl-C. "
-        "If KAFKA_BOOTSTRAP_SERVERS or MONGODB_URI is set, that server is used instead."
+        "If KAFKA_BOOTSTRAP_SERVERS or MONGODB_URI is set, the server at that address is used "
+        "instead of the embedded server."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--host", default="127.0.0.1", help="The web server's address.")
-        parser.add_argument("--port", type=int, help="Default: 8000 or the next free port.")
+        parser.add_argument(
+            "--host", default="127.0.0.1", help="The address on which the web server listens."
+        )
+        parser.add_argument(
+            "--port", type=int, help="The port (default: 8000, or the next free port)."
+        )
         parser.add_argument(
             "--traffic", type=float, metavar="RATE", help="Generate RATE story changes per second."
         )

@@ -1,8 +1,8 @@
 """Kafka's jars: pinned by `kafka.sha512`, downloaded once into the cache folder.
 
 Each line of `kafka.sha512` is `SUM  GROUP/AS/PATH/ARTIFACT/VERSION/FILE.jar`, a path in a
-Maven repository; `sha512sum --check` reads the file too. `fetch_jars.py --lock` writes it
-for another version of Kafka.
+Maven repository; `sha512sum --check` reads the file too. `fetch_jars.py --lock`
+writes the file for another version of Kafka.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ def verify(folder: Path, sums: dict[str, str]) -> None:
 class Jars:
     """The folder of verified jars, named by the digest of the sums file.
 
-    It is renamed into place after verification: if it exists, its jars have been verified.
+    The folder is renamed into place after the verification: if it exists, the jars are verified.
     """
 
     def __init__(self, sums_file: Path = SUMS_FILE) -> None:
@@ -60,7 +60,7 @@ class Jars:
         return ":".join(str(self.folder / path) for path in read_sums(self._sums_file))
 
     def install(self) -> None:
-        """Download (43 MB) and verify the jars unless that has been done."""
+        """Download (43 MB) and verify the jars, unless they are already installed."""
         build_once(self.folder, self._build)
 
     def _build(self, folder: Path) -> None:

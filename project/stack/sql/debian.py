@@ -45,7 +45,7 @@ class DebianTree:
     def command(self, program: str, arguments: Sequence[str] = ()) -> list[str]:
         """The command that runs a program of the tree with the tree's own C library.
 
-        There is no chroot: paths in `arguments` are those of this machine.
+        The command does not use chroot: paths in `arguments` are paths of this machine.
         """
         libraries, loader = LAYOUTS[platform.machine()]
         if not self.folder.exists():
@@ -67,7 +67,7 @@ class DebianTree:
                 f"{self._what} cannot be downloaded ({summary_line(done.output)}); "
                 f"check that the Debian mirror is reachable, see {folder}/debootstrap, try again."
             )
-        # The packages have been unpacked.
+        # The archives are not needed any more, because the packages have been unpacked.
         shutil.rmtree(folder / "var/cache/apt/archives", ignore_errors=True)
 
     def _debootstrap(self) -> str:

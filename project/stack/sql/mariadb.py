@@ -1,6 +1,6 @@
 """MariaDB from Debian's package.
 
-If that package has started a server on port 3306, it is not touched.
+If the package has started a server on port 3306, that server is not touched.
 """
 
 import shutil
@@ -35,7 +35,7 @@ class MariaDB(SqlServer):
 
 
 def find_program(name: str) -> str:
-    """The path of one of the package's programs; StackError if it is not installed."""
+    """The path of a program in the package; raises StackError if the program is not installed."""
     if path := shutil.which(name) or shutil.which(name, path=SERVER_FOLDERS):
         return path
     raise StackError(f"{name} is not installed; run `apt-get install mariadb-server` as root.")

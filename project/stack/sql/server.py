@@ -19,7 +19,7 @@ USER = "storyfeed"
 INITIALISE_SECONDS = 120.0
 CONNECT_SECONDS = 5
 
-# Run at each start. The user may create databases, because Django's test runner does.
+# These statements run at each start. The user may create databases, as Django's test runner does.
 INIT_SQL = """\
 CREATE USER IF NOT EXISTS {user}@'{host}' IDENTIFIED BY '{password}';
 ALTER USER {user}@'{host}' IDENTIFIED BY '{password}';
@@ -131,7 +131,10 @@ FAST_OPTIONS = (
 
 
 def as_root() -> list[str]:
-    """Both servers refuse to run as root without this; another user could not read `folder`."""
+    """An option without which MySQL and MariaDB refuse to run as root.
+
+    The servers do not run as another user, because another user could not read `folder`.
+    """
     return ["--user=root"] if os.geteuid() == 0 else []
 
 

@@ -7,7 +7,7 @@ const mark = (stale) => {
   if (note.hidden === stale) {
     note.hidden = !stale;
     note.textContent = stale
-      ? `No answer since ${heard.toISOString().slice(11, 19)} UTC. This page shows data from then.`
+      ? `No response since ${heard.toISOString().slice(11, 19)} UTC. This page shows data from that time.`
       : "";
   }
 };

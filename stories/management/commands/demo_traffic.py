@@ -11,14 +11,17 @@ _MAX_RATE = 1000
 
 class Command(FeedCommand):
     help = (
-        "Change demo stories, and no others, until SIGTERM: counters, titles and statuses. Some "
-        "are created or deleted; their number stays between 150 and 300."
+        "Change the counters, titles and statuses of demo stories until SIGTERM. Some demo stories "
+        "are created or deleted; their number stays between 150 and 300. No other stories are "
+        "changed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--rate", type=float, default=1, help="changes per second (default 1)")
+        parser.add_argument(
+            "--rate", type=float, default=1, help="Changes per second (default: 1)."
+        )
 
     def handle(self, *args: Any, rate: float, **options: Any) -> None:
         if not 0 < rate <= _MAX_RATE:
-            self.misuse(f"--rate is {rate:g}: give a rate above 0 and up to {_MAX_RATE}.")
+            self.misuse(f"--rate is {rate:g}: give a rate greater than 0, up to {_MAX_RATE}.")
         run_traffic(rate)

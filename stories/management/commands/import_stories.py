@@ -11,12 +11,13 @@ from stories.importing.importer import Importer
 class Command(FeedCommand):
     help = (
         "Import stories of the Digg data set from NDJSON or a JSON array, plain or MongoDB "
-        "Extended JSON. A story whose id is already stored is updated; the later row wins. Exits "
-        "with 1 when a row or a file was bad; the good rows are still imported."
+        "Extended JSON. If the id of a story is already stored, that story is updated. If several "
+        "rows have the same id, they are applied in the order of the file. Exit code 1: a row or a "
+        "file was invalid; the valid rows are still imported."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("files", metavar="FILE", nargs="+")
+        parser.add_argument("files", metavar="FILE", nargs="+", help="The files to import.")
 
     def handle(self, *args: Any, files: list[str], **options: Any) -> None:
         total = sum(Path(name).stat().st_size for name in files if Path(name).is_file())

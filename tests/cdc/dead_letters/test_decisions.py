@@ -115,7 +115,7 @@ def test_a_letter_is_decided_about_once(story: Story) -> None:
 
     assert "It was already replayed by ann@people.example." in again.refused[0]
     assert late.refused == [
-        f"Dead letter {about.pk} was not discarded. Somebody else has decided about it meanwhile."
+        f"Dead letter {about.pk} was not discarded. Another decision was recorded in the meantime."
     ]
     assert OperatorAction.objects.count() == 1
 

@@ -53,7 +53,7 @@ def test_a_row_that_is_missing_from_the_replica(ends: Ends) -> None:
     inspection = ends.inspect()
 
     assert inspection.verdict == (
-        f"stories_story {ends.story.pk} is missing from the replica: a replay sends it."
+        f"stories_story {ends.story.pk} is missing from the replica: a replay sends the row."
     )
     title = next(line for line in inspection.lines if line.column == "title")
     assert (title.message, title.source, title.replica, title.differs) == (
@@ -98,12 +98,12 @@ def test_a_deleted_row(ends: Ends) -> None:
     Story.objects.all().delete()
 
     inspection = Inspector(ends.settings, "default").inspect(about)
-    assert "has been deleted, but not in the replica: a replay sends" in inspection.verdict
+    assert "has been deleted, but not from the replica: a replay sends" in inspection.verdict
 
     for name in COLLECTIONS:
         ends.database[name].delete_many({})
     inspection = Inspector(ends.settings, "default").inspect(about)
-    assert "has been deleted, in the replica too" in inspection.verdict
+    assert "has been deleted, also from the replica" in inspection.verdict
 
 
 def test_a_message_of_any_shape_can_be_inspected(ends: Ends) -> None:

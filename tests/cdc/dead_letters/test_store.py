@@ -107,7 +107,7 @@ def test_a_message_that_cannot_be_stored_is_fatal() -> None:
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE cdc_dead_letter RENAME TO cdc_dead_letter_away")
     try:
-        with pytest.raises(Fatal, match="story-events 0:0 cannot be applied, nor stored"):
+        with pytest.raises(Fatal, match="story-events 0:0 can be neither applied nor stored"):
             DeadLetterStore("group", "default").store(record(), "t", "why")
     finally:
         with connection.cursor() as cursor:

@@ -85,7 +85,7 @@ def test_a_job_whose_process_keeps_dying_fails() -> None:
         assert JOBS.claim(f"number {number}")
         expire_leases()
     job = run(do_nothing)
-    assert (job.state, job.result) == (JobState.FAILED, "Its process died 11 times.")
+    assert (job.state, job.result) == (JobState.FAILED, "The process of the job died 11 times.")
 
 
 def test_a_job_runs_in_the_name_of_its_requester() -> None:

@@ -43,7 +43,7 @@ def test_comments_and_empty_lines_are_skipped(tmp_path: Path) -> None:
 
 def test_line_without_a_value_is_refused(tmp_path: Path) -> None:
     (tmp_path / "env").write_text("NAME\n")
-    with pytest.raises(Misconfigured, match="has the line 'NAME': write NAME=value"):
+    with pytest.raises(Misconfigured, match="contains the line 'NAME': write NAME=value"):
         read_env_file(tmp_path / "env")
 
 

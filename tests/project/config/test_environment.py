@@ -71,7 +71,7 @@ WRONG = {
     ),
     "METRICS_TOKEN": (
         "hidden",
-        "METRICS_TOKEN has 6 characters: give a random text of 16 or more.",
+        "METRICS_TOKEN has 6 characters: give a random text of at least 16 characters.",
     ),
     "WEB_WORKERS": ("0", "WEB_WORKERS is 0: give 1 or more."),
 }

@@ -31,7 +31,7 @@ def test_it_shows_the_verdict_and_the_numbers(
     monkeypatch.setattr(feed_state.feed, "latest", patient(busy_status))
     page = worker.get("/technical_worker/").content.decode()
     assert coded(busy_status().verdict) in page
-    for shown in (">3<", "the oldest for 1.2 s", "<td>17</td>", "<td>41</td>", "<td>42</td>"):
+    for shown in (">3<", "the oldest is 1.2 s old", "<td>17</td>", "<td>41</td>", "<td>42</td>"):
         assert shown in page, shown
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from bson import DatetimeMS, Regex
 from django.db import connection
 from pymongo import MongoClient
 
@@ -51,6 +52,8 @@ def plant(feed: RunningFeed, keys: list[int]) -> dict[str, dict[str, list[int]]]
     database[COLLECTIONS[0]].delete_many({"_id": {"$in": gone}})
     database[COLLECTIONS[0]].update_many({"_id": {"$in": edited}}, {"$set": {"title": "x"}})
     database[COLLECTIONS[1]].update_many({"_id": {"$in": typed}}, {"$set": {"diggs": 0.0}})
+    far = {"submit_date": DatetimeMS(400_000_000_000_000), "title": Regex("("), "_version": "1"}
+    database[COLLECTIONS[1]].update_many({"_id": {"$in": typed[:9]}}, {"$set": far})
     database[COLLECTIONS[2]].update_many({"_id": {"$in": unversioned}}, {"$unset": {"_version": 1}})
     strange = list(range(10**6, 10**6 + EACH))
     database[COLLECTIONS[2]].insert_many([{"_id": key, "title": "strange"} for key in strange])

@@ -116,7 +116,9 @@ def test_a_dry_run_predicts_the_run(feed: RunningFeed) -> None:
 def versions(database: Any, name: str) -> dict[int, tuple[int, int]]:
     return {
         document["_id"]: (document["_epoch"], document["_version"])
-        for document in database[name].find({"_version": {"$exists": True}})
+        for document in database[name].find(
+            {"_version": {"$exists": True}}, {"_epoch": 1, "_version": 1}
+        )
     }
 
 

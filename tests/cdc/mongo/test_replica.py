@@ -19,6 +19,7 @@ from cdc.mongo.reader import ReplicaReader
 from cdc.mongo.replica import MongoReplica
 from cdc.runtime.loop import SystemClock
 from tests.support.builders import COLLECTIONS, ROUTE, ROUTES, SOURCE, change, delivered
+from tests.support.mongodb import COMMANDS
 
 pytestmark = pytest.mark.services
 
@@ -158,3 +159,28 @@ def test_every_snapshot_shows_equal_collections(storage: Storage) -> None:
 
     assert looks > 10
     assert not differences
+
+
+@pytest.mark.parametrize(
+    ("op", "finds"),
+    [("u", list(COLLECTIONS)), ("c", [*COLLECTIONS, ROUTE.markers])],
+)
+def test_a_transaction_uses_only_what_sharded_collections_allow(
+    feed_settings: CdcSettings, op: str, finds: list[str]
+) -> None:
+    """`$lookup` is refused there; a document in every collection saves the read of its marker."""
+    with COMMANDS.record() as sent:
+        storage = Storage(feed_settings)
+        replica = storage.replica()
+        replica.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
+        sent.clear()
+        replica.apply([delivered(change(op, {"u": 1, "c": 2}[op], 2))], {SOURCE: 2})
+    storage.client.drop_database(feed_settings.mongodb_database)
+    storage.client.close()
+
+    names = [next(iter(command)) for command in sent if "autocommit" in command]
+    assert set(names) <= {"find", "insert", "update", "delete", "commitTransaction"}
+    assert [command["find"] for command in sent if "find" in command] == finds
+    for command in sent:
+        for each in (*command.get("updates", ()), *command.get("deletes", ())):
+            assert "_id" in each["q"]  # the shard key

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import models, router, transaction
 
-from cdc.capture.handlers import connect, lock_for_delete
+from cdc.capture.handlers import connect, lock_for_delete, refuse_before_save
 from cdc.capture.images import read_image
 from cdc.capture.instance_state import push_image_before
 from cdc.capture.queryset import CapturedManager
@@ -40,9 +40,11 @@ class CapturedModel(models.Model):
     ) -> None:
         """Write the row and its event in one transaction; a raw save must be in one already."""
         using = using or router.db_for_write(type(self), instance=self)
-        if raw or registry.find(type(self)) is None:
+        capture = registry.find(type(self))
+        if raw or capture is None:
             super().save_base(raw, force_insert, force_update, using, update_fields)
             return
+        refuse_before_save(self, capture, using)
         with transaction.atomic(using=using, savepoint=False):
             super().save_base(raw, force_insert, force_update, using, update_fields)
 
@@ -59,7 +61,9 @@ class CapturedModel(models.Model):
         capture = registry.find(type(self))
         if capture is None or self.pk is None:
             return super().delete(using, keep_parents)
-        with transaction.atomic(using=using, savepoint=False):
+        # With a savepoint: Django raises ProtectedError and the like before it writes anything, and
+        # the caller's transaction remains usable.
+        with transaction.atomic(using=using):
             if lock_for_delete(self, capture, using):
                 return super().delete(using, keep_parents)
         setattr(self, self._meta.pk.attname, None)  # as Django leaves it

@@ -1,13 +1,14 @@
 """Captured `bulk_create`: finds out which rows it inserted or updated."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, connections, models, transaction
 from django.db.models import Q
 
-from cdc.capture.changes import Change, changes_between
+from cdc.capture.changes import changes_between
+from cdc.capture.conflicts import conflicts, new_values
 from cdc.capture.handlers import record
 from cdc.capture.images import Images, images_where, read_images
 from cdc.capture.instance_state import Recorded, set_recorded
@@ -32,8 +33,6 @@ class BulkCreate:
 
     def run(self, objs: Sequence[Any], options: Mapping[str, Any]) -> None:
         """Insert `objs` as Django would with `options`; must run in a transaction."""
-        for obj in objs:
-            self.capture.refuse_early(obj.__dict__)
         if options["update_conflicts"]:
             for obj in objs:
                 self._upsert(obj, options)
@@ -92,16 +91,14 @@ class BulkCreate:
     def _upsert(self, obj: Any, options: Mapping[str, Any]) -> None:
         """Update the row that `obj` conflicts with, or insert it.
 
-        A row that is found is locked, so the statement updates it. If none is found, a plain
-        insert follows: a row inserted by another transaction in between causes an error and is
-        found by the next attempt, so no row is updated without its image.
+        Each attempt either writes the one row that it has locked, or inserts a row without an
+        option for conflicts. If another transaction inserts a conflicting row in between, the
+        insert fails and the next attempt finds that row. So no row is updated that is not locked.
         """
         for _ in range(_ATTEMPTS):
-            before = self._conflicting(obj)
+            before = self._conflicting(obj, options["unique_fields"])
             if before:
-                self.insert([obj], **options)
-                after = read_images(self.capture, before, using=self.using)
-                record(self.capture, _updated(before, after), using=self.using)
+                self._overwrite(obj, before, options)
                 return
             try:
                 with transaction.atomic(using=self.using):
@@ -112,35 +109,29 @@ class BulkCreate:
             return
         self._record_created(self._insert([obj]))
 
-    def _conflicting(self, obj: Any) -> Images:
-        """Lock and return the rows that conflict with `obj` in a unique key."""
-        found: Images = {}
-        # One statement for each key: with OR, unrelated rows may be locked too.
-        for condition in _conflicts(obj):
-            found |= images_where(self.capture, condition, using=self.using, lock=True)
-        return found
+    def _conflicting(self, obj: Any, unique_fields: Sequence[str] | None) -> Images:
+        """Lock and return the first row that conflicts with `obj`, if any."""
+        rows: models.QuerySet[Any] = models.QuerySet(self.capture.model, using=self.using)
+        for condition in conflicts(obj, unique_fields, using=self.using):
+            # Found without a lock: a locking search that scans would wait for unrelated rows.
+            keys = list(rows.filter(condition).values_list("pk", flat=True))
+            locked = Q(pk__in=keys) & condition
+            if keys and (found := images_where(self.capture, locked, using=self.using, lock=True)):
+                return found
+        return {}
 
-
-def _updated(before: Images, after: Images) -> Iterator[Change]:
-    """Yield the change of the row that was updated; of several candidates, those that differ."""
-    changes = list(changes_between(before, after))
-    for change in changes:
-        if len(changes) == 1 or change.before != change.after:
-            yield change
-
-
-def _conflicts(obj: models.Model) -> Iterator[Q]:
-    for names in _unique_keys(type(obj)):
-        values = {name: getattr(obj, name) for name in names}
-        # NULL does not equal another NULL.
-        if all(value is not None for value in values.values()):
-            yield Q(**values)
-
-
-def _unique_keys(model: type[models.Model]) -> Iterable[tuple[str, ...]]:
-    options = model._meta
-    yield from ((field.attname,) for field in options.concrete_fields if field.unique)
-    together = [*options.unique_together, *(key.fields for key in options.total_unique_constraints)]
-    attnames = {field.name: field.attname for field in options.concrete_fields}
-    for names in together:
-        yield tuple(attnames[name] for name in names)
+    def _overwrite(self, obj: Any, before: Images, options: Mapping[str, Any]) -> None:
+        """Update the row in `before`, which is locked, and set the key of `obj`."""
+        (key,) = before
+        if options["unique_fields"]:
+            # Only this statement also reports conflicts in other unique keys.
+            self.insert([obj], **options)
+        else:
+            # MySQL's own statement could update another row, inserted since.
+            rows: models.QuerySet[Any] = models.QuerySet(self.capture.model, using=self.using)
+            rows.filter(pk=key).update(**new_values(obj, options["update_fields"]))
+        after = read_images(self.capture, [key], using=self.using)
+        outbox_id = record(self.capture, changes_between(before, after), using=self.using)
+        obj.pk = key if obj.pk is None else obj.pk
+        obj._state.adding, obj._state.db = False, self.using
+        set_recorded(obj, Recorded(key=key, outbox_id=outbox_id))

@@ -161,6 +161,23 @@ def _entry(
     return entry
 
 
+def refuse_early(capture: Capture, values: Mapping[str, Any]) -> None:
+    """Raise Refused for values (by attname), not stored yet, that no event could hold."""
+    capture.refuse_early(values)
+    key = values.get(capture.key.attname)
+    if isinstance(key, str):
+        _refuse_long_key(encode_key(capture.key.name, key))
+
+
+def refuse_unknown_key(capture: Capture, key: Any) -> None:
+    """Raise Refused for the key of a new row that only the database will know."""
+    if hasattr(key, "resolve_expression"):
+        raise Refused(
+            f"The database makes the key of a new row of {capture.table} and does not return it: "
+            "set the key."
+        )
+
+
 def _refuse_long_key(key: str) -> None:
     if len(key) > _LONGEST_KEY:
         raise Refused(

@@ -6,13 +6,14 @@ out right.
 """
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from django.db import connections
 from django.db.models import Model
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 
-from cdc.capture.changes import Change, changes_between
+from cdc.capture.changes import Change, changes_between, refuse_early, refuse_unknown_key
 from cdc.capture.images import Images, read_image
 from cdc.capture.instance_state import (
     PendingDeletes,
@@ -22,6 +23,7 @@ from cdc.capture.instance_state import (
     pop_pending_deletes,
     set_pending_deletes,
     set_recorded,
+    since_last_event,
     update_pending_deletes,
 )
 from cdc.errors import Refused
@@ -36,9 +38,12 @@ def record(capture: Capture, changes: Iterable[Change], *, using: str) -> int:
     that is not published.
     """
     _refuse_unpublished(capture, using)
-    changes = list(changes)
+    existing = partial(outbox.existing, using=using)
+    changes = since_last_event(capture, changes, existing, using=using)
+    if not changes:
+        return 0
     lowest = outbox.add([change.entry(capture, using=using) for change in changes], using=using)
-    update_pending_deletes(capture, changes, using=using)
+    update_pending_deletes(capture, changes, lowest, using=using)
     return lowest
 
 
@@ -56,6 +61,17 @@ def _refuse_unpublished(capture: Capture, using: str) -> None:
     registry.require_sound()
     capture.refuse_database(using)
     refuse_outside_transaction(capture.model, using)
+
+
+def refuse_before_save(instance: Model, capture: Capture, using: str) -> None:
+    """Raise Refused if it is known before the first statement that no event can hold the row.
+
+    Called outside `atomic()`, so that the caller's transaction remains usable.
+    """
+    capture.refuse_database(using)
+    refuse_early(capture, instance.__dict__)
+    if not connections[using].features.can_return_columns_from_insert:
+        refuse_unknown_key(capture, instance.pk)
 
 
 def connect(model: type[Model]) -> None:
@@ -79,11 +95,12 @@ def lock_for_delete(instance: Model, capture: Capture, using: str) -> bool:
     return bool(images)
 
 
-def _before_save(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
+def _before_save(sender: type[Model], instance: Model, raw: bool, using: str, **_: Any) -> None:
     capture = registry.find(sender)
     if capture is not None:
         _refuse_unpublished(capture, using)
-        capture.refuse_early(instance.__dict__)
+        if raw:  # any other save was checked before its transaction
+            refuse_before_save(instance, capture, using)
 
 
 def _after_save(sender: type[Model], instance: Model, created: bool, using: str, **_: Any) -> None:
@@ -109,6 +126,9 @@ def _before_delete(sender: type[Model], instance: Model, using: str, origin: Any
     pending = pending_deletes_of(origin, capture.model, instance.pk)
     if pending is None:
         pending = PendingDeletes(capture, _lock(instance, capture, using), using=using)
+        pending.expect(sender, pending.images)
+    else:
+        pending.expect(sender, [instance.pk])
     set_pending_deletes(instance, pending)
 
 
@@ -117,10 +137,10 @@ def _after_delete(sender: type[Model], instance: Model, using: str, **_: Any) ->
     pending = pop_pending_deletes(instance)
     if capture is None or pending is None:
         return
-    if pending.images:
-        # Django sends this signal once all rows of the model are deleted, so the first call
-        # records all of them.
-        images, pending.images = pending.images, {}
+    # Django sends this signal once all rows of the sender are deleted, so the first call records
+    # all of them.
+    images = pending.take(sender, partial(outbox.existing, using=using))
+    if images:
         pending.outbox_id = record(capture, changes_between(images, {}), using=using)
     set_recorded(instance, Recorded(key=instance.pk, outbox_id=pending.outbox_id))
 

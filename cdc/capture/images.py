@@ -1,7 +1,7 @@
 """Images: rows of a captured table as the database holds them, read with or without a lock."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -24,7 +24,8 @@ _NOT_UTF_8 = "Could not decode to UTF-8"
 
 def read_images(capture: Capture, keys: Iterable[Any], *, using: str, lock: bool = False) -> Images:
     """Return the rows with these keys; `lock` keeps them until the transaction ends."""
-    return images_where(capture, Q(pk__in=list(keys)), using=using, lock=lock)
+    with found_by_key(capture, using=using) if lock else nullcontext():
+        return images_where(capture, Q(pk__in=list(keys)), using=using, lock=lock)
 
 
 def images_where(capture: Capture, condition: Q, *, using: str, lock: bool = False) -> Images:
@@ -47,24 +48,57 @@ def keys_after(capture: Capture, last: Any, limit: int, condition: Q, *, using: 
 
 
 @contextmanager
-def found_by_key(capture: Capture, verb: str, count: int, *, using: str) -> Iterator[None]:
-    """Make MySQL use the primary key to find the rows of statements that begin with `verb`.
+def found_by_key(capture: Capture, *, using: str) -> Iterator[None]:
+    """Make MySQL use the primary key in statements that name the keys of their rows.
 
-    MySQL prefers to scan a small table, and the scan waits for rows between that other
-    transactions have locked. With this transaction's own locks that would be a deadlock. A LIMIT
-    makes the optimizer use the index; it equals the number of rows, so it excludes none.
+    MySQL prefers to scan a small table, and a scan that locks or deletes waits for every row that
+    another transaction has written. Two such scans deadlock. An index hint cannot change which rows
+    a statement finds.
     """
-    if connections[using].vendor != "mysql":
+    connection = connections[using]
+    if connection.vendor != "mysql":
         yield
         return
-    table = connections[using].ops.quote_name(capture.table)
-    start = f"{verb} {table} "
+    hint = _Hint.of(capture, connection.ops.quote_name)
 
-    def limited(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
-        return execute(f"{sql} LIMIT {count}" if sql.startswith(start) else sql, *rest)
+    def hinted(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        return execute(hint.added_to(sql), *rest)
 
-    with connections[using].execute_wrapper(limited):
+    with connection.execute_wrapper(hinted):
         yield
+
+
+@dataclass(frozen=True, slots=True)
+class _Hint:
+    """Adds an index hint to the statements that Django makes for one table."""
+
+    table: str
+    key: str
+    other: str
+    """Another column if there is one, else the key."""
+
+    @classmethod
+    def of(cls, capture: Capture, quote: Callable[[str], str]) -> "_Hint":
+        names = [column.name for column in capture.columns if column is not capture.key]
+        key = capture.key.name
+        return cls(quote(capture.table), quote(key), quote(names[0] if names else key))
+
+    def added_to(self, sql: str) -> str:
+        """Return a statement that names its rows by key with the hint, any other unchanged."""
+        named, forced = f"{self.table}.{self.key} IN (", f"{self.table} FORCE INDEX (PRIMARY)"
+        verb, _, rest = sql.partition(self.table)
+        if verb == "DELETE FROM " and rest.startswith(f" WHERE {named}"):
+            # Only the form for several tables takes a hint, which the optimizer ignores if the key
+            # is the only column that it reads.
+            column = f"{self.table}.{self.other}"
+            start = f"DELETE {self.table} FROM {forced}"
+            return f"{start} WHERE ({column} IS NULL OR {column} IS NOT NULL) AND{rest[6:]}"
+        if verb == "UPDATE " and f" WHERE {named}" in rest:
+            return verb + forced + rest
+        if verb.startswith("SELECT ") and sql.endswith(" FOR UPDATE"):
+            start = f" FROM {self.table} WHERE {named}"
+            return sql.replace(start, f" FROM {forced} WHERE {named}", 1)
+        return sql
 
 
 def read_image(capture: Capture, key: Any, *, using: str, lock: bool = False) -> Image | None:

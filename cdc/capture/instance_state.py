@@ -1,7 +1,8 @@
 """State that capture keeps between the signals of one save or delete.
 
 Django's signals pass nothing from one receiver to the next, so this state is attached to what they
-do pass: the instance, and the `origin` of a delete (an instance or a queryset).
+do pass: the instance, and the `origin` of a delete (an instance or a queryset). The connection
+knows all deletes that run on it, because a receiver may change the rows of any of them.
 
 - The image before an update: on the instance, from `_do_update` to `post_save`.
 - The pending deletes: on the origin, from `delete()` to `pre_delete`; then on the instance, until
@@ -9,11 +10,12 @@ do pass: the instance, and the `origin` of a delete (an instance or a queryset).
 - The last recorded change: on the instance from then on, for `cdc.read_your_writes`.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
-from weakref import WeakValueDictionary
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+from weakref import WeakSet
 
+from django.db import connections
 from django.db.models import Model
 
 from cdc.capture.changes import Change
@@ -37,20 +39,64 @@ class Recorded:
 class PendingDeletes:
     """The rows that a running delete will remove, as the database holds them."""
 
-    __slots__ = ("__weakref__", "images", "model", "outbox_id")
+    __slots__ = ("__weakref__", "_changed", "_expected", "images", "model", "outbox_id")
 
     def __init__(self, capture: Capture, images: Images, *, using: str) -> None:
         self.model = capture.model
         self.images = images
         self.outbox_id = 0
         """The lowest outbox id of the deletes; 0 until they are recorded."""
+        self._changed: list[_Changed] = []
+        self._expected: dict[type[Model], list[Any]] = {}
+        _pending(using).add(self)
+
+    def expect(self, sender: type[Model], keys: Iterable[Any]) -> None:
+        """Note that the delete of `sender`'s rows, a model or a proxy, includes these keys."""
+        self._expected.setdefault(sender, []).extend(keys)
+
+    def changed(self, capture: Capture, changes: Iterable[Change], outbox_id: int) -> None:
+        """Note changes of the rows before they are deleted, made by receivers or by Django."""
+        # Outbox ids increase, so what had this id or a higher one was rolled back to a savepoint.
+        self._changed = [one for one in self._changed if one.outbox_id < outbox_id]
+        for change in changes if self.model is capture.model else ():
+            key = _key(capture, change)
+            if key in self.images:
+                self._changed.append(_Changed(outbox_id, key, change.after))
+
+    def current(self, keys: Iterable[Any], existing: "Existing") -> dict[Any, Image | None]:
+        """Return the images of these keys' rows, None for a row that is gone already."""
+        images: dict[Any, Image | None] = {
+            key: self.images[key] for key in keys if key in self.images
+        }
+        changed = [one for one in self._changed if one.key in images]
+        kept = existing([one.outbox_id for one in changed]) if changed else set()
+        images.update({one.key: one.image for one in changed if one.outbox_id in kept})
+        return images
+
+    def take(self, sender: type[Model], existing: "Existing") -> Images:
+        """Return and drop the images of `sender`'s rows as they were when they were deleted."""
+        images = self.current(self._expected.pop(sender, []), existing)
         for key in images:
-            _pending[using, capture.model, key] = self
+            del self.images[key]
+        return {key: image for key, image in images.items() if image is not None}
 
 
-# Django nulls references between rows that it is about to delete: the image of such a row was read
-# before, and has to be updated. An entry disappears with its instance or queryset.
-_pending: WeakValueDictionary[tuple[str, type[Model], Any], PendingDeletes] = WeakValueDictionary()
+Existing = Callable[[list[int]], set[int]]
+"""Returns those of the outbox ids that were not rolled back."""
+
+
+class _Changed(NamedTuple):
+    outbox_id: int
+    key: Any
+    image: Image | None
+
+
+def _pending(using: str) -> "WeakSet[PendingDeletes]":
+    """Return the deletes that run on this connection."""
+    pending: WeakSet[PendingDeletes] = vars(connections[using]).setdefault(
+        _PENDING_DELETES, WeakSet()
+    )
+    return pending
 
 
 def push_image_before(instance: Model, image: Image) -> None:
@@ -91,14 +137,32 @@ def pop_pending_deletes(instance: Model) -> PendingDeletes | None:
     return pending
 
 
-def update_pending_deletes(capture: Capture, changes: Iterable[Change], *, using: str) -> None:
-    """Replace the images of rows that changed while they wait for their delete."""
-    if not _pending:
-        return
-    for change in changes:
-        if change.after is None:
-            continue
-        key = change.after[capture.key.attname]
-        pending = _pending.get((using, capture.model, key))
-        if pending is not None and key in pending.images:
-            pending.images[key] = change.after
+def since_last_event(
+    capture: Capture, changes: Iterable[Change], existing: Existing, *, using: str
+) -> list[Change]:
+    """Return the changes, each with the row of its last event as the image before.
+
+    Django nulls references between rows that it is about to delete, without a signal. A change of
+    such a row includes the nulling.
+    """
+    changes = list(changes)
+    known: dict[Any, Image | None] = {}
+    for pending in list(_pending(using)):
+        if pending.model is capture.model and pending.images:
+            known |= pending.current([_key(capture, one) for one in changes], existing)
+    return [
+        replace(one, before=known.get(_key(capture, one)) or one.before) if one.before else one
+        for one in changes
+    ]
+
+
+def update_pending_deletes(
+    capture: Capture, changes: Sequence[Change], outbox_id: int, *, using: str
+) -> None:
+    """Note changes, with the lowest of their outbox ids, of rows that wait for their delete."""
+    for pending in list(_pending(using)):
+        pending.changed(capture, changes, outbox_id)
+
+
+def _key(capture: Capture, change: Change) -> Any:
+    return (change.after or change.before or {})[capture.key.attname]

@@ -7,7 +7,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models, router, transaction
 
 from cdc.capture.changes import problems_of
-from cdc.capture.handlers import connect, lock_for_delete
+from cdc.capture.handlers import connect, lock_for_delete, refuse_before_save
 from cdc.capture.images import read_image
 from cdc.capture.instance_state import push_image_before
 from cdc.capture.queryset import CapturedManager
@@ -61,7 +61,7 @@ class CapturedModel(models.Model):
         if raw or capture is None:
             super().save_base(raw, force_insert, force_update, using, update_fields)
             return
-        capture.refuse_database(using)
+        refuse_before_save(self, capture, using)
         with transaction.atomic(using=using, savepoint=False):
             super().save_base(raw, force_insert, force_update, using, update_fields)
 
@@ -79,7 +79,9 @@ class CapturedModel(models.Model):
         if capture is None or self.pk is None:
             return super().delete(using, keep_parents)
         capture.refuse_database(using)
-        with transaction.atomic(using=using, savepoint=False):
+        # With a savepoint: Django raises ProtectedError and the like before it writes anything, and
+        # the caller's transaction remains usable.
+        with transaction.atomic(using=using):
             if lock_for_delete(self, capture, using):
                 return super().delete(using, keep_parents)
         setattr(self, self._meta.pk.attname, None)  # as Django leaves it

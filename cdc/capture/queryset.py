@@ -8,7 +8,7 @@ from django.db import models, transaction
 from django.db.models.query import ModelIterable
 
 from cdc.capture.bulk_create import BulkCreate
-from cdc.capture.changes import changes_between
+from cdc.capture.changes import changes_between, refuse_early, refuse_unknown_key
 from cdc.capture.handlers import record
 from cdc.capture.images import Images, found_by_key, read_images
 from cdc.capture.instance_state import PendingDeletes, set_pending_deletes
@@ -31,7 +31,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
         if capture is None or not values or self.query.is_sliced or self.query.combinator:
             return super().update(**values)
         using = self._writer(capture)
-        capture.refuse_early(_by_attname(self.model, values))
+        refuse_early(capture, _by_attname(self.model, values))
         with transaction.atomic(using=using, savepoint=False):
             keys, images = self._lock_matching(capture, using)
             if capture.key.attname in _by_attname(self.model, values):
@@ -50,7 +50,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
         if capture is not None:
             for obj in objs:
                 named = {name: getattr(obj, name, None) for name in fields}
-                capture.refuse_early(_by_attname(self.model, named))
+                refuse_early(capture, _by_attname(self.model, named))
             # `update` splits a batch into chunks, and each statement has all values of the batch.
             batch_size = CHUNK if batch_size is None else min(batch_size, CHUNK)
         return super().bulk_update(objs, fields, batch_size=batch_size)
@@ -61,14 +61,16 @@ class CapturedQuerySet(models.QuerySet[Any]):
         if capture is None or self._refuses_delete():
             return super().delete()
         using, counts = self._writer(capture), Counter[str]()
-        with transaction.atomic(using=using, savepoint=False):
+        # With a savepoint: an error in a later chunk undoes the earlier ones, and the caller's
+        # transaction remains usable.
+        with transaction.atomic(using=using):
             for chunk in _chunks(self._lock_matching(capture, using)[0]):
                 images = read_images(capture, chunk, using=using)
                 # A value that Django cannot read must not keep its row in the table.
                 unread = {name for image in images.values() for name in capture.unread(image)}
                 rows = _rows(self.model, using).filter(pk__in=list(images)).defer(*unread)
                 set_pending_deletes(rows, PendingDeletes(capture, images, using=using))
-                with found_by_key(capture, "DELETE FROM", len(chunk), using=using):
+                with found_by_key(capture, using=using):
                     counts.update(rows.delete()[1])
         self._result_cache = None
         return counts.total(), dict(counts)
@@ -97,6 +99,10 @@ class CapturedQuerySet(models.QuerySet[Any]):
             return super().bulk_create(objs, batch_size=batch_size, **options)
         using = self._writer(capture)
         self._refuse_options(**options)
+        self._prepare_for_bulk_create(objs)  # type: ignore[attr-defined]  # absent in the stubs
+        for obj in objs:
+            refuse_early(capture, obj.__dict__)
+            refuse_unknown_key(capture, obj.pk)
         bulk = BulkCreate(capture=capture, insert=super().bulk_create, using=using)
         with transaction.atomic(using=using, savepoint=False):
             for chunk in _chunks(objs, min(batch_size or CHUNK, CHUNK)):
@@ -144,7 +150,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
         for chunk in _chunks(keys):
             before = {key: images[key] for key in chunk if key in images}
             before = before or read_images(capture, chunk, using=using)
-            with found_by_key(capture, "UPDATE", len(chunk), using=using):
+            with found_by_key(capture, using=using):
                 count += models.QuerySet.update(self._rows_with_keys(chunk, using), **values)
             after = read_images(capture, chunk, using=using)
             record(capture, changes_between(before, after), using=using)

@@ -1,6 +1,6 @@
 """The outbox as its writers use it: entries, depth and the epoch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -55,6 +55,12 @@ def add(entries: Sequence[Entry], *, using: str) -> int:
             cursor.execute(_insert_statement(using, len(chunk)), values)
             lowest = lowest or _first_id(cursor.lastrowid, len(chunk), using)
     return lowest
+
+
+def existing(ids: Iterable[int], *, using: str) -> set[int]:
+    """Return those of the ids that the outbox holds."""
+    rows = OutboxRecord.objects.using(using).filter(id__in=list(ids))
+    return set(rows.values_list("id", flat=True))
 
 
 def depth(*, using: str) -> Depth:

@@ -1,15 +1,14 @@
 """`bulk_create` with concurrent inserts: no row is updated without its image before."""
 
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, connections, transaction
+from django.db import IntegrityError, connection, transaction
 
 from cdc.capture.bulk_create import BulkCreate
 from cdc.capture.queryset import CapturedQuerySet
 from stories.models import Story
+from tests.cdc.capture.elsewhere import elsewhere
 from tests.cdc.capture.events import events, replay
 from tests.cdc.capture.world import story, table
 
@@ -22,18 +21,6 @@ def upsert(one: Story) -> None:
     Story.objects.bulk_create([one], update_conflicts=True, update_fields=["title"], **target)
 
 
-def elsewhere(act: Callable[[], Any]) -> None:
-    """Call `act` in another thread with its own connection."""
-
-    def run() -> None:
-        act()
-        connections.close_all()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-
-
 @pytest.mark.skipif("sqlite" in connection.vendor, reason="SQLite lets one writer in at a time")
 def test_a_row_inserted_in_between_is_updated(
     monkeypatch: pytest.MonkeyPatch,
@@ -41,8 +28,8 @@ def test_a_row_inserted_in_between_is_updated(
     find_conflicts = BulkCreate._conflicting
     inserted: list[Story] = []
 
-    def find_and_insert(self: BulkCreate, obj: Any) -> Any:
-        found = find_conflicts(self, obj)
+    def find_and_insert(self: BulkCreate, *args: Any) -> Any:
+        found = find_conflicts(self, *args)
         if not inserted:
             inserted.append(story(source_id="s", title="first"))
             elsewhere(inserted[0].save)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.test.utils import CaptureQueriesContext
 
 from cdc.capture.images import found_by_key, images_where, read_image, read_images
@@ -71,12 +71,50 @@ def test_the_compiled_statement_is_each_model_s_own(toys: list[Toy]) -> None:
     assert read_image(captured(), toys[0].pk, using="default") is not None
 
 
-def test_only_mysql_and_only_that_statement_is_limited(toys: list[Toy]) -> None:
+def test_only_mysql_and_only_statements_that_name_keys_have_a_hint(toys: list[Toy]) -> None:
     with CaptureQueriesContext(connection) as queries:
-        with found_by_key(captured(), "UPDATE", 7, using="default"):
+        with found_by_key(captured(), using="default"):
+            QuerySet.update(Toy.objects.filter(pk__in=[1]), place=1)
+            QuerySet.update(Toy.objects.filter(pk=1), place=1)
             QuerySet.update(Toy.objects.all(), place=1)
-            QuerySet.update(Label.objects.all(), size=1)
-        QuerySet.update(Toy.objects.all(), place=2)
+            QuerySet.update(Label.objects.filter(pk__in=["a"]), size=1)
+            QuerySet(Toy).filter(pk__in=[1])._raw_delete("default")
+        QuerySet.update(Toy.objects.filter(pk__in=[1]), place=2)
 
-    limited = [query["sql"].endswith("LIMIT 7") for query in queries]
-    assert limited == [connection.vendor == "mysql", False, False]
+    hinted = ["FORCE INDEX" in query["sql"] for query in queries if query["sql"][0] in "UD"]
+    mysql = connection.vendor == "mysql"
+    assert hinted == [mysql, False, False, False, mysql, False]
+
+
+def keys_of(rows: int) -> list[int]:
+    Toy.objects.bulk_create([Toy(name=f"t{n}") for n in range(rows)])
+    return list(Toy.objects.values_list("pk", flat=True))
+
+
+@pytest.mark.skipif(connection.vendor != "mysql", reason="only MySQL takes index hints")
+@pytest.mark.parametrize("share", [1, 2, 10])
+@pytest.mark.parametrize("rows", [2, 20, 100, 200, 1000])
+def test_mysql_finds_the_rows_by_a_range_of_the_primary_key(rows: int, share: int) -> None:
+    keys = keys_of(rows)[:500:share]
+    with CaptureQueriesContext(connection) as queries, transaction.atomic():
+        read_images(captured(), keys, using="default", lock=True)
+        with found_by_key(captured(), using="default"):
+            updated = QuerySet.update(Toy.objects.filter(pk__in=keys), place=F("place") + 1)
+            deleted = QuerySet(Toy).filter(pk__in=keys)._raw_delete("default")
+        statements = [query["sql"] for query in queries if "toy_toy" in query["sql"]]
+        transaction.set_rollback(True)
+
+    assert (updated, deleted) == (len(keys), len(keys))
+    assert len(statements) == 3
+    plans = [plan(sql) for sql in statements]
+    assert {key for _, key in plans} == {"PRIMARY"}, [(sql[:200], plan(sql)) for sql in statements]
+    assert {kind for kind, _ in plans} <= ({"range", "const"} if len(keys) == 1 else {"range"})
+
+
+def plan(sql: str) -> tuple[str, str]:
+    mariadb = getattr(connection, "mysql_is_mariadb", False)
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {'' if mariadb else 'FORMAT=TRADITIONAL'} {sql}")
+        names = [column[0] for column in cursor.description]
+        found = dict(zip(names, cursor.fetchone(), strict=True))
+    return found["type"], found["key"]

@@ -6,6 +6,35 @@ from django.db import models
 
 from cdc.api import CapturedModel
 from cdc.fields import MillisecondDateTimeField
+from tests.support.toy.twins import (
+    Branch,
+    Bridge,
+    Coupon,
+    Locker,
+    PlainBranch,
+    PlainBridge,
+    PlainCoupon,
+    PlainTwig,
+    Twig,
+)
+
+__all__ = [
+    "Box",
+    "Branch",
+    "Bridge",
+    "Coupon",
+    "Label",
+    "Locker",
+    "Note",
+    "PlainBranch",
+    "PlainBridge",
+    "PlainCoupon",
+    "PlainTwig",
+    "RedToy",
+    "Ticket",
+    "Toy",
+    "Twig",
+]
 
 
 class Box(models.Model):

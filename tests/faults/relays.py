@@ -33,10 +33,14 @@ def clear_outbox() -> None:
     clear_outbox_log()
 
 
-def published(settings: CdcSettings) -> list[Seen]:
+def published(settings: CdcSettings, *, rows: bool = True) -> list[Seen]:
     """Return the published events of the rows that were logged since the log was cleared."""
     wanted = logged()
-    return [item for item in read_topic(settings) if (*item.version, item.story) in wanted]
+    return [
+        item
+        for item in read_topic(settings, 120, rows=rows)
+        if (*item.version, item.story) in wanted
+    ]
 
 
 def drained() -> bool:

@@ -14,8 +14,7 @@ from cdc.consumer.tombstones import Tombstones, without_repeats
 from cdc.consumer.topics import KnownTopics, TopicFacts
 from cdc.errors import Fenced, Rejected, Retryable
 from cdc.mongo.plan import Applied, Conflict, Delivered, Route, StoredPosition, deliver
-from cdc.runtime import fault_points as faults
-from cdc.runtime import telemetry
+from cdc.runtime import fault_points, telemetry
 from cdc.runtime.loop import Clock
 from cdc.wire.event import decode
 from cdc.wire.records import Record, TopicPartition
@@ -77,7 +76,7 @@ class ReplicaConsumer:
             self._known_topics.check()
             self._take_over()
             if records:
-                faults.reach(faults.CONSUMER_POLLED)
+                fault_points.reach(fault_points.CONSUMER_POLLED)
                 self._apply(records)
             else:
                 self._check()
@@ -115,7 +114,7 @@ class ReplicaConsumer:
             self._known_topics.refresh(topic)
         for source in waiting:
             position = self._replica.take_over(source, self._known_topics.ids[source.topic])
-            faults.reach(faults.CONSUMER_TAKEN)
+            fault_points.reach(fault_points.CONSUMER_TAKEN)
             position = self._after_gap(source, position)
             self._source.start(source, position.next_offset, position.leader_epoch)
             event = (
@@ -183,7 +182,7 @@ class ReplicaConsumer:
         except Conflict as conflict:
             self._hold_up(decoded, conflict)
             return None
-        faults.reach(faults.CONSUMER_APPLIED)
+        fault_points.reach(fault_points.CONSUMER_APPLIED)
         self._counters.add(telemetry.DUPLICATE, applied.duplicates)
         self._counters.add(telemetry.STALE, applied.stale)
         self._source.store(advance)
@@ -263,7 +262,7 @@ class ReplicaConsumer:
     def _reject(self, record: Record, error: Rejected) -> None:
         topic_id = self._known_topics.ids[record.source.topic]
         new = self._dead_letters.store(record, topic_id, str(error))
-        faults.reach(faults.DEAD_LETTER_STORED)
+        fault_points.reach(fault_points.DEAD_LETTER_STORED)
         telemetry.log(
             _log,
             logging.ERROR,

@@ -17,7 +17,7 @@ from cdc.context import current_actor
 from cdc.errors import Refused
 from cdc.models import Job, JobState
 from cdc.operator_log import log_action
-from cdc.runtime import lease
+from cdc.runtime import leases
 from cdc.runtime.database import DatabaseNow, drop_replaced_file
 
 LEASE_SECONDS = 10.0
@@ -81,9 +81,9 @@ class Jobs:
         job that `owner` itself left unfinished is available at once.
         """
         drop_replaced_file(self.using)
-        available = self._rows().filter(lease.available_to(owner), state__in=_UNFINISHED)
+        available = self._rows().filter(leases.available_to(owner), state__in=_UNFINISHED)
         for number, last in list(available.order_by("id").values_list("pk", "owner")[:10]):
-            if lease.take(
+            if leases.take(
                 available.filter(pk=number, owner=last),
                 owner,
                 LEASE_SECONDS,
@@ -99,7 +99,7 @@ class Jobs:
         """Renew the lease and store the progress; return False if the lease has been lost."""
         job.said = said[-_SAID_LIMIT:]
         progress = {"done": job.done, "total": job.total, "said": job.said}
-        return lease.renew(
+        return leases.renew(
             self._held(job), job.owner, LEASE_SECONDS, heard_at=DatabaseNow(), **progress
         )
 
@@ -109,7 +109,7 @@ class Jobs:
 
     def give_back(self, job: Job) -> None:
         """Release the job, so that any process may resume it at once."""
-        lease.release(self._held(job), job.owner, done=job.done, said=job.said)
+        leases.release(self._held(job), job.owner, done=job.done, said=job.said)
 
     def finish(self, job: Job, state: JobState, result: str) -> None:
         """End the job, unless another process has claimed it."""

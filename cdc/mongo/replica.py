@@ -30,7 +30,7 @@ from cdc.mongo.plan import (
 )
 from cdc.mongo.reuse import ReusedVersions
 from cdc.mongo.writes import history_operations, replica_operations, upserts, write
-from cdc.runtime import fault_points as faults
+from cdc.runtime import fault_points
 from cdc.runtime.loop import Clock
 from cdc.wire.event import Version
 from cdc.wire.records import UNKNOWN_EPOCHS, LeaderEpochs, TopicPartition
@@ -136,10 +136,10 @@ class MongoReplica:
         session = self._open_session()
         with transaction(session):
             self._owned.advance(advance, leader_epochs, session)
-            faults.reach(faults.REPLICA_MOVED)
+            fault_points.reach(fault_points.REPLICA_MOVED)
             planned = plan(batch, self._known(keys_of(batch), session), deleted_rows)
             self._write(planned, batch, session, apart=apart)
-            faults.reach(faults.REPLICA_WRITTEN)
+            fault_points.reach(fault_points.REPLICA_WRITTEN)
         return planned
 
     def check(self, sources: frozenset[TopicPartition]) -> None:

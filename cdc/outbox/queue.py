@@ -1,39 +1,22 @@
-"""The outbox as the relay reads it: a queue of rows, and the lease on the right to publish them."""
+"""The outbox as the relay reads it: a queue of rows."""
 
-import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 
-from django.db import IntegrityError, OperationalError, connections, transaction
-from django.db.models import F, QuerySet
+from django.db import OperationalError, connections
+from django.db.models import QuerySet
 
-from cdc.models import OutboxRecord, RelayLease
+from cdc.models import OutboxRecord
+from cdc.outbox.lease import LeaseRow
 from cdc.outbox.progress import Range
-from cdc.runtime import lease
-from cdc.runtime.database import DatabaseNow, retryable_errors
+from cdc.runtime.database import retryable_errors
 
 MOST_IDS = 500
 """Ids in one statement. From 1,000 on, MariaDB no longer looks them up one by one."""
-_LEASE_NAME = "relay"
 _TABLE = OutboxRecord._meta.db_table
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
-    """The right to publish."""
-
-    token: int
-    """A new token means that the right was not held throughout: others may have published."""
-    mark: int
-    """Every id up to this one is published or will never be used."""
-
-
-class OutboxQueue:
+class OutboxQueue(LeaseRow):
     """The pending rows of one database; every method raises Retryable on a database error."""
-
-    def __init__(self, using: str) -> None:
-        self._using = using
 
     def ids(self, *, above: int, limit: int) -> list[int]:
         """Return up to `limit` ids of rows over `above`, lowest first."""
@@ -112,53 +95,6 @@ class OutboxQueue:
         """Close this thread's connection."""
         connections[self._using].close()
 
-    def take_lease(self, owner: str, seconds: float, held: Lease | None = None) -> Lease | None:
-        """Take the right to publish, or renew the one that is `held`, and store the latter's mark.
-
-        Returns None while another relay has it.
-        """
-        with retryable_errors(self._using):
-            row = self._lease()
-            if held is not None:
-                # Not once it has expired: a restored database holds an old lease, and a relay that
-                # kept its token would keep its mark too.
-                ours = row.filter(lease.unexpired(), token=held.token)
-                if lease.renew(ours, owner, seconds, mark=held.mark):
-                    return held
-            taken = lease.take(row, owner, seconds, token=F("token") + 1)
-            if not taken and not self._create_lease(owner, seconds):
-                return None
-            found = row.filter(owner=owner).values_list("token", "mark").first()
-            return Lease(token=found[0], mark=found[1]) if found else None
-
-    def drop_lease(self, owner: str) -> None:
-        """Release the right to publish, so that a standby need not wait until it expires."""
-        with retryable_errors(self._using):
-            lease.release(self._lease(), owner)
-
-    def publisher(self) -> str:
-        """Return the owner of the right to publish; empty if no relay has it."""
-        with retryable_errors(self._using):
-            held = self._lease().filter(lease.unexpired())
-            return held.values_list("owner", flat=True).first() or ""
-
-    def _create_lease(self, owner: str, seconds: float) -> bool:
-        if self._lease().exists():
-            return False
-        # Not 1: after a flush, a relay must see that its old token is no longer valid.
-        token = time.time_ns() // 1_000_000
-        try:
-            with transaction.atomic(using=self._using):
-                RelayLease.objects.using(self._using).create(
-                    name=_LEASE_NAME,
-                    owner=owner,
-                    token=token,
-                    expires_at=DatabaseNow() + timedelta(seconds=seconds),
-                )
-        except IntegrityError:
-            return False
-        return True
-
     def _read(self, columns: str, condition: str) -> list[tuple[int, ...]]:
         """Return what the driver returns.
 
@@ -177,9 +113,6 @@ class OutboxQueue:
 
     def _rows(self) -> QuerySet[OutboxRecord]:
         return OutboxRecord.objects.using(self._using)
-
-    def _lease(self) -> QuerySet[RelayLease]:
-        return RelayLease.objects.using(self._using).filter(name=_LEASE_NAME)
 
 
 def _in_any(ranges: Iterable[Range]) -> str:

@@ -10,10 +10,9 @@ from cdc.errors import Retryable
 from cdc.models import OutboxRecord
 from cdc.outbox.batch import BatchReader, Rows
 from cdc.outbox.finder import Finder, Ids
-from cdc.outbox.queue import Lease
+from cdc.outbox.lease import Lease
 from cdc.outbox.sweeper import Sweeper
-from cdc.runtime import fault_points as faults
-from cdc.runtime import telemetry
+from cdc.runtime import fault_points, telemetry
 from cdc.runtime.loop import Clock
 from cdc.wire.event import Version
 from cdc.wire.message import encode
@@ -193,7 +192,7 @@ class Relay:
         rows, taken = self._reader.read(
             self._found, lambda: self._hold_lease() and self._token == token
         )
-        faults.reach(faults.RELAY_READ)
+        fault_points.reach(fault_points.RELAY_READ)
         if not self._hold_lease() or self._token != token:
             return [], 0
         return rows, taken
@@ -206,7 +205,7 @@ class Relay:
         finally:
             # Even if the batch was abandoned: records in flight may still reach Kafka.
             self._resend_if_superseded()
-        faults.reach(faults.RELAY_PRODUCED)
+        fault_points.reach(fault_points.RELAY_PRODUCED)
         self._sweeper.published(rows)
         if self._token == token:
             # Otherwise the relay has started over: the same ids may be other rows now.

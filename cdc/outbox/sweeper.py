@@ -9,8 +9,7 @@ from typing import Protocol
 from cdc.models import OutboxRecord
 from cdc.outbox.progress import Range
 from cdc.outbox.queue import MOST_IDS
-from cdc.runtime import fault_points as faults
-from cdc.runtime import telemetry
+from cdc.runtime import fault_points, telemetry
 from cdc.runtime.loop import Clock
 
 LOOK_SECONDS = 5.0
@@ -110,7 +109,7 @@ class Sweeper:
         if not ids:
             return False
         deleted = self._rows.delete(ids, epoch)
-        faults.reach(faults.RELAY_ACKNOWLEDGED)
+        fault_points.reach(fault_points.RELAY_ACKNOWLEDGED)
         with self._lock:
             if round_ is self._round:
                 self._done(epoch, ids, deleted=deleted)

@@ -12,7 +12,7 @@ from cdc.conf import CdcSettings
 from cdc.models import DeadLetter, RelayLease
 from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions
-from cdc.runtime import fault_points as faults
+from cdc.runtime import fault_points
 from tests.faults.crew import Crew, Member, wait_until
 from tests.faults.topic import out_of_order, read_topic
 from tests.faults.traffic import Traffic, logged
@@ -23,7 +23,11 @@ pytestmark = [pytest.mark.services, pytest.mark.faults]
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "1"))
 """How often each point is struck; manual runs use more than one."""
 # At these points a consumer stays suspended until its session (6 s) has expired.
-UNTIL_REPLACED = {faults.REPLICA_MOVED, faults.REPLICA_WRITTEN, faults.CONSUMER_POLLED}
+UNTIL_REPLACED = {
+    fault_points.REPLICA_MOVED,
+    fault_points.REPLICA_WRITTEN,
+    fault_points.CONSUMER_POLLED,
+}
 SHORT_SECONDS = 2.0
 
 
@@ -38,8 +42,8 @@ class Scene:
     def strike(self, point: str, action: str) -> Member:
         role = self.crew.relays if point.startswith("relay.") else self.crew.consumers
         provoke = {
-            faults.CONSUMER_TAKEN: self._move_a_position,
-            faults.DEAD_LETTER_STORED: self._poison,
+            fault_points.CONSUMER_TAKEN: self._move_a_position,
+            fault_points.DEAD_LETTER_STORED: self._poison,
         }.get(point, lambda: None)
         return self.crew.strike(role, f"{point}:{action}", provoke)
 
@@ -92,7 +96,7 @@ def scene(module_settings: CdcSettings, module_database: None, folder: Path) -> 
 
 
 def points() -> list[str]:
-    return sorted(faults.POINTS) * ROUNDS
+    return sorted(fault_points.POINTS) * ROUNDS
 
 
 @pytest.mark.parametrize("point", points())
@@ -125,7 +129,7 @@ def test_a_suspended_process_does_no_harm_when_it_resumes(scene: Scene, point: s
 def test_a_bad_message_is_stored_once(scene: Scene) -> None:
     stored = DeadLetter.objects.filter(group=scene.settings.group)
     before = stored.count()
-    scene.strike(faults.DEAD_LETTER_STORED, "kill")
+    scene.strike(fault_points.DEAD_LETTER_STORED, "kill")
     scene.settle()
 
     assert stored.count() == before + 1

@@ -9,7 +9,8 @@ from django.db import connection, transaction
 
 from cdc.errors import Retryable
 from cdc.models import OutboxRecord, RelayLease
-from cdc.outbox.queue import Lease, OutboxQueue
+from cdc.outbox.lease import Lease
+from cdc.outbox.queue import OutboxQueue
 from tests.cdc.outbox.open_transaction import OpenTransaction
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]

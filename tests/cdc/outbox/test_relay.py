@@ -13,8 +13,9 @@ from cdc.conf import cdc_settings
 from cdc.dead_letters.store import RejectedRowStore
 from cdc.errors import Retryable
 from cdc.models import DeadLetter, OutboxRecord, RelayLease
+from cdc.outbox.lease import Lease
 from cdc.outbox.progress import SETTLE_AGE_SECONDS
-from cdc.outbox.queue import Lease, OutboxQueue
+from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import LEASE_SECONDS, Publisher, Relay
 from cdc.outbox.sweeper import Sweeper
 from cdc.runtime import telemetry

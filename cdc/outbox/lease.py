@@ -1,0 +1,84 @@
+"""The relay's lease: one row that says which relay may publish, and until when."""
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, QuerySet
+
+from cdc.models import RelayLease
+from cdc.runtime import leases
+from cdc.runtime.database import DatabaseNow, retryable_errors
+
+_LEASE_NAME = "relay"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to publish."""
+
+    token: int
+    """A new token means that the right was not held throughout: others may have published."""
+    mark: int
+    """Every id up to this one is published or will never be used."""
+
+
+class LeaseRow:
+    """The lease in one database; every method raises Retryable on a database error.
+
+    `relay.py` decides when the lease is taken and renewed.
+    """
+
+    def __init__(self, using: str) -> None:
+        self._using = using
+
+    def take_lease(self, owner: str, seconds: float, held: Lease | None = None) -> Lease | None:
+        """Take the right to publish, or renew the one that is `held`, and store the latter's mark.
+
+        Returns None while another relay has it.
+        """
+        with retryable_errors(self._using):
+            row = self._lease()
+            if held is not None:
+                # Not once it has expired: a restored database holds an old lease, and a relay that
+                # kept its token would keep its mark too.
+                ours = row.filter(leases.unexpired(), token=held.token)
+                if leases.renew(ours, owner, seconds, mark=held.mark):
+                    return held
+            taken = leases.take(row, owner, seconds, token=F("token") + 1)
+            if not taken and not self._create_lease(owner, seconds):
+                return None
+            found = row.filter(owner=owner).values_list("token", "mark").first()
+            return Lease(token=found[0], mark=found[1]) if found else None
+
+    def drop_lease(self, owner: str) -> None:
+        """Release the right to publish, so that a standby need not wait until it expires."""
+        with retryable_errors(self._using):
+            leases.release(self._lease(), owner)
+
+    def publisher(self) -> str:
+        """Return the owner of the right to publish; empty if no relay has it."""
+        with retryable_errors(self._using):
+            held = self._lease().filter(leases.unexpired())
+            return held.values_list("owner", flat=True).first() or ""
+
+    def _create_lease(self, owner: str, seconds: float) -> bool:
+        if self._lease().exists():
+            return False
+        # Not 1: after a flush, a relay must see that its old token is no longer valid.
+        token = time.time_ns() // 1_000_000
+        try:
+            with transaction.atomic(using=self._using):
+                RelayLease.objects.using(self._using).create(
+                    name=_LEASE_NAME,
+                    owner=owner,
+                    token=token,
+                    expires_at=DatabaseNow() + timedelta(seconds=seconds),
+                )
+        except IntegrityError:
+            return False
+        return True
+
+    def _lease(self) -> QuerySet[RelayLease]:
+        return RelayLease.objects.using(self._using).filter(name=_LEASE_NAME)

@@ -83,14 +83,14 @@ class Capture:
         try:
             return self.key.to_wire(self.model._meta.pk.to_python(key))
         except ValidationError:
-            raise Refused(f"{self.table} can have no key such as {str(key)[:60]!r}.") from None
+            raise Refused(f"{str(key)[:60]!r} is not a valid key of {self.table}.") from None
 
     def key_from_wire(self, value: Any) -> Any:
         """Convert a key from JSON for Django; raises Rejected for one that no row can have."""
         try:
             return self.model._meta.pk.to_python(self.key.from_wire(value))
         except ValidationError:
-            raise Rejected(f"{self.table} can have no key such as {str(value)[:60]!r}.") from None
+            raise Rejected(f"{str(value)[:60]!r} is not a valid key of {self.table}.") from None
 
     def refuse_database(self, using: str) -> None:
         """Raise Refused for a write to a database whose outbox is not published."""
@@ -133,9 +133,10 @@ class Registry:
         self._sound = False
 
     def require_sound(self) -> None:
-        """Raise Misconfigured if two declarations conflict; `manage.py check` lists all of them.
+        """Raise Misconfigured for the first conflict between declarations.
 
-        Not at the registration: the check could then not report it.
+        `register` does not do this, because `manage.py check`, which lists all conflicts, could
+        then not run.
         """
         if self._sound:
             return

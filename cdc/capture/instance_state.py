@@ -101,7 +101,7 @@ def _pending(using: str) -> "WeakSet[PendingDeletes]":
 
 def push_image_before(instance: Model, image: Image) -> None:
     """Keep the image of the row that a save is about to update."""
-    # A list, because a receiver may save the same instance inside its save.
+    # A list, because a signal receiver may save the same instance again while it is being saved.
     instance.__dict__.setdefault(_IMAGES_BEFORE, []).append(image)
 
 

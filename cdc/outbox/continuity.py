@@ -182,7 +182,7 @@ class EpochGuard:
         rows = OutboxRecord.objects.using(self._using).filter(id__in=list(self._remembered))
         for found in rows.values_list("id", "key", "ts_ms"):
             if self._contradicts(*found):
-                return f"Outbox id {found[0]} has been published with another change."
+                return f"Outbox id {found[0]} has already been published for a different change."
         return ""
 
     def _contradicts(self, outbox_id: int, key: str, ts_ms: int) -> bool:

@@ -34,15 +34,15 @@ class LeaseRow:
         self._using = using
 
     def take_lease(self, owner: str, seconds: float, held: Lease | None = None) -> Lease | None:
-        """Take the right to publish, or renew the one that is `held`, and store the latter's mark.
+        """Take the lease. If `held` is given, renew that lease if possible, and store its mark.
 
         Returns None while another relay has it.
         """
         with retryable_errors(self._using):
             row = self._lease()
             if held is not None:
-                # Not once it has expired: a restored database holds an old lease, and a relay that
-                # kept its token would keep its mark too.
+                # An expired lease is not renewed. After a restore, the database holds an old
+                # lease; a relay that kept its token would also keep its mark.
                 ours = row.filter(leases.unexpired(), token=held.token)
                 if leases.renew(ours, owner, seconds, mark=held.mark):
                     return held

@@ -12,7 +12,7 @@ _OPTIONS = re.compile(r"\bENGINE=.*?(?:\bAUTO_INCREMENT=(\d+)|$)", re.DOTALL)
 
 
 def next_id(*, using: str) -> int | None:
-    """Return an id above every id that was assigned so far; None if the database does not say.
+    """Return an id higher than every assigned one, or None if the database does not report it.
 
     Ids whose row is not committed or was rolled back count as assigned.
     """

@@ -77,7 +77,7 @@ def _counters(counters: Mapping[str, int]) -> Iterator[Metric]:
 
 def _delays(delays: Delays | None) -> Metric:
     metric = _gauge(
-        "storyfeed_delay_seconds", "Delay from capture to replica, over the last minutes."
+        "storyfeed_delay_seconds", "Delay from capture to replica, over the last few minutes."
     )
     found = {"0.5": delays.p50, "0.95": delays.p95, "0.99": delays.p99} if delays else {}
     for quantile, seconds in found.items():

@@ -211,7 +211,9 @@ def test_a_captured_many_to_many_table_has_events() -> None:
 
     found = [event for event in events() if "label_id" in event.row]
     changes = [(event.op, event.row["label_id"]) for event in found]
-    assert changes[:6] == [("c", "a"), ("c", "b"), ("d", "a"), ("c", "c"), ("d", "c"), ("c", "d")]
+    # Django adds and cascades in any order.
+    assert sorted(changes[:2]) == [("c", "a"), ("c", "b")]
+    assert changes[2:6] == [("d", "a"), ("c", "c"), ("d", "c"), ("c", "d")]
     assert sorted(changes[6:]) == [("d", "b"), ("d", "d")]
     assert replay(found) == table(Sticker) == {}
 

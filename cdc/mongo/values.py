@@ -11,7 +11,7 @@ LATEST = datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)
 
 
 def as_json(value: Any) -> Any:
-    """Return the value in a form that JSON can represent; a value of any other type becomes text."""
+    """Return the value in a form that JSON can represent; any other type becomes text."""
     if isinstance(value, DBRef):  # an object with the keys `$ref` and `$id`
         value = value.as_doc()
     if isinstance(value, Mapping):

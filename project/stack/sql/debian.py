@@ -65,7 +65,8 @@ class DebianTree:
         if done.exit_code != 0:
             raise StackError(
                 f"{self._what} cannot be downloaded ({summary_line(done.output)}); "
-                f"check that the Debian mirror is reachable, look at {folder}/debootstrap, and try again."
+                f"check that the Debian mirror is reachable, look at {folder}/debootstrap, "
+                "and try again."
             )
         # The archives are not needed any more, because the packages have been unpacked.
         shutil.rmtree(folder / "var/cache/apt/archives", ignore_errors=True)

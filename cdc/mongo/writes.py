@@ -11,6 +11,7 @@ from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.results import BulkWriteResult
 
+from cdc.errors import Rejected
 from cdc.mongo.plan import Delivered, Document, Route, Writes, history_document
 
 _EPOCH = datetime.fromtimestamp(0, tz=UTC)
@@ -61,6 +62,6 @@ def written_bytes(delivered: Delivered, routes: Mapping[str, Route]) -> int:
     try:
         document = len(bson.encode(delivered.document)) if delivered.document else 0
         history = len(bson.encode(history_document(delivered, _EPOCH))) if route.history else 0
-    except (BSONError, OverflowError, RecursionError):
+    except (BSONError, OverflowError, RecursionError, Rejected):
         return 0  # The replica rejects it.
     return document * len(route.collections) + history

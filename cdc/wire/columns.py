@@ -151,9 +151,11 @@ def _key_to_wire(key: Any) -> str:
 
 
 def _integer_from_wire(value: Any) -> int:
-    if type(value) is not int or not SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
+    # Not only `int` itself: MongoDB's long integers have a class of their own.
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or not SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
         raise Rejected(f"holds {_short(value)}, not a 64-bit integer.")
-    return value
+    return int(value)
 
 
 def _float_from_wire(value: Any) -> float:

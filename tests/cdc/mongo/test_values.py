@@ -176,7 +176,7 @@ def test_a_key_that_is_another_kind_of_number_is_replaced(ends: Ends, kind: type
     ends.send()
 
     assert ends.differences() == []
-    assert type(ends.document(COLLECTIONS[2])["_id"]) is int
+    assert isinstance(ends.document(COLLECTIONS[2])["_id"], int)
     assert ends.db[COLLECTIONS[2]].count_documents({}) == 1
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from bson.int64 import Int64
 from django.db import models
 from hypothesis import given
 from hypothesis import strategies as st
@@ -164,3 +165,10 @@ def test_times_survive_the_round_trip(moment: datetime) -> None:
     column: Column = COLUMNS["submit_date"]
 
     assert column.from_wire(wire_time(moment)) == moment
+
+
+def test_a_long_integer_of_mongodb_is_an_integer() -> None:
+    column = next(column for column in columns_of(Story) if column.name == "id")
+    assert type(column.from_wire(Int64(2**40))) is int
+    with pytest.raises(Rejected):
+        column.from_wire(True)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from django.db import connections, transaction
 
-from cdc.models import Epoch, OutboxRecord
+from cdc.models import Epoch, OutboxRecord, RelayLease
 from cdc.outbox import table as outbox
 from cdc.outbox.next_id import next_id
 from cdc.runtime import telemetry
@@ -154,6 +154,8 @@ class EpochGuard:
                 return False
             lowest = max(int(self._clock.time() * 1000), self._highest.epoch + 1)
             epoch = outbox.begin_epoch(lowest, using=self._using)
+            # A successor must not begin at a mark of the epoch before.
+            RelayLease.objects.using(self._using).update(mark=0)
             self._on_new_epoch(epoch, reason)
         self._epoch = epoch
         self._counters.add(telemetry.IDS_REUSED)

@@ -12,11 +12,11 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from cdc.errors import Retryable
-from cdc.models import Epoch, OutboxRecord
+from cdc.models import Epoch, OutboxRecord, RelayLease
 from cdc.outbox import table as outbox
 from cdc.outbox.continuity import EpochGuard
 from cdc.outbox.queue import OutboxQueue
-from cdc.outbox.relay import LEASE_SECONDS
+from cdc.outbox.relay import LEASE_SECONDS, RENEW_SECONDS
 from cdc.runtime import telemetry
 from cdc.wire.event import Version
 from cdc.wire.published import Published
@@ -301,6 +301,25 @@ def test_a_change_that_commits_late_begins_no_epoch(scene: Scene) -> None:
     assert cursor is not None
     assert scene.began == []
     assert not OutboxRecord.objects.exists()
+
+
+def test_a_new_epoch_has_no_mark_of_the_old_one(scene: Scene) -> None:
+    save(3)
+    for _ in range(20):  # The gap before the first id has to settle; a renewal stores the mark.
+        scene.run()
+        scene.clock.sleep(RENEW_SECONDS)
+    assert RelayLease.objects.get().mark > 0
+    marks: list[int] = []
+    scene.relay._guard._on_new_epoch = (  # type: ignore[union-attr]
+        lambda *_: marks.append(RelayLease.objects.get().mark)
+    )
+    truncate()
+    save()
+
+    scene.clock.sleep(1)
+    scene.run()
+
+    assert marks == [0]
 
 
 def test_a_crash_before_the_acknowledgement_begins_no_epoch(scene: Scene) -> None:

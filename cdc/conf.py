@@ -60,8 +60,8 @@ class CdcSettings:
     delete_marker_days: int = 7
     """The number of days for which the replica keeps the version of a deleted row."""
     max_event_bytes: int = 900_000
-    """The maximum size of an encoded event, in bytes. A change with a larger event is refused when
-    the change is saved."""
+    """The maximum size of an encoded event, in bytes. A row whose event would be larger is refused
+    when the row is saved."""
     home: Path = Path("var")
     """A folder that all consumers on one machine share."""
 

@@ -42,7 +42,6 @@ class SourceRows:
 
 def source_epoch(*, using: str) -> int:
     """Return the database's epoch; raises Retryable."""
-    drop_replaced_file(using)
     with _querying(using, "its epoch"):
         epoch = current_epoch(using=using)
     if epoch is None:  # During a flush, or before the first migration.
@@ -52,6 +51,7 @@ def source_epoch(*, using: str) -> int:
 
 @contextmanager
 def _querying(using: str, what: str) -> Iterator[None]:
+    drop_replaced_file(using)
     try:
         yield
     except Error as error:

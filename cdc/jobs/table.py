@@ -18,7 +18,7 @@ from cdc.errors import Refused
 from cdc.models import Job, JobState
 from cdc.operator_log import log_action
 from cdc.runtime import leases
-from cdc.runtime.database import DatabaseNow, drop_replaced_file
+from cdc.runtime.database import DatabaseNow
 
 LEASE_SECONDS = 10.0
 MOST_CRASHES = 10
@@ -80,7 +80,6 @@ class Jobs:
         counts as a crash, because a job that kills its process must not be retried indefinitely. A
         job that `owner` itself left unfinished is available at once.
         """
-        drop_replaced_file(self.using)
         available = self._rows().filter(leases.available_to(owner), state__in=_UNFINISHED)
         for number, last in list(available.order_by("id").values_list("pk", "owner")[:10]):
             if leases.take(

@@ -16,7 +16,7 @@ from cdc.models import Epoch, OutboxRecord, RelayLease
 from cdc.outbox import table as outbox
 from cdc.outbox.next_id import next_id
 from cdc.runtime import telemetry
-from cdc.runtime.database import drop_replaced_file, retryable_errors
+from cdc.runtime.database import retryable_errors
 from cdc.runtime.loop import Clock
 from cdc.wire.event import Version
 from cdc.wire.published import Published
@@ -96,7 +96,6 @@ class EpochGuard:
         """
         if not self._is_due(token):
             return False
-        drop_replaced_file(self._using)
         if token != self._token:
             self.learn(keep_waiting)
         with retryable_errors(self._using):

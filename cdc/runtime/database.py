@@ -25,7 +25,11 @@ class DatabaseNow(Now):
 
 @contextmanager
 def retryable_errors(using: str) -> Iterator[None]:
-    """Turn a database error into Retryable, and close the connection, which may be broken."""
+    """Turn a database error into Retryable, and close the connection, which may be broken.
+
+    Every thread of a daemon has its own connection, and any of them may have the old file open.
+    """
+    drop_replaced_file(using)
     try:
         yield
     except Error as error:
@@ -48,7 +52,7 @@ def drop_replaced_file(using: str) -> None:
     """
     connection = connections[using]
     opened = vars(connection).get(_FILE)
-    if opened is None:
+    if opened is None or connection.in_atomic_block:
         return
     found = _identity(connection)
     if found is None:

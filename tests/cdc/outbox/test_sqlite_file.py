@@ -1,11 +1,14 @@
 """A SQLite file that is replaced while the relay has it open."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 
 from cdc.errors import Retryable
+from cdc.models import OutboxRecord
+from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import LEASE_SECONDS
 from stories.models import Story
 from tests.cdc.outbox.guarded import Scene, epoch, save
@@ -18,8 +21,15 @@ def scene() -> Scene:
     return Scene()
 
 
+def put_back(copy: Path) -> None:
+    file = Path(connection.settings_dict["NAME"])
+    for leftover in file.parent.glob(f"{file.name}-*"):
+        leftover.unlink()
+    copy.replace(file)
+
+
 def test_an_older_copy_of_the_sqlite_file_is_noticed(scene: Scene, tmp_path: Path) -> None:
-    file, copy = Path(connection.settings_dict["NAME"]), tmp_path / "copy.sqlite3"
+    copy = tmp_path / "copy.sqlite3"
     save(3)
     scene.run()
     with connection.cursor() as cursor:
@@ -27,9 +37,7 @@ def test_an_older_copy_of_the_sqlite_file_is_noticed(scene: Scene, tmp_path: Pat
     save(4)
     scene.run()
     scene.clock.sleep(LEASE_SECONDS)
-    for leftover in file.parent.glob(f"{file.name}-*"):
-        leftover.unlink()
-    copy.replace(file)
+    put_back(copy)
 
     scene.run()
     saved = save(2)
@@ -39,6 +47,25 @@ def test_an_older_copy_of_the_sqlite_file_is_noticed(scene: Scene, tmp_path: Pat
     assert scene.repeated() == {}
     assert [version.epoch for version in sorted(scene.versions())[-2:]] == [epoch()] * 2
     assert Story.objects.count() == 3 + len(saved)
+
+
+def test_another_thread_deletes_from_the_new_file(tmp_path: Path) -> None:
+    """The relay's sweeper has its own connection to the old file."""
+    copy = tmp_path / "copy.sqlite3"
+    save(2)
+    row = OutboxRecord.objects.latest("id")
+    connection_of_thread = ThreadPoolExecutor(1)
+    queue = OutboxQueue("default")
+    assert connection_of_thread.submit(queue.ids, above=0, limit=9).result()
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM INTO %s", [str(copy)])
+    connection.close()
+    put_back(copy)
+
+    assert connection_of_thread.submit(queue.delete, [row.id], row.epoch).result()
+    connection_of_thread.submit(connections.close_all).result()
+
+    assert not OutboxRecord.objects.filter(pk=row.pk).exists()
 
 
 def test_a_missing_sqlite_file_is_not_created(scene: Scene, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ Django's signals pass nothing from one receiver to the next, so this state is at
 do pass: the instance, and the `origin` of a delete (an instance or a queryset). The connection
 knows all deletes that run on it, because a receiver may change the rows of any of them.
 
+- That a save has begun to write: on the instance, until its event is recorded.
 - The image before an update: on the instance, from `_do_update` to `post_save`.
 - The pending deletes: on the origin, from `delete()` to `pre_delete`; then on the instance, until
   `post_delete`.
@@ -25,6 +26,7 @@ from cdc.registry import Capture
 _IMAGES_BEFORE = "_cdc_images_before"
 _PENDING_DELETES = "_cdc_pending_deletes"
 _RECORDED = "_cdc_recorded"
+_UNRECORDED = "_cdc_unrecorded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +113,20 @@ def pop_image_before(instance: Model) -> Image:
     return image
 
 
+def set_unrecorded(instance: Model) -> None:
+    """Note that a save is about to write the row."""
+    instance.__dict__[_UNRECORDED] = True
+
+
+def pop_unrecorded(instance: Model) -> bool:
+    """Return whether a save may have written the row without an event."""
+    return bool(instance.__dict__.pop(_UNRECORDED, False))
+
+
 def set_recorded(instance: Model, recorded: Recorded) -> None:
+    """Keep the recorded change; a save has its event now."""
     instance.__dict__[_RECORDED] = recorded
+    pop_unrecorded(instance)
 
 
 def last_recorded(instance: Model) -> Recorded | None:

@@ -1,15 +1,16 @@
 """The base class of a captured model: its saves and deletes are captured."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.db import models, router, transaction
+from django.db import connections, models, router, transaction
 
 from cdc.capture.changes import problems_of
 from cdc.capture.handlers import connect, lock_for_delete, refuse_before_save
 from cdc.capture.images import read_image
-from cdc.capture.instance_state import push_image_before
+from cdc.capture.instance_state import pop_unrecorded, push_image_before, set_unrecorded
 from cdc.capture.queryset import CapturedManager
 from cdc.registry import registry
 
@@ -62,7 +63,7 @@ class CapturedModel(models.Model):
             super().save_base(raw, force_insert, force_update, using, update_fields)
             return
         refuse_before_save(self, capture, using)
-        with transaction.atomic(using=using, savepoint=False):
+        with _atomic_once_written(self, using):
             super().save_base(raw, force_insert, force_update, using, update_fields)
 
     def delete(
@@ -87,6 +88,10 @@ class CapturedModel(models.Model):
         setattr(self, self._meta.pk.attname, None)  # as Django leaves it
         return 0, {self._meta.label: 0}
 
+    def _save_table(self, *args: Any, **options: Any) -> Any:
+        set_unrecorded(self)
+        return super()._save_table(*args, **options)  # type: ignore[misc]  # absent in the stubs
+
     def _do_update(self, *args: Any, **options: Any) -> Any:
         """Update the row if it exists; otherwise Django inserts it.
 
@@ -101,3 +106,21 @@ class CapturedModel(models.Model):
                 return []
             push_image_before(self, before)
         return super()._do_update(*args, **options)
+
+
+@contextmanager
+def _atomic_once_written(instance: models.Model, using: str) -> Iterator[None]:
+    """Ensure that a row is not committed without its event.
+
+    Inside the caller's transaction an error rolls that back only if a row may be without an event:
+    one that a `pre_save` receiver raises leaves it usable, as in Django.
+    """
+    if not connections[using].in_atomic_block:
+        with transaction.atomic(using=using):
+            yield
+        return
+    try:
+        yield
+    finally:
+        if pop_unrecorded(instance):
+            transaction.set_rollback(True, using=using)

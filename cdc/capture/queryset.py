@@ -1,10 +1,10 @@
 """The queryset of a captured model: captures bulk writes."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db import models, transaction
+from django.db.models.deletion import Collector
 from django.db.models.query import ModelIterable
 
 from cdc.capture.bulk_create import BulkCreate
@@ -60,20 +60,26 @@ class CapturedQuerySet(models.QuerySet[Any]):
         capture = registry.find(self.model)
         if capture is None or self._refuses_delete():
             return super().delete()
-        using, counts = self._writer(capture), Counter[str]()
-        # With a savepoint: an error in a later chunk undoes the earlier ones, and the caller's
-        # transaction remains usable.
+        using = self._writer(capture)
+        collector = Collector(using=using, origin=self)
+        # With a savepoint, so that the caller's transaction remains usable: Django raises
+        # ProtectedError and the like before it writes anything.
         with transaction.atomic(using=using):
+            images: Images = {}
+            instances: list[Any] = []
             for chunk in _chunks(self._lock_matching(capture, using)[0]):
-                images = read_images(capture, chunk, using=using)
+                found = read_images(capture, chunk, using=using)
                 # A value that Django cannot read must not keep its row in the table.
-                unread = {name for image in images.values() for name in capture.unread(image)}
-                rows = _rows(self.model, using).filter(pk__in=list(images)).defer(*unread)
-                set_pending_deletes(rows, PendingDeletes(capture, images, using=using))
-                with found_by_key(capture, using=using):
-                    counts.update(rows.delete()[1])
+                unread = {name for image in found.values() for name in capture.unread(image)}
+                instances += _rows(self.model, using).filter(pk__in=list(found)).defer(*unread)
+                images |= found
+            set_pending_deletes(self, PendingDeletes(capture, images, using=using))
+            # One collector for all chunks: RESTRICT allows what is deleted along with its referrer.
+            collector.collect(instances)
+            with found_by_key(capture, using=using):
+                deleted = collector.delete()
         self._result_cache = None
-        return counts.total(), dict(counts)
+        return deleted
 
     # As in Django: managers have no `delete()`, which would delete all rows.
     vars(delete)["queryset_only"] = True

@@ -7,6 +7,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.db import transaction
 from django.db.models import ProtectedError
+from django.db.models.signals import pre_save
 
 from cdc.errors import Refused
 from stories.models import Story
@@ -106,6 +107,41 @@ def test_a_protected_delete_leaves_the_transaction_usable(delete: Callable[[Bran
     assert len(table(Branch)) == 602
     assert [event.op for event in events()] == ["c"] * 602 + ["u"]
     assert replay(events()) == table(Branch)
+
+
+def test_an_error_of_a_pre_save_receiver_leaves_the_transaction_usable(world: World) -> None:
+    def refuse(instance: Story, **_: Any) -> None:
+        if instance.title == "refused":
+            raise ZeroDivisionError
+
+    pre_save.connect(refuse, sender=Story)
+    try:
+        with transaction.atomic():
+            with pytest.raises(ZeroDivisionError):
+                story(title="refused").save()
+            world.b.title = "after"
+            world.b.save()
+    finally:
+        pre_save.disconnect(refuse, sender=Story)
+
+    assert [event.row["title"] for event in events()] == ["after"]
+
+
+def test_an_error_between_a_row_and_its_event_ends_the_transaction(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save_then_go_on() -> None:
+        with transaction.atomic():
+            with monkeypatch.context() as patch:
+                patch.setattr("cdc.capture.handlers.record", lambda *_, **__: 1 / 0)
+                with pytest.raises(ZeroDivisionError):
+                    world.a.save()
+            world.b.save()
+
+    with pytest.raises(transaction.TransactionManagementError):
+        save_then_go_on()
+
+    assert (events(), table()) == ([], world.rows)
 
 
 def test_a_refusal_after_a_statement_still_ends_the_transaction(world: World) -> None:

@@ -19,6 +19,9 @@ class BranchFields(models.Model):
     guard = models.ForeignKey(
         "self", null=True, on_delete=models.PROTECT, related_name="%(class)s_guarded"
     )
+    tied = models.ForeignKey(
+        "self", null=True, on_delete=models.RESTRICT, related_name="%(class)s_tied"
+    )
     size = models.IntegerField(default=0)
 
     class Meta:

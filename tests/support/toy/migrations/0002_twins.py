@@ -51,6 +51,15 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "tied",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.RESTRICT,
+                        related_name="%(class)s_tied",
+                        to="toy.branch",
+                    ),
+                ),
+                (
                     "parent",
                     models.ForeignKey(
                         null=True,
@@ -125,6 +134,15 @@ class Migration(migrations.Migration):
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="%(class)s_guarded",
+                        to="toy.plainbranch",
+                    ),
+                ),
+                (
+                    "tied",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.RESTRICT,
+                        related_name="%(class)s_tied",
                         to="toy.plainbranch",
                     ),
                 ),

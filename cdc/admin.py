@@ -9,7 +9,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ChangeList
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils import dateformat
 
@@ -17,6 +17,7 @@ from cdc.conf import cdc_settings
 from cdc.dead_letters.console import place
 from cdc.dead_letters.decisions import Outcome, discard, replay
 from cdc.dead_letters.inspection import LONGEST_PAYLOAD, Inspector
+from cdc.errors import Refused
 from cdc.models import DeadLetter, Epoch, OperatorAction, OutboxRecord, RelayLease
 from cdc.operator_log import people
 from cdc.printable import printable
@@ -44,6 +45,38 @@ class ReadOnlyAdmin(admin.ModelAdmin[Any]):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+class RefusalMessages(admin.ModelAdmin[Any]):
+    """An admin that shows a write that the feed refuses as an error message.
+
+    Use it for captured models, and for models whose deletion changes captured rows.
+    """
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        return _or_message(self, request, super().changeform_view, *args, **options)
+
+    def delete_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        return _or_message(self, request, super().delete_view, *args, **options)
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        return _or_message(self, request, super().changelist_view, *args, **options)
+
+
+def _or_message(
+    shown: RefusalMessages,
+    request: HttpRequest,
+    view: Callable[..., HttpResponse],
+    *args: Any,
+    **options: Any,
+) -> HttpResponse:
+    try:
+        return view(request, *args, **options)
+    except Refused as error:
+        if request.method != "POST":
+            raise
+        shown.message_user(request, f"Nothing was changed. {error}", messages.ERROR)
+        return HttpResponseRedirect(request.get_full_path())
 
 
 class TableFilter(admin.AllValuesFieldListFilter):

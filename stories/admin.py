@@ -9,10 +9,11 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import models, transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import dateformat, timezone
 
+from cdc.admin import RefusalMessages
 from cdc.errors import Refused
 from cdc.operations import trace_row
 from stories.forms import (
@@ -31,7 +32,7 @@ _MAX_IDS = 500
 
 
 @admin.register(Story)
-class StoryAdmin(admin.ModelAdmin[Story]):
+class StoryAdmin(RefusalMessages):
     """Stories in the admin. Every write is a captured save or update and produces an event."""
 
     form = StoryForm
@@ -83,14 +84,6 @@ class StoryAdmin(admin.ModelAdmin[Story]):
     @admin.display(description="Last change")
     def trace(self, story: Story) -> str:
         return trace_row(story).sentence
-
-    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
-        """Show a change that the feed refuses as an error message."""
-        try:
-            return super().changeform_view(request, *args, **options)
-        except Refused as error:
-            self.message_user(request, f"Not saved. {error}", messages.ERROR)
-            return HttpResponseRedirect(request.get_full_path())
 
     @admin.display(description="Submitted", ordering="submit_date")
     def submitted_at(self, story: Story) -> str:

@@ -11,7 +11,7 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils import dateformat
 
-from cdc.admin import ReadOnlyAdmin
+from cdc.admin import ReadOnlyAdmin, RefusalMessages
 from users.forms import UserChangeForm, UserCreationForm
 from users.models import RoleChange, User
 
@@ -23,7 +23,7 @@ _PRIVILEGES = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
 @admin.register(User)
-class UserAdmin(BaseUserAdmin[User]):
+class UserAdmin(RefusalMessages, BaseUserAdmin[User]):
     """Accounts. Only superusers may grant privileges and change the accounts of staff.
 
     Superusers, and staff with the permission `assign_role`, may set a user's type.

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.db.models import QuerySet
 from django.test import Client
 
 from cdc.models import OutboxRecord
@@ -159,3 +160,24 @@ def test_clerk_cannot_take_over_a_privileged_account(
     assert answer.status_code == 403
     assert not User.objects.get(pk=other.pk).has_usable_password()
     assert User.objects.filter(email="other@people.example").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("one", [True, False], ids=["its page", "the list's action"])
+def test_a_delete_that_would_change_an_unpublishable_story_is_a_message(
+    as_boss: Client, ann: User, one: bool
+) -> None:
+    story = Story.objects.create(title="Large number", href="http://a.example/", submitted_by=ann)
+    # As SQL does: without an event, and with a number that MongoDB cannot hold.
+    QuerySet(Story).filter(pk=story.pk).update(user={"n": 2**70})
+    url, data = f"/admin/users/user/{ann.pk}/delete/", {"post": "yes"}
+    if not one:
+        url = "/admin/users/user/"
+        data = {"action": "delete_selected", "_selected_action": str(ann.pk), "post": "yes"}
+
+    answer = as_boss.post(url, data, follow=True)
+
+    assert answer.status_code == 200
+    assert "Nothing was changed." in answer.content.decode()
+    assert User.objects.filter(pk=ann.pk).exists()
+    assert Story.objects.get(pk=story.pk).submitted_by_id == ann.pk

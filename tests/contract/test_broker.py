@@ -17,6 +17,7 @@ from cdc.kafka.topics import Topics
 from cdc.outbox.relay import Publisher
 from cdc.testing.twins import MemoryBroker
 from cdc.wire.records import Outgoing, Record, TopicPartition
+from tests.support.commands import retried
 
 SECONDS = 90.0
 
@@ -75,10 +76,10 @@ class Kafka:
         return source
 
     def topic_id(self) -> str:
-        return self.topics.topic_id(self.topic)
+        return retried(lambda: self.topics.topic_id(self.topic))
 
     def recreated(self, known: Mapping[str, str]) -> bool:
-        return self.topics.recreated(known)
+        return retried(lambda: self.topics.recreated(known))
 
     def partitions(self, topic: str) -> tuple[int, ...]:
         return self.topics.partitions(topic)

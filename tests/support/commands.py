@@ -5,9 +5,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
+from cdc.errors import Retryable
 from tests.support.paths import ROOT
 
+T = TypeVar("T")
 Done = subprocess.CompletedProcess[str]
 
 
@@ -21,6 +24,21 @@ def manage(environment: dict[str, str], *arguments: str) -> Done:
         check=False,
         timeout=300,
     )
+
+
+def retried(attempt: Callable[[], T], seconds: float = 60.0) -> T:
+    """Return `attempt()`; repeat it while it raises Retryable.
+
+    A new topic has no leaders yet, and a broker may not know the topic for a moment.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return attempt()
+        except Retryable:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def wait_until(reached: Callable[[], bool], what: str, seconds: float = 90.0) -> None:

@@ -19,7 +19,7 @@ _DAY_MS = 86_400_000
 
 
 class Topics:
-    """Asks Kafka about topics and groups; each method raises Retryable without an answer."""
+    """Asks Kafka about topics and groups; methods raise Retryable when Kafka does not answer."""
 
     def __init__(self, settings: CdcSettings) -> None:
         self._settings = settings

@@ -15,7 +15,7 @@ from cdc.wire.records import LeaderEpochs, TopicPartition
 
 
 class OwnedPositions:
-    """Takes partitions over and moves their positions.
+    """Takes over partitions and moves their positions.
 
     A position moves only if its owner and next offset are what this process expects, so a process
     that lost a partition cannot write.
@@ -54,7 +54,9 @@ class OwnedPositions:
         )
 
     def record_gap(self, source: TopicPartition, resume_at: int) -> StoredPosition:
-        """Move a position that Kafka has lost to `resume_at`, and store the gap in it.
+        """Move a position that Kafka no longer holds to `resume_at`, and store the gap.
+
+        The gap is the range of records that Kafka lost before they were applied.
 
         Raises Fenced when the partition has another owner or position.
         """

@@ -74,5 +74,5 @@ def _reconcile(context: JobContext, *, repair: bool) -> list[str] | None:
 
 
 def _checkpoint_name(context: JobContext) -> str:
-    # A command with the same arguments has its own checkpoint.
+    # The prefix keeps the checkpoints of jobs and commands with equal arguments apart.
     return f"job {context.job.pk}"

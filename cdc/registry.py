@@ -103,8 +103,8 @@ class Capture:
     def refuse_early(self, values: Mapping[str, Any]) -> None:
         """Raise Refused for values (by attname) that databases would store differently.
 
-        SQLite stores NaN, MySQL rounds a long integer in JSON, MariaDB keeps a lone surrogate, so
-        the values have to be checked before they are stored.
+        SQLite stores NaN as null and keeps Infinity, MySQL rounds a long integer in JSON, and
+        MariaDB keeps a lone surrogate. The values are therefore checked before they are stored.
         """
         for column in self.columns:
             if column.attname in values:

@@ -20,7 +20,7 @@ Report = Callable[[Retryable, float], None]
 
 
 def process_name() -> str:
-    """Return a name that no other process has, to own leases."""
+    """Return a unique name under which this process owns leases."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 

@@ -37,7 +37,7 @@ def reconcile(context: JobContext) -> list[str] | None:
 
 
 def repair(context: JobContext) -> list[str] | None:
-    """Compare the database with the replica, and send each row that differs again."""
+    """Compare the database with the replica, and resend the rows that differ."""
     return _reconcile(context, repair=True)
 
 

@@ -47,7 +47,7 @@ class Jobs:
         return job
 
     def ensure(self, kind: str, arguments: Mapping[str, Any], target: str, why: str) -> Job:
-        """Add a job and log who asked for it, unless an equal one has not begun yet.
+        """Add a job and log who asked for it, unless an equal job is waiting to begin.
 
         A running job is not enough: it may have passed the rows in question.
         """

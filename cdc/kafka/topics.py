@@ -83,7 +83,7 @@ class Topics:
             raise unavailable("describe the group", group, error) from error
 
     def partitions(self, topic: str) -> tuple[int, ...]:
-        """Return the numbers of the topic's partitions; empty for a topic that does not exist."""
+        """Return the partition numbers of the topic; empty if the topic does not exist."""
         try:
             metadata = self._admin.list_topics(topic, timeout=REQUEST_SECONDS)
         except KafkaException as error:

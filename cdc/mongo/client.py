@@ -65,7 +65,7 @@ _OPTIONS: Mapping[str, Any] = {
     "readPreferenceTags": "",
     "maxStalenessSeconds": -1,
 }
-"""Options that take the place of those in the URI: the promises depend on them."""
+"""Options that override those in the URI, because the promises depend on them."""
 
 
 def connect(settings: CdcSettings) -> MongoClient[Document]:

@@ -40,7 +40,7 @@ def _reason(refused: Mapping[str, Any]) -> str:
 
 
 def _version(operation: Mapping[str, Any]) -> Version | None:
-    """Return the version of the event whose document or history was refused."""
+    """Return the version of the event with the refused document or history document."""
     written = operation.get("u", operation)
     document = written.get("$setOnInsert", written)
     event = document["_id"] if isinstance(document.get("_id"), dict) else {}

@@ -40,7 +40,7 @@ class Sighting:
 
 
 class Instances:
-    """The process that has one instance name; each method raises Retryable."""
+    """Stores which process has an instance name; each method raises Retryable."""
 
     def __init__(self, client: MongoClient[Document], settings: CdcSettings, name: str) -> None:
         # If a failover loses a heartbeat, the next one replaces it: a majority is not needed.
@@ -91,7 +91,7 @@ class Instances:
             self._documents.update_one(self._held_by(process), {"$currentDate": {"at": True}})
 
     def release(self, process: Process) -> None:
-        """Give the name up, so that the next process need not wait."""
+        """Release the name, so that the next process need not wait."""
         with reaching():
             self._documents.update_one(self._held_by(process), {"$set": {"process": None}})
 

@@ -30,7 +30,7 @@ class OwnedPositions:
     def take_over(
         self, source: TopicPartition, topic_id: str, session: ClientSession
     ) -> StoredPosition:
-        """Become the partition's owner and return its position.
+        """Take over the partition and return the partition's position.
 
         A transaction that the last owner left open would lock the position, so its session is ended
         first. Once the owner has changed, any write of the last owner fails.

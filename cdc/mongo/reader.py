@@ -108,7 +108,7 @@ class ReplicaReader:
         return cast("AbstractContextManager[Any]", timeout(seconds))
 
     def delays(self, since: datetime, limit: int) -> list[float]:
-        """Return the seconds from capture to replica of the newest `limit` changes since then."""
+        """Return the seconds from capture to replica of the `limit` newest changes since a time."""
         with reaching():
             found = (
                 self._history.find(

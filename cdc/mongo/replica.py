@@ -78,7 +78,7 @@ class MongoReplica:
                 self._expire_after(route.markers, self._settings.delete_marker_days)
 
     def take_over(self, source: TopicPartition, topic_id: str) -> StoredPosition:
-        """Become the partition's owner and return its position."""
+        """Take over the partition and return the partition's position."""
         with reaching():
             return self._owned.take_over(source, topic_id, self._open_session())
 

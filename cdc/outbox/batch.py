@@ -51,7 +51,7 @@ class BatchReader:
         return batch, taken
 
     def _portion(self, ids: Sequence[int]) -> Sequence[int]:
-        """Return the first of `ids`, as many as may be read at once."""
+        """Return the first `ids`: as many as may be read at once."""
         ids = ids[: min(max(_ASKED_BYTES // self._largest, 1), _MOST_ROWS)]
         if len(ids) == 1:
             return ids

@@ -1,4 +1,4 @@
-"""Notices when the database assigns outbox ids again, before anything more is published.
+"""Detects that the database assigns outbox ids again, before anything more is published.
 
 A version (epoch, outbox id) must never be used twice. But ids are assigned again after TRUNCATE,
 after a rebuild of the table, after the database was restored from a backup, after a failover that
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 class Witness(Protocol):
-    """A place outside the database that holds what was published."""
+    """A record, outside the database, of the published changes."""
 
     def __call__(self, keep_waiting: Callable[[], bool]) -> Sequence[Published]:
         """Return the last published changes, including the highest version; empty if it holds none.
@@ -58,7 +58,7 @@ class EpochGuard:
         clock: Clock,
         counters: telemetry.Tally,
     ) -> None:
-        """`witnesses` are asked in order until one holds something.
+        """The guard asks the `witnesses` in order, until one returns changes.
 
         `on_new_epoch` is called in the transaction, with the new epoch and the reason.
         """
@@ -123,7 +123,7 @@ class EpochGuard:
 
         A row of an earlier epoch was inserted or committed around the beginning of the current one.
         Its id may have been used in its own epoch, so it is published in the current one. That
-        keeps the order of the changes of its table row: none of them can be committed before it.
+        keeps the changes of its table row in order: no later one can be committed before it.
         """
         return Version(max(row.epoch, self._epoch), row.id)
 

@@ -37,7 +37,7 @@ class Ids(Protocol):
 class Finder:
     """Finds the ids that are not published yet, even while other transactions are open.
 
-    A gap is an id, lower than one found, without a row: not committed yet, or rolled back.
+    A gap is an id below the highest one found that has no row: not committed, or rolled back.
     """
 
     def __init__(self, outbox: Ids, sweeper: Sweeper, clock: Clock) -> None:

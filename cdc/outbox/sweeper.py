@@ -64,7 +64,7 @@ class Sweeper:
             self._mark: int | None = None
             self._overlooked: set[int] = set()
             self._reported: set[int] = set()
-            """Rows at or below the mark that the relay was given and has not published yet."""
+            """Rows at or below the mark that the relay has received but not published yet."""
             self._look_at = float("-inf")
 
     def published(self, rows: Sequence[OutboxRecord]) -> None:

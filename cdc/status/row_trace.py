@@ -32,7 +32,7 @@ class Arrival:
     outbox_id: int | None
     """The version of the document; None if there is no document or it has no version."""
     applied_at: datetime | None
-    """None when the history does not hold that version, or no longer does."""
+    """None when the history does not, or no longer, hold that version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class RowTrace:
 
 
 def trace_row(instance: Model) -> RowTrace:
-    """Trace the last change of `instance`'s row; returns within seconds during an outage too.
+    """Trace the last change of `instance`'s row; returns within seconds, even during an outage.
 
     Raises Misconfigured for a model that is not captured.
     """

@@ -89,7 +89,7 @@ class MemoryBroker:
         return first <= offset <= end
 
     def partitions(self, topic: str) -> tuple[int, ...]:
-        """Return the numbers of the topic's partitions."""
+        """Return the partition numbers of the topic."""
         return tuple(range(self.partition_count))
 
     def record(self, source: TopicPartition, offset: int) -> Record:

@@ -104,7 +104,7 @@ class MemoryReplica:
         self._expected: dict[TopicPartition, int | None] = {}
 
     def take_over(self, source: TopicPartition, topic_id: str) -> StoredPosition:
-        """Become the partition's owner and return its position."""
+        """Take over the partition and return the partition's position."""
         store = self._store
         recreated = store.topic_ids.get(source, topic_id) != topic_id
         if recreated:

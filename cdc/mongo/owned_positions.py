@@ -32,8 +32,8 @@ class OwnedPositions:
     ) -> StoredPosition:
         """Take over the partition and return the partition's position.
 
-        A transaction that the last owner left open would lock the position, so its session is ended
-        first. Once the owner has changed, any write of the last owner fails.
+        If the last owner left a transaction open, the position is locked. The owner's session is
+        therefore ended first. Once the owner has changed, any write of the last owner fails.
         """
         name = position_id(self._group, source)
         last = self._positions.find_one({"_id": name}) or {}

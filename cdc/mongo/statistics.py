@@ -60,7 +60,7 @@ class Statistics:
             )
 
     def rates(self, until: datetime, *, bins: int, seconds: int) -> list[float]:
-        """Return applied changes per second in `bins` spans of `seconds` up to `until`, in order.
+        """Return applied changes per second, oldest first: `bins` spans of `seconds` up to `until`.
 
         A change counts at the time it was saved. All rates are 0 when no history is kept.
         """

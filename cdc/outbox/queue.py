@@ -124,5 +124,8 @@ def _listed(ids: Iterable[int]) -> str:
 
 
 def _is_lock_refusal(error: OperationalError) -> bool:
-    """Return whether a lock caused the error: NOWAIT (3572), timeout (1205) or deadlock (1213)."""
+    """Return whether a lock caused the error.
+
+    With NOWAIT, MySQL reports 3572 and MariaDB 1205, a lock timeout; 1213 is a deadlock.
+    """
     return bool(error.args) and error.args[0] in {3572, 1205, 1213}

@@ -1,4 +1,4 @@
-"""The outbox as its writers use it: entries, depth and the epoch."""
+"""The functions of the outbox for its writers: insert entries, read the depth and the epoch."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 CANARY_SECONDS = 30.0
-"""A canary is late after three times the interval of ten seconds at which canaries are sent."""
+"""A canary is sent every ten seconds, and is late after three times this interval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,8 @@
 A message states the problem, the value that was found, and the remedy. The errors of a service are
 converted to these errors in the module that calls the service: `cdc/mongo/client.py`,
 `cdc/kafka/publisher.py` and `cdc/runtime/database.py`. The loop in `cdc/runtime/loop.py` retries
-after Retryable, and after no other error.
+after Retryable, and after no other error. Separately, `through_locks` in `cdc/capture/resend.py`
+repeats a transaction after Django's OperationalError, such as a deadlock.
 """
 
 
@@ -32,7 +33,7 @@ class Unreachable(Retryable):
 
 
 class TooLarge(Retryable):
-    """A service has no room for a piece of work: a smaller one may pass."""
+    """A service has no room for a piece of work: a smaller piece may succeed."""
 
 
 class Fenced(Retryable):

@@ -75,7 +75,7 @@ class Capture:
         return {column.name: column.to_wire(row[column.attname]) for column in self.columns}
 
     def unread(self, row: Mapping[str, Any]) -> list[str]:
-        """Return the attribute names that a row as it was read lacks."""
+        """Return the attribute names that are missing from a row that was read."""
         return [name for name in self.attnames if name not in row]
 
     def key_to_wire(self, key: Any) -> Any:
@@ -103,8 +103,8 @@ class Capture:
     def refuse_early(self, values: Mapping[str, Any]) -> None:
         """Raise Refused for values (by attname) that databases would store differently.
 
-        SQLite stores NaN, MySQL rounds a long integer in JSON, MariaDB keeps a lone surrogate, so
-        the values have to be checked before they are stored.
+        SQLite stores NaN as null and keeps Infinity, MySQL rounds a long integer in JSON, and
+        MariaDB keeps a lone surrogate. The values are therefore checked before they are stored.
         """
         for column in self.columns:
             if column.attname in values:
@@ -117,14 +117,14 @@ class Registry:
     def __init__(self) -> None:
         self._by_model: dict[type[models.Model], Capture] = {}
         self._sound = False
-        """Whether the present declarations were found to have no conflict."""
+        """Whether the current declarations were checked and have no conflict."""
 
     def __iter__(self) -> Iterator[Capture]:
         """Yield the captures of the project, without internal ones."""
         return (capture for capture in self._by_model.values() if not capture.internal)
 
     def all(self) -> Iterator[Capture]:
-        """Yield all captures, internal ones too."""
+        """Yield all captures, including internal ones."""
         return iter(self._by_model.values())
 
     def register(self, capture: Capture) -> None:
@@ -149,7 +149,7 @@ class Registry:
         return self._by_model.get(_concrete(model))
 
     def by_table(self) -> dict[str, Capture]:
-        """Return all captures, internal ones too, by table name."""
+        """Return all captures by table name, including internal ones."""
         return {capture.table: capture for capture in self.all()}
 
 

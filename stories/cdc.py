@@ -1,4 +1,8 @@
-"""Register stories for capture."""
+"""Register stories for capture.
+
+Stories use the topic and the collections of the settings. A second model must name its own `topic`
+and `collections`; see `docs/capture.md`.
+"""
 
 from cdc.api import Capture, Presentation, register
 from stories.models import Story

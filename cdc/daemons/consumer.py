@@ -64,7 +64,7 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
             paused=paused,
         )
         telemetry.log(_log, logging.INFO, telemetry.CONSUMER_STARTED, instance=instance)
-        # The name is given up last: closing the source leaves the group.
+        # Release the name last, because closing the source leaves the group.
         with presence.beating(), closing(source), stop.bounding_errors():
             run_until_stopped(
                 consumer.run_once,

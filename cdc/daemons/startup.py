@@ -16,11 +16,11 @@ from cdc.runtime.loop import Clock, Stop, run_until_stopped
 _QUERY_TIMEOUT_SECONDS = 8
 
 Report = Callable[[Retryable, float], None]
-"""Called with the error and the delay before each retry."""
+"""A callback before each retry; its arguments are the error and the delay."""
 
 
 def process_name() -> str:
-    """Return a name that no other process has, to own leases."""
+    """Return a unique name under which this process owns leases."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 

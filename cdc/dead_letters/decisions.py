@@ -47,8 +47,8 @@ class Decision:
 def row_of(letter: DeadLetter) -> Row:
     """Return the row that a dead letter is about; raises Rejected if the row is unknown.
 
-    The table of the row is the table that the message names. If the message names no table, it is
-    the only captured table of the topic that has this key column.
+    The row is in the table that the message names. If the message names no table, the row is in the
+    only captured table of the topic that has this key column.
     """
     name, value = _key_of(letter)
     captures = [

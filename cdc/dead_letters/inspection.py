@@ -49,7 +49,7 @@ class Inspection:
 
     payload: str
     verdict: str
-    """One sentence that compares the row with the replica and says what a replay would do."""
+    """One sentence with the difference between row and replica, and the effect of a replay."""
     lines: tuple[Line, ...]
     replayable: bool
 
@@ -144,7 +144,7 @@ def _verdict(row: Row, source: Values, replicas: Mapping[str, Document | None]) 
     name = f"{row.capture.table} {printable(str(row.key), 60)}"
     missing = [held is None for held in replicas.values()]
     if source is None and all(missing):
-        return f"{name} has been deleted, also from the replica: a replay would change nothing."
+        return f"{name} and its document have been deleted: a replay would change nothing."
     if source is None:
         return f"{name} has been deleted, but not from the replica: a replay sends the delete."
     if any(missing):

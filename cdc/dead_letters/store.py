@@ -1,4 +1,4 @@
-"""Stores messages and outbox rows that can never be applied, each once."""
+"""Stores each message and outbox row that can never be applied, but only once."""
 
 import orjson
 from django.db import Error, connections
@@ -105,7 +105,7 @@ def _store(letter: DeadLetter, key: bytes | None, value: bytes | None, *, using:
 
 
 def _table(value: bytes | None) -> str:
-    """Return the message's `source.table`, even if the rest is malformed, or an empty string."""
+    """Return the message's `source.table`, even if the rest is malformed; empty if unknown."""
     try:
         message = orjson.loads(value or b"")
     except orjson.JSONDecodeError:

@@ -37,7 +37,7 @@ def reconcile(context: JobContext) -> list[str] | None:
 
 
 def repair(context: JobContext) -> list[str] | None:
-    """Compare the database with the replica, and send each row that differs again."""
+    """Compare the database with the replica, and resend the rows that differ."""
     return _reconcile(context, repair=True)
 
 
@@ -74,5 +74,5 @@ def _reconcile(context: JobContext, *, repair: bool) -> list[str] | None:
 
 
 def _checkpoint_name(context: JobContext) -> str:
-    # A command with the same arguments has its own checkpoint.
+    # The prefix keeps the checkpoints of jobs and commands with equal arguments apart.
     return f"job {context.job.pk}"

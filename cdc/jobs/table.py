@@ -22,7 +22,7 @@ from cdc.runtime.database import DatabaseNow
 
 LEASE_SECONDS = 10.0
 MOST_CRASHES = 10
-"""If processes die more often than this while they run a job, the job fails."""
+"""A job fails if more processes than this have died while they ran it."""
 _SAID_LIMIT = 20_000
 """The number of characters of a job's messages that are kept, counted from the end."""
 _UNFINISHED = (JobState.WAITING, JobState.RUNNING)
@@ -47,9 +47,9 @@ class Jobs:
         return job
 
     def ensure(self, kind: str, arguments: Mapping[str, Any], target: str, why: str) -> Job:
-        """Add a job and log who asked for it, unless an equal one has not begun yet.
+        """Add a job and log who asked for it, unless an equal job is waiting to begin.
 
-        One that runs may have passed the rows that are meant.
+        A running job is not enough: it may have passed the rows in question.
         """
         wanted = json.dumps(dict(arguments))
         with transaction.atomic(using=self.using):

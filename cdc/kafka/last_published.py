@@ -1,4 +1,4 @@
-"""Reads what was published last from the ends of the topics."""
+"""Reads the last published changes from the ends of the topics."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -49,7 +49,7 @@ class LastPublished:
         )
 
     def __call__(self, keep_waiting: Callable[[], bool]) -> list[Published]:
-        """Return the last changes of each partition, in no order; a missing topic has none.
+        """Return the last changes of each partition, in no order; a missing topic has no changes.
 
         Raises Retryable when Kafka does not answer, or once `keep_waiting` returns False.
         """

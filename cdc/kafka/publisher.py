@@ -20,7 +20,7 @@ _REJECTING = frozenset(
         KafkaError._INVALID_DIFFERENT_RECORD,  # noqa: SLF001 -- a documented code
     }
 )
-"""Errors of a record that Kafka will never accept, and of its neighbours in the batch."""
+"""Error codes of a record that Kafka will never accept, and of other records in its batch."""
 _TOPIC_MISSING = frozenset(
     {
         KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -36,7 +36,7 @@ class KafkaPublisher:
 
     The producer is idempotent, uses `acks=all` and lets no record expire, so an outage of any
     length only delays it. A missing topic is created: it may have been deleted, or the outbox row
-    may be older than a change of the topic's name.
+    may still name a topic that was renamed later.
     """
 
     def __init__(self, settings: CdcSettings) -> None:
@@ -50,7 +50,7 @@ class KafkaPublisher:
                 "message.timeout.ms": 0,
                 "topic.metadata.propagation.max.ms": _TOPIC_PATIENCE_MS,
                 "partitioner": "murmur2_random",
-                # Not MAX_EVENT_BYTES: a row from before the limit was lowered may still change,
+                # Not MAX_EVENT_BYTES: a row saved before the limit was lowered may still change,
                 # and the topic accepts what it accepted then.
                 "message.max.bytes": LARGEST_EVENT_LIMIT + ENVELOPE_ROOM,
                 "queue.buffering.max.messages": 100_000,
@@ -61,9 +61,9 @@ class KafkaPublisher:
     def publish(
         self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
     ) -> dict[int, str]:
-        """Write `records` and return the reasons for those that Kafka rejects for good, by index.
+        """Write `records` and return the reasons for permanent rejections, by index.
 
-        Raises Retryable when any other record was not acknowledged: write all of them again. Calls
+        Raises Retryable when another record was not acknowledged: write all records again. Calls
         `keep_waiting` at least every 0.1 s and drops the records in flight when it returns False.
         """
         outcomes: dict[int, KafkaError | None] = {}
@@ -120,7 +120,7 @@ class KafkaPublisher:
         failed = {index: error for index, error in outcomes.items() if error is not None}
         for index, error in failed.items():
             if error.code() not in _REJECTING or error.fatal():
-                # A producer never sends again after a fatal error. A new one starts from the lowest
+                # After a fatal error, a producer sends nothing. A new one starts from the lowest
                 # row that is not acknowledged.
                 self._restart()
                 if error.code() in _TOPIC_MISSING:
@@ -134,7 +134,7 @@ class KafkaPublisher:
 
 
 def _timestamp(record: Outgoing) -> int:
-    """Return a timestamp that Kafka accepts: it rejects the future and times before 1970.
+    """Return a timestamp that Kafka accepts: Kafka rejects times before 1970 and in the future.
 
     Otherwise a host whose clock ran ahead would block every later change.
     """

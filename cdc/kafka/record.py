@@ -1,4 +1,4 @@
-"""A record as the client library returns it, in the terms of the feed."""
+"""Converts a message of the client library to a record of the feed."""
 
 from typing import cast
 
@@ -8,13 +8,13 @@ from cdc.wire.records import Headers, Record, TopicPartition
 
 
 def record_of(message: Message, source: TopicPartition) -> Record:
-    """Return the record that a message without an error holds."""
+    """Return the record in a message; the message must have no error."""
     return Record(
         source=source,
         offset=message.offset() or 0,
         key=message.key(),
         value=message.value(),
-        # The library's types also allow what it takes when it produces.
+        # The library uses this type for producing too, so it also allows other values.
         headers=cast("Headers", tuple(message.headers() or ())),
         timestamp_ms=max(message.timestamp()[1], 0),
         leader_epoch=message.leader_epoch(),

@@ -18,7 +18,7 @@ from cdc.wire.records import Record, TopicPartition
 
 _LEAVE_SECONDS = 2.0
 _NO_EPOCH = -1
-"""What the library takes for an unknown leader epoch."""
+"""The library's value for an unknown leader epoch."""
 _NAME_TAKEN = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
 _log = logging.getLogger(__name__)
 _POSITION_LOST = frozenset(
@@ -31,10 +31,10 @@ _POSITION_LOST = frozenset(
 
 
 class KafkaSource:
-    """Reads the partitions that the group assigns to this process, from offsets that it is given.
+    """Reads the partitions that the group assigns to this process, from given offsets.
 
-    The group's callbacks only record what changed. An assigned partition waits until `start`, and
-    is then fetched until `release` or until the group revokes it.
+    The group's callbacks only record what changed. An assigned partition waits for `start`. It
+    is then fetched until `release`, or until the group revokes it.
     """
 
     def __init__(self, settings: CdcSettings, topics: Sequence[str], instance: str) -> None:
@@ -56,8 +56,8 @@ class KafkaSource:
                     "enable.auto.commit": True,
                     "auto.commit.interval.ms": 1000,
                     "fetch.message.max.bytes": settings.max_event_bytes + ENVELOPE_ROOM,
-                    # When a partition starts, its first fetch waits for the running one, which the
-                    # broker holds for this long when it has no new records.
+                    # A partition is first fetched after the running fetch has returned. Without new
+                    # records, the broker answers that fetch after this time.
                     "fetch.wait.max.ms": 100,
                     # Bounds the memory of prefetched records, in KiB over all partitions.
                     "queued.max.messages.kbytes": 32_768,
@@ -69,7 +69,7 @@ class KafkaSource:
         )
 
     def poll(self, limit: int, seconds: float) -> list[Record]:
-        """Return up to `limit` records; wait up to `seconds`, for the first one only."""
+        """Return up to `limit` records; wait up to `seconds`, but only for the first record."""
         first = self._consumer.poll(seconds)
         if first is None:
             return []
@@ -88,10 +88,10 @@ class KafkaSource:
     def start(
         self, source: TopicPartition, offset: int | None, leader_epoch: int | None = None
     ) -> None:
-        """Fetch a waiting partition from `offset`; None is its first record.
+        """Fetch a waiting partition from `offset`; None means its first record.
 
-        With the leader epoch of the record before `offset`, the client also finds out whether Kafka
-        lost that record and has grown past the offset since. Raises Retryable.
+        With the leader epoch of the record before `offset`, the client also detects that Kafka
+        lost that record, even if the partition has grown past the offset since. Raises Retryable.
         """
         at = KafkaPartition(
             source.topic,
@@ -110,7 +110,7 @@ class KafkaSource:
     def lost_at(self, source: TopicPartition, offset: int, leader_epoch: int | None) -> bool:
         """Return whether a waiting partition could not be fetched from this position.
 
-        After a loss later on, the partition is first started at the position that is stored now.
+        If Kafka loses records later, the partition is first started at its current stored position.
         """
         return self._lost.get(source) == (offset, leader_epoch)
 
@@ -199,7 +199,7 @@ class KafkaSource:
     def _revoked(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
         revoked = _sources(partitions)
         # Called even with an empty list: otherwise the library itself unassigns all partitions,
-        # which fails for those that are not started.
+        # and this fails for partitions that are not started.
         consumer.incremental_unassign(_partitions(revoked & self._started))
         self._waiting -= revoked
         self._started -= revoked

@@ -19,7 +19,7 @@ _DAY_MS = 86_400_000
 
 
 class Topics:
-    """Asks Kafka about topics and groups; each method raises Retryable without an answer."""
+    """Asks Kafka about topics and groups; methods raise Retryable when Kafka does not answer."""
 
     def __init__(self, settings: CdcSettings) -> None:
         self._settings = settings
@@ -83,7 +83,7 @@ class Topics:
             raise unavailable("describe the group", group, error) from error
 
     def partitions(self, topic: str) -> tuple[int, ...]:
-        """Return the numbers of the topic's partitions; empty for a topic that does not exist."""
+        """Return the partition numbers of the topic; empty if the topic does not exist."""
         try:
             metadata = self._admin.list_topics(topic, timeout=REQUEST_SECONDS)
         except KafkaException as error:

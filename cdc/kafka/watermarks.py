@@ -49,7 +49,7 @@ class Watermarks:
         }
 
     def timestamp_ms(self, source: TopicPartition, offset: int) -> int | None:
-        """Return the timestamp of the first record from `offset` on; None when none arrives."""
+        """Return the timestamp of the first record from `offset` on; None if no record arrives."""
         self._consumer.assign([KafkaPartition(source.topic, source.partition, offset)])
         message = self._consumer.poll(REQUEST_SECONDS)
         self._consumer.unassign()
@@ -58,7 +58,7 @@ class Watermarks:
         return int(message.timestamp()[1])
 
     def since(self, source: TopicPartition, since_ms: int) -> int:
-        """Return the offset of the first record of `since_ms` or later, else the end."""
+        """Return the offset of the first record at or after `since_ms`, or the end offset."""
         asked = KafkaPartition(source.topic, source.partition, since_ms)
         try:
             (found,) = self._consumer.offsets_for_times([asked], timeout=REQUEST_SECONDS)

@@ -39,7 +39,7 @@ _PASSING = frozenset(
         *(13436, 14031),
     }
 )
-"""Codes of a single write that its document did not cause."""
+"""Codes of a failed single write for which its document is not the cause."""
 _TOO_LARGE = frozenset({257, 292, 388})
 """Codes of a transaction that does not fit into the cache, a sort or the oplog."""
 _CACHE_IS_FULL = ("cache overflow", "cache full", "will not fit in the storage engine cache")
@@ -65,11 +65,11 @@ _OPTIONS: Mapping[str, Any] = {
     "readPreferenceTags": "",
     "maxStalenessSeconds": -1,
 }
-"""Options that take the place of those in the URI: the promises depend on them."""
+"""Options that override those in the URI, because the promises depend on them."""
 
 
 def connect(settings: CdcSettings) -> MongoClient[Document]:
-    """Return a client with timeouts of seconds; it connects on first use."""
+    """Return a client with timeouts of a few seconds; it connects on first use."""
     if not settings.mongodb_uri:
         raise Misconfigured(
             "MONGODB_URI is not set: give mongodb://host:port, or run `manage.py up`."

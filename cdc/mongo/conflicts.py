@@ -1,4 +1,4 @@
-"""Unique indexes of the user's own that refuse a document."""
+"""Recognises a document that was refused by a unique index of the user's own."""
 
 import re
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ _PLACE = re.compile(r"collection: (\S+) index: (.+?) dup key:")
 
 
 def conflict_of(error: BulkWriteError) -> Conflict | None:
-    """Return the conflict that a failed write met; None for any other failure.
+    """Return the conflict that made a write fail; None for any other failure.
 
-    A duplicate `_id` is none: another consumer has written the same row in the meantime.
+    A duplicate `_id` is not a conflict: another consumer has written the same row meanwhile.
     """
     (refused, *_) = error.details.get("writeErrors") or [{}]
     if refused.get("code") != _DUPLICATE_KEY or list(refused.get("keyPattern", {})) in (
@@ -40,7 +40,7 @@ def _reason(refused: Mapping[str, Any]) -> str:
 
 
 def _version(operation: Mapping[str, Any]) -> Version | None:
-    """Return the version of the event whose document or history was refused."""
+    """Return the version of the event with the refused document or history document."""
     written = operation.get("u", operation)
     document = written.get("$setOnInsert", written)
     event = document["_id"] if isinstance(document.get("_id"), dict) else {}

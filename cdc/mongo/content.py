@@ -31,7 +31,7 @@ class Held:
         self._document = bson.decode(raw, _OPTIONS)
         self.key: Any = comparable(self._document["_id"])
         self.version = version_of(self._document.get("_epoch"), self._document.get("_version"))
-        """None when the document has none, because something else wrote it."""
+        """None when the document has no version, because another program wrote it."""
 
     def holds(self, wanted: "Content") -> bool:
         """Return whether the document is exactly `wanted` and a version."""
@@ -82,7 +82,7 @@ def version_of(epoch: Any, outbox_id: Any) -> Version | None:
 
 
 def comparable(key: Any) -> Any:
-    """Return a key that equals the same number of another type, as in MongoDB."""
+    """Return a key under which equal numbers of different types are equal, as in MongoDB."""
     return key.to_decimal() if isinstance(key, Decimal128) else key
 
 

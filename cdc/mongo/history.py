@@ -58,7 +58,7 @@ class History:
             }
 
     def _events(self, documents: Iterable[Document]) -> list[PastEvent]:
-        """Return the events; a document that another program has changed is left out."""
+        """Return the events; skip documents that another program has changed."""
         found = map(self._past_event, documents)
         return [each for each in found if each is not None]
 

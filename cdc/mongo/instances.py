@@ -21,10 +21,10 @@ class Process:
     """A process, on whichever machine."""
 
     token: str
-    """Another one for each process that ever was."""
+    """A unique id: no other process, past or present, has it."""
     host: str
     machine: str
-    """Where its process id means the same: a boot of a machine, or of a container."""
+    """The scope in which its process id is unique: one boot of a machine or container."""
     pid: int
     started: str
     """When it started, as the operating system counts; empty if that is not known."""
@@ -40,10 +40,10 @@ class Sighting:
 
 
 class Instances:
-    """The process that has one instance name; each method raises Retryable."""
+    """Stores which process has an instance name; each method raises Retryable."""
 
     def __init__(self, client: MongoClient[Document], settings: CdcSettings, name: str) -> None:
-        # A heartbeat that a failover loses is only late, so it need not wait for the majority.
+        # If a failover loses a heartbeat, the next one replaces it: a majority is not needed.
         self._documents = database(client, settings).get_collection(
             f"{settings.positions_collection}_instances",
             read_concern=ReadConcern("local"),
@@ -72,7 +72,7 @@ class Instances:
         )
 
     def take(self, process: Process, last: Process | None) -> bool:
-        """Give the name to `process`; return False when `last` no longer has it."""
+        """Give the name to `process`; return False when `last` no longer has the name."""
         held = {"process": None} if last is None else {"process.token": last.token}
         with reaching():
             try:
@@ -91,7 +91,7 @@ class Instances:
             self._documents.update_one(self._held_by(process), {"$currentDate": {"at": True}})
 
     def release(self, process: Process) -> None:
-        """Give the name up, so that the next process need not wait."""
+        """Release the name, so that the next process need not wait."""
         with reaching():
             self._documents.update_one(self._held_by(process), {"$set": {"process": None}})
 

@@ -15,7 +15,7 @@ from cdc.wire.records import LeaderEpochs, TopicPartition
 
 
 class OwnedPositions:
-    """Takes partitions over and moves their positions.
+    """Takes over partitions and moves their positions.
 
     A position moves only if its owner and next offset are what this process expects, so a process
     that lost a partition cannot write.
@@ -30,10 +30,10 @@ class OwnedPositions:
     def take_over(
         self, source: TopicPartition, topic_id: str, session: ClientSession
     ) -> StoredPosition:
-        """Become the partition's owner and return its position.
+        """Take over the partition and return the partition's position.
 
-        A transaction that the last owner left open would lock the position, so its session is ended
-        first. Once the owner has changed, any write of the last owner fails.
+        If the last owner left a transaction open, the position is locked. The owner's session is
+        therefore ended first. Once the owner has changed, any write of the last owner fails.
         """
         name = position_id(self._group, source)
         last = self._positions.find_one({"_id": name}) or {}
@@ -54,7 +54,9 @@ class OwnedPositions:
         )
 
     def record_gap(self, source: TopicPartition, resume_at: int) -> StoredPosition:
-        """Move a position that Kafka has lost to `resume_at`, and store the gap in it.
+        """Move a position that Kafka no longer holds to `resume_at`, and store the gap.
+
+        The gap is the range of records that Kafka lost before they were applied.
 
         Raises Fenced when the partition has another owner or position.
         """

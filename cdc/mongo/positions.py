@@ -1,6 +1,6 @@
 """The consumer's positions, for tools: one document for each group, topic and partition.
 
-The consumer itself takes over and moves positions in `cdc/mongo/replica.py`.
+The consumer itself takes over and moves positions in `cdc/mongo/owned_positions.py`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,16 +17,16 @@ from cdc.wire.records import TopicPartition
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Gap:
-    """Records that Kafka lost before they were applied."""
+    """A gap: records of a partition that Kafka lost before they were applied."""
 
     source: TopicPartition
     lost_from: int
     """The position that Kafka no longer held."""
     resumed_at: int
-    """The offset at which reading resumed; not above `lost_from` if Kafka lost its newest records,
-    or the whole topic."""
+    """The offset at which reading resumed. It is `lost_from` or lower if Kafka lost its newest
+    records or the whole topic."""
     at: datetime
-    """When it was last found, by MongoDB's clock."""
+    """When the gap was last found, by MongoDB's clock."""
 
 
 class Positions:
@@ -37,7 +37,7 @@ class Positions:
         self._group = settings.group
 
     def all(self) -> dict[TopicPartition, int]:
-        """Return the next offset of each partition that has one."""
+        """Return the next offset of each partition that has a stored position."""
         with reaching():
             found = self._positions.find({"_id.group": self._group})
             return {
@@ -64,8 +64,8 @@ class Positions:
     def move(self, source: TopicPartition, offset: int, who: str) -> None:
         """Make the partition resume at `offset`.
 
-        `who` becomes the owner. That fences the consumer of the partition, which then takes it over
-        again at the new position.
+        `who` becomes the owner. This fences the consumer of the partition. The consumer then takes
+        the partition over again, at the new position.
         """
         moved = {"next_offset": offset, "leader_epoch": None, "owner": who, "session": None}
         with reaching():
@@ -77,9 +77,9 @@ class Positions:
 def resumed_after_gap(
     lost_from: int | None, resume_at: int | None, changes: Mapping[str, object]
 ) -> Document:
-    """Return the update of a position whose records are lost; a gap that is open grows.
+    """Return the update for a position that Kafka no longer holds; an open gap is extended.
 
-    Nothing is lost of a partition that was never read.
+    A partition that was never read has no gap.
     """
     update: Document = {"$set": {**changes, "next_offset": resume_at, "leader_epoch": None}}
     if lost_from is not None:

@@ -53,7 +53,7 @@ class ReplicaReader:
         with reaching():
             batches = self._db[collection].find_raw_batches(wanted, batch_size=len(keys) + 1)
             for batch in batches:
-                for raw in split(cast("bytes", batch)):  # annotated as if it were a document
+                for raw in split(cast("bytes", batch)):  # the library annotates it as a document
                     held = known.get(raw) or known.setdefault(raw, Held(raw))
                     found[held.key] = held
         return found
@@ -65,9 +65,9 @@ class ReplicaReader:
             return {comparable(item["_id"]) for item in found}
 
     def keys_after(self, collection: str, last: Any, limit: int) -> list[Any]:
-        """Return up to `limit` keys after `last` in MongoDB's order, which covers all types.
+        """Return up to `limit` keys of any type after `last`, in MongoDB's order.
 
-        None starts with the first key.
+        If `last` is None, start with the first key.
         """
         found = self._db[collection].find({}, {"_id": 1}).sort(_BY_ID).hint(_BY_ID)
         if last is not None:
@@ -108,7 +108,7 @@ class ReplicaReader:
         return cast("AbstractContextManager[Any]", timeout(seconds))
 
     def delays(self, since: datetime, limit: int) -> list[float]:
-        """Return the seconds from capture to replica of the newest `limit` changes since then."""
+        """Return the seconds from capture to replica of the `limit` newest changes since a time."""
         with reaching():
             found = (
                 self._history.find(
@@ -133,7 +133,7 @@ class LastApplied:
         self._reader = ReplicaReader(connect(settings), settings)
 
     def __call__(self, keep_waiting: Callable[[], bool]) -> list[Published]:
-        """Return the highest version; nothing if MongoDB does not respond.
+        """Return the highest version; empty if MongoDB does not respond.
 
         The relay works without MongoDB, and Kafka is the better source.
         """

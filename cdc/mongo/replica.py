@@ -37,7 +37,7 @@ from cdc.wire.records import UNKNOWN_EPOCHS, LeaderEpochs, TopicPartition
 
 _DAY_SECONDS = 86_400
 _NO_VERSION = Version(0, 0)
-"""Of a document without a version: any event is newer."""
+"""The version assumed for a document without one: any event is newer."""
 
 
 class MongoReplica:
@@ -78,12 +78,12 @@ class MongoReplica:
                 self._expire_after(route.markers, self._settings.delete_marker_days)
 
     def take_over(self, source: TopicPartition, topic_id: str) -> StoredPosition:
-        """Become the partition's owner and return its position."""
+        """Take over the partition and return the partition's position."""
         with reaching():
             return self._owned.take_over(source, topic_id, self._open_session())
 
     def record_gap(self, source: TopicPartition, resume_at: int) -> StoredPosition:
-        """Move a position that Kafka has lost to `resume_at`, and store the gap in it."""
+        """Move a position that Kafka no longer holds to `resume_at`, and store the gap."""
         with reaching():
             return self._owned.record_gap(source, resume_at)
 
@@ -96,10 +96,10 @@ class MongoReplica:
     ) -> Applied:
         """Apply a batch and move its partitions to `advance`, together or not at all.
 
-        `deleted_rows` are rows that the database no longer has; `leader_epochs` those of the last
-        records. Raises Fenced when a partition has another owner, Rejected when MongoDB refuses a
-        document, and Retryable for anything else. After any of them, take the partitions over
-        again.
+        `deleted_rows` are rows that the database no longer has; `leader_epochs` are the leader
+        epochs of the last records. Raises Fenced when a partition has another owner, Rejected when
+        MongoDB refuses a document, and Retryable for anything else. After each of these errors,
+        take the partitions over again.
         """
         with reaching():
             try:
@@ -223,6 +223,6 @@ class MongoReplica:
             self._db[name].create_index("at", name="at_ttl", expireAfterSeconds=seconds)
         elif indexes["at_ttl"].get("expireAfterSeconds") != seconds:
             change = {"name": "at_ttl", "expireAfterSeconds": seconds}
-            # Unlike the other commands, this one does not take the concern from the database.
+            # Unlike other commands, this one does not inherit the database's write concern.
             written = self._db.write_concern.document
             self._db.command("collMod", name, index=change, writeConcern=written)

@@ -1,4 +1,4 @@
-"""Refuses an event that has the version of another one: it is never a duplicate.
+"""Refuses an event that has the version of a different event: it is not a duplicate.
 
 Two changes with one version mean that the database assigned an outbox id again, and that the
 relay's guard has not noticed. If the event were dropped as a duplicate, its change would be lost
@@ -40,7 +40,7 @@ class ReusedVersions:
     ) -> None:
         """Raise Rejected if the history, to which `events` were just added, held another event.
 
-        An event that is written although another row has had its version is only logged.
+        If an event is written although another row has used its version, this is only logged.
         """
         new = {_version(found) for found in (added.upserted_ids or {}).values()}
         old = {delivered.event.version for delivered in events} - new

@@ -1,4 +1,4 @@
-"""Whether two events of one version are the same; pure functions without I/O."""
+"""Compares events that have the same version; pure functions without I/O."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,10 +13,10 @@ _Content = tuple[Any, Any, Any, Any]
 def refuse_other_events(
     events: Iterable[Delivered], past: Iterable[Document], planned: Plan
 ) -> list[Version]:
-    """Raise Rejected if an event that is not written has the version of another one.
+    """Raise Rejected if an event has the version of a different event and is not written.
 
-    The other one is among `events` or has a history document in `past`. Returns the versions of
-    another row's events under which an event is written: such a change is not lost.
+    The other one is among `events` or has a history document in `past`. Returns the versions
+    that another row has used and under which an event is written: such a change is not lost.
     """
     known: dict[Version, _Content] = {}
     for item in past:
@@ -25,7 +25,7 @@ def refuse_other_events(
     written, reused = _written(planned), []
     for delivered in events:
         event = delivered.event
-        # The time is left out: a delete that was read from its tombstone has another one.
+        # The time is left out, because a delete that was read from its tombstone has another time.
         content = (event.table, event.key, event.op.value, event.after)
         first = known.setdefault(event.version, content)
         if first == content:
@@ -51,7 +51,7 @@ def refuse_other_content(
 ) -> None:
     """Raise Rejected if the document of an event's version has another content.
 
-    Columns that only one of them has were added or removed since.
+    Columns in only one of them are ignored: they were added or removed since.
     """
     for delivered in events:
         event, held = delivered.event, documents.get(delivered.event.key)

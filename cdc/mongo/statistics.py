@@ -44,8 +44,8 @@ class Statistics:
     ) -> Figures:
         """Return the totals of a collection that holds the rows of `table`.
 
-        `sums` are fields with whole numbers, `group` is any field, and `day` is a date field of
-        which the last `days` days are counted. Values of other types do not count.
+        `sums` are fields with whole numbers, `group` is any field, and `day` is a date field; the
+        documents of its last `days` days are counted. Values of other types do not count.
         """
         documents = self._db[collection]
         with reaching():
@@ -60,7 +60,7 @@ class Statistics:
             )
 
     def rates(self, until: datetime, *, bins: int, seconds: int) -> list[float]:
-        """Return applied changes a second in `bins` spans of `seconds` up to `until`, oldest first.
+        """Return applied changes per second, oldest first: `bins` spans of `seconds` up to `until`.
 
         A change counts at the time it was saved. All rates are 0 when no history is kept.
         """

@@ -1,4 +1,4 @@
-"""Values that another program may have written, of any BSON type."""
+"""Handles values of any BSON type, since another program may have written them."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -49,14 +49,15 @@ def write(
     collection: Collection[Document], operations: list[Any], session: ClientSession
 ) -> BulkWriteResult | None:
     """Run operations, if there are any, in the session's transaction."""
-    # Ordered: an unordered write continues in the aborted transaction and hides the first error.
+    # Ordered: an unordered write would continue in the aborted transaction and hide the first
+    # error.
     return collection.bulk_write(operations, ordered=True, session=session) if operations else None
 
 
 def written_bytes(delivered: Delivered, routes: Mapping[str, Route]) -> int:
     """Return the size of the documents that an event writes; 0 if BSON cannot hold them.
 
-    JSON says little about it: in BSON, a list of one-digit numbers is six times as long.
+    The size in JSON is no measure: in BSON, a list of one-digit numbers is six times as long.
     """
     route = routes[delivered.event.table]
     try:

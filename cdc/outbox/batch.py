@@ -1,4 +1,4 @@
-"""Reads the rows of a batch, bounded in bytes however large the rows are."""
+"""Reads the rows of a batch and bounds its size in bytes, even if the rows are large."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
@@ -18,10 +18,10 @@ class Rows(Protocol):
     """The outbox table; each method raises Retryable on an error."""
 
     def sizes(self, ids: Iterable[int]) -> list[tuple[int, int]]:
-        """Return id and size in bytes of each of these rows that exists, lowest id first."""
+        """Return the id and the size in bytes of each existing row of `ids`, lowest id first."""
 
     def rows(self, ids: Iterable[int]) -> list[OutboxRecord]:
-        """Return those of these rows that exist, lowest id first."""
+        """Return the existing rows of `ids`, lowest id first."""
 
 
 class BatchReader:
@@ -51,7 +51,7 @@ class BatchReader:
         return batch, taken
 
     def _portion(self, ids: Sequence[int]) -> Sequence[int]:
-        """Return the first of `ids`, as many as may be read at once."""
+        """Return the first `ids`: as many as may be read at once."""
         ids = ids[: min(max(_ASKED_BYTES // self._largest, 1), _MOST_ROWS)]
         if len(ids) == 1:
             return ids

@@ -1,9 +1,9 @@
-"""Notices when the database assigns outbox ids again, before anything more is published.
+"""Detects that the database assigns outbox ids again, before anything more is published.
 
 A version (epoch, outbox id) must never be used twice. But ids are assigned again after TRUNCATE,
-after a rebuild of the table, in a database that was put back to an older state, after a failover
-that lost its last commits, or when an old epoch was loaded. What was published last is known
-outside the database: in the memory of the relay, in Kafka and in MongoDB.
+after a rebuild of the table, after the database was restored from a backup, after a failover that
+lost the last commits, or when an old epoch was loaded. What was published last is known outside the
+database: in the memory of the relay, in Kafka and in MongoDB.
 """
 
 import logging
@@ -25,15 +25,15 @@ ACTOR = "relay"
 """The actor of a new epoch, and of the repair that follows it."""
 CHECK_SECONDS = 1.0
 _REMEMBERED = 128
-"""Published changes, those with the highest ids, that are compared with the outbox's rows."""
+"""The number of published changes, highest ids first, to compare with the outbox's rows."""
 _log = logging.getLogger(__name__)
 
 
 class Witness(Protocol):
-    """A place outside the database that holds what was published."""
+    """A record, outside the database, of the published changes."""
 
     def __call__(self, keep_waiting: Callable[[], bool]) -> Sequence[Published]:
-        """Return changes published last, the highest version among them; empty if none is held.
+        """Return the last published changes, including the highest version; empty if it holds none.
 
         Calls `keep_waiting` at least every 0.5 s, and raises Retryable once it returns False.
         """
@@ -43,7 +43,7 @@ class EpochGuard:
     """Begins a new epoch when the outbox does not continue what was published.
 
     In a sound database, the next version is above every published one, and a row has the id of a
-    published change only if it is that change. Whatever breaks this rule has assigned ids again.
+    published change only if it is that change. If this rule is broken, ids were assigned again.
 
     The new epoch, the entry in the operator log and the request for a repair are one transaction,
     so a crash leaves all of them or none, and the next relay sees the same signs.
@@ -58,7 +58,7 @@ class EpochGuard:
         clock: Clock,
         counters: telemetry.Tally,
     ) -> None:
-        """`witnesses` are asked in order until one holds something.
+        """The guard asks the `witnesses` in order, until one returns changes.
 
         `on_new_epoch` is called in the transaction, with the new epoch and the reason.
         """
@@ -79,8 +79,8 @@ class EpochGuard:
     def learn(self, keep_waiting: Callable[[], bool]) -> None:
         """Ask the witnesses what was published; raises Retryable.
 
-        `check` does so with each new token. A first call at the start connects to them, which takes
-        longer than asking, so that a standby takes over at once.
+        `check` also asks them, with each new token. A call at the start opens the connections,
+        which is the slow part, so that a standby can take over at once.
         """
         for witness in self._witnesses:
             found = witness(keep_waiting)
@@ -107,7 +107,7 @@ class EpochGuard:
     def admits(self, rows: Sequence[OutboxRecord]) -> bool:
         """Return whether these rows may be published, and remember them as published.
 
-        False if an id of theirs was published with another change: then call `check` first.
+        False means that one of their ids was published with another change: call `check` first.
         """
         if any(self._contradicts(row.id, row.key, row.ts_ms) for row in rows):
             self._due = float("-inf")
@@ -123,7 +123,7 @@ class EpochGuard:
 
         A row of an earlier epoch was inserted or committed around the beginning of the current one.
         Its id may have been used in its own epoch, so it is published in the current one. That
-        keeps the order of the changes of its table row: none of them can be committed before it.
+        keeps the changes of its table row in order: no later one can be committed before it.
         """
         return Version(max(row.epoch, self._epoch), row.id)
 
@@ -146,14 +146,14 @@ class EpochGuard:
 
     def _begin_epoch(self) -> bool:
         with transaction.atomic(using=self._using):
-            # Lock it, then look again: another relay may have begun one meanwhile.
+            # Lock it, then look again: another relay may have begun an epoch meanwhile.
             list(Epoch.objects.using(self._using).select_for_update())
             reason = self._sign()
             if not reason:
                 return False
             lowest = max(int(self._clock.time() * 1000), self._highest.epoch + 1)
             epoch = outbox.begin_epoch(lowest, using=self._using)
-            # A successor must not begin at a mark of the epoch before.
+            # The next relay must not begin at the mark of the previous epoch.
             RelayLease.objects.using(self._using).update(mark=0)
             self._on_new_epoch(epoch, reason)
         self._epoch = epoch
@@ -164,7 +164,7 @@ class EpochGuard:
         return True
 
     def _sign(self) -> str:
-        """Return what shows that ids are assigned again; empty if nothing does."""
+        """Return the evidence that ids were assigned again; empty if there is no evidence."""
         epoch = outbox.current_epoch(using=self._using)
         if epoch is None:  # During a flush: nothing can be inserted.
             return ""

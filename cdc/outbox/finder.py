@@ -13,19 +13,19 @@ from cdc.runtime.loop import Clock
 BATCH = 1_000
 SETTLE_SECONDS = 0.25
 _MOST_RANGES = 64
-"""Ranges in one look at the gaps; more are combined, with the rows between them."""
+"""The most ranges in one query for gaps; more are merged, with the rows between them."""
 _MOST_SETTLED = 1_000
 """Gaps examined at a time, and in how many statements."""
 _MOST_STATEMENTS = 32
 _REREAD = 16
-"""Ids below the new ones that are read again: a row that is back there has a reused id."""
+"""How many ids below the new ones are read again: a row that reappears has a reused id."""
 
 
 class Ids(Protocol):
     """The ids in the outbox table; each method raises Retryable on an error."""
 
     def ids(self, *, above: int, limit: int) -> list[int]:
-        """Return up to `limit` ids of rows over `above`, lowest first."""
+        """Return up to `limit` row ids greater than `above`, lowest first."""
 
     def ids_in(self, ranges: Sequence[Range], limit: int | None = None) -> list[int]:
         """Return the ids of the rows in `ranges`, lowest first."""
@@ -35,7 +35,10 @@ class Ids(Protocol):
 
 
 class Finder:
-    """Knows which ids are published; no open transaction hides the others from it."""
+    """Finds the ids that are not published yet, even while other transactions are open.
+
+    A gap is an id below the highest one found that has no row: not committed, or rolled back.
+    """
 
     def __init__(self, outbox: Ids, sweeper: Sweeper, clock: Clock) -> None:
         self._outbox = outbox
@@ -59,9 +62,9 @@ class Finder:
     def find(self) -> list[int]:
         """Return the rows to be published, lowest id first; all earlier ones must be published.
 
-        They are new rows, rows in gaps, any that were overlooked, and rows under the ids of deleted
-        ones. The gaps are read after the new rows. A row's change is inserted only after the one
-        before it was committed, so whatever precedes a row that was found is found too.
+        They are new rows, rows in former gaps, overlooked rows, and rows that reuse the ids of
+        deleted rows. The gaps are read after the new rows. A change of a row is inserted only after
+        the row's previous change was committed, so all earlier changes of a found row are found.
         """
         self._settle()
         progress = self._progress
@@ -84,10 +87,11 @@ class Finder:
         self._progress.finish(ranges_of(row.id for row in rows))
 
     def _settle(self) -> None:
-        """Pass over the ids that were missing for long and can never appear: rolled back.
+        """Settle the gaps that are old and can never be filled, because they were rolled back.
 
         InnoDB keeps deleted rows until they are purged, so reading from the head of the outbox gets
-        slower and slower. The mark, above which it is read, passes only ids that are dealt with.
+        slower and slower. Reading therefore starts at the mark. All ids up to the mark are dealt
+        with.
         """
         now = self._clock.monotonic()
         if now < self._settle_at:
@@ -99,7 +103,7 @@ class Finder:
         self._progress.finish(self._settled(gaps))
 
     def _settled(self, gaps: list[Range]) -> list[Range]:
-        """Return those of `gaps` that can never be filled; halve them to find the others."""
+        """Return the `gaps` that can never be filled; halve the list to find the others."""
         settled: list[Range] = []
         untested = [gaps[at : at + MOST_IDS] for at in range(0, len(gaps), MOST_IDS)]
         for _ in range(_MOST_STATEMENTS):

@@ -1,4 +1,4 @@
-"""The relay's lease: one row that says which relay may publish, and until when."""
+"""The relay's lease: one row with the relay that may publish and the time of expiry."""
 
 import time
 from dataclasses import dataclass

@@ -14,7 +14,7 @@ _OPTIONS = re.compile(r"\bENGINE=.*?(?:\bAUTO_INCREMENT=(\d+)|$)", re.DOTALL)
 def next_id(*, using: str) -> int | None:
     """Return an id higher than every assigned one, or None if the database does not report it.
 
-    Ids whose row is not committed or was rolled back count as assigned.
+    An id counts as assigned even if its row is not committed or was rolled back.
     """
     connection = connections[using]
     with connection.cursor() as cursor:

@@ -9,12 +9,13 @@ Range = tuple[int, int]
 SETTLE_AGE_SECONDS = 3.0
 """How long an id must have been missing before it may count as never used.
 
-InnoDB assigns an id a moment before the row exists, so neither row nor lock is no proof yet.
+InnoDB assigns an id a moment before it inserts the row. An id that has neither a row nor a lock may
+therefore still get a row.
 """
 
 
 class Ranges:
-    """A set of ids, stored as ranges, so that consecutive ids cost nothing."""
+    """A set of ids, stored as ranges, so that consecutive ids need no extra memory."""
 
     def __init__(self) -> None:
         self._firsts: list[int] = []
@@ -56,15 +57,15 @@ class Progress:
     """The ids that are published or will never be used, and the gaps between them.
 
     An id is assigned at the insert but visible only after the commit, so a lower id may appear
-    after a higher one. Every id up to `mark` is dealt with; every id from there to `highest` that
-    is not is a gap: not committed yet, or rolled back.
+    after a higher one. Every id up to `mark` is dealt with. A gap is an id between `mark` and
+    `highest` that is not dealt with: its row is not committed yet, or was rolled back.
     """
 
     def __init__(self, mark: int = 0) -> None:
         self.mark = self.highest = mark
         self._done = Ranges()
         self._passed: deque[tuple[float, int]] = deque()
-        """When `highest` rose, and to which id."""
+        """The times at which `highest` rose, each with the new highest id."""
         self._old = mark
         """The gaps up to this id have been missing long enough to be settled."""
 
@@ -73,7 +74,7 @@ class Progress:
         return number in self._done
 
     def passed(self, number: int) -> bool:
-        """Return whether an id is dealt with, also one at or below the mark."""
+        """Return whether an id is dealt with; the id may be at or below the mark."""
         return number <= self.mark or number in self._done
 
     def found(self, ids: Iterable[int], now: float) -> None:
@@ -84,7 +85,7 @@ class Progress:
             self._passed.append((now, highest))
 
     def finish(self, ranges: Iterable[Range]) -> None:
-        """Count these ids as dealt with; raise the mark as far as there is no gap."""
+        """Count these ids as dealt with; raise the mark up to the first gap."""
         for first, last in ranges:
             if last > self.mark:
                 self._done.add(max(first, self.mark + 1), last)
@@ -113,7 +114,7 @@ def ranges_of(ids: Iterable[int]) -> list[Range]:
 
 
 def covering(ranges: list[Range], most: int) -> list[Range]:
-    """Return at most `most` ranges that cover `ranges`, and ids between them if there are more."""
+    """Return at most `most` ranges that cover `ranges`; some ids between may be included."""
     step = -(-len(ranges) // most) or 1
     starts = range(0, len(ranges), step)
     return [(ranges[at][0], ranges[min(at + step, len(ranges)) - 1][1]) for at in starts]

@@ -11,7 +11,7 @@ from cdc.outbox.progress import Range
 from cdc.runtime.database import retryable_errors
 
 MOST_IDS = 500
-"""Ids in one statement. From 1,000 on, MariaDB no longer looks them up one by one."""
+"""The most ids in one statement. From 1,000 on, MariaDB no longer looks them up one by one."""
 _TABLE = OutboxRecord._meta.db_table
 
 
@@ -19,7 +19,7 @@ class OutboxQueue(LeaseRow):
     """The pending rows of one database; every method raises Retryable on a database error."""
 
     def ids(self, *, above: int, limit: int) -> list[int]:
-        """Return up to `limit` ids of rows over `above`, lowest first."""
+        """Return up to `limit` row ids greater than `above`, lowest first."""
         return [row[0] for row in self._read("id", f"id > {above:d} ORDER BY id LIMIT {limit:d}")]
 
     def ids_in(self, ranges: Sequence[Range], limit: int | None = None) -> list[int]:
@@ -28,14 +28,14 @@ class OutboxQueue(LeaseRow):
         return [row[0] for row in self._read("id", f"{_in_any(ranges)} ORDER BY id{most}")]
 
     def sizes(self, ids: Iterable[int]) -> list[tuple[int, int]]:
-        """Return id and size in bytes of each of these rows that exists, lowest id first."""
+        """Return the id and the size in bytes of each existing row of `ids`, lowest id first."""
         quote = connections[self._using].ops.quote_name
         length = " + ".join(f"COALESCE(LENGTH({quote(name)}), 0)" for name in ("before", "after"))
         rows = self._read(f"id, {length}", f"id IN ({_listed(ids)}) ORDER BY id")
         return [(number, size) for number, size in rows]
 
     def rows(self, ids: Iterable[int]) -> list[OutboxRecord]:
-        """Return those of these rows that exist, lowest id first."""
+        """Return the existing rows of `ids`, lowest id first."""
         with retryable_errors(self._using):
             return list(self._rows().filter(id__in=list(ids)).order_by("id"))
 
@@ -85,7 +85,7 @@ class OutboxQueue(LeaseRow):
                 raise
 
     def wait_briefly_for_locks(self) -> None:
-        """Let this thread's statements wait for a lock for a second instead of fifty."""
+        """Limit lock waits of this thread to one second; the default is fifty."""
         connection = connections[self._using]
         if connection.vendor == "mysql" and connection.connection is None:
             with retryable_errors(self._using), connection.cursor() as cursor:
@@ -96,7 +96,7 @@ class OutboxQueue(LeaseRow):
         connections[self._using].close()
 
     def _read(self, columns: str, condition: str) -> list[tuple[int, ...]]:
-        """Return what the driver returns.
+        """Run a query through the driver, without Django's cursor.
 
         An idle relay asks more than a hundred times a second, and Django's cursor costs several
         times as much as such a query.
@@ -124,5 +124,8 @@ def _listed(ids: Iterable[int]) -> str:
 
 
 def _is_lock_refusal(error: OperationalError) -> bool:
-    """Return whether a lock was met: with NOWAIT 3572 on MySQL, else 1205, and 1213 a deadlock."""
+    """Return whether a lock caused the error.
+
+    With NOWAIT, MySQL reports 3572 and MariaDB 1205, a lock timeout; 1213 is a deadlock.
+    """
     return bool(error.args) and error.args[0] in {3572, 1205, 1213}

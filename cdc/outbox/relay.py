@@ -23,7 +23,7 @@ LEASE_SECONDS = 1.5
 RENEW_SECONDS = 0.4
 _SHORTEST_PAUSE, _LONGEST_PAUSE, _STANDBY_PAUSE = 0.001, 0.016, 0.2
 _PAUSE_SHARE = 0.02
-"""The length of a pause, as a share of the time since the last change."""
+"""The length of a pause, as a fraction of the time since the last change."""
 _log = logging.getLogger(__name__)
 
 
@@ -33,14 +33,14 @@ class Publisher(Protocol):
     def publish(
         self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
     ) -> dict[int, str]:
-        """Publish all records; return the reasons of those rejected for good, by index.
+        """Publish all records; return the reasons for permanent rejections, by index.
 
-        Raises Retryable if Kafka has not acknowledged the others when `keep_waiting` says no.
+        Raises Retryable if Kafka has not acknowledged the others when `keep_waiting` returns False.
         """
 
 
 class Outbox(Ids, Rows, Protocol):
-    """Where rows are queued, and where the right to publish is kept."""
+    """The database: holds the queued rows and the right to publish."""
 
     def take_lease(self, owner: str, seconds: float, held: Lease | None = None) -> Lease | None:
         """Take the right to publish, or renew it and store its mark; None while another has it."""
@@ -49,7 +49,7 @@ class Outbox(Ids, Rows, Protocol):
 
 
 class DeadLetters(Protocol):
-    """Where rows are stored that Kafka will never accept."""
+    """Stores the rows that Kafka will never accept."""
 
     def store(self, row: OutboxRecord, sent: Outgoing, reason: str) -> None:
         """Store a row once, with the message that was sent; raise Retryable if that fails."""
@@ -73,7 +73,7 @@ class Relay:
 
     One batch is in flight at a time, and a row leaves the outbox only after Kafka has acknowledged
     it, so a crash may repeat events but loses none. No open transaction delays it: it publishes
-    what is committed, and looks again for the ids in between.
+    the committed rows, and checks the missing ids between them again later.
     """
 
     def __init__(
@@ -134,9 +134,9 @@ class Relay:
         self._found = []
 
     def _continues(self) -> bool:
-        """Return whether the outbox continues what was published, and the lease is still held.
+        """Return whether the outbox continues the published sequence and the lease is still held.
 
-        If not, a new epoch has begun, and the rows are read from the first one again.
+        If the outbox does not, a new epoch begins and reading starts at the first row again.
         """
         token = self._token
         if self._guard is not None and self._guard.check(token, self._keep_waiting):
@@ -144,7 +144,7 @@ class Relay:
         return self._hold_lease() and self._token == token
 
     def pause(self) -> None:
-        """Wait before the next poll of the outbox: the longer it has been idle, the longer.
+        """Wait before the next poll of the outbox; the pause grows with the idle time.
 
         This adds almost nothing to the latency under load, and keeps an idle relay cheap.
         """
@@ -159,7 +159,7 @@ class Relay:
                 self._outbox.drop_lease(self._owner)
 
     def _hold_lease(self) -> bool:
-        """Return whether this relay may publish now; take the lease, or renew it if it is time to.
+        """Return whether this relay may publish now; take the lease, or renew it when it is due.
 
         A standby tries each time, so that it takes over within one pause after the expiry.
         """
@@ -185,8 +185,8 @@ class Relay:
     def _read(self) -> tuple[list[OutboxRecord], int]:
         """Return the rows of the next batch, and how many of the ids found they cover.
 
-        There are none if the lease was lost meanwhile. Nothing was produced, so nothing is in
-        doubt.
+        Returns no rows if the lease was lost meanwhile: nothing was produced, so nothing is in
+        flight.
         """
         token = self._token
         rows, taken = self._reader.read(
@@ -218,7 +218,7 @@ class Relay:
         records, owners = _outgoing(rows, self._guard)
         rejected = self._publisher.publish(records, self._keep_waiting)
         # Kafka rejects whole batches, so each rejected record is sent again by itself. Kafka may
-        # have accepted later records of the same row: they are repeated too, so that the last
+        # have accepted later records of the same row: those are repeated too, so that the last
         # record of the row in the topic is its last change.
         repeated = set()
         for index, record in enumerate(records):

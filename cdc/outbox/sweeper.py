@@ -1,4 +1,4 @@
-"""Deletes published rows and looks for overlooked ones, off the path of a change."""
+"""Deletes published rows and looks for overlooked ones, in a thread of its own."""
 
 import logging
 import threading
@@ -15,7 +15,7 @@ from cdc.runtime.loop import Clock
 LOOK_SECONDS = 5.0
 """How often all ids up to the mark are read."""
 _LOOK_SHARE = 50
-"""The shortest interval between two such reads, in durations of the last one."""
+"""The shortest interval between two such reads, as a multiple of the last one's duration."""
 _REFUSED_SECONDS = 1.0
 _PAUSE_SECONDS = 0.2
 _LOOK_LIMIT = 5_000
@@ -38,7 +38,8 @@ class Sweeper:
     """Deletes the rows that the relay has published, and finds rows at or below its mark.
 
     The relay's thread calls `published`, `watch`, `overlooked` and `forget`; another thread calls
-    `run_once` and `pause`. What is not deleted at the end is published again by the next leader.
+    `run_once` and `pause`. If rows are left at the end, the next leader publishes them
+    again.
     """
 
     def __init__(self, rows: Rows, clock: Clock) -> None:
@@ -57,13 +58,13 @@ class Sweeper:
             self._refused: deque[tuple[float, int, list[int]]] = deque()
             """Rows that were locked, with the time of the next attempt."""
             self._undeleted: set[int] = set()
-            """The ids in both."""
+            """The ids in both queues."""
             self._deleted: set[int] = set()
             """Ids deleted since the relay began to read."""
             self._mark: int | None = None
             self._overlooked: set[int] = set()
             self._reported: set[int] = set()
-            """Rows at or below the mark that the relay was given and has not published yet."""
+            """Rows at or below the mark that the relay has received but not published yet."""
             self._look_at = float("-inf")
 
     def published(self, rows: Sequence[OutboxRecord]) -> None:
@@ -75,11 +76,11 @@ class Sweeper:
         self._work.set()
 
     def watch(self, mark: int) -> None:
-        """Look for rows at or below `mark`, of which the relay expects none."""
+        """Look for rows at or below `mark`; normally, no such row exists."""
         self._mark = mark
 
     def overlooked(self) -> set[int]:
-        """Return the rows at or below the mark that exist and were not published; each once."""
+        """Return the existing unpublished rows at or below the mark; return each row once."""
         with self._lock:
             found, self._overlooked = self._overlooked, set()
         return found
@@ -90,7 +91,7 @@ class Sweeper:
             self._deleted.clear()
 
     def undeleted(self, ids: set[int]) -> set[int]:
-        """Return those of `ids` that were published and still existed when the read began."""
+        """Return the `ids` that were published and still existed when the read began."""
         with self._lock:
             return (ids & self._undeleted) | (ids & self._deleted)
 
@@ -120,7 +121,7 @@ class Sweeper:
         self._work.wait(_PAUSE_SECONDS)
 
     def _next(self) -> tuple[int, list[int]]:
-        """Return the next rows to delete, of one epoch; they stay queued until they are gone."""
+        """Return the next rows to delete, all of one epoch; they stay queued until deleted."""
         with self._lock:
             if self._refused and self._refused[0][0] <= self._clock.monotonic():
                 return self._refused[0][1:]
@@ -141,7 +142,7 @@ class Sweeper:
             self._undeleted.difference_update(ids)
             self._deleted.update(ids)
         else:
-            # Halves, so that one locked row does not hold the others.
+            # Split in halves, so that one locked row does not block the others.
             again = self._clock.monotonic() + _REFUSED_SECONDS
             middle = (len(ids) + 1) // 2
             for part in filter(None, (ids[:middle], ids[middle:])):
@@ -149,7 +150,7 @@ class Sweeper:
             telemetry.log(_log, logging.WARNING, telemetry.OUTBOX_LOCKED, count=len(ids), id=ids[0])
 
     def _look(self) -> None:
-        """Read all ids up to the mark: none should be there but those waiting to be deleted."""
+        """Read all ids up to the mark; only rows waiting for their deletion should exist there."""
         began, round_, mark = self._clock.monotonic(), self._round, self._mark or 0
         found, last, more = set[int](), 0, True
         while more:

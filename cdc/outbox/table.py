@@ -1,4 +1,4 @@
-"""The outbox as its writers use it: entries, depth and the epoch."""
+"""The functions of the outbox for its writers: insert entries, read the depth and the epoch."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Depth:
 
 
 def add(entries: Sequence[Entry], *, using: str) -> int:
-    """Insert entries in order, each with the database's epoch; return the lowest new id, else 0.
+    """Insert entries in order, each with the database's epoch; return the lowest new id, or 0.
 
     Must run in the transaction of the change. The INSERT reads the epoch itself: a cached value
     could be that of a database that has since been restored. The returned id is above those of all
@@ -58,7 +58,7 @@ def add(entries: Sequence[Entry], *, using: str) -> int:
 
 
 def existing(ids: Iterable[int], *, using: str) -> set[int]:
-    """Return those of the ids that the outbox holds."""
+    """Return the ids that are in the outbox."""
     rows = OutboxRecord.objects.using(using).filter(id__in=list(ids))
     return set(rows.values_list("id", flat=True))
 
@@ -116,7 +116,7 @@ def _chunks(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
 def _insert_statement(using: str, rows: int) -> str:
     quote = connections[using].ops.quote_name
     columns = ", ".join(quote(name) for name in (*_COLUMNS, "epoch"))
-    # The names are constants of this module; the values are parameters.
+    # Safe: the names are constants of this module, and the values are parameters.
     epoch = f"(SELECT MAX({quote('value')}) FROM {quote(Epoch._meta.db_table)})"  # noqa: S608
     row = f"({', '.join(['%s'] * len(_COLUMNS))}, {epoch})"
     table = quote(OutboxRecord._meta.db_table)

@@ -21,7 +21,7 @@ class OutboxLimit:
         self._most = most
 
     def wait(self, rows: int, stopped: Callable[[], bool]) -> None:
-        """Wait until `rows` more fit or a stop; report an outbox that is not draining."""
+        """Wait until `rows` more fit, or until a stop; report an outbox that is not draining."""
         fewest, since, reported = self._rows.count(), self._clock.monotonic(), False
         pending = fewest
         while pending and pending + rows > self._most and not stopped():
@@ -38,7 +38,7 @@ class OutboxLimit:
 
 
 class RateLimit:
-    """Limits the rows a second; 0 means no limit."""
+    """Limits the number of rows per second; 0 means no limit."""
 
     def __init__(self, rate: float, clock: Clock) -> None:
         self._rate = rate
@@ -46,7 +46,7 @@ class RateLimit:
         self._due = clock.monotonic()
 
     def wait(self, rows: int, stopped: Callable[[], bool]) -> None:
-        """Wait until `rows` more are due, or until a stop."""
+        """Wait until the rate allows `rows` more, or until a stop."""
         while not stopped() and (left := self._due - self._clock.monotonic()) > 0:
             self._clock.sleep(min(left, 0.5))
         if self._rate:

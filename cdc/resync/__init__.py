@@ -1,1 +1,1 @@
-"""Snapshot, reconciliation and rewind: they bring the replica back in line."""
+"""Snapshot, reconciliation and rewind: they make the replica equal to the database again."""

@@ -30,7 +30,7 @@ class Barrier:
         using: str,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
-        """`patience`: after this many seconds without any progress, `wait` raises."""
+        """`wait` raises Retryable after `patience` seconds without progress."""
         self._topic_names = topics
         self._topics = Topics(settings)
         self._watermarks = Watermarks(settings)
@@ -40,7 +40,7 @@ class Barrier:
         self._patience = patience
 
     def wait(self) -> None:
-        """Return when the replica has applied every change that is committed at this moment.
+        """Wait until the replica has applied every change that is committed now.
 
         Raises Retryable, naming the part that makes no progress.
         """

@@ -13,12 +13,13 @@ from cdc.mongo.reader import ReplicaReader
 from cdc.registry import Capture
 
 _ATTEMPTS = 10
-"""How often a row that keeps changing is checked again before it counts as equal: each of its
-changes writes the whole document, so an old difference is gone."""
+"""How often a row that keeps changing is checked again before it counts as equal.
+
+Each change writes the whole document, so it removes an old difference."""
 _UNREADABLE = None
 
 Wanted = Mapping[Any, Content | None]
-"""What the documents of rows must hold, by key; None for a row that cannot be sent."""
+"""The expected documents of rows, by key; None for a row that cannot be sent."""
 Documents = Mapping[str, Mapping[Any, Held]]
 """Documents by collection and key."""
 
@@ -29,7 +30,7 @@ class DifferenceKind(StrEnum):
     MISSING = "missing"
     """A row without a document."""
     STALE = "stale"
-    """The document holds anything else than the row."""
+    """The document differs from the row."""
     EXTRA = "extra"
     """A document without a row."""
 
@@ -44,17 +45,17 @@ class Difference:
 
 
 class Comparison:
-    """Compares the rows of one table with the documents of its collections, by the keys of these.
+    """Compares the rows of one table with the documents of its collections, by key.
 
-    Changes in transit are not differences. To confirm one, the documents are read, then the rows;
-    then every change committed by that time is waited for, and the documents are read again. A
+    Changes in transit are not differences. To confirm a difference, it reads the documents and then
+    the rows, waits for every change committed by that time, and reads the documents again. A
     document differs when no event has written it in between and it still does not match the row.
     """
 
     def __init__(
         self, capture: Capture, reader: ReplicaReader, wait: Callable[[], None], *, using: str
     ) -> None:
-        """`wait` returns when every change that is committed now has been applied."""
+        """`wait` must return only when every change that is already committed has been applied."""
         self._capture = capture
         self._reader = reader
         self._wait = wait

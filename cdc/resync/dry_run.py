@@ -19,9 +19,9 @@ class PlannedChanges:
     collection: str
     insert: int = 0
     update: int = 0
-    """Documents that would be replaced, changed or not."""
+    """Documents that would be replaced, even with the same content."""
     remove: int = 0
-    """Documents whose row is gone; 0 when only some rows are selected."""
+    """Documents without a row, which would be deleted; 0 when only some rows are selected."""
 
     def __str__(self) -> str:
         return (

@@ -1,4 +1,4 @@
-"""Orphaned documents: their row is gone. Found by key, in MongoDB's order."""
+"""Finds orphaned documents, which have no row. Reads the keys in MongoDB's order."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Orphans:
     """Reads the keys of a table's collections and looks each of them up in the table.
 
     Keys are compared by lookup, never by merging two sorted lists: MongoDB and the database sort
-    text differently. All keys are those of the documents: JSON values.
+    text differently. Keys are JSON values, as in the documents.
     """
 
     def __init__(self, capture: Capture, reader: ReplicaReader, using: str) -> None:
@@ -41,7 +41,7 @@ class Orphans:
     def chunks(self, collection: str, last: Any, *, once: bool = True) -> Iterator[KeyChunk]:
         """Yield the keys of `collection` after `last` (None: all).
 
-        `once` leaves out orphans that an earlier collection of the table holds as well.
+        With `once`, orphans that are also in an earlier collection of the table are left out.
         """
         while keys := self._reader.keys_after(collection, last, CHUNK):
             last = keys[-1]
@@ -51,7 +51,7 @@ class Orphans:
                 gone -= self._reader.keys(earlier, sorted(gone))
             if once and gone:
                 # A delete that was sent for an earlier collection may have been applied since. It
-                # removes the document from every collection, this one included: look again.
+                # removes the document from every collection, so look again in this one.
                 gone &= self._reader.keys(collection, sorted(gone))
             yield KeyChunk(
                 seen=len(keys),
@@ -71,7 +71,7 @@ class Orphans:
         return bool(written == key)
 
     def gone(self, keys: Sequence[Any]) -> set[Any]:
-        """Return those of `keys` that no row has."""
+        """Return the `keys` that no row has."""
         rows: QuerySet[Any] = QuerySet(model=self._capture.model, using=self._using)
         found = rows.filter(pk__in=[self._capture.key_from_wire(key) for key in keys])
         return set(keys) - set(map(self._capture.key_to_wire, found.values_list("pk", flat=True)))

@@ -17,14 +17,14 @@ from cdc.resync.report import TableReport, new_report
 from cdc.resync.run_context import RunContext
 
 CHUNK = 500
-"""Rows held in memory at a time, with their documents; also keys confirmed at a time."""
+"""The number of rows held in memory at a time, and of keys confirmed at a time."""
 
 
 class Reconciliation:
     """Compares one table with its collections, chunk by chunk; may be killed at any instruction.
 
-    First it compares the rows in key order, each with its documents; then it looks for orphans
-    among the keys of each collection. A repair goes through the outbox, like any change, and is
+    First it compares each row with its documents, in key order. Then it looks for orphans in each
+    collection. A repair goes through the outbox, like any change, and is
     verified once it has been applied.
     """
 
@@ -52,7 +52,7 @@ class Reconciliation:
         self.report = new_report(capture.table, capture.collections)
 
     def run(self) -> bool:
-        """Compare what is left; return False when it was stopped before the end."""
+        """Compare the remaining rows and documents; return False if stopped before the end."""
         saved = self._checkpoint.load()
         if saved is not None:
             self._collection, self._last = saved["place"], saved["last"]
@@ -146,7 +146,7 @@ class Reconciliation:
             self._context.say(foreign_document(collection, key))
 
     def _save(self, last: Any) -> None:
-        """Save the checkpoint, unless JSON cannot hold the key: that key is visited again."""
+        """Save the checkpoint, unless JSON cannot hold the key; a resumed run visits it again."""
         self._last = last
         if last is None or isinstance(last, int | str):
             state = {"place": self._collection, "last": last, "report": self.report.as_json()}

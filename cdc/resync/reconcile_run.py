@@ -29,7 +29,7 @@ class Result:
 
     finished_at: datetime
     seconds: float
-    """Of this process only; a resumed run took longer in total."""
+    """The duration in this process only; a resumed run took longer in total."""
     repair: bool
     tables: tuple[TableReport, ...]
 
@@ -47,7 +47,7 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        """One sentence: what was found and what to do."""
+        """One sentence with the findings and the remedy."""
         rows = sum(table.rows for table in self.tables)
         if not self.different:
             return f"{rows} rows compared: every document matches its row."
@@ -114,7 +114,7 @@ class Reconciler:
         unless `restart` is set.
         """
         began = self._clock.monotonic()
-        # A resumed run compared some rows before, so a gap may be younger than its result.
+        # A resumed run compared some rows earlier, possibly before an open gap was found.
         resumed = not restart and any(self._checkpoint(each).load() for each in registry)
         gaps = () if resumed else self._positions.gaps()
         tables = []

@@ -7,7 +7,7 @@ from typing import Any
 from cdc.resync.comparison import Difference, DifferenceKind
 
 MOST_KEYS = 1_000
-"""Keys listed for each kind and collection; the count covers all of them."""
+"""The maximum number of keys listed for each kind and collection; all keys are counted."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -16,7 +16,7 @@ class DifferingKeys:
 
     count: int = 0
     keys: list[Any] = field(default_factory=list)
-    """The first `MOST_KEYS` of them."""
+    """The first `MOST_KEYS` keys."""
 
     def add(self, key: Any) -> None:
         self.count += 1

@@ -50,7 +50,7 @@ def at_offset(offset: int) -> Target:
 
 
 def at_time(moment: datetime) -> Target:
-    """Return a target: the first record made at `moment` or later."""
+    """Return a target: the first record at or after `moment`."""
     since_ms = int(moment.timestamp() * 1000)
     return lambda marks, source: marks.since(source, since_ms)
 
@@ -58,7 +58,7 @@ def at_time(moment: datetime) -> Target:
 def rewind(
     settings: CdcSettings, topics: Sequence[str], target: Target, partition: int | None, who: str
 ) -> list[Moved]:
-    """Move every partition of `topics`, or `partition` only; every target is checked first."""
+    """Move every partition of `topics`, or only `partition`; check every target first."""
     metadata, marks = Topics(settings), Watermarks(settings)
     positions = Positions(connect(settings), settings)
     sources = [

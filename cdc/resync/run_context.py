@@ -9,7 +9,7 @@ from cdc.runtime.loop import Clock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """A clock, a place for messages and progress, and when to stop."""
+    """A clock, outputs for messages and progress, and a stop signal."""
 
     clock: Clock
     say: Say

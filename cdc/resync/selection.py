@@ -14,11 +14,11 @@ from cdc.registry import Capture, registry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The rows of one captured model that meet every condition; without conditions, all rows."""
+    """The rows of one captured model that meet all conditions; without conditions, all rows."""
 
     capture: Capture
     conditions: tuple[str, ...] = ()
-    """Each as `field=value`; an empty value matches null where the field may be null."""
+    """Conditions as `field=value`; an empty value matches null if the field may be null."""
     query: Q = field(init=False)
 
     def __post_init__(self) -> None:

@@ -17,19 +17,19 @@ from cdc.resync.run_context import RunContext
 from cdc.resync.selection import Selection
 
 CHUNK = 200
-"""Rows that are locked at a time; writers wait for them for some hundredths of a second."""
+"""The number of rows locked at a time; writers wait some hundredths of a second for them."""
 
 
 class Throttle(Protocol):
     """Limits how fast rows are sent."""
 
     def wait(self, rows: int, stopped: Callable[[], bool]) -> None:
-        """Return when `rows` more may be sent, or at a stop."""
+        """Wait until `rows` more may be sent, or until a stop."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Sent:
-    """The progress of a snapshot; the checkpoint holds exactly this."""
+    """The progress of a snapshot, as stored in the checkpoint."""
 
     rows: int = 0
     """Events `r`."""
@@ -39,7 +39,7 @@ class Sent:
     collection: int = -1
     """-1 while rows are sent; then the index of the collection searched for orphans."""
     last: Any = None
-    """The last key that is done, as JSON."""
+    """The last processed key, as JSON."""
 
     def __str__(self) -> str:
         refused = f", {self.refused} rows refused" if self.refused else ""
@@ -73,7 +73,7 @@ class Snapshot:
         self.sent = Sent()
 
     def run(self) -> bool:
-        """Send what is left; return False when it was stopped before the end."""
+        """Send the remaining rows; return False if stopped before the end."""
         saved = self._checkpoint.load()
         if saved is not None:
             self.sent = Sent(**saved)
@@ -106,7 +106,7 @@ class Snapshot:
         return self._selection.capture.key_from_wire(self.sent.last)
 
     def _send_chunk(self, keys: Sequence[Any]) -> None:
-        """Send a chunk in one transaction; if a row is refused, each row in its own."""
+        """Send a chunk in one transaction; if a row is refused, send the rows one by one."""
         try:
             self._send(keys)
         except Refused:
@@ -156,7 +156,7 @@ class Snapshot:
         self.sent.deletes += len(keys)
 
     def _admit(self, keys: Sequence[Any]) -> bool:
-        """Wait until these may be sent; return False at a stop."""
+        """Wait until these rows may be sent; return False at a stop."""
         for throttle in self._throttles:
             throttle.wait(len(keys), self._context.stopped)
         return not self._context.stopped()
@@ -166,7 +166,7 @@ class Snapshot:
             self._save(self._selection.capture.key_to_wire(key))
 
     def _save(self, last: Any) -> None:
-        """Save the checkpoint, unless JSON cannot hold the key: that key is visited again."""
+        """Save the checkpoint, unless JSON cannot hold the key; a resumed run visits it again."""
         if last is None or isinstance(last, int | str):
             self.sent.last = last
             self._checkpoint.save(asdict(self.sent))

@@ -19,7 +19,7 @@ from cdc.runtime.loop import SystemClock
 
 
 class SnapshotRun:
-    """Sends selections of rows, or counts what sending them would do."""
+    """Sends selections of rows, or counts the effects of sending them."""
 
     def __init__(
         self,
@@ -37,12 +37,12 @@ class SnapshotRun:
         self._stopped = stopped
         self._using = using
         self.incomplete = ""
-        """Why not everything was sent; empty when it was."""
+        """The reason why something was not sent; empty if everything was sent."""
         self.interrupted = False
         """Whether `stopped` ended the run early."""
 
     def count(self, selections: Sequence[Selection]) -> list[str]:
-        """Return what sending them would do, one line per collection."""
+        """Return the effects of sending the rows, one line per collection."""
         lines = []
         for selection in selections:
             reader, orphans = self._replica(selection.capture)
@@ -57,7 +57,7 @@ class SnapshotRun:
         return lines
 
     def send(self, selections: Sequence[Selection], *, rate: float, restart: bool) -> list[str]:
-        """Send them and return what was sent, one line per selection; raises Retryable.
+        """Send the rows and return what was sent, one line per selection; raises Retryable.
 
         `restart` ignores the checkpoint of an earlier run.
         """

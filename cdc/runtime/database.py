@@ -1,6 +1,6 @@
-"""What daemons need of a database: its clock, and another attempt after an error.
+"""Helpers for daemons that use a database: its clock, and the handling of errors.
 
-An open connection to a SQLite file that was replaced raises none: it still reads the old file.
+If a SQLite file is replaced, an open connection reads the old file and raises no error.
 """
 
 import os
@@ -17,7 +17,7 @@ _FILE = "_cdc_file"
 
 
 class DatabaseNow(Now):
-    """The time by the database's clock, in UTC whatever time zone its server or session is in."""
+    """The time by the database's clock, always in UTC."""
 
     def as_mysql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Any]:
         return self.as_sql(compiler, connection, template="UTC_TIMESTAMP(6)", **context)

@@ -36,5 +36,5 @@ def renew(rows: QuerySet[Any], owner: str, seconds: float, **changes: Any) -> bo
 
 
 def release(rows: QuerySet[Any], owner: str, **changes: Any) -> bool:
-    """Give the owner's lease up, so that the next process need not wait until it expires."""
+    """Release the owner's lease, so that the next process need not wait until it expires."""
     return bool(rows.filter(owner=owner).update(owner="", expires_at=DatabaseNow(), **changes))

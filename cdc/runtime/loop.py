@@ -141,4 +141,4 @@ def run_until_stopped(
 def backoff(failures: int) -> float:
     """Return the seconds to wait after this many consecutive failures: at most 1, with jitter."""
     longest: float = min(_LONGEST_PAUSE, 0.05 * 2.0 ** min(failures, 10))
-    return longest * random.uniform(0.5, 1)  # noqa: S311 -- spreads retries, guards nothing
+    return longest * random.uniform(0.5, 1)  # noqa: S311 -- spreads retries; not for security

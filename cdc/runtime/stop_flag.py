@@ -1,4 +1,4 @@
-"""A flag that says whether a web process was asked to stop, for responses that never end.
+"""A flag that is set when a web process must stop, for responses that never end.
 
 A server that shuts down waits for its open responses before it informs the application. A stream
 therefore has to watch for the signal itself.

@@ -1,16 +1,16 @@
-"""What the status is made of: one class for each part that can be read."""
+"""The parts of the status: one class for each part that can be read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 CANARY_SECONDS = 30.0
-"""A canary is sent every ten seconds; one that takes longer than three of them is late."""
+"""A canary is sent every ten seconds, and is late after three times this interval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionLag:
-    """What one partition holds that the replica has not applied."""
+    """The records of one partition that the replica has not applied."""
 
     topic: str
     partition: int
@@ -19,21 +19,21 @@ class PartitionLag:
     seconds: float
     """Age of the first record that is not applied; 0 without lag."""
     lost: bool = False
-    """Whether Kafka no longer holds the position; a gap, once a consumer has found it."""
+    """Whether Kafka no longer holds the position; when a consumer detects this, it stores a gap."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenGap:
-    """Records that Kafka lost and that may not have been applied."""
+    """A gap: records that Kafka lost and that may not have been applied."""
 
     topic: str
     partition: int
     lost_from: int
     """The position that Kafka no longer held."""
     resumed_at: int
-    """The offset at which reading resumed; lower if Kafka lost its newest records, or the topic."""
+    """The offset at which reading resumed; lower if Kafka lost the newest records or the topic."""
     at: datetime
-    """When it was last found."""
+    """When the gap was last found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class Paused:
     """A pause of the consumer group."""
 
     who: str
-    """A login name, or the actor."""
+    """The login name, or else the actor."""
     at: datetime
     why: str
 
@@ -77,9 +77,9 @@ class CanaryStatus:
 
     sent_seconds_ago: float
     arrived_seconds_ago: float | None
-    """Of the last one that arrived; None when none ever has."""
+    """Age of the last canary that arrived; None if no canary has ever arrived."""
     seconds: float | None
-    """The latency of that one, from its save until it is seen in the replica."""
+    """The latency of that canary, from its save until it is seen in the replica."""
 
     @property
     def late(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 MINUTES = 5
 MOST_CHANGES = 2_000
-"""The newest changes are measured: enough for a 99th percentile."""
+"""The number of newest changes to measure: enough for a 99th percentile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

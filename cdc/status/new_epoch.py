@@ -1,4 +1,4 @@
-"""What the status says after the relay has begun an epoch, until both ends are equal again."""
+"""The status message after the relay has begun an epoch, until the repair has ended."""
 
 from django.db import DEFAULT_DB_ALIAS
 
@@ -12,7 +12,7 @@ _REMEDIES = {
 
 
 def unverified() -> str:
-    """Return one sentence while the repair that the relay has requested is not done, else empty.
+    """Return a sentence while the repair that the relay requested has not ended; otherwise empty.
 
     A reconciliation after the end of a failed or cancelled repair counts as well.
     """

@@ -16,7 +16,7 @@ class ServiceProbes:
         self._settings = settings
 
     def kafka(self) -> str:
-        """Return what is missing, with the remedy; empty when every topic exists."""
+        """Return the missing topics and the remedy; empty if every topic exists."""
         for topic in topic_names():
             if not self._topics.partitions(topic):
                 return f"Topic {topic} does not exist: start a relay, which creates it."
@@ -27,7 +27,7 @@ class ServiceProbes:
         self._positions.all()
         return ""
 
-    # Clients are created on first use, so that a process that is never asked has none.
+    # Clients are created on first use, so that a process that is never probed has no clients.
     @cached_property
     def _topics(self) -> Topics:
         return Topics(self._settings)

@@ -89,7 +89,7 @@ class StatusReader:
         ]
 
     def _in_kafka(self) -> int:
-        """Count by the offsets committed in Kafka, which trail the positions by a second."""
+        """Count from the offsets committed in Kafka, up to a second older than the positions."""
         sources = self._sources()
         committed = self._watermarks.committed(sources)
         marks = {source: self._watermarks.of(source) for source in sources}
@@ -139,7 +139,7 @@ class StatusReader:
 
 
 class _Reads:
-    """Collects what went wrong while reading."""
+    """Collects the problems that occur while reading."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []

@@ -26,18 +26,18 @@ PATIENCE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """What one collection holds of the row."""
+    """The state of the row in one collection."""
 
     collection: str
     outbox_id: int | None
-    """The version of its document; None without a document, or without a version in it."""
+    """The version of the document; None if there is no document or it has no version."""
     applied_at: datetime | None
-    """None when the history does not hold that version, or no longer does."""
+    """None when the history does not, or no longer, hold that version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowTrace:
-    """How far a row's last change has come; None means not known, or not yet."""
+    """The progress of a row's last change; None means unknown or not reached yet."""
 
     sentence: str
     settled: bool
@@ -50,7 +50,7 @@ class RowTrace:
 
 
 def trace_row(instance: Model) -> RowTrace:
-    """Trace the last change of `instance`'s row; returns within seconds during an outage too.
+    """Trace the last change of `instance`'s row; returns within seconds, even during an outage.
 
     Raises Misconfigured for a model that is not captured.
     """
@@ -135,7 +135,7 @@ class _Tracer:
         )
 
     def _in_transit(self, held: Mapping[str, Version | None]) -> str:
-        """Describe a change that has left the outbox and is not in every collection yet."""
+        """Describe a change that has left the outbox but is not in every collection yet."""
         versions = sorted({version.outbox_id if version else 0 for version in held.values()})
         found = " and ".join(f"version {number}" if number else "no version" for number in versions)
         if current_pause(cdc_settings().group, using=self._using):

@@ -1,4 +1,4 @@
-"""The in-memory twin of a Kafka broker, which one contract suite compares with the real one."""
+"""The in-memory twin of a Kafka broker; one contract suite runs against it and real Kafka."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from cdc.wire.records import Outgoing, Record, TopicPartition
 
 @dataclass(slots=True)
 class MemoryBroker:
-    """A broker in memory that is a publisher and a source; each partition's offsets start at 0."""
+    """A broker in memory; a publisher and a source. Offsets start at 0 in each partition."""
 
     partition_count: int = 5
     largest: int = 1_000_000
@@ -89,7 +89,7 @@ class MemoryBroker:
         return first <= offset <= end
 
     def partitions(self, topic: str) -> tuple[int, ...]:
-        """Return the numbers of the topic's partitions."""
+        """Return the partition numbers of the topic."""
         return tuple(range(self.partition_count))
 
     def record(self, source: TopicPartition, offset: int) -> Record:
@@ -151,7 +151,7 @@ class MemorySource:
     def start(
         self, source: TopicPartition, offset: int | None, leader_epoch: int | None = None
     ) -> None:
-        """Fetch a waiting partition from `offset`; None is its first record."""
+        """Fetch a waiting partition from `offset`; None means its first record."""
         self.unstarted.discard(source)
         self.losses.pop(source, None)
         self.starts[source], self.epochs[source] = (offset, leader_epoch), leader_epoch

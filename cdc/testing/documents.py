@@ -1,4 +1,4 @@
-"""What MongoDB refuses: values that BSON cannot hold, and duplicates in a unique index."""
+"""Refuses what MongoDB refuses: values that BSON cannot hold, and duplicate unique values."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ _MAX_DEPTH = 100
 def check_unique(
     name: str | None, collection: str, held: Mapping[Identity, Document], writes: Writes
 ) -> None:
-    """Raise Conflict for a new document with another document's value of the field `name`."""
+    """Raise Conflict if another document has the new document's value of the field `name`."""
     if name is None:
         return
     new = [*writes.replaces, *writes.inserts]

@@ -62,7 +62,7 @@ class MemoryFeed:
 
         Raises Retryable while `broker.down` is true, as the relay does; the outbox keeps the rows.
         """
-        # Time passes between two calls, so that no backoff of the last one is left.
+        # Advance the clock, so that no backoff of the last call is left.
         self.clock.sleep(1.0)
         while self._relay.run_once():
             pass

@@ -82,7 +82,7 @@ class MemoryTail:
 
 @dataclass(slots=True)
 class MemoryLastPublished:
-    """What was published last to a `MemoryBroker`."""
+    """Reads the last published changes of a `MemoryBroker`."""
 
     broker: MemoryBroker
 

@@ -1,6 +1,6 @@
 """In-memory twins of Kafka, MongoDB and the clock, for tests without servers.
 
-One contract suite runs against each twin and the real part.
+The same contract tests run against each twin and the real service.
 """
 
 from collections.abc import Container, Mapping, Sequence
@@ -82,7 +82,7 @@ class MemoryStore:
     gaps: dict[TopicPartition, tuple[int, int]] = field(default_factory=dict)
     """Where each open gap begins, and where reading resumed."""
     unique: dict[str, str] = field(default_factory=dict)
-    """A field by collection, of which no two documents may hold the same value."""
+    """For each collection, a field that must have a different value in each document."""
 
     def collection(self, name: str) -> dict[Identity, Document]:
         """Return a collection's documents by `_id`."""
@@ -104,7 +104,7 @@ class MemoryReplica:
         self._expected: dict[TopicPartition, int | None] = {}
 
     def take_over(self, source: TopicPartition, topic_id: str) -> StoredPosition:
-        """Become the partition's owner and return its position."""
+        """Take over the partition and return the partition's position."""
         store = self._store
         recreated = store.topic_ids.get(source, topic_id) != topic_id
         if recreated:
@@ -118,7 +118,7 @@ class MemoryReplica:
         )
 
     def record_gap(self, source: TopicPartition, resume_at: int) -> StoredPosition:
-        """Move a position that Kafka has lost to `resume_at`, and store the gap."""
+        """Move a position that Kafka no longer holds to `resume_at`, and store the gap."""
         self._fence(source)
         self._resume(source, resume_at)
         self._expected[source] = resume_at

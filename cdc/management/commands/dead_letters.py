@@ -51,7 +51,7 @@ class Command(FeedCommand):
                 help="Decide about all dead letters that wait for a decision.",
             )
             decided.add_argument(
-                "--why", default="", help="The reason of the decision, for the operator log."
+                "--why", default="", help="The reason for the decision, for the operator log."
             )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -14,8 +14,8 @@ from cdc.runtime.loop import SystemClock
 class Command(FeedCommand):
     help = (
         "Begin a new epoch after the database was restored from a backup. Without a new epoch, the "
-        "replica would ignore new changes as stale. Then run `send_to_kafka`, which also removes "
-        "documents from the replica whose rows are not in the backup."
+        "replica would ignore new changes as stale. Then run `send_to_kafka`, which also deletes "
+        "the documents of rows that are not in the backup."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

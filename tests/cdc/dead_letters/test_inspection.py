@@ -103,7 +103,7 @@ def test_a_deleted_row(ends: Ends) -> None:
     for name in COLLECTIONS:
         ends.database[name].delete_many({})
     inspection = Inspector(ends.settings, "default").inspect(about)
-    assert "has been deleted, also from the replica" in inspection.verdict
+    assert "and its document have been deleted" in inspection.verdict
 
 
 def test_a_message_of_any_shape_can_be_inspected(ends: Ends) -> None:

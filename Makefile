@@ -35,6 +35,7 @@ lint: .venv/test.stamp
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy .
+	@$(BIN)/python manage.py check --fail-level WARNING
 
 # Run this on Linux with Python 3.11, the oldest supported version.
 lock: .venv/run.stamp

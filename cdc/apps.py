@@ -12,7 +12,7 @@ class CdcConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from cdc import checks  # noqa: F401, PLC0415
+        from cdc import checks, schema_check  # noqa: F401, PLC0415
         from cdc.outbox import epoch  # noqa: PLC0415
         from cdc.runtime import database  # noqa: PLC0415
 

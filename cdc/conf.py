@@ -64,6 +64,9 @@ class CdcSettings:
     when the row is saved."""
     home: Path = Path("var")
     """A folder that all consumers on one machine share."""
+    schema_dir: Path | None = None
+    """The folder of the committed JSON Schemas, which `manage.py event_schema` writes and
+    `manage.py check` compares with the captured tables; None disables this check."""
 
     def __post_init__(self) -> None:
         _name("KAFKA_TOPIC", self.topic, TOPIC_NAME, "letters, digits, '.', '_' and '-'")

@@ -47,6 +47,9 @@ class Capture:
     presentation: Presentation = field(default_factory=Presentation)
     internal: bool = False
     """Used by `cdc` itself: excluded from the history, the counts and the comparison."""
+    schema_name: str = ""
+    """The start of the name of the file with the JSON Schema of the messages; by default, the name
+    of the model in lower case."""
     columns: tuple[Column, ...] = field(init=False)
     attnames: tuple[str, ...] = field(init=False)
     """The attribute names of the columns, in the same order."""
@@ -54,6 +57,7 @@ class Capture:
 
     def __post_init__(self) -> None:
         _check_names(self.model, self.topic, self.collections)
+        object.__setattr__(self, "schema_name", _schema_name(self.model, self.schema_name))
         found = columns_of(self.model)
         object.__setattr__(self, "columns", found)
         object.__setattr__(self, "attnames", tuple(column.attname for column in found))
@@ -169,6 +173,16 @@ def _check_names(model: type[models.Model], topic: str, collections: Any) -> Non
             f"{model.__name__} has the collections {', '.join(map(repr, collections))}: use "
             "letters, digits, '.', '_' and '-', and each name once."
         )
+
+
+def _schema_name(model: type[models.Model], name: str) -> str:
+    name = name or model._meta.model_name or ""
+    # It is the start of a file's name.
+    if not TOPIC_NAME.match(name):
+        raise Misconfigured(
+            f"{model.__name__} has the schema_name {name!r}: use letters, digits, '.', '_' and '-'."
+        )
+    return name
 
 
 def _key(model: type[models.Model], found: tuple[Column, ...]) -> Column:

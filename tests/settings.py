@@ -1,8 +1,12 @@
 """Test settings: the project's settings, a second captured app and a second database."""
 
-from project.settings import *  # noqa: F403 -- all of them, unchanged
-from project.settings import DATABASES, INSTALLED_APPS
+from dataclasses import replace
 
+from project.settings import *  # noqa: F403 -- all of them, unchanged
+from project.settings import CDC, DATABASES, INSTALLED_APPS
+
+# The tables of the second app have no committed schemas.
+CDC = replace(CDC, schema_dir=None)
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.support.toy"]
 
 if DATABASES["default"]["ENGINE"].endswith("mysql"):

@@ -121,6 +121,7 @@ def _cdc(variables: Variables, home: Path) -> CdcSettings:
         history_collection="stories_history",
         positions_collection="storyfeed_offsets",
         canary_collection="storyfeed_canary",
+        schema_dir=BASE_DIR / "docs" / "schema",
     )
     return CdcSettings(
         bootstrap_servers=variables.text("KAFKA_BOOTSTRAP_SERVERS"),
@@ -141,6 +142,7 @@ def _cdc(variables: Variables, home: Path) -> CdcSettings:
         delete_marker_days=variables.number("DELETE_MARKER_DAYS", plain.delete_marker_days),
         max_event_bytes=variables.number("MAX_EVENT_BYTES", plain.max_event_bytes),
         home=home,
+        schema_dir=plain.schema_dir,
     )
 
 

@@ -8,7 +8,16 @@ from cdc.errors import Misconfigured
 
 # These commands sign nothing. Image builds collect static files, and `up` generates the key.
 _KEYLESS = frozenset(
-    {"up", "check", "collectstatic", "findstatic", "help", "makemigrations", "version"}
+    {
+        "up",
+        "check",
+        "collectstatic",
+        "event_schema",
+        "findstatic",
+        "help",
+        "makemigrations",
+        "version",
+    }
 )
 _HELP_OPTIONS = frozenset({"-h", "--help", "--version"})
 

@@ -39,7 +39,17 @@ GROUND = ("conf", "context", "errors", "fields", "models", "operator_log", "prin
 # What the registry alone uses: Django's fields as columns, and the rules between captures.
 REGISTRY = ("registry", "field_columns", "declarations")
 # Modules that put the stations together: Django's own places and the entry points of a project.
-EDGES = ("admin", "api", "apps", "checks", "commands", "management", "middleware", "operations")
+EDGES = (
+    "admin",
+    "api",
+    "apps",
+    "checks",
+    "commands",
+    "management",
+    "middleware",
+    "operations",
+    "schema_check",
+)
 
 # All that `project`, `stories` and `users` may import of `cdc`.
 PUBLIC = (

@@ -49,20 +49,21 @@ def main() -> int:
     console = Console()
     try:
         if not options.list:
-            run(targets, options.units, console)
+            return run(targets, options.units, console)
     except StackError as error:
         console.show(f"storyfeed mutation: {error}")
         return 1
     return max([report(target, console) for target in targets])
 
 
-def run(targets: list[Target], units: bool, console: Console) -> None:
+def run(targets: list[Target], units: bool, console: Console) -> int:
     """Run the mutations of each target, first with its own tests, then with the contract tests."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="storyfeed-tests-")))
         found = ("", "") if units else stack.enter_context(Servers(folder, console).feed())
         env = environment(folder, **dict(zip(ADDRESSES, found, strict=True)))
         env["DATABASE_URL"] = DATABASES[SQLITE].url(None, folder, "mutation")
+        worst = 0
         for target in targets:
             refresh(target)
             console.say(f"{target.path} with {target.tests}")
@@ -71,6 +72,8 @@ def run(targets: list[Target], units: bool, console: Console) -> None:
                 console.say(f"what survived, also with {' '.join(BESIDE)}")
                 marked = NO_SERVERS if units else WITH_SERVERS
                 mutate(target, env, marked, [target.tests, *BESIDE])
+            worst = max(worst, report(target, console))
+        return worst
 
 
 def mutate(target: Target, env: Mapping[str, str], marked: str, tests: list[str]) -> None:

@@ -69,9 +69,9 @@ def run(targets: list[Target], units: bool, console: Console) -> int:
             console.say(f"{target.path} with {target.tests}")
             mutate(target, env, NO_SERVERS, [target.tests])
             if new_survivors(target):
-                console.say(f"what survived, also with {' '.join(BESIDE)}")
+                console.say(f"what survived, with {' '.join([target.test_folder, *BESIDE])}")
                 marked = NO_SERVERS if units else WITH_SERVERS
-                mutate(target, env, marked, [target.tests, *BESIDE])
+                mutate(target, env, marked, [target.test_folder, *BESIDE])
             worst = max(worst, report(target, console))
         return worst
 

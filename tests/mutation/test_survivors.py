@@ -53,8 +53,10 @@ def test_a_target_has_its_modules(target: str, module: str, expected: bool) -> N
     assert Target(target).has(module) is expected
 
 
-def test_a_target_is_tested_by_the_folder_that_mirrors_it() -> None:
-    assert Target("cdc/mongo").tests == Target("cdc/mongo/plan.py").tests == "tests/cdc/mongo"
+def test_a_target_is_tested_by_what_mirrors_it() -> None:
+    package, module, untested = map(Target, ("cdc/mongo", "cdc/mongo/plan.py", "cdc/mongo/none.py"))
+    assert (package.tests, module.tests) == ("tests/cdc/mongo", "tests/cdc/mongo/test_plan.py")
+    assert untested.tests == module.test_folder == package.test_folder == "tests/cdc/mongo"
 
 
 def test_errors_and_log_statements_are_not_mutated() -> None:

@@ -29,7 +29,14 @@ class Target:
 
     @property
     def tests(self) -> str:
-        """The folder of the tests that mirror it."""
+        """The tests that mirror it: a folder, or for a module its file if it has one."""
+        path = Path("tests", self.path)
+        file = path.with_name(f"test_{path.name}")
+        return str(file) if (ROOT / file).is_file() else self.test_folder
+
+    @property
+    def test_folder(self) -> str:
+        """The folder of the tests that mirror its package."""
         path = Path("tests", self.path)
         return str(path.parent if path.suffix else path)
 

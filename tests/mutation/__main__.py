@@ -82,7 +82,12 @@ def mutate(target: Target, env: Mapping[str, str], marked: str, tests: list[str]
     forget_survivors(target)
     command = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", "1"]
     variables = {**env, "PYTHONPATH": os.pathsep.join(["", *sys.path[1:]])}
-    code = subprocess.run(command, cwd=target.folder, env=variables, check=False).returncode
+    process = subprocess.Popen(command, cwd=target.folder, env=variables, start_new_session=True)
+    try:
+        code = process.wait()
+    finally:
+        if process.poll() is None:  # mutmut's own processes would outlive it
+            os.killpg(process.pid, signal.SIGTERM)
     if code:
         raise StackError(f"mutmut ended with exit code {code} in {target.folder}.")
 

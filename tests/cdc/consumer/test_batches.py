@@ -200,6 +200,14 @@ def test_batches_are_cut_at_the_limit(
     assert cut(*sizes) == batches
 
 
+def test_a_record_without_an_event_has_no_size() -> None:
+    record = Record(source=SOURCE, offset=0, key=None, value=None)
+    size = BatchSize(ROUTES)
+
+    assert size._size(None) == 0
+    assert list(size.cut([(record, None), (record, None)])) == [[(record, None)] * 2]
+
+
 def succeed(size: BatchSize, times: int) -> None:
     for _ in range(times):
         with size.watching(size.records):

@@ -94,6 +94,8 @@ def test_what_is_missing_is_counted_in_each_partition() -> None:
     held = FeedPosition(TAG, (4, 7, 9))
     assert held.missing_to(FeedPosition(TAG, (6, 5, 10))) == 3
     assert held.missing_to(held) == 0
+    with pytest.raises(ValueError, match="is shorter"):
+        held.missing_to(FeedPosition(TAG, (6, 5)))
 
 
 def test_a_position_covers_itself_and_none_with_other_partitions() -> None:

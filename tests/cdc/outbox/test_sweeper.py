@@ -9,6 +9,7 @@ from cdc.models import OutboxRecord
 from cdc.outbox.progress import Range
 from cdc.outbox.queue import MOST_IDS
 from cdc.outbox.sweeper import LOOK_SECONDS, Sweeper
+from cdc.runtime import fault_points
 from cdc.testing.twins import FakeClock
 
 
@@ -336,3 +337,64 @@ def test_rows_waiting_to_be_deleted_and_refused_ones_are_not_overlooked(
 
     assert sweeper.overlooked() == {3}
     assert sweeper.overlooked() == set()
+
+
+def look(table: Table, sweeper: Sweeper) -> None:
+    table.clock.sleep(LOOK_SECONDS)
+    sweeper.run_once()
+
+
+def test_what_two_looks_find_is_returned_together(table: Table, sweeper: Sweeper) -> None:
+    sweeper.watch(10)
+    table.add(7)
+    look(table, sweeper)
+    del table.rows[7]
+    table.add(8)
+    look(table, sweeper)
+
+    assert sweeper.overlooked() == {7, 8}
+
+
+def test_a_row_is_returned_once_until_it_is_published(table: Table, sweeper: Sweeper) -> None:
+    sweeper.watch(10)
+    (row,) = table.add(7)
+    look(table, sweeper)
+    del table.rows[7]
+    look(table, sweeper)
+    table.add(7)
+    look(table, sweeper)
+    assert sweeper.overlooked() == {7}
+
+    sweeper.published([row])
+    run(sweeper)
+    table.add(7)
+    look(table, sweeper)
+    assert sweeper.overlooked() == {7}
+
+
+def test_below_the_first_id_there_is_nothing_to_look_for(table: Table, sweeper: Sweeper) -> None:
+    sweeper.watch(0)
+    table.add(1)
+    look(table, sweeper)
+
+    assert sweeper.overlooked() == set()
+
+
+def test_a_pause_ends_without_work_and_at_once_with_work(table: Table, sweeper: Sweeper) -> None:
+    sweeper.pause()
+    sweeper.published(table.add(1))
+    sweeper.pause()
+    run(sweeper)
+
+    assert not table.rows
+
+
+def test_a_process_can_be_stopped_after_its_rows_are_deleted(
+    table: Table, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached: list[tuple[str, int]] = []
+    monkeypatch.setattr(fault_points, "reach", lambda name: reached.append((name, len(table.rows))))
+    sweeper.published(table.add(1, 2))
+    run(sweeper)
+
+    assert reached == [(fault_points.RELAY_ACKNOWLEDGED, 0)]

@@ -81,8 +81,7 @@ def mutate(target: Target, env: Mapping[str, str], marked: str, tests: list[str]
     configure(target, marked, tests)
     forget_survivors(target)
     command = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", "1"]
-    variables = {**env, "PYTHONPATH": os.pathsep.join(["", *sys.path[1:]])}
-    process = subprocess.Popen(command, cwd=target.folder, env=variables, start_new_session=True)
+    process = subprocess.Popen(command, cwd=target.folder, env=env, start_new_session=True)
     try:
         code = process.wait()
     finally:

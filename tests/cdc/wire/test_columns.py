@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cdc.errors import Refused, Rejected
 from cdc.field_columns import columns_of
-from cdc.wire.columns import DEEPEST_JSON, Column, wire_time
+from cdc.wire.columns import DEEPEST_JSON, Column, ColumnType, _type, wire_time
 from stories.models import Story
 from tests.support.toy.models import Toy
 
@@ -262,11 +262,21 @@ def test_both_booleans_are_read() -> None:
 def test_lists_and_tuples_count_as_levels_and_become_lists() -> None:
     assert COLUMNS["user"].to_wire(({"a": (1, [2])},)) == [{"a": [1, [2]]}]
     assert COLUMNS["user"].from_wire(nested(DEEPEST_JSON)) == nested(DEEPEST_JSON)
-    deepest: Any = 1
-    for _ in range(DEEPEST_JSON + 1):
+    deepest: Any = 0.5
+    for _ in range(DEEPEST_JSON):
         deepest = {"a": deepest}
+    assert COLUMNS["user"].to_wire(deepest) == deepest
     with pytest.raises(Refused, match="nests deeper"):
-        COLUMNS["user"].to_wire(deepest)
+        COLUMNS["user"].to_wire({"a": deepest})
+
+
+def test_a_type_has_its_converters_schema_and_early_types() -> None:
+    assert _type(str, int, bool, list, type="integer", minimum=1) == ColumnType(
+        to_wire=str,
+        from_wire=int,
+        schema={"type": "integer", "minimum": 1},
+        early=(bool, list),
+    )
 
 
 def test_a_time_is_read_in_utc() -> None:

@@ -63,14 +63,13 @@ def run(targets: list[Target], units: bool, console: Console) -> int:
         found = ("", "") if units else stack.enter_context(Servers(folder, console).feed())
         env = environment(folder, **dict(zip(ADDRESSES, found, strict=True)))
         env["DATABASE_URL"] = DATABASES[SQLITE].url(None, folder, "mutation")
-        worst = 0
+        marked, worst = NO_SERVERS if units else WITH_SERVERS, 0
         for target in targets:
             refresh(target)
             console.say(f"{target.path} with {target.tests}")
-            mutate(target, env, NO_SERVERS, [target.tests])
+            mutate(target, env, marked, [target.tests])
             if new_survivors(target):
                 console.say(f"what survived, with {' '.join([target.test_folder, *BESIDE])}")
-                marked = NO_SERVERS if units else WITH_SERVERS
                 mutate(target, env, marked, [target.test_folder, *BESIDE])
             worst = max(worst, report(target, console))
         return worst

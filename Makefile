@@ -12,7 +12,7 @@ HASHES := --require-hashes --no-deps
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header
 
-.PHONY: run install test check lint bench lock clean
+.PHONY: run install test check lint bench mutation lock clean
 
 run: install
 	@exec $(BIN)/python manage.py up --traffic 1 \
@@ -31,6 +31,12 @@ check: lint
 bench: .venv/databases.stamp
 	@$(BIN)/python -m tests.bench $(BENCH)
 
+# Before a release: change the code in many places and see that tests fail. Takes hours, resumes.
+# MUTATION="--units cdc/wire" checks one package without servers; see MUTATION=--help.
+mutation: .venv/test.stamp
+	@$(PIP) $(HASHES) -r requirements-mutation.txt
+	@$(BIN)/python -m tests.mutation $(MUTATION)
+
 lint: .venv/test.stamp
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -40,9 +46,10 @@ lint: .venv/test.stamp
 # Run this on Linux with Python 3.11, the oldest supported version.
 lock: .venv/run.stamp
 	@$(PIP) pip-tools
-	$(COMPILE) --extra embedded --extra mysql --extra test -o .venv/all.txt pyproject.toml
+	$(COMPILE) --extra embedded --extra mutation --extra mysql --extra test -o .venv/all.txt pyproject.toml
 	$(COMPILE) -c .venv/all.txt --extra embedded -o requirements.txt pyproject.toml
 	$(COMPILE) -c .venv/all.txt --extra embedded --extra test -o requirements-test.txt pyproject.toml
+	$(COMPILE) -c .venv/all.txt --extra mutation -o requirements-mutation.txt pyproject.toml
 	$(COMPILE) -c .venv/all.txt --extra mysql -o requirements-production.txt pyproject.toml
 	@# pip-compile drops the environment markers of extras and writes its constraints file's name.
 	sed -i -E -e '/#  +-c \.venv/d' \

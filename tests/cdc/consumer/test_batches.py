@@ -8,18 +8,18 @@ from typing import Any, ClassVar
 
 import pytest
 
-from cdc.consumer.batches import ATTEMPTS, BYTES, RECORDS
-from cdc.errors import Retryable, TooLarge, Unreachable
+from cdc.consumer.batches import ATTEMPTS, ATTEMPTS_ALONE, BYTES, RECORDS, BatchSize
+from cdc.errors import Fenced, Rejected, Retryable, TooLarge, Unreachable
 from cdc.mongo.client import connect, database
-from cdc.mongo.plan import Applied, Delivered, RowKey
+from cdc.mongo.plan import Applied, Conflict, Delivered, RowKey
 from cdc.mongo.replica import MongoReplica
 from cdc.mongo.writes import written_bytes
 from cdc.runtime.loop import SystemClock
 from cdc.testing.twins import MemoryReplica
-from cdc.wire.event import ChangeEvent
-from cdc.wire.records import UNKNOWN_EPOCHS, LeaderEpochs, Outgoing, TopicPartition
+from cdc.wire.event import ChangeEvent, Version
+from cdc.wire.records import UNKNOWN_EPOCHS, LeaderEpochs, Outgoing, Record, TopicPartition
 from tests.cdc.consumer.test_consumer import TOPIC, Feed, run
-from tests.support.builders import COLLECTIONS, ROUTES, change, delivered, outgoing
+from tests.support.builders import COLLECTIONS, ROUTES, SOURCE, change, delivered, outgoing
 from tests.support.commands import wait_until
 from tests.support.feed_settings import without_servers
 from tests.support.mongodb import OwnMongod, running, set_parameter
@@ -163,6 +163,136 @@ def test_a_batch_holds_a_bounded_number_of_bytes() -> None:
     assert feed.titles().keys() == set(range(1, 5))
     assert set(kind.tried) == {1}
     assert written_bytes(delivered(change("c", 1, 1)), ROUTES) * RECORDS < BYTES
+
+
+class Sized(BatchSize):
+    """Takes the offset of each event for its size."""
+
+    def _size(self, delivered: Delivered | None) -> int:
+        return 0 if delivered is None else delivered.offset
+
+
+def cut(*sizes: int | None) -> list[list[int | None]]:
+    """Return the batches of events of these sizes; None is a record without an event."""
+    record = Record(source=SOURCE, offset=0, key=None, value=None)
+    decoded = [
+        (record, None if size is None else delivered(change("c", 1, 1), offset=size))
+        for size in sizes
+    ]
+    batches = Sized(ROUTES).cut(decoded)
+    return [[None if item is None else item.offset for _, item in batch] for batch in batches]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "batches"),
+    [
+        ([], []),
+        ([BYTES - 1, 1, 1], [[BYTES - 1, 1], [1]]),
+        ([BYTES - 1, 2, BYTES - 2, 1], [[BYTES - 1], [2, BYTES - 2], [1]]),
+        ([1, BYTES + 1, 1], [[1], [BYTES + 1], [1]]),
+        ([None, BYTES, None, 1], [[None, BYTES, None], [1]]),
+        ([None, None], [[None, None]]),
+    ],
+)
+def test_batches_are_cut_at_the_limit(
+    sizes: list[int | None], batches: list[list[int | None]]
+) -> None:
+    assert cut(*sizes) == batches
+
+
+def test_a_record_without_an_event_has_no_size() -> None:
+    record = Record(source=SOURCE, offset=0, key=None, value=None)
+    size = BatchSize(ROUTES)
+
+    assert size._size(None) == 0
+    assert list(size.cut([(record, None), (record, None)])) == [[(record, None)] * 2]
+
+
+def succeed(size: BatchSize, times: int) -> None:
+    for _ in range(times):
+        with size.watching(size.records):
+            pass
+
+
+def fail(size: BatchSize, times: int, error: Exception, records: int | None = None) -> None:
+    for _ in range(times):
+        with pytest.raises(type(error)), size.watching(records or size.records):
+            raise error
+
+
+def test_ten_batches_in_a_row_double_the_size_up_to_the_limit() -> None:
+    size = BatchSize(ROUTES)
+    fail(size, ATTEMPTS, Retryable("busy"))
+    assert size.records == RECORDS // 2
+    succeed(size, 9)
+    fail(size, 1, Retryable("busy"))
+    succeed(size, 9)
+    assert size.records == RECORDS // 2
+
+    succeed(size, 1)
+    assert size.records == RECORDS
+    succeed(size, 10)
+    assert size.records == RECORDS
+
+
+def test_a_size_that_halves_grows_step_by_step() -> None:
+    size = BatchSize(ROUTES)
+    fail(size, ATTEMPTS * 3, Retryable("busy"))
+    assert size.records == RECORDS // 8
+    succeed(size, 19)
+    assert size.records == RECORDS // 4
+    succeed(size, 1)
+    assert size.records == RECORDS // 2
+
+
+def test_only_failures_in_a_row_halve_a_batch() -> None:
+    size = BatchSize(ROUTES)
+    for _ in range(3):
+        fail(size, ATTEMPTS - 1, Retryable("busy"))
+        succeed(size, 1)
+    assert size.records == RECORDS
+
+
+def test_a_batch_of_one_record_is_not_halved() -> None:
+    size = BatchSize(ROUTES)
+    fail(size, ATTEMPTS, Retryable("busy"), records=1)
+    assert size.records == 1
+    fail(size, ATTEMPTS, Retryable("busy"), records=1)
+    assert size.records == 1
+
+
+@pytest.mark.parametrize(
+    "error", [Fenced("taken over"), Unreachable("gone"), Conflict("unique", Version(1, 1))]
+)
+def test_what_is_not_a_matter_of_size_counts_neither_way(error: Exception) -> None:
+    size = BatchSize(ROUTES)
+    fail(size, ATTEMPTS - 1, Retryable("busy"))
+    fail(size, 50, error)
+    assert size.records == RECORDS
+
+    fail(size, 1, Retryable("busy"))
+    assert size.records == RECORDS // 2
+
+
+def test_one_record_is_rejected_after_thirty_failures_alone() -> None:
+    size = BatchSize(ROUTES)
+    fail(size, ATTEMPTS_ALONE - 1, TooLarge("It is too large."), records=1)
+
+    with pytest.raises(Rejected) as caught, size.watching(1):
+        raise TooLarge("It is too large.")
+    assert str(caught.value) == "MongoDB has no room for it. It is too large."
+
+
+@pytest.mark.parametrize("between", [0, 2])
+def test_the_failures_alone_must_be_in_a_row(between: int) -> None:
+    size = BatchSize(ROUTES)
+    fail(size, ATTEMPTS_ALONE - 1, TooLarge("It is too large."), records=1)
+    if between:
+        fail(size, 1, TooLarge("It is too large."), records=between)
+    else:
+        succeed(size, 1)
+
+    fail(size, ATTEMPTS_ALONE - 1, TooLarge("It is too large."), records=1)
 
 
 class Own:

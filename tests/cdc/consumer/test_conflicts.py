@@ -6,11 +6,13 @@ from zlib import crc32
 import pytest
 
 from cdc.consumer import consumer
-from cdc.consumer.conflicts import ATTEMPTS
+from cdc.consumer.conflicts import ATTEMPTS, Conflicts, index_of
 from cdc.errors import Retryable
-from cdc.wire.records import Outgoing
+from cdc.mongo.plan import Conflict, Delivered
+from cdc.wire.event import Version
+from cdc.wire.records import Outgoing, Record
 from tests.cdc.consumer.test_consumer import TOPIC, Feed, run
-from tests.support.builders import COLLECTIONS, change, outgoing
+from tests.support.builders import COLLECTIONS, SOURCE, change, delivered, outgoing
 
 
 def partition(record: Outgoing) -> int:
@@ -125,3 +127,44 @@ def test_two_lasting_conflicts_of_one_partition_are_two_dead_letters() -> None:
 
     assert feed.titles() == {1: "a", 2: "fine"}
     assert len(feed.letters.kept) == 2
+
+
+def conflict(outbox_id: int) -> Conflict:
+    return Conflict(f"The index refuses {outbox_id}.", Version(1, outbox_id))
+
+
+def test_a_conflict_lasts_from_its_fiftieth_counted_attempt_on() -> None:
+    conflicts = Conflicts()
+    for _ in range(ATTEMPTS - 1):
+        assert not conflicts.lasts(conflict(5), counts=True)
+        assert not conflicts.lasts(conflict(5), counts=False)
+        assert not conflicts.lasts(conflict(6), counts=False)
+
+    assert conflicts.lasts(conflict(5), counts=True)
+    assert conflicts.lasts(conflict(5), counts=True)
+    assert not conflicts.lasts(conflict(6), counts=True)
+
+
+def test_the_attempts_of_an_applied_change_are_forgotten() -> None:
+    conflicts = Conflicts()
+    conflicts.settle([delivered(change("c", 5, 5))])
+    for _ in range(ATTEMPTS - 1):
+        conflicts.lasts(conflict(5), counts=True)
+        conflicts.lasts(conflict(6), counts=True)
+
+    conflicts.settle([delivered(change("c", key, key)) for key in (4, 5)])
+
+    assert not conflicts.lasts(conflict(5), counts=True)
+    assert conflicts.lasts(conflict(6), counts=True)
+
+
+def test_the_refused_record_is_found_among_the_decoded_ones() -> None:
+    record = Record(source=SOURCE, offset=0, key=None, value=None)
+    items: list[Delivered | None] = [None, *(delivered(change("c", key, key)) for key in (4, 5))]
+    decoded = [(record, item) for item in items]
+
+    assert [index_of(conflict(number), decoded) for number in (4, 5)] == [1, 2]
+    missing = conflict(6)
+    with pytest.raises(Conflict) as caught:
+        index_of(missing, decoded)
+    assert caught.value is missing

@@ -1,5 +1,6 @@
 """Only events that are older than any delete marker are looked up in the database."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from cdc.consumer.old_events import OldEvents
@@ -38,3 +39,30 @@ def test_a_delete_is_not_looked_up() -> None:
 def test_only_the_newest_event_of_a_row_counts() -> None:
     old = at(change("c", 1, 1), MARKERS_EXPIRE_MS - 1)
     assert deleted_rows(old, at(change("u", 1, 2), MARKERS_EXPIRE_MS)) == frozenset()
+
+
+class Asked(MemoryRows):
+    """Notes what it was asked about."""
+
+    def __init__(self) -> None:
+        super().__init__(deleted={1, 2})
+        self.asked: list[tuple[str, list[int | str]]] = []
+
+    def missing(self, table: str, keys: Sequence[int | str]) -> set[int | str]:
+        self.asked.append((table, list(keys)))
+        return super().missing(table, keys)
+
+
+def test_all_old_events_of_a_table_are_looked_up_at_once() -> None:
+    rows = Asked()
+    ts_ms = MARKERS_EXPIRE_MS - 1
+    old = [at(change("c", key, key), ts_ms) for key in (2, 1, 3)]
+    other = replace(at(change("u", 1, 9), ts_ms), table="other")
+    young = at(change("c", 4, 4), MARKERS_EXPIRE_MS)
+    batch = [delivered(event) for event in (*old, young)]
+    batch.append(replace(batch[0], event=other))
+
+    found = OldEvents(rows, NOW, DAYS).deleted_rows(batch)
+
+    assert sorted(rows.asked) == [("other", [1]), (TABLE, [1, 2, 3])]
+    assert found == {("other", 1), (TABLE, 1), (TABLE, 2)}

@@ -68,3 +68,22 @@ def test_an_empty_filter_is_false() -> None:
     assert not wanted("op=&story=%00+")
     assert wanted("op=c")
     assert wanted("op=c").matches(rendered(change("c", 1, 1)), OPERATORS)
+
+
+def test_every_parameter_is_one_condition() -> None:
+    asked = wanted("op=u&op=c&op=x&story=+17+&field=diggs&topic=People&who=7")
+    assert asked == Filter(
+        ops=frozenset("cu"), key="17", field="diggs", topic_name="People", user="7"
+    )
+    assert asked.query(after="1.2", empty="") == (
+        "op=c&op=u&story=17&field=diggs&topic=People&who=7&after=1.2"
+    )
+    assert wanted("").query() == ""
+
+
+def test_overseers_cannot_ask_who() -> None:
+    assert wanted("who=8&story=17", OVERSEERS) == Filter(key="17")
+
+
+def test_a_long_text_is_cut_and_nul_is_removed() -> None:
+    assert wanted("story=a%00b" + "x" * 200).key == "ab" + "x" * 98

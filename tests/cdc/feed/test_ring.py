@@ -2,6 +2,7 @@
 
 from cdc.feed.position import FeedPosition
 from cdc.feed.ring import Ring
+from cdc.feed.sse import change_head
 from tests.cdc.feed.records import rendered
 from tests.support.builders import change
 
@@ -51,3 +52,37 @@ def test_a_skipped_record_moves_only_the_end() -> None:
     ring.skip(1, 21)
     assert ring.end == FeedPosition("aaaaaaaa", (11, 22))
     assert ring.number_at(ring.end) == ring.next == 2
+
+
+def test_a_position_that_was_skipped_is_not_the_start() -> None:
+    ring = Ring(START)
+    ring.skip(0, 10)
+    assert (ring.start, ring.number_at(START), ring.number_at(ring.end)) == (START, 0, 0)
+    assert ring.position_before(0) == START
+
+
+def test_the_bytes_are_those_of_the_held_changes() -> None:
+    ring = filled(50, changes=7)
+    assert ring.bytes == sum(entry.change.size for entry in ring.since(0))
+    assert [number for number, _ in enumerate(ring.since(0), ring.first)] == list(range(43, 50))
+
+
+def test_both_bounds_may_be_reached_exactly() -> None:
+    size = filled(1).bytes
+    assert filled(1, bytes_=size).first == 0
+    assert filled(1, bytes_=size - 1).first == 1
+    assert filled(4, changes=4).first == 0
+
+
+def test_an_entry_has_the_position_after_its_change_and_its_frame() -> None:
+    entries = list(filled(3).since(1))
+    positions = [FeedPosition("aaaaaaaa", offsets) for offsets in ((11, 21), (12, 21))]
+    assert [entry.position for entry in entries] == positions
+    assert [entry.head for entry in entries] == [change_head(each) for each in positions]
+
+
+def test_positions_agree_after_changes_were_dropped() -> None:
+    ring = filled(10, changes=4)
+    assert ring.number_at(START) is None
+    for number in range(6, 11):
+        assert ring.number_at(ring.position_before(number)) == number

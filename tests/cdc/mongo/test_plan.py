@@ -1,6 +1,7 @@
 """The writes of a batch: the highest version of each story, without stale events."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise, permutations
 
 import pytest
@@ -8,9 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdc.errors import Rejected
-from cdc.mongo.plan import Identity, Known, deliver, history_document, keys_of, plan
+from cdc.mongo.plan import (
+    Conflict,
+    Identity,
+    Known,
+    deliver,
+    history_document,
+    keys_of,
+    newest_by_row,
+    plan,
+    written,
+)
 from cdc.testing.twins import MemoryReplica, MemoryStore
 from cdc.wire.event import ChangeEvent, Version
+from cdc.wire.records import TopicPartition
 from tests.support.builders import COLLECTIONS, ROUTE, ROUTES, SOURCE, TABLE, change, delivered
 
 Versions = dict[tuple[str, Identity], Known]
@@ -52,7 +64,97 @@ def test_an_event_that_is_not_newer_is_dropped(held: Version, live: bool) -> Non
     planned = plan([delivered(change("u", 17, 5))], known)
 
     assert not planned.writes
-    assert planned.duplicates + planned.stale == 1
+    expected = (1, 0) if held == Version(1, 5) else (0, 1)
+    assert (planned.duplicates, planned.stale) == expected
+
+
+@pytest.mark.parametrize("held", [Version(1, 5), Version(1, 6)])
+def test_a_tombstone_is_neither_a_duplicate_nor_stale(held: Version) -> None:
+    known: Versions = {(TABLE, 17): Known(version=held, live=False)}
+
+    planned = plan([replace(delivered(change("d", 17, 5)), tombstone=True)], known)
+
+    assert not planned.writes
+    assert (planned.duplicates, planned.stale) == (0, 0)
+
+
+def test_what_a_batch_holds_twice_is_a_duplicate_once() -> None:
+    event = delivered(change("u", 17, 5))
+    older = delivered(change("c", 17, 4))
+
+    planned = plan([event, older, event], {})
+
+    assert (planned.duplicates, planned.stale) == (1, 0)
+
+
+def test_all_duplicates_and_stale_events_are_counted() -> None:
+    held = {key: Known(version=Version(1, 50 + key), live=True) for key in range(1, 6)}
+    known: Versions = {(TABLE, key): version for key, version in held.items()}
+    duplicates = [delivered(change("u", key, 50 + key)) for key in (1, 2)]
+    stale = [delivered(change("u", key, 40 + key)) for key in (3, 4, 5)]
+
+    planned = plan([*duplicates, *stale, stale[0]], known)
+
+    assert (planned.duplicates, planned.stale) == (1 + 2, 3)
+
+
+def test_of_one_version_the_first_delivery_counts() -> None:
+    event = change("d", 17, 5)
+    first, second = delivered(event, offset=3), delivered(event, offset=4)
+
+    assert newest_by_row([first, second]) == [first]
+
+
+def test_a_row_that_the_database_no_longer_has_is_not_brought_back() -> None:
+    gone = {(TABLE, 17)}
+
+    planned = plan([delivered(change("u", 17, 5)), delivered(change("u", 18, 6))], {}, gone)
+
+    assert [item["_id"] for item in planned.writes[TABLE].inserts] == [18]
+    assert (planned.duplicates, planned.stale) == (0, 1)
+
+
+def test_a_newer_event_of_a_row_in_the_replica_is_applied_without_asking_the_database() -> None:
+    known: Versions = {(TABLE, 17): Known(version=Version(1, 4), live=True)}
+
+    planned = plan([delivered(change("u", 17, 5))], known, {(TABLE, 17)})
+
+    assert [item["_id"] for item in planned.writes[TABLE].replaces] == [17]
+    assert planned.stale == 0
+
+
+@pytest.mark.parametrize("op", ["c", "d"])
+def test_a_deleted_row_has_no_document_to_write_over(op: str) -> None:
+    known: Versions = {(TABLE, 17): Known(version=Version(1, 4), live=False)}
+
+    writes = plan([delivered(change(op, 17, 5))], known).writes[TABLE]
+
+    assert [item["_id"] for item in writes.inserts] == [17] * (op == "c")
+    assert (writes.replaces, writes.deletes) == ([], [])
+    assert [(item["_id"], item["_version"]) for item in writes.markers] == [(17, 5)]
+
+
+def test_a_marker_has_the_version_and_the_time_of_writing() -> None:
+    start = datetime.now(tz=UTC)
+
+    (marker,) = plan([delivered(change("d", 17, 5, epoch=3))], {}).writes[TABLE].markers
+
+    at = marker.pop("at")
+    assert marker == {"_id": 17, "_epoch": 3, "_version": 5}
+    assert at.utcoffset() == timedelta(0)
+    assert start <= at <= datetime.now(tz=UTC)
+
+
+def test_written_counts_documents_and_no_markers() -> None:
+    live = Known(version=Version(1, 1), live=True)
+    known: Versions = {(TABLE, key): live for key in (2, 3, 4, 5, 6)}
+    events = [change("c", 1, 10), *(change("u", key, 10 + key) for key in (2, 3))]
+    events += [change("d", key, 10 + key) for key in (4, 5, 6)]
+
+    planned = plan([delivered(event) for event in events], known)
+
+    assert len(planned.writes[TABLE].markers) == 4
+    assert written(planned) == 6
 
 
 def test_a_later_epoch_wins_over_any_id_of_an_earlier_one() -> None:
@@ -75,6 +177,22 @@ def test_each_key_is_looked_up_once_and_in_order() -> None:
     batch = [delivered(change("u", key, number)) for number, key in enumerate([9, 3, 9, 3, 5])]
 
     assert keys_of(batch) == {TABLE: [3, 5, 9]}
+
+
+def test_numbers_are_in_order_before_texts() -> None:
+    keys: list[Identity] = ["b", 10, "a", 9]
+    batch = [
+        replace(each, event=replace(each.event, key=key))
+        for number, key in enumerate(keys)
+        for each in [delivered(change("u", 1, number))]
+    ]
+    other = replace(batch[0], event=replace(batch[0].event, table="a_table", key=5))
+
+    assert keys_of(batch) == {TABLE: [9, 10, "a", "b"]}
+    assert [(each.event.table, each.event.key) for each in newest_by_row([*batch, other])] == [
+        ("a_table", 5),
+        *((TABLE, key) for key in (9, 10, "a", "b")),
+    ]
 
 
 def test_a_document_has_exactly_the_columns_and_its_version() -> None:
@@ -106,6 +224,81 @@ def test_a_value_of_the_wrong_type_is_rejected_with_its_column() -> None:
             SOURCE,
             0,
         )
+
+
+def test_a_column_that_the_event_lacks_is_null() -> None:
+    event = change("u", 17, 5)
+    row = {name: item for name, item in (event.after or {}).items() if name != "thumbnail"}
+
+    document = deliver(replace(event, after=row), ROUTE, SOURCE, 0).document
+
+    assert document is not None
+    assert document["thumbnail"] is None
+
+
+def test_the_key_of_another_column_is_rejected() -> None:
+    event = replace(change("u", 17, 5), key_column="k" * 70)
+
+    with pytest.raises(Rejected) as caught:
+        deliver(event, ROUTE, SOURCE, 0)
+
+    name = "k" * 60
+    assert str(caught.value) == f"The key names {name!r}, but the key of {TABLE} is 'id'."
+
+
+def test_a_delete_of_a_key_that_no_row_can_have_is_rejected() -> None:
+    with pytest.raises(Rejected, match=r"^Column id holds '17', not a 64-bit integer"):
+        deliver(replace(change("d", 17, 5), key="17"), ROUTE, SOURCE, 0)
+
+
+def test_a_delivery_keeps_its_place_in_kafka() -> None:
+    found = deliver(change("d", 17, 5), ROUTE, SOURCE, 12)
+
+    assert (found.source, found.offset, found.document, found.tombstone) == (
+        SOURCE,
+        12,
+        None,
+        False,
+    )
+
+
+def test_a_conflict_names_its_reason_and_version() -> None:
+    conflict = Conflict("The index refuses it.", Version(1, 5))
+
+    assert (str(conflict), conflict.version) == ("The index refuses it.", Version(1, 5))
+
+
+def test_a_history_document_has_exactly_what_happened() -> None:
+    event = replace(change("u", 17, 5, epoch=3), user="7", ts_ms=1_764_000_000_123)
+    source = TopicPartition(SOURCE.topic, 4)
+    applied_at = datetime(2026, 1, 2, tzinfo=UTC)
+
+    document = history_document(replace(delivered(event, offset=12), source=source), applied_at)
+
+    assert document == {
+        "_id": {"epoch": 3, "outbox_id": 5},
+        "op": "u",
+        "table": TABLE,
+        "key": 17,
+        "before": event.before,
+        "after": event.after,
+        "user": "7",
+        "at": datetime(2025, 11, 24, 16, 0, 0, 123_000, tzinfo=UTC),
+        "applied_at": applied_at,
+        "partition": 4,
+        "offset": 12,
+    }
+    assert document["at"].utcoffset() == timedelta(0)
+
+
+def test_a_time_that_is_none_is_rejected() -> None:
+    event = replace(change("u", 17, 5), ts_ms=2**63 - 1)
+
+    with pytest.raises(Rejected) as caught:
+        history_document(delivered(event), datetime(2026, 1, 2, tzinfo=UTC))
+
+    expected = f"ts_ms is {2**63 - 1}, not a time in milliseconds since 1970."
+    assert str(caught.value) == expected
 
 
 def test_history_keeps_both_images_under_the_version() -> None:

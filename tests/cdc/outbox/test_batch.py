@@ -101,6 +101,23 @@ def test_reading_stops_when_the_lease_is_lost() -> None:
         asked.append(len(table.read))
         return len(asked) < 2
 
-    BatchReader(table, LARGEST).read(list(table.all), may_continue)
+    rows, taken = BatchReader(table, LARGEST).read(list(table.all), may_continue)
 
     assert asked == [1, 2]
+    assert [row.id for row in rows] == list(range(1, 11)), "what was read is not lost"
+    assert taken == 10
+
+
+def test_a_portion_may_have_exactly_its_limit() -> None:
+    table = Table(dict.fromkeys(range(1, 6), PORTION_BYTES // 4))
+
+    read_all(table, list(table.all))
+
+    assert table.read == [PORTION_BYTES, PORTION_BYTES // 4]
+
+
+def test_two_rows_that_may_be_too_large_are_not_measured_together() -> None:
+    table = Table({1: 7, 2: 7})
+
+    assert read_all(table, [1, 2], largest=65_000_000) == [[1, 2]]
+    assert (table.measured, table.read) == ([], [7, 7])

@@ -17,16 +17,19 @@ from cdc.outbox.progress import (
 @given(
     added=st.lists(st.tuples(st.integers(1, 60), st.integers(0, 6)), max_size=30),
     upto=st.integers(0, 60),
+    asked=st.tuples(st.integers(1, 70), st.integers(0, 70)),
 )
-def test_ranges_hold_what_a_set_holds(added: list[tuple[int, int]], upto: int) -> None:
+def test_ranges_hold_what_a_set_holds(
+    added: list[tuple[int, int]], upto: int, asked: tuple[int, int]
+) -> None:
     ranges, known = Ranges(), set[int]()
     for first, more in added:
         ranges.add(first, first + more)
         known.update(range(first, first + more + 1))
 
     assert {number for number in range(80) if number in ranges} == known
-    missing = [number for number in range(1, 71) if number not in known]
-    assert list(ranges.between(1, 70)) == ranges_of(missing)
+    missing = [number for number in range(asked[0], asked[1] + 1) if number not in known]
+    assert list(ranges.between(*asked)) == ranges_of(missing)
     last = ranges.discard_upto(upto)
     expected = upto
     while expected + 1 in known:
@@ -35,6 +38,32 @@ def test_ranges_hold_what_a_set_holds(added: list[tuple[int, int]], upto: int) -
     assert {number for number in range(80) if number in ranges} == {
         number for number in known if number > last
     }
+
+
+@pytest.mark.parametrize("asked", [(6, 6), (6, 9), (1, 3), (4, 6), (12, 12)])
+def test_gaps_are_sought_only_where_asked(asked: Range) -> None:
+    ranges = Ranges()
+    for first, last in [(1, 2), (4, 5), (10, 11)]:
+        ranges.add(first, last)
+
+    missing = {3, 6, 7, 8, 9, 12} & set(range(asked[0], asked[1] + 1))
+    assert list(ranges.between(*asked)) == ranges_of(sorted(missing))
+
+
+@pytest.mark.parametrize("order", [[(5, 7), (3, 4)], [(3, 4), (5, 7)], [(5, 7), (3, 5)]])
+def test_adjacent_ranges_become_one(order: list[Range]) -> None:
+    ranges = Ranges()
+    for first, last in order:
+        ranges.add(first, last)
+
+    assert (ranges._firsts, ranges._lasts) == ([3], [7])
+
+
+def test_nothing_found_is_no_id() -> None:
+    progress = Progress()
+    progress.found([], now=0)
+
+    assert (progress.highest, progress.gaps()) == (0, [])
 
 
 def test_the_mark_stops_at_a_gap_and_passes_it_when_it_is_filled() -> None:

@@ -9,6 +9,7 @@ from cdc.models import OutboxRecord
 from cdc.outbox.progress import Range
 from cdc.outbox.queue import MOST_IDS
 from cdc.outbox.sweeper import LOOK_SECONDS, Sweeper
+from cdc.runtime import fault_points
 from cdc.testing.twins import FakeClock
 
 
@@ -22,6 +23,8 @@ class Table:
         self.deletes: list[list[int]] = []
         self.clock = FakeClock()
         self.look_takes = 0.0
+        self.looks: list[tuple[Range, int]] = []
+        self.brief = 0
 
     def add(self, *ids: int, epoch: int = 1) -> list[OutboxRecord]:
         self.rows.update(dict.fromkeys(ids, epoch))
@@ -41,9 +44,11 @@ class Table:
     def ids_in(self, ranges: Sequence[Range], limit: int) -> list[int]:
         self.clock.sleep(self.look_takes)
         ((first, last),) = ranges
+        self.looks.append(((first, last), limit))
         return [number for number in sorted(self.rows) if first <= number <= last][:limit]
 
-    def wait_briefly_for_locks(self) -> None: ...
+    def wait_briefly_for_locks(self) -> None:
+        self.brief += 1
 
 
 @pytest.fixture
@@ -217,3 +222,179 @@ def test_what_was_under_way_at_the_start_over_is_dropped(table: Table) -> None:
 
     assert other.deletes == [[1], [8]]
     assert not other.rows
+
+
+def test_locked_rows_are_tried_again_in_halves_after_a_second(
+    table: Table, sweeper: Sweeper
+) -> None:
+    table.locked = {1}
+    sweeper.published(table.add(1, 2, 3, epoch=4))
+    run(sweeper)
+    table.clock.sleep(0.5)
+    run(sweeper)
+    assert table.deletes == [[1, 2, 3]]
+
+    table.clock.sleep(0.5)
+    run(sweeper)
+    assert table.deletes == [[1, 2, 3], [1, 2], [3]]
+    table.clock.sleep(1)
+    run(sweeper)
+    assert table.deletes[3:] == [[1], [2]]
+    assert table.rows == {1: 4}
+
+
+def test_a_refused_row_that_is_due_goes_before_new_ones(table: Table, sweeper: Sweeper) -> None:
+    table.locked = {1}
+    sweeper.published(table.add(1))
+    run(sweeper)
+    table.locked = set()
+    table.clock.sleep(1)
+    sweeper.published(table.add(2, epoch=2))
+
+    run(sweeper)
+
+    assert table.deletes == [[1], [1], [2]]
+
+
+def test_a_read_knows_what_existed_when_it_began(table: Table, sweeper: Sweeper) -> None:
+    sweeper.published(table.add(1, 2))
+    sweeper.begin_read()
+    assert sweeper.undeleted({2, 3}) == {2}
+    run(sweeper)
+    sweeper.published(table.add(4))
+    assert sweeper.undeleted({1, 2, 3, 4}) == {1, 2, 4}
+
+    sweeper.begin_read()
+    assert sweeper.undeleted({1, 2, 3, 4}) == {4}
+
+
+def test_a_locked_row_still_exists(table: Table, sweeper: Sweeper) -> None:
+    table.locked = {2}
+    sweeper.published(table.add(1, 2))
+    run(sweeper)
+    table.clock.sleep(1)
+    run(sweeper)
+
+    sweeper.begin_read()
+    assert sweeper.undeleted({1, 2}) == {2}
+
+
+def test_nothing_is_looked_for_without_a_mark(table: Table, sweeper: Sweeper) -> None:
+    table.add(1)
+    assert not sweeper.run_once()
+    assert table.looks == []
+    assert sweeper.overlooked() == set()
+    assert table.brief == 1
+
+
+def test_a_look_reads_up_to_the_mark_in_portions(table: Table, sweeper: Sweeper) -> None:
+    table.add(*range(1, 5_001), 6_000)
+    sweeper.watch(5_500)
+    sweeper.run_once()
+
+    assert table.looks == [((1, 5_500), 5_000), ((5_001, 5_500), 5_000)]
+    assert sweeper.overlooked() == set(range(1, 5_001))
+
+
+def test_a_look_is_due_after_five_seconds(table: Table, sweeper: Sweeper) -> None:
+    sweeper.watch(10)
+    sweeper.run_once()
+    table.clock.sleep(LOOK_SECONDS - 0.5)
+    sweeper.run_once()
+    assert len(table.looks) == 1
+
+    table.clock.sleep(0.5)
+    sweeper.run_once()
+    assert len(table.looks) == 2
+
+
+def test_a_look_that_is_overtaken_by_a_new_start_finds_nothing() -> None:
+    class Overtaken(Table):
+        def ids_in(self, ranges: Sequence[Range], limit: int) -> list[int]:
+            found = super().ids_in(ranges, limit)
+            started_over.forget()
+            return found
+
+    other = Overtaken()
+    started_over = Sweeper(other, other.clock)
+    other.add(1)
+    started_over.watch(5)
+    started_over.run_once()
+
+    assert started_over.overlooked() == set()
+
+
+def test_rows_waiting_to_be_deleted_and_refused_ones_are_not_overlooked(
+    table: Table, sweeper: Sweeper
+) -> None:
+    table.locked = {1}
+    sweeper.published(table.add(1))
+    run(sweeper)
+    sweeper.published(table.add(2))
+    table.add(3)
+    sweeper.watch(3)
+    sweeper.run_once()
+
+    assert sweeper.overlooked() == {3}
+    assert sweeper.overlooked() == set()
+
+
+def look(table: Table, sweeper: Sweeper) -> None:
+    table.clock.sleep(LOOK_SECONDS)
+    sweeper.run_once()
+
+
+def test_what_two_looks_find_is_returned_together(table: Table, sweeper: Sweeper) -> None:
+    sweeper.watch(10)
+    table.add(7)
+    look(table, sweeper)
+    del table.rows[7]
+    table.add(8)
+    look(table, sweeper)
+
+    assert sweeper.overlooked() == {7, 8}
+
+
+def test_a_row_is_returned_once_until_it_is_published(table: Table, sweeper: Sweeper) -> None:
+    sweeper.watch(10)
+    (row,) = table.add(7)
+    look(table, sweeper)
+    del table.rows[7]
+    look(table, sweeper)
+    table.add(7)
+    look(table, sweeper)
+    assert sweeper.overlooked() == {7}
+
+    sweeper.published([row])
+    run(sweeper)
+    table.add(7)
+    look(table, sweeper)
+    assert sweeper.overlooked() == {7}
+
+
+def test_below_the_first_id_there_is_nothing_to_look_for(table: Table, sweeper: Sweeper) -> None:
+    sweeper.watch(0)
+    table.add(1)
+    look(table, sweeper)
+
+    assert sweeper.overlooked() == set()
+
+
+def test_a_pause_ends_without_work_and_at_once_with_work(table: Table, sweeper: Sweeper) -> None:
+    sweeper.pause()
+    sweeper.published(table.add(1))
+    sweeper.pause()
+    run(sweeper)
+
+    assert not table.rows
+
+
+def test_a_process_can_be_stopped_after_its_rows_are_deleted(
+    table: Table, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached: list[tuple[str, int]] = []
+    monkeypatch.setattr(fault_points, "reach", lambda name: reached.append((name, len(table.rows))))
+    sweeper.published(table.add(1, 2))
+    run(sweeper)
+
+    assert reached == [(fault_points.RELAY_ACKNOWLEDGED, 0)]

@@ -35,3 +35,31 @@ def test_one_line_per_kind_of_difference() -> None:
 def test_it_survives_json() -> None:
     report = found()
     assert TableReport.from_json(json.loads(json.dumps(report.as_json()))) == report
+
+
+def test_twenty_keys_need_no_ellipsis() -> None:
+    report = new_report("stories_story", ["a"])
+    report.add(Difference("a", DifferenceKind.EXTRA, key) for key in range(20))
+    assert report.lines() == [f"a: 20 extra: {', '.join(map(str, range(20)))}"]
+
+
+def test_a_new_report_is_empty_and_documents_add_up() -> None:
+    report = new_report("stories_story", ["a", "b"])
+    assert (report.lines(), report.different, report.rows) == ([], 0, 0)
+    report.count_documents("a", 3)
+    report.count_documents("a", 4)
+    assert [each.documents for each in report.collections] == [7, 0]
+    assert report.as_json() == {
+        "table": "stories_story",
+        "collections": [
+            {
+                "collection": name,
+                "documents": documents,
+                **{kind.value: {"count": 0, "keys": []} for kind in DifferenceKind},
+            }
+            for name, documents in (("a", 7), ("b", 0))
+        ],
+        "rows": 0,
+        "repaired": 0,
+        "unrepaired": 0,
+    }

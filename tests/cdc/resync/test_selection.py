@@ -1,6 +1,9 @@
 """Which models and rows a selection covers, and which arguments are refused."""
 
+from datetime import UTC, datetime
+
 import pytest
+from django.db.models import Q
 
 from cdc.errors import Misconfigured
 from cdc.registry import registry
@@ -63,3 +66,33 @@ def test_a_wrong_model_is_refused(model: str | None, conditions: list[str], mess
     with pytest.raises(Misconfigured) as caught:
         selections(model, conditions)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("condition", "text"),
+    [
+        ("diggs", "--where has 'diggs': give field=value."),
+        ("user=1", "--where names 'user', which holds JSON: name another field."),
+        ("diggs=x", "--where gives diggs the value 'x': “x” value must be an integer."),
+    ],
+)
+def test_the_reason_says_what_to_give(condition: str, text: str) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        selection(condition)
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(
+    ("condition", "query"),
+    [
+        ("pk=7", Q(id=7)),
+        (" diggs =7", Q(diggs=7)),
+        ("title=a=b", Q(title="a=b")),
+        ("submitted_by=7", Q(submitted_by_id=7)),
+        ("submitted_by=", Q(submitted_by__isnull=True)),
+        ("source_id=", Q(source_id__isnull=True) | Q(source_id="")),
+        ("submit_date=2009-01-02 03:04", Q(submit_date=datetime(2009, 1, 2, 3, 4, tzinfo=UTC))),
+    ],
+)
+def test_a_condition_becomes_a_query(condition: str, query: Q) -> None:
+    assert selection(condition).query == Q() & query

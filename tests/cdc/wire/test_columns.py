@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from cdc.errors import Refused, Rejected
 from cdc.field_columns import columns_of
-from cdc.wire.columns import DEEPEST_JSON, Column, wire_time
+from cdc.wire.columns import DEEPEST_JSON, Column, ColumnType, _type, wire_time
 from stories.models import Story
 from tests.support.toy.models import Toy
 
 COLUMNS = {column.attname: column for model in (Story, Toy) for column in columns_of(model)}
+NULL = "a value that is read as null, such as 0000-00-00"
 EAST = timezone(timedelta(hours=5, minutes=30))
 
 
@@ -172,3 +173,118 @@ def test_a_long_integer_of_mongodb_is_an_integer() -> None:
     assert type(column.from_wire(Int64(2**40))) is int
     with pytest.raises(Rejected):
         column.from_wire(True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("shiny", 2, "holds 2: store 0 or 1."),
+        ("diggs", 1.5, "holds 1.5: store a whole number."),
+        ("diggs", -(2**63) - 1, f"holds {-(2**63) - 1}: MongoDB's integers have 64 bits."),
+        ("weight", float("inf"), "holds inf: JSON has no such number; use null."),
+        ("price", Decimal("NaN"), "holds NaN: no database has such a number; use null."),
+        ("title", "a\udcff", "holds a lone surrogate in 'a\\udcff': remove it."),
+        ("user", nested(DEEPEST_JSON + 1), "nests deeper than 80 levels: flatten it."),
+        ("user", [set()], "holds a set, which is not JSON: store plain JSON values."),
+        ("user", {"a\0": 1}, "has NUL in the key 'a\\x00': MongoDB refuses it; rename the key."),
+        (
+            "submit_date",
+            None,
+            f"holds {NULL}, which its type does not allow: correct it.",
+        ),
+        ("made_on", "some day", "holds 'some day', which its type does not allow: correct it."),
+    ],
+)
+def test_a_refusal_names_the_value_and_what_to_do(name: str, value: Any, reason: str) -> None:
+    with pytest.raises(Refused) as caught:
+        COLUMNS[name].to_wire(value)
+
+    assert str(caught.value) == f"Column {name} {reason}"
+
+
+@pytest.mark.parametrize(
+    ("name", "wire", "reason"),
+    [
+        ("diggs", 1.0, "holds 1.0, not a 64-bit integer."),
+        ("diggs", -(2**63) - 1, "holds -9223372036854775809, not a 64-bit integer."),
+        ("weight", "1", "holds '1', not a number."),
+        ("weight", True, "holds True, not a number."),
+        ("weight", float("inf"), "holds inf, not a number."),
+        ("shiny", 1, "holds 1, not true or false."),
+        ("title", 5, "holds 5, not text."),
+        ("submit_date", "yesterday", "holds 'yesterday', not an ISO 8601 time."),
+        ("submit_date", 5, "holds 5, not text."),
+        (
+            "submit_date",
+            "2009-01-02T03:04:05",
+            "holds '2009-01-02T03:04:05', a time without a zone.",
+        ),
+        (
+            "submit_date",
+            "0001-01-01T00:00:00+05:00",
+            "holds '0001-01-01T00:00:00+05:00', a time outside years 1 to 9999.",
+        ),
+        ("user", {"a\0": 1}, "has NUL in the key 'a\\x00': MongoDB refuses it; rename the key."),
+    ],
+)
+def test_a_rejection_names_the_value(name: str, wire: Any, reason: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        COLUMNS[name].from_wire(wire)
+
+    assert str(caught.value) == f"Column {name} {reason}"
+
+
+def test_a_long_value_is_shortened_in_the_reason() -> None:
+    with pytest.raises(Rejected) as caught:
+        COLUMNS["diggs"].from_wire("x" * 1000)
+
+    assert (
+        str(caught.value) == f"Column diggs holds '{'x' * 27}...{'x' * 28}', not a 64-bit integer."
+    )
+
+
+@pytest.mark.parametrize("value", [-(2**63), 0, 2**63 - 1])
+def test_the_limits_of_an_integer_are_accepted(value: int) -> None:
+    assert COLUMNS["diggs"].to_wire(value) == value
+    assert COLUMNS["diggs"].from_wire(value) == value
+    assert COLUMNS["user"].to_wire({"a": value}) == {"a": value}
+
+
+@pytest.mark.parametrize("value", [0, False])
+def test_false_is_false(value: Any) -> None:
+    assert COLUMNS["shiny"].to_wire(value) is False
+
+
+def test_both_booleans_are_read() -> None:
+    assert [COLUMNS["shiny"].from_wire(value) for value in (True, False)] == [True, False]
+
+
+def test_lists_and_tuples_count_as_levels_and_become_lists() -> None:
+    assert COLUMNS["user"].to_wire(({"a": (1, [2])},)) == [{"a": [1, [2]]}]
+    assert COLUMNS["user"].from_wire(nested(DEEPEST_JSON)) == nested(DEEPEST_JSON)
+    deepest: Any = 0.5
+    for _ in range(DEEPEST_JSON):
+        deepest = {"a": deepest}
+    assert COLUMNS["user"].to_wire(deepest) == deepest
+    with pytest.raises(Refused, match="nests deeper"):
+        COLUMNS["user"].to_wire({"a": deepest})
+
+
+def test_a_type_has_its_converters_schema_and_early_types() -> None:
+    assert _type(str, int, bool, list, type="integer", minimum=1) == ColumnType(
+        to_wire=str,
+        from_wire=int,
+        schema={"type": "integer", "minimum": 1},
+        early=(bool, list),
+    )
+
+
+def test_a_time_is_read_in_utc() -> None:
+    found = COLUMNS["submit_date"].from_wire("2009-01-02T03:04:05+05:30")
+
+    assert found.tzinfo is UTC
+
+
+@pytest.mark.parametrize(("micro", "end"), [(678_000, ".678Z"), (1_001, ".001001Z"), (0, ".000Z")])
+def test_microseconds_are_written_only_if_there_are_any(micro: int, end: str) -> None:
+    assert wire_time(datetime(2009, 1, 2, 3, 4, 5, micro, EAST)) == f"2009-01-01T21:34:05{end}"

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdc.errors import Rejected
-from cdc.wire.event import ChangeEvent, Operation, Version, decode
+from cdc.wire.event import (
+    ChangeEvent,
+    Operation,
+    Version,
+    decode,
+    decode_key,
+    deletion,
+    tombstone_version,
+)
 from cdc.wire.message import encode_key
 from tests.cdc.wire.samples import ROWS, VERSION, value
 
@@ -77,6 +85,144 @@ BAD_VALUES = {
 def test_a_malformed_message_is_rejected(what: str) -> None:
     with pytest.raises(Rejected):
         decode(b'{"id":17}', BAD_VALUES[what])
+
+
+NUMBER = f"is not a number from 0 to {2**63 - 1}."
+SEQUENCE = 'source.sequence is not ["epoch","outbox id"].'
+REASONS = {
+    "a list": "The value is not a JSON object.",
+    "no source": "source is not a JSON object.",
+    "no such operation": "op is 'x', not one of c, u, d, r.",
+    "an operation of another type": "op is ['c'], not one of c, u, d, r.",
+    "no after": "after is null in an event with op u.",
+    "an after that is text": "after is not a JSON object.",
+    "a sequence that is no text": "source.sequence is not text.",
+    "a sequence of three": SEQUENCE,
+    "a sequence that is no list": SEQUENCE,
+    "a sequence of other digits": SEQUENCE,
+    "a sequence without end": SEQUENCE,
+    "a sequence beyond 64 bits": f"source.sequence {NUMBER}",
+    "no table": "source.table is not text.",
+    "a database that is no text": "source.db is not text.",
+    "a user that is no text": "source.user is not text.",
+    "a before that is text": "before is not a JSON object.",
+    "a time that is text": f"ts_ms {NUMBER}",
+    "a time below zero": f"ts_ms {NUMBER}",
+    "a time beyond 64 bits": f"ts_ms {NUMBER}",
+    "another key": "The key names 17, its row names another.",
+}
+BAD_VALUES |= {
+    "a sequence that is no list": broken(source={"sequence": "{}"}),
+    "a database that is no text": broken(source={"db": 1}),
+    "a user that is no text": broken(source={"user": 7}),
+    "a before that is text": broken(before="row"),
+    "a time beyond 64 bits": broken(ts_ms=2**63),
+}
+
+
+@pytest.mark.parametrize("what", REASONS)
+def test_the_reason_names_the_part_that_is_malformed(what: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        decode(b'{"id":17}', BAD_VALUES[what])
+
+    assert str(caught.value) == REASONS[what]
+
+
+def test_a_sequence_that_is_no_json_is_named() -> None:
+    with pytest.raises(Rejected, match=r"^source\.sequence is not JSON: "):
+        decode(b'{"id":17}', broken(source={"sequence": "["}))
+
+
+def test_a_delete_needs_the_row_before() -> None:
+    with pytest.raises(Rejected) as caught:
+        decode(b'{"id":17}', broken(op="d", before=None))
+
+    assert str(caught.value) == "before is null in an event with op d."
+
+
+def test_a_long_key_is_shortened_in_the_reason() -> None:
+    with pytest.raises(Rejected) as caught:
+        decode(encode_key("id", "k" * 100).encode(), broken())
+
+    assert str(caught.value) == f'The key names "{"k" * 59}, its row names another.'
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        (None, "The key is not JSON: "),
+        (b"17", "The key is not a JSON object."),
+        (b"{}", 'The key is not one column\'s value, such as {"id":17}.'),
+    ],
+)
+def test_the_reason_names_the_key(key: bytes | None, reason: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        decode_key(key)
+
+    assert str(caught.value).startswith(reason)
+
+
+def test_the_largest_numbers_and_zero_are_accepted() -> None:
+    largest = 2**63 - 1
+    sequence = {"sequence": f'["0","{largest}"]'}
+
+    event = decode(b'{"id":17}', broken(ts_ms=largest, source=sequence))
+
+    assert (event.version, event.ts_ms) == (Version(0, largest), largest)
+    assert decode(b'{"id":17}', broken(ts_ms=0)).ts_ms == 0
+
+
+def test_an_event_without_a_user_has_an_empty_one() -> None:
+    envelope = json.loads(broken())
+    del envelope["source"]["user"]
+
+    assert decode(b'{"id":17}', json.dumps(envelope).encode()).user == ""
+
+
+@pytest.mark.parametrize(
+    ("headers", "version"),
+    [
+        ([("outbox_id", b"12"), ("epoch", b"7"), ("traceparent", b"x")], Version(7, 12)),
+        ([("outbox_id", b"0"), ("epoch", b"0")], Version(0, 0)),
+        ([("traceparent", b"x")], None),
+        ([], None),
+    ],
+)
+def test_a_tombstone_names_its_version(
+    headers: list[tuple[str, bytes | None]], version: Version | None
+) -> None:
+    assert tombstone_version(tuple(headers)) == version
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("epoch", b"7")],
+        [("outbox_id", b"12")],
+        [("epoch", b"7"), ("outbox_id", b"")],
+        [("epoch", b"7"), ("outbox_id", None)],
+        [("epoch", b"\xff"), ("outbox_id", b"12")],
+        [("epoch", b"-7"), ("outbox_id", b"12")],
+    ],
+)
+def test_a_tombstone_with_a_malformed_version_is_rejected(headers: list[Any]) -> None:
+    with pytest.raises(Rejected) as caught:
+        tombstone_version(tuple(headers))
+
+    assert str(caught.value) == "The tombstone's version is not epoch and outbox_id."
+
+
+def test_a_tombstone_means_the_deletion_of_its_row() -> None:
+    assert deletion("stories_story", "id", 17, Version(7, 12), 5) == ChangeEvent(
+        op=Operation.DELETE,
+        table="stories_story",
+        key_column="id",
+        key=17,
+        before={"id": 17},
+        after=None,
+        version=Version(7, 12),
+        ts_ms=5,
+    )
 
 
 @pytest.mark.parametrize(

@@ -32,3 +32,13 @@ def test_a_value_of_another_form_has_no_time(value: bytes) -> None:
 def test_a_record_without_a_version_is_not_ours(name: str, header: bytes | str | None) -> None:
     assert published(b"k", b"{}", {**HEADERS, name: header}) is None
     assert published(b"k", b"{}", {}) is None
+
+
+def test_headers_may_be_text_and_numbers_have_up_to_18_digits() -> None:
+    found = published(b"k", b"{}", {"epoch": "7", "outbox_id": b"9" * 18})
+
+    assert found == Published(version=Version(7, int("9" * 18)), key="k")
+
+
+def test_a_key_that_is_no_text_is_shown_as_far_as_it_is() -> None:
+    assert published(b"k\xff", None, HEADERS) == Published(version=Version(7, 12), key="k\ufffd")

@@ -1,0 +1,88 @@
+"""What mutmut found, as it keeps it beside the mutated modules."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from difflib import ndiff
+from pathlib import Path
+from typing import Any
+
+from tests.mutation.tree import Target
+
+SURVIVED = (0, 5, 33)
+"""mutmut's codes for a mutation that all its tests pass, and for one that no test executes."""
+_SEPARATOR = "ǁ"
+
+
+@dataclass(slots=True)
+class Score:
+    """The mutations of one module."""
+
+    module: str
+    total: int = 0
+    unchecked: int = 0
+    survivors: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        killed = self.total - len(self.survivors) - self.unchecked
+        percent = 100 * killed / self.total if self.total else 100.0
+        left = f", {self.unchecked} not checked" if self.unchecked else ""
+        return f"{self.module:<34} {killed:>5} of {self.total:>5} killed, {percent:5.1f}%{left}"
+
+
+def scores(target: Target) -> list[Score]:
+    """Return the score of each module that has mutations."""
+    return [_score(path) for path in _results(target) if _codes(path)]
+
+
+def forget_survivors(target: Target) -> None:
+    """Let the next run test them again, since the tests may have changed."""
+    for path in _results(target):
+        found = json.loads(path.read_text())
+        codes = found["exit_code_by_key"]
+        codes.update({name: None for name, code in codes.items() if code in SURVIVED})
+        path.write_text(json.dumps(found))
+
+
+def _score(path: Path) -> Score:
+    codes = _codes(path)
+    first = next(iter(codes))
+    score = Score(first.rpartition(".")[0], total=len(codes))
+    score.unchecked = sum(code is None for code in codes.values())
+    source = path.with_suffix("").read_text().splitlines()
+    spans = json.loads(path.with_suffix(".spans").read_text())["spans"]
+    for name, code in codes.items():
+        if code in SURVIVED:
+            mutant = name.rpartition(".")[2]
+            function = mutant.partition("__mutmut")[0]
+            texts = [_text(source, spans[each]) for each in (f"{function}__mutmut_orig", mutant)]
+            shown = function.removeprefix("x").removeprefix("_").strip(_SEPARATOR)
+            score.survivors.append(
+                f"{score.module}:{shown.replace(_SEPARATOR, '.')}: {_change(*texts)}"
+            )
+    return score
+
+
+def _change(before: list[str], after: list[str]) -> str:
+    """Return the lines that differ as `old => new`."""
+    marked = list(ndiff(before[1:], after[1:]))
+    sides = (
+        " ".join(line[2:].strip() for line in marked if line.startswith(sign)) for sign in "-+"
+    )
+    return " => ".join(side.replace("  # pragma: no mutate", "") for side in sides)
+
+
+def _text(source: list[str], span: list[int]) -> list[str]:
+    """Return a function's lines, beginning with its `def`."""
+    lines = source[span[0] - 1 : span[1]]
+    start = next(at for at, line in enumerate(lines) if line.lstrip().startswith(("def", "async")))
+    return [line.rstrip() for line in lines[start:]]
+
+
+def _results(target: Target) -> Iterator[Path]:
+    yield from sorted((target.folder / "mutants").rglob("*.meta"))
+
+
+def _codes(path: Path) -> dict[str, Any]:
+    codes: dict[str, Any] = json.loads(path.read_text())["exit_code_by_key"]
+    return codes

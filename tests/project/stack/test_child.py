@@ -38,6 +38,9 @@ def child(tmp_path: Path) -> Iterator[Child]:
     child.kill()
 
 
+COMMAND_LINE = b"/bin/sleep\x00600\x00"
+
+
 def eventually(condition: Callable[[], bool], seconds: float = SECONDS) -> bool:
     deadline = time.monotonic() + seconds
     while not (met := condition()) and time.monotonic() < deadline:
@@ -47,8 +50,11 @@ def eventually(condition: Callable[[], bool], seconds: float = SECONDS) -> bool:
 
 def exists(pid: int) -> bool:
     """Whether the process exists and is not a zombie."""
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:  # It may end between the opening and the reading.
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def killed_parent(folder: Path, path: str) -> int:
@@ -61,7 +67,7 @@ def killed_parent(folder: Path, path: str) -> int:
     assert parent.stdout is not None
     pid = int(parent.stdout.readline())
     # Until setpriv has executed the program, the kernel does not signal the parent's death.
-    assert eventually(lambda: b"setpriv" not in Path(f"/proc/{pid}/cmdline").read_bytes())
+    assert eventually(lambda: Path(f"/proc/{pid}/cmdline").read_bytes() == COMMAND_LINE)
     parent.kill()
     parent.wait()
     parent.stdout.close()

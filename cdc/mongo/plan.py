@@ -31,6 +31,14 @@ class Converter(Protocol):
     def name(self) -> str:
         """The column's name."""
 
+    @property
+    def null(self) -> bool:
+        """Whether a row may hold null in the column."""
+
+    @property
+    def earlier(self) -> tuple[Any, ...]:
+        """The BSON value of the rows from before the column existed; empty if it is not known."""
+
     def from_wire(self, value: Any) -> Any:
         """Return the BSON value; raises Rejected."""
 
@@ -142,12 +150,29 @@ def deliver(event: ChangeEvent, route: Route, source: TopicPartition, offset: in
     return Delivered(event=event, source=source, offset=offset, document=document)
 
 
-def content(key: Identity, row: Row, columns: Iterable[Converter]) -> Document:
-    """Return a row's document without its version; raises Rejected."""
+def content(key: Identity, row: Row, columns: Sequence[Converter]) -> Document:
+    """Return a row's document without its version; raises Rejected.
+
+    The row may be older than the columns. What it then lacks has the value that the migration gave
+    it, as far as that is known; otherwise the document lacks it too.
+    """
     document: Document = {"_id": key}
     for column in columns:
-        document[column.name] = column.from_wire(row.get(column.name))
+        if value := _value(column, row, columns):
+            document[column.name] = value[0]
     return document
+
+
+def _value(column: Converter, row: Row, columns: Iterable[Converter]) -> tuple[Any, ...]:
+    """Return the BSON value of a column; nothing if it is not known."""
+    if column.name not in row:
+        # A column that the model does not know may be this one under its former name.
+        renamed = row.keys() - {each.name for each in columns}
+        return () if renamed else column.earlier
+    value = row[column.name]
+    if value is None and not column.null:  # The column allowed null when the row was read.
+        return column.earlier
+    return (column.from_wire(value),)
 
 
 def keys_of(batch: Iterable[Delivered]) -> dict[str, list[Identity]]:

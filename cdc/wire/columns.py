@@ -43,10 +43,12 @@ class Column:
     attname: str
     nullable: bool
     type: ColumnType
+    earlier: tuple[Any, ...] = ()
+    """The BSON value of the rows from before the column existed; empty if it is not known."""
 
     def to_wire(self, value: Any) -> Any:
         """Return a value of Django's as JSON; raises Refused, naming the column."""
-        if value is None and (self.nullable or self.type.null):
+        if value is None and self.null:
             return None
         try:
             return self.type.to_wire(value)
@@ -62,6 +64,11 @@ class Column:
         """Raise Refused for a value, not stored yet, that no message could hold."""
         if isinstance(value, self.type.early):
             self.to_wire(value)
+
+    @property
+    def null(self) -> bool:
+        """Whether a row may hold null in the column."""
+        return self.nullable or self.type.null
 
     def from_wire(self, value: Any) -> Any:
         """Return a JSON value as BSON's; raises Rejected, naming the column."""

@@ -7,9 +7,10 @@ in the replica is dropped. So no reordering, duplicate or replay can take a docu
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from cdc.errors import Rejected, Retryable
+from cdc.wire.columns import Column, values_of
 from cdc.wire.event import ChangeEvent, Row, Version
 from cdc.wire.records import TopicPartition
 
@@ -24,32 +25,13 @@ def delete_markers(table: str) -> str:
     return f"{table}_delete_markers"
 
 
-class Converter(Protocol):
-    """A column of a captured table."""
-
-    @property
-    def name(self) -> str:
-        """The column's name."""
-
-    @property
-    def null(self) -> bool:
-        """Whether a row may hold null in the column."""
-
-    @property
-    def earlier(self) -> tuple[Any, ...]:
-        """The BSON value of the rows from before the column existed; empty if it is not known."""
-
-    def from_wire(self, value: Any) -> Any:
-        """Return the BSON value; raises Rejected."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """How the rows of a table become documents, and in which collections."""
 
     table: str
     key: str
-    columns: Sequence[Converter]
+    columns: Sequence[Column]
     collections: tuple[str, ...]
     history: bool = True
     """Whether its events are kept in the history."""
@@ -150,29 +132,9 @@ def deliver(event: ChangeEvent, route: Route, source: TopicPartition, offset: in
     return Delivered(event=event, source=source, offset=offset, document=document)
 
 
-def content(key: Identity, row: Row, columns: Sequence[Converter]) -> Document:
-    """Return a row's document without its version; raises Rejected.
-
-    The row may be older than the columns. What it then lacks has the value that the migration gave
-    it, as far as that is known; otherwise the document lacks it too.
-    """
-    document: Document = {"_id": key}
-    for column in columns:
-        if value := _value(column, row, columns):
-            document[column.name] = value[0]
-    return document
-
-
-def _value(column: Converter, row: Row, columns: Iterable[Converter]) -> tuple[Any, ...]:
-    """Return the BSON value of a column; nothing if it is not known."""
-    if column.name not in row:
-        # A column that the model does not know may be this one under its former name.
-        renamed = row.keys() - {each.name for each in columns}
-        return () if renamed else column.earlier
-    value = row[column.name]
-    if value is None and not column.null:  # The column allowed null when the row was read.
-        return column.earlier
-    return (column.from_wire(value),)
+def content(key: Identity, row: Row, columns: Sequence[Column]) -> Document:
+    """Return a row's document without its version; raises Rejected."""
+    return {"_id": key, **values_of(row, columns)}
 
 
 def keys_of(batch: Iterable[Delivered]) -> dict[str, list[Identity]]:

@@ -2,7 +2,7 @@
 
 import math
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -84,6 +84,32 @@ class Column:
         if not self.nullable:
             return dict(self.type.schema)
         return {"anyOf": [dict(self.type.schema), {"type": "null"}]}
+
+
+def values_of(row: Mapping[str, Any], columns: Sequence[Column]) -> dict[str, Any]:
+    """Return the BSON values of a row of a message; raises Rejected.
+
+    The row may be older than the columns. What it then lacks has the value that the migration gave
+    it, as far as that is known; otherwise it is left out.
+    """
+    values: dict[str, Any] = {}
+    for column in columns:
+        if known := _known_value(column, row, columns):
+            (values[column.name],) = known
+    return values
+
+
+def _known_value(
+    column: Column, row: Mapping[str, Any], columns: Sequence[Column]
+) -> tuple[Any, ...]:
+    if column.name not in row:
+        # A column that the model does not know may be this one under its former name.
+        renamed = row.keys() - {each.name for each in columns}
+        return () if renamed else column.earlier
+    value = row[column.name]
+    if value is None and not column.null:  # The column allowed null when the row was read.
+        return column.earlier
+    return (column.from_wire(value),)
 
 
 def wire_time(moment: datetime) -> str:

@@ -142,6 +142,12 @@ class MongoReplica:
             fault_points.reach(fault_points.REPLICA_WRITTEN)
         return planned
 
+    def version(self, table: str, key: Identity) -> Version | None:
+        """Return the version of a row's document or delete marker, whichever is higher."""
+        with reaching():
+            held = self._known({table: [key]}, None).get((table, key))
+        return held.version if held else None
+
     def check(self, sources: frozenset[TopicPartition]) -> None:
         """Raise Fenced when one of `sources` has an unexpected owner or position."""
         with reaching():
@@ -155,7 +161,7 @@ class MongoReplica:
             self._session = None
 
     def _known(
-        self, keys: Mapping[str, list[Identity]], session: ClientSession
+        self, keys: Mapping[str, list[Identity]], session: ClientSession | None
     ) -> dict[RowKey, Known]:
         known: dict[RowKey, Known] = {}
         for table, identities in keys.items():
@@ -173,7 +179,7 @@ class MongoReplica:
         return known
 
     def _versions(
-        self, name: str, identities: list[Identity], session: ClientSession
+        self, name: str, identities: list[Identity], session: ClientSession | None
     ) -> dict[Any, Version | None]:
         """Return the versions in one collection, with one plain `find`.
 

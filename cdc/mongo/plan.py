@@ -145,6 +145,18 @@ def keys_of(batch: Iterable[Delivered]) -> dict[str, list[Identity]]:
     return {table: sorted(found, key=_order) for table, found in keys.items()}
 
 
+def lacking(batch: Iterable[Delivered], routes: Mapping[str, Route]) -> dict[str, set[str]]:
+    """Return the columns that documents of a batch lack, by table."""
+    found: dict[str, set[str]] = {}
+    for delivered in batch:
+        document, table = delivered.document, delivered.event.table
+        if document is not None:
+            names = [each.name for each in routes[table].columns if each.name not in document]
+            if names:
+                found.setdefault(table, set()).update(names)
+    return found
+
+
 def plan(
     batch: Sequence[Delivered],
     known: Mapping[RowKey, Known],

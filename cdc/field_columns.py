@@ -98,7 +98,8 @@ def _constant(field: Any) -> Any:
 
 def _is_not_filled(field: Any) -> bool:
     """Whether MySQL, unlike other databases, leaves the new column null despite its default."""
-    return field.null and isinstance(field, models.TextField | models.JSONField)
+    long = isinstance(field, models.TextField | models.JSONField)
+    return long and field.null and field.default is not None
 
 
 def _is_automatic(field: Any) -> bool:

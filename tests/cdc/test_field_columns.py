@@ -108,6 +108,8 @@ class Added(models.Model):
     code = models.UUIDField(default="12345678123456781234567812345678")
     mapping = models.JSONField(default=dict)
     json_null = models.JSONField(default=None)
+    null_json = models.JSONField(null=True, default=None)
+    null_text = models.TextField(null=True)  # noqa: DJ001
     parent = models.ForeignKey("self", null=True, on_delete=models.CASCADE, related_name="+")
     other = models.ForeignKey("self", default=1, on_delete=models.CASCADE, related_name="+")
     file = models.FileField(blank=True)
@@ -163,6 +165,8 @@ EARLIER = {
         ("code", "12345678-1234-5678-1234-567812345678"),
         ("mapping", {}),
         ("json_null", None),
+        ("null_json", None),
+        ("null_text", None),
         ("parent_id", None),
         ("other_id", 1),
         ("file", ""),

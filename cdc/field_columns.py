@@ -1,11 +1,16 @@
 """The columns of a Django model, by the classes of its fields."""
 
 from dataclasses import replace
+from decimal import Decimal
+from enum import Enum
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.backends.utils import format_number
+from django.db.models.fields import NOT_PROVIDED
 
-from cdc.errors import Misconfigured
+from cdc.errors import Misconfigured, Refused, Rejected
 from cdc.wire import columns
 from cdc.wire.columns import Column, ColumnType
 
@@ -27,6 +32,9 @@ _TYPES: tuple[tuple[type[models.Field[Any, Any]], ColumnType], ...] = (
     (models.GenericIPAddressField, columns.TEXT),
 )
 
+# Callables whose every result is the same.
+_EMPTY = (dict, list)
+
 
 def columns_of(model: type[models.Model]) -> tuple[Column, ...]:
     """Return the columns of `model`'s table; raises Misconfigured for a field without a type."""
@@ -39,16 +47,71 @@ def _column(field: Any) -> Column:
         if isinstance(target, field_class):
             # Values that need the field's encoder cannot be checked before they are stored.
             encoded = getattr(target, "encoder", None) is not None
-            return Column(
+            column = Column(
                 name=field.column,
                 attname=field.attname,
                 nullable=field.null,
                 type=replace(column_type, early=()) if encoded else column_type,
             )
+            return replace(column, earlier=_earlier(field, target, column))
     raise Misconfigured(
         f"{field.model.__name__}.{field.name} is a {type(field).__name__}, which cannot be "
         "captured: use a number, text, boolean, date, UUID or JSON field."
     )
+
+
+def _earlier(field: Any, target: Any, column: Column) -> tuple[Any, ...]:
+    """Return the value that adding the column gives to a row, if it is the same for every row."""
+    value = _added(field)
+    if value is NOT_PROVIDED or field.generated:
+        return ()
+    try:
+        if value is not None:
+            value = _as_read(target, value)
+        return (column.from_wire(column.to_wire(value)),)
+    except (Refused, Rejected, ValidationError, TypeError, ValueError, ArithmeticError):
+        return ()
+
+
+def _added(field: Any) -> Any:
+    """Return the constant with which Django's migrations fill a new column, or NOT_PROVIDED."""
+    if field.has_db_default():
+        return _literal(field.db_default)
+    if field.has_default():
+        return NOT_PROVIDED if _is_not_filled(field) else _constant(field)
+    if field.null:
+        return NOT_PROVIDED if _is_automatic(field) else None
+    return "" if field.blank and field.empty_strings_allowed else NOT_PROVIDED
+
+
+def _literal(db_default: Any) -> Any:
+    if hasattr(db_default, "resolve_expression"):
+        return db_default.value if isinstance(db_default, models.Value) else NOT_PROVIDED
+    return db_default
+
+
+def _constant(field: Any) -> Any:
+    if field.default in _EMPTY:
+        return field.default()
+    return NOT_PROVIDED if callable(field.default) else field.get_default()
+
+
+def _is_not_filled(field: Any) -> bool:
+    """Whether MySQL, unlike other databases, leaves the new column null despite its default."""
+    long = isinstance(field, models.TextField | models.JSONField)
+    return long and field.null and field.default is not None
+
+
+def _is_automatic(field: Any) -> bool:
+    return getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False)
+
+
+def _as_read(field: Any, value: Any) -> Any:
+    """Return a default as Django reads it back from the database."""
+    value = field.to_python(value.value if isinstance(value, Enum) else value)
+    if isinstance(field, models.DecimalField):
+        return Decimal(format_number(value, field.max_digits, field.decimal_places) or "")
+    return value
 
 
 def _value_field(field: Any) -> Any:

@@ -16,7 +16,7 @@ from cdc.errors import Fenced, Rejected, Retryable
 from cdc.mongo.plan import Applied, Conflict, Delivered, Route, StoredPosition, deliver
 from cdc.runtime import fault_points, telemetry
 from cdc.runtime.loop import Clock
-from cdc.wire.event import decode
+from cdc.wire.event import ChangeEvent, decode
 from cdc.wire.records import Record, TopicPartition
 
 _WAIT_SECONDS = 0.2
@@ -243,13 +243,33 @@ class ReplicaConsumer:
             self._reject(record, error)
             return None
 
-    def _deliver(self, record: Record, value: bytes) -> Delivered:
+    def _deliver(self, record: Record, value: bytes) -> Delivered | None:
         event = decode(record.key, value)
         route = self._routes.get(event.table)
         if route is None:
             raise Rejected(f"source.table is {event.table[:60]!r}, which is not captured here.")
         self._epochs.check(event.version.epoch)
-        return deliver(event, route, record.source, record.offset)
+        try:
+            return deliver(event, route, record.source, record.offset)
+        except Rejected:
+            if not self._is_stale(event, route):
+                raise
+        self._counters.add(telemetry.STALE)
+        self._limit.applied(1)
+        return None
+
+    def _is_stale(self, event: ChangeEvent, route: Route) -> bool:
+        """Return whether the replica needs nothing of an event, even if it does not fit the table.
+
+        It may be older than a change of the table's columns.
+        """
+        if event.key_column != route.key:
+            return False
+        try:
+            held = self._replica.version(event.table, event.key)
+        except Rejected:  # No row has such a key.
+            return False
+        return held is not None and held >= event.version
 
     def _deliver_tombstone(self, record: Record) -> Delivered | None:
         event = self._tombstones.event(record)

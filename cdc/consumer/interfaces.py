@@ -3,7 +3,8 @@
 from collections.abc import Container, Mapping, Sequence
 from typing import Protocol
 
-from cdc.mongo.plan import Applied, Delivered, RowKey, StoredPosition
+from cdc.mongo.plan import Applied, Delivered, Identity, RowKey, StoredPosition
+from cdc.wire.event import Version
 from cdc.wire.records import UNKNOWN_EPOCHS, LeaderEpochs, Record, TopicPartition
 
 
@@ -60,6 +61,12 @@ class Replica(Protocol):
 
         `deleted_rows` are rows that the database no longer has; `leader_epochs` those of the last
         records.
+        """
+
+    def version(self, table: str, key: Identity) -> Version | None:
+        """Return the version of a row's document or delete marker, whichever is higher.
+
+        Raises Retryable, and Rejected for a key that MongoDB cannot store.
         """
 
     def check(self, sources: frozenset[TopicPartition]) -> None:

@@ -19,6 +19,7 @@ from cdc.dead_letters.store import DeadLetterStore
 from cdc.kafka.source import KafkaSource
 from cdc.kafka.topics import Topics
 from cdc.mongo.client import connect
+from cdc.mongo.columns import DocumentColumns
 from cdc.mongo.instances import Instances
 from cdc.mongo.replica import MongoReplica
 from cdc.registry import all_topics, registry
@@ -42,6 +43,7 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
         replica = _replica(settings, instance, clock)
         ensure_topics(topics, stop, clock, _on_retry)
         retry_until_done(replica.prepare, stop, clock, _on_retry)
+        retry_until_done(partial(_look_at_columns, settings), stop, clock, _on_retry)
         paused = PauseWatch(settings.group, DEFAULT_DB_ALIAS)
         paused.start()
         presence = Presence(Instances(connect(settings), settings, instance), instance, clock)
@@ -74,6 +76,13 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
                 clock=clock,
             )
         telemetry.log(_log, logging.INFO, telemetry.CONSUMER_STOPPED, instance=instance)
+
+
+def _look_at_columns(settings: CdcSettings) -> None:
+    """Record which columns of the models every document has; the status reads it."""
+    columns = DocumentColumns(connect(settings), settings)
+    for capture in registry:
+        columns.look(capture.table, capture.columns, capture.collections)
 
 
 def _replica(settings: CdcSettings, instance: str, clock: Clock) -> MongoReplica:

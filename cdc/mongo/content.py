@@ -1,16 +1,19 @@
-"""Compares a document with its row, down to BSON types."""
+"""The content of documents: compared with rows, down to BSON types, and as JSON."""
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.dbref import DBRef
 from bson.decimal128 import Decimal128
 
 from cdc.mongo.plan import Document
 from cdc.wire.event import Version
 
+LATEST = datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)
+"""The last moment that Python can hold; MongoDB can hold later ones."""
 _VERSION = ("_epoch", "_version")
 # Invalid UTF-8 and dates after the year 9999 are differences, not errors.
 _OPTIONS: CodecOptions[Document] = CodecOptions(
@@ -99,3 +102,34 @@ def same(one: Any, other: Any) -> bool:
 
 def _type_of(value: Any) -> type:
     return next((each for each in _TYPES if isinstance(value, each)), type(value))
+
+
+def as_json(value: Any) -> Any:
+    """Return the value in a form that JSON can represent; any other type becomes text."""
+    if isinstance(value, DBRef):  # an object with the keys `$ref` and `$id`
+        value = value.as_doc()
+    if isinstance(value, Mapping):
+        return {name: as_json(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [as_json(item) for item in value]
+    if value is None or isinstance(value, bool | float):
+        return value
+    return int(value) if isinstance(value, int) else str(value)
+
+
+def seconds_between(item: Mapping[str, Any], first: str, last: str) -> float | None:
+    """Return the time from one date of a document to another; None unless both are dates."""
+    begun, ended = item.get(first), item.get(last)
+    if isinstance(begun, datetime) and isinstance(ended, datetime):
+        return (ended - begun).total_seconds()
+    return None
+
+
+def only_dates(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a history document without `at` and `applied_at` unless they are dates."""
+    kept = dict(item)
+    if not isinstance(kept.get("at"), datetime):
+        kept.pop("at", None)
+    if seconds_between(kept, "at", "applied_at") is None:
+        kept.pop("applied_at", None)
+    return kept

@@ -8,8 +8,8 @@ from pymongo import ASCENDING, MongoClient
 
 from cdc.conf import CdcSettings
 from cdc.mongo.client import database, reaching
+from cdc.mongo.content import LATEST, as_json, seconds_between
 from cdc.mongo.plan import Document
-from cdc.mongo.values import LATEST, as_json, seconds_between
 from cdc.wire.event import ChangeEvent, Operation, PastEvent, Row, Version
 
 _MOST_MS = 2_000

@@ -7,9 +7,10 @@ in the replica is dropped. So no reordering, duplicate or replay can take a docu
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from cdc.errors import Rejected, Retryable
+from cdc.wire.columns import Column, values_of
 from cdc.wire.event import ChangeEvent, Row, Version
 from cdc.wire.records import TopicPartition
 
@@ -24,24 +25,13 @@ def delete_markers(table: str) -> str:
     return f"{table}_delete_markers"
 
 
-class Converter(Protocol):
-    """A column of a captured table."""
-
-    @property
-    def name(self) -> str:
-        """The column's name."""
-
-    def from_wire(self, value: Any) -> Any:
-        """Return the BSON value; raises Rejected."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """How the rows of a table become documents, and in which collections."""
 
     table: str
     key: str
-    columns: Sequence[Converter]
+    columns: Sequence[Column]
     collections: tuple[str, ...]
     history: bool = True
     """Whether its events are kept in the history."""
@@ -142,12 +132,9 @@ def deliver(event: ChangeEvent, route: Route, source: TopicPartition, offset: in
     return Delivered(event=event, source=source, offset=offset, document=document)
 
 
-def content(key: Identity, row: Row, columns: Iterable[Converter]) -> Document:
+def content(key: Identity, row: Row, columns: Sequence[Column]) -> Document:
     """Return a row's document without its version; raises Rejected."""
-    document: Document = {"_id": key}
-    for column in columns:
-        document[column.name] = column.from_wire(row.get(column.name))
-    return document
+    return {"_id": key, **values_of(row, columns)}
 
 
 def keys_of(batch: Iterable[Delivered]) -> dict[str, list[Identity]]:
@@ -156,6 +143,18 @@ def keys_of(batch: Iterable[Delivered]) -> dict[str, list[Identity]]:
     for delivered in batch:
         keys.setdefault(delivered.event.table, set()).add(delivered.event.key)
     return {table: sorted(found, key=_order) for table, found in keys.items()}
+
+
+def lacking(batch: Iterable[Delivered], routes: Mapping[str, Route]) -> dict[str, set[str]]:
+    """Return the columns that documents of a batch lack, by table."""
+    found: dict[str, set[str]] = {}
+    for delivered in batch:
+        document, table = delivered.document, delivered.event.table
+        if document is not None:
+            names = [each.name for each in routes[table].columns if each.name not in document]
+            if names:
+                found.setdefault(table, set()).update(names)
+    return found
 
 
 def plan(

@@ -12,9 +12,16 @@ from pymongo import ASCENDING, DESCENDING, MongoClient, timeout
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.mongo.client import connect, database, reaching
-from cdc.mongo.content import Held, comparable, split, version_of
+from cdc.mongo.content import (
+    LATEST,
+    Held,
+    comparable,
+    only_dates,
+    seconds_between,
+    split,
+    version_of,
+)
 from cdc.mongo.plan import Document, Identity
-from cdc.mongo.values import LATEST, only_dates, seconds_between
 from cdc.wire.event import Version
 from cdc.wire.published import Published
 

@@ -1,6 +1,6 @@
 """The replica: writes a batch, its history and its positions in one transaction."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from pymongo.errors import BulkWriteError, PyMongoError
 from cdc.conf import CdcSettings
 from cdc.errors import Fenced
 from cdc.mongo.client import database, reaching, require_transactions, transaction
+from cdc.mongo.columns import DocumentColumns
 from cdc.mongo.conflicts import conflict_of
 from cdc.mongo.content import comparable, version_of
 from cdc.mongo.owned_positions import OwnedPositions
@@ -25,6 +26,7 @@ from cdc.mongo.plan import (
     RowKey,
     StoredPosition,
     keys_of,
+    lacking,
     plan,
     written,
 )
@@ -61,6 +63,7 @@ class MongoReplica:
         self._positions = self._db[settings.positions_collection]
         self._owned = OwnedPositions(self._positions, settings.group, owner)
         self._history = self._db[settings.history_collection]
+        self._columns = DocumentColumns(client, settings)
         self._reused = ReusedVersions(self._db, settings.history_collection, routes)
 
     def prepare(self) -> None:
@@ -101,6 +104,8 @@ class MongoReplica:
         MongoDB refuses a document, and Retryable for anything else. After each of these errors,
         take the partitions over again.
         """
+        incomplete = lacking(batch, self._routes)
+        self._forget_columns(incomplete)
         with reaching():
             try:
                 planned = self._apply_or_swap(batch, advance, deleted_rows, leader_epochs)
@@ -108,7 +113,17 @@ class MongoReplica:
                 self.forget()
                 raise
         self._owned.expect(advance)
+        self._forget_columns(incomplete)
         return Applied(written=written(planned), duplicates=planned.duplicates, stale=planned.stale)
+
+    def _forget_columns(self, incomplete: Mapping[str, Iterable[str]]) -> None:
+        """Forget that every document has a column, before some lack it and after.
+
+        Before, because this process may end in between; after, because another one may read the
+        documents in between.
+        """
+        for table, names in incomplete.items():
+            self._columns.forget(table, names)
 
     def _apply_or_swap(
         self,
@@ -142,6 +157,12 @@ class MongoReplica:
             fault_points.reach(fault_points.REPLICA_WRITTEN)
         return planned
 
+    def version(self, table: str, key: Identity) -> Version | None:
+        """Return the version of a row's document or delete marker, whichever is higher."""
+        with reaching():
+            held = self._known({table: [key]}, None).get((table, key))
+        return held.version if held else None
+
     def check(self, sources: frozenset[TopicPartition]) -> None:
         """Raise Fenced when one of `sources` has an unexpected owner or position."""
         with reaching():
@@ -155,7 +176,7 @@ class MongoReplica:
             self._session = None
 
     def _known(
-        self, keys: Mapping[str, list[Identity]], session: ClientSession
+        self, keys: Mapping[str, list[Identity]], session: ClientSession | None
     ) -> dict[RowKey, Known]:
         known: dict[RowKey, Known] = {}
         for table, identities in keys.items():
@@ -173,7 +194,7 @@ class MongoReplica:
         return known
 
     def _versions(
-        self, name: str, identities: list[Identity], session: ClientSession
+        self, name: str, identities: list[Identity], session: ClientSession | None
     ) -> dict[Any, Version | None]:
         """Return the versions in one collection, with one plain `find`.
 

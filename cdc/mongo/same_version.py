@@ -60,9 +60,16 @@ def refuse_other_content(
             continue
         ours = delivered.document
         if ours is None or any(
-            ours[name] != held[name] for name in event.after or {} if name in ours and name in held
+            _differs(value, ours[name], held[name])
+            for name, value in (event.after or {}).items()
+            if name in ours and name in held
         ):
             raise _reused(event.version)
+
+
+def _differs(sent: Any, ours: Any, held: Any) -> bool:
+    """Compare two values; a null that was applied before the column refused null is the same."""
+    return bool(ours != held) and not (sent is None and held is None)
 
 
 def _reused(version: Version) -> Rejected:

@@ -9,8 +9,8 @@ from pymongo.collection import Collection
 
 from cdc.conf import CdcSettings
 from cdc.mongo.client import database, reaching
+from cdc.mongo.content import LATEST
 from cdc.mongo.plan import Document
-from cdc.mongo.values import LATEST
 
 _TOTALS_MS = 5_000
 _RATES_MS = 1_000

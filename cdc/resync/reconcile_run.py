@@ -1,7 +1,7 @@
 """Runs reconciliations of the captured models and stores the result."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from cdc.conf import cdc_settings
 from cdc.models import ReconcileRun
 from cdc.mongo.client import connect
+from cdc.mongo.columns import DocumentColumns, Recorded
 from cdc.mongo.positions import Positions
 from cdc.mongo.reader import ReplicaReader
 from cdc.progress import Bar, Say, progress
@@ -106,6 +107,7 @@ class Reconciler:
         client = connect(settings)
         self._reader = ReplicaReader(client, settings)
         self._positions = Positions(client, settings)
+        self._columns = DocumentColumns(client, settings)
 
     def run(self, *, restart: bool) -> Result | None:
         """Compare, repair when asked, and store the result; return None when it was stopped.
@@ -117,6 +119,7 @@ class Reconciler:
         # A resumed run compared some rows earlier, possibly before an open gap was found.
         resumed = not restart and any(self._checkpoint(each).load() for each in registry)
         gaps = () if resumed else self._positions.gaps()
+        columns = {} if resumed else self._recorded_columns()
         tables = []
         for capture in registry:
             report = self._table(capture, restart=restart)
@@ -131,12 +134,21 @@ class Reconciler:
         )
         if result.equal:
             self._positions.close_gaps(gaps)
+            self._remember_columns(columns)
         ReconcileRun.objects.using(self._using).create(
             finished_at=result.finished_at,
             equal=result.equal,
             result=json.dumps(result.as_json()),
         )
         return result
+
+    def _recorded_columns(self) -> Mapping[Capture, Recorded]:
+        return {capture: self._columns.recorded(capture.table) for capture in registry}
+
+    def _remember_columns(self, before: Mapping[Capture, Recorded]) -> None:
+        """Record that every document was seen to have exactly the columns of its model."""
+        for capture, recorded in before.items():
+            self._columns.remember(capture.table, capture.columns, recorded)
 
     def discard_checkpoints(self) -> None:
         """Delete the checkpoints, so that no run resumes this one."""

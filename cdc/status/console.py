@@ -55,6 +55,10 @@ def _history(status: Status) -> Iterator[str]:
             f"gap: {gap.topic} {gap.partition}, position {gap.lost_from} lost, "
             f"resumed at {gap.resumed_at}, on {gap.at:%Y-%m-%d %H:%M:%S} UTC"
         )
+    for changed in status.columns or ():
+        for what, names in (("lacking", changed.lacking), ("left over", changed.left_over)):
+            if names:
+                yield f"columns {what} in documents of {changed.table}: {', '.join(names)}"
     if status.last_error:
         yield f"last error: {status.last_error}"
 

@@ -51,6 +51,17 @@ class TableCount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedColumns:
+    """The columns of a table that were changed, and in which not every document was."""
+
+    table: str
+    lacking: tuple[str, ...]
+    """Columns of which some documents have no value."""
+    left_over: tuple[str, ...]
+    """Columns that the model no longer has, and some documents have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LastReconcile:
     """The result of the last reconciliation."""
 

@@ -18,6 +18,7 @@ from cdc.kafka.topics import Topics
 from cdc.kafka.watermarks import Watermarks
 from cdc.models import DeadLetter, DeadLetterStatus, ReconcileRun
 from cdc.mongo.client import connect
+from cdc.mongo.columns import DocumentColumns
 from cdc.mongo.positions import Positions
 from cdc.mongo.reader import ReplicaReader
 from cdc.operator_log import people
@@ -26,7 +27,15 @@ from cdc.outbox.queue import OutboxQueue
 from cdc.printable import printable
 from cdc.registry import Capture
 from cdc.runtime import counters
-from cdc.status.facts import CanaryStatus, LastReconcile, OpenGap, PartitionLag, Paused, TableCount
+from cdc.status.facts import (
+    CanaryStatus,
+    ChangedColumns,
+    LastReconcile,
+    OpenGap,
+    PartitionLag,
+    Paused,
+    TableCount,
+)
 from cdc.status.latency import MINUTES, MOST_CHANGES, Delays, delays_of
 from cdc.status.new_epoch import unverified
 from cdc.status.verdict import Status
@@ -49,6 +58,7 @@ class StatusReader:
         client = connect(settings)
         self._replica = ReplicaReader(client, settings)
         self._positions = Positions(client, settings)
+        self._columns = DocumentColumns(client, settings)
 
     def read(self) -> Status:
         """Return the current state; a service that does not respond is a problem, not an error."""
@@ -73,6 +83,7 @@ class StatusReader:
             unverified=database(unverified) or "",
             canary=database(_canary),
             gaps=mongodb(self._gaps),
+            columns=mongodb(self._changed_columns),
             problems=tuple(dict.fromkeys(reads.problems)),
             unreachable=tuple(name for name in _SERVICES if name in reads.unreachable),
         )
@@ -122,6 +133,17 @@ class StatusReader:
             )
             for gap in self._positions.gaps()
         )
+
+    def _changed_columns(self) -> tuple[ChangedColumns, ...]:
+        found = []
+        for capture in self._captures:
+            unlike = self._columns.unlike(capture.table, capture.columns, capture.collections)
+            if unlike.lacking or unlike.left_over:
+                changed = ChangedColumns(
+                    table=capture.table, lacking=unlike.lacking, left_over=unlike.left_over
+                )
+                found.append(changed)
+        return tuple(found)
 
     def _delays(self) -> Delays:
         since = datetime.now(tz=UTC) - timedelta(minutes=MINUTES)

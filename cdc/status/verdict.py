@@ -11,6 +11,7 @@ from typing import Any
 from cdc.outbox.table import Depth
 from cdc.status.facts import (
     CanaryStatus,
+    ChangedColumns,
     LastReconcile,
     OpenGap,
     PartitionLag,
@@ -57,6 +58,8 @@ class Status:
     """None when none was ever sent."""
     gaps: tuple[OpenGap, ...] | None = None
     """Open until a reconciliation leaves no difference."""
+    columns: tuple[ChangedColumns, ...] | None = None
+    """Columns that not every document has as its model declares them."""
     in_kafka: int | None = None
     """Records after the offsets committed in Kafka; read only while MongoDB is unreachable."""
 
@@ -90,7 +93,7 @@ class Status:
     def healthy(self) -> bool:
         """Whether every service responds, nothing is blocked and no difference remains."""
         reconciled = self.reconcile is None or self.reconcile.equal
-        reconciled = reconciled and not self.unverified
+        reconciled = reconciled and not self.unverified and not self.columns
         blocked = self.problems or self.paused or self._no_relay or self._no_consumer
         return not blocked and not self._gapped and reconciled and (self.equal or self.waiting > 0)
 
@@ -114,6 +117,7 @@ class Status:
                 or self._gap
                 or self.unverified
                 or self._in_transit
+                or self._changed_columns
                 or self._out_of_sync
                 or self._in_sync
             )
@@ -197,6 +201,19 @@ class Status:
             return ""
         oldest = max(self.outbox_seconds, self.kafka_seconds)
         return f"{_count(self.waiting, 'change')} in transit, the oldest for {oldest:.1f} s."
+
+    @property
+    def _changed_columns(self) -> str:
+        for changed in self.columns or ():
+            names, verb = changed.lacking, "lack"
+            if not names:
+                names, verb = changed.left_over, "still have"
+            noun = "column" if len(names) == 1 else "columns"
+            return (
+                f"Out of sync: documents of {changed.table} {verb} the {noun} {', '.join(names)}. "
+                "Run `manage.py reconcile --repair`."
+            )
+        return ""
 
     @property
     def _out_of_sync(self) -> str:

@@ -135,7 +135,7 @@ class MemoryReplica:
         store = self._store
         for source in advance:
             self._fence(source)
-        planned = plan(batch, self._known(batch), deleted_rows)
+        planned = plan(batch, self._known(keys_of(batch)), deleted_rows)
         # The history holds everything that the documents hold, so copying it first rejects a bad
         # batch before anything is written.
         now = datetime.now(tz=UTC)
@@ -155,6 +155,11 @@ class MemoryReplica:
         self._store.leader_epochs.update({each: leader_epochs.get(each) for each in advance})
         self._expected.update(advance)
         return Applied(written=written(planned), duplicates=planned.duplicates, stale=planned.stale)
+
+    def version(self, table: str, key: Identity) -> Version | None:
+        """Return the version of a row's document or delete marker, whichever is higher."""
+        held = self._known({table: [bson_copy(key)]}).get((table, key))
+        return held.version if held else None
 
     def check(self, sources: frozenset[TopicPartition]) -> None:
         """Raise Fenced when one of `sources` has an unexpected owner or position."""
@@ -181,9 +186,9 @@ class MemoryReplica:
         self._store.positions[source] = resume_at
         self._store.leader_epochs[source] = None
 
-    def _known(self, batch: Sequence[Delivered]) -> dict[RowKey, Known]:
+    def _known(self, keys: Mapping[str, list[Identity]]) -> dict[RowKey, Known]:
         known: dict[RowKey, Known] = {}
-        for table, identities in keys_of(batch).items():
+        for table, identities in keys.items():
             route = self._routes[table]
             for name in (route.markers, *route.collections):
                 for identity in identities:

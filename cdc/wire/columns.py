@@ -2,7 +2,7 @@
 
 import math
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -43,10 +43,12 @@ class Column:
     attname: str
     nullable: bool
     type: ColumnType
+    earlier: tuple[Any, ...] = ()
+    """The BSON value of the rows from before the column existed; empty if it is not known."""
 
     def to_wire(self, value: Any) -> Any:
         """Return a value of Django's as JSON; raises Refused, naming the column."""
-        if value is None and (self.nullable or self.type.null):
+        if value is None and self.null:
             return None
         try:
             return self.type.to_wire(value)
@@ -63,6 +65,11 @@ class Column:
         if isinstance(value, self.type.early):
             self.to_wire(value)
 
+    @property
+    def null(self) -> bool:
+        """Whether a row may hold null in the column."""
+        return self.nullable or self.type.null
+
     def from_wire(self, value: Any) -> Any:
         """Return a JSON value as BSON's; raises Rejected, naming the column."""
         if value is None and self.nullable:
@@ -77,6 +84,32 @@ class Column:
         if not self.nullable:
             return dict(self.type.schema)
         return {"anyOf": [dict(self.type.schema), {"type": "null"}]}
+
+
+def values_of(row: Mapping[str, Any], columns: Sequence[Column]) -> dict[str, Any]:
+    """Return the BSON values of a row of a message; raises Rejected.
+
+    The row may be older than the columns. What it then lacks has the value that the migration gave
+    it, as far as that is known; otherwise it is left out.
+    """
+    values: dict[str, Any] = {}
+    for column in columns:
+        if known := _known_value(column, row, columns):
+            (values[column.name],) = known
+    return values
+
+
+def _known_value(
+    column: Column, row: Mapping[str, Any], columns: Sequence[Column]
+) -> tuple[Any, ...]:
+    if column.name not in row:
+        # A column that the model does not know may be this one under its former name.
+        renamed = row.keys() - {each.name for each in columns}
+        return () if renamed else column.earlier
+    value = row[column.name]
+    if value is None and not column.null:  # The column allowed null when the row was read.
+        return column.earlier
+    return (column.from_wire(value),)
 
 
 def wire_time(moment: datetime) -> str:

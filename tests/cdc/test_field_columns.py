@@ -1,12 +1,20 @@
 """The columns of a model, by the classes of its fields."""
 
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+from uuid import UUID
 
 import pytest
+from bson import encode
 from django.db import models
+from django.db.models.functions import Now
+from django.utils import timezone
 
 from cdc.errors import Misconfigured
 from cdc.field_columns import columns_of
+from cdc.fields import MillisecondDateTimeField
 from tests.support.toy.models import Note, Toy
 
 
@@ -67,3 +75,113 @@ def test_a_time_of_day_is_text() -> None:
             app_label = "clock"
 
     assert columns_of(Clock)[1].to_wire(time(1, 2, 3)) == "01:02:03"
+
+
+class Language(models.TextChoices):
+    EN = "en"
+
+
+class Old(str, Enum):  # noqa: UP042 - its text is not its value, unlike that of StrEnum
+    EN = "en"
+
+
+MOMENT = datetime(2009, 1, 1, 2, 3, 4, 567_891, UTC)
+
+
+class Added(models.Model):
+    """Has a field for each way in which a migration fills a new column."""
+
+    text = models.CharField(max_length=8, default="en")
+    empty = models.TextField(default="")
+    blank = models.CharField(max_length=8, blank=True)
+    choice = models.CharField(max_length=8, choices=Language.choices, default=Language.EN)
+    old_enum = models.CharField(max_length=8, default=Old.EN)
+    null = models.CharField(max_length=8, null=True)  # noqa: DJ001
+    null_with_default = models.IntegerField(null=True, default=7)
+    boolean = models.BooleanField(default=False)
+    number = models.IntegerField(default=0)
+    decimal = models.DecimalField(max_digits=8, decimal_places=2, default=0)
+    exact = models.DecimalField(max_digits=8, decimal_places=3, default=Decimal("1.50"))
+    day = models.DateField(default="2010-03-16")
+    moment = MillisecondDateTimeField(default=MOMENT)
+    at = models.TimeField(default=time(1, 2, 3))
+    code = models.UUIDField(default="12345678123456781234567812345678")
+    mapping = models.JSONField(default=dict)
+    json_null = models.JSONField(default=None)
+    null_json = models.JSONField(null=True, default=None)
+    null_text = models.TextField(null=True)  # noqa: DJ001
+    parent = models.ForeignKey("self", null=True, on_delete=models.CASCADE, related_name="+")
+    other = models.ForeignKey("self", default=1, on_delete=models.CASCADE, related_name="+")
+    file = models.FileField(blank=True)
+    of_database = models.IntegerField(db_default=3)
+    value_of_database = models.BooleanField(db_default=models.Value(True))
+    both = models.IntegerField(default=1, db_default=2)
+
+    unknown_none = models.IntegerField()
+    unknown_callable = models.CharField(max_length=80, default=lambda: "en")
+    unknown_code = models.UUIDField(default=UUID)
+    unknown_time = models.DateTimeField(default=timezone.now)
+    unknown_expression = models.DateTimeField(db_default=Now())
+    unknown_both = models.DateTimeField(default=MOMENT, db_default=Now())
+    unknown_automatic = models.DateTimeField(auto_now=True)
+    unknown_automatic_null = models.DateTimeField(auto_now_add=True, null=True)
+    unknown_blank = models.IntegerField(blank=True)
+    unknown_text_null = models.TextField(null=True, default="a")  # noqa: DJ001
+    unknown_wrong = models.IntegerField(default="many")
+    unknown_too_large = models.BigIntegerField(default=2**63)
+    unknown_generated = models.GeneratedField(
+        expression=models.F("number") * 2, output_field=models.IntegerField(), db_persist=True
+    )
+
+    class Meta:
+        app_label = "added"
+
+    def __str__(self) -> str:
+        return self.text
+
+
+EARLIER = {
+    column.name: column.earlier for column in columns_of(Added) if not column.name.startswith("id")
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("text", "en"),
+        ("empty", ""),
+        ("blank", ""),
+        ("choice", "en"),
+        ("old_enum", "en"),
+        ("null", None),
+        ("null_with_default", 7),
+        ("boolean", False),
+        ("number", 0),
+        ("decimal", "0.00"),
+        ("exact", "1.500"),
+        ("day", date(2010, 3, 16).isoformat()),
+        ("moment", MOMENT.replace(microsecond=567_000)),
+        ("at", "01:02:03"),
+        ("code", "12345678-1234-5678-1234-567812345678"),
+        ("mapping", {}),
+        ("json_null", None),
+        ("null_json", None),
+        ("null_text", None),
+        ("parent_id", None),
+        ("other_id", 1),
+        ("file", ""),
+        ("of_database", 3),
+        ("value_of_database", True),
+        ("both", 2),
+    ],
+)
+def test_a_constant_default_is_the_value_of_earlier_rows(name: str, value: Any) -> None:
+    (found,) = EARLIER[name]
+
+    assert (found, type(found)) == (value, type(value))
+    assert encode({name: found})
+
+
+@pytest.mark.parametrize("name", [name for name in EARLIER if name.startswith("unknown")])
+def test_the_value_of_earlier_rows_may_not_be_known(name: str) -> None:
+    assert EARLIER[name] == ()

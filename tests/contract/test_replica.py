@@ -433,3 +433,18 @@ def test_a_unique_value_of_another_row_is_a_conflict_of_one_event(
     again = owned(storage)
     again.apply([titled("u", 1, 5, "y"), titled(op, key, 4, "a")], {SOURCE: 5})
     assert titles(storage)[key] == "a"
+
+
+def test_the_version_of_a_row_is_known_live_or_deleted(storage: Storage) -> None:
+    replica = owned(storage)
+    replica.apply([delivered(change("c", key, key)) for key in (1, 2)], {SOURCE: 2})
+    replica.apply([delivered(change("u", 1, 4)), delivered(change("d", 2, 5))], {SOURCE: 4})
+
+    found = [storage.replica("b").version(TABLE, key) for key in (1, 2, 3, "1")]
+
+    assert found == [Version(1, 4), Version(1, 5), None, None]
+
+
+def test_no_row_has_a_key_that_bson_cannot_store(storage: Storage) -> None:
+    with pytest.raises(Rejected):
+        storage.replica("b").version(TABLE, 2**63)

@@ -682,3 +682,36 @@ def test_a_loss_later_on_is_checked_at_the_stored_position_first() -> None:
 
     assert feed.titles() == {1: "version 1.3"}
     assert feed.store.gaps == {}
+
+
+def unfit(op: str, key: int, outbox_id: int) -> Outgoing:
+    """Return a change that does not fit the table, as if a column had had another type."""
+    event = change(op, key, outbox_id)
+    return outgoing(replace(event, after={**(event.after or {}), "diggs": "many"}), TOPIC)
+
+
+@pytest.mark.parametrize(("newer", "left"), [("u", {1}), ("d", set())])
+def test_a_stale_event_that_does_not_fit_is_no_dead_letter(newer: str, left: set[int]) -> None:
+    feed = Feed()
+    feed.send(*(outgoing(event, TOPIC) for event in (change("c", 1, 1), change(newer, 1, 3))))
+    feed.drain()
+
+    feed.send(unfit("u", 1, 2), unfit("u", 1, 3))
+    feed.drain()
+
+    assert not feed.letters.kept
+    assert feed.counters.counted[telemetry.STALE] == 2
+    assert set(feed.store.collection(COLLECTIONS[0])) == left
+    assert sum(position or 0 for position in feed.store.positions.values()) == 4
+
+
+def test_a_newer_event_that_does_not_fit_is_a_dead_letter() -> None:
+    feed = Feed()
+    feed.send(outgoing(change("c", 1, 1), TOPIC))
+    feed.drain()
+
+    feed.send(unfit("u", 1, 2), unfit("c", 2, 3))
+    feed.drain()
+
+    assert len(feed.letters.kept) == 2
+    assert feed.counters.counted[telemetry.STALE] == 0

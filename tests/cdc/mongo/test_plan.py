@@ -3,16 +3,19 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise, permutations
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cdc.errors import Rejected
+from cdc.field_columns import columns_of
 from cdc.mongo.plan import (
     Conflict,
     Identity,
     Known,
+    content,
     deliver,
     history_document,
     keys_of,
@@ -24,6 +27,7 @@ from cdc.testing.twins import MemoryReplica, MemoryStore
 from cdc.wire.event import ChangeEvent, Version
 from cdc.wire.records import TopicPartition
 from tests.support.builders import COLLECTIONS, ROUTE, ROUTES, SOURCE, TABLE, change, delivered
+from tests.support.toy.models import Sample
 
 Versions = dict[tuple[str, Identity], Known]
 
@@ -299,6 +303,88 @@ def test_a_time_that_is_none_is_rejected() -> None:
 
     expected = f"ts_ms is {2**63 - 1}, not a time in milliseconds since 1970."
     assert str(caught.value) == expected
+
+
+SAMPLE = columns_of(Sample)
+FULL = {
+    "number": 1,
+    "day": "2011-01-01",
+    "at": "01:02:03",
+    "seen": "2011-01-01T00:00:00.000Z",
+    "count": 2,
+    "weight": 1.5,
+    "price": "2.50",
+    "code": "00000000-0000-0000-0000-000000000001",
+    "shiny": False,
+    "words": "b",
+    "data": [1],
+    "place": 2,
+}
+
+
+def without(*names: str) -> dict[str, Any]:
+    return {name: value for name, value in FULL.items() if name not in names}
+
+
+def test_a_row_that_lacks_columns_takes_their_defaults() -> None:
+    document = content(1, without("words", "price", "data", "shiny", "seen"), SAMPLE)
+
+    assert set(document) == {*FULL, "_id"}
+    assert (document["words"], document["price"], document["data"]) == ("a", "1.50", {})
+    assert document["shiny"] is True
+    assert document["seen"] == datetime(2010, 3, 16, 20, 36, 41, tzinfo=UTC)
+
+
+def test_a_row_that_lacks_a_column_without_a_default_gives_a_document_without_it() -> None:
+    story = change("u", 17, 5)
+    row = {name: value for name, value in (story.after or {}).items() if name != "title"}
+
+    document = delivered(replace(story, after=row)).document
+
+    assert document is not None
+    assert "title" not in document
+    assert document["diggs"] == 4
+
+
+def test_what_a_renamed_column_held_is_not_replaced_with_a_default() -> None:
+    document = content(1, {**without("words", "place"), "text": "former name"}, SAMPLE)
+
+    assert set(document) == {*without("words", "place"), "_id"}
+
+
+def test_a_column_that_the_model_no_longer_has_is_ignored() -> None:
+    assert content(1, {**FULL, "former": {"$odd": 2**70}}, SAMPLE) == content(1, FULL, SAMPLE)
+
+
+def test_null_in_a_column_that_allowed_it_takes_the_default() -> None:
+    document = content(1, {**FULL, "place": None, "data": None}, SAMPLE)
+
+    assert document["place"] == 1
+    assert document["data"] is None, "null is a value of JSON"
+
+
+def test_null_in_a_column_without_a_default_is_left_out() -> None:
+    story = change("u", 17, 5)
+
+    document = delivered(replace(story, after={**(story.after or {}), "title": None})).document
+
+    assert document is not None
+    assert "title" not in document
+
+
+def test_a_column_that_allows_null_now_takes_values_and_null() -> None:
+    story = change("u", 17, 5)
+    rows = ({**(story.after or {}), "thumbnail": value} for value in ({"a": 1}, None))
+
+    documents = [delivered(replace(story, after=row)).document for row in rows]
+
+    assert [item and item["thumbnail"] for item in documents] == [{"a": 1}, None]
+
+
+@pytest.mark.parametrize(("name", "value"), [("count", "x"), ("seen", 5), ("words", 1)])
+def test_a_value_of_the_wrong_type_has_no_default(name: str, value: Any) -> None:
+    with pytest.raises(Rejected, match=f"Column {name} holds"):
+        content(1, {**FULL, name: value}, SAMPLE)
 
 
 def test_history_keeps_both_images_under_the_version() -> None:

@@ -39,6 +39,20 @@ def test_columns_that_were_added_or_removed_do_not_count() -> None:
     refuse_other_content([event], {1: {**held, "language": "en"}})
 
 
+def test_a_null_from_before_a_column_refused_null_is_the_same() -> None:
+    story = change("u", 1, 2)
+    event = delivered(replace(story, after={**(story.after or {}), "media": None}))
+    held = dict(event.document or {})
+
+    refuse_other_content(
+        [replace(event, document={**held, "media": "news"})], {1: {**held, "media": None}}
+    )
+    with pytest.raises(Rejected, match="with other content"):
+        refuse_other_content(
+            [replace(event, document={**held, "media": "news"})], {1: {**held, "media": "x"}}
+        )
+
+
 @pytest.mark.services
 def test_without_a_history_the_documents_are_compared(feed_settings: CdcSettings) -> None:
     settings = replace(feed_settings, history_days=0)

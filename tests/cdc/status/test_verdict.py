@@ -11,7 +11,7 @@ from rich.console import Console
 
 from cdc.outbox.table import Depth
 from cdc.status.console import status_table
-from cdc.status.facts import LastReconcile, OpenGap, Paused, TableCount
+from cdc.status.facts import ChangedColumns, LastReconcile, OpenGap, Paused, TableCount
 from cdc.status.latency import delays_of
 from cdc.status.verdict import outage_verdict
 from tests.support.status import healthy_status, lag
@@ -31,6 +31,7 @@ GAP = OpenGap(
     resumed_at=66,
     at=datetime(2026, 1, 2, tzinfo=UTC),
 )
+ADDED = ChangedColumns(table="stories_story", lacking=("language",), left_over=())
 WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
 
 
@@ -64,6 +65,21 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
             False,
             "A gap in partitions 1, 3: ",
         ),
+        (
+            {"columns": (ADDED,)},
+            False,
+            (
+                "Out of sync: documents of stories_story lack the column language. "
+                "Run `manage.py reconcile --repair`."
+            ),
+        ),
+        (
+            {"columns": (replace(ADDED, lacking=(), left_over=("a", "b")),)},
+            False,
+            "documents of stories_story still have the columns a, b. Run `manage.py reconcile",
+        ),
+        ({**WAITING, "columns": (ADDED,)}, False, "7 changes in transit"),
+        ({"columns": ()}, True, "In sync: 3 rows everywhere."),
         ({"gaps": ()}, True, "In sync: 3 rows everywhere."),
         ({"lags": (lag(5, 11.0),)}, True, "2 consumers are lagging. Check their logs"),
         (
@@ -99,7 +115,7 @@ def test_the_json_shape_is_the_documented_one() -> None:
     assert set(shape) == {
         *("outbox", "outbox_seconds", "lags", "tables", "dead_letters", "counters", "problems"),
         *("relay", "consumers", "delays", "last_error", "reconcile"),
-        *("paused", "in_kafka", "canary", "unreachable", "gaps"),
+        *("paused", "in_kafka", "canary", "unreachable", "gaps", "columns"),
         *("waiting", "healthy", "verdict", "unverified"),
     }
     assert shape["reconcile"]["finished_at"] == "2026-01-02T00:00:00+00:00"
@@ -167,3 +183,13 @@ def test_a_gap_is_shown() -> None:
     Console(file=output, width=200).print(status_table(healthy_status(gaps=(GAP,))))
     text = output.getvalue()
     assert "gap: story-events 3, position 33 lost, resumed at 66, on 2026-01-02 00:00:00" in text
+
+
+def test_the_terminal_lists_the_columns_of_every_table() -> None:
+    changed = (ADDED, replace(ADDED, table="toy_box", lacking=(), left_over=("a", "b")))
+    text = StringIO()
+
+    Console(file=text, width=200).print(status_table(healthy_status(columns=changed)))
+
+    assert "columns lacking in documents of stories_story: language\n" in text.getvalue()
+    assert "columns left over in documents of toy_box: a, b\n" in text.getvalue()

@@ -1,0 +1,190 @@
+"""Changes of a model's columns while events of the former columns are under way."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cdc.models import DeadLetter, OutboxRecord
+from cdc.runtime.counters import totals
+from cdc.runtime.telemetry import CONSUMER_STARTED, DUPLICATE, RELAY_STARTED, STALE
+from stories.models import Story
+from tests.acceptance.conftest import RunningFeed
+from tests.acceptance.test_reconcile import reconcile
+from tests.acceptance.test_rewind import rewind
+from tests.acceptance.test_send_to_kafka import replica
+from tests.support.commands import manage, wait_until
+from tests.support.equality import COLLECTIONS
+
+pytestmark = [pytest.mark.services, pytest.mark.database, pytest.mark.django_db(transaction=True)]
+
+MANY = 150
+"""More than the dead letters at which a consumer stops."""
+Row = dict[str, Any]
+
+
+def from_old_code(feed: RunningFeed, change: Callable[[Row], None], count: int = MANY) -> None:
+    """Publish changes of new stories as code with other columns would have."""
+    feed.relay.wait_for(RELAY_STARTED)
+    assert feed.relay.stop() == 0
+    for number in range(count):
+        Story.objects.create(title=f"story {number}", href="http://example.org/")
+    for record in OutboxRecord.objects.all():
+        row = json.loads(bytes(record.after or b""))
+        change(row)
+        record.after = json.dumps(row).encode()
+        record.save()
+    feed.relay.start()
+
+
+def without(*names: str) -> Callable[[Row], None]:
+    def change(row: Row) -> None:
+        for name in names:
+            del row[name]
+
+    return change
+
+
+def absorbed() -> int:
+    counted = totals("default")
+    return counted[STALE] + counted[DUPLICATE]
+
+
+def wait_until_applied(feed: RunningFeed, count: int = MANY) -> None:
+    found = replica(feed)
+    wait_until(
+        lambda: all(found[name].count_documents({}) == count for name in COLLECTIONS),
+        f"{count} documents",
+    )
+
+
+def status(feed: RunningFeed) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(manage(feed.environment, "cdc_status", "--json").stdout)
+    return found
+
+
+def read_again(feed: RunningFeed, count: int = MANY) -> None:
+    before = absorbed()
+    result = rewind(feed, "--to-earliest")
+    assert result.returncode == 0, result.stderr
+    wait_until(lambda: absorbed() >= before + count, "the events to be read again")
+
+
+def repair(feed: RunningFeed) -> None:
+    code, result = reconcile(feed, "--repair")
+    assert (code, result["equal"]) == (0, True)
+    feed.wait_until_equal()
+    found = status(feed)
+    assert found["columns"] == []
+    assert found["healthy"], found["verdict"]
+
+
+def test_old_events_take_the_defaults_of_added_columns(feed: RunningFeed) -> None:
+    from_old_code(feed, without("diggs", "media", "container", "thumbnail", "status"))
+    feed.wait_until_equal()
+
+    read_again(feed)
+
+    feed.wait_until_equal()
+    assert not DeadLetter.objects.exists()
+    assert feed.consumer.alive()
+    assert status(feed)["columns"] == []
+
+
+def test_a_column_without_a_known_default_is_said_to_be_lacking(feed: RunningFeed) -> None:
+    from_old_code(feed, without("title"))
+    wait_until_applied(feed)
+    read_again(feed)
+
+    found = status(feed)
+    assert found["columns"] == [{"table": "stories_story", "lacking": ["title"], "left_over": []}]
+    assert not found["healthy"]
+    assert found["verdict"].startswith(
+        "Out of sync: documents of stories_story lack the column title. Run `manage.py reconcile"
+    )
+    code, result = reconcile(feed)
+    assert (code, result["different"]) == (1, MANY * len(COLLECTIONS))
+    assert status(feed)["columns"], "nothing was repaired"
+    repair(feed)
+    assert not DeadLetter.objects.exists()
+
+
+def test_a_renamed_column_never_takes_its_default(feed: RunningFeed) -> None:
+    def renamed(row: Row) -> None:
+        row["votes"] = row.pop("diggs")
+
+    from_old_code(feed, renamed)
+    wait_until_applied(feed)
+    read_again(feed)
+
+    assert status(feed)["columns"][0]["lacking"] == ["diggs"]
+    assert not any(
+        replica(feed)[name].count_documents({"votes": {"$exists": True}}) for name in COLLECTIONS
+    )
+    repair(feed)
+    assert not DeadLetter.objects.exists()
+
+
+def test_the_value_of_a_removed_column_is_ignored_and_brought_away(feed: RunningFeed) -> None:
+    def former(row: Row) -> None:
+        row["language"] = "en"
+
+    from_old_code(feed, former)
+    feed.wait_until_equal()
+    read_again(feed)
+    assert not DeadLetter.objects.exists()
+    assert status(feed)["healthy"]
+
+    # As if the model had had the column when the documents were written.
+    found = replica(feed)
+    recorded = found["storyfeed_offsets_columns"]
+    recorded.update_one(
+        {"_id": "stories_story"}, {"$push": {"columns": {"name": "language", "null": False}}}
+    )
+    found[COLLECTIONS[1]].update_one({}, {"$set": {"language": "en"}})
+    assert status(feed)["verdict"].startswith(
+        "Out of sync: documents of stories_story still have the column language."
+    )
+    repair(feed)
+
+
+def test_null_from_before_a_column_refused_it_is_no_dead_letter(feed: RunningFeed) -> None:
+    def nulls(row: Row) -> None:
+        row.update(diggs=None, title=None, promote_date=None)
+
+    from_old_code(feed, nulls)
+    wait_until_applied(feed)
+    read_again(feed)
+
+    assert status(feed)["columns"][0]["lacking"] == ["title"]
+    assert replica(feed)[COLLECTIONS[0]].count_documents({"diggs": 0}) == MANY
+    repair(feed)
+    assert not DeadLetter.objects.exists()
+
+
+def test_stale_events_of_another_type_are_skipped(feed: RunningFeed) -> None:
+    def other_type(row: Row) -> None:
+        row["diggs"] = "many"
+
+    stale = totals("default")[STALE]
+    feed.consumer.wait_for(CONSUMER_STARTED)
+    assert feed.consumer.stop() == 0
+    from_old_code(feed, other_type, count=20)
+    wait_until(lambda: not OutboxRecord.objects.exists(), "the old events to be published")
+    _apply_newer(feed)
+
+    feed.consumer.start()
+    wait_until(lambda: totals("default")[STALE] >= stale + 20, "the stale events to be skipped")
+
+    assert not DeadLetter.objects.exists()
+    assert feed.consumer.alive()
+
+
+def _apply_newer(feed: RunningFeed) -> None:
+    """Store the versions of later changes, as a consumer did before the rewind."""
+    later = [
+        {"_id": key, "_epoch": 2**62, "_version": 1}
+        for key in Story.objects.values_list("pk", flat=True)
+    ]
+    replica(feed)["stories_story_delete_markers"].insert_many(later)

@@ -1,5 +1,7 @@
 """Converting values from Django to JSON and from JSON to BSON."""
 
+import time
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -268,6 +270,23 @@ def test_lists_and_tuples_count_as_levels_and_become_lists() -> None:
     assert COLUMNS["user"].to_wire(deepest) == deepest
     with pytest.raises(Refused, match="nests deeper"):
         COLUMNS["user"].to_wire({"a": deepest})
+
+
+@pytest.fixture
+def other_time_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "Asia/Kolkata")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("other_time_zone")
+def test_the_time_zone_of_the_machine_does_not_matter() -> None:
+    moment = datetime(2009, 1, 2, 3, 4, 5, tzinfo=EAST)
+
+    assert wire_time(moment) == "2009-01-01T21:34:05.000Z"
+    assert COLUMNS["submit_date"].from_wire("2009-01-01T21:34:05.000Z").tzinfo is UTC
 
 
 def test_a_type_has_its_converters_schema_and_early_types() -> None:

@@ -99,6 +99,8 @@ REASONS = {
     "a sequence that is no text": "source.sequence is not text.",
     "a sequence of three": SEQUENCE,
     "a sequence that is no list": SEQUENCE,
+    "a sequence that is a number": SEQUENCE,
+    "a sequence that is an object": SEQUENCE,
     "a sequence of other digits": SEQUENCE,
     "a sequence without end": SEQUENCE,
     "a sequence beyond 64 bits": f"source.sequence {NUMBER}",
@@ -113,6 +115,8 @@ REASONS = {
 }
 BAD_VALUES |= {
     "a sequence that is no list": broken(source={"sequence": "{}"}),
+    "a sequence that is a number": broken(source={"sequence": "5"}),
+    "a sequence that is an object": broken(source={"sequence": '{"1":1,"2":2}'}),
     "a database that is no text": broken(source={"db": 1}),
     "a user that is no text": broken(source={"user": 7}),
     "a before that is text": broken(before="row"),
@@ -126,6 +130,12 @@ def test_the_reason_names_the_part_that_is_malformed(what: str) -> None:
         decode(b'{"id":17}', BAD_VALUES[what])
 
     assert str(caught.value) == REASONS[what]
+
+
+@pytest.mark.parametrize(("value", "detail"), [(b"{", ""), (b"", ".*zero-length")])
+def test_a_value_that_is_no_json_is_named(value: bytes, detail: str) -> None:
+    with pytest.raises(Rejected, match=f"^The value is not JSON: {detail}"):
+        decode(b'{"id":17}', value)
 
 
 def test_a_sequence_that_is_no_json_is_named() -> None:

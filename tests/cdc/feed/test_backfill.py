@@ -11,24 +11,13 @@ from cdc.feed.backfill import CatchUp
 from cdc.feed.hub import Hub
 from cdc.feed.position import FeedBounds, FeedPosition
 from cdc.runtime.stop_flag import StopFlag
-from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
-from cdc.wire.records import Record, TopicPartition
+from cdc.wire.records import TopicPartition
+from tests.cdc.feed.compacted import Compacted
 from tests.cdc.feed.records import RENDERER, TOPIC
 from tests.support.builders import change, outgoing, tombstone
 
 SOURCES = [TopicPartition(TOPIC, number) for number in range(2)]
-
-
-@dataclass(slots=True)
-class Compacted(MemoryTail):
-    """A tail that skips removed records in between, as Kafka does after compaction."""
-
-    removed: set[tuple[int, int]] = field(default_factory=set)
-
-    def poll(self, limit: int, seconds: float) -> list[Record]:
-        found = MemoryTail.poll(self, limit, seconds)
-        return [each for each in found if (each.source.partition, each.offset) not in self.removed]
 
 
 class Topic:

@@ -845,3 +845,59 @@ def test_rows_that_the_guard_does_not_admit_are_not_published() -> None:
     worker.run_once()
     assert ops(broker) == [("c", "story 1")]
     assert len(guard.checked) == 3, "the guard is asked before each batch"
+
+
+def test_rows_read_under_an_earlier_token_are_not_published() -> None:
+    """Another relay has published and deleted them in between, and a later change as well."""
+    broker, clock = MemoryBroker(), FakeClock()
+    saved = story()
+
+    class SlowRows(OutboxQueue):
+        slow = True
+
+        def rows(self, ids: Iterable[int]) -> list[OutboxRecord]:
+            found = super().rows(ids)
+            if self.slow:
+                self.slow = False
+                clock.sleep(2 * LEASE_SECONDS)
+                self.drop_lease("slow")
+                other = relay(broker, "other", clock)
+                other.run_once()
+                Story.objects.filter(pk=saved.pk).update(title="newer")
+                other.run_once()
+                other.close()
+            return found
+
+    slow = relay(broker, "slow", clock, SlowRows("default"))
+    for _ in range(3):
+        slow.run_once()
+
+    assert ops(broker) == [("c", "story 1"), ("u", "newer")]
+    assert not OutboxRecord.objects.exists()
+
+
+def test_a_rejected_row_is_not_sent_alone_after_the_lease_is_lost() -> None:
+    broker, clock = MemoryBroker(largest=4000), FakeClock()
+    for number in range(2):
+        Story.objects.create(title=f"{number}", href="http://e.org/", description="x" * 5000)
+    alone: list[int] = []
+
+    class Losing(BatchRejecting):
+        def publish(
+            self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
+        ) -> dict[int, str]:
+            reasons = super().publish(records, keep_waiting)
+            if len(records) > 1:
+                clock.sleep(2 * LEASE_SECONDS)
+                OutboxQueue("default").drop_lease("slow")
+                assert OutboxQueue("default").take_lease("other", 30)
+            else:
+                alone.append(len(records))
+            return reasons
+
+    with pytest.raises(Retryable, match="abandoned"):
+        relay(Losing(broker, 2), "slow", clock).run_once()
+
+    assert alone == []
+    assert not DeadLetter.objects.exists()
+    assert OutboxRecord.objects.filter(op="c").count() == 2

@@ -32,3 +32,12 @@ def test_a_value_of_another_form_has_no_time(value: bytes) -> None:
 def test_a_record_without_a_version_is_not_ours(name: str, header: bytes | str | None) -> None:
     assert published(b"k", b"{}", {**HEADERS, name: header}) is None
     assert published(b"k", b"{}", {}) is None
+
+
+@pytest.mark.parametrize("number", [0, 10**17, 10**18 - 1])
+def test_every_number_that_a_later_epoch_can_exceed_counts(number: int) -> None:
+    """A record is the sign that ids are assigned again, however large its numbers are."""
+    headers = {"epoch": b"%d" % number, "outbox_id": b"%d" % number}
+
+    assert published(b"k", None, headers) == Published(version=Version(number, number), key="k")
+    assert published(b"k", None, {**headers, "epoch": b"%d" % 10**18}) is None

@@ -516,3 +516,21 @@ def test_access_is_checked_again_after_each_interval(monkeypatch: pytest.MonkeyP
         assert len(answers) == 4
 
     play(scene)
+
+
+@pytest.mark.parametrize("answer", [Access.DENIED, Access.UNKNOWN])
+def test_no_answer_but_allowed_is_remembered(
+    monkeypatch: pytest.MonkeyPatch, answer: Access
+) -> None:
+    clock = FakeClock()
+    monkeypatch.setattr(stream, "time", clock)
+
+    async def check() -> Access:
+        return answer
+
+    async def scene(world: World) -> None:
+        reader = Reader(world.hub, world.catch_up, Audience.OPERATORS, Filter(), None)
+        clock.sleep(stream.CHECK_SECONDS)
+        assert [await reader._access(check) for _ in range(3)] == [answer] * 3
+
+    play(scene)

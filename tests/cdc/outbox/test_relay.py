@@ -795,12 +795,14 @@ class SlowGuard:
         self.meanwhile = meanwhile
         self.checked: list[int | None] = []
         self.refusals = 0
+        self.begun = False
 
     def check(self, token: int | None, keep_waiting: Callable[[], bool]) -> bool:
         self.checked.append(token)
         meanwhile, self.meanwhile = self.meanwhile, lambda: None
         meanwhile()
-        return False
+        begun, self.begun = self.begun, False
+        return begun
 
     def admits(self, rows: Sequence[OutboxRecord]) -> bool:
         self.refusals -= 1
@@ -901,3 +903,21 @@ def test_a_rejected_row_is_not_sent_alone_after_the_lease_is_lost() -> None:
     assert alone == []
     assert not DeadLetter.objects.exists()
     assert OutboxRecord.objects.filter(op="c").count() == 2
+
+
+def test_a_new_epoch_makes_the_relay_read_from_the_first_row() -> None:
+    """The lease and its token stay: only the guard says that the ids begin again."""
+    broker, clock, guard = MemoryBroker(), FakeClock(), SlowGuard(lambda: None)
+    unwatched = Inline(Unwatched("default"), clock)
+    worker = relay(broker, clock=clock, sweeper=unwatched, guard=guard)
+    rows = updates(60)
+    worker.run_once()
+    token = RelayLease.objects.get().token
+
+    insert_again(rows[:2])
+    guard.begun = True
+    worker.run_once()
+
+    assert versions(broker)[60:] == [(row.epoch, row.id) for row in rows[:2]]
+    assert not OutboxRecord.objects.exists()
+    assert RelayLease.objects.get().token == token

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from cdc.models import Checkpoint, OutboxRecord
 from cdc.outbox.throttle import OutboxLimit, RateLimit
@@ -172,3 +173,24 @@ def test_every_row_and_every_delete_is_throttled(changed: MemoryFeed) -> None:
 
     assert sum(throttle.rows) == 3 + 5
     assert max(throttle.rows) == 2
+
+
+def test_a_chunk_that_is_rolled_back_counts_once(
+    feed: MemoryFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database may roll back at the last statement of the chunk's transaction."""
+    save, failures = CheckpointStore.save, [OperationalError(1213, "Deadlock found")]
+
+    def deadlocked(self: CheckpointStore, state: dict[str, Any]) -> None:
+        if failures and state["rows"] > 2:
+            raise failures.pop()
+        save(self, state)
+
+    monkeypatch.setattr(CheckpointStore, "save", deadlocked)
+    sending = snapshot(feed, [])
+
+    assert sending.run()
+
+    assert not failures
+    assert sending.sent.rows == 5
+    assert OutboxRecord.objects.filter(op="r").count() == 5

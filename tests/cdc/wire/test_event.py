@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdc.errors import Rejected
-from cdc.wire.event import ChangeEvent, Operation, Version, decode, tombstone_version
+from cdc.wire.event import (
+    ChangeEvent,
+    Operation,
+    Version,
+    decode,
+    decode_key,
+    tombstone_version,
+)
 from cdc.wire.message import encode_key
 from tests.cdc.wire.samples import ROWS, VERSION, value
 
@@ -169,3 +176,15 @@ def test_a_tombstone_of_another_program_has_no_version() -> None:
 def test_a_key_of_another_type_is_not_the_rows(key: bytes) -> None:
     with pytest.raises(Rejected):
         decode(key, value("u", *ROWS["u"]))
+
+
+@pytest.mark.parametrize("held", [True, 1.0, "1", None])
+def test_a_row_whose_key_is_only_equal_to_the_messages_key_is_rejected(held: object) -> None:
+    with pytest.raises(Rejected, match="its row names another"):
+        decode(b'{"id":1}', broken(after={"id": held}))
+
+
+@pytest.mark.parametrize("key", [b'{"id":true}', b'{"id":1.0}', b'{"id":[1]}'])
+def test_a_key_that_is_no_whole_number_and_no_text_is_rejected(key: bytes) -> None:
+    with pytest.raises(Rejected, match="not one column's value"):
+        decode_key(key)

@@ -448,3 +448,62 @@ def test_the_version_of_a_row_is_known_live_or_deleted(storage: Storage) -> None
 def test_no_row_has_a_key_that_bson_cannot_store(storage: Storage) -> None:
     with pytest.raises(Rejected):
         storage.replica("b").version(TABLE, 2**63)
+
+
+def test_a_replay_rewrites_neither_history_nor_documents_nor_markers(storage: Storage) -> None:
+    replica = owned(storage)
+    events = [change("c", 1, 1), change("u", 1, 2), change("d", 1, 3), change("c", 2, 4)]
+    replica.apply([delivered(event, number) for number, event in enumerate(events)], {SOURCE: 4})
+    names = (*COLLECTIONS, ROUTES[TABLE].markers)
+    before = storage.history(), [storage.documents(name) for name in names]
+
+    again = [delivered(event, number, OTHER) for number, event in enumerate(events, 70)]
+    replica.apply(again, {SOURCE: 5})
+    for number, each in enumerate(again):
+        replica.apply([each], {SOURCE: 6 + number})
+
+    assert (storage.history(), [storage.documents(name) for name in names]) == before
+
+
+@pytest.mark.parametrize("op", ["u", "d", "r"])
+@pytest.mark.parametrize("last", ["c", "d"])
+def test_a_stale_event_writes_no_document_and_no_marker(
+    storage: Storage, op: str, last: str
+) -> None:
+    replica = owned(storage)
+    replica.apply([delivered(change(last, 1, 5, epoch=2))], {SOURCE: 1})
+    names = (*COLLECTIONS, ROUTES[TABLE].markers)
+    before = [storage.documents(name) for name in names]
+
+    applied = replica.apply([delivered(change(op, 1, 9, epoch=1))], {SOURCE: 2})
+
+    assert (applied.written, applied.stale) == (0, 1)
+    assert [storage.documents(name) for name in names] == before
+    (marker,) = before[-1]
+    assert (marker["_epoch"], marker["_version"]) == (2, 5)
+
+
+def test_a_check_detects_a_moved_position_of_any_partition(storage: Storage) -> None:
+    mine, also_mine = owned(storage, "a"), storage.replica("a")
+    mine.take_over(OTHER, "topic 1")
+    mine.check(frozenset({SOURCE, OTHER}))
+    also_mine.take_over(OTHER, "topic 1")
+    also_mine.apply([], {OTHER: 5})
+
+    mine.check(frozenset({SOURCE}))
+    with pytest.raises(Fenced):
+        mine.check(frozenset({SOURCE, OTHER}))
+
+
+def test_a_batch_that_was_refused_moves_nothing_until_the_partition_is_taken_again(
+    storage: Storage,
+) -> None:
+    old, new = owned(storage, "old"), owned(storage, "new")
+    with pytest.raises(Fenced):
+        old.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
+    with pytest.raises(Fenced):
+        old.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
+    new.apply([delivered(change("c", 1, 2))], {SOURCE: 1})
+
+    assert titles(storage) == {1: "version 1.2"}
+    assert old.take_over(SOURCE, "topic 1").next_offset == 1

@@ -1,11 +1,16 @@
 """Writes of more rows than fit into one statement."""
 
+from typing import Any
+
 import pytest
+from django.db import models
 from django.db.models import Avg, F, Q
 
+from cdc.capture import queryset
+from cdc.capture.images import read_images
 from cdc.capture.queryset import CHUNK
 from stories.models import Story
-from tests.cdc.capture.events import events, forget, replay
+from tests.cdc.capture.events import Event, events, forget, replay
 from tests.cdc.capture.world import story, table
 from tests.support.toy.models import Box, Toy
 
@@ -95,3 +100,53 @@ def test_large_rows_are_split_into_statements_that_a_server_accepts() -> None:
     Story.objects.update(diggs=5)
 
     assert [event.op for event in events()] == ["c"] * 25 + ["u"] * 25
+
+
+def changed(found: list[Event], column: str) -> list[tuple[str, Any, Any]]:
+    """Return operation, value before and value after of each event."""
+    return [(each.op, (each.before or {}).get(column), each.row[column]) for each in found]
+
+
+@pytest.mark.parametrize("order", ["pk", "-pk", "?"])
+def test_every_event_of_an_update_in_chunks_has_both_images(many: None, order: str) -> None:
+    """Rows are locked in the order of their keys, and written in that of the queryset."""
+    forget()
+
+    assert Story.objects.order_by(order).update(diggs=F("diggs") + 5_000) == MANY
+
+    expected = [("u", number, number + 5_000) for number in range(MANY)]
+    assert sorted(changed(events(), "diggs")) == expected
+    assert {each.row["id"]: each.row for each in events()} == table()
+
+
+def test_rows_that_stop_matching_shift_no_image(
+    many: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chunks that are written are not those that were locked."""
+    gone = set(Story.objects.filter(diggs__lt=3).values_list("pk", flat=True))
+    forget()
+
+    def read(*args: Any, lock: bool = False, **options: Any) -> Any:
+        if lock:
+            rows = Story.objects.filter(pk__in=gone)
+            models.QuerySet.update(rows, media="other")
+        return read_images(*args, lock=lock, **options)
+
+    monkeypatch.setattr(queryset, "read_images", read)
+    assert Story.objects.filter(media="news").update(diggs=F("diggs") + 5_000) == MANY - 3
+
+    found = changed(events(), "diggs")
+    assert found == [("u", number, number + 5_000) for number in range(3, MANY)]
+
+
+@pytest.mark.parametrize("order", ["pk", "-pk"])
+def test_every_event_of_a_delete_in_chunks_has_its_row(many: None, order: str) -> None:
+    before = table()
+    forget()
+
+    deleted, by_model = Story.objects.order_by(order).delete()
+
+    assert (deleted, by_model) == (MANY, {"stories.Story": MANY})
+    assert {each.row["id"]: each.before for each in events()} == before
+    assert [each.op for each in events()] == ["d"] * MANY
+    assert not Story.objects.exists()

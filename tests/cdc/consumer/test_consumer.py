@@ -715,3 +715,147 @@ def test_a_newer_event_that_does_not_fit_is_a_dead_letter() -> None:
 
     assert len(feed.letters.kept) == 2
     assert feed.counters.counted[telemetry.STALE] == 0
+
+
+def test_applied_messages_count_however_many_letters_there_are() -> None:
+    """A letter in twenty, for longer than the limit: the consumer never stops."""
+    feed = Feed()
+    rounds = MAX_REJECTED + 60
+    for number in range(rounds):
+        good = [change("c", key, key) for key in range(number * 19 + 1, number * 19 + 20)]
+        feed.send(*poison(1, number), *(outgoing(event, TOPIC) for event in good))
+        run(feed, 2)
+
+    assert len(feed.letters.kept) == rounds
+    assert len(feed.titles()) == 19 * rounds
+
+
+def test_a_letter_found_in_a_batch_moves_the_position_by_one() -> None:
+    class Picky(MemoryReplica):
+        def apply(
+            self,
+            batch: Sequence[Delivered],
+            advance: Mapping[TopicPartition, int],
+            deleted_rows: Container[RowKey] = (),
+            leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
+        ) -> Applied:
+            if any(item.event.version.outbox_id == 3 for item in batch):
+                raise Rejected("no threes")
+            return super().apply(batch, advance, deleted_rows, leader_epochs)
+
+    feed = Feed(Picky)
+    feed.send(*(outgoing(change("c", 1, number), TOPIC) for number in (1, 2, 3)))
+    feed.drain()
+
+    source = one_partition(feed)
+    assert feed.letters.kept == {(source, 2): "no threes"}
+    assert feed.store.positions[source] == feed.source.stored[source] == 3
+
+
+def test_kafka_gets_no_position_that_the_replica_does_not_have() -> None:
+    class Failing(MemoryReplica):
+        def apply(
+            self,
+            batch: Sequence[Delivered],
+            advance: Mapping[TopicPartition, int],
+            deleted_rows: Container[RowKey] = (),
+            leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
+        ) -> Applied:
+            raise Retryable("unreachable")
+
+    feed = Feed(Failing)
+    feed.send(outgoing(change("c", 1, 1), TOPIC))
+    feed.consumer.run_once()
+
+    with pytest.raises(Retryable):
+        feed.consumer.run_once()
+
+    assert feed.source.stored == {}
+
+
+def test_the_leader_epoch_of_the_last_record_is_stored_and_used() -> None:
+    feed = Feed()
+    feed.send(outgoing(change("c", 1, 1), TOPIC))
+    feed.drain()
+    source = one_partition(feed)
+    feed.broker.truncate(source, 1)
+    feed.send(outgoing(change("u", 1, 2), TOPIC))
+    feed.drain()
+    assert feed.store.leader_epochs[source] == 1
+
+    feed.restart("b")
+    feed.drain()
+
+    assert feed.source.starts[source] == (2, 1)
+
+
+def test_a_moved_position_is_noticed_within_a_second_without_records() -> None:
+    feed = Feed()
+    feed.send(outgoing(change("c", 1, 1), TOPIC))
+    feed.drain()
+    source = one_partition(feed)
+    feed.store.positions[source] = 0
+    feed.clock.sleep(1)
+
+    with pytest.raises(Fenced):
+        feed.consumer.run_once()
+    feed.drain()
+
+    assert feed.store.positions[source] == 1
+
+
+def test_a_pause_stops_fetching_and_forgets_the_positions() -> None:
+    feed, paused = Feed(), [False]
+    feed.consumer._paused = lambda: paused[0]
+    feed.send(outgoing(change("c", 1, 1), TOPIC))
+    feed.drain()
+    source = one_partition(feed)
+
+    paused[0] = True
+    feed.send(outgoing(change("u", 1, 2), TOPIC))
+    feed.drain()
+    assert not feed.source.started()
+    assert feed.titles() == {1: "version 1.1"}
+
+    # A rewind during the pause moves the position.
+    feed.store.positions[source], feed.store.owners[source] = 0, "rewind"
+    paused[0] = False
+    feed.drain()
+    assert feed.titles() == {1: "version 1.2"}
+    assert feed.store.positions[source] == 2
+    assert feed.source.started()
+    assert not +feed.counters.counted, "nothing failed"
+
+
+def test_each_beginning_and_end_of_a_pause_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "cdc.consumer.consumer")
+    feed, paused = Feed(), [True]
+    feed.consumer._paused = lambda: paused[0]
+    for paused[0] in (True, True, False, False, True):
+        feed.drain()
+
+    logged = [item.message for item in caplog.records if "pause" in item.message]
+    logged += [item.message for item in caplog.records if "resume" in item.message]
+    assert logged == [telemetry.CONSUMER_PAUSED] * 2 + [telemetry.CONSUMER_RESUMED]
+
+
+def test_a_gap_is_logged_with_both_ends_and_reading_resumes_at_the_second(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    feed = Feed()
+    feed.send(outgoing(change("c", 1, 1), TOPIC))
+    feed.drain()
+    source = one_partition(feed)
+    feed.send(*(outgoing(change("u", 1, number), TOPIC) for number in range(2, 8)))
+    feed.broker.delete_before(source, 5)
+
+    feed.drain()
+
+    (logged,) = [item for item in caplog.records if item.message == telemetry.PARTITION_GAP]
+    fields = vars(logged)
+    assert (fields["partition"], fields["lost_from"], fields["resumed_at"]) == (
+        source.partition,
+        1,
+        5,
+    )
+    assert feed.source.starts[source] == (5, None)

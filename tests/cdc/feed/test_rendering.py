@@ -12,7 +12,7 @@ from cdc.errors import Misconfigured
 from cdc.feed.audience import Audience
 from cdc.feed.rendering import LONGEST_VALUE
 from cdc.registry import Capture, Presentation
-from cdc.wire.event import ChangeEvent
+from cdc.wire.event import ChangeEvent, PastEvent
 from cdc.wire.records import Record, TopicPartition
 from stories.models import Story
 from tests.cdc.feed.records import RENDERER, record, rendered, update
@@ -120,3 +120,50 @@ def test_a_table_that_is_not_captured_is_unrecognised() -> None:
 def test_a_misspelt_personal_column_is_refused() -> None:
     with pytest.raises(Misconfigured, match="Story has no column usr"):
         Capture(model=Story, presentation=Presentation(personal=frozenset({"usr"})))
+
+
+PERSONAL = {"user", "submitted_by_id"}
+
+
+@pytest.mark.parametrize("past", [False, True])
+@pytest.mark.parametrize("op", ["c", "u", "d", "r"])
+def test_no_image_of_any_operation_shows_a_personal_column(op: str, *, past: bool) -> None:
+    event = change(op, 17, 5)
+    images: dict[str, Any] = {
+        name: image and {**image, "user": {"name": f"Secret {name}"}, "submitted_by_id": 70_001}
+        for name, image in (("before", event.before), ("after", event.after))
+    }
+    event = replace(event, user="70002", before=images["before"], after=images["after"])
+
+    def details(audience: Audience) -> dict[str, Any]:
+        if past:
+            held = PastEvent(event=event, partition=3, offset=9)
+            return RENDERER.past_details(held, audience) or {}
+        return RENDERER.details(record(event, 3, 9), audience)
+
+    full, less = details(OPERATORS), details(OVERSEERS)
+    assert (full["before"], full["after"], full["user"]) == (
+        images["before"],
+        images["after"],
+        "70002",
+    )
+    for name in ("before", "after"):
+        expected = images[name] and {
+            column: value for column, value in images[name].items() if column not in PERSONAL
+        }
+        assert less[name] == expected
+    assert less.keys() == full.keys() - {"user"}
+    shown_less = orjson.dumps([less, shown(event, OVERSEERS)])
+    assert not any(text in shown_less for text in (b"Secret", b"70001", b"70002"))
+
+
+def test_what_is_unrecognised_shows_its_size_only_to_overseers() -> None:
+    held = Record(source=SOURCE, offset=9, key=b'{"id":1}', value=b'{"op":"Secret"}')
+    found = RENDERER.render(held)
+    assert found is not None
+    size_only = {"partition": 3, "offset": 9, "bytes": 15}
+
+    assert orjson.loads(found.data[OVERSEERS]) == {**size_only, "op": ""}
+    assert RENDERER.details(held, OVERSEERS) == size_only
+    assert orjson.loads(found.data[OPERATORS])["why"]
+    assert RENDERER.details(held, OPERATORS)["value"] == '{"op":"Secret"}'

@@ -20,11 +20,12 @@ from cdc.feed.ring import Ring
 from cdc.feed.stream import Access, CheckAccess, Reader
 from cdc.runtime.stop_flag import StopFlag
 from cdc.testing.tail import MemoryTail
-from cdc.testing.twins import MemoryBroker
+from cdc.testing.twins import FakeClock, MemoryBroker
 from cdc.wire.event import Version
 from cdc.wire.records import TopicPartition
+from tests.cdc.feed.compacted import Compacted
 from tests.cdc.feed.frames import Frames
-from tests.cdc.feed.records import RENDERER, TOPIC
+from tests.cdc.feed.records import RENDERER, TOPIC, update
 from tests.support.builders import change, outgoing
 
 SECONDS = 90.0
@@ -81,10 +82,11 @@ class World:
         at: FeedPosition | str | None = None,
         wanted: Filter | None = None,
         check: CheckAccess | None = None,
+        audience: Audience = Audience.OPERATORS,
     ) -> Frames:
         """Start to read in the background."""
         place = FeedPosition.parse(at) if isinstance(at, str) else at
-        reader = Reader(self.hub, self.catch_up, Audience.OPERATORS, wanted or Filter(), place)
+        reader = Reader(self.hub, self.catch_up, audience, wanted or Filter(), place)
         frames = Frames()
         self.running.append(asyncio.create_task(self._read(reader, frames, check or allowed)))
         return frames
@@ -428,5 +430,107 @@ def test_the_tail_ends_after_the_last_reader() -> None:
         world.publish(4)
         await world.until(lambda: len(again.places) == 4)
         assert len(world.tails) > 1
+
+    play(scene)
+
+
+@pytest.mark.parametrize("memory", [4_000, 10])
+def test_each_audience_reads_its_own_data_from_memory_and_from_kafka(memory: int) -> None:
+    async def scene(world: World) -> None:
+        live = [world.reader(audience=each) for each in Audience]
+        await world.until(lambda: all(one.named("here") for one in live))
+        for number in range(40):
+            event = update(number, number + 1, user={"name": "Secret Person"})
+            world.broker.publish([outgoing(event, TOPIC)], lambda: True)
+        late = [world.reader(start(world), audience=each) for each in Audience]
+        await world.until(lambda: all(has(one, 40) for one in (*live, *late)))
+        for operator, overseer in (live, late):
+            seen = repr(overseer.events)
+            assert not any(name in seen for name in ("Secret", "who"))
+            assert [each["who"] for each in operator.named("change")] == ["7"] * 40
+            assert repr(operator.events).count("Secret Person") == 40
+
+    play(scene, memory=memory)
+
+
+def test_losses_are_reported_only_while_catching_up() -> None:
+    async def scene(world: World) -> None:
+        world.publish(60)
+        source = TopicPartition(TOPIC, 1)
+        log = len(world.broker.logs[source])
+        removed = {(1, offset) for offset in range(3, log, 2)}
+        removed_tail = partial(
+            Compacted, broker=world.broker, topic=TOPIC, first=world.first, removed=removed
+        )
+        world.hub.open_tail = removed_tail
+        follower = world.reader()
+        await world.until(lambda: bool(follower.named("here")))
+        reader = world.reader(start(world))
+        await world.until(lambda: has(reader, 60 - len(removed)))
+        world.publish(6)
+        await world.until(lambda: has(reader, 66 - len(removed)) and has(follower, 6))
+        assert sum(gap["missing"] for gap in reader.named("gap")) == len(removed)
+        assert not follower.named("gap")
+
+    play(scene, memory=10)
+
+
+@pytest.mark.parametrize("answer", [Access.DENIED, Access.UNKNOWN])
+def test_a_reader_that_lost_access_gets_no_further_part(
+    monkeypatch: pytest.MonkeyPatch, answer: Access
+) -> None:
+    """Not even of what it is catching up with, and not after a while without news."""
+    monkeypatch.setattr(stream, "CHECK_SECONDS", 0.0)
+    asked: list[Access] = []
+
+    async def check() -> Access:
+        asked.append(Access.ALLOWED if len(asked) < 3 else answer)
+        return asked[-1]
+
+    async def scene(world: World) -> None:
+        world.publish(1_000)
+        reader = world.reader(start(world), check=check)
+        await asyncio.wait_for(asyncio.gather(*world.running), SECONDS)
+        assert asked[3] is answer
+        assert len(reader.places) < 1_000
+
+    play(scene, memory=10)
+
+
+def test_access_is_checked_again_after_each_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock()
+    monkeypatch.setattr(stream, "time", clock)
+    answers: list[Access] = []
+
+    async def check() -> Access:
+        answers.append(Access.ALLOWED)
+        return answers[-1]
+
+    async def scene(world: World) -> None:
+        reader = Reader(world.hub, world.catch_up, Audience.OPERATORS, Filter(), None)
+        for _ in range(4):
+            clock.sleep(stream.CHECK_SECONDS)
+            for _ in range(3):
+                reader._sent = clock.now
+                assert await reader._access(check) is Access.ALLOWED
+        assert len(answers) == 4
+
+    play(scene)
+
+
+@pytest.mark.parametrize("answer", [Access.DENIED, Access.UNKNOWN])
+def test_no_answer_but_allowed_is_remembered(
+    monkeypatch: pytest.MonkeyPatch, answer: Access
+) -> None:
+    clock = FakeClock()
+    monkeypatch.setattr(stream, "time", clock)
+
+    async def check() -> Access:
+        return answer
+
+    async def scene(world: World) -> None:
+        reader = Reader(world.hub, world.catch_up, Audience.OPERATORS, Filter(), None)
+        clock.sleep(stream.CHECK_SECONDS)
+        assert [await reader._access(check) for _ in range(3)] == [answer] * 3
 
     play(scene)

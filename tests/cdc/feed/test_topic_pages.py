@@ -1,6 +1,7 @@
 """Pages of the topic: every change once, in time order, in both directions."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -15,8 +16,9 @@ from cdc.feed.rendering import RenderedChange
 from cdc.feed.topic_pages import TopicPage, TopicPages
 from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
-from cdc.wire.records import Outgoing
-from tests.cdc.feed.records import RENDERER, TOPIC
+from cdc.wire.records import Outgoing, TopicPartition
+from tests.cdc.feed.compacted import Compacted
+from tests.cdc.feed.records import RENDERER, TOPIC, update
 from tests.support.builders import change, outgoing
 
 ALL = Filter()
@@ -145,3 +147,36 @@ def test_an_empty_topic_is_an_empty_page() -> None:
     page = made(MemoryBroker()).newest(None, ALL, OPERATORS)
     assert (page.changes, page.older, page.newer) == ([], None, None)
     assert page.live
+
+
+@pytest.mark.parametrize(
+    ("removed", "lost"),
+    [([], 0), ([0], 1), ([3, 4, 5], 3), ([7], 1), ([8, 9], 2), ([10, 11], 0), ([3, 9], 2)],
+)
+@pytest.mark.parametrize("back", [True, False])
+def test_removed_records_of_a_page_are_counted_once(
+    removed: list[int], lost: int, *, back: bool
+) -> None:
+    """A tombstone is no change to show, and not lost either."""
+    broker, source = MemoryBroker(partition_count=1), TopicPartition(TOPIC, 0)
+    broker.logs[source] = [outgoing(change("c", n, n), TOPIC) for n in range(10)]
+    broker.logs[source][2] = replace(broker.logs[source][2], value=None)
+    places = {(0, offset) for offset in removed}
+    pages = TopicPages(
+        lambda: Compacted(broker=broker, topic=TOPIC, removed=places), RENDERER.render
+    )
+    start = FeedBounds.of(MemoryTail(broker=broker, topic=TOPIC).bounds()).first
+
+    page = pages.newest(None, ALL, OPERATORS) if back else pages.since(start, ALL, OPERATORS)
+
+    assert page.lost == lost
+    assert keys(page.changes) == [n for n in range(9, -1, -1) if n not in {2, *removed}]
+
+
+def test_a_filter_on_a_personal_column_finds_nothing_for_who_does_not_see_it() -> None:
+    broker = MemoryBroker(partition_count=1)
+    broker.publish([outgoing(update(1, 1, user={"name": "x"}), TOPIC)], lambda: True)
+    wanted = Filter(field="user")
+
+    assert len(made(broker).newest(None, wanted, OPERATORS).changes) == 1
+    assert made(broker).newest(None, wanted, Audience.OVERSEERS).changes == []

@@ -1,12 +1,16 @@
 """The feed's page and a change's details, with an in-memory broker."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import pytest
+from django.db import OperationalError
 from django.test import Client
 
 from cdc.errors import Retryable
-from cdc.feed import wiring
+from cdc.feed import views, wiring
+from cdc.feed.audience import Audience
+from cdc.feed.stream import Access
 from cdc.feed.topic_pages import TopicPages
 from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
@@ -16,6 +20,7 @@ from tests.cdc.feed.records import RENDERER, TOPIC, update
 from tests.support.builders import change, outgoing
 from tests.support.static_files import plain_static_files
 from users.models import User, UserType
+from users.roles import feed_audience
 
 pytestmark = pytest.mark.django_db
 
@@ -194,3 +199,70 @@ def test_the_page_reports_an_outage(
 
 def test_an_empty_topic(broker: MemoryBroker, history: MemoryHistory, worker: Client) -> None:
     assert "No changes yet." in page(worker)
+
+
+def test_management_sees_no_more_in_the_history_or_in_an_error(
+    broker: MemoryBroker, history: MemoryHistory, client: Client
+) -> None:
+    logged_in(client, UserType.SENIOR_MANAGEMENT)
+    event = update(7, 200, user={"name": "Secret Person"})
+    history.events = [PastEvent(event=event, partition=1, offset=3)]
+    whole = client.get("/feed/1/3/").json()
+    assert whole["after"]["title"] == "a story"
+    shown = page(client, "?time=2025-11-24T16:00")
+    assert "#7" in shown
+    assert not any("Secret" in text or "by 7" in text for text in (str(whole), shown))
+    assert "#7" not in page(client, "?time=2025-11-24T16:00&field=user")
+
+    broker.down = True
+    shown = page(client)
+    assert "Kafka is not responding" in shown
+    assert "The in-memory broker is down" not in shown
+
+
+def _answer(answer: Audience | None, _: object) -> Audience | None:
+    return answer
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_stream_is_for_the_audience_that_it_began_with(client: Client) -> None:
+    logged_in(client, UserType.TECHNICAL_WORKER)
+    answers = {
+        answer: views._access(client.session, partial(_answer, answer), Audience.OPERATORS)
+        for answer in (Audience.OPERATORS, Audience.OVERSEERS, None)
+    }
+
+    assert answers == {
+        Audience.OPERATORS: Access.ALLOWED,
+        Audience.OVERSEERS: Access.DENIED,
+        None: Access.DENIED,
+    }
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "change_of",
+    [{"user_type": UserType.SENIOR_MANAGEMENT}, {"user_type": UserType.CUSTOMER}],
+)
+def test_a_role_that_was_taken_away_ends_the_stream(
+    client: Client, change_of: dict[str, str]
+) -> None:
+    logged_in(client, UserType.TECHNICAL_WORKER)
+    assert views._access(client.session, feed_audience, Audience.OPERATORS) is Access.ALLOWED
+
+    user = User.objects.get()
+    for name, value in change_of.items():
+        setattr(user, name, value)
+    user.save()
+
+    assert views._access(client.session, feed_audience, Audience.OPERATORS) is Access.DENIED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_access_is_unknown_while_the_database_does_not_respond(client: Client) -> None:
+    logged_in(client, UserType.TECHNICAL_WORKER)
+
+    def away(_: object) -> Audience:
+        raise OperationalError("gone away")
+
+    assert views._access(client.session, away, Audience.OPERATORS) is Access.UNKNOWN

@@ -83,3 +83,43 @@ def test_a_partition_that_lost_its_offset_waits_and_says_so(group: Group) -> Non
     source.poll(1, 0.5)
     assert partition in source.started()
     source.close()
+
+
+def test_started_partitions_that_are_revoked_are_not_read_any_more(group: Group) -> None:
+    first = group.join("first")
+    group.poll_until(lambda: len(first.waiting()) == 5)
+    for partition in first.waiting():
+        first.start(partition, None)
+    assert len(first.started()) == 5
+
+    second = group.join("second")
+    group.poll_until(lambda: len(second.waiting()) == 2)
+
+    assert len(first.started()) == 3
+    assert not first.started() & second.waiting()
+    first.store(dict.fromkeys(second.waiting(), 0))  # Refused for a partition of another member.
+    first.release()
+    assert len(first.waiting()) == 3
+    assert not first.started()
+    first.close()
+    second.close()
+
+
+def test_a_partition_that_lost_its_offset_can_be_started_elsewhere_and_lose_it_again(
+    group: Group,
+) -> None:
+    source = group.join("only")
+    group.poll_until(lambda: len(source.waiting()) == 5)
+    partition, *others = sorted(source.waiting())
+    for other in others:
+        source.start(other, None)
+    source.start(partition, 1_000)
+    group.poll_until(lambda: partition in source.waiting())
+    assert source.started() == set(others), "the others are read on"
+
+    source.start(partition, 2_000)
+    assert not source.lost_at(partition, 1_000, None)
+    group.poll_until(lambda: partition in source.waiting())
+    assert source.lost_at(partition, 2_000, None)
+    assert not source.lost_at(partition, 1_000, None)
+    source.close()

@@ -184,3 +184,30 @@ def test_a_transaction_uses_only_what_sharded_collections_allow(
     for command in sent:
         for each in (*command.get("updates", ()), *command.get("deletes", ())):
             assert "_id" in each["q"]  # the shard key
+
+
+@pytest.mark.parametrize("ahead", COLLECTIONS)
+def test_the_newest_version_of_any_collection_counts(storage: Storage, ahead: str) -> None:
+    """Another program may have put back a backup of some of the collections."""
+    replica = storage.replica()
+    replica.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
+    storage.database[ahead].update_one({"_id": 1}, {"$set": {"_version": 9}})
+
+    applied = replica.apply([delivered(change("u", 1, 5))], {SOURCE: 2})
+
+    assert (applied.written, applied.stale) == (0, 1)
+    held = [storage.database[name].find_one({"_id": 1}) or {} for name in COLLECTIONS]
+    assert [each["title"] for each in held] == ["version 1.1"] * 3
+
+
+def test_a_marker_counts_although_a_document_is_back_in_one_collection(storage: Storage) -> None:
+    replica = storage.replica()
+    replica.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
+    document = storage.database[COLLECTIONS[1]].find_one({"_id": 1}) or {}
+    replica.apply([delivered(change("d", 1, 7))], {SOURCE: 2})
+    storage.database[COLLECTIONS[1]].insert_one(document)
+
+    applied = replica.apply([delivered(change("u", 1, 5))], {SOURCE: 3})
+
+    assert (applied.written, applied.stale) == (0, 1)
+    assert storage.database[COLLECTIONS[0]].find_one({"_id": 1}) is None

@@ -194,3 +194,27 @@ def test_a_database_error_is_retryable(queue: OutboxQueue) -> None:
     finally:
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE cdc_outbox_away RENAME TO cdc_outbox")
+
+
+def test_the_publisher_is_the_owner_of_a_lease_that_has_not_expired(queue: OutboxQueue) -> None:
+    assert queue.publisher() == ""
+    assert queue.take_lease("a", -1)
+    assert queue.publisher() == ""
+    assert queue.take_lease("b", 30)
+    assert queue.publisher() == "b"
+    queue.drop_lease("a")
+    assert queue.publisher() == "b"
+    queue.drop_lease("b")
+    assert queue.publisher() == ""
+
+
+def test_a_lease_that_was_flushed_has_another_token(queue: OutboxQueue) -> None:
+    first = queue.take_lease("a", 30)
+    assert first
+    RelayLease.objects.all().delete()
+
+    again = queue.take_lease("a", 30, replace(first, mark=50))
+
+    assert again
+    assert again.token > first.token
+    assert again.mark == 0, "the ids begin again"

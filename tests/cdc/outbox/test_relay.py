@@ -16,11 +16,12 @@ from cdc.models import DeadLetter, OutboxRecord, RelayLease
 from cdc.outbox.lease import Lease
 from cdc.outbox.progress import SETTLE_AGE_SECONDS
 from cdc.outbox.queue import OutboxQueue
-from cdc.outbox.relay import LEASE_SECONDS, Publisher, Relay
+from cdc.outbox.relay import LEASE_SECONDS, Guard, Publisher, Relay
 from cdc.outbox.sweeper import Sweeper
 from cdc.runtime import telemetry
 from cdc.runtime.counters import Counters
 from cdc.testing.twins import FakeClock, MemoryBroker
+from cdc.wire.event import Version
 from cdc.wire.records import Outgoing
 from stories.models import Story
 from tests.cdc.outbox.open_transaction import OpenTransaction
@@ -43,6 +44,7 @@ def relay(
     clock: FakeClock | None = None,
     outbox: OutboxQueue | None = None,
     sweeper: Sweeper | None = None,
+    guard: Guard | None = None,
 ) -> Relay:
     clock, outbox = clock or FakeClock(), outbox or OutboxQueue("default")
     return Relay(
@@ -55,6 +57,7 @@ def relay(
         clock=clock,
         counters=Counters("default", FakeClock()),
         stopping=lambda: False,
+        guard=guard,
     )
 
 
@@ -269,15 +272,20 @@ class Suspending:
     """A broker that suspends the relay once before publishing, while `meanwhile` runs."""
 
     def __init__(
-        self, broker: MemoryBroker, clock: FakeClock, meanwhile: Callable[[], None]
+        self,
+        broker: MemoryBroker,
+        clock: FakeClock,
+        meanwhile: Callable[[], None],
+        seconds: float = 2 * LEASE_SECONDS,
     ) -> None:
         self.broker, self.clock, self.meanwhile = broker, clock, meanwhile
+        self.seconds = seconds
 
     def publish(
         self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
     ) -> dict[int, str]:
         meanwhile, self.meanwhile = self.meanwhile, lambda: None
-        self.clock.sleep(2 * LEASE_SECONDS)
+        self.clock.sleep(self.seconds)
         meanwhile()
         return self.broker.publish(records, keep_waiting)
 
@@ -668,3 +676,248 @@ def test_a_row_that_cannot_be_sent_again_does_not_end_the_relay(
     assert ("r", small.title) in ops(broker)
     assert ("r", "large") not in ops(broker)
     assert telemetry.RELAY_NOT_SENT_AGAIN in [record.getMessage() for record in caplog.records]
+
+
+def updates(count: int) -> list[OutboxRecord]:
+    """Change one story several times, so that all its events are in one partition."""
+    saved = story(0)
+    for number in range(1, count):
+        Story.objects.filter(pk=saved.pk).update(diggs=number)
+    return list(OutboxRecord.objects.order_by("id"))
+
+
+def insert_again(rows: Iterable[OutboxRecord]) -> None:
+    """Put rows of the next epoch under the same ids, as after a flush."""
+    OutboxRecord.objects.all().delete()
+    for row in rows:
+        row.epoch += 1
+        row.save(force_insert=True)
+
+
+def versions(broker: MemoryBroker) -> list[tuple[int, int]]:
+    """Return epoch and outbox id of each record of a partition, in its order."""
+    (log,) = broker.logs.values()
+    headers = [dict(record.headers) for record in log]
+    return [(int(each["epoch"]), int(each["outbox_id"])) for each in headers]
+
+
+@pytest.fixture
+def single_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each row fill a batch."""
+    monkeypatch.setattr("cdc.outbox.batch.PORTION_BYTES", 1)
+    monkeypatch.setattr("cdc.outbox.batch.BATCH_BYTES", 1)
+
+
+def test_rows_that_do_not_fit_into_a_batch_follow_in_order(single_rows: None) -> None:
+    broker, rows = MemoryBroker(), updates(6)
+    worker = relay(broker)
+
+    batches = 1
+    while worker.run_once():
+        batches += 1
+
+    assert numbers(broker) == [row.id for row in rows]
+    assert batches == 6
+
+
+def test_what_was_found_before_a_flush_is_found_again_in_order(single_rows: None) -> None:
+    broker, clock, rows = MemoryBroker(), FakeClock(), updates(5)
+    worker = relay(broker, clock=clock)
+    worker.run_once()
+    worker.run_once()
+
+    RelayLease.objects.all().delete()
+    insert_again(rows)
+    clock.sleep(LEASE_SECONDS)
+    while worker.run_once():
+        pass
+
+    epoch = rows[0].epoch
+    assert versions(broker)[2:] == [(epoch, row.id) for row in rows]
+
+
+def test_a_row_far_below_the_last_one_is_published_after_a_flush() -> None:
+    """So far that only a relay that starts over reads it."""
+    broker, clock = MemoryBroker(), FakeClock()
+    worker = relay(broker, clock=clock, sweeper=Inline(Unwatched("default"), clock))
+    rows = updates(60)
+    worker.run_once()
+
+    RelayLease.objects.all().delete()
+    insert_again(rows[:1])
+    clock.sleep(LEASE_SECONDS)
+    worker.run_once()
+
+    assert versions(broker)[60:] == [(rows[0].epoch, rows[0].id)]
+    assert not OutboxRecord.objects.exists()
+
+
+def test_rows_replaced_during_a_publish_do_not_wait_for_their_deletion() -> None:
+    broker, clock, rows = MemoryBroker(), FakeClock(), updates(3)
+
+    def flush() -> None:
+        RelayLease.objects.all().delete()
+        insert_again(rows)
+
+    suspended = Suspending(broker, clock, flush)
+    worker = relay(suspended, clock=clock, sweeper=Sweeper(OutboxQueue("default"), clock))
+    worker.run_once()
+    worker.run_once()
+
+    epoch = rows[0].epoch
+    assert set(versions(broker)) >= {(epoch, row.id) for row in rows}
+
+
+def test_a_relay_suspended_a_moment_past_its_lease_sends_its_rows_again() -> None:
+    broker, clock = MemoryBroker(), FakeClock()
+    saved = story()
+
+    def meanwhile() -> None:
+        OutboxQueue("default").drop_lease("suspended")
+        other = relay(broker, "other", clock)
+        other.run_once()
+        Story.objects.filter(pk=saved.pk).update(title="newer")
+        other.run_once()
+        other.close()
+
+    suspending = Suspending(broker, clock, meanwhile, 1.01 * LEASE_SECONDS)
+    suspended = relay(suspending, "suspended", clock)
+    suspended.run_once()
+    suspended.run_once()
+
+    assert ops(broker) == [("c", "story 1"), ("u", "newer"), ("c", "story 1"), ("r", "newer")]
+
+
+class SlowGuard:
+    """Admits everything; while it is asked for the first time, `meanwhile` runs."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        self.meanwhile = meanwhile
+        self.checked: list[int | None] = []
+        self.refusals = 0
+        self.begun = False
+
+    def check(self, token: int | None, keep_waiting: Callable[[], bool]) -> bool:
+        self.checked.append(token)
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile()
+        begun, self.begun = self.begun, False
+        return begun
+
+    def admits(self, rows: Sequence[OutboxRecord]) -> bool:
+        self.refusals -= 1
+        return self.refusals < 0
+
+    def version_of(self, row: OutboxRecord) -> Version:
+        return Version(row.epoch, row.id)
+
+
+def test_nothing_is_published_under_a_token_that_the_guard_has_not_seen() -> None:
+    broker, clock = MemoryBroker(), FakeClock()
+    story()
+
+    def expire() -> None:
+        clock.sleep(2 * LEASE_SECONDS)
+        OutboxQueue("default").drop_lease("slow")
+        assert OutboxQueue("default").take_lease("other", LEASE_SECONDS)
+        OutboxQueue("default").drop_lease("other")
+
+    guard = SlowGuard(expire)
+    slow = relay(broker, "slow", clock, guard=guard)
+    assert not slow.run_once()
+    assert not broker.logs
+
+    slow.run_once()
+
+    assert ops(broker) == [("c", "story 1")]
+    assert guard.checked[-1] == RelayLease.objects.get().token != guard.checked[0]
+
+
+def test_rows_that_the_guard_does_not_admit_are_not_published() -> None:
+    broker, guard = MemoryBroker(), SlowGuard(lambda: None)
+    story()
+    worker = relay(broker, guard=guard)
+    guard.refusals = 2
+
+    assert worker.run_once()
+    assert worker.run_once()
+    assert not broker.logs
+    assert OutboxRecord.objects.count() == 1
+
+    worker.run_once()
+    assert ops(broker) == [("c", "story 1")]
+    assert len(guard.checked) == 3, "the guard is asked before each batch"
+
+
+def test_rows_read_under_an_earlier_token_are_not_published() -> None:
+    """Another relay has published and deleted them in between, and a later change as well."""
+    broker, clock = MemoryBroker(), FakeClock()
+    saved = story()
+
+    class SlowRows(OutboxQueue):
+        slow = True
+
+        def rows(self, ids: Iterable[int]) -> list[OutboxRecord]:
+            found = super().rows(ids)
+            if self.slow:
+                self.slow = False
+                clock.sleep(2 * LEASE_SECONDS)
+                self.drop_lease("slow")
+                other = relay(broker, "other", clock)
+                other.run_once()
+                Story.objects.filter(pk=saved.pk).update(title="newer")
+                other.run_once()
+                other.close()
+            return found
+
+    slow = relay(broker, "slow", clock, SlowRows("default"))
+    for _ in range(3):
+        slow.run_once()
+
+    assert ops(broker) == [("c", "story 1"), ("u", "newer")]
+    assert not OutboxRecord.objects.exists()
+
+
+def test_a_rejected_row_is_not_sent_alone_after_the_lease_is_lost() -> None:
+    broker, clock = MemoryBroker(largest=4000), FakeClock()
+    for number in range(2):
+        Story.objects.create(title=f"{number}", href="http://e.org/", description="x" * 5000)
+    alone: list[int] = []
+
+    class Losing(BatchRejecting):
+        def publish(
+            self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
+        ) -> dict[int, str]:
+            reasons = super().publish(records, keep_waiting)
+            if len(records) > 1:
+                clock.sleep(2 * LEASE_SECONDS)
+                OutboxQueue("default").drop_lease("slow")
+                assert OutboxQueue("default").take_lease("other", 30)
+            else:
+                alone.append(len(records))
+            return reasons
+
+    with pytest.raises(Retryable, match="abandoned"):
+        relay(Losing(broker, 2), "slow", clock).run_once()
+
+    assert alone == []
+    assert not DeadLetter.objects.exists()
+    assert OutboxRecord.objects.filter(op="c").count() == 2
+
+
+def test_a_new_epoch_makes_the_relay_read_from_the_first_row() -> None:
+    """The lease and its token stay: only the guard says that the ids begin again."""
+    broker, clock, guard = MemoryBroker(), FakeClock(), SlowGuard(lambda: None)
+    unwatched = Inline(Unwatched("default"), clock)
+    worker = relay(broker, clock=clock, sweeper=unwatched, guard=guard)
+    rows = updates(60)
+    worker.run_once()
+    token = RelayLease.objects.get().token
+
+    insert_again(rows[:2])
+    guard.begun = True
+    worker.run_once()
+
+    assert versions(broker)[60:] == [(row.epoch, row.id) for row in rows[:2]]
+    assert not OutboxRecord.objects.exists()
+    assert RelayLease.objects.get().token == token

@@ -399,3 +399,49 @@ def test_a_process_can_be_stopped_after_its_rows_are_deleted(
     run(sweeper)
 
     assert reached == [(fault_points.RELAY_ACKNOWLEDGED, 0)]
+
+
+def test_a_look_that_was_under_way_at_the_start_over_finds_nothing() -> None:
+    class Overtaken(Table):
+        def ids_in(self, ranges: Sequence[Range], limit: int) -> list[int]:
+            found = super().ids_in(ranges, limit)
+            started_over.forget()
+            return found
+
+    other = Overtaken()
+    started_over = Sweeper(other, other.clock)
+    other.add(3)
+    started_over.watch(10)
+
+    run(started_over)
+
+    assert started_over.overlooked() == set()
+
+
+def test_a_row_is_found_again_only_after_it_was_published(table: Table, sweeper: Sweeper) -> None:
+    table.add(3)
+    sweeper.watch(10)
+    run(sweeper)
+    assert sweeper.overlooked() == {3}
+    for _ in range(3):
+        table.clock.sleep(LOOK_SECONDS)
+        run(sweeper)
+        assert sweeper.overlooked() == set(), "the relay was given it and may still publish it"
+
+
+def test_half_of_the_rows_of_a_refused_delete_is_not_lost(table: Table, sweeper: Sweeper) -> None:
+    table.locked = {1, 2, 3}
+    sweeper.published(table.add(1, 2, 3))
+    run(sweeper)
+    assert table.deletes == [[1, 2, 3]]
+    table.clock.sleep(2)
+    run(sweeper)
+    assert table.deletes[1:] == [[1, 2], [3]]
+    assert sweeper.undeleted({1, 2, 3, 4}) == {1, 2, 3}
+
+    table.locked = {2}
+    for _ in range(4):
+        table.clock.sleep(2)
+        run(sweeper)
+    assert set(table.rows) == {2}
+    assert not sweeper.idle

@@ -1,9 +1,13 @@
 """Rows that no message can hold are reported, and the others are sent and compared."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 from django.db import connection
 
 from cdc.registry import registry
+from cdc.resync import snapshot as snapshot_module
 from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.comparison import Comparison
 from cdc.resync.orphans import Orphans
@@ -74,3 +78,28 @@ def test_a_reconciliation_reports_the_row(feed: MemoryFeed) -> None:
     assert (repairing.report.repaired, repairing.report.unrepaired) == (1, 1)
     assert said[0] == SAID
     assert set(feed.documents("samples")) == {1, 2, 3}
+
+
+def test_a_snapshot_resumed_after_a_refused_row_does_not_try_it_again(
+    feed: MemoryFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot_module, "CHUNK", 1)
+    said: list[str] = []
+    left = iter(range(2))
+
+    def sending(stopped: Callable[[], bool]) -> Snapshot:
+        return Snapshot(
+            Selection(capture=CAPTURE),
+            Orphans(CAPTURE, MemoryReader(feed.store), "default"),
+            CheckpointStore("send", {}, using="default"),
+            replace(context(said), stopped=stopped),
+            [],
+            using="default",
+        )
+
+    assert not sending(lambda: next(left, None) is None).run()
+    last = sending(lambda: False)
+    assert last.run()
+
+    assert str(last.sent) == "2 rows and 0 deletes sent, 1 rows refused"
+    assert said.count(SAID) == 1

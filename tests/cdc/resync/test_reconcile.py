@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from cdc.models import Checkpoint
 from cdc.registry import registry
+from cdc.resync import orphans as orphans_module
 from cdc.resync import reconcile as module
 from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.comparison import Comparison
@@ -99,3 +101,52 @@ def test_a_stopped_run_is_resumed(feed: MemoryFeed) -> None:
     assert second.report.different == 5
     assert second.report.rows == 4
     assert said[0].startswith(f"Resuming {TABLE}: ")
+
+
+@pytest.mark.parametrize("repair", [False, True])
+@pytest.mark.parametrize("checks", range(16))
+def test_a_run_stopped_anywhere_reports_each_difference_once(
+    feed: MemoryFeed, monkeypatch: pytest.MonkeyPatch, checks: int, *, repair: bool
+) -> None:
+    """A row that differs and is not confirmed yet is visited again by the next run."""
+    monkeypatch.setattr(orphans_module, "CHUNK", 2)
+    keys, said, left = plant(feed), list[str](), iter(range(checks))
+    for name in (TABLE, f"{TABLE}_2"):
+        feed.documents(name)["strange"] = {"_id": "strange"}
+
+    last = reconciliation(feed, said, repair=repair, stopped=lambda: next(left, None) is None)
+    if not last.run():
+        last = reconciliation(feed, said, repair=repair)
+        assert last.run()
+
+    assert {
+        each.collection: (each.missing.keys, each.stale.keys, each.extra.keys)
+        for each in last.report.collections
+    } == {
+        TABLE: ([keys[1]], [], [keys[0], "strange"]),
+        f"{TABLE}_1": ([], [keys[2]], [keys[0]]),
+        f"{TABLE}_2": ([], [], [keys[0], "strange"]),
+    }
+    assert last.report.rows == 4
+    assert (last.report.repaired, last.report.unrepaired) == ((3, 2) if repair else (0, 0))
+    foreign = [text for text in said if "no row can have" in text]
+    assert len(foreign) == len(set(foreign)) == 2
+    assert not Checkpoint.objects.exists(), "the next run begins from the start"
+
+
+def test_a_resumed_run_continues_with_the_collection_and_the_key(
+    feed: MemoryFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orphans_module, "CHUNK", 2)
+    left, said = iter(range(8)), list[str]()
+    first = reconciliation(feed, said, stopped=lambda: next(left, None) is None)
+    assert not first.run()
+    assert first.report.rows == 5
+    seen = [each.documents for each in first.report.collections]
+
+    second = reconciliation(feed, said)
+    assert second.run()
+
+    assert seen == [5, 2, 0]
+    assert [each.documents for each in second.report.collections] == [5, 5, 5]
+    assert said == [f"Resuming {TABLE}: 5 rows compared so far."]

@@ -1,11 +1,16 @@
 """A snapshot over the outbox and a replica in memory: complete, sent once, resumed."""
 
+from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from django.db import OperationalError
 
+from cdc.models import Checkpoint, OutboxRecord
 from cdc.outbox.throttle import OutboxLimit, RateLimit
 from cdc.registry import registry
+from cdc.resync import orphans as orphans_module
 from cdc.resync import snapshot as module
 from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.orphans import Orphans
@@ -69,3 +74,123 @@ def test_a_stopped_snapshot_is_resumed(feed: MemoryFeed) -> None:
     assert second.run()
     assert second.sent.rows == 5
     assert said == [f"Resuming {TABLE}: {first.sent} so far."]
+
+
+class Recording(MemoryReader):
+    """Remembers from where the keys of each collection were read."""
+
+    def __init__(self, feed: MemoryFeed) -> None:
+        super().__init__(feed.store)
+        self.reads: Counter[tuple[str, Any]] = Counter()
+
+    def keys_after(self, collection: str, last: Any, limit: int) -> list[Any]:
+        self.reads[collection, last] += 1
+        return super().keys_after(collection, last, limit)
+
+
+class Throttled:
+    """Counts what it was asked to admit."""
+
+    def __init__(self) -> None:
+        self.rows: list[int] = []
+
+    def wait(self, rows: int, stopped: Callable[[], bool]) -> None:
+        self.rows.append(rows)
+
+
+@pytest.fixture
+def changed(feed: MemoryFeed, monkeypatch: pytest.MonkeyPatch) -> MemoryFeed:
+    """Orphans and foreign documents in each collection, of which some are in one only."""
+    monkeypatch.setattr(orphans_module, "CHUNK", 2)
+    keys = sorted(feed.documents(TABLE))
+    Story.objects.filter(pk__in=keys[:2])._raw_delete("default")
+    names = (TABLE, f"{TABLE}_1", f"{TABLE}_2")
+    for number, name in enumerate(names, 1):
+        feed.documents(name).update({key: {"_id": key} for key in (-number, f"strange {number}")})
+    return feed
+
+
+def sending(
+    reader: Recording,
+    said: list[str],
+    stopped: Callable[[], bool] = lambda: False,
+    conditions: tuple[str, ...] = (),
+    throttle: Throttled | None = None,
+) -> Snapshot:
+    capture = registry.by_table()[TABLE]
+    return Snapshot(
+        Selection(capture=capture, conditions=conditions),
+        Orphans(capture, reader, "default"),
+        CheckpointStore("send", {"table": TABLE}, using="default"),
+        RunContext(clock=FakeClock(), say=said.append, advance=lambda _: None, stopped=stopped),
+        [throttle or Throttled()],
+        using="default",
+    )
+
+
+def queued() -> list[tuple[str, str]]:
+    return sorted(OutboxRecord.objects.values_list("op", "key"))
+
+
+@pytest.mark.parametrize("checks", range(14))
+def test_a_snapshot_stopped_anywhere_skips_and_repeats_nothing(
+    changed: MemoryFeed, checks: int
+) -> None:
+    keys, said, left = sorted(changed.documents(TABLE), key=str), list[str](), iter(range(checks))
+    orphans = [-3, -2, -1, *sorted(set(keys) - {"strange 1", -1})[:2]]
+    reader = Recording(changed)
+
+    first = sending(reader, said, lambda: next(left, None) is None)
+    stopped = not first.run()
+    assert sending(reader, said).run()
+
+    rows = Story.objects.values_list("pk", flat=True)
+    assert queued() == sorted(
+        [("r", f'{{"id":{key}}}') for key in rows] + [("d", f'{{"id":{key}}}') for key in orphans]
+    )
+    foreign = [text for text in said if not text.startswith("Resuming")]
+    assert len(foreign) == len(set(foreign)) == 3
+    assert sum(reader.reads.values()) - len(reader.reads) <= 1, "only the interrupted chunk"
+    assert stopped is (len(said) == 4) or not checks
+    assert not Checkpoint.objects.exists(), "the next run begins from the start"
+
+
+def test_a_selection_of_rows_removes_nothing(changed: MemoryFeed) -> None:
+    (key, *_) = Story.objects.values_list("pk", flat=True)
+    said, reader = list[str](), Recording(changed)
+
+    assert sending(reader, said, conditions=(f"id={key}",)).run()
+
+    assert queued() == [("r", f'{{"id":{key}}}')]
+    assert not reader.reads
+    assert said == []
+
+
+def test_every_row_and_every_delete_is_throttled(changed: MemoryFeed) -> None:
+    throttle = Throttled()
+
+    assert sending(Recording(changed), [], throttle=throttle).run()
+
+    assert sum(throttle.rows) == 3 + 5
+    assert max(throttle.rows) == 2
+
+
+def test_a_chunk_that_is_rolled_back_counts_once(
+    feed: MemoryFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database may roll back at the last statement of the chunk's transaction."""
+    save, failures = CheckpointStore.save, [OperationalError(1213, "Deadlock found")]
+
+    def deadlocked(self: CheckpointStore, state: dict[str, Any]) -> None:
+        if failures and state["rows"] > 2:
+            raise failures.pop()
+        save(self, state)
+
+    monkeypatch.setattr(CheckpointStore, "save", deadlocked)
+    sending = snapshot(feed, [])
+
+    assert sending.run()
+
+    assert not failures
+    assert sending.sent.rows == 5
+    assert OutboxRecord.objects.filter(op="r").count() == 5

@@ -280,3 +280,60 @@ def test_every_row_survives_the_round_trip(data: Any, key: int) -> None:
     event = decode(encode_key("id", key).encode(), value("c", None, row))
 
     assert (event.after, event.key) == (row, key)
+
+
+HIGHEST = 2**63 - 1
+
+
+@pytest.mark.parametrize("outbox_id", [0, 1, 10**18, HIGHEST])
+@pytest.mark.parametrize("epoch", [0, HIGHEST])
+def test_the_smallest_and_the_largest_numbers_are_read(epoch: int, outbox_id: int) -> None:
+    sequence = {"sequence": f'["{epoch}","{outbox_id}"]'}
+
+    event = decode(b'{"id":17}', broken(source=sequence, ts_ms=outbox_id))
+
+    assert (event.version, event.ts_ms) == (Version(epoch, outbox_id), outbox_id)
+    headers = (("outbox_id", b"%d" % outbox_id), ("epoch", b"%d" % epoch))
+    assert tombstone_version(headers) == event.version
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (("epoch", b"1"),),
+        (("outbox_id", b"1"),),
+        (("epoch", b"1"), ("outbox_id", None)),
+        (("epoch", b"1"), ("outbox_id", b"")),
+        (("epoch", b"1"), ("outbox_id", b"%d" % (HIGHEST + 1))),
+        (("epoch", b"01" * 10), ("outbox_id", b"1")),
+        (("epoch", "\u0661".encode()), ("outbox_id", b"1")),
+    ],
+)
+def test_a_tombstone_with_half_a_version_is_rejected(
+    headers: tuple[tuple[str, bytes | None], ...],
+) -> None:
+    with pytest.raises(Rejected, match="The tombstone's version"):
+        tombstone_version(headers)
+
+
+def test_a_tombstone_of_another_program_has_no_version() -> None:
+    assert tombstone_version(()) is None
+    assert tombstone_version((("Epoch", b"1"), ("outbox-id", b"1"))) is None
+
+
+@pytest.mark.parametrize("key", [b'{"id":true}', b'{"id":17.0}', b'{"id":"17"}'])
+def test_a_key_of_another_type_is_not_the_rows(key: bytes) -> None:
+    with pytest.raises(Rejected):
+        decode(key, value("u", *ROWS["u"]))
+
+
+@pytest.mark.parametrize("held", [True, 1.0, "1", None])
+def test_a_row_whose_key_is_only_equal_to_the_messages_key_is_rejected(held: object) -> None:
+    with pytest.raises(Rejected, match="its row names another"):
+        decode(b'{"id":1}', broken(after={"id": held}))
+
+
+@pytest.mark.parametrize("key", [b'{"id":true}', b'{"id":1.0}', b'{"id":[1]}'])
+def test_a_key_that_is_no_whole_number_and_no_text_is_rejected(key: bytes) -> None:
+    with pytest.raises(Rejected, match="not one column's value"):
+        decode_key(key)

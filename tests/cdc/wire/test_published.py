@@ -42,3 +42,12 @@ def test_headers_may_be_text_and_numbers_have_up_to_18_digits() -> None:
 
 def test_a_key_that_is_no_text_is_shown_as_far_as_it_is() -> None:
     assert published(b"k\xff", None, HEADERS) == Published(version=Version(7, 12), key="k\ufffd")
+
+
+@pytest.mark.parametrize("number", [0, 10**17, 10**18 - 1])
+def test_every_number_that_a_later_epoch_can_exceed_counts(number: int) -> None:
+    """A record is the sign that ids are assigned again, however large its numbers are."""
+    headers = {"epoch": b"%d" % number, "outbox_id": b"%d" % number}
+
+    assert published(b"k", None, headers) == Published(version=Version(number, number), key="k")
+    assert published(b"k", None, {**headers, "epoch": b"%d" % 10**18}) is None

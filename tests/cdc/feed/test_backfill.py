@@ -1,0 +1,140 @@
+"""The changes that a reader missed, from a topic with removed records."""
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+import pytest
+
+from cdc.feed import backfill
+from cdc.feed.backfill import CatchUp
+from cdc.feed.hub import Hub
+from cdc.feed.position import FeedBounds, FeedPosition
+from cdc.runtime.stop_flag import StopFlag
+from cdc.testing.twins import MemoryBroker
+from cdc.wire.records import TopicPartition
+from tests.cdc.feed.compacted import Compacted
+from tests.cdc.feed.records import RENDERER, TOPIC
+from tests.support.builders import change, outgoing, tombstone
+
+SOURCES = [TopicPartition(TOPIC, number) for number in range(2)]
+
+
+class Topic:
+    """Two partitions with ten changes each, and a reader that missed some of them."""
+
+    def __init__(self) -> None:
+        self.broker = MemoryBroker(partition_count=2)
+        for source in SOURCES:
+            self.broker.logs[source] = [
+                outgoing(change("c", number, number), TOPIC) for number in range(10)
+            ]
+        self.removed: set[tuple[int, int]] = set()
+        self.first: dict[int, int] = {}
+        self.hub = Hub(self.tail, RENDERER.render, StopFlag())
+
+    def tail(self) -> Compacted:
+        return Compacted(broker=self.broker, topic=TOPIC, first=self.first, removed=self.removed)
+
+    def at(self, *offsets: int) -> FeedPosition:
+        return FeedPosition(FeedBounds.of(self.tail().bounds()).end.tag, offsets)
+
+    def read(self, start: FeedPosition, end: FeedPosition) -> "Missed":
+        return asyncio.run(self._read(start, end))
+
+    async def _read(self, start: FeedPosition, end: FeedPosition) -> "Missed":
+        missed = Missed(start)
+        async with aclosing(CatchUp(self.hub).read(start, end)) as batches:
+            async for batch in batches:
+                missed.lost += batch.lost
+                missed.places += [(one.partition, one.offset) for one, _ in batch.changes]
+                for one, at in batch.changes:
+                    assert at.offsets[one.partition] == one.offset + 1
+                assert batch.position.covers(missed.position)
+                missed.position = batch.position
+        return missed
+
+
+@dataclass
+class Missed:
+    """Everything that was read."""
+
+    position: FeedPosition
+    lost: int = 0
+    places: list[tuple[int, int]] = field(default_factory=list)
+
+
+@pytest.fixture(params=[1, 3, 200])
+def topic(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Topic:
+    monkeypatch.setattr(backfill, "_POLL_RECORDS", request.param)
+    monkeypatch.setattr(backfill, "_POLL_SECONDS", 0.01)
+    return Topic()
+
+
+def test_exactly_the_changes_between_two_positions_are_read(topic: Topic) -> None:
+    missed = topic.read(topic.at(3, 8), topic.at(6, 10))
+
+    assert sorted(missed.places) == [(0, 3), (0, 4), (0, 5), (1, 8), (1, 9)]
+    assert (missed.lost, missed.position) == (0, topic.at(6, 10))
+
+
+def test_a_partition_of_which_nothing_was_missed_is_left_alone(topic: Topic) -> None:
+    missed = topic.read(topic.at(3, 9), topic.at(6, 4))
+
+    assert sorted(missed.places) == [(0, 3), (0, 4), (0, 5)]
+    assert (missed.lost, missed.position) == (0, topic.at(6, 9))
+
+
+@pytest.mark.parametrize(
+    ("removed", "lost"),
+    [
+        ([2], 1),
+        ([3, 4], 2),
+        ([2, 4, 6], 3),
+        ([7], 1),
+        ([6, 7], 2),
+        ([2, 3, 4, 5, 6, 7], 6),
+        ([1, 8, 9], 0),
+        ([7, 8], 1),
+        ([7, 8, 9], 1),
+        ([], 0),
+    ],
+)
+def test_removed_records_are_counted_once_and_only_those_missed(
+    topic: Topic, removed: list[int], lost: int
+) -> None:
+    topic.removed = {(0, offset) for offset in removed}
+
+    missed = topic.read(topic.at(2, 10), topic.at(8, 10))
+
+    assert missed.lost == lost
+    assert missed.places == [(0, number) for number in range(2, 8) if number not in removed]
+    assert missed.position == topic.at(8, 10)
+
+
+def test_records_removed_from_the_start_of_a_partition_are_counted(topic: Topic) -> None:
+    topic.first = {0: 5, 1: 9}
+    topic.removed = {(0, 6)}
+
+    missed = topic.read(topic.at(2, 9), topic.at(8, 10))
+
+    assert missed.lost == 3 + 1
+    assert sorted(missed.places) == [(0, 5), (0, 7), (1, 9)]
+    assert missed.position == topic.at(8, 10)
+
+
+def test_a_partition_that_lost_all_that_was_missed_ends_at_the_end_asked_for(topic: Topic) -> None:
+    topic.first = {0: 9}
+
+    missed = topic.read(topic.at(2, 9), topic.at(8, 10))
+
+    assert (missed.lost, missed.places) == (6, [(1, 9)])
+    assert missed.position == topic.at(8, 10)
+
+
+def test_a_tombstone_is_no_loss(topic: Topic) -> None:
+    topic.broker.logs[SOURCES[0]][3] = tombstone(change("d", 3, 3), TOPIC)
+
+    missed = topic.read(topic.at(2, 10), topic.at(5, 10))
+
+    assert (missed.lost, missed.places) == (0, [(0, 2), (0, 4)])

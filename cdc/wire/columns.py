@@ -94,22 +94,19 @@ def values_of(row: Mapping[str, Any], columns: Sequence[Column]) -> dict[str, An
     """
     values: dict[str, Any] = {}
     for column in columns:
-        if known := _known_value(column, row, columns):
+        value = row.get(column.name)
+        if value is not None or (column.null and column.name in row):
+            values[column.name] = column.from_wire(value)
+        elif known := _earlier(column, row, columns):
             (values[column.name],) = known
     return values
 
 
-def _known_value(
-    column: Column, row: Mapping[str, Any], columns: Sequence[Column]
-) -> tuple[Any, ...]:
-    if column.name not in row:
+def _earlier(column: Column, row: Mapping[str, Any], columns: Sequence[Column]) -> tuple[Any, ...]:
+    if column.name not in row and row.keys() - {each.name for each in columns}:
         # A column that the model does not know may be this one under its former name.
-        renamed = row.keys() - {each.name for each in columns}
-        return () if renamed else column.earlier
-    value = row[column.name]
-    if value is None and not column.null:  # The column allowed null when the row was read.
-        return column.earlier
-    return (column.from_wire(value),)
+        return ()
+    return column.earlier
 
 
 def wire_time(moment: datetime) -> str:

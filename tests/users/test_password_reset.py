@@ -126,3 +126,15 @@ def test_weak_password_is_refused(client: Client, ann: User) -> None:
     to = client.get(mailed_link(ann.email), follow=True).redirect_chain[-1][0]
     answer = client.post(to, {"new_password1": "12345678", "new_password2": "12345678"})
     assert "too common" in answer.content.decode()
+
+
+def test_requests_of_any_account_are_forgotten_after_the_window() -> None:
+    """They hold e-mail and client addresses."""
+    old = timezone.now() - WINDOW - timedelta(seconds=1)
+    ResetRequest.objects.create(email="old@a.example", address="192.0.2.1", at=old)
+    young = ResetRequest.objects.create(email="young@a.example", address="192.0.2.1")
+
+    assert may_request_reset("new@a.example", "192.0.2.2")
+
+    emails = ResetRequest.objects.order_by("id").values_list("email", flat=True)
+    assert list(emails) == [young.email, "new@a.example"]

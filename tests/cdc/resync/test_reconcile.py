@@ -150,3 +150,20 @@ def test_a_resumed_run_continues_with_the_collection_and_the_key(
     assert seen == [5, 2, 0]
     assert [each.documents for each in second.report.collections] == [5, 5, 5]
     assert said == [f"Resuming {TABLE}: 5 rows compared so far."]
+
+
+@pytest.mark.parametrize("checks", range(5))
+def test_a_difference_that_is_not_confirmed_when_the_run_stops_is_not_passed(
+    feed: MemoryFeed, checks: int
+) -> None:
+    """One suspect does not fill a chunk, so it waits while further rows are compared."""
+    first = min(feed.documents(TABLE))
+    del feed.documents(TABLE)[first]
+    left, said = iter(range(checks)), list[str]()
+    last = reconciliation(feed, said, stopped=lambda: next(left, None) is None)
+    if not last.run():
+        last = reconciliation(feed, said)
+        assert last.run()
+
+    assert last.report.lines() == [f"{TABLE}: 1 missing: {first}"]
+    assert last.report.rows == 5

@@ -62,10 +62,16 @@ def test_answer_does_not_wait_for_the_mail_server(
     ann: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answered = threading.Event()
-    monkeypatch.setattr(EmailMessage, "send", lambda _: answered.wait(30))
+    sent_after_the_answer: list[bool] = []
+
+    def send(_: EmailMessage) -> None:
+        sent_after_the_answer.append(answered.wait(30))
+
+    monkeypatch.setattr(EmailMessage, "send", send)
     ask(ann.email)
     answered.set()
     assert mails() == []
+    assert sent_after_the_answer == [True]
 
 
 def test_mail_that_cannot_be_sent_is_logged(

@@ -25,7 +25,7 @@ from cdc.wire.event import Version
 from cdc.wire.records import TopicPartition
 from tests.cdc.feed.compacted import Compacted
 from tests.cdc.feed.frames import Frames
-from tests.cdc.feed.records import RENDERER, TOPIC, update
+from tests.cdc.feed.records import RENDERER, TOPIC, rendered, update
 from tests.support.builders import change, outgoing
 
 SECONDS = 90.0
@@ -532,5 +532,62 @@ def test_no_answer_but_allowed_is_remembered(
         reader = Reader(world.hub, world.catch_up, Audience.OPERATORS, Filter(), None)
         clock.sleep(stream.CHECK_SECONDS)
         assert [await reader._access(check) for _ in range(3)] == [answer] * 3
+
+    play(scene)
+
+
+def in_memory(world: World, places: Sequence[tuple[int, int]], visible: int) -> Ring:
+    """Give the hub a ring with these changes, of which readers see only the first ones."""
+    ring = Ring(start(world))
+    for number, (partition, offset) in enumerate(places):
+        ring.add(rendered(change("c", number, number), partition, offset))
+    world.hub.ring, world.hub.visible = ring, visible
+    return ring
+
+
+async def news_of(reader: Reader) -> Frames:
+    frames = Frames()
+    count = 0
+    async with aclosing(reader._news()) as parts:
+        async for part in parts:
+            frames.feed(part)
+            count += 1
+            assert count < 50, "the same part again and again"
+    return frames
+
+
+def test_a_heartbeat_names_no_position_beyond_what_was_sent() -> None:
+    """A reader that reconnects there would miss the changes that are not visible yet."""
+
+    async def scene(world: World) -> None:
+        places = [(0, 0), (1, 0), (0, 1), (1, 1), (2, 0)]
+        ring = in_memory(world, places, 3)
+        reader = Reader(world.hub, world.catch_up, Audience.OPERATORS, Filter(), start(world))
+
+        assert (await news_of(reader)).places == places[:3]
+        assert reader._at == ring.position_before(3)
+
+        world.hub._tick()
+        ring.skip(2, 1)  # a tombstone
+        assert (await news_of(reader)).places == places[3:]
+        assert reader._at == ring.end
+
+    play(scene)
+
+
+def test_a_position_between_those_of_memory_is_left_in_several_parts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stream, "LONGEST_CHUNK", 1)
+
+    async def scene(world: World) -> None:
+        in_memory(world, [(0, 0), (1, 0), (0, 1), (1, 1), (2, 0)], 5)
+        between = FeedPosition(start(world).tag, (0, 1, 0))
+        reader = Reader(world.hub, world.catch_up, Audience.OPERATORS, Filter(), between)
+
+        frames = await news_of(reader)
+
+        assert frames.places == [(0, 0), (0, 1), (1, 1), (2, 0)]
+        assert FeedPosition.parse(frames.last_id).offsets == (2, 2, 1)
 
     play(scene)

@@ -86,23 +86,22 @@ def test_a_partition_that_lost_its_offset_waits_and_says_so(group: Group) -> Non
 
 
 def test_started_partitions_that_are_revoked_are_not_read_any_more(group: Group) -> None:
-    first = group.join("first")
-    group.poll_until(lambda: len(first.waiting()) == 5)
-    for partition in first.waiting():
-        first.start(partition, None)
-    assert len(first.started()) == 5
+    with closing(group.join("first")) as first:
+        group.poll_until(lambda: len(first.waiting()) == 5)
+        for partition in first.waiting():
+            first.start(partition, None)
+        assert len(first.started()) == 5
 
-    second = group.join("second")
-    group.poll_until(lambda: len(second.waiting()) == 2)
+        with closing(group.join("second")) as second:
+            group.poll_until(lambda: len(second.waiting()) == 2)
 
-    assert len(first.started()) == 3
-    assert not first.started() & second.waiting()
-    first.store(dict.fromkeys(second.waiting(), 0))  # Refused for a partition of another member.
-    first.release()
-    assert len(first.waiting()) == 3
-    assert not first.started()
-    first.close()
-    second.close()
+            assert len(first.started()) == 3
+            assert not first.started() & second.waiting()
+            # Kafka's client refuses the position of a partition of another member.
+            first.store(dict.fromkeys(second.waiting(), 0))
+            first.release()
+            assert len(first.waiting()) == 3
+            assert not first.started()
 
 
 def test_a_partition_that_lost_its_offset_can_be_started_elsewhere_and_lose_it_again(

@@ -106,7 +106,7 @@ def with_columns(**columns: object) -> bytes:
         (b'{"event":"login","user":7}', "source is not a JSON object"),
         (with_columns().replace(b'"op": "c"', b'"op": "x"'), "op is 'x', not one of c, u, d, r."),
         (with_columns(diggs="many"), "Column diggs holds 'many', not a 64-bit integer."),
-        (with_columns(title=None), "Column title holds None, not text."),
+        (with_columns(title=7), "Column title holds 7, not text."),
         (with_columns(description="x" * 17_000_000), "MongoDB refuses the document"),
         (with_columns(user={"a\0b": 1}), "Column user has NUL in the key"),
         (with_columns(unknown={"a\0b": 1}), "MongoDB cannot store the document"),

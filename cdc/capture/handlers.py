@@ -70,7 +70,8 @@ def refuse_before_save(instance: Model, capture: Capture, using: str) -> None:
     """
     capture.refuse_database(using)
     refuse_early(capture, instance.__dict__)
-    if not connections[using].features.can_return_columns_from_insert:
+    returned = connections[using].features.can_return_columns_from_insert
+    if not returned or not instance._meta.pk.db_returning:
         refuse_unknown_key(capture, instance.pk)
 
 

@@ -93,9 +93,9 @@ def _too_long(capture: Capture, key: Any, after: Row, using: str) -> dict[str, s
 
 
 def was_published(capture: Capture, change: Change) -> bool:
-    """Return whether events of a row can exist: not if no message can hold the key of a deleted row.
+    """Return False for a delete of a row whose key no message can hold.
 
-    Only SQL can insert such a row. Its delete is allowed, and has no event.
+    Only SQL can insert such a row. No event of it exists, so its delete has none either.
     """
     if change.before is None or change.after is not None:
         return True

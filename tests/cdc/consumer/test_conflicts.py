@@ -125,3 +125,17 @@ def test_two_lasting_conflicts_of_one_partition_are_two_dead_letters() -> None:
 
     assert feed.titles() == {1: "a", 2: "fine"}
     assert len(feed.letters.kept) == 2
+
+
+@pytest.mark.parametrize("records", [1, 1000])
+def test_three_rows_pass_their_values_round(monkeypatch: pytest.MonkeyPatch, records: int) -> None:
+    monkeypatch.setattr(consumer, "RECORDS", records)
+    feed = unique_feed()
+    feed.send(sent("c", 2, 2, "b"), sent("c", BESIDE, 3, "c"))
+    run(feed)
+    # As after compaction: the values that the database needed in between are gone.
+    feed.send(sent("u", 1, 4, "b"), sent("u", 2, 5, "c"), sent("u", BESIDE, 6, "a"))
+    run(feed, ATTEMPTS)
+
+    assert feed.titles() == {1: "b", 2: "c", BESIDE: "a"}
+    assert not feed.letters.kept

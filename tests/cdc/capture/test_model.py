@@ -128,7 +128,7 @@ KEYS: dict[str, Callable[[], Any]] = {
     "text": lambda: Label(text=Upper(Value("a"))),
     "number": lambda: Sample(number=Value(3) + Value(4)),
     "time": lambda: Hour(at=Now()),
-    "UUID": lambda: Ticket(code=Value(UUID(int=9))),
+    "UUID": lambda: Ticket(pk=Value(UUID(int=9))),
 }
 
 

@@ -1,7 +1,7 @@
 """The base class: saves and deletes of rows that exist, do not, or change at the same time."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -128,7 +128,7 @@ KEYS: dict[str, Callable[[], Any]] = {
     "text": lambda: Label(text=Upper(Value("a"))),
     "number": lambda: Sample(number=Value(3) + Value(4)),
     "time": lambda: Hour(at=Now()),
-    "UUID": lambda: Ticket(pk=Value(UUID(int=9))),
+    "UUID": lambda: cast("Any", Ticket)(code=Value(UUID(int=9))),
 }
 
 

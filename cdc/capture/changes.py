@@ -92,6 +92,21 @@ def _too_long(capture: Capture, key: Any, after: Row, using: str) -> dict[str, s
     }
 
 
+def was_published(capture: Capture, change: Change) -> bool:
+    """Return False for a delete of a row whose key no message can hold.
+
+    Only SQL can insert such a row. No event of it exists, so its delete has none either.
+    """
+    if change.before is None or change.after is not None:
+        return True
+    try:
+        key = capture.key_to_wire(change.before[capture.key.attname])
+        _refuse_long_key(encode_key(capture.key.name, key))
+    except Refused:
+        return False
+    return True
+
+
 def changes_between(before: Mapping[Any, Image], after: Mapping[Any, Image]) -> Iterator[Change]:
     """Yield the change of every row in either; the rows of `before` come first, in their order."""
     for key in {**before, **after}:

@@ -13,7 +13,13 @@ from django.db import connections
 from django.db.models import Model
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 
-from cdc.capture.changes import Change, changes_between, refuse_early, refuse_unknown_key
+from cdc.capture.changes import (
+    Change,
+    changes_between,
+    refuse_early,
+    refuse_unknown_key,
+    was_published,
+)
 from cdc.capture.images import Images, read_image
 from cdc.capture.instance_state import (
     PendingDeletes,
@@ -39,7 +45,11 @@ def record(capture: Capture, changes: Iterable[Change], *, using: str) -> int:
     """
     _refuse_unpublished(capture, using)
     existing = partial(outbox.existing, using=using)
-    changes = since_last_event(capture, changes, existing, using=using)
+    changes = [
+        change
+        for change in since_last_event(capture, changes, existing, using=using)
+        if was_published(capture, change)
+    ]
     if not changes:
         return 0
     lowest = outbox.add([change.entry(capture, using=using) for change in changes], using=using)
@@ -70,7 +80,8 @@ def refuse_before_save(instance: Model, capture: Capture, using: str) -> None:
     """
     capture.refuse_database(using)
     refuse_early(capture, instance.__dict__)
-    if not connections[using].features.can_return_columns_from_insert:
+    returned = connections[using].features.can_return_columns_from_insert
+    if not returned or not instance._meta.pk.db_returning:
         refuse_unknown_key(capture, instance.pk)
 
 

@@ -10,6 +10,7 @@ from django.db import OperationalError, connections
 from django.db.models import F, Model, Q, QuerySet, Value
 from django.db.models.lookups import Exact
 
+from cdc.errors import Refused
 from cdc.registry import Capture
 
 Image = dict[str, Any]
@@ -34,17 +35,32 @@ def images_where(capture: Capture, condition: Q, *, using: str, lock: bool = Fal
 
 
 def images_after(capture: Capture, last: Any, limit: int, condition: Q, *, using: str) -> Images:
-    """Return the first `limit` rows after the key `last` that meet `condition`."""
+    """Return the first `limit` rows after the key `last` that meet `condition`.
+
+    Raises Refused for a row whose key is read as null: nothing comes after it.
+    """
     after = Q() if last is None else Q(pk__gt=last)
     rows = _rows(capture.model, using, lock=False).filter(after, condition)
-    return _images(capture, rows[:limit])
+    images = _images(capture, rows[:limit])
+    _refuse_null(capture, images)
+    return images
 
 
 def keys_after(capture: Capture, last: Any, limit: int, condition: Q, *, using: str) -> list[Any]:
     """Return the keys of the rows that `images_after` returns."""
     after = Q() if last is None else Q(pk__gt=last)
     rows = _rows(capture.model, using, lock=False).filter(after, condition)
-    return list(rows.values_list("pk", flat=True)[:limit])
+    keys = list(rows.values_list("pk", flat=True)[:limit])
+    _refuse_null(capture, keys)
+    return keys
+
+
+def _refuse_null(capture: Capture, keys: Iterable[Any]) -> None:
+    if None in keys:
+        raise Refused(
+            f"{capture.table} has a row whose key is read as null, such as 0000-00-00: correct the "
+            "key with SQL."
+        )
 
 
 @contextmanager

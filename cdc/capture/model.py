@@ -13,6 +13,7 @@ from cdc.capture.images import read_image
 from cdc.capture.instance_state import pop_unrecorded, push_image_before, set_unrecorded
 from cdc.capture.queryset import CapturedManager
 from cdc.registry import registry
+from cdc.wire.columns import LARGEST_INTEGER
 
 
 class CapturedModel(models.Model):
@@ -90,7 +91,11 @@ class CapturedModel(models.Model):
 
     def _save_table(self, *args: Any, **options: Any) -> Any:
         set_unrecorded(self)
-        return super()._save_table(*args, **options)  # type: ignore[misc]  # absent in the stubs
+        saved = super()._save_table(*args, **options)  # type: ignore[misc]  # absent in the stubs
+        if isinstance(self.pk, int) and self.pk > LARGEST_INTEGER:
+            # The driver reads the last id of MySQL as unsigned, also when the key is negative.
+            self.pk -= 2**64
+        return saved
 
     def _do_update(self, *args: Any, **options: Any) -> Any:
         """Update the row if it exists; otherwise Django inserts it.

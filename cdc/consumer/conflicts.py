@@ -8,7 +8,11 @@ from cdc.mongo.plan import Conflict, Delivered
 from cdc.wire.event import Version
 
 ATTEMPTS = 50
-"""Attempts before a conflict counts as lasting: about 20 s, with the pauses between them."""
+"""Attempts before a conflict counts as lasting: about 20 s, with the pauses between them.
+
+The change that frees the value may be with a consumer that was killed. Kafka gives its partitions
+to another one after 6 s, and a restarted process has to connect first.
+"""
 
 
 class Conflicts:

@@ -1,6 +1,6 @@
 """MongoDB clients, and how their errors are handled."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -120,6 +120,23 @@ def require_transactions(client: MongoClient[Document]) -> None:
             "--replSet and initiate the replica set."
         )
     raise Retryable("MongoDB has no primary yet.")
+
+
+def require_plain_collections(db: Database[Document], names: Iterable[str]) -> None:
+    """Raise Misconfigured for a collection that cannot hold the replica.
+
+    A view and a time series take no such writes, a capped collection no snapshot reads. With a
+    collation of its own, a collection takes two text keys for one.
+    """
+    for found in db.list_collections(filter={"name": {"$in": list(names)}}):
+        options, kind = found.get("options", {}), found.get("type", "collection")
+        odd = next((name for name in ("capped", "collation") if options.get(name)), "")
+        if kind != "collection" or odd:
+            what = {"collation": "has a collation"}.get(odd, f"is of the type {odd or kind}")
+            raise Misconfigured(
+                f"The MongoDB collection {found['name']} {what}, which the replica cannot use: "
+                "rename or drop it, and create an ordinary one."
+            )
 
 
 def _hello(client: MongoClient[Document]) -> Document:

@@ -11,7 +11,7 @@ from cdc.mongo.plan import Conflict
 from cdc.wire.event import Version
 
 _DUPLICATE_KEY = 11000
-_PLACE = re.compile(r"collection: (\S+) index: (.+?) dup key:")
+_PLACE = re.compile(r"collection: (\S+) index: (.+?)(?: collation: \{.*\})? dup key:")
 
 
 def conflict_of(error: BulkWriteError) -> Conflict | None:

@@ -10,7 +10,13 @@ from pymongo.errors import BulkWriteError, PyMongoError
 
 from cdc.conf import CdcSettings
 from cdc.errors import Fenced
-from cdc.mongo.client import database, reaching, require_transactions, transaction
+from cdc.mongo.client import (
+    database,
+    reaching,
+    require_plain_collections,
+    require_transactions,
+    transaction,
+)
 from cdc.mongo.columns import DocumentColumns
 from cdc.mongo.conflicts import conflict_of
 from cdc.mongo.content import comparable, version_of
@@ -67,7 +73,10 @@ class MongoReplica:
         self._reused = ReusedVersions(self._db, settings.history_collection, routes)
 
     def prepare(self) -> None:
-        """Create missing collections and TTL indexes; raises Misconfigured without transactions."""
+        """Create missing collections and TTL indexes.
+
+        Raises Misconfigured for a server without transactions or a collection of another type.
+        """
         require_transactions(self._client)
         with reaching():
             existing = set(self._db.list_collection_names())
@@ -76,6 +85,7 @@ class MongoReplica:
                 wanted |= {*route.collections, route.markers}
             for name in sorted(wanted - existing):
                 self._db.create_collection(name, check_exists=False)
+            require_plain_collections(self._db, wanted)
             self._expire_after(self._history.name, self._settings.history_days)
             for route in self._routes.values():
                 self._expire_after(route.markers, self._settings.delete_marker_days)

@@ -64,8 +64,20 @@ class Barrier:
     def _lag(self, ends: dict[TopicPartition, tuple[int, int]]) -> int:
         positions = self._positions.all()
         return sum(
-            max(end - positions.get(source, first), 0) for source, (first, end) in ends.items()
+            self._missing(source, positions.get(source, first), end)
+            for source, (first, end) in ends.items()
         )
+
+    def _missing(self, source: TopicPartition, position: int, end: int) -> int:
+        """Return the records up to `end` that were not applied.
+
+        Where Kafka has lost its end, a position past the present end belongs to other records: none
+        of these count as applied until the consumer has found the gap.
+        """
+        if position > end:
+            first, present = self._watermarks.of(source)
+            return max(end - first, 1) if position > present else 0
+        return end - position
 
     def _until_none(self, count: Callable[[], int], problem: str) -> None:
         waiting = fewest = count()

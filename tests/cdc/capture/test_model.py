@@ -1,17 +1,22 @@
 """The base class: saves and deletes of rows that exist, do not, or change at the same time."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
+from uuid import UUID
 
 import pytest
 from django.db import connection, models, transaction
+from django.db.models import Value
+from django.db.models.functions import Now, Upper
 
 from cdc.capture import model as captured
 from cdc.capture.handlers import lock_for_delete
+from cdc.errors import Refused
 from cdc.registry import registry
 from stories.models import Story
-from tests.cdc.capture.events import created, events, updated
+from tests.cdc.capture.events import created, events, replay, updated
 from tests.cdc.capture.world import story, table, wire
-from tests.support.toy.models import Box, Label
+from tests.support.toy.models import Box, Hour, Label, Sample, Ticket, Toy
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
@@ -106,3 +111,32 @@ def test_writing_methods_are_marked_as_in_django() -> None:
     assert not hasattr(Story.objects, "delete")
     methods = [Story.objects.update, Story.objects.all().delete, story().save_base]
     assert [getattr(method, "alters_data", False) for method in methods] == [True] * 3
+
+
+@pytest.mark.parametrize("key", [-5, -(2**31) - 7, -(2**63), "-9"])
+def test_a_negative_key_is_saved_under_its_own_name(key: Any) -> None:
+    one = Toy(pk=key, name="bear")
+    one.save()
+
+    assert int(one.pk) == int(key)
+    Toy.objects.update_or_create(pk=key, defaults={"name": "lion"})
+    assert replay(events()) == table(Toy)
+    assert list(table(Toy)) == [int(key)]
+
+
+KEYS: dict[str, Callable[[], Any]] = {
+    "text": lambda: Label(text=Upper(Value("a"))),
+    "number": lambda: Sample(number=Value(3) + Value(4)),
+    "time": lambda: Hour(at=Now()),
+    "UUID": lambda: cast("Any", Ticket)(code=Value(UUID(int=9))),
+}
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_a_key_that_no_database_returns_is_refused_before_any_statement(kind: str) -> None:
+    with transaction.atomic():
+        with pytest.raises(Refused, match="set the key"):
+            KEYS[kind]().save()
+        Label(text="b").save()
+
+    assert [event.row for event in events()] == [{"text": "b", "size": 1}]

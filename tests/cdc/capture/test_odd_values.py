@@ -18,9 +18,9 @@ from cdc.errors import Refused
 from cdc.models import DeadLetter
 from cdc.registry import Capture, registry
 from cdc.testing.feed import MemoryFeed
-from tests.cdc.capture.events import events, forget, records
+from tests.cdc.capture.events import events, forget, records, replay
 from tests.cdc.capture.world import table
-from tests.support.toy.models import Sample
+from tests.support.toy.models import Label, Sample
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
@@ -203,3 +203,25 @@ def test_the_other_rows_are_read_and_sent(
 def test_an_error_of_another_kind_is_not_hidden() -> None:
     with pytest.raises(ValueError, match="expected a number"):
         read_images(captured(), ["x"], using="default")
+
+
+LONG = "\x01" * 80
+REMOVALS: dict[str, Callable[[], Any]] = {
+    "delete": lambda: Label(text=LONG).delete(),
+    "delete of what was read": lambda: Label.objects.get(text=LONG).delete(),
+    "queryset": lambda: Label.objects.filter(text=LONG).delete(),
+    "with another": lambda: Label.objects.filter(text__in=[LONG, "b"]).delete(),
+    "new key": lambda: Label.objects.filter(text=LONG).update(text="c"),
+}
+
+
+@pytest.mark.parametrize("removal", REMOVALS)
+def test_a_row_whose_key_no_message_can_hold_can_be_removed(removal: str) -> None:
+    Label.objects.create(text="b")
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO toy_label (text, size) VALUES (%s, 1)", [LONG])
+
+    REMOVALS[removal]()
+
+    assert not Label.objects.filter(text=LONG).exists()
+    assert replay(events(), "text") == table(Label)

@@ -168,3 +168,17 @@ def test_the_refused_record_is_found_among_the_decoded_ones() -> None:
     with pytest.raises(Conflict) as caught:
         index_of(missing, decoded)
     assert caught.value is missing
+
+
+@pytest.mark.parametrize("records", [1, 1000])
+def test_three_rows_pass_their_values_round(monkeypatch: pytest.MonkeyPatch, records: int) -> None:
+    monkeypatch.setattr(consumer, "RECORDS", records)
+    feed = unique_feed()
+    feed.send(sent("c", 2, 2, "b"), sent("c", BESIDE, 3, "c"))
+    run(feed)
+    # As after compaction: the values that the database needed in between are gone.
+    feed.send(sent("u", 1, 4, "b"), sent("u", 2, 5, "c"), sent("u", BESIDE, 6, "a"))
+    run(feed, ATTEMPTS)
+
+    assert feed.titles() == {1: "b", 2: "c", BESIDE: "a"}
+    assert not feed.letters.kept

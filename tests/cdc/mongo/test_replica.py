@@ -1,5 +1,6 @@
 """What only MongoDB can show: open sessions, rejected documents, indexes, equal snapshots."""
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -12,9 +13,9 @@ from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from cdc.conf import CdcSettings
-from cdc.errors import Rejected, Retryable
+from cdc.errors import Misconfigured, Rejected, Retryable
 from cdc.mongo.client import connect, database
-from cdc.mongo.plan import Delivered
+from cdc.mongo.plan import Conflict, Delivered
 from cdc.mongo.reader import ReplicaReader
 from cdc.mongo.replica import MongoReplica
 from cdc.runtime.loop import SystemClock
@@ -211,3 +212,75 @@ def test_a_marker_counts_although_a_document_is_back_in_one_collection(storage: 
 
     assert (applied.written, applied.stale) == (0, 1)
     assert storage.database[COLLECTIONS[0]].find_one({"_id": 1}) is None
+
+
+TYPES: dict[str, dict[str, Any]] = {
+    "view": {"viewOn": "somewhere"},
+    "capped": {"capped": True, "size": 100_000},
+    "timeseries": {"timeseries": {"timeField": "at"}},
+    "collation": {"collation": {"locale": "en", "strength": 1}},
+}
+
+
+@pytest.mark.parametrize(
+    "name", [COLLECTIONS[1], "stories_story_delete_markers", "stories_history"]
+)
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_collection_of_another_type_is_refused_at_the_start(
+    storage: Storage, kind: str, name: str
+) -> None:
+    storage.database.create_collection(name, **TYPES[kind])
+
+    with pytest.raises(Misconfigured, match=rf"collection {name} (is of the type|has a) {kind}"):
+        storage.replica()
+
+
+INDEXES: dict[str, tuple[list[Any], dict[str, Any]]] = {
+    "geo": ([("container", "2dsphere")], {"container": {"type": "Point", "coordinates": ["x"]}}),
+    "language": ([("title", "text")], {"language": "Klingon"}),
+    "parallel": ([("topic", 1), ("shorturl", 1)], {"topic": [1, 2], "shorturl": [1, 2]}),
+    "hashed": ([("topic", "hashed")], {"topic": [1, 2]}),
+}
+
+
+@pytest.mark.parametrize("name", INDEXES)
+def test_an_index_that_cannot_hold_a_value_rejects_the_one_document(
+    storage: Storage, name: str
+) -> None:
+    keys, columns = INDEXES[name]
+    replica = storage.replica()
+    storage.database[COLLECTIONS[1]].create_index(keys)
+
+    with pytest.raises(Rejected, match="MongoDB refuses the document"):
+        replica.apply([with_after(1, **columns)], {SOURCE: 1})
+
+
+def test_a_validator_rejects_the_one_document(storage: Storage) -> None:
+    replica = storage.replica()
+    storage.database.command("collMod", COLLECTIONS[1], validator={"title": {"$type": "int"}})
+
+    with pytest.raises(Rejected, match="failed validation"):
+        replica.apply([with_after(1)], {SOURCE: 1})
+
+
+UNIQUE: dict[str, dict[str, Any]] = {
+    "compound": {"keys": [("media", 1), ("status", -1)]},
+    "partial": {"keys": [("media", 1)], "partialFilterExpression": {"status": "popular"}},
+    "sparse": {"keys": [("media", 1)], "sparse": True},
+    "collation": {"keys": [("media", 1)], "collation": {"locale": "en", "strength": 1}},
+    "nested": {"keys": [("container.name", 1)]},
+    "multikey": {"keys": [("shorturl.short_url", 1)]},
+}
+
+
+@pytest.mark.parametrize("kind", UNIQUE)
+def test_every_kind_of_unique_index_is_named_in_a_conflict(storage: Storage, kind: str) -> None:
+    options = dict(UNIQUE[kind])
+    name = storage.database[COLLECTIONS[1]].create_index(
+        options.pop("keys"), unique=True, **options
+    )
+    replica = storage.replica()
+    replica.apply([with_after(1)], {SOURCE: 1})
+
+    with pytest.raises(Conflict, match=f"The unique index {re.escape(name)} of "):
+        replica.apply([with_after(2)], {SOURCE: 2})

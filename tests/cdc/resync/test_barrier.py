@@ -2,10 +2,14 @@
 
 import pytest
 
+from cdc.conf import CdcSettings
 from cdc.errors import Retryable
+from cdc.kafka.topics import Topics
 from cdc.models import OutboxRecord
+from cdc.mongo.client import connect, database, position_id
 from cdc.resync.barrier import Barrier
 from cdc.testing.twins import FakeClock
+from cdc.wire.records import TopicPartition
 from stories.models import Story
 from tests.support.feed_settings import without_servers
 
@@ -41,3 +45,21 @@ def test_an_outbox_that_drains_slowly_is_waited_for() -> None:
     barrier = Barrier(UNREACHABLE, ["story-events"], clock, using="default", patience=30.0)
     with pytest.raises(InterruptedError):
         barrier.wait()
+
+
+@pytest.mark.services
+def test_a_position_past_the_end_of_kafka_is_not_caught_up(feed_settings: CdcSettings) -> None:
+    Topics(feed_settings).ensure(feed_settings.topic)
+    client = connect(feed_settings)
+    positions = database(client, feed_settings)[feed_settings.positions_collection]
+    source = TopicPartition(feed_settings.topic, 0)
+    identity = position_id(feed_settings.group, source)
+    positions.insert_one({"_id": identity, "topic_id": "a", "next_offset": 5})
+    barrier = Barrier(feed_settings, [feed_settings.topic], FakeClock(), using="default")
+
+    with pytest.raises(Retryable, match="1 changes queued and the consumer is not catching up"):
+        barrier.wait()
+
+    positions.update_one({"_id": identity}, {"$set": {"next_offset": 0}})
+    barrier.wait()
+    client.drop_database(feed_settings.mongodb_database)

@@ -7,9 +7,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import models
+from django.db import connection, models
 
 from cdc.capture.images import images_after
+from cdc.errors import Refused
 from cdc.registry import Capture, registry
 from cdc.resync import orphans as orphans_module
 from cdc.resync import reconcile as reconcile_module
@@ -239,3 +240,26 @@ def _rows(scene: Scene) -> Any:
 
 def _python(scene: Scene, key: Any) -> Any:
     return scene.kind.capture.key_from_wire(key)
+
+
+@pytest.mark.parametrize("chunk", [1, 2])
+def test_a_key_that_is_read_as_null_is_refused_not_walked_for_ever(
+    monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    for module in (snapshot_module, reconcile_module, orphans_module):
+        monkeypatch.setattr(module, "CHUNK", chunk)
+    scene = Scene(KINDS["time"], MemoryFeed(), [])
+    for number in range(3):
+        scene.kind.make(number)
+    with connection.cursor() as cursor:
+        odd = "a time" if connection.vendor == "sqlite" else "0000-00-00 00:00:00"
+        if connection.vendor == "mysql":
+            cursor.execute("SET sql_mode = ''")
+        cursor.execute("INSERT INTO toy_hour (at, seat) VALUES (%s, 1)", [odd])
+    connection.close()
+    checks = iter(range(20))
+
+    with pytest.raises(Refused, match="toy_hour has a row whose key is read as null"):
+        scene.snapshot(lambda: next(checks, None) is None).run()
+    with pytest.raises(Refused, match="toy_hour has a row whose key is read as null"):
+        scene.reconciliation(repair=True).run()

@@ -185,7 +185,7 @@ def refuse_early(capture: Capture, values: Mapping[str, Any]) -> None:
 
 
 def refuse_unknown_key(capture: Capture, key: Any) -> None:
-    """Raise Refused for the key of a new row that only the database will know."""
+    """Raise Refused for a new row if only the database will know its key."""
     if hasattr(key, "resolve_expression"):
         raise Refused(
             f"The database makes the key of a new row of {capture.table} and does not return it: "

@@ -67,7 +67,7 @@ def refuse_outside_transaction(model: type[Model], using: str) -> None:
 
 
 def _refuse_unpublished(capture: Capture, using: str) -> None:
-    """Raise Refused or Misconfigured if the event of a write could be lost or mistaken."""
+    """Raise Refused or Misconfigured if the event of a write could be lost or misread."""
     registry.require_sound()
     capture.refuse_database(using)
     refuse_outside_transaction(capture.model, using)

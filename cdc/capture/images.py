@@ -24,7 +24,7 @@ _NOT_UTF_8 = "Could not decode to UTF-8"
 
 
 def read_images(capture: Capture, keys: Iterable[Any], *, using: str, lock: bool = False) -> Images:
-    """Return the rows with these keys; `lock` keeps them until the transaction ends."""
+    """Return the rows with these keys; with `lock`, they stay locked until the transaction ends."""
     with found_by_key(capture, using=using) if lock else nullcontext():
         return images_where(capture, Q(pk__in=list(keys)), using=using, lock=lock)
 

@@ -35,7 +35,7 @@ class Recorded:
 
     key: Any
     outbox_id: int
-    """At most the change's own id, and above the ids of all earlier changes of the row."""
+    """A lower bound of the change's outbox id, above the ids of all earlier changes of the row."""
 
 
 class PendingDeletes:
@@ -124,7 +124,7 @@ def pop_unrecorded(instance: Model) -> bool:
 
 
 def set_recorded(instance: Model, recorded: Recorded) -> None:
-    """Keep the recorded change; a save has its event now."""
+    """Store the recorded change on the instance, and note that its save now has an event."""
     instance.__dict__[_RECORDED] = recorded
     pop_unrecorded(instance)
 

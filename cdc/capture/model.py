@@ -73,8 +73,8 @@ class CapturedModel(models.Model):
         """Delete the row and what cascades from it, each with an event.
 
         If the row cannot be locked because it does not exist, nothing is deleted and no signal is
-        sent. Otherwise a row that another transaction inserts at that moment would be deleted
-        without an event.
+        sent. Without this rule, a row that another transaction inserts at that moment would be
+        deleted without an event.
         """
         using = using or router.db_for_write(type(self), instance=self)
         capture = registry.find(type(self))

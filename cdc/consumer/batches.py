@@ -10,7 +10,7 @@ from cdc.wire.records import Record
 
 RECORDS = 1_000
 BYTES = 10_000_000
-"""A transaction holds its documents in MongoDB's cache, of which it may fill a small part."""
+"""A transaction keeps its documents in MongoDB's cache, and may use only a small part of it."""
 ATTEMPTS = 3
 """Failures in a row before a batch is halved."""
 ATTEMPTS_ALONE = 30

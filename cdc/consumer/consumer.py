@@ -90,7 +90,7 @@ class ReplicaConsumer:
         return True
 
     def _is_paused(self) -> bool:
-        """Return whether the group is paused; when it begins, stop fetching."""
+        """Return whether the group is paused; stop fetching when a pause begins."""
         paused = self._paused()
         if paused != self._was_paused:
             self._was_paused = paused

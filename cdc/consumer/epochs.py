@@ -14,7 +14,7 @@ class KnownEpochs:
         self._highest = 0
 
     def check(self, epoch: int) -> None:
-        """Raise Rejected for an epoch above the database's; raises Retryable.
+        """Raise Rejected for an epoch above the database's, or Retryable if that cannot be read.
 
         If such a message were applied, every later change of its row would be stale.
         """

@@ -17,7 +17,7 @@ class Rows(Protocol):
     def missing(self, table: str, keys: Sequence[Identity]) -> Collection[Identity]:
         """Return the `keys` that no row of `table` has.
 
-        Raises Retryable, and Rejected for a key that no row can have.
+        Raises Rejected for a key that no row can have, and Retryable.
         """
 
 

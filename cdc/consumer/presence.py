@@ -21,7 +21,7 @@ _START_TIME = 19
 
 
 class Presence:
-    """Holds an instance name for this process, by a heartbeat in MongoDB every second.
+    """Reserves an instance name for this process, with a heartbeat in MongoDB every second.
 
     Kafka would let the younger of two processes with one name replace the older one, whose
     supervisor restarts it, and so on. A process that is known to have ended is replaced at once.

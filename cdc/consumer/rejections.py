@@ -12,9 +12,9 @@ WINDOW = 1_000
 class RejectionLimit:
     """Stops a consumer when many messages are rejected, not just single ones.
 
-    A producer that writes another format, or a consumer that is older than its topic, would turn
-    the whole topic into dead letters. The count starts with the process and leaves out letters that
-    were stored before, so a restarted consumer gets as far again.
+    A producer that writes another format, or a consumer whose release is older than the message
+    format, would turn the whole topic into dead letters. The count starts with the process and
+    leaves out letters that were stored before, so a restarted consumer gets as far again.
     """
 
     def __init__(self, maximum: int = MAX_REJECTED, window: int = WINDOW) -> None:

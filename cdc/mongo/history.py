@@ -45,7 +45,7 @@ class History:
     def applied(self, versions: Sequence[Version]) -> dict[Version, float]:
         """Return the delay, in seconds, of each of these changes that the replica has applied.
 
-        The two times come from two clocks, so a negative difference counts as 0.
+        The delay is the difference between two clocks, so it may be negative; it then counts as 0.
         """
         ids = [{"epoch": item.epoch, "outbox_id": item.outbox_id} for item in versions]
         with reaching():

@@ -62,7 +62,8 @@ class ReusedVersions:
     def check_documents(self, events: Sequence[Delivered], session: ClientSession) -> None:
         """Raise Rejected if a document with the version of an event has another content.
 
-        For events that the history does not keep; it cannot see versions of other rows.
+        For events that the history does not keep. This check does not notice that another row has
+        used the version.
         """
         for table, keys in keys_of(events).items():
             ours = [delivered for delivered in events if delivered.event.table == table]

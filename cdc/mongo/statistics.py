@@ -25,9 +25,9 @@ class Figures:
     sums: Mapping[str, int]
     """The total of each requested field."""
     groups: Mapping[str, int]
-    """Documents by the value of the grouping field, the largest group first."""
+    """The number of documents for each value of the grouping field, largest first."""
     days: Mapping[date, int]
-    """Documents of each day in UTC, without gaps, up to the last day that has any."""
+    """The number of documents for each day in UTC, up to the last day with a document."""
     changed_at: datetime | None
     """When the newest applied change was made; None when no history is kept."""
 

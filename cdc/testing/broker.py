@@ -29,7 +29,7 @@ class MemoryBroker:
     def publish(
         self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
     ) -> dict[int, str]:
-        """Append the records and return the reasons for rejected ones, by index."""
+        """Append the records; return the reason for each rejection, by the index of the record."""
         if self.down:
             raise Retryable("The broker in memory is down: set `down` to False.")
         reasons = {index: self._flaw(record) for index, record in enumerate(records)}

@@ -1,4 +1,4 @@
-"""Renders the status for the pages: the stages of the pipeline in the order of a change."""
+"""Renders the status for the pages: the stages, in the order in which a change passes them."""
 
 import time
 from collections.abc import Callable, Mapping

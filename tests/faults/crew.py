@@ -91,13 +91,16 @@ class Crew:
         self, members: Sequence[Member], fault: str, provoke: Callable[[], object]
     ) -> Member:
         """Arm `members` and return the first that is struck; the others keep running."""
+        ended_before = len(self.ended)
         for member in members:
             member.arm(fault)
         provoke()
         wait_until(lambda: self._anyone_struck(members), f"{fault} strikes")
         victim = next(member for member in members if member.struck())
+        # Two may be killed at once; `tend` has restarted the other one.
+        restarted = {name for name, code in self.ended[ended_before:] if code == -signal.SIGKILL}
         for member in members:
-            if not member.disarm() and member is not victim:
+            if not member.disarm() and member is not victim and member.name not in restarted:
                 # It reached the point before it was disarmed, so it is resumed.
                 wait_until(member.struck, f"{fault} strikes {member.name}")
                 member.daemon.resume()

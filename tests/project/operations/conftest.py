@@ -15,6 +15,8 @@ from users.models import User, UserType
 @pytest.fixture(autouse=True)
 def healthy_pipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(feed_state.feed, "latest", patient(healthy_status))
+    # Another test of this process may have left an outage.
+    monkeypatch.setattr(feed_state.feed, "_outage_since", None)
     monkeypatch.setattr(feed_state, "rates", patient(lambda: [1.0]))
     with plain_static_files():
         yield

@@ -33,7 +33,7 @@ class Unreachable(Retryable):
 
 
 class TooLarge(Retryable):
-    """A service has no room for a piece of work: a smaller piece may succeed."""
+    """A request is too large for a service: a smaller one may succeed."""
 
 
 class Fenced(Retryable):

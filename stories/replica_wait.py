@@ -12,7 +12,7 @@ _slots = threading.BoundedSemaphore(MAX_WAITING)
 
 
 def wait_for_replica(story: Story) -> tuple[bool, str]:
-    """Return whether MongoDB has the story's last save within 5 s, and a message for the user."""
+    """Wait up to 5 s for the story's last save in MongoDB; return the outcome and a message."""
     if not _slots.acquire(blocking=False):
         return False, (
             "Saved. Too many people are waiting for MongoDB right now, so this page did not wait. "

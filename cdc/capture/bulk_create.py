@@ -45,7 +45,7 @@ class BulkCreate:
                 set_recorded(obj, Recorded(key=obj.pk, outbox_id=outbox_id))
 
     def _insert(self, objs: Sequence[Any]) -> list[Any]:
-        """Insert all, set the keys of the objects and return them.
+        """Insert all objects, set their keys and return the keys.
 
         A database that returns no keys gives consecutive ones to the rows of one statement.
         """

@@ -100,7 +100,7 @@ class _Hint:
         return cls(quote(capture.table), quote(key), quote(names[0] if names else key))
 
     def added_to(self, sql: str) -> str:
-        """Return a statement that names its rows by key with the hint, any other unchanged."""
+        """Add the hint to a statement that names its rows by key; return any other unchanged."""
         named, forced = f"{self.table}.{self.key} IN (", f"{self.table} FORCE INDEX (PRIMARY)"
         verb, _, rest = sql.partition(self.table)
         if verb == "DELETE FROM " and rest.startswith(f" WHERE {named}"):

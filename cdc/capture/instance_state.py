@@ -4,7 +4,7 @@ Django's signals pass nothing from one receiver to the next, so this state is at
 do pass: the instance, and the `origin` of a delete (an instance or a queryset). The connection
 knows all deletes that run on it, because a receiver may change the rows of any of them.
 
-- That a save has begun to write: on the instance, until its event is recorded.
+- The fact that a save has begun to write: on the instance, until its event is recorded.
 - The image before an update: on the instance, from `_do_update` to `post_save`.
 - The pending deletes: on the origin, from `delete()` to `pre_delete`; then on the instance, until
   `post_delete`.
@@ -84,7 +84,7 @@ class PendingDeletes:
 
 
 Existing = Callable[[list[int]], set[int]]
-"""Returns those of the outbox ids that were not rolled back."""
+"""Returns the given outbox ids whose rows were not rolled back."""
 
 
 class _Changed(NamedTuple):

@@ -5,7 +5,7 @@ from collections import deque
 from cdc.errors import Fatal
 
 MAX_REJECTED = 100
-"""Dead letters that a consumer accepts among the last `WINDOW` messages."""
+"""The maximum number of dead letters among the last `WINDOW` messages."""
 WINDOW = 1_000
 
 

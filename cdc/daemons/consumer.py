@@ -33,7 +33,7 @@ _on_retry = partial(telemetry.log_retry, telemetry.CONSUMER_RETRY)
 
 
 def run_consumer(settings: CdcSettings, instance: str) -> None:
-    """Apply the topics to MongoDB until a signal; `instance` is its `group.instance.id`."""
+    """Apply the topics' messages until a signal arrives; `instance` is the `group.instance.id`."""
     clock = SystemClock()
     counters = Counters(DEFAULT_DB_ALIAS, clock)
     daemon_started.send("consumer", counters=counters)

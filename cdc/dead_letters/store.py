@@ -10,7 +10,7 @@ from cdc.runtime.database import retryable_errors
 from cdc.wire.records import Outgoing, Record
 
 RELAY_GROUP = "relay"
-"""The group of the dead letters that are rejected outbox rows."""
+"""The `group` of a dead letter that is a rejected outbox row."""
 LARGEST_KEPT = 1_048_576
 """The maximum number of bytes of a message that are kept, only for inspection.
 

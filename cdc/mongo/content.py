@@ -85,7 +85,7 @@ def version_of(epoch: Any, outbox_id: Any) -> Version | None:
 
 
 def comparable(key: Any) -> Any:
-    """Return a key under which equal numbers of different types are equal, as in MongoDB."""
+    """Return the key so that equal numbers of different types are equal, as in MongoDB."""
     return key.to_decimal() if isinstance(key, Decimal128) else key
 
 

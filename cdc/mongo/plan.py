@@ -54,7 +54,7 @@ class Delivered:
     document: Document | None
     """None for a delete."""
     tombstone: bool = False
-    """Read from a tombstone. The delete before it counts, so it is never a duplicate or stale."""
+    """Read from a tombstone. Only its delete event is counted as a duplicate or as stale."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ class Applied:
 class Conflict(Retryable):
     """A unique index of the replica refuses the document of one event, perhaps only for now.
 
-    Another row may give the value up with a change that has not arrived yet.
+    The row that holds the value may release it in a change that has not arrived yet.
     """
 
     def __init__(self, reason: str, version: Version) -> None:

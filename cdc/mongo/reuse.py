@@ -1,8 +1,8 @@
 """Refuses an event that has the version of a different event: it is not a duplicate.
 
-Two changes with one version mean that the database assigned an outbox id again, and that the
-relay's guard has not noticed. If the event were dropped as a duplicate, its change would be lost
-silently. As a dead letter it is visible, and a replay sends the row under a version of its own.
+If two different changes have the same version, the database has reused an outbox id and the relay's
+guard has not noticed. If the event were dropped as a duplicate, its change would be lost silently.
+As a dead letter it is visible, and a replay sends the row under a version of its own.
 """
 
 import logging

@@ -57,7 +57,7 @@ def write(
 def written_bytes(delivered: Delivered, routes: Mapping[str, Route]) -> int:
     """Return the size of the documents that an event writes; 0 if BSON cannot hold them.
 
-    The size in JSON is no measure: in BSON, a list of one-digit numbers is six times as long.
+    The size in JSON is not an estimate: in BSON, a list of one-digit numbers is six times as long.
     """
     route = routes[delivered.event.table]
     try:

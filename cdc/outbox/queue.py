@@ -11,7 +11,7 @@ from cdc.outbox.progress import Range
 from cdc.runtime.database import retryable_errors
 
 MOST_IDS = 500
-"""The most ids in one statement. From 1,000 on, MariaDB no longer looks them up one by one."""
+"""The maximum number of ids in one statement: MariaDB looks up only fewer than 1,000 one by one."""
 _TABLE = OutboxRecord._meta.db_table
 
 

@@ -86,7 +86,7 @@ class Sweeper:
         return found
 
     def begin_read(self) -> None:
-        """Note that the relay now reads the outbox."""
+        """Record that the relay is starting to read the outbox."""
         with self._lock:
             self._deleted.clear()
 

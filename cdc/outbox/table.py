@@ -58,7 +58,7 @@ def add(entries: Sequence[Entry], *, using: str) -> int:
 
 
 def existing(ids: Iterable[int], *, using: str) -> set[int]:
-    """Return the ids that are in the outbox."""
+    """Return those `ids` that exist in the outbox."""
     rows = OutboxRecord.objects.using(using).filter(id__in=list(ids))
     return set(rows.values_list("id", flat=True))
 

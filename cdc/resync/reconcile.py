@@ -146,7 +146,7 @@ class Reconciliation:
             self._context.say(foreign_document(collection, key))
 
     def _save(self, last: Any) -> None:
-        """Save the checkpoint, unless JSON cannot hold the key; a resumed run visits it again."""
+        """Save the checkpoint if JSON can hold the key; else a resumed run visits the key again."""
         self._last = last
         if last is None or isinstance(last, int | str):
             state = {"place": self._collection, "last": last, "report": self.report.as_json()}

@@ -12,7 +12,7 @@ MOST_KEYS = 1_000
 
 @dataclass(slots=True, kw_only=True)
 class DifferingKeys:
-    """Documents of one collection that differ in one way."""
+    """The documents of one collection that differ from their rows in the same way."""
 
     count: int = 0
     keys: list[Any] = field(default_factory=list)

@@ -24,7 +24,7 @@ class ReadersMixin(UserPassesTestMixin):
         return any(may_open(self.request.user, role) for role in self.roles)
 
     def dispatch(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponseBase:
-        """If the user has lost access, make a live page reload, so that the 403 page is shown."""
+        """If the user has lost access, let a live page reload, which shows the 403 page."""
         if getattr(request, "htmx", False) and not self.test_func():
             return HttpResponseClientRefresh()
         return super().dispatch(request, *args, **options)

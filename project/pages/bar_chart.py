@@ -1,4 +1,4 @@
-"""Bar charts as SVG rectangles, in whole numbers so that no locale reformats them."""
+"""Bar charts as SVG rectangles, with integer coordinates, which no locale formats differently."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

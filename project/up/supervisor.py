@@ -65,7 +65,7 @@ class Supervisor:
                 self._note_death(watched)
 
     def drain(self) -> None:
-        """Stop all programs, the last started first; each has 3 s to finish its work."""
+        """Stop all programs in reverse order of their start; each has 3 s to finish its work."""
         while self._watched:
             watched = self._watched.pop()
             child = watched.program.child

@@ -2,14 +2,14 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
-
-from django.db import DatabaseError, connections
 
 from cdc.canary.models import Canary, CanaryTrip
 from cdc.context import acting_as
 from cdc.errors import CdcError
 from cdc.read_your_writes import wait_until_applied
+from cdc.runtime.database import retryable_errors
 from cdc.runtime.loop import Clock, SystemClock
 
 NAME = "feed"
@@ -43,11 +43,9 @@ def start_beating(using: str, stopped: Callable[[], bool]) -> None:
     def run() -> None:
         while not stopped():
             due = clock.monotonic() + EVERY_SECONDS
-            try:
+            # The outage is reported elsewhere. Here it only makes the canary late.
+            with suppress(CdcError), retryable_errors(using):
                 beat(using, clock)
-            except (CdcError, DatabaseError):
-                # The outage is reported elsewhere. Here it only makes the canary late.
-                connections.close_all()
             while not stopped() and clock.monotonic() < due:
                 clock.sleep(0.5)
 

@@ -1,17 +1,22 @@
 """A SQLite file that is replaced while the relay has it open."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 from django.db import connection, connections
 
+from cdc.canary.beat import start_beating
+from cdc.canary.models import Canary
 from cdc.errors import Retryable
 from cdc.models import OutboxRecord
 from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import LEASE_SECONDS
 from stories.models import Story
 from tests.cdc.outbox.guarded import Scene, epoch, save
+from tests.support.commands import wait_until
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
@@ -66,6 +71,27 @@ def test_another_thread_deletes_from_the_new_file(tmp_path: Path) -> None:
     connection_of_thread.submit(connections.close_all).result()
 
     assert not OutboxRecord.objects.filter(pk=row.pk).exists()
+
+
+def test_the_canary_is_sent_to_the_new_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cdc.canary.beat.EVERY_SECONDS", 0.05)
+    copy, stopped = tmp_path / "copy.sqlite3", Event()
+    before = set(threading.enumerate())
+    start_beating("default", stopped.is_set)
+    (thread,) = set(threading.enumerate()) - before
+    try:
+        wait_until(Canary.objects.exists, "the first canary")
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM INTO %s", [str(copy)])
+        connection.close()
+        put_back(copy)
+        sent = Canary.objects.get().beat
+        wait_until(lambda: Canary.objects.get().beat > sent, "a canary in the new file", 30)
+    finally:
+        stopped.set()
+        thread.join(60)
 
 
 def test_a_missing_sqlite_file_is_not_created(scene: Scene, tmp_path: Path) -> None:

@@ -124,6 +124,7 @@ def _atomic_once_written(instance: models.Model, using: str) -> Iterator[None]:
         with transaction.atomic(using=using):
             yield
         return
+    pop_unrecorded(instance)  # of an earlier save that failed outside a transaction
     try:
         yield
     finally:

@@ -127,6 +127,30 @@ def test_an_error_of_a_pre_save_receiver_leaves_the_transaction_usable(world: Wo
     assert [event.row["title"] for event in events()] == ["after"]
 
 
+def test_a_save_that_failed_before_does_not_end_a_later_transaction(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("cdc.capture.handlers.record", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            world.a.save()
+
+    def refuse(**_: Any) -> None:
+        raise ZeroDivisionError
+
+    with transaction.atomic():
+        pre_save.connect(refuse, sender=Story)
+        try:
+            with pytest.raises(ZeroDivisionError):
+                world.a.save()
+        finally:
+            pre_save.disconnect(refuse, sender=Story)
+        world.b.title = "after"
+        world.b.save()
+
+    assert [event.row["title"] for event in events()] == ["after"]
+
+
 def test_an_error_between_a_row_and_its_event_ends_the_transaction(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ChangeList
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, router, transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -70,11 +70,13 @@ def _or_message(
     *args: Any,
     **options: Any,
 ) -> HttpResponse:
-    try:
+    if request.method != "POST":
         return view(request, *args, **options)
+    try:
+        # An action may write more than once.
+        with transaction.atomic(using=router.db_for_write(shown.model)):
+            return view(request, *args, **options)
     except Refused as error:
-        if request.method != "POST":
-            raise
         shown.message_user(request, f"Nothing was changed. {error}", messages.ERROR)
         return HttpResponseRedirect(request.get_full_path())
 

@@ -1,11 +1,16 @@
 """The feed in the admin: read-only, except for decisions about dead letters."""
 
 from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import Permission
-from django.test import Client, override_settings
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, RequestFactory, override_settings
 
+from cdc.admin import RefusalMessages
+from cdc.errors import Refused
 from cdc.models import DeadLetter, Epoch, OperatorAction, OutboxRecord
 from stories.models import Story
 from tests.support.feed_settings import without_servers
@@ -166,3 +171,28 @@ def test_an_outbox_row_is_escaped(client: Client) -> None:
     page = client.get(f"/admin/cdc/outboxrecord/{row.pk}/change/").content.decode()
 
     assert "&lt;script&gt;\\u202e" in page
+
+
+class TwoWrites(admin.ModelAdmin[Any]):
+    def changelist_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        Story.objects.create(title="first", href="http://example.org/")
+        raise Refused("The second one cannot be sent.")
+
+
+class Shown(RefusalMessages, TwoWrites):
+    said: ClassVar[list[str]] = []
+
+    def message_user(self, request: HttpRequest, message: Any, *args: Any, **_: Any) -> None:
+        self.said.append(str(message))
+
+
+def test_a_refused_action_is_a_message_and_changes_nothing(rf: RequestFactory) -> None:
+    shown = Shown(Story, admin.site)
+
+    answer = shown.changelist_view(rf.post("/admin/stories/story/"))
+
+    assert (answer.status_code, answer["Location"]) == (302, "/admin/stories/story/")
+    assert shown.said == ["Nothing was changed. The second one cannot be sent."]
+    assert not Story.objects.exists()
+    with pytest.raises(Refused):  # A redirect to the same page would never end.
+        shown.changelist_view(rf.get("/admin/stories/story/"))

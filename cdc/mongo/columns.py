@@ -1,5 +1,6 @@
 """Which columns the documents of a table have, after the columns of its model were changed."""
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,8 @@ from cdc.mongo.client import database, reaching
 from cdc.mongo.plan import Document
 from cdc.wire.columns import Column
 
-_MOST_MS = 4_000
+_LOOK_SECONDS = 4.0
+"""How long all documents of a table are looked at; large collections take longer to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,11 @@ class Unlike:
     """Columns in which documents are unlike their model."""
 
     lacking: tuple[str, ...]
-    """Columns without a value in some document, or not looked for in time."""
+    """Columns without a value in some document."""
     left_over: tuple[str, ...]
     """Columns that the model no longer has, and some document does."""
+    in_time: bool = True
+    """False if the time did not suffice: then documents may be unlike in these columns or not."""
 
 
 class DocumentColumns:
@@ -84,27 +88,34 @@ class DocumentColumns:
         gone = recorded.columns.keys() - {column.name for column in columns}
         lacks = {column.name: _lacks(column) for column in new}
         holds: dict[str, Document] = {name: {name: {"$exists": True}} for name in sorted(gone)}
-        names = list(collections)
-        return Unlike(self._found(lacks, names), self._found(holds, names))
+        names, until = list(collections), time.monotonic() + _LOOK_SECONDS
+        lacking, left_over = self._found(lacks, names, until), self._found(holds, names, until)
+        in_time = None not in {*lacking.values(), *left_over.values()}
+        return Unlike(tuple(lacking), tuple(left_over), in_time)
 
     def _found(
-        self, conditions: Mapping[str, Document], collections: Sequence[str]
-    ) -> tuple[str, ...]:
-        """Return the names of the conditions that some document fulfils."""
-        if not conditions or not self._any({"$or": list(conditions.values())}, collections):
-            return ()
-        return tuple(name for name, each in conditions.items() if self._any(each, collections))
+        self, conditions: Mapping[str, Document], collections: Sequence[str], until: float
+    ) -> dict[str, bool | None]:
+        """Return the conditions that some document fulfils: None if that was not found in time."""
+        any_of_them: Document = {"$or": list(conditions.values())}
+        if not conditions or self._any(any_of_them, collections, until) is False:
+            return {}
+        found = {name: self._any(each, collections, until) for name, each in conditions.items()}
+        return {name: fulfilled for name, fulfilled in found.items() if fulfilled is not False}
 
-    def _any(self, condition: Document, collections: Iterable[str]) -> bool:
-        """Return whether a document fulfils a condition; True if that was not found in time."""
-        with reaching():
-            try:
-                return any(
-                    self._db[name].find_one(condition, {"_id": 1}, max_time_ms=_MOST_MS)
-                    for name in collections
-                )
-            except ExecutionTimeout:
-                return True
+    def _any(self, condition: Document, collections: Iterable[str], until: float) -> bool | None:
+        """Return whether a document fulfils a condition; None if that was not found in time."""
+        for name in collections:
+            left_ms = int((until - time.monotonic()) * 1000)
+            if left_ms < 1:
+                return None
+            with reaching():
+                try:
+                    if self._db[name].find_one(condition, {"_id": 1}, max_time_ms=left_ms):
+                        return True
+                except ExecutionTimeout:
+                    return None
+        return False
 
     def _write(self, table: str, columns: Mapping[str, bool], before: Recorded) -> None:
         if columns == before.columns:

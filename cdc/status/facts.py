@@ -59,6 +59,8 @@ class ChangedColumns:
     """Columns of which some documents have no value."""
     left_over: tuple[str, ...]
     """Columns that the model no longer has, and some documents have."""
+    in_time: bool = True
+    """False if the time did not suffice to find out: documents may have the right columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -140,7 +140,10 @@ class StatusReader:
             unlike = self._columns.unlike(capture.table, capture.columns, capture.collections)
             if unlike.lacking or unlike.left_over:
                 changed = ChangedColumns(
-                    table=capture.table, lacking=unlike.lacking, left_over=unlike.left_over
+                    table=capture.table,
+                    lacking=unlike.lacking,
+                    left_over=unlike.left_over,
+                    in_time=unlike.in_time,
                 )
                 found.append(changed)
         return tuple(found)

@@ -209,8 +209,11 @@ class Status:
             if not names:
                 names, verb = changed.left_over, "still have"
             noun = "column" if len(names) == 1 else "columns"
+            state = "Out of sync"
+            if not changed.in_time:
+                state, verb = "Not verified", f"may {verb}"
             return (
-                f"Out of sync: documents of {changed.table} {verb} the {noun} {', '.join(names)}. "
+                f"{state}: documents of {changed.table} {verb} the {noun} {', '.join(names)}. "
                 "Run `manage.py reconcile --repair`."
             )
         return ""

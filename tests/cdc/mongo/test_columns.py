@@ -126,3 +126,26 @@ def test_a_document_that_is_written_without_a_column_is_noticed(
     assert columns.unlike(TABLE, route.columns, route.collections) == Unlike(("title",), ())
     replica.apply([delivered(change("u", 1, 2))], {SOURCE: 2})
     assert columns.unlike(TABLE, route.columns, route.collections) == Unlike((), ())
+
+
+def test_what_is_not_found_in_time_is_neither_recorded_nor_certain(
+    columns: DocumentColumns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cdc.mongo.columns._LOOK_SECONDS", 0.0)
+    assert look(columns, KEY, LANGUAGE) == Unlike(("id", "language"), (), in_time=False)
+    assert columns.recorded("boxes").columns == {}
+
+    monkeypatch.undo()
+    assert look(columns, KEY, LANGUAGE) == Unlike(("language",), ())
+
+
+def test_a_slow_collection_ends_the_look(
+    db: Database[dict[str, Any]], columns: DocumentColumns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cdc.mongo.columns._LOOK_SECONDS", 0.5)
+    slow = {"$where": "sleep(400); return false"}
+    monkeypatch.setattr("cdc.mongo.columns._lacks", lambda _: slow)
+
+    assert columns.unlike("boxes", [KEY, LANGUAGE], BOXES) == Unlike(
+        ("id", "language"), (), in_time=False
+    )

@@ -78,6 +78,11 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
             False,
             "documents of stories_story still have the columns a, b. Run `manage.py reconcile",
         ),
+        (
+            {"columns": (replace(ADDED, in_time=False),)},
+            False,
+            "Not verified: documents of stories_story may lack the column language. Run",
+        ),
         ({**WAITING, "columns": (ADDED,)}, False, "7 changes in transit"),
         ({"columns": ()}, True, "In sync: 3 rows everywhere."),
         ({"gaps": ()}, True, "In sync: 3 rows everywhere."),

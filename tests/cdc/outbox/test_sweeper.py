@@ -401,23 +401,6 @@ def test_a_process_can_be_stopped_after_its_rows_are_deleted(
     assert reached == [(fault_points.RELAY_ACKNOWLEDGED, 0)]
 
 
-def test_a_look_that_was_under_way_at_the_start_over_finds_nothing() -> None:
-    class Overtaken(Table):
-        def ids_in(self, ranges: Sequence[Range], limit: int) -> list[int]:
-            found = super().ids_in(ranges, limit)
-            started_over.forget()
-            return found
-
-    other = Overtaken()
-    started_over = Sweeper(other, other.clock)
-    other.add(3)
-    started_over.watch(10)
-
-    run(started_over)
-
-    assert started_over.overlooked() == set()
-
-
 def test_a_row_is_found_again_only_after_it_was_published(table: Table, sweeper: Sweeper) -> None:
     table.add(3)
     sweeper.watch(10)

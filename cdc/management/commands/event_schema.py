@@ -1,7 +1,6 @@
 """`manage.py event_schema`."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,7 @@ class Command(FeedCommand):
         for capture in captures:
             path = Path(folder) / file_name(capture)
             try:
-                written = _replace(path, _text(capture))
+                written = _update(path, _text(capture))
             except OSError as error:
                 self.fail(
                     f"{path} cannot be written ({error.strerror}): check that {folder} is a "
@@ -64,15 +63,10 @@ def _text(capture: Capture) -> str:
     return json.dumps(current_schema(capture), indent=2, ensure_ascii=False) + "\n"
 
 
-def _replace(path: Path, text: str) -> bool:
-    """Write a file atomically, unless it has this text; return whether it was written."""
+def _update(path: Path, text: str) -> bool:
+    """Write a file, unless it has this text; return whether it was written."""
     content = text.encode()
     if path.exists() and path.read_bytes() == content:
         return False
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    path.write_bytes(content)
     return True

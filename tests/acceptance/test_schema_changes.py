@@ -98,7 +98,9 @@ def test_a_column_without_a_known_default_is_said_to_be_lacking(feed: RunningFee
     read_again(feed)
 
     found = status(feed)
-    assert found["columns"] == [{"table": "stories_story", "lacking": ["title"], "left_over": []}]
+    assert found["columns"] == [
+        {"table": "stories_story", "lacking": ["title"], "left_over": [], "in_time": True}
+    ]
     assert not found["healthy"]
     assert found["verdict"].startswith(
         "Out of sync: documents of stories_story lack the column title. Run `manage.py reconcile"

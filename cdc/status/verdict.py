@@ -90,12 +90,16 @@ class Status:
         return all(table.equal for table in self.tables or ())
 
     @property
+    def doubtful(self) -> bool:
+        """Whether documents may differ from their rows although nothing is in transit."""
+        unequal = self.reconcile is not None and not self.reconcile.equal
+        return bool(unequal or self.unverified or self.columns or self._gapped)
+
+    @property
     def healthy(self) -> bool:
         """Whether every service responds, nothing is blocked and no difference remains."""
-        reconciled = self.reconcile is None or self.reconcile.equal
-        reconciled = reconciled and not self.unverified and not self.columns
         blocked = self.problems or self.paused or self._no_relay or self._no_consumer
-        return not blocked and not self._gapped and reconciled and (self.equal or self.waiting > 0)
+        return not blocked and not self.doubtful and (self.equal or self.waiting > 0)
 
     @property
     def queued(self) -> str:

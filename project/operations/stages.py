@@ -133,9 +133,10 @@ def _collections(name: str, status: Status) -> Stage:
     counts = {count for table in status.tables for count in table.documents.values()}
     collections = sum(len(table.documents) for table in status.tables)
     unequal = Health.BUSY if status.waiting else Health.BAD
+    health = Health.GOOD if status.equal else unequal
     return Stage(
         name=name,
-        health=Health.GOOD if status.equal else unequal,
+        health=Health.BAD if status.doubtful else health,
         value=" / ".join(f"{count:,}" for count in sorted(counts)) or "0",
         unit="documents",
         note=f"in each of {collections} collections, for {_noun(rows, '1 row', f'{rows:,} rows')}",

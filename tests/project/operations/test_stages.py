@@ -1,13 +1,23 @@
 """The stages of the pipeline: a stage is healthy only by a fresh reading."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
-from cdc.status.facts import CanaryStatus
+import pytest
+
+from cdc.outbox.table import Depth
+from cdc.status.facts import CanaryStatus, ChangedColumns, LastReconcile
 from cdc.status.verdict import Status
 from project.operations.stages import Health, StageRenderer
 from tests.support.status import healthy_status
 
 ARRIVED = CanaryStatus(sent_seconds_ago=3.0, arrived_seconds_ago=3.0, seconds=0.012)
+
+UNEQUAL = LastReconcile(
+    finished_at=datetime(2026, 1, 2, tzinfo=UTC), seconds_ago=9.0, equal=False, verdict=""
+)
+WAITING = {"outbox": Depth(rows=1, oldest_ms=0)}
 
 
 def health(
@@ -44,3 +54,17 @@ def test_the_canary() -> None:
 def test_a_group_without_consumers_needs_attention() -> None:
     consumers = StageRenderer().stages(healthy_status(consumers=0), 0.0)[3]
     assert (consumers.health, consumers.label) == (Health.BAD, "Needs attention")
+
+
+@pytest.mark.parametrize(
+    "doubt",
+    [
+        {"columns": (ChangedColumns(table="t", lacking=("a",), left_over=()),)},
+        {"unverified": "A repair has not ended."},
+        {"reconcile": UNEQUAL},
+    ],
+    ids=lambda doubt: next(iter(doubt)),
+)
+def test_collections_that_may_differ_are_never_healthy(doubt: dict[str, Any]) -> None:
+    for status in (healthy_status(**doubt), healthy_status(**WAITING, **doubt)):
+        assert health(status)["Collections"] is Health.BAD

@@ -76,7 +76,11 @@ class Capture:
                 f"Column {unread[0]} of {self.table} {row[self.key.attname]} holds a value that "
                 "Django cannot read: correct it."
             )
-        return {column.name: column.to_wire(row[column.attname]) for column in self.columns}
+        try:
+            return {column.name: column.to_wire(row[column.attname]) for column in self.columns}
+        except Refused as error:
+            # The row need not be the one named: a delete may change those that refer to it.
+            raise Refused(f"{self.table} {row[self.key.attname]}: {error}") from None
 
     def unread(self, row: Mapping[str, Any]) -> list[str]:
         """Return the attribute names that are missing from a row that was read."""

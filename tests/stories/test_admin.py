@@ -249,7 +249,8 @@ def test_a_refused_action_is_an_error_message(client: Client, stories: list[Stor
         nul = r'{"a\u0000b": 1}'
         cursor.execute("UPDATE stories_story SET user = %s WHERE id = %s", [nul, stories[0].pk])
     page = act(client, "reject", stories)
-    assert "No story was rejected. Column user has NUL in the key" in page
+    named = f"stories_story {stories[0].pk}"
+    assert f"No story was rejected. {named}: Column user has NUL in the key" in page
     assert not LogEntry.objects.exists()
 
 

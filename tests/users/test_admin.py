@@ -178,6 +178,6 @@ def test_a_delete_that_would_change_an_unpublishable_story_is_a_message(
     answer = as_boss.post(url, data, follow=True)
 
     assert answer.status_code == 200
-    assert "Nothing was changed." in answer.content.decode()
+    assert f"Nothing was changed. stories_story {story.pk}: Column user" in answer.content.decode()
     assert User.objects.filter(pk=ann.pk).exists()
     assert Story.objects.get(pk=story.pk).submitted_by_id == ann.pk

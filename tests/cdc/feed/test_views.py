@@ -1,6 +1,8 @@
 """The feed's page and a change's details, with an in-memory broker."""
 
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -199,6 +201,17 @@ def test_the_page_reports_an_outage(
 
 def test_an_empty_topic(broker: MemoryBroker, history: MemoryHistory, worker: Client) -> None:
     assert "No changes yet." in page(worker)
+
+
+def test_every_kind_of_change_has_an_icon(
+    broker: MemoryBroker, history: MemoryHistory, worker: Client
+) -> None:
+    publish(broker, *(outgoing(change(op, n, n), TOPIC) for n, op in enumerate("cudr", 1)))
+    publish(broker, replace(outgoing(change("c", 5, 5), TOPIC), value=b"no event"))
+    shown = page(worker)
+    used = set(re.findall(r'<use href="#(sf-op-\w)"', shown))
+    assert used == {f"sf-op-{op}" for op in "cudrx"}
+    assert all(re.search(rf'<svg [^>]*id="{icon}"[^>]*>\s*<', shown) for icon in used)
 
 
 def test_management_sees_no_more_in_the_history_or_in_an_error(

@@ -26,7 +26,8 @@ from tests.support.servers import Servers
 
 NEEDS_ALL_SERVERS = "tests/project/stack/sql/test_server.py"
 UNITS = "not services and not faults and not browser and not database"
-HALF_OF_UNITS = "tests/cdc"
+UNIT_PARTS = ("tests/cdc", "tests/stories tests/users")
+"""Parts of the unit tests that take about as long as the rest."""
 ADDRESSES = ("KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI")
 # The user's own settings must not influence the tests.
 IGNORED_VARIABLES = (
@@ -86,33 +87,36 @@ def run_units(folder: Path, arguments: Sequence[str], console: Console) -> int:
     """Run the tests that need no servers, on SQLite."""
     env = environment(folder, **dict.fromkeys(ADDRESSES, ""))
     parts = unit_runs(folder, arguments)
-    return max(side_by_side(lanes(parts, env, folder, console)).values())
+    return max(side_by_side(lanes(parts, env, folder, console, count=len(parts))).values())
 
 
 def unit_runs(folder: Path, arguments: Sequence[str]) -> list[Run]:
-    """Return two halves to run in parallel, or a single run if the arguments name tests."""
+    """Return three runs, or a single run if the arguments name tests."""
     named = any(not each.startswith("-") for each in arguments)
-    whole: dict[str, list[str]] = {"units": []}
-    halves = {"feed": [HALF_OF_UNITS], "rest": [f"--ignore={HALF_OF_UNITS}"]}
+    parts = [part.split() for part in UNIT_PARTS]
+    rest = [f"--ignore={each}" for part in parts for each in part]
     return [
         Run(
             name=SQLITE,
-            url=DATABASES[SQLITE].url(None, folder, name),
-            arguments=["-m", UNITS, *half, *arguments],
+            url=DATABASES[SQLITE].url(None, folder, f"units{number}"),
+            arguments=["-m", UNITS, *part, *arguments],
         )
-        for name, half in (whole if named else halves).items()
+        for number, part in enumerate([[]] if named else [*parts, rest])
     ]
 
 
 def lanes(
-    parts: Sequence[Run], env: Mapping[str, str], folder: Path, console: Console
+    parts: Sequence[Run],
+    env: Mapping[str, str],
+    folder: Path,
+    console: Console,
+    *,
+    count: int = 2,
 ) -> list[Lane]:
-    """Return two lanes for one queue; the second shows the output of each run when it has ended."""
+    """Return lanes for one queue; all but the first show the output of a run when it has ended."""
     queue = deque(parts)
-    return [
-        Lane(queue=queue, env=env, console=console),
-        Lane(queue=queue, env=env, console=console, output=folder / "beside.log"),
-    ]
+    outputs = [None, *(folder / f"lane{number}.log" for number in range(1, count))]
+    return [Lane(queue=queue, env=env, console=console, output=output) for output in outputs]
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:

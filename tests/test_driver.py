@@ -101,10 +101,15 @@ def test_a_failed_container_is_replaced_by_local_servers(
     )
 
 
-def test_units_run_in_two_halves_unless_some_are_named(tmp_path: Path) -> None:
-    first, second = unit_runs(tmp_path, ["-q"])
-    assert (first.arguments[-2], second.arguments[-2]) == ("tests/cdc", "--ignore=tests/cdc")
-    assert first.url != second.url
+def test_units_run_in_three_parts_unless_some_are_named(tmp_path: Path) -> None:
+    parts = unit_runs(tmp_path, ["-q"])
+    folders = ["tests/cdc", "tests/stories", "tests/users"]
+    assert [part.arguments[2:-1] for part in parts] == [
+        folders[:1],
+        folders[1:],
+        [f"--ignore={folder}" for folder in folders],
+    ]
+    assert len({part.url for part in parts}) == len(parts)
     (one,) = unit_runs(tmp_path, ["-q", "tests/users"])
     assert one.arguments[-2:] == ["-q", "tests/users"]
 

@@ -1,4 +1,4 @@
-"""The project as a Django application: its commands and checks."""
+"""The project as a Django application."""
 
 from django.apps import AppConfig
 

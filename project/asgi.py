@@ -1,4 +1,4 @@
-"""The ASGI application; it does not start with an invalid setting or without a secret key."""
+"""The ASGI application. It does not start if a setting is invalid or the secret key is missing."""
 
 import os
 import sys
@@ -11,12 +11,13 @@ from cdc.errors import Misconfigured
 from project.config.secret_key import require_secret_key
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
-# WhiteNoise reads static files synchronously: they are small, and browsers cache them.
+# WhiteNoise reads static files synchronously. This is acceptable, because the files are small and
+# browsers cache them.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous")
 
 
 def _application() -> ASGIHandler:
-    """Return the application; if a setting is invalid, exit with one sentence and code 2."""
+    """Return the application. If a setting is invalid, print one sentence and exit with code 2."""
     try:
         require_secret_key()
         return get_asgi_application()

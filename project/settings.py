@@ -12,7 +12,7 @@ from project.config.environment import BASE_DIR, load_environment
 from project.config.logs import logging_config
 from project.config.mail import mail
 
-# Makes fields and managers subscriptable, so that they can be annotated.
+# Makes Django's fields and managers subscriptable for type annotations.
 django_stubs_ext.monkeypatch()
 
 ENVIRONMENT = load_environment(os.environ)
@@ -59,7 +59,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    # This one must be last: it replaces the response of a view that refused a locked account.
+    # AxesMiddleware must be last: if the account is locked, it replaces the response of the view.
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -140,7 +140,8 @@ vars().update(mail(ENVIRONMENT.email_url))
 DEFAULT_FROM_EMAIL = ENVIRONMENT.default_from_email
 
 X_FRAME_OPTIONS = "DENY"
-# Nothing inline, and nothing from other sites. Bootstrap's styles contain images as `data:` URLs.
+# The policy allows nothing inline and nothing from other sites. Bootstrap's styles contain images
+# as `data:` URLs.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -158,7 +159,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 
-# Plain HTTP is only for loopback and for debugging (docs/decisions/0006).
+# Plain HTTP is allowed only on loopback and for debugging (docs/decisions/0006).
 HTTPS = not DEBUG and not ENVIRONMENT.on_loopback
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0

@@ -19,7 +19,7 @@ urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", metrics.metrics),
-    # The admin has no login page of its own.
+    # The admin uses the login page of the site.
     path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),
     path("admin/", admin.site.urls),
     path("customer/", home_pages.CustomerHome.as_view(), name="customer"),

@@ -1,1 +1,1 @@
-"""The environment as one validated object, and the Django settings derived from it."""
+"""The environment variables as one validated object, and Django settings derived from them."""

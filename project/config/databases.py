@@ -16,8 +16,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
     },
-    # READ COMMITTED takes no gap locks on the outbox. Strict mode refuses a value that does not
-    # fit its column instead of changing it. Times are UTC in SQL too, whatever the server's zone.
+    # READ COMMITTED takes no gap locks on the outbox. Strict mode refuses values that do not fit
+    # their columns, instead of changing them. SQL functions use UTC, not the server's time zone.
     _MYSQL: {
         "charset": "utf8mb4",
         "isolation_level": "read committed",
@@ -28,7 +28,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def database(url: str) -> dict[str, Any]:
-    """Return the settings of one database; raises Misconfigured unless it is MySQL or SQLite."""
+    """Return the settings of a MySQL or SQLite database. Raise Misconfigured for other URLs."""
     try:
         config: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=60))
     except (ValueError, dj_database_url.UnknownSchemeError):

@@ -10,7 +10,7 @@ _OWNER_ONLY = 0o600
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """Return the variables in `path`, or none if the file does not exist."""
+    """Return the variables in the file `path`; empty if the file does not exist."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -18,17 +18,17 @@ def read_env_file(path: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         raise Misconfigured(
             f"The environment file {str(path)!r} cannot be read ({error}): "
-            "correct it, or delete it and run `manage.py up`."
+            "correct the file, or delete it and run `manage.py up`."
         ) from None
     return dict(_pair(path, line) for line in lines if line.strip() and line[0] != "#")
 
 
 def write_env_file(path: Path, values: Mapping[str, str]) -> None:
-    """Replace `path` atomically. Its mode is 600 before the first byte is written."""
+    """Replace the file `path` atomically. The new file has mode 600 when it is created."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write("# Written by `manage.py up`; the real environment takes precedence.\n")
+        file.write("# Written by `manage.py up`. Environment variables take precedence.\n")
         file.writelines(f"{name}={value}\n" for name, value in values.items())
         file.flush()
         os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""The environment: read once into one frozen, validated object (12-factor)."""
+"""The environment variables, read once into a frozen, validated object."""
 
 import json
 from collections.abc import Mapping
@@ -25,8 +25,8 @@ class Environment:
     home: Path
     """The folder in which the embedded profile keeps its data."""
     secret_key: str
-    """The key that signs sessions and links; `up` generates it. Without a key, only commands that
-    sign nothing work."""
+    """The key that signs sessions and links; `up` generates a key. Commands that sign nothing also
+    work without a key."""
     debug: bool
     """Enables Django's debug pages; do not enable them on a public host."""
     allowed_hosts: tuple[str, ...]
@@ -41,14 +41,16 @@ class Environment:
     default_from_email: str
     """The sender address of all mail."""
     trusted_proxies: tuple[str, ...]
-    """The networks of the proxies whose forwarding headers are trusted, separated by commas."""
+    """The networks of trusted proxies, separated by commas. Only the forwarding headers of these
+    proxies are used."""
     log_level: str
     """The lowest level that is logged: `debug`, `info`, `warning` or `error`."""
     log_format: str
     """The format of log records: `key-value` or `json`. All times are in UTC."""
     metrics_port: int | None
-    """The loopback port on which a daemon serves its own `/metrics`; 0 disables this. Under `up`,
-    the consumer uses this port, and the relay and the jobs use the next two ports."""
+    """The loopback port on which a daemon serves its own `/metrics`; 0 disables these metrics. If
+    `up` starts the daemons, the consumer uses this port, the relay the next port, and the jobs the
+    port after that."""
     metrics_token: str
     """The bearer token with which clients on other machines can read `/metrics`; at least 16
     characters."""
@@ -74,14 +76,14 @@ class Environment:
 
     @property
     def on_loopback(self) -> bool:
-        """Whether every allowed host is a name of this machine, so that no TLS is needed."""
+        """Whether all allowed hosts are loopback names. If they are, the site needs no TLS."""
         return all(host in LOOPBACK or host.endswith(".localhost") for host in self.allowed_hosts)
 
 
 def load_environment(real: Mapping[str, str]) -> Environment:
     """Return the settings in `real` and in `$STORYFEED_HOME/env`; `real` takes precedence.
 
-    Raises Misconfigured for the first invalid value.
+    Raise Misconfigured for the first invalid value.
     """
     home = Path(real.get("STORYFEED_HOME") or BASE_DIR / "var").absolute()
     variables = Variables({**_remembered(home, real), **real})
@@ -105,7 +107,7 @@ def load_environment(real: Mapping[str, str]) -> Environment:
 
 
 def _remembered(home: Path, real: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that `up` chose, without those that `real` sets as NAME_FILE."""
+    """Return the variables in the env file, except those that `real` sets as NAME_FILE."""
     remembered = read_env_file(home / "env")
     return {name: value for name, value in remembered.items() if f"{name}_FILE" not in real}
 
@@ -159,7 +161,9 @@ def _kafka_config(text: str) -> dict[str, str]:
 
 def _port(number: int) -> int | None:
     if not 0 <= number <= 65_535:  # noqa: PLR2004 -- the range of a TCP port
-        raise Misconfigured(f"METRICS_PORT is {number}: give a port from 1 to 65535, or 0 for off.")
+        raise Misconfigured(
+            f"METRICS_PORT is {number}: give a port from 1 to 65535, or 0 for no metrics."
+        )
     return number or None
 
 

@@ -37,14 +37,14 @@ class JsonFormatter(logging.Formatter):
 
 
 class KeyValueFormatter(JsonFormatter):
-    """Formats the same fields as `name=value` pairs, quoted as JSON where necessary."""
+    """Formats a record as `name=value` pairs; a value is quoted as JSON if necessary."""
 
     def format(self, record: logging.LogRecord) -> str:
         return " ".join(f"{name}={_quoted(value)}" for name, value in self.fields(record).items())
 
 
 def logging_config(*, level: str, form: str) -> dict[str, Any]:
-    """Return Django's `LOGGING`: every logger writes to one handler."""
+    """Return Django's setting `LOGGING`: every logger writes to standard error."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -52,12 +52,13 @@ def logging_config(*, level: str, form: str) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": level.upper()},
         "loggers": {
-            # These replace the handlers that uvicorn has set up.
+            # These settings replace uvicorn's own handlers.
             "uvicorn": {"propagate": True},
             "uvicorn.access": {"propagate": True, "level": "WARNING"},
             # Without this level, each login would log four lines.
             "axes": {"level": "WARNING"},
-            # At debug level, these loggers would log documents and rows. Payloads are never logged.
+            # At debug level, these loggers would log documents and rows. Logs must not contain
+            # payloads.
             "pymongo": {"level": "WARNING"},
             "django.db.backends": {"level": "WARNING"},
         },

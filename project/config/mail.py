@@ -8,7 +8,7 @@ from cdc.errors import Misconfigured
 
 
 def mail(url: str) -> dict[str, Any]:
-    """Return the settings of the mail server; raises Misconfigured for an invalid URL."""
+    """Return the settings of the mail server. Raise Misconfigured for an invalid URL."""
     try:
         config: dict[str, Any] = dict(dj_email_url.parse(url))
     except ValueError:

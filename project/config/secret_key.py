@@ -1,4 +1,4 @@
-"""Refuses to run a command without a secret key if the command could sign with the key."""
+"""Refuses to run without a secret key, except for commands that sign nothing."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,8 @@ from django.conf import settings
 
 from cdc.errors import Misconfigured
 
-# These commands sign nothing. Image builds collect static files, and `up` generates the key.
+# These commands sign nothing. `collectstatic` runs while an image is built, and `up` generates the
+# key.
 _KEYLESS = frozenset(
     {
         "up",
@@ -26,13 +27,13 @@ def require_secret_key() -> None:
     """Raise Misconfigured if the settings have no key."""
     if not settings.ENVIRONMENT.secret_key:
         raise Misconfigured(
-            "DJANGO_SECRET_KEY is not set: give a long random text (or its file as "
-            "DJANGO_SECRET_KEY_FILE), or let `manage.py up` generate one."
+            "DJANGO_SECRET_KEY is not set: give a long random text, name a file with this text in "
+            "DJANGO_SECRET_KEY_FILE, or let `manage.py up` generate a key."
         )
 
 
 def require_secret_key_for(arguments: Sequence[str]) -> None:
-    """Raise Misconfigured if this command line needs the key and the settings have no key."""
+    """Raise Misconfigured if the command in `arguments` needs a key and the settings have none."""
     only_help = not arguments or not _HELP_OPTIONS.isdisjoint(arguments)
     if not only_help and arguments[0] not in _KEYLESS:
         require_secret_key()

@@ -1,4 +1,4 @@
-"""Reads environment variables as typed values. NAME_FILE names a file that holds a secret."""
+"""Reads environment variables as typed values. NAME_FILE can name a file with the value of NAME."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _FALSE = frozenset({"", "0", "false", "no", "off"})
 
 @dataclass(frozen=True, slots=True)
 class Variables:
-    """Environment variables; empty ones count as unset, and invalid ones raise Misconfigured."""
+    """Environment variables; an empty value counts as unset. Methods raise Misconfigured."""
 
     values: Mapping[str, str]
 

@@ -12,7 +12,7 @@ _HEADERS = {
 
 
 class DefaultHeadersMiddleware(MiddlewareMixin):
-    """Adds each header unless the response already has it."""
+    """Adds the default headers that a response does not have yet."""
 
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase

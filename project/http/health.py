@@ -15,13 +15,13 @@ HEALTH = "/healthz"
 
 @require_safe
 def healthz(_: HttpRequest) -> HttpResponse:
-    """Returns status 200 if the web process is running; does not call any other service."""
+    """Returns status 200 if the web process is running. No other service is checked."""
     return HttpResponse("ok\n", content_type="text/plain; charset=utf-8")
 
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Returns the state of each service, with status 200 if all services are ok, or else 503.
+    """Returns the state of each service. The status is 200 if all services are ok, otherwise 503.
 
     Staff also get the address and the error of each service.
     """
@@ -39,9 +39,10 @@ def readyz(request: HttpRequest) -> HttpResponse:
 class CommonMiddleware(common.CommonMiddleware):
     """Django's CommonMiddleware, except that `/healthz` accepts any Host header.
 
-    Probes often use an IP address as the host. `/readyz` and `/metrics` still check the header,
-    because they reveal details: a web page could make a browser on this machine read them through a
-    host name that resolves to this machine (DNS rebinding).
+    Probes often use an IP address as the host. The header is still checked for `/readyz` and
+    `/metrics`, because these pages reveal details. Without the check, a web page could read the
+    details through a browser on this machine and a host name that resolves to this machine (DNS
+    rebinding).
     """
 
     def process_request(self, request: HttpRequest) -> Any:
@@ -49,7 +50,7 @@ class CommonMiddleware(common.CommonMiddleware):
 
 
 def _is_staff(request: HttpRequest, parts: tuple[Part, ...]) -> bool:
-    """Return whether the user is staff; False without a query if the database is unavailable."""
+    """Return whether the user is staff. Return False if the database is unavailable."""
     if any(part.name == readiness.DATABASE and part.state is not State.OK for part in parts):
         return False
     try:

@@ -18,11 +18,14 @@ from project.pages.latest import Latest, Reading
 DATABASE = "database"
 PATIENCE_SECONDS = 1.5
 Check = Callable[[], str]
-"""Returns what is incomplete, or an empty string; raises if the service is not responding."""
+"""A function that returns what is incomplete, or an empty string if nothing is.
+
+The function raises an error if the service is not responding.
+"""
 
 
 class State(StrEnum):
-    """The state of one part."""
+    """The state of a part."""
 
     OK = "ok"
     AWAY = "away"
@@ -31,16 +34,16 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One service that the site needs."""
+    """Something that the site needs: a service, or the migrations of the database."""
 
     name: str
     state: State
     problem: str
-    """What is wrong and what to do; empty if the state is ok."""
+    """What is wrong; empty if the state is ok."""
 
 
 class Services:
-    """The checks of the real services."""
+    """The checks that connect to the real services."""
 
     def database(self) -> str:
         with connection.cursor() as cursor:
@@ -66,14 +69,15 @@ class Services:
             "mongodb": self.mongodb,
         }
 
-    # The two clients are created on first use, because most web processes are never probed.
+    # The clients of Kafka and MongoDB are created on first use, because most web processes are
+    # never probed.
     @cached_property
     def _probes(self) -> ServiceProbes:
         return ServiceProbes(cdc_settings())
 
 
 class Parts:
-    """Checks all services concurrently; checks each service at most once per second."""
+    """Checks all services concurrently, and each service at most once per second."""
 
     def __init__(self, checks: Mapping[str, Check]) -> None:
         self._latest = {name: Latest(check) for name, check in checks.items()}

@@ -9,12 +9,12 @@ from django.core.management import call_command
 
 
 def collect_static_files() -> bool:
-    """Fill `STATIC_ROOT`; return False if the sources have not changed since the last run."""
+    """Fill `STATIC_ROOT`, or return False if the sources have not changed since the last run."""
     state = Path(settings.STATIC_ROOT) / ".state"
     wanted = _digest()
     if state.exists() and state.read_text() == wanted:
         return False
-    # The state is removed first, so that an interrupted run is repeated.
+    # The state file is removed first, so that an interrupted run is repeated.
     state.unlink(missing_ok=True)
     call_command("collectstatic", interactive=False, clear=True, verbosity=0)
     state.write_text(wanted)

@@ -1,4 +1,4 @@
-"""`/metrics` of a daemon: the daemon's own metrics, on METRICS_PORT of the loopback interface."""
+"""Serves a daemon's own metrics under `/metrics`, on METRICS_PORT of the loopback interface."""
 
 import logging
 import threading
@@ -28,11 +28,11 @@ class Counts(Protocol):
     """The counters of one process."""
 
     def since_start(self) -> Mapping[str, int]:
-        """Return every counter by name; called from another thread."""
+        """Return every counter by name. This method is called from another thread."""
 
 
 class DaemonCollector(Collector):
-    """The counters of one daemon; the web process serves the totals over all processes."""
+    """The counters of one daemon. The web process serves the totals of all processes."""
 
     def __init__(self, daemon: str, counts: Counts) -> None:
         self._daemon = daemon
@@ -48,10 +48,10 @@ class DaemonCollector(Collector):
 
 
 class _Handler(MetricsHandler):
-    """Prometheus' own handler, limited to one path and to loopback host names.
+    """The handler of prometheus_client, limited to one path and to loopback host names.
 
-    Without the check of the host name, a web page could make a browser on this machine read the
-    metrics through a name that resolves to 127.0.0.1 (DNS rebinding).
+    Without the check of the host name, a web page could read the metrics through a browser on this
+    machine and a name that resolves to 127.0.0.1 (DNS rebinding).
     """
 
     timeout = 10.0
@@ -66,9 +66,9 @@ class _Handler(MetricsHandler):
 
 
 def serve(sender: str, counters: Counts, **_: Any) -> None:
-    """Serve this daemon's metrics if METRICS_PORT is set.
+    """Serve the metrics of the daemon `sender` if METRICS_PORT is set.
 
-    Raises Misconfigured if another process uses the port.
+    Raise Misconfigured if the daemon cannot listen on the port.
     """
     port: int | None = settings.ENVIRONMENT.metrics_port
     if port is None:
@@ -79,7 +79,7 @@ def serve(sender: str, counters: Counts, **_: Any) -> None:
     except OSError as error:
         raise Misconfigured(
             f"METRICS_PORT is {port}, which the {sender} cannot listen on ({error.strerror}): "
-            "give each daemon on this machine a free port, or 0 to serve no metrics."
+            "give each daemon on this machine its own free port, or 0 for no metrics."
         ) from None
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     log(_log, logging.INFO, _METRICS_SERVED, daemon=sender, port=port)

@@ -1,4 +1,4 @@
-"""The feed's status as Prometheus metrics."""
+"""The status of the pipeline as Prometheus metrics."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -15,7 +15,7 @@ class FeedCollector(Collector):
     """Metrics of the whole pipeline. Only the web process serves them, to avoid duplicates."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metrics that have a value, from a status that is at most one second old."""
+        """Yield the metrics that have a value. A status older than one second is read again."""
         return (metric for metric in _metrics(feed_state.feed.latest.get()) if metric.samples)
 
 
@@ -24,7 +24,7 @@ def _metrics(reading: Reading[Status]) -> Iterator[Metric]:
     problems = max(len(status.problems) if status else 0, int(bool(reading.problem)))
     yield _gauge("storyfeed_problems", "Services that are not responding.", problems)
     if status:
-        yield _gauge("storyfeed_status_age_seconds", "Age of the status.", reading.seconds)
+        yield _gauge("storyfeed_status_age_seconds", "Age of this status.", reading.seconds)
         yield from _summary(status)
         yield from _lags(status.lags or ())
         yield from _tables(status.tables or ())
@@ -36,10 +36,10 @@ def _summary(status: Status) -> Iterator[Metric]:
     outbox = status.outbox
     oldest = status.outbox_seconds if outbox else None
     relay = None if status.relay is None else int(bool(status.relay))
-    yield _gauge("storyfeed_healthy", "1 if the feed is healthy.", int(status.healthy))
+    yield _gauge("storyfeed_healthy", "1 if the pipeline is healthy.", int(status.healthy))
     yield _gauge("storyfeed_outbox_rows", "Rows in the outbox.", outbox.rows if outbox else None)
     yield _gauge("storyfeed_outbox_oldest_seconds", "Age of the oldest outbox row.", oldest)
-    yield _gauge("storyfeed_relay_active", "1 if a relay holds the lease.", relay)
+    yield _gauge("storyfeed_relay_active", "1 if a relay has the lease.", relay)
     yield _gauge("storyfeed_consumers", "Members of the consumer group.", status.consumers)
     yield _gauge(
         "storyfeed_dead_letters", "Dead letters that wait for a decision.", status.dead_letters
@@ -77,7 +77,7 @@ def _counters(counters: Mapping[str, int]) -> Iterator[Metric]:
 
 def _delays(delays: Delays | None) -> Metric:
     metric = _gauge(
-        "storyfeed_delay_seconds", "Delay from capture to replica, over the last few minutes."
+        "storyfeed_delay_seconds", "Delay from capture to replica in the last few minutes."
     )
     found = {"0.5": delays.p50, "0.95": delays.p95, "0.99": delays.p99} if delays else {}
     for quantile, seconds in found.items():

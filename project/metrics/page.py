@@ -1,4 +1,4 @@
-"""`/metrics` of the web process, for programs on this machine and clients with the token."""
+"""`/metrics` of the web process, for programs on this machine and for clients with the token."""
 
 from hmac import compare_digest
 
@@ -12,15 +12,15 @@ from project.metrics.process import process_registry
 from users.client_address import is_from_this_machine
 
 _REFUSAL = (
-    "Metrics are only for programs on this machine and for clients that send the token in "
-    "METRICS_TOKEN.\n"
+    "Only programs on this machine, and clients that send METRICS_TOKEN as their bearer token, can "
+    "read the metrics.\n"
 )
 _registry = process_registry(FeedCollector())
 
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Serves the metrics of the pipeline and of this process; remote clients need the token."""
+    """Serves the metrics of the pipeline and the web process. Remote clients need the token."""
     if not (is_from_this_machine(request) or _has_token(request)):
         return HttpResponse(_REFUSAL, status=403, content_type="text/plain; charset=utf-8")
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))

@@ -9,7 +9,7 @@ from cdc.commands import __version__
 
 
 def process_registry(*collectors: Collector) -> CollectorRegistry:
-    """Return a new registry; the library's global registry also describes the interpreter."""
+    """Return a new registry. The library's own registry would also describe the interpreter."""
     registry = CollectorRegistry()
     Info("storyfeed_build", "The running release.", registry=registry).info(
         {"version": __version__}

@@ -1,4 +1,4 @@
-"""The roles that may read the operations pages, and those that may act (docs/decisions/0007)."""
+"""The roles that may read the operations pages or act on the pipeline (docs/decisions/0007)."""
 
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ ACTORS = (UserType.TECHNICAL_WORKER,)
 
 
 class ReadersMixin(UserPassesTestMixin):
-    """Restricts a page to readers and superusers; every request is checked."""
+    """Restricts a page to the roles in `READERS` and to superusers."""
 
     request: HttpRequest
     roles: ClassVar[tuple[UserType, ...]] = READERS
@@ -24,14 +24,14 @@ class ReadersMixin(UserPassesTestMixin):
         return any(may_open(self.request.user, role) for role in self.roles)
 
     def dispatch(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponseBase:
-        """If the user has lost access, let a live page reload, which shows the 403 page."""
+        """Make a live page reload if the user has lost access. The reload shows the 403 page."""
         if getattr(request, "htmx", False) and not self.test_func():
             return HttpResponseClientRefresh()
         return super().dispatch(request, *args, **options)
 
 
 class ActorsMixin(ReadersMixin):
-    """Restricts a page to actors and superusers."""
+    """Restricts a page to the roles in `ACTORS` and to superusers."""
 
     roles = ACTORS
 

@@ -22,8 +22,8 @@ class ReasonForm(forms.Form):
         max_length=_LONGEST_REASON,
         required=False,
         widget=forms.Textarea(attrs={"rows": 2}),
-        help_text="The reason is recorded in the operator log with your name. "
-        "It cannot be changed later.",
+        help_text="The operator log records the reason with your name. "
+        "The reason cannot be changed later.",
     )
 
 
@@ -36,7 +36,7 @@ class RequiredReasonForm(ReasonForm):
 
 
 class ConfirmView(ActorsMixin, FormView[Any]):
-    """Asks for confirmation, performs the action, and reports the outcome."""
+    """Shows a confirmation page, performs the action, and reports the outcome."""
 
     template_name = "operations/confirm.html"
     form_class: Any = ReasonForm
@@ -45,16 +45,16 @@ class ConfirmView(ActorsMixin, FormView[Any]):
     """What will happen, in a sentence or two."""
     button = ""
     back = "operations"
-    """The URL name of the page that leads here."""
+    """The URL name of the page that links to this page."""
     done_url = ""
-    """The URL of the page to show afterwards; empty for the page that leads here."""
+    """The URL of the page to show after the action; if empty, `back_url()` is used."""
 
     def act(self, form: Any) -> str:
-        """Perform the action and return a message; raises a CdcError if the action is refused."""
+        """Perform the action and return a message. Raise a CdcError if the action is refused."""
         raise NotImplementedError
 
     def back_url(self) -> str:
-        """Return the URL of the page that leads here."""
+        """Return the URL of the page that links to this page."""
         return reverse(self.back)
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class DeadLetterListView(ReadersMixin, ListView[DeadLetter]):
     paginate_by = 30
 
     def get_queryset(self) -> QuerySet[DeadLetter]:
-        # The payloads are deferred, because the payloads of one page may take 50 MB.
+        # The payloads of one page may take 50 MB, so they are not loaded.
         letters = DeadLetter.objects.defer("key", "value").order_by("-id")
         return letters if self._all else letters.filter(status=DeadLetterStatus.WAITING)
 
@@ -85,7 +85,7 @@ class ReplayView(DecideView):
 
     title = "Replay a dead letter"
     lead = (
-        "The row is sent again through the outbox, as it is in the database now. "
+        "The current state of the row in the database is sent again through the outbox. "
         "The message itself is not sent."
     )
     button = "Replay"
@@ -99,7 +99,7 @@ class DiscardView(DecideView):
     """Discards a dead letter: marks it as resolved and sends nothing."""
 
     title = "Discard a dead letter"
-    lead = "Nothing is sent. The dead letter is kept, and no longer waits for a decision."
+    lead = "Nothing is sent. The dead letter is kept and marked as discarded."
     button = "Discard"
 
     def act(self, form: Any) -> str:

@@ -70,7 +70,7 @@ class JobListView(ReadersMixin, ListView[Job]):
 
 
 class JobView(ReadersMixin, DetailView[Job]):
-    """The state of one job; the page refreshes the state until the job has finished."""
+    """The state of one job. The page refreshes the state until the job has finished."""
 
     model = Job
 
@@ -133,8 +133,8 @@ class SelectionForm(ReasonForm):
         required=False,
         max_length=1_000,
         widget=forms.Textarea(attrs={"rows": 2, "placeholder": "status=popular"}),
-        help_text="One field=value per line; a row must match all lines. If you leave this empty, "
-        "every row is sent and orphaned documents are removed.",
+        help_text="Enter one field=value per line. A row must match all lines. If you enter "
+        "nothing, every row is sent and orphaned documents are removed.",
     )
     field_order = ("model", "where", "why")
 
@@ -160,7 +160,7 @@ class SelectionForm(ReasonForm):
 
 
 class CountView(RequestJobView):
-    """Requests the dry run of a snapshot, which only counts what the snapshot would do."""
+    """Requests the dry run of a snapshot. A dry run counts changes and sends nothing."""
 
     kind = COUNT
     form_class = SelectionForm
@@ -179,13 +179,13 @@ class CountView(RequestJobView):
 
 
 class StartView(RequestJobView):
-    """Requests the snapshot after its dry run has finished."""
+    """Requests a snapshot whose dry run has finished."""
 
     kind = SNAPSHOT
     title = "Start the snapshot"
     template_name = "operations/job_start.html"
     button = "Send"
-    lead = "Every selected row is sent through the outbox as it is now, while writes continue."
+    lead = "The state of every selected row is sent through the outbox while writes continue."
 
     @cached_property
     def counted(self) -> Job:
@@ -209,7 +209,7 @@ class CancelView(ConfirmView):
 
     lead = (
         "The job stops after the current chunk of rows. The events that it has already sent do no "
-        "harm: each event contains the row as it was when the event was sent."
+        "harm, because each event contains the state that its row had when the event was sent."
     )
     button = "Cancel the job"
 

@@ -1,4 +1,4 @@
-"""The page of the operator log. Entries are never changed or removed."""
+"""The page of the operator log, whose entries are never changed or removed."""
 
 from typing import Any
 

@@ -12,7 +12,7 @@ class PauseView(ConfirmView):
     title = "Pause the consumers"
     lead = (
         "Within about a second, the consumers stop applying changes to MongoDB. Changes are still "
-        "saved and published; they queue in Kafka until you resume the consumers here. The pause "
+        "saved and published, and queue in Kafka until the consumers are resumed. The pause "
         "survives restarts."
     )
     button = "Pause"
@@ -26,7 +26,7 @@ class ResumeView(ConfirmView):
     """Resumes the consumers."""
 
     title = "Resume the consumers"
-    lead = "Within about a second, the consumers continue from where they stopped."
+    lead = "Within about a second, the consumers continue at the positions where they stopped."
     button = "Resume"
 
     def act(self, form: Any) -> str:

@@ -14,7 +14,7 @@ renderer = StageRenderer()
 
 
 class PipelineMixin(ReadersMixin, TemplateView):
-    """The context of the page and of its live part."""
+    """The template context of the Pipeline page and of its live part."""
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         state = feed_state.feed.state()

@@ -1,4 +1,4 @@
-"""Renders the status for the pages: the stages, in the order in which a change passes them."""
+"""Renders the stages of the pipeline, in the order in which a change passes them."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from enum import StrEnum
 from cdc.operations import Status
 
 FRESH_SECONDS = 5.0
-"""A reading that is older than this is not shown as current."""
+"""A reading that is older than this number of seconds is not shown as current."""
 
 
 class Health(StrEnum):
@@ -45,7 +45,7 @@ class Stage:
 
 
 class StageRenderer:
-    """Renders the stages; if a stage cannot be read, its last reading is shown with its age."""
+    """Renders the stages. If a stage cannot be read, the last reading is shown with its age."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
@@ -84,7 +84,7 @@ def _outbox(name: str, status: Status) -> Stage:
         health=_queue_health(rows, late=status.outbox_late),
         value=f"{rows:,}",
         unit=_noun(rows, "change queued", "changes queued"),
-        note=f"the oldest is {oldest:.1f} s old" if rows else "empty",
+        note=f"the oldest change is {oldest:.1f} s old" if rows else "empty",
     )
 
 
@@ -94,17 +94,17 @@ def _relay(name: str, status: Status) -> Stage:
     if not status.relay:
         needed = bool(status.outbox and status.outbox.rows)
         health = Health.BAD if needed else Health.UNKNOWN
-        return Stage(name=name, health=health, value="0", unit="active", note="none is running")
+        return Stage(name=name, health=health, value="0", unit="active", note="no relay is running")
     return Stage(name=name, health=Health.GOOD, value="1", unit="active", note=status.relay)
 
 
 def _topic(name: str, status: Status) -> Stage:
-    records, note = status.in_kafka, "by the offsets committed in Kafka"
+    records, note = status.in_kafka, "counted from the offsets committed in Kafka"
     health = Health.BUSY
     if status.lags is not None:
         records = sum(lag.records for lag in status.lags)
         health = _queue_health(records, late=status.kafka_late)
-        age = f", the oldest is {status.kafka_seconds:.1f} s old" if records else ""
+        age = f", the oldest record is {status.kafka_seconds:.1f} s old" if records else ""
         note = f"in {len(status.lags)} partitions{age}"
     if records is None:
         return _unknown(name)
@@ -116,7 +116,7 @@ def _consumers(name: str, status: Status) -> Stage:
     if status.consumers is None:
         return _unknown(name)
     count = status.consumers
-    note = "in the group" if count else "none is running"
+    note = "in the group" if count else "no consumer is running"
     return Stage(
         name=name,
         health=Health.GOOD if count and not status.paused else Health.BAD,
@@ -138,8 +138,9 @@ def _collections(name: str, status: Status) -> Stage:
         name=name,
         health=Health.BAD if status.doubtful else health,
         value=" / ".join(f"{count:,}" for count in sorted(counts)) or "0",
-        unit="documents",
-        note=f"in each of {collections} collections, for {_noun(rows, '1 row', f'{rows:,} rows')}",
+        unit="documents per collection",
+        note=f"{_noun(collections, '1 collection', f'{collections} collections')} for "
+        f"{_noun(rows, '1 row', f'{rows:,} rows')}",
     )
 
 
@@ -149,13 +150,13 @@ def _canary(name: str, status: Status) -> Stage:
         return _unknown(name)
     if canary.late or canary.seconds is None or canary.arrived_seconds_ago is None:
         health = Health.BAD if canary.late else Health.BUSY
-        return Stage(name=name, health=health, note="sent, but not arrived")
+        return Stage(name=name, health=health, note="sent, but not arrived yet")
     return Stage(
         name=name,
         health=Health.GOOD,
         value=f"{1000 * canary.seconds:,.0f}",
         unit="ms end to end",
-        note=f"{canary.arrived_seconds_ago:.0f} s ago",
+        note=f"arrived {canary.arrived_seconds_ago:.0f} s ago",
     )
 
 

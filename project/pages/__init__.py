@@ -1,1 +1,1 @@
-"""Home pages and the readings that they show."""
+"""The home pages and the data that they show."""

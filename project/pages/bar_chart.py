@@ -1,4 +1,4 @@
-"""Bar charts as SVG rectangles, with integer coordinates, which no locale formats differently."""
+"""Bar charts as SVG rectangles. Their coordinates are integers, because locales format decimals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class BarChart:
 
 
 def bar_chart(values: Sequence[float], *, height: int, step: int, gap: int) -> BarChart:
-    """Draw `values` from left to right, `step` units apart, the largest at full height."""
+    """Return a chart of `values`: one bar every `step` units; the largest has the full height."""
     largest = max(values, default=0) or 1
     heights = [round(value * height / largest) for value in values]
     return BarChart(

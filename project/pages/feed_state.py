@@ -1,4 +1,4 @@
-"""The state of the pipeline and the replica for the pages, read once for all visitors."""
+"""The state of the pipeline and of the replica, read once for all visitors of the pages."""
 
 import time
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ class FeedWatch:
         now = time.monotonic()
         self._outage_since = self._outage_since or now
         status = reading.value
-        # An old status may still name the service, but its counts are out of date.
+        # The service names in an old status are still used, but the counts are out of date.
         queued = "" if status is None or reading.problem else status.queued
         services = status.unreachable if status else ()
         return outage_verdict(services, queued, now - self._outage_since)
@@ -67,7 +67,8 @@ class FeedWatch:
 
     @cached_property
     def _reader(self) -> StatusReader:
-        # Created on first use: a process that never shows the status needs no clients.
+        # The reader is created on first use, because a process that never shows the status needs
+        # no clients.
         return StatusReader(cdc_settings(), registry)
 
 
@@ -88,6 +89,6 @@ def _read_rates() -> list[float]:
 
 feed = FeedWatch()
 totals: Latest[Figures] = Latest(_read_totals, fresh=_TOTALS_SECONDS)
-"""Totals over the first replica collection of the stories."""
+"""Totals of the stories, read from the first replica collection."""
 rates: Latest[list[float]] = Latest(_read_rates, fresh=RATE_SECONDS)
-"""Changes per second that reached the replica."""
+"""The changes per second that have reached the replica, one value for each bin."""

@@ -49,7 +49,7 @@ class Dashboard(RoleRequiredMixin, TemplateView):
 
 
 def trend(days: Mapping[date, int]) -> dict[str, Any]:
-    """Return a chart of stories per day, and its description in numbers."""
+    """Return a chart of stories per day, and the numbers that describe the chart."""
     busiest = max(days, key=lambda day: days[day])
     return {
         "chart": bar_chart(list(days.values()), height=120, step=20, gap=4),

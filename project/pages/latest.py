@@ -1,4 +1,4 @@
-"""The latest value of a source that is slow to read, or may not respond at all."""
+"""The latest value of a source that may be slow or may not respond at all."""
 
 import threading
 import time
@@ -20,7 +20,7 @@ class Reading(Generic[T]):
     value: T | None
     """None until the first read succeeds."""
     seconds: float
-    """The value's age; 0 without a value."""
+    """The age of the value; 0 if there is no value."""
     problem: str
     """Why there is no newer value; empty if the value is fresh."""
 
@@ -44,16 +44,16 @@ class Latest(Generic[T]):
         self._problem = ""
 
     def begin(self) -> Callable[[float], Reading[T]]:
-        """Start to read if the value is old; return a function that waits for the value.
+        """Start to read if the value is old. Return a function that waits for the value.
 
-        A caller that needs several values starts all reads first, so that a slow read does not
-        delay the others.
+        A caller that needs several values starts all reads before it waits for the first value, so
+        that a slow read does not delay the others.
         """
         thread = self._reading()
         return lambda patience: self._waited(thread, patience)
 
     def get(self) -> Reading[T]:
-        """Return the value, at most `fresh` seconds old if it can be read in time."""
+        """Return the value. If the source responds in time, it is at most `fresh` seconds old."""
         return self.begin()(self._patience)
 
     def _waited(self, thread: threading.Thread | None, patience: float) -> Reading[T]:
@@ -71,7 +71,7 @@ class Latest(Generic[T]):
         )
 
     def _reading(self) -> threading.Thread | None:
-        """Return the reading thread, started if the value is old; None if the value is fresh."""
+        """Return the thread that reads the value, or None if the value is fresh."""
         with self._lock:
             if self._thread and self._thread.is_alive():
                 return self._thread

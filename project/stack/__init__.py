@@ -1,5 +1,5 @@
 """Kafka, mongod, MySQL and MariaDB as child processes on loopback.
 
-Used by `manage.py up`, the tests and the benchmark; independent of Django. Only
+This package is used by `manage.py up`, the tests and the benchmark. It does not need Django. Only
 `stack.sql` needs mysqlclient.
 """

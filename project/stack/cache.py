@@ -11,7 +11,7 @@ from project.stack.errors import StackError
 
 
 def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/storyfeed`, by default `~/.cache/storyfeed`; created if missing."""
+    """Create and return `$XDG_CACHE_HOME/storyfeed` (by default `~/.cache/storyfeed`)."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     folder = Path(base) / "storyfeed"
     try:
@@ -25,10 +25,11 @@ def cache_folder() -> Path:
 
 
 def build_once(target: Path, build: Callable[[Path], None]) -> None:
-    """Build the folder `target` unless it exists: `build` fills a new folder, which is renamed.
+    """Build the folder `target` unless it exists.
 
-    `target` is therefore always complete. If several processes call this function, one process
-    builds the folder and the others wait. The remains of an interrupted build are removed first.
+    `build` fills a temporary folder, which is then renamed to `target`. `target` is therefore
+    always complete. If several processes call this function, one process builds the folder and the
+    others wait. The leftovers of an interrupted build are removed first.
     """
     if target.exists():
         return
@@ -44,20 +45,20 @@ def build_once(target: Path, build: Callable[[Path], None]) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold a file lock; the kernel releases it if the process dies."""
+    """Lock a file. The kernel releases the lock if the process dies."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def mounted_inside(folder: Path, mounts: str) -> list[str]:
-    """The mount points under `folder`; `mounts` has the format of `/proc/self/mounts`."""
+    """Return the mount points under `folder`. `mounts` has the format of `/proc/self/mounts`."""
     points = [line.split()[1] for line in mounts.splitlines()]
     return [point for point in points if Path(point).is_relative_to(folder)]
 
 
 def _remove(folder: Path) -> None:
-    """Remove an incomplete folder, but never through a mount point inside it."""
+    """Remove an incomplete folder. Raise StackError if something is mounted inside the folder."""
     mounts = Path("/proc/self/mounts")
     text = mounts.read_text() if mounts.exists() else ""
     if inside := mounted_inside(folder, text):

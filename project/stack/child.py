@@ -17,7 +17,7 @@ LOG_TAIL_BYTES = 65_536
 
 
 class Child:
-    """A process with a log file; `NAME.log` and `NAME.pid` are kept in `folder`.
+    """A child process. Its log file, `NAME.log`, and its pid file, `NAME.pid`, are in `folder`.
 
     The process runs in its own session, so that Ctrl-C in a terminal does not reach it. If
     `setpriv` is available, the kernel sends SIGTERM to the process when the thread that called
@@ -28,7 +28,7 @@ class Child:
         self.name = name
         self.log = folder / f"{name}.log"
         self._pid_file = folder / f"{name}.pid"
-        self._log_start = 0  # offset of the current run's output
+        self._log_start = 0  # where the output of the current run begins
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -38,12 +38,12 @@ class Child:
 
     @property
     def alive(self) -> bool:
-        """Whether the process exists, even if it is suspended by SIGSTOP."""
+        """Whether the process is running or suspended."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def exit_code(self) -> int | None:
-        """None while the process runs and before its first start; negative if a signal ended it."""
+        """The exit code, negative after a signal; None while the process runs or before a start."""
         return None if self._process is None else self._process.poll()
 
     def start(
@@ -52,13 +52,15 @@ class Child:
         env: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
     ) -> None:
-        """Start the process; if a killed parent left a process running, end that process first.
+        """Start the process. A process that a killed parent left running is ended first.
 
-        `env` extends the environment of this process. The file descriptors in `pass_fds`
-        stay open in the child under the same numbers.
+        `env` is added to the environment of the parent. The file descriptors in `pass_fds` stay
+        open in the child under the same numbers.
         """
         if self.alive:
-            raise StackError(f"{self.name} already runs as process {self.pid}; stop it first.")
+            raise StackError(
+                f"{self.name} is already running as process {self.pid}; stop that process first."
+            )
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.end_leftover()
         self._rotate_log()
@@ -68,9 +70,9 @@ class Child:
         write_pid_file(self._process.pid, self._pid_file)
 
     def end_leftover(self) -> None:
-        """End the process that a killed parent left running in this folder, if any.
+        """End the process that a killed parent left running in this folder, if there is one.
 
-        Raises StackError if that parent is still alive, because the process is then in use.
+        Raise StackError if that parent is still alive, because the process is then in use.
         """
         end_leftover(self.name, self._pid_file)
 
@@ -90,13 +92,13 @@ class Child:
         except OSError as error:
             raise StackError(
                 f"{self.name} cannot be started: {argv[0]} ({error.strerror}); "
-                "reinstall it or make it executable."
+                "reinstall this program or make it executable."
             ) from error
 
     def wait_ready(self, ready: Callable[[], bool], seconds: float) -> None:
-        """Wait until `ready()` is true; raises StackError if the process exits or time runs out.
+        """Wait until `ready()` is true. Raise StackError if the process exits or time runs out.
 
-        The process is stopped if this method raises any exception.
+        If this method raises an exception, it has stopped the process.
         """
         became_ready = False
         try:
@@ -112,13 +114,13 @@ class Child:
                 return
             if time.monotonic() > deadline:
                 raise StackError(
-                    f"{self.name} did not answer within {seconds:g} s; "
-                    f"its log says {self.log_summary()!r}; see {self.log}."
+                    f"{self.name} did not respond within {seconds:g} s "
+                    f"({self.log_summary()}); see the log {self.log}."
                 )
             time.sleep(POLL_SECONDS)
         raise StackError(
-            f"{self.name} exited while starting (exit code {self.exit_code}); "
-            f"its log says {self.log_summary()!r}; see {self.log}."
+            f"{self.name} exited with code {self.exit_code} during its start "
+            f"({self.log_summary()}); see the log {self.log}."
         )
 
     def stop(self, seconds: float = 10.0) -> None:
@@ -139,7 +141,7 @@ class Child:
             self._process.wait()
 
     def log_summary(self) -> str:
-        """The line of the current run's log that best explains why the process exited."""
+        """Return the line of the current run's log that best explains why the process exited."""
         if not self.log.exists():
             return "no output"
         with self.log.open("rb") as file:

@@ -4,6 +4,6 @@
 class StackError(Exception):
     """A service cannot be installed or started.
 
-    The message is shown to the user. It states what is wrong, which value was found, and what to
-    do.
+    The message is shown to the user. The message states what is wrong, which value was found, and
+    what to do.
     """

@@ -1,7 +1,7 @@
-"""Finds and ends the process that an earlier, killed run left running.
+"""Ends a process that an earlier, killed run left running.
 
-An unrelated process may have reused a process id. The process id and the start time from `/proc`
-(clock ticks since boot) together identify one process.
+The system may reuse a process id. The process id together with the start time from `/proc` (clock
+ticks since boot) identifies one process.
 """
 
 import os
@@ -16,7 +16,7 @@ POLL_SECONDS = 0.02
 
 
 def write_pid_file(pid: int, file: Path) -> None:
-    """Record the process `pid` and this process, which started it."""
+    """Write the process `pid` and its parent, which is this process, to `file`."""
     me = os.getpid()
     # Renamed into place, so that the file is complete even if this process is killed.
     unfinished = file.with_suffix(".pid-unfinished")
@@ -25,14 +25,14 @@ def write_pid_file(pid: int, file: Path) -> None:
 
 
 def end_leftover(name: str, file: Path) -> None:
-    """End the process recorded in `file` if the process that started it is gone.
+    """End the process that is recorded in `file` if its recorded parent no longer exists.
 
-    Sends SIGTERM, then SIGKILL after 10 s. Raises StackError if the process that started it is
-    alive, because the recorded process is then in use.
+    Send SIGTERM, then SIGKILL after 10 s. Raise StackError if the parent exists, because the
+    recorded process is then in use.
     """
     numbers = file.read_text().split() if file.exists() else []
     if len(numbers) != 4 or not all(number.isdecimal() for number in numbers):  # noqa: PLR2004
-        return  # missing or not written by this module
+        return  # the file is missing, or this module did not write it
     pid, started, starter, starter_started = map(int, numbers)
     if _start_time(pid) != started:
         return
@@ -57,13 +57,13 @@ def _signal(pid: int, number: signal.Signals) -> None:
     try:
         os.kill(pid, number)
     except ProcessLookupError:
-        return  # it has just exited
+        return  # the process has just exited
 
 
 def _start_time(pid: int) -> int | None:
-    """The start time in clock ticks since boot; None if the process has ended or is a zombie."""
+    """Return the start time in clock ticks since boot; None for an ended process or a zombie."""
     try:
-        # The program's name is in parentheses and may itself contain blanks and parentheses.
+        # The program's name is in parentheses. The name may contain blanks and parentheses too.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None

@@ -1,4 +1,4 @@
-"""mongod as a replica set with one member, which transactions and change streams require."""
+"""mongod as a replica set with one member. Transactions and change streams need a replica set."""
 
 import platform
 import signal
@@ -23,7 +23,7 @@ VERSION_SECONDS = 60.0
 ANSWER_MS = 2000
 NOT_YET_INITIATED = 94
 
-# A part of the output of `mongod --version` -> why it failed and what to do.
+# Part of the output of a failed `mongod --version` -> the cause and the remedy.
 REMEDIES = (
     ("libcurl.so.4", "libcurl 4 is missing; run `apt-get install libcurl4`"),
     ("libssl.so.3", "OpenSSL 3 is missing; run `apt-get install libssl3`"),
@@ -67,12 +67,12 @@ class Mongod(Service):
         ]
 
     def answers(self) -> bool:
-        """Whether the server is the primary; initiates the replica set if that is necessary."""
+        """Return whether the server is the primary. Initiate the replica set if necessary."""
         try:
             self._join()
             return self._is_primary()
         except PyMongoError:
-            return False  # still starting
+            return False  # the server is still starting
 
     def _join(self) -> None:
         """Initiate the replica set, or update its configuration to the current port."""
@@ -92,11 +92,11 @@ class Mongod(Service):
     def _move(self, client: Client, config: dict[str, Any]) -> None:
         config["members"][0]["host"] = self.address
         config["version"] += 1
-        # Forced, because a node that is not in its own configuration cannot become primary.
+        # `force` is needed, because a node that is not in its own configuration is never primary.
         client.admin.command("replSetReconfig", config, force=True)
 
     def _is_primary(self) -> bool:
-        # A new client, because one opened before the initiation never discovers the replica set.
+        # A new client is needed: a client from before the initiation never discovers the set.
         with self._connect() as client:
             return bool(client.admin.command("hello").get("isWritablePrimary"))
 
@@ -111,7 +111,7 @@ class Mongod(Service):
 
 
 def _config(client: Client) -> dict[str, Any] | None:
-    """The replica set's configuration, or None before it is initiated."""
+    """Return the configuration of the replica set; None if the set is not initiated."""
     try:
         config: dict[str, Any] = client.admin.command("replSetGetConfig")["config"]
     except OperationFailure as error:
@@ -122,7 +122,7 @@ def _config(client: Client) -> dict[str, Any] | None:
 
 
 def binary() -> Path:
-    """The path of `mongod`; raises StackError if its package is missing or unsupported here."""
+    """Return the path of `mongod`. Raise StackError if its package is missing or unsupported."""
     system, processor = platform.system(), platform.machine()
     if system not in DISTRIBUTIONS or processor not in PROCESSORS:
         raise StackError(
@@ -140,7 +140,7 @@ def binary() -> Path:
 
 
 def check_runs(program: Path) -> None:
-    """Run `program --version`; if it fails, raises StackError with a remedy."""
+    """Run `program --version`. If the program fails, raise StackError with a remedy."""
     done = run([str(program), "--version"], seconds=VERSION_SECONDS)
     if done.exit_code != 0:
         raise StackError(f"mongod cannot run here: {_reason(done.exit_code, done.output)}.")
@@ -152,4 +152,4 @@ def _reason(exit_code: int, output: str) -> str:
     for fragment, remedy in REMEDIES:
         if fragment in output:
             return remedy
-    return f"it says {summary_line(output)!r}; set MONGODB_URI to a MongoDB replica set elsewhere"
+    return f"{summary_line(output)!r}; set MONGODB_URI to a MongoDB replica set elsewhere"

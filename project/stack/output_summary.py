@@ -11,8 +11,8 @@ ERROR_LINE = re.compile(
 
 
 def summary_line(output: str) -> str:
-    """The first line that is marked as an error, or else the last line; at most 300 characters."""
+    """Return the first line that is marked as an error, or the last line, up to 300 characters."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if ERROR_LINE.search(line)]
-    # The lines after the first error are its consequences: "aborting", a stack trace.
+    # The lines after the first error, such as "aborting" or a stack trace, are its consequences.
     return next(iter(errors or lines[-1:]), "no output")[:LONGEST]

@@ -9,17 +9,17 @@ from project.stack.errors import StackError
 
 LOOPBACK = "127.0.0.1"
 
-# Below Linux's range for outgoing connections (32768-60999), so that no client connection
-# occupies a port which is remembered between two runs.
+# These ports are below Linux's range for outgoing connections (32768-60999), so that no client
+# connection uses a port that is needed again at the next start.
 FIRST, LAST = 20000, 32000
 
-_claims: list[socket.socket] = []  # kept open until the process ends
+_claims: list[socket.socket] = []  # the sockets stay open until the process ends
 
 
 def port_is_free(port: int) -> bool:
-    """Whether a server could listen on this port now."""
+    """Return whether a server could listen on this port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # Servers set this option too, so that connections in TIME_WAIT do not count.
+        # Servers set this option too. With it, connections in TIME_WAIT do not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
@@ -29,9 +29,9 @@ def port_is_free(port: int) -> bool:
 
 
 def free_port(taken: Collection[int] = ()) -> int:
-    """A loopback port that is free, not in `taken` and not returned before.
+    """Return a loopback port that is free, not in `taken` and not returned before.
 
-    On Linux, no other process gets the same port from this function while this process lives.
+    On Linux, this function returns the port to no other process until this process ends.
     """
     for _ in range(1000):
         port = random.randint(FIRST, LAST)  # noqa: S311 (no secret)
@@ -61,7 +61,7 @@ def _claim(port: int) -> bool:
 
 
 def remembered_or_free(port: int | None, taken: Collection[int] = ()) -> int:
-    """`port` if it is set, free and not in `taken`; otherwise another free port."""
+    """Return `port` if it is set, free and not in `taken`; otherwise, return another free port."""
     if port is not None and port not in taken and port_is_free(port):
         return port
     return free_port(taken)

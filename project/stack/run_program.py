@@ -18,7 +18,7 @@ class Finished:
 
 
 def run(command: Sequence[str], *, seconds: float, cwd: Path | None = None) -> Finished:
-    """Run a program to completion; raises StackError if it cannot start or takes too long."""
+    """Run a program to completion. Raise StackError if it cannot start or takes too long."""
     try:
         done = subprocess.run(
             [*setpriv_prefix(), *command],
@@ -37,11 +37,13 @@ def run(command: Sequence[str], *, seconds: float, cwd: Path | None = None) -> F
             "check the network and the disk, then try again."
         ) from error
     except OSError as error:
-        raise StackError(f"{command[0]} cannot be run ({error.strerror}); reinstall it.") from error
+        raise StackError(
+            f"{command[0]} cannot be run ({error.strerror}); reinstall this program."
+        ) from error
     return Finished(exit_code=done.returncode, output=done.stdout)
 
 
 def setpriv_prefix() -> list[str]:
-    """A command prefix that ends the program when this process ends, even by SIGKILL."""
+    """Return a command prefix with which a program ends when this process ends or is killed."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []

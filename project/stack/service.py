@@ -12,26 +12,26 @@ from project.stack.ports import LOOPBACK, port_is_free
 class Service(ABC):
     """A server on loopback with its data in `folder`.
 
-    `port` may change between two starts; the data are kept. Methods raise `StackError`
-    and print nothing.
+    `port` may change between two starts; the data are kept. Methods raise `StackError` and print
+    nothing.
     """
 
     name: ClassVar[str]
     ready_seconds: ClassVar[float] = 120.0
 
     def __init__(self, folder: Path, port: int) -> None:
-        # The servers resolve relative paths against their own working folders.
+        # A server would resolve a relative path against its own working folder.
         self.folder = folder.absolute()
         self.port = port
         self.child = Child(self.name, self.folder)
 
     @abstractmethod
     def install(self) -> None:
-        """Download the missing files; fast if no files are missing."""
+        """Download what is missing, or check that the program is installed."""
 
     @abstractmethod
     def answers(self) -> bool:
-        """Whether the server serves requests now; an open port is not enough."""
+        """Return whether the server responds to requests. An open port is not enough."""
 
     @abstractmethod
     def _prepare(self) -> None:
@@ -39,10 +39,10 @@ class Service(ABC):
 
     @abstractmethod
     def _command(self) -> list[str]:
-        """The command line of the server."""
+        """Return the command line of the server."""
 
     def launch(self) -> None:
-        """Start the process without waiting until it is ready; slow if `folder` is new."""
+        """Start the process without waiting until it is ready. This is slow if `folder` is new."""
         self.end_leftover()
         self._require_free_ports()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -50,9 +50,9 @@ class Service(ABC):
         self.child.start(self._command())
 
     def end_leftover(self) -> None:
-        """End the server that a killed run left running in `folder`, which frees its port.
+        """End the server that a killed run left running in `folder`. This frees the server's port.
 
-        `launch()` does this too. Call it earlier to reuse that server's port.
+        `launch()` does this too. To reuse the port, call this method before you choose `port`.
         """
         if not self.alive:
             self.child.end_leftover()

@@ -1,4 +1,4 @@
-"""Renders messages that are written for terminals and for pages."""
+"""Renders messages that are shown both in terminals and on pages."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ register = template.Library()
 
 @register.filter
 def coded(sentence: Any) -> SafeString:
-    """Return the sentence as HTML, with `…` rendered as <code>."""
+    """Return the sentence as HTML. Text between backticks becomes <code>."""
     plain, *rest = str(sentence).split("`")
     if len(rest) % 2:
         return escape(sentence)

@@ -1,4 +1,4 @@
-"""Runs a slow task in a thread, while the main thread handles signals."""
+"""Runs a slow task in a thread while the main thread handles signals."""
 
 import threading
 from collections.abc import Callable
@@ -16,7 +16,7 @@ class Background:
         self._thread.start()
 
     def done(self) -> bool:
-        """Whether the task has ended; raises the StackError of a task that failed."""
+        """Return whether the task has ended. If the task failed, raise its StackError."""
         if self._thread.is_alive():
             return False
         if self._error is not None:

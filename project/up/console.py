@@ -11,11 +11,11 @@ class Console:
         self._start = time.monotonic()
 
     def say(self, line: str) -> None:
-        """Write a line, prefixed with the seconds since this object was created."""
+        """Write a line that begins with the number of seconds since this object was created."""
         self.show(f"{time.monotonic() - self._start:6.1f} s  {line}")
 
     def show(self, text: str) -> None:
-        """Write a text unchanged; a closed terminal is ignored."""
+        """Write a text. If the terminal is closed, do nothing."""
         try:
             sys.stdout.write(f"{text.rstrip()}\n")
             sys.stdout.flush()

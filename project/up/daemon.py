@@ -9,7 +9,7 @@ from project.stack.child import Child
 
 
 def manage(command: str, *arguments: str) -> list[str]:
-    """The command line of a `manage.py` command."""
+    """Return the command line of a `manage.py` command."""
     return [sys.executable, str(BASE_DIR / "manage.py"), command, *arguments]
 
 

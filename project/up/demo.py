@@ -1,4 +1,4 @@
-"""Loading the demo data in a separate process."""
+"""Loads the demo data in a separate process."""
 
 import subprocess
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from project.up.daemon import manage
 
 
 class DemoLoad:
-    """Runs `manage.py load_demo`. The output contains passwords and is not written to a file."""
+    """Runs `manage.py load_demo`. The output contains passwords, so no file stores the output."""
 
     def __init__(self, log: Path, env: Mapping[str, str]) -> None:
         self._log = log
@@ -29,12 +29,12 @@ class DemoLoad:
         return self._process.poll() is not None
 
     def stop(self) -> None:
-        """End the process; the next start resumes the load."""
+        """End the process. The next `up` creates the demo data that are missing."""
         self._process.terminate()
         self._process.wait()
 
     def result(self) -> str:
-        """The output of the command, or a sentence that explains why the command failed."""
+        """Return the output of the command, or a sentence that says why the command failed."""
         printed, _ = self._process.communicate()
         if self._process.returncode == 0:
             return printed

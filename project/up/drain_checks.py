@@ -10,7 +10,7 @@ from cdc.operations import StatusReader, outbox_is_empty
 
 
 class DrainChecks:
-    """The checks of the two daemons; a check returns True if the state cannot be determined."""
+    """The checks of the relay and the consumer. If the state is unknown, a check returns True."""
 
     def __init__(self, settings: CdcSettings) -> None:
         self._settings = settings
@@ -27,5 +27,6 @@ class DrainChecks:
 
     @cached_property
     def _reader(self) -> StatusReader:
-        # The reader is created only at the end, because its clients would log each server restart.
+        # The reader is created when `up` stops. Earlier, its clients would log each restart of a
+        # server.
         return StatusReader(self._settings, registry)

@@ -53,11 +53,11 @@ class UpOptions:
 
 
 class _StopRequestedError(Exception):
-    """A signal arrived."""
+    """A signal has requested that `up` stops."""
 
 
 class Embedded:
-    """Starts the parts in order, keeps them running and stops them in reverse order."""
+    """Starts servers and daemons in order, keeps them running, and stops them in reverse order."""
 
     def __init__(self, home: HomeFolder, options: UpOptions, stop: Stop, console: Console) -> None:
         self._home = home
@@ -71,7 +71,7 @@ class Embedded:
         self._demo: DemoLoad | None = None
 
     def run(self) -> None:
-        """Run until the first signal; all processes are stopped when this returns or raises."""
+        """Run until the first signal. When this method ends, all processes are stopped."""
         try:
             self._start()
             self._until(lambda: False)
@@ -98,7 +98,7 @@ class Embedded:
         if install.done_within(_QUICK_SECONDS):
             self._launch(servers)
             self._prepare_database()
-        else:  # a first run, which downloads the servers: migrate in the meantime
+        else:  # the first run downloads the servers: migrate the database in the meantime
             self._prepare_database()
             self._until(install.done)
             self._launch(servers)
@@ -122,7 +122,8 @@ class Embedded:
         checks = DrainChecks(settings)
         for name in ensure_topics(settings):
             self._console.say(f"topic {name} exists")
-        # Daemons are stopped in reverse order: the consumer can apply what the relay has published.
+        # Daemons are stopped in reverse order. The relay is stopped before the consumer, which can
+        # then apply the last published changes.
         consume = ("consume_and_save_to_mongodb", "--instance", _INSTANCE)
         self._start_daemon("consumer", *consume, drained=checks.replica_is_current)
         self._start_daemon("relay", "relay_outbox", drained=checks.outbox_is_empty)
@@ -139,7 +140,7 @@ class Embedded:
         self._supervisor.start(daemon, drained)
 
     def _metrics_variable(self) -> dict[str, str]:
-        """METRICS_PORT for the next daemon; daemons get consecutive ports."""
+        """Return METRICS_PORT for the next daemon. Daemons get consecutive ports."""
         port = self._metrics_port
         if port:
             self._metrics_port = port + 1
@@ -155,7 +156,7 @@ class Embedded:
     def _load_demo(self) -> None:
         """Load the demo data after the pipeline has started.
 
-        If the stories were loaded earlier, the pages would show long delays.
+        If the stories were loaded before the pipeline starts, the pages would show long delays.
         """
         if self._options.demo:
             self._demo = DemoLoad(self._home.logs / "load_demo.log", {**os.environ, **self._env})
@@ -172,7 +173,7 @@ class Embedded:
             raise _StopRequestedError
 
     def _until(self, done: Callable[[], bool]) -> None:
-        """Supervise the processes until `done()`; raises _StopRequestedError after a signal."""
+        """Supervise the processes until `done()`. Raise _StopRequestedError after a signal."""
         while not done():
             if self._stop.requested:
                 raise _StopRequestedError

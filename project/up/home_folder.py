@@ -23,14 +23,14 @@ class HomeFolder:
 
     @property
     def logs(self) -> Path:
-        """Contains one NAME.log per child process."""
+        """The folder of the log files, with one NAME.log per child process."""
         return self.path / "logs"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Create the folder and lock it; raises Misconfigured if another process holds the lock.
+        """Create and lock the folder. Raise Misconfigured if another process has the lock.
 
-        The kernel releases the lock if the process that holds it dies.
+        The kernel releases the lock of a process that dies.
         """
         lock = self.path / "lock"
         try:

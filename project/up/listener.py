@@ -1,6 +1,6 @@
 """The listening socket of the web server.
 
-`up` holds the socket, so that connections are not refused while a web process restarts.
+`up` keeps the socket open, so that connections are not refused while a web process restarts.
 """
 
 import errno
@@ -16,9 +16,9 @@ _SILENCE_MS = 60_000
 
 
 def listen(host: str, port: int | None) -> socket.socket:
-    """Listen on `port`; if `port` is None, listen on the first free port from 8000.
+    """Listen on `port` or, if `port` is None, on the first free port from 8000.
 
-    Raises Misconfigured if no port can be used.
+    Raise Misconfigured if no port can be used.
     """
     if port is not None and not 1 <= port <= _LAST_PORT:
         raise Misconfigured(f"--port is {port}: choose a port from 1 to {_LAST_PORT}.")
@@ -35,14 +35,14 @@ def listen(host: str, port: int | None) -> socket.socket:
 
 
 def url(bound: socket.socket) -> str:
-    """The URL to open in a browser on this machine."""
+    """Return the URL to open in a browser on this machine."""
     host, port = bound.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 def _bound(host: str, port: int) -> socket.socket | None:
-    """A listening socket, or None if the port is in use."""
+    """Return a listening socket, or None if the port is in use."""
     try:
         family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return _listening(socket.socket(family, kind), address)
@@ -63,7 +63,7 @@ def _listening(bound: socket.socket, address: tuple[object, ...]) -> socket.sock
         # frame is acknowledged.
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
-            # Close the connections of clients that disappeared, even if a stream stays silent.
+            # Close a connection if the client does not acknowledge what was sent.
             bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENCE_MS)
         bound.bind(address)
         bound.listen(_BACKLOG)

@@ -17,7 +17,7 @@ _KEY_BYTES = 50
 
 
 class EmbeddedServers:
-    """The servers that the environment does not provide; their ports are kept in the env file."""
+    """The servers that the environment does not provide. The env file stores their ports."""
 
     def __init__(self, home: HomeFolder, environment: Mapping[str, str]) -> None:
         self._home = home
@@ -30,11 +30,11 @@ class EmbeddedServers:
 
     @property
     def services(self) -> list[Service]:
-        """The servers to start, slowest first."""
+        """The servers to start. The slowest server is the first."""
         return [server for server in (self.kafka, self.mongod) if server]
 
     def install(self) -> None:
-        """Download the missing files; slow only the first time on a machine."""
+        """Download the missing files. This is slow only at the first run on a machine."""
         for server in self.services:
             server.install()
 
@@ -55,7 +55,7 @@ class EmbeddedServers:
 
     def _port(self, service: Service, name: str) -> int:
         service.child = Child(service.name, self._home.logs)
-        # A server left running by a killed run may still hold the remembered port.
+        # A server that a killed run left running may still use the remembered port.
         service.end_leftover()
         port = remembered_or_free(_port_in(self._remembered.get(name, "")), self._ports)
         self._ports.add(port)
@@ -74,12 +74,12 @@ class EmbeddedServers:
 
 
 def _is_given(name: str, environment: Mapping[str, str]) -> bool:
-    """Whether the environment sets the variable, directly or by `NAME_FILE`."""
+    """Return whether the environment sets the variable, directly or by `NAME_FILE`."""
     return bool(environment.get(name) or environment.get(f"{name}_FILE"))
 
 
 def _port_in(address: str) -> int | None:
-    """The port of `host:port` or of a URL; None if there is no port."""
+    """Return the port of `host:port` or of a URL; None if there is no port."""
     try:
         return urlsplit(address if "://" in address else f"//{address}").port
     except ValueError:

@@ -1,4 +1,4 @@
-"""Starts child processes in order, restarts them and stops them in reverse order."""
+"""Starts child processes in order, restarts them, and stops them in reverse order."""
 
 import signal
 import time
@@ -35,18 +35,18 @@ class _Watched:
     launched_at: float
     failures: int = 0
     retry_at: float | None = None
-    """When to restart a program that has exited; None while it runs."""
+    """When to restart a program that has exited; None while the program runs."""
 
 
 class Supervisor:
-    """Keeps programs running until `drain()`; `say` receives a line for each event."""
+    """Keeps programs running until `drain()`. `say` receives a line for each event."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._watched: list[_Watched] = []
 
     def start(self, program: Program, drained: Callable[[], bool] = lambda: True) -> None:
-        """Start and supervise a program; `drained` returns whether its work is finished."""
+        """Start and supervise a program. `drained` returns whether its work is finished."""
         program.launch()
         self._watched.append(
             _Watched(program=program, drained=drained, launched_at=time.monotonic())
@@ -55,8 +55,8 @@ class Supervisor:
     def check(self) -> None:
         """Restart programs that have exited, each after a delay that grows from 0.2 to 10 s.
 
-        Never blocks; call it often. Raises Misconfigured if a program exited with code 2,
-        because a restart would fail in the same way.
+        Call this method often; it does not wait. Raise Misconfigured if a program exited with code
+        2, because a restart would fail in the same way.
         """
         for watched in self._watched:
             if watched.retry_at is not None:
@@ -65,7 +65,7 @@ class Supervisor:
                 self._note_death(watched)
 
     def drain(self) -> None:
-        """Stop all programs in reverse order of their start; each has 3 s to finish its work."""
+        """Stop all programs in reverse order of their start. Each has 3 s to finish its work."""
         while self._watched:
             watched = self._watched.pop()
             child = watched.program.child

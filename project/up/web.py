@@ -18,7 +18,7 @@ _ANSWER_SECONDS = 5.0
 
 
 class Web:
-    """`WEB_WORKERS` uvicorn processes, each restarted separately."""
+    """The `WEB_WORKERS` uvicorn processes. Each process is restarted separately."""
 
     def __init__(self, logs: Path, environment: Environment) -> None:
         count = environment.web_workers
@@ -27,9 +27,9 @@ class Web:
         self._environment = environment
 
     def listen(self, host: str, port: int | None) -> None:
-        """Bind the port; raises Misconfigured if the port is in use."""
+        """Bind the port. Raise Misconfigured if the port is in use."""
         for child in self._children:
-            child.end_leftover()  # a leftover process may still hold the port
+            child.end_leftover()  # a leftover process may still use the port
         self._socket = listener.listen(host, port)
         self.url = listener.url(self._socket)
 
@@ -46,7 +46,7 @@ class Web:
         ]
 
     def answers(self) -> bool:
-        """Whether one of the processes responds to a health check."""
+        """Return whether one of the processes responds to a health check."""
         connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=_ANSWER_SECONDS)
         try:
             connection.request("GET", HEALTH)

@@ -1,4 +1,4 @@
-"""The date formats of the site, because Django's English formats are American."""
+"""The date formats of the site. They replace Django's English formats, which are American."""
 
 DATE_FORMAT = "j M Y"
 TIME_FORMAT = "H:i:s"

@@ -37,7 +37,7 @@ class Command(FeedCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        logging.disable(logging.WARNING)  # the console shows only the lines of `up` itself
+        logging.disable(logging.WARNING)  # the console shows only what `up` itself prints
         up_options = UpOptions(
             **{name: options[name] for name in ("host", "port", "traffic", "demo")}
         )

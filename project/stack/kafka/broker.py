@@ -29,8 +29,8 @@ JVM_OPTIONS = (
     "--enable-native-access=ALL-UNNAMED",
 )
 
-# The quorum voters are static. With `--standalone` the controller's address would be stored
-# in the metadata log, and the ports could not change between two starts.
+# The quorum voters are static. `--standalone` would store the controller's address in the metadata
+# log, and the ports could not change between two starts.
 PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -42,7 +42,7 @@ inter.broker.listener.name=BROKER
 listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={data}
 
-# There is only one node to replicate to.
+# There is only one node.
 default.replication.factor=1
 min.insync.replicas=1
 offsets.topic.replication.factor=1
@@ -57,14 +57,14 @@ share.coordinator.state.topic.num.partitions=5
 # Topics are created explicitly, with their settings.
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
-# There are no other voters to wait for.
+# There are no other voters.
 controller.quorum.election.timeout.ms=100
-# After a SIGKILL the controller rejects the new process until the old session has expired.
-# With the default of 9 s a start would take 12 s.
+# After a SIGKILL, the controller rejects the new process until the old session has expired.
+# With the default of 9 s, a start would take 12 s.
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=400
 
-# Save memory: the default cleaner buffer alone is half of this heap.
+# These settings save memory. The default cleaner buffer alone would use half of the heap.
 log.cleaner.dedupe.buffer.size=8388608
 log.cleaner.io.buffer.size=131072
 num.network.threads=2
@@ -102,7 +102,7 @@ class Kafka(Service):
         return self.address
 
     def install(self) -> None:
-        """Download the jars (43 MB) into the cache folder, once, and verify them."""
+        """Download the jars (43 MB) and verify them, unless they are in the cache folder."""
         java()
         Jars().install()
 
@@ -121,9 +121,9 @@ class Kafka(Service):
         return [*self._java(), "kafka.Kafka", str(self._config)]
 
     def answers(self) -> bool:
-        """Whether the broker lists itself in its metadata, so that topics can be created."""
-        # Silent, because connections are refused until the broker has started. Without an
-        # upper limit the pause between two attempts would grow to 10 s.
+        """Return whether the broker lists itself in its metadata. Then topics can be created."""
+        # The client logs nothing, because connections are refused until the broker has started.
+        # Without a limit, the pause between two attempts would grow to 10 s.
         client = AdminClient(
             {
                 "bootstrap.servers": self.address,
@@ -137,13 +137,13 @@ class Kafka(Service):
             return False
 
     def _format(self) -> None:
-        """Create the data folder (about 2 s); the remains of an interrupted attempt are removed."""
+        """Create the data folder (about 2 s). Remove the leftovers of an interrupted attempt."""
         fresh = self._data.with_name("data.unfinished")
         shutil.rmtree(fresh, ignore_errors=True)
         self._write_config(fresh)
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         tool = [*self._java(), "kafka.tools.StorageTool", "format", "-c", str(self._config)]
-        # With "=", because one id in 64 begins with "-", which would be read as an option.
+        # One id in 64 begins with "-". Without the "=", such an id would be read as an option.
         done = run([*tool, f"--cluster-id={cluster_id}"], seconds=FORMAT_SECONDS)
         if done.exit_code != 0:
             raise StackError(

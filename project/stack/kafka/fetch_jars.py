@@ -1,10 +1,9 @@
-"""Download Kafka's jars with jgo; a separate program, because jgo is slow to import.
+"""Downloads Kafka's jars with jgo. This is a separate program, because jgo is slow to import.
 
 `python -m project.stack.kafka.fetch_jars FOLDER SUMS` downloads the files listed in SUMS.
-`python -m project.stack.kafka.fetch_jars --lock FOLDER COORDINATE...` resolves the
-coordinates and prints a new sums file, for a change of Kafka's version. The dependencies
-of a coordinate that ends in `!` are ignored, for artifacts whose dependencies have version
-ranges, which jgo cannot resolve.
+`python -m project.stack.kafka.fetch_jars --lock FOLDER COORDINATE...` resolves the coordinates and
+prints a sums file, for example for another version of Kafka. If a coordinate ends in `!`, its
+dependencies are ignored: jgo cannot resolve dependencies with version ranges.
 """
 
 import sys
@@ -32,10 +31,11 @@ def fetch(folder: Path, sums: dict[str, str]) -> None:
 
 
 def lock(folder: Path, coordinates: list[str]) -> str:
-    """The text of a sums file for the coordinates and their dependencies.
+    """Return the text of a sums file for the coordinates and their dependencies.
 
-    Each coordinate is resolved separately. Resolved together, log4j's dependency management
-    would select an older kafka-clients. On a conflict the first coordinate wins.
+    Each coordinate is resolved separately; otherwise, log4j's dependency management would select an
+    older kafka-clients. If two coordinates need the same artifact, the version of the first is
+    used.
     """
     chosen: dict[tuple[str, str], Artifact] = {}
     for coordinate in coordinates:

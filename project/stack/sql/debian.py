@@ -1,4 +1,4 @@
-"""A minimal Debian file system in the cache folder, for programs of another release."""
+"""A minimal Debian file system in the cache folder, for programs of another Debian release."""
 
 import os
 import platform
@@ -30,11 +30,11 @@ class DebianTree:
 
     @property
     def folder(self) -> Path:
-        """The location of the tree, whether or not it is installed."""
+        """The location of the tree, which need not be installed."""
         return cache_folder() / "-".join((self.release, *self.packages))
 
     def install(self) -> None:
-        """Build the tree unless it exists; concurrent processes wait for the one that builds."""
+        """Build the tree unless it exists. If another process builds it, wait for that process."""
         if platform.system() != "Linux" or platform.machine() not in LAYOUTS:
             raise StackError(
                 f"{self._what} runs on Linux on x86_64 and aarch64, not on "
@@ -43,9 +43,9 @@ class DebianTree:
         build_once(self.folder, self._build)
 
     def command(self, program: str, arguments: Sequence[str] = ()) -> list[str]:
-        """The command that runs a program of the tree with the tree's own C library.
+        """Return the command that runs a program of the tree with the tree's own C library.
 
-        The command does not use chroot: paths in `arguments` are paths of this machine.
+        The command does not use chroot, so paths in `arguments` are paths of this machine.
         """
         libraries, loader = LAYOUTS[platform.machine()]
         if not self.folder.exists():
@@ -82,8 +82,8 @@ class DebianTree:
             )
         if os.geteuid() != 0:
             raise StackError(
-                f"{self._what} is installed by debootstrap, which needs root, but this is user "
-                f"{os.geteuid()}; run as root, or run `make test DB=sqlite`."
+                f"{self._what} is installed by debootstrap, which needs root, but the user id is "
+                f"{os.geteuid()}; run this command as root, or run `make test DB=sqlite`."
             )
         return program
 

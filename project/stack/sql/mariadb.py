@@ -1,6 +1,6 @@
 """MariaDB from Debian's package.
 
-If the package has started a server on port 3306, that server is not touched.
+If the package has started a server on port 3306, that server is not used.
 """
 
 import shutil
@@ -19,7 +19,7 @@ class MariaDB(SqlServer):
     name = "mariadb"
 
     def install(self) -> None:
-        """Check that the programs, which Debian's package manager installs, are present."""
+        """Check that Debian's packages are installed."""
         find_program("mariadbd")
         find_program("mariadb-install-db")
 
@@ -35,7 +35,7 @@ class MariaDB(SqlServer):
 
 
 def find_program(name: str) -> str:
-    """The path of a program in the package; raises StackError if the program is not installed."""
+    """Return the path of a program of the package. Raise StackError if it is not installed."""
     if path := shutil.which(name) or shutil.which(name, path=SERVER_FOLDERS):
         return path
     raise StackError(f"{name} is not installed; run `apt-get install mariadb-server` as root.")

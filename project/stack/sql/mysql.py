@@ -11,8 +11,8 @@ OPTIONS = ("--mysqlx=OFF", "--skip-name-resolve", "--secure-file-priv=NULL")
 class MySQL(SqlServer):
     """MySQL 9 from a Debian tree in the cache folder.
 
-    The server runs with the tree's own loader and libraries. Only building the tree needs
-    root and chroot.
+    The server runs with the tree's own loader and libraries. Root and chroot are needed only to
+    build the tree.
     """
 
     name = "mysql"

@@ -1,4 +1,4 @@
-"""What MySQL and MariaDB have in common: data folder, user, password, readiness check."""
+"""The base class of MySQL and MariaDB: data folder, user, password and readiness check."""
 
 import os
 import secrets
@@ -31,8 +31,8 @@ class SqlServer(Service):
     """A MySQL-compatible server whose user `storyfeed` has all privileges over TCP.
 
     The password is generated at the first start and stored in `folder` (mode 600).
-    `durable=False` is for tests: it disables the binary log and trades durability on power
-    loss for speed.
+    `durable=False` is for tests. The server is then faster, but has no binary log and may lose
+    commits if the power fails.
     """
 
     def __init__(self, folder: Path, port: int, *, durable: bool = True) -> None:
@@ -44,11 +44,11 @@ class SqlServer(Service):
 
     @abstractmethod
     def _initialise_command(self, data: Path) -> list[str]:
-        """The command that initialises the data folder."""
+        """Return the command that initialises the data folder."""
 
     @abstractmethod
     def _server_command(self) -> list[str]:
-        """The server's command, without the options that both servers share."""
+        """Return the server's command without the options that MySQL and MariaDB share."""
 
     @property
     def password(self) -> str:
@@ -60,7 +60,7 @@ class SqlServer(Service):
         return file.read_text()
 
     def url(self, name: str) -> str:
-        """`mysql://storyfeed:PASSWORD@127.0.0.1:PORT/NAME`; the database need not exist."""
+        """Return `mysql://storyfeed:PASSWORD@127.0.0.1:PORT/NAME`. The database need not exist."""
         return f"mysql://{USER}:{self.password}@{self.address}/{name}"
 
     def _prepare(self) -> None:
@@ -76,7 +76,8 @@ class SqlServer(Service):
             f"--datadir={self._data}",
             f"--bind-address={LOOPBACK}",
             f"--port={self.port}",
-            # Relative to the data folder: an absolute path may exceed the limit of 107 bytes.
+            # This path is relative to the data folder, because an absolute path may exceed the
+            # limit of 107 bytes.
             "--socket=mysqld.sock",
             f"--pid-file={self.folder}/mysqld.pid",
             f"--init-file={self._init_sql}",
@@ -88,7 +89,7 @@ class SqlServer(Service):
         ]
 
     def answers(self) -> bool:
-        """Whether the user can log in and run a query."""
+        """Return whether the user can log in and run a query."""
         try:
             self.version()
         except MySQLdb.Error:
@@ -96,7 +97,7 @@ class SqlServer(Service):
         return True
 
     def version(self) -> str:
-        """The answer to `SELECT VERSION()`."""
+        """Return the result of `SELECT VERSION()`."""
         connection = MySQLdb.connect(
             host=LOOPBACK,
             port=self.port,
@@ -109,7 +110,7 @@ class SqlServer(Service):
             return str(cursor.fetchone()[0])
 
     def _initialise(self) -> None:
-        """Create the data folder; the remains of an interrupted attempt are removed."""
+        """Create the data folder. Remove the leftovers of an interrupted attempt first."""
         fresh = self._data.with_name("data.unfinished")
         shutil.rmtree(fresh, ignore_errors=True)
         done = run(self._initialise_command(fresh), seconds=INITIALISE_SECONDS)
@@ -131,7 +132,7 @@ FAST_OPTIONS = (
 
 
 def as_root() -> list[str]:
-    """An option without which MySQL and MariaDB refuse to run as root.
+    """Return the option that MySQL and MariaDB need to run as root; empty for other users.
 
     The servers do not run as another user, because another user could not read `folder`.
     """
@@ -139,7 +140,7 @@ def as_root() -> list[str]:
 
 
 def _write_secret(file: Path, text: str) -> None:
-    """Write a file that is readable only by its owner from the start."""
+    """Create a file with mode 600 and write `text` to it."""
     file.unlink(missing_ok=True)
     with os.fdopen(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as opened:
         opened.write(text)

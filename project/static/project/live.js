@@ -1,5 +1,5 @@
-// Marks a part of a page that refreshes itself as stale while the server does not answer, so that
-// old data does not look healthy.
+// While the server does not respond, the live parts of a page are marked as stale, so that old data
+// does not look healthy.
 const note = document.getElementById("stale");
 let heard = new Date();
 const mark = (stale) => {

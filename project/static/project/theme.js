@@ -1,5 +1,5 @@
-// Light, dark or the system's theme, stored under the same key as in Django's admin.
-// Bootstrap reads its theme from an attribute.
+// Applies the light, the dark or the system's theme. The choice is stored under the same key as in
+// Django's admin. Bootstrap reads the theme from an attribute of the root element.
 const THEMES = ["auto", "light", "dark"];
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const chosen = () => {

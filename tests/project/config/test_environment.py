@@ -67,7 +67,7 @@ WRONG = {
     "LOG_FORMAT": ("xml", "LOG_FORMAT is 'xml': give one of key-value, json."),
     "METRICS_PORT": (
         "70000",
-        "METRICS_PORT is 70000: give a port from 1 to 65535, or 0 for off.",
+        "METRICS_PORT is 70000: give a port from 1 to 65535, or 0 for no metrics.",
     ),
     "METRICS_TOKEN": (
         "hidden",

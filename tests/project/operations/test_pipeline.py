@@ -31,7 +31,7 @@ def test_it_shows_the_verdict_and_the_numbers(
     monkeypatch.setattr(feed_state.feed, "latest", patient(busy_status))
     page = worker.get("/technical_worker/").content.decode()
     assert coded(busy_status().verdict) in page
-    for shown in (">3<", "the oldest is 1.2 s old", "<td>17</td>", "<td>41</td>", "<td>42</td>"):
+    for shown in (">3<", "oldest change is 1.2 s old", "<td>17</td>", "<td>41</td>", "<td>42</td>"):
         assert shown in page, shown
 
 
@@ -54,5 +54,5 @@ def test_a_canary_that_never_arrived(worker: Client, monkeypatch: pytest.MonkeyP
     canary = CanaryStatus(sent_seconds_ago=3.0, arrived_seconds_ago=None, seconds=None)
     monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: healthy_status(canary=canary)))
     page = worker.get("/operations/").content.decode()
-    assert "every ten seconds: sent, but not arrived." in page
+    assert "every ten seconds: sent, but not arrived yet." in page
     assert "Needs attention" in page

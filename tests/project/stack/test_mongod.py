@@ -22,7 +22,7 @@ Script = Callable[[str, str], Path]
         ("libcurl.so.4: cannot open shared object file", "apt-get install libcurl4"),
         ("libcrypto.so.3: cannot open shared object file", "OpenSSL 3 is missing"),
         ("/lib/libc.so.6: version `GLIBC_2.34' not found", "older than glibc 2.34"),
-        ("something else", "it says 'something else'"),
+        ("something else", "'something else'; set MONGODB_URI"),
     ],
 )
 def test_a_missing_library_is_reported(script: Script, output: str, remedy: str) -> None:
@@ -123,5 +123,5 @@ def test_data_survive_a_change_of_port(mongod: Mongod, end: Callable[[Mongod], N
 def test_a_damaged_data_folder_is_reported(mongod: Mongod) -> None:
     mongod.stop()
     (mongod.folder / "data" / "storage.bson").write_text("nonsense")
-    with pytest.raises(StackError, match=r"mongod exited while starting .*metadata"):
+    with pytest.raises(StackError, match=r"mongod exited with code .*metadata"):
         mongod.start()

@@ -43,7 +43,7 @@ def test_it_runs_between_start_and_stop(tmp_path: Path) -> None:
 def test_a_service_that_never_answers_is_stopped(tmp_path: Path) -> None:
     sleeper = Sleeper(tmp_path, free_port())
     sleeper.ready = False
-    with pytest.raises(StackError, match="sleeper did not answer"):
+    with pytest.raises(StackError, match="sleeper did not respond"):
         sleeper.start()
     assert not sleeper.alive
 

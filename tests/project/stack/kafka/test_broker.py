@@ -115,7 +115,7 @@ def test_a_damaged_data_folder_is_reported(kafka: Kafka) -> None:
     kept = properties.read_text()
     properties.write_text("version=9\n")
     try:
-        with pytest.raises(StackError, match=r"kafka exited while starting .*meta\.properties"):
+        with pytest.raises(StackError, match=r"kafka exited with code .*meta\.properties"):
             kafka.start()
     finally:
         properties.write_text(kept)

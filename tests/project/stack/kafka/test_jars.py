@@ -67,7 +67,7 @@ def test_downloads_are_verified_before_they_are_used(
 ) -> None:
     jars = Jars(sums)
     monkeypatch.setattr(Jars, "_fetch", lambda _, folder: put_jar(folder, b"tampered"))
-    with pytest.raises(StackError, match="do not use it"):
+    with pytest.raises(StackError, match="do not use this file"):
         jars.install()
     assert not jars.folder.exists()
 

@@ -58,7 +58,7 @@ def test_a_missing_root_is_reported_with_a_remedy(
 ) -> None:
     debootstrap("exit 0")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(StackError, match=r"needs root, but this is user 1000; .*DB=sqlite"):
+    with pytest.raises(StackError, match=r"needs root, but the user id is 1000; .*DB=sqlite"):
         TREE.install()
 
 

@@ -101,7 +101,7 @@ def test_it_listens_on_loopback_only(server: SqlServer) -> None:
 def test_an_invalid_data_folder_is_reported(server: SqlServer, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     broken = type(server)(tmp_path, free_port())
-    with pytest.raises(StackError, match=rf"{server.name} exited while starting .*\[ERROR\]"):
+    with pytest.raises(StackError, match=rf"{server.name} exited with code .*\[ERROR\]"):
         broken.start()
 
 

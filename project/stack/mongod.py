@@ -152,4 +152,4 @@ def _reason(exit_code: int, output: str) -> str:
     for fragment, remedy in REMEDIES:
         if fragment in output:
             return remedy
-    return f"{summary_line(output)!r}; set MONGODB_URI to a MongoDB replica set elsewhere"
+    return f"it says {summary_line(output)!r}; set MONGODB_URI to a MongoDB replica set elsewhere"

@@ -26,9 +26,9 @@ from stories.forms import (
 from stories.models import Status, Story
 
 _LISTED = 20
-"""The number of stories that the bulk edit page lists by title; it only counts the others."""
+"""The maximum number of stories that the bulk edit page lists by title."""
 _MAX_IDS = 500
-"""The maximum number of ids that the page posts; Django accepts at most 1,000 form fields."""
+"""The maximum number of ids that the bulk edit page posts. Django accepts 1,000 form fields."""
 
 
 @admin.register(Story)
@@ -74,7 +74,7 @@ class StoryAdmin(RefusalMessages):
     def get_readonly_fields(
         self, request: HttpRequest, obj: Story | None = None
     ) -> tuple[str, ...]:
-        """Protect the source id of a saved story: a later import finds the story by this id."""
+        """Make the source id of a saved story read-only, because imports find the story by it."""
         return ("source_id", "trace") if obj else ()
 
     def get_fieldsets(self, request: HttpRequest, obj: Story | None = None) -> Any:
@@ -95,19 +95,19 @@ class StoryAdmin(RefusalMessages):
 
     @admin.action(description="Approve selected stories", permissions=["change"])
     def approve(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
-        """Make stories popular; stories that are already popular keep their promotion date."""
+        """Make stories popular. Stories that are already popular keep their promotion date."""
         unapproved = queryset.exclude(status=Status.POPULAR)
         self._apply(request, unapproved, "approved", {"status": Status.POPULAR})
 
     @admin.action(description="Reject selected stories", permissions=["change"])
     def reject(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
-        """Hide stories from all users except staff."""
+        """Hide stories from all users except staff with the permission `view_story`."""
         unrejected = queryset.exclude(status=Status.REJECTED)
         self._apply(request, unrejected, "rejected", {"status": Status.REJECTED})
 
     @admin.action(description="Edit selected stories…", permissions=["change"])
     def edit(self, request: HttpRequest, queryset: QuerySet[Story]) -> HttpResponse | None:
-        """Show a form, then apply its values to all the stories or to none."""
+        """Show a form, then set its values on all selected stories or, after an error, on none."""
         form = BulkEditForm(request.POST if "confirmed" in request.POST else None)
         if not form.is_valid():
             return self._confirm(request, queryset, form)
@@ -148,12 +148,12 @@ class StoryAdmin(RefusalMessages):
 
 
 def _minute(moment: datetime) -> str:
-    # Non-breaking spaces: a line may break only between date and time.
+    # With these non-breaking spaces, a line can break only between date and time.
     return dateformat.format(moment, "j\u00a0M\u00a0Y, H:i")
 
 
 def _write(stories: QuerySet[Story], changes: dict[str, Any]) -> int:
-    """Update stories; if a story becomes popular, its promotion date is the current time."""
+    """Update stories. A story that becomes popular gets the current time as promotion date."""
     if changes.get("status") != Status.POPULAR:
         return stories.update(**changes)
     kept = stories.filter(status=Status.POPULAR).update(**changes)

@@ -1,4 +1,4 @@
-"""Invented demo stories: reproducible by number, with source ids that start with `demo-`."""
+"""Demo stories, generated from numbers. Their source ids start with `demo-`."""
 
 import random
 import re
@@ -54,13 +54,13 @@ _STATUSES = ("submitted", "upcoming", "upcoming", "popular", "popular")
 
 
 def demo_stories() -> QuerySet[Story]:
-    """Return the demo stories, which are the only ones that demo traffic may change."""
-    # Unlike a prefix match, a range of digits uses the index and sorts alike in every collation.
+    """Return the demo stories. Demo traffic may change only these stories."""
+    # A range of digits uses the index and sorts alike in every collation. A prefix does not.
     return Story.objects.filter(source_id__range=(f"{_PREFIX}000000", f"{_PREFIX}999999"))
 
 
 def headline(rng: random.Random, topic: str) -> str:
-    """Return a title for a demo topic, or any title for another topic."""
+    """Return a random title that fits the demo topic. For other topics, return any title."""
     subjects = _TOPICS.get(topic) or rng.choice(list(_TOPICS.values()))
     return f"{rng.choice(subjects)} {rng.choice(_TURNS)}"
 
@@ -103,7 +103,7 @@ def next_number() -> int:
 
 
 def fill(now: datetime) -> int:
-    """If there are fewer than 150 demo stories, create stories up to 200; return how many."""
+    """If fewer than 150 demo stories exist, create stories until 200 exist; return how many."""
     with transaction.atomic(using=router.db_for_write(Story)):
         count = demo_stories().count()
         if count >= MIN_COUNT:

@@ -31,10 +31,10 @@ TRAFFIC_STOPPED = "traffic.stopped"
 DATABASE_AWAY = "traffic.database_away"
 DATABASE_BACK = "traffic.database_back"
 GRACE_SECONDS = 0.7
-"""The longest time from the signal to the exit, even when the database hangs."""
+"""The maximum time from the signal to the exit, even if the database does not respond."""
 _MAX_WAIT = 0.2
 _MAX_CATCH_UP = 1.0
-"""After a delay, at most this many seconds of missed changes are made; older ones are dropped."""
+"""The maximum backlog in seconds. After a longer delay, the older changes are skipped."""
 _KINDS = {"count": 60, "retitle": 12, "set_status": 12, "create": 8, "delete": 8}
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,10 @@ class DemoTraffic:
         self._unavailable = False
 
     def run_once(self) -> bool:
-        """Make a change if one is due; return whether another is due. Raises Retryable."""
+        """Make a change if one is due, and return whether the next change is already due.
+
+        Raise Retryable if the database is unavailable.
+        """
         now = self._clock.monotonic()
         if now < self._due:
             return False
@@ -63,7 +66,7 @@ class DemoTraffic:
         return self._clock.monotonic() >= self._due
 
     def pause(self) -> None:
-        """Wait for the next change, at most 0.2 s so that a stop is noticed."""
+        """Wait until the next change is due, but at most 0.2 s, so that a stop is noticed."""
         wait = self._due - self._clock.monotonic()
         self._clock.sleep(min(max(wait, 0), _MAX_WAIT))
 
@@ -81,7 +84,7 @@ class DemoTraffic:
             with transaction.atomic(using=using):
                 self._change()
         except IntegrityError:
-            # Another process has just created the story with that number, so this change is done.
+            # Another process has just created the story with that number: nothing is left to do.
             return
         except (OperationalError, InterfaceError) as error:
             connections[using].close_if_unusable_or_obsolete()
@@ -93,7 +96,7 @@ class DemoTraffic:
         if kind == "create":
             demo_story(next_number(), timezone.now()).save(force_insert=True)
             return
-        # The row is locked, because an admin may delete the story in the meantime.
+        # The row is locked, so that an admin cannot delete the story before it is saved.
         story = Story.objects.select_for_update().filter(pk=self._rng.choice(keys)).first()
         if story is None:
             return

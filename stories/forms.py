@@ -1,4 +1,4 @@
-"""Forms to submit, correct and bulk-edit stories."""
+"""Forms to submit, edit and bulk-edit stories."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ class IndentedEncoder(json.JSONEncoder):
 
 
 class JSONColumnField(forms.JSONField):
-    """A JSON field. An empty box means the default of the column, which may not be null."""
+    """A JSON field. An empty text area means the column's default, because null is not allowed."""
 
     def to_python(self, value: Any) -> Any:
         read = super().to_python(value)
@@ -27,7 +27,7 @@ class JSONColumnField(forms.JSONField):
 
 
 class NamedSplitDateTime(AdminSplitDateTime):
-    """Two boxes for date and time, each with an accessible name."""
+    """Two inputs, for date and time, each with an accessible name."""
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         context: dict[str, Any] = super().get_context(name, value, attrs)
@@ -37,7 +37,7 @@ class NamedSplitDateTime(AdminSplitDateTime):
 
 
 class SubmissionForm(forms.ModelForm[Story]):
-    """Submits or corrects a story; a correction writes only the fields that changed."""
+    """Submits or edits a story. An edit writes only the fields that changed."""
 
     link = forms.URLField(label="Story address", max_length=500, assume_scheme="https")
     wait = forms.BooleanField(
@@ -57,9 +57,9 @@ class SubmissionForm(forms.ModelForm[Story]):
             self.fields[name].widget.attrs["dir"] = "auto"
 
     def save_changes(self) -> Story:
-        """Save the story; raises Refused.
+        """Save the story. Raise Refused if the change cannot be captured.
 
-        A correction writes only the changed fields, because counters may change in the meantime.
+        An edit writes only the changed fields, so that it does not overwrite newer counters.
         """
         story: Story = self.instance
         if story.pk is None:
@@ -71,7 +71,7 @@ class SubmissionForm(forms.ModelForm[Story]):
 
 
 class StoryForm(forms.ModelForm[Story]):
-    """Edits a story in the admin; an unchanged time keeps its milliseconds, which are not shown."""
+    """Edits a story in the admin. An unchanged time keeps its milliseconds, which are not shown."""
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -83,7 +83,7 @@ class StoryForm(forms.ModelForm[Story]):
 
 
 class BulkEditForm(forms.Form):
-    """Values to set on many stories; an empty box leaves the column unchanged."""
+    """Values to set on many stories. An empty field leaves its column unchanged."""
 
     status = forms.ChoiceField(choices=[("", "No change"), *Status.choices], required=False)
 
@@ -104,6 +104,6 @@ class BulkEditForm(forms.Form):
 
     @property
     def changes(self) -> dict[str, Any]:
-        """The columns that have a value in the form."""
+        """The values in the form, by column; empty fields are left out."""
         empty: tuple[Any, ...] = (None, "")
         return {name: value for name, value in self.cleaned_data.items() if value not in empty}

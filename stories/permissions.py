@@ -1,4 +1,4 @@
-"""Which stories a user may read, search, correct and trace (docs/decisions/0007)."""
+"""The stories that a user may read, search, edit and trace (docs/decisions/0007)."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _LONGEST_SEARCH = 100
 
 
 def readable_by(user: Any) -> QuerySet[Story]:
-    """Return stories, newest first; only staff with `view_story` see rejected stories."""
+    """Return stories, newest first. Only staff with `view_story` see rejected stories."""
     stories = Story.objects.all()
     if user.is_staff and user.has_perm("stories.view_story"):
         return stories
@@ -32,7 +32,7 @@ def search_words(text: str) -> str:
 
 
 def may_change(user: Any, story: Story) -> bool:
-    """Whether a user may edit a story.
+    """Return whether a user may edit a story.
 
     Technical Workers may edit every story. Users may edit their own story until it is reviewed.
     """
@@ -41,6 +41,6 @@ def may_change(user: Any, story: Story) -> bool:
 
 
 def may_trace(user: Any) -> bool:
-    """Whether a user has one of the roles that may see replication traces."""
+    """Return whether a user has one of the roles that may see replication traces."""
     readers = (UserType.TECHNICAL_WORKER, UserType.SENIOR_MANAGEMENT)
     return any(may_open(user, role) for role in readers)

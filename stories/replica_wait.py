@@ -12,7 +12,7 @@ _slots = threading.BoundedSemaphore(MAX_WAITING)
 
 
 def wait_for_replica(story: Story) -> tuple[bool, str]:
-    """Wait up to 5 s for the story's last save in MongoDB; return the outcome and a message."""
+    """Wait up to 5 s until the last save is in MongoDB. Return whether it is, and a message."""
     if not _slots.acquire(blocking=False):
         return False, (
             "Saved. Too many people are waiting for MongoDB right now, so this page did not wait. "
@@ -23,4 +23,7 @@ def wait_for_replica(story: Story) -> tuple[bool, str]:
             return True, "Saved and replicated to MongoDB."
     finally:
         _slots.release()
-    return False, f"Saved, but not in MongoDB after {SECONDS:.0f} s. It will be replicated later."
+    return False, (
+        f"Saved. After {SECONDS:.0f} s, the story was not in MongoDB yet. It will be replicated "
+        "later."
+    )

@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 
 LARGEST_COUNT = 2**32 - 1
-"""The largest unsigned INTEGER in MySQL; SQLite would accept more."""
+"""The largest unsigned INTEGER in MySQL. SQLite would accept larger numbers."""
 
 validate_web_address = URLValidator(
     schemes=["http", "https"], message="Enter an address that begins with http:// or https://."
@@ -20,7 +20,9 @@ def validate_text(value: str) -> None:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ValidationError("Remove the lone surrogate.", code="surrogate") from None
+        raise ValidationError(
+            "Remove the invalid character (a lone surrogate).", code="surrogate"
+        ) from None
 
 
 def validate_object(value: Any) -> None:

@@ -19,7 +19,7 @@ from stories.replica_wait import wait_for_replica
 
 
 class StoryListView(LoginRequiredMixin, ListView[Story]):
-    """All stories, newest first, in pages; the parameter `q` searches titles and descriptions."""
+    """All stories, newest first, in pages. The parameter `q` searches titles and descriptions."""
 
     template_name = "stories/list.html"
     context_object_name = "stories"
@@ -69,7 +69,7 @@ class TraceView(UserPassesTestMixin, StoryView):
 
 
 class SubmissionView(LoginRequiredMixin, UpdateView[Story, SubmissionForm]):
-    """Submits a story; if the user chose this option, waits until the story is replicated."""
+    """Submits a story. The user can choose to wait until the story is replicated."""
 
     model = Story
     form_class = SubmissionForm
@@ -94,7 +94,7 @@ class SubmissionView(LoginRequiredMixin, UpdateView[Story, SubmissionForm]):
 
 
 class ChangeView(UserPassesTestMixin, SubmissionView):
-    """Edits a story. Only Technical Workers and, until the review, the submitter may do this."""
+    """Edits a story, for Technical Workers and, until the story is reviewed, its submitter."""
 
     extra_context = {"title": "Edit story", "button": "Save"}
 
@@ -103,5 +103,5 @@ class ChangeView(UserPassesTestMixin, SubmissionView):
         return user.is_authenticated and may_change(user, self.get_object())
 
     def get_object(self, queryset: Any = None) -> Story:
-        """Return the story; responds with 404 if the user may not see the story."""
+        """Return the story. Raise Http404 if the user may not read it."""
         return get_object_or_404(readable_by(self.request.user), pk=self.kwargs["pk"])

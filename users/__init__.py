@@ -1,1 +1,1 @@
-"""Users: accounts, roles and permissions."""
+"""Accounts, roles and permissions of users."""

@@ -55,7 +55,7 @@ class UserAdmin(RefusalMessages, BaseUserAdmin[User]):
         return dateformat.format(moment, "j\u00a0M\u00a0Y, H:i") if moment else None
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Protect privileges from staff, who could otherwise grant them to themselves."""
+        """Make privileges read-only for staff, who could otherwise grant themselves privileges."""
         fields = tuple(super().get_readonly_fields(request, obj))
         if _is_superuser(request.user):
             return fields
@@ -65,7 +65,7 @@ class UserAdmin(RefusalMessages, BaseUserAdmin[User]):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Let only superusers change the accounts of other staff, including the passwords.
 
-        Anyone who can set a user's password gets the privileges of that user.
+        Anyone who can set the password of a user can also use the privileges of that user.
         """
         return super().has_change_permission(request, obj) and _may_touch(request, obj)
 

@@ -1,4 +1,4 @@
-"""The client address of a request; only trusted proxies may forward one."""
+"""The client address of a request. Only trusted proxies may forward a client address."""
 
 from ipaddress import ip_address, ip_network
 
@@ -11,8 +11,8 @@ _FORWARDING = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Rea
 def client_address(request: HttpRequest) -> str:
     """Return the address of the client.
 
-    `X-Forwarded-For` is read from its end, and only the parts that proxies in `TRUSTED_PROXIES`
-    wrote are used. A client therefore cannot forge its address.
+    `X-Forwarded-For` is read from its end. Only the parts that proxies in `TRUSTED_PROXIES` wrote
+    are used, so a client cannot forge its address.
     """
     address = str(request.META.get("REMOTE_ADDR") or "")
     forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
@@ -22,10 +22,10 @@ def client_address(request: HttpRequest) -> str:
 
 
 def is_from_this_machine(request: HttpRequest) -> bool:
-    """Whether the request comes directly from a program on this machine.
+    """Return whether the request comes directly from a program on this machine.
 
-    A request that came through a proxy never counts as local. Behind a local proxy that is missing
-    in `TRUSTED_PROXIES`, every client would seem to be local.
+    A request that came through a proxy never counts as local. Otherwise, every client of a local
+    proxy that is missing in `TRUSTED_PROXIES` would count as local.
     """
     proxied = any(name in request.headers for name in _FORWARDING)
     return not proxied and is_loopback(str(request.META.get("REMOTE_ADDR") or ""))

@@ -27,12 +27,12 @@ class DemoLogin:
 
 
 def ensure_demo_people() -> list[DemoLogin]:
-    """Create the missing demo users, all or none, with random passwords; return all logins."""
+    """Create all missing demo users together, with random passwords. Return all logins."""
     emails = [person[0] for person in _PEOPLE]
     existing = set(User.objects.filter(email__in=emails).values_list("email", flat=True))
     passwords = {email: secrets.token_urlsafe(_PASSWORD_BYTES) for email in emails}
-    # All accounts are created in one statement after the slow hashing, so that an interrupted run
-    # leaves no account whose password was not printed.
+    # The hashing is slow. All accounts are created in one statement after it, so that an
+    # interrupted run leaves no account whose password was not printed.
     User.objects.bulk_create(
         [
             User(

@@ -9,8 +9,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 class LoginEmailField(models.EmailField[str, str]):
     """An e-mail address that is stripped and lowercased before it is stored or compared.
 
-    On MySQL the column compares bytes (`utf8mb4_bin`): the default collation would treat two
-    addresses that differ only in an accent as equal.
+    On MySQL, the column compares bytes (`utf8mb4_bin`). The default collation would treat two
+    addresses as equal if they differ only in an accent.
     """
 
     def to_python(self, value: Any) -> Any:
@@ -27,5 +27,5 @@ class LoginEmailField(models.EmailField[str, str]):
 
 
 def normalized(value: Any) -> Any:
-    """Return an address stripped and in lower case; other values are returned unchanged."""
+    """Return text stripped and in lower case. Other values are returned unchanged."""
     return value.strip().lower() if isinstance(value, str) else value

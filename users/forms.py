@@ -18,11 +18,11 @@ TAKEN = "An account with this e-mail address already exists. Log in, or reset yo
 
 
 class LoginForm(AuthenticationForm):
-    """Asks for an e-mail address and a password; the address field has Django's name `username`."""
+    """Asks for an e-mail address and a password. The field of the address is named `username`."""
 
     username = forms.EmailField(
         label="E-mail address",
-        # The length of the column, and of the column in django-axes' table of failures.
+        # The length of the column `email`.
         max_length=254,
         widget=forms.EmailInput(attrs={"autofocus": True, "autocomplete": "username"}),
     )
@@ -34,7 +34,7 @@ class LoginForm(AuthenticationForm):
 
 
 class RegistrationForm(BaseUserCreationForm[User]):
-    """Creates a Customer; any other posted field is ignored."""
+    """Creates an account with the role Customer. A posted role is ignored."""
 
     class Meta:
         model = User
@@ -76,7 +76,7 @@ class ResetForm(PasswordResetForm):
         return email
 
     def send_mail(self, *mail: Any, **options: Any) -> None:
-        """Send the mail in a thread, so that the response time does not reveal who has an account.
+        """Send the mail in a thread, so that the response time does not reveal an account.
 
         If a mail cannot be sent, Django logs the error.
         """

@@ -14,7 +14,7 @@ _MAX_LENGTH = 255
 
 
 def login_name(request: HttpRequest, credentials: Mapping[str, Any] | None) -> str:
-    """Return the e-mail address of a login attempt, normalized like that of an account."""
+    """Return the e-mail address of a login attempt, normalized like the address of an account."""
     name = (credentials or {}).get("username") or request.POST.get("username") or ""
     return str(name).strip().lower()[:_MAX_LENGTH]
 

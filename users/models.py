@@ -1,4 +1,4 @@
-"""Users, who log in with an e-mail address, and the record of their roles."""
+"""Users, who log in with their e-mail addresses, and the record of role changes."""
 
 from collections.abc import Collection, Iterable
 from typing import Any, ClassVar, Never
@@ -29,10 +29,10 @@ user."""
 
 
 class UserQuerySet(models.QuerySet["User"]):
-    """Accounts; bulk updates of roles are refused, because each change is recorded."""
+    """Accounts. Bulk updates of roles are refused, because each change of a role is recorded."""
 
     def update(self, **values: Any) -> int:
-        """Update accounts; raises Refused for fields of a role."""
+        """Update accounts. Raise Refused for fields of a role."""
         if fields := sorted(ROLE_FIELDS & set(values)):
             raise Refused(
                 f"{', '.join(fields)} cannot be updated in bulk: save each account, so that the "
@@ -51,7 +51,7 @@ class UserQuerySet(models.QuerySet["User"]):
     ) -> list["User"]:
         """Create accounts and, in the same transaction, record their roles.
 
-        Raises Refused for options that may overwrite accounts, because the previous roles of these
+        Raise Refused for options that may overwrite accounts, because the previous roles of these
         accounts would be unknown.
         """
         if ignore_conflicts or update_conflicts:
@@ -72,7 +72,7 @@ class UserManager(BaseUserManager["User"]):
         return UserQuerySet(self.model, using=self._db)
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Create an account; an account without a password cannot be used to log in."""
+        """Create an account. An account without a password cannot be used to log in."""
         user = self.model(email=email, **fields)
         user.set_password(password)
         user.save(using=self._db)
@@ -84,7 +84,7 @@ class UserManager(BaseUserManager["User"]):
         )
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        """Return the account of an e-mail address, in upper or lower case."""
+        """Return the account with this e-mail address, which may be in upper or lower case."""
         return self.get(email=username)
 
 
@@ -151,13 +151,13 @@ class AppendOnlyQuerySet(models.QuerySet["RoleChange"]):
         raise Refused(APPEND_ONLY)
 
 
-APPEND_ONLY = "The record of roles is never changed: to add a row, change the role again."
+APPEND_ONLY = "Recorded role changes are never changed: to add a record, change the role again."
 
 
 class RoleChange(models.Model):
-    """One change of a user's role; the table is append-only.
+    """One change of a user's role. The table is append-only.
 
-    Users are named by id and by text, because the record outlives their accounts.
+    The record contains ids and names of users, because the accounts may be deleted later.
     """
 
     at = models.DateTimeField(default=timezone.now, editable=False)
@@ -177,7 +177,7 @@ class RoleChange(models.Model):
         return f"{self.whom}: {self.from_role} -> {self.to_role}"
 
     def save(self, **options: Any) -> None:
-        """Insert the row; raises Refused if the row already exists."""
+        """Insert the row. Raise Refused if the row already exists."""
         if self.pk:
             raise Refused(APPEND_ONLY)
         super().save(**{**options, "force_insert": True})

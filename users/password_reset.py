@@ -10,14 +10,14 @@ from users.models import ResetRequest
 WINDOW = timedelta(hours=1)
 MAX_PER_ACCOUNT = 3
 MAX_PER_ADDRESS = 20
-# One thread. Mails wait in the thread's queue, which is emptied before the process exits.
+# One thread sends the mails. Before the process exits, the thread sends the mails in its queue.
 mail_thread = ThreadPoolExecutor(1, thread_name_prefix="mail")
 
 
 def may_request_reset(email: str, address: str) -> bool:
-    """Record a request; return False if the e-mail or client address has reached its limit.
+    """Record a request. Return False if the e-mail or client address has reached its limit.
 
-    Unknown e-mail addresses count too, so that the limit does not reveal accounts.
+    Requests for unknown e-mail addresses count too, so that the limit does not reveal accounts.
     """
     since = timezone.now() - WINDOW
     ResetRequest.objects.filter(at__lt=since).delete()

@@ -15,7 +15,7 @@ def home_of(user: User) -> str:
 
 
 def may_open(user: User | AnonymousUser, role: UserType) -> bool:
-    """Whether a user has `role` or is a superuser; other staff may not open the pages of `role`."""
+    """Return whether a user has `role` or is a superuser. Being staff is not enough."""
     return isinstance(user, User) and (user.is_superuser or user.user_type == role)
 
 

@@ -21,7 +21,7 @@ _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 class HomeView(TemplateView):
-    """The front page; logged-in users are redirected to their home page."""
+    """The front page. Logged-in users are redirected to their home page."""
 
     template_name = "users/front.html"
 
@@ -34,8 +34,8 @@ class HomeView(TemplateView):
 class LoginView(auth.LoginView):
     """Logs a user in, then redirects to the page in `next`, or to the user's home page.
 
-    A user who is already logged in is not redirected. The user may not have access to the page in
-    `next`, which would then redirect back to this page.
+    A user who is already logged in is not redirected. If this user has no access to the page in
+    `next`, that page would redirect back to this page.
     """
 
     form_class = LoginForm
@@ -47,7 +47,7 @@ class LoginView(auth.LoginView):
 
 
 class LogoutView(auth.LogoutView):
-    """Logs a user out, only by POST: a link on another site cannot log a user out."""
+    """Logs a user out. Only POST is accepted, so a link on another site cannot log a user out."""
 
     def http_method_not_allowed(
         self, request: HttpRequest, *args: Any, **options: Any
@@ -76,7 +76,7 @@ class RegisterView(FormView[RegistrationForm]):
         return super().dispatch(request, *args, **options)
 
     def form_valid(self, form: RegistrationForm) -> HttpResponse:
-        """Create the account; the second of two concurrent requests gets the usual form error."""
+        """Create the account. The second of two concurrent requests gets the usual form error."""
         try:
             with transaction.atomic():
                 user = form.save()
@@ -105,7 +105,7 @@ class PasswordChangeView(auth.PasswordChangeView):
 
 
 class PasswordResetView(auth.PasswordResetView):
-    """Mails a link to reset a password. The response does not reveal whether an account exists."""
+    """E-mails a link to reset a password. The response does not reveal if an account exists."""
 
     form_class = ResetForm
     template_name = "users/form.html"
@@ -120,10 +120,10 @@ class PasswordResetView(auth.PasswordResetView):
     }
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Send the mail unless a limit is reached; show the same message either way."""
+        """Send the mail unless a limit is reached. The message is the same in both cases."""
         messages.info(
             self.request,
-            "If an account with this e-mail address exists, a link is on its way. It works once "
+            "If an account with this e-mail address exists, we send it a link. The link works once "
             f"and expires after three days. We send at most {MAX_PER_ACCOUNT} links per hour.",
         )
         if may_request_reset(form.cleaned_data["email"], client_address(self.request)):
@@ -132,7 +132,7 @@ class PasswordResetView(auth.PasswordResetView):
 
 
 class PasswordResetConfirmView(auth.PasswordResetConfirmView):
-    """Sets a new password with the mailed link, and ends all sessions of the account."""
+    """Sets a new password with the e-mailed link, and ends all sessions of the account."""
 
     template_name = "users/form.html"
     success_url = reverse_lazy("login")

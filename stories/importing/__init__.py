@@ -1,1 +1,1 @@
-"""Import stories from files: NDJSON or a JSON array, plain or MongoDB Extended JSON."""
+"""Imports stories from files: NDJSON or a JSON array, plain or MongoDB Extended JSON."""

@@ -1,4 +1,4 @@
-"""Convert a row of the Digg data set to a story."""
+"""Converts a row of the Digg data set to a story."""
 
 import re
 from collections.abc import Callable
@@ -14,14 +14,14 @@ from stories.models import Story
 _ISO = re.compile(r"\d{4}-\d\d-\d\d[T ].*(Z|[+-]\d\d:?\d\d)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_YEAR = 1000
-"""The first year that MySQL stores; Python and BSON accept earlier ones."""
+"""The first year that MySQL stores. Python and BSON accept earlier years."""
 _NEEDED = "a story needs id, title, href, link and submit_date"
 
 
 def story_from(row: Any) -> Story:
-    """Return an unsaved, valid story; raises BadRow.
+    """Return an unsaved, valid story. Raise BadRow if the row is not a valid story.
 
-    `_id` and unknown keys are ignored; a missing key takes the column's default.
+    `_id` and unknown keys are ignored. If an optional key is missing, the column's default is used.
     """
     if not isinstance(row, dict):
         raise BadRow(f"is {excerpt(row)}, not a story: write one JSON object")
@@ -67,7 +67,7 @@ def _text(value: Any) -> str:
 
 
 def _source_id(value: Any) -> str:
-    """Return a source id as text, the same for a text and a number."""
+    """Return a source id as text. A number and its text are the same id."""
     text = value.strip() if isinstance(value, str) else str(_count(value))
     if not text:
         raise BadRow(f"is {excerpt(value)}: {_NEEDED}")

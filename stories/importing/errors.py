@@ -6,7 +6,7 @@ _LONGEST = 60
 
 
 class BadRow(Exception):
-    """A row cannot become a story; the text is a sentence for the owner of the file."""
+    """A row cannot become a story. The message says what to change in the file."""
 
 
 def excerpt(value: Any) -> str:

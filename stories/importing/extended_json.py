@@ -20,7 +20,7 @@ _UNDECODABLE = (ArithmeticError, AttributeError, BSONError, LookupError, TypeErr
 def plain(value: Any) -> Any:
     """Return `value` with every Extended JSON wrapper replaced by a number or a string.
 
-    A date becomes ISO 8601 text in UTC, an object id becomes text. Raises BadRow for a wrapper
+    A date becomes ISO 8601 text in UTC, and an object id becomes text. Raise BadRow for a wrapper
     whose content does not match its name, and for types that plain JSON does not have.
     """
     if isinstance(value, list):
@@ -33,7 +33,7 @@ def plain(value: Any) -> Any:
         decoded = object_hook(document, _OPTIONS)
         return document if decoded is document else _PLAIN[type(decoded)](decoded)
     except _UNDECODABLE:
-        raise BadRow(f"holds {excerpt(value)}: write a number, a date or an object id") from None
+        raise BadRow(f"is {excerpt(value)}: write a number, a date or an object id") from None
 
 
 def _check_integers(document: dict[str, Any]) -> None:

@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 from stories.importing.errors import BadRow
 
 LONGEST = 5_000_000
-"""The maximum size of a row, in bytes, or in characters for an item of an array. The largest event
-is much smaller."""
+"""The maximum size of a line in bytes, or of an item of an array in characters. Events are much
+smaller."""
 TOO_LONG = f"is longer than {LONGEST // 1_000_000} MB: shorten it"
 _PEEK = 1 << 16
 _BOM = b"\xef\xbb\xbf"
@@ -23,7 +23,7 @@ class FileRow:
     where: str
     """`line 3`, or `item 3` of an array."""
     size: int
-    """The size in bytes, or in characters for an item of an array."""
+    """The size of a line in bytes, or of an item of an array in characters."""
     value: Any = None
     problem: str = ""
 
@@ -34,7 +34,7 @@ def open_file(path: str) -> BufferedReader:
 
 
 def begins_array(file: BufferedReader) -> bool:
-    """Return whether a newly opened file starts with `[`, without consuming any of it."""
+    """Return whether a newly opened file starts with `[`. The position does not change."""
     return file.peek(_PEEK).removeprefix(_BOM).lstrip()[:1] == b"["
 
 

@@ -1,4 +1,4 @@
-"""Write the stories of a file to the database: rows are created, updated, skipped or reported."""
+"""Writes the stories of a file to the database, and reports rows that cannot be imported."""
 
 import json
 from collections import Counter
@@ -27,22 +27,23 @@ from stories.importing.json_array import read_array
 from stories.models import Story
 
 CHUNK_ROWS = 50
-"""The number of rows in one transaction: small enough that events flow while an import runs."""
+"""The maximum number of rows in one transaction. It is small, so that the relay can publish the
+first events while the import runs."""
 CHUNK_SIZE = 1_000_000
 ATTEMPTS = 6
-"""The number of attempts for one transaction: about 1.5 s in total, enough for deadlocks and a
-reconnection."""
+"""The maximum number of attempts for one transaction. They take about 1.5 s, which is enough for
+deadlocks and a reconnection."""
 _ROW_ERRORS = (Refused, IntegrityError, DataError)
 
 _JSON_COLUMNS = frozenset({"container", "topic", "user", "thumbnail", "shorturl"})
-"""Not updated in bulk, because `bulk_update` stores JSON null where `save()` stores NULL."""
+"""These columns are not updated in bulk: `bulk_update` stores JSON null, but `save()` NULL."""
 
 Counts = Counter[str]
-"""How many rows were `created`, `updated`, `unchanged` or `bad`."""
+"""The number of rows that were `created`, `updated`, `unchanged` or `bad`."""
 
 
 class Interrupted(CdcError):
-    """The database stayed unavailable; the text says how far the import got."""
+    """The database stayed unavailable. The message says where the import stopped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ class Importer:
         advance: Callable[[int], None] = lambda _: None,
         clock: Clock | None = None,
     ) -> None:
-        """Pass each problem to `report` and the number of bytes processed to `advance`."""
+        """`report` receives each problem, and `advance` the size of the rows just processed."""
         self._report = report
         self._advance = advance
         self._clock = clock or SystemClock()
@@ -79,7 +80,7 @@ class Importer:
         return f"{self.counts.total()} read, {counts}"
 
     def run(self, path: str) -> None:
-        """Import one file and report what is wrong with it. Raises Interrupted."""
+        """Import one file and report its problems. Raise Interrupted if the database fails."""
         self._file = Path(path).name
         try:
             with open_file(path) as file:
@@ -102,7 +103,7 @@ class Importer:
             if candidates:
                 self._store(candidates)
         except _ROW_ERRORS:
-            # One bad row rolls back the whole chunk, so each row gets a transaction of its own.
+            # One bad row rolls back the whole chunk. Each row now gets a transaction of its own.
             for candidate in candidates:
                 self._store_alone(candidate)
 
@@ -125,7 +126,7 @@ class Importer:
             self._bad(candidate.where, f"was refused: {str(error).rstrip('.')}")
 
     def _store(self, candidates: Sequence[Candidate]) -> None:
-        """Store rows in one transaction; retry it after a temporary database error."""
+        """Store rows in one transaction, which is repeated after a temporary database error."""
         using = router.db_for_write(Story)
         reason = ""
         for failures in range(ATTEMPTS):
@@ -138,9 +139,9 @@ class Importer:
             else:
                 return
         raise Interrupted(
-            f"The database failed {ATTEMPTS} times ({reason}) before {self._file}, "
-            f"{candidates[0].where}; {self.summary}: import the file again; "
-            "rows that are already stored stay unchanged."
+            f"The database failed {ATTEMPTS} times ({reason}) at {self._file}, "
+            f"{candidates[0].where} ({self.summary}): import the file again. "
+            "Rows that are already stored stay unchanged."
         )
 
     def _bad(self, where: str, problem: str) -> None:
@@ -153,7 +154,7 @@ def _rows(file: BufferedReader) -> Iterator[FileRow]:
 
 
 def _chunks(rows: Iterable[FileRow]) -> Iterator[list[FileRow]]:
-    """Yield rows in lists bounded in number and in bytes."""
+    """Yield lists of rows. The number and the size of the rows in a list are limited."""
     chunk: list[FileRow] = []
     size = 0
     for row in rows:
@@ -167,7 +168,7 @@ def _chunks(rows: Iterable[FileRow]) -> Iterator[list[FileRow]]:
 
 
 def _upsert(stories: Sequence[Story], using: str) -> Counts:
-    """Write stories in one transaction and count them; unchanged stories are not written."""
+    """Write stories in one transaction and count them. Unchanged stories are not written."""
     counts: Counts = Counter()
     with transaction.atomic(using=using):
         for distinct in _rounds(stories):
@@ -175,7 +176,7 @@ def _upsert(stories: Sequence[Story], using: str) -> Counts:
             rows = Story.objects.using(using).select_for_update().order_by("pk")
             stored = {row.source_id: row for row in rows.filter(source_id__in=list(distinct))}
             new = [story for key, story in distinct.items() if key not in stored]
-            # Copies, because the originals must still be unsaved when the transaction is retried.
+            # Copies are saved, because a retry of the transaction needs unsaved originals.
             Story.objects.using(using).bulk_create([_copy(story) for story in new])
             counts["created"] += len(new)
             known = [(old, distinct[key]) for key, old in stored.items() if key in distinct]
@@ -186,7 +187,7 @@ def _upsert(stories: Sequence[Story], using: str) -> Counts:
 
 
 def _rounds(stories: Sequence[Story]) -> Iterator[dict[str | None, Story]]:
-    """Yield dicts of stories by source id; a repeated id goes into a later dict."""
+    """Yield dicts of stories by source id. A story with a repeated id is in a later dict."""
     while stories:
         distinct: dict[str | None, Story] = {}
         stories = [

@@ -1,6 +1,6 @@
-"""Reads the items of a JSON array of any length in bounded memory, and skips broken items.
+"""Reads the items of a JSON array of any length in bounded memory, and reports broken items.
 
-Why this is not ijson: docs/decisions/0024.
+docs/decisions/0024 explains why ijson is not used.
 """
 
 import codecs
@@ -15,11 +15,11 @@ _CHUNK = 1 << 16
 _SEPARATORS = re.compile(r"[\s,\[\]]*")
 _STRUCTURE = re.compile(r'\\.|["{}\[\],]', re.DOTALL)
 _NEXT_ITEM = re.compile(r'\n\s?\{\s?"')
-"""A line that starts an object: reading resumes there after a broken item."""
+"""A line that starts an object. After a broken item, reading resumes at such a line."""
 
 
 def read_array(file: BufferedReader) -> Iterator[FileRow]:
-    """Yield a row for each item; if the array is not closed, yield a final row with a problem."""
+    """Yield a row for each item. If the array is not closed, yield a final row with a problem."""
     return _ArrayReader(file).rows()
 
 
@@ -50,7 +50,7 @@ class _Nesting:
 class _ArrayReader:
     def __init__(self, file: BufferedReader) -> None:
         self._file = file
-        # With surrogateescape, a byte that is not UTF-8 spoils only its own item.
+        # With surrogateescape, a byte that is not UTF-8 makes only its own item invalid.
         self._decode = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape").decode
         self._text, self._at = "", 0
         self._number = 0
@@ -62,11 +62,11 @@ class _ArrayReader:
             self._closed = False
             yield self._item()
         if not self._closed:
-            problem = "is missing: the array has no closing ']', so the file may be cut short"
+            problem = "is missing: the array has no closing ']', so the file may be incomplete"
             yield FileRow(where=f"item {self._number + 1}", size=0, problem=problem)
 
     def _find_item(self) -> bool:
-        """Move to the next item; return False at the end of the file."""
+        """Move to the next item. Return False at the end of the file."""
         while True:
             if separators := _SEPARATORS.match(self._text, self._at):
                 self._closed = self._closed or "]" in separators.group()
@@ -103,7 +103,7 @@ class _ArrayReader:
         return decode_row(where, self._text[start : self._at].encode(errors="surrogateescape"))
 
     def _skip_item(self, nesting: _Nesting) -> None:
-        """Move to the end of an item that is too long to be held in memory."""
+        """Move to the end of an item that is too long."""
         end: int | None = None
         while end is None:
             # A backslash at the end of the text belongs to the character after it.
@@ -114,7 +114,7 @@ class _ArrayReader:
         self._at = len(self._text) if end is None else end
 
     def _read_more(self) -> bool:
-        """Read the next part of the file and drop the used text; return False at the end."""
+        """Read the next part of the file and drop the used text. Return False at the end."""
         data = self._file.read(max(_CHUNK, len(self._text) - self._at))
         self._text = self._text[self._at :] + self._decode(data, not data)
         self._at = 0

@@ -10,7 +10,7 @@ register = template.Library()
 
 @register.filter
 def web_address(value: Any) -> str:
-    """Return a web address, or nothing if it is not safe to link to."""
+    """Return an http or https address unchanged; for anything else, return an empty string."""
     text = str(value or "")
     try:
         parts = urlsplit(text)
@@ -28,6 +28,6 @@ def host(value: Any) -> str:
 
 @register.filter
 def short_name(value: Any) -> str:
-    """Return the `name` in a JSON column, or nothing if it has none."""
+    """Return the text in the key `name` of a JSON object, or an empty string."""
     name = value.get("name") if isinstance(value, dict) else None
     return name if isinstance(name, str) else ""

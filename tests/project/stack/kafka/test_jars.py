@@ -52,7 +52,7 @@ def test_an_unchanged_file_passes(tmp_path: Path, sums: Path) -> None:
 
 def test_a_changed_file_is_refused(tmp_path: Path, sums: Path) -> None:
     put_jar(tmp_path, b"tampered")
-    with pytest.raises(StackError, match=r"thing-1\.0\.jar has the SHA-512 .* do not use this file"):
+    with pytest.raises(StackError, match=r"thing-1\.0\.jar has the SHA-512 .* do not use this"):
         verify(tmp_path, read_sums(sums))
 
 

@@ -106,7 +106,7 @@ def test_admin_uses_the_sites_login(client: Client, boss: User) -> None:
 def test_user_without_admin_access_gets_an_explanation(client: Client, ann: User) -> None:
     client.force_login(ann)
     page = client.get("/admin/", follow=True).content.decode()
-    assert "You are logged in as ann@people.example, which has no access to that page" in page
+    assert "ann@people.example. This account has no access to that page" in page
 
 
 def test_logout_is_a_post(client: Client, ann: User) -> None:

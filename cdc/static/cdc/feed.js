@@ -1,5 +1,5 @@
 // The live feed: adds each change from the stream to the top of the list.
-// Everything in a change is text and never becomes markup.
+// Everything in a change is shown as text, never as markup.
 const MOST_ROWS = 500;
 const ROWS_PER_FRAME = 12;
 const DRAW_MS = 8;
@@ -15,7 +15,7 @@ const STATES = {
   up: "Live: changes appear here as they happen.",
   paused: "Paused: new changes are collected until you resume.",
   away: "Kafka is not responding. New changes are kept and will appear here automatically.",
-  lost: "Connection lost. Reconnecting; you will not miss any changes.",
+  lost: "Connection lost. Reconnecting. You will not miss any changes.",
   denied: "You no longer have access to the feed. Log in again to continue.",
 };
 
@@ -27,7 +27,7 @@ const pauseButton = byId("pause");
 const newButton = byId("new");
 const announcer = byId("said");
 
-// Changes that are not in the list yet, oldest first; at most as many as the list can hold.
+// Changes that are not in the list yet, oldest first; at most MOST_ROWS.
 let waiting = [];
 let unseen = 0;
 const rowsByPlace = new Map();
@@ -88,7 +88,7 @@ function ago(moment) {
 function showAge(row) {
   const time = part(row, "time");
   const text = time.dateTime ? ago(Date.parse(time.dateTime)) : "";
-  // Writing only what changed avoids a new layout of the page.
+  // An unchanged text is not written again, which would cause a new layout of the page.
   if (part(row, "ago").textContent !== text) part(row, "ago").textContent = text;
 }
 
@@ -123,8 +123,8 @@ function rowOf(change) {
   return row;
 }
 
-// Rows are added only while the top of the list is visible, so that nothing moves while it is read.
-// An observer reports changes without measuring the page.
+// Rows are added only while the top of the list is visible, so that rows do not move while a person
+// reads them. The observer reports whether the top is visible, without a new layout of the page.
 let atTop = true;
 new IntersectionObserver((entries) => {
   atTop = entries.at(-1).isIntersecting;
@@ -189,7 +189,7 @@ function takeDelays({ changes }) {
   }
 }
 
-// Screen readers get a count at long intervals, not every change.
+// Screen readers do not announce every change, only the number of new changes at long intervals.
 let unannounced = 0;
 setInterval(() => {
   if (unannounced) announcer.textContent = plural(unannounced, "new change");
@@ -216,8 +216,8 @@ function pause(on) {
   drawSoon();
 }
 
-// The stream. A browser reconnects automatically and sends the last position. If the browser gives
-// up, this script reconnects, and finds out whether access was lost.
+// The stream. A browser reconnects automatically and sends the last position. If the browser stops
+// trying, this script checks whether the user still has access, and reconnects.
 let source = null;
 let position = list.dataset.live;
 const follows = list.dataset.follows === "true";
@@ -248,8 +248,8 @@ function connect() {
   on("applied", takeDelays);
   on("gap", (gap) => list.prepend(gapOf(gap)));
   on("state", ({ kafka }) => showState(kafka));
-  // A page that was rendered while Kafka was unreachable lacks the earlier changes. Kafka may need a
-  // moment before it can return them.
+  // A page that was rendered while Kafka was unreachable lacks the earlier changes, so the page is
+  // reloaded. The delay gives Kafka time until it can return the changes.
   on("here", () => setTimeout(() => location.reload(), RELOAD_MS));
   on("alive", () => {});
   on("bye", end);
@@ -260,7 +260,7 @@ function connect() {
   });
 }
 
-// A broken connection can stay silent for many minutes before the browser notices.
+// A browser may notice a broken connection only after many minutes.
 setInterval(() => {
   if (source && performance.now() - heard > SILENCE_MS) {
     disconnect();
@@ -316,14 +316,14 @@ document.addEventListener("visibilitychange", () => {
   }
 });
 
-// A row's details are fetched when they are opened or copied.
+// The details of a row are fetched when the user opens or copies them.
 async function details(row) {
   const shown = part(row, "json");
   if (shown.hidden) {
     const answer = await fetch(part(row, "json-link").href);
     shown.textContent = answer.ok
       ? await answer.text()
-      : "The details could not be loaded: try again.";
+      : "The details could not be loaded. Try again.";
     shown.hidden = false;
   }
   return shown.textContent;
@@ -336,7 +336,8 @@ async function copy(button) {
     await navigator.clipboard.writeText(text);
     button.textContent = "Copied";
   } catch {
-    // Without TLS a browser may refuse: select the text, so that the reader can copy it.
+    // Without TLS, a browser may refuse access to the clipboard. The text is then selected, so that
+    // the user can copy it.
     getSelection().selectAllChildren(part(row, "json"));
     button.textContent = "Selected: press Ctrl+C";
   }

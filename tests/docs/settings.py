@@ -12,11 +12,11 @@ from project.config.environment import BASE_DIR, load_environment
 from tests.docs.markdown import table
 
 _NOTE = """\
-Settings are environment variables. Each process reads them once, when it starts. A wrong value
-is refused with an error message of one sentence and exit code 2. To read the value of a variable
-`NAME` from a file, set `NAME_FILE` to the path of the file. `up` writes the values that it has
-chosen to `$STORYFEED_HOME/env`, and every command reads this file. If a variable is also set in the
-environment, the value in the environment is used.
+Settings are environment variables. Each process reads them once, when it starts. If a value is
+invalid, the process prints an error message of one sentence and exits with code 2. To read the
+value of a variable `NAME` from a file, set `NAME_FILE` to the path of the file. `up` chooses some
+values and writes them to the file `$STORYFEED_HOME/env`, which every command reads. If the
+environment sets a variable too, the value in the environment is used.
 """
 _CLASSES = (environment.Environment, conf.CdcSettings)
 

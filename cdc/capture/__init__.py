@@ -1,1 +1,1 @@
-"""From a write in Django to rows of the outbox, in the same transaction."""
+"""Capture: writes an outbox row for each change of a model, in the transaction of the change."""

@@ -1,4 +1,4 @@
-"""Captured `bulk_create`: finds out which rows it inserted or updated."""
+"""`bulk_create` for captured models: determines which rows were inserted or updated."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ _LAST_INSERT = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkCreate:
-    """Inserts chunks of objects, and records exactly the rows that were inserted or updated."""
+    """Inserts chunks of objects, and captures exactly the rows that were inserted or updated."""
 
     capture: Capture
     insert: Callable[..., list[Any]]
-    """Django's own `bulk_create`, bound to the queryset."""
+    """Django's `bulk_create`, bound to the queryset."""
     using: str
 
     def run(self, objs: Sequence[Any], options: Mapping[str, Any]) -> None:
-        """Insert `objs` as Django would with `options`; must run in a transaction."""
+        """Insert `objs` with the `options` of Django's `bulk_create`; must run in a transaction."""
         if options["update_conflicts"]:
             for obj in objs:
                 self._upsert(obj, options)
@@ -47,7 +47,8 @@ class BulkCreate:
     def _insert(self, objs: Sequence[Any]) -> list[Any]:
         """Insert all objects, set their keys and return the keys.
 
-        A database that returns no keys gives consecutive ones to the rows of one statement.
+        If the database does not return the keys, they are computed from the first key: one INSERT
+        assigns keys at equal distances.
         """
         self.insert(list(objs))
         unknown = [obj for obj in objs if obj.pk is None]
@@ -59,10 +60,10 @@ class BulkCreate:
         return [obj.pk for obj in objs]
 
     def _insert_or_ignore(self, obj: Any) -> Any:
-        """Return the new row's key, or None if a conflict was ignored.
+        """Return the key of the new row, or None if a conflict was ignored.
 
-        Each row is a statement of its own: a count of several rows does not show which of them
-        were ignored.
+        Each object has its own statement, because the row count of a larger statement does not show
+        which objects were ignored.
         """
         self.insert([obj], ignore_conflicts=True)
         count, last, _ = self._last_insert()
@@ -89,11 +90,10 @@ class BulkCreate:
         return record(self.capture, changes_between({}, after), using=self.using)
 
     def _upsert(self, obj: Any, options: Mapping[str, Any]) -> None:
-        """Update the row that `obj` conflicts with, or insert it.
+        """Update the row that `obj` conflicts with, or insert `obj`.
 
-        Each attempt either writes the one row that it has locked, or inserts a row without an
-        option for conflicts. If another transaction inserts a conflicting row in between, the
-        insert fails and the next attempt finds that row. So no row is updated that is not locked.
+        Only locked rows are updated. The INSERT fails if another transaction has inserted a
+        conflicting row after the search. The next attempt finds and locks that row.
         """
         for _ in range(_ATTEMPTS):
             before = self._conflicting(obj, options["unique_fields"])
@@ -113,7 +113,7 @@ class BulkCreate:
         """Lock and return the first row that conflicts with `obj`, if any."""
         rows: models.QuerySet[Any] = models.QuerySet(self.capture.model, using=self.using)
         for condition in conflicts(obj, unique_fields, using=self.using):
-            # Found without a lock: a locking search that scans would wait for unrelated rows.
+            # Search without a lock first, because a locking scan would wait for unrelated rows.
             keys = list(rows.filter(condition).values_list("pk", flat=True))
             locked = Q(pk__in=keys) & condition
             if keys and (found := images_where(self.capture, locked, using=self.using, lock=True)):
@@ -121,13 +121,14 @@ class BulkCreate:
         return {}
 
     def _overwrite(self, obj: Any, before: Images, options: Mapping[str, Any]) -> None:
-        """Update the row in `before`, which is locked, and set the key of `obj`."""
+        """Update the locked row in `before`, and set the key of `obj`."""
         (key,) = before
         if options["unique_fields"]:
-            # Only this statement also reports conflicts in other unique keys.
+            # Unlike an UPDATE, this INSERT fails if `obj` also conflicts in another unique key.
             self.insert([obj], **options)
         else:
-            # MySQL's own statement could update another row, inserted since.
+            # MySQL's ON DUPLICATE KEY UPDATE could update another row, which was inserted after the
+            # search.
             rows: models.QuerySet[Any] = models.QuerySet(self.capture.model, using=self.using)
             rows.filter(pk=key).update(**new_values(obj, options["update_fields"]))
         after = read_images(self.capture, [key], using=self.using)

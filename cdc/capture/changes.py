@@ -1,4 +1,4 @@
-"""The changes of captured rows, and the outbox entries that they become."""
+"""Changes of captured rows, and their outbox entries."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -20,21 +20,21 @@ from cdc.wire.message import encode_key, encode_row, largest_size
 
 _LONGEST_KEY = 255
 _ENVELOPE = 1_000
-"""An upper bound for the bytes of an envelope without its rows and its names."""
+"""The maximum size of an envelope in bytes, without its rows and its names."""
 _LONGEST_ESCAPE = 6
-"""The most bytes that one character takes in JSON."""
+"""The maximum number of bytes of one character in JSON."""
 _SHORT_COLUMN = 1_000
-"""A column of at most so many bytes may grow in a row that is over the limit already."""
+"""In a row that already exceeds the limit, a column may still grow to this size in bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One row before and after a change; at least one of the two is not None."""
+    """The content of one row before and after a change; at least one of the two is not None."""
 
     before: Image | None
     after: Image | None
     read: bool = False
-    """The row did not change; its current state is sent."""
+    """Whether the unchanged row is only sent again."""
 
     @property
     def operation(self) -> Operation:
@@ -45,16 +45,16 @@ class Change:
         return Operation.DELETE if self.after is None else Operation.UPDATE
 
     def entry(self, capture: Capture, *, using: str) -> Entry:
-        """Return the outbox entry of the change; raises Refused if no message can hold it."""
+        """Return the outbox entry of the change; raise Refused if it cannot be encoded."""
         before = None if self.before is None else _row_before(capture, self.before)
         after = None if self.after is None else capture.wire_row(self.after)
         return entry_of(capture, self.operation, before=before, after=after, using=using)
 
 
 def problems_of(capture: Capture, instance: Model, *, using: str) -> dict[str, str]:
-    """Return why a save of the instance would be refused, by the attribute name of the column.
+    """Return the reasons why a save of the instance would be refused, by attribute name.
 
-    For forms: a value that only the database will know is not checked.
+    For use by forms. A value that only the database can compute is not checked.
     """
     found: dict[str, str] = {}
     row: dict[str, Any] = {}
@@ -71,7 +71,8 @@ def problems_of(capture: Capture, instance: Model, *, using: str) -> dict[str, s
 def _as_typed(column: Column, value: Any) -> Any:
     try:
         return None if value is None else column.to_wire(value)
-    except Refused:  # An expression, or the text of a value that a form has excluded.
+    except Refused:
+        # An expression, or the unconverted value of a field that a form excludes.
         return str(value)
 
 
@@ -87,15 +88,15 @@ def _too_long(capture: Capture, key: Any, after: Row, using: str) -> dict[str, s
     longest = max(capture.columns, key=lambda column: _size_of(after, column.name))
     limit = cdc_settings().max_event_bytes
     return {
-        longest.attname: f"The whole row has {limit + excess} bytes, MAX_EVENT_BYTES is {limit}: "
-        f"shorten it by {excess} bytes."
+        longest.attname: f"The row's event has {limit + excess} bytes, but MAX_EVENT_BYTES is "
+        f"{limit}: shorten the row by {excess} bytes."
     }
 
 
 def was_published(capture: Capture, change: Change) -> bool:
-    """Return False for a delete of a row whose key no message can hold.
+    """Return False for the delete of a row whose key cannot be encoded.
 
-    Only SQL can insert such a row. No event of it exists, so its delete has none either.
+    Only SQL can insert such a row. The row has no event, so its delete has no event either.
     """
     if change.before is None or change.after is not None:
         return True
@@ -108,7 +109,7 @@ def was_published(capture: Capture, change: Change) -> bool:
 
 
 def changes_between(before: Mapping[Any, Image], after: Mapping[Any, Image]) -> Iterator[Change]:
-    """Yield the change of every row in either; the rows of `before` come first, in their order."""
+    """Yield one change for each row in `before` or `after`, the rows in `before` first."""
     for key in {**before, **after}:
         yield Change(before=before.get(key), after=after.get(key))
 
@@ -116,18 +117,18 @@ def changes_between(before: Mapping[Any, Image], after: Mapping[Any, Image]) -> 
 def entry_of(
     capture: Capture, operation: Operation, *, before: Row | None, after: Row | None, using: str
 ) -> Entry:
-    """Return the outbox entry of a change made now.
+    """Return the outbox entry of a change that is being made.
 
-    If both rows are too long for one message, `before` has only the key. Raises Refused if the key
-    is too long, or the row itself, unless an update leaves a row that was too long no longer: the
-    limit is for what is written, and must not keep anyone from correcting or hiding that row.
+    If the message is too large, `before` is reduced to the key. Raise Refused if the key is too
+    long or the message is still too large. An update that does not lengthen a long column is
+    accepted nevertheless: a row that is already too large must remain correctable.
     """
     entry, excess = _fitted(capture, operation, before, after, using)
     if excess > 0 and (operation is not Operation.UPDATE or _lengthens(before, after)):
         limit = cdc_settings().max_event_bytes
         raise Refused(
-            f"The event of {entry.table} {entry.key} has {limit + excess} bytes, MAX_EVENT_BYTES "
-            f"is {limit}: shorten its columns, or raise the limit here and in Kafka."
+            f"The event of {entry.table} {entry.key} has {limit + excess} bytes, but "
+            f"MAX_EVENT_BYTES is {limit}: shorten the row, or raise the limit here and in Kafka."
         )
     return entry
 
@@ -135,7 +136,7 @@ def entry_of(
 def _fitted(
     capture: Capture, operation: Operation, before: Row | None, after: Row | None, using: str
 ) -> tuple[Entry, int]:
-    """Return the entry, without most of `before` if need be, and the bytes over the limit."""
+    """Return the entry and its bytes over the limit; if needed, `before` contains only the key."""
     entry = _entry(capture, operation, before, after, using)
     excess = _excess(entry)
     if excess > 0 and before is not None:
@@ -146,9 +147,9 @@ def _fitted(
 
 
 def _row_before(capture: Capture, image: Image) -> Row:
-    """Return the row before a change; only its key if no message can hold the row.
+    """Return the row before a change, or only its key if the row cannot be encoded.
 
-    The table may hold such a row already, and it must be possible to correct or delete it.
+    Such a row may already be in the table, and it must be possible to correct or delete it.
     """
     try:
         return capture.wire_row(image)
@@ -177,7 +178,7 @@ def _entry(
 
 
 def refuse_early(capture: Capture, values: Mapping[str, Any]) -> None:
-    """Raise Refused for values (by attname), not stored yet, that no event could hold."""
+    """Raise Refused if values that are about to be stored, by attname, cannot be encoded."""
     capture.refuse_early(values)
     key = values.get(capture.key.attname)
     if isinstance(key, str):
@@ -185,29 +186,29 @@ def refuse_early(capture: Capture, values: Mapping[str, Any]) -> None:
 
 
 def refuse_unknown_key(capture: Capture, key: Any) -> None:
-    """Raise Refused for a new row if only the database will know its key."""
+    """Raise Refused if the key of a new row is an expression, which the database computes."""
     if hasattr(key, "resolve_expression"):
         raise Refused(
-            f"The database makes the key of a new row of {capture.table} and does not return it: "
-            "set the key."
+            f"The database computes the key of a new row of {capture.table} but does not "
+            "return it: set the key."
         )
 
 
 def _refuse_long_key(key: str) -> None:
     if len(key) > _LONGEST_KEY:
         raise Refused(
-            f"The key {key[:40]}… is longer than {_LONGEST_KEY} characters: use a shorter one."
+            f"The key {key[:40]}… is longer than {_LONGEST_KEY} characters: use a shorter key."
         )
 
 
 def _excess(entry: Entry) -> int:
-    """Return by how many bytes the message is over the limit; 0 or less if it is not."""
+    """Return the bytes by which the message exceeds the limit; 0 or less if it does not."""
     settings = cdc_settings()
     limit = settings.max_event_bytes
     names = len(entry.db) + len(entry.table) + len(entry.user)
     rows = len(entry.before or b"") + len(entry.after or b"")
     most = rows + names * _LONGEST_ESCAPE + _ENVELOPE
-    # Most messages are far below the limit, so only one close to it is encoded to be measured.
+    # Measuring requires encoding, so only a message close to the limit is measured.
     return most - limit if most <= limit else largest_size(entry, settings.connector) - limit
 
 

@@ -1,4 +1,4 @@
-"""Which rows conflict with a new row: the unique keys that the database enforces."""
+"""Conditions that find the rows in conflict with a new row, by unique key."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,10 +9,11 @@ from django.db.models.lookups import Exact
 
 
 def conflicts(obj: models.Model, unique_fields: Iterable[str] | None, *, using: str) -> list[Q]:
-    """Return a condition for each unique key in which a row may conflict with `obj`.
+    """Return a condition for each unique key that finds the row in conflict with `obj`.
 
-    Without `unique_fields`, these are all keys of the table, in MySQL's order: the primary key,
-    keys without nullable columns, the others. MySQL updates the row of the first that conflicts.
+    By default, all unique keys of the table are used, in MySQL's order: the primary key, keys
+    without nullable columns, other keys. MySQL updates the row that conflicts in the first of these
+    keys.
     """
     values = _values(obj)
     if unique_fields is not None:
@@ -31,7 +32,7 @@ def new_values(obj: models.Model, names: Iterable[str]) -> dict[str, Any]:
 
 
 def _unique_keys(obj: models.Model) -> Iterator[tuple[str, ...]]:
-    """Yield the fields of each unique key, without those that MySQL does not have."""
+    """Yield the field names of each unique key that Django creates on MySQL."""
     options = obj._meta
     yield from ((field.name,) for field in options.concrete_fields if field.unique)
     yield from (tuple(names) for names in options.unique_together)
@@ -39,7 +40,7 @@ def _unique_keys(obj: models.Model) -> Iterator[tuple[str, ...]]:
 
 
 def _constraints(obj: models.Model) -> Iterator[Any]:
-    """Yield the unique constraints that MySQL has: Django leaves out the others."""
+    """Yield the unique constraints that Django creates on MySQL."""
     one: Any
     for one in obj._meta.constraints:
         if isinstance(one, UniqueConstraint) and not _left_out(one):
@@ -73,7 +74,7 @@ def _values(obj: models.Model) -> dict[str, Any]:
 
 def _equal(obj: models.Model, names: tuple[str, ...], values: dict[str, Any]) -> Iterator[Q]:
     key = {_field(obj, name).name: values[_field(obj, name).name] for name in names}
-    # NULL does not equal another NULL.
+    # A key that contains NULL never conflicts.
     if not any(isinstance(value, Value) and value.value is None for value in key.values()):
         yield Q(**key)
 
@@ -87,7 +88,7 @@ def _equal_expressions(obj: models.Model, values: dict[str, Any]) -> Iterator[Q]
 
 
 def _without_order(expression: Any) -> Any:
-    """Return what an index expression such as `Lower("name").desc()` compares."""
+    """Return the expression without its order: `Lower("name")` for `Lower("name").desc()`."""
     plain = getattr(expression, "get_expression_for_validation", None)
     return plain() if plain else expression
 

@@ -1,8 +1,8 @@
-"""What happens when a captured row is written: its images, its event, its outbox row.
+"""Signal handlers: what happens when a captured row is saved or deleted.
 
-The order in one transaction: lock and read the row, write it, read it again, add the outbox row.
-Both images are what the database holds, so F() expressions, defaults and truncated values come
-out right.
+One transaction locks and reads the row, writes the row, reads it again, and adds the outbox row.
+Both images are read from the database, so they contain the stored values even for F() expressions,
+database defaults and truncated text.
 """
 
 from collections.abc import Iterable
@@ -38,10 +38,10 @@ from cdc.registry import Capture, registry
 
 
 def record(capture: Capture, changes: Iterable[Change], *, using: str) -> int:
-    """Write the changes to the outbox and return the lowest of their outbox ids.
+    """Write the changes to the outbox; return the lowest outbox id, or 0 without a change.
 
-    Raises Refused for a change that no message can hold, outside a transaction, and on a database
-    that is not published.
+    Raise Refused for a change that cannot be encoded, outside a transaction, and for a database
+    whose outbox is not published.
     """
     _refuse_unpublished(capture, using)
     existing = partial(outbox.existing, using=using)
@@ -58,7 +58,7 @@ def record(capture: Capture, changes: Iterable[Change], *, using: str) -> int:
 
 
 def refuse_outside_transaction(model: type[Model], using: str) -> None:
-    """Raise Refused if the next statement would be committed on its own."""
+    """Raise Refused outside a transaction, where each statement is committed on its own."""
     if not connections[using].in_atomic_block:
         raise Refused(
             f"A {model.__name__} is written outside a transaction, so its event could be "
@@ -67,16 +67,16 @@ def refuse_outside_transaction(model: type[Model], using: str) -> None:
 
 
 def _refuse_unpublished(capture: Capture, using: str) -> None:
-    """Raise Refused or Misconfigured if the event of a write could be lost or misread."""
+    """Raise Refused or Misconfigured if the event of a write could get lost or be misread."""
     registry.require_sound()
     capture.refuse_database(using)
     refuse_outside_transaction(capture.model, using)
 
 
 def refuse_before_save(instance: Model, capture: Capture, using: str) -> None:
-    """Raise Refused if it is known before the first statement that no event can hold the row.
+    """Raise Refused if the values of the instance already show that no event can be encoded.
 
-    Called outside `atomic()`, so that the caller's transaction remains usable.
+    Call this function before `atomic()`: an error then leaves the caller's transaction usable.
     """
     capture.refuse_database(using)
     refuse_early(capture, instance.__dict__)
@@ -88,9 +88,10 @@ def refuse_before_save(instance: Model, capture: Capture, using: str) -> None:
 def connect(model: type[Model]) -> None:
     """Connect the signal receivers of a captured model.
 
-    This happens while the class is created, before other receivers can be connected, so what those
-    write to the same row is recorded after the change itself. Receivers are connected per class:
-    a receiver for all senders would disable Django's fast delete for every model of the project.
+    This happens while the class is created, before other receivers can be connected. If another
+    receiver then writes the same row, its change is recorded after the change that it reacts to.
+    The receivers are connected for each class: a receiver for all senders would disable Django's
+    fast delete for every model of the project.
     """
     pre_save.connect(_before_save, sender=model)
     post_save.connect(_after_save, sender=model)
@@ -99,7 +100,7 @@ def connect(model: type[Model]) -> None:
 
 
 def lock_for_delete(instance: Model, capture: Capture, using: str) -> bool:
-    """Lock the row that an instance is about to delete; return whether it exists."""
+    """Lock the row that the instance is about to delete; return whether the row exists."""
     images = _lock(instance, capture, using)
     if images:
         set_pending_deletes(instance, PendingDeletes(capture, images, using=using))
@@ -110,7 +111,7 @@ def _before_save(sender: type[Model], instance: Model, raw: bool, using: str, **
     capture = registry.find(sender)
     if capture is not None:
         _refuse_unpublished(capture, using)
-        if raw:  # any other save was checked before its transaction
+        if raw:  # other saves were checked before their transaction
             refuse_before_save(instance, capture, using)
 
 
@@ -122,7 +123,7 @@ def _after_save(sender: type[Model], instance: Model, created: bool, using: str,
     after = read_image(capture, instance.pk, using=using)
     if after is None:
         raise Refused(
-            f"The {sender.__name__} just saved is not found under its key {instance.pk!r}: "
+            f"The saved {sender.__name__} is not found by its key {instance.pk!r}: "
             "use a key that the database stores unchanged."
         )
     outbox_id = record(capture, [Change(before=before, after=after)], using=using)
@@ -148,8 +149,8 @@ def _after_delete(sender: type[Model], instance: Model, using: str, **_: Any) ->
     pending = pop_pending_deletes(instance)
     if capture is None or pending is None:
         return
-    # Django sends this signal once all rows of the sender are deleted, so the first call records
-    # all of them.
+    # Django first deletes all rows of the sender and then sends one signal for each row. The first
+    # call therefore records all deletes.
     images = pending.take(sender, partial(outbox.existing, using=using))
     if images:
         pending.outbox_id = record(capture, changes_between(images, {}), using=using)

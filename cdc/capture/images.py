@@ -1,4 +1,4 @@
-"""Images: rows of a captured table as the database holds them, read with or without a lock."""
+"""Images: the stored content of captured rows, read with or without a lock."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -14,30 +14,30 @@ from cdc.errors import Refused
 from cdc.registry import Capture
 
 Image = dict[str, Any]
-"""A row as Django reads it, by attribute name; without the values that it cannot read."""
+"""The values of a row by attribute name, without the values that Django cannot read."""
 Images = dict[Any, Image]
-"""Rows by key, in key order."""
+"""Images by key, in key order."""
 _UNREADABLE = (ValueError, TypeError, ArithmeticError, RecursionError, OperationalError)
-"""The errors of Django and the drivers for values that Python cannot hold, such as 25:00:00."""
+"""The errors for stored values that Python cannot represent, such as the time 25:00:00."""
 _NOT_UTF_8 = "Could not decode to UTF-8"
-"""In SQLite's error for invalid text, which MySQL does not store."""
+"""Part of SQLite's error for text that is not valid UTF-8. MySQL does not store such text."""
 
 
 def read_images(capture: Capture, keys: Iterable[Any], *, using: str, lock: bool = False) -> Images:
-    """Return the rows with these keys; with `lock`, they stay locked until the transaction ends."""
+    """Return the rows with these keys; `lock` locks them until the transaction ends."""
     with found_by_key(capture, using=using) if lock else nullcontext():
         return images_where(capture, Q(pk__in=list(keys)), using=using, lock=lock)
 
 
 def images_where(capture: Capture, condition: Q, *, using: str, lock: bool = False) -> Images:
-    """Return the rows that meet `condition`; `lock` keeps them until the transaction ends."""
+    """Return the rows that meet `condition`; `lock` locks them until the transaction ends."""
     return _images(capture, _rows(capture.model, using, lock=lock).filter(condition))
 
 
 def images_after(capture: Capture, last: Any, limit: int, condition: Q, *, using: str) -> Images:
-    """Return the first `limit` rows after the key `last` that meet `condition`.
+    """Return up to `limit` rows with keys above `last` that meet `condition`, in key order.
 
-    Raises Refused for a row whose key is read as null: nothing comes after it.
+    Raise Refused if Django reads a key as None, because the next rows could not be found.
     """
     after = Q() if last is None else Q(pk__gt=last)
     rows = _rows(capture.model, using, lock=False).filter(after, condition)
@@ -65,11 +65,11 @@ def _refuse_null(capture: Capture, keys: Iterable[Any]) -> None:
 
 @contextmanager
 def found_by_key(capture: Capture, *, using: str) -> Iterator[None]:
-    """Make MySQL use the primary key in statements that name the keys of their rows.
+    """Make MySQL use the primary key for statements that select rows by key.
 
-    MySQL prefers to scan a small table, and a scan that locks or deletes waits for every row that
-    another transaction has written. Two such scans deadlock. An index hint cannot change which rows
-    a statement finds.
+    For a small table, MySQL prefers a scan. A scan that locks or deletes rows waits for every row
+    that another transaction has written, and two such scans deadlock. An index hint never changes
+    which rows a statement finds.
     """
     connection = connections[using]
     if connection.vendor != "mysql":
@@ -86,12 +86,12 @@ def found_by_key(capture: Capture, *, using: str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class _Hint:
-    """Adds an index hint to the statements that Django makes for one table."""
+    """Adds an index hint to the statements that Django generates for one table."""
 
     table: str
     key: str
     other: str
-    """Another column if there is one, else the key."""
+    """A column other than the key, or the key if the table has no other column."""
 
     @classmethod
     def of(cls, capture: Capture, quote: Callable[[str], str]) -> "_Hint":
@@ -100,12 +100,12 @@ class _Hint:
         return cls(quote(capture.table), quote(key), quote(names[0] if names else key))
 
     def added_to(self, sql: str) -> str:
-        """Add the hint to a statement that names its rows by key; return any other unchanged."""
+        """Return the statement with the hint if it selects rows by key, otherwise unchanged."""
         named, forced = f"{self.table}.{self.key} IN (", f"{self.table} FORCE INDEX (PRIMARY)"
         verb, _, rest = sql.partition(self.table)
         if verb == "DELETE FROM " and rest.startswith(f" WHERE {named}"):
-            # Only the form for several tables takes a hint, which the optimizer ignores if the key
-            # is the only column that it reads.
+            # Only a multi-table DELETE accepts a hint. The optimizer ignores the hint if the
+            # statement reads only the key, so the condition also names another column.
             column = f"{self.table}.{self.other}"
             start = f"DELETE {self.table} FROM {forced}"
             return f"{start} WHERE ({column} IS NULL OR {column} IS NOT NULL) AND{rest[6:]}"
@@ -120,13 +120,13 @@ class _Hint:
 def read_image(capture: Capture, key: Any, *, using: str, lock: bool = False) -> Image | None:
     """Return the row with this key, or None.
 
-    The statement is compiled once, because every save executes it twice and Django takes several
-    times longer to build it than the database to answer it.
+    Every save executes this statement twice. The SQL is cached, because Django needs several times
+    longer to build it than the database needs to execute it.
     """
     statement = _statement(capture, using, lock)
     connection = connections[using]
     primary = capture.model._meta.pk
-    # Prepared as a lookup: 0 cannot be inserted into an AutoField of MySQL, but can be looked up.
+    # Convert the key as for a lookup: for an insert, MySQL's AutoField rejects 0.
     value = primary.get_db_prep_value(primary.get_prep_value(key), connection, prepared=True)
     try:
         with connection.cursor() as cursor:
@@ -182,7 +182,7 @@ class _Statement:
 
 @lru_cache(maxsize=256)
 def _statement(capture: Capture, using: str, lock: bool) -> _Statement:
-    # Not pk=0, which a key that is a date does not accept. Only the SQL is used.
+    # Only the SQL is used. `pk=0` would fail for a key that is a date.
     any_key = Exact(F("pk"), Value(0))
     rows = _rows(capture.model, using, lock=lock).filter(any_key).values_list(*capture.attnames)
     compiler = rows.query.get_compiler(using)

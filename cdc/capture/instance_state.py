@@ -1,14 +1,15 @@
 """State that capture keeps between the signals of one save or delete.
 
-Django's signals pass nothing from one receiver to the next, so this state is attached to what they
-do pass: the instance, and the `origin` of a delete (an instance or a queryset). The connection
-knows all deletes that run on it, because a receiver may change the rows of any of them.
+A signal receiver cannot pass data to the next receiver. This state is therefore stored on objects
+that the signals contain: the instance, and the `origin` of a delete (an instance or a queryset).
+The connection also stores all running deletes, because any receiver may change rows that are about
+to be deleted.
 
-- The fact that a save has begun to write: on the instance, until its event is recorded.
+- Whether a save has begun to write the row: on the instance, until the event is recorded.
 - The image before an update: on the instance, from `_do_update` to `post_save`.
 - The pending deletes: on the origin, from `delete()` to `pre_delete`; then on the instance, until
   `post_delete`.
-- The last recorded change: on the instance from then on, for `cdc.read_your_writes`.
+- The last recorded change: on the instance, permanently. `cdc.read_your_writes` reads it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -31,15 +32,15 @@ _UNRECORDED = "_cdc_unrecorded"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """The last change of an instance that this process recorded."""
+    """The last recorded change of an instance in this process."""
 
     key: Any
     outbox_id: int
-    """A lower bound of the change's outbox id, above the ids of all earlier changes of the row."""
+    """The outbox id of the change or a lower id, but above the ids of the row's earlier changes."""
 
 
 class PendingDeletes:
-    """The rows that a running delete will remove, as the database holds them."""
+    """The rows that a running delete will remove, with their images."""
 
     __slots__ = ("__weakref__", "_changed", "_expected", "images", "model", "outbox_id")
 
@@ -53,12 +54,12 @@ class PendingDeletes:
         _pending(using).add(self)
 
     def expect(self, sender: type[Model], keys: Iterable[Any]) -> None:
-        """Note that the delete of `sender`'s rows, a model or a proxy, includes these keys."""
+        """Add the keys of rows that Django deletes for `sender`, the model or a proxy of it."""
         self._expected.setdefault(sender, []).extend(keys)
 
     def changed(self, capture: Capture, changes: Iterable[Change], outbox_id: int) -> None:
-        """Note changes of the rows before they are deleted, made by receivers or by Django."""
-        # Outbox ids increase, so what had this id or a higher one was rolled back to a savepoint.
+        """Store the changes that are made to the rows before they are deleted."""
+        # Outbox ids increase. A stored change with this id or a higher id has been rolled back.
         self._changed = [one for one in self._changed if one.outbox_id < outbox_id]
         for change in changes if self.model is capture.model else ():
             key = _key(capture, change)
@@ -66,7 +67,7 @@ class PendingDeletes:
                 self._changed.append(_Changed(outbox_id, key, change.after))
 
     def current(self, keys: Iterable[Any], existing: "Existing") -> dict[Any, Image | None]:
-        """Return the images of these keys' rows, None for a row that is gone already."""
+        """Return the current images of the rows with these keys; None for a row already deleted."""
         images: dict[Any, Image | None] = {
             key: self.images[key] for key in keys if key in self.images
         }
@@ -76,7 +77,7 @@ class PendingDeletes:
         return images
 
     def take(self, sender: type[Model], existing: "Existing") -> Images:
-        """Return and drop the images of `sender`'s rows as they were when they were deleted."""
+        """Remove the rows of `sender`; return their images immediately before the delete."""
         images = self.current(self._expected.pop(sender, []), existing)
         for key in images:
             del self.images[key]
@@ -84,7 +85,7 @@ class PendingDeletes:
 
 
 Existing = Callable[[list[int]], set[int]]
-"""Returns the given outbox ids whose rows were not rolled back."""
+"""A function that returns the given outbox ids without those that were rolled back."""
 
 
 class _Changed(NamedTuple):
@@ -94,7 +95,7 @@ class _Changed(NamedTuple):
 
 
 def _pending(using: str) -> "WeakSet[PendingDeletes]":
-    """Return the deletes that run on this connection."""
+    """Return the running deletes of this connection."""
     pending: WeakSet[PendingDeletes] = vars(connections[using]).setdefault(
         _PENDING_DELETES, WeakSet()
     )
@@ -102,35 +103,35 @@ def _pending(using: str) -> "WeakSet[PendingDeletes]":
 
 
 def push_image_before(instance: Model, image: Image) -> None:
-    """Keep the image of the row that a save is about to update."""
-    # A list, because a signal receiver may save the same instance again while it is being saved.
+    """Store the image of the row that a save is about to update."""
+    # A list, because a signal receiver may save the instance again during the save.
     instance.__dict__.setdefault(_IMAGES_BEFORE, []).append(image)
 
 
 def pop_image_before(instance: Model) -> Image:
-    """Return and drop the image that the innermost save of the instance has kept."""
+    """Remove and return the image that the innermost save of the instance has stored."""
     image: Image = instance.__dict__[_IMAGES_BEFORE].pop()
     return image
 
 
 def set_unrecorded(instance: Model) -> None:
-    """Note that a save is about to write the row."""
+    """Mark the instance: a save is about to write its row."""
     instance.__dict__[_UNRECORDED] = True
 
 
 def pop_unrecorded(instance: Model) -> bool:
-    """Return whether a save may have written the row without an event."""
+    """Remove the mark; return whether a save may have written the row without an event."""
     return bool(instance.__dict__.pop(_UNRECORDED, False))
 
 
 def set_recorded(instance: Model, recorded: Recorded) -> None:
-    """Store the recorded change on the instance, and note that its save now has an event."""
+    """Store the recorded change on the instance, and remove the mark of `set_unrecorded`."""
     instance.__dict__[_RECORDED] = recorded
     pop_unrecorded(instance)
 
 
 def last_recorded(instance: Model) -> Recorded | None:
-    """Return the last save or delete of the instance in this process, if any."""
+    """Return the last recorded change of the instance, if any."""
     found: Recorded | None = instance.__dict__.get(_RECORDED)
     return found
 
@@ -140,7 +141,7 @@ def set_pending_deletes(origin: Any, pending: PendingDeletes) -> None:
 
 
 def pending_deletes_of(origin: Any, model: type[Model], key: Any) -> PendingDeletes | None:
-    """Return the pending deletes of an origin if they include the row with this key."""
+    """Return the pending deletes of `origin` if they include the row with this key."""
     pending: PendingDeletes | None = getattr(origin, _PENDING_DELETES, None)
     included = pending is not None and pending.model is model and key in pending.images
     return pending if included else None
@@ -154,10 +155,10 @@ def pop_pending_deletes(instance: Model) -> PendingDeletes | None:
 def since_last_event(
     capture: Capture, changes: Iterable[Change], existing: Existing, *, using: str
 ) -> list[Change]:
-    """Return the changes, each with the row of its last event as the image before.
+    """Return the changes; `before` of a row in a pending delete is the image of its last event.
 
-    Django nulls references between rows that it is about to delete, without a signal. A change of
-    such a row includes the nulling.
+    Django may set references between rows that it deletes to NULL without a signal. The next event
+    of such a row then also contains this update.
     """
     changes = list(changes)
     known: dict[Any, Image | None] = {}
@@ -173,7 +174,7 @@ def since_last_event(
 def update_pending_deletes(
     capture: Capture, changes: Sequence[Change], outbox_id: int, *, using: str
 ) -> None:
-    """Note changes, with the lowest of their outbox ids, of rows that wait for their delete."""
+    """Add the changes to all running deletes; `outbox_id` is the lowest id of the changes."""
     for pending in list(_pending(using)):
         pending.changed(capture, changes, outbox_id)
 

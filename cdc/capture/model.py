@@ -1,4 +1,4 @@
-"""The base class of a captured model: its saves and deletes are captured."""
+"""The base class of captured models. It captures saves and deletes."""
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -17,10 +17,10 @@ from cdc.wire.columns import LARGEST_INTEGER
 
 
 class CapturedModel(models.Model):
-    """A model whose committed changes each have exactly one event.
+    """A model of which every committed change has exactly one event.
 
-    Without an open transaction, Django's `save()` commits before it sends `post_save`. Here the row
-    and its outbox row are written in one transaction.
+    Outside a transaction, Django's `save()` commits before it sends `post_save`. This class writes
+    the row and its outbox row in one transaction.
     """
 
     objects = CapturedManager()
@@ -35,7 +35,10 @@ class CapturedModel(models.Model):
         connect(cls)
 
     def clean_fields(self, exclude: Collection[str] | None = None) -> None:
-        """Validate the values, also that an event can hold them; so a form keeps what was typed."""
+        """Validate the values, and check that they can be encoded as an event.
+
+        A form can then show the problem and keep the input.
+        """
         super().clean_fields(exclude)
         capture = registry.find(type(self))
         if capture is None:
@@ -57,7 +60,7 @@ class CapturedModel(models.Model):
         using: str | None = None,
         update_fields: Iterable[str] | None = None,
     ) -> None:
-        """Write the row and its event in one transaction; a raw save must be in one already."""
+        """Write the row and its event in one transaction; a raw save requires an open one."""
         using = using or router.db_for_write(type(self), instance=self)
         capture = registry.find(type(self))
         if raw or capture is None:
@@ -70,38 +73,36 @@ class CapturedModel(models.Model):
     def delete(
         self, using: str | None = None, keep_parents: bool = False
     ) -> tuple[int, dict[str, int]]:
-        """Delete the row and what cascades from it, each with an event.
+        """Delete the row and the rows that cascade, with an event for each captured row.
 
-        If the row cannot be locked because it does not exist, nothing is deleted and no signal is
-        sent. Without this rule, a row that another transaction inserts at that moment would be
-        deleted without an event.
+        If the row does not exist, no DELETE is executed and no signal is sent. A DELETE could
+        remove a row that another transaction inserts at that moment, without an event.
         """
         using = using or router.db_for_write(type(self), instance=self)
         capture = registry.find(type(self))
         if capture is None or self.pk is None:
             return super().delete(using, keep_parents)
         capture.refuse_database(using)
-        # With a savepoint: Django raises ProtectedError and the like before it writes anything, and
-        # the caller's transaction remains usable.
+        # The savepoint keeps the caller's transaction usable: Django raises errors such as
+        # ProtectedError before it writes anything.
         with transaction.atomic(using=using):
             if lock_for_delete(self, capture, using):
                 return super().delete(using, keep_parents)
-        setattr(self, self._meta.pk.attname, None)  # as Django leaves it
+        setattr(self, self._meta.pk.attname, None)  # as Django does
         return 0, {self._meta.label: 0}
 
     def _save_table(self, *args: Any, **options: Any) -> Any:
         set_unrecorded(self)
         saved = super()._save_table(*args, **options)  # type: ignore[misc]  # absent in the stubs
         if isinstance(self.pk, int) and self.pk > LARGEST_INTEGER:
-            # The driver reads the last id of MySQL as unsigned, also when the key is negative.
+            # The MySQL driver returns a negative last id as an unsigned integer.
             self.pk -= 2**64
         return saved
 
     def _do_update(self, *args: Any, **options: Any) -> Any:
-        """Update the row if it exists; otherwise Django inserts it.
+        """Lock the row, and update it only if it exists; otherwise Django inserts it.
 
-        A row that does not exist when it is locked is never updated, so every update has an image
-        from before.
+        Every update therefore has an image before.
         """
         _, using, key = args[:3]
         capture = registry.find(type(self))
@@ -117,14 +118,14 @@ class CapturedModel(models.Model):
 def _atomic_once_written(instance: models.Model, using: str) -> Iterator[None]:
     """Ensure that a row is not committed without its event.
 
-    Inside the caller's transaction an error rolls that back only if a row may be without an event:
-    one that a `pre_save` receiver raises leaves it usable, as in Django.
+    In the caller's transaction, an error forces a rollback only if the row may have been written
+    without an event. An error of a `pre_save` receiver leaves the transaction usable, as in Django.
     """
     if not connections[using].in_atomic_block:
         with transaction.atomic(using=using):
             yield
         return
-    pop_unrecorded(instance)  # of an earlier save that failed outside a transaction
+    pop_unrecorded(instance)  # left by an earlier save that failed outside a transaction
     try:
         yield
     finally:

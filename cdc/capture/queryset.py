@@ -1,4 +1,4 @@
-"""The queryset of a captured model: captures bulk writes."""
+"""The queryset of captured models. It captures bulk writes."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -15,17 +15,17 @@ from cdc.capture.instance_state import PendingDeletes, set_pending_deletes
 from cdc.registry import Capture, registry
 
 CHUNK = 500
-"""The most rows that one statement locks, writes or reads."""
+"""The maximum number of rows that one statement locks, writes or reads."""
 
 
 class CapturedQuerySet(models.QuerySet[Any]):
-    """A queryset whose bulk writes add their events in the same transaction and database."""
+    """A queryset whose bulk writes add an event for each row, in the same transaction."""
 
     def update(self, **values: Any) -> int:
-        """Update the matching rows, each with an event.
+        """Update the matching rows, with an event for each row.
 
         The rows are locked in key order, because two updates with opposite orders would deadlock.
-        The filter is then evaluated again, and exactly the rows that still match are written.
+        The filter is then evaluated again, and only the rows that still match are written.
         """
         capture = registry.find(self.model)
         if capture is None or not values or self.query.is_sliced or self.query.combinator:
@@ -44,44 +44,46 @@ class CapturedQuerySet(models.QuerySet[Any]):
     def bulk_update(
         self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None
     ) -> int:
-        """Update these fields of the objects' rows; each row that exists has an event."""
+        """Update these fields of the objects' rows, with an event for each existing row."""
         capture = registry.find(self.model)
         objs, fields = tuple(objs), list(fields)
         if capture is not None:
             for obj in objs:
                 named = {name: getattr(obj, name, None) for name in fields}
                 refuse_early(capture, _by_attname(self.model, named))
-            # `update` splits a batch into chunks, and each statement has all values of the batch.
+            # `update` splits a larger batch into chunks, but each statement would contain the
+            # values of the whole batch.
             batch_size = CHUNK if batch_size is None else min(batch_size, CHUNK)
         return super().bulk_update(objs, fields, batch_size=batch_size)
 
     def delete(self) -> tuple[int, dict[str, int]]:
-        """Delete the matching rows and what cascades from them, each with an event."""
+        """Delete the matching rows and those that cascade, with an event for each captured row."""
         capture = registry.find(self.model)
         if capture is None or self._refuses_delete():
             return super().delete()
         using = self._writer(capture)
         collector = Collector(using=using, origin=self)
-        # With a savepoint, so that the caller's transaction remains usable: Django raises
-        # ProtectedError and the like before it writes anything.
+        # The savepoint keeps the caller's transaction usable: Django raises errors such as
+        # ProtectedError before it writes anything.
         with transaction.atomic(using=using):
             images: Images = {}
             instances: list[Any] = []
             for chunk in _chunks(self._lock_matching(capture, using)[0]):
                 found = read_images(capture, chunk, using=using)
-                # A value that Django cannot read must not keep its row in the table.
+                # A row with a value that Django cannot read must still be deletable.
                 unread = {name for image in found.values() for name in capture.unread(image)}
                 instances += _rows(self.model, using).filter(pk__in=list(found)).defer(*unread)
                 images |= found
             set_pending_deletes(self, PendingDeletes(capture, images, using=using))
-            # One collector for all chunks: RESTRICT allows what is deleted along with its referrer.
+            # One collector for all chunks: RESTRICT allows the delete of a row only together with
+            # the rows that refer to it.
             collector.collect(instances)
             with found_by_key(capture, using=using):
                 deleted = collector.delete()
         self._result_cache = None
         return deleted
 
-    # As in Django: managers have no `delete()`, which would delete all rows.
+    # As in Django, managers have no `delete()`: it would delete all rows.
     vars(delete)["queryset_only"] = True
 
     def bulk_create(
@@ -93,7 +95,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
         update_fields: Collection[str] | None = None,
         unique_fields: Collection[str] | None = None,
     ) -> list[Any]:
-        """Insert the objects; the options define what happens to those that conflict."""
+        """Insert the objects, with an event for each row that is inserted or updated."""
         capture, objs = registry.find(self.model), list(objs)
         options: dict[str, Any] = {
             "ignore_conflicts": ignore_conflicts,
@@ -126,7 +128,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
         return bool(limited) or self._iterable_class is not ModelIterable
 
     def _refuse_options(self, *, update_fields: Any, unique_fields: Any, **conflicts: bool) -> None:
-        """Raise what Django's `bulk_create` raises, before anything is written."""
+        """Raise the errors of Django's `bulk_create` for invalid options, before any write."""
         fields, pk = self.model._meta.get_field, self.model._meta.pk.name
         self._check_bulk_create_options(  # type: ignore[attr-defined]  # absent in the stubs
             **conflicts,
@@ -135,11 +137,11 @@ class CapturedQuerySet(models.QuerySet[Any]):
         )
 
     def _lock_matching(self, capture: Capture, using: str) -> tuple[list[Any], Images]:
-        """Lock the matching rows; return the keys of those that still match.
+        """Lock the matching rows; return the keys of those that still match, and their images.
 
-        The keys are in the queryset's order, in which MySQL writes too. All chunks are locked and
-        filtered before any is written, since a filter may depend on rows of other chunks. The
-        images are returned if they fit into one chunk.
+        The keys are in the queryset's order, in which MySQL writes too. A filter may depend on rows
+        of other chunks, so all chunks are locked and filtered before any row is written. If the
+        rows need more than one chunk, no images are returned.
         """
         found = _keys(self, using)
         images: Images = {}
@@ -163,7 +165,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
         return count
 
     def _rows_with_keys(self, keys: Sequence[Any], using: str) -> models.QuerySet[Any]:
-        """Return the rows with these keys, with the annotations that the values may refer to."""
+        """Return the rows with these keys, with the annotations that an update may refer to."""
         if not self.query.annotations:
             plain = _rows(self.model, using).order_by(*self.query.order_by)
             return plain.filter(pk__in=keys)
@@ -172,7 +174,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
         return rows.filter(pk__in=keys)
 
     def _update_key(self, capture: Capture, key: Any, values: dict[str, Any], using: str) -> int:
-        """Update one row and its key: a delete under the old key, a create under the new one."""
+        """Update one row and its key; the events delete the old key and create the new one."""
         before = read_images(capture, [key], using=using, lock=True)
         target = _by_attname(self.model, values)[capture.key.attname]
         row = self._rows_with_keys([key], using)
@@ -201,7 +203,7 @@ def _keys(rows: models.QuerySet[Any], using: str) -> list[Any]:
 
 
 def _by_attname(model: type[models.Model], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an update's values by the attribute names of their fields."""
+    """Return the values of an update by attribute name."""
     fields = {name: model._meta.get_field(name) for name in values}
     return {getattr(fields[name], "attname", name): value for name, value in values.items()}
 

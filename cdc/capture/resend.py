@@ -1,4 +1,4 @@
-"""Sends the current state of rows through the outbox, while other transactions write them."""
+"""Sends the current state of rows through the outbox, even during concurrent writes."""
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -21,14 +21,15 @@ from cdc.wire.event import Operation, decode_key
 
 _log = logging.getLogger(__name__)
 _ATTEMPTS = 6
-"""Attempts at one transaction, over about 1.5 s."""
+"""The maximum number of attempts at one transaction, which take about 1.5 s."""
 
 
 def send_state(capture: Capture, keys: Iterable[Any], *, using: str) -> None:
     """Send the rows with these keys as op `r`, and a delete for each key without a row.
 
-    Must not be called inside a transaction. Its own transaction also locks missing keys against
-    inserts; otherwise the delete could follow the insert of a row created at that moment.
+    Must not be called inside a transaction. The transaction of this function also locks missing
+    keys. Otherwise another transaction could insert a row with such a key, and the delete would
+    follow its create.
     """
     keys = sorted(set(keys))
     with _locking_gaps(using), transaction.atomic(using=using, durable=True):
@@ -40,7 +41,7 @@ def send_state(capture: Capture, keys: Iterable[Any], *, using: str) -> None:
 def send_rows(capture: Capture, keys: Iterable[Any], *, using: str) -> Images:
     """Send the rows with these keys as op `r` and return them; must run in a transaction.
 
-    The rows are locked, so that every later change of them has a higher version.
+    The rows are locked, so that all later changes of them have higher versions.
     """
     images = read_images(capture, keys, using=using, lock=True)
     found = [Change(before=None, after=image, read=True) for image in images.values()]
@@ -51,13 +52,12 @@ def send_rows(capture: Capture, keys: Iterable[Any], *, using: str) -> Images:
 def send_again(rows: Sequence[OutboxRecord], *, using: str) -> None:
     """Send the current state of the rows that these outbox records belong to.
 
-    A row that no message can hold any more is logged and left out. Raises Retryable if the database
-    is unavailable or rolled back this transaction.
+    A row that cannot be encoded is logged and skipped. Raise Retryable on a database error.
     """
     captures = registry.by_table()
     keys: dict[str, set[Any]] = {}
     for row in rows:
-        # A record not written by capture may have a key that no row can have.
+        # A record that capture did not write may have an unknown table or an invalid key.
         with suppress(KeyError, Rejected):
             _, value = decode_key(row.key.encode())
             key = captures[row.table].key_from_wire(value)
@@ -71,7 +71,7 @@ def send_again(rows: Sequence[OutboxRecord], *, using: str) -> None:
 
 
 def _send_each(capture: Capture, keys: Collection[Any], *, using: str) -> None:
-    """Send the state of these rows; one that is refused does not hold the others."""
+    """Send the state of these rows, even if some of them are refused."""
     try:
         send_state(capture, keys, using=using)
     except Refused as error:
@@ -84,7 +84,7 @@ def _send_each(capture: Capture, keys: Collection[Any], *, using: str) -> None:
 
 
 def through_locks(send: Callable[[], None], clock: Clock, *, using: str) -> None:
-    """Call `send`, and again after a deadlock or a lock wait timeout."""
+    """Call `send`; retry it after an OperationalError, such as a deadlock."""
     for failures in range(_ATTEMPTS):
         try:
             send()
@@ -104,10 +104,10 @@ def _deleted(capture: Capture, key: Any, using: str) -> Entry:
 
 @contextmanager
 def _locking_gaps(using: str) -> Iterator[None]:
-    """Make the next transaction lock missing keys too.
+    """Make the next transaction also lock missing keys.
 
-    InnoDB takes gap locks from REPEATABLE READ on, set here for that transaction only. SQLite has
-    a single writer.
+    InnoDB takes gap locks only at REPEATABLE READ and above; the level is set for one transaction.
+    SQLite has a single writer and needs no gap locks.
     """
     connection = connections[using]
     if connection.vendor == "mysql":

@@ -61,7 +61,7 @@ def test_the_limit_is_that_of_the_whole_message(settings: Any, user: str) -> Non
         Story.objects.all().delete()
         settings.CDC = replace(settings.CDC, max_event_bytes=size)
 
-        with pytest.raises(Refused, match=f"has {size + 1} bytes, MAX_EVENT_BYTES is {size}"):
+        with pytest.raises(Refused, match=f"has {size + 1} bytes, but MAX_EVENT_BYTES is {size}"):
             story(pk=row_key(row.key), description="x" * 3_001).save()
         story(pk=row_key(row.key), description="x" * 3_000).save()
 

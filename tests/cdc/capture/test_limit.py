@@ -139,9 +139,9 @@ def test_validation_says_so_before_the_save(world: World) -> None:
     with pytest.raises(ValidationError) as refusal:
         new.full_clean()
     (sentence,) = refusal.value.message_dict["description"]
-    assert f"MAX_EVENT_BYTES is {LIMIT}: shorten it by " in sentence
+    assert f"MAX_EVENT_BYTES is {LIMIT}: shorten the row by " in sentence
 
-    excess = int(sentence.split("shorten it by ")[1].split()[0])
+    excess = int(sentence.split("shorten the row by ")[1].split()[0])
     new.description = "x" * (LIMIT - excess)
     new.full_clean()
     new.save()

@@ -1,1 +1,1 @@
-"""The outbox table, and the relay that publishes it to Kafka."""
+"""The outbox table, and the relay that publishes its rows to Kafka."""

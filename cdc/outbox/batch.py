@@ -1,4 +1,4 @@
-"""Reads the rows of a batch and bounds its size in bytes, even if the rows are large."""
+"""Reads the rows of a batch, and limits the size of the batch in bytes."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
@@ -6,16 +6,19 @@ from typing import Protocol
 from cdc.models import OutboxRecord
 
 BATCH_BYTES = 8_000_000
-"""The end of a batch; encoding it and Kafka's client take as much again."""
+"""The size at which a batch ends. Encoding the batch and Kafka's client need as much memory again.
+"""
 PORTION_BYTES = 4_000_000
-"""Read by one statement, so that the lease is renewed in time; a larger row is read alone."""
+"""The maximum bytes in one statement, so that the lease is renewed in time. A larger row is read
+alone."""
 _ASKED_BYTES = 64_000_000
-"""The database reads a whole row to know its size, so only so many are asked for at once."""
+"""The maximum bytes of the rows whose sizes one query reads: the database reads whole rows for
+that."""
 _MOST_ROWS = 500
 
 
 class Rows(Protocol):
-    """The outbox table; each method raises Retryable on an error."""
+    """The outbox table; each method raises Retryable on a database error."""
 
     def sizes(self, ids: Iterable[int]) -> list[tuple[int, int]]:
         """Return the id and the size in bytes of each existing row of `ids`, lowest id first."""
@@ -25,7 +28,7 @@ class Rows(Protocol):
 
 
 class BatchReader:
-    """Reads rows in portions; `largest` is the usual upper limit of a row in bytes."""
+    """Reads rows in portions; `largest` is the usual maximum size of a row in bytes."""
 
     def __init__(self, rows: Rows, largest: int) -> None:
         self._rows = rows
@@ -34,9 +37,9 @@ class BatchReader:
     def read(
         self, ids: Sequence[int], may_continue: Callable[[], bool]
     ) -> tuple[list[OutboxRecord], int]:
-        """Return the first rows of `ids` that exist, and how many of `ids` that covers.
+        """Return the first existing rows of `ids`, and the number of `ids` that were read.
 
-        Calls `may_continue` after each portion, and stops when it returns False.
+        Call `may_continue` after each portion, and stop when it returns False.
         """
         batch: list[OutboxRecord] = []
         taken = size = 0
@@ -51,7 +54,7 @@ class BatchReader:
         return batch, taken
 
     def _portion(self, ids: Sequence[int]) -> Sequence[int]:
-        """Return the first `ids`: as many as may be read at once."""
+        """Return as many of the first `ids` as one statement may read."""
         ids = ids[: min(max(_ASKED_BYTES // self._largest, 1), _MOST_ROWS)]
         if len(ids) == 1:
             return ids

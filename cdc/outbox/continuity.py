@@ -1,9 +1,10 @@
-"""Detects that the database assigns outbox ids again, before anything more is published.
+"""Detects that the database assigns outbox ids again, before the next row is published.
 
-A version (epoch, outbox id) must never be used twice. But ids are assigned again after TRUNCATE,
-after a rebuild of the table, after the database was restored from a backup, after a failover that
-lost the last commits, or when an old epoch was loaded. What was published last is known outside the
-database: in the memory of the relay, in Kafka and in MongoDB.
+A version (epoch, outbox id) must never be used twice. But ids are assigned again after TRUNCATE, a
+rebuild of the table, a restore from a backup, or a failover that lost the last commits. The same
+happens when an old epoch is loaded. The outbox is therefore compared with the changes that were
+published last. They are known outside the database: in the memory of the relay, in Kafka and in
+MongoDB.
 """
 
 import logging
@@ -22,31 +23,33 @@ from cdc.wire.event import Version
 from cdc.wire.published import Published
 
 ACTOR = "relay"
-"""The actor of a new epoch, and of the repair that follows it."""
+"""The actor of a new epoch, and of the repair that follows."""
 CHECK_SECONDS = 1.0
 _REMEMBERED = 128
-"""The number of published changes, highest ids first, to compare with the outbox's rows."""
+"""The number of published changes that are remembered and compared with the outbox rows."""
 _log = logging.getLogger(__name__)
 
 
 class Witness(Protocol):
-    """A record, outside the database, of the published changes."""
+    """Reads the last published changes from a system outside the database."""
 
     def __call__(self, keep_waiting: Callable[[], bool]) -> Sequence[Published]:
-        """Return the last published changes, including the highest version; empty if it holds none.
+        """Return the last published changes, including the highest version.
 
-        Calls `keep_waiting` at least every 0.5 s, and raises Retryable once it returns False.
+        The result is empty if this system contains no change. Call `keep_waiting` at least every
+        0.5 s, and raise Retryable when it returns False.
         """
 
 
 class EpochGuard:
-    """Begins a new epoch when the outbox does not continue what was published.
+    """Begins a new epoch if the outbox does not continue the published changes.
 
-    In a sound database, the next version is above every published one, and a row has the id of a
-    published change only if it is that change. If this rule is broken, ids were assigned again.
+    In a sound database, the next version is higher than every published version. No outbox row has
+    the id of a different published change. If one of these rules is broken, ids were assigned
+    again.
 
-    The new epoch, the entry in the operator log and the request for a repair are one transaction,
-    so a crash leaves all of them or none, and the next relay sees the same signs.
+    One transaction writes the new epoch, the entry in the operator log and the job for a repair. If
+    it fails, nothing is written, and the next relay finds the same evidence.
     """
 
     def __init__(
@@ -58,7 +61,7 @@ class EpochGuard:
         clock: Clock,
         counters: telemetry.Tally,
     ) -> None:
-        """The guard asks the `witnesses` in order, until one returns changes.
+        """The `witnesses` are queried in order, until one of them returns changes.
 
         `on_new_epoch` is called in the transaction, with the new epoch and the reason.
         """
@@ -71,16 +74,16 @@ class EpochGuard:
         self._highest = Version(0, 0)
         """The highest published version."""
         self._remembered: dict[int, tuple[str, int]] = {}
-        """Key and time of capture of the last changes published in that epoch, by outbox id."""
+        """Key and `ts_ms` of the last published changes of the highest epoch, by outbox id."""
         self._token: int | None = None
         self._connection: Any = None
         self._due = float("-inf")
 
     def learn(self, keep_waiting: Callable[[], bool]) -> None:
-        """Ask the witnesses what was published; raises Retryable.
+        """Query the witnesses for the last published changes; raise Retryable on an error.
 
-        `check` also asks them, with each new token. A call at the start opens the connections,
-        which is the slow part, so that a standby can take over at once.
+        `check` does the same for each new token. A call at the start opens the connections, which
+        is the slow part. A standby can then take over at once.
         """
         for witness in self._witnesses:
             found = witness(keep_waiting)
@@ -89,10 +92,10 @@ class EpochGuard:
                 break
 
     def check(self, token: int | None, keep_waiting: Callable[[], bool]) -> bool:
-        """Begin a new epoch if ids were assigned again, and return whether one has begun.
+        """Begin a new epoch if ids were assigned again; return whether a new epoch has begun.
 
-        Looks at the database with each new token of the lease, on each new connection, and once a
-        second. Raises Retryable; until it returns, nothing may be published.
+        The database is checked for each new token of the lease, on each new connection, and once a
+        second. Raise Retryable on an error. Nothing may be published until this method returns.
         """
         if not self._is_due(token):
             return False
@@ -105,9 +108,10 @@ class EpochGuard:
         return begun
 
     def admits(self, rows: Sequence[OutboxRecord]) -> bool:
-        """Return whether these rows may be published, and remember them as published.
+        """Return whether these rows may be published; if so, remember them as published.
 
-        False means that one of their ids was published with another change: call `check` first.
+        False means that an id of these rows was already published for a different change. The next
+        `check` then queries the database.
         """
         if any(self._contradicts(row.id, row.key, row.ts_ms) for row in rows):
             self._due = float("-inf")
@@ -119,11 +123,12 @@ class EpochGuard:
         return True
 
     def version_of(self, row: OutboxRecord) -> Version:
-        """Return the version under which a row is published.
+        """Return the version with which a row is published.
 
-        A row of an earlier epoch was inserted or committed around the beginning of the current one.
-        Its id may have been used in its own epoch, so it is published in the current one. That
-        keeps the changes of its table row in order: no later one can be committed before it.
+        An outbox row of an earlier epoch was inserted or committed around the start of the current
+        epoch. Its id may already have been published in the earlier epoch, so the row is published
+        in the current one. The order of changes is preserved: a later change of the same captured
+        row can only be committed after it.
         """
         return Version(max(row.epoch, self._epoch), row.id)
 
@@ -146,7 +151,7 @@ class EpochGuard:
 
     def _begin_epoch(self) -> bool:
         with transaction.atomic(using=self._using):
-            # Lock it, then look again: another relay may have begun an epoch meanwhile.
+            # Lock the epoch, then check again: another relay may have begun an epoch meanwhile.
             list(Epoch.objects.using(self._using).select_for_update())
             reason = self._sign()
             if not reason:

@@ -1,4 +1,4 @@
-"""Finds the rows to be published, in an order that keeps the changes of each row in sequence."""
+"""Finds the outbox rows to publish, and keeps the changes of each captured row in order."""
 
 import random
 from collections.abc import Sequence
@@ -13,31 +13,33 @@ from cdc.runtime.loop import Clock
 BATCH = 1_000
 SETTLE_SECONDS = 0.25
 _MOST_RANGES = 64
-"""The most ranges in one query for gaps; more are merged, with the rows between them."""
+"""The maximum number of ranges in one query for gaps. If there are more, neighbours are merged."""
 _MOST_SETTLED = 1_000
-"""Gaps examined at a time, and in how many statements."""
+"""The maximum number of gaps that are examined at a time."""
 _MOST_STATEMENTS = 32
+"""The maximum number of statements that examine these gaps."""
 _REREAD = 16
-"""How many ids below the new ones are read again: a row that reappears has a reused id."""
+"""The number of ids below the new ones that are read again, to detect ids that are reused."""
 
 
 class Ids(Protocol):
-    """The ids in the outbox table; each method raises Retryable on an error."""
+    """The ids in the outbox table; each method raises Retryable on a database error."""
 
     def ids(self, *, above: int, limit: int) -> list[int]:
         """Return up to `limit` row ids greater than `above`, lowest first."""
 
     def ids_in(self, ranges: Sequence[Range], limit: int | None = None) -> list[int]:
-        """Return the ids of the rows in `ranges`, lowest first."""
+        """Return the ids of up to `limit` rows in `ranges`, lowest first."""
 
     def settled(self, ranges: Sequence[Range]) -> bool:
-        """Return whether no row in `ranges` exists or can still be committed."""
+        """Return whether all ids in `ranges` have no row and will never get one."""
 
 
 class Finder:
-    """Finds the ids that are not published yet, even while other transactions are open.
+    """Finds the ids of unpublished rows, even while other transactions are open.
 
-    A gap is an id below the highest one found that has no row: not committed, or rolled back.
+    A gap is an id without a row below the highest id that was found. Its transaction is still open
+    or was rolled back.
     """
 
     def __init__(self, outbox: Ids, sweeper: Sweeper, clock: Clock) -> None:
@@ -45,12 +47,12 @@ class Finder:
         self._sweeper = sweeper
         self._clock = clock
         self.more = False
-        """Whether there may be more new rows than were found."""
+        """Whether there may be more new rows than the last `find` returned."""
         self.start_over(0)
 
     @property
     def mark(self) -> int:
-        """The id up to which every one is published or will never be used."""
+        """Every id up to this one is published or will never be used."""
         return self._progress.mark
 
     def start_over(self, mark: int) -> None:
@@ -60,11 +62,12 @@ class Finder:
         self._sweeper.forget()
 
     def find(self) -> list[int]:
-        """Return the rows to be published, lowest id first; all earlier ones must be published.
+        """Return the ids to publish, lowest first; the rows of the last call must be published.
 
-        They are new rows, rows in former gaps, overlooked rows, and rows that reuse the ids of
-        deleted rows. The gaps are read after the new rows. A change of a row is inserted only after
-        the row's previous change was committed, so all earlier changes of a found row are found.
+        The ids are those of new rows, of rows in former gaps, of overlooked rows, and of rows that
+        reuse the ids of deleted rows. A change of a captured row is inserted only after the
+        previous change of that row was committed. Gaps are read after the new rows, so all earlier
+        changes of a found row are found too.
         """
         self._settle()
         progress = self._progress
@@ -83,15 +86,14 @@ class Finder:
         return sorted(found | back)
 
     def published(self, rows: Sequence[OutboxRecord]) -> None:
-        """Never return these rows again."""
+        """Mark these rows as published: `find` does not return them again."""
         self._progress.finish(ranges_of(row.id for row in rows))
 
     def _settle(self) -> None:
-        """Settle the gaps that are old and can never be filled, because they were rolled back.
+        """Mark old gaps as finished if they can never be filled, so that the mark can rise.
 
-        InnoDB keeps deleted rows until they are purged, so reading from the head of the outbox gets
-        slower and slower. Reading therefore starts at the mark. All ids up to the mark are dealt
-        with.
+        The outbox is read from the mark on. Reading it from the first id would become slower and
+        slower, because InnoDB keeps deleted rows until they are purged.
         """
         now = self._clock.monotonic()
         if now < self._settle_at:
@@ -103,7 +105,7 @@ class Finder:
         self._progress.finish(self._settled(gaps))
 
     def _settled(self, gaps: list[Range]) -> list[Range]:
-        """Return the `gaps` that can never be filled; halve the list to find the others."""
+        """Return the `gaps` that can never be filled; lists with other gaps are halved."""
         settled: list[Range] = []
         untested = [gaps[at : at + MOST_IDS] for at in range(0, len(gaps), MOST_IDS)]
         for _ in range(_MOST_STATEMENTS):

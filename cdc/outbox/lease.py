@@ -1,4 +1,4 @@
-"""The relay's lease: one row with the relay that may publish and the time of expiry."""
+"""The relay's lease: a row with the relay that may publish and the time of expiry."""
 
 import time
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Lease:
     """The right to publish."""
 
     token: int
-    """A new token means that the right was not held throughout: others may have published."""
+    """A new token means that the lease was interrupted: another relay may have published."""
     mark: int
     """Every id up to this one is published or will never be used."""
 
@@ -34,14 +34,14 @@ class LeaseRow:
         self._using = using
 
     def take_lease(self, owner: str, seconds: float, held: Lease | None = None) -> Lease | None:
-        """Take the lease. If `held` is given, renew that lease if possible, and store its mark.
+        """Take the lease, or renew the lease `held` and store its mark.
 
-        Returns None while another relay has it.
+        Return None while another relay has the lease.
         """
         with retryable_errors(self._using):
             row = self._lease()
             if held is not None:
-                # An expired lease is not renewed. After a restore, the database holds an old
+                # An expired lease is not renewed. After a restore, the database contains an old
                 # lease; a relay that kept its token would also keep its mark.
                 ours = row.filter(leases.unexpired(), token=held.token)
                 if leases.renew(ours, owner, seconds, mark=held.mark):
@@ -53,12 +53,12 @@ class LeaseRow:
             return Lease(token=found[0], mark=found[1]) if found else None
 
     def drop_lease(self, owner: str) -> None:
-        """Release the right to publish, so that a standby need not wait until it expires."""
+        """Release the lease, so that a standby need not wait until it expires."""
         with retryable_errors(self._using):
             leases.release(self._lease(), owner)
 
     def publisher(self) -> str:
-        """Return the owner of the right to publish; empty if no relay has it."""
+        """Return the owner of the lease; empty if no relay has it."""
         with retryable_errors(self._using):
             held = self._lease().filter(leases.unexpired())
             return held.values_list("owner", flat=True).first() or ""

@@ -1,4 +1,4 @@
-"""The next id of the outbox, as the database will assign it."""
+"""Reads the id that the database will assign to the next outbox row."""
 
 import re
 from typing import Any
@@ -12,9 +12,9 @@ _OPTIONS = re.compile(r"\bENGINE=.*?(?:\bAUTO_INCREMENT=(\d+)|$)", re.DOTALL)
 
 
 def next_id(*, using: str) -> int | None:
-    """Return an id higher than every assigned one, or None if the database does not report it.
+    """Return the next outbox id, above all assigned ids; None if it cannot be determined.
 
-    An id counts as assigned even if its row is not committed or was rolled back.
+    An id is assigned even if its row is not committed or was rolled back.
     """
     connection = connections[using]
     with connection.cursor() as cursor:
@@ -28,10 +28,10 @@ def next_id(*, using: str) -> int | None:
 
 
 def _of_mysql(cursor: Any) -> int | None:
-    """Read the counter from the open table.
+    """Read the counter with SHOW CREATE TABLE, which opens the table.
 
-    MySQL's `information_schema` caches it, even with `information_schema_stats_expiry=0`: after a
-    restart it may be the value of an earlier checkpoint, until the table is opened.
+    MySQL's `information_schema` may return an older value after a restart, even with
+    `information_schema_stats_expiry=0`. It is the value of a checkpoint, until the table is opened.
     """
     cursor.execute(f"SHOW CREATE TABLE {_TABLE}")
     _, _, options = cursor.fetchone()[1].rpartition("\n)")

@@ -1,4 +1,4 @@
-"""Which ids of the outbox are dealt with, as the publishing relay remembers them."""
+"""The publishing relay's progress: the outbox ids that are finished."""
 
 from bisect import bisect_left, bisect_right
 from collections import deque
@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 Range = tuple[int, int]
 """The first and the last of consecutive ids."""
 SETTLE_AGE_SECONDS = 3.0
-"""How long an id must have been missing before it may count as never used.
+"""How long an id must be missing before it may count as never used.
 
-InnoDB assigns an id a moment before it inserts the row. An id that has neither a row nor a lock may
+InnoDB assigns an id shortly before it inserts the row. An id without a row and without a lock may
 therefore still get a row.
 """
 
@@ -46,7 +46,7 @@ class Ranges:
             yield first, last
 
     def discard_upto(self, number: int) -> int:
-        """Forget the ids up to `number` and those that follow without a gap; return the last."""
+        """Remove the ids up to `number` and those that follow without a gap; return the last."""
         while self._firsts and self._firsts[0] <= number + 1:
             number = max(number, self._lasts.pop(0))
             del self._firsts[0]
@@ -54,11 +54,12 @@ class Ranges:
 
 
 class Progress:
-    """The ids that are published or will never be used, and the gaps between them.
+    """The finished ids, and the gaps between them.
 
-    An id is assigned at the insert but visible only after the commit, so a lower id may appear
-    after a higher one. Every id up to `mark` is dealt with. A gap is an id between `mark` and
-    `highest` that is not dealt with: its row is not committed yet, or was rolled back.
+    An id is finished if its row is published, or if it will never have a row. An id is assigned at
+    the insert but visible only after the commit, so a lower id may appear after a higher id. Every
+    id up to `mark` is finished. A gap is an id between `mark` and `highest` that is not finished:
+    its row is not committed yet, or was rolled back.
     """
 
     def __init__(self, mark: int = 0) -> None:
@@ -67,25 +68,25 @@ class Progress:
         self._passed: deque[tuple[float, int]] = deque()
         """The times at which `highest` rose, each with the new highest id."""
         self._old = mark
-        """The gaps up to this id have been missing long enough to be settled."""
+        """The gaps up to this id are old enough to be examined."""
 
     def __contains__(self, number: int) -> bool:
-        """Return whether an id above the mark is dealt with."""
+        """Return whether an id above the mark is finished."""
         return number in self._done
 
     def passed(self, number: int) -> bool:
-        """Return whether an id is dealt with; the id may be at or below the mark."""
+        """Return whether an id is finished; the id may be at or below the mark."""
         return number <= self.mark or number in self._done
 
     def found(self, ids: Iterable[int], now: float) -> None:
-        """Remember that these rows exist; those between them that were not found are gaps."""
+        """Record that rows with these ids exist; missing ids between them become gaps."""
         highest = max(ids, default=0)
         if highest > self.highest:
             self.highest = highest
             self._passed.append((now, highest))
 
     def finish(self, ranges: Iterable[Range]) -> None:
-        """Count these ids as dealt with; raise the mark up to the first gap."""
+        """Mark these ids as finished, and raise `mark` up to the first gap."""
         for first, last in ranges:
             if last > self.mark:
                 self._done.add(max(first, self.mark + 1), last)
@@ -96,7 +97,7 @@ class Progress:
         return list(self._done.between(self.mark + 1, self.highest))
 
     def old_gaps(self, now: float) -> list[Range]:
-        """Return the gaps that have been missing for `SETTLE_AGE_SECONDS`, lowest first."""
+        """Return the gaps that are missing for at least `SETTLE_AGE_SECONDS`, lowest first."""
         while self._passed and self._passed[0][0] <= now - SETTLE_AGE_SECONDS:
             _, self._old = self._passed.popleft()
         return list(self._done.between(self.mark + 1, self._old))
@@ -114,7 +115,7 @@ def ranges_of(ids: Iterable[int]) -> list[Range]:
 
 
 def covering(ranges: list[Range], most: int) -> list[Range]:
-    """Return at most `most` ranges that cover `ranges`; some ids between may be included."""
+    """Return at most `most` ranges that cover `ranges`; they may contain other ids too."""
     step = -(-len(ranges) // most) or 1
     starts = range(0, len(ranges), step)
     return [(ranges[at][0], ranges[min(at + step, len(ranges)) - 1][1]) for at in starts]

@@ -11,7 +11,8 @@ from cdc.outbox.progress import Range
 from cdc.runtime.database import retryable_errors
 
 MOST_IDS = 500
-"""The maximum number of ids in one statement: MariaDB looks up only fewer than 1,000 one by one."""
+"""The maximum number of ids in one statement. From 1,000 ids on, MariaDB joins them as a subquery.
+"""
 _TABLE = OutboxRecord._meta.db_table
 
 
@@ -23,7 +24,7 @@ class OutboxQueue(LeaseRow):
         return [row[0] for row in self._read("id", f"id > {above:d} ORDER BY id LIMIT {limit:d}")]
 
     def ids_in(self, ranges: Sequence[Range], limit: int | None = None) -> list[int]:
-        """Return the ids of the rows in `ranges`, lowest first; no more than `limit`."""
+        """Return the ids of up to `limit` rows in `ranges`, lowest first."""
         most = "" if limit is None else f" LIMIT {limit:d}"
         return [row[0] for row in self._read("id", f"{_in_any(ranges)} ORDER BY id{most}")]
 
@@ -40,15 +41,15 @@ class OutboxQueue(LeaseRow):
             return list(self._rows().filter(id__in=list(ids)).order_by("id"))
 
     def delete(self, ids: Sequence[int], epoch: int) -> bool:
-        """Delete up to `MOST_IDS` acknowledged rows of an epoch; return False if one is locked.
+        """Delete up to `MOST_IDS` published rows of `epoch`; return False if one is locked.
 
-        The epoch must match too: after a flush the same ids belong to other rows. The statement
-        commits by itself, and looks the ids up one by one: a scan, or a range that ends just before
-        a row that is not committed, would wait for that row.
+        The epoch must match, because the same ids belong to other rows after a flush. The statement
+        is a transaction of its own, and looks up the ids one by one. A scan would wait for
+        uncommitted rows, and so would a range that ends directly before such a row.
         """
         statement = f"DELETE FROM {_TABLE}"  # noqa: S608 -- a constant
         if connections[self._using].vendor == "mysql":
-            # Only this form of DELETE may name an index.
+            # Only a multi-table DELETE accepts an index hint.
             statement = f"DELETE {_TABLE} FROM {_TABLE} FORCE INDEX (PRIMARY)"
         condition = f" WHERE epoch = {epoch:d} AND id IN ({_listed(ids)})"
         with retryable_errors(self._using):
@@ -62,10 +63,10 @@ class OutboxQueue(LeaseRow):
         return True
 
     def settled(self, ranges: Sequence[Range]) -> bool:
-        """Return whether no row in `ranges` exists or can still be committed.
+        """Return whether all ids in `ranges` have no row and will never get one.
 
-        A locking read with NOWAIT distinguishes the three cases: a row (committed), an error
-        (inserted, not committed), nothing (deleted or rolled back).
+        A locking read with NOWAIT distinguishes three cases. It returns a committed row, fails at
+        an uncommitted row, and finds nothing if a row was deleted or rolled back.
         """
         connection = connections[self._using]
         hint = "FORCE INDEX (PRIMARY)" if connection.vendor == "mysql" else ""
@@ -96,10 +97,10 @@ class OutboxQueue(LeaseRow):
         connections[self._using].close()
 
     def _read(self, columns: str, condition: str) -> list[tuple[int, ...]]:
-        """Run a query through the driver, without Django's cursor.
+        """Run a query with the driver's cursor instead of Django's.
 
-        An idle relay asks more than a hundred times a second, and Django's cursor costs several
-        times as much as such a query.
+        An idle relay queries the outbox about 60 times a second. Django's cursor takes several
+        times as long as such a query.
         """
         connection = connections[self._using]
         statement = f"SELECT {columns} FROM {_TABLE} WHERE {condition}"  # noqa: S608 -- numbers
@@ -126,6 +127,7 @@ def _listed(ids: Iterable[int]) -> str:
 def _is_lock_refusal(error: OperationalError) -> bool:
     """Return whether a lock caused the error.
 
-    With NOWAIT, MySQL reports 3572 and MariaDB 1205, a lock timeout; 1213 is a deadlock.
+    With NOWAIT, MySQL reports error 3572 and MariaDB error 1205 (lock wait timeout). Error 1213 is
+    a deadlock.
     """
     return bool(error.args) and error.args[0] in {3572, 1205, 1213}

@@ -1,4 +1,4 @@
-"""The relay: publishes outbox rows to Kafka in order, and deletes them once acknowledged."""
+"""The relay: publishes outbox rows to Kafka in order, and deletes acknowledged rows."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from cdc.wire.message import encode
 from cdc.wire.records import Outgoing
 
 LEASE_SECONDS = 1.5
-"""How long the right to publish lasts unless renewed. A standby takes over within 2 s."""
+"""The duration of the lease. A standby takes over within 2 s."""
 RENEW_SECONDS = 0.4
 _SHORTEST_PAUSE, _LONGEST_PAUSE, _STANDBY_PAUSE = 0.001, 0.016, 0.2
 _PAUSE_SHARE = 0.02
@@ -28,51 +28,51 @@ _log = logging.getLogger(__name__)
 
 
 class Publisher(Protocol):
-    """Where records are published."""
+    """Publishes records to Kafka."""
 
     def publish(
         self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
     ) -> dict[int, str]:
         """Publish all records; return the reasons for permanent rejections, by index.
 
-        Raises Retryable if Kafka has not acknowledged the others when `keep_waiting` returns False.
+        Raise Retryable if `keep_waiting` returns False before Kafka has answered for all records.
         """
 
 
 class Outbox(Ids, Rows, Protocol):
-    """The database: holds the queued rows and the right to publish."""
+    """The database with the outbox and the lease."""
 
     def take_lease(self, owner: str, seconds: float, held: Lease | None = None) -> Lease | None:
-        """Take the right to publish, or renew it and store its mark; None while another has it."""
+        """Take the lease, or renew `held` and store its mark; None while another relay has it."""
 
     def drop_lease(self, owner: str) -> None: ...
 
 
 class DeadLetters(Protocol):
-    """Stores the rows that Kafka will never accept."""
+    """Stores the rows that Kafka rejects permanently."""
 
     def store(self, row: OutboxRecord, sent: Outgoing, reason: str) -> None:
-        """Store a row once, with the message that was sent; raise Retryable if that fails."""
+        """Store a row once, with the message that was sent; raise Retryable on an error."""
 
 
 class Guard(Protocol):
-    """Makes sure that no version is published twice; see `EpochGuard`."""
+    """Ensures that no version is published twice; see `EpochGuard`."""
 
     def check(self, token: int | None, keep_waiting: Callable[[], bool]) -> bool:
-        """Return whether a new epoch has begun, because ids were assigned again."""
+        """Begin a new epoch if ids were assigned again; return whether a new epoch has begun."""
 
     def admits(self, rows: Sequence[OutboxRecord]) -> bool:
         """Return whether these rows may be published; if not, call `check` first."""
 
     def version_of(self, row: OutboxRecord) -> Version:
-        """Return the version under which a row is published."""
+        """Return the version with which a row is published."""
 
 
 class Relay:
-    """Publishes while it holds the lease, and stands by otherwise.
+    """Publishes outbox rows while it has the lease, and is a standby otherwise.
 
-    One batch is in flight at a time, and a row leaves the outbox only after Kafka has acknowledged
-    it, so a crash may repeat events but loses none. No open transaction delays it: it publishes
+    One batch is in flight at a time. A row is deleted only after Kafka has acknowledged it, so a
+    crash may repeat events but loses none. Open transactions do not delay the relay: it publishes
     the committed rows, and checks the missing ids between them again later.
     """
 
@@ -106,12 +106,12 @@ class Relay:
         self._reader = BatchReader(outbox, cdc_settings().max_event_bytes)
         self._token: int | None = None
         self._in_flight: tuple[Sequence[OutboxRecord], int] | None = None
-        """The rows of the last batch and the token it was sent with."""
+        """The rows of the last batch, and the token of the lease when they were sent."""
         self._lease_checked = self._lease_until = float("-inf")
         self._sent_at = float("-inf")
 
     def run_once(self) -> bool:
-        """Publish one batch; return whether another may be pending."""
+        """Publish one batch; return whether more rows may be pending."""
         self._resend_if_superseded()
         if not self._hold_lease() or not self._continues():
             return False
@@ -134,9 +134,9 @@ class Relay:
         self._found = []
 
     def _continues(self) -> bool:
-        """Return whether the outbox continues the published sequence and the lease is still held.
+        """Begin a new epoch if ids were assigned again; return whether the lease was kept.
 
-        If the outbox does not, a new epoch begins and reading starts at the first row again.
+        In a new epoch, the relay reads the outbox from the first row again.
         """
         token = self._token
         if self._guard is not None and self._guard.check(token, self._keep_waiting):
@@ -146,7 +146,8 @@ class Relay:
     def pause(self) -> None:
         """Wait before the next poll of the outbox; the pause grows with the idle time.
 
-        This adds almost nothing to the latency under load, and keeps an idle relay cheap.
+        Under load, the pause adds almost no latency. An idle relay polls rarely enough to use
+        little CPU.
         """
         idle = self._clock.monotonic() - self._sent_at
         pause = min(max(idle * _PAUSE_SHARE, _SHORTEST_PAUSE), _LONGEST_PAUSE)
@@ -159,9 +160,9 @@ class Relay:
                 self._outbox.drop_lease(self._owner)
 
     def _hold_lease(self) -> bool:
-        """Return whether this relay may publish now; take the lease, or renew it when it is due.
+        """Take the lease, or renew it when that is due; return whether this relay may publish.
 
-        A standby tries each time, so that it takes over within one pause after the expiry.
+        A standby tries at every call, so it takes over within one pause after the expiry.
         """
         now = self._clock.monotonic()
         if self._token is not None and now - self._lease_checked < RENEW_SECONDS:
@@ -171,7 +172,8 @@ class Relay:
         held = None if before is None else Lease(token=before, mark=self._finder.mark)
         lease = self._outbox.take_lease(self._owner, LEASE_SECONDS, held)
         self._token = None if lease is None else lease.token
-        # Counted from before the statement: our lease must not outlast the database's.
+        # Counted from before the statement: the lease must not last longer here than in the
+        # database.
         self._lease_checked, self._lease_until = now, now + LEASE_SECONDS
         if first_attempt or before != self._token:
             self._lease_changed(0 if lease is None else lease.mark)
@@ -183,10 +185,9 @@ class Relay:
         telemetry.log(_log, logging.INFO, event, owner=self._owner, token=self._token)
 
     def _read(self) -> tuple[list[OutboxRecord], int]:
-        """Return the rows of the next batch, and how many of the ids found they cover.
+        """Return the rows of the next batch, and the number of found ids that were read.
 
-        Returns no rows if the lease was lost meanwhile: nothing was produced, so nothing is in
-        flight.
+        Return no rows if the lease was lost meanwhile.
         """
         token = self._token
         rows, taken = self._reader.read(
@@ -203,12 +204,12 @@ class Relay:
         try:
             self._publish(rows)
         finally:
-            # Even if the batch was abandoned: records in flight may still reach Kafka.
+            # Even for an abandoned batch: its records in flight may still reach Kafka.
             self._resend_if_superseded()
         fault_points.reach(fault_points.RELAY_PRODUCED)
         self._sweeper.published(rows)
         if self._token == token:
-            # Otherwise the relay has started over: the same ids may be other rows now.
+            # With another token, the relay has started over, and the same ids may be other rows.
             self._finder.published(rows)
         self._sent_at = self._clock.monotonic()
         elapsed_ms = round((self._sent_at - started) * 1000, 1)
@@ -217,8 +218,8 @@ class Relay:
     def _publish(self, rows: Sequence[OutboxRecord]) -> None:
         records, owners = _outgoing(rows, self._guard)
         rejected = self._publisher.publish(records, self._keep_waiting)
-        # Kafka rejects whole batches, so each rejected record is sent again by itself. Kafka may
-        # have accepted later records of the same row: those are repeated too, so that the last
+        # Kafka rejects whole batches, so each rejected record is published again on its own. Kafka
+        # may have accepted later records of the same row. They are repeated too, so that the last
         # record of the row in the topic is its last change.
         repeated = set()
         for index, record in enumerate(records):
@@ -228,11 +229,11 @@ class Relay:
                 self._publish_alone(rows[owners[index]], record)
 
     def _resend_if_superseded(self) -> None:
-        """Send the current rows of the last batch if another relay may have published meanwhile.
+        """Send the rows of the last batch again if another relay may have published meanwhile.
 
-        The batch of a relay that was suspended past its lease may reach the topic after newer
-        events of the same rows. The replica drops the stale events; for other readers of the
-        topic, the rows are sent again as they are now.
+        If a relay was suspended until its lease had expired, its batch may reach the topic after
+        newer events of the same rows. The replica does not apply stale events. For other readers of
+        the topic, the current state of the rows is sent again.
         """
         if self._in_flight is None:
             return
@@ -240,7 +241,7 @@ class Relay:
         if self._clock.monotonic() >= self._lease_until:
             self._lease_checked = float("-inf")
             self._hold_lease()
-        # The next token means that the lease expired and this relay was the next to take it.
+        # The next token means that this relay took the expired lease, and no other relay before it.
         if self._token not in {token, token + 1}:
             self._send_again(rows)
             self._counters.add(telemetry.SENT_AGAIN, len(rows))

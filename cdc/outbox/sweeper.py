@@ -1,4 +1,4 @@
-"""Deletes published rows and looks for overlooked ones, in a thread of its own."""
+"""Deletes published rows and finds overlooked rows, in a separate thread."""
 
 import logging
 import threading
@@ -13,9 +13,9 @@ from cdc.runtime import fault_points, telemetry
 from cdc.runtime.loop import Clock
 
 LOOK_SECONDS = 5.0
-"""How often all ids up to the mark are read."""
+"""The minimum interval between two searches for overlooked rows."""
 _LOOK_SHARE = 50
-"""The shortest interval between two such reads, as a multiple of the last one's duration."""
+"""The same minimum, as a multiple of the duration of the last search."""
 _REFUSED_SECONDS = 1.0
 _PAUSE_SECONDS = 0.2
 _LOOK_LIMIT = 5_000
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class Rows(Protocol):
-    """The outbox table, as one thread uses it; each method raises Retryable on an error."""
+    """The outbox table, used by one thread; each method raises Retryable on a database error."""
 
     def delete(self, ids: Sequence[int], epoch: int) -> bool:
         """Delete these rows of `epoch`; return False if one of them is locked."""
@@ -35,11 +35,11 @@ class Rows(Protocol):
 
 
 class Sweeper:
-    """Deletes the rows that the relay has published, and finds rows at or below its mark.
+    """Deletes the rows that the relay has published, and finds overlooked rows.
 
-    The relay's thread calls `published`, `watch`, `overlooked` and `forget`; another thread calls
-    `run_once` and `pause`. If rows are left at the end, the next leader publishes them
-    again.
+    An overlooked row is an unpublished row at or below the relay's mark. One thread calls
+    `run_once` and `pause`; the relay's thread calls the other methods. If published rows are not
+    deleted before the relay stops, the next relay publishes them again.
     """
 
     def __init__(self, rows: Rows, clock: Clock) -> None:
@@ -50,25 +50,25 @@ class Sweeper:
         self.forget()
 
     def forget(self) -> None:
-        """Forget everything: the relay starts over, and the same ids may be other rows now."""
+        """Forget all rows: the relay starts over, and the same ids may be other rows now."""
         with self._lock:
             self._round = object()
             self._new: deque[tuple[int, int]] = deque()
-            """Epoch and id of rows to be deleted."""
+            """Epoch and id of the rows to be deleted."""
             self._refused: deque[tuple[float, int, list[int]]] = deque()
-            """Rows that were locked, with the time of the next attempt."""
+            """Rows that were locked: the time of the next attempt, the epoch, the ids."""
             self._undeleted: set[int] = set()
-            """The ids in both queues."""
+            """The ids in `_new` and `_refused`."""
             self._deleted: set[int] = set()
             """Ids deleted since the relay began to read."""
             self._mark: int | None = None
             self._overlooked: set[int] = set()
             self._reported: set[int] = set()
-            """Rows at or below the mark that the relay has received but not published yet."""
+            """The overlooked rows that were found and are not published yet."""
             self._look_at = float("-inf")
 
     def published(self, rows: Sequence[OutboxRecord]) -> None:
-        """Delete these rows soon; Kafka has acknowledged them."""
+        """Queue these rows, which Kafka has acknowledged, for deletion."""
         with self._lock:
             self._new.extend((row.epoch, row.id) for row in rows)
             self._undeleted.update(row.id for row in rows)
@@ -76,11 +76,11 @@ class Sweeper:
         self._work.set()
 
     def watch(self, mark: int) -> None:
-        """Look for rows at or below `mark`; normally, no such row exists."""
+        """Set the mark up to which overlooked rows are searched."""
         self._mark = mark
 
     def overlooked(self) -> set[int]:
-        """Return the existing unpublished rows at or below the mark; return each row once."""
+        """Return the ids of overlooked rows; each row is returned once."""
         with self._lock:
             found, self._overlooked = self._overlooked, set()
         return found
@@ -91,7 +91,7 @@ class Sweeper:
             self._deleted.clear()
 
     def undeleted(self, ids: set[int]) -> set[int]:
-        """Return the `ids` that were published and still existed when the read began."""
+        """Return those `ids` whose published rows still existed when the read began."""
         with self._lock:
             return (ids & self._undeleted) | (ids & self._deleted)
 
@@ -117,11 +117,11 @@ class Sweeper:
         return True
 
     def pause(self) -> None:
-        """Wait for work."""
+        """Wait until rows are queued for deletion, or a short time."""
         self._work.wait(_PAUSE_SECONDS)
 
     def _next(self) -> tuple[int, list[int]]:
-        """Return the next rows to delete, all of one epoch; they stay queued until deleted."""
+        """Return the epoch and ids of the next rows to delete; they stay queued until deleted."""
         with self._lock:
             if self._refused and self._refused[0][0] <= self._clock.monotonic():
                 return self._refused[0][1:]
@@ -150,7 +150,7 @@ class Sweeper:
             telemetry.log(_log, logging.WARNING, telemetry.OUTBOX_LOCKED, count=len(ids), id=ids[0])
 
     def _look(self) -> None:
-        """Read all ids up to the mark; only rows waiting for their deletion should exist there."""
+        """Find the rows up to the mark that are not queued for deletion."""
         began, round_, mark = self._clock.monotonic(), self._round, self._mark or 0
         found, last, more = set[int](), 0, True
         while more:
@@ -163,7 +163,8 @@ class Sweeper:
         with self._lock:
             if round_ is not self._round:
                 return
-            # Only this thread deletes, and the relay adds a row here before its mark passes it.
+            # The queues are complete: only this thread deletes rows, and the relay queues a row
+            # before its mark passes that row.
             found.difference_update(number for _, number in self._new)
             for _, _, ids in self._refused:
                 found.difference_update(ids)

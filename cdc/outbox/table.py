@@ -1,4 +1,4 @@
-"""The functions of the outbox for its writers: insert entries, read the depth and the epoch."""
+"""Functions on the outbox table: insert entries, read its depth, and manage the epoch."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from cdc.models import Epoch, OutboxRecord
 
 _COLUMNS = ("topic", "key", "op", "before", "after", "ts_ms", "db", "table", "user", "traceparent")
 _ROWS_PER_INSERT = 50
-"""Older SQLite builds accept at most 999 parameters."""
+"""Older versions of SQLite accept at most 999 parameters in a statement."""
 _BYTES_PER_INSERT = 1_000_000
-"""Far below MariaDB's limit of 16 MB for a statement, in which each byte may be escaped."""
+"""Far below MariaDB's limit of 16 MB for a statement, even if every byte is escaped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """An outbox row to be inserted, encoded."""
+    """The encoded values of an outbox row to be inserted."""
 
     topic: str
     key: str
@@ -34,7 +34,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Depth:
-    """How much the outbox holds."""
+    """The number of rows in the outbox, and the capture time of the oldest row."""
 
     rows: int
     oldest_ms: int | None
@@ -42,11 +42,11 @@ class Depth:
 
 
 def add(entries: Sequence[Entry], *, using: str) -> int:
-    """Insert entries in order, each with the database's epoch; return the lowest new id, or 0.
+    """Insert entries in order, with the current epoch; return the lowest new id, or 0 for none.
 
-    Must run in the transaction of the change. The INSERT reads the epoch itself: a cached value
-    could be that of a database that has since been restored. The returned id is above those of all
-    earlier changes of these rows.
+    Must run in the transaction of the change. The INSERT itself reads the epoch: a cached value
+    could be outdated after a restore. The returned id is higher than the ids of all earlier changes
+    of these rows.
     """
     lowest = 0
     with connections[using].cursor() as cursor:
@@ -64,7 +64,7 @@ def existing(ids: Iterable[int], *, using: str) -> set[int]:
 
 
 def depth(*, using: str) -> Depth:
-    """Return the number of rows, and the age of the oldest."""
+    """Return the number of rows, and the capture time of the oldest."""
     rows = OutboxRecord.objects.using(using)
     oldest = rows.aggregate(oldest=Min("ts_ms"))["oldest"]
     return Depth(rows=rows.count(), oldest_ms=oldest)
@@ -77,7 +77,7 @@ def ensure_epoch(now_ms: int, *, using: str) -> None:
 
 
 def begin_epoch(now_ms: int, *, using: str) -> int:
-    """Begin and return a new epoch, higher than the old one and no lower than now."""
+    """Begin and return a new epoch: `now_ms`, or the next number if that is higher."""
     with transaction.atomic(using=using):
         epochs = list(Epoch.objects.using(using).select_for_update())
         old = max((epoch.value for epoch in epochs), default=0)

@@ -1,4 +1,4 @@
-"""Throttles bulk writers: by the number of rows in the outbox, and by a rate."""
+"""Throttles bulk writers by the number of rows in the outbox, and by a rate."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ _PATIENCE_SECONDS = 5.0
 
 
 class OutboxLimit:
-    """Keeps the outbox under a number of rows, even if the relay is slow or down."""
+    """Limits the number of rows in the outbox, even if the relay is slow or stopped."""
 
     def __init__(self, using: str, clock: Clock, say: Say, most: int = _MOST_ROWS) -> None:
         self._rows = OutboxRecord.objects.using(using)
@@ -21,7 +21,7 @@ class OutboxLimit:
         self._most = most
 
     def wait(self, rows: int, stopped: Callable[[], bool]) -> None:
-        """Wait until `rows` more fit, or until a stop; report an outbox that is not draining."""
+        """Wait until `rows` more fit, or until `stopped`; report an outbox that does not drain."""
         fewest, since, reported = self._rows.count(), self._clock.monotonic(), False
         pending = fewest
         while pending and pending + rows > self._most and not stopped():
@@ -46,7 +46,7 @@ class RateLimit:
         self._due = clock.monotonic()
 
     def wait(self, rows: int, stopped: Callable[[], bool]) -> None:
-        """Wait until the rate allows `rows` more, or until a stop."""
+        """Wait until the rate allows `rows` more, or until `stopped`."""
         while not stopped() and (left := self._due - self._clock.monotonic()) > 0:
             self._clock.sleep(min(left, 0.5))
         if self._rate:

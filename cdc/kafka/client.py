@@ -1,4 +1,4 @@
-"""The configuration that all Kafka clients of the feed share."""
+"""The common configuration of all Kafka clients."""
 
 import logging
 import socket
@@ -12,9 +12,9 @@ from cdc.errors import Misconfigured, Retryable
 from cdc.runtime import telemetry
 
 ENVELOPE_ROOM = 100_000
-"""Bytes over `MAX_EVENT_BYTES` that clients and topics allow for keys and headers."""
+"""The bytes over `MAX_EVENT_BYTES` that clients and topics allow, for keys and headers."""
 REQUEST_SECONDS = 5.0
-"""How long a request to Kafka may take."""
+"""The timeout of a request to Kafka."""
 _REPEAT_SECONDS = 30.0
 _log = logging.getLogger("cdc.kafka")
 
@@ -33,7 +33,7 @@ class ErrorLog:
 
 
 def client_config(settings: CdcSettings, **config: Any) -> dict[str, Any]:
-    """Return librdkafka's configuration; raises Misconfigured when no broker is named."""
+    """Return librdkafka's configuration; raise Misconfigured if no broker is configured."""
     if not settings.bootstrap_servers:
         raise Misconfigured(
             "KAFKA_BOOTSTRAP_SERVERS is not set: give host:port, or run `manage.py up`."
@@ -41,12 +41,12 @@ def client_config(settings: CdcSettings, **config: Any) -> dict[str, Any]:
     return {
         "bootstrap.servers": settings.bootstrap_servers,
         "client.id": f"{settings.client_name}@{socket.gethostname()}",
-        # A client that cannot connect writes several lines a second. So librdkafka logs critical
-        # messages only, and `error_cb` reports the rest at intervals.
+        # A client that cannot connect would log several lines a second. librdkafka therefore logs
+        # only critical messages, and `error_cb` logs each error at intervals.
         "log.connection.close": False,
         "log_level": 2,
         "error_cb": ErrorLog(),
-        # By default a client may wait 10 s before it tries a broker that is up again.
+        # By default, a client may wait 10 s before it reconnects to a broker that has restarted.
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 500,
         "topic.metadata.refresh.interval.ms": 5000,
@@ -57,6 +57,6 @@ def client_config(settings: CdcSettings, **config: Any) -> dict[str, Any]:
 
 
 def unavailable(request: str, name: str, error: BaseException | None = None) -> Retryable:
-    """Return the error for a request that Kafka did not answer."""
+    """Return the error for a request that failed or that Kafka did not answer."""
     reason = str(error or "") or "no answer in time"
-    return Retryable(f"Kafka could not {request} {name!r} ({reason}): check that its brokers run.")
+    return Retryable(f"Kafka could not {request} {name!r} ({reason}): check its brokers.")

@@ -1,4 +1,4 @@
-"""Reads the last published changes from the ends of the topics."""
+"""Reads the last published changes from the ends of the partitions."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from cdc.kafka.topics import Topics
 from cdc.wire.published import LAST_RECORDS, Published, published
 
 _TAIL = -2000
-"""librdkafka's logical offset: this minus n is n records before the end."""
+"""Minus n, this is librdkafka's logical offset of the nth record before the end."""
 _POLL_SECONDS = 0.1
 _MISSING = frozenset(
     {
@@ -25,7 +25,7 @@ _MISSING = frozenset(
 
 
 class LastPublished:
-    """Reads the last records of every partition of some topics; commits nothing."""
+    """Reads the last records of each partition of the given topics; commits no offsets."""
 
     def __init__(self, settings: CdcSettings, topics: Sequence[str]) -> None:
         self._names = topics
@@ -34,7 +34,8 @@ class LastPublished:
             client_config(
                 settings,
                 **{
-                    # Required by the library; brokers never see it, as there is no subscription.
+                    # The library requires a group. Brokers never receive it, as there is no
+                    # subscription.
                     "group.id": f"{settings.group}-relay",
                     "enable.auto.commit": False,
                     "enable.auto.offset.store": False,
@@ -42,7 +43,7 @@ class LastPublished:
                     "enable.partition.eof": True,
                     "fetch.message.max.bytes": settings.max_event_bytes + ENVELOPE_ROOM,
                     "fetch.wait.max.ms": 10,
-                    # KiB over all partitions: bounds the memory of prefetched records.
+                    # KiB for all partitions: limits the memory of prefetched records.
                     "queued.max.messages.kbytes": 8_192,
                 },
             )
@@ -51,7 +52,7 @@ class LastPublished:
     def __call__(self, keep_waiting: Callable[[], bool]) -> list[Published]:
         """Return the last changes of each partition, in no order; a missing topic has no changes.
 
-        Raises Retryable when Kafka does not answer, or once `keep_waiting` returns False.
+        Raise Retryable if Kafka does not answer, or when `keep_waiting` returns False.
         """
         found: list[Published] = []
         left = {(name, number) for name in self._names for number in self._topics.partitions(name)}
@@ -61,7 +62,7 @@ class LastPublished:
         deadline = time.monotonic() + REQUEST_SECONDS
         while left:
             if not keep_waiting():
-                raise Retryable("Reading what was published last was cancelled.")
+                raise Retryable("Reading the last published changes was cancelled.")
             message = self._consumer.poll(_POLL_SECONDS)
             if message is not None:
                 deadline = time.monotonic() + REQUEST_SECONDS
@@ -72,7 +73,6 @@ class LastPublished:
         return found
 
     def close(self) -> None:
-        """Close the client."""
         self._consumer.close()
 
     def _take(self, message: Message, left: set[tuple[str, int]], found: list[Published]) -> None:

@@ -1,4 +1,4 @@
-"""The publisher: writes records in order and waits for Kafka's acknowledgement."""
+"""The publisher: writes records in order and waits until Kafka has acknowledged them."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ _REJECTING = frozenset(
         KafkaError._INVALID_DIFFERENT_RECORD,  # noqa: SLF001 -- a documented code
     }
 )
-"""Error codes of a record that Kafka will never accept, and of other records in its batch."""
+"""Error codes for a record that Kafka rejects permanently, and for other records in its batch."""
 _TOPIC_MISSING = frozenset(
     {
         KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -28,15 +28,15 @@ _TOPIC_MISSING = frozenset(
     }
 )
 _TOPIC_PATIENCE_MS = 3_000
-"""How long a topic may be unknown before it counts as missing."""
+"""How long a topic may be unknown before it is considered missing."""
 
 
 class KafkaPublisher:
-    """Writes records in order and returns when Kafka has acknowledged all of them.
+    """Writes records in order, and waits until Kafka has acknowledged them all.
 
-    The producer is idempotent, uses `acks=all` and lets no record expire, so an outage of any
-    length only delays it. A missing topic is created: it may have been deleted, or the outbox row
-    may still name a topic that was renamed later.
+    The producer is idempotent and uses `acks=all`. Records never expire, so an outage only delays
+    them. A missing topic is created: it may have been deleted, or an outbox row may contain the
+    name of a topic that was renamed since.
     """
 
     def __init__(self, settings: CdcSettings) -> None:
@@ -50,8 +50,8 @@ class KafkaPublisher:
                 "message.timeout.ms": 0,
                 "topic.metadata.propagation.max.ms": _TOPIC_PATIENCE_MS,
                 "partitioner": "murmur2_random",
-                # Not MAX_EVENT_BYTES: a row saved before the limit was lowered may still change,
-                # and the topic accepts what it accepted then.
+                # Not MAX_EVENT_BYTES: a larger row, which was saved before the limit was lowered,
+                # may still change. The topic accepts the size that it accepted before.
                 "message.max.bytes": LARGEST_EVENT_LIMIT + ENVELOPE_ROOM,
                 "queue.buffering.max.messages": 100_000,
             },
@@ -61,10 +61,11 @@ class KafkaPublisher:
     def publish(
         self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
     ) -> dict[int, str]:
-        """Write `records` and return the reasons for permanent rejections, by index.
+        """Write `records`; return the reasons for permanent rejections, by index.
 
-        Raises Retryable when another record was not acknowledged: write all records again. Calls
-        `keep_waiting` at least every 0.1 s and drops the records in flight when it returns False.
+        Raise Retryable if any other record was not acknowledged; the caller must then write all
+        records again. Call `keep_waiting` at least every 0.1 s. When it returns False, drop the
+        records in flight.
         """
         outcomes: dict[int, KafkaError | None] = {}
         for index, record in enumerate(records):
@@ -75,7 +76,7 @@ class KafkaPublisher:
                 if len(outcomes) < len(records) and not keep_waiting():
                     raise Retryable("Publishing was cancelled: the records stay in the outbox.")
         except Retryable:
-            # Records in flight must not arrive after newer records of another relay.
+            # Otherwise, records in flight could arrive after newer records of another relay.
             self._restart()
             raise
         return self._verdict(records, outcomes)
@@ -92,7 +93,7 @@ class KafkaPublisher:
             outcomes[index] = error
 
         if not TOPIC_NAME.match(record.topic):
-            # Kafka sometimes reports such a topic as unknown, which would be retried.
+            # Kafka may report such a topic as unknown, which would be retried.
             outcomes[index] = KafkaError(KafkaError.TOPIC_EXCEPTION)
             return
         while True:
@@ -120,12 +121,12 @@ class KafkaPublisher:
         failed = {index: error for index, error in outcomes.items() if error is not None}
         for index, error in failed.items():
             if error.code() not in _REJECTING or error.fatal():
-                # After a fatal error, a producer sends nothing. A new one starts from the lowest
-                # row that is not acknowledged.
+                # After a fatal error, a producer sends nothing. The new producer starts from the
+                # lowest outbox row that is not acknowledged.
                 self._restart()
                 if error.code() in _TOPIC_MISSING:
                     Topics(self._settings).ensure(records[index].topic)
-                raise Retryable(f"Kafka did not acknowledge a batch ({error}): it is sent again.")
+                raise Retryable(f"Kafka did not acknowledge a batch ({error}): retrying.")
         return {index: str(error) for index, error in failed.items()}
 
     def _restart(self) -> None:
@@ -134,8 +135,8 @@ class KafkaPublisher:
 
 
 def _timestamp(record: Outgoing) -> int:
-    """Return a timestamp that Kafka accepts: Kafka rejects times before 1970 and in the future.
+    """Return a timestamp that Kafka accepts: neither before 1970 nor in the future.
 
-    Otherwise a host whose clock ran ahead would block every later change.
+    Without this limit, a host whose clock is ahead would block all later changes.
     """
     return max(min(record.timestamp_ms, round(time.time() * 1000)), 0)

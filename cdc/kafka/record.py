@@ -1,4 +1,4 @@
-"""Converts a message of the client library to a record of the feed."""
+"""Converts a message of the client library to a `Record`."""
 
 from typing import cast
 
@@ -14,7 +14,7 @@ def record_of(message: Message, source: TopicPartition) -> Record:
         offset=message.offset() or 0,
         key=message.key(),
         value=message.value(),
-        # The library uses this type for producing too, so it also allows other values.
+        # The library's type also covers messages to be produced, so it allows other values.
         headers=cast("Headers", tuple(message.headers() or ())),
         timestamp_ms=max(message.timestamp()[1], 0),
         leader_epoch=message.leader_epoch(),

@@ -33,8 +33,8 @@ _POSITION_LOST = frozenset(
 class KafkaSource:
     """Reads the partitions that the group assigns to this process, from given offsets.
 
-    The group's callbacks only record what changed. An assigned partition waits for `start`. It
-    is then fetched until `release`, or until the group revokes it.
+    The group's callbacks only record assignments. An assigned partition waits for `start`. From
+    then on it is fetched, until `release` is called or the group revokes it.
     """
 
     def __init__(self, settings: CdcSettings, topics: Sequence[str], instance: str) -> None:
@@ -56,10 +56,10 @@ class KafkaSource:
                     "enable.auto.commit": True,
                     "auto.commit.interval.ms": 1000,
                     "fetch.message.max.bytes": settings.max_event_bytes + ENVELOPE_ROOM,
-                    # A partition is first fetched after the running fetch has returned. Without new
-                    # records, the broker answers that fetch after this time.
+                    # A new partition is fetched after the running fetch has returned. Without new
+                    # records, the broker returns that fetch after this time.
                     "fetch.wait.max.ms": 100,
-                    # Bounds the memory of prefetched records, in KiB over all partitions.
+                    # KiB for all partitions: limits the memory of prefetched records.
                     "queued.max.messages.kbytes": 32_768,
                 },
             )
@@ -69,11 +69,11 @@ class KafkaSource:
         )
 
     def poll(self, limit: int, seconds: float) -> list[Record]:
-        """Return up to `limit` records; wait up to `seconds`, but only for the first record."""
+        """Return up to `limit` records; wait up to `seconds` for the first record only."""
         first = self._consumer.poll(seconds)
         if first is None:
             return []
-        # `consume` alone would wait for `limit` records or until its timeout.
+        # `consume` alone would wait for `limit` records or for its whole timeout.
         messages = [first, *self._consumer.consume(limit - 1, 0)]
         return [record for record in map(self._record, messages) if record is not None]
 
@@ -90,8 +90,9 @@ class KafkaSource:
     ) -> None:
         """Fetch a waiting partition from `offset`; None means its first record.
 
-        With the leader epoch of the record before `offset`, the client also detects that Kafka
-        lost that record, even if the partition has grown past the offset since. Raises Retryable.
+        `leader_epoch` is that of the record before `offset`. With it, the client detects that Kafka
+        has lost that record, even if the partition now has later offsets again. Raise Retryable on
+        an error.
         """
         at = KafkaPartition(
             source.topic,
@@ -108,24 +109,25 @@ class KafkaSource:
             self._validate(at)
 
     def lost_at(self, source: TopicPartition, offset: int, leader_epoch: int | None) -> bool:
-        """Return whether a waiting partition could not be fetched from this position.
+        """Return whether Kafka has lost the records of a waiting partition at this position.
 
-        If Kafka loses records later, the partition is first started at its current stored position.
+        Only the position of the last `start` counts. If the stored position has moved since, the
+        partition must first be started there.
         """
         return self._lost.get(source) == (offset, leader_epoch)
 
     def first_offset(self, source: TopicPartition) -> int:
-        """Return the first offset that the partition holds; raises Retryable."""
+        """Return the first offset of the partition that Kafka has not deleted; raise Retryable."""
         return first_and_next(self._consumer, source)[0]
 
     def release(self) -> None:
-        """Stop fetching; every partition waits for the next `start`."""
+        """Stop fetching; every assigned partition then waits for the next `start`."""
         self._unassign(self._started)
         self._waiting |= self._started
         self._started.clear()
 
     def store(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Commit offsets for tools that show lag; the replica's own positions are what counts."""
+        """Store the group's offsets for tools that show lag; the replica has its own positions."""
         ours = [
             KafkaPartition(source.topic, source.partition, offset)
             for source, offset in positions.items()
@@ -135,10 +137,10 @@ class KafkaSource:
             self._consumer.store_offsets(offsets=ours)
 
     def close(self) -> None:
-        """Commit the stored offsets and leave the group, so that others take over at once."""
-        # Unsubscribe first: a callback that unassigns partitions while the library closes can block
-        # indefinitely.
-        with suppress(KafkaException):  # The group has removed this consumer already.
+        """Commit the stored offsets and leave the group, so that others can take over at once."""
+        # Unsubscribe first: if a callback unassigns partitions during the close, the library can
+        # block indefinitely.
+        with suppress(KafkaException):  # The group may already have removed this consumer.
             self._consumer.unsubscribe()
         deadline = time.monotonic() + _LEAVE_SECONDS
         while (self._waiting or self._started) and time.monotonic() < deadline:
@@ -148,8 +150,7 @@ class KafkaSource:
     def _validate(self, at: KafkaPartition) -> None:
         """Make the client compare the leader epoch with Kafka's before it fetches.
 
-        By itself it does so only when a new leader is elected while it is running; it also does so
-        before a seek.
+        Without a seek, the client compares the epochs only after the election of a new leader.
         """
         try:
             self._consumer.seek(at)
@@ -167,8 +168,8 @@ class KafkaSource:
         return record_of(message, source)
 
     def _report(self, source: TopicPartition, error: KafkaError) -> None:
-        # The event that reports a fatal error is not itself marked as fatal. After it the client
-        # keeps polling but receives nothing.
+        # The event that reports a fatal error need not be marked as fatal itself. After a fatal
+        # error, `poll` returns no more records.
         if error.fatal() or error.code() == KafkaError._FATAL:
             raise Fatal(self._explanation(error))
         lost = error.code() in _POSITION_LOST
@@ -177,7 +178,7 @@ class KafkaSource:
             _log, level, telemetry.KAFKA_ERROR, partition=source.partition, error=str(error)
         )
         if lost and source in self._started:
-            # Take it over again first: if the topic was recreated, the offset is not a gap.
+            # Take over the partition again first: if the topic was recreated, this is not a gap.
             self._unassign({source})
             self._started.discard(source)
             self._waiting.add(source)
@@ -187,7 +188,7 @@ class KafkaSource:
         if _NAME_TAKEN in error.str():
             return (
                 f"Kafka removed this consumer from its group: another process has joined as "
-                f"{self._instance!r}, or Kafka has forgotten this one. Give each process its own "
+                f"{self._instance!r}, or Kafka no longer knows this one. Give each process its own "
                 "--instance, and restart it."
             )
         return f"Kafka removed this consumer from its group ({error.str()}): restart it."
@@ -198,8 +199,8 @@ class KafkaSource:
 
     def _revoked(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
         revoked = _sources(partitions)
-        # Called even with an empty list: otherwise the library itself unassigns all partitions,
-        # and this fails for partitions that are not started.
+        # Called even for an empty list: otherwise the library unassigns all partitions itself,
+        # which fails for partitions that are not started.
         consumer.incremental_unassign(_partitions(revoked & self._started))
         self._waiting -= revoked
         self._started -= revoked

@@ -18,7 +18,7 @@ _SECONDS = 3.0
 
 
 class KafkaTail:
-    """Reads one topic from given offsets; commits nothing."""
+    """Reads one topic from given offsets; commits no offsets."""
 
     def __init__(self, settings: CdcSettings) -> None:
         self._topic = settings.topic
@@ -28,7 +28,8 @@ class KafkaTail:
             client_config(
                 settings,
                 **{
-                    # Required by the library; brokers never see it, as there is no subscription.
+                    # The library requires a group. Brokers never receive it, as there is no
+                    # subscription.
                     "group.id": f"{settings.group}-feed",
                     "enable.auto.commit": False,
                     "enable.auto.offset.store": False,
@@ -36,7 +37,7 @@ class KafkaTail:
                     "enable.partition.eof": True,
                     "fetch.message.max.bytes": settings.max_event_bytes + ENVELOPE_ROOM,
                     "fetch.wait.max.ms": 100,
-                    # KiB over all partitions: bounds the memory of prefetched records.
+                    # KiB for all partitions: limits the memory of prefetched records.
                     "queued.max.messages.kbytes": 8_192,
                 },
             )

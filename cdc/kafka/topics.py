@@ -1,4 +1,4 @@
-"""Topics: created when missing, and described by their ids and partitions."""
+"""Creates topics, and describes topics and groups."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ _DAY_MS = 86_400_000
 
 
 class Topics:
-    """Asks Kafka about topics and groups; methods raise Retryable when Kafka does not answer."""
+    """Kafka's topics and groups; methods raise Retryable if Kafka does not answer."""
 
     def __init__(self, settings: CdcSettings) -> None:
         self._settings = settings
@@ -27,9 +27,9 @@ class Topics:
         self._descriptions: dict[str, Future[Any]] = {}
 
     def ensure(self, topic: str, partitions: int = 0) -> None:
-        """Create `topic`, compacted, unless it exists.
+        """Create `topic` as a compacted topic unless it exists.
 
-        Without `partitions` it gets the number in the settings.
+        By default, the topic has the number of partitions in the settings.
         """
         new = NewTopic(
             topic,
@@ -47,16 +47,16 @@ class Topics:
                 raise unavailable("create the topic", topic, error) from error
 
     def topic_id(self, topic: str) -> str:
-        """Return the id that distinguishes a topic from a later one of the same name."""
+        """Return Kafka's id of the topic; a topic that is created again gets another id."""
         try:
             return str(self._describe(topic).result(REQUEST_SECONDS).topic_id)
         except (KafkaException, TimeoutError) as error:
             raise unavailable("describe the topic", topic, error) from error
 
     def recreated(self, known: Mapping[str, str]) -> bool:
-        """Return whether the id of a topic differs from the one in `known`; never waits.
+        """Return whether a topic has another id than in `known`; never waits.
 
-        Each call evaluates the answers to the requests of earlier calls.
+        Each call sends requests, and evaluates the answers to the requests of earlier calls.
         """
         found = False
         for topic, known_id in known.items():
@@ -64,12 +64,12 @@ class Topics:
             if answer is not None and answer.done():
                 if answer.exception() is None:
                     found |= str(answer.result().topic_id) != known_id
-                answer = None  # Also after a failure, so that Kafka is asked again.
+                answer = None  # Also after a failure: request a description again.
             self._descriptions[topic] = answer or self._describe(topic)
         return found
 
     def members(self, group: str) -> int:
-        """Return the number of consumers in a group; 0 for a group that Kafka does not know."""
+        """Return the number of consumers in a group; 0 if Kafka does not know the group."""
         future = self._admin.describe_consumer_groups([group], request_timeout=REQUEST_SECONDS)[
             group
         ]
@@ -100,7 +100,7 @@ class Topics:
         return {
             "cleanup.policy": "compact",
             "max.message.bytes": str(largest),
-            # A consumer that was offline for this long still reads the tombstone of a delete.
+            # A consumer that was offline for this time can still read the tombstone of a delete.
             "delete.retention.ms": str(settings.delete_marker_days * _DAY_MS),
             "min.insync.replicas": "2" if settings.replication_factor > 2 else "1",  # noqa: PLR2004
         }

@@ -1,4 +1,4 @@
-"""The offsets of a topic: what Kafka holds, and what the consumer group has committed."""
+"""Reads the first and end offsets of partitions, and the offsets that the group has committed."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from cdc.wire.records import TopicPartition
 
 
 def first_and_next(client: Consumer, source: TopicPartition) -> tuple[int, int]:
-    """Return the first offset that Kafka holds and the offset of the next record."""
+    """Return the first offset that Kafka has not deleted, and the offset of the next record."""
     partition = KafkaPartition(source.topic, source.partition)
     try:
         marks = client.get_watermark_offsets(partition, timeout=REQUEST_SECONDS)
@@ -23,7 +23,7 @@ def first_and_next(client: Consumer, source: TopicPartition) -> tuple[int, int]:
 
 
 class Watermarks:
-    """Reads the offsets that partitions hold and that the group has committed."""
+    """Reads the offsets of partitions, and the offsets that the group has committed."""
 
     def __init__(self, settings: CdcSettings) -> None:
         self._group = settings.group
@@ -32,11 +32,11 @@ class Watermarks:
         )
 
     def of(self, source: TopicPartition) -> tuple[int, int]:
-        """Return the first offset that Kafka holds and the offset of the next record."""
+        """Return the first offset that Kafka has not deleted, and the offset of the next record."""
         return first_and_next(self._consumer, source)
 
     def committed(self, sources: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """Return the offsets that the group committed; partitions without one are left out."""
+        """Return the offsets that the group committed; partitions without an offset are omitted."""
         asked = [KafkaPartition(source.topic, source.partition) for source in sources]
         try:
             found = self._consumer.committed(asked, timeout=REQUEST_SECONDS)

@@ -101,7 +101,10 @@ class Sweeper:
         return not self._new and not self._refused
 
     def run_once(self) -> bool:
-        """Delete some rows, or look for overlooked ones; return whether there is more to do."""
+        """Delete some published rows; return whether there were any.
+
+        If a search for overlooked rows is due, it comes first.
+        """
         self._rows.wait_briefly_for_locks()
         self._work.clear()
         if self._mark is not None and self._clock.monotonic() >= self._look_at:

@@ -1,1 +1,1 @@
-"""What a message looks like: the envelope, its rows and columns, and its published schema."""
+"""The format of a message: its envelope, rows and columns, and their published schema."""

@@ -1,4 +1,4 @@
-"""How the values of a column are converted: from Django to JSON, and from JSON to BSON."""
+"""Conversion of column values from Django to JSON, and from JSON to BSON."""
 
 import math
 import reprlib
@@ -13,7 +13,7 @@ from cdc.errors import Refused, Rejected
 
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**63 - 1
 DEEPEST_JSON = 80
-"""Levels of nesting allowed in a JSON column; BSON allows 100 in a whole document."""
+"""The maximum nesting depth of a JSON column. BSON allows a depth of 100 for a whole document."""
 _UNREAD = "a value that is read as null, such as 0000-00-00"
 _SHORT_REPR = reprlib.Repr()
 _SHORT_REPR.maxstring = 60
@@ -21,18 +21,18 @@ _SHORT_REPR.maxstring = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnType:
-    """How the values of one type of column are converted."""
+    """The conversion of the values of one column type."""
 
     to_wire: Callable[[Any], Any]
-    """Django's value -> a JSON value; raises Refused."""
+    """Converts a Django value to a JSON value; raises Refused."""
     from_wire: Callable[[Any], Any]
-    """An untrusted JSON value -> the value for BSON; raises Rejected."""
+    """Converts an untrusted JSON value to a BSON value; raises Rejected."""
     schema: Mapping[str, Any]
     """The JSON Schema of the value on the wire."""
     null: bool = False
-    """Whether null is a value of the type itself, and not only of a nullable column."""
+    """Whether the type itself has the value null, even in a column that is not nullable."""
     early: tuple[type, ...] = ()
-    """The Python types of values that `to_wire` can check before the database has stored them."""
+    """The Python types that `to_wire` can check before the database stores the value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +44,10 @@ class Column:
     nullable: bool
     type: ColumnType
     earlier: tuple[Any, ...] = ()
-    """The BSON value of the rows from before the column existed; empty if it is not known."""
+    """The BSON value in rows from before the column existed; an empty tuple if it is not known."""
 
     def to_wire(self, value: Any) -> Any:
-        """Return a value of Django's as JSON; raises Refused, naming the column."""
+        """Convert a Django value to JSON; raise Refused with the name of the column."""
         if value is None and self.null:
             return None
         try:
@@ -61,17 +61,17 @@ class Column:
             ) from None
 
     def refuse_early(self, value: Any) -> None:
-        """Raise Refused for a value, not stored yet, that no message could hold."""
+        """Raise Refused if a value that is about to be stored cannot be encoded."""
         if isinstance(value, self.type.early):
             self.to_wire(value)
 
     @property
     def null(self) -> bool:
-        """Whether a row may hold null in the column."""
+        """Whether a row may have null in the column."""
         return self.nullable or self.type.null
 
     def from_wire(self, value: Any) -> Any:
-        """Return a JSON value as BSON's; raises Rejected, naming the column."""
+        """Convert a JSON value to BSON; raise Rejected with the name of the column."""
         if value is None and self.nullable:
             return None
         try:
@@ -87,10 +87,10 @@ class Column:
 
 
 def values_of(row: Mapping[str, Any], columns: Sequence[Column]) -> dict[str, Any]:
-    """Return the BSON values of a row of a message; raises Rejected.
+    """Return the BSON values of a row from a message; raise Rejected if one is invalid.
 
-    The row may be older than the columns. What it then lacks has the value that the migration gave
-    it, as far as that is known; otherwise it is left out.
+    The row may be older than some columns. Such a column gets the value that its migration gave
+    existing rows. If that value is not known, the column is omitted.
     """
     values: dict[str, Any] = {}
     for column in columns:
@@ -104,13 +104,13 @@ def values_of(row: Mapping[str, Any], columns: Sequence[Column]) -> dict[str, An
 
 def _earlier(column: Column, row: Mapping[str, Any], columns: Sequence[Column]) -> tuple[Any, ...]:
     if column.name not in row and row.keys() - {each.name for each in columns}:
-        # A column that the model does not know may be this one under its former name.
+        # The row has a column that the model does not have. It may be this column before a rename.
         return ()
     return column.earlier
 
 
 def wire_time(moment: datetime) -> str:
-    """Return an ISO 8601 time in UTC, with microseconds only if there are any."""
+    """Return an ISO 8601 time in UTC, with milliseconds, or with microseconds if necessary."""
     precision = "microseconds" if moment.microsecond % 1000 else "milliseconds"
     return moment.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
 
@@ -155,7 +155,7 @@ def _text_to_wire(value: Any) -> str:
 
 
 def _json_to_wire(value: Any, depth: int = 0) -> Any:
-    """Return `value` if both JSON and BSON can hold it."""
+    """Return `value` if both JSON and BSON can represent it."""
     if depth > DEEPEST_JSON:
         raise Refused(f"nests deeper than {DEEPEST_JSON} levels: flatten it.")
     if isinstance(value, str):
@@ -181,7 +181,7 @@ def _key_to_wire(key: Any) -> str:
 
 
 def _integer_from_wire(value: Any) -> int:
-    # Not only `int` itself: MongoDB's long integers have a class of their own.
+    # Subclasses of `int` are valid too: MongoDB's 64-bit integers have their own class.
     whole = isinstance(value, int) and not isinstance(value, bool)
     if not whole or not SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
         raise Rejected(f"holds {_short(value)}, not a 64-bit integer.")
@@ -227,7 +227,7 @@ def _json_from_wire(value: Any) -> Any:
 
 
 def _short(value: Any) -> str:
-    # An untrusted value may be nested too deep for `repr`.
+    # Not `repr`, which fails for an untrusted value that is nested too deep.
     return _SHORT_REPR.repr(value)
 
 

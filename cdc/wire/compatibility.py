@@ -1,4 +1,4 @@
-"""What the readers of an older JSON Schema of a table's messages cannot read in new messages."""
+"""Compares two JSON Schemas of messages: which new messages do not fit the older schema."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Columns = dict[str, Any]
 
 
 class Kind(StrEnum):
-    """How a message no longer fits the older schema."""
+    """In what respect a message no longer fits the older schema."""
 
     INVALID = "invalid"
     TABLE = "table"
@@ -29,34 +29,34 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """One difference that readers cannot survive."""
+    """One incompatible difference between two schemas."""
 
     kind: Kind
     text: str
-    """What was found, as the end of a sentence about the table."""
+    """The difference, as the end of a sentence whose subject is the table."""
 
 
 def breaks(older: Any, newer: Mapping[str, Any]) -> list[Break]:
-    """Return what readers that know only `older` cannot read in messages of `newer`.
+    """Return the incompatible differences: readers that know `older` do not accept `newer`.
 
-    `older` is the untrusted content of a file; `cdc.wire.schema` has made `newer`.
+    `older` is the untrusted content of a file; `newer` comes from `cdc.wire.schema`.
     """
     row, key = _columns(older, "row"), _columns(older, "key")
     if row is None or key is None or len(key) != 1 or not set(key) <= set(row):
         return [Break(Kind.INVALID, "is not the JSON Schema of a captured table's messages")]
     if odd := [name for name, schema in {**row, **key}.items() if not _is_known(schema)]:
-        return [Break(Kind.INVALID, f"has a schema of {_names(odd)} that is of no column type")]
+        return [Break(Kind.INVALID, f"has a schema of {_names(odd)} that no column type has")]
     return [*_in_key(key, newer), *_in_row(row, key, newer), *_in_envelope(older, newer)]
 
 
 def added(older: Any, newer: Mapping[str, Any]) -> list[str]:
-    """Return the names of the columns that `older` lacks."""
+    """Return the names of the columns that only `newer` has."""
     known = _columns(older, "row") or {}
     return [name for name in _columns(newer, "row") or {} if name not in known]
 
 
 def _columns(schema: Any, name: str) -> Columns | None:
-    """Return the columns of the row or of the key; None for what is not such a schema."""
+    """Return the columns of the row or of the key; None if the schema is malformed."""
     match schema:
         case {"$defs": {**definitions}}:
             pass
@@ -74,7 +74,7 @@ def _columns(schema: Any, name: str) -> Columns | None:
 
 
 def _is_known(schema: Any) -> bool:
-    """Whether it is the schema of a type of column, nullable or not."""
+    """Whether this is the schema of a column type, nullable or not."""
     match schema:
         case {"anyOf": [{**values}, {"type": "null"}]} if len(schema) == 1:
             pass
@@ -86,9 +86,9 @@ def _is_known(schema: Any) -> bool:
 
 
 def _values(schema: Any) -> tuple[dict[str, Any], bool]:
-    """Return the schema of a column's values without null, and whether null is a value too."""
+    """Return the schema of a column's values without null, and whether null is allowed."""
     values = schema["anyOf"][0] if "anyOf" in schema else schema
-    # The schema of a JSON column is empty: every value fits, null too.
+    # The schema of a JSON column is empty: it allows every value, including null.
     return values, "anyOf" in schema or not values
 
 
@@ -131,13 +131,13 @@ def _is_kept(keyword: str, value: Any, after: dict[str, Any]) -> bool:
 def _in_envelope(older: Any, newer: Mapping[str, Any]) -> Iterator[Break]:
     found = list(_differences(older, newer))
     if _TABLE in found:
-        yield Break(Kind.TABLE, "has another name as source.table")
+        yield Break(Kind.TABLE, "has another name in source.table")
     if rest := [path for path in found if path != _TABLE]:
         yield Break(Kind.ENVELOPE, f"has another envelope (at {', '.join(rest)})")
 
 
 def _differences(older: Any, newer: Any, path: str = "") -> Iterator[str]:
-    """Yield the paths at which two schemas differ. It recurses as deep as `newer`."""
+    """Yield the paths at which two schemas differ. The recursion is as deep as `newer`."""
     if not isinstance(older, dict) or not isinstance(newer, dict):
         if older != newer:
             yield path

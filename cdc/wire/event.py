@@ -1,4 +1,4 @@
-"""A change of one row, and how it is decoded from a message."""
+"""The change event of one row, and how a message is decoded."""
 
 import json
 import reprlib
@@ -20,13 +20,13 @@ Row = Mapping[str, Any]
 
 
 class Operation(StrEnum):
-    """The type of a change; the values are Debezium's."""
+    """The type of a change. The values are those of Debezium."""
 
     CREATE = "c"
     UPDATE = "u"
     DELETE = "d"
     READ = "r"
-    """The current state of a row, as a snapshot or a repair sends it."""
+    """The current state of a row, sent by a snapshot or a repair."""
 
 
 _OPERATIONS = frozenset(Operation)
@@ -34,7 +34,7 @@ _OPERATIONS = frozenset(Operation)
 
 @dataclass(frozen=True, slots=True, order=True)
 class Version:
-    """A change's position in the order of one row's changes."""
+    """The position of a change in the order of one row's changes."""
 
     epoch: int
     outbox_id: int
@@ -58,13 +58,13 @@ class ChangeEvent:
 
     @property
     def deletes(self) -> bool:
-        """Whether the row is gone after this change."""
+        """Whether the change deletes the row."""
         return self.op is Operation.DELETE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastEvent:
-    """An event with the partition and the offset at which the topic held it."""
+    """An event with its partition and its offset in the topic."""
 
     event: ChangeEvent
     partition: int
@@ -72,7 +72,7 @@ class PastEvent:
 
 
 def decode(key: bytes | None, value: bytes) -> ChangeEvent:
-    """Return the change in a message; raises Rejected with the reason if it is malformed."""
+    """Return the change in a message; raise Rejected with the reason if it is malformed."""
     envelope = _object(_json(value, "The value"), "The value")
     source = _object(envelope.get("source"), "source")
     column, identity = decode_key(key)
@@ -92,9 +92,9 @@ def decode(key: bytes | None, value: bytes) -> ChangeEvent:
 
 
 def tombstone_version(headers: Headers) -> Version | None:
-    """Return the version that a tombstone's headers name.
+    """Return the version in a tombstone's headers; None if another program wrote the tombstone.
 
-    None without such headers: another program wrote it. Raises Rejected for a malformed version.
+    Raise Rejected if the version is malformed.
     """
     found = dict(headers)
     parts = [found.get(name) for name in ("epoch", "outbox_id")]
@@ -107,7 +107,7 @@ def tombstone_version(headers: Headers) -> Version | None:
 def deletion(
     table: str, key_column: str, key: int | str, version: Version, ts_ms: int
 ) -> ChangeEvent:
-    """Return the delete that a tombstone means; only the key of the row is known."""
+    """Return the delete that corresponds to a tombstone; the row has only its key."""
     return ChangeEvent(
         op=Operation.DELETE,
         table=table,
@@ -121,10 +121,10 @@ def deletion(
 
 
 def decode_key(key: bytes | None) -> tuple[str, int | str]:
-    """Return the column and the value in a Kafka key; raises Rejected."""
+    """Return the column and the value in a Kafka key; raise Rejected if it is malformed."""
     pairs = list(_object(_json(key, "The key"), "The key").items())
     if len(pairs) != 1 or type(pairs[0][1]) not in {int, str}:
-        raise Rejected('The key is not one column\'s value, such as {"id":17}.')
+        raise Rejected('The key does not have exactly one column, as in {"id":17}.')
     return pairs[0]
 
 
@@ -190,5 +190,5 @@ def _consistent(event: ChangeEvent) -> ChangeEvent:
         raise Rejected(f"{name} is null in an event with op {event.op.value}.")
     held = row.get(event.key_column)
     if type(held) is not type(event.key) or held != event.key:
-        raise Rejected(f"The key names {json.dumps(event.key)[:60]}, its row names another.")
+        raise Rejected(f"The key is {json.dumps(event.key)[:60]}, but its row has another key.")
     return event

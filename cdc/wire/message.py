@@ -1,4 +1,4 @@
-"""The Kafka message of a captured change, and the only place that builds one."""
+"""Builds the Kafka message of a captured change. No other module builds messages."""
 
 from typing import Protocol
 
@@ -13,7 +13,7 @@ _HIGHEST = Version(2**63 - 1, 2**63 - 1)
 
 
 class CapturedChange(Protocol):
-    """A captured change, in the columns of the outbox table."""
+    """A captured change, with the columns of the outbox table."""
 
     @property
     def topic(self) -> str: ...
@@ -44,12 +44,12 @@ class CapturedChange(Protocol):
 
 
 def encode_key(column: str, value: int | str) -> str:
-    """Return the Kafka key: `{"id":17}`, without blanks, so that all clients hash it alike."""
+    """Return the Kafka key, such as `{"id":17}`, without spaces: all clients hash it alike."""
     return orjson.dumps({column: value}).decode()
 
 
 def encode_row(row: Row | None) -> bytes | None:
-    """Return a row as JSON; raises Refused for what JSON cannot hold."""
+    """Return a row as JSON; raise Refused if JSON cannot represent it."""
     if row is None:
         return None
     try:
@@ -59,7 +59,7 @@ def encode_row(row: Row | None) -> bytes | None:
 
 
 def encode_value(change: CapturedChange, version: Version, connector: str) -> bytes:
-    """Return the value of a change's message: Debezium's envelope."""
+    """Return the value of a change's message, in Debezium's envelope."""
     return orjson.dumps(
         {
             "before": _fragment(change.before),
@@ -83,14 +83,14 @@ def encode_value(change: CapturedChange, version: Version, connector: str) -> by
 
 
 def largest_size(change: CapturedChange, connector: str) -> int:
-    """Return the size of the change's value in bytes if its version is the longest possible."""
+    """Return the size of the message's value in bytes, with the longest possible version."""
     return len(encode_value(change, _HIGHEST, connector))
 
 
 def encode(change: CapturedChange, version: Version, connector: str) -> list[Outgoing]:
-    """Return the records of a change: its message, and after a delete the tombstone.
+    """Return the records of a change: its message, and a tombstone after a delete.
 
-    The tombstone lets a compacted topic forget the key.
+    The tombstone lets Kafka remove the key from a compacted topic.
     """
     message = _record(change, version, encode_value(change, version, connector))
     if change.op != Operation.DELETE:

@@ -1,4 +1,4 @@
-"""A change as a topic holds it: its version, and what distinguishes it from any other change."""
+"""A published change: its version, and the data that distinguishes it from other changes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ import orjson
 from cdc.wire.event import Version
 
 LAST_RECORDS = 32
-"""Records at the end of a partition that show what was published last.
+"""The number of records at the end of a partition that are read to find the last changes.
 
-More than one, because a change that committed late may follow one with a higher version.
+One record is not enough, because a change with a lower version may commit later.
 """
 _MOST_DIGITS = 18
-"""Decimal digits of a number that a later epoch can still exceed in 64 bits."""
+"""The maximum number of decimal digits, so that a later epoch is still a 64-bit integer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +24,13 @@ class Published:
     key: str = ""
     """The Kafka key as text."""
     ts_ms: int | None = None
-    """The time of capture; None if it is not known, as in a tombstone."""
+    """The time of capture in milliseconds since 1970; None if unknown, as in a tombstone."""
 
 
 def published(
     key: bytes | None, value: bytes | None, headers: Mapping[str, bytes | str | None]
 ) -> Published | None:
-    """Return the change in a record, by its headers; None for a record of another producer."""
+    """Return the change that a record's headers name; None for a record of another producer."""
     epoch, outbox_id = _number(headers.get("epoch")), _number(headers.get("outbox_id"))
     if epoch is None or outbox_id is None:
         return None

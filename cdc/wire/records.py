@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 Headers = tuple[tuple[str, bytes | None], ...]
-"""A record's headers in Kafka's order; a name may repeat."""
+"""A record's headers in Kafka's order. A name may occur several times."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -17,7 +17,7 @@ class TopicPartition:
 
 
 LeaderEpochs = Mapping[TopicPartition, int | None]
-"""Of each partition, the leader epoch of one of its records."""
+"""For each partition, the leader epoch of one of its records."""
 UNKNOWN_EPOCHS: LeaderEpochs = MappingProxyType({})
 
 
@@ -32,9 +32,9 @@ class Record:
     """None in a tombstone."""
     headers: Headers = ()
     timestamp_ms: int = 0
-    """Milliseconds since 1970; 0 when the record has none."""
+    """Milliseconds since 1970; 0 if the record has no timestamp."""
     leader_epoch: int | None = None
-    """The leader epoch of the partition when the record was written; None when it is not known."""
+    """The partition's leader epoch when the record was written; None if it is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,6 @@ class Outgoing:
     topic: str
     key: bytes
     value: bytes | None
-    """None makes a tombstone."""
+    """None for a tombstone."""
     headers: tuple[tuple[str, bytes], ...]
     timestamp_ms: int

@@ -16,13 +16,13 @@ _SEQUENCE = {
     "type": "string",
     "pattern": r'^\["[0-9]+","[0-9]+"\]$',
     "description": (
-        "The change's place in the order of its row: epoch, then outbox id. Compare as numbers."
+        "The position in the order of the row's changes: epoch, then outbox id. Compare as numbers."
     ),
 }
 
 
 class CapturedTable(Protocol):
-    """What the descriptions need of a capture."""
+    """The part of a capture that the descriptions use."""
 
     @property
     def topic(self) -> str: ...
@@ -44,7 +44,7 @@ def event_schema(captured: CapturedTable, connector: str) -> dict[str, Any]:
         "allOf": [_rows(operation) for operation in Operation],
         "$defs": {
             "row": _object({column.name: column.schema() for column in captured.columns}),
-            # All that `before` holds of a row that is too long or cannot be read, and of a delete
+            # The content of `before` if the row is too long or cannot be read, and for a delete
             # that is sent again.
             "key": _object({captured.key.name: captured.key.schema()}),
         },
@@ -87,7 +87,7 @@ def _envelope(captured: CapturedTable, connector: str) -> dict[str, Any]:
         "before": {"anyOf": [_ROW, _KEY, _NULL]},
         "after": {"anyOf": [_ROW, _NULL]},
         "op": {"enum": [operation.value for operation in Operation]},
-        "ts_ms": {**_MILLISECONDS, "description": "When it was captured, since 1970 in UTC."},
+        "ts_ms": {**_MILLISECONDS, "description": "The time of capture, since 1970 in UTC."},
         "source": _object(
             {
                 "version": {"type": "string"},
@@ -100,7 +100,7 @@ def _envelope(captured: CapturedTable, connector: str) -> dict[str, Any]:
                 "sequence": _SEQUENCE,
                 "user": {
                     "type": "string",
-                    "description": "Who changed it: a user's id, or a command's name.",
+                    "description": "The author of the change: a user's id, or a command's name.",
                 },
             }
         ),
@@ -109,7 +109,7 @@ def _envelope(captured: CapturedTable, connector: str) -> dict[str, Any]:
 
 
 def _rows(operation: Operation) -> dict[str, Any]:
-    """Return the condition for which of the two rows an operation has."""
+    """Return the condition that `before` and `after` meet in events of an operation."""
     rows = {
         Operation.CREATE: (_NULL, _ROW),
         Operation.UPDATE: ({"anyOf": [_ROW, _KEY]}, _ROW),

@@ -1,4 +1,4 @@
-"""A topic read by offset, without a consumer group: what it holds, and the reader's protocol."""
+"""The protocol of a reader that reads a topic by offset, without a consumer group."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from cdc.wire.records import Record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicBounds:
-    """The offsets that a topic holds; both tuples are indexed by partition number."""
+    """The first and end offsets of a topic; both tuples are indexed by partition number."""
 
     topic: str
     topic_id: str
-    """A topic that was deleted and created again has another id."""
+    """Kafka's id of the topic. A topic that is deleted and created again gets another id."""
     first: tuple[int, ...]
-    """The first offset that Kafka still holds in each partition."""
+    """The first offset in each partition that Kafka has not deleted."""
     end: tuple[int, ...]
     """The offset after the last record of each partition."""
 
@@ -31,26 +31,25 @@ class Tail(Protocol):
     def shape(self) -> tuple[str, int]:
         """Return the topic's id and its number of partitions.
 
-        A change means that the topic was created again or has new partitions.
+        A different result means that the topic was created again or has new partitions.
         """
 
     def bounds(self) -> TopicBounds:
-        """Return the offsets that the topic holds."""
+        """Return the first and end offsets of the topic."""
 
     def since(self, moment_ms: int) -> Mapping[int, int]:
-        """Return each partition's first offset at or after a time, or else its end."""
+        """Return for each partition the first offset at or after a time, or its end offset."""
 
     def start(self, offsets: Mapping[int, int]) -> None:
-        """Read these partitions, and no others, from these offsets."""
+        """Read only these partitions, from these offsets."""
 
     def poll(self, limit: int, seconds: float) -> list[Record]:
         """Return up to `limit` records; wait up to `seconds` for the first one."""
 
     def ended(self) -> Mapping[int, int]:
-        """Return the partitions that were read to their end, each with its end offset."""
+        """Return the partitions that were read to their end, with their end offsets."""
 
-    def close(self) -> None:
-        """Close the connection."""
+    def close(self) -> None: ...
 
 
 OpenTail = Callable[[], Tail]

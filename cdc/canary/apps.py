@@ -1,4 +1,4 @@
-"""The canary's own application: its models require that the models of `cdc` are loaded first."""
+"""The canary's application; its models must be loaded after the models of `cdc`."""
 
 from django.apps import AppConfig
 

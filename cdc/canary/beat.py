@@ -19,9 +19,10 @@ Wait = Callable[[Canary, float], bool]
 
 
 def beat(using: str, clock: Clock, wait: Wait = wait_until_applied) -> float | None:
-    """Send the canary, wait until it is in the replica, record its latency, and return the latency.
+    """Send the canary, wait until it is in the replica, and return its latency in seconds.
 
-    Returns None if the canary has not arrived after `EVERY_SECONDS`, when the next canary is due.
+    The latency is also stored. Return None if the canary has not arrived after `EVERY_SECONDS`,
+    when the next canary is due.
     """
     began = clock.monotonic()
     now = datetime.fromtimestamp(clock.time(), tz=UTC)
@@ -43,7 +44,7 @@ def start_beating(using: str, stopped: Callable[[], bool]) -> None:
     def run() -> None:
         while not stopped():
             due = clock.monotonic() + EVERY_SECONDS
-            # The outage is reported elsewhere. Here it only makes the canary late.
+            # An outage is reported elsewhere. Here it only delays the canary.
             with suppress(CdcError), retryable_errors(using):
                 beat(using, clock)
             while not stopped() and clock.monotonic() < due:

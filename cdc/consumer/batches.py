@@ -1,4 +1,4 @@
-"""How much the consumer applies at a time: a number of records, and of bytes in MongoDB."""
+"""The size of the consumer's batches, in records and in bytes."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,20 +10,23 @@ from cdc.wire.records import Record
 
 RECORDS = 1_000
 BYTES = 10_000_000
-"""A transaction keeps its documents in MongoDB's cache, and may use only a small part of it."""
+"""The maximum size of a batch in MongoDB: a transaction must fit into a small part of the cache."""
 ATTEMPTS = 3
-"""Failures in a row before a batch is halved."""
+"""The number of consecutive failures after which batches are halved."""
 ATTEMPTS_ALONE = 30
-"""Failures in a row before a single record counts as too large: the cache may just be busy."""
+"""The number of consecutive failures after which a single record is considered too large.
+
+Fewer failures may only mean that MongoDB's cache is full at the moment.
+"""
 _SUCCESSES = 10
-"""Batches in a row after which the next one may be twice as large."""
+"""The number of consecutive successes after which batches are doubled."""
 
 Decoded = tuple[Record, Delivered | None]
-"""A record and its event; None for a tombstone and for a dead letter."""
+"""A record and its event; None if there is nothing to apply, as for a dead letter."""
 
 
 class BatchSize:
-    """Halves the batches that MongoDB repeatedly fails to apply, and lets them grow again."""
+    """Halves the batches that MongoDB repeatedly fails to apply; doubles them after successes."""
 
     def __init__(self, routes: Mapping[str, Route]) -> None:
         self._routes = routes
@@ -31,10 +34,10 @@ class BatchSize:
         self._alone = 0
         self._successes = 0
         self.records = RECORDS
-        """The most records that a batch may have."""
+        """The maximum number of records in a batch."""
 
     def cut(self, decoded: Iterable[Decoded]) -> Iterator[list[Decoded]]:
-        """Yield batches of at most `BYTES`, or of one record, in the order of the records."""
+        """Yield batches of at most `BYTES`, in order; a larger record is a batch of its own."""
         batch: list[Decoded] = []
         total = 0
         for pair in decoded:
@@ -49,7 +52,7 @@ class BatchSize:
 
     @contextmanager
     def watching(self, records: int) -> Iterator[None]:
-        """Count the success or failure of a batch; raises Rejected for one record too large."""
+        """Count the success or failure of a batch; raise Rejected if one record is too large."""
         try:
             yield
         except (Fenced, Unreachable, Conflict):
@@ -57,7 +60,7 @@ class BatchSize:
         except Retryable as error:
             self._fail(records)
             if self._alone >= ATTEMPTS_ALONE and isinstance(error, TooLarge):
-                raise Rejected(f"MongoDB has no room for it. {error}") from error
+                raise Rejected(f"The record is too large for MongoDB. {error}") from error
             raise
         self._succeed()
 

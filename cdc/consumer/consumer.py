@@ -25,10 +25,10 @@ _log = logging.getLogger(__name__)
 
 
 class ReplicaConsumer:
-    """Applies batches of records; after any failure it takes its partitions over again.
+    """Applies batches of records; after a failure, it takes over its partitions again.
 
-    The replica stores the positions and moves them in the transaction that applies a batch. So a
-    batch that fails at any point is read again from its start.
+    The replica stores the positions, and moves them in the transaction that applies a batch. A
+    batch that fails is therefore read again from its start.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class ReplicaConsumer:
         self._was_paused = False
 
     def run_once(self) -> bool:
-        """Apply one batch; always returns True, because the next poll waits for records."""
+        """Apply one batch; always return True, because the next poll waits for records."""
         paused = self._is_paused()
         records = self._source.poll(self._size.records, _WAIT_SECONDS)
         if paused:  # Polling without fetching keeps this consumer in its group.
@@ -102,7 +102,7 @@ class ReplicaConsumer:
         return paused
 
     def _check(self) -> None:
-        """Detect within a second that a position was moved, even when no records arrive."""
+        """Detect within a second that a position was moved, even if no records arrive."""
         now = self._clock.monotonic()
         if now - self._checked >= _CHECK_SECONDS:
             self._checked = now
@@ -126,9 +126,10 @@ class ReplicaConsumer:
             )
 
     def _after_gap(self, source: TopicPartition, position: StoredPosition) -> StoredPosition:
-        """Return where to resume: at the partition's start when Kafka lost the position.
+        """Return the position to resume at: the first offset if Kafka has lost the position.
 
-        Whatever is read again there is dropped as stale, and reconcile finds what is missing.
+        Events that are read again are not applied twice, and a reconciliation finds missing
+        changes.
         """
         lost_from = position.next_offset
         if lost_from is None or not self._source.lost_at(source, lost_from, position.leader_epoch):
@@ -167,12 +168,12 @@ class ReplicaConsumer:
         )
 
     def _apply_or_split(self, decoded: Sequence[Decoded]) -> Applied | None:
-        """Apply records; return None when some were rejected and the rest was applied in parts."""
+        """Apply records as one batch; return None if they had to be applied in parts."""
         batch = without_repeats([delivered for _, delivered in decoded if delivered is not None])
         advance = {record.source: record.offset + 1 for record, _ in decoded}
         epochs = {record.source: record.leader_epoch for record, _ in decoded}
         try:
-            # Asked before the transaction, which must not wait for the database.
+            # Query the database before the transaction, which must not wait for it.
             deleted_rows = self._old_events.deleted_rows(batch)
             with self._size.watching(len(decoded)):
                 applied = self._replica.apply(batch, advance, deleted_rows, epochs)
@@ -206,10 +207,11 @@ class ReplicaConsumer:
             self._apply_or_split(decoded[middle:])
 
     def _hold_up(self, decoded: Sequence[Decoded], conflict: Conflict) -> None:
-        """Apply what does not follow the refused record in its partition, and raise `conflict`.
+        """Apply the records that need not wait for the conflicting record, and raise `conflict`.
 
-        The record is tried again until the change that it waits for has arrived. If none arrives,
-        the record becomes a dead letter.
+        Only later records of the same partition must wait. The conflicting record is retried until
+        another change frees the unique value. If the conflict is permanent, the record becomes a
+        dead letter.
         """
         self._retake(decoded)
         at = index_of(conflict, decoded)
@@ -232,7 +234,7 @@ class ReplicaConsumer:
         for source, offset in first.items():
             position = self._replica.take_over(source, self._known_topics.ids[source.topic])
             if position.next_offset is not None and position.next_offset > offset:
-                raise Fenced("A partition of the batch was moved: the batch is dropped.")
+                raise Fenced("The position of a partition was moved: the batch is dropped.")
 
     def _decode(self, record: Record) -> Delivered | None:
         try:
@@ -259,9 +261,9 @@ class ReplicaConsumer:
         return None
 
     def _is_stale(self, event: ChangeEvent, route: Route) -> bool:
-        """Return whether the replica needs nothing of an event, even if it does not fit the table.
+        """Return whether an event that does not fit the table is stale.
 
-        It may be older than a change of the table's columns.
+        Such an event may be older than a change of the table's columns.
         """
         if event.key_column != route.key:
             return False

@@ -1,4 +1,4 @@
-"""Rejects messages whose epoch the database has not reached."""
+"""Rejects messages whose epoch is higher than the database's."""
 
 from collections.abc import Callable
 
@@ -6,21 +6,22 @@ from cdc.errors import Rejected
 
 
 class KnownEpochs:
-    """Remembers the database's epoch and asks for it again only about a higher one."""
+    """Stores the database's epoch, and reads it again only when a message has a higher epoch."""
 
     def __init__(self, ask: Callable[[], int]) -> None:
-        """`ask` returns the database's epoch, and raises Retryable."""
+        """`ask` returns the database's epoch, or raises Retryable."""
         self._ask = ask
         self._highest = 0
 
     def check(self, epoch: int) -> None:
-        """Raise Rejected for an epoch above the database's, or Retryable if that cannot be read.
+        """Raise Rejected if `epoch` is higher than the database's epoch.
 
-        If such a message were applied, every later change of its row would be stale.
+        If such a message were applied, all later changes of its row would be stale. Raise Retryable
+        if the database's epoch cannot be read.
         """
         if epoch > self._highest:
             self._highest = max(self._highest, self._ask())
             if epoch > self._highest:
                 raise Rejected(
-                    f"Its epoch is {epoch}, but the database has only reached {self._highest}."
+                    f"The message has epoch {epoch}, but the database has epoch {self._highest}."
                 )

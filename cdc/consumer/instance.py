@@ -1,4 +1,4 @@
-"""A consumer's instance name: the same after a restart, and never used twice at once."""
+"""A consumer's instance name: the same after a restart, and used by one process only."""
 
 import fcntl
 import hashlib
@@ -20,13 +20,13 @@ _POLL_SECONDS = 0.05
 
 @contextmanager
 def instance_name(settings: CdcSettings, given: str = "") -> Iterator[str]:
-    """Hold the `given` name, or one with the lowest number that is free on this machine and home.
+    """Reserve the `given` name, or a name with the lowest number that is free in this home.
 
-    Kafka gives a static member that returns under its old name its partitions at once; under a new
-    name, they would wait for the old session to expire. The number is held by a file lock, which
-    the operating system releases when the process dies. If no file can be written, the name
-    contains the process id instead. Raises Misconfigured when another consumer of this machine and
-    home has the given name; one that is stopping gets a moment.
+    If a static member rejoins with its old name, Kafka returns its partitions at once. With a new
+    name, the partitions would wait until the old session has expired. A file lock reserves the
+    name; the operating system releases the lock when the process ends. If no file can be written,
+    the name contains the process id instead of a number. Raise Misconfigured if another process
+    keeps the given name for 3 s.
     """
     if given:
         with _held(settings.home / "consumers", given):
@@ -64,9 +64,9 @@ def _lock(lock: IO[str], name: str) -> None:
         except BlockingIOError:
             if time.monotonic() >= deadline:
                 raise Misconfigured(
-                    f"Another process on {socket.gethostname()} consumes under the instance name "
-                    f"{name!r} already: give this one another name with --instance, or stop that "
-                    "one first."
+                    f"Another process on {socket.gethostname()} already uses the instance name "
+                    f"{name!r}: give this consumer another name with --instance, or stop that "
+                    "process first."
                 ) from None
             time.sleep(_POLL_SECONDS)
         else:

@@ -1,4 +1,4 @@
-"""What the consumer reads from and writes to."""
+"""The protocols of the consumer's source, replica and store of dead letters."""
 
 from collections.abc import Container, Mapping, Sequence
 from typing import Protocol
@@ -9,10 +9,10 @@ from cdc.wire.records import UNKNOWN_EPOCHS, LeaderEpochs, Record, TopicPartitio
 
 
 class Source(Protocol):
-    """Where records come from."""
+    """Kafka's partitions, as the consumer reads them."""
 
     def poll(self, limit: int, seconds: float) -> list[Record]:
-        """Return up to `limit` records; wait up to `seconds`, for the first one only."""
+        """Return up to `limit` records; wait up to `seconds` for the first record only."""
 
     def waiting(self) -> frozenset[TopicPartition]:
         """Return the assigned partitions that are not fetched yet."""
@@ -23,32 +23,32 @@ class Source(Protocol):
     def start(
         self, source: TopicPartition, offset: int | None, leader_epoch: int | None = None
     ) -> None:
-        """Fetch a waiting partition from `offset`; None is its first record.
+        """Fetch a waiting partition from `offset`; None means its first record.
 
-        `leader_epoch` is the one of the record before.
+        `leader_epoch` is that of the record before `offset`.
         """
 
     def lost_at(self, source: TopicPartition, offset: int, leader_epoch: int | None) -> bool:
-        """Return whether a waiting partition could not be fetched from this position."""
+        """Return whether Kafka has lost the records of a waiting partition at this position."""
 
     def first_offset(self, source: TopicPartition) -> int:
-        """Return the first offset that the partition holds; raises Retryable."""
+        """Return the first offset of the partition that Kafka has not deleted; raise Retryable."""
 
     def release(self) -> None:
-        """Stop fetching; every partition waits for the next `start`."""
+        """Stop fetching; every assigned partition then waits for the next `start`."""
 
     def store(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Commit offsets to Kafka, for tools that show lag."""
+        """Store the group's offsets in Kafka, for tools that show lag."""
 
 
 class Replica(Protocol):
-    """Where events take effect."""
+    """The replica, to which the consumer applies events."""
 
     def take_over(self, source: TopicPartition, topic_id: str) -> StoredPosition:
-        """Become the partition's owner and return its position."""
+        """Become the owner of the partition, and return its position."""
 
     def record_gap(self, source: TopicPartition, resume_at: int) -> StoredPosition:
-        """Move a position that Kafka has lost to `resume_at`, and store the gap in it."""
+        """Move a position whose records Kafka has lost to `resume_at`, and store the gap."""
 
     def apply(
         self,
@@ -59,18 +59,18 @@ class Replica(Protocol):
     ) -> Applied:
         """Apply a batch and move its positions, together or not at all.
 
-        `deleted_rows` are rows that the database no longer has; `leader_epochs` those of the last
-        records.
+        `deleted_rows` are rows that the database no longer has. `leader_epochs` are the leader
+        epochs of the last records.
         """
 
     def version(self, table: str, key: Identity) -> Version | None:
         """Return the version of a row's document or delete marker, whichever is higher.
 
-        Raises Retryable, and Rejected for a key that MongoDB cannot store.
+        Raise Retryable on an error, and Rejected for a key that MongoDB cannot store.
         """
 
     def check(self, sources: frozenset[TopicPartition]) -> None:
-        """Raise Fenced when one of `sources` has an unexpected owner or position."""
+        """Raise Fenced if one of `sources` has an unexpected owner or position."""
 
     def forget(self) -> None:
         """Forget the expected positions."""
@@ -80,4 +80,4 @@ class DeadLetters(Protocol):
     """The store of messages that can never be applied."""
 
     def store(self, record: Record, topic_id: str, reason: str) -> bool:
-        """Store a message once and return whether it is new; raises Fatal when it cannot."""
+        """Store a message once; return whether it is new. Raise Fatal if it cannot be stored."""

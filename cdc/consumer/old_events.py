@@ -1,4 +1,4 @@
-"""Old events: once a delete marker has expired, only the database knows that a row is deleted."""
+"""Detects old events of rows that were deleted and whose delete markers have expired."""
 
 from collections.abc import Collection, Sequence
 from typing import Protocol
@@ -8,7 +8,7 @@ from cdc.runtime.loop import Clock
 
 _DAY_SECONDS = 86_400
 _CLOCK_SKEW_SECONDS = 3_600
-"""How far apart the clocks of two machines may be without bringing a deleted row back."""
+"""The maximum difference between two machines' clocks at which no deleted row reappears."""
 
 
 class Rows(Protocol):
@@ -17,16 +17,17 @@ class Rows(Protocol):
     def missing(self, table: str, keys: Sequence[Identity]) -> Collection[Identity]:
         """Return the `keys` that no row of `table` has.
 
-        Raises Rejected for a key that no row can have, and Retryable.
+        Raise Rejected for a key that no row can have, and Retryable on a database error.
         """
 
 
 class OldEvents:
-    """Looks up the rows of events that are older than any delete marker.
+    """Looks up the rows of events that are older than every delete marker.
 
-    Such an event can be the replay of a row that was deleted and whose marker has expired. The
-    consumer asks about every old event of a batch before it opens a MongoDB transaction, so that
-    no transaction waits for the database. Old events are rare outside a rewind.
+    The row of such an event may have been deleted, and its delete marker may have expired. Then
+    only the database can show that the row is deleted. The consumer queries the database before it
+    opens a MongoDB transaction, so that no transaction waits for the database. Old events are rare
+    except after a rewind.
     """
 
     def __init__(self, rows: Rows, clock: Clock, delete_marker_days: int) -> None:
@@ -37,7 +38,7 @@ class OldEvents:
     def deleted_rows(self, batch: Sequence[Delivered]) -> frozenset[RowKey]:
         """Return the rows of old events that the database no longer has.
 
-        Raises Retryable, and Rejected for a key that no row can have.
+        Raise Rejected for a key that no row can have, and Retryable on a database error.
         """
         return frozenset(
             (table, key)

@@ -1,4 +1,4 @@
-"""Pausing the consumers of a group: a row in the database that each of them polls."""
+"""Pauses the consumers of a group with a row in the database that every consumer polls."""
 
 import logging
 import threading
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 def pause(group: str, why: str, *, using: str) -> bool:
-    """Pause the group's consumers; return False when they are paused already."""
+    """Pause the group's consumers; return False if they are paused already."""
     with transaction.atomic(using=using):
         _, new = ConsumerPause.objects.using(using).get_or_create(
             group=group, defaults={"who": current_actor(), "why": why}
@@ -27,7 +27,7 @@ def pause(group: str, why: str, *, using: str) -> bool:
 
 
 def resume(group: str, why: str, *, using: str) -> bool:
-    """Resume the group's consumers; return False when they were not paused."""
+    """Resume the group's consumers; return False if they were not paused."""
     with transaction.atomic(using=using):
         deleted, _ = ConsumerPause.objects.using(using).filter(group=group).delete()
         if deleted:
@@ -41,10 +41,10 @@ def current_pause(group: str, *, using: str) -> ConsumerPause | None:
 
 
 class PauseWatch:
-    """Polls once a second whether the group is paused, in a thread of its own.
+    """Polls once a second whether the group is paused, in a separate thread.
 
-    So the consumer never waits for the database. While the database is not responding, the last
-    answer counts; before the first answer, the group counts as paused.
+    The consumer therefore never waits for the database. While the database does not respond, the
+    last answer is valid. Before the first answer, the group is treated as paused.
     """
 
     def __init__(self, group: str, using: str) -> None:
@@ -68,7 +68,7 @@ class PauseWatch:
         self._stopped.set()
 
     def poll(self) -> None:
-        """Read the pause once; keep the last answer when the database does not respond."""
+        """Read the pause once; keep the last answer if the database does not respond."""
         try:
             self._paused = current_pause(self._group, using=self._using) is not None
             self._known.set()

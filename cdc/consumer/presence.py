@@ -1,4 +1,4 @@
-"""Two processes never consume under one instance name: the younger one gives way."""
+"""Prevents two consumers from using one instance name: the consumer that starts later fails."""
 
 import os
 import socket
@@ -13,7 +13,7 @@ from cdc.mongo.instances import Instances, Process, Sighting
 from cdc.runtime.loop import Clock
 
 SILENT_SECONDS = 3.0
-"""After this long without a heartbeat, a process counts as dead."""
+"""A process without a heartbeat for this time is considered dead."""
 _BEAT_SECONDS = 1.0
 _POLL_SECONDS = 0.1
 _START_TIME = 19
@@ -23,8 +23,9 @@ _START_TIME = 19
 class Presence:
     """Reserves an instance name for this process, with a heartbeat in MongoDB every second.
 
-    Kafka would let the younger of two processes with one name replace the older one, whose
-    supervisor restarts it, and so on. A process that is known to have ended is replaced at once.
+    Without it, Kafka would replace the older of two processes with one name. The supervisor would
+    restart the older process, which would then replace the other process, and so on. A process that
+    is known to have ended is replaced at once.
     """
 
     def __init__(self, instances: Instances, name: str, clock: Clock) -> None:
@@ -35,7 +36,7 @@ class Presence:
         self.process = this_process()
 
     def claim(self) -> None:
-        """Take the name; raises Misconfigured when another process uses it, and Retryable."""
+        """Reserve the name; raise Misconfigured if another process uses it, and Retryable."""
         self._instances.prepare()
         taken = False
         while not taken:
@@ -46,7 +47,7 @@ class Presence:
 
     @contextmanager
     def beating(self) -> Iterator[None]:
-        """Store heartbeats in a thread of its own, so that no slow batch looks like death."""
+        """Store heartbeats in a separate thread, so that a slow batch does not delay them."""
         threading.Thread(target=self._run, name="presence", daemon=True).start()
         try:
             yield
@@ -64,9 +65,9 @@ class Presence:
                 return
             if now.beat != last.beat:
                 raise Misconfigured(
-                    f"Process {last.process.pid} on {last.process.host} consumes under the "
-                    f"instance name {self._name!r} already: give this one another name with "
-                    "--instance, or stop that one first."
+                    f"Process {last.process.pid} on {last.process.host} already uses the "
+                    f"instance name {self._name!r}: give this consumer another name with "
+                    "--instance, or stop that process first."
                 )
 
     def _run(self) -> None:
@@ -76,7 +77,6 @@ class Presence:
 
 
 def this_process() -> Process:
-    """Return this process."""
     return Process(
         token=uuid.uuid4().hex,
         host=socket.gethostname(),
@@ -89,7 +89,8 @@ def this_process() -> Process:
 def ended(process: Process, *, seen_by: Process) -> bool:
     """Return whether a process is known to have ended.
 
-    A process with our id has, even if we cannot see its machine: a container has restarted.
+    A process with the host name and the id of `seen_by` has ended, even on an unknown machine: its
+    container was restarted.
     """
     if process.host != seen_by.host:
         return False
@@ -99,7 +100,7 @@ def ended(process: Process, *, seen_by: Process) -> bool:
 
 
 def _machine() -> str:
-    """Return what identifies this boot and its process ids; empty where there is no /proc."""
+    """Return an id of this boot and its process namespace; empty without /proc."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
@@ -108,13 +109,13 @@ def _machine() -> str:
 
 
 def _start_time(pid: int) -> str | None:
-    """Return when a process started, or an empty text where there is no /proc; None if it ended."""
+    """Return the start time of a process: empty without /proc, None if the process has ended."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return None
     except PermissionError:
-        pass  # It is another user's.
+        pass  # The process exists but belongs to another user.
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -1,4 +1,4 @@
-"""The number of dead letters at which the consumer stops."""
+"""The limit of dead letters above which the consumer stops."""
 
 from collections import deque
 
@@ -10,11 +10,11 @@ WINDOW = 1_000
 
 
 class RejectionLimit:
-    """Stops a consumer when many messages are rejected, not just single ones.
+    """Stops the consumer if more than a few messages are rejected.
 
-    A producer that writes another format, or a consumer whose release is older than the message
-    format, would turn the whole topic into dead letters. The count starts with the process and
-    leaves out letters that were stored before, so a restarted consumer gets as far again.
+    Two causes would turn the whole topic into dead letters: a producer that writes another format,
+    and a consumer whose release is older than the message format. Each process counts from zero,
+    and counts only new dead letters. After a restart, the consumer may store the same number again.
     """
 
     def __init__(self, maximum: int = MAX_REJECTED, window: int = WINDOW) -> None:
@@ -28,7 +28,7 @@ class RejectionLimit:
         self._seen += messages
 
     def rejected(self) -> None:
-        """Count a new dead letter; raises Fatal above the limit."""
+        """Count a new dead letter; raise Fatal above the limit."""
         self._seen += 1
         self._rejected.append(self._seen)
         while self._rejected[0] <= self._seen - self._window:

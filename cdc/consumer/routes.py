@@ -1,11 +1,11 @@
-"""Where the consumer applies the rows of each captured table."""
+"""The routes of the captured tables: the collections to which their rows are applied."""
 
 from cdc.mongo.plan import Route
 from cdc.registry import registry
 
 
 def routes() -> dict[str, Route]:
-    """Return the route of each captured table; raises Misconfigured for conflicting captures."""
+    """Return the route of each captured table; raise Misconfigured if captures conflict."""
     registry.require_sound()
     return {
         capture.table: Route(

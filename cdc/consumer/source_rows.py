@@ -1,4 +1,4 @@
-"""Questions that only the database can answer: which rows exist, and its epoch."""
+"""Reads from the database which rows exist, and the epoch."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ class SourceRows:
     def missing(self, table: str, keys: Sequence[Identity]) -> set[Identity]:
         """Return the `keys` that no row of `table` has.
 
-        Raises Retryable, and Rejected for a key that no row can have.
+        Raise Rejected for a key that no row can have, and Retryable on a database error.
         """
         capture = self._captures[table]
         rows: QuerySet[Any] = QuerySet(model=capture.model, using=self._using)
@@ -41,7 +41,7 @@ class SourceRows:
 
 
 def source_epoch(*, using: str) -> int:
-    """Return the database's epoch; raises Retryable."""
+    """Return the database's epoch; raise Retryable if it cannot be read."""
     with _querying(using, "its epoch"):
         epoch = current_epoch(using=using)
     if epoch is None:  # During a flush, or before the first migration.

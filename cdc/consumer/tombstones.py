@@ -1,4 +1,4 @@
-"""Tombstones: a delete of which a compacted topic may have nothing else left."""
+"""Converts tombstones to deletes: after compaction, a topic may contain only the tombstone."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,12 @@ _log = logging.getLogger("cdc.consumer")
 
 
 class Tombstones:
-    """Turns tombstones into deletes.
+    """Converts tombstones to deletes.
 
-    A tombstone names its version in the headers, but no table: that is the only captured table with
-    this topic and this key column. A tombstone that names no version, or whose table is not known,
-    was not written by the relay. It is ignored, and each topic's first one is logged.
+    The headers of a tombstone contain the version but not the table. The table is the only captured
+    table with this topic and this key column. A tombstone without a version or with an unknown
+    table was not written by the relay. It is ignored, and a warning is logged once for each topic
+    and reason.
     """
 
     def __init__(self, routes: Mapping[str, Route]) -> None:
@@ -26,9 +27,9 @@ class Tombstones:
         self._logged: set[tuple[str, str]] = set()
 
     def event(self, record: Record) -> ChangeEvent | None:
-        """Return the delete; None for an ignored tombstone.
+        """Return the delete of a tombstone; None for an ignored tombstone.
 
-        Raises Rejected when the version or the key is malformed.
+        Raise Rejected if the version or the key is malformed.
         """
         version = tombstone_version(record.headers)
         if version is None:
@@ -57,6 +58,6 @@ class Tombstones:
 
 
 def without_repeats(batch: Sequence[Delivered]) -> list[Delivered]:
-    """Return the batch without the tombstones whose deletes it holds."""
+    """Return the batch without the tombstones whose deletes are also in the batch."""
     deletes = {each.event.version for each in batch if not each.tombstone}
     return [each for each in batch if not each.tombstone or each.event.version not in deletes]

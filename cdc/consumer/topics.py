@@ -14,24 +14,24 @@ _log = logging.getLogger("cdc.consumer")
 
 
 class TopicFacts(Protocol):
-    """What Kafka knows about topics."""
+    """Kafka's descriptions of topics."""
 
     def topic_id(self, topic: str) -> str:
-        """Return the id that distinguishes a topic from a later one of the same name."""
+        """Return Kafka's id of the topic; a topic that is created again gets another id."""
 
     def recreated(self, known: Mapping[str, str]) -> bool:
-        """Return whether the id of a topic differs from the one in `known`; never waits."""
+        """Return whether a topic has another id than in `known`; never waits."""
 
     def partitions(self, topic: str) -> tuple[int, ...]:
         """Return the numbers of the topic's partitions."""
 
 
 class KnownTopics:
-    """Remembers the ids and partitions of topics and reports changes.
+    """Stores the ids and partition counts of topics, and detects changes.
 
-    When a recreated topic has grown past the old offset, Kafka reports no lost offset and a
-    consumer would resume in the middle of the new topic. So the ids are compared at intervals and
-    whenever a partition is taken over.
+    A recreated topic may already contain the old offset. Kafka then reports no lost offset, and a
+    consumer would resume in the middle of the new topic. The ids are therefore compared at
+    intervals and at every take-over of a partition.
     """
 
     def __init__(self, topics: TopicFacts, clock: Clock) -> None:
@@ -40,10 +40,10 @@ class KnownTopics:
         self._partitions: dict[str, int] = {}
         self._checked = float("-inf")
         self.ids: dict[str, str] = {}
-        """By topic, as of its last take-over."""
+        """The ids by topic name, as of the last take-over."""
 
     def check(self) -> None:
-        """Raise Fenced when a topic was recreated; most calls only look at the clock."""
+        """Raise Fenced if a topic was recreated; checks at most every `CHECK_SECONDS`."""
         now = self._clock.monotonic()
         if now - self._checked < CHECK_SECONDS:
             return
@@ -53,10 +53,10 @@ class KnownTopics:
             raise Fenced(_RECREATED)
 
     def refresh(self, topic: str) -> None:
-        """Fetch a topic's id and partitions; raise Fenced when the topic was recreated.
+        """Fetch a topic's id and partitions; raise Fenced if the topic was recreated.
 
-        One partition that lost its offset in the new topic reveals it for the others, which may
-        not have lost theirs.
+        In a recreated topic, only some partitions may have lost their offsets. Fenced makes the
+        consumer take over all partitions again.
         """
         topic_id = self._topics.topic_id(topic)
         before = self.ids.get(topic, topic_id)
@@ -66,7 +66,7 @@ class KnownTopics:
         self._count_partitions(topic)
 
     def _count_partitions(self, topic: str) -> None:
-        """Log added partitions: a key's events may now be in two of them."""
+        """Log a change of the partition count: events of one key may now be in two partitions."""
         count = len(self._topics.partitions(topic))
         before = self._partitions.setdefault(topic, count)
         if count != before:

@@ -25,7 +25,7 @@ def test_the_younger_of_two_processes_with_one_name_gives_way(
     younger = Daemon(tmp_path / "younger.log", environment, *command)
 
     assert younger.wait() == 2
-    assert "consumes under the instance name 'one' already" in younger.log
+    assert "already uses the instance name 'one'" in younger.log
     assert "Traceback" not in younger.log
     pid = feed.consumer.pid
     Story.objects.create(title="a", href="http://a.example/")

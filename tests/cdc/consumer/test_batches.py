@@ -115,7 +115,10 @@ def test_one_change_that_is_too_large_is_a_dead_letter_and_the_others_are_applie
     run(feed, 400)
 
     assert feed.titles().keys() == set(range(1, 101)) - {7, 60}
-    assert list(feed.letters.kept.values()) == ["MongoDB has no room for it. it does not fit"] * 2
+    assert (
+        list(feed.letters.kept.values())
+        == ["The record is too large for MongoDB. it does not fit"] * 2
+    )
 
 
 def test_one_change_that_fails_for_another_reason_is_tried_again() -> None:
@@ -280,7 +283,7 @@ def test_one_record_is_rejected_after_thirty_failures_alone() -> None:
 
     with pytest.raises(Rejected) as caught, size.watching(1):
         raise TooLarge("It is too large.")
-    assert str(caught.value) == "MongoDB has no room for it. It is too large."
+    assert str(caught.value) == "The record is too large for MongoDB. It is too large."
 
 
 @pytest.mark.parametrize("between", [0, 2])

@@ -243,7 +243,7 @@ def test_a_foreign_tombstone_is_ignored_and_logged_once(
         ({"headers": (("epoch", b"1"), ("outbox_id", b"-2"))}, "The tombstone's version"),
         ({"headers": (("epoch", b"1"), ("outbox_id", b"\xb2"))}, "The tombstone's version"),
         ({"headers": (("epoch", b"1"), ("outbox_id", b"9" * 19))}, "not a number from 0"),
-        ({"headers": (("epoch", b"7"), ("outbox_id", b"2"))}, "Its epoch is 7"),
+        ({"headers": (("epoch", b"7"), ("outbox_id", b"2"))}, "The message has epoch 7"),
         ({"key": b'{"id":"one"}'}, "id"),
         ({"key": b"17"}, "The key"),
     ],
@@ -304,7 +304,7 @@ def test_an_epoch_above_the_databases_is_a_dead_letter() -> None:
 
     assert feed.titles() == {1: "version 1.2"}
     assert list(feed.letters.kept.values()) == [
-        "Its epoch is 9223372036854775807, but the database has only reached 1."
+        "The message has epoch 9223372036854775807, but the database has epoch 1."
     ]
 
 

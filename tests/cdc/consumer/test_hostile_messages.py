@@ -110,7 +110,10 @@ def with_columns(**columns: object) -> bytes:
         (with_columns(description="x" * 17_000_000), "MongoDB refuses the document"),
         (with_columns(user={"a\0b": 1}), "Column user has NUL in the key"),
         (with_columns(unknown={"a\0b": 1}), "MongoDB cannot store the document"),
-        (with_columns().replace(b'[\\"1\\"', b'[\\"9000000000000000000\\"'), "Its epoch is 9"),
+        (
+            with_columns().replace(b'[\\"1\\"', b'[\\"9000000000000000000\\"'),
+            "The message has epoch 9",
+        ),
         (with_columns(diggs=2**63), "Column diggs holds 9223372036854775808"),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",

@@ -43,7 +43,7 @@ def test_a_given_name_is_used_once_on_a_machine(
     settings = without_servers(home=tmp_path)
     with instance_name(settings, "a/b c") as name, instance_name(settings, "another"):
         assert name == "a/b c"
-        message = "consumes under the instance name 'a/b c' already"
+        message = "already uses the instance name 'a/b c'"
         with pytest.raises(Misconfigured, match=message), instance_name(settings, "a/b c"):
             pass
     with instance_name(settings, "a/b c") as again:

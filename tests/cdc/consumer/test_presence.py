@@ -96,7 +96,7 @@ def test_the_younger_of_two_gives_way(instances: Instances) -> None:
     older, younger = presence(instances), presence(instances, host="a-third")
     older.claim()
     with older.beating():
-        message = r"Process \d+ on elsewhere consumes under the instance name 'one' already"
+        message = r"Process \d+ on elsewhere already uses the instance name 'one'"
         with pytest.raises(Misconfigured, match=message):
             younger.claim()
 

@@ -79,7 +79,7 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
 
 
 def _look_at_columns(settings: CdcSettings) -> None:
-    """Record which columns of the models every document has; the status reads it."""
+    """Store which columns of the models every document has; the status reads this."""
     columns = DocumentColumns(connect(settings), settings)
     for capture in registry:
         columns.look(capture.table, capture.columns, capture.collections)

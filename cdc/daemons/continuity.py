@@ -1,4 +1,4 @@
-"""The relay's guard against ids that the database assigns again, assembled from its parts."""
+"""Assembles the relay's guard against outbox ids that are assigned again."""
 
 from django.db import DEFAULT_DB_ALIAS
 
@@ -16,7 +16,7 @@ from cdc.runtime.telemetry import Tally
 
 
 def epoch_guard(settings: CdcSettings, clock: Clock, counters: Tally) -> EpochGuard:
-    """Return a guard that asks Kafka and, if its topics are empty, MongoDB."""
+    """Return a guard that queries Kafka, and MongoDB if Kafka's topics are empty."""
     kafka = LastPublished(settings, sorted(all_topics()))
     # The relay itself does not need MongoDB.
     mongodb = [LastApplied(settings)] if settings.mongodb_uri else []
@@ -30,9 +30,9 @@ def epoch_guard(settings: CdcSettings, clock: Clock, counters: Tally) -> EpochGu
 
 
 def ask_for_repair(epoch: int, reason: str) -> None:
-    """Log the new epoch as the relay's action and request a repair, in the caller's transaction.
+    """Log the new epoch and create a job for a repair, in the caller's transaction.
 
-    The replica may hold changes that the database has lost.
+    A repair is necessary because the replica may contain changes that the database has lost.
     """
     with acting_as(ACTOR):
         log_action("new_epoch", f"epoch {epoch}", reason, using=DEFAULT_DB_ALIAS)

@@ -30,7 +30,7 @@ from cdc.runtime.daemon_started import daemon_started
 from cdc.runtime.loop import Stop, SystemClock, run_until_stopped
 
 _DRAIN_SECONDS = 1.5
-"""How long a stop waits for the deletion of published rows; the next relay repeats the others."""
+"""How long a stop waits for the deletion of published rows; the next relay repeats the rest."""
 _log = logging.getLogger(__name__)
 _on_retry = partial(telemetry.log_retry, telemetry.RELAY_RETRY)
 
@@ -75,7 +75,9 @@ def run_relay(settings: CdcSettings) -> None:
                 clock=clock,
             )
             if not thread.is_alive():
-                raise Fatal("The thread that empties the outbox ended: see the traceback above.")
+                raise Fatal(
+                    "The thread that deletes published rows has ended: see the traceback above."
+                )
         telemetry.log(_log, logging.INFO, telemetry.RELAY_STOPPED)
 
 
@@ -83,7 +85,7 @@ def run_relay(settings: CdcSettings) -> None:
 def _sweeping(
     sweeper: Sweeper, outbox: OutboxQueue, clock: SystemClock
 ) -> Iterator[threading.Thread]:
-    """Run the sweeper in a thread with a connection of its own; at the end, let it finish."""
+    """Run the sweeper in a thread with its own connection; at the end, wait until it is idle."""
     ended = threading.Event()
 
     def run() -> None:

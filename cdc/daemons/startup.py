@@ -1,4 +1,4 @@
-"""The startup steps that daemons share."""
+"""Startup steps that several daemons use."""
 
 import os
 import socket

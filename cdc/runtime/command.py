@@ -1,4 +1,4 @@
-"""The base class of the commands, with exit codes and error messages of one sentence."""
+"""The base class of the commands, with exit codes and one-sentence error messages."""
 
 from typing import Any, NoReturn
 
@@ -11,7 +11,7 @@ FAILED, MISUSED = 1, 2
 
 
 class FeedCommand(BaseCommand):
-    """A command that fails with an error message of one sentence and with exit code 1 or 2.
+    """A command that reports an error in one sentence and exits with code 1 or 2.
 
     Exit code 2 means wrong usage or a wrong setting.
     """

@@ -18,7 +18,7 @@ _BACKOFF_FACTOR = 10
 
 
 class Counters:
-    """The counters of one process; counts that are not flushed yet are lost in a crash."""
+    """The counters of one process; a crash loses the counts that are not flushed yet."""
 
     def __init__(self, using: str, clock: Clock) -> None:
         self._using = using
@@ -39,7 +39,7 @@ class Counters:
     def flush(self) -> None:
         """Add the counts to the totals in the database, at most once per second.
 
-        If the database fails, the error is ignored and the counts are kept for the next flush:
+        If the database fails, the counts are kept for the next flush. The error is ignored, because
         counting must never stop the process.
         """
         now = self._clock.monotonic()
@@ -58,7 +58,7 @@ class Counters:
 
 
 def totals(using: str) -> dict[str, int]:
-    """Return every counter's total over all processes since the database was created."""
+    """Return the total of each counter over all processes since the database was created."""
     found = dict(Counter.objects.using(using).values_list("name", "value"))
     return {name: found.get(name, 0) for name in COUNTERS}
 

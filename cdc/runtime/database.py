@@ -1,6 +1,6 @@
 """Helpers for daemons that use a database: its clock, and the handling of errors.
 
-If a SQLite file is replaced, an open connection reads the old file and raises no error.
+If a SQLite file is replaced, an open connection still reads the old file and raises no error.
 """
 
 import os
@@ -25,9 +25,9 @@ class DatabaseNow(Now):
 
 @contextmanager
 def retryable_errors(using: str) -> Iterator[None]:
-    """Turn a database error into Retryable, and close the connection, which may be broken.
+    """Convert a database error to Retryable, and close the connection, which may be broken.
 
-    Every thread of a daemon has its own connection, and any of them may have the old file open.
+    Also close a connection to a replaced SQLite file: every thread has its own connection.
     """
     drop_replaced_file(using)
     try:
@@ -40,15 +40,15 @@ def retryable_errors(using: str) -> Iterator[None]:
 
 
 def remember_file(connection: Any, **_: Any) -> None:
-    """Note which file a new SQLite connection has opened; receives `connection_created`."""
+    """Store which file a new SQLite connection has opened; receives `connection_created`."""
     if connection.vendor == "sqlite":
         vars(connection)[_FILE] = _identity(connection)
 
 
 def drop_replaced_file(using: str) -> None:
-    """Close the connection if its SQLite file was replaced; raise Retryable while it is missing.
+    """Close the connection if its SQLite file was replaced; raise Retryable if the file is missing.
 
-    A new connection would create the missing file, empty.
+    A new connection would create the missing file as an empty database.
     """
     connection = connections[using]
     opened = vars(connection).get(_FILE)
@@ -57,7 +57,7 @@ def drop_replaced_file(using: str) -> None:
     found = _identity(connection)
     if found is None:
         connection.close()
-        raise Retryable(f"{connection.settings_dict['NAME']} is missing: put the database back.")
+        raise Retryable(f"{connection.settings_dict['NAME']} is missing: restore the file.")
     if found != opened:
         connection.close()
 

@@ -52,7 +52,7 @@ _SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 
 
 def parse(text: str) -> dict[str, tuple[signal.Signals, int]]:
-    """Return the signal and the count for each point in `text`; raises Misconfigured."""
+    """Return the signal and the count for each point in `text`; raise Misconfigured."""
     armed = {}
     for item in filter(None, text.split(",")):
         point, _, rest = item.partition(":")
@@ -90,7 +90,7 @@ class Faults:
 def _trigger_from(file: Path, point: str) -> None:
     armed = parse(file.read_text()) if file.exists() else {}
     if point in armed:
-        # The file is removed first, because a test that waits for the fault waits for its removal.
+        # Remove the file first: a test that waits for the fault waits until the file is removed.
         file.unlink()
         os.kill(os.getpid(), armed[point][0])
 

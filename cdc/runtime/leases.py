@@ -1,7 +1,8 @@
-"""Leases on rows, by the database's clock: only the owner may do the work that a row describes.
+"""Leases on rows: only the owner of a row may do the work that the row describes.
 
-A lease is a row with an `owner` and an `expires_at`. Each function is one conditional UPDATE, so
-only one of several processes succeeds. Machines' clocks may disagree; only the database's counts.
+A lease is a row with an `owner` and an `expires_at`. To take, renew or release a lease is one
+conditional UPDATE, so only one of several processes succeeds. All times are those of the database's
+clock, because the clocks of the machines may differ.
 """
 
 from datetime import timedelta
@@ -22,7 +23,7 @@ def unexpired() -> Q:
 
 
 def take(rows: QuerySet[Any], owner: str, seconds: float, **changes: Any) -> bool:
-    """Take an available lease, and apply `changes` to the row; return False if none is."""
+    """Take an available lease, and apply `changes` to the row; return False without one."""
     free = rows.filter(available_to(owner))
     return bool(
         free.update(owner=owner, expires_at=DatabaseNow() + timedelta(seconds=seconds), **changes)
@@ -30,7 +31,7 @@ def take(rows: QuerySet[Any], owner: str, seconds: float, **changes: Any) -> boo
 
 
 def renew(rows: QuerySet[Any], owner: str, seconds: float, **changes: Any) -> bool:
-    """Extend the owner's lease, expired or not; return False if another process took it."""
+    """Extend the owner's lease, even if it has expired; return False if another process took it."""
     held = rows.filter(owner=owner)
     return bool(held.update(expires_at=DatabaseNow() + timedelta(seconds=seconds), **changes))
 

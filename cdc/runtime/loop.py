@@ -47,7 +47,7 @@ class Stop:
     """Sets `requested` on SIGTERM and SIGINT; a context manager for the main thread.
 
     The first signal requests a stop. After a second signal, or after `grace` seconds, the process
-    exits at once. This is safe, because the process may be killed at any instruction. A thread
+    exits at once. This is safe, because the processes tolerate a kill at any point. A thread
     watches for the signals, because Python's own handlers do not run while the main thread is
     blocked inside a client library.
     """

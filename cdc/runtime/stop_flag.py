@@ -12,14 +12,14 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopFlag:
-    """A flag that SIGTERM and SIGINT raise; the handlers that were installed before still run."""
+    """A flag that SIGTERM and SIGINT set; previously installed handlers still run."""
 
     def __init__(self) -> None:
         self.raised = False
         self._watching = False
 
     def watch(self) -> None:
-        """Install the handlers once, if this is the main thread and the server has handlers too."""
+        """Install the handlers once, in the main thread, for signals that the server handles."""
         if self._watching or threading.current_thread() is not threading.main_thread():
             return
         self._watching = True

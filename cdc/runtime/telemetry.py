@@ -64,5 +64,5 @@ def log(logger: logging.Logger, level: int, event: str, **fields: object) -> Non
 
 
 def log_retry(event: str, error: CdcError, seconds: float) -> None:
-    """Log that a step failed with `error` and will be retried in `seconds`."""
+    """Log that a step failed with `error` and is retried after `seconds`."""
     log(_log, logging.WARNING, event, error=str(error), seconds=round(seconds, 2))

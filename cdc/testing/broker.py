@@ -1,4 +1,4 @@
-"""The in-memory twin of a Kafka broker; one contract suite runs against it and real Kafka."""
+"""The in-memory twin of a Kafka broker; the same contract tests run against both."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
@@ -12,11 +12,12 @@ from cdc.wire.records import Outgoing, Record, TopicPartition
 
 @dataclass(slots=True)
 class MemoryBroker:
-    """A broker in memory; a publisher and a source. Offsets start at 0 in each partition."""
+    """An in-memory broker with a publisher and sources. Offsets start at 0 in each partition."""
 
     partition_count: int = 5
     largest: int = 1_000_000
-    """The largest value, in bytes; a record with a larger one is rejected for good."""
+    """The maximum size of a value in bytes; a record with a larger value is rejected permanently.
+    """
     down: bool = False
     logs: dict[TopicPartition, list[Outgoing]] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
@@ -24,14 +25,14 @@ class MemoryBroker:
     firsts: dict[TopicPartition, int] = field(default_factory=dict)
     """The first offsets of partitions whose oldest records are deleted."""
     elections: dict[TopicPartition, list[int]] = field(default_factory=dict)
-    """The offset at which each leader epoch after the first one began."""
+    """For each partition, the offsets at which later leader epochs than the first began."""
 
     def publish(
         self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
     ) -> dict[int, str]:
         """Append the records; return the reason for each rejection, by the index of the record."""
         if self.down:
-            raise Retryable("The broker in memory is down: set `down` to False.")
+            raise Retryable("The in-memory broker is down: set `down` to False.")
         reasons = {index: self._flaw(record) for index, record in enumerate(records)}
         rejected = {index: reason for index, reason in reasons.items() if reason}
         for index, record in enumerate(records):
@@ -52,7 +53,7 @@ class MemoryBroker:
         return self.ids.get(topic, f"id of {topic}")
 
     def recreated(self, known: Mapping[str, str]) -> bool:
-        """Return whether the id of a topic differs from the one in `known`."""
+        """Return whether a topic has another id than in `known`."""
         return any(self.topic_id(topic) != topic_id for topic, topic_id in known.items())
 
     def recreate(self, topic: str) -> None:
@@ -67,13 +68,13 @@ class MemoryBroker:
         self.firsts[source] = offset
 
     def truncate(self, source: TopicPartition, end: int) -> None:
-        """Lose the newest records of a partition, as an unclean leader election does."""
+        """Remove the newest records of a partition, as an unclean leader election does."""
         del self.logs[source][end:]
         begun = self.elections.setdefault(source, [])
         begun[:] = [*(min(offset, end) for offset in begun), end]
 
     def bounds(self, source: TopicPartition) -> tuple[int, int]:
-        """Return the first offset that the partition holds and the offset of the next record."""
+        """Return the first offset that is not deleted, and the offset of the next record."""
         return self.firsts.get(source, 0), len(self.logs.get(source, ()))
 
     def leader_epoch(self, source: TopicPartition, offset: int) -> int:
@@ -158,18 +159,18 @@ class MemorySource:
         self.offsets[source] = self.first_offset(source) if offset is None else offset
 
     def lost_at(self, source: TopicPartition, offset: int, leader_epoch: int | None) -> bool:
-        """Return whether a waiting partition could not be fetched from this position."""
+        """Return whether Kafka has lost the records of a waiting partition at this position."""
         return self.losses.get(source) == (offset, leader_epoch)
 
     def first_offset(self, source: TopicPartition) -> int:
-        """Return the first offset that the partition holds."""
+        """Return the first offset of the partition that is not deleted."""
         return self.broker.bounds(source)[0]
 
     def release(self) -> None:
-        """Stop fetching; every partition waits for the next `start`."""
+        """Stop fetching; every assigned partition then waits for the next `start`."""
         self.unstarted |= self.offsets.keys()
         self.offsets.clear()
 
     def store(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Remember committed offsets."""
+        """Record the group's offsets."""
         self.stored.update(positions)

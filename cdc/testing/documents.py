@@ -1,4 +1,4 @@
-"""Refuses what MongoDB refuses: values that BSON cannot hold, and duplicate unique values."""
+"""Raises MongoDB's errors: for values that BSON cannot store, and for duplicate unique values."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ _MAX_DEPTH = 100
 def check_unique(
     name: str | None, collection: str, held: Mapping[Identity, Document], writes: Writes
 ) -> None:
-    """Raise Conflict if another document has the new document's value of the field `name`."""
+    """Raise Conflict if a new document and another document have the same value of field `name`."""
     if name is None:
         return
     new = [*writes.replaces, *writes.inserts]
@@ -27,7 +27,7 @@ def check_unique(
 
 
 def bson_copy(value: Any, depth: int = 0) -> Any:
-    """Return a copy; raises Rejected for a value that BSON cannot store."""
+    """Return a copy; raise Rejected for a value that BSON cannot store."""
     if depth > _MAX_DEPTH:
         raise Rejected(f"The document nests deeper than {_MAX_DEPTH} levels.")
     if isinstance(value, dict):

@@ -1,7 +1,7 @@
-"""The whole feed in memory, for tests of code that writes captured models.
+"""The whole pipeline in memory, for tests of code that writes captured models.
 
-The outbox is a table of the test database, relay and consumer are the real ones, and only Kafka and
-MongoDB are replaced by twins.
+The relay and the consumer are the real ones, and the outbox is a table of the test database. Only
+Kafka and MongoDB are replaced by twins.
 """
 
 from functools import partial
@@ -31,7 +31,7 @@ _GROUP = "testing"
 
 
 class MemoryFeed:
-    """Carries committed changes to collections in memory when `run` is called.
+    """Replicates committed changes to in-memory collections when `run` is called.
 
     The test needs transactions that commit: use `TransactionTestCase` or
     `@pytest.mark.django_db(transaction=True)`.
@@ -60,9 +60,9 @@ class MemoryFeed:
     def run(self) -> None:
         """Publish every row of the outbox, then apply every record of the broker.
 
-        Raises Retryable while `broker.down` is true, as the relay does; the outbox keeps the rows.
+        Raise Retryable while `broker.down` is true, as the relay does; the rows stay in the outbox.
         """
-        # Advance the clock, so that no backoff of the last call is left.
+        # Advance the clock past any backoff of the last call.
         self.clock.sleep(1.0)
         while self._relay.run_once():
             pass
@@ -97,7 +97,7 @@ class MemoryFeed:
 
 
 def record_of(event: ChangeEvent, topic: str) -> Outgoing:
-    """Return the record that carries `event`, as the relay writes it."""
+    """Return the record of `event`, as the relay publishes it."""
     change = Entry(
         topic=topic,
         key=encode_key(event.key_column, event.key),

@@ -20,7 +20,7 @@ class MemoryTail:
     broker: MemoryBroker
     topic: str
     first: dict[int, int] = field(default_factory=dict)
-    """First offsets, by partition; the records before them count as compacted away."""
+    """The first offset of each partition; earlier records are treated as removed by compaction."""
     polled: int = 0
     """The number of records returned so far."""
     offsets: dict[int, int] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class MemoryTail:
         return {at: end for at, end in self.offsets.items() if end >= len(self._log(at))}
 
     def close(self) -> None:
-        """Do nothing: there is no connection."""
+        """Do nothing, because no connection is open."""
 
     def _check_broker(self) -> None:
         if self.broker.down:
@@ -89,7 +89,7 @@ class MemoryLastPublished:
     def __call__(self, keep_waiting: Callable[[], bool]) -> list[Published]:
         """Return the last changes of each partition, in no order."""
         if self.broker.down or not keep_waiting():
-            raise Retryable("The broker in memory is down, or the caller stopped waiting.")
+            raise Retryable("The in-memory broker is down, or the caller stopped waiting.")
         ends = [record for log in self.broker.logs.values() for record in log[-LAST_RECORDS:]]
         found = (published(each.key, each.value, dict(each.headers)) for each in ends)
         return [change for change in found if change]

@@ -71,7 +71,7 @@ class MemoryRows:
 
 @dataclass(slots=True)
 class MemoryStore:
-    """The storage that replicas in memory share: collections, history and positions."""
+    """The storage of in-memory replicas: collections, history and positions."""
 
     collections: dict[str, dict[Identity, Document]] = field(default_factory=dict)
     history: dict[tuple[int, int], Document] = field(default_factory=dict)
@@ -80,7 +80,7 @@ class MemoryStore:
     positions: dict[TopicPartition, int | None] = field(default_factory=dict)
     leader_epochs: dict[TopicPartition, int | None] = field(default_factory=dict)
     gaps: dict[TopicPartition, tuple[int, int]] = field(default_factory=dict)
-    """Where each open gap begins, and where reading resumed."""
+    """The offsets at which each open gap begins and at which reading resumed."""
     unique: dict[str, str] = field(default_factory=dict)
     """For each collection, a field that must have a different value in each document."""
 
@@ -90,7 +90,7 @@ class MemoryStore:
 
 
 class MemoryReplica:
-    """A replica in memory that follows the rules of the one in MongoDB."""
+    """An in-memory replica that follows the rules of the replica in MongoDB."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class MemoryReplica:
         )
 
     def record_gap(self, source: TopicPartition, resume_at: int) -> StoredPosition:
-        """Move a position that Kafka no longer holds to `resume_at`, and store the gap."""
+        """Move a position whose records Kafka has lost to `resume_at`, and store the gap."""
         self._fence(source)
         self._resume(source, resume_at)
         self._expected[source] = resume_at
@@ -136,8 +136,8 @@ class MemoryReplica:
         for source in advance:
             self._fence(source)
         planned = plan(batch, self._known(keys_of(batch)), deleted_rows)
-        # The history holds everything that the documents hold, so copying it first rejects a bad
-        # batch before anything is written.
+        # The history contains all values of the documents. Copying it first rejects a bad batch
+        # before anything is written.
         now = datetime.now(tz=UTC)
         kept = [each for each in batch if self._routes[each.event.table].history]
         versions = {(each.event.version.epoch, each.event.version.outbox_id) for each in kept}
@@ -162,7 +162,7 @@ class MemoryReplica:
         return held.version if held else None
 
     def check(self, sources: frozenset[TopicPartition]) -> None:
-        """Raise Fenced when one of `sources` has an unexpected owner or position."""
+        """Raise Fenced if one of `sources` has an unexpected owner or position."""
         for source in sources:
             held = (self._store.owners.get(source), self._store.positions.get(source))
             if held != (self._owner, self._expected.get(source)):

@@ -15,8 +15,8 @@ from cdc.schema_check import current_schema, file_name
 class Command(FeedCommand):
     help = (
         "Print the JSON Schema of the messages of each captured table, or write it to the folder "
-        "`schema_dir` of the settings. `manage.py check` compares the tables with these files, so "
-        "commit a new file only when every reader can read the new events."
+        "`schema_dir` of the settings. `manage.py check` compares the tables with these files. "
+        "Commit a new file only when every reader can read the new events."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -25,7 +25,9 @@ class Command(FeedCommand):
             action="store_true",
             help="Write the files in `schema_dir` that are missing or out of date.",
         )
-        parser.add_argument("--table", help="Only the table TABLE (default: all captured tables).")
+        parser.add_argument(
+            "--table", help="Use only the table TABLE (default: all captured tables)."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         captures = self._captures(options["table"])
@@ -64,7 +66,7 @@ def _text(capture: Capture) -> str:
 
 
 def _update(path: Path, text: str) -> bool:
-    """Write a file, unless it has this text; return whether it was written."""
+    """Write `text` to a file unless the file contains it; return whether the file was written."""
     content = text.encode()
     if path.exists() and path.read_bytes() == content:
         return False

@@ -22,15 +22,15 @@ class Command(FeedCommand):
         parser.add_argument(
             "--force",
             action="store_true",
-            help="Begin it even if the outbox has rows of the old epoch.",
+            help="Begin a new epoch even if the outbox has rows of the old epoch.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         waiting = outbox.depth(using=DEFAULT_DB_ALIAS).rows
         if waiting and not options["force"]:
             self.fail(
-                f"The outbox holds {waiting} rows of the current epoch, which the replica may drop "
-                "as stale after changes of a new one: let the relay send them, or use --force."
+                f"The outbox has {waiting} rows of the current epoch, which may become stale in a "
+                "new epoch: let the relay publish them first, or use --force."
             )
         now_ms = int(SystemClock().time() * 1000)
         with transaction.atomic():

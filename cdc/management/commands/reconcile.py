@@ -47,7 +47,7 @@ class Command(FeedCommand):
                 log_command("repair", tables, using=DEFAULT_DB_ALIAS)
             result = reconciler.run(restart=options["restart"])
         if result is None:
-            self.fail("Interrupted: run it again with the same arguments to resume.")
+            self.fail("Interrupted: run the command again with the same arguments to resume.")
         if options["json"]:
             self.stdout.write(json.dumps(result.as_json()))
         else:

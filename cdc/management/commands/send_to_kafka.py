@@ -48,7 +48,7 @@ class Command(FeedCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["rate"] < 0:
-            self.misuse(f"--rate is {options['rate']:g}: use rows a second, or 0 for no limit.")
+            self.misuse(f"--rate is {options['rate']:g}: use rows per second, or 0 for no limit.")
         with Stop() as stop:
             run = SnapshotRun(self.stderr.write, lambda: stop.requested, using=DEFAULT_DB_ALIAS)
             selected = selections(options["model"], options["where"])

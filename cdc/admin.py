@@ -26,7 +26,7 @@ _LONGEST_KEY, _LONGEST_REASON = 60, 140
 _TO_THE_SECOND = "j\u00a0M\u00a0Y, H:i:s"
 """A date format. A line can break only between the date and the time."""
 _LISTED = 20
-"""The number of dead letters that a confirmation page lists; it only counts the remaining ones."""
+"""The number of dead letters that a confirmation page lists; the others are only counted."""
 _MOST_FIELDS = 500
 """The maximum number of hidden fields on a confirmation page; Django accepts at most 1,000."""
 
@@ -48,7 +48,7 @@ class ReadOnlyAdmin(admin.ModelAdmin[Any]):
 
 
 class RefusalMessages(admin.ModelAdmin[Any]):
-    """An admin that shows a write that the feed refuses as an error message.
+    """An admin that shows an error message if a write is refused.
 
     Use it for captured models, and for models whose deletion changes captured rows.
     """

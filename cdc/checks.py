@@ -18,14 +18,14 @@ _ISOLATION = "read committed"
 
 @register()
 def check_captured_models(**_: Any) -> list[CheckMessage]:
-    """Return the reasons why changes of a captured model could have no event."""
+    """Return the errors because of which changes of captured models would have no event."""
     captured = [error for capture in registry.all() for error in _check_model(capture.model)]
     return [*captured, *_unregistered()]
 
 
 @register()
 def check_conflicts(**_: Any) -> list[CheckMessage]:
-    """Return the captures that would overwrite each other's data, or the feed's own."""
+    """Return an error for each capture that would overwrite other data in Kafka or MongoDB."""
     return [
         Error(found.problem, hint=found.hint, obj=found.model, id=found.check)
         for found in conflicts(registry.all())
@@ -82,9 +82,9 @@ def _check_many_to_many(model: type[models.Model]) -> Iterator[CheckMessage]:
         if through is None or registry.find(through) is None:
             yield Warning(
                 f"{model.__name__}.{field.name} is a many-to-many field: its rows are in another "
-                "table, so changes of it have no events.",
+                "table, and their changes have no events.",
                 hint="Derive a model for that table from CapturedModel, name it in through=, and "
-                "register it; or silence this check if the replica does not need them.",
+                "register it; or silence this check if the replica does not need the rows.",
                 obj=field,
                 id="cdc.W010",
             )
@@ -112,7 +112,7 @@ def _check_model(model: type[models.Model]) -> Iterator[CheckMessage]:
 
 
 def _extended() -> Iterator[type[models.Model]]:
-    """Yield the models that another model extends in a table of its own."""
+    """Yield the models that another model extends with a table of its own."""
     for other in apps.get_models():
         yield from other._meta.parents if not other._meta.proxy else ()
 
@@ -120,7 +120,8 @@ def _extended() -> Iterator[type[models.Model]]:
 def _check_managers(model: type[models.Model]) -> Iterator[CheckMessage]:
     if not _captures(model._meta.base_manager):
         yield Error(
-            f"{model.__name__}'s base manager is not captured: cascades would have no events.",
+            f"{model.__name__}'s base manager is not a captured manager: cascades would have no "
+            "events.",
             hint="Set base_manager_name = 'objects', or derive Meta from CapturedModel.Meta.",
             obj=model,
             id="cdc.E002",
@@ -129,8 +130,8 @@ def _check_managers(model: type[models.Model]) -> Iterator[CheckMessage]:
         for manager in one._meta.managers:
             if not _captures(manager):
                 yield Error(
-                    f"{one.__name__}.{manager.name} is not a captured manager: what it writes "
-                    "has no events.",
+                    f"{one.__name__}.{manager.name} is not a captured manager: its writes "
+                    "have no events.",
                     hint="Make it from cdc.api.CapturedQuerySet.",
                     obj=one,
                     id="cdc.E003",
@@ -146,8 +147,8 @@ def _proxies(model: type[models.Model]) -> Iterator[type[models.Model]]:
 def _check_references(model: type[models.Model]) -> Iterator[CheckMessage]:
     for field in model._meta.concrete_fields:
         on_delete = getattr(field.remote_field, "on_delete", None)
-        # Django updates rows that it has loaded without a queryset or a signal, and it loads them
-        # for every handler except these.
+        # Django updates loaded rows without a queryset or a signal, and it loads the rows for every
+        # handler except these.
         updates = on_delete not in {models.CASCADE, models.PROTECT, models.RESTRICT, None}
         lazy = getattr(on_delete, "lazy_sub_objs", on_delete is models.DO_NOTHING)
         if updates and not lazy:

@@ -28,7 +28,7 @@ class CdcSettings:
     group: str
     """The Kafka consumer group that applies the changes to MongoDB."""
     mongodb_database: str
-    """The MongoDB database that holds the replica."""
+    """The MongoDB database of the replica."""
     collections: tuple[str, ...]
     """The replica collections. Each change is written to all of these collections in one
     transaction."""
@@ -40,9 +40,9 @@ class CdcSettings:
     """The collection of the history, with one document for each applied event."""
     positions_collection: str
     """The collection of the consumers' positions, with one document for each group, topic and
-    partition. A document holds the id of the topic, the owner and the next offset."""
+    partition. A document contains the id of the topic, the owner and the next offset."""
     canary_collection: str
-    """The collection that holds the canary's only document; see `cdc.canary`."""
+    """The collection with the canary's only document; see `cdc.canary`."""
     bootstrap_servers: str = ""
     """The Kafka brokers as `host:port`, separated by commas; empty until `up` starts one."""
     kafka_config: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -87,7 +87,7 @@ class CdcSettings:
 
 
 def cdc_settings() -> CdcSettings:
-    """Return `settings.CDC`; raises Misconfigured if it is not a CdcSettings object."""
+    """Return `settings.CDC`; raise Misconfigured if it is not a CdcSettings object."""
     value = settings.CDC
     if not isinstance(value, CdcSettings):
         raise Misconfigured(f"settings.CDC is {type(value).__name__}: give a CdcSettings object.")

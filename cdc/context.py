@@ -29,7 +29,7 @@ def current_actor() -> str:
     """Return the name of the current actor, as valid Unicode text of at most 255 characters."""
     actor = _actor.get()
     name = actor if isinstance(actor, str) else actor()
-    # A command line may contain bytes that are not valid text. JSON cannot hold such bytes.
+    # A command line may contain bytes that are not valid text, which JSON cannot represent.
     return name.encode(errors="replace").decode()[:_LONGEST]
 
 

@@ -1,4 +1,4 @@
-"""Declarations of captures that would overwrite each other's data, or the feed's own."""
+"""Finds captures that would overwrite other data in Kafka or MongoDB."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from cdc.conf import cdc_settings
 from cdc.wire.columns import Column
 
 _OWN_FIELDS = frozenset({"_id", "_epoch", "_version"})
-"""Fields that the feed adds to each document."""
+"""The fields that `cdc` adds to each document."""
 _LONGEST_TABLE = 100
-"""MongoDB's limit for a collection's name includes the database's name."""
+"""The maximum number of bytes; MongoDB's limit for a collection includes the database's name."""
 
 
 class Declared(Protocol):
-    """What the rules need of a capture."""
+    """The part of a capture that the rules use."""
 
     @property
     def model(self) -> type[models.Model]: ...
@@ -53,7 +53,7 @@ def delete_markers_of(table: str) -> str:
 
 
 def conflicts(captures: Iterable[Declared]) -> Iterator[Conflict]:
-    """Yield every conflict, whatever the order of the declarations."""
+    """Yield every conflict; the order of the declarations has no influence."""
     ordered = sorted(captures, key=lambda capture: capture.model._meta.label)
     for capture in ordered:
         yield from _reserved_columns(capture)
@@ -70,8 +70,8 @@ def _reserved_columns(capture: Declared) -> Iterator[Conflict]:
             yield Conflict(
                 check="cdc.E010",
                 model=capture.model,
-                problem=f"{capture.model.__name__} has the column {name!r}, a name that the "
-                "documents in MongoDB cannot have beside the feed's own fields.",
+                problem=f"{capture.model.__name__} has the column {name!r}, but the "
+                "documents in MongoDB cannot have a field of this name.",
                 hint="Set another db_column: not _id, _epoch or _version, no '$' at the start, "
                 "no '.' and no NUL.",
             )
@@ -84,8 +84,8 @@ def _unusable_table(capture: Declared) -> Iterator[Conflict]:
         yield Conflict(
             check="cdc.E011",
             model=capture.model,
-            problem=f"{capture.model.__name__} has the table {table!r}, after which MongoDB "
-            "cannot name the collection of its delete markers.",
+            problem=f"{capture.model.__name__} has the table {table!r}, but MongoDB does "
+            "not allow this name for the collection of its delete markers.",
             hint=f"Set another db_table: at most {_LONGEST_TABLE} bytes, no '$', no NUL, and no "
             "'system.' at the start.",
         )
@@ -117,8 +117,8 @@ def _shared(one: Declared, other: Declared) -> Iterator[Conflict]:
             model=other.model,
             problem=f"{names} are both replicated to {', '.join(shared)}: rows with equal keys "
             "would overwrite each other.",
-            hint="Give each its own Capture(topic=..., collections=...); the default is that of "
-            "the settings, for one model.",
+            hint="Give each model its own Capture(topic=..., collections=...): the defaults of "
+            "the settings are for one model.",
         )
     if (one.topic, one.key.name) == (other.topic, other.key.name):
         yield Conflict(
@@ -126,12 +126,12 @@ def _shared(one: Declared, other: Declared) -> Iterator[Conflict]:
             model=other.model,
             problem=f"{names} are both published to {one.topic} with the key {one.key.name!r}: "
             "rows with equal keys have the same Kafka key, and compaction keeps only one of them.",
-            hint="Give each its own Capture(topic=...).",
+            hint="Give each model its own Capture(topic=...).",
         )
     if one.table == other.table:
         yield Conflict(
             check="cdc.E015",
             model=other.model,
-            problem=f"{names} both have the table {one.table}: its messages name only the table.",
-            hint="Register one of them; make the other a proxy of it.",
+            problem=f"{names} both have the table {one.table}: messages name only the table.",
+            hint="Register one model, and make the other model a proxy of it.",
         )

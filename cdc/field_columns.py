@@ -1,4 +1,4 @@
-"""The columns of a Django model, by the classes of its fields."""
+"""Determines the columns of a Django model from the classes of its fields."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -32,12 +32,12 @@ _TYPES: tuple[tuple[type[models.Field[Any, Any]], ColumnType], ...] = (
     (models.GenericIPAddressField, columns.TEXT),
 )
 
-# Callables whose every result is the same.
+# Callables that always return the same value.
 _EMPTY = (dict, list)
 
 
 def columns_of(model: type[models.Model]) -> tuple[Column, ...]:
-    """Return the columns of `model`'s table; raises Misconfigured for a field without a type."""
+    """Return the columns of `model`'s table; raise Misconfigured for a field without a type."""
     return tuple(_column(field) for field in model._meta.concrete_fields)
 
 
@@ -61,7 +61,7 @@ def _column(field: Any) -> Column:
 
 
 def _earlier(field: Any, target: Any, column: Column) -> tuple[Any, ...]:
-    """Return the value that adding the column gives to a row, if it is the same for every row."""
+    """Return the value that adding the column gave existing rows; empty if it may differ."""
     value = _added(field)
     if value is NOT_PROVIDED or field.generated:
         return ()
@@ -115,7 +115,7 @@ def _as_read(field: Any, value: Any) -> Any:
 
 
 def _value_field(field: Any) -> Any:
-    """Return the field that defines the values: of a foreign key, the field it refers to."""
+    """Return the field that defines the values; for a foreign key, the field that it refers to."""
     while isinstance(field, models.ForeignKey):
         field = field.target_field
     return field.output_field if isinstance(field, models.GeneratedField) else field

@@ -58,9 +58,9 @@ class RelayLease(models.Model):
     name = models.CharField(max_length=64, primary_key=True)
     owner = models.CharField(max_length=255, blank=True, default="")
     token = models.BigIntegerField(default=0)
-    """A number that is incremented when the owner changes."""
+    """A number that is incremented each time the lease is taken."""
     mark = models.BigIntegerField(default=0, db_default=0)
-    """Where a successor starts: every outbox id up to this one was published or is never used."""
+    """The next relay starts after this outbox id: every id up to it is published or never used."""
     expires_at = models.DateTimeField()
 
     class Meta:
@@ -192,7 +192,7 @@ class DeadLetter(models.Model):
     """The consumer group that rejected the message; `relay` for outbox rows."""
     topic = ExactCharField(max_length=249)
     topic_id = ExactCharField(max_length=64, blank=True, default="")
-    """Distinguishes a topic from a later topic of the same name; the epoch for outbox rows."""
+    """Kafka's id of the topic; the epoch for outbox rows."""
     partition = models.IntegerField()
     offset = models.BigIntegerField()
     """The offset in Kafka; the outbox id for outbox rows."""
@@ -266,7 +266,7 @@ class OperatorAction(models.Model):
         return f"{self.who}: {self.what} {self.target}"
 
     def save(self, *args: Any, **options: Any) -> None:
-        """Insert the row; raises Refused if the row already exists."""
+        """Insert the row; raise Refused if the row already exists."""
         if not self._state.adding:
             raise Refused(_APPEND_ONLY)
         super().save(*args, **{**options, "force_insert": True})

@@ -71,29 +71,29 @@ __all__ = [
 
 
 def pause_consumers(why: str) -> None:
-    """Pause the consumer group until it is resumed; raises Refused if it is already paused."""
+    """Pause the consumer group until it is resumed; raise Refused if it is already paused."""
     if not pause(cdc_settings().group, why, using=DEFAULT_DB_ALIAS):
         raise Refused("The consumers are already paused.")
 
 
 def resume_consumers(why: str) -> None:
-    """Resume the consumer group; raises Refused if it is not paused."""
+    """Resume the consumer group; raise Refused if it is not paused."""
     if not resume(cdc_settings().group, why, using=DEFAULT_DB_ALIAS):
         raise Refused("The consumers are not paused.")
 
 
 def request_job(kind: str, arguments: Mapping[str, Any], target: str, why: str) -> Job:
-    """Queue a job for `run_jobs`; raises Refused if another job of this kind is unfinished."""
+    """Queue a job for `run_jobs`; raise Refused if another job of this kind is unfinished."""
     return Jobs(DEFAULT_DB_ALIAS).ask(kind, arguments, target, why)
 
 
 def cancel_job(job: Job, why: str) -> None:
-    """Cancel a queued or running job; raises Refused if the job has ended or been cancelled."""
+    """Cancel a queued or running job; raise Refused if the job has ended or been cancelled."""
     Jobs(DEFAULT_DB_ALIAS).cancel(job, why)
 
 
 def describe_selection(model: str | None, conditions: list[str]) -> str:
-    """Describe the rows that a snapshot would send; raises Misconfigured for a wrong condition."""
+    """Describe the rows that a snapshot would send; raise Misconfigured for a wrong condition."""
     return ", ".join(map(str, selections(model, conditions)))
 
 
@@ -108,13 +108,13 @@ def inspect_dead_letter(letter: DeadLetter) -> Inspection:
 def replay_dead_letter(letter: DeadLetter, why: str) -> None:
     """Send the current state of the dead letter's row through the outbox.
 
-    Raises Refused if the row cannot be sent, or if the dead letter is already resolved.
+    Raise Refused if the row cannot be sent, or if the dead letter is already resolved.
     """
     _require_resolved(replay([letter], why, using=DEFAULT_DB_ALIAS))
 
 
 def discard_dead_letter(letter: DeadLetter, why: str) -> None:
-    """Mark the dead letter as discarded; raises Refused if it is already resolved."""
+    """Mark the dead letter as discarded; raise Refused if it is already resolved."""
     _require_resolved(discard([letter], why, using=DEFAULT_DB_ALIAS))
 
 
@@ -131,7 +131,7 @@ def user_names(actors: Iterable[str]) -> dict[str, str]:
 def read_totals(
     table_name: str, collection: str, *, sums: tuple[str, ...], group: str, day: str, days: int
 ) -> Figures:
-    """Return totals over a replica collection of a captured table; raises Retryable.
+    """Return totals over a replica collection of a captured table; raise Retryable.
 
     The fields in `sums` are added up. Documents are counted for each value of the field `group`,
     and for each of the last `days` days by the date field `day`.
@@ -144,7 +144,7 @@ def read_totals(
 def read_change_rates(until: datetime, *, bins: int, seconds: int) -> list[float]:
     """Return the number of changes per second in `bins` intervals before `until`, oldest first.
 
-    Each interval is `seconds` long. Raises Retryable.
+    Each interval is `seconds` long. Raise Retryable if MongoDB is unavailable.
     """
     return _statistics().rates(until, bins=bins, seconds=seconds)
 
@@ -159,7 +159,7 @@ def ensure_topics(settings: CdcSettings) -> list[str]:
 
 
 def outbox_is_empty() -> bool:
-    """Return whether every committed change has been published; raises Django's database Error."""
+    """Return whether every committed change has been published; raise Django's database Error."""
     return table.depth(using=DEFAULT_DB_ALIAS).rows == 0
 
 

@@ -1,4 +1,4 @@
-"""Read your own writes: wait until the replica holds a change."""
+"""Read your own writes: wait until the replica contains a change."""
 
 import sys
 from collections.abc import Sequence
@@ -31,9 +31,9 @@ def wait_until_applied(instance: Model, timeout: float, *, clock: Clock | None =
 
     The last change is the last `save()`, `delete()` or `bulk_create()` of the instance in this
     process; it must be committed. For an instance that was only read, the function waits until the
-    collections have the current content of the row. Returns False after `timeout` seconds: the
-    change is late or was rolled back, or MongoDB is not responding. Raises Refused inside a
-    transaction, because its changes are not visible yet, and Misconfigured for a model that is not
+    collections have the current content of the row. Return False after `timeout` seconds: the
+    change is late or was rolled back, or MongoDB does not respond. Raise Refused inside a
+    transaction, because its changes are not visible yet. Raise Misconfigured if the model is not
     captured.
     """
     capture = registry.find(type(instance))
@@ -65,7 +65,7 @@ class _AwaitedChange:
         self._using = using
         self._epoch = outbox.current_epoch(using=using)
         self._first_seen: set[Version | None] | None = None
-        """The versions in the collections and the delete markers at the first look."""
+        """The versions in the collections and the delete markers at the first check."""
 
     def applied(self) -> bool:
         try:
@@ -76,9 +76,9 @@ class _AwaitedChange:
             return False
 
     def _arrived(self, recorded: Recorded) -> bool:
-        """Whether each collection has this version or, after a delete, only its marker."""
+        """Return whether every collection has this change or a later change."""
         epoch = outbox.current_epoch(using=self._using)
-        if epoch is None or epoch != self._epoch:  # The change may have a version in either.
+        if epoch is None or epoch != self._epoch:  # The change may have either epoch.
             return self._matches_row()
         wanted = Version(epoch, recorded.outbox_id)
         versions = self._versions(self._capture.key_to_wire(recorded.key))
@@ -88,7 +88,7 @@ class _AwaitedChange:
         return reached and (self._trusts(versions) or self._matches_row())
 
     def _versions(self, key: Identity) -> list[Version | None]:
-        """Return the version in each collection or, if none has the row, that of its marker."""
+        """Return the version in each collection; if no collection has one, the delete marker's."""
         versions = [self._reader.version(name, key) for name in self._capture.collections]
         if any(versions):
             return versions
@@ -97,9 +97,9 @@ class _AwaitedChange:
     def _trusts(self, versions: Sequence[Version | None]) -> bool:
         """Return whether these versions prove that the change was applied.
 
-        A database that was put back to an older state assigns versions again that the replica
-        holds. So a version proves nothing if this database has not reached it, nor if it was there
-        from the start.
+        A restored database assigns versions again that the replica already has. A version therefore
+        proves nothing in two cases: this database has not assigned it yet, or the replica had it at
+        the first check.
         """
         following = next_id(using=self._using)
         reachable = Version(self._epoch or 0, following or sys.maxsize)
@@ -118,7 +118,7 @@ class _AwaitedChange:
 
 
 def process_reader() -> ReplicaReader:
-    """Return the reader that this process shares, because connecting takes longer than reading."""
+    """Return the reader that this process shares: connecting takes longer than reading."""
     settings = cdc_settings()
     return _reader(settings.mongodb_uri, settings.mongodb_database)
 

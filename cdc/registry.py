@@ -1,4 +1,4 @@
-"""Which models are captured, and where their changes are published."""
+"""The registry of captured models, with their topics and collections."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,30 +15,31 @@ from cdc.wire import columns
 from cdc.wire.columns import Column
 
 _KEY_TYPES = ("integer", "string")
-# One decimal number has several texts: an instance may hold 1.5 and its row 1.50.
+# A decimal number has several texts: 1.5 on an instance may be 1.50 in the row.
 _NO_KEYS = (columns.DECIMAL,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presentation:
-    """How the live feed shows the rows of a capture; by default, as keys and columns only."""
+    """How the live feed shows captured rows; by default, only their keys and columns."""
 
     title: str = ""
     """The column that is shown as the name of a row."""
     topic_field: str = ""
-    """The JSON column whose `name` the filter by topic uses."""
+    """The JSON column with the `name` that the filter by topic uses."""
     page: str = ""
     """The name of the URL of a row's page; its argument is the key."""
     personal: frozenset[str] = frozenset()
-    """Columns with personal data, shown only to users with access to it."""
+    """Columns with personal data, shown only to users who may see such data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Capture:
     """The declaration of one captured model.
 
-    Only `model` is required; the topic and the collections of the settings are for one model, and
-    `manage.py check` refuses a second. Raises Misconfigured for a model that cannot be captured.
+    Only `model` is required. The default topic and collections come from the settings, and only one
+    model may use them: `manage.py check` reports a second one. Raises Misconfigured if the model
+    cannot be captured.
     """
 
     model: type[models.Model]
@@ -46,10 +47,10 @@ class Capture:
     collections: tuple[str, ...] = field(default_factory=lambda: cdc_settings().collections)
     presentation: Presentation = field(default_factory=Presentation)
     internal: bool = False
-    """Used by `cdc` itself: excluded from the history, the counts and the comparison."""
+    """Whether the model belongs to `cdc`: it has no history, and is not counted or compared."""
     schema_name: str = ""
-    """The start of the name of the file with the JSON Schema of the messages; by default, the name
-    of the model in lower case."""
+    """The first part of the file name of the messages' JSON Schema; by default, the name of the
+    model in lower case."""
     columns: tuple[Column, ...] = field(init=False)
     attnames: tuple[str, ...] = field(init=False)
     """The attribute names of the columns, in the same order."""
@@ -66,11 +67,11 @@ class Capture:
 
     @property
     def table(self) -> str:
-        """The name of the table, which messages have as `source.table`."""
+        """The name of the table, which is `source.table` in messages."""
         return self.model._meta.db_table
 
     def wire_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Convert a row (values by attname) to JSON values by column name; raises Refused."""
+        """Convert a row (values by attname) to JSON values by column name; raise Refused."""
         if unread := self.unread(row):
             raise Refused(
                 f"Column {unread[0]} of {self.table} {row[self.key.attname]} holds a value that "
@@ -79,22 +80,23 @@ class Capture:
         try:
             return {column.name: column.to_wire(row[column.attname]) for column in self.columns}
         except Refused as error:
-            # The row need not be the one named: a delete may change those that refer to it.
+            # The error names the row, because a delete may also change rows that refer to the
+            # deleted row.
             raise Refused(f"{self.table} {row[self.key.attname]}: {error}") from None
 
     def unread(self, row: Mapping[str, Any]) -> list[str]:
-        """Return the attribute names that are missing from a row that was read."""
+        """Return the attribute names whose values could not be read."""
         return [name for name in self.attnames if name not in row]
 
     def key_to_wire(self, key: Any) -> Any:
-        """Convert a key, as Django or a caller writes it, to JSON; raises Refused."""
+        """Convert a key to JSON; raise Refused if the key is invalid."""
         try:
             return self.key.to_wire(self.model._meta.pk.to_python(key))
         except ValidationError:
             raise Refused(f"{str(key)[:60]!r} is not a valid key of {self.table}.") from None
 
     def key_from_wire(self, value: Any) -> Any:
-        """Convert a key from JSON for Django; raises Rejected for one that no row can have."""
+        """Convert a key from JSON to Django's type; raise Rejected if the key is invalid."""
         try:
             return self.model._meta.pk.to_python(self.key.from_wire(value))
         except ValidationError:
@@ -109,10 +111,11 @@ class Capture:
             )
 
     def refuse_early(self, values: Mapping[str, Any]) -> None:
-        """Raise Refused for values (by attname) that databases would store differently.
+        """Raise Refused if one of the values, by attname, cannot be encoded.
 
-        SQLite stores NaN as null and keeps Infinity, MySQL rounds a long integer in JSON, and
-        MariaDB keeps a lone surrogate. The values are therefore checked before they are stored.
+        Databases store such values differently: SQLite stores NaN as null and keeps Infinity, MySQL
+        rounds a long integer in JSON, and MariaDB keeps a lone surrogate. The values are therefore
+        checked before they are stored.
         """
         for column in self.columns:
             if column.attname in values:
@@ -143,8 +146,8 @@ class Registry:
     def require_sound(self) -> None:
         """Raise Misconfigured for the first conflict between declarations.
 
-        `register` does not do this, because `manage.py check`, which lists all conflicts, could
-        then not run.
+        `register` does not check this: `manage.py check` must be able to start and list all
+        conflicts.
         """
         if self._sound:
             return
@@ -181,7 +184,7 @@ def _check_names(model: type[models.Model], topic: str, collections: Any) -> Non
 
 def _schema_name(model: type[models.Model], name: str) -> str:
     name = name or model._meta.model_name or ""
-    # It is the start of a file's name.
+    # The name is the first part of a file name.
     if not TOPIC_NAME.match(name):
         raise Misconfigured(
             f"{model.__name__} has the schema_name {name!r}: use letters, digits, '.', '_' and '-'."
@@ -222,14 +225,14 @@ register = registry.register
 
 
 def topic_names() -> list[str]:
-    """Return the topics of the captured models, without the feed's internal ones."""
+    """Return the topics of the captured models, without internal topics."""
     return sorted({capture.topic for capture in registry})
 
 
 def all_topics() -> dict[str, int]:
     """Return every topic and its number of partitions; 0 means the configured number.
 
-    Raises Misconfigured for declarations that conflict.
+    Raise Misconfigured for declarations that conflict.
     """
     registry.require_sound()
     internal = {capture.topic: 1 for capture in registry.all() if capture.internal}

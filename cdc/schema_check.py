@@ -1,4 +1,4 @@
-"""The check of each captured table against the JSON Schema that its readers know."""
+"""Compares each captured table with the committed JSON Schema of its messages."""
 
 import json
 from collections import Counter
@@ -34,14 +34,14 @@ Keep the column and add another one with the new type. When no reader needs the 
     Kind.NULL: f"""\
 Keep the column NOT NULL until every reader accepts null. Then {_WRITE}""",
     Kind.KEY: f"""\
-Keep the key, by which readers identify a row, or capture a new model with a topic of its own. If \
+Keep the key, by which readers identify a row, or capture a new model with its own topic. If \
 no reader is left, {_WRITE}""",
     Kind.TABLE: f"""\
 Set db_table to the old name until every reader knows the new one. Then {_WRITE}""",
     Kind.ENVELOPE: f"""\
-Another version of `cdc` or another `connector` wrote the file, or it was edited. Check that every \
-reader accepts the events of this version, for example a `before` of `u` with only the key. Then \
-{_WRITE}""",
+Another version of `cdc` or another `connector` wrote the file, or the file was edited. Check that \
+every reader accepts the events of this version, for example an update whose `before` has only the \
+key. Then {_WRITE}""",
     Kind.INVALID: _INVALID,
 }
 
@@ -58,7 +58,7 @@ def current_schema(capture: Capture) -> dict[str, Any]:
 
 @register()
 def check_schemas(**_: Any) -> list[CheckMessage]:
-    """Return the changes of captured tables that readers of their topics cannot survive."""
+    """Return the changes of captured tables that break readers of their topics."""
     folder = cdc_settings().schema_dir
     if not folder:
         return []
@@ -77,8 +77,8 @@ def _shared(captures: Iterable[Capture]) -> Iterator[CheckMessage]:
         if times[file_name(capture)] > 1:
             yield Error(
                 f"{capture.model._meta.label} has the schema file {file_name(capture)}, which "
-                "another captured model has too.",
-                hint="Give one of them a Capture(schema_name=...) of its own.",
+                "another captured model also has.",
+                hint="Give one model its own Capture(schema_name=...).",
                 obj=capture.model,
                 id="cdc.E024",
             )
@@ -90,8 +90,8 @@ def _check(capture: Capture, folder: Path) -> Iterator[CheckMessage]:
         committed = json.loads(path.read_bytes())
     except FileNotFoundError:
         yield Warning(
-            f"{path} is missing: changes of {capture.table} that its readers cannot survive are "
-            "not noticed.",
+            f"{path} is missing: changes of {capture.table} that break its readers are not "
+            "detected.",
             hint="Write it with `manage.py event_schema --write` and commit it.",
             obj=capture.model,
             id="cdc.W011",
@@ -126,12 +126,12 @@ def _compare(capture: Capture, path: Path, committed: Any) -> Iterator[CheckMess
 
 
 def _left_over(captures: Iterable[Capture], folder: Path) -> Iterator[CheckMessage]:
-    """Yield an error for each schema whose table has no more events, or another file's name."""
+    """Yield an error for each schema file that belongs to no captured model."""
     known = set(map(file_name, captures))
     for path in sorted(folder.glob(f"*{_SUFFIX}")):
         if path.name not in known:
             yield Error(
-                f"{path} is the schema of no captured model: its readers get no more events.",
+                f"{path} belongs to no captured model: its readers receive no more events.",
                 hint="If the model was renamed, set Capture(schema_name="
                 f"{path.name.removesuffix(_SUFFIX)!r}). If it is no longer captured and no reader "
                 "is left, delete the file.",

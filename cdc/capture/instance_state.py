@@ -157,8 +157,8 @@ def since_last_event(
 ) -> list[Change]:
     """Return the changes; `before` of a row in a pending delete is the image of its last event.
 
-    Django may set references between rows that it deletes to NULL without a signal. The next event
-    of such a row then also contains this update.
+    Before a cascading delete on MySQL, Django sets nullable references between the rows to NULL,
+    without a signal. The next event of such a row then also contains that update.
     """
     changes = list(changes)
     known: dict[Any, Image | None] = {}

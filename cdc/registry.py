@@ -49,8 +49,7 @@ class Capture:
     internal: bool = False
     """Whether the model belongs to `cdc`: it has no history, and is not counted or compared."""
     schema_name: str = ""
-    """The first part of the file name of the messages' JSON Schema; by default, the name of the
-    model in lower case."""
+    """The first part of the JSON Schema's file name; by default, the lower-case model name."""
     columns: tuple[Column, ...] = field(init=False)
     attnames: tuple[str, ...] = field(init=False)
     """The attribute names of the columns, in the same order."""

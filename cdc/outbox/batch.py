@@ -6,14 +6,12 @@ from typing import Protocol
 from cdc.models import OutboxRecord
 
 BATCH_BYTES = 8_000_000
-"""The size at which a batch ends. Encoding the batch and Kafka's client need as much memory again.
-"""
+"""The bytes at which a batch ends. Encoding it and Kafka's client need as much memory again."""
 PORTION_BYTES = 4_000_000
-"""The maximum bytes in one statement, so that the lease is renewed in time. A larger row is read
-alone."""
+"""The maximum bytes of one read, so that the lease is renewed in time; a larger row is read alone.
+"""
 _ASKED_BYTES = 64_000_000
-"""The maximum bytes of the rows whose sizes one query reads: the database reads whole rows for
-that."""
+"""The maximum bytes of rows in one query for sizes: the database reads the whole rows."""
 _MOST_ROWS = 500
 
 

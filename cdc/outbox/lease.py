@@ -41,8 +41,9 @@ class LeaseRow:
         with retryable_errors(self._using):
             row = self._lease()
             if held is not None:
-                # An expired lease is not renewed. After a restore, the database contains an old
-                # lease; a relay that kept its token would also keep its mark.
+                # An expired lease is not renewed. After a restore, the row is an old lease: a relay
+                # that renewed it would continue at its own mark, which is too high for the restored
+                # ids.
                 ours = row.filter(leases.unexpired(), token=held.token)
                 if leases.renew(ours, owner, seconds, mark=held.mark):
                     return held

@@ -11,8 +11,7 @@ from cdc.outbox.progress import Range
 from cdc.runtime.database import retryable_errors
 
 MOST_IDS = 500
-"""The maximum number of ids in one statement. From 1,000 ids on, MariaDB joins them as a subquery.
-"""
+"""The maximum number of ids in one statement; MariaDB joins 1,000 or more as a subquery."""
 _TABLE = OutboxRecord._meta.db_table
 
 

@@ -28,7 +28,7 @@ class OutboxLimit:
             if not reported and self._clock.monotonic() - since > _PATIENCE_SECONDS:
                 reported = True
                 self._say(
-                    f"The outbox holds {pending} rows and is not draining. "
+                    f"The outbox has {pending} rows and is not draining. "
                     "Check that `manage.py relay_outbox` is running and that Kafka is up."
                 )
             self._clock.sleep(_POLL_SECONDS)

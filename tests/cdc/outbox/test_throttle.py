@@ -53,7 +53,7 @@ def test_an_outbox_that_is_not_draining_is_reported() -> None:
 
     assert messages == [
         (
-            "The outbox holds 3 rows and is not draining. "
+            "The outbox has 3 rows and is not draining. "
             "Check that `manage.py relay_outbox` is running and that Kafka is up."
         )
     ]

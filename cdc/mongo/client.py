@@ -1,4 +1,4 @@
-"""MongoDB clients, and how their errors are handled."""
+"""Creates MongoDB clients and converts their errors."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -31,7 +31,7 @@ from cdc.wire.records import TopicPartition
 _TRANSIENT = "TransientTransactionError"
 # https://www.mongodb.com/docs/manual/reference/error-codes/
 _REFUSING = frozenset({2, 9, 22, 52, 55, 56, 57, 10334, 17280, 17419, 17420})
-"""Codes of a command whose document MongoDB can never store."""
+"""Error codes of commands whose document MongoDB can never store."""
 _PASSING = frozenset(
     {
         *(None, 1, 6, 7, 8, 13, 24, 50, 63, 64, 89, 91, 112, 133, 134, 150, 189, 225, 239, 246),
@@ -39,11 +39,11 @@ _PASSING = frozenset(
         *(13436, 14031),
     }
 )
-"""Codes of a failed single write for which its document is not the cause."""
+"""Error codes of single writes that failed for a reason other than their document."""
 _TOO_LARGE = frozenset({257, 292, 388})
-"""Codes of a transaction that does not fit into the cache, a sort or the oplog."""
+"""Error codes of transactions that are too large for the cache, a sort or the oplog."""
 _CACHE_IS_FULL = ("cache overflow", "cache full", "will not fit in the storage engine cache")
-"""What WiredTiger says when it rolls a transaction back that has filled its cache."""
+"""Parts of WiredTiger's error texts for a transaction that is too large for the cache."""
 _WRITES = WriteConcern("majority", j=True)
 _OPTIONS: Mapping[str, Any] = {
     "tz_aware": True,
@@ -69,10 +69,10 @@ _OPTIONS: Mapping[str, Any] = {
 
 
 def connect(settings: CdcSettings) -> MongoClient[Document]:
-    """Return a client with timeouts of a few seconds; it connects on first use."""
+    """Return a client, which connects on first use and has timeouts of at most 20 seconds."""
     if not settings.mongodb_uri:
         raise Misconfigured(
-            "MONGODB_URI is not set: give mongodb://host:port, or run `manage.py up`."
+            "MONGODB_URI is not set: set it to mongodb://host:port, or run `manage.py up`."
         )
     try:
         return MongoClient(
@@ -81,12 +81,12 @@ def connect(settings: CdcSettings) -> MongoClient[Document]:
             **_OPTIONS,
         )
     except (ConfigurationError, ValueError, LookupError) as error:
-        # The URI may hold a password, so it is not repeated.
+        # The URI may contain a password, so the error does not contain the URI.
         raise Misconfigured(f"MONGODB_URI is not valid ({error}): correct it.") from None
 
 
 def database(client: MongoClient[Document], settings: CdcSettings) -> Database[Document]:
-    """Return the database; reads and writes are acknowledged by a majority."""
+    """Return the database with read and write concern `majority`."""
     return client.get_database(
         settings.mongodb_database,
         read_preference=ReadPreference.PRIMARY,
@@ -96,7 +96,7 @@ def database(client: MongoClient[Document], settings: CdcSettings) -> Database[D
 
 
 def transaction(session: ClientSession) -> AbstractContextManager[Any]:
-    """Start a transaction that reads one snapshot and is acknowledged by a majority."""
+    """Start a transaction with read concern `snapshot` and write concern `majority`."""
     return session.start_transaction(
         read_concern=ReadConcern("snapshot"),
         write_concern=_WRITES,
@@ -105,14 +105,17 @@ def transaction(session: ClientSession) -> AbstractContextManager[Any]:
 
 
 def require_transactions(client: MongoClient[Document]) -> None:
-    """Raise Misconfigured when the URI leads to a server that can never run a transaction."""
+    """Raise Misconfigured if the URI leads to a server that cannot run transactions.
+
+    Raise Retryable if the replica set has no primary yet.
+    """
     hello = _hello(client)
     if hello.get("msg") == "isdbgrid" or (hello.get("isWritablePrimary") and hello.get("setName")):
         return
     if "primary" in hello:
         raise Misconfigured(
             f"MONGODB_URI connects directly to {hello['me']}, which is not the primary: remove "
-            "directConnection and give replicaSet."
+            "directConnection and set replicaSet."
         )
     if "setName" not in hello and not hello.get("isreplicaset"):
         raise Misconfigured(
@@ -123,10 +126,10 @@ def require_transactions(client: MongoClient[Document]) -> None:
 
 
 def require_plain_collections(db: Database[Document], names: Iterable[str]) -> None:
-    """Raise Misconfigured for a collection that cannot hold the replica.
+    """Raise Misconfigured for a collection that the replica cannot use.
 
-    A view and a time series take no such writes, a capped collection no snapshot reads. With a
-    collation of its own, a collection takes two text keys for one.
+    Views and time series do not support the replica's writes, and capped collections do not
+    support snapshot reads. A collation may treat two different text keys as equal.
     """
     for found in db.list_collections(filter={"name": {"$in": list(names)}}):
         options, kind = found.get("options", {}), found.get("type", "collection")
@@ -149,13 +152,13 @@ def _hello(client: MongoClient[Document]) -> Document:
 
 
 def position_id(group: str, source: TopicPartition) -> SON[str, Any]:
-    """Return the `_id` of a position; MongoDB compares embedded documents in field order."""
+    """Return the `_id` of a position; the order of its fields is significant in MongoDB."""
     return SON(group=group, topic=source.topic, partition=source.partition)
 
 
 @contextmanager
 def reaching() -> Iterator[None]:
-    """Turn errors of pymongo into Rejected or Retryable."""
+    """Convert pymongo's errors to Rejected or Retryable."""
     try:
         yield
     except BulkWriteError as error:
@@ -174,7 +177,7 @@ def reaching() -> Iterator[None]:
 
 
 def _meaning(error: BulkWriteError) -> Rejected | Retryable:
-    """Return the meaning of a failed single write; the document causes most of them."""
+    """Convert the error of a single write; an unknown code means that the document is invalid."""
     conflict = conflict_of(error)
     if conflict is not None:
         return conflict
@@ -192,6 +195,6 @@ def _is_too_large(code: int | None, message: str) -> bool:
 
 
 def _brief(error: BaseException) -> str:
-    # After the timeout, the driver's message describes every server that it knows.
+    # The text after the timeout is a long description of all servers.
     text = str(error).partition(", Timeout: ")[0]
     return f"{type(error).__name__}: {text[:200]}"

@@ -1,4 +1,4 @@
-"""Which columns the documents of a table have, after the columns of its model were changed."""
+"""Finds documents whose columns differ from the columns of their model."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,36 +13,39 @@ from cdc.mongo.plan import Document
 from cdc.wire.columns import Column
 
 _LOOK_SECONDS = 4.0
-"""How long all documents of a table are looked at; large collections take longer to read."""
+"""Time limit of a search through the documents of a table; large collections need more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The columns that every document of a table was seen to have."""
+    """The columns that every document of a table is known to have."""
 
     columns: Mapping[str, bool]
-    """By name: whether the column allowed null."""
+    """Whether each column allowed null, by column name."""
     lacked: int
-    """How often documents that lack a column were written: what was seen before does not count."""
+    """A counter that increases when documents without some column are written.
+
+    Results of earlier searches are then outdated.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Unlike:
-    """Columns in which documents are unlike their model."""
+    """The columns in which documents differ from their model."""
 
     lacking: tuple[str, ...]
-    """Columns without a value in some document."""
+    """Columns that have no value in at least one document."""
     left_over: tuple[str, ...]
-    """Columns that the model no longer has, and some document does."""
+    """Columns that at least one document has, although the model no longer has them."""
     in_time: bool = True
-    """False if the time did not suffice: then documents may be unlike in these columns or not."""
+    """False if the search timed out. The columns then include those not completely searched."""
 
 
 class DocumentColumns:
     """Compares the columns of documents with those of models; each method raises Retryable.
 
-    A collection without an index on a column is read from one end to the other to find that no
-    document lacks it. So what was seen is recorded, and is not looked for again.
+    Without an index, MongoDB reads a whole collection to find that no document lacks a column.
+    The result is therefore recorded, and the search is not repeated.
     """
 
     def __init__(self, client: MongoClient[Document], settings: CdcSettings) -> None:
@@ -50,18 +53,18 @@ class DocumentColumns:
         self._record = self._db[f"{settings.positions_collection}_columns"]
 
     def recorded(self, table: str) -> Recorded:
-        """Return the columns that every document of a table was seen to have."""
+        """Return the columns that every document of a table is known to have."""
         with reaching():
             found = self._record.find_one({"_id": table}) or {}
         columns = {item["name"]: item["null"] for item in found.get("columns", ())}
         return Recorded(columns, found.get("lacked", 0))
 
     def unlike(self, table: str, columns: Sequence[Column], collections: Iterable[str]) -> Unlike:
-        """Return how the documents of a table differ from `columns`; recorded ones do not."""
+        """Return how the documents of a table differ from `columns`; skip recorded columns."""
         return self._unlike(self.recorded(table), columns, collections)
 
     def look(self, table: str, columns: Sequence[Column], collections: Iterable[str]) -> None:
-        """Record the columns that every document of a table has."""
+        """Search the documents of a table, and record the columns that all of them have."""
         recorded = self.recorded(table)
         unlike = self._unlike(recorded, columns, collections)
         seen = {column.name: column.null for column in columns if column.name not in unlike.lacking}
@@ -69,14 +72,14 @@ class DocumentColumns:
         self._write(table, {**seen, **left_over}, recorded)
 
     def remember(self, table: str, columns: Iterable[Column], before: Recorded) -> None:
-        """Record that every document was seen to have exactly these columns.
+        """Record that every document has exactly these columns.
 
-        `before` was read before the documents were.
+        `before` is the record that was read before the documents.
         """
         self._write(table, {column.name: column.null for column in columns}, before)
 
     def forget(self, table: str, names: Iterable[str]) -> None:
-        """Forget columns that documents lack which are written now."""
+        """Remove columns from the record, because documents without them are being written."""
         change = {"$pull": {"columns": {"name": {"$in": sorted(names)}}}, "$inc": {"lacked": 1}}
         with reaching():
             self._record.update_one({"_id": table}, change, upsert=True)
@@ -96,7 +99,7 @@ class DocumentColumns:
     def _found(
         self, conditions: Mapping[str, Document], collections: Sequence[str], until: float
     ) -> dict[str, bool | None]:
-        """Return the conditions that some document fulfils: None if that was not found in time."""
+        """Return True for each condition that a document fulfils, None if its search timed out."""
         any_of_them: Document = {"$or": list(conditions.values())}
         if not conditions or self._any(any_of_them, collections, until) is False:
             return {}
@@ -104,7 +107,7 @@ class DocumentColumns:
         return {name: fulfilled for name, fulfilled in found.items() if fulfilled is not False}
 
     def _any(self, condition: Document, collections: Iterable[str], until: float) -> bool | None:
-        """Return whether a document fulfils a condition; None if that was not found in time."""
+        """Return whether a document fulfils a condition, or None if the search timed out."""
         for name in collections:
             left_ms = int((until - time.monotonic()) * 1000)
             if left_ms < 1:
@@ -129,9 +132,9 @@ class DocumentColumns:
                     upsert=True,
                 )
             except DuplicateKeyError:
-                return  # Documents that lack a column were written since.
+                return  # Documents without some column have been written since `before` was read.
 
 
 def _lacks(column: Column) -> Document:
-    """Return the condition of a document without a value for the column."""
+    """Return the condition that a document has no value for the column."""
     return {column.name: {"$exists": False} if column.null else None}

@@ -1,4 +1,4 @@
-"""Recognises a document that was refused by a unique index of the user's own."""
+"""Recognises writes that fail because of a unique index that the user created."""
 
 import re
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ _PLACE = re.compile(r"collection: (\S+) index: (.+?)(?: collation: \{.*\})? dup 
 
 
 def conflict_of(error: BulkWriteError) -> Conflict | None:
-    """Return the conflict that made a write fail; None for any other failure.
+    """Return the conflict that made a write fail, or None for any other failure.
 
-    A duplicate `_id` is not a conflict: another consumer has written the same row meanwhile.
+    A duplicate `_id` is not a conflict. It means that another consumer has just written the row.
     """
     (refused, *_) = error.details.get("writeErrors") or [{}]
     if refused.get("code") != _DUPLICATE_KEY or list(refused.get("keyPattern", {})) in (
@@ -34,13 +34,13 @@ def _reason(refused: Mapping[str, Any]) -> str:
     collection, index = place.groups() if place else ("a collection", "of unknown name")
     fields = ", ".join(refused["keyPattern"])
     return (
-        f"The unique index {index} of {collection} refuses it: another document has the same "
-        f"{fields}. Drop the index, or change one of the two rows."
+        f"The unique index {index} of {collection} refuses the document: another document has the "
+        f"same {fields}. Drop the index, or change one of the two rows."
     )
 
 
 def _version(operation: Mapping[str, Any]) -> Version | None:
-    """Return the version of the event with the refused document or history document."""
+    """Return the version of the event whose document or history document was refused."""
     written = operation.get("u", operation)
     document = written.get("$setOnInsert", written)
     event = document["_id"] if isinstance(document.get("_id"), dict) else {}

@@ -1,4 +1,4 @@
-"""The content of documents: compared with rows, down to BSON types, and as JSON."""
+"""Compares documents with rows, including the BSON types, and converts documents to JSON."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -13,9 +13,9 @@ from cdc.mongo.plan import Document
 from cdc.wire.event import Version
 
 LATEST = datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)
-"""The last moment that Python can hold; MongoDB can hold later ones."""
+"""The latest time that Python can represent; MongoDB can store later times."""
 _VERSION = ("_epoch", "_version")
-# Invalid UTF-8 and dates after the year 9999 are differences, not errors.
+# Invalid UTF-8 and dates after the year 9999 are differences. They must not raise errors.
 _OPTIONS: CodecOptions[Document] = CodecOptions(
     tz_aware=True,
     unicode_decode_error_handler="replace",
@@ -34,10 +34,10 @@ class Held:
         self._document = bson.decode(raw, _OPTIONS)
         self.key: Any = comparable(self._document["_id"])
         self.version = version_of(self._document.get("_epoch"), self._document.get("_version"))
-        """None when the document has no version, because another program wrote it."""
+        """None if another program wrote the document without a version."""
 
     def holds(self, wanted: "Content") -> bool:
-        """Return whether the document is exactly `wanted` and a version."""
+        """Return whether the document has a version and otherwise equals `wanted`."""
         if self.version is None:
             return False
         if wanted.encoded(self.version) == self._raw:
@@ -48,7 +48,7 @@ class Held:
 
 
 def split(batch: bytes) -> Iterator[bytes]:
-    """Yield the documents of a raw batch; each begins with its size (bsonspec.org)."""
+    """Yield the documents of a raw batch; each document begins with its size (bsonspec.org)."""
     start = 0
     while start < len(batch):
         size = int.from_bytes(batch[start : start + 4], "little")
@@ -78,14 +78,14 @@ class Content:
 
 
 def version_of(epoch: Any, outbox_id: Any) -> Version | None:
-    """Return a document's version; None when it has none."""
+    """Return a document's version, or None if one of the two fields is not an integer."""
     if _type_of(epoch) is int and _type_of(outbox_id) is int:
         return Version(epoch, outbox_id)
     return None
 
 
 def comparable(key: Any) -> Any:
-    """Return the key so that equal numbers of different types are equal, as in MongoDB."""
+    """Convert a key so that equal numbers of different types compare as equal, as in MongoDB."""
     return key.to_decimal() if isinstance(key, Decimal128) else key
 
 
@@ -105,7 +105,7 @@ def _type_of(value: Any) -> type:
 
 
 def as_json(value: Any) -> Any:
-    """Return the value in a form that JSON can represent; any other type becomes text."""
+    """Convert a value to types that JSON can represent; a value of another type becomes text."""
     if isinstance(value, DBRef):  # an object with the keys `$ref` and `$id`
         value = value.as_doc()
     if isinstance(value, Mapping):
@@ -118,7 +118,7 @@ def as_json(value: Any) -> Any:
 
 
 def seconds_between(item: Mapping[str, Any], first: str, last: str) -> float | None:
-    """Return the time from one date of a document to another; None unless both are dates."""
+    """Return the seconds between two fields of a document, or None if one is not a date."""
     begun, ended = item.get(first), item.get(last)
     if isinstance(begun, datetime) and isinstance(ended, datetime):
         return (ended - begun).total_seconds()
@@ -126,7 +126,7 @@ def seconds_between(item: Mapping[str, Any], first: str, last: str) -> float | N
 
 
 def only_dates(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a history document without `at` and `applied_at` unless they are dates."""
+    """Return a history document in which `at` and `applied_at`, if present, are dates."""
     kept = dict(item)
     if not isinstance(kept.get("at"), datetime):
         kept.pop("at", None)

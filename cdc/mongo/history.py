@@ -1,4 +1,4 @@
-"""Reads past events, which Kafka may have compacted away."""
+"""Reads past events from the history collection; Kafka may have removed them already."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -28,7 +28,7 @@ class History:
         self._key_columns = key_columns
 
     def since(self, moment: datetime, limit: int) -> list[PastEvent]:
-        """Return up to `limit` events captured at or after a time, oldest first."""
+        """Return up to `limit` events captured at `moment` or later, oldest first."""
         with reaching():
             found = self._history.find(
                 {"at": {"$gte": moment, "$lte": LATEST}}, max_time_ms=_MOST_MS
@@ -36,16 +36,16 @@ class History:
             return self._events(found.sort("at", ASCENDING).limit(limit))
 
     def at(self, partition: int, offset: int) -> PastEvent | None:
-        """Return the event that the topic held at this offset."""
+        """Return the event that had this offset in the topic, or None."""
         place = {"partition": partition, "offset": offset}
         with reaching():
             found = self._history.find(place, max_time_ms=_MOST_MS).limit(1)
             return next(iter(self._events(found)), None)
 
     def applied(self, versions: Sequence[Version]) -> dict[Version, float]:
-        """Return the delay, in seconds, of each of these changes that the replica has applied.
+        """Return the delays, in seconds, of those changes that the replica has applied.
 
-        The delay is the difference between two clocks, so it may be negative; it then counts as 0.
+        Two clocks measure a delay. A negative difference is returned as 0.
         """
         ids = [{"epoch": item.epoch, "outbox_id": item.outbox_id} for item in versions]
         with reaching():
@@ -58,7 +58,7 @@ class History:
             }
 
     def _events(self, documents: Iterable[Document]) -> list[PastEvent]:
-        """Return the events; skip documents that another program has changed."""
+        """Return the events; skip documents that another program has made invalid."""
         found = map(self._past_event, documents)
         return [each for each in found if each is not None]
 

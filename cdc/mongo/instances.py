@@ -1,4 +1,4 @@
-"""The consumer processes of a group: one document for each instance name, while it is in use."""
+"""Stores the consumer processes of a group, one document for each instance name."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -18,21 +18,21 @@ _KEPT_SECONDS = 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """A process, on whichever machine."""
+    """A process on any machine."""
 
     token: str
-    """A unique id: no other process, past or present, has it."""
+    """An id that no other process, past or present, has."""
     host: str
     machine: str
-    """The scope in which its process id is unique: one boot of a machine or container."""
+    """Identifies one boot of a machine or container; within it, process ids are unique."""
     pid: int
     started: str
-    """When it started, as the operating system counts; empty if that is not known."""
+    """The start time as the operating system reports it; empty if unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """A process with its last heartbeat, by MongoDB's clock."""
+    """A process, and the time of its last heartbeat by MongoDB's clock."""
 
     process: Process
     beat: datetime
@@ -43,7 +43,7 @@ class Instances:
     """Stores which process has an instance name; each method raises Retryable."""
 
     def __init__(self, client: MongoClient[Document], settings: CdcSettings, name: str) -> None:
-        # If a failover loses a heartbeat, the next one replaces it: a majority is not needed.
+        # A majority is not needed: the next heartbeat replaces one that a failover loses.
         self._documents = database(client, settings).get_collection(
             f"{settings.positions_collection}_instances",
             read_concern=ReadConcern("local"),
@@ -52,12 +52,12 @@ class Instances:
         self._id: SON[str, str] = SON(group=settings.group, instance=name)
 
     def prepare(self) -> None:
-        """Create the index that removes the names that are no longer used."""
+        """Create the TTL index that removes a name one day after its last heartbeat."""
         with reaching():
             self._documents.create_index("at", name="at_ttl", expireAfterSeconds=_KEPT_SECONDS)
 
     def read(self) -> Sighting | None:
-        """Return the process that has the name; None when it has been released."""
+        """Return the process that has the name, or None if no process has it."""
         age = {"$subtract": ["$$NOW", "$at"]}
         with reaching():
             found = list(
@@ -72,7 +72,10 @@ class Instances:
         )
 
     def take(self, process: Process, last: Process | None) -> bool:
-        """Give the name to `process`; return False when `last` no longer has the name."""
+        """Assign the name to `process`, and return whether that succeeded.
+
+        It succeeds only if `last` still has the name, or if the name is free and `last` is None.
+        """
         held = {"process": None} if last is None else {"process.token": last.token}
         with reaching():
             try:
@@ -86,12 +89,12 @@ class Instances:
         return bool(taken.matched_count or taken.upserted_id)
 
     def beat(self, process: Process) -> None:
-        """Store a heartbeat, unless another process has the name."""
+        """Store a heartbeat if `process` still has the name."""
         with reaching():
             self._documents.update_one(self._held_by(process), {"$currentDate": {"at": True}})
 
     def release(self, process: Process) -> None:
-        """Release the name, so that the next process need not wait."""
+        """Release the name so that the next process does not have to wait."""
         with reaching():
             self._documents.update_one(self._held_by(process), {"$set": {"process": None}})
 

@@ -17,8 +17,8 @@ from cdc.wire.records import LeaderEpochs, TopicPartition
 class OwnedPositions:
     """Takes over partitions and moves their positions.
 
-    A position moves only if its owner and next offset are what this process expects, so a process
-    that lost a partition cannot write.
+    A position moves only if it has the owner and the next offset that this process expects. A
+    process that has lost a partition therefore cannot write.
     """
 
     def __init__(self, positions: Collection[Document], group: str, owner: str) -> None:
@@ -32,8 +32,8 @@ class OwnedPositions:
     ) -> StoredPosition:
         """Take over the partition and return the partition's position.
 
-        If the last owner left a transaction open, the position is locked. The owner's session is
-        therefore ended first. Once the owner has changed, any write of the last owner fails.
+        An open transaction of the previous owner would lock the position, so the previous owner's
+        session is ended first. After that, every write of the previous owner fails.
         """
         name = position_id(self._group, source)
         last = self._positions.find_one({"_id": name}) or {}
@@ -54,11 +54,11 @@ class OwnedPositions:
         )
 
     def record_gap(self, source: TopicPartition, resume_at: int) -> StoredPosition:
-        """Move a position that Kafka no longer holds to `resume_at`, and store the gap.
+        """Move the position to `resume_at`, and store the gap.
 
-        The gap is the range of records that Kafka lost before they were applied.
+        A gap is a range of records that Kafka has lost and that may not have been applied.
 
-        Raises Fenced when the partition has another owner or position.
+        Raises Fenced if the partition has another owner or position.
         """
         lost_from = self._expected.get(source)
         moved = self._positions.update_one(
@@ -75,7 +75,10 @@ class OwnedPositions:
         leader_epochs: LeaderEpochs,
         session: ClientSession,
     ) -> None:
-        """Move positions in the session's transaction; raises Fenced when one was moved."""
+        """Move positions in the session's transaction.
+
+        Raises Fenced if a partition has another owner or position.
+        """
         moves: list[Any] = [
             UpdateOne(
                 self._mine(source),
@@ -88,11 +91,11 @@ class OwnedPositions:
             raise Fenced("A partition of the batch has another owner or position.")
 
     def expect(self, advance: Mapping[TopicPartition, int]) -> None:
-        """Remember that the transaction which moved these positions is committed."""
+        """Store the positions to expect, after the transaction that moved them was committed."""
         self._expected.update(advance)
 
     def check(self, sources: frozenset[TopicPartition]) -> None:
-        """Raise Fenced when one of `sources` has an unexpected owner or position."""
+        """Raise Fenced if one of `sources` has another owner or position."""
         if not sources:
             return
         names = [position_id(self._group, source) for source in sources]
@@ -105,7 +108,7 @@ class OwnedPositions:
         }
         for source in sources:
             if held.get(source) != (self._owner, self._expected.get(source)):
-                raise Fenced(f"Partition {source.partition} was moved or has another owner.")
+                raise Fenced(f"Partition {source.partition} has another owner or position.")
 
     def forget(self) -> None:
         """Forget the expected positions."""

@@ -1,7 +1,7 @@
-"""Plans what a batch of events writes to the replica; pure functions without I/O.
+"""Plans the writes of a batch of events; pure functions without I/O.
 
-A batch is reduced to the highest version of each row. An event that is not newer than the version
-in the replica is dropped. So no reordering, duplicate or replay can take a document back.
+Only the event with the highest version of each row is applied. An event that is not newer than the
+replica is dropped. Reordered, duplicate or replayed events therefore cannot restore an old content.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ from cdc.wire.records import TopicPartition
 Document = dict[str, Any]
 Identity = int | str
 RowKey = tuple[str, Identity]
-"""A row's table and key."""
+"""The table and the key of a row."""
 
 
 def delete_markers(table: str) -> str:
@@ -27,26 +27,26 @@ def delete_markers(table: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """How the rows of a table become documents, and in which collections."""
+    """Defines how the rows of a table become documents, and which collections store them."""
 
     table: str
     key: str
     columns: Sequence[Column]
     collections: tuple[str, ...]
     history: bool = True
-    """Whether its events are kept in the history."""
+    """Whether the history keeps the events of the table."""
     topic: str = ""
-    """The topic of its events; without it, no tombstone belongs to the table."""
+    """The topic of the table's events; if empty, no tombstone is assigned to the table."""
 
     @property
     def markers(self) -> str:
-        """The collection that keeps the versions of deleted rows."""
+        """The collection that stores the versions of deleted rows."""
         return delete_markers(self.table)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
-    """An event with its position in Kafka and the document that it becomes."""
+    """An event with its partition, its offset and the document that it writes."""
 
     event: ChangeEvent
     source: TopicPartition
@@ -54,21 +54,24 @@ class Delivered:
     document: Document | None
     """None for a delete."""
     tombstone: bool = False
-    """Read from a tombstone. Only its delete event is counted as a duplicate or as stale."""
+    """True for a delete that was read from a tombstone.
+
+    It is never counted as a duplicate or as stale, because its delete event is already counted.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """The version of a row that the replica holds."""
+    """The version of a row in the replica."""
 
     version: Version
     live: bool
-    """False when the replica has only a delete marker."""
+    """False if the replica has only a delete marker."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Writes:
-    """The writes to one table's collections, each list in key order."""
+    """The writes to the collections of one table; each list is in key order."""
 
     inserts: list[Document] = field(default_factory=list)
     replaces: list[Document] = field(default_factory=list)
@@ -78,30 +81,30 @@ class Writes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The writes of a batch, and how many of its events were stale."""
+    """The writes of a batch, and the number of its duplicate and stale events."""
 
     writes: Mapping[str, Writes]
-    """By table."""
+    """The writes, by table."""
     duplicates: int
-    """Events that the replica had applied already."""
+    """The number of events that were applied before or are repeated in the batch."""
     stale: int
-    """Events that are older than the replica's version, or whose row was deleted long ago."""
+    """The number of events that are older than the replica, or whose row was deleted long ago."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """The result of a batch."""
+    """The result of applying a batch."""
 
     written: int
-    """Documents written in each collection."""
+    """The number of documents written to each collection."""
     duplicates: int
     stale: int
 
 
 class Conflict(Retryable):
-    """A unique index of the replica refuses the document of one event, perhaps only for now.
+    """A unique index of the replica refuses the document of an event, perhaps temporarily.
 
-    The row that holds the value may release it in a change that has not arrived yet.
+    A change that has not arrived yet may remove the value from the other document.
     """
 
     def __init__(self, reason: str, version: Version) -> None:
@@ -111,21 +114,21 @@ class Conflict(Retryable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredPosition:
-    """Where a consumer that takes a partition over resumes."""
+    """The position at which a consumer resumes after it has taken over a partition."""
 
     next_offset: int | None
-    """None: at the partition's first record."""
+    """None if the consumer starts at the partition's first record."""
     recreated: bool
-    """Whether the stored position was of a deleted topic of the same name."""
+    """True if the topic was deleted and created again after the position was stored."""
     leader_epoch: int | None = None
-    """The leader epoch of the record before `next_offset`; None when it is not known."""
+    """The leader epoch of the record before `next_offset`; None if unknown."""
 
 
 def deliver(event: ChangeEvent, route: Route, source: TopicPartition, offset: int) -> Delivered:
-    """Return the event with its document; raises Rejected for a row that does not fit the table."""
+    """Return the event with its document; raise Rejected if the row does not match the table."""
     if event.key_column != route.key:
         name = event.key_column[:60]
-        raise Rejected(f"The key names {name!r}, but the key of {route.table} is {route.key!r}.")
+        raise Rejected(f"The key has the field {name!r}; {route.table} has the key {route.key!r}.")
     if event.deletes:
         _check_key(event, route)
     document = None if event.deletes else _document(event, route)
@@ -133,12 +136,12 @@ def deliver(event: ChangeEvent, route: Route, source: TopicPartition, offset: in
 
 
 def content(key: Identity, row: Row, columns: Sequence[Column]) -> Document:
-    """Return a row's document without its version; raises Rejected."""
+    """Return a row's document without its version; raise Rejected if a value is invalid."""
     return {"_id": key, **values_of(row, columns)}
 
 
 def keys_of(batch: Iterable[Delivered]) -> dict[str, list[Identity]]:
-    """Return the keys whose versions must be looked up, by table, sorted and without repeats."""
+    """Return the distinct keys of a batch by table, in key order."""
     keys: dict[str, set[Identity]] = {}
     for delivered in batch:
         keys.setdefault(delivered.event.table, set()).add(delivered.event.key)
@@ -146,7 +149,7 @@ def keys_of(batch: Iterable[Delivered]) -> dict[str, list[Identity]]:
 
 
 def lacking(batch: Iterable[Delivered], routes: Mapping[str, Route]) -> dict[str, set[str]]:
-    """Return the columns that documents of a batch lack, by table."""
+    """Return the columns that at least one document of a batch lacks, by table."""
     found: dict[str, set[str]] = {}
     for delivered in batch:
         document, table = delivered.document, delivered.event.table
@@ -162,10 +165,10 @@ def plan(
     known: Mapping[RowKey, Known],
     deleted_rows: Container[RowKey] = (),
 ) -> Plan:
-    """Return the writes of a batch, given the versions that the replica holds.
+    """Return the writes of a batch, given the versions in the replica.
 
-    An event of a row in `deleted_rows`, which the database no longer has, is stale if the replica
-    holds neither its document nor its delete marker.
+    `deleted_rows` are rows that the database no longer has. An event of such a row is stale if the
+    replica has neither a document nor a delete marker of the row.
     """
     writes: dict[str, Writes] = {}
     duplicates = len(batch) - len({delivered.event.version for delivered in batch})
@@ -187,7 +190,7 @@ def _is_stale(version: Version, held: Known | None, *, deleted: bool) -> bool:
 
 
 def written(planned: Plan) -> int:
-    """Return the number of documents that a plan writes in each collection."""
+    """Return the number of documents that a plan writes to each collection."""
     return sum(
         len(writes.inserts) + len(writes.replaces) + len(writes.deletes)
         for writes in planned.writes.values()
@@ -197,8 +200,8 @@ def written(planned: Plan) -> int:
 def history_document(delivered: Delivered, applied_at: datetime) -> Document:
     """Return the history document of an event.
 
-    `at` is when it was captured, `applied_at` when it was written to the replica, each by the clock
-    of the machine that did it.
+    `at` is the time of the capture by the application's clock, and `applied_at` the time of the
+    write to the replica by the consumer's clock.
     """
     event = delivered.event
     return {
@@ -217,7 +220,7 @@ def history_document(delivered: Delivered, applied_at: datetime) -> Document:
 
 
 def newest_by_row(batch: Iterable[Delivered]) -> list[Delivered]:
-    """Return the event of the highest version of each row, in key order."""
+    """Return the event with the highest version of each row, in key order."""
     best: dict[RowKey, Delivered] = {}
     for delivered in batch:
         key = (delivered.event.table, delivered.event.key)
@@ -237,8 +240,8 @@ def _write(writes: Writes, delivered: Delivered, held: Known | None) -> None:
         writes.replaces.append(delivered.document)
     else:
         writes.inserts.append(delivered.document)
-        # Two consumers that write the same row must conflict. One may insert the row while the
-        # other writes only its delete marker, so an insert writes the marker too.
+        # Two consumers that write the same row must conflict. One may insert the document while
+        # the other writes only the delete marker. An insert therefore writes the marker too.
         writes.markers.append(_marker(event))
 
 
@@ -250,7 +253,7 @@ def _document(event: ChangeEvent, route: Route) -> Document:
 
 
 def _check_key(event: ChangeEvent, route: Route) -> None:
-    """Raise Rejected for a key that no row can have; for a document, its columns check that."""
+    """Raise Rejected for an invalid key of a delete; other keys are checked with the columns."""
     for column in route.columns:
         if column.name == route.key:
             column.from_wire(event.key)

@@ -1,6 +1,7 @@
-"""The consumer's positions, for tools: one document for each group, topic and partition.
+"""Reads and moves the positions of a consumer group, for commands and pages.
 
-The consumer itself takes over and moves positions in `cdc/mongo/owned_positions.py`.
+MongoDB stores one document for each group, topic and partition. The consumer itself uses
+`cdc/mongo/owned_positions.py`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,16 +18,16 @@ from cdc.wire.records import TopicPartition
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Gap:
-    """A gap: records of a partition that Kafka lost before they were applied."""
+    """Records of a partition that Kafka has lost and that may not have been applied."""
 
     source: TopicPartition
     lost_from: int
-    """The position that Kafka no longer held."""
+    """The next offset to be applied, whose record Kafka no longer had."""
     resumed_at: int
-    """The offset at which reading resumed. It is `lost_from` or lower if Kafka lost its newest
+    """The offset at which the consumer resumed. It is `lost_from` or lower if Kafka lost the newest
     records or the whole topic."""
     at: datetime
-    """When the gap was last found, by MongoDB's clock."""
+    """The time by MongoDB's clock at which the gap was last found or extended."""
 
 
 class Positions:
@@ -62,10 +63,10 @@ class Positions:
                 )
 
     def move(self, source: TopicPartition, offset: int, who: str) -> None:
-        """Make the partition resume at `offset`.
+        """Set the position of the partition to `offset`.
 
-        `who` becomes the owner. This fences the consumer of the partition. The consumer then takes
-        the partition over again, at the new position.
+        `who` becomes the owner, which fences the partition's consumer. The consumer then takes over
+        the partition again at the new position.
         """
         moved = {"next_offset": offset, "leader_epoch": None, "owner": who, "session": None}
         with reaching():
@@ -77,9 +78,9 @@ class Positions:
 def resumed_after_gap(
     lost_from: int | None, resume_at: int | None, changes: Mapping[str, object]
 ) -> Document:
-    """Return the update for a position that Kafka no longer holds; an open gap is extended.
+    """Return the update that moves a position to `resume_at` and stores or extends its gap.
 
-    A partition that was never read has no gap.
+    If `lost_from` is None, the partition was never read and has no gap.
     """
     update: Document = {"$set": {**changes, "next_offset": resume_at, "leader_epoch": None}}
     if lost_from is not None:

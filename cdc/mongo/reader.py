@@ -1,4 +1,4 @@
-"""Reads of the replica, for status pages, comparisons and reads of one's own writes."""
+"""Reads the replica for status pages, comparisons and read-your-writes."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -42,13 +42,13 @@ class ReplicaReader:
             return {name: self._db[name].count_documents({}) for name in collections}
 
     def documents(self, collections: Iterable[str], key: Identity) -> dict[str, Document | None]:
-        """Return the document with this key in each collection, or None."""
+        """Return the document with this key, or None, for each collection."""
         with reaching():
             return {name: self._db[name].find_one({"_id": key}) for name in collections}
 
     def held(self, collections: Iterable[str], keys: Sequence[Any]) -> dict[str, dict[Any, Held]]:
         """Return the documents with these keys, by collection and key."""
-        # Decoding is the main cost, and the collections mostly hold equal bytes.
+        # Decoding is the main cost, and most documents have the same bytes in every collection.
         known: dict[bytes, Held] = {}
         return {name: self._held(name, keys, known) for name in collections}
 
@@ -66,7 +66,7 @@ class ReplicaReader:
         return found
 
     def keys(self, collection: str, keys: Sequence[Any]) -> set[Any]:
-        """Return the `keys` that have a document."""
+        """Return those of `keys` for which the collection has a document."""
         with reaching():
             found = self._db[collection].find({"_id": {"$in": list(keys)}}, {"_id": 1})
             return {comparable(item["_id"]) for item in found}
@@ -85,13 +85,13 @@ class ReplicaReader:
         return keys[1:] if keys and _is(keys[0], last) else keys[:limit]
 
     def version(self, collection: str, key: Identity) -> Version | None:
-        """Return the version of a document or delete marker, or None."""
+        """Return the version of the document or delete marker with this key, or None."""
         with reaching():
             found = self._db[collection].find_one({"_id": key}, {"_epoch": 1, "_version": 1})
         return None if found is None else version_of(found.get("_epoch"), found.get("_version"))
 
     def events(self, versions: Iterable[Version]) -> dict[Version, Document]:
-        """Return the history documents of these versions, without the rows."""
+        """Return the history documents of these versions, without the content of the rows."""
         wanted: list[SON[str, int]] = [
             SON(epoch=each.epoch, outbox_id=each.outbox_id) for each in versions
         ]
@@ -115,7 +115,7 @@ class ReplicaReader:
         return cast("AbstractContextManager[Any]", timeout(seconds))
 
     def delays(self, since: datetime, limit: int) -> list[float]:
-        """Return the seconds from capture to replica of the `limit` newest changes since a time."""
+        """Return the seconds from capture to replica of the newest changes since a time."""
         with reaching():
             found = (
                 self._history.find(
@@ -129,7 +129,7 @@ class ReplicaReader:
 
 
 def _is(key: Any, last: Any) -> bool:
-    """Return whether two keys are the same; NaN is not equal to itself."""
+    """Return whether two keys are identical; `==` would not recognise NaN."""
     return last is not None and bson.encode({"": key}) == bson.encode({"": last})
 
 
@@ -140,9 +140,9 @@ class LastApplied:
         self._reader = ReplicaReader(connect(settings), settings)
 
     def __call__(self, keep_waiting: Callable[[], bool]) -> list[Published]:
-        """Return the highest version; empty if MongoDB does not respond.
+        """Return the highest version, or an empty list if MongoDB does not respond.
 
-        The relay works without MongoDB, and Kafka is the better source.
+        The relay works without MongoDB, because it also reads the version from Kafka.
         """
         try:
             with self._reader.within(_LAST_APPLIED_SECONDS):

@@ -1,4 +1,4 @@
-"""The replica: writes a batch, its history and its positions in one transaction."""
+"""Writes a batch, its history and its positions to the replica in one transaction."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -45,11 +45,11 @@ from cdc.wire.records import UNKNOWN_EPOCHS, LeaderEpochs, TopicPartition
 
 _DAY_SECONDS = 86_400
 _NO_VERSION = Version(0, 0)
-"""The version assumed for a document without one: any event is newer."""
+"""The version assumed for a document that has no version; every event is newer."""
 
 
 class MongoReplica:
-    """Applies each batch exactly once, by moving its positions in the same transaction."""
+    """Applies each batch exactly once: the same transaction writes it and moves the positions."""
 
     def __init__(
         self,
@@ -75,7 +75,8 @@ class MongoReplica:
     def prepare(self) -> None:
         """Create missing collections and TTL indexes.
 
-        Raises Misconfigured for a server without transactions or a collection of another type.
+        Raises Misconfigured if the server has no transactions, or if the replica cannot use a
+        collection.
         """
         require_transactions(self._client)
         with reaching():
@@ -96,7 +97,7 @@ class MongoReplica:
             return self._owned.take_over(source, topic_id, self._open_session())
 
     def record_gap(self, source: TopicPartition, resume_at: int) -> StoredPosition:
-        """Move a position that Kafka no longer holds to `resume_at`, and store the gap."""
+        """Move the position to `resume_at`, and store the gap; raises Fenced."""
         with reaching():
             return self._owned.record_gap(source, resume_at)
 
@@ -107,12 +108,14 @@ class MongoReplica:
         deleted_rows: Container[RowKey] = (),
         leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
     ) -> Applied:
-        """Apply a batch and move its partitions to `advance`, together or not at all.
+        """Apply a batch and move the positions to `advance`, in one transaction.
 
-        `deleted_rows` are rows that the database no longer has; `leader_epochs` are the leader
-        epochs of the last records. Raises Fenced when a partition has another owner, Rejected when
-        MongoDB refuses a document, and Retryable for anything else. After each of these errors,
-        take the partitions over again.
+        `deleted_rows` are rows that the database no longer has. `leader_epochs` are the leader
+        epochs of each partition's last record in the batch.
+
+        Raises Fenced if a partition has another owner or position, Rejected if MongoDB refuses a
+        document, and Retryable for any other failure. After each of these errors, the caller must
+        take over the partitions again.
         """
         incomplete = lacking(batch, self._routes)
         self._forget_columns(incomplete)
@@ -127,10 +130,11 @@ class MongoReplica:
         return Applied(written=written(planned), duplicates=planned.duplicates, stale=planned.stale)
 
     def _forget_columns(self, incomplete: Mapping[str, Iterable[str]]) -> None:
-        """Forget that every document has a column, before some lack it and after.
+        """Remove the columns that documents of a batch lack from the record of complete columns.
 
-        Before, because this process may end in between; after, because another one may read the
-        documents in between.
+        It is called before the transaction because this process may end during the transaction. It
+        is called again afterwards because another process may have searched the documents before
+        the commit.
         """
         for table, names in incomplete.items():
             self._columns.forget(table, names)
@@ -168,13 +172,13 @@ class MongoReplica:
         return planned
 
     def version(self, table: str, key: Identity) -> Version | None:
-        """Return the version of a row's document or delete marker, whichever is higher."""
+        """Return the highest version of a row's documents and delete marker, or None."""
         with reaching():
             held = self._known({table: [key]}, None).get((table, key))
         return held.version if held else None
 
     def check(self, sources: frozenset[TopicPartition]) -> None:
-        """Raise Fenced when one of `sources` has an unexpected owner or position."""
+        """Raise Fenced if one of `sources` has another owner or position."""
         with reaching():
             self._owned.check(sources)
 
@@ -192,7 +196,7 @@ class MongoReplica:
         for table, identities in keys.items():
             route = self._routes[table]
             held = [self._versions(name, identities, session) for name in route.collections]
-            # A document in every collection is never older than its marker: save a round trip.
+            # If every collection has the document, the marker is not newer and need not be read.
             lacking = [key for key in identities if not all(each.get(key) for each in held)]
             markers = self._versions(route.markers, lacking, session) if lacking else {}
             for key in identities:
@@ -208,7 +212,7 @@ class MongoReplica:
     ) -> dict[Any, Version | None]:
         """Return the versions in one collection, with one plain `find`.
 
-        A `$lookup` over all collections would save round trips, but a transaction cannot use it on
+        One `$lookup` over all collections would be faster, but transactions do not support it on
         sharded collections.
         """
         found = self._db[name].find(
@@ -254,6 +258,6 @@ class MongoReplica:
             self._db[name].create_index("at", name="at_ttl", expireAfterSeconds=seconds)
         elif indexes["at_ttl"].get("expireAfterSeconds") != seconds:
             change = {"name": "at_ttl", "expireAfterSeconds": seconds}
-            # Unlike other commands, this one does not inherit the database's write concern.
+            # Unlike PyMongo's other methods, `command` does not use the database's write concern.
             written = self._db.write_concern.document
             self._db.command("collMod", name, index=change, writeConcern=written)

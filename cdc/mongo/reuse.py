@@ -1,8 +1,8 @@
-"""Refuses an event that has the version of a different event: it is not a duplicate.
+"""Rejects an event whose version belongs to a different event.
 
-If two different changes have the same version, the database has reused an outbox id and the relay's
-guard has not noticed. If the event were dropped as a duplicate, its change would be lost silently.
-As a dead letter it is visible, and a replay sends the row under a version of its own.
+If two different changes have the same version, the database has reused an outbox id, and the relay
+has not noticed. If the event were dropped as a duplicate, its change would be lost silently. As a
+dead letter, the event is visible, and a replay sends the row again with a new version.
 """
 
 import logging
@@ -24,7 +24,7 @@ _CONTENT = {"table": 1, "key": 1, "op": 1, "after": 1}
 
 
 class ReusedVersions:
-    """Compares events whose version the replica holds already; costs nothing for new versions."""
+    """Compares events whose version the replica already has; new versions need no query."""
 
     def __init__(self, db: Database[Document], history: str, routes: Mapping[str, Route]) -> None:
         self._db = db
@@ -38,9 +38,10 @@ class ReusedVersions:
         added: BulkWriteResult,
         session: ClientSession,
     ) -> None:
-        """Raise Rejected if the history, to which `events` were just added, held another event.
+        """Raise Rejected if an event would be dropped as a duplicate of a different event.
 
-        If an event is written although another row has used its version, this is only logged.
+        `added` is the result of adding `events` to the history. If both events belong to different
+        rows and the new one is written, no change is lost, and the reuse is only logged.
         """
         new = {_version(found) for found in (added.upserted_ids or {}).values()}
         old = {delivered.event.version for delivered in events} - new
@@ -60,10 +61,10 @@ class ReusedVersions:
             )
 
     def check_documents(self, events: Sequence[Delivered], session: ClientSession) -> None:
-        """Raise Rejected if a document with the version of an event has another content.
+        """Raise Rejected if a document has the version of an event but different content.
 
-        For events that the history does not keep. This check does not notice that another row has
-        used the version.
+        This check is for events that are not in the history. It does not detect that another row
+        has used the version.
         """
         for table, keys in keys_of(events).items():
             ours = [delivered for delivered in events if delivered.event.table == table]

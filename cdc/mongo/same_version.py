@@ -13,10 +13,10 @@ _Content = tuple[Any, Any, Any, Any]
 def refuse_other_events(
     events: Iterable[Delivered], past: Iterable[Document], planned: Plan
 ) -> list[Version]:
-    """Raise Rejected if an event has the version of a different event and is not written.
+    """Raise Rejected if an event would be dropped as a duplicate of a different event.
 
-    The other one is among `events` or has a history document in `past`. Returns the versions
-    that another row has used and under which an event is written: such a change is not lost.
+    The different event is in `events`, or its history document is in `past`. Return the versions
+    that two rows have used and whose later event is written: no change is lost.
     """
     known: dict[Version, _Content] = {}
     for item in past:
@@ -25,7 +25,7 @@ def refuse_other_events(
     written, reused = _written(planned), []
     for delivered in events:
         event = delivered.event
-        # The time is left out, because a delete that was read from its tombstone has another time.
+        # The time is not compared: a delete that was read from its tombstone has another time.
         content = (event.table, event.key, event.op.value, event.after)
         first = known.setdefault(event.version, content)
         if first == content:
@@ -38,7 +38,7 @@ def refuse_other_events(
 
 
 def _written(planned: Plan) -> set[tuple[RowKey, Version]]:
-    """Return the rows that a plan writes, with the versions that they get."""
+    """Return the rows that a plan writes, with their new versions."""
     return {
         ((table, item["_id"]), Version(item["_epoch"], item["_version"]))
         for table, writes in planned.writes.items()
@@ -49,9 +49,10 @@ def _written(planned: Plan) -> set[tuple[RowKey, Version]]:
 def refuse_other_content(
     events: Iterable[Delivered], documents: Mapping[Identity, Document]
 ) -> None:
-    """Raise Rejected if the document of an event's version has another content.
+    """Raise Rejected if a document has the version of an event but different content.
 
-    Columns in only one of them are ignored: they were added or removed since.
+    Columns that only the event or only the document has are ignored, because columns may have been
+    added or removed since.
     """
     for delivered in events:
         event, held = delivered.event, documents.get(delivered.event.key)
@@ -68,13 +69,13 @@ def refuse_other_content(
 
 
 def _differs(sent: Any, ours: Any, held: Any) -> bool:
-    """Compare two values; a null that was applied before the column refused null is the same."""
+    """Return whether two values differ; two nulls are equal even if null is no longer allowed."""
     return bool(ours != held) and not (sent is None and held is None)
 
 
 def _reused(version: Version) -> Rejected:
     return Rejected(
         f"Version {version.epoch}.{version.outbox_id} has been applied with other content: the "
-        "database assigned an outbox id again. Replay this letter, then run "
+        "database has reused an outbox id. Replay this dead letter, then run "
         "`manage.py reconcile --repair`."
     )

@@ -1,4 +1,4 @@
-"""Totals of a replica collection and rates of the history, for dashboards."""
+"""Totals of a replica collection and rates of applied changes, for dashboards."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,11 +29,11 @@ class Figures:
     days: Mapping[date, int]
     """The number of documents for each day in UTC, up to the last day with a document."""
     changed_at: datetime | None
-    """When the newest applied change was made; None when no history is kept."""
+    """The time of the newest applied change; None if no history is kept."""
 
 
 class Statistics:
-    """Reads totals and rates; each query is bounded in time and raises Retryable when it fails."""
+    """Reads totals and rates; each query has a time limit and raises Retryable if it fails."""
 
     def __init__(self, client: MongoClient[Document], settings: CdcSettings) -> None:
         self._db = database(client, settings)
@@ -42,10 +42,10 @@ class Statistics:
     def figures(
         self, collection: str, *, table: str, sums: tuple[str, ...], group: str, day: str, days: int
     ) -> Figures:
-        """Return the totals of a collection that holds the rows of `table`.
+        """Return the totals of a collection that stores the rows of `table`.
 
-        `sums` are fields with whole numbers, `group` is any field, and `day` is a date field; the
-        documents of its last `days` days are counted. Values of other types do not count.
+        `sums` are integer fields, `group` is any field, and `day` is a date field, by which the
+        documents of the last `days` days are counted. Values of other types are ignored.
         """
         documents = self._db[collection]
         with reaching():
@@ -60,9 +60,10 @@ class Statistics:
             )
 
     def rates(self, until: datetime, *, bins: int, seconds: int) -> list[float]:
-        """Return applied changes per second, oldest first: `bins` spans of `seconds` up to `until`.
+        """Return the applied changes per second in each of `bins` intervals, oldest first.
 
-        A change counts at the time it was saved. All rates are 0 when no history is kept.
+        An interval is `seconds` long, and the last interval ends at `until`. A change belongs to
+        the interval in which it was saved. All rates are 0 if no history is kept.
         """
         since = until - timedelta(seconds=bins * seconds)
         number = {"$floor": {"$divide": [{"$subtract": ["$at", since]}, seconds * 1000]}}

@@ -1,4 +1,4 @@
-"""The operations that write a batch, in an order that unique indexes allow, and their size."""
+"""Builds the writes of a batch in an order that unique indexes allow, and computes their size."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -18,10 +18,10 @@ _EPOCH = datetime.fromtimestamp(0, tz=UTC)
 
 
 def replica_operations(writes: Writes, *, apart: bool) -> list[Any]:
-    """Return the writes of a replica collection; deletes come first and free unique values.
+    """Return the writes to a replica collection; deletes come first to free unique values.
 
     A replace is an upsert, because a collection that was added later may lack the document. With
-    `apart`, every old document is deleted before a new one is written, so that rows can swap
+    `apart`, all old documents are deleted before new documents are written. Rows can then swap
     unique values.
     """
     if not apart:
@@ -32,12 +32,12 @@ def replica_operations(writes: Writes, *, apart: bool) -> list[Any]:
 
 
 def upserts(documents: Sequence[Document]) -> list[Any]:
-    """Return replaces that insert missing documents."""
+    """Return replace operations, which also insert missing documents."""
     return [ReplaceOne({"_id": item["_id"]}, item, upsert=True) for item in documents]
 
 
 def history_operations(batch: Sequence[Delivered], now: datetime) -> list[Any]:
-    """Return upserts that keep existing documents, so that a replay changes no history."""
+    """Return upserts that do not change existing documents, so that a replay changes no history."""
     by_version = {delivered.event.version: delivered for delivered in batch}
     documents = [history_document(by_version[version], now) for version in sorted(by_version)]
     return [
@@ -48,21 +48,21 @@ def history_operations(batch: Sequence[Delivered], now: datetime) -> list[Any]:
 def write(
     collection: Collection[Document], operations: list[Any], session: ClientSession
 ) -> BulkWriteResult | None:
-    """Run operations, if there are any, in the session's transaction."""
+    """Run the operations in the session's transaction; return None if there are none."""
     # Ordered: an unordered write would continue in the aborted transaction and hide the first
     # error.
     return collection.bulk_write(operations, ordered=True, session=session) if operations else None
 
 
 def written_bytes(delivered: Delivered, routes: Mapping[str, Route]) -> int:
-    """Return the size of the documents that an event writes; 0 if BSON cannot hold them.
+    """Return the size in bytes of the documents that an event writes; 0 if BSON cannot encode them.
 
-    The size in JSON is not an estimate: in BSON, a list of one-digit numbers is six times as long.
+    The size in JSON is not a good estimate: BSON may need six times as much for a list of numbers.
     """
     route = routes[delivered.event.table]
     try:
         document = len(bson.encode(delivered.document)) if delivered.document else 0
         history = len(bson.encode(history_document(delivered, _EPOCH))) if route.history else 0
     except (BSONError, OverflowError, RecursionError, Rejected):
-        return 0  # The replica rejects it.
+        return 0  # The replica will reject the event.
     return document * len(route.collections) + history

@@ -166,7 +166,7 @@ class MemoryReplica:
         for source in sources:
             held = (self._store.owners.get(source), self._store.positions.get(source))
             if held != (self._owner, self._expected.get(source)):
-                raise Fenced(f"Partition {source.partition} was moved or has another owner.")
+                raise Fenced(f"Partition {source.partition} has another owner or position.")
 
     def forget(self) -> None:
         """Forget the expected positions."""

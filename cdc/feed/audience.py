@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Audience(Enum):
-    """A group of readers; the values say what the group may see."""
+    """The groups of readers. The group of a reader determines what the reader may see."""
 
     OPERATORS = "operators"
     """Everything, including who made a change."""
@@ -24,5 +24,5 @@ AudienceOf = Callable[[Any], Audience | None]
 
 
 def no_access(_: object) -> Audience | None:
-    """Deny access to every user: the default of a view that is given no `audience_of`."""
+    """Deny access to every user; the default `audience_of` of the feed's views."""
     return None

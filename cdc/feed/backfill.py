@@ -14,7 +14,7 @@ from cdc.feed.rendering import RenderedChange
 from cdc.wire.topic import Tail
 
 MOST_RECORDS = 20_000
-"""If a reader missed more records, the reader gets a gap instead of the records."""
+"""A reader that has missed more records gets a `gap` frame instead of the records."""
 _MOST_AT_ONCE = 4
 _POLL_RECORDS = 200
 _POLL_SECONDS = 0.5
@@ -44,7 +44,7 @@ class CatchUp:
     ) -> AsyncGenerator[MissedChanges, None]:
         """Yield the changes from `start` to `end` in batches; raises Retryable.
 
-        A batch is read only after the previous batch was consumed, so that a slow reader holds only
+        A batch is read only after the previous batch was consumed. A slow reader therefore has only
         one batch in memory.
         """
         async with self._slots, self._tail() as tail:
@@ -88,7 +88,7 @@ class CatchUp:
 
 
 def _begin(tail: Tail, start: FeedPosition, end: FeedPosition) -> MissedChanges:
-    """Start the tail at the first records that Kafka still holds; count the removed records."""
+    """Start the tail at the first records that Kafka still has; count the removed records."""
     held = start.moved(
         {
             number: min(max(start.offsets[number], first), end.offsets[number])

@@ -20,8 +20,8 @@ LookUp = Callable[[Sequence[Version]], Mapping[Version, float]]
 class DelayFrames:
     """Keeps the latest frames, which have increasing numbers.
 
-    The frames are not part of a reader's position. A reader that is disconnected when a delay is
-    reported does not get that report later.
+    A reader's position does not count these frames. A reader that is disconnected when a delay is
+    reported therefore never receives the report.
     """
 
     def __init__(self, look_up: LookUp) -> None:
@@ -33,7 +33,7 @@ class DelayFrames:
         self.next = 0
 
     def since(self, number: int) -> Iterator[bytes]:
-        """Yield the frames that are still held, starting at `number`."""
+        """Yield the frames that are still in memory, starting at `number`."""
         first = self.next - len(self._frames)
         for index in range(max(number, first) - first, len(self._frames)):
             yield self._frames[index]
@@ -41,7 +41,8 @@ class DelayFrames:
     async def update(self, ring: Ring) -> bool:
         """Look up the delays of new changes; return whether there is a new frame.
 
-        If the lookup fails, the method pauses; the pauses grow while lookups keep failing.
+        If the lookup fails, the method waits before it returns. Each further failure makes the wait
+        longer.
         """
         self._take(ring)
         if not self._pending:

@@ -1,4 +1,4 @@
-"""The filter of the feed. The URL contains the filter, so that a link can share it."""
+"""The filter of the feed. The URL contains the filter, so that users can share a filtered page."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -44,7 +44,10 @@ class Filter:
         return self != Filter()
 
     def matches(self, change: RenderedChange, audience: Audience) -> bool:
-        """Return whether a change meets all conditions; an unrecognised message meets none."""
+        """Return whether a change meets all conditions; an unrecognised message never does.
+
+        An empty filter has no conditions and matches every change.
+        """
         return (
             (not self.ops or change.op in self.ops)
             and (not self.key or change.key == self.key)

@@ -1,4 +1,4 @@
-"""The thread that follows the topic, also after an outage or when the topic is re-created."""
+"""The thread that follows the topic. It continues after an outage or a re-created topic."""
 
 import threading
 import time
@@ -92,7 +92,7 @@ def _start(at: FeedPosition | None, bounds: FeedBounds) -> FeedPosition:
         return bounds.end
     fitted = at.fitted(bounds.end)
     if fitted is None:
-        return bounds.first  # a new topic: none of its changes has been read
-    # If the topic was truncated, reading continues at its end.
+        return bounds.first  # No change of the new topic has been read yet.
+    # If the topic was truncated, reading continues at the topic's end.
     held = fitted.covers(bounds.first) and bounds.end.covers(fitted)
     return fitted if held else bounds.end

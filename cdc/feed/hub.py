@@ -50,7 +50,7 @@ class Hub:
         self.ring: Ring | None = None
         """None until the end of the topic is known."""
         self.error = ""
-        """Why no changes arrive at the moment; empty while Kafka is responding."""
+        """The reason why no changes arrive; empty while Kafka is responding."""
         self.delays = DelayFrames(look_up)
         self.readers = 0
         self.visible = 0
@@ -79,7 +79,8 @@ class Hub:
     def reading(self) -> Iterator[None]:
         """Count a reader inside the block.
 
-        The first reader starts the tail. The tail ends some time after the last reader has left.
+        The first reader starts the tail. The tail is closed some time after the last reader has
+        left.
         """
         self._stop.watch()
         self.readers += 1
@@ -101,8 +102,8 @@ class Hub:
     def chunk(self, number: int, audience: Audience, wanted: Filter) -> tuple[bytes, int]:
         """Return the frames that start at change `number`, and the number of the next change.
 
-        The readers that have received every change before `number` share the chunk. Other readers
-        must not call this method.
+        Readers with the same filter share the chunk. A reader may call this method only if it has
+        received every change before `number`.
         """
         key = (audience, wanted, number)
         found = self._chunks.get(key)
@@ -151,17 +152,17 @@ class Hub:
         return self.ring.end if self.ring else None
 
     def _post(self, follower: Follower, posted: Posted) -> bool:
-        """Pass an object from the follower's thread to the loop; return False if it is not taken.
+        """Pass an object from the follower's thread to the event loop; return whether it arrived.
 
-        The thread waits for the loop, so that only one object is in memory between the thread and
-        the loop.
+        The thread waits until the loop has taken the object. Objects therefore cannot accumulate
+        between the thread and the loop.
         """
         loop, done = self._loop, threading.Event()
         if loop is None:
             return False
         try:
             loop.call_soon_threadsafe(self._take, follower, posted, done)
-        except RuntimeError:  # the loop is closed
+        except RuntimeError:  # The loop is closed.
             return False
         while not done.wait(_CHECK_SECONDS):
             if follower.stopped or loop.is_closed():

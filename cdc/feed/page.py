@@ -26,13 +26,14 @@ _KAFKA_UNREACHABLE = (
     "Kafka is not responding. New changes are kept and will appear here automatically."
 )
 _NO_HISTORY = (
-    "These changes come from Kafka, because the history has no such changes or is not responding."
+    "These changes come from Kafka, because the history has no matching changes or is not "
+    "responding."
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRequest:
-    """The place in the topic that the URL asks for; the end of the topic by default."""
+    """The place in the topic that the URL requests; by default, the end of the topic."""
 
     before: FeedPosition | None = None
     after: FeedPosition | None = None
@@ -63,8 +64,8 @@ class PageContent:
     live: str = ""
     """The position at which the stream continues; empty if newer changes follow this page."""
     follows: bool = False
-    """Whether the page reads the stream: because the page ends at the topic's end, or because Kafka
-    is unreachable."""
+    """Whether the page reads the stream. It does so at the topic's end and while Kafka is
+    unreachable."""
     asked: tuple[int, int] | None = None
     """The partition and offset of the change that the user jumped to."""
     notice: str = ""
@@ -83,7 +84,7 @@ def content_of(asked: PageRequest, wanted: Filter, audience: Audience) -> PageCo
         why = str(error) if audience.sees_people else ""
         return PageContent(problem=_KAFKA_UNREACHABLE, why=why, follows=asked == PageRequest())
     if page.lost:
-        notice += f" Kafka no longer holds {page.lost} of the records in this range."
+        notice += f" Kafka no longer has {page.lost} of the records in this range."
     return PageContent(
         rows=rows(page.changes, audience),
         older=wanted.query(before=str(page.older)) if page.older else "",
@@ -98,7 +99,7 @@ def content_of(asked: PageRequest, wanted: Filter, audience: Audience) -> PageCo
 def rows(changes: list[RenderedChange], audience: Audience) -> list[dict[str, Any]]:
     """Return the values of the changes for the template, with the delays if they are known."""
     delays: Mapping[Version, float] = {}
-    with suppress(CdcError):  # the page is useful without delays
+    with suppress(CdcError):  # The page is useful without delays.
         delays = wiring.history().applied([c.version for c in changes if c.version])
     return [_row(change, audience, delays) for change in changes]
 
@@ -106,7 +107,7 @@ def rows(changes: list[RenderedChange], audience: Audience) -> list[dict[str, An
 def details(partition: int, offset: int, audience: Audience) -> dict[str, Any] | None:
     """Return everything that an audience may see of a change.
 
-    The change is read from Kafka or, if Kafka does not hold it, from the history.
+    The change is read from Kafka or, if Kafka does not have it, from the history.
     """
     renderer = wiring.renderer()
     record = wiring.topic_pages().record(partition, offset)
@@ -151,19 +152,19 @@ def _from_topic(asked: PageRequest, wanted: Filter, audience: Audience) -> tuple
 
 
 def _absent(place: tuple[int, int]) -> str:
-    """Return a notice that says where to find a record that Kafka does not hold."""
+    """Return a notice that says where to find a record that Kafka does not have."""
     with suppress(CdcError):
         if found := wiring.history().at(*place):
             moment = datetime.fromtimestamp(found.event.ts_ms / 1000, tz=UTC)
             when = moment.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
-            return f"Kafka no longer holds this record, but the history does: jump to {when} UTC."
-    return "Kafka holds no change at this offset. These are the next changes."
+            return f"Kafka no longer has this record, but the history has it: jump to {when} UTC."
+    return "Kafka has no change at this offset. These are the next changes."
 
 
 def _from_history(moment: datetime, wanted: Filter, audience: Audience) -> PageContent | None:
-    """Return the first changes since `moment`; None if the history returns no changes.
+    """Return the first changes since `moment`, or None if the history returns no changes.
 
-    The history still holds the records that compaction has removed from the topic.
+    The history also has the changes that compaction has removed from the topic.
     """
     try:
         events = wiring.history().since(moment, _MOST_PAST_EVENTS)

@@ -24,7 +24,7 @@ def tag_of(topic: str, topic_id: str) -> str:
 class FeedPosition:
     """A position in the topic, which is also the id of an event in the stream.
 
-    A reader with this position has received all earlier records.
+    A reader with this position has received all records before the position.
     """
 
     tag: str

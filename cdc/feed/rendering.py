@@ -24,7 +24,7 @@ _LONGEST_NAME = 100
 _LONGEST_REASON = 300
 _LONGEST_RAW = 10_000
 _OVERHEAD_BYTES = 600
-"""The approximate size of the objects that hold a change."""
+"""The approximate memory, in bytes, that a change needs in addition to its rendered data."""
 
 
 class Place(TypedDict):
@@ -105,7 +105,7 @@ class Renderer:
         capture = self._captures.get(event.table)
         if capture is None:
             # Only a registered capture declares which columns contain personal data.
-            raise Rejected("The message is about a table that is not captured.")
+            raise Rejected("The table of the message is not captured.")
         _iso(event.ts_ms)
         _check_depth(event)
         return event, capture
@@ -215,7 +215,8 @@ def _past_place(past: PastEvent) -> Place:
 def _changed_columns(event: ChangeEvent, capture: Capture) -> list[str]:
     """Return the columns whose values an update changed; none for other operations.
 
-    Of a row that no message can hold, `before` has only the key: its changes are not known.
+    If the old row does not fit into a message, `before` contains only the key. The changed columns
+    are then unknown.
     """
     if event.op is not Operation.UPDATE or event.before is None:
         return []

@@ -32,9 +32,9 @@ class Ring:
         self, start: FeedPosition, *, changes: int = MOST_CHANGES, bytes_: int = MOST_BYTES
     ) -> None:
         self.start = self.end = start
-        """The positions before the first held change and after the last record that was read."""
+        """The positions before the oldest change in the ring and after the last record read."""
         self.first = self.next = 0
-        """The number of the first held change, and the number that the next change will get."""
+        """The number of the oldest change in the ring, and the number of the next new change."""
         self.bytes = 0
         self._entries: deque[RingEntry] = deque()
         self._most_changes, self._most_bytes = changes, bytes_
@@ -53,7 +53,7 @@ class Ring:
         self.end = self.end.after(partition, offset)
 
     def number_at(self, position: FeedPosition) -> int | None:
-        """Return the number of the change after a position; None if the ring lacks the position."""
+        """Return the number of the change after a position, or None if it is not in the ring."""
         if position == self.end:
             return self.next
         numbers = range(self.next - 1, self.first - 1, -1)
@@ -63,7 +63,7 @@ class Ring:
         return self.first if position == self.start else None
 
     def position_before(self, number: int) -> FeedPosition:
-        """Return the position before a held change, or before the next change."""
+        """Return the position before a change in the ring, or before the next new change."""
         if number == self.first:
             return self.start
         return self._entries[number - 1 - self.next].position

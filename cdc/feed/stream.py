@@ -23,7 +23,10 @@ CHECK_SECONDS = 30.0
 """The interval at which the reader's access is checked again."""
 _LONGEST_WAIT = 1.0
 _PATIENCE_SECONDS = 10.0
-"""The time for which a position from another process may be ahead of this process."""
+"""The seconds for which a reader's position may be ahead of this process.
+
+Another process may have given the reader this position.
+"""
 
 Frames = AsyncGenerator[bytes, None]
 
@@ -34,7 +37,7 @@ class Access(Enum):
     ALLOWED = "allowed"
     DENIED = "denied"
     UNKNOWN = "unknown"
-    """The database is not responding: the stream ends, and the browser reconnects."""
+    """The database is not responding. The stream ends, and the browser reconnects."""
 
 
 CheckAccess = Callable[[], Awaitable[Access]]
@@ -55,7 +58,7 @@ class Reader:
         self._audience, self._wanted = audience, wanted
         self._at = at
         self._ring: Ring | None = None
-        """The ring that `_number` refers to. If the topic is replaced, the hub has a new ring."""
+        """The ring to which `_number` refers; the hub replaces it when the topic is replaced."""
         self._number: int | None = None
         """The number of the next change in the ring; None until the reader has reached the ring."""
         self._ahead_since: float | None = None
@@ -90,7 +93,7 @@ class Reader:
     async def _access(self, check: CheckAccess) -> Access:
         """Return the reader's access, and check it again if a check is due.
 
-        Only the answer ALLOWED is remembered until the next check.
+        Only ALLOWED is cached until the next check.
         """
         if time.monotonic() - self._checked < CHECK_SECONDS:
             return Access.ALLOWED
@@ -122,7 +125,7 @@ class Reader:
                     async for part in parts:
                         yield part
             except CdcError:
-                return  # the hub reports that Kafka is unreachable; the next call tries again
+                return  # The hub reports that Kafka is unreachable. The next call tries again.
             if self._ahead_since is not None:
                 return
 
@@ -168,14 +171,14 @@ class Reader:
     async def _from_kafka(self, at: FeedPosition, ring: Ring) -> Frames:
         missing = at.missing_to(ring.start)
         if missing > MOST_RECORDS:
-            yield self._gap(ring, "There are too many changes to send them again.", missing)
+            yield self._gap(ring, "You have missed too many changes to send them all.", missing)
             return
         async with aclosing(self._catch_up.read(at, ring.start)) as batches:
             async for missed in batches:
                 self._at = missed.position
                 yield b"".join(self._frame(RingEntry(*found)) for found in missed.changes)
                 if missed.lost:
-                    why = "Compaction has removed them: Kafka keeps the latest change of each row."
+                    why = "Kafka keeps only the latest change of each row."
                     yield message("gap", self._at, why=why, missing=missed.lost)
 
     def _from_ring(self, at: FeedPosition, ring: Ring) -> bytes:

@@ -20,7 +20,7 @@ PAGE = 100
 _WINDOW = 150
 """The number of records that are read at once from a partition."""
 _MOST_ROUNDS = 12
-"""Limits the search if the filter matches few changes; the next page continues the search."""
+"""The maximum number of reads for one page. If few changes match, the next page reads on."""
 _SECONDS = 5.0
 OffsetChanges = list[tuple[int, RenderedChange | None]]
 """Offsets, and the change to show for each offset, if any."""
@@ -28,16 +28,18 @@ OffsetChanges = list[tuple[int, RenderedChange | None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicPage:
-    """Consecutive changes, and the positions of the adjacent pages."""
+    """A page of changes, and the positions of the adjacent pages."""
 
     changes: list[RenderedChange]
-    """Newest first."""
+    """The changes, newest first."""
     older: FeedPosition | None = None
+    """The position at which the page of older changes ends; None if there are no older changes."""
     newer: FeedPosition | None = None
+    """The position at which the page of newer changes starts; None on the newest page."""
     live: FeedPosition | None = None
-    """The position at which the stream continues; None if newer changes follow this page."""
+    """The position at which the stream continues the newest page; None on other pages."""
     lost: int = 0
-    """The number of records in this range that Kafka no longer holds."""
+    """The number of records that Kafka has removed between the offsets of this page."""
 
 
 @dataclass(slots=True)
@@ -90,9 +92,8 @@ class _Walk:
     ) -> bool:
         """Take the changes in time order; return whether the page is full.
 
-        When one window is used up, the next record of its partition may come before the remaining
-        records of the other windows. The merge therefore ends there, unless the partition has no
-        more records.
+        After the last change of one partition's window, the merge ends unless that partition has
+        no more records. Its next record may precede the remaining records of other partitions.
         """
         heads = {
             number: _timed(found, backwards=self.backwards) for number, found in changes.items()
@@ -177,7 +178,7 @@ class TopicPages:
             return bounds.end.moved({**self._open().since(change.ts_ms), partition: offset})
 
     def record(self, partition: int, offset: int) -> Record | None:
-        """Return one record; None if Kafka does not hold it."""
+        """Return one record, or None if Kafka does not have it."""
         with self._lock:
             bounds = self._bounds()
             if not 0 <= partition < len(bounds.end.offsets):
@@ -239,7 +240,7 @@ class TopicPages:
 
 
 def _held(asked: FeedPosition | None, bounds: FeedBounds) -> FeedPosition | None:
-    """Return a position limited to the offsets that the topic holds.
+    """Return a position, limited to the offsets that the topic has.
 
     Returns None if the position belongs to another topic.
     """
@@ -253,9 +254,9 @@ def _held(asked: FeedPosition | None, bounds: FeedBounds) -> FeedPosition | None
 def _timed(
     changes: OffsetChanges, *, backwards: bool
 ) -> list[tuple[float, int, RenderedChange | None]]:
-    """Return a window's changes with their times; the change that the walk takes first is last.
+    """Return a window's changes with their times, in reverse order so that the walk can pop them.
 
-    The order within a partition is kept, even if the times of its changes are out of order.
+    The times are adjusted if they are not in the order of the offsets.
     """
     timed: list[tuple[float, int, RenderedChange | None]] = []
     last = float("inf") if backwards else float("-inf")

@@ -121,13 +121,13 @@ class FeedChange(_ForAudience, View):
     http_method_names = ["get"]
 
     def get(self, request: HttpRequest, partition: int, offset: int) -> HttpResponse:
-        """Return the change from Kafka or, if Kafka does not hold it, from the history."""
+        """Return the change from Kafka or, if Kafka does not have it, from the history."""
         try:
             found = page.details(partition, offset, self.audience)
         except CdcError as error:
             return _error(503, str(error))
         if found is None:
-            return _error(404, "Neither Kafka nor the history holds this change.")
+            return _error(404, "Neither Kafka nor the history has this change.")
         return HttpResponse(
             orjson.dumps(found, option=orjson.OPT_INDENT_2), content_type="application/json"
         )

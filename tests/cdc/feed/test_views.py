@@ -165,7 +165,7 @@ def test_a_jump_to_a_time_prefers_the_history(
 ) -> None:
     publish(broker, *(outgoing(change("c", n, n), TOPIC) for n in range(1, 10)))
     shown = page(worker, "?time=2025-11-24T16:00:00.005Z")
-    assert "come from Kafka, because the history has no such changes" in shown
+    assert "come from Kafka, because the history has no matching changes" in shown
     assert shown.count("data-row") == 6
     history.events = [PastEvent(event=change("c", 77, 5), partition=1, offset=3)]
     shown = page(worker, "?time=2025-11-24T16:00")

@@ -1,4 +1,4 @@
-"""A barrier: waits until the changes committed so far have reached the replica."""
+"""Waits until the replica has applied all changes that are already committed."""
 
 from collections.abc import Callable, Sequence
 
@@ -19,7 +19,7 @@ _POLL_SECONDS = 0.02
 
 
 class Barrier:
-    """Waits for the outbox, then for the consumer."""
+    """Waits until the outbox has drained, and then until the consumer has caught up."""
 
     def __init__(
         self,
@@ -40,9 +40,9 @@ class Barrier:
         self._patience = patience
 
     def wait(self) -> None:
-        """Wait until the replica has applied every change that is committed now.
+        """Wait until the replica has applied every change that was committed before the call.
 
-        Raises Retryable, naming the part that makes no progress.
+        Raises Retryable, which names the process that makes no progress.
         """
         highest = self._rows.aggregate(highest=Max("id"))["highest"] or 0
         self._until_none(
@@ -69,10 +69,10 @@ class Barrier:
         )
 
     def _missing(self, source: TopicPartition, position: int, end: int) -> int:
-        """Return the records up to `end` that were not applied.
+        """Return the number of records before `end` that are not applied.
 
-        Where Kafka has lost its end, a position past the present end belongs to other records: none
-        of these count as applied until the consumer has found the gap.
+        If the position is past the partition's present end, Kafka has lost records. No record then
+        counts as applied until the consumer has found the gap.
         """
         if position > end:
             first, present = self._watermarks.of(source)

@@ -1,4 +1,4 @@
-"""Checkpoints: where a snapshot or a reconciliation resumes after a stop."""
+"""Checkpoints, at which a snapshot or a reconciliation resumes after it was stopped."""
 
 import hashlib
 import json
@@ -8,11 +8,11 @@ from typing import Any
 from cdc.models import Checkpoint
 
 State = Mapping[str, Any]
-"""JSON values."""
+"""JSON values by name."""
 
 
 class CheckpointStore:
-    """The checkpoint of one task; the same task with the same arguments has the same checkpoint."""
+    """Stores the checkpoint of a task with certain arguments."""
 
     def __init__(self, task: str, arguments: State, *, using: str) -> None:
         text = json.dumps(arguments, sort_keys=True)
@@ -20,7 +20,7 @@ class CheckpointStore:
         self._rows = Checkpoint.objects.using(using)
 
     def load(self) -> dict[str, Any] | None:
-        """Return the last saved state; None when there is no checkpoint."""
+        """Return the last saved state, or None if there is no checkpoint."""
         found = self._rows.filter(name=self._name).values_list("state", flat=True).first()
         return None if found is None else json.loads(found)
 

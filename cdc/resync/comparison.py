@@ -1,4 +1,4 @@
-"""Compares rows with documents, and confirms differences once changes in transit have arrived."""
+"""Compares rows with documents, and confirms differences after changes in transit have arrived."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,10 @@ from cdc.mongo.reader import ReplicaReader
 from cdc.registry import Capture
 
 _ATTEMPTS = 10
-"""How often a row that keeps changing is checked again before it counts as equal.
+"""The maximum number of checks of a row that keeps changing; the row then counts as equal.
 
-Each change writes the whole document, so it removes an old difference."""
+Every change writes the whole document, and so removes an earlier difference.
+"""
 _UNREADABLE = None
 
 Wanted = Mapping[Any, Content | None]
@@ -47,9 +48,10 @@ class Difference:
 class Comparison:
     """Compares the rows of one table with the documents of its collections, by key.
 
-    Changes in transit are not differences. To confirm a difference, it reads the documents and then
-    the rows, waits for every change committed by that time, and reads the documents again. A
-    document differs when no event has written it in between and it still does not match the row.
+    Changes in transit are not differences. To confirm a difference, the comparison reads the
+    documents and then the rows, waits until all committed changes are applied, and reads the
+    documents again. The difference is confirmed if the document still has the same version and
+    still does not match the row.
     """
 
     def __init__(
@@ -62,16 +64,16 @@ class Comparison:
         self._using = using
 
     def suspects(self, images: Images) -> list[Any]:
-        """Return the keys of these rows whose documents differ now, in any collection."""
+        """Return the keys of the rows that differ from a document in at least one collection."""
         wanted = self._contents(images)
         keys = list(wanted)
         documents = self._documents(keys)
         return [key for key in keys if self._differing(key, wanted, documents)]
 
     def confirmed(self, keys: Iterable[Any], *, gone: bool) -> list[Difference]:
-        """Return how the documents with these keys differ, without changes in transit.
+        """Return the confirmed differences of the documents with these keys.
 
-        With `gone`, only keys without a row are compared; otherwise only keys with a row.
+        With `gone`, only keys without a row are compared; otherwise, only keys with a row.
         """
         found: list[Difference] = []
         left = list(keys)

@@ -1,4 +1,4 @@
-"""Counts what a snapshot would do to the replica, without sending anything."""
+"""Counts the documents that a snapshot would change, without sending anything."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ CHUNK = 1_000
 
 @dataclass(slots=True, kw_only=True)
 class PlannedChanges:
-    """Documents of one collection that a snapshot would write."""
+    """The numbers of documents of one collection that a snapshot would change."""
 
     collection: str
     insert: int = 0
     update: int = 0
-    """Documents that would be replaced, even with the same content."""
+    """The number of documents that would be replaced, even with the same content."""
     remove: int = 0
-    """Documents without a row, which would be deleted; 0 when only some rows are selected."""
+    """The number of orphaned documents; 0 if the selection does not contain all rows."""
 
     def __str__(self) -> str:
         return (
@@ -39,7 +39,7 @@ def dry_run(
     *,
     using: str,
 ) -> list[PlannedChanges]:
-    """Return the counts for each collection, read in chunks so that memory is bounded."""
+    """Return the counts for each collection. Keys are read in chunks to limit the memory."""
     planned = [PlannedChanges(collection=name) for name in selection.capture.collections]
     last = None
     while not stopped():

@@ -21,16 +21,16 @@ class KeyChunk:
     last: Any
     """The last key; the next chunk starts after it."""
     orphans: Sequence[Any]
-    """Keys that a row could have, but no row has."""
+    """Keys that are valid for the table but belong to no row."""
     foreign: Sequence[Any]
-    """Keys that no row can have: another program wrote these documents."""
+    """Keys that are not valid for the table, because another program wrote the documents."""
 
 
 class Orphans:
     """Reads the keys of a table's collections and looks each of them up in the table.
 
-    Keys are compared by lookup, never by merging two sorted lists: MongoDB and the database sort
-    text differently. Keys are JSON values, as in the documents.
+    Two sorted lists of keys could not be merged, because MongoDB and the database sort text
+    differently. Keys are JSON values, as in the documents.
     """
 
     def __init__(self, capture: Capture, reader: ReplicaReader, using: str) -> None:
@@ -39,7 +39,7 @@ class Orphans:
         self._using = using
 
     def chunks(self, collection: str, last: Any, *, once: bool = True) -> Iterator[KeyChunk]:
-        """Yield the keys of `collection` after `last` (None: all).
+        """Yield the keys of `collection` after `last`, or all keys if `last` is None.
 
         With `once`, orphans that are also in an earlier collection of the table are left out.
         """
@@ -50,8 +50,8 @@ class Orphans:
             for earlier in self._before(collection) if once and gone else ():
                 gone -= self._reader.keys(earlier, sorted(gone))
             if once and gone:
-                # A delete that was sent for an earlier collection may have been applied since. It
-                # removes the document from every collection, so look again in this one.
+                # A delete for an earlier collection may have been applied in the meantime. It
+                # removes the document from all collections, so check this collection again.
                 gone &= self._reader.keys(collection, sorted(gone))
             yield KeyChunk(
                 seen=len(keys),
@@ -71,7 +71,7 @@ class Orphans:
         return bool(written == key)
 
     def gone(self, keys: Sequence[Any]) -> set[Any]:
-        """Return the `keys` that no row has."""
+        """Return those of `keys` that no row has."""
         rows: QuerySet[Any] = QuerySet(model=self._capture.model, using=self._using)
         found = rows.filter(pk__in=[self._capture.key_from_wire(key) for key in keys])
         return set(keys) - set(map(self._capture.key_to_wire, found.values_list("pk", flat=True)))
@@ -83,4 +83,4 @@ class Orphans:
 
 def foreign_document(collection: str, key: Any) -> str:
     """Return the message about a document whose key no row can have."""
-    return f"{collection} holds a document {key!r} that no row can have: remove it by hand."
+    return f"{collection} has a document with the key {key!r}, which no row can have: delete it."

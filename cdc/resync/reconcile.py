@@ -17,15 +17,15 @@ from cdc.resync.report import TableReport, new_report
 from cdc.resync.run_context import RunContext
 
 CHUNK = 500
-"""The number of rows held in memory at a time, and of keys confirmed at a time."""
+"""The number of rows that are in memory at once, and of keys that are confirmed at once."""
 
 
 class Reconciliation:
-    """Compares one table with its collections, chunk by chunk; may be killed at any instruction.
+    """Compares one table with its collections in chunks; may be killed and resumed at any time.
 
-    First it compares each row with its documents, in key order. Then it looks for orphans in each
-    collection. A repair goes through the outbox, like any change, and is
-    verified once it has been applied.
+    First, each row is compared with its documents, in key order. Then each collection is searched
+    for orphans. A repair is sent through the outbox, like any change, and is verified after it has
+    been applied.
     """
 
     def __init__(
@@ -120,8 +120,8 @@ class Reconciliation:
         for key in sorted(left):
             self._context.say(
                 f"{self._capture.table} {key} still differs after the repair: see "
-                "`manage.py dead_letters list`. If its document has a later version than the "
-                "database, run `manage.py new_epoch` and repair again."
+                "`manage.py dead_letters list`. If the document has a higher version than the "
+                "database assigns, run `manage.py new_epoch` and repair again."
             )
 
     def _send(self, keys: Sequence[Any]) -> None:
@@ -146,7 +146,7 @@ class Reconciliation:
             self._context.say(foreign_document(collection, key))
 
     def _save(self, last: Any) -> None:
-        """Save the checkpoint if JSON can hold the key; else a resumed run visits the key again."""
+        """Save the checkpoint if JSON can represent the key; otherwise a resumed run repeats it."""
         self._last = last
         if last is None or isinstance(last, int | str):
             state = {"place": self._collection, "last": last, "report": self.report.as_json()}

@@ -36,12 +36,12 @@ class Result:
 
     @property
     def different(self) -> int:
-        """Return how many documents differed."""
+        """The number of documents that differed."""
         return sum(table.different for table in self.tables)
 
     @property
     def equal(self) -> bool:
-        """Return whether no difference is left."""
+        """Whether no difference remains."""
         if self.repair:
             return not any(table.unrepaired for table in self.tables)
         return not self.different
@@ -110,13 +110,13 @@ class Reconciler:
         self._columns = DocumentColumns(client, settings)
 
     def run(self, *, restart: bool) -> Result | None:
-        """Compare, repair when asked, and store the result; return None when it was stopped.
+        """Compare, repair if requested, and store the result; return None if the run was stopped.
 
-        Raises Retryable when a service is unavailable; the next run resumes at the checkpoint,
-        unless `restart` is set.
+        Raises Retryable if a service is unavailable. A run resumes at the checkpoint of an earlier
+        run; with `restart`, it starts from the beginning.
         """
         began = self._clock.monotonic()
-        # A resumed run compared some rows earlier, possibly before an open gap was found.
+        # A resumed run closes no gaps: it compared some rows before a gap may have been found.
         resumed = not restart and any(self._checkpoint(each).load() for each in registry)
         gaps = () if resumed else self._positions.gaps()
         columns = {} if resumed else self._recorded_columns()
@@ -146,12 +146,11 @@ class Reconciler:
         return {capture: self._columns.recorded(capture.table) for capture in registry}
 
     def _remember_columns(self, before: Mapping[Capture, Recorded]) -> None:
-        """Record that every document was seen to have exactly the columns of its model."""
         for capture, recorded in before.items():
             self._columns.remember(capture.table, capture.columns, recorded)
 
     def discard_checkpoints(self) -> None:
-        """Delete the checkpoints, so that no run resumes this one."""
+        """Delete the checkpoints so that this run cannot be resumed."""
         for capture in registry:
             self._checkpoint(capture).remove()
 

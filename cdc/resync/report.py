@@ -1,4 +1,4 @@
-"""What a reconciliation found."""
+"""The report of a reconciliation."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -26,11 +26,11 @@ class DifferingKeys:
 
 @dataclass(slots=True, kw_only=True)
 class CollectionReport:
-    """How one collection differs from its table."""
+    """The differences between one collection and its table."""
 
     collection: str
     documents: int = 0
-    """Documents read."""
+    """The number of documents that were searched for orphans."""
     missing: DifferingKeys = field(default_factory=DifferingKeys)
     stale: DifferingKeys = field(default_factory=DifferingKeys)
     extra: DifferingKeys = field(default_factory=DifferingKeys)
@@ -45,16 +45,16 @@ class CollectionReport:
 
 @dataclass(slots=True, kw_only=True)
 class TableReport:
-    """How a table's collections differ from it, so far."""
+    """The differences between a table and its collections that were found so far."""
 
     table: str
     collections: list[CollectionReport]
     rows: int = 0
-    """Rows compared."""
+    """The number of rows that were compared."""
     repaired: int = 0
-    """Keys that were sent again and then matched."""
+    """The number of keys that were sent again and then matched."""
     unrepaired: int = 0
-    """Keys that still differ after being sent again, or cannot be sent."""
+    """The number of keys that still differ after they were sent again, or that cannot be sent."""
 
     def add(self, differences: Iterable[Difference]) -> None:
         for difference in differences:
@@ -68,7 +68,7 @@ class TableReport:
 
     @property
     def different(self) -> int:
-        """How many documents differed."""
+        """The number of documents that differed."""
         return sum(each.of(kind).count for each in self.collections for kind in DifferenceKind)
 
     def as_json(self) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class TableReport:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "TableReport":
-        """Return the report that `as_json` returned `value` for."""
+        """Return the report whose `as_json()` is `value`."""
         collections = [_collection(each) for each in value["collections"]]
         return cls(**{**value, "collections": collections})
 

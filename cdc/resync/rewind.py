@@ -1,4 +1,4 @@
-"""Moves the consumer's positions. Harmless: events that are read again are dropped as stale."""
+"""Moves the consumer's positions. Events that are read again are not applied again."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,19 +30,19 @@ Target = Callable[[Watermarks, TopicPartition], int]
 
 
 def earliest(marks: Watermarks, source: TopicPartition) -> int:
-    """Return the first offset that Kafka holds."""
+    """Return the first offset that Kafka has."""
     return marks.of(source)[0]
 
 
 def at_offset(offset: int) -> Target:
-    """Return a fixed target; it raises Misconfigured when Kafka does not hold the offset."""
+    """Return a target that is a fixed offset, and that raises Misconfigured if Kafka lacks it."""
 
     def target(marks: Watermarks, source: TopicPartition) -> int:
         first, end = marks.of(source)
         if not first <= offset <= end:
             raise Misconfigured(
-                f"Partition {source.partition} has no offset {offset}: give one from {first} to "
-                f"{end}."
+                f"Partition {source.partition} has no offset {offset}: give an offset from {first} "
+                f"to {end}."
             )
         return offset
 
@@ -50,7 +50,7 @@ def at_offset(offset: int) -> Target:
 
 
 def at_time(moment: datetime) -> Target:
-    """Return a target: the first record at or after `moment`."""
+    """Return a target that selects the first record at or after `moment`."""
     since_ms = int(moment.timestamp() * 1000)
     return lambda marks, source: marks.since(source, since_ms)
 
@@ -58,7 +58,10 @@ def at_time(moment: datetime) -> Target:
 def rewind(
     settings: CdcSettings, topics: Sequence[str], target: Target, partition: int | None, who: str
 ) -> list[Moved]:
-    """Move every partition of `topics`, or only `partition`; check every target first."""
+    """Move the positions of all partitions of `topics`, or only those of `partition`.
+
+    All targets are checked before the first position is moved.
+    """
     metadata, marks = Topics(settings), Watermarks(settings)
     positions = Positions(connect(settings), settings)
     sources = [

@@ -1,4 +1,4 @@
-"""What the process that runs a snapshot or a reconciliation supplies."""
+"""What a snapshot or a reconciliation needs from the process that runs it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

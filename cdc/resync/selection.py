@@ -1,4 +1,4 @@
-"""Which rows a snapshot covers: a captured model and conditions (`--where field=value`)."""
+"""Selects the rows of a snapshot: a captured model and conditions (`--where field=value`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ class Selection:
 
     capture: Capture
     conditions: tuple[str, ...] = ()
-    """Conditions as `field=value`; an empty value matches null if the field may be null."""
+    """Conditions as `field=value`. If the field may be null, an empty value also matches null."""
     query: Q = field(init=False)
 
     def __post_init__(self) -> None:
@@ -71,7 +71,7 @@ def _field(model: type[Model], name: str) -> Any:
             f"give one of {', '.join(sorted(fields))}."
         )
     if isinstance(found, JSONField):
-        raise Misconfigured(f"--where names {name!r}, which holds JSON: name another field.")
+        raise Misconfigured(f"--where names {name!r}, a JSON field: name another field.")
     return found
 
 

@@ -17,14 +17,14 @@ from cdc.resync.run_context import RunContext
 from cdc.resync.selection import Selection
 
 CHUNK = 200
-"""The number of rows locked at a time; writers wait some hundredths of a second for them."""
+"""The number of rows that are locked at once, for a few hundredths of a second."""
 
 
 class Throttle(Protocol):
     """Limits how fast rows are sent."""
 
     def wait(self, rows: int, stopped: Callable[[], bool]) -> None:
-        """Wait until `rows` more may be sent, or until a stop."""
+        """Wait until `rows` more rows may be sent, or until `stopped` returns True."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,10 +32,10 @@ class Sent:
     """The progress of a snapshot, as stored in the checkpoint."""
 
     rows: int = 0
-    """Events `r`."""
+    """The number of `r` events."""
     deletes: int = 0
     refused: int = 0
-    """Rows that cannot be sent; each is reported."""
+    """The number of rows that cannot be sent; each of them is reported."""
     collection: int = -1
     """-1 while rows are sent; then the index of the collection searched for orphans."""
     last: Any = None
@@ -47,11 +47,11 @@ class Sent:
 
 
 class Snapshot:
-    """Sends a selection chunk by chunk, in key order; may be killed at any instruction.
+    """Sends a selection in chunks and in key order; may be killed and resumed at any time.
 
-    A chunk, its events and the checkpoint are one transaction, so no chunk is sent twice or
-    skipped. Concurrent writes are neither lost nor overwritten: each event carries its row's
-    version. Orphaned documents are removed only when the selection covers every row.
+    One transaction writes the events of a chunk and the checkpoint, so no chunk is sent twice or
+    skipped. The versions of the events ensure that concurrent writes are neither lost nor
+    overwritten. Orphaned documents are removed only if the selection contains all rows.
     """
 
     def __init__(
@@ -162,11 +162,11 @@ class Snapshot:
         return not self._context.stopped()
 
     def _save_row(self, key: Any) -> None:
-        with suppress(Refused):  # A key that no message can hold: the row was refused as well.
+        with suppress(Refused):  # If no message can represent the key, the row was refused too.
             self._save(self._selection.capture.key_to_wire(key))
 
     def _save(self, last: Any) -> None:
-        """Save the checkpoint, unless JSON cannot hold the key; a resumed run visits it again."""
+        """Save the checkpoint if JSON can represent the key; otherwise a resumed run repeats it."""
         if last is None or isinstance(last, int | str):
             self.sent.last = last
             self._checkpoint.save(asdict(self.sent))

@@ -19,7 +19,7 @@ from cdc.runtime.loop import SystemClock
 
 
 class SnapshotRun:
-    """Sends selections of rows, or counts the effects of sending them."""
+    """Sends selections of rows, or counts the documents that sending them would change."""
 
     def __init__(
         self,
@@ -37,12 +37,12 @@ class SnapshotRun:
         self._stopped = stopped
         self._using = using
         self.incomplete = ""
-        """The reason why something was not sent; empty if everything was sent."""
+        """The reason why the run is incomplete; empty if it is complete."""
         self.interrupted = False
         """Whether `stopped` ended the run early."""
 
     def count(self, selections: Sequence[Selection]) -> list[str]:
-        """Return the effects of sending the rows, one line per collection."""
+        """Return the numbers of documents that would change, one line per collection."""
         lines = []
         for selection in selections:
             reader, orphans = self._replica(selection.capture)
@@ -59,7 +59,7 @@ class SnapshotRun:
     def send(self, selections: Sequence[Selection], *, rate: float, restart: bool) -> list[str]:
         """Send the rows and return what was sent, one line per selection; raises Retryable.
 
-        `restart` ignores the checkpoint of an earlier run.
+        With `restart`, the run ignores the checkpoint of an earlier run.
         """
         lines = []
         for selection in selections:
@@ -69,14 +69,14 @@ class SnapshotRun:
             lines.append(f"{selection}: {snapshot.sent}")
             if not finished:
                 self.interrupted = True
-                self.incomplete = "Stopped: run it again with the same arguments to resume."
+                self.incomplete = "Stopped: run again with the same arguments to resume."
                 break
             if snapshot.sent.refused:
                 self.incomplete = f"{snapshot.sent.refused} rows were refused: correct them."
         return lines
 
     def discard_checkpoints(self, selections: Sequence[Selection]) -> None:
-        """Delete the checkpoints of these selections, so that no run resumes them."""
+        """Delete the checkpoints of these selections so that the run cannot be resumed."""
         for selection in selections:
             self._checkpoint(selection).remove()
 

@@ -25,7 +25,7 @@ def selection(*conditions: str) -> Selection:
         ("diggs=many", "must be an integer"),
         ("submit_date=yesterday", "invalid format"),
         ("status=famous", "is not a valid choice"),
-        ("user=1", "holds JSON"),
+        ("user=1", "a JSON field"),
         ("diggs", "give field=value"),
     ],
 )
@@ -72,7 +72,7 @@ def test_a_wrong_model_is_refused(model: str | None, conditions: list[str], mess
     ("condition", "text"),
     [
         ("diggs", "--where has 'diggs': give field=value."),
-        ("user=1", "--where names 'user', which holds JSON: name another field."),
+        ("user=1", "--where names 'user', a JSON field: name another field."),
         ("diggs=x", "--where gives diggs the value 'x': “x” value must be an integer."),
     ],
 )

@@ -62,7 +62,9 @@ def test_every_row_is_sent_and_orphans_are_removed(feed: MemoryFeed) -> None:
     feed.run()
     assert sorted(feed.documents("stories_story_1")) == keys[1:]
     assert feed.documents("stories_story_1")[keys[1]]["_version"] > before
-    assert said == [f"{TABLE} holds a document 'strange' that no row can have: remove it by hand."]
+    assert said == [
+        f"{TABLE} has a document with the key 'strange', which no row can have: delete it."
+    ]
 
 
 def test_a_stopped_snapshot_is_resumed(feed: MemoryFeed) -> None:

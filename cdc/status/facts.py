@@ -15,25 +15,26 @@ class PartitionLag:
     topic: str
     partition: int
     records: int
-    """Offsets between the replica's position and the partition's end."""
+    """The number of offsets between the replica's position and the partition's end."""
     seconds: float
-    """Age of the first record that is not applied; 0 without lag."""
+    """The age of the first record that is not applied; 0 if all records are applied."""
     lost: bool = False
-    """Whether Kafka no longer holds the position; when a consumer detects this, it stores a gap."""
+    """Whether Kafka no longer has the position's record. A consumer that finds it stores a gap."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenGap:
-    """A gap: records that Kafka lost and that may not have been applied."""
+    """Records of a partition that Kafka has lost and that may not have been applied."""
 
     topic: str
     partition: int
     lost_from: int
-    """The position that Kafka no longer held."""
+    """The next offset to be applied, whose record Kafka no longer had."""
     resumed_at: int
-    """The offset at which reading resumed; lower if Kafka lost the newest records or the topic."""
+    """The offset at which the consumer resumed. It is `lost_from` or lower if Kafka lost the newest
+    records or the whole topic."""
     at: datetime
-    """When the gap was last found."""
+    """The time at which the gap was last found or extended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,21 +47,21 @@ class TableCount:
 
     @property
     def equal(self) -> bool:
-        """Whether every collection holds as many documents as the table has rows."""
+        """Whether every collection has as many documents as the table has rows."""
         return all(count == self.rows for count in self.documents.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangedColumns:
-    """The columns of a table that were changed, and in which not every document was."""
+    """The columns in which some documents of a table differ from the model."""
 
     table: str
     lacking: tuple[str, ...]
-    """Columns of which some documents have no value."""
+    """Columns that have no value in at least one document."""
     left_over: tuple[str, ...]
-    """Columns that the model no longer has, and some documents have."""
+    """Columns that at least one document has, although the model no longer has them."""
     in_time: bool = True
-    """False if the time did not suffice to find out: documents may have the right columns."""
+    """False if the search timed out. The columns then include those not completely searched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,24 +80,24 @@ class Paused:
     """A pause of the consumer group."""
 
     who: str
-    """The login name, or else the actor."""
+    """The login name of the user, or the actor if the actor is not a user."""
     at: datetime
     why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryStatus:
-    """The record that is sent through the whole pipeline every ten seconds."""
+    """The last canary, which is a row that is sent through the pipeline every ten seconds."""
 
     sent_seconds_ago: float
     arrived_seconds_ago: float | None
-    """Age of the last canary that arrived; None if no canary has ever arrived."""
+    """The age of the last canary that arrived; None if no canary has ever arrived."""
     seconds: float | None
-    """The latency of that canary, from its save until it is seen in the replica."""
+    """The latency of the last canary that arrived, from its save until it was read in MongoDB."""
 
     @property
     def late(self) -> bool:
-        """Whether canaries are sent but do not arrive."""
+        """Whether canaries are being sent but do not arrive."""
         arrived = self.arrived_seconds_ago
         return not self.stopped and (arrived is None or arrived > CANARY_SECONDS)
 

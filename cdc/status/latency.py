@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 MINUTES = 5
 MOST_CHANGES = 2_000
-"""The number of newest changes to measure: enough for a 99th percentile."""
+"""The maximum number of newest changes that are measured; enough for a 99th percentile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delays:
-    """Percentiles over the last `MINUTES`, in seconds; None when nothing was applied.
+    """Percentiles of the last `MINUTES`, in seconds; None if nothing was applied.
 
-    Measured from the capture of a change, in its transaction, to its transaction in MongoDB, by
-    the clocks of the two machines.
+    A delay starts at the capture of a change and ends at the transaction in MongoDB. The two times
+    come from the clocks of two machines.
     """
 
     changes: int
@@ -39,7 +39,7 @@ def delays_of(seconds: Sequence[float]) -> Delays:
 
 
 def _percentile(ordered: Sequence[float], share: float) -> float | None:
-    """Return the smallest value that at least `share` of all values do not exceed."""
+    """Return the nearest-rank percentile."""
     if not ordered:
         return None
     return round(ordered[max(math.ceil(share * len(ordered)) - 1, 0)], 4)

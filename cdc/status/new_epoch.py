@@ -1,4 +1,4 @@
-"""The status message after the relay has begun an epoch, until the repair has ended."""
+"""The status message after the relay has begun a new epoch and until the repair has ended."""
 
 from django.db import DEFAULT_DB_ALIAS
 
@@ -6,15 +6,15 @@ from cdc.models import Job, JobState, ReconcileRun
 from cdc.outbox.continuity import ACTOR
 
 _REMEDIES = {
-    JobState.WAITING: "waits for `manage.py run_jobs` to compare and repair both ends.",
-    JobState.RUNNING: "compares and repairs both ends.",
+    JobState.WAITING: "will repair the replica as soon as `manage.py run_jobs` starts it.",
+    JobState.RUNNING: "is repairing the replica.",
 }
 
 
 def unverified() -> str:
-    """Return a sentence while the repair that the relay requested has not ended; otherwise empty.
+    """Return a sentence until the repair that the relay requested is done; otherwise empty.
 
-    A reconciliation after the end of a failed or cancelled repair counts as well.
+    After a failed or cancelled repair, a later reconciliation also ends this state.
     """
     job = Job.objects.using(DEFAULT_DB_ALIAS).filter(asked_by=ACTOR).order_by("-id").first()
     if job is None or job.state == JobState.DONE:
@@ -25,6 +25,6 @@ def unverified() -> str:
         JobState(job.state), f"is {job.state}: run `manage.py reconcile --repair`."
     )
     return (
-        "Outbox ids were assigned again, so the relay began a new epoch on "
+        "The database reused outbox ids, so the relay began a new epoch on "
         f"{job.asked_at.day} {job.asked_at:%b %Y, %H:%M:%S} UTC. Job {job.pk} {remedy}"
     )

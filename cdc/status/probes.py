@@ -1,4 +1,4 @@
-"""Probes for readiness: whether Kafka and MongoDB can serve the pipeline."""
+"""Readiness probes of Kafka and MongoDB."""
 
 from functools import cached_property
 
@@ -23,7 +23,7 @@ class ServiceProbes:
         return ""
 
     def mongodb(self) -> str:
-        """Read from a majority; return an empty string."""
+        """Read from MongoDB with read concern `majority`; return an empty string."""
         self._positions.all()
         return ""
 

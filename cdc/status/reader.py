@@ -1,4 +1,4 @@
-"""Reads the state of the pipeline from the three services."""
+"""Reads the state of the pipeline from the database, Kafka and MongoDB."""
 
 import json
 import time
@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 
 class StatusReader:
-    """Reads the database, Kafka and MongoDB, independently of each other."""
+    """Reads the database, Kafka and MongoDB; one of them may be unreachable."""
 
     def __init__(self, settings: CdcSettings, captures: Iterable[Capture]) -> None:
         self._captures = list(captures)
@@ -61,7 +61,7 @@ class StatusReader:
         self._columns = DocumentColumns(client, settings)
 
     def read(self) -> Status:
-        """Return the current state; a service that does not respond is a problem, not an error."""
+        """Return the current state; `problems` names the services that do not respond."""
         reads = _Reads()
         database, kafka, mongodb = (partial(reads.attempt, name) for name in _SERVICES)
         depth = database(lambda: outbox.depth(using=DEFAULT_DB_ALIAS))
@@ -100,7 +100,7 @@ class StatusReader:
         ]
 
     def _in_kafka(self) -> int:
-        """Count from the offsets committed in Kafka, up to a second older than the positions."""
+        """Count the records after the offsets committed in Kafka, which may be a second old."""
         sources = self._sources()
         committed = self._watermarks.committed(sources)
         marks = {source: self._watermarks.of(source) for source in sources}
@@ -171,7 +171,7 @@ class _Reads:
         self.unreachable: set[str] = set()
 
     def attempt(self, service: str, read: Callable[[], T]) -> T | None:
-        """Return what `read` returns; None when `service`, or the database, does not respond."""
+        """Return the result of `read`, or None if `service` or the database does not respond."""
         try:
             return read()
         except Retryable as error:

@@ -21,7 +21,7 @@ from cdc.wire.event import Version
 from cdc.wire.message import encode_key
 
 PATIENCE_SECONDS = 2.0
-"""The longest wait for MongoDB."""
+"""The maximum wait for MongoDB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Arrival:
     outbox_id: int | None
     """The version of the document; None if there is no document or it has no version."""
     applied_at: datetime | None
-    """None when the history does not, or no longer, hold that version."""
+    """The time of the write of that version; None if the history does not have the version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class RowTrace:
 
     sentence: str
     settled: bool
-    """Whether every collection holds the change, so that this trace is final."""
+    """Whether every collection has the change, so that this trace is final."""
     outbox_id: int | None = None
     saved_at: datetime | None = None
     partition: int | None = None
@@ -141,14 +141,14 @@ class _Tracer:
         if current_pause(cdc_settings().group, using=self._using):
             cause = "The consumers are paused."
         else:
-            cause = "The change is in Kafka; if this does not change, run a reconciliation."
+            cause = "The change is in Kafka. If it does not arrive, run a reconciliation."
         return f"The replica has {found}, which differs from the database. {cause}"
 
 
 def _arrived(version: Version, event: Mapping[str, Any]) -> str:
     found = f"Version {version.outbox_id} in every collection"
     if "applied_at" not in event:
-        return f"{found}; the history does not hold its arrival time."
+        return f"{found}; the history does not have the arrival time."
     seconds = (event["applied_at"] - event["at"]).total_seconds()
     return f"{found}, {max(seconds, 0):.3f} s after the save."
 

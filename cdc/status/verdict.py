@@ -1,7 +1,7 @@
 """The state of the pipeline, and the verdict: one sentence that names cause and remedy.
 
-The verdict is worded here and nowhere else. The terminal, the pages and the metrics render the
-same Status object.
+Only this module contains the text of the verdict. The terminal, the pages and the metrics render
+the same Status object.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,67 +26,70 @@ PATIENCE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """What could be read. None means that a value could not be read; `problems` says why."""
+    """The state of the pipeline. None means that a value could not be read; see `problems`."""
 
     outbox: Depth | None
     outbox_seconds: float
-    """Age of the oldest row in the outbox; 0 when it is empty."""
+    """The age of the oldest row in the outbox; 0 if the outbox is empty."""
     lags: tuple[PartitionLag, ...] | None
     tables: tuple[TableCount, ...] | None
     dead_letters: int | None
-    """Dead letters waiting for a decision."""
+    """The number of dead letters that wait for a decision."""
     counters: Mapping[str, int] | None
-    """What was absorbed since the database was created, by name."""
+    """The totals of the counters since the database was created, by name."""
     problems: tuple[str, ...]
     """One message for each read that failed."""
     unreachable: tuple[str, ...] = ()
     """The services that did not respond."""
     relay: str | None = None
-    """The relay that holds the lease; empty when no relay does."""
+    """The relay that holds the lease; empty if no relay holds the lease."""
     consumers: int | None = None
-    """Processes in the consumer group."""
+    """The number of processes in the consumer group."""
     delays: Delays | None = None
     last_error: str = ""
     """The reason of the newest waiting dead letter."""
     reconcile: LastReconcile | None = None
     """None before the first reconciliation."""
     unverified: str = ""
-    """Why both ends may differ until a repair has ended; empty if nothing is known to."""
+    """Why the replica may differ until the repair of a new epoch has ended; otherwise empty."""
     paused: Paused | None = None
-    """None when the consumers are not paused."""
+    """None if the consumers are not paused."""
     canary: CanaryStatus | None = None
-    """None when none was ever sent."""
+    """None if no canary was ever sent."""
     gaps: tuple[OpenGap, ...] | None = None
-    """Open until a reconciliation leaves no difference."""
+    """The open gaps. A gap stays open until a reconciliation leaves no difference."""
     columns: tuple[ChangedColumns, ...] | None = None
-    """Columns that not every document has as its model declares them."""
+    """The columns in which documents differ from their model."""
     in_kafka: int | None = None
-    """Records after the offsets committed in Kafka; read only while MongoDB is unreachable."""
+    """The number of records after the offsets that are committed in Kafka.
+
+    It is read only while MongoDB is unreachable.
+    """
 
     @property
     def waiting(self) -> int:
-        """Changes in transit, as far as they are known."""
+        """The number of changes in transit, without queues that could not be read."""
         rows = self.outbox.rows if self.outbox else 0
         return rows + sum(lag.records for lag in self.lags or ())
 
     @property
     def kafka_seconds(self) -> float:
-        """Age of the oldest record in Kafka that is not applied; 0 without lag."""
+        """The age of the oldest record in Kafka that is not applied; 0 if all are applied."""
         return max((lag.seconds for lag in self.lags or ()), default=0.0)
 
     @property
     def outbox_late(self) -> bool:
-        """Whether the outbox holds a change for longer than `PATIENCE_SECONDS`."""
+        """Whether a change has been in the outbox for longer than `PATIENCE_SECONDS`."""
         return self.outbox_seconds > PATIENCE_SECONDS
 
     @property
     def kafka_late(self) -> bool:
-        """Whether Kafka holds a record for longer than `PATIENCE_SECONDS`."""
+        """Whether a record in Kafka has not been applied for longer than `PATIENCE_SECONDS`."""
         return self.kafka_seconds > PATIENCE_SECONDS
 
     @property
     def equal(self) -> bool:
-        """Whether every collection holds as many documents as its table has rows."""
+        """Whether every collection has as many documents as its table has rows."""
         return all(table.equal for table in self.tables or ())
 
     @property
@@ -103,7 +106,7 @@ class Status:
 
     @property
     def queued(self) -> str:
-        """How many changes are queued; `at least` when not every queue could be read."""
+        """The number of queued changes as text, with `at least` if a queue could not be read."""
         if self.outbox is None and self.lags is None and self.in_kafka is None:
             return ""
         complete = self.outbox is not None and (self.lags is not None or self.in_kafka is not None)
@@ -112,7 +115,7 @@ class Status:
 
     @property
     def verdict(self) -> str:
-        """One sentence on the state, with cause and remedy; another one for dead letters."""
+        """A sentence with the state, cause and remedy, and a second sentence on dead letters."""
         if self.problems:
             state = outage_verdict(self.unreachable, self.queued)
         else:
@@ -137,7 +140,7 @@ class Status:
 
     @property
     def _blocked(self) -> str:
-        """The part that holds changes back; empty when none does."""
+        """A sentence about the process that delays changes; empty if no process does."""
         if self.paused:
             return self._pause(self.paused)
         if self._no_relay:
@@ -228,8 +231,8 @@ class Status:
             if not table.equal:
                 counts = " or ".join(map(str, sorted(set(table.documents.values()))))
                 return (
-                    f"Out of sync: {table.table} has {_count(table.rows, 'row')}, its replicas "
-                    f"{counts} documents. Run `manage.py reconcile --repair`."
+                    f"Out of sync: {table.table} has {_count(table.rows, 'row')}, its collections "
+                    f"have {counts} documents. Run `manage.py reconcile --repair`."
                 )
         if self.reconcile is not None and not self.reconcile.equal:
             return f"Out of sync at the last reconciliation: {self.reconcile.verdict}"
@@ -260,8 +263,8 @@ class Status:
 def outage_verdict(services: Sequence[str], queued: str, seconds: float = 0.0) -> str:
     """Return the verdict while services do not respond.
 
-    `services` is empty when it is not known which; `queued` when no queue could be read;
-    `seconds` is how long the outage has lasted.
+    `services` is empty if they are unknown, and `queued` is empty if no queue could be read.
+    `seconds` is the duration of the outage.
     """
     names = " and ".join(services) or "a service"
     verb = "are" if len(services) > 1 else "is"

@@ -1,4 +1,4 @@
-"""Refreshes the status every second, until a stop."""
+"""Refreshes the status every second until it is stopped."""
 
 import json
 import sys
@@ -22,9 +22,10 @@ def watch(
     as_json: bool,
     clock: Clock | None = None,
 ) -> None:
-    """Show the status until `stopped`: a live table in a terminal, else one table after another.
+    """Show the status until `stopped` returns True.
 
-    With `as_json`, print one JSON object per line.
+    With `as_json`, print one JSON object per line. Otherwise, refresh one table in a terminal, or
+    print one table after the other if the output is not a terminal.
     """
     clock = clock or SystemClock()
     if as_json:

@@ -27,7 +27,7 @@ def test_a_requested_repair_is_named_until_it_is_done() -> None:
     Job.objects.update(state=JobState.WAITING)
     assert f"Job {job.pk} waits for `manage.py run_jobs`" in unverified()
     Job.objects.update(state=JobState.RUNNING)
-    assert f"Job {job.pk} compares and repairs both ends." in unverified()
+    assert f"Job {job.pk} is repairing the replica." in unverified()
     assert "the relay began a new epoch on" in unverified()
 
     JOBS.finish(job, JobState.DONE, "")

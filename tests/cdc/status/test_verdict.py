@@ -90,7 +90,7 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
         (
             {"tables": (LACKING,)},
             False,
-            "Out of sync: stories_story has 3 rows, its replicas 2 or 3 documents.",
+            "Out of sync: stories_story has 3 rows, its collections have 2 or 3 documents.",
         ),
         ({"reconcile": COMPARED}, False, "Out of sync at the last reconciliation: 3 rows"),
         ({"unverified": "Outbox ids were"}, False, "Outbox ids were"),

@@ -47,8 +47,8 @@ class Decision:
 def row_of(letter: DeadLetter) -> Row:
     """Return the row that a dead letter is about; raises Rejected if the row is unknown.
 
-    The row is in the table that the message names. If the message names no table, the row is in the
-    only captured table of the topic that has this key column.
+    The table is the table in the message. If the message has no table, it is the only captured
+    table of the topic that has this key column.
     """
     name, value = _key_of(letter)
     captures = [
@@ -59,12 +59,12 @@ def row_of(letter: DeadLetter) -> Row:
     if letter.table:
         captures = [capture for capture in registry if capture.table == letter.table]
     if len(captures) != 1 or captures[0].key.name != name:
-        raise Rejected("Its message names no captured table, so its row is unknown.")
+        raise Rejected("The message does not name a captured table, so its row is unknown.")
     return Row(capture=captures[0], key=_python_key(captures[0], value))
 
 
 def each_waiting(*, using: str) -> Iterator[DeadLetter]:
-    """Yield the dead letters that are waiting now, one at a time: each may hold a megabyte."""
+    """Yield the waiting dead letters one at a time, because each may contain a megabyte."""
     letters = DeadLetter.objects.using(using)
     waiting = letters.filter(status=DeadLetterStatus.WAITING)
     for number in list(waiting.values_list("pk", flat=True)):

@@ -22,7 +22,7 @@ from cdc.registry import Capture
 from cdc.wire.columns import wire_time
 
 LONGEST_PAYLOAD = 8_000
-"""The number of characters of a message that are shown."""
+"""The maximum number of characters of a message that are shown."""
 _LONGEST_VALUE = 300
 _NOTHING = "-"
 _VERSION = ("_epoch", "_version")
@@ -179,5 +179,5 @@ def _json(value: Any) -> str:
     try:
         return orjson.dumps(value, default=str).decode()
     except orjson.JSONEncodeError:
-        # A foreign message may be nested deeper than the encoder allows.
+        # A message from another program may be nested deeper than the encoder allows.
         return reprlib.repr(value)

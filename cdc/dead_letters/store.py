@@ -1,4 +1,4 @@
-"""Stores each message and outbox row that can never be applied, but only once."""
+"""Stores messages and outbox rows that can never be applied; each of them is stored once."""
 
 import orjson
 from django.db import Error, connections
@@ -29,10 +29,10 @@ class DeadLetterStore:
         self._using = using
 
     def store(self, record: Record, topic_id: str, reason: str) -> bool:
-        """Store a message; return False if it is already stored, and raise Fatal if this fails.
+        """Store a message; return False if it is already stored.
 
-        A message must be stored before its offset moves, so the consumer stops if the message
-        cannot be stored.
+        Raises Fatal if the message cannot be stored. The consumer then stops, because the position
+        must not move past a message that is neither applied nor stored.
         """
         try:
             return self._store(record, topic_id, reason)

@@ -55,7 +55,7 @@ class JobContext:
         yield self.say, advance
 
     def renew(self) -> None:
-        """Renew the lease and check for a cancel; outages shorter than the lease are tolerated."""
+        """Renew the lease and check for a cancel; tolerate outages shorter than the lease."""
         now = self._clock.monotonic()
         try:
             held = self._jobs.renew(self.job, self.said)

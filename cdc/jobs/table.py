@@ -22,9 +22,9 @@ from cdc.runtime.database import DatabaseNow
 
 LEASE_SECONDS = 10.0
 MOST_CRASHES = 10
-"""A job fails if more processes than this have died while they ran it."""
+"""A job fails after more crashes than this."""
 _SAID_LIMIT = 20_000
-"""The number of characters of a job's messages that are kept, counted from the end."""
+"""The maximum number of characters of a job's messages; older characters are removed."""
 _UNFINISHED = (JobState.WAITING, JobState.RUNNING)
 
 
@@ -47,9 +47,9 @@ class Jobs:
         return job
 
     def ensure(self, kind: str, arguments: Mapping[str, Any], target: str, why: str) -> Job:
-        """Add a job and log who asked for it, unless an equal job is waiting to begin.
+        """Log the request, and add a job unless an equal job is waiting to begin.
 
-        A running job is not enough: it may have passed the rows in question.
+        A running job does not count, because it may already have passed the affected rows.
         """
         wanted = json.dumps(dict(arguments))
         with transaction.atomic(using=self.using):
@@ -61,7 +61,7 @@ class Jobs:
         return job
 
     def cancel(self, job: Job, why: str) -> None:
-        """Ask a job to end; raises Refused if the job has already ended or been cancelled."""
+        """Cancel a job; raises Refused if the job has already ended or been cancelled."""
         with transaction.atomic(using=self.using):
             mine = self._rows().filter(pk=job.pk)
             if not (

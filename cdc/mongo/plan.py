@@ -1,7 +1,7 @@
 """Plans the writes of a batch of events; pure functions without I/O.
 
 Only the event with the highest version of each row is applied. An event that is not newer than the
-replica is dropped. Reordered, duplicate or replayed events therefore cannot restore an old content.
+replica is dropped. Reordered, duplicate or replayed events therefore cannot restore old content.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence

@@ -59,7 +59,7 @@ def row_of(letter: DeadLetter) -> Row:
     if letter.table:
         captures = [capture for capture in registry if capture.table == letter.table]
     if len(captures) != 1 or captures[0].key.name != name:
-        raise Rejected("The message does not name a captured table, so its row is unknown.")
+        raise Rejected("Its message does not name a captured table, so the row is unknown.")
     return Row(capture=captures[0], key=_python_key(captures[0], value))
 
 

@@ -6,7 +6,7 @@ from cdc.models import Job, JobState, ReconcileRun
 from cdc.outbox.continuity import ACTOR
 
 _REMEDIES = {
-    JobState.WAITING: "will repair the replica as soon as `manage.py run_jobs` starts it.",
+    JobState.WAITING: "waits for `manage.py run_jobs` to repair the replica.",
     JobState.RUNNING: "is repairing the replica.",
 }
 

@@ -1,8 +1,8 @@
 """The test driver: `python -m tests [--units] [--db mysql,mariadb,sqlite] [pytest arguments]`.
 
 Starts Kafka, mongod and the databases in a temporary folder. Runs the whole suite on the first
-database and the tests marked `database` on the others, two processes at a time. The last line
-says what was run and what was not. With `--units` it starts no servers.
+database and the tests marked `database` on the other databases. Two pytest processes run in
+parallel. The last line shows what was run and what was not. With `--units`, no servers are started.
 """
 
 import argparse
@@ -40,7 +40,7 @@ IGNORED_VARIABLES = (
 
 
 def main() -> int:
-    """Return the worst exit code of all runs."""
+    """Return the highest exit code of all runs."""
     parser = argparse.ArgumentParser(prog="python -m tests")
     parser.add_argument("--db", default=",".join(DATABASES), help="default: %(default)s")
     parser.add_argument("--units", action="store_true", help="only tests that need no servers")
@@ -72,7 +72,7 @@ def run(folder: Path, asked: Sequence[str], arguments: Sequence[str], console: C
             try:
                 databases[name] = stack.enter_context(servers.database(name))
             except StackError as error:
-                if os.geteuid() == 0:  # root can install it, so it is required
+                if os.geteuid() == 0:  # root can install the database, so it must be present
                     raise
                 left_out[name] = str(error)
         codes = side_by_side(lanes(runs(databases, arguments), env, folder, console))
@@ -113,16 +113,16 @@ def lanes(
     *,
     count: int = 2,
 ) -> list[Lane]:
-    """Return lanes for one queue; all but the first show the output of a run when it has ended."""
+    """Return lanes with one queue. All but the first show a run's output after the run has ended."""
     queue = deque(parts)
     outputs = [None, *(folder / f"lane{number}.log" for number in range(1, count))]
     return [Lane(queue=queue, env=env, console=console, output=output) for output in outputs]
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    """The environment of a run with its data in `folder`."""
+    """Return the environment of a run that stores its data in `folder`."""
     home = folder / "home"
-    (home / "static").mkdir(parents=True)  # WhiteNoise warns if it is missing
+    (home / "static").mkdir(parents=True)  # WhiteNoise warns if this folder is missing
     return {
         **{name: value for name, value in os.environ.items() if name not in IGNORED_VARIABLES},
         "STORYFEED_HOME": str(home),
@@ -132,11 +132,11 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 def runs(databases: Mapping[str, Callable[[str], str]], arguments: Sequence[str]) -> list[Run]:
-    """The suite on the first database, in parts, and the `database` tests on the others.
+    """Return the parts of the suite for the first database, and a run for each other database.
 
-    Parts run in parallel, each with its own database, the longest first. The browser tests are
-    separate because Playwright keeps an event loop running in its process, which breaks other
-    asynchronous tests.
+    The parts run in parallel. Each part has its own database. The longest part starts first. The
+    browser tests are a separate part because Playwright keeps an event loop running in its
+    process, and this loop breaks other asynchronous tests.
     """
     first, *others = databases
     complete = set(databases) == set(DATABASES)
@@ -150,7 +150,7 @@ def runs(databases: Mapping[str, Callable[[str], str]], arguments: Sequence[str]
         return Run(name=name, url=url, arguments=[*chosen, *arguments])
 
     beside = [
-        # The tests that the arguments select need not have the marker.
+        # The arguments may select only tests without the marker.
         replace(run(name, "storyfeed", "-m", "database"), may_be_empty=bool(arguments))
         for name in others
     ]
@@ -166,7 +166,7 @@ def last_line(
     arguments: Sequence[str],
     in_containers: Sequence[str] = (),
 ) -> str:
-    """Say what was run on which database, and what was not and why."""
+    """Return a line that shows what was run on each database, and what was not run and why."""
     whole, *others = codes
     suite = f"pytest {' '.join(arguments)}" if arguments else "the whole suite"
     parts = [f"{suite} on {whole}"] + [f"the database tests on {name}" for name in others]
@@ -174,7 +174,7 @@ def last_line(
     verdict = f"FAILED on {', '.join(failed)}" if failed else "passed"
     missing = "; ".join(f"{name} ({why})" for name, why in left_out.items()) or "nothing"
     contained = f" In containers: {', '.join(in_containers)}." if in_containers else ""
-    no_root = " This part needs no root." if list(codes) == [SQLITE] else ""
+    no_root = " These tests need no root privileges." if list(codes) == [SQLITE] else ""
     ran = f"Run: {', '.join(parts)}. Not run: {missing}."
     return f"storyfeed tests: {verdict}. {ran}{contained}{no_root}"
 

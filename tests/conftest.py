@@ -1,4 +1,4 @@
-"""Fixtures for all tests: the servers started by `make test`, and unique names on them."""
+"""Fixtures for all tests: the servers that `make test` starts, and settings with unique names."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ collect_ignore = (
     else [f"project/stack/sql/test_{name}.py" for name in ("mysql", "mariadb", "server")]
 )
 
-# A busy machine must not fail a test: neither one example nor making them has a time limit.
+# On a busy machine, examples and their generation are slow, and no test must fail because of that.
 hypothesis_settings.register_profile(
     "no time limits", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -36,7 +36,7 @@ if not settings.ENVIRONMENT.secret_key:
 
 
 def pytest_report_header() -> list[str]:
-    """List the tests that are left out."""
+    """Return lines that name the tests which are left out."""
     lines = []
     if not HAS_MYSQL_CLIENT:
         lines.append(f"left out because mysqlclient is not installed: {', '.join(collect_ignore)}")
@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Append the last log lines of its processes to the report of a failed test."""
+    """Append the last log lines of a failed test's processes to its report."""
     outcome: Any = yield
     report, folder = outcome.get_result(), getattr(item, "funcargs", {}).get("tmp_path")
     if report.failed and folder is not None:
@@ -71,7 +71,7 @@ def _is_sqlite() -> bool:
 
 
 def _skips_browser() -> bool:
-    """Chromium is optional only with SQLite; otherwise `make test` installs it."""
+    # With other databases, `make test` installs Chromium.
     return _is_sqlite() and shutil.which("chromium") is None
 
 
@@ -110,7 +110,7 @@ def feed_settings(bootstrap_servers: str, mongodb_uri: str) -> CdcSettings:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep SQLite's test database in a file.
+    """Store SQLite's test database in a file.
 
     Threads that share an in-memory database get errors that do not occur in production.
     """

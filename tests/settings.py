@@ -10,7 +10,7 @@ CDC = replace(CDC, schema_dir=None)
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.support.toy"]
 
 if DATABASES["default"]["ENGINE"].endswith("mysql"):
-    # Independent of the server's default.
+    # The server may have another default.
     DATABASES["default"]["TEST"] = {"CHARSET": "utf8mb4"}
 DATABASES["other"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
 PASSWORD_HASHERS = ["tests.support.hashers.LightArgon2PasswordHasher"]

@@ -119,8 +119,8 @@ def test_a_run_of_some_tests_does_not_claim_the_suite() -> None:
 
 
 def test_sqlite_alone_says_that_it_needs_no_root() -> None:
-    assert last_line({"sqlite": 0}, {}, []).endswith("This part needs no root.")
-    assert "needs no root" not in last_line({"mysql": 0, "sqlite": 0}, {}, [])
+    assert last_line({"sqlite": 0}, {}, []).endswith("These tests need no root privileges.")
+    assert "no root" not in last_line({"mysql": 0, "sqlite": 0}, {}, [])
 
 
 def urls(*names: str) -> dict[str, Callable[[str], str]]:
@@ -152,7 +152,7 @@ def test_without_all_servers_their_own_tests_are_left_out() -> None:
 
 
 def lanes(*sources: str, output: Path | None = None, number: int = 1) -> list[Lane]:
-    """Lanes that run Python programs instead of pytest."""
+    """Return lanes that run Python programs instead of pytest."""
     queue = deque[Run](ProgramRun(name="mysql", url="", arguments=[each]) for each in sources)
     return [
         Lane(queue=queue, env={}, console=Console(), output=output and output / str(each))
@@ -212,10 +212,10 @@ def test_an_error_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> Non
     def interrupted(_: float) -> None:
         raise KeyboardInterrupt
 
-    # Patched only in this module: other threads, such as a database client's, sleep too.
+    # Patched only in `tests.support.runs`: threads such as a database client's also call sleep().
     monkeypatch.setattr("tests.support.runs.time", SimpleNamespace(sleep=interrupted))
     with pytest.MonkeyPatch.context() as patch:
-        # A process started in the background of a shell may ignore SIGINT.
+        # A shell starts background processes with SIGINT ignored, so the program may not end.
         patch.setattr("tests.support.runs.GRACE_SECONDS", 0.5)
         with pytest.raises(KeyboardInterrupt):
             side_by_side([endless])

@@ -1,1 +1,1 @@
-"""The rules of the house, checked against the code itself."""
+"""Tests of the rules about the structure and the wording of the code."""

@@ -1,4 +1,4 @@
-"""The source as the rules see it: modules, what each imports, and the folder that each is in."""
+"""The source code as data: the modules, their imports and their functions."""
 
 import ast
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ PACKAGES = ("cdc", "project", "stories", "users")
 
 
 def sources() -> list[Path]:
-    """Return every source file of ours but migrations."""
+    """Return all source files except migrations and tests."""
     return sorted(
         path
         for package in PACKAGES
@@ -20,7 +20,7 @@ def sources() -> list[Path]:
 
 
 def name_of(path: Path) -> str:
-    """Return a file's name as a module."""
+    """Return the dotted name of a file's module."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -38,23 +38,23 @@ def _imported(tree: ast.AST) -> Iterator[str]:
 
 
 IMPORTS = {name: set(_imported(tree)) for name, tree in TREES.items()}
-"""Module -> every module that it imports, our own submodules too."""
+"""Maps each module to all modules that it imports, including modules of this project."""
 
 
 def inside(module: str, package: str) -> bool:
-    """Return whether a module is a package or in it."""
+    """Return whether a module is the package or belongs to it."""
     return module == package or module.startswith(f"{package}.")
 
 
 def members(package: str) -> list[str]:
-    """Return the modules of a package."""
+    """Return the modules of a package. Fail if the package does not exist."""
     found = [name for name in TREES if inside(name, package)]
     assert found, f"{package} is named in a rule and does not exist"
     return found
 
 
 def reached(module: str) -> set[str]:
-    """Return what a module imports, directly and through others."""
+    """Return all modules that a module imports, directly or indirectly."""
     seen: set[str] = set()
     waiting = [module]
     while waiting:

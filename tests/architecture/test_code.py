@@ -1,4 +1,4 @@
-"""The measures of the code: lengths, annotations, imports at the top, one broad except."""
+"""Limits on the code: lengths, annotations, imports at the top, one broad except."""
 
 import ast
 
@@ -8,7 +8,7 @@ LONGEST_FILE, LONGEST_FUNCTION = 300, 60
 
 
 def test_imports_stand_at_the_top() -> None:
-    # A registry of models can only be filled when Django is ready.
+    # Models can be registered only when Django is ready.
     found = [
         f"{module}.{function.name}"
         for module, function in functions()

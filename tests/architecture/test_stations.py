@@ -1,4 +1,4 @@
-"""The stations of `cdc`: what each may import, and what the rest of the project may."""
+"""The allowed imports of each station of `cdc` and of the rest of the project."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from cdc import api
 from tests.architecture.source import IMPORTS, TREES, inside, members, name_of, reached, sources
 from tests.support.paths import ROOT
 
-# Station -> the stations that it may import. They stand in the order of the table: an import that
-# points to a later line is an upward import, whatever the table allows.
+# Maps each station to the stations that it may import. A station must not import a station of a
+# later line.
 ALLOWED = {
     "ground": "",
     "wire": "ground",
@@ -34,11 +34,11 @@ ALLOWED = {
     " jobs",
     "testing": "ground wire registry runtime outbox capture mongo consumer dead_letters",
 }
-# Modules of `cdc` that every station may use.
+# The modules of `cdc` that every station may import.
 GROUND = ("conf", "context", "errors", "fields", "models", "operator_log", "printable", "progress")
-# What the registry alone uses: Django's fields as columns, and the rules between captures.
+# The registry and the modules that only the registry imports.
 REGISTRY = ("registry", "field_columns", "declarations")
-# Modules that put the stations together: Django's own places and the entry points of a project.
+# Modules that connect the stations: modules that Django loads by name, and entry points.
 EDGES = (
     "admin",
     "api",
@@ -51,7 +51,7 @@ EDGES = (
     "schema_check",
 )
 
-# All that `project`, `stories` and `users` may import of `cdc`.
+# The only modules of `cdc` that `project`, `stories` and `users` may import.
 PUBLIC = (
     "cdc.api",
     "cdc.commands",
@@ -63,9 +63,9 @@ PUBLIC = (
 MOST_NAMES_OF_THE_FACE = 9
 MOST_MODULES = 15
 
-# Outside library -> the only station that imports it.
+# Maps each client library to the only station that may import it.
 OWNERS = {"confluent_kafka": "cdc.kafka", "pymongo": "cdc.mongo", "bson": "cdc.mongo"}
-# Package -> what it must never reach, directly or through others.
+# Maps each package to the modules that it must not import, directly or indirectly.
 NEVER = {
     "cdc": ("stories", "users", "project"),
     "users": ("project", "stories"),
@@ -82,7 +82,7 @@ NEVER = {
 
 
 def station(module: str) -> str:
-    """Return the station of a module of `cdc`; empty for its edges."""
+    """Return the station of a module of `cdc`, or an empty string for a module in EDGES."""
     _, _, rest = module.partition(".")
     first = rest.partition(".")[0]
     if first in EDGES:

@@ -1,4 +1,4 @@
-"""Words that make a reader read a sentence twice, kept out of everything that people read."""
+"""Words that make a sentence hard to understand are not used in text for people."""
 
 import io
 import re
@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.paths import ROOT
 
-# Pattern -> what to write instead.
+# Maps each pattern to the words to use instead.
 TICS = {
     r"\b(tell|tells|telling|told)\b": "say, show, report, return",
     r"\banew\b": "again",
@@ -32,14 +32,14 @@ TICS = {
     r"\bas it is told\b": "as configured",
     r"\bits way to\b": "its replication to",
 }
-# Files that name the words themselves.
+# Files that have to contain the words.
 RIGHT = ("tests/architecture/test_vocabulary.py",)
 FOLDERS = ("cdc", "project", "stories", "users", "templates", "tests", "docs", "compose")
 SUFFIXES = {".py", ".md", ".html", ".txt", ".js"}
 
 
 def read_by_people(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a file that people read: of Python, comments and texts."""
+    """Yield the lines of a file that people read. In Python, these are comments and strings."""
     text = path.read_text()
     if path.suffix != ".py":
         yield from enumerate(text.splitlines(), 1)
@@ -61,7 +61,7 @@ def files() -> list[Path]:
 
 @cache
 def everything() -> list[tuple[str, int, str]]:
-    """Return file, number and text of every line, read once for all patterns."""
+    """Return the file, the number and the text of every line that people read."""
     return [
         (name, number, line.strip())
         for path in files()

@@ -1,1 +1,1 @@
-"""The parts of the documentation that are made from the code."""
+"""Generators of the documentation that is made from the code."""

@@ -8,7 +8,7 @@ if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
     os.environ.setdefault("DJANGO_SECRET_KEY", "documentation")
     django.setup()
-    # Django has to be set up before the code that is described can be imported.
+    # The documented code can be imported only after Django is set up.
     from tests.docs.generated import GENERATED
 
     for file, make in GENERATED.items():

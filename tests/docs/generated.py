@@ -1,4 +1,4 @@
-"""Each file that is made from the code, and what makes it."""
+"""The generated files, each with the function that returns its content."""
 
 from tests.docs.picture import architecture
 from tests.docs.reference import reference

@@ -1,4 +1,4 @@
-"""The picture of docs/architecture.md: the stations of a change, drawn as SVG."""
+"""The picture of docs/architecture.md: the path of a change, drawn as SVG."""
 
 from dataclasses import dataclass
 from html import escape
@@ -31,14 +31,14 @@ _STYLE = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Box:
-    """A station (a package of `cdc`) or a store (a server), with what it does and its file."""
+    """A station (a package of `cdc`) or a store (a server), with its task and its file."""
 
     x: int
     y: int
     name: str
     lines: tuple[str, ...]
     file: str = ""
-    """The file that a reader opens first; empty for a store."""
+    """The file that a reader should open first. Empty for a store."""
 
     def svg(self) -> str:
         kind = "station" if self.file else "store"
@@ -137,7 +137,7 @@ _HEAD = f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT
 
 
 def architecture() -> str:
-    """Return the picture as SVG; its colours follow the reader's theme."""
+    """Return the picture as SVG. Its colours adapt to the reader's theme."""
     arrows = [_arrow(*arrow) for arrow in _ARROWS]
     return "\n".join([_HEAD, *arrows, *[box.svg() for box in BOXES], "</svg>\n"])
 

@@ -1,4 +1,4 @@
-"""docs/reference.md: pages, commands and settings, read from the code that implements them."""
+"""docs/reference.md: the pages, commands and settings, generated from the code."""
 
 import argparse
 import inspect
@@ -116,7 +116,6 @@ def _help(action: argparse.Action) -> str:
 
 
 def _sentence(view: Any) -> str:
-    """Return the first paragraph of a view's own docstring; a page without one is an error."""
     text = view.__doc__
     if not text:
         raise LookupError(f"{view.__module__}.{view.__qualname__} is a page without a docstring.")

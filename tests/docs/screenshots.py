@@ -1,7 +1,7 @@
-"""The screenshots of the documentation: `python -m tests.docs.screenshots` takes them again.
+"""Takes the screenshots of the documentation: `python -m tests.docs.screenshots`.
 
-Starts the embedded profile with demo traffic in a folder of its own, opens pages as a Technical
-Worker and writes each in the light and in the dark theme to docs/images.
+Starts the embedded profile with demo traffic in a temporary folder and opens pages as a Technical
+Worker. Writes a screenshot of each page in the light and the dark theme to docs/images.
 """
 
 import re
@@ -32,7 +32,6 @@ _WORKER = re.compile(r"(technical@\S+)\s+password (\S+)")
 
 
 def main() -> None:
-    """Take every screenshot."""
     _IMAGES.mkdir(exist_ok=True)
     with _running() as (url, email, password), sync_playwright() as playwright:
         program = shutil.which("chromium")

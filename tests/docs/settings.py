@@ -1,4 +1,4 @@
-"""The settings: each variable that the environment reads, its default and its meaning."""
+"""The settings section: each environment variable, its default and its meaning."""
 
 import ast
 import inspect
@@ -37,7 +37,7 @@ def _rows() -> Iterator[tuple[str, str, str]]:
 
 
 def _variables() -> Iterator[tuple[str, str]]:
-    """Yield each field that is set from a variable, with the variable's name."""
+    """Yield each field of the settings with the name of its environment variable."""
     tree = ast.parse(inspect.getsource(environment))
     calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
     for call in calls:
@@ -64,7 +64,7 @@ def _defaults() -> dict[str, Any]:
 
 
 def _meanings() -> Mapping[str, str]:
-    """Return the docstring after each field."""
+    """Return the docstring of each field."""
     found: dict[str, str] = {}
     for module, owner in ((conf, _CLASSES[1]), (environment, _CLASSES[0])):
         tree = ast.parse(inspect.getsource(module))

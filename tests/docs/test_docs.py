@@ -25,12 +25,12 @@ _MODULE = re.compile(r"(?<![\w./-])(?:cdc|project|stories|tests|users)(?:\.[A-Za
 _CHECK = re.compile(r"cdc\.[EW]\d{3}")
 _PERMISSIONS = {"cdc.resolve_deadletter", "users.assign_role"}
 _CALLED_CDC = {"cdc.py"}
-"""A file of an app, not a module of `cdc`."""
+"""Names of files in applications, which look like names in the package `cdc`."""
 
 
 @pytest.mark.parametrize("file", GENERATED, ids=lambda file: file.name)
 def test_generated_files_are_current(file: Path) -> None:
-    # If this fails: python -m tests.docs
+    # If this test fails, run `python -m tests.docs`.
     assert file.read_text() == GENERATED[file]()
 
 
@@ -80,7 +80,7 @@ def test_the_example_of_settings_is_complete() -> None:
 
 
 def _mentions(pattern: re.Pattern[str]) -> list[tuple[str, str]]:
-    """Return page and text of each match in the documentation."""
+    """Return the page and the text of each match in the documentation."""
     return [
         (page.name, found)
         for page in PAGES

@@ -1,4 +1,4 @@
-"""Many clients of the live stream in one event loop, as cheap as possible."""
+"""Many clients of the live stream in one event loop, with little CPU time for each."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -10,18 +10,19 @@ import orjson
 _CHUNK = 262_144
 _CHANGE = b"event: change\n"
 _SAMPLE_EVERY = 20
-"""One client in twenty parses its events; the others only count them."""
+"""Every twentieth client parses its events. The other clients only count events."""
 
 
 class Chunks:
     """Decodes the body of a chunked HTTP response incrementally."""
 
     def __init__(self) -> None:
-        # Bytes not decoded yet, and bytes left in the current chunk; -1 while in the headers.
+        # The bytes that are not decoded yet, and the number of missing bytes of the current chunk.
+        # That number is -1 until the end of the headers.
         self._rest, self._left = b"", -1
 
     def feed(self, data: bytes) -> bytes:
-        """Return the part of the body in `data`."""
+        """Return the part of the body that `data` completes."""
         data, body = self._rest + data, []
         if self._left < 0:
             _, found, rest = data.partition(b"\r\n\r\n")
@@ -46,7 +47,7 @@ class Chunks:
 
 @dataclass
 class Received:
-    """What one client has received."""
+    """The state of one client, with the changes that it has received."""
 
     sampled: bool
     connected: asyncio.Event = field(default_factory=asyncio.Event)
@@ -62,12 +63,12 @@ class Clients:
         self._port, self._cookie = int(port), cookie
         self.received = [Received(sampled=number % _SAMPLE_EVERY == 0) for number in range(readers)]
         self.delays: list[float] = []
-        """Seconds from the capture of a change to a sampled client."""
+        """The seconds from the capture of each change until a sampled client received it."""
         self.ended = 0
         self._tasks: list[asyncio.Task[None]] = []
 
     async def connect(self) -> None:
-        """Connect all clients, one after the other."""
+        """Connect all clients, 10 ms apart, and wait until each receives new events."""
         for received in self.received:
             self._tasks.append(asyncio.create_task(self._receive(received)))
             await asyncio.sleep(0.01)
@@ -75,16 +76,16 @@ class Clients:
 
     @property
     def counts(self) -> list[int]:
-        """How many changes each client has received."""
+        """The number of changes that each client has received."""
         return [received.count for received in self.received]
 
     @property
     def doubled(self) -> int:
-        """How many changes sampled clients received twice."""
+        """The number of changes that sampled clients have received twice."""
         return sum(each.count - len(each.positions) for each in self.received if each.sampled)
 
     async def wait_for(self, count: int, seconds: float) -> None:
-        """Return when all clients have received `count` changes, or after `seconds`."""
+        """Wait until all clients have received `count` changes, for at most `seconds`."""
         for _ in range(round(seconds * 10)):
             if min(self.counts) >= count:
                 return

@@ -1,10 +1,10 @@
 """Load test of one web process: `python -m tests.load.readers --readers 200 --rate 100`.
 
-Starts Kafka and mongod (or uses the servers in KAFKA_BOOTSTRAP_SERVERS and MONGODB_URI), a relay, a
-consumer and one web process over an SQLite database in a temporary folder. It saves stories while
-many clients read the stream. Prints a line every ten seconds, and at the end whether all clients
-received all changes, the delay from capture to client, and the memory of the web process. The exit
-code is 1 when a change was missing or received twice.
+Starts Kafka and mongod, or uses the servers in KAFKA_BOOTSTRAP_SERVERS and MONGODB_URI. Starts a
+relay, a consumer and one web process on a new SQLite database. Saves stories while many clients
+read the stream. Prints a line every ten seconds. The last line shows whether all clients received
+all changes, the delays from capture to client, and the memory of the web process. The exit code is
+1 if a change was missing or was received twice.
 """
 
 import argparse
@@ -52,7 +52,7 @@ class Writer(threading.Thread):
 
 
 async def measure(clients: Clients, writer: Writer, web: psutil.Process, seconds: float) -> bool:
-    """Read for `seconds`; return whether all clients received all changes once."""
+    """Read and write for `seconds`. Return whether all clients received all changes once."""
     await clients.connect()
     here = psutil.Process()
     web.cpu_percent()
@@ -66,7 +66,7 @@ async def measure(clients: Clients, writer: Writer, web: psutil.Process, seconds
         memory.append(web.memory_info().rss / 1e6)
         all_delays += clients.delays
         usage = f"web {memory[-1]:.0f} MB, {web.cpu_percent():.0f}% of a core"
-        # At 100%, this program is the bottleneck and not the web process.
+        # At 100%, this program is the bottleneck, and the web process is not.
         usage += f", this program {here.cpu_percent():.0f}%"
         progress = f"saved {writer.saved}, received {min(clients.counts)} or more"
         show(f"{progress}; {usage}", clients.delays)
@@ -111,7 +111,7 @@ def main() -> int:
         )
         os.environ.update(env)
         django.setup()
-        # Imported late: it needs Django to be set up.
+        # This module can be imported only after Django is set up.
         return int(not import_module("tests.load.run").run(folder, env, options))
 
 

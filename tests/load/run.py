@@ -1,4 +1,4 @@
-"""The processes and data of a load test; import it only after Django is set up."""
+"""The processes and data of a load test. Import this module only after Django is set up."""
 
 import argparse
 import asyncio
@@ -22,7 +22,7 @@ _STORIES = 200
 
 
 def run(folder: Path, env: dict[str, str], options: argparse.Namespace) -> bool:
-    """Start relay, consumer and web, write and read; return whether all changes arrived once."""
+    """Run the load test. Return whether all clients received all changes once."""
     call_command("migrate", verbosity=0)
     Topics(cdc_settings()).ensure(cdc_settings().topic)
     link = "http://example.org/"
@@ -35,7 +35,7 @@ def run(folder: Path, env: dict[str, str], options: argparse.Namespace) -> bool:
         Daemon(folder / "relay.log", env, "relay_outbox"),
         Daemon(folder / "consumer.log", env, "consume_and_save_to_mongodb"),
     ]
-    while OutboxRecord.objects.exists():  # the creation of the stories does not count
+    while OutboxRecord.objects.exists():  # the events of the inserts are not measured
         time.sleep(0.05)
     with Web(folder / "web.log", env, debug=False) as web:
         clients = Clients(web.url, session_of(worker), options.readers)

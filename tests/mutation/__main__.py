@@ -1,8 +1,9 @@
 """The mutation check: `python -m tests.mutation [--units] [--list] [package or module ...]`.
 
-Lets mutmut change the code, one place at a time, and run the tests that mirror it. What lives is
-tried again with the contract tests. Prints the score of each module. Fails if a mutation survives
-that `survivors.txt` does not list. A run that was interrupted resumes. See docs/testing.md.
+Lets mutmut change the code, one place at a time, and run the tests of the changed module. Mutations
+that survive are checked again with more tests, including the contract tests. Prints the score of
+each module. Fails if a mutation survives that `survivors.txt` does not list. An interrupted run
+resumes at the next start. See docs/testing.md.
 """
 
 import argparse
@@ -36,10 +37,10 @@ LIST = Path(__file__).with_name("survivors.txt")
 
 
 def main() -> int:
-    """Return 1 if a mutation survives that is not in the list."""
+    """Return 1 if a mutation survives that is not in the list, or if mutmut fails."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation")
     parser.add_argument("--units", action="store_true", help="start no servers")
-    parser.add_argument("--list", action="store_true", help="show the last results, run nothing")
+    parser.add_argument("--list", action="store_true", help="only show the results of the last run")
     parser.add_argument("paths", nargs="*", default=PACKAGES, help=f"default: {' '.join(PACKAGES)}")
     options = parser.parse_args()
     targets = [Target(path.rstrip("/")) for path in options.paths]
@@ -57,7 +58,7 @@ def main() -> int:
 
 
 def run(targets: list[Target], units: bool, console: Console) -> int:
-    """Run the mutations of each target, first with its own tests, then with the contract tests."""
+    """Check the mutations of each target. Check survivors again with more tests."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="storyfeed-tests-")))
         found = ("", "") if units else stack.enter_context(Servers(folder, console).feed())
@@ -69,14 +70,14 @@ def run(targets: list[Target], units: bool, console: Console) -> int:
             console.say(f"{target.path} with {target.tests}")
             mutate(target, env, marked, [target.tests])
             if new_survivors(target):
-                console.say(f"what survived, with {' '.join([target.test_folder, *BESIDE])}")
+                console.say(f"survivors again, with {' '.join([target.test_folder, *BESIDE])}")
                 mutate(target, env, marked, [target.test_folder, *BESIDE])
             worst = max(worst, report(target, console))
         return worst
 
 
 def mutate(target: Target, env: Mapping[str, str], marked: str, tests: list[str]) -> None:
-    """Check every mutation that these tests may kill; raises StackError if mutmut cannot."""
+    """Check all unchecked mutations with these tests. Raise StackError if mutmut fails."""
     configure(target, marked, tests)
     forget_survivors(target)
     command = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", "1"]
@@ -84,20 +85,19 @@ def mutate(target: Target, env: Mapping[str, str], marked: str, tests: list[str]
     try:
         code = process.wait()
     finally:
-        if process.poll() is None:  # mutmut's own processes would outlive it
+        if process.poll() is None:  # otherwise mutmut's child processes would keep running
             os.killpg(process.pid, signal.SIGTERM)
     if code:
         raise StackError(f"mutmut ended with exit code {code} in {target.folder}.")
 
 
 def new_survivors(target: Target) -> list[str]:
-    """Return the survivors that are not in the list."""
     found = {each for score in scores(target) for each in score.survivors}
     return compare(parse(LIST.read_text()), found, target).new
 
 
 def report(target: Target, console: Console) -> int:
-    """Print the scores of a target and how its survivors differ from the list."""
+    """Print the scores of a target and the differences between its survivors and the list."""
     found = scores(target)
     for score in found:
         console.show(str(score))

@@ -1,4 +1,4 @@
-"""What mutmut found, as it keeps it beside the mutated modules."""
+"""The results that mutmut stores next to the mutated modules."""
 
 import json
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from typing import Any
 from tests.mutation.tree import Target
 
 SURVIVED = (0, 5, 33)
-"""mutmut's codes for a mutation that all its tests pass, and for one that no test executes."""
+"""mutmut's codes for mutations that no test detects, or that no test executes."""
 _SEPARATOR = "ǁ"
 
 
 @dataclass(slots=True)
 class Score:
-    """The mutations of one module."""
+    """The number of mutations of one module, and those that survived."""
 
     module: str
     total: int = 0
@@ -36,7 +36,7 @@ def scores(target: Target) -> list[Score]:
 
 
 def forget_survivors(target: Target) -> None:
-    """Let the next run test them again, since the tests may have changed."""
+    """Make the next run check the survivors again, because the tests may have changed."""
     for path in _results(target):
         found = json.loads(path.read_text())
         codes = found["exit_code_by_key"]
@@ -64,7 +64,7 @@ def _score(path: Path) -> Score:
 
 
 def _change(before: list[str], after: list[str]) -> str:
-    """Return the lines that differ as `old => new`."""
+    """Return the different lines as `old => new`."""
     marked = list(ndiff(before[1:], after[1:]))
     sides = (
         " ".join(line[2:].strip() for line in marked if line.startswith(sign)) for sign in "-+"
@@ -73,7 +73,7 @@ def _change(before: list[str], after: list[str]) -> str:
 
 
 def _text(source: list[str], span: list[int]) -> list[str]:
-    """Return a function's lines, beginning with its `def`."""
+    # Decorators are left out.
     lines = source[span[0] - 1 : span[1]]
     start = next(at for at, line in enumerate(lines) if line.lstrip().startswith(("def", "async")))
     return [line.rstrip() for line in lines[start:]]

@@ -1,4 +1,4 @@
-"""The list of accepted survivors, and how a run's survivors are compared with it."""
+"""The list of accepted survivors, and its comparison with the survivors of a run."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -9,16 +9,16 @@ from tests.mutation.tree import Target
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """What the list and a run disagree about."""
+    """The differences between the list and the survivors of a run."""
 
     new: list[str]
-    """Survivors that are not in the list; each fails the check."""
+    """Survivors that are not in the list. Any of them fails the check."""
     killed: list[str]
-    """Entries of the list that no longer survive; each should be removed from it."""
+    """Mutations in the list that no longer survive. They should be removed from the list."""
 
 
 def parse(text: str) -> dict[str, str]:
-    """Return the reason for each mutation in a list; raises ValueError for a line without one."""
+    """Return the reason for each listed mutation. Raise ValueError for a malformed line."""
     listed: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("#"):
@@ -33,6 +33,6 @@ def parse(text: str) -> dict[str, str]:
 
 
 def compare(listed: Mapping[str, str], found: AbstractSet[str], target: Target) -> Difference:
-    """Compare a list with the survivors of one target; entries of other modules do not count."""
+    """Compare a list with the survivors of one target. Ignore entries of other modules."""
     ours = {mutation for mutation in listed if target.has(mutation.partition(":")[0])}
     return Difference(new=sorted(found - set(listed)), killed=sorted(ours - found))

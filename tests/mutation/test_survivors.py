@@ -1,4 +1,4 @@
-"""The list of accepted survivors, and what is excluded from mutation."""
+"""The list of accepted survivors, and the statements that are not mutated."""
 
 from pathlib import Path
 

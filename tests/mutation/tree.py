@@ -1,4 +1,4 @@
-"""The copy of the checkout in which mutmut works: one for each target, so that each can resume."""
+"""Copies of the checkout in which mutmut works. Each target has a copy, and can resume in it."""
 
 import ast
 import shutil
@@ -14,7 +14,7 @@ WORK = ROOT / "var" / "mutation"
 _PRAGMA = "  # pragma: no mutate"
 _LOGGERS = ("logger.", "_log.", "telemetry.log")
 _PLUGINS = ("cacheprovider", "randomly", "unraisableexception")
-"""Left out because of their time: the last one collects garbage twice for each mutation."""
+"""pytest plugins that are disabled because they are slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +29,25 @@ class Target:
 
     @property
     def tests(self) -> str:
-        """The tests that mirror it: a folder, or for a module its file if it has one."""
+        """The tests of the target: a folder, or the test file of a module that has one."""
         path = Path("tests", self.path)
         file = path.with_name(f"test_{path.name}")
         return str(file) if (ROOT / file).is_file() else self.test_folder
 
     @property
     def test_folder(self) -> str:
-        """The folder of the tests that mirror its package."""
+        """The folder with the tests of the target's package."""
         path = Path("tests", self.path)
         return str(path.parent if path.suffix else path)
 
     def has(self, module: str) -> bool:
-        """Return whether it contains a module, given by its dotted name."""
+        """Return whether the target contains a module, which is given by its dotted name."""
         name = self.path.removesuffix(".py").replace("/", ".")
         return f"{module}.".startswith(f"{name}.")
 
 
 def refresh(target: Target) -> None:
-    """Copy the files that changed since the last run; mutmut keeps the results of the others."""
+    """Copy the files that changed since the last run. mutmut keeps the results of the others."""
     wanted = dict(_texts(target))
     for path in _files(target.folder):
         if path not in wanted and path.parts[0] != "mutants":
@@ -62,7 +62,7 @@ def refresh(target: Target) -> None:
 
 
 def configure(target: Target, marked: str, tests: list[str]) -> None:
-    """Write mutmut's settings for a run with these tests; mutmut reads them from a project file."""
+    """Write a pyproject.toml with mutmut's settings for a run with these tests."""
     one = target.path.endswith(".py")
     lines = {
         "source_paths": list(SOURCES),
@@ -78,12 +78,12 @@ def configure(target: Target, marked: str, tests: list[str]) -> None:
     (target.folder / "pyproject.toml").write_text(
         f"{project}\n[tool.mutmut]\nuse_git_change_detection = false\n{settings}"
     )
-    # Without them mutmut selects the tests of each function again.
+    # mutmut then finds out again which tests execute which function.
     (target.folder / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
 
 
 def without_texts(source: str) -> str:
-    """Exclude what only a reader sees from mutation: raised errors and log statements."""
+    """Return the source with a pragma that excludes raised errors and log statements."""
     lines = source.splitlines()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Raise) or (isinstance(node, ast.Expr) and _logs(node)):

@@ -1,4 +1,4 @@
-"""Events and records of stories, for tests of the feed's internals."""
+"""Builders of events and records of stories."""
 
 from dataclasses import replace
 from typing import Any
@@ -65,15 +65,15 @@ def change(op: str, key: int, outbox_id: int, *, epoch: int = 1, title: str = ""
 
 
 def delivered(event: ChangeEvent, offset: int = 0, source: TopicPartition = SOURCE) -> Delivered:
-    """Return `event` as it was read from Kafka at an offset."""
+    """Return `event` as the consumer reads it from Kafka."""
     return deliver(event, ROUTE, source, offset)
 
 
 def outgoing(event: ChangeEvent, topic: str) -> Outgoing:
-    """Return the record that carries `event`."""
+    """Return the Kafka record of `event`."""
     return record_of(event, topic)
 
 
 def tombstone(event: ChangeEvent, topic: str) -> Outgoing:
-    """Return the tombstone that follows `event`, a delete."""
+    """Return the tombstone of `event`, which is a delete."""
     return replace(outgoing(event, topic), value=None)

@@ -27,9 +27,9 @@ def manage(environment: dict[str, str], *arguments: str) -> Done:
 
 
 def retried(attempt: Callable[[], T], seconds: float = 60.0) -> T:
-    """Return `attempt()`; repeat it while it raises Retryable.
+    """Return `attempt()`. Call it again as long as it raises Retryable.
 
-    A new topic has no leaders yet, and a broker may not know the topic for a moment.
+    Right after its creation, a topic may have no leaders or be unknown to a broker.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -42,7 +42,7 @@ def retried(attempt: Callable[[], T], seconds: float = 60.0) -> T:
 
 
 def wait_until(reached: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
-    """Wait until `reached()` is true; fail after `seconds`."""
+    """Wait until `reached()` is true. Fail the test after `seconds`."""
     deadline = time.monotonic() + seconds
     while not reached():
         assert time.monotonic() < deadline, f"timed out waiting for {what}"

@@ -25,7 +25,7 @@ ANSWER_SECONDS = 20
 
 
 def docker_answers() -> bool:
-    """Whether `docker info` reaches the Docker daemon."""
+    """Return whether the Docker daemon responds to `docker info`."""
     if shutil.which("docker") is None:
         return False
     try:
@@ -39,7 +39,7 @@ def docker_answers() -> bool:
 
 @contextmanager
 def kafka_and_mongodb() -> Iterator[tuple[str, str]]:
-    """Kafka's bootstrap address, and the URI of a MongoDB replica set with one member."""
+    """Yield Kafka's bootstrap address and the URI of a MongoDB replica set with one member."""
     with ExitStack() as stack:
         with _failures_as_stack_errors("Kafka"):
             bootstrap_servers = stack.enter_context(_kafka()).get_bootstrap_server()
@@ -54,7 +54,7 @@ def kafka_and_mongodb() -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def mysql() -> Iterator[Callable[[str], str]]:
-    """A function from a database's name to its URL on a MySQL server."""
+    """Yield a function that returns the URL of a database on a MySQL server, given its name."""
     with ExitStack() as stack:
         with _failures_as_stack_errors("MySQL"):
             container = stack.enter_context(_mysql())
@@ -65,11 +65,10 @@ def mysql() -> Iterator[Callable[[str], str]]:
 
 @contextmanager
 def _failures_as_stack_errors(name: str) -> Iterator[None]:
-    """Turn what Docker and testcontainers raise into a StackError of one line."""
     try:
         yield
     except (DockerException, RuntimeError, OSError) as error:
-        # The remaining lines are the container's log.
+        # The lines after the first are the container's log.
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise StackError(f"{name}'s container failed to start ({reason})") from error
 
@@ -89,10 +88,9 @@ def _mysql() -> MySqlContainer:
 
 
 def _make_primary(uri: str) -> None:
-    """Initiate the replica set; StackError if it does not accept writes in time."""
     end, initiated = time.monotonic() + PRIMARY_SECONDS, False
     while time.monotonic() < end:
-        # A new client each time: one opened before the initiation never discovers the replica set.
+        # A client that was opened before the initiation never discovers the replica set.
         with MongoClient[dict[str, object]](uri, serverSelectionTimeoutMS=1000) as client:
             try:
                 if not initiated:

@@ -17,7 +17,7 @@ SQLITE = "sqlite"
 class Database:
     server: Callable[[Path], Service | None]
     url: Callable[[Any, Path, str], str]
-    """Called with the server, the run's folder and the database's name."""
+    """Returns the URL for a server, the run's folder and the database's name."""
 
 
 def _server(module: str, name: str) -> Callable[[Path], Service]:

@@ -1,4 +1,4 @@
-"""Compares the table and the replica independently of cdc: raw SQL against documents."""
+"""Compares rows read by raw SQL with the documents, without any code of `cdc`."""
 
 import json
 import time
@@ -14,7 +14,7 @@ _DATES = frozenset({"submit_date", "promote_date"})
 
 
 def table_content() -> dict[int, dict[str, Any]]:
-    """The stories by id, in the form of the documents."""
+    """Return the stories by id, in the form of the documents."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM stories_story")
         names = [column[0] for column in cursor.description]
@@ -23,7 +23,7 @@ def table_content() -> dict[int, dict[str, Any]]:
 
 
 def replica_content(uri: str, database: str) -> list[dict[int, dict[str, Any]]]:
-    """The documents of each collection by `_id`, without `_epoch` and `_version`."""
+    """Return each collection's documents by `_id`, without `_epoch` and `_version`."""
     client: MongoClient[dict[str, Any]] = MongoClient(uri, tz_aware=True)
     with client:
         return [
@@ -33,7 +33,7 @@ def replica_content(uri: str, database: str) -> list[dict[int, dict[str, Any]]]:
 
 
 def wait_until_equal(uri: str, database: str, seconds: float = 90.0) -> None:
-    """Wait until the table and all collections are equal; fail with the difference."""
+    """Wait until the table and all collections are equal. On a timeout, show the difference."""
     deadline = time.monotonic() + seconds
     while True:
         wanted = table_content()

@@ -1,4 +1,4 @@
-"""The project's settings of the feed, for tests that change some of them."""
+"""The project's `CdcSettings`, with changes for a test."""
 
 from dataclasses import replace
 from typing import Any
@@ -9,5 +9,5 @@ from cdc.conf import CdcSettings
 
 
 def without_servers(**changes: Any) -> CdcSettings:
-    """Return the settings with `changes`, and no Kafka or MongoDB unless these name one."""
+    """Return the settings with `changes`. Without these, no address of a server is set."""
     return replace(settings.CDC, **{"bootstrap_servers": "", "mongodb_uri": "", **changes})

@@ -9,7 +9,7 @@ _WRITE = bool(os.environ.get("STORYFEED_WRITE_GOLDEN"))
 
 
 def matches(file: Path, found: Any) -> bool:
-    """Whether `found` equals the content of a JSON file."""
+    """Return whether `found` equals the content of a JSON file."""
     text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
     if _WRITE:
         file.write_text(text)

@@ -1,4 +1,4 @@
-"""A cheap Argon2 hasher; the production one takes 0.1 s per password."""
+"""A fast Argon2 hasher. The production hasher takes 0.1 s for a password."""
 
 from django.contrib.auth.hashers import Argon2PasswordHasher
 

@@ -12,11 +12,11 @@ from tests.support.builders import change, outgoing
 
 Mutation = Callable[[random.Random, dict[str, Any]], None]
 _DEEP = re.compile(r'"deep:(\d+):(list|dict)"')
-"""A placeholder for a value that is nested more deeply than `json.dumps` allows."""
+"""Matches the placeholder of a value that is nested more deeply than `json.dumps` allows."""
 
 
 def hostile(count: int, seed: int, topic: str) -> Iterator[Outgoing]:
-    """Yield `count` messages; the same seed yields the same messages."""
+    """Yield `count` messages, which are the same for the same seed."""
     chance = random.Random(seed)
     for number in range(count):
         key = chance.randrange(1, 40)
@@ -65,7 +65,7 @@ def _odd_key(chance: random.Random, base: Outgoing) -> tuple[bytes, bytes]:
 
 
 def _delete_of(chance: random.Random, base: Outgoing) -> tuple[bytes, bytes]:
-    """Make a delete whose key and row agree, but whose key no row can have."""
+    """Return a delete whose key and row agree. No row of the table can have this key."""
     name = chance.choice(["id", "title", "_id", "$id", "a.b", ""])
     value = chance.choice(["x", "", "a\x00b", -5, 2**63, 2**64 - 1, "y" * 100_000])
     envelope = json.loads(base.value or b"")
@@ -81,7 +81,6 @@ def _mutated(chance: random.Random, base: Outgoing) -> tuple[bytes, bytes]:
 
 
 def _row(chance: random.Random, envelope: dict[str, Any]) -> dict[str, Any]:
-    """Return one of the envelope's rows, to be changed in place."""
     rows = [envelope[name] for name in ("before", "after") if isinstance(envelope[name], dict)]
     return chance.choice(rows) if rows else {}
 

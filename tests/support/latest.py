@@ -1,4 +1,4 @@
-"""`Latest` with the patience of a busy machine."""
+"""`Latest` with a long timeout, for busy machines."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -10,5 +10,5 @@ _PATIENCE_SECONDS = 60.0
 
 
 def patient(read: Callable[[], T], *, fresh: float = 1.0) -> Latest[T]:
-    """Return a `Latest` that waits for a value even if its thread runs late."""
+    """Return a `Latest` that waits long enough for its thread on a busy machine."""
     return Latest(read, fresh=fresh, patience=_PATIENCE_SECONDS)

@@ -11,7 +11,7 @@ def letter(
     value: bytes | None = b'{"source":{"table":"stories_story"}}',
     reason: str = "op is null, not one of c, u, d, r.",
 ) -> DeadLetter:
-    """Store one more dead letter."""
+    """Store a dead letter and return it."""
     offset = DeadLetter.objects.count()
     record = Record(source=TopicPartition("story-events", 3), offset=offset, key=key, value=value)
     DeadLetterStore("storyfeed", "default").store(record, "topic 1", reason)
@@ -19,6 +19,6 @@ def letter(
 
 
 def letter_about(key: int) -> DeadLetter:
-    """Store a dead letter with a well-formed event of story `key`, with its own title."""
+    """Store a dead letter with a well-formed event of story `key`, whose title is not the row's."""
     sent = outgoing(change("u", key, 5, title="as the message has it"), "story-events")
     return letter(sent.key, sent.value)

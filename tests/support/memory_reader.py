@@ -1,4 +1,4 @@
-"""A replica reader for the documents of the twin in memory."""
+"""A replica reader for the documents of MongoDB's in-memory twin."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -33,5 +33,5 @@ class MemoryReader(ReplicaReader):
 
 
 def mongodb_order(key: Any) -> tuple[bool, Any]:
-    """Return a sort key: numbers come before text."""
+    """Return a sort key that places numbers before text."""
     return isinstance(key, str), key

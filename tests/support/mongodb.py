@@ -1,4 +1,4 @@
-"""Servers of MongoDB that a test starts for itself, and a record of what is sent to one."""
+"""MongoDB servers that belong to one test, and a recorder of commands."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +12,14 @@ from project.stack.ports import free_port
 
 
 class OwnMongod(Mongod):
-    """A mongod whose parameters a test may change."""
+    """A mongod that no other test uses, so that a test may change its parameters."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, free_port())
 
 
 class Standalone(Mongod):
-    """A mongod outside of any replica set."""
+    """A mongod that belongs to no replica set."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, free_port())
@@ -30,11 +30,11 @@ class Standalone(Mongod):
         return command[:at] + command[at + 2 :]
 
     def _join(self) -> None:
-        """Stay alone."""
+        """Join no replica set."""
 
 
 class Secondary(Mongod):
-    """A member that another mongod's replica set takes in."""
+    """A mongod that joins another mongod's replica set as a secondary."""
 
     def __init__(self, folder: Path, primary: Mongod) -> None:
         super().__init__(folder, free_port())
@@ -58,7 +58,7 @@ class Secondary(Mongod):
 
 @contextmanager
 def running(server: Mongod) -> Iterator[Mongod]:
-    """Start a mongod and stop it in the end."""
+    """Start a mongod, and stop it on exit."""
     server.start()
     try:
         yield server
@@ -67,7 +67,7 @@ def running(server: Mongod) -> Iterator[Mongod]:
 
 
 class Commands(monitoring.CommandListener):
-    """The commands that clients send while `recording`; it registers itself for new clients."""
+    """Records the commands of all clients that are created after it, while `recording` is true."""
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
@@ -86,7 +86,7 @@ class Commands(monitoring.CommandListener):
 
     @contextmanager
     def record(self) -> Iterator[list[dict[str, Any]]]:
-        """Record every command of the block, from the first."""
+        """Yield a list to which the commands of the block are appended."""
         self.sent = []
         self.recording = True
         try:
@@ -99,5 +99,4 @@ COMMANDS = Commands()
 
 
 def set_parameter(client: MongoClient[dict[str, Any]], name: str, value: object) -> None:
-    """Set a parameter of the server."""
     client.admin.command({"setParameter": 1, name: value})

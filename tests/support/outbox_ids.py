@@ -1,4 +1,4 @@
-"""Makes the database assign outbox ids again, as accidents do."""
+"""Makes the database assign outbox ids a second time, as after an accident."""
 
 from django.db import connection
 
@@ -6,7 +6,7 @@ TABLE = "cdc_outbox"
 
 
 def assign_from(number: int) -> None:
-    """Empty the outbox and let its next id be `number`, as in a database that was put back."""
+    """Empty the outbox and set its next id to `number`, as in a restored database."""
     with connection.cursor() as cursor:
         cursor.execute(f"DELETE FROM {TABLE}")
         if connection.vendor == "sqlite":

@@ -1,4 +1,4 @@
-"""The feed's daemons as processes."""
+"""The daemons of the pipeline as processes."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ class Daemon:
             self._process = self._run(output)
 
     def wait_for(self, event: str, seconds: float = 90.0) -> None:
-        """Wait until `event` is in the log written since the last start."""
+        """Wait until the current process has logged `event`."""
         deadline = time.monotonic() + seconds
         while event not in self.log[self._log_start :]:
             assert self.alive(), self.log
@@ -47,7 +47,7 @@ class Daemon:
             time.sleep(0.02)
 
     def wait(self, seconds: float = 90.0) -> int:
-        """Wait until the process exits by itself; return its exit code."""
+        """Wait until the process exits without a signal, and return its exit code."""
         return self._process.wait(timeout=seconds)
 
     def kill(self) -> None:

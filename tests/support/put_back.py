@@ -1,4 +1,4 @@
-"""Puts the test's database back to an older state, as a restored backup does."""
+"""Returns the test's database to an older state, as a restored backup does."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,10 +9,10 @@ from cdc.outbox.next_id import next_id
 
 
 class DatabaseCopy:
-    """The state of the database at one moment.
+    """A copy of the test's database, taken when it is created.
 
-    SQLite: a copy of the file, which replaces it. MySQL and MariaDB: a copy of every table; ids
-    continue from where they were. Nothing may write meanwhile.
+    For SQLite it is a copy of the file. For MySQL and MariaDB it is a copy of every table and of
+    the outbox's next id. No other connection may write while a copy is taken or put back.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Runs pytest processes in parallel lanes, because most tests wait for a server."""
+"""Runs pytest processes in parallel. Most tests wait for a server, so this saves time."""
 
 import signal
 import subprocess
@@ -17,12 +17,12 @@ NO_TESTS = 5
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 15
 _SLOWEST = ("--durations=12", "--durations-min=4")
-"""Report the slowest tests after each run."""
+"""pytest's options that report the slowest tests after each run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One pytest process on one database; Django reads its settings once per process."""
+    """One pytest process on one database. Django reads the database's URL once per process."""
 
     name: str
     url: str
@@ -35,7 +35,7 @@ class Run:
         return f"pytest {' '.join(self.arguments)} on {self.name}"
 
     def start(self, env: Mapping[str, str], output: Path | None) -> "subprocess.Popen[bytes]":
-        """Start it; without `output` it writes to the terminal."""
+        """Start the process. If `output` is None, it writes to the terminal."""
         command = [sys.executable, "-m", "pytest", *_SLOWEST, *self.arguments]
         variables = {**env, "DATABASE_URL": self.url}
         if output is None:
@@ -46,9 +46,10 @@ class Run:
 
 @dataclass(slots=True, kw_only=True)
 class Lane:
-    """Runs one element of the queue after another.
+    """Takes runs from the queue and executes one after the other.
 
-    Output that goes to a file is shown at the end of each run.
+    The output of a run goes to the terminal, or to the file `output`. The file is shown when the
+    run has ended.
     """
 
     queue: deque[Run]
@@ -56,12 +57,12 @@ class Lane:
     console: Console
     output: Path | None = None
     codes: dict[str, int] = field(default_factory=dict)
-    """The worst exit code by database; signals, whose codes are negative, count as failures."""
+    """The highest exit code of each database. A signal's negative code counts as its number."""
     _run: Run | None = None
     _process: "subprocess.Popen[bytes] | None" = None
 
     def step(self) -> bool:
-        """Start the next run if the last one has ended; return whether any run is left."""
+        """Start the next run if the current one has ended. Return False when no run is left."""
         if self._process is not None and self._run is not None:
             code = self._process.poll()
             if code is None:
@@ -76,7 +77,7 @@ class Lane:
         return True
 
     def end(self) -> None:
-        """End the current run; pytest has time to stop the processes started by its tests."""
+        """Interrupt the current run. pytest has GRACE_SECONDS to stop its tests' processes."""
         if self._process is None:
             return
         self._process.send_signal(signal.SIGINT)
@@ -94,14 +95,14 @@ class Lane:
             self.console.say(f"{run.title}:")
             self.console.show(self.output.read_text(errors="replace"))
         if code not in PYTEST_CODES:
-            # pytest did not print its own summary.
+            # pytest has printed no summary.
             self.console.show(f"storyfeed tests: {run.title} did not finish (exit code {code})")
 
 
 def side_by_side(lanes: Sequence[Lane]) -> dict[str, int]:
-    """Run until the queue is empty; return the worst exit code of each database."""
+    """Run all lanes until the queue is empty. Return the highest exit code of each database."""
     try:
-        # Not any(), which would step only the first lane that has work.
+        # any() would step only the first lane that has work.
         while sum(lane.step() for lane in lanes):
             time.sleep(POLL_SECONDS)
     finally:

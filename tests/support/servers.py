@@ -1,4 +1,4 @@
-"""The servers of a test run: containers if Docker is available, otherwise local programs."""
+"""The servers of a test run: Docker containers if Docker is available, else local programs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -26,7 +26,7 @@ class Servers:
 
     @contextmanager
     def feed(self) -> Iterator[tuple[str, str]]:
-        """Kafka's bootstrap address and MongoDB's URI."""
+        """Yield Kafka's bootstrap address and MongoDB's URI."""
         with ExitStack() as stack:
             if self._docker:
                 try:
@@ -40,7 +40,7 @@ class Servers:
 
     @contextmanager
     def database(self, name: str) -> Iterator[Callable[[str], str]]:
-        """A function from a database's name to its URL on the server."""
+        """Yield a function that returns the URL of a database on the server, given its name."""
         with ExitStack() as stack:
             if self._docker and name == "mysql":
                 try:
@@ -72,7 +72,7 @@ class Servers:
 
 @contextmanager
 def running(services: Sequence[Service], console: Console) -> Iterator[None]:
-    """Start servers; stop them in reverse order on exit."""
+    """Start servers, and stop them in reverse order on exit."""
     with ExitStack() as stack:
         for service in services:
             service.install()

@@ -1,4 +1,4 @@
-"""What another process writes to a SQLite file."""
+"""Reads a SQLite file that another process writes to."""
 
 import sqlite3
 from contextlib import closing

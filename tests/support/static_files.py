@@ -7,6 +7,6 @@ PLAIN_STORAGE = "django.contrib.staticfiles.storage.StaticFilesStorage"
 
 
 def plain_static_files() -> override_settings:
-    """A context manager that disables the manifest of static files."""
+    """Return a context manager in which pages use no manifest of static files."""
     storages = {**settings.STORAGES, "staticfiles": {"BACKEND": PLAIN_STORAGE}}
     return override_settings(STORAGES=storages)

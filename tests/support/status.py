@@ -1,4 +1,4 @@
-"""Statuses for tests of what renders them."""
+"""Statuses, for tests of pages and commands that show them."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -22,7 +22,7 @@ def lag(records: int, seconds: float, partition: int = 0) -> PartitionLag:
 
 
 def healthy_status(**changes: Any) -> Status:
-    """Return the status of an idle pipeline, with changes."""
+    """Return the status of an idle pipeline, with `changes` of its fields."""
     fields: dict[str, Any] = {
         "outbox": Depth(rows=0, oldest_ms=None),
         "outbox_seconds": 0.0,
@@ -38,7 +38,7 @@ def healthy_status(**changes: Any) -> Status:
 
 
 def busy_status(**changes: Any) -> Status:
-    """Return the status of a pipeline with changes in transit and dead letters, with changes."""
+    """Return a status with queued rows and dead letters, with `changes` of its fields."""
     fields: dict[str, Any] = {
         "outbox": Depth(rows=3, oldest_ms=0),
         "outbox_seconds": 1.25,

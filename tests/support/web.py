@@ -32,14 +32,14 @@ SECONDS = 90.0
 
 
 class Web:
-    """A uvicorn process, started as `up` does."""
+    """A uvicorn process, started as `up` starts it."""
 
     def __init__(
         self,
         log: Path,
         environment: dict[str, str],
         *,
-        debug: bool = True,  # works without collected static files
+        debug: bool = True,  # True needs no collected static files
     ) -> None:
         self._log = log
         debugging = {"DJANGO_DEBUG": "on" if debug else "off"}
@@ -75,7 +75,7 @@ class Web:
         self.socket.close()
 
     def _wait(self) -> None:
-        """Wait until uvicorn serves; the socket accepts connections even before."""
+        # The socket accepts connections before uvicorn serves them.
         deadline = time.monotonic() + SECONDS
         while "Uvicorn running" not in self.log:
             assert self.process.poll() is None, self.log
@@ -88,7 +88,7 @@ class Web:
 
 
 class Topic:
-    """A topic and its producer."""
+    """A topic with a publisher and a tail."""
 
     def __init__(self, settings: CdcSettings) -> None:
         self.name = settings.topic
@@ -119,14 +119,14 @@ class Topic:
 
 
 def session_of(user: User) -> str:
-    """The session cookie of a user who has logged in."""
+    """Log a user in and return the session cookie."""
     client = Client()
     client.force_login(user)
     return client.cookies["sessionid"].value
 
 
 class Stream:
-    """A client that reads `/feed/stream` in a thread until it ends."""
+    """A client that reads `/feed/stream` in a thread until the stream ends."""
 
     def __init__(self, web: Web, cookie: str, query: str = "", last_id: str = "") -> None:
         assert web.process.poll() is None, web.log
@@ -148,12 +148,12 @@ class Stream:
             time.sleep(0.01)
 
     def begun(self) -> Self:
-        """Wait until the stream delivers new events."""
+        """Wait until the stream has delivered all earlier events, and return the stream."""
         self.until(lambda: bool(self.frames.named("here")))
         return self
 
     def cut(self) -> None:
-        """Drop the connection."""
+        """Close the connection and wait for the end of the thread."""
         if self.connection.sock:
             self.connection.sock.shutdown(socket.SHUT_RDWR)
         self.ended.wait(SECONDS)

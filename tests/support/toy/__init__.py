@@ -1,1 +1,1 @@
-"""A second captured application: one base class and one declaration."""
+"""A second application with captured models."""

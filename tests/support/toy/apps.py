@@ -1,4 +1,4 @@
-"""The toys' application."""
+"""The application's configuration."""
 
 from django.apps import AppConfig
 

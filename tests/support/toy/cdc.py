@@ -1,4 +1,4 @@
-"""Captures toys."""
+"""The captures of the toy application."""
 
 from cdc.api import Capture, register
 from tests.support.toy.models import (

@@ -38,7 +38,7 @@ __all__ = [
 
 
 class Box(models.Model):
-    """Not captured, but its toys are."""
+    """A model that is not captured. Captured toys refer to it."""
 
     name = models.CharField(max_length=20)
     notes = GenericRelation("toy.Note", object_id_field="object_id")
@@ -73,7 +73,7 @@ class Toy(CapturedModel):
 
 
 class RedToy(Toy):
-    """A proxy."""
+    """A proxy of Toy."""
 
     class Meta(CapturedModel.Meta):
         app_label = "toy"
@@ -84,7 +84,7 @@ class RedToy(Toy):
 
 
 class Label(CapturedModel):
-    """Has a text key and `select_on_save`."""
+    """Has a key of type text, and `select_on_save`."""
 
     text = models.CharField(max_length=80, primary_key=True)
     size = models.IntegerField(default=1)
@@ -98,7 +98,7 @@ class Label(CapturedModel):
 
 
 class Ticket(CapturedModel):
-    """Has a key that is text in JSON."""
+    """Has a UUID as its key, which is text in JSON."""
 
     code = models.UUIDField(primary_key=True)
     seat = models.IntegerField(default=1)
@@ -111,7 +111,7 @@ class Ticket(CapturedModel):
 
 
 class Sticker(CapturedModel):
-    """The captured table of a many-to-many field."""
+    """The table of the many-to-many field `Lid.labels`."""
 
     lid = models.ForeignKey("Lid", on_delete=models.CASCADE)
     label = models.ForeignKey(Label, on_delete=models.CASCADE)
@@ -138,7 +138,7 @@ class Hour(CapturedModel):
 
 
 class Lid(CapturedModel):
-    """Has another row's key as its key."""
+    """Has the key of its box as its own key."""
 
     box = models.OneToOneField(Box, primary_key=True, on_delete=models.CASCADE)
     seat = models.IntegerField(default=1)
@@ -152,7 +152,7 @@ class Lid(CapturedModel):
 
 
 class Sample(CapturedModel):
-    """Has a column of each type, none of them null."""
+    """Has a column of each type, and none of them may be null."""
 
     number = models.IntegerField(primary_key=True)
     day = models.DateField(default="2010-03-16")
@@ -175,7 +175,7 @@ class Sample(CapturedModel):
 
 
 class Note(CapturedModel):
-    """Refers to any other model."""
+    """Refers to a row of any model by a generic foreign key."""
 
     content_type = models.ForeignKey(ContentType, on_delete=models.CASCADE)
     object_id = models.PositiveBigIntegerField()

@@ -1,4 +1,4 @@
-"""Captured models and their plain twins, to compare what Django does to both."""
+"""Pairs of a captured and a plain model, to compare the effects of the same writes."""
 
 from django.db import models
 from django.db.models import F, Q, UniqueConstraint
@@ -8,7 +8,7 @@ from cdc.api import CapturedModel
 
 
 class BranchFields(models.Model):
-    """A tree with other references to itself."""
+    """A tree whose rows also refer to each other in other ways."""
 
     parent = models.ForeignKey(
         "self", null=True, on_delete=models.CASCADE, related_name="%(class)s_children"
@@ -38,7 +38,7 @@ class Branch(CapturedModel, BranchFields):
 
 
 class Twig(Branch):
-    """A proxy."""
+    """A proxy of Branch."""
 
     class Meta(CapturedModel.Meta):
         app_label = "toy"
@@ -49,7 +49,7 @@ class Twig(Branch):
 
 
 class Bridge(CapturedModel):
-    """A row of a many-to-many relation."""
+    """A row that connects two branches."""
 
     start = models.ForeignKey(Branch, on_delete=models.CASCADE, related_name="bridges")
     end = models.ForeignKey(Twig, on_delete=models.CASCADE, related_name="bridges_here")
@@ -90,7 +90,7 @@ class PlainBridge(models.Model):
 
 
 class CouponFields(models.Model):
-    """Has unique keys of every kind, and values that the database makes."""
+    """Has unique constraints of every kind, and columns with database defaults."""
 
     word = models.CharField(max_length=20, null=True, unique=True)  # noqa: DJ001
     slug = models.CharField(max_length=20, null=True)  # noqa: DJ001
@@ -128,7 +128,7 @@ class PlainCoupon(CouponFields):
 
 
 class Locker(CapturedModel):
-    """The database makes its key."""
+    """Has a key that the database generates."""
 
     number = models.IntegerField(primary_key=True, db_default=9)
     size = models.IntegerField(default=1)

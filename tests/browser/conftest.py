@@ -1,4 +1,4 @@
-"""A real browser, Debian's Chromium; each page is watched for policy violations and errors."""
+"""Fixtures for tests in Chromium. Errors, policy violations and foreign requests fail a test."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ _ARGUMENTS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 _MILLISECONDS = 60_000
-"""How long a page may take: the tests share the machine with databases, Kafka and other suites."""
+"""The timeout of a step. It is long because databases, Kafka and other tests share the machine."""
 expect.set_options(timeout=_MILLISECONDS)
 
 
@@ -37,7 +37,7 @@ def browser() -> Iterator[Browser]:
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         pytest.fail("Chromium is missing: as root on Debian, apt-get install chromium.")
-    # Playwright runs an event loop in this thread, where Django refuses to use a database.
+    # Playwright runs an event loop in this thread. Django refuses database queries in such threads.
     before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
     with sync_playwright() as playwright:
         os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
@@ -50,7 +50,7 @@ def browser() -> Iterator[Browser]:
 
 @dataclass
 class Visitor:
-    """A person at a browser; `complaints` collects errors, warnings and foreign requests."""
+    """A browser page. `complaints` are its errors, its warnings and its requests to other sites."""
 
     page: Page
     url: str
@@ -80,7 +80,7 @@ def watched(page: Page, url: str) -> Visitor:
 
     def console(message: object) -> None:
         kind, text = getattr(message, "type", ""), getattr(message, "text", "")
-        # Some tests open pages that answer with 403 or 404.
+        # Some tests open pages that respond with 403 or 404.
         if kind in {"error", "warning"} and "status of 40" not in text:
             visitor.complaints.append(f"{page.url}: {text}")
 

@@ -15,21 +15,21 @@ EXCESS_WIDTH = "document.documentElement.scrollWidth - window.innerWidth"
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 EVERYTHING = {"resultTypes": ["violations"]}
 COLOURS = {**EVERYTHING, "runOnly": ["color-contrast"]}
-"""A theme changes nothing else."""
-# A folder for screenshots; no test needs them.
+"""The only check for the second theme, because a theme changes only colours."""
+# A folder for screenshots of all pages. No test needs them.
 PICTURES = os.environ.get("STORYFEED_PICTURES")
 
 
 def look(visitor: Visitor, path: str, role: str) -> list[str]:
-    """Return the widths at which a page is wider than the window."""
+    """Return a message for each window width at which a page is too wide."""
     page, wide = visitor.page, []
     visitor.open(path)
-    # A theme changes only colours, so one is enough unless screenshots are wanted.
+    # A theme changes only colours, so the widths are checked in one theme.
     for theme, width in product(THEMES if PICTURES else THEMES[:1], WIDTHS):
         page.emulate_media(color_scheme=theme)
         page.set_viewport_size({"width": width, "height": 800})
         excess = page.evaluate(EXCESS_WIDTH)
-        # The admin's wide tables are Django's own and scroll sideways on a phone.
+        # The admin's wide tables come from Django. On a phone they scroll sideways.
         if excess > 0 and not path.startswith("/admin/"):
             wide.append(f"{path} is {excess} px too wide at {width}")
         if PICTURES:
@@ -39,17 +39,17 @@ def look(visitor: Visitor, path: str, role: str) -> list[str]:
 
 
 def examine(visitor: Visitor, path: str) -> list[str]:
-    """Return the serious and critical violations that axe finds on a page."""
+    """Open a page and return the serious and critical violations that axe finds."""
     visitor.open(path)
     return violations(visitor)
 
 
 def violations(visitor: Visitor) -> list[str]:
-    """Return the violations on the page that is open."""
+    """Return the serious and critical violations that axe finds on the open page."""
     place, found = visitor.page.url, []
     for theme, options in zip(THEMES, (EVERYTHING, COLOURS), strict=True):
         visitor.page.emulate_media(color_scheme=theme)
-        # Colours must have finished their transition from one theme to the other.
+        # The colours change gradually, so wait until the change is complete.
         visitor.page.evaluate(
             "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
             ".then(() => Promise.allSettled(document.getAnimations().map((a) => a.finished)))"

@@ -1,4 +1,4 @@
-"""Every page of the admin, found in its registry: a new model needs only a row below."""
+"""Every page of the admin. A new model needs only a row in the fixture `rows`."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ OTHERS = ("/admin/", "/admin/password_change/", "/admin/password_change/done/")
 
 @pytest.fixture
 def rows(people: dict[str, User], stories: list[Story]) -> None:
-    """At least one row of each model; those of users, stories, outbox and epoch exist already."""
+    """Create a row of each model for which no other fixture creates rows."""
     Group.objects.create(name="Editors")
     letter_about(stories[0].pk)
     letter(value=b"\x00 <script>alert(1)</script> \xe2\x80\xaeevil", reason="x" * 400)
@@ -40,7 +40,7 @@ def rows(people: dict[str, User], stories: list[Story]) -> None:
 
 
 def pages(model: type[Model], boss: User) -> Iterator[str]:
-    """Yield the URLs of a model's list, its empty form, and one row."""
+    """Yield the URLs of a model's list, of its empty form and of one row."""
     request = RequestFactory().get("/")
     request.user = boss
     site = admin.site.get_model_admin(model)
@@ -55,7 +55,7 @@ def pages(model: type[Model], boss: User) -> Iterator[str]:
 
 
 def confirmation(visitor: Visitor, model: str, action: str) -> Visitor:
-    """Choose an action for all rows and wait for its confirmation page."""
+    """Select an action for all rows and wait for its confirmation page."""
     page = visitor.page
     visitor.open(reverse(f"admin:{model}_changelist"))
     page.get_by_label("Select all").check()

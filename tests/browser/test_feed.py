@@ -60,7 +60,7 @@ def relay(site: str, feed_settings: CdcSettings, tmp_path: Path) -> Iterator[Dae
 
 @pytest.fixture
 def page(visitor: Visitor, people: dict[str, User], topic: Topic) -> Page:
-    """A Technical Worker's live feed with three changes."""
+    """Return a Technical Worker's live feed with three changes."""
     topic.publish(3)
     visitor.log_in(people["technical_worker"])
     return opened(visitor)
@@ -73,7 +73,7 @@ def opened(visitor: Visitor, query: str = "") -> Page:
 
 
 def shown(page: Page) -> list[dict[str, Any]]:
-    """The content of the rows, newest first."""
+    """Return the content of the rows, newest first."""
     rows: list[dict[str, Any]] = page.locator(ROWS).evaluate_all(
         """(rows) => rows.map((row) => ({
           at: row.dataset.at,
@@ -85,7 +85,7 @@ def shown(page: Page) -> list[dict[str, Any]]:
 
 
 def titled(topic: Topic, first: int, count: int, stories: int) -> list[str]:
-    """Publish updates of a number of stories in turn; return their titles."""
+    """Publish `count` updates of `stories` stories in turn. Return the titles."""
     events = [
         update(n % stories + 1, n + 1_000, title=f"t{n}") for n in range(first, first + count)
     ]

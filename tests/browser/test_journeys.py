@@ -46,7 +46,7 @@ def test_each_role_lands_on_its_home_page(
 def test_keyboard_alone_logs_in(visitor: Visitor, people: dict[str, User]) -> None:
     page = visitor.page
     visitor.open("/login/")
-    # The browser applies autofocus with its first frame, which may follow the load event.
+    # The browser sets the focus at its first frame, which may come after the load event.
     expect(page.get_by_label("E-mail address")).to_be_focused()
     page.keyboard.type(people["customer"].email)
     page.keyboard.press("Tab")

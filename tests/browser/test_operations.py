@@ -1,4 +1,4 @@
-"""The operations pages in a real browser: pausing, resuming, and a server that does not answer."""
+"""The operations pages in a real browser: pause, resume, and a server that does not respond."""
 
 import pytest
 from playwright.sync_api import expect
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 def read() -> Status:
-    """Return a healthy status, except for the pause that the database holds."""
+    """Return a healthy status, or a paused one if the database contains a pause."""
     found = ConsumerPause.objects.first()
     paused = Paused(who="ann@people.example", at=found.at, why=found.why) if found else None
     return healthy_status(paused=paused)
@@ -43,7 +43,7 @@ def test_a_pause_by_keyboard_is_shown_until_it_is_resumed(
     expect(page.locator(".sf-verdict")).to_contain_text("(an index is built)")
     expect(page.locator(".sf-part-bad")).to_contain_text("paused by ann@people.example")
 
-    # Another operator resumes them: the page updates itself.
+    # Another operator resumes the consumers, and the page updates itself.
     ConsumerPause.objects.all().delete()
     expect(page.get_by_role("link", name="Pause the consumers")).to_be_visible()
     expect(page.locator(".sf-part-bad")).to_have_count(0)
@@ -62,5 +62,5 @@ def test_a_page_says_when_its_server_is_silent(visitor: Visitor, people: dict[st
     expect(page.locator("[data-live]")).to_have_class("sf-stale")
     page.unroute("**/operations/state/")
     expect(page.locator("#stale")).to_be_hidden()
-    # The browser reports each aborted request on the console.
+    # The browser reports each aborted request as an error.
     visitor.complaints.clear()

@@ -1,4 +1,4 @@
-"""Every page in each role, theme and width: accessible, not too wide, without complaints."""
+"""Every page in each role, theme and width is accessible, not too wide, and without errors."""
 
 import re
 
@@ -22,9 +22,9 @@ from users.models import User
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 MANAGEMENT = "senior_management"
 
-# For programs, or only part of a page. test_feed covers the feed, which needs a topic.
+# URLs for programs, a URL with a part of a page, and the live feed, which test_feed covers.
 ELSEWHERE = {"healthz", "readyz", "metrics", "operations/state/", "feed/", "feed/stream"}
-# Pages whose URLs need more than a route.
+# Further pages of each role: URLs with arguments, and error pages.
 MORE: dict[str, tuple[str, ...]] = {
     "anonymous": ("/password/reset/MQ/no/", "/nothing/"),
     "customer": ("/stories/?q=a", "/stories/?q=zebra", f"/stories/?q={100 * 'w'}", "{story}"),
@@ -37,7 +37,7 @@ MORE: dict[str, tuple[str, ...]] = {
 
 
 def plain_pages(role: str) -> list[str]:
-    """Return the paths that a role may open, except the admin, which test_admin covers."""
+    """Return the paths that a role may open, without those of the admin (see test_admin)."""
     column = PEOPLE.index(role)
     paths = [path for path in ROUTES if not re.search(r"^admin/|[<(]", path)]
     return [f"/{path}" for path in paths if MATRIX[path][column] == 200 and path not in ELSEWHERE]
@@ -54,7 +54,7 @@ def known_state(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_pages_of_a_role(
     browser: Browser, site: str, people: dict[str, User], stories: list[Story], role: str
 ) -> None:
-    # The policy refuses axe, a foreign script, so axe checks pages in a context without the policy.
+    # The policy blocks axe, which is a foreign script. Axe therefore runs in a context without it.
     strict = new_context(browser)
     loose = new_context(browser, bypass_csp=True, reduced_motion="reduce")
     looked, examined = watched(strict.new_page(), site), watched(loose.new_page(), site)

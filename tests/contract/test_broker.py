@@ -1,4 +1,4 @@
-"""The contract of a broker with relay and consumer, for Kafka and its twin in memory."""
+"""What relay and consumer require of a broker, for Kafka and its in-memory twin."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -98,7 +98,7 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
 
 @dataclass
 class Reader:
-    """Polls a source until it has read enough records."""
+    """Reads a given number of records from a source."""
 
     source: Source
 
@@ -182,7 +182,7 @@ def test_a_missing_topic_is_created(broker: Broker) -> None:
     missing = f"{broker.topic}-missing"
     publisher, sent = broker.publisher(), replace(record(broker, 1), topic=missing)
     for _ in range(3):
-        with suppress(Retryable):  # The relay, too, sends the record again.
+        with suppress(Retryable):  # The relay also sends the record again.
             assert publisher.publish([sent], wait) == {}
             break
     else:
@@ -234,7 +234,7 @@ def test_the_same_topic_id_is_not_a_change(broker: Broker) -> None:
     known = {broker.topic: broker.topic_id()}
     for _ in range(10):
         assert not broker.recreated(known)
-        time.sleep(0.05)  # Time for Kafka to answer.
+        time.sleep(0.05)  # Kafka needs time to respond.
 
 
 def test_all_partitions_are_assigned(broker: Broker) -> None:

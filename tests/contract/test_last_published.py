@@ -1,4 +1,4 @@
-"""The contract of what shows the changes published last, for Kafka and its twin in memory."""
+"""What `LastPublished` must return, for Kafka and its in-memory twin."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

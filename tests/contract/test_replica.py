@@ -1,4 +1,4 @@
-"""The contract of a replica, for the one in MongoDB and its twin in memory."""
+"""What the consumer requires of a replica, for MongoDB and its in-memory twin."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -22,7 +22,7 @@ OTHER = TopicPartition("story-events", 1)
 
 
 class Storage(Protocol):
-    """What replicas write to, and a view of its documents."""
+    """A store for replicas, with access to its documents."""
 
     def replica(self, owner: str) -> Replica: ...
 
@@ -189,7 +189,7 @@ def test_the_leader_epoch_is_stored_with_the_position(storage: Storage) -> None:
     assert storage.replica("b").take_over(SOURCE, "topic 1").leader_epoch == 7
 
     again = owned(storage, "c")
-    again.apply([], {SOURCE: 5})  # Its epoch is not known.
+    again.apply([], {SOURCE: 5})  # The leader epoch is not known.
 
     assert storage.replica("d").take_over(SOURCE, "topic 1").leader_epoch is None
 
@@ -215,7 +215,7 @@ def test_a_second_gap_extends_an_open_one(storage: Storage) -> None:
     replica.apply([], {SOURCE: 70})
     replica.record_gap(SOURCE, 80)
     assert storage.gaps() == {SOURCE: (33, 80)}
-    replica.record_gap(SOURCE, 0)  # Kafka lost its newest records.
+    replica.record_gap(SOURCE, 0)  # Kafka has lost its newest records.
     assert storage.gaps() == {SOURCE: (33, 80)}
 
 
@@ -286,7 +286,7 @@ def test_history_holds_each_event_once(storage: Storage) -> None:
     ],
 )
 def test_a_version_that_is_used_again_is_refused(storage: Storage, reused: ChangeEvent) -> None:
-    """For the same row, and for another one that has a later version."""
+    """A later event has the same version, for the same row or for a row with a later version."""
     replica = owned(storage)
     events = [change("c", 1, 1), change("u", 1, 2), change("c", 2, 3)]
     replica.apply([delivered(event) for event in events], {SOURCE: 3})
@@ -310,7 +310,7 @@ def test_a_version_that_is_used_twice_in_a_batch_is_refused(storage: Storage) ->
 
 
 def test_a_newer_version_is_applied_although_another_row_has_had_it(storage: Storage) -> None:
-    """Its change is not lost, so the alarm is enough."""
+    """The change is not lost, so it is only logged that the version was used twice."""
     replica = owned(storage)
     replica.apply([delivered(change("c", key, 1)) for key in (1, 2)], {SOURCE: 2})
     replica.apply([delivered(change("c", 3, 1)), delivered(change("u", 1, 2))], {SOURCE: 4})
@@ -351,7 +351,7 @@ def test_an_event_of_a_deleted_row_is_stale_when_the_replica_does_not_know_the_r
 
 
 def test_a_version_in_the_replica_counts_more_than_a_deleted_row(storage: Storage) -> None:
-    """The row's delete has not arrived yet, so the event before it still applies."""
+    """The database has no such row, but the event of its delete has not arrived yet."""
     replica = owned(storage)
     replica.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
 

@@ -1,4 +1,4 @@
-"""The contract of every tail: Kafka's and its in-memory twin."""
+"""What the live feed requires of a tail, for Kafka and its in-memory twin."""
 
 import time
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ class Parts:
     topic: str
 
     def publish(self, *values: bytes | None) -> None:
-        """Publish values of one key, hence to one partition, a second apart."""
+        """Publish values with one key, and so to one partition. Their times are a second apart."""
         records = [
             Outgoing(
                 topic=self.topic,
@@ -65,7 +65,7 @@ def parts(request: pytest.FixtureRequest) -> Iterator[Parts]:
 
 
 def wait_for_leaders(tail: Tail) -> None:
-    """Wait until a new topic can be read."""
+    """Wait until a new topic has leaders, so that it can be read."""
     deadline = time.monotonic() + SECONDS
     while True:
         try:

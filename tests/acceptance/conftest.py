@@ -1,4 +1,4 @@
-"""A running pipeline: relay and consumer as processes, over the test's database."""
+"""A running pipeline: relay and consumer as processes that use the test's database."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +15,7 @@ from tests.support.processes import Daemon
 
 
 class RunningFeed:
-    """Relay and consumer over the test's database, topic and replica."""
+    """A relay and a consumer that use the test's database, topic and replica."""
 
     def __init__(self, settings: CdcSettings, folder: Path) -> None:
         self.settings = settings
@@ -41,7 +41,7 @@ class RunningFeed:
 def feed(
     transactional_db: None, feed_settings: CdcSettings, tmp_path: Path
 ) -> Iterator[RunningFeed]:
-    # An outbox row names its topic, so the captures of this process use the test's topic.
+    # Each outbox row names its topic, so this process must capture into the test's topic.
     before = registry.find(Story)
     assert before is not None
     registry.register(replace(before, topic=feed_settings.topic))
@@ -66,7 +66,6 @@ def environment(settings: CdcSettings, folder: Path) -> dict[str, str]:
 
 
 def _database_url() -> str:
-    """Return the URL of the test's database, which pytest-django named."""
     settings = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{settings['NAME']}"

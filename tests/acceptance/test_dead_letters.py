@@ -160,7 +160,7 @@ def test_a_row_that_kafka_rejects_blocks_neither_its_story_nor_others(
     assert feed.relay.stop() == 0
     limit_messages(feed, 20_000)
     large = story("large", description="x" * 50_000)
-    # The before image of this change is still large.
+    # The before-image of this change is still large.
     Story.objects.filter(pk=large.pk).update(description="small again")
     Story.objects.filter(pk=large.pk).update(title="small again")
     Story.objects.filter(pk=first.pk).update(title="innocent")
@@ -180,7 +180,7 @@ def test_a_row_that_kafka_rejects_blocks_neither_its_story_nor_others(
 
 
 def limit_messages(feed: RunningFeed, size: int) -> None:
-    """Make the topic refuse batches over `size` bytes."""
+    """Make the topic reject batches over `size` bytes."""
     kafka: Any = admin
     client = kafka.AdminClient({"bootstrap.servers": feed.settings.bootstrap_servers})
     change = kafka.AlterConfigOpType.SET
@@ -192,7 +192,7 @@ def limit_messages(feed: RunningFeed, size: int) -> None:
 
 @contextmanager
 def renamed(table: str) -> Iterator[None]:
-    """Rename a table for a while."""
+    """Rename a table inside the block."""
     with connection.cursor() as cursor:
         cursor.execute(f"ALTER TABLE {table} RENAME TO {table}_away")
     try:

@@ -1,4 +1,4 @@
-"""Records that Kafka deleted unread: status, metrics and the repair."""
+"""Records that Kafka deleted before they were read: status, metrics and repair."""
 
 import json
 from typing import Any
@@ -31,7 +31,7 @@ def bounds(feed: RunningFeed) -> TopicBounds:
 
 
 def delete_records(feed: RunningFeed, ends: TopicBounds) -> None:
-    """Delete every record, as retention would."""
+    """Delete all records, as Kafka's retention would."""
     admin = AdminClient({"bootstrap.servers": feed.settings.bootstrap_servers})
     policy = ConfigEntry("cleanup.policy", "delete", incremental_operation=AlterConfigOpType.SET)
     changed = ConfigResource(

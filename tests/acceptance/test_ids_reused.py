@@ -1,4 +1,4 @@
-"""A database that assigns outbox ids again: noticed, and both ends become equal by themselves."""
+"""Reused outbox ids are detected, and table and collections become equal without intervention."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,7 +85,7 @@ def test_a_database_put_back_under_the_running_feed_ends_equal(
 def test_a_wait_for_a_reused_version_is_not_satisfied_by_the_lost_change(
     here: RunningFeed, later: int
 ) -> None:
-    """The replica holds version 3 of the story when ids start from 1 again."""
+    """The replica has version 3 of the story when the ids start again from 1."""
     truncate()
     changed = story("first")
     for number in range(2):

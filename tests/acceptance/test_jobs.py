@@ -1,4 +1,4 @@
-"""Jobs in the daemon: killed and resumed, and cancelled."""
+"""Jobs in the daemon `run_jobs`: a killed job resumes, and a job can be cancelled."""
 
 import pytest
 from django.conf import LazySettings
@@ -39,12 +39,12 @@ def test_a_killed_snapshot_is_resumed_and_another_is_cancelled(
     try:
         trips = CanaryTrip.objects.filter(seconds__isnull=False)
         wait_until(trips.exists, "the canary's return")
-        feed.relay.kill()  # so that the sent rows can be counted
+        feed.relay.kill()  # the sent rows stay in the outbox and can be counted
         job = slow_snapshot(rate=300)
         wait_until(lambda: state(job).done >= 200, "the first rows")
         daemon.kill()
         daemon.start()
-        Job.objects.update(expires_at=Now())  # instead of waiting ten seconds
+        Job.objects.update(expires_at=Now())  # otherwise the test would wait ten seconds
         wait_until(lambda: state(job).state == JobState.DONE, "the end")
         assert state(job).result == f"stories_story: {ROWS} rows and 0 deletes sent"
         assert state(job).crashes == 1

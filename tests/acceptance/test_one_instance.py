@@ -1,4 +1,4 @@
-"""Two consumers with one name: the younger one stops, and the older one is not disturbed."""
+"""Of two consumers with the same instance name, the younger stops. The older continues."""
 
 import signal
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A caller that waits for its own write finds it in the replica."""
+"""A caller that waits for its own write then finds the write in the replica."""
 
 import pytest
 from django.conf import LazySettings

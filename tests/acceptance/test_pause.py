@@ -1,4 +1,4 @@
-"""A running consumer is paused and resumed, and the pause survives a restart."""
+"""A running consumer can be paused and resumed. The pause survives a restart."""
 
 import pytest
 

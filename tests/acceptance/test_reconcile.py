@@ -1,4 +1,4 @@
-"""Reconciliation finds and repairs every planted difference, and reports no change in transit."""
+"""Reconciliation finds and repairs every difference. It does not report changes in transit."""
 
 import json
 from dataclasses import replace
@@ -40,7 +40,7 @@ def filled(feed: RunningFeed, rows: int = ROWS) -> list[int]:
 
 
 def plant(feed: RunningFeed, keys: list[int]) -> dict[str, dict[str, list[int]]]:
-    """Plant fifty differences of each kind; return them by collection and kind."""
+    """Make EACH differences of every kind. Return their keys by collection and kind."""
     parts = [keys[start * EACH : (start + 1) * EACH] for start in range(7)]
     changed, deleted, inserted, gone, edited, typed, unversioned = parts
     database = replica(feed)

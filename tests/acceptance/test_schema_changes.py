@@ -1,4 +1,4 @@
-"""Changes of a model's columns while events of the former columns are under way."""
+"""Events that were written before the columns of their model changed."""
 
 import json
 from collections.abc import Callable
@@ -20,12 +20,12 @@ from tests.support.equality import COLLECTIONS
 pytestmark = [pytest.mark.services, pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 MANY = 150
-"""More than the dead letters at which a consumer stops."""
+"""A consumer stops after fewer dead letters than this number."""
 Row = dict[str, Any]
 
 
 def from_old_code(feed: RunningFeed, change: Callable[[Row], None], count: int = MANY) -> None:
-    """Publish changes of new stories as code with other columns would have."""
+    """Publish inserts of stories as written by older code. `change` edits each row."""
     feed.relay.wait_for(RELAY_STARTED)
     assert feed.relay.stop() == 0
     for number in range(count):
@@ -138,7 +138,7 @@ def test_the_value_of_a_removed_column_is_ignored_and_brought_away(feed: Running
     assert not DeadLetter.objects.exists()
     assert status(feed)["healthy"]
 
-    # As if the model had had the column when the documents were written.
+    # Record that the model had the column when the documents were written.
     found = replica(feed)
     recorded = found["storyfeed_offsets_columns"]
     recorded.update_one(
@@ -184,7 +184,7 @@ def test_stale_events_of_another_type_are_skipped(feed: RunningFeed) -> None:
 
 
 def _apply_newer(feed: RunningFeed) -> None:
-    """Store the versions of later changes, as a consumer did before the rewind."""
+    # Delete markers with a later version make the events stale.
     later = [
         {"_id": key, "_epoch": 2**62, "_version": 1}
         for key in Story.objects.values_list("pk", flat=True)

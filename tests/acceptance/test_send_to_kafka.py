@@ -1,4 +1,4 @@
-"""A snapshot during writes, killed twice, leaves equal replicas."""
+"""Snapshots with real processes: killed and resumed, as a dry run, and with a condition."""
 
 import os
 import re
@@ -25,7 +25,7 @@ ROWS = int(os.environ.get("SNAPSHOT_ROWS", "3000"))
 
 
 def insert_raw(count: int) -> None:
-    """Insert rows that are not captured."""
+    """Insert stories by SQL, so that they are not captured."""
     columns = Story._meta.concrete_fields
     names = ", ".join(connection.ops.quote_name(str(field.column)) for field in columns)
     marks = ", ".join(["%s"] * len(columns))
@@ -80,7 +80,7 @@ def test_a_snapshot_survives_two_kills_and_writers(feed: RunningFeed, tmp_path: 
     feed.wait_until_equal(120)
     rows = replica(feed)["stories_history"].find({"op": "r"}, {"key": 1})
     sent = Counter(document["key"] for document in rows)
-    # A chunk and its checkpoint are one transaction, so a kill sends no row twice.
+    # A chunk and its checkpoint are one transaction, so no row is sent twice after a kill.
     assert set(sent.values()) == {1}
     assert len(sent) > ROWS * 0.8
 

@@ -1,4 +1,4 @@
-"""A consumer whose services accept connections but never answer: its start reports it, and ends."""
+"""A consumer whose servers accept connections but never respond reports this and exits."""
 
 import socket
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """The address of a server that accepts connections and never answers."""
+    """Yield the address of a server that accepts connections and never responds."""
     with ExitStack() as stack:
         server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         yield f"127.0.0.1:{server.getsockname()[1]}"

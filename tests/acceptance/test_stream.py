@@ -1,4 +1,4 @@
-"""The stream of a real web process over real Kafka."""
+"""The event stream of a real web process with a real Kafka."""
 
 import http.client
 import signal
@@ -65,14 +65,14 @@ def test_readers_reconnect_and_a_stop_ends_all_streams(
     again.until(lambda: len(first.frames.places) + len(again.frames.places) == 600)
     places = first.frames.places + again.frames.places
     assert len(set(places)) == 600
-    # From the start of the topic: older events come from Kafka, not from memory.
+    # At the start of the topic, so that the older events are read from Kafka and not from memory.
     start = str(FeedBounds.of(topic.tail.bounds()).first)
     old = Stream(web, cookie, query=f"?after={start}")
     old.until(lambda: len(old.frames.places) == 620)
     assert set(old.frames.places) == topic.everything
 
     web.process.send_signal(signal.SIGTERM)
-    # Without a limit, uvicorn would wait for open responses forever.
+    # Without the end of the stream, uvicorn would wait indefinitely for the open response.
     assert web.process.wait(SECONDS) in {0, -signal.SIGTERM}
     for stream in (stays, again, old):
         assert stream.ended.wait(SECONDS)
@@ -108,7 +108,7 @@ def test_hostile_stories_and_messages_do_not_break_the_stream(
     created = [data for data in stream.frames.named("change") if data["op"] == "c"]
     (story,) = [data for data in created if data["title"] != "t"]
     assert "\n" not in story["title"] + story["who"]
-    assert "<script>" in story["title"]  # as text: the page never renders it as markup
+    assert "<script>" in story["title"]  # the page renders it as text
     assert [data["op"] for data in stream.frames.named("change")].count("") == 5
 
 
@@ -135,7 +135,7 @@ def test_a_stalled_reader_does_not_block_others(web: Web, topic: Topic, worker: 
     quick = Stream(web, cookie).begun()
     connection = http.client.HTTPConnection(web.url.removeprefix("http://"), timeout=SECONDS)
     connection.request("GET", "/feed/stream", headers={"Cookie": f"sessionid={cookie}"})
-    assert connection.getresponse().status == 200  # and its body is never read
+    assert connection.getresponse().status == 200  # the body is never read
     topic.publish(2_000, title="t" * 250)
     quick.until(lambda: len(quick.frames.places) == 2_000)
     connection.close()

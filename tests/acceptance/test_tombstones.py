@@ -1,4 +1,4 @@
-"""A topic of which only the tombstone is left deletes the story."""
+"""A tombstone deletes the story even if it is the only record left in the topic."""
 
 import pytest
 from django.db import connection

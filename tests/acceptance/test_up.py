@@ -1,4 +1,4 @@
-"""`manage.py up` as a real process, in a home folder of its own."""
+"""`manage.py up` as a real process, in a new home folder."""
 
 import http.client
 import os
@@ -22,14 +22,14 @@ from tests.support.sqlite import outbox_sequence
 pytestmark = pytest.mark.services
 
 CHILDREN = ("kafka", "mongod", "relay", "consumer", "jobs", "web")
-# With these set, `up` would not start its own servers.
+# If these were set, `up` would not start its own servers.
 GIVEN = ("DATABASE_URL", "DJANGO_SECRET_KEY", "KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI")
 START_SECONDS, STOP_SECONDS = 300.0, 90.0
 OTHER_SECONDS = 120.0
 
 
 class Up:
-    """One run of the command."""
+    """A running `manage.py up`."""
 
     def __init__(self, home: Path, *arguments: str) -> None:
         self.home = home
@@ -81,7 +81,7 @@ class Up:
         return self.process.wait(STOP_SECONDS)
 
     def wait_healthy(self) -> None:
-        """Wait until `cdc_status` finds the feed healthy."""
+        """Wait until `cdc_status` reports a healthy pipeline."""
         self.wait_for(lambda: manage(self.home, "cdc_status").returncode == 0, OTHER_SECONDS)
 
     def get(self, path: str = "/") -> int:
@@ -89,7 +89,7 @@ class Up:
 
 
 def answers(port: int, path: str) -> int:
-    """Return the status code of the response; 0 when the connection is refused."""
+    """Return the status code of the response, or 0 if the connection is refused."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", path)
@@ -105,7 +105,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def up(home: Path) -> Iterator[Up]:
-    """A running command, whose processes end with the test."""
+    """Yield a running `up`. All its processes are ended after the test."""
     running = Up(home)
     family: list[psutil.Process] = []
     try:
@@ -119,7 +119,7 @@ def up(home: Path) -> Iterator[Up]:
 
 
 def gone(family: list[psutil.Process], seconds: float = 0.0) -> list[psutil.Process]:
-    """Wait until the processes have ended; return those that have not."""
+    """Wait up to `seconds` for processes to end. Return those that still run."""
     _, alive = psutil.wait_procs(family, timeout=seconds)
     return alive
 
@@ -194,7 +194,7 @@ def test_each_killed_child_is_restarted(up: Up) -> None:
         os.kill(killed, signal.SIGKILL)
         up.wait_for_another(name, killed)
         assert up.said.count(f"{name} was killed by SIGKILL; restarting in") == 1
-        assert up.get("/login/") == 200  # a restart of the web process refuses no request
+        assert up.get("/login/") == 200  # no request is refused while the web process restarts
     up.wait_healthy()
 
 
@@ -214,7 +214,7 @@ def test_a_second_signal_ends_it_immediately(up: Up) -> None:
     family = up.family()
     for child in family:
         if child.pid == up.pid("relay"):
-            child.suspend()  # so that draining takes a while
+            child.suspend()  # so that the drain takes some time
     up.process.send_signal(signal.SIGTERM)
     up.wait_for(lambda: "web stopped" in up.said, STOP_SECONDS)
     assert up.end(signal.SIGTERM) == 128 + signal.SIGTERM
@@ -235,7 +235,7 @@ def test_given_servers_are_used_and_none_are_started(
     up = Up(tmp_path / "home", "--no-demo").wait_ready()
     try:
         assert len(up.family()) == 4
-        # For the consumer, the relay and the job daemon.
+        # The ports of the consumer, the relay and the job daemon.
         ports = range(first, first + 3)
         up.wait_for(lambda: {answers(port, "/metrics") for port in ports} == {200}, OTHER_SECONDS)
         assert set(read_env_file(up.home / "env")) == {"DJANGO_SECRET_KEY"}

@@ -1,4 +1,4 @@
-"""Concurrent writers for tests of long-running work."""
+"""A concurrent writer for tests of long-running work."""
 
 import random
 import threading
@@ -12,7 +12,7 @@ from stories.models import Story
 
 
 class Writers:
-    """Edits, creates and deletes stories at a fixed rate until the context exits."""
+    """Updates, creates and deletes stories in a thread, at a fixed rate, inside the block."""
 
     def __init__(self, rate: float = 100.0, seed: int = 5) -> None:
         self._rate = rate
@@ -57,5 +57,5 @@ class Writers:
             else:
                 Story.objects.filter(pk=key).update(diggs=self._random.randint(0, 3))
         except OperationalError:
-            return  # A deadlock: a real user would retry.
+            return  # A deadlock. A real user would retry.
         self.changes += 1

@@ -1,4 +1,4 @@
-"""Names, a database and a folder for each module."""
+"""Fixtures that give each module its own settings, database and folder."""
 
 import uuid
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from tests.faults.traffic import create_outbox_log
 
 
 def isolated_settings(bootstrap_servers: str, mongodb_uri: str) -> CdcSettings:
-    """Return settings with a topic, group and MongoDB database of their own."""
+    """Return settings with a new topic, consumer group and MongoDB database."""
     name = f"faults_{uuid.uuid4().hex[:12]}"
     return replace(
         cdc_settings(),
@@ -31,7 +31,7 @@ def isolated_settings(bootstrap_servers: str, mongodb_uri: str) -> CdcSettings:
 
 @contextmanager
 def captured_into(topic: str) -> Iterator[None]:
-    """Let this process capture stories into `topic`, the topic of the daemons."""
+    """Publish the stories that this process captures to `topic`, like the daemons."""
     before = registry.find(Story)
     assert before is not None
     registry.register(replace(before, topic=topic))
@@ -53,7 +53,7 @@ def module_settings(bootstrap_servers: str, mongodb_uri: str) -> CdcSettings:
 def module_database(
     django_db_blocker: DjangoDbBlocker, module_settings: CdcSettings, folder: Path
 ) -> Iterator[None]:
-    """A database for the module, with a log of every outbox row."""
+    """Use a new database for the module. A table in it logs every outbox row."""
     name = module_settings.mongodb_database
     with (
         captured_into(module_settings.topic),

@@ -1,4 +1,4 @@
-"""Relays and consumers as processes that are killed or suspended at fault points, and restarted."""
+"""Relays and consumers as processes, which are killed or suspended at fault points."""
 
 import signal
 import socket
@@ -16,7 +16,7 @@ from tests.support.processes import Daemon
 
 
 def wait_until(holds: Callable[[], bool], what: str, seconds: float = 90.0) -> float:
-    """Wait until `holds` and return the seconds that it took; fail after `seconds`."""
+    """Wait until `holds()` is true. Return the seconds waited. Fail the test after `seconds`."""
     began = time.monotonic()
     while not holds():
         assert time.monotonic() - began < seconds, f"not within {seconds:g} s: {what}"
@@ -25,7 +25,7 @@ def wait_until(holds: Callable[[], bool], what: str, seconds: float = 90.0) -> f
 
 
 class Member:
-    """One process, which keeps its name when it is restarted."""
+    """A relay or a consumer. After a restart it has the same name."""
 
     def __init__(self, name: str, folder: Path, environment: dict[str, str], *command: str) -> None:
         self.name = name
@@ -34,13 +34,13 @@ class Member:
         self.daemon = Daemon(folder / f"{name}.log", environment, *command)
 
     def arm(self, fault: str) -> None:
-        """Set the fault that the process executes the next time it reaches the point."""
+        """Set a fault such as `POINT:kill`, which is executed once when POINT is reached."""
         draft = self._fault.with_suffix(".draft")
         draft.write_text(fault)
         draft.rename(self._fault)
 
     def disarm(self) -> bool:
-        """Remove the fault and return whether it was still set."""
+        """Remove the fault. Return False if it has been executed."""
         try:
             self._fault.unlink()
         except FileNotFoundError:
@@ -60,7 +60,7 @@ class Member:
 
 
 class Crew:
-    """Relays and consumers of one database, topic and replica."""
+    """The relays and consumers of one database, topic and replica."""
 
     def __init__(
         self, settings: CdcSettings, folder: Path, *, relays: int = 3, consumers: int = 2
@@ -68,7 +68,7 @@ class Crew:
         self.settings = settings
         self.environment = environment(settings, folder)
         self.ended: list[tuple[str, int | None]] = []
-        """Names and exit codes of the processes that ended by themselves."""
+        """The names and exit codes of all processes that `tend` has restarted."""
         self.relays = [
             Member(f"relay-{number}", folder, self.environment, "relay_outbox")
             for number in range(1, relays + 1)
@@ -90,39 +90,39 @@ class Crew:
     def strike(
         self, members: Sequence[Member], fault: str, provoke: Callable[[], object]
     ) -> Member:
-        """Arm `members` and return the first that is struck; the others keep running."""
+        """Set a fault for `members`. Return the first in which it was executed; others continue."""
         ended_before = len(self.ended)
         for member in members:
             member.arm(fault)
         provoke()
         wait_until(lambda: self._anyone_struck(members), f"{fault} strikes")
         victim = next(member for member in members if member.struck())
-        # Two may be killed at once; `tend` has restarted the other one.
+        # Two processes may be killed in the same moment. `tend` has restarted one of them.
         restarted = {name for name, code in self.ended[ended_before:] if code == -signal.SIGKILL}
         for member in members:
             if not member.disarm() and member is not victim and member.name not in restarted:
-                # It reached the point before it was disarmed, so it is resumed.
+                # This member reached the point before its fault was removed.
                 wait_until(member.struck, f"{fault} strikes {member.name}")
                 member.daemon.resume()
         return victim
 
     def _anyone_struck(self, members: Sequence[Member]) -> bool:
         struck = [member for member in members if member.struck()]
-        # A consumer that lost its group membership while suspended ends only now; restart it.
+        # Restart a consumer that lost its group membership during an earlier suspension.
         self.tend(besides=struck)
         return bool(struck)
 
     def tend(self, besides: Sequence[Member] = ()) -> None:
-        """Restart processes that have ended, as a supervisor does."""
+        """Restart the members that have ended, as a supervisor does."""
         for member in self.members:
             if not member.daemon.alive() and member not in besides:
                 self.ended.append((member.name, member.daemon.exit_code))
                 member.daemon.start()
 
     def equal(self) -> bool:
-        """Return whether table and collections are equal now; also restarts ended processes."""
+        """Restart members that have ended. Return whether table and collections are equal."""
         self.tend()
-        connection.close()  # It may be older than an outage.
+        connection.close()  # An outage may have broken the connection.
         wanted = table_content()
         found = replica_content(self.settings.mongodb_uri, self.settings.mongodb_database)
         return all(content == wanted for content in found)
@@ -162,7 +162,7 @@ def environment(settings: CdcSettings, folder: Path) -> dict[str, str]:
 
 
 def database_url() -> str:
-    """Return the address of the database that this process writes to."""
+    """Return the URL of the database that this process writes to."""
     settings = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{settings['NAME']}"

@@ -1,4 +1,4 @@
-"""A database for one module, so that processes can run as long as the module."""
+"""A database for one test module. Its processes run during all tests of the module."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +15,9 @@ _ADDRESS = ("NAME", "HOST", "PORT", "USER", "PASSWORD")
 
 @contextmanager
 def isolated_database(name: str, folder: Path, server: str | None = None) -> Iterator[None]:
-    """Direct the writes of this process to a new database, on the test's server or on `server`.
+    """Make this process write to a new database, on the test's server or on `server`.
 
-    `server` is an address without a database name.
+    `server` is a database URL without the name of a database.
     """
     before = {key: connection.settings_dict[key] for key in _ADDRESS}
     there = database(f"{server}/{name}") if server else before
@@ -34,7 +34,7 @@ def isolated_database(name: str, folder: Path, server: str | None = None) -> Ite
 
 
 def server_kind() -> str:
-    """Return the name of the server in use in `tests.support.databases`."""
+    """Return `mysql` or `mariadb`, the key of the test's server in DATABASES."""
     with connection._nodb_cursor() as cursor:
         cursor.execute("SELECT VERSION()")
         return "mariadb" if "MariaDB" in str(cursor.fetchone()[0]) else "mysql"
@@ -42,7 +42,7 @@ def server_kind() -> str:
 
 def _connect_to(address: dict[str, Any]) -> None:
     connection.close()
-    # Updated in place, because the connections of all threads share this dictionary.
+    # The connections of all threads share this dictionary.
     connection.settings_dict.update({key: address[key] for key in _ADDRESS})
 
 

@@ -1,4 +1,4 @@
-"""Relays without consumers, and what they have published."""
+"""Relays without consumers, and the events that these relays have published."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +34,7 @@ def clear_outbox() -> None:
 
 
 def published(settings: CdcSettings, *, rows: bool = True) -> list[Seen]:
-    """Return the published events of the rows that were logged since the log was cleared."""
+    """Return the published events of all outbox rows in the log."""
     wanted = logged()
     return [
         item

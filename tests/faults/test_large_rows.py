@@ -1,4 +1,4 @@
-"""Rows of nearly a megabyte: relays keep their lease while reading, and stay small."""
+"""Rows of nearly a megabyte: a relay keeps its lease while it reads, and needs little memory."""
 
 import os
 import random
@@ -23,11 +23,11 @@ pytestmark = [
     pytest.mark.usefixtures("module_database"),
 ]
 LARGE_STORIES = int(os.environ.get("FAULT_LARGE_STORIES", "150"))
-"""How many stories of 800 KB are published; manual runs use 1000."""
+"""The number of stories of 800 KB. Manual runs use 1000."""
 LARGE_BYTES = 800_000
 BATCH_ROWS = 2 * BATCH_BYTES // LARGE_BYTES
 MEGABYTES = 120
-"""How much a relay may grow while it publishes them."""
+"""The limit on the growth of a relay's memory during the test."""
 
 
 def test_two_relays_share_large_rows_without_a_repetition(
@@ -48,7 +48,7 @@ def test_two_relays_share_large_rows_without_a_repetition(
     records = published(module_settings, rows=False)
     print(f"{LARGE_STORIES} in {seconds:.1f} s, RSS {memory}")  # noqa: T201 -- a measurement
     assert {item.version for item in records if item.op == "c"} == stories
-    # On a machine that stood still a relay may lose its lease, and repeat a batch or two.
+    # If the machine pauses, a relay may lose its lease and repeat up to two batches.
     lost = logs.count("relay.started") - 1
     assert len(records) <= LARGE_STORIES + lost * BATCH_ROWS
     assert lost or out_of_order(records, logged()) == []
@@ -60,7 +60,7 @@ def running(log: str) -> bool:
 
 
 class Memory:
-    """The lowest and the highest resident size of some processes, in megabytes."""
+    """The lowest and the highest resident memory of some processes, in megabytes."""
 
     def __init__(self, pids: list[int]) -> None:
         self._processes = [psutil.Process(pid) for pid in pids]

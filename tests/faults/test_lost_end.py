@@ -1,4 +1,4 @@
-"""Kafka loses the newest records of a partition and then grows past the consumer's position."""
+"""A partition loses its newest records and then grows past the consumer's position."""
 
 import os
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ TOPIC = "story-events"
 
 
 class Broker:
-    """A broker of its own, whose last records a power cut can take."""
+    """A broker for one test, which can lose its last records as in a power cut."""
 
     def __init__(self, folder: Path) -> None:
         self._kafka = Kafka(folder, port := free_port(), free_port([port]))
@@ -47,7 +47,7 @@ class Broker:
         self._kafka.wait_ready()
 
     def lose_all_after(self, size: int) -> None:
-        """Cut the power: the end of the log had not reached the disk."""
+        """Kill the broker and truncate the log, as if its end had not been written to disk."""
         self._kafka.kill()
         os.truncate(self.log, size)
         self.start()
@@ -67,7 +67,7 @@ class Broker:
 
 
 class Reader:
-    """The consumer over a real broker and a replica in memory."""
+    """The consumer with a real broker and an in-memory replica."""
 
     def __init__(self, settings: CdcSettings) -> None:
         self.settings, self.store = settings, MemoryStore()
@@ -89,14 +89,14 @@ class Reader:
         )
 
     def until(self, outbox_id: int) -> None:
-        """Run the consumer until it has applied a change; restart it as a supervisor would."""
+        """Run the consumer until it has applied a change. Restart it after a Fatal error."""
 
         def applied() -> bool:
             try:
                 self._consumer.run_once()
             except Retryable:
                 return False
-            except Fatal:  # After a restart Kafka may have forgotten its member.
+            except Fatal:  # After its restart, Kafka may have forgotten the group's member.
                 self.source.close()
                 self.start()
             return (1, outbox_id) in self.store.history
@@ -109,7 +109,8 @@ class Reader:
 
 @pytest.fixture
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    broker = Broker(tmp_path_factory.mktemp("kafka"))  # Its logs are not text.
+    # Not in tmp_path, because the report of a failed test would show Kafka's binary logs.
+    broker = Broker(tmp_path_factory.mktemp("kafka"))
     yield broker
     broker.stop()
 
@@ -132,7 +133,7 @@ def test_no_change_is_skipped_when_kafka_lost_its_end(
     if not running:
         reader.close()
     broker.lose_all_after(size)
-    broker.publish(*range(11, 23))  # Offset 10 is in the middle of these.
+    broker.publish(*range(11, 23))  # Offset 10 is now in the middle of these records.
     if not running:
         reader.start()
 

@@ -1,4 +1,4 @@
-"""Transactions that stay open delay only their own changes."""
+"""A transaction that stays open delays only its own changes."""
 
 import os
 import threading
@@ -24,11 +24,11 @@ pytestmark = [
     pytest.mark.usefixtures("module_database"),
 ]
 OPEN_SECONDS = float(os.environ.get("FAULT_OPEN_SECONDS", "4"))
-"""How long a transaction stays open; manual runs use 25."""
+"""How many seconds a transaction stays open. Manual runs use 25."""
 
 
 class OpenSession:
-    """A session that saves a story and stays open until `end`."""
+    """A transaction in a thread, which saves a story and stays open until `end` is called."""
 
     def __init__(self, title: str) -> None:
         self._saved, self._end = threading.Event(), threading.Event()
@@ -77,14 +77,14 @@ def test_an_open_transaction_delays_no_other_change(
         log = crew.relays[0].daemon.log
     records = published(module_settings)
     assert out_of_order(records, logged()) == []
-    # A relay that lost its lease, on a machine that stood still, may repeat rows.
+    # If the machine paused, the relay may have lost its lease and repeated rows.
     if log.count("relay.started") == 1:
         assert set(Counter(item.version for item in records).values()) == {1}
     print(f"largest outbox {most}, published {len(records)}")  # noqa: T201 -- a measurement
 
 
 def burst() -> None:
-    """Commit so many rows together that a database scans the table when they are deleted."""
+    """Commit 20 rows together. Databases scan the table to delete so many rows."""
     with transaction.atomic():
         for number in range(20):
             save(f"other {number}")

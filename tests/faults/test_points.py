@@ -1,4 +1,4 @@
-"""Processes are killed and suspended at every fault point under traffic, without harm."""
+"""Under traffic, a kill or a suspension at any fault point does no harm."""
 
 import os
 import time
@@ -21,8 +21,8 @@ from tests.faults.watcher import Watcher
 pytestmark = [pytest.mark.services, pytest.mark.faults]
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "1"))
-"""How often each point is struck; manual runs use more than one."""
-# At these points a consumer stays suspended until its session (6 s) has expired.
+"""How many times each fault point is tested. Manual runs use more than one."""
+# At these points a consumer stays suspended until another consumer replaces it, after 6 s.
 UNTIL_REPLACED = {
     fault_points.REPLICA_MOVED,
     fault_points.REPLICA_WRITTEN,
@@ -32,7 +32,7 @@ SHORT_SECONDS = 2.0
 
 
 class Scene:
-    """A crew under traffic, with a watcher, for all tests of the module."""
+    """A crew under traffic for all tests of the module."""
 
     def __init__(self, settings: CdcSettings, crew: Crew, traffic: Traffic) -> None:
         self.settings, self.crew, self.traffic = settings, crew, traffic
@@ -48,17 +48,17 @@ class Scene:
         return self.crew.strike(role, f"{point}:{action}", provoke)
 
     def settle(self) -> None:
-        """Pause the writers until both sides are equal."""
+        """Pause the writers until table and collections are equal."""
         with self.traffic.paused():
             self.crew.wait_until_equal()
 
     def write_on(self) -> None:
-        """Wait for some more writes."""
+        """Wait for 30 more writes."""
         target = self.traffic.written + 30
         wait_until(lambda: self.traffic.written > target, "the writers continue")
 
     def replaced(self, member: Member) -> Callable[[], bool]:
-        """Return a check whether another process has taken over the lease or partitions."""
+        """Return a function that checks whether another process has replaced `member`."""
         if member in self.crew.relays:
             return lambda: f":{member.daemon.pid}:" not in RelayLease.objects.get().owner
         return lambda: not any(f"-{member.name}:" in owner for owner in self._owners())

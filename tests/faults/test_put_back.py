@@ -1,4 +1,4 @@
-"""The data folder of the database is put back to an older state under traffic."""
+"""Under traffic, the data folder of the database is replaced by an older copy."""
 
 import os
 import shutil
@@ -21,15 +21,15 @@ from tests.faults.traffic import Traffic
 from tests.support.databases import DATABASES
 from tests.support.processes import Daemon
 
-# SQLite has no server; tests/acceptance/test_ids_reused.py puts its file back.
+# SQLite has no server. Its file is replaced in tests/acceptance/test_ids_reused.py.
 pytestmark = [pytest.mark.services, pytest.mark.faults, pytest.mark.row_locks]
 
 LOST_SECONDS = float(os.environ.get("FAULT_LOST_SECONDS", "4"))
-"""Seconds of changes that are lost; manual runs use 120."""
+"""How many seconds of changes are lost. Manual runs use 120."""
 
 
 class Scene:
-    """A crew with two relays under traffic, on a database server of its own."""
+    """A crew with two relays under traffic, on a database server that no other test uses."""
 
     def __init__(self, server: Service, crew: Crew, traffic: Traffic, folder: Path) -> None:
         self.server, self.crew, self.traffic = server, crew, traffic
@@ -43,7 +43,7 @@ class Scene:
             self.server.start()
 
     def put_back(self) -> None:
-        """Replace the data folder while the writers and the feed continue."""
+        """Replace the data folder by its copy, while the writers and the daemons keep running."""
         self.server.stop(60)
         shutil.rmtree(self._data)
         self._copy.rename(self._data)
@@ -86,7 +86,7 @@ def scene(
 
 
 def epoch() -> int:
-    """Return the epoch; 0 while the server is down."""
+    """Return the epoch, or 0 while the server is down."""
     try:
         return Epoch.objects.get().value
     except Error:

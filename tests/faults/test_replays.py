@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.services, pytest.mark.faults]
 
 
 class Scene:
-    """A crew under traffic, with a watcher."""
+    """A crew under traffic."""
 
     def __init__(self, settings: CdcSettings, crew: Crew, traffic: Traffic) -> None:
         self.settings, self.crew, self.traffic = settings, crew, traffic
@@ -51,7 +51,7 @@ class Scene:
             future.result(60)
 
     def create_topic(self) -> None:
-        # Kafka answers before the deletion is complete.
+        # Kafka reports a deletion before it is complete.
         wait_until(self._exists, "the topic is recreated")
 
     def _exists(self) -> bool:
@@ -118,7 +118,7 @@ def flush_the_database(scene: Scene) -> None:
 
 
 def send_everything(settings: CdcSettings) -> None:
-    """Send the state of every story on either side, as a repair does."""
+    """Send every story of the table and of the replica again, as a repair does."""
     capture = registry.find(Story)
     assert capture is not None
     replicas = replica_content(settings.mongodb_uri, settings.mongodb_database)
@@ -127,7 +127,7 @@ def send_everything(settings: CdcSettings) -> None:
 
 
 def test_nothing_goes_back(scene: Scene) -> None:
-    """All in one scene, so that each disturbance meets the results of the one before."""
+    """The disturbances follow one another, because each can change the effect of the next one."""
     scene.write_on(100)
     scene.settle()
 

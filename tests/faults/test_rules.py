@@ -1,6 +1,6 @@
 """Each rule of the replica is necessary: without it, the watcher reports a violation.
 
-Every scenario runs twice on a real mongod: with all rules, and without one of them.
+Every scenario runs twice on a real mongod: with all rules, and without one of the rules.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ OTHER = TopicPartition(SOURCE.topic, 1)
 
 
 class World:
-    """Replicas of one MongoDB database, and a watcher that looks when `look` is called."""
+    """Replicas of one MongoDB database, and a watcher that takes a snapshot in `look`."""
 
     def __init__(self, settings: CdcSettings) -> None:
         self.client = connect(settings)
@@ -50,7 +50,7 @@ class World:
         self._watcher.look(self.client)
 
     def end(self, **rows: int) -> None:
-        """Compare the last snapshot with the expected outbox ids by story."""
+        """Compare the last snapshot with the expected outbox ids, as in `s1=6` for story 1."""
         self._watcher.judge.end({int(name[1:]): (1, version) for name, version in rows.items()})
 
     @property
@@ -67,11 +67,11 @@ def world(feed_settings: CdcSettings) -> Iterator[World]:
 
 
 Events = Sequence[tuple[str, int, int]]
-"""Operation, story, outbox id."""
+"""Each event is an operation, the id of a story and an outbox id."""
 
 
 def apply(world: World, replica: MongoReplica, events: Events, offset: int, **where: Any) -> bool:
-    """Apply a batch and look; return whether the replica accepted the batch."""
+    """Apply a batch and take a snapshot. Return whether the replica accepted the batch."""
     source = where.get("source", SOURCE)
     batch = [delivered(change(*event), source=source) for event in events]
     accepted = True
@@ -112,7 +112,7 @@ LOG = [("c", 1, 1), ("c", 2, 2), ("c", 3, 3)]
 
 
 def an_owner_resumed_late(world: World) -> None:
-    """The old owner resumes with a batch of the old topic; its successor reads the new one."""
+    """The old owner applies a batch of the old topic after the new owner has read the new topic."""
     old, new = world.owner("old"), world.consumer("new")
     new.take_over(SOURCE, RECREATED)
     apply(world, new, LOG[:1], 1)
@@ -121,7 +121,7 @@ def an_owner_resumed_late(world: World) -> None:
 
 
 def an_owner_resumed_before_the_new_topic_is_read(world: World) -> None:
-    """The same, but no position has moved in the new topic."""
+    """The old owner applies a batch of the old topic before the new owner reads the new topic."""
     old = world.owner("old")
     world.consumer("new").take_over(SOURCE, RECREATED)
     apply(world, old, LOG[:1], 2)
@@ -129,7 +129,6 @@ def an_owner_resumed_before_the_new_topic_is_read(world: World) -> None:
 
 
 def _read_to_the_end(world: World) -> None:
-    """Let a third owner apply the new topic from its position on."""
     third = world.consumer("third")
     position = third.take_over(SOURCE, RECREATED)
     apply(world, third, LOG[position.next_offset or 0 :], len(LOG))
@@ -137,7 +136,7 @@ def _read_to_the_end(world: World) -> None:
 
 
 def two_consumers_that_write_one_story(world: World) -> None:
-    """One inserts the story while the other applies its delete from another partition."""
+    """One consumer inserts a story while another one applies its delete from another partition."""
     first, second = world.owner("first"), world.owner("second", OTHER)
     accepted: list[bool] = []
 
@@ -167,7 +166,7 @@ def _before_the_commit_of(replica: MongoReplica, meanwhile: Callable[[], None]) 
 
 
 def without_the_look_up(patch: pytest.MonkeyPatch) -> None:
-    """Versions are not looked up, so every event counts as new."""
+    """Every event counts as new, because the known versions are ignored."""
     real = sink.plan
 
     def plan(batch: Sequence[Delivered], known: Mapping[Any, Known], deleted: Any) -> Plan:
@@ -178,7 +177,7 @@ def without_the_look_up(patch: pytest.MonkeyPatch) -> None:
 
 
 def without_the_highest_version(patch: pytest.MonkeyPatch) -> None:
-    """The last event of a story in the batch counts, not the newest."""
+    """The last event of a story in the batch is applied, even if another event is newer."""
     patch.setattr(
         sink,
         "newest_by_row",
@@ -192,19 +191,19 @@ def without_the_marker(patch: pytest.MonkeyPatch) -> None:
 
 
 def without_the_marker_of_an_insert(patch: pytest.MonkeyPatch) -> None:
-    """Only deletes write the marker, so that an insert does not conflict with a delete."""
+    """An insert writes no marker, so it does not conflict with a delete."""
     _patch_markers(
         patch, keep=lambda writes, marker: marker["_id"] not in {i["_id"] for i in writes.inserts}
     )
 
 
 def without_the_fence(patch: pytest.MonkeyPatch) -> None:
-    """Positions move without any condition."""
+    """A position moves whatever its offset and its owner are."""
     _patch_condition(patch, lambda condition: {"_id": condition["_id"]})
 
 
 def without_the_owner(patch: pytest.MonkeyPatch) -> None:
-    """Positions move on the condition of the offset alone."""
+    """A position moves if its offset is as expected, whatever its owner is."""
     _patch_condition(
         patch, lambda condition: {name: condition[name] for name in ("_id", "next_offset")}
     )

@@ -1,4 +1,4 @@
-"""The observers that the fault tests rely on report what they must."""
+"""The checks of order, equality and versions that the fault tests use report violations."""
 
 import pytest
 

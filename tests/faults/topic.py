@@ -1,4 +1,4 @@
-"""Reads the topic from its start with an independent consumer, and checks its order."""
+"""Reads a topic with a plain Kafka consumer, and checks the order of its events."""
 
 import json
 import time
@@ -16,7 +16,7 @@ Version = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """One record with a value."""
+    """An event in the topic."""
 
     partition: int
     story: str
@@ -27,9 +27,9 @@ class Seen:
 
 
 def read_topic(settings: CdcSettings, seconds: float = 90.0, *, rows: bool = True) -> list[Seen]:
-    """Return all events of the topic, each partition in order, without tombstones.
+    """Return all events of the topic, in the order of each partition.
 
-    Without `rows`, their images are left out, so that large ones take no memory.
+    If `rows` is false, `before` and `after` are None, to save memory.
     """
     consumer = Consumer(
         {
@@ -62,7 +62,7 @@ def _read(
                 left.discard(number)
             if (message.value() or b"").startswith(
                 b"{"
-            ):  # Skips tombstones and the bad messages of tests.
+            ):  # Skip tombstones and the malformed messages of tests.
                 yield _seen(message, rows=rows)
 
 
@@ -80,7 +80,10 @@ def _seen(message: Any, *, rows: bool) -> Seen:
 
 
 def out_of_order(records: Iterable[Seen], logged: set[tuple[int, int, str]]) -> list[str]:
-    """Return what is wrong with the order of `records`, compared with the log of the outbox."""
+    """Return a message for each error in the order of `records`.
+
+    `logged` are the epoch, the id and the key of every outbox row.
+    """
     firsts, lasts = _first_appearances(records)
     wrong = []
     seen = {(*item.version, item.story) for story in firsts.values() for item in story}
@@ -113,10 +116,8 @@ def _first_appearances(
 
 
 def _gaps(story: str, items: list[Seen]) -> Iterator[str]:
-    """Yield the changes whose `before` differs from the `after` of the previous change.
-
-    That checks the order of commits by the content of the rows, independently of their ids.
-    """
+    # `before` must equal the `after` of the previous change. This shows the order of the commits
+    # independently of the ids.
     for last, item in pairwise(items):
         if item.op != "r" and last.op != "r" and item.before != last.after:
             # A delete that is sent again has only the key.

@@ -1,4 +1,4 @@
-"""Concurrent writers that save, bulk-update, delete and re-create the same few stories."""
+"""Concurrent writers that save, bulk-update, delete and recreate the same few stories."""
 
 import random
 import threading
@@ -15,7 +15,7 @@ _LOG = "outbox_log"
 
 
 class Traffic:
-    """Writers in threads; a write that the database refuses (deadlock, outage) is not repeated."""
+    """Writers in threads. They do not repeat a failed write, as after a deadlock."""
 
     def __init__(self, writers: int = 2, pause: float = 0.008) -> None:
         self.written = self.refused = 0
@@ -41,7 +41,7 @@ class Traffic:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Hold all writers inside the context."""
+        """Pause all writers inside the block."""
         self._running.clear()
         for lock in self._locks:
             with lock:
@@ -85,7 +85,7 @@ def _change(chance: random.Random) -> None:
 
 
 def create_outbox_log() -> None:
-    """Create a trigger that logs each row that is committed to the outbox."""
+    """Create a table and a trigger that logs each outbox row in it."""
     mysql = connection.vendor == "mysql"
     each = "FOR EACH ROW" if mysql else "FOR EACH ROW BEGIN"
     end = "" if mysql else "; END"
@@ -103,7 +103,7 @@ def clear_outbox_log() -> None:
 
 
 def logged() -> set[tuple[int, int, str]]:
-    """Return (epoch, id, key) of each row that was ever committed to the outbox."""
+    """Return the epoch, the id and the key of each committed outbox row, also of deleted rows."""
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT epoch, id, story FROM {_LOG}")
         return {(int(row[0]), int(row[1]), str(row[2])) for row in cursor.fetchall()}

@@ -1,4 +1,4 @@
-"""An independent observer that reads the three collections in snapshots all the time."""
+"""Reads the three collections in snapshots without pause, and checks each snapshot."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ Look = Mapping[int, Mapping[str, Any]]
 
 
 class Judge:
-    """Checks that collections are equal in each snapshot and that no story goes back."""
+    """Checks that the collections of a snapshot are equal, and that versions only increase."""
 
     def __init__(self) -> None:
         self.violations: list[str] = []
@@ -42,7 +42,7 @@ class Judge:
         self._gone = self._highest.keys() - first.keys()
 
     def end(self, source: Mapping[int, Version]) -> None:
-        """Compare the last snapshot with the versions of the table's rows at the end."""
+        """Compare the last snapshot with the versions of the rows."""
         for key in sorted(source.keys() | self._last.keys()):
             if source.get(key) != self._last.get(key):
                 self.violations.append(
@@ -59,7 +59,7 @@ class Judge:
 
 
 class Watcher:
-    """Takes snapshots in a thread as often as MongoDB answers."""
+    """Takes and checks snapshots in a thread, about 30 per second."""
 
     def __init__(self, uri: str, database: str) -> None:
         self.judge = Judge()

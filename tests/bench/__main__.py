@@ -1,10 +1,10 @@
 """Benchmark against the peer: `python -m tests.bench [--rounds 3] [--rate 100] [--quick]`.
 
 The peer is what a Django team would otherwise use: Debezium's MySQL connector and MongoDB's Kafka
-sink in one Kafka Connect worker. Starts MySQL, Kafka and mongod in a temporary folder, lets each
-system in turn copy the same table, and prints medians and ratios. Nothing is asserted; the exit
-code is 1 only when something failed. If the peer cannot be downloaded, a line says so and the other
-systems are measured. See docs/bench.md.
+sink in one Kafka Connect worker. Starts MySQL, Kafka and mongod in a temporary folder. Each system
+in turn copies the same table. Prints medians and ratios. No result makes the benchmark fail: the
+exit code is 1 only after an error. If the peer cannot be downloaded, the program prints the reason
+and measures the other systems. See docs/bench.md.
 """
 
 import argparse
@@ -53,10 +53,14 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rate", type=float, default=100.0, help="changes a second (100)")
     parser.add_argument("--rounds", type=int, default=3, help="repetitions of each measurement (3)")
-    parser.add_argument("--seconds", type=float, default=15.0, help="of steady traffic (15)")
+    parser.add_argument(
+        "--seconds", type=float, default=15.0, help="seconds of steady traffic (15)"
+    )
     parser.add_argument("--changes", type=int, default=10_000, help="size of a backlog (10000)")
     parser.add_argument("--saves", type=int, default=500, help="saves timed individually (500)")
-    parser.add_argument("--quick", action="store_true", help="small and once, as a check")
+    parser.add_argument(
+        "--quick", action="store_true", help="few changes and one round, as a check"
+    )
     options = parser.parse_args()
     if options.quick:
         parser.set_defaults(**_QUICK)
@@ -65,7 +69,7 @@ def _options() -> argparse.Namespace:
 
 
 def _measure(folder: Path, options: argparse.Namespace, console: Console, stack: ExitStack) -> None:
-    # Imported late: it needs mysqlclient, which `make run` does not install.
+    # The module needs mysqlclient, which `make run` does not install.
     mysql = import_module("project.stack.sql.mysql").MySQL(folder / "mysql", free_port())
     kafka = Kafka(folder / "kafka", port := free_port([mysql.port]), free_port([port]))
     mongod = Mongod(folder / "mongod", free_port([mysql.port, kafka.port, kafka.controller_port]))
@@ -80,7 +84,7 @@ def _measure(folder: Path, options: argparse.Namespace, console: Console, stack:
     )
     os.environ.update(env)
     django.setup()
-    rounds = import_module("tests.bench.rounds")  # needs Django to be set up
+    rounds = import_module("tests.bench.rounds")  # only after django.setup()
     client: MongoClient[dict[str, Any]] = MongoClient(mongod.uri, tz_aware=True)
     stack.enter_context(client)
     servers = rounds.Servers(

@@ -1,4 +1,4 @@
-"""How long a system takes to copy changes that were committed while it was stopped."""
+"""Measures how long a system takes to copy changes that were committed while it was stopped."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ _POLL_SECONDS = 0.02
 
 
 def measure(system: System, changes: int, found: Results) -> None:
-    """Measure a backlog of `changes` inserts, then updates, then deletes."""
+    """Measure three backlogs of `changes` changes: inserts, updates and deletes."""
     with system.selected():
         with system.running():
             system.clear()
@@ -44,8 +44,8 @@ def _copy(
     name, what = system.title, f"backlog of {changes:,}: {kind}"
     found.add(name, f"{what}, start to first, s", first - began)
     found.add(name, f"{what}, start to last, s", last - began)
-    found.add(name, f"{what}, a second after the first", changes / (last - first), "higher")
-    found.add(name, f"{what}, processor, s", usage.seconds)
+    found.add(name, f"{what}, per second after the first", changes / (last - first), "higher")
+    found.add(name, f"{what}, processor time, s", usage.seconds)
     found.add(name, f"{what}, memory, MB", usage.megabytes)
 
 

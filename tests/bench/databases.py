@@ -1,4 +1,4 @@
-"""The MySQL database of each system, and whether its changes are captured."""
+"""Creates the MySQL database of each system, and switches between databases and captures."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from stories.models import Story
 
 
 def create(name: str) -> None:
-    """Create a database with its tables, and use it."""
+    """Create a database with all tables, and make this process use it."""
     with connection._nodb_cursor() as cursor:
         cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
     use(name)
@@ -20,15 +20,15 @@ def create(name: str) -> None:
 
 
 def use(name: str) -> None:
-    """Direct all further writes of this process to a database."""
+    """Make all later writes of this process go to a database."""
     connection.close()
-    # Changed in place, because the connections of all threads share this dictionary.
+    # The connections of all threads share this dictionary.
     connection.settings_dict["NAME"] = name
 
 
 @contextmanager
 def capturing(topic: str | None) -> Iterator[None]:
-    """Capture changes of stories into `topic`, or not at all if it is None."""
+    """Capture changes of stories into `topic` inside the block. None disables the capture."""
     before = dict(registry._by_model)
     changed: dict[type, Capture] = {}
     if topic is not None:

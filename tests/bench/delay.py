@@ -1,4 +1,4 @@
-"""The delay from a commit in MySQL until it is visible in MongoDB, at a steady rate."""
+"""Measures the delay from a commit in MySQL to its visibility in MongoDB, at a steady rate."""
 
 import time
 
@@ -15,7 +15,7 @@ _WARM_SHARE = 0.25
 
 
 def measure(system: System, watcher: Watcher, rate: float, seconds: float, found: Results) -> None:
-    """Measure for `seconds`, after a warm-up of another quarter of that."""
+    """Measure for `seconds`, after a warm-up that takes a quarter of this time."""
     stories = [new_story() for _ in range(STORIES)]
     with system.selected(), system.running():
         for story in stories:
@@ -30,9 +30,9 @@ def measure(system: System, watcher: Watcher, rate: float, seconds: float, found
         system.clear()
     seen = delays(commits, watcher.sights)
     name = system.title
-    found.add(name, "delay: changes a second", len(commits) / took, "")
+    found.add(name, "delay: changes per second", len(commits) / took, "")
     for percent in PERCENTILES:
         found.add(name, f"delay: p{percent}, ms", percentile(seen, percent) * 1000)
     if usage.megabytes:
-        found.add(name, "delay: processor, % of a core", 100 * usage.seconds / took)
+        found.add(name, "delay: processor time, % of a core", 100 * usage.seconds / took)
         found.add(name, "delay: memory, MB", usage.megabytes)

@@ -9,7 +9,7 @@ PERCENTILES = (50, 95, 99)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """Return the smallest value that at least `percent` percent of the values do not exceed."""
+    """Return the nearest-rank percentile: one of the values, without interpolation."""
     ordered = sorted(values)
     return ordered[max(math.ceil(len(ordered) * percent / 100) - 1, 0)]
 
@@ -38,11 +38,11 @@ class Line:
 
     what: str
     better: str
-    """`lower`, `higher`, or empty if neither is better."""
+    """Which values are better: `lower`, `higher`, or neither if it is empty."""
     figures: Mapping[str, Figure]
 
     def ratio(self, ours: str, peer: str) -> str:
-        """Return our median divided by the peer's; empty if either is missing or zero."""
+        """Return our median divided by the peer's, or "" if a median is missing or zero."""
         medians = [self.figures[name].median for name in (ours, peer) if name in self.figures]
         if not self.better or len(medians) != 2 or not all(medians):
             return ""
@@ -50,9 +50,9 @@ class Line:
 
 
 def table(title: str, lines: Sequence[Line], ratios: Sequence[tuple[str, str]]) -> str:
-    """Return a Markdown table with a row per line and a column per system and ratio.
+    """Return a Markdown table with a row for each line, and a column for each system and ratio.
 
-    Systems without figures, and their ratios, are left out.
+    Systems without values and their ratios are left out.
     """
     systems = list(dict.fromkeys(name for line in lines for name in line.figures))
     ratios = [pair for pair in ratios if set(pair) <= set(systems)]

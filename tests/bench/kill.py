@@ -1,4 +1,4 @@
-"""What a SIGKILL in the middle of traffic does to the replica."""
+"""Measures the effect of a SIGKILL during traffic on the replica."""
 
 import json
 import time
@@ -28,7 +28,7 @@ def measure(
     records: Callable[[str], int],
     found: Results,
 ) -> None:
-    """Create, change and delete stories; kill the system half-way and restart it at once."""
+    """Create, change and delete stories. Kill and restart the system in the middle."""
     stories = [new_story() for _ in range(STORIES)]
     with system.selected(), system.running():
         for story in stories:
@@ -47,20 +47,21 @@ def measure(
             differ = _differences_after_settling(system)
             settled = time.monotonic()
         deleted = sum(commit.mark is None for commit in commits)
-        # A delete has two records: the event and the tombstone after it.
+        # A delete has two records, an event and a tombstone.
         repeated = records(system.topic) - before - len(commits) - deleted
         system.clear()
     name = system.title
-    found.add(name, "after SIGKILL: from the kill until all is equal, s", settled - killed_at[0])
-    found.add(name, "after SIGKILL: rows that differ in the end", differ)
+    found.add(
+        name, "after SIGKILL: from the kill until both ends are equal, s", settled - killed_at[0]
+    )
+    found.add(name, "after SIGKILL: rows that differ at the end", differ)
     found.add(
         name, "after SIGKILL: documents put back to an older state", steps_back(watcher.sights)
     )
-    found.add(name, "after SIGKILL: records that Kafka has twice", repeated)
+    found.add(name, "after SIGKILL: records that the topic contains twice", repeated)
 
 
 def _differences_after_settling(system: System) -> int:
-    """Wait until both ends are equal; after a timeout, return how many rows differ."""
     try:
         system.wait(lambda: not differing(system), "the last change")
     except StackError:
@@ -76,9 +77,9 @@ def differing(system: System) -> set[int]:
 
 
 def plain(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document as a row of the table.
+    """Return a document in the form of a row.
 
-    The peer stores JSON as text and times as milliseconds since 1970; both are converted.
+    The peer stores JSON as text, and times as milliseconds since 1970. Both are converted.
     """
     row = {name: value for name, value in document.items() if name not in _OWN}
     row.setdefault("id", key_of(document["_id"]))

@@ -1,4 +1,4 @@
-"""The machine and the versions of a benchmark run."""
+"""Describes the machine and the versions of a benchmark run."""
 
 import os
 import platform
@@ -24,7 +24,7 @@ def machine() -> str:
 
 
 def versions(mysql: str, mongodb: str, *, peer: bool) -> str:
-    """Return the versions of all components, given those that the servers report."""
+    """Return the versions of all components. `mysql` and `mongodb` are the servers' versions."""
     found = {"MySQL": mysql, "MongoDB": mongodb, "Kafka": jar_version("kafka_2.13", KAFKA)}
     found |= {"Python": platform.python_version(), "Django": django.__version__}
     found |= {name: version(name) for name in ("confluent-kafka", "pymongo", "mysqlclient")}

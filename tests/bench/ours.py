@@ -10,7 +10,7 @@ _COMMANDS = ("relay_outbox", "consume_and_save_to_mongodb")
 
 
 class Ours(System):
-    """One relay and one consumer process, both started for each measurement."""
+    """One relay and one consumer process, which are started for each measurement."""
 
     def __init__(
         self, title: str, database: str, replica: Replica, folder: Path, env: dict[str, str]

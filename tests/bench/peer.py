@@ -1,4 +1,4 @@
-"""Debezium and MongoDB's Kafka sink, in one Connect worker, as a system to measure."""
+"""Debezium and MongoDB's Kafka sink in one Connect worker, as a system to measure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ class Endpoints:
 
 
 class Peer(System):
-    """The worker stays alive and warm between measurements, with its connectors stopped.
+    """The peer. Between measurements its worker keeps running and only its connectors are stopped.
 
-    When tuned, it polls for changes every millisecond instead of every 500, sends them at once in
-    larger batches, writes with two tasks, and is detected sooner after a kill.
+    A tuned peer looks for changes every millisecond instead of every 500 ms and sends them without
+    delay. It reads larger batches and writes with two tasks. Kafka detects its death sooner.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Peer(System):
             "database.user": endpoints.mysql_user,
             "database.password": endpoints.mysql_password,
             "database.server.id": "54001",
-            # TLS over loopback would only slow it down; ours does not use it either.
+            # Our system does not use TLS over loopback either.
             "database.ssl.mode": "disabled",
             "driver.allowPublicKeyRetrieval": "true",
             "topic.prefix": PREFIX,
@@ -92,7 +92,7 @@ class Peer(System):
         tuned = {
             "tasks.max": "2",
             "consumer.override.max.poll.records": "2000",
-            # As in our consumer: a kill is detected after 6 s instead of 45.
+            # As in our consumer. Kafka detects a kill after 6 s instead of 45 s.
             "consumer.override.session.timeout.ms": "6000",
             "consumer.override.heartbeat.interval.ms": "2000",
         }

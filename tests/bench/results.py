@@ -7,7 +7,7 @@ from tests.bench.figures import Figure, Line, table
 
 
 class Results:
-    """Collects values, printing each at once and all of them in tables at the end."""
+    """Collects values. Each value is printed at once, and `tables` returns all of them."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -20,7 +20,7 @@ class Results:
         self._console.say(f"{system}: {what} {Figure((value,))}")
 
     def tables(self, ratios: Sequence[tuple[str, str]]) -> str:
-        """Return a table for each measurement, named before the colon of `what`."""
+        """Return a table for each measurement. Its title is the part of `what` before the colon."""
         sections: dict[str, list[Line]] = {}
         for whole, found in self._values.items():
             section, _, what = whole.partition(": ")

@@ -1,4 +1,4 @@
-"""All measurements, in order; import it only after Django is set up."""
+"""All measurements in their order. Import this module only after Django is set up."""
 
 import argparse
 from collections.abc import Sequence
@@ -59,16 +59,16 @@ def measure(servers: Servers, options: argparse.Namespace) -> None:
         create(_WRITES)
         for number in range(options.rounds):
             servers.console.say(f"round {number + 1} of {options.rounds}")
-            # The order rotates, so that no system always goes first.
+            # The order rotates, so that each system is first in turn.
             turn = number % len(systems)
             _round(servers, [*systems[turn:], *systems[:turn]], options, found)
-        # Last, because other settings need a restarted, cold worker.
+        # Last, because other settings need a restart of the worker, which is then cold.
         for system in peers[1:] * options.rounds:
             delay.measure(system, _watcher(servers, system), options.rate, options.seconds, found)
     finally:
         if worker is not None:
             worker.stop()
-        # Even after a failure, show what was measured before it.
+        # Show the values even if a later measurement failed.
         _show(servers, found, peer=worker is not None)
 
 
@@ -140,14 +140,14 @@ def _peers(servers: Servers, worker: Worker) -> list[System]:
     replica = servers.client[database][TABLE]
     tuned = Peer(PEER, database, replica, worker, endpoints, tuned=True)
     shipped = Peer(SHIPPED, database, replica, worker, endpoints, tuned=False)
-    # Created first, with as many partitions as ours: a sink finds a new topic only after minutes.
+    # Create the topic first, because a sink notices a new topic only after minutes.
     admin = AdminClient({"bootstrap.servers": servers.kafka.bootstrap_servers})
     new = NewTopic(tuned.topic, num_partitions=PARTITIONS, replication_factor=1)
     admin.create_topics([new])[tuned.topic].result(30)
     worker.connectors = tuned.connectors
     worker.start()
     with tuned.selected():
-        # Its snapshot of the empty table must finish before it is stopped for the first time.
+        # The peer's snapshot of the empty table must be complete before its first stop.
         tuned.catch_up()
         tuned.clear()
     tuned.stop()
@@ -160,6 +160,6 @@ def _show(servers: Servers, found: Results, *, peer: bool) -> None:
     header = [
         f"Machine: {machine()}.",
         f"Versions: {versions(servers.mysql.version(), mongodb, peer=peer)}.",
-        "Medians of the rounds, with the lowest and highest in brackets.",
+        "Medians of the rounds, with the lowest and the highest value in brackets.",
     ]
     servers.console.show("\n".join(["", *header, "", found.tables(_RATIOS)]))

@@ -1,4 +1,4 @@
-"""Stories of about 1 KB; each write has a unique number."""
+"""Stories of about 1 KB, and a unique number for each write."""
 
 import itertools
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from stories.models import Story
 
 marks = itertools.count(1)
-"""Each write sets `diggs` to the next number, which identifies it in MongoDB."""
+"""Each write sets `diggs` to the next number. The number identifies the write in MongoDB."""
 _LINK = "http://example.org/a/typical/address/of/a/story"
 
 

@@ -19,45 +19,45 @@ _PATIENCE_SECONDS = 120.0
 
 
 class System(ABC):
-    """A system with its own processes, which do not run while another is measured."""
+    """A system. Its processes do not run while another system is measured."""
 
     def __init__(
         self, title: str, database: str, topic: str, captured: bool, replica: Replica
     ) -> None:
         self.title, self.database, self.topic = title, database, topic
         self.captured = captured
-        """Whether the writer also writes to the outbox."""
+        """Whether each write also writes to the outbox."""
         self.replica = replica
 
     @abstractmethod
     def start(self) -> None:
-        """Start copying, also after a kill; returns at once."""
+        """Start the processes, also after a kill. Do not wait until they are ready."""
 
     @abstractmethod
     def stop(self) -> None:
-        """Stop copying; returns when it has stopped."""
+        """Stop the processes, and wait until they have stopped."""
 
     @abstractmethod
     def kill(self) -> None:
-        """Send SIGKILL to all processes."""
+        """Send SIGKILL to all processes of the system."""
 
     @abstractmethod
     def pids(self) -> Sequence[int]:
-        """Return the ids of the processes."""
+        """Return the process ids."""
 
     def saved(self, story: Story) -> None:  # noqa: B027 -- optional
-        """Do what the writer itself has to do after committing a story."""
+        """Do what the system requires of the writer after the commit of a story."""
 
     @contextmanager
     def selected(self) -> Iterator[None]:
-        """Direct this process's writes to the database of this system."""
+        """Make the writes of this process go to the system's database."""
         use(self.database)
         with capturing(self.topic if self.captured else None):
             yield
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Run the system; the block begins once it has caught up."""
+        """Run the system inside the block. Wait until it has caught up before the block."""
         self.start()
         try:
             self.catch_up()
@@ -66,7 +66,7 @@ class System(ABC):
             self.stop()
 
     def catch_up(self) -> None:
-        """Return when a change made now has arrived."""
+        """Save a story, and wait until it is in MongoDB."""
         story = new_story()
         story.save()
         self.saved(story)
@@ -74,12 +74,12 @@ class System(ABC):
         self.wait(lambda: self.replica.find_one(wanted) is not None, "a first change")
 
     def clear(self) -> None:
-        """Delete all stories; return when the replica is empty."""
+        """Delete all stories, and wait until the replica is empty."""
         Story.objects.all().delete()
         self.wait(lambda: self.replica.find_one() is None, "the last delete")
 
     def wait(self, holds: Callable[[], bool], what: str, every: float = 0.05) -> None:
-        """Return when `holds()` is true; raises StackError after two minutes."""
+        """Wait until `holds()` is true. Raise StackError after two minutes."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while not holds():
             if time.monotonic() > deadline:
@@ -88,7 +88,7 @@ class System(ABC):
 
 
 class TwoWrites(System):
-    """The lower bound for the delay: the writer writes to MySQL and then to MongoDB itself."""
+    """The lower bound of the delay: the writer itself writes to MySQL and then to MongoDB."""
 
     def start(self) -> None:
         """Nothing to start."""
@@ -113,7 +113,7 @@ class TwoWrites(System):
 
 
 def records(bootstrap_servers: str, topic: str, partitions: int) -> int:
-    """Return how many records have been written to a topic since its creation."""
+    """Return the number of records ever written to a topic."""
     consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "bench-count"})
     try:
         ends = (

@@ -1,4 +1,4 @@
-"""Documents as rows, and the pinned jars of the peer."""
+"""Documents in the form of rows, and the pinned jars of the peer."""
 
 import re
 from datetime import UTC, datetime

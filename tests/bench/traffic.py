@@ -1,4 +1,4 @@
-"""Several writers at a steady rate; a single one would be slowed down by each commit."""
+"""Several writers at a steady rate. A single writer would have to wait for each commit."""
 
 import threading
 import time
@@ -13,11 +13,11 @@ from tests.bench.watcher import Commit
 
 WRITERS = 4
 _MIX = 10
-"""In mixed traffic, one change in ten is an insert and one is a delete."""
+"""In mixed traffic, of ten changes one is an insert, one is a delete and eight are updates."""
 
 
 class Traffic(threading.Thread):
-    """A writer with its own stories."""
+    """A writer, whose stories no other writer changes."""
 
     def __init__(self, system: System, stories: list[Story], rate: float, *, mixed: bool) -> None:
         super().__init__(daemon=True)
@@ -33,7 +33,7 @@ class Traffic(threading.Thread):
         connection.close()
 
     def stop(self) -> None:
-        """Stop; returns after the last write."""
+        """Stop writing, and wait for the last write."""
         self._stopped = True
         self.join()
 
@@ -67,12 +67,12 @@ def write(
     mixed: bool = False,
     meanwhile: Callable[[], None] | None = None,
 ) -> list[Commit]:
-    """Write `rate` changes a second, call `meanwhile` half-way, and return the commits."""
+    """Write `rate` changes per second. Call `meanwhile` in the middle. Return the commits."""
     shares = [list(stories[number::WRITERS]) for number in range(WRITERS)]
     writers = [Traffic(system, share, rate / WRITERS, mixed=mixed) for share in shares]
     for writer in writers:
         writer.start()
-        time.sleep(1 / rate)  # so that the writers are not in step
+        time.sleep(1 / rate)  # so that the writers do not write at the same moment
     time.sleep(seconds / 2)
     if meanwhile is not None:
         meanwhile()

@@ -20,11 +20,11 @@ class Usage:
         self._first: dict[int, float] = {}
         self._last: dict[int, float] = {}
         self.megabytes = 0.0
-        """The peak of their combined resident memory."""
+        """The peak of the resident memory of all processes together."""
 
     @property
     def seconds(self) -> float:
-        """Their CPU time since the block began."""
+        """The CPU time of all processes since the block began."""
         return sum(last - self._first[pid] for pid, last in self._last.items())
 
     def __enter__(self) -> Self:
@@ -48,7 +48,7 @@ class Usage:
                 process = psutil.Process(pid)
                 times = process.cpu_times()
                 self._last[pid] = times.user + times.system
-                # A process that started later counts from its own start.
+                # For a process that started inside the block, all CPU time counts.
                 self._first.setdefault(pid, self._last[pid] if begun else 0.0)
                 memory += process.memory_info().rss / 1e6
         self.megabytes = max(self.megabytes, memory)

@@ -1,4 +1,4 @@
-"""Watches a collection: which changes became visible, and when."""
+"""Watches a collection, and records when each change became visible."""
 
 import threading
 import time
@@ -14,17 +14,17 @@ _AWAIT_MS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """A change of a document that a change stream reported, so a majority has it."""
+    """A change of a document, as reported by a change stream and so visible to all readers."""
 
     at: float
     key: int
     mark: int | None
-    """None for a delete."""
+    """The number of the write, or None for a delete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """A change of a row and the time its commit returned; `mark` is None for a delete."""
+    """A change of a row, and the time at which its commit returned. See Sight for `mark`."""
 
     at: float
     key: int
@@ -32,7 +32,7 @@ class Commit:
 
 
 class Watcher:
-    """A context manager that records each change of a collection."""
+    """A context manager that records all changes of a collection."""
 
     def __init__(self, uri: str, database: str, collection: str) -> None:
         self.sights: list[Sight] = []
@@ -60,15 +60,16 @@ class Watcher:
 
 
 def key_of(identity: Any) -> int:
-    """Return the key of a row; in the peer's documents it is nested."""
+    """Return the key of a row, given `_id` of its document. In the peer's `_id` it is nested."""
     found = identity["id"] if isinstance(identity, Mapping) else identity
     return int(found)
 
 
 def delays(commits: Iterable[Commit], sights: Iterable[Sight]) -> list[float]:
-    """Return the seconds from each commit until it, or a later change of its row, was seen.
+    """Return the seconds from each commit until it was seen.
 
-    Marks increase. A system may skip a change that a later one of the same row supersedes.
+    A system may skip a change if it copies a later change of the same row. The time of the later
+    change then counts. Marks increase, so they show which change is later.
     """
     waiting: dict[int, list[Commit]] = {}
     for commit in commits:
@@ -82,7 +83,7 @@ def delays(commits: Iterable[Commit], sights: Iterable[Sight]) -> list[float]:
 
 
 def steps_back(sights: Iterable[Sight]) -> int:
-    """Return how often a document returned to an older state or reappeared after its delete."""
+    """Return how many times a document returned to an older state, or after its delete."""
     last: dict[int, float] = {}
     count = 0
     for sight in sights:

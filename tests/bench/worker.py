@@ -18,7 +18,7 @@ SUMS_FILE = Path(__file__).with_name("peer.sha512")
 SOURCE, SINK = "source", "sink"
 
 _ANSWER_SECONDS, _RESUME_SECONDS = 120.0, 20.0
-# The options of Kafka's own start script for a standalone worker.
+# The options that Kafka's start script gives to a standalone worker.
 _JVM_OPTIONS = (
     *("-Xms256M", "-Xmx2G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"),
     *("-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent"),
@@ -28,7 +28,7 @@ _JVM_OPTIONS = (
 
 
 class Worker(Service):
-    """The single process of the peer; connectors are stopped and resumed over HTTP."""
+    """The only process of the peer. Connectors are stopped and resumed over HTTP."""
 
     name = "connect"
     ready_seconds: ClassVar[float] = 120.0
@@ -38,10 +38,10 @@ class Worker(Service):
         self._bootstrap_servers = bootstrap_servers
         self._jars = Jars(SUMS_FILE)
         self.connectors: dict[str, dict[str, str]] = {}
-        """The configuration of each connector, read when the worker starts."""
+        """The configuration of each connector. The worker reads it at its start."""
 
     def install(self) -> None:
-        """Download the jars (53 MB) if needed, and verify their checksums."""
+        """Download missing jars (53 MB in all), and verify their checksums."""
         java()
         self._jars.install()
 
@@ -53,10 +53,10 @@ class Worker(Service):
             return False  # still starting
 
     def resume(self) -> bool:
-        """Resume the stopped connectors; return whether the worker accepted it.
+        """Resume the stopped connectors. Return False if the worker does not respond in time.
 
-        About one request in a few dozen stayed unanswered for minutes, for an unknown reason. The
-        caller then restarts the worker.
+        For an unknown reason, a few requests in a hundred got no response for minutes. The caller
+        then restarts the worker.
         """
         try:
             for name in self.connectors:
@@ -66,7 +66,7 @@ class Worker(Service):
         return True
 
     def halt(self) -> None:
-        """Stop the connectors and their tasks; the process stays warm."""
+        """Stop the connectors and their tasks, but not the process."""
         for name in self.connectors:
             self._ask("PUT", f"/connectors/{name}/stop")
 
@@ -127,9 +127,9 @@ class Worker(Service):
             "bootstrap.servers": self._bootstrap_servers,
             "listeners": f"http://{self.address}",
             "offset.storage.file.filename": str(self.folder / "offsets"),
-            # All jars are already on the class path.
+            # All jars are on the class path.
             "plugin.discovery": "service_load",
-            # A schema in each message would be longer than the row.
+            # A schema in each message would be larger than the row.
             "key.converter": converter,
             "key.converter.schemas.enable": "false",
             "value.converter": converter,

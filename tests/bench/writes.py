@@ -1,4 +1,4 @@
-"""The cost of capture for the writer: the same saves with and without an outbox."""
+"""Measures the cost of capture for the writer: the same saves with and without capture."""
 
 import time
 
@@ -11,15 +11,15 @@ CAPTURED, PLAIN = "captured", "plain"
 
 
 def measure(database: str, saves: int, found: Results) -> None:
-    """Create and then update `saves` stories each way; no system copies this database."""
+    """Create and update `saves` stories without and with capture. No system copies them."""
     use(database)
     for kind, topic in ((PLAIN, None), (CAPTURED, database)):
         with capturing(topic):
             stories = [new_story() for _ in range(saves)]
-            found.add(kind, "writer: a new story, ms", _each(stories))
+            found.add(kind, "writer: a save of a new story, ms", _each(stories))
             for story in stories:
                 story.diggs = next(marks)
-            found.add(kind, "writer: a save, ms", _each(stories))
+            found.add(kind, "writer: a save of an existing story, ms", _each(stories))
         with capturing(None):
             Story.objects.all().delete()
 

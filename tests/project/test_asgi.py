@@ -1,4 +1,4 @@
-"""Starting the ASGI application."""
+"""The start of the ASGI application."""
 
 import os
 import subprocess

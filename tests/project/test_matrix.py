@@ -1,4 +1,4 @@
-"""The response of every URL to every kind of user. A new URL pattern needs a row here."""
+"""The status code of every URL for every kind of user. Each new URL pattern needs a row here."""
 
 import re
 from collections.abc import Iterator
@@ -33,15 +33,15 @@ ACTORS = (302, 403, 200, 403, 403, 200)
 PAGES: dict[str, Row] = {
     "healthz": ALL,
     "readyz": ALL,
-    "metrics": ALL,  # the test client is on this machine; see tests/project/metrics/test_page.py
+    "metrics": ALL,  # on this machine (others: tests/project/metrics/test_page.py)
     "": STRANGERS,
     "register/": STRANGERS,
     "login/": ALL,
-    "logout/": NONE,  # by POST only
+    "logout/": NONE,  # POST is required
     "password/": LOGGED_IN,
     "password/reset/": ALL,
-    "password/reset/<uidb64>/<token>/": ALL,  # says that the link is invalid
-    # The staff user is a Customer: staff status gives access to no home page.
+    "password/reset/<uidb64>/<token>/": ALL,  # the page says that the link is invalid
+    # The staff user is a Customer. Staff status gives no access to other home pages.
     "customer/": (302, 200, 403, 403, 200, 200),
     "technical_worker/": (302, 403, 200, 403, 403, 200),
     "senior_management/": (302, 403, 403, 200, 403, 200),
@@ -63,7 +63,7 @@ PAGES: dict[str, Row] = {
     "operations/jobs/<int:pk>/cancel/": ACTORS,
     "feed/": READERS,
     "feed/<int:partition>/<int:offset>/": (302, 403, 404, 404, 403, 404),
-    # 501: the test client is not an ASGI server, which streams need.
+    # 501, because streams need an ASGI server and the test client is none.
     "feed/stream": (403, 403, 501, 501, 403, 501),
     "stories/": LOGGED_IN,
     "stories/new/": LOGGED_IN,
@@ -74,7 +74,7 @@ PAGES: dict[str, Row] = {
 
 
 def admin(staff: int, superuser: int) -> Row:
-    """Everyone else is redirected to the login page."""
+    """Return a row in which all other users are redirected to the login page."""
     return (302, 302, 302, 302, staff, superuser)
 
 
@@ -84,14 +84,14 @@ ADMIN: dict[str, Row] = {
     "admin/logout/": (302, 302, 302, 302, 405, 405),
     "admin/password_change/": admin(200, 200),
     "admin/password_change/done/": admin(200, 200),
-    "admin/autocomplete/": admin(403, 403),  # without a field
+    "admin/autocomplete/": admin(403, 403),  # the request names no field
     "admin/jsi18n/": admin(200, 200),
     "admin/r/<path:content_type_id>/<path:object_id>/": admin(404, 404),
     "admin/^(?P<app_label>axes|cdc|users|auth|stories)/$": admin(404, 200),
     "admin/(?P<url>.*)$": admin(404, 404),
     "admin/users/user/<id>/password/": admin(403, 200),
 }
-# The response to a superuser: the list, an empty form, and actions on a row that does not exist.
+# Status codes for a superuser: the list, an empty form, and pages of a row that does not exist.
 WRITABLE = {"": 200, "add/": 200, "history/": 302, "delete/": 302, "change/": 302}
 READ_ONLY = {**WRITABLE, "add/": 403, "delete/": 403}
 MODELS = {
@@ -116,7 +116,7 @@ def model_rows() -> Iterator[tuple[str, Row]]:
             place = page if page in {"", "add/"} else f"<path:object_id>/{page}"
             # The history view looks up the object before it checks permissions.
             yield f"admin/{model}/{place}", admin(302 if page == "history/" else 403, status)
-        # A legacy URL: redirects staff to the change page, which checks permissions.
+        # A legacy URL that redirects staff to the change page, which checks permissions.
         yield f"admin/{model}/<path:object_id>/", admin(302, 302)
 
 
@@ -166,7 +166,7 @@ def clients(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str,
         with acting_as("test"):
             link = "http://a.example/"
             story = Story.objects.create(title="Shared", href=link, link=link)
-        # The job and the dead letter get the story's primary key, so that one example serves all.
+        # The job and the dead letter have the story's primary key, so one example fits all URLs.
         letter = DeadLetter.objects.create(
             pk=story.pk, group="g", topic="t", partition=0, offset=0, reason="not JSON"
         )

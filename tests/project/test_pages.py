@@ -1,4 +1,4 @@
-"""Every page complies with the content policy: nothing inline, nothing from other sites."""
+"""No page contains inline scripts or styles, or loads anything from other sites."""
 
 import re
 from collections.abc import Iterator

@@ -51,7 +51,7 @@ def act(client: Client, action: str, stories: list[Story]) -> str:
 
 
 def form_data(client: Client, story: Story) -> dict[str, Any]:
-    """Return the data that a browser would post for an unchanged story."""
+    """Return the form data that a browser would post for an unchanged story."""
     form = client.get(f"{LIST}{story.pk}/change/").context["adminform"].form
     data: dict[str, Any] = {}
     for bound in form:
@@ -215,7 +215,7 @@ def test_oversized_story_shows_an_error_message(client: Client, stories: list[St
 
 @pytest.fixture
 def oversize(stories: list[Story], settings: Any) -> Story:
-    """A story of an author, from before the limit was lowered."""
+    """Return a story that is larger than the limit, because the limit was lowered later."""
     stories[0].description, stories[0].submitted_by = "x" * 30_000, User.objects.get()
     stories[0].save()
     settings.CDC = replace(settings.CDC, max_event_bytes=20_000)

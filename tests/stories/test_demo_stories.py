@@ -1,4 +1,4 @@
-"""Demo stories, and `manage.py load_demo`."""
+"""The demo stories, and `manage.py load_demo`."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Demo traffic: its changes, its rate, and how it stops."""
+"""Demo traffic: its changes, its rate and its stop."""
 
 import os
 import random
@@ -23,7 +23,7 @@ from tests.support.sqlite import outbox_sequence
 
 
 class ManualClock:
-    """A clock that only moves when a test sets it or code sleeps."""
+    """A clock that changes only when a test sets it or when code sleeps."""
 
     def __init__(self) -> None:
         self.now = 100.0

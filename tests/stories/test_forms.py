@@ -1,4 +1,4 @@
-"""Submit and correct stories, with or without waiting for the replica."""
+"""The forms to submit and edit stories, which can wait for the replica."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Waiting for the replica."""
+"""The limit on requests that wait for the replica."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The story pages: pagination, search, and escaping of hostile content."""
+"""The story pages: pagination, search, and the escaping of hostile content."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -30,7 +30,7 @@ def boss(db: None) -> User:
 
 @pytest.fixture
 def clerk(db: None) -> User:
-    """A member of staff who may change accounts but is not a superuser."""
+    """Return a member of staff who may change accounts but is not a superuser."""
     clerk = User.objects.create_user(
         "clerk@people.example",
         PASSWORD,

@@ -168,7 +168,7 @@ def test_a_delete_that_would_change_an_unpublishable_story_is_a_message(
     as_boss: Client, ann: User, one: bool
 ) -> None:
     story = Story.objects.create(title="Odd key", href="http://a.example/", submitted_by=ann)
-    # As SQL does: without an event, and with a key that MongoDB refuses.
+    # Django's own queryset writes no event. MongoDB rejects the NUL in the key.
     QuerySet(Story).filter(pk=story.pk).update(user={"a\0b": 1})
     url, data = f"/admin/users/user/{ann.pk}/delete/", {"post": "yes"}
     if not one:

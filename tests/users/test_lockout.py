@@ -1,4 +1,4 @@
-"""Five failed logins lock an account for a client address for some minutes."""
+"""Five failed logins from a client address lock the account for this address for ten minutes."""
 
 from datetime import timedelta
 from typing import Any

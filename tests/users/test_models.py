@@ -1,4 +1,4 @@
-"""Accounts, and the record of their roles."""
+"""Accounts, and the record of the changes of their roles."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Resetting a password by e-mail, and the limits on that."""
+"""Resetting a password by e-mail, and the limits on requests."""
 
 import re
 import threading
@@ -25,7 +25,7 @@ def ask(email: str, address: str = "198.51.100.7") -> str:
 
 
 def mails() -> list[str]:
-    """Return the recipients once all queued mails are sent."""
+    """Wait until all queued mails are sent, and return their recipients."""
     mail_thread.submit(int).result(60)
     return [to for sent in mail.outbox for to in sent.to]
 
@@ -135,7 +135,7 @@ def test_weak_password_is_refused(client: Client, ann: User) -> None:
 
 
 def test_requests_of_any_account_are_forgotten_after_the_window() -> None:
-    """They hold e-mail and client addresses."""
+    """Requests contain e-mail and client addresses, so they are deleted."""
     old = timezone.now() - WINDOW - timedelta(seconds=1)
     ResetRequest.objects.create(email="old@a.example", address="192.0.2.1", at=old)
     young = ResetRequest.objects.create(email="young@a.example", address="192.0.2.1")

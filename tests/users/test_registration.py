@@ -1,4 +1,4 @@
-"""Registration creates one Customer per e-mail address, whatever is posted."""
+"""Registration creates only Customers, and at most one for each e-mail address."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier

@@ -1,4 +1,4 @@
-"""Settings: defaults, sources, and the errors for invalid values."""
+"""Settings: defaults, sources, and the error messages for invalid values."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from project.config.databases import database
 from project.config.environment import BASE_DIR, load_environment
 from project.config.mail import mail
 
-# An invalid value of each setting, and the sentence that refuses it: what, the value, what to do.
+# An invalid value of each setting, with the error message: the setting, the value, what to do.
 WRONG = {
     "DJANGO_DEBUG": ("maybe", "DJANGO_DEBUG is 'maybe': give 'true' or 'false'."),
     "CSRF_TRUSTED_ORIGINS": (
@@ -78,7 +78,7 @@ WRONG = {
 
 
 def manage(home: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    """Run `manage.py` with no other variables of the project."""
+    """Run `manage.py`. Of the project's environment variables, only `variables` are set."""
     env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],

@@ -1,4 +1,4 @@
-"""The format of log lines, and what is logged."""
+"""The format of log lines, and which events are logged."""
 
 import json
 import logging

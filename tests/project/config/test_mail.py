@@ -1,4 +1,4 @@
-"""Mail URLs; invalid ones are tested in test_environment.py."""
+"""Mail URLs. test_environment.py tests invalid URLs."""
 
 from project.config.mail import mail
 

@@ -1,4 +1,4 @@
-"""Typed reads of environment variables."""
+"""Typed access to environment variables."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Security headers of every response, and when TLS is required."""
+"""The security headers of every response, and the conditions under which TLS is required."""
 
 import os
 import subprocess

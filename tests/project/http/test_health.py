@@ -1,4 +1,4 @@
-"""`/healthz` calls no service; `/readyz` checks each part and gives details to staff only."""
+"""`/healthz` uses no service. `/readyz` checks each part, and shows details only to staff."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ def away() -> str:
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a part that answers at once answer in time on a busy machine."""
+    """Use a long timeout, so that a busy machine fails no check."""
     monkeypatch.setattr(readiness, "PATIENCE_SECONDS", 60)
 
 
@@ -45,7 +45,7 @@ def static_files() -> Iterator[None]:
         yield
 
 
-# Without the django_db mark, a query fails the test.
+# A database query would fail this test, because it has no django_db mark.
 @pytest.mark.parametrize("host", ["testserver", "10.1.2.3:8000", "evil.example"])
 def test_healthz_needs_no_service_and_accepts_any_host(host: str) -> None:
     answer = Client().get("/healthz", headers={"Host": host})

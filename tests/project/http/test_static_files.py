@@ -1,4 +1,4 @@
-"""Static files are collected only if their sources have changed."""
+"""Static files are collected only if a source file has changed."""
 
 import os
 from collections.abc import Iterator

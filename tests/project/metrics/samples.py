@@ -1,4 +1,4 @@
-"""Reads served metrics with Prometheus' own parser."""
+"""Parses metrics with Prometheus's own parser."""
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -6,7 +6,7 @@ Samples = dict[tuple[tuple[str, str], ...], float]
 
 
 def samples_of(text: str) -> dict[str, Samples]:
-    """Return the value of each series by metric name and sorted labels."""
+    """Return the value of each series, by metric name and then by sorted labels."""
     found: dict[str, Samples] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:

@@ -1,4 +1,4 @@
-"""`/metrics` of the daemons."""
+"""The page `/metrics` of the daemons."""
 
 import http.client
 from pathlib import Path
@@ -22,7 +22,7 @@ class Counts:
 
 @pytest.fixture(scope="module")
 def port() -> int:
-    """The port of a daemon's metrics, served by this process until its end."""
+    """Serve a daemon's metrics until the end of this process. Return the port."""
     port = free_port()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(settings, "ENVIRONMENT", SimpleNamespace(metrics_port=port))

@@ -1,4 +1,4 @@
-"""`/metrics` of the web process: what it serves, and to whom."""
+"""The page `/metrics` of the web process: its metrics, and who may read them."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from tests.support.status import busy_status as status
 
 TOKEN = "a-token-of-some-length"
 ELSEWHERE = "203.0.113.9"
-# Dashboards and alerts use these names.
+# Dashboards and alerts of operators use these names.
 TYPES = {
     "storyfeed_build_info": "gauge",
     "storyfeed_problems": "gauge",
@@ -128,7 +128,7 @@ def test_loopback_is_allowed(address: str) -> None:
         (ELSEWHERE, {}),
         ("", {}),
         (ELSEWHERE, {"X-Forwarded-For": "127.0.0.1"}),
-        # A proxy on this machine that TRUSTED_PROXIES does not name.
+        # From a proxy on this machine that TRUSTED_PROXIES does not contain.
         ("127.0.0.1", {"X-Forwarded-For": ELSEWHERE}),
         ("127.0.0.1", {"X-Forwarded-For": "127.0.0.1"}),
         ("127.0.0.1", {"Forwarded": "for=127.0.0.1"}),

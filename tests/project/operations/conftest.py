@@ -1,4 +1,4 @@
-"""Logged-in visitors of the operations pages, over a healthy pipeline."""
+"""Logged-in users of the operations pages, and a healthy pipeline."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from users.models import User, UserType
 @pytest.fixture(autouse=True)
 def healthy_pipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(feed_state.feed, "latest", patient(healthy_status))
-    # Another test of this process may have left an outage.
+    # An earlier test in this process may have left an outage in the state.
     monkeypatch.setattr(feed_state.feed, "_outage_since", None)
     monkeypatch.setattr(feed_state, "rates", patient(lambda: [1.0]))
     with plain_static_files():

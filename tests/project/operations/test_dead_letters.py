@@ -1,4 +1,4 @@
-"""Dead letters on pages: inspected, and decided once with a reason."""
+"""The pages about dead letters: inspection, and one decision with a reason."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Requesting, watching and cancelling jobs on pages."""
+"""The pages that request, show and cancel jobs."""
 
 import json
 from datetime import timedelta

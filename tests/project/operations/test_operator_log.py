@@ -1,4 +1,4 @@
-"""The operator log page."""
+"""The page of the operator log."""
 
 import pytest
 from django.test import Client

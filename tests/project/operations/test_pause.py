@@ -1,4 +1,4 @@
-"""Pausing and resuming the consumers on pages."""
+"""The pages that pause and resume the consumers."""
 
 import pytest
 from django.conf import settings

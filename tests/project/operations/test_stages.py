@@ -1,4 +1,4 @@
-"""The stages of the pipeline: a stage is healthy only by a fresh reading."""
+"""The stages of the pipeline. A stage without a current measurement is never shown as healthy."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

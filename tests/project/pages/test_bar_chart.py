@@ -1,4 +1,4 @@
-"""Bar charts: the largest value has the full height."""
+"""Bar charts. The bar of the largest value has the full height."""
 
 from project.pages.bar_chart import bar_chart
 

@@ -1,4 +1,4 @@
-"""The state that pages show, with the duration of an outage."""
+"""The state of the pipeline on pages, with the duration of an outage."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The home pages: who may open them, and the dashboard during an outage."""
+"""The home pages: which role may open which page, and the dashboard during an outage."""
 
 from collections.abc import Iterator
 from types import SimpleNamespace

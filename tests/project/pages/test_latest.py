@@ -1,4 +1,4 @@
-"""The latest value of something slow: no caller waits long for it."""
+"""`Latest`: the latest value of a slow function, for which no caller waits long."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Fixtures for the stack: shell scripts in place of programs, an empty cache folder."""
+"""Fixtures for tests of the stack: shell scripts instead of programs, an empty cache folder."""
 
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError
@@ -12,7 +12,7 @@ Script = Callable[[str, str], Path]
 
 @pytest.fixture
 def script(tmp_path: Path) -> Script:
-    """Write an executable shell script with this name and text."""
+    """Return a function that writes an executable shell script with a name and a text."""
 
     def write(name: str, text: str) -> Path:
         file = tmp_path / "programs" / name
@@ -26,14 +26,14 @@ def script(tmp_path: Path) -> Script:
 
 @pytest.fixture
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache folder instead of the user's."""
+    """Use an empty cache folder instead of the user's. Return its path."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     return tmp_path / "storyfeed"
 
 
 @pytest.fixture
 def no_package() -> Callable[[str], NoReturn]:
-    """A replacement for `importlib.metadata.distribution` that finds no package."""
+    """Return a replacement for `importlib.metadata.distribution` that finds no package."""
 
     def distribution(name: str) -> NoReturn:
         raise PackageNotFoundError(name)

@@ -1,4 +1,4 @@
-"""The cache folder: complete or absent, built once."""
+"""A cached folder is built once, and is either complete or absent."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Child processes: started, ended and never orphaned."""
+"""Child processes are started and ended, and do not outlive their parent."""
 
 import os
 import signal
@@ -16,10 +16,10 @@ from project.stack.errors import StackError
 from tests.support.paths import ROOT
 
 FOREVER = ("sleep", "600")
-SECONDS = 60.0  # more than a busy machine needs
+SECONDS = 60.0  # enough on a busy machine
 IGNORES_SIGTERM = ("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done")
 
-# A parent that starts a child, prints its process id and waits to be killed.
+# A program that starts a child, prints the child's process id and waits until it is killed.
 PARENT = """
 import sys, time
 from pathlib import Path
@@ -49,16 +49,16 @@ def eventually(condition: Callable[[], bool], seconds: float = SECONDS) -> bool:
 
 
 def exists(pid: int) -> bool:
-    """Whether the process exists and is not a zombie."""
+    """Return whether the process exists and is not a zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:  # It may end between the opening and the reading.
+    except OSError:  # The process may end between open() and read().
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def killed_parent(folder: Path, path: str) -> int:
-    """Start a parent with this PATH, kill it and return its child's process id."""
+    """Start PARENT with a PATH and kill it. Return the process id of its child."""
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(folder)],
         stdout=subprocess.PIPE,
@@ -66,7 +66,7 @@ def killed_parent(folder: Path, path: str) -> int:
     )
     assert parent.stdout is not None
     pid = int(parent.stdout.readline())
-    # Until setpriv has executed the program, the kernel does not signal the parent's death.
+    # The kernel ends the child with its parent only after setpriv has executed the program.
     assert eventually(lambda: Path(f"/proc/{pid}/cmdline").read_bytes() == COMMAND_LINE)
     parent.kill()
     parent.wait()
@@ -204,7 +204,7 @@ def test_a_killed_parent_leaves_no_orphan(tmp_path: Path) -> None:
 
 
 def test_an_orphan_is_ended_by_the_next_start(tmp_path: Path) -> None:
-    pid = killed_parent(tmp_path, "/nonexistent")  # without setpriv
+    pid = killed_parent(tmp_path, "/nonexistent")  # this PATH contains no setpriv
     assert exists(pid)
     successor = Child("sleeper", tmp_path)
     successor.start(FOREVER)

@@ -1,4 +1,4 @@
-"""mongod: its requirements, and a real server."""
+"""The requirements of mongod, and a real server."""
 
 import platform
 from collections.abc import Callable, Iterator

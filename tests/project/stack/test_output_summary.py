@@ -1,4 +1,4 @@
-"""Which line of a program's output is selected."""
+"""The line of a program's output that an error message quotes."""
 
 import pytest
 

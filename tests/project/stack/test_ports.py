@@ -1,4 +1,4 @@
-"""Free loopback ports."""
+"""Finding free loopback ports."""
 
 import socket
 import subprocess

@@ -1,4 +1,4 @@
-"""Programs that run to completion."""
+"""Running a program to its end."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The base class of the servers."""
+"""The base class of the local servers."""
 
 import socket
 import subprocess
@@ -69,7 +69,7 @@ def test_a_leftover_that_still_holds_the_port_is_ended_first(tmp_path: Path) -> 
         "child = Child('sleeper', Path(sys.argv[1]))\n"
         "child.start([sys.executable, '-c', sys.argv[2]])\n"
     )
-    # It exits at once. Without setpriv its child is not ended.
+    # This program exits at once. Its child keeps running, because PATH contains no setpriv.
     subprocess.run(
         [sys.executable, "-c", program, str(tmp_path), listen],
         env={"PATH": "", "PYTHONPATH": str(ROOT)},

@@ -1,4 +1,4 @@
-"""Text in backticks becomes code, and markup in the text is escaped."""
+"""Text in backticks is rendered as code, and markup in the text is escaped."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A task in a thread."""
+"""Tasks in a background thread."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""The web server's port."""
+"""The listening socket of the web server."""
 
 import socket
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""Which servers `up` starts, and what it writes to the env file."""
+"""The servers that `up` starts, and the variables that it writes to the env file."""
 
 import socket
 from pathlib import Path

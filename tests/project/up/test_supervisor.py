@@ -1,4 +1,4 @@
-"""Restarts and drains, on real processes."""
+"""Restarts and drains of real processes."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from project.up import supervisor as supervisor_module
 from project.up.daemon import Daemon
 from project.up.supervisor import Supervisor
 
-# Records its name when it receives SIGTERM.
+# A program that appends its name to a file when it receives SIGTERM.
 TIDY = """
 import pathlib, signal, sys, time
 name, log = sys.argv[1:]
@@ -31,7 +31,7 @@ time.sleep(600)
 
 
 class Stage:
-    """A supervisor, its console lines and programs for it."""
+    """A supervisor, the lines that it prints, and programs for it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -66,7 +66,7 @@ class Stage:
 
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    # On a busy machine a program may need longer than in production to end by itself.
+    # On a busy machine, a program may need more time to end than in production.
     monkeypatch.setattr(supervisor_module, "STOP_SECONDS", 60.0)
     stage = Stage(tmp_path)
     yield stage

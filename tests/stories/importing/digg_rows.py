@@ -1,4 +1,4 @@
-"""Invented rows in the shape of the Digg data set."""
+"""Invented rows in the format of the Digg data set."""
 
 import json
 import random
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def row(number: int | str = 1, **changes: Any) -> dict[str, Any]:
-    """Return one row in Extended JSON, as `mongoexport` writes it; `...` removes a key."""
+    """Return a row in Extended JSON, as `mongoexport` writes it. A value of `...` removes a key."""
     default = {
         "_id": {"$oid": f"{int(number):024x}"},
         "id": str(number),
@@ -31,7 +31,7 @@ def row(number: int | str = 1, **changes: Any) -> dict[str, Any]:
 
 
 def digg_like(count: int = 800, distinct: int = 505) -> list[dict[str, Any]]:
-    """Return `count` rows of `distinct` stories, with ids as text or number; repeats come last."""
+    """Return `count` rows of `distinct` stories, repeated rows last. Ids are text or numbers."""
     rng = random.Random(7)
     numbers = [*range(1, distinct + 1), *rng.choices(range(1, distinct + 1), k=count - distinct)]
     rows = []
@@ -46,7 +46,7 @@ def digg_like(count: int = 800, distinct: int = 505) -> list[dict[str, Any]]:
 
 
 def write_lines(path: Path, *lines: Any) -> str:
-    """Write one line per object (as JSON) or bytes (unchanged); return the path."""
+    """Write a line for each argument: bytes unchanged, others as JSON. Return the path."""
     encoded = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
     path.write_bytes(b"\n".join(encoded) + b"\n")
     return str(path)

@@ -1,4 +1,4 @@
-"""Extended JSON to plain JSON values."""
+"""Converting Extended JSON to plain JSON values."""
 
 from typing import Any
 

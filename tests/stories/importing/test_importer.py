@@ -1,4 +1,4 @@
-"""Importing files with good and bad rows."""
+"""Importing files with valid and invalid rows."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class RecordingClock:
-    """A clock that stands still and records its sleeps."""
+    """A clock that always shows 0 and records how long it should sleep."""
 
     def __init__(self) -> None:
         self.sleeps: list[float] = []
@@ -35,7 +35,7 @@ class RecordingClock:
 
 
 class Reports(list[str]):
-    """The problems that an import reports."""
+    """A list of the problems that `run` reports."""
 
     def run(self, *paths: str) -> Importer:
         importer = Importer(self.append, clock=RecordingClock())

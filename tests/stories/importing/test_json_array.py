@@ -1,4 +1,4 @@
-"""Reading the items of a JSON array, valid or broken."""
+"""Reading the items of a valid or a malformed JSON array."""
 
 import io
 import json

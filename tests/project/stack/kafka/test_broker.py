@@ -1,4 +1,4 @@
-"""A real Kafka broker: round trip, kill, change of ports."""
+"""A real Kafka broker: publishing and reading, a kill, a change of ports."""
 
 import time
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def new_kafka(home: Path) -> Kafka:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Formatted once for this module; each test uses its own ports."""
+    """Return a data folder for all tests of the module. Each test uses other ports."""
     return tmp_path_factory.mktemp("kafka")
 
 
@@ -130,7 +130,7 @@ def test_a_format_failure_is_reported(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_cluster_id_may_begin_with_a_dash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # One random id in 64 does; it must not be read as an option of the tool.
+    # One random id in 64 begins with a dash. Kafka's tool must not read it as an option.
     monkeypatch.setattr("project.stack.kafka.broker.uuid.uuid4", lambda: UUID(int=0xF8 << 120))
     kafka = new_kafka(tmp_path)
     kafka.install()

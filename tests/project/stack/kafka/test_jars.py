@@ -1,4 +1,4 @@
-"""Kafka's jars: pinned, verified, downloaded once."""
+"""Kafka's jars are pinned, verified and downloaded once."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""The Java runtime."""
+"""Finding the Java runtime."""
 
 from collections.abc import Callable
 from pathlib import Path

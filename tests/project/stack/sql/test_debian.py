@@ -1,4 +1,4 @@
-"""The Debian tree, with a shell script in place of debootstrap."""
+"""Installing the Debian tree, with a shell script instead of debootstrap."""
 
 import os
 import platform
@@ -25,7 +25,7 @@ def as_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def debootstrap(monkeypatch: pytest.MonkeyPatch, script: Script) -> Callable[[str], None]:
-    """Replace debootstrap by a script with this text."""
+    """Return a function that replaces debootstrap by a script with a given text."""
 
     def install(text: str) -> None:
         folder = script("debootstrap", text).parent

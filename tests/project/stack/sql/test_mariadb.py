@@ -1,4 +1,4 @@
-"""Installing MariaDB; test_server.py runs it."""
+"""Installing MariaDB. test_server.py runs the server."""
 
 import shutil
 from collections.abc import Callable

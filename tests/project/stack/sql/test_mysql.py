@@ -1,4 +1,4 @@
-"""Installing MySQL; test_server.py runs it."""
+"""Installing MySQL. test_server.py runs the server."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The behaviour shared by real MySQL and MariaDB servers."""
+"""The common behaviour of MySQL and MariaDB, with real servers."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -31,7 +31,7 @@ def server(
 
 
 def query(server: SqlServer, sql: str) -> list[tuple[Any, ...]]:
-    """Run a statement as the user `storyfeed` and commit."""
+    """Execute a statement as the user `storyfeed`, commit, and return the rows."""
     connection = MySQLdb.connect(
         host="127.0.0.1", port=server.port, user="storyfeed", password=server.password
     )

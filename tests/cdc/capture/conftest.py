@@ -1,4 +1,4 @@
-"""The rows that the tests write to."""
+"""The rows that the tests of capture change."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from tests.cdc.capture.world import World
 
 @pytest.fixture
 def world(transactional_db: None) -> Iterator[World]:
-    """Four stories and a person, with nothing in the outbox, written by user 7."""
+    """Create four stories and a person, empty the outbox, and make user 7 the actor."""
     with acting_as("7"):
         world = World.made()
         forget()

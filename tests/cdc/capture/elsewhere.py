@@ -1,4 +1,4 @@
-"""Writes of another connection."""
+"""Writes on another database connection."""
 
 import threading
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from django.db import connections
 
 
 def elsewhere(act: Callable[[], Any]) -> None:
-    """Call `act` in another thread with its own connection, and wait for its end."""
+    """Call `act` in a thread with its own database connection. Wait until it has ended."""
 
     def run() -> None:
         act()

@@ -1,4 +1,4 @@
-"""The rows of the outbox, decoded as the messages that they become."""
+"""Reads the outbox as the messages that are published from it."""
 
 import json
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ JsonRow = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event as tests compare it: the operation and both rows."""
+    """The parts of an event that tests compare: the operation and both images."""
 
     op: str
     before: JsonRow | None
@@ -49,7 +49,7 @@ def envelope(record: OutboxRecord) -> dict[str, Any]:
 
 
 def events(*, using: str = "default") -> list[Event]:
-    """Return the events in the outbox, without their source."""
+    """Return the events in the outbox, in order, without the member `source`."""
     values = [envelope(record) for record in records(using=using)]
     return [Event(value["op"], value["before"], value["after"]) for value in values]
 
@@ -59,9 +59,9 @@ def forget(*, using: str = "default") -> None:
 
 
 def replay(found: list[Event], key: str = "id") -> dict[Any, JsonRow]:
-    """Apply the events in order and return the resulting table.
+    """Apply the events in order, and return the resulting rows by key.
 
-    Each `before` must equal the row as the previous events left it.
+    Fail if the `before` of an event is not the row that results from the previous events.
     """
     table: dict[Any, JsonRow] = {}
     for number, event in enumerate(found):

@@ -1,4 +1,4 @@
-"""Concurrent writers to a few stories."""
+"""Concurrent writers that change the same few stories."""
 
 import random
 import time
@@ -17,11 +17,11 @@ _DEADLOCK, _LOCK_WAIT = 1213, 1205
 
 
 class Undone(Exception):
-    """Rolls a block back."""
+    """Raised in an atomic block to roll it back."""
 
 
 class Writer:
-    """The random writes of one thread."""
+    """A thread that executes random writes."""
 
     def __init__(self, seed: int, writes: "Sequence[Write]") -> None:
         self.writes = writes
@@ -29,7 +29,7 @@ class Writer:
         self.outcomes: Counter[str] = Counter()
 
     def run(self, seconds: float) -> Counter[str]:
-        """Write until the time is up; return the number of each outcome."""
+        """Write for `seconds`. Return how many times each outcome occurred."""
         end = time.monotonic() + seconds
         try:
             while time.monotonic() < end:
@@ -49,7 +49,7 @@ class Writer:
         except IntegrityError:
             return f"{write.__name__}: conflict"
         except (Story.DoesNotExist, DatabaseError, Undone) as error:
-            # Django's errors for a row that another writer has just deleted.
+            # Django raises these errors if another writer has deleted the row.
             if type(error) not in {Story.DoesNotExist, DatabaseError, Undone}:
                 raise
             return f"{write.__name__}: gone"
@@ -142,7 +142,7 @@ WITHOUT_INSERTS: list[Write] = [
 def race(
     writers: int, seconds: float, writes: Sequence[Write] = WRITES, *, first_seed: int = 0
 ) -> Counter[str]:
-    """Run concurrent writers for some time; return the number of each outcome."""
+    """Run concurrent writers for `seconds`. Return how many times each outcome occurred."""
     seeds = range(first_seed, first_seed + writers)
     with ThreadPoolExecutor(writers) as pool:
         runs = [pool.submit(Writer(seed, writes).run, seconds) for seed in seeds]

@@ -1,4 +1,4 @@
-"""`bulk_create` with concurrent inserts: no row is updated without its image before."""
+"""`bulk_create` during concurrent inserts. Each updated row has a before-image."""
 
 from typing import Any
 

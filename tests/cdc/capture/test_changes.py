@@ -1,4 +1,4 @@
-"""The outbox entry of a change, and its limits."""
+"""The outbox row of a change, and its limits."""
 
 import json
 from dataclasses import replace

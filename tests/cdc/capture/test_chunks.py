@@ -40,7 +40,7 @@ def test_a_filter_on_other_rows_is_evaluated_before_any_write(many: None) -> Non
     above = Q(diggs__gt=average)
     expected = sum(n > (MANY - 1) / 2 for n in range(MANY))
 
-    # Each written row lowers the average.
+    # Each updated row lowers the average, which later chunks must not use.
     assert Story.objects.filter(above).update(diggs=0) == expected
     assert replay(events()) == table()
 
@@ -103,13 +103,13 @@ def test_large_rows_are_split_into_statements_that_a_server_accepts() -> None:
 
 
 def changed(found: list[Event], column: str) -> list[tuple[str, Any, Any]]:
-    """Return operation, value before and value after of each event."""
+    """Return the operation and a column's values before and after each event."""
     return [(each.op, (each.before or {}).get(column), each.row[column]) for each in found]
 
 
 @pytest.mark.parametrize("order", ["pk", "-pk", "?"])
 def test_every_event_of_an_update_in_chunks_has_both_images(many: None, order: str) -> None:
-    """Rows are locked in the order of their keys, and written in that of the queryset."""
+    """Rows are locked in the order of their keys, but updated in the order of the queryset."""
     forget()
 
     assert Story.objects.order_by(order).update(diggs=F("diggs") + 5_000) == MANY
@@ -122,7 +122,7 @@ def test_every_event_of_an_update_in_chunks_has_both_images(many: None, order: s
 def test_rows_that_stop_matching_shift_no_image(
     many: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The chunks that are written are not those that were locked."""
+    """The chunks that are updated contain other rows than the chunks that were locked."""
     gone = set(Story.objects.filter(diggs__lt=3).values_list("pk", flat=True))
     forget()
 

@@ -1,4 +1,4 @@
-"""`bulk_create(update_conflicts=True)` updates and records the row that plain Django updates."""
+"""`bulk_create(update_conflicts=True)` updates the same row as Django, and records this row."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ MYSQL = connection.vendor == "mysql"
 
 
 def target(*names: str) -> dict[str, Any]:
-    """Return the option that SQLite requires and MySQL rejects."""
+    """Return `unique_fields` for SQLite, which requires it. MySQL rejects it."""
     return {} if MYSQL else {"unique_fields": list(names)}
 
 
@@ -34,7 +34,7 @@ def upsert(model: Any, row: Any, fields: list[str], *names: str) -> Any:
 
 
 def race(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Any]) -> None:
-    """Let another connection commit `act` after the first search for conflicts."""
+    """Make another connection commit `act` right after the first search for conflicts."""
     find = BulkCreate._conflicting
     done: list[Any] = []
 
@@ -82,7 +82,7 @@ def test_a_conflict_in_an_expression_is_found() -> None:
 
     upsert(Coupon, Coupon(slug="oNE", shelf=1, note="new", lot=None), ["note"])
 
-    # MariaDB has no keys on expressions, so Django creates none.
+    # MariaDB has no indexes on expressions, so Django does not create this constraint.
     keyed = connection.features.supports_expression_indexes
     assert [event.op for event in events()] == [*"ccc", "u" if keyed else "c"]
     assert (events()[3].row["id"] == one.pk) is keyed

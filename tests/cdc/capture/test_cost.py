@@ -1,4 +1,4 @@
-"""The cost of capture: the same writes with and without it, alternating."""
+"""The cost of capture: the same writes, alternately with and without capture."""
 
 import os
 import statistics
@@ -62,7 +62,7 @@ WRITES: list[tuple[Callable[[], None], int]] = [
 
 
 def timed(write: Callable[[], None], rows: int) -> float:
-    """Return milliseconds per row."""
+    """Return the milliseconds per row that `write` takes."""
     start = time.perf_counter()
     write()
     return (time.perf_counter() - start) * 1000 / rows
@@ -95,7 +95,7 @@ def test_a_save_takes_few_more_queries(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_times_are_shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A report: how long a write takes says as much about the machine as about capture."""
+    """The times are printed but not checked, because they also depend on the machine."""
     found: dict[str, dict[str, list[float]]] = {write.__name__: {} for write, _ in WRITES}
     for _ in range(ROUNDS):
         for kind in KINDS:

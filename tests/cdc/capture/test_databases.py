@@ -1,4 +1,4 @@
-"""Only the default database is published: a captured write to another one is refused."""
+"""Only the default database is published. Captured writes to other databases are refused."""
 
 from collections.abc import Callable
 from typing import Any
@@ -50,7 +50,7 @@ def _loaded() -> Any:
 
 @pytest.fixture(autouse=True)
 def _rows() -> None:
-    """Rows of the other database, written by its own SQL."""
+    """Insert rows into the other database without capture."""
     for one in (story(pk=1), Box(pk=1, name="b"), Toy(pk=1, name="bear", box_id=1, shiny=True)):
         rows: Any = type(one)._base_manager.using(OTHER)
         rows._insert([one], fields=one._meta.concrete_fields, using=OTHER)
@@ -111,7 +111,7 @@ def test_a_flush_begins_an_epoch() -> None:
 
 
 class WriteToOther:
-    """Reads from one database, writes to the other."""
+    """A router that reads from the default database and writes to the other one."""
 
     def db_for_read(self, model: type, **_: Any) -> str:
         return "default"

@@ -1,4 +1,4 @@
-"""Deletes remove the rows that plain Django removes, and each row has one event."""
+"""Deletes remove the same rows as in Django, with one event for each deleted row."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,7 +33,7 @@ def tree(children: int = 4, **columns: Any) -> tuple[Branch, list[Branch]]:
 
 
 def history() -> None:
-    """Check that replaying the events gives the table."""
+    """Check that a replay of the events results in the table."""
     mine = [
         event
         for event, record in zip(events(), records(), strict=True)
@@ -44,7 +44,7 @@ def history() -> None:
 
 @contextmanager
 def receiver(signal: ModelSignal, act: Callable[[Branch], Any], calls: int = 1) -> Iterator[None]:
-    """Call `act` for the first `calls` rows that the signal is sent for."""
+    """Call `act` the first `calls` times that the signal is sent inside the block."""
     seen: list[Branch] = []
 
     def receive(instance: Branch, **_: Any) -> None:
@@ -217,7 +217,7 @@ def grow(branch: Any, bridge: Any, links: list[Any], bridges: list[Any]) -> None
     rows._raw_delete("default")
     rows.bulk_create([branch(pk=FIRST + n, size=n) for n in range(SIZE)])
     for n, (parent, friend, tied) in enumerate(links):
-        # A parent precedes its child, as in a tree.
+        # A parent has a lower number than its child, so the rows are a tree.
         above = None if parent is None or parent >= n else FIRST + parent
         beside = None if friend is None else FIRST + friend
         to = None if tied is None or tied >= n else FIRST + tied
@@ -228,7 +228,7 @@ def grow(branch: Any, bridge: Any, links: list[Any], bridges: list[Any]) -> None
 
 
 def deleted(delete: str, model: Any, keys: list[int]) -> int:
-    """Return the number of deleted rows; 0 if Django, or MySQL after it, refuses the delete."""
+    """Return the number of deleted rows. It is 0 if Django or MySQL refuses the delete."""
     try:
         with transaction.atomic():
             return int(DELETES[delete](model, keys)[0])
@@ -271,7 +271,7 @@ def test_a_delete_removes_what_plain_django_removes(delete: str, proxy: bool) ->
 
 
 def history_from_here() -> None:
-    """Replay the events of each table, whose rows all begin with an update."""
+    """Check that a replay of the events results in the tables. All rows existed before."""
     for model in (Branch, Bridge):
         left: dict[Any, Any] = {}
         for event, record in zip(events(), records(), strict=True):

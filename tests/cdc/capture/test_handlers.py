@@ -1,4 +1,4 @@
-"""Recording changes in the outbox."""
+"""Signal receivers record changes in the outbox."""
 
 import pytest
 from django.db import transaction

@@ -1,4 +1,4 @@
-"""Reading rows as the database holds them."""
+"""Reading the stored content of rows."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""State between the signals of one save or delete."""
+"""The state that capture keeps between the signals of one save or delete."""
 
 from cdc.capture.changes import Change
 from cdc.capture.images import Image, Images
@@ -77,7 +77,7 @@ def test_a_change_that_was_rolled_back_is_ignored() -> None:
     change("default", 5, None)
     assert taken(gone) == {1: OLD}
 
-    # SQLite gives an id again after a rollback.
+    # After a rollback, SQLite assigns the same id again.
     other = {"id": 2, "title": "other"}
     update_pending_deletes(captured(), [Change(before=None, after=other)], 5, using="default")
     assert taken(reused, 5) == {1: OLD}

@@ -1,4 +1,4 @@
-"""`MAX_EVENT_BYTES`: what may be created may be changed, and every row may be deleted."""
+"""`MAX_EVENT_BYTES`: a row that can be created can be changed, and each row can be deleted."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,7 +28,7 @@ def _limit(settings: Any) -> None:
 
 
 def large(world: World, letters: int = 18_000) -> Story:
-    """Make the first story so large that only one of its rows fits into an event."""
+    """Make the first story so large that an event can contain only one of its images."""
     world.a.description = "x" * letters
     world.a.save()
     forget()
@@ -37,7 +37,7 @@ def large(world: World, letters: int = 18_000) -> Story:
 
 @pytest.fixture
 def oversize(world: World, settings: Any) -> Story:
-    """A story from before the limit was lowered; each row is over the limit."""
+    """Return a story that is larger than the limit, because the limit was lowered later."""
     settings.CDC = replace(settings.CDC, max_event_bytes=100_000)
     made = large(world, 60_000)
     settings.CDC = replace(settings.CDC, max_event_bytes=LIMIT)
@@ -153,7 +153,7 @@ def test_validation_lets_a_row_over_the_limit_be_corrected(oversize: Story) -> N
     oversize.description += "x"
     with pytest.raises(ValidationError):
         oversize.full_clean()
-    # The form has no such field, and Django raises ValueError for an error of one that it lacks.
+    # Django raises ValueError if an error names a field that the form does not have.
     with pytest.raises(ValidationError) as refusal:
         oversize.full_clean(exclude=["description"])
     assert list(refusal.value.message_dict) == ["__all__"]

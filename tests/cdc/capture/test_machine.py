@@ -1,4 +1,4 @@
-"""Any sequence of writes: replaying the outbox gives the table, and the table is as expected."""
+"""After any sequence of writes, a replay of the outbox results in the table's expected content."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ MANY = st.lists(KEYS, min_size=1, max_size=4, unique=True)
 
 
 class Writes(RuleBasedStateMachine):
-    """Writes to a few keys; `expected` is the resulting `diggs` by key."""
+    """Random writes to a few stories. `expected` is the resulting `diggs` by key."""
 
     def __init__(self) -> None:
         super().__init__()

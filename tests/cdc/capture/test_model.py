@@ -1,4 +1,4 @@
-"""The base class: saves and deletes of rows that exist, do not, or change at the same time."""
+"""The base class: saves and deletes of existing, missing and concurrently changed rows."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -79,7 +79,7 @@ def test_a_row_inserted_again_during_its_delete_remains(monkeypatch: pytest.Monk
 
     def insert_again(instance: Story, *args: Any) -> bool:
         found = lock_for_delete(instance, *args)
-        story(pk=key).save()  # another writer, after the lock has found no row
+        story(pk=key).save()  # another writer inserts the row after the lock has found none
         return found
 
     monkeypatch.setattr(captured, "lock_for_delete", insert_again)

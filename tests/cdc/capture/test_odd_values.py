@@ -1,7 +1,7 @@
-"""Values that a database can hold and no message can: never published, and never in the way.
+"""Stored values that no message can contain are not published, and can be corrected and deleted.
 
-Such a value is in the table already, put there by SQL or another program. A captured write that
-would publish it is refused. One that corrects it or deletes its row is carried.
+SQL or another program has stored such a value. A captured write that would publish the value is
+refused. A captured write that corrects the value or deletes its row is executed.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,14 +27,14 @@ pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 @dataclass(frozen=True, slots=True)
 class Odd:
-    """A value as a literal of SQL, and one that replaces it."""
+    """A column with such a value, as an SQL literal, and a valid value that replaces it."""
 
     column: str
     literal: str
     good: Any
 
 
-# MySQL reads a backslash as an escape, SQLite does not.
+# MySQL treats a backslash as an escape character, but SQLite does not.
 _NUL = r"\u0000" if connection.vendor == "sqlite" else r"\\u0000"
 BOTH = {"NUL in a JSON key": Odd("data", f"""'{{"a{_NUL}b": 1}}'""", {"a": 1})}
 MYSQL = {
@@ -71,12 +71,12 @@ SQLITE = {
 }
 ODD = {**BOTH, **(SQLITE if connection.vendor == "sqlite" else MYSQL)}
 TYPICAL = ["a zero date", "a time over 24 hours", "NUL in a JSON key"]
-"""Read as null; not read at all; read, but not for JSON."""
+"""One value that is read as null, one that cannot be read, and one that JSON cannot contain."""
 
 
 @pytest.fixture
 def feed() -> Iterator[MemoryFeed]:
-    """Rows 1 and 2, published; in the end, nothing that was committed has become a dead letter."""
+    """Yield a feed that has published rows 1 and 2. Check that no dead letter was written."""
     Sample.objects.bulk_create([Sample(number=1), Sample(number=2)])
     feed = MemoryFeed()
     feed.run()
@@ -86,7 +86,7 @@ def feed() -> Iterator[MemoryFeed]:
 
 
 def plant(odd: Odd) -> None:
-    """Store the value in row 1, without capture."""
+    """Store the value in row 1 by SQL, so that it is not captured."""
     with connection.cursor() as cursor:
         cursor.execute(f"UPDATE toy_sample SET {odd.column} = {odd.literal} WHERE number = 1")
 
@@ -173,7 +173,7 @@ def test_each_delete_removes_the_row(feed: MemoryFeed, delete: str, what: str) -
 
 
 def _assert_only_event(operation: str) -> None:
-    """Assert that row 1 has one event, with the table's row, and forget the events."""
+    """Assert that row 1 has one event with the content of the table. Empty the outbox."""
     (event,) = [event for event in events() if event.row["number"] == 1]
     after = None if operation == "d" else table(Sample)[1]
     assert (event.op, event.before, event.after) == (operation, {"number": 1}, after)

@@ -1,4 +1,4 @@
-"""The queryset: writes of rows that change at the same time, and Django's own behaviour."""
+"""The queryset: writes to concurrently changed rows, and the same behaviour as in Django."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def test_a_row_that_stops_matching_before_its_lock_is_not_written(
 
     def read(*args: Any, lock: bool = False, **options: Any) -> Any:
         if lock:
-            # Another transaction's change, between the query for the keys and the lock.
+            # Another transaction changes a row between the query for the keys and the lock.
             changed = Story.objects.filter(pk=rows[1].pk)
             models.QuerySet.update(changed, diggs=99)
         return read_images(*args, lock=lock, **options)

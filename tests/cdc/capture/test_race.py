@@ -1,4 +1,4 @@
-"""Concurrent writers: replaying the outbox in the order of its ids gives the table."""
+"""After concurrent writes, a replay of the outbox in the order of its ids results in the table."""
 
 import os
 import time
@@ -19,7 +19,7 @@ WRITERS = 8
 
 
 def race_until_every_write_succeeds() -> Counter[str]:
-    """Race for SECONDS, and longer on a busy machine, on which a kind of write may not succeed."""
+    """Race for SECONDS, and longer if a kind of write has not succeeded, as on a busy machine."""
     wanted = {write.__name__ for write in WRITES}
     outcomes = race(WRITERS, SECONDS)
     deadline, seed = time.monotonic() + LONGEST_SECONDS, 0
@@ -46,7 +46,7 @@ def test_replaying_the_outbox_gives_the_table(capsys: pytest.CaptureFixture[str]
 def test_only_inserts_deadlock() -> None:
     outcomes: Counter[str] = Counter()
     for _ in range(max(1, round(SECONDS * 4))):
-        # Few rows, because databases scan small tables and scans cause deadlocks.
+        # Few rows, because databases scan small tables, and scans cause deadlocks.
         Story.objects.bulk_create(
             [story(pk=key, diggs=key % 10) for key in KEYS], ignore_conflicts=True
         )

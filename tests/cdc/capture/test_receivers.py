@@ -1,4 +1,4 @@
-"""Writes of other receivers to the same row inside a save or a delete."""
+"""Other signal receivers that write to the same row during a save or a delete."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 @contextmanager
 def once(signal: ModelSignal, act: Callable[[Story], Any]) -> Iterator[None]:
-    """Call `act` the first time the signal is sent."""
+    """Call `act` the first time that the signal is sent inside the block."""
     done: list[Story] = []
 
     def receive(instance: Story, **_: Any) -> None:

@@ -1,4 +1,4 @@
-"""What cannot be published is refused when it is saved, on every database; nothing is stored."""
+"""On every database, a save of a value that cannot be published is refused and stores nothing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -123,7 +123,7 @@ def _slice() -> models.QuerySet[Story]:
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """A wrong use, with the error that Django raises."""
+    """A wrong call of Django's methods, with the error that Django raises."""
 
     error: type[Exception]
     write: Callable[[], Any]
@@ -193,7 +193,7 @@ def test_django_s_own_errors_remain(world: World, what: str) -> None:
 
 def test_a_conflict_outside_the_target_remains_an_error(world: World) -> None:
     if connection.vendor == "mysql":
-        # MySQL updates after a conflict in any unique key.
+        # MySQL updates the row after a conflict in any unique key.
         Story.objects.bulk_create(
             [story(pk=world.a.pk, source_id="s1", title="new")],
             update_conflicts=True,

@@ -1,4 +1,4 @@
-"""Sending rows again, whatever the type of their key."""
+"""Rows with keys of any type can be sent again."""
 
 from dataclasses import replace
 from typing import Any
@@ -34,7 +34,7 @@ BY_HAND = Entry(
 
 
 def sent_again() -> list[tuple[str, object]]:
-    """Send the rows of the outbox again; return the operations and first columns of the events."""
+    """Send all queued rows again. Return the operation and the first column of each event."""
     waiting = list(OutboxRecord.objects.order_by("id"))
     OutboxRecord.objects.all().delete()
     send_again(waiting, using="default")

@@ -1,4 +1,4 @@
-"""The number of statements of each kind of write, compared with a baseline per database."""
+"""The SQL statements of each kind of write, compared with a baseline for each database."""
 
 from collections.abc import Callable
 from pathlib import Path

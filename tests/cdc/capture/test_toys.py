@@ -1,4 +1,4 @@
-"""Other captured models: types of columns and keys, proxies, cascades and references."""
+"""Other captured models: types of columns and keys, proxies, cascades and foreign keys."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -156,7 +156,7 @@ def test_references_of_deleted_rows_are_nulled_before_they_go() -> None:
 
     Toy.objects.filter(name__in=["whole", "part"]).delete()
 
-    # `replay` holds each event's `before` against the last `after`.
+    # `replay` compares each event's `before` with the last `after` of the row.
     assert replay(events()) == table(Toy)
     assert [event.op for event in events()] == ["c", "c", "c", "u", "u", "d", "d"]
 
@@ -211,7 +211,7 @@ def test_a_captured_many_to_many_table_has_events() -> None:
 
     found = [event for event in events() if "label_id" in event.row]
     changes = [(event.op, event.row["label_id"]) for event in found]
-    # Django adds and cascades in any order.
+    # The order in which Django adds and cascades is undefined.
     assert sorted(changes[:2]) == [("c", "a"), ("c", "b")]
     assert changes[2:6] == [("d", "a"), ("c", "c"), ("d", "c"), ("c", "d")]
     assert sorted(changes[6:]) == [("d", "b"), ("d", "d")]
@@ -226,7 +226,7 @@ def test_an_order_lets_a_unique_column_move_up() -> None:
         Toy.objects.filter(pk=toy.pk).update(box=box, place=place)
     forget()
     if not _any_key_counts():
-        # SQLite's UPDATE has no order; there Django ignores it.
+        # SQLite's UPDATE has no ORDER BY, so Django ignores the order.
         return
 
     Toy.objects.order_by("-place").update(place=F("place") + 1)

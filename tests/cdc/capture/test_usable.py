@@ -1,4 +1,4 @@
-"""A refusal before the first statement leaves the caller's transaction usable."""
+"""After a refusal before the first statement, the caller's transaction is still usable."""
 
 from collections.abc import Callable
 from typing import Any

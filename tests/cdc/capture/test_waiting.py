@@ -1,4 +1,4 @@
-"""Writes do not wait for rows of other transactions that they do not write."""
+"""Writes do not wait for row locks on rows that they do not change."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ PATIENCE = 60
 
 @contextmanager
 def uncommitted(write: Callable[[], Any]) -> Iterator[None]:
-    """Keep a write of another transaction uncommitted; any wait for it ends in an error."""
+    """Keep another transaction's write uncommitted. A wait for its locks raises an error."""
     written, done = threading.Event(), threading.Event()
 
     def run() -> None:
@@ -53,7 +53,10 @@ def uncommitted(write: Callable[[], Any]) -> Iterator[None]:
 
 
 def toys(rows: int) -> list[int]:
-    """Make toys; the odd ones are shiny, and a key in the middle is unused."""
+    """Create toys, of which each second one is shiny, and delete the toy in the middle.
+
+    Return the deleted key, followed by all keys.
+    """
     Toy.objects.bulk_create([Toy(name=f"t{n}", place=n, shiny=n % 2 == 1) for n in range(rows)])
     keys = list(Toy.objects.values_list("pk", flat=True))
     Toy.objects.filter(pk=keys[rows // 2]).delete()

@@ -1,4 +1,4 @@
-"""Each kind of write has exactly its events, inside and outside transactions."""
+"""Each kind of write has exactly the expected events, inside and outside transactions."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ Run = Callable[[], list[Event]]
 
 
 class Undone(Exception):
-    """Rolls a block back."""
+    """Raised in an atomic block to roll it back."""
 
 
 def autocommit(run: Run) -> list[Event]:

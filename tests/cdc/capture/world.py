@@ -1,4 +1,4 @@
-"""Four stories with known columns, in Python and on the wire."""
+"""Four stories with known columns, as model instances and as rows of messages."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from tests.cdc.capture.events import Event, JsonRow, updated
 from users.models import User
 
 FREE = 2**40
-"""A key that no database generates; nor the one below it."""
+"""No database generates this key or the key below it."""
 COLUMNS: dict[str, Any] = {
     "href": "http://digg.com/a",
     "title": "Ünïcode 🎉",
@@ -49,7 +49,7 @@ def wire(key: int | None, **columns: Any) -> JsonRow:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """`a` to `d` have 1 to 4 diggs and the source ids s1 to s4."""
+    """Four stories: `a` to `d` have 1 to 4 diggs, and the source ids s1 to s4."""
 
     a: Story
     b: Story
@@ -57,7 +57,7 @@ class World:
     d: Story
     person: User
     keys: dict[str, int]
-    """The keys of the stories and the person; a deleted instance has lost its own."""
+    """The keys of the stories and the person. Django removes the key of a deleted instance."""
 
     @classmethod
     def made(cls) -> "World":
@@ -77,22 +77,22 @@ class World:
 
     @property
     def rows(self) -> dict[int, JsonRow]:
-        """The original table."""
+        """The original rows by key."""
         return {self.keys[name]: self.row(name) for name in "abcd"}
 
 
 def columns() -> JsonRow:
-    """Return arguments for `Story.objects.create`."""
+    """Return keyword arguments for `Story.objects.create`."""
     return {**COLUMNS}
 
 
 def changed(world: World, names: str = "abcd", **columns: Any) -> list[Event]:
-    """Return the events of updates that set these columns."""
+    """Return the expected events of an update that sets these columns of some stories."""
     return [updated(world.row(name), world.row(name, **columns)) for name in names]
 
 
 def table(model: type[Model] = Story, *, using: str = "default") -> dict[Any, JsonRow]:
-    """Return the rows of the database as JSON values, by key."""
+    """Return the stored rows by key, as in messages."""
     capture = registry.find(model)
     assert capture is not None
     rows = map(capture.wire_row, images_where(capture, Q(), using=using).values())

@@ -1,4 +1,4 @@
-"""Every kind of write that Django has, each with the events that it must have."""
+"""All kinds of writes in Django, each with its expected events."""
 
 from tests.cdc.capture.write_cases import bulk_create, many_rows, one_row, other_models
 from tests.cdc.capture.write_cases.case import CASES, WriteCase

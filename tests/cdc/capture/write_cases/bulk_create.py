@@ -12,7 +12,7 @@ from tests.cdc.capture.write_cases.case import write_case
 
 
 def _unique_fields(name: str = "source_id") -> dict[str, Any]:
-    """Return the option that SQLite requires and MySQL rejects."""
+    # SQLite requires this option. MySQL rejects it.
     wanted = connection.features.supports_update_conflicts_with_target
     return {"unique_fields": [name]} if wanted else {}
 

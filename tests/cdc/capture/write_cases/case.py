@@ -1,4 +1,4 @@
-"""A write with the events that it must have, and the list of all of them."""
+"""A write with its expected events, and the list of all such cases."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Write = Callable[[World], list[Event]]
 class WriteCase:
     name: str
     write: Write
-    """Writes, and returns the expected events."""
+    """Executes the write and returns the expected events."""
 
 
 CASES: list[WriteCase] = []

@@ -1,4 +1,4 @@
-"""Changes of stories by way of their submitters, and by the admin."""
+"""Writes to stories through their submitters and through the admin."""
 
 from django.contrib.admin import AdminSite, ModelAdmin
 from django.http import HttpRequest

@@ -1,4 +1,4 @@
-"""Leaves out what concerns another database."""
+"""Leaves out test_sqlite_file.py on other databases."""
 
 from django.db import connection
 

@@ -1,4 +1,4 @@
-"""A relay with a guard, over the real outbox and a broker in memory."""
+"""A relay with an epoch guard, a real outbox and an in-memory broker."""
 
 from collections import Counter
 from functools import partial
@@ -19,14 +19,14 @@ from tests.cdc.outbox.test_relay import Inline
 
 
 class Tally(Counters):
-    """Counters that are never flushed."""
+    """Counters that are not written to the database."""
 
     def flush(self) -> None:
         pass
 
 
 class Scene:
-    """A relay with a guard, over the real outbox and a broker in memory."""
+    """A relay with an epoch guard, a real outbox and an in-memory broker."""
 
     def __init__(self) -> None:
         self.broker, self.clock = MemoryBroker(), FakeClock(now=1_764_000_000.0)
@@ -62,7 +62,7 @@ class Scene:
             (relay or self.relay).run_once()
 
     def restart(self, owner: str = "b") -> None:
-        """Replace the relay by one that knows nothing."""
+        """Replace the relay by a new one, which has no memory of published versions."""
         self.relay.close()
         self.clock.sleep(LEASE_SECONDS)
         self.relay = self.new_relay(owner)
@@ -71,7 +71,7 @@ class Scene:
         return [version_of(record) for log in self.broker.logs.values() for record in log]
 
     def repeated(self) -> dict[Version, int]:
-        """Return the versions that were published with more than one content."""
+        """Return the versions that were published with different contents."""
         contents = {
             (version_of(record), record.key, record.value)
             for log in self.broker.logs.values()

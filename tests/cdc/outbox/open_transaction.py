@@ -1,4 +1,4 @@
-"""A transaction of another connection that stays open."""
+"""A transaction on another connection that stays open."""
 
 import threading
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from django.db import connections, transaction
 
 
 class OpenTransaction:
-    """Makes something in a transaction of its own, which stays open until `end`."""
+    """Calls `make` in a transaction in a thread. The transaction stays open until `end`."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self.made: Any = None
@@ -20,7 +20,7 @@ class OpenTransaction:
         assert self._inserted.wait(60)
 
     def end(self, *, commit: bool) -> None:
-        """Commit or roll back; later calls do nothing."""
+        """Commit or roll back. Later calls do nothing."""
         if not self._finish.is_set():
             self._commits = commit
             self._finish.set()

@@ -1,4 +1,4 @@
-"""Batches are bounded in bytes, and the lease is looked after between portions."""
+"""Batches are limited in bytes. Rows are read in portions, and the lease is checked in between."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ LARGEST = 900_000
 
 
 class Table:
-    """Rows of given sizes; notes how much each statement returns."""
+    """Rows of given sizes. Records how many bytes each statement returns."""
 
     def __init__(self, sizes: dict[int, int]) -> None:
         self.all = sizes
@@ -32,7 +32,7 @@ class Table:
 
 
 def read_all(table: Table, ids: list[int], largest: int = LARGEST) -> list[list[int]]:
-    """Return the ids of each batch until all are read."""
+    """Read all ids in batches. Return the ids of each batch."""
     batches = []
     while ids:
         rows, taken = BatchReader(table, largest).read(ids, lambda: True)

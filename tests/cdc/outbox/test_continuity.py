@@ -1,4 +1,4 @@
-"""Ids that are assigned again: a new epoch begins before anything more is published."""
+"""If outbox ids are reused, a new epoch begins before anything else is published."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -46,7 +46,7 @@ ACCIDENTS = [truncate, drop_and_create, put_back]
 def test_reused_ids_begin_a_new_epoch_before_anything_is_published(
     scene: Scene, accident: Callable[[], None], later: int, knows: str
 ) -> None:
-    """Fewer, about as many and more new changes than ids assigned again."""
+    """The number of new changes is lower than, similar to or higher than that of reused ids."""
     truncate()
     save(6)
     scene.run()
@@ -85,7 +85,7 @@ def test_an_idle_outbox_is_looked_at_every_second(
 
 
 def test_a_row_under_a_published_id_is_noticed_between_two_looks(scene: Scene) -> None:
-    """All ids pass the published ones within the second after the last look."""
+    """Within a second, the ids restart and exceed the published ids again."""
     truncate()
     save(3)
     scene.run()
@@ -119,7 +119,7 @@ def test_an_old_epoch_is_replaced_by_one_above_all_that_were_published(scene: Sc
 def test_dumpdata_flush_and_loaddata_bring_the_old_epoch_back(scene: Scene, tmp_path: Path) -> None:
     truncate()
     old = epoch()
-    Epoch.objects.update(id=1)  # as after the first migration, and after the flush
+    Epoch.objects.update(id=1)  # loaddata then overwrites the epoch that flush creates
     save(3)
     scene.run()
     fixture = tmp_path / "all.json"
@@ -137,7 +137,7 @@ def test_dumpdata_flush_and_loaddata_bring_the_old_epoch_back(scene: Scene, tmp_
 
 
 def test_a_row_committed_after_the_new_epoch_is_published_in_it(scene: Scene) -> None:
-    """Its id may have been used in the old one."""
+    """Its id may already have been published in the old epoch."""
     save(3)
     scene.run()
     old = epoch()
@@ -305,7 +305,7 @@ def test_a_change_that_commits_late_begins_no_epoch(scene: Scene) -> None:
 
 def test_a_new_epoch_has_no_mark_of_the_old_one(scene: Scene) -> None:
     save(3)
-    for _ in range(20):  # The gap before the first id has to settle; a renewal stores the mark.
+    for _ in range(20):  # Until the ids below the first one are settled and the mark is stored.
         scene.run()
         scene.clock.sleep(RENEW_SECONDS)
     assert RelayLease.objects.get().mark > 0

@@ -1,4 +1,4 @@
-"""Epochs, and the command that begins one."""
+"""Epochs, and the command `new_epoch`."""
 
 from io import StringIO
 
@@ -14,7 +14,7 @@ from tests.cdc.capture.world import story
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 LATER = 10**15
-"""Milliseconds: in the year 33658."""
+"""An epoch that is later than the current time in milliseconds."""
 
 
 def test_a_migrated_database_has_an_epoch() -> None:

@@ -1,4 +1,4 @@
-"""Which ids the relay publishes, over an outbox whose transactions end in any order."""
+"""The ids that the relay publishes, when transactions are committed in any order."""
 
 from collections.abc import Iterable, Sequence
 
@@ -13,7 +13,7 @@ from cdc.testing.twins import FakeClock
 
 
 class Table:
-    """Ids that are committed, and ids of transactions that are still open."""
+    """An outbox with the ids of committed rows and of open transactions."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
@@ -43,7 +43,7 @@ def _in(number: int, ranges: Iterable[Range]) -> bool:
 
 
 class World:
-    """A finder, what it has published, and a sweeper that deletes on demand."""
+    """A finder, the ids that it has published, and a sweeper that deletes on demand."""
 
     def __init__(self) -> None:
         self.table = Table()
@@ -66,7 +66,7 @@ class World:
             pass
 
     def wait(self, seconds: float = SETTLE_AGE_SECONDS + 1) -> None:
-        """Let time pass, with a look at the outbox before and after."""
+        """Let time pass. Look at the outbox before and after it."""
         self.publish()
         self.table.clock.sleep(seconds)
         self.publish()

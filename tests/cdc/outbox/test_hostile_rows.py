@@ -1,4 +1,4 @@
-"""Hostile outbox rows: each is published or becomes a dead letter, none stops the relay."""
+"""A hostile outbox row is published or becomes a dead letter, and never stops the relay."""
 
 import random
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ _BYTES = (None, b"", b"{}", b"null", b'{"id":1}', b'},"op":"d",{', b"\xff\xfe", 
 
 
 def hostile_rows(seed: int, topic: str) -> Iterator[OutboxRecord]:
-    """Yield rows that capture would never write, the same ones for the same seed."""
+    """Yield rows that capture would never write. They are the same for the same seed."""
     chance = random.Random(seed)
     topics = (topic, topic, f"{topic}-missing", "", ".", "no topic!", "x" * 249, "\0")
 
@@ -61,7 +61,7 @@ def test_each_is_published_or_becomes_a_dead_letter(seed: int, feed_settings: Cd
     for _ in range(MOST_BATCHES):
         try:
             worker.run_once()
-        except Retryable:  # a missing topic, which Kafka is creating now
+        except Retryable:  # Kafka is creating a missing topic
             continue
         if not OutboxRecord.objects.exists():
             break
@@ -71,6 +71,6 @@ def test_each_is_published_or_becomes_a_dead_letter(seed: int, feed_settings: Cd
     assert DeadLetter.objects.count() == len(refused)
     published = sum(1 + (row.op == "d") for row in rows if row.topic == topic)
     tail = KafkaTail(feed_settings)
-    # More if the batch was sent again because one of its topics was missing.
+    # There are more records if a batch was sent again because one of its topics was missing.
     assert sum(tail.bounds().end) >= published
     tail.close()

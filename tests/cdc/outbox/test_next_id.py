@@ -1,4 +1,4 @@
-"""The next outbox id, as each database assigns it."""
+"""`next_id` returns the id that the database will assign next."""
 
 import pytest
 from django.db import connection, transaction

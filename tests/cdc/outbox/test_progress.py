@@ -1,4 +1,4 @@
-"""Ids that are dealt with, and the gaps between them."""
+"""The ids that are published or unused, and the gaps between them."""
 
 import pytest
 from hypothesis import given

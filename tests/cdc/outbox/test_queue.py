@@ -1,4 +1,4 @@
-"""The relay's queue and lease, on each database."""
+"""The queue of outbox rows and the relay's lease, on each database."""
 
 import threading
 from collections.abc import Iterator
@@ -123,7 +123,7 @@ def test_one_owner_holds_the_lease_until_it_expires_or_is_released(queue: Outbox
 
 
 def test_an_expired_lease_has_a_new_token_for_its_old_owner_too(queue: OutboxQueue) -> None:
-    """A restored database holds an old lease: its owner must notice."""
+    """A restored database may contain an old lease. Its owner must notice the restore."""
     first = queue.take_lease("a", -1)
 
     assert first
@@ -151,7 +151,7 @@ def test_a_renewal_stores_the_mark_for_the_successor(queue: OutboxQueue) -> None
 @pytest.mark.row_locks
 @pytest.mark.parametrize("rows", [3, 30, 300])
 def test_a_delete_does_not_wait_for_rows_that_are_not_listed(queue: OutboxQueue, rows: int) -> None:
-    """Neither for one in between nor for the one that follows; from 4 rows on databases scan."""
+    """An open transaction has inserted an unlisted row. Databases scan to delete over 3 rows."""
     below = [row().id for _ in range(rows)]
     late = OpenTransaction(row)
     try:

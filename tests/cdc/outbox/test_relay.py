@@ -1,4 +1,4 @@
-"""The relay with a real outbox and an in-memory broker."""
+"""The relay, with a real outbox and an in-memory broker."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -169,7 +169,7 @@ def test_a_second_relay_stands_by_and_takes_over_when_the_lease_expires() -> Non
 
 
 class LeaseByClock(OutboxQueue):
-    """A lease that expires by the test's clock instead of the database's."""
+    """A queue whose lease expires by the test's clock instead of the database's clock."""
 
     def __init__(self, clock: FakeClock) -> None:
         super().__init__("default")
@@ -184,7 +184,7 @@ class LeaseByClock(OutboxQueue):
 
 @pytest.mark.parametrize("before", [0.0, 0.1, 0.19, 0.3, 0.39, 0.5])
 def test_a_standby_publishes_within_two_seconds_of_the_leaders_death(before: float) -> None:
-    """Worst case: the leader dies just after a renewal, and the standby has just polled."""
+    """In the worst case, the leader dies right after a renewal and after the standby's poll."""
     broker, clock = MemoryBroker(), FakeClock()
     outbox = LeaseByClock(clock)
     standby = relay(broker, "standby", clock, outbox)
@@ -269,7 +269,7 @@ def test_records_in_flight_are_abandoned_at_a_stop() -> None:
 
 
 class Suspending:
-    """A broker that suspends the relay once before publishing, while `meanwhile` runs."""
+    """A broker that suspends the relay before the first publishing and calls `meanwhile`."""
 
     def __init__(
         self,
@@ -291,7 +291,7 @@ class Suspending:
 
 
 def ops(broker: MemoryBroker) -> list[tuple[str, str | None]]:
-    """Return the operations and titles in the topic, in order."""
+    """Return the operation and the title of each event in the topic, in order."""
     values = [
         orjson.loads(record.value) for log in broker.logs.values() for record in log if record.value
     ]
@@ -299,7 +299,7 @@ def ops(broker: MemoryBroker) -> list[tuple[str, str | None]]:
 
 
 def suspend_relay(broker: MemoryBroker, change: Callable[[Story], object]) -> None:
-    """Suspend a relay past its lease while another publishes its batch and `change`."""
+    """Suspend a relay until its lease expires. Another relay publishes its batch and `change`."""
     saved, clock = story(), FakeClock()
 
     def meanwhile() -> None:
@@ -346,7 +346,7 @@ def test_a_relay_suspended_alone_sends_nothing_again() -> None:
 
 
 class BatchRejecting:
-    """A broker that rejects the first records of a call together, as Kafka does."""
+    """A broker that rejects the first records of a call together, like a batch in Kafka."""
 
     def __init__(self, broker: MemoryBroker, first: int) -> None:
         self.broker, self.first = broker, first
@@ -382,13 +382,13 @@ def late() -> Iterator[OpenTransaction]:
 
 
 def numbers(broker: MemoryBroker) -> list[int]:
-    """Return the outbox ids in the topic, in order of their publication in each partition."""
+    """Return the outbox ids in the topic, in the order of each partition."""
     records = [record for log in broker.logs.values() for record in log]
     return [int(dict(record.headers)["outbox_id"]) for record in records]
 
 
 def settle(worker: Relay, clock: FakeClock) -> None:
-    """Let so much time pass that missing ids count as never used."""
+    """Let so much time pass that missing ids count as unused."""
     for _ in range(int(SETTLE_AGE_SECONDS) + 3):
         worker.run_once()
         clock.sleep(1)
@@ -436,7 +436,7 @@ def test_the_mark_passes_a_rolled_back_id_and_no_open_one(late: OpenTransaction)
 def test_ids_with_a_stride_are_published_once_and_passed() -> None:
     broker, clock = MemoryBroker(), FakeClock()
     worker = relay(broker, clock=clock)
-    # SQLite has no stride, so the ids are assigned here on every database.
+    # SQLite has no auto-increment step, so the test assigns the ids itself.
     story()
     row = OutboxRecord.objects.get()
     first = row.id
@@ -453,7 +453,7 @@ def test_ids_with_a_stride_are_published_once_and_passed() -> None:
 
 
 def test_a_row_is_published_after_a_flush_gave_its_id_again() -> None:
-    """The flushed lease leads to a new token, and with it the relay starts over."""
+    """The flush deletes the lease. With the token of a new lease, the relay starts from scratch."""
     broker, clock = MemoryBroker(), FakeClock()
     worker = relay(broker, clock=clock, sweeper=Inline(Unwatched("default"), clock))
     for number in range(5):
@@ -494,7 +494,7 @@ def test_rows_that_a_flush_replaced_while_others_were_published_are_published_to
 
 
 class Unwatched(OutboxQueue):
-    """Never finds a row at or below the mark."""
+    """A queue that finds no rows at or below the mark."""
 
     def ids_in(self, ranges: object, limit: int | None = None) -> list[int]:
         return []
@@ -558,7 +558,7 @@ def test_a_successor_begins_at_the_mark_and_repeats_what_was_not_deleted() -> No
 
 
 class TimedLease(LeaseByClock):
-    """Statements about the lease take a while; a new owner has a new token."""
+    """A lease whose statements take `takes` seconds. A new owner has a new token."""
 
     token, takes = 0, 0.0
 
@@ -571,7 +571,7 @@ class TimedLease(LeaseByClock):
 
 
 def test_the_lease_counts_from_before_the_statement() -> None:
-    """The database counts from the statement, so another relay may take it after 1.5 s."""
+    """The database counts from the start of the statement, and so must the relay."""
     clock = FakeClock()
     outbox = TimedLease(clock)
     outbox.takes = 0.8 * LEASE_SECONDS
@@ -689,7 +689,7 @@ def updates(count: int) -> list[OutboxRecord]:
 
 
 def insert_again(rows: Iterable[OutboxRecord]) -> None:
-    """Put rows of the next epoch under the same ids, as after a flush."""
+    """Replace the rows by rows of the next epoch with the same ids, as after a flush."""
     OutboxRecord.objects.all().delete()
     for row in rows:
         row.epoch += 1
@@ -697,7 +697,7 @@ def insert_again(rows: Iterable[OutboxRecord]) -> None:
 
 
 def versions(broker: MemoryBroker) -> list[tuple[int, int]]:
-    """Return epoch and outbox id of each record of a partition, in its order."""
+    """Return the epoch and the outbox id of each record of the only partition, in order."""
     (log,) = broker.logs.values()
     headers = [dict(record.headers) for record in log]
     return [(int(each["epoch"]), int(each["outbox_id"])) for each in headers]
@@ -705,7 +705,7 @@ def versions(broker: MemoryBroker) -> list[tuple[int, int]]:
 
 @pytest.fixture
 def single_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each row fill a batch."""
+    """Make each batch contain one row."""
     monkeypatch.setattr("cdc.outbox.batch.PORTION_BYTES", 1)
     monkeypatch.setattr("cdc.outbox.batch.BATCH_BYTES", 1)
 
@@ -739,7 +739,7 @@ def test_what_was_found_before_a_flush_is_found_again_in_order(single_rows: None
 
 
 def test_a_row_far_below_the_last_one_is_published_after_a_flush() -> None:
-    """So far that only a relay that starts over reads it."""
+    """The relay reads so low an id only after it has started from scratch."""
     broker, clock = MemoryBroker(), FakeClock()
     worker = relay(broker, clock=clock, sweeper=Inline(Unwatched("default"), clock))
     rows = updates(60)
@@ -771,7 +771,7 @@ def test_rows_replaced_during_a_publish_do_not_wait_for_their_deletion() -> None
 
 
 class SlowGuard:
-    """Admits everything; while it is asked for the first time, `meanwhile` runs."""
+    """A guard that admits everything. Its first check calls `meanwhile`."""
 
     def __init__(self, meanwhile: Callable[[], None]) -> None:
         self.meanwhile = meanwhile
@@ -832,7 +832,7 @@ def test_rows_that_the_guard_does_not_admit_are_not_published() -> None:
 
 
 def test_rows_read_under_an_earlier_token_are_not_published() -> None:
-    """Another relay has published and deleted them in between, and a later change as well."""
+    """Meanwhile, another relay has published and deleted these rows and a later change."""
     broker, clock = MemoryBroker(), FakeClock()
     saved = story()
 
@@ -888,7 +888,7 @@ def test_a_rejected_row_is_not_sent_alone_after_the_lease_is_lost() -> None:
 
 
 def test_a_new_epoch_makes_the_relay_read_from_the_first_row() -> None:
-    """The lease and its token stay: only the guard says that the ids begin again."""
+    """The lease and its token stay the same. Only the guard reports the new epoch."""
     broker, clock, guard = MemoryBroker(), FakeClock(), SlowGuard(lambda: None)
     unwatched = Inline(Unwatched("default"), clock)
     worker = relay(broker, clock=clock, sweeper=unwatched, guard=guard)

@@ -55,7 +55,7 @@ def test_an_older_copy_of_the_sqlite_file_is_noticed(scene: Scene, tmp_path: Pat
 
 
 def test_another_thread_deletes_from_the_new_file(tmp_path: Path) -> None:
-    """The relay's sweeper has its own connection to the old file."""
+    """The relay's sweeper has its own connection, which may still use the old file."""
     copy = tmp_path / "copy.sqlite3"
     save(2)
     row = OutboxRecord.objects.latest("id")

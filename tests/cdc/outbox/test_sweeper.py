@@ -1,4 +1,4 @@
-"""What is deleted, and what is found at or below the mark."""
+"""The rows that the sweeper deletes, and the late rows that it finds at or below the mark."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from cdc.testing.twins import FakeClock
 
 
 class Table:
-    """Rows by id with their epochs; some may be locked."""
+    """An outbox with the epochs of its rows by id. Some rows may be locked."""
 
     def __init__(self) -> None:
         self.rows: dict[int, int] = {}

@@ -12,7 +12,7 @@ from stories.models import Story
 
 @dataclass
 class SlowRelay(FakeClock):
-    """A clock that removes a row with each sleep, as a relay would, once `asleep_until` is past."""
+    """A clock whose sleeps delete a row each, like a relay, after the time `asleep_until`."""
 
     asleep_until: float = 0.0
     sleeps: list[float] = field(default_factory=list)

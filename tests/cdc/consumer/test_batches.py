@@ -1,4 +1,4 @@
-"""The size of batches: bounded by bytes, halved after failures, and grown again."""
+"""The size of batches is limited in bytes, halved after failures, and then grows again."""
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -26,7 +26,7 @@ from tests.support.mongodb import OwnMongod, running, set_parameter
 
 
 class Choosy(MemoryReplica):
-    """Fails for batches of more than `most` events, and for the events of `refused` rows."""
+    """A replica that refuses batches of more than `most` events, and events of `refused` rows."""
 
     error: ClassVar[type[Retryable]] = Retryable
     most: ClassVar[int] = RECORDS
@@ -122,7 +122,7 @@ def test_one_change_that_is_too_large_is_a_dead_letter_and_the_others_are_applie
 
 
 def test_one_change_that_fails_for_another_reason_is_tried_again() -> None:
-    """The change may not be the cause, so it is no dead letter."""
+    """The change may not be the cause of the error, so it does not become a dead letter."""
     kind = choosy(refused=frozenset({7}))
     feed = Feed(kind)
     feed.send(created(7))
@@ -136,7 +136,7 @@ def test_one_change_that_fails_for_another_reason_is_tried_again() -> None:
 
 
 def numbers(key: int, count: int) -> Outgoing:
-    """A story with a list of one-digit numbers, which BSON stores in six times the bytes."""
+    """Return a story with a list of digits, which needs six times as many bytes in BSON."""
     return outgoing(with_numbers(change("c", key, key), count), TOPIC)
 
 
@@ -169,14 +169,14 @@ def test_a_batch_holds_a_bounded_number_of_bytes() -> None:
 
 
 class Sized(BatchSize):
-    """Takes the offset of each event for its size."""
+    """A batch size for which the size of an event is its offset."""
 
     def _size(self, delivered: Delivered | None) -> int:
         return 0 if delivered is None else delivered.offset
 
 
 def cut(*sizes: int | None) -> list[list[int | None]]:
-    """Return the batches of events of these sizes; None is a record without an event."""
+    """Return the batches of events of these sizes. None is a record without an event."""
     record = Record(source=SOURCE, offset=0, key=None, value=None)
     decoded = [
         (record, None if size is None else delivered(change("c", 1, 1), offset=size))
@@ -299,7 +299,7 @@ def test_the_failures_alone_must_be_in_a_row(between: int) -> None:
 
 
 class Own:
-    """A consumer that reads from a broker in memory and writes to a mongod of its own."""
+    """A consumer with an in-memory broker and a mongod that no other test uses."""
 
     def __init__(self, uri: str) -> None:
         self.settings = without_servers(mongodb_uri=uri, mongodb_database="own")

@@ -1,4 +1,4 @@
-"""Unique values in the replica: handed over between partitions, or refused for good."""
+"""Temporary and permanent conflicts in unique indexes of the replica."""
 
 from contextlib import suppress
 from zlib import crc32
@@ -23,7 +23,7 @@ def sent(op: str, key: int, outbox_id: int, title: str) -> Outgoing:
     return outgoing(change(op, key, outbox_id, title=title), TOPIC)
 
 
-# Stories 1 and 2 are in different partitions; `BESIDE` is in the partition of story 2.
+# Stories 1 and 2 are in different partitions. Story BESIDE is in the partition of story 2.
 BESIDE = next(
     key
     for key in range(3, 100)
@@ -176,7 +176,7 @@ def test_three_rows_pass_their_values_round(monkeypatch: pytest.MonkeyPatch, rec
     feed = unique_feed()
     feed.send(sent("c", 2, 2, "b"), sent("c", BESIDE, 3, "c"))
     run(feed)
-    # As after compaction: the values that the database needed in between are gone.
+    # As after compaction, which has removed the values that the rows had in between.
     feed.send(sent("u", 1, 4, "b"), sent("u", 2, 5, "c"), sent("u", BESIDE, 6, "a"))
     run(feed, ATTEMPTS)
 

@@ -1,4 +1,4 @@
-"""The consumer with twins: tombstones, bad messages, fencing and replays."""
+"""The consumer with in-memory twins: tombstones, malformed messages, fencing and replays."""
 
 from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
@@ -31,7 +31,7 @@ MARKER_DAYS = 7
 
 
 class Letters:
-    """A dead-letter store in memory."""
+    """An in-memory store of dead letters."""
 
     def __init__(self) -> None:
         self.kept: dict[tuple[TopicPartition, int], str] = {}
@@ -46,7 +46,7 @@ class Letters:
 
 
 class Tally:
-    """Counters in memory only."""
+    """In-memory counters."""
 
     def __init__(self) -> None:
         self.counted: Counter[str] = Counter()
@@ -55,11 +55,11 @@ class Tally:
         self.counted[name] += number
 
     def flush(self) -> None:
-        """Do nothing: there is no database to write to."""
+        """Do nothing, because there is no database."""
 
 
 class Feed:
-    """A broker, a replica and the consumer between them."""
+    """An in-memory broker, an in-memory replica, and the consumer between them."""
 
     def __init__(
         self,
@@ -179,7 +179,7 @@ def test_a_replayed_delete_counts_once() -> None:
 
 
 def test_a_tombstone_alone_deletes_the_story() -> None:
-    """Compaction removed the delete while the consumer was away."""
+    """Compaction has removed the delete before the consumer could read it."""
     feed = Feed()
     feed.send(outgoing(change("c", 1, 1), TOPIC), outgoing(change("c", 2, 2), TOPIC))
     feed.drain()
@@ -341,7 +341,7 @@ def test_an_epoch_is_not_rejected_while_the_database_is_unreachable() -> None:
 
 def test_an_old_event_of_a_deleted_row_brings_nothing_back() -> None:
     feed = Feed()
-    feed.clock.now = 1_800_000_000  # the events below are older than any delete marker
+    feed.clock.now = 1_800_000_000  # so that the events are older than any delete marker
     feed.rows.deleted = {1}
     feed.send(*(outgoing(change("c", key, key), TOPIC) for key in (1, 2)))
 
@@ -495,7 +495,7 @@ def poison(count: int, first: int = 1) -> list[Outgoing]:
 
 
 def run(feed: Feed, batches: int = 20) -> None:
-    """Run the consumer in the loop of its process, for some batches."""
+    """Run the consumer in its retry loop, for a number of batches."""
     left = iter(range(batches))
     run_until_stopped(
         feed.consumer.run_once,
@@ -580,7 +580,7 @@ def test_a_recreated_topic_that_outgrew_the_old_one_is_read_from_its_start(
     feed.send(outgoing(change("c", 1, 1), TOPIC))
     feed.drain()
     feed.broker.recreate(TOPIC)
-    # The old position is valid in the new topic as well, so nothing is out of range.
+    # The old position exists in the new topic, so Kafka reports no error.
     feed.send(outgoing(change("u", 1, 2), TOPIC), outgoing(change("u", 1, 3), TOPIC))
     feed.send(outgoing(change("c", 2, 4), TOPIC), outgoing(change("c", 3, 5), TOPIC))
     happens(feed)
@@ -672,12 +672,12 @@ def test_a_clean_election_is_no_gap() -> None:
 
 
 def test_a_loss_later_on_is_checked_at_the_stored_position_first() -> None:
-    """What was read may have been applied: then nothing is missing."""
+    """If the records up to the stored position exist, nothing was lost."""
     feed = Feed()
     feed.send(outgoing(change("c", 1, 1), TOPIC), outgoing(change("u", 1, 2), TOPIC))
     feed.drain()
     source = one_partition(feed)
-    feed.source.offsets[source] = 1_000  # The client's own position is off.
+    feed.source.offsets[source] = 1_000  # The client's position is wrong.
 
     feed.drain()
     feed.send(outgoing(change("u", 1, 3), TOPIC))
@@ -688,7 +688,7 @@ def test_a_loss_later_on_is_checked_at_the_stored_position_first() -> None:
 
 
 def unfit(op: str, key: int, outbox_id: int) -> Outgoing:
-    """Return a change that does not fit the table, as if a column had had another type."""
+    """Return a change that does not fit the table, because a column has another type."""
     event = change(op, key, outbox_id)
     return outgoing(replace(event, after={**(event.after or {}), "diggs": "many"}), TOPIC)
 
@@ -721,7 +721,7 @@ def test_a_newer_event_that_does_not_fit_is_a_dead_letter() -> None:
 
 
 def test_applied_messages_count_however_many_letters_there_are() -> None:
-    """A letter in twenty, for longer than the limit: the consumer never stops."""
+    """The consumer does not stop if one message in twenty becomes a dead letter."""
     feed = Feed()
     rounds = MAX_REJECTED + 60
     for number in range(rounds):
@@ -820,7 +820,7 @@ def test_a_pause_stops_fetching_and_forgets_the_positions() -> None:
     assert not feed.source.started()
     assert feed.titles() == {1: "version 1.1"}
 
-    # A rewind during the pause moves the position.
+    # A rewind moves the position during the pause.
     feed.store.positions[source], feed.store.owners[source] = 0, "rewind"
     paused[0] = False
     feed.drain()

@@ -1,4 +1,4 @@
-"""An epoch is checked with the database only when it is higher than any known one."""
+"""The consumer queries the database's epoch only for an event with a higher epoch than known."""
 
 import pytest
 

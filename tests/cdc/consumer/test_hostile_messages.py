@@ -1,4 +1,4 @@
-"""Each hostile message is applied or becomes a dead letter; none stops the consumer."""
+"""A hostile message is applied or becomes a dead letter, and never stops the consumer."""
 
 import json
 import time
@@ -55,7 +55,7 @@ def drain(broker: MemoryBroker, replica: MemoryReplica | MongoReplica) -> Memory
 
 
 def with_last(messages: Iterator[Outgoing]) -> Sequence[Outgoing]:
-    """Append good changes, so that each partition ends with one."""
+    """Append valid changes, so that each partition ends with a valid change."""
     good = [outgoing(change("c", LAST + key, LAST + key), TOPIC) for key in range(40)]
     return [*messages, *good]
 

@@ -1,4 +1,4 @@
-"""Two consumers of one machine never share an instance name; a restarted one gets its name back."""
+"""Consumers of one machine have different instance names, and keep them after a restart."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Only events that are older than any delete marker are looked up in the database."""
+"""Only the rows of events that are older than any delete marker are looked up in the database."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ from tests.support.builders import TABLE, change, delivered
 DAYS = 7
 NOW = FakeClock(now=1_800_000_000)
 MARKERS_EXPIRE_MS = (NOW.now - DAYS * 86_400 + 3_600) * 1000
-"""An hour is left for clocks that differ."""
+"""Events from before this time are looked up. It includes an hour for differences of clocks."""
 
 
 def at(event: ChangeEvent, ts_ms: float) -> ChangeEvent:
@@ -42,7 +42,7 @@ def test_only_the_newest_event_of_a_row_counts() -> None:
 
 
 class Asked(MemoryRows):
-    """Notes what it was asked about."""
+    """Rows that record the table and the keys of each query."""
 
     def __init__(self) -> None:
         super().__init__(deleted={1, 2})

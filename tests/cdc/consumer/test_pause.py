@@ -1,4 +1,4 @@
-"""A pause is requested in the database; paused consumers stay in their group."""
+"""A row in the database pauses the consumers. Paused consumers stay in their group."""
 
 import pytest
 from django.db import OperationalError
@@ -14,7 +14,7 @@ GROUP = "storyfeed"
 
 
 class Switch:
-    """A pause flag in memory."""
+    """An in-memory pause flag."""
 
     on = False
 
@@ -84,4 +84,4 @@ def test_the_last_answer_counts_while_the_database_is_unreachable(
 
 class _Connection:
     def close(self) -> None:
-        """Keep the connection of the test open."""
+        """Do nothing, so that the test's connection stays open."""

@@ -1,4 +1,4 @@
-"""Of two processes with one name, the younger gives way; a dead one is replaced at once."""
+"""Of two consumers with one instance name, the younger stops. A dead one is replaced at once."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ def finished() -> int:
 
 
 class ImpatientClock(SystemClock):
-    """Fails the test instead of waiting."""
+    """A clock that fails the test if anything waits."""
 
     def sleep(self, seconds: float) -> None:
         raise AssertionError("it waited")
@@ -42,7 +42,7 @@ def instances(feed_settings: CdcSettings) -> Iterator[Instances]:
 
 
 def presence(instances: Instances, clock: SystemClock | None = None, **other: object) -> Presence:
-    """Return the presence of a process on another machine, or as `other` says."""
+    """Return the presence of a process on another machine, with changes in `other`."""
     found = Presence(instances, "one", clock or SystemClock())
     changes = {"host": "elsewhere", **other}
     found.process = replace(found.process, **changes)  # type: ignore[arg-type]
@@ -52,7 +52,7 @@ def presence(instances: Instances, clock: SystemClock | None = None, **other: ob
 def test_a_process_that_has_ended_is_known() -> None:
     assert ended(replace(US, pid=finished()), seen_by=US)
     assert ended(replace(US, token="before", machine="a container"), seen_by=US)
-    # Not this process's start: the parent may have started in the same clock tick.
+    # Not the start time of this process, because the parent may have started in the same tick.
     parent = replace(US, pid=os.getppid(), started="1")
     assert ended(parent, seen_by=US), "its id is used again: it started at another time"
 
@@ -131,7 +131,7 @@ def test_a_process_that_fell_silent_elsewhere_is_replaced_after_a_moment(
     second.claim()
 
     assert time.monotonic() - began > SILENT_SECONDS / 2
-    instances.beat(silent.process)  # It wakes up, and does not take the name back.
+    instances.beat(silent.process)  # The silent process wakes up, but does not get its name back.
     found = instances.read()
     assert found is not None
     assert found.process == second.process

@@ -1,4 +1,4 @@
-"""The database is asked which rows are missing, and for its epoch."""
+"""The consumer's queries to the database: which rows are missing, and which epoch it has."""
 
 from uuid import UUID
 

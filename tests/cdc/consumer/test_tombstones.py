@@ -1,4 +1,4 @@
-"""A tombstone is a delete, if the relay wrote it and its table is known."""
+"""A tombstone counts as a delete if the relay wrote it and its table is known."""
 
 import logging
 from dataclasses import replace

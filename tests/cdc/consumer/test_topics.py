@@ -1,4 +1,4 @@
-"""A topic that was deleted and recreated is noticed, and so is a new partition."""
+"""The consumer detects recreated topics and new partitions."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def known() -> tuple[KnownTopics, MemoryBroker, FakeClock]:
 def test_a_recreated_topic_is_found_by_the_next_check() -> None:
     topics, broker, clock = known()
     broker.recreate(TOPIC)
-    topics.check()  # Too soon after the last check.
+    topics.check()  # This does nothing, because the last check was too recent.
     clock.sleep(CHECK_SECONDS)
 
     with pytest.raises(Fenced, match="recreated"):

@@ -1,4 +1,4 @@
-"""A topic whose records are removed in between, as compaction does."""
+"""A topic from which some records were removed, as by compaction."""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +8,7 @@ from cdc.wire.records import Record
 
 @dataclass(slots=True)
 class Compacted(MemoryTail):
-    """A tail that skips removed records; `removed` holds their partitions and offsets."""
+    """A tail that skips removed records. `removed` contains their partitions and offsets."""
 
     removed: set[tuple[int, int]] = field(default_factory=set)
 

@@ -8,12 +8,12 @@ import orjson
 
 @dataclass
 class Frames:
-    """Takes bytes in any pieces; keeps the events and the last id."""
+    """Parses bytes, which may be split anywhere. Stores the events and the last id."""
 
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     last_id: str = ""
     alive: int = 0
-    """The number of comments so far."""
+    """The number of received comments, which are heartbeats."""
     _rest: bytes = b""
 
     def feed(self, data: bytes) -> None:

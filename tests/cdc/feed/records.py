@@ -1,4 +1,4 @@
-"""Builders of records and changes, for tests of the feed."""
+"""Builders of records and changes for tests of the live feed."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,7 +20,7 @@ def record(event: ChangeEvent, partition: int = 0, offset: int = 0) -> Record:
 
 
 def update(key: int, outbox_id: int, **after: Any) -> ChangeEvent:
-    """Return an update of the standard test story that sets these columns."""
+    """Return an update of a story by which the columns in `after` change."""
     event = change("u", key, outbox_id)
     row = wire_row(key)
     return replace(event, op=Operation.UPDATE, before=row, after={**row, **after})

@@ -1,4 +1,4 @@
-"""The changes that a reader missed, from a topic with removed records."""
+"""Reading the changes that a reader missed, from a topic with removed records."""
 
 import asyncio
 from contextlib import aclosing
@@ -21,7 +21,7 @@ SOURCES = [TopicPartition(TOPIC, number) for number in range(2)]
 
 
 class Topic:
-    """Two partitions with ten changes each, and a reader that missed some of them."""
+    """Two partitions with ten changes each, and a hub that follows them."""
 
     def __init__(self) -> None:
         self.broker = MemoryBroker(partition_count=2)
@@ -57,7 +57,7 @@ class Topic:
 
 @dataclass
 class Missed:
-    """Everything that was read."""
+    """All changes that were read, and the number of lost ones."""
 
     position: FeedPosition
     lost: int = 0

@@ -1,4 +1,4 @@
-"""Filters of the feed, parsed from the query string."""
+"""The filters of the live feed, parsed from the query string."""
 
 import pytest
 from django.http import QueryDict
@@ -26,7 +26,7 @@ def wanted(query: str, audience: Audience = OPERATORS) -> Filter:
         ("op=u", True),
         ("op=c&op=u", True),
         ("op=d", False),
-        ("op=zebra", True),  # not an operation
+        ("op=zebra", True),  # zebra is no operation, so it is ignored
         ("story=17", True),
         ("story=1", False),
         ("field=diggs", True),

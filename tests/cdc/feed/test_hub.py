@@ -1,4 +1,4 @@
-"""The chunks that readers share, and what ends when the hub's tail does."""
+"""The chunks that all readers share, and the end of the streams when the hub's tail ends."""
 
 import asyncio
 from collections.abc import Callable
@@ -27,7 +27,7 @@ PERSONAL = {"user": {"name": "Secret Person"}, "diggs": 9}
 
 
 def hub_of(count: int) -> Hub:
-    """Return a hub that holds `count` updates with personal data, all of them visible."""
+    """Return a hub with `count` updates that contain personal data. Readers see all of them."""
     made = Hub(lambda: MemoryTail(broker=MemoryBroker(), topic=TOPIC), RENDERER.render, StopFlag())
     made.ring = Ring(START)
     for number in range(count):
@@ -119,7 +119,7 @@ def test_no_reader_is_accepted_above_the_limit(monkeypatch: pytest.MonkeyPatch) 
 
 
 def post(hub: Hub, *posted: Posted) -> None:
-    """Pass objects to the hub as its follower does."""
+    """Pass objects to the hub, as its follower does."""
 
     async def run() -> None:
         hub._loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""Positions in the feed; their text comes from browsers, so it may be anything."""
+"""Feed positions. Browsers send them as text, so the text may be malformed."""
 
 from contextlib import suppress
 from hashlib import blake2s

@@ -1,4 +1,4 @@
-"""What each audience sees of a record, whatever it contains."""
+"""What each audience sees of a record, with any content."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""The latest changes in memory."""
+"""The ring buffer with the latest changes."""
 
 from cdc.feed.position import FeedPosition
 from cdc.feed.ring import Ring

@@ -1,4 +1,4 @@
-"""A reader's stream, with an in-memory broker: nothing is missed, nothing comes twice."""
+"""A reader's stream with an in-memory broker: no change is missed or sent twice."""
 
 import asyncio
 import time
@@ -43,7 +43,7 @@ class Broker(MemoryBroker):
 
 
 class World:
-    """A broker, a hub that follows it, and readers."""
+    """An in-memory broker, a hub that follows it, and readers."""
 
     def __init__(self, memory: int = 4_000) -> None:
         self.broker = Broker(partition_count=3)
@@ -84,7 +84,7 @@ class World:
         check: CheckAccess | None = None,
         audience: Audience = Audience.OPERATORS,
     ) -> Frames:
-        """Start to read in the background."""
+        """Start a reader in the background. Return the frames that it receives."""
         place = FeedPosition.parse(at) if isinstance(at, str) else at
         reader = Reader(self.hub, self.catch_up, audience, wanted or Filter(), place)
         frames = Frames()
@@ -131,7 +131,7 @@ def play(scene: Callable[[World], Coroutine[Any, Any, None]], memory: int = 4_00
 
 
 def assert_complete(world: World, *frames: Frames) -> None:
-    """Assert that these readers together had every change once, in each partition's order."""
+    """Assert that the readers together received each change once, and each partition in order."""
     places = [place for one in frames for place in one.places]
     assert len(places) == len(set(places)), "twice"
     assert set(places) == world.everything, "missed"
@@ -210,7 +210,7 @@ def test_a_stream_resumes_after_any_event() -> None:
 def test_changes_that_memory_lacks_come_from_kafka(known: bool) -> None:
     async def scene(world: World) -> None:
         world.publish(600)
-        if known:  # the hub has a ring already
+        if known:  # the hub already has a ring
             world.reader()
             await world.until(lambda: world.hub.ring is not None)
         reader = world.reader(start(world))
@@ -267,7 +267,7 @@ def test_a_position_ahead_of_this_process_is_waited_for() -> None:
         reader = world.reader(ahead)
         await world.until(lambda: bool(reader.named("state")))
         world.publish(30)
-        # All but the first two of each partition.
+        # All changes except the first two of each partition.
         await world.until(lambda: len(reader.places) == 24)
         assert min(offset for _, offset in reader.places) == 2
         assert not reader.named("gap")
@@ -479,7 +479,7 @@ def test_losses_are_reported_only_while_catching_up() -> None:
 def test_a_reader_that_lost_access_gets_no_further_part(
     monkeypatch: pytest.MonkeyPatch, answer: Access
 ) -> None:
-    """Not even of what it is catching up with, and not after a while without news."""
+    """Access is also checked while the reader catches up, and when there are no changes."""
     monkeypatch.setattr(stream, "CHECK_SECONDS", 0.0)
     asked: list[Access] = []
 
@@ -537,7 +537,7 @@ def test_no_answer_but_allowed_is_remembered(
 
 
 def in_memory(world: World, places: Sequence[tuple[int, int]], visible: int) -> Ring:
-    """Give the hub a ring with these changes, of which readers see only the first ones."""
+    """Give the hub a ring with these changes. Readers see only the first `visible` changes."""
     ring = Ring(start(world))
     for number, (partition, offset) in enumerate(places):
         ring.add(rendered(change("c", number, number), partition, offset))
@@ -557,7 +557,7 @@ async def news_of(reader: Reader) -> Frames:
 
 
 def test_a_heartbeat_names_no_position_beyond_what_was_sent() -> None:
-    """A reader that reconnects there would miss the changes that are not visible yet."""
+    """Otherwise a reader that reconnects would miss the changes that were not visible yet."""
 
     async def scene(world: World) -> None:
         places = [(0, 0), (1, 0), (0, 1), (1, 1), (2, 0)]

@@ -1,4 +1,4 @@
-"""Pages of the topic: every change once, in time order, in both directions."""
+"""Pages of the topic show each change once, in the order of time, in both directions."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -157,7 +157,7 @@ def test_an_empty_topic_is_an_empty_page() -> None:
 def test_removed_records_of_a_page_are_counted_once(
     removed: list[int], lost: int, *, back: bool
 ) -> None:
-    """A tombstone is no change to show, and not lost either."""
+    """A tombstone is neither a visible change nor a lost record."""
     broker, source = MemoryBroker(partition_count=1), TopicPartition(TOPIC, 0)
     broker.logs[source] = [outgoing(change("c", n, n), TOPIC) for n in range(10)]
     broker.logs[source][2] = replace(broker.logs[source][2], value=None)

@@ -1,4 +1,4 @@
-"""The feed's page and a change's details, with an in-memory broker."""
+"""The page of the live feed and the details of a change, with an in-memory broker."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db
 
 
 class MemoryHistory:
-    """The twin of the history; raises Retryable until it is given events."""
+    """An in-memory twin of the history. Its methods raise Retryable while `events` is None."""
 
     def __init__(self) -> None:
         self.events: list[PastEvent] | None = None
@@ -92,7 +92,7 @@ def test_the_page_shows_the_latest_changes_without_scripts(
     publish(broker, *(outgoing(change("c", n, n), TOPIC) for n in range(1, 151)))
     publish(broker, outgoing(update(7, 200, title=title, diggs=9), TOPIC))
     shown = page(worker)
-    assert shown.count("data-row") == 101  # including the template row
+    assert shown.count("data-row") == 101  # 100 changes and the template row
     assert "<script>alert" not in shown
     assert "&lt;script&gt;alert" in shown
     assert "by 7" in shown

@@ -1,4 +1,4 @@
-"""The barrier names the part that makes no progress."""
+"""A barrier that is not reached names the part of the pipeline that makes no progress."""
 
 import pytest
 
@@ -18,7 +18,7 @@ UNREACHABLE = without_servers(bootstrap_servers="127.0.0.1:1", mongodb_uri="mong
 
 
 class DrainingClock(FakeClock):
-    """Removes an outbox row at each sleep, like a slow relay."""
+    """A clock that deletes an outbox row at each sleep, like a slow relay."""
 
     def sleep(self, seconds: float) -> None:
         super().sleep(10.0)

@@ -1,4 +1,4 @@
-"""The same task with the same arguments finds its checkpoint again."""
+"""A task finds the checkpoint of an earlier run with the same arguments."""
 
 import pytest
 from django.db import transaction

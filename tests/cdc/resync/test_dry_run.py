@@ -1,4 +1,4 @@
-"""A dry run over a replica in memory."""
+"""A dry run with an in-memory replica."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every type of key through capture, the replica, a snapshot and a reconciliation."""
+"""Capture, the replica, snapshots and reconciliations work with every type of key."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,9 +36,9 @@ START = datetime(2010, 3, 16, 20, 36, 41, 7000, UTC)
 class Kind:
     model: Any
     key: Callable[[int], Any]
-    """The key of the row with this number."""
+    """Returns the key of the row with a number."""
     foreign: tuple[Any, ...]
-    """Keys of documents that no row can have."""
+    """Keys that a document can have but a row cannot."""
     change: str = "seat"
 
     @property
@@ -51,7 +51,7 @@ class Kind:
         extra = {"name": f"toy {number}"} if self.model is Toy else {}
         if self.model is Lid:
             Box.objects.create(pk=self.key(number), name="box")
-        # Not create(): Django reads MySQL's LAST_INSERT_ID(), which has no negative numbers.
+        # create() would read MySQL's LAST_INSERT_ID(), which is never negative.
         self.model.objects.bulk_create([self.model(pk=self.key(number), **extra)])
 
 
@@ -117,7 +117,7 @@ class Scene:
         )
 
     def keys(self) -> list[Any]:
-        """The keys of the table as the documents have them."""
+        """Return the keys of the table in the form of the documents."""
         images = images_after(self.kind.capture, None, 100, models.Q(), using="default")
         return [self.kind.capture.key_to_wire(key) for key in images]
 
@@ -205,7 +205,7 @@ def test_rows_are_changed_and_deleted_under_one_key(scene: Scene) -> None:
     setattr(row, scene.kind.change, 5)
     row.save()
     scene.kind.model.objects.filter(pk=_python(scene, keys[1])).update(**{scene.kind.change: 6})
-    # As a form or a URL gives it.
+    # The key is text or a number, as from a form or a URL.
     scene.kind.model(pk=keys[2]).delete()
     scene.feed.run()
 
@@ -214,7 +214,7 @@ def test_rows_are_changed_and_deleted_under_one_key(scene: Scene) -> None:
 
 
 def test_keys_that_are_equal_only_for_the_database_stay_one_row() -> None:
-    """MySQL's default collation ignores case; SQLite and Kafka do not."""
+    """MySQL's default collation ignores case, but SQLite and Kafka do not."""
     scene = Scene(Kind(Label, str, (), change="size"), MemoryFeed(), [])
     Label.objects.create(text="Orders")
     Label(text="orders", size=2).save()

@@ -1,4 +1,4 @@
-"""Rows that no message can hold are reported, and the others are sent and compared."""
+"""Rows that no message can contain are reported. The other rows are sent and compared."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,7 +27,7 @@ SAID = "Column at of toy_sample 2 holds a value that Django cannot read: correct
 
 @pytest.fixture
 def feed() -> MemoryFeed:
-    """Three rows, of which the second has a time that Python cannot hold."""
+    """Return a feed with three rows. The second row has a time that Python cannot represent."""
     Sample.objects.bulk_create([Sample(number=number) for number in (1, 2, 3)])
     feed = MemoryFeed()
     feed.run()

@@ -1,4 +1,4 @@
-"""A reconciliation over a replica in memory: differences found, repaired, and a resumed run."""
+"""Reconciliation with an in-memory replica: finding and repairing differences, and resuming."""
 
 from collections.abc import Callable
 
@@ -108,7 +108,7 @@ def test_a_stopped_run_is_resumed(feed: MemoryFeed) -> None:
 def test_a_run_stopped_anywhere_reports_each_difference_once(
     feed: MemoryFeed, monkeypatch: pytest.MonkeyPatch, checks: int, *, repair: bool
 ) -> None:
-    """A row that differs and is not confirmed yet is visited again by the next run."""
+    """The next run compares a row again if its difference was not yet confirmed."""
     monkeypatch.setattr(orphans_module, "CHUNK", 2)
     keys, said, left = plant(feed), list[str](), iter(range(checks))
     for name in (TABLE, f"{TABLE}_2"):
@@ -156,7 +156,7 @@ def test_a_resumed_run_continues_with_the_collection_and_the_key(
 def test_a_difference_that_is_not_confirmed_when_the_run_stops_is_not_passed(
     feed: MemoryFeed, checks: int
 ) -> None:
-    """One suspect does not fill a chunk, so it waits while further rows are compared."""
+    """A single suspect is confirmed only later, after more rows have been compared."""
     first = min(feed.documents(TABLE))
     del feed.documents(TABLE)[first]
     left, said = iter(range(checks)), list[str]()

@@ -1,4 +1,4 @@
-"""The verdict and the JSON shape of a finished reconciliation."""
+"""The verdict and the JSON of a finished reconciliation."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""The report counts every difference, lists the first ones, and survives JSON."""
+"""The report counts all differences, lists the first ones, and can be stored as JSON."""
 
 import json
 

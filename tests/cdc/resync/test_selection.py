@@ -1,4 +1,4 @@
-"""Which models and rows a selection covers, and which arguments are refused."""
+"""The models and rows that arguments select, and the arguments that are refused."""
 
 from datetime import UTC, datetime
 

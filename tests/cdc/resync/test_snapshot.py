@@ -1,4 +1,4 @@
-"""A snapshot over the outbox and a replica in memory: complete, sent once, resumed."""
+"""A snapshot sends each row once, and resumes. The replica is in memory."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -79,7 +79,7 @@ def test_a_stopped_snapshot_is_resumed(feed: MemoryFeed) -> None:
 
 
 class Recording(MemoryReader):
-    """Remembers from where the keys of each collection were read."""
+    """A reader that records the starting points of its reads of keys."""
 
     def __init__(self, feed: MemoryFeed) -> None:
         super().__init__(feed.store)
@@ -91,7 +91,7 @@ class Recording(MemoryReader):
 
 
 class Throttled:
-    """Counts what it was asked to admit."""
+    """A throttle that records for how many rows it was called."""
 
     def __init__(self) -> None:
         self.rows: list[int] = []
@@ -102,7 +102,7 @@ class Throttled:
 
 @pytest.fixture
 def changed(feed: MemoryFeed, monkeypatch: pytest.MonkeyPatch) -> MemoryFeed:
-    """Orphans and foreign documents in each collection, of which some are in one only."""
+    """Return a feed with orphans, and with foreign documents that differ by collection."""
     monkeypatch.setattr(orphans_module, "CHUNK", 2)
     keys = sorted(feed.documents(TABLE))
     Story.objects.filter(pk__in=keys[:2])._raw_delete("default")
@@ -180,7 +180,7 @@ def test_every_row_and_every_delete_is_throttled(changed: MemoryFeed) -> None:
 def test_a_chunk_that_is_rolled_back_counts_once(
     feed: MemoryFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The database may roll back at the last statement of the chunk's transaction."""
+    """The database may roll back the transaction of a chunk at its last statement."""
     save, failures = CheckpointStore.save, [OperationalError(1213, "Deadlock found")]
 
     def deadlocked(self: CheckpointStore, state: dict[str, Any]) -> None:

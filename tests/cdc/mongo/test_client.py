@@ -1,4 +1,4 @@
-"""What each error of MongoDB means for a batch: reject the document, or try again."""
+"""Errors of MongoDB: which documents are rejected, and when a batch is applied again."""
 
 from typing import Any
 

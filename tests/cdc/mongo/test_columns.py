@@ -1,4 +1,4 @@
-"""Which columns documents lack after a change of their model, on a real mongod."""
+"""After a change of the model: columns that documents lack or still have, on a real mongod."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -41,7 +41,7 @@ def columns(db: Database[dict[str, Any]], feed_settings: CdcSettings) -> Documen
 
 
 def look(columns: DocumentColumns, *wanted: Column) -> Unlike:
-    """Record what there is, as a consumer does; return what the status shows afterwards."""
+    """Record the columns of the documents, as a consumer does. Return what the status shows."""
     columns.look("boxes", wanted, BOXES)
     return columns.unlike("boxes", wanted, BOXES)
 

@@ -1,4 +1,4 @@
-"""Options of MONGODB_URI: no option weakens a transaction, and a wrong server is refused."""
+"""No option of MONGODB_URI weakens a transaction. Unsuitable servers are refused."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -44,7 +44,7 @@ def with_option(settings: CdcSettings, option: str) -> CdcSettings:
 
 
 def use(settings: CdcSettings) -> dict[str, int]:
-    """Prepare a replica, apply three batches, and return how many documents there are."""
+    """Prepare a replica and apply batches. Return the number of documents per collection."""
     with connect(settings) as client:
         replica = MongoReplica(client, settings, ROUTES, "a", clock=SystemClock())
         replica.prepare()
@@ -78,7 +78,7 @@ def test_no_option_of_the_address_weakens_a_write(settings: CdcSettings, option:
 
 
 def preferences(sent: list[dict[str, Any]]) -> set[str]:
-    # With a direct connection the driver asks for `primaryPreferred`, which any member accepts.
+    # On a direct connection, the driver sends `primaryPreferred`, which any member accepts.
     return {each["$readPreference"]["mode"] for each in sent if "$readPreference" in each}
 
 

@@ -1,4 +1,4 @@
-"""A document is compared with its row, down to the type of a number."""
+"""A document is compared with its row, including the types of numbers."""
 
 from datetime import UTC, datetime
 from typing import Any

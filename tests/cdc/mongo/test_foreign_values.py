@@ -1,4 +1,4 @@
-"""Documents that another program has changed break no read and no page, and are repaired."""
+"""Documents that another program has changed cause no errors, and are repaired."""
 
 import json
 from collections.abc import Iterator
@@ -92,7 +92,7 @@ def client(feed_settings: CdcSettings) -> Iterator[MongoClient[dict[str, Any]]]:
 
 
 class Ends:
-    """A story in the table and, by an event of the same content, in the replica."""
+    """A story in the table and, with the same content, in the replica."""
 
     def __init__(self, client: MongoClient[dict[str, Any]], settings: CdcSettings) -> None:
         self.settings = settings
@@ -108,7 +108,7 @@ class Ends:
         self.send()
 
     def send(self) -> None:
-        """Apply the row as an event, as a repair does."""
+        """Apply an event with the content of the row, as a repair does."""
         self.number += 1
         event = change("r", self.story.pk, self.number)
         images = read_images(self.capture, [self.story.pk], using="default")
@@ -182,7 +182,7 @@ def test_a_key_that_is_another_kind_of_number_is_replaced(ends: Ends, kind: type
 
 def test_keys_of_every_type_are_walked(ends: Ends) -> None:
     refused = ("a pattern", "a reference", "a reference in a list", "a half reference", "a list")
-    # One NaN equals the other, and MongoDB's `min` excludes the greatest key.
+    # "no number" is NaN, which equals another key. MongoDB's `min` excludes the greatest key.
     others = (*refused, "no number", "the greatest key")
     keys = [ODD[name] for name in ODD if name not in others]
     ends.db["walked"].insert_many([{"_id": key} for key in [*keys, 2, 3]])

@@ -1,4 +1,4 @@
-"""What the history shows of the past."""
+"""`LastApplied` returns the highest version in the history."""
 
 import pytest
 

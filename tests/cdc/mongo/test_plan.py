@@ -1,4 +1,4 @@
-"""The writes of a batch: the highest version of each story, without stale events."""
+"""The plan of a batch: it writes the highest version of each story, and no stale event."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -400,7 +400,7 @@ def test_history_keeps_both_images_under_the_version() -> None:
 
 @st.composite
 def deliveries(draw: st.DrawFn) -> tuple[list[ChangeEvent], list[list[ChangeEvent]]]:
-    """Draw histories of stories, and batches that repeat and reorder their events."""
+    """Draw a history of changes, and batches that repeat and reorder these changes."""
     history: list[ChangeEvent] = []
     live: dict[int, bool] = {}
     for number in range(1, draw(st.integers(1, 12)) + 1):

@@ -1,4 +1,4 @@
-"""The stored positions of a group, and what moving one does to its owner."""
+"""The stored positions of a group. A consumer whose position was moved is fenced."""
 
 from collections.abc import Iterator
 from dataclasses import replace

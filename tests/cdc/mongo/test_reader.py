@@ -14,7 +14,7 @@ from cdc.wire.event import Version
 
 pytestmark = pytest.mark.services
 KEYS = [None, -3, 2, 2.5, 10, "10", "a", "b"]
-"""In MongoDB's order."""
+"""Keys in the order of MongoDB."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What only MongoDB can show: open sessions, rejected documents, indexes, equal snapshots."""
+"""The replica in MongoDB: sessions, rejected documents, indexes and equal snapshots."""
 
 import re
 import threading
@@ -169,7 +169,7 @@ def test_every_snapshot_shows_equal_collections(storage: Storage) -> None:
 def test_a_transaction_uses_only_what_sharded_collections_allow(
     feed_settings: CdcSettings, op: str, finds: list[str]
 ) -> None:
-    """`$lookup` is refused there; a document in every collection saves the read of its marker."""
+    """MongoDB refuses `$lookup` there. A story that is in every collection needs no marker read."""
     with COMMANDS.record() as sent:
         storage = Storage(feed_settings)
         replica = storage.replica()
@@ -189,7 +189,7 @@ def test_a_transaction_uses_only_what_sharded_collections_allow(
 
 @pytest.mark.parametrize("ahead", COLLECTIONS)
 def test_the_newest_version_of_any_collection_counts(storage: Storage, ahead: str) -> None:
-    """Another program may have put back a backup of some of the collections."""
+    """Another program may have restored a backup of some of the collections."""
     replica = storage.replica()
     replica.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
     storage.database[ahead].update_one({"_id": 1}, {"$set": {"_version": 9}})

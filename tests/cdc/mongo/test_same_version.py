@@ -1,4 +1,4 @@
-"""Two events of one version, without and with a history."""
+"""Two events with the same version, without and with a history."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Totals of a collection and rates of the history, on a real mongod."""
+"""The totals of a collection and the change rates in the history, on a real mongod."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The feed in the admin: read-only, except for decisions about dead letters."""
+"""The tables of `cdc` in the admin are read-only, except for decisions about dead letters."""
 
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -194,5 +194,5 @@ def test_a_refused_action_is_a_message_and_changes_nothing(rf: RequestFactory) -
     assert (answer.status_code, answer["Location"]) == (302, "/admin/stories/story/")
     assert shown.said == ["Nothing was changed. The second one cannot be sent."]
     assert not Story.objects.exists()
-    with pytest.raises(Refused):  # A redirect to the same page would never end.
+    with pytest.raises(Refused):  # A redirect to the page itself would be an endless loop.
         shown.changelist_view(rf.get("/admin/stories/story/"))

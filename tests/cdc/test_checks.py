@@ -24,7 +24,7 @@ from stories.models import Story
 
 @pytest.fixture
 def declared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    """An empty registry in an empty project."""
+    """Yield an empty registry in a project without models."""
     own = Registry()
     monkeypatch.setattr(checks, "registry", own)
     with isolate_apps("tests.support.toy") as apps:
@@ -33,7 +33,7 @@ def declared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
 
 
 def declare(declared: Registry, model: type[models.Model], **names: Any) -> None:
-    """Capture a model with a topic and a collection of its own."""
+    """Capture a model into a topic and a collection of no other model."""
     name = model.__name__.lower()
     declared.register(Capture(model=model, **{"topic": name, "collections": (name,), **names}))
 
@@ -91,7 +91,7 @@ def test_many_to_many_rows_have_no_events_unless_captured(declared: Registry) ->
 
 
 class ToOther:
-    """Routes every write to another database."""
+    """A router that sends every write to another database."""
 
     def db_for_write(self, model: type, **_: Any) -> str:
         return "other"
@@ -119,7 +119,7 @@ def test_a_model_must_be_a_captured_model(declared: Registry) -> None:
 def test_the_base_manager_must_capture(declared: Registry) -> None:
     class WithoutMeta(CapturedModel):
         class Meta:
-            # Without a parent Meta, Django's own base manager is used.
+            # This Meta has no parent, so the model has Django's base manager.
             app_label = "toy"
 
     class OwnBase(CapturedModel):

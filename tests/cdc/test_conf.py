@@ -1,4 +1,4 @@
-"""Settings that the promises cannot live with are refused in one sentence."""
+"""Invalid settings are refused with an error message of one sentence."""
 
 from typing import Any
 

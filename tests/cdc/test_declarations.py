@@ -1,4 +1,4 @@
-"""Captures that would overwrite each other's data."""
+"""Captures that would overwrite each other's data are refused."""
 
 from itertools import permutations
 from typing import Any
@@ -35,7 +35,7 @@ def test_captures_with_their_own_names_have_none() -> None:
         (Capture(model=Note, topic="own", collections=("a", "stories_story_1")), ["cdc.E013"]),
         (Capture(model=Note, collections=("own",)), ["cdc.E014"]),
         (Capture(model=Note, topic="toy-events", collections=("own",)), ["cdc.E014"]),
-        # Another key column makes another Kafka key.
+        # The key column has another name, so the Kafka keys differ.
         (Capture(model=Label, collections=("own",)), []),
     ],
 )

@@ -1,4 +1,4 @@
-"""The columns of a model, by the classes of its fields."""
+"""The columns of a model, derived from the classes of its fields."""
 
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -89,7 +89,7 @@ MOMENT = datetime(2009, 1, 1, 2, 3, 4, 567_891, UTC)
 
 
 class Added(models.Model):
-    """Has a field for each way in which a migration fills a new column."""
+    """A model with a field for each way in which a migration fills a new column."""
 
     text = models.CharField(max_length=8, default="en")
     empty = models.TextField(default="")

@@ -1,4 +1,4 @@
-"""Times truncated to the precision of BSON."""
+"""Times are truncated to milliseconds, the precision of BSON."""
 
 from datetime import UTC, datetime
 

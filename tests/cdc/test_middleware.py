@@ -1,4 +1,4 @@
-"""The changes of a web request have its user as the actor, in sync and async views."""
+"""The user of a web request is the actor of its changes, in sync and async views."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Declaring and finding captures."""
+"""Registering and finding captures."""
 
 from typing import Any
 from uuid import UUID

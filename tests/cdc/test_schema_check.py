@@ -1,4 +1,4 @@
-"""Changes of captured tables are compared with the committed schemas."""
+"""Captured tables are compared with the committed JSON Schemas."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -37,7 +37,7 @@ class Project:
         return self.folder / FILE
 
     def declare(self, fields: Fields, table: str = "things") -> None:
-        """Make the model Thing with these fields the only captured one."""
+        """Create a model Thing with these fields, and make it the only captured model."""
         with isolate_apps("tests.support.toy"):
             meta = type("Meta", (CapturedModel.Meta,), {"app_label": "toy", "db_table": table})
             members = {**fields, "__module__": __name__, "Meta": meta}
@@ -115,7 +115,7 @@ def test_the_committed_schema_of_the_project_is_current(settings: Any, monkeypat
             {"id": models.UUIDField(primary_key=True)},
             ["cdc.E020"],
         ),
-        # What readers of the old schema can read.
+        # Readers of the old schema can read the events of these changes.
         ({}, {"a": models.IntegerField()}, ["cdc.W012"]),
         ({}, {"a": models.IntegerField(null=True)}, ["cdc.W012"]),
         ({"a": models.TextField(null=True)}, {"a": models.TextField()}, ["cdc.W012"]),

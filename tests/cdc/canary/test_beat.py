@@ -1,4 +1,4 @@
-"""The canary is sent, awaited and measured, and is hidden from other captures."""
+"""The canary is sent and its time is measured. It has its own topic and collection."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a new epoch sets in motion."""
+"""A new epoch is written to the operator log and starts a repair."""
 
 import pytest
 from django.db import transaction

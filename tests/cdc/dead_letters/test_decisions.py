@@ -26,7 +26,7 @@ def story() -> Story:
 
 
 def sent() -> list[tuple[str, Any, Any]]:
-    """Return operation, key and title of each outbox row."""
+    """Return the operation, the key and the title of each outbox row."""
     return [
         (
             row.op,

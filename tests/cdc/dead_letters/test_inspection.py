@@ -1,4 +1,4 @@
-"""A dead letter beside its row and a real replica."""
+"""The comparison of a dead letter with its row and with the documents of a real replica."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
 @dataclass
 class Ends:
-    """A story and its documents."""
+    """A story, and the collections for its documents."""
 
     settings: CdcSettings
     story: Story
     database: Database[Document]
 
     def copy(self, **columns: object) -> None:
-        """Insert the story into every collection, with some columns changed."""
+        """Insert the story into every collection, with other values for some columns."""
         wire = {**_wire(self.story), "_epoch": 1, "_version": 2, **columns}
         for name in COLLECTIONS:
             self.database[name].insert_one({**wire, "_id": self.story.pk})

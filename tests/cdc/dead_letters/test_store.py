@@ -1,4 +1,4 @@
-"""How dead letters are stored, on each database."""
+"""Storing dead letters, on each database."""
 
 import pytest
 from django.db import connection

@@ -1,4 +1,4 @@
-"""Jobs: claimed by one process, cancelled, taken over from a dead process."""
+"""Jobs are claimed by one process, can be cancelled, and are taken over from a dead process."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the contract suite cannot show of a publisher: an outage, and records with odd clocks."""
+"""The publisher of Kafka: outages, large records and wrong timestamps."""
 
 import time
 from dataclasses import replace

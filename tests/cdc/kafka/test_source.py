@@ -1,4 +1,4 @@
-"""What the contract suite cannot show of a source: rebalances and lost offsets."""
+"""The source of Kafka: rebalances and lost offsets."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.services
 
 @dataclass
 class Group:
-    """The sources of one consumer group."""
+    """The members of one consumer group."""
 
     settings: CdcSettings
     sources: list[KafkaSource] = field(default_factory=list)
@@ -73,7 +73,7 @@ def test_a_partition_that_lost_its_offset_waits_and_says_so(group: Group) -> Non
     partition = min(source.waiting())
     assert not source.lost_at(partition, 1_000, None)
 
-    source.start(partition, 1_000)  # Kafka holds no such offset.
+    source.start(partition, 1_000)  # Kafka has no such offset.
     group.poll_until(lambda: partition in source.waiting())
     assert source.lost_at(partition, 1_000, None)
     assert not source.lost_at(partition, 1_000, 1), "the position was moved since"
@@ -97,7 +97,7 @@ def test_started_partitions_that_are_revoked_are_not_read_any_more(group: Group)
 
             assert len(first.started()) == 3
             assert not first.started() & second.waiting()
-            # Kafka's client refuses the position of a partition of another member.
+            # Kafka's client does not store the offset of another member's partition.
             first.store(dict.fromkeys(second.waiting(), 0))
             first.release()
             assert len(first.waiting()) == 3

@@ -1,4 +1,4 @@
-"""Topics on a real broker: how they are created, and what is not there."""
+"""Topics on a real broker: their creation, and queries about missing topics and groups."""
 
 from concurrent.futures import Future
 from dataclasses import replace
@@ -30,7 +30,7 @@ def answered(result: object) -> "Future[Any]":
 def no_members(topics: Topics, group: str) -> bool:
     try:
         return topics.members(group) == 0
-    except Retryable:  # The first request makes a new broker elect a group coordinator.
+    except Retryable:  # A new broker elects its group coordinator only after the first request.
         return False
 
 

@@ -1,4 +1,4 @@
-"""The offsets of a partition, on a real broker."""
+"""The first and last offsets of a partition, on a real broker."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,7 +19,7 @@ FIRST_MS = 1_764_000_000_000
 
 @pytest.fixture
 def source(feed_settings: CdcSettings) -> TopicPartition:
-    """A partition with three records, a second apart."""
+    """Return a partition with three records, whose times are a second apart."""
     Topics(feed_settings).ensure(feed_settings.topic)
     producer = Producer({"bootstrap.servers": feed_settings.bootstrap_servers})
     for number in range(3):

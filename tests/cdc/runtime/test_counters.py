@@ -1,4 +1,4 @@
-"""Counters: totals in the database, and the figures of one process."""
+"""Counters: the totals in the database, and the counts of one process."""
 
 import pytest
 from django.db import connection

@@ -1,4 +1,4 @@
-"""Fault points: named, counted, and inactive unless armed."""
+"""Fault points have names, count how often they are reached, and do nothing by default."""
 
 import os
 import signal

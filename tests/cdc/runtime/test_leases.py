@@ -1,4 +1,4 @@
-"""Leases by the database's clock, whatever time zone its sessions are in."""
+"""Leases use the database's clock correctly in any time zone of its sessions."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -34,7 +34,7 @@ def test_a_lease_ends_when_django_reads_that_it_does(zone: str) -> None:
     assert OutboxQueue("default").take_lease("a", 30)
 
     left = RelayLease.objects.get().expires_at - datetime.now(UTC)
-    # Both clocks are this machine's.
+    # Database and test run on the same machine, with the same clock.
     assert -60 < left.total_seconds() < 60
     assert OutboxQueue("default").publisher() == "a"
 

@@ -1,4 +1,4 @@
-"""The stop, tested with real signals to real processes, and the retry loop."""
+"""The stop after a signal, tested with real processes, and the retry loop."""
 
 import signal
 import subprocess
@@ -66,7 +66,7 @@ def test_a_second_signal_ends_the_process_at_once() -> None:
     process = start(stubborn=True)
 
     process.send_signal(signal.SIGTERM)
-    # Two signals become one if the process has not received the first.
+    # The kernel merges two signals if the process has not received the first one.
     assert process.stdout is not None
     assert process.stdout.readline() == "stopping\n"
     process.send_signal(signal.SIGTERM)

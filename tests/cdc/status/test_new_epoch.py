@@ -1,4 +1,4 @@
-"""After the relay has begun an epoch, the status is not healthy until a repair has ended."""
+"""After the relay has begun a new epoch, the status is unhealthy until a repair has ended."""
 
 from datetime import UTC, datetime
 

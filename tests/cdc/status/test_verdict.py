@@ -1,4 +1,4 @@
-"""The verdict names cause and remedy."""
+"""The verdict names the cause of a problem and the remedy."""
 
 import json
 from dataclasses import replace

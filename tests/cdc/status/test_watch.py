@@ -1,4 +1,4 @@
-"""The status is refreshed every second until a stop."""
+"""`cdc_status --watch` refreshes the status every second until it is stopped."""
 
 import json
 

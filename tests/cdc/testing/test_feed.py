@@ -1,4 +1,4 @@
-"""The examples in docs/testing.md run as written."""
+"""The examples in docs/testing.md run without changes."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What a twin offers a test beyond the contract that it shares with the real part."""
+"""Features of the in-memory twins for tests, which the real implementations do not have."""
 
 import pytest
 

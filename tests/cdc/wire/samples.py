@@ -1,4 +1,4 @@
-"""A change of each operation, and its message."""
+"""A sample change of each operation, and its message."""
 
 from typing import Any
 

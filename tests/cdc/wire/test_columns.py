@@ -83,7 +83,7 @@ def test_a_value_that_cannot_be_published_is_refused(name: str, value: Any) -> N
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        # As a zero date is read.
+        # A zero date is read as None.
         ("submit_date", None),
         ("title", None),
         ("diggs", None),

@@ -1,4 +1,4 @@
-"""What decoding returns, and what it rejects."""
+"""The events that decoding returns, and the messages that it rejects."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ from tests.cdc.wire.samples import ROWS, VERSION, value
 
 
 def broken(**changes: Any) -> bytes:
-    """Return an update's value with other members; `source` is merged."""
+    """Return the value of an update with other members. `source` is merged into the original."""
     envelope = json.loads(value("u", *ROWS["u"]))
     source = {**envelope["source"], **changes.pop("source", {})}
     return json.dumps({**envelope, "source": source, **changes}).encode()

@@ -1,4 +1,4 @@
-"""What a message looks like, byte by byte."""
+"""The exact bytes of messages."""
 
 import json
 from pathlib import Path

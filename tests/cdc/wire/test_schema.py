@@ -1,4 +1,4 @@
-"""The published schemas match the encoder."""
+"""The published schemas describe the messages that the encoder writes."""
 
 import json
 from functools import partial

@@ -90,7 +90,7 @@ class Crew:
     def strike(
         self, members: Sequence[Member], fault: str, provoke: Callable[[], object]
     ) -> Member:
-        """Set a fault for `members`. Return the first in which it was executed; others continue."""
+        """Set a fault for `members`. Return the first member that executed it. Others continue."""
         ended_before = len(self.ended)
         for member in members:
             member.arm(fault)

@@ -1,4 +1,4 @@
-"""Outages of Kafka, MongoDB and the database under traffic; recovery needs no intervention."""
+"""After outages of Kafka, MongoDB or the database, daemons recover without intervention."""
 
 import os
 import signal

@@ -48,7 +48,7 @@ def wire_row(key: int, title: str = "a story") -> dict[str, Any]:
 
 
 def change(op: str, key: int, outbox_id: int, *, epoch: int = 1, title: str = "") -> ChangeEvent:
-    """Return a change of story `key`; by default its title shows its version."""
+    """Return a change of story `key`. By default, the title shows the version."""
     row = wire_row(key, title or f"version {epoch}.{outbox_id}")
     return ChangeEvent(
         op=Operation(op),

@@ -1,4 +1,4 @@
-"""Golden files; STORYFEED_WRITE_GOLDEN=1 overwrites them with the current results."""
+"""Golden files. With STORYFEED_WRITE_GOLDEN=1, they are overwritten with the current results."""
 
 import json
 import os

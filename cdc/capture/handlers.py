@@ -135,7 +135,7 @@ def _before_delete(sender: type[Model], instance: Model, using: str, origin: Any
     if capture is None:
         return
     capture.refuse_database(using)
-    pending = pending_deletes_of(origin, capture.model, instance.pk)
+    pending = pending_deletes_of(origin, capture.model, instance.pk, using=using)
     if pending is None:
         pending = PendingDeletes(capture, _lock(instance, capture, using), using=using)
         pending.expect(sender, pending.images)

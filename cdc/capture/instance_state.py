@@ -42,16 +42,26 @@ class Recorded:
 class PendingDeletes:
     """The rows that a running delete will remove, with their images."""
 
-    __slots__ = ("__weakref__", "_changed", "_expected", "images", "model", "outbox_id")
+    __slots__ = ("__weakref__", "_block", "_changed", "_expected", "images", "model", "outbox_id")
 
     def __init__(self, capture: Capture, images: Images, *, using: str) -> None:
         self.model = capture.model
         self.images = images
         self.outbox_id = 0
         """The lowest outbox id of the deletes; 0 until they are recorded."""
+        blocks = connections[using].atomic_blocks
+        self._block = blocks[-1] if blocks else None
         self._changed: list[_Changed] = []
         self._expected: dict[type[Model], list[Any]] = {}
         _pending(using).add(self)
+
+    def is_running(self, using: str) -> bool:
+        """Whether the transaction, or the savepoint, of the delete has not ended.
+
+        After an error, the origin of the delete or a traceback may keep the images. Other
+        transactions may have changed the rows since.
+        """
+        return self._block is None or self._block in connections[using].atomic_blocks
 
     def expect(self, sender: type[Model], keys: Iterable[Any]) -> None:
         """Add the keys of rows that Django deletes for `sender`, the model or a proxy of it."""
@@ -92,6 +102,11 @@ class _Changed(NamedTuple):
     outbox_id: int
     key: Any
     image: Image | None
+
+
+def _running(using: str) -> list[PendingDeletes]:
+    """Return the pending deletes of this connection, without those of a delete that failed."""
+    return [pending for pending in _pending(using) if pending.is_running(using)]
 
 
 def _pending(using: str) -> "WeakSet[PendingDeletes]":
@@ -140,11 +155,14 @@ def set_pending_deletes(origin: Any, pending: PendingDeletes) -> None:
     vars(origin)[_PENDING_DELETES] = pending
 
 
-def pending_deletes_of(origin: Any, model: type[Model], key: Any) -> PendingDeletes | None:
+def pending_deletes_of(
+    origin: Any, model: type[Model], key: Any, *, using: str
+) -> PendingDeletes | None:
     """Return the pending deletes of `origin` if they include the row with this key."""
     pending: PendingDeletes | None = getattr(origin, _PENDING_DELETES, None)
-    included = pending is not None and pending.model is model and key in pending.images
-    return pending if included else None
+    if pending is None or pending.model is not model or not pending.is_running(using):
+        return None
+    return pending if key in pending.images else None
 
 
 def pop_pending_deletes(instance: Model) -> PendingDeletes | None:
@@ -162,7 +180,7 @@ def since_last_event(
     """
     changes = list(changes)
     known: dict[Any, Image | None] = {}
-    for pending in list(_pending(using)):
+    for pending in _running(using):
         if pending.model is capture.model and pending.images:
             known |= pending.current([_key(capture, one) for one in changes], existing)
     return [
@@ -175,7 +193,7 @@ def update_pending_deletes(
     capture: Capture, changes: Sequence[Change], outbox_id: int, *, using: str
 ) -> None:
     """Add the changes to all running deletes; `outbox_id` is the lowest id of the changes."""
-    for pending in list(_pending(using)):
+    for pending in _running(using):
         pending.changed(capture, changes, outbox_id)
 
 

@@ -39,9 +39,9 @@ def test_pending_deletes_are_found_for_their_rows_only() -> None:
     pending = PendingDeletes(captured(), {1: OLD}, using="default")
     set_pending_deletes(one, pending)
 
-    assert pending_deletes_of(one, Story, 1) is pending
-    assert pending_deletes_of(one, Story, 2) is None
-    assert pending_deletes_of(one, Toy, 1) is None
+    assert pending_deletes_of(one, Story, 1, using="default") is pending
+    assert pending_deletes_of(one, Story, 2, using="default") is None
+    assert pending_deletes_of(one, Toy, 1, using="default") is None
     assert pop_pending_deletes(one) is pending
     assert pop_pending_deletes(one) is None
 

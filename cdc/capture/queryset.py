@@ -12,6 +12,7 @@ from cdc.capture.changes import changes_between, refuse_early, refuse_unknown_ke
 from cdc.capture.handlers import record
 from cdc.capture.images import Images, found_by_key, read_images
 from cdc.capture.instance_state import PendingDeletes, set_pending_deletes
+from cdc.errors import Refused
 from cdc.registry import Capture, registry
 
 CHUNK = 500
@@ -176,12 +177,16 @@ class CapturedQuerySet(models.QuerySet[Any]):
     def _update_key(self, capture: Capture, key: Any, values: dict[str, Any], using: str) -> int:
         """Update one row and its key; the events delete the old key and create the new one."""
         before = read_images(capture, [key], using=using, lock=True)
-        target = _by_attname(self.model, values)[capture.key.attname]
         row = self._rows_with_keys([key], using)
-        if hasattr(target, "resolve_expression"):
-            target = row.annotate(cdc_key=target).values_list("cdc_key", flat=True).get()
+        values = _with_evaluated_key(capture, row, values)
         count = models.QuerySet.update(row, **values)
+        target = _by_attname(self.model, values)[capture.key.attname]
         after = read_images(capture, [target], using=using)
+        if count and not after:
+            raise Refused(
+                f"The row {key!r} of {capture.table} is not found under its new key {target!r}: "
+                "use a key that the database stores unchanged."
+            )
         record(capture, changes_between(before, after), using=using)
         return count
 
@@ -200,6 +205,22 @@ def _keys(rows: models.QuerySet[Any], using: str) -> list[Any]:
         rows = rows.order_by("pk")
     # A join may return a row several times.
     return list(dict.fromkeys(rows.values_list("pk", flat=True)))
+
+
+def _with_evaluated_key(
+    capture: Capture, row: models.QuerySet[Any], values: dict[str, Any]
+) -> dict[str, Any]:
+    """Return an update's values with the new key instead of an expression.
+
+    `Now()` and `Random()` have another value in the next statement.
+    """
+    (name,) = (name for name in values if row.model._meta.get_field(name).primary_key)
+    if not hasattr(values[name], "resolve_expression"):
+        return values
+    target = row.annotate(cdc_key=values[name]).values_list("cdc_key", flat=True).get()
+    if target is not None:
+        capture.key.to_wire(target)  # refuses 1.5, which databases round and Django truncates
+    return {**values, name: target}
 
 
 def _by_attname(model: type[models.Model], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db import models, transaction
+from django.db.models import Subquery
 from django.db.models.deletion import Collector
+from django.db.models.expressions import RawSQL
 from django.db.models.query import ModelIterable
 
 from cdc.capture.bulk_create import BulkCreate
@@ -156,7 +158,10 @@ class CapturedQuerySet(models.QuerySet[Any]):
         self, capture: Capture, keys: list[Any], images: Images, values: dict[str, Any], using: str
     ) -> int:
         count = 0
-        for chunk in _chunks(keys):
+        expressions = [*values.values(), *self.query.annotations.values()]
+        # A subquery must not find rows of this table that another chunk has written.
+        whole = any(map(_has_subquery, expressions))
+        for chunk in _chunks(keys, max(len(keys), 1) if whole else CHUNK):
             before = {key: images[key] for key in chunk if key in images}
             before = before or read_images(capture, chunk, using=using)
             with found_by_key(capture, using=using):
@@ -221,6 +226,11 @@ def _with_evaluated_key(
     if target is not None:
         capture.key.to_wire(target)  # refuses 1.5, which databases round and Django truncates
     return {**values, name: target}
+
+
+def _has_subquery(expression: Any) -> bool:
+    parts = expression.flatten() if hasattr(expression, "flatten") else [expression]
+    return any(isinstance(part, Subquery | RawSQL | models.QuerySet) for part in parts)
 
 
 def _by_attname(model: type[models.Model], values: Mapping[str, Any]) -> dict[str, Any]:

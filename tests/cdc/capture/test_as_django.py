@@ -1,0 +1,74 @@
+"""Bulk writes have the result of plain Django, or its error, and each row has its event."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Case, Exists, F, Max, Subquery, When
+from django.db.models.expressions import RawSQL
+from django.test.utils import CaptureQueriesContext
+
+from cdc.capture import queryset
+from stories.models import Story
+from tests.cdc.capture.events import events, replay
+from tests.cdc.capture.world import World, changed, table
+from tests.support.toy.models import Branch, Coupon, PlainBranch, PlainCoupon
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+
+FIRST = 1000
+
+
+def largest(model: Any) -> Any:
+    return model.objects.order_by("-size").values("size")[:1]
+
+
+def outcome(write: Callable[[Any], Any], model: Any) -> Any:
+    """Return what the write returned or raised, and the rows that it left."""
+    try:
+        with transaction.atomic():
+            result = write(model)
+    except Exception as error:  # noqa: BLE001 -- the same as plain Django's, whatever it is
+        result = type(error)
+    return result, list(model.objects.order_by("pk").values_list("pk", "size", "friend"))
+
+
+SUBQUERIES: dict[str, Callable[[Any], Any]] = {
+    "subquery": lambda model: model.objects.update(size=Subquery(largest(model)) + 1),
+    "queryset": lambda model: model.objects.update(size=largest(model)),
+    "annotation": lambda model: model.objects.annotate(n=Subquery(largest(model)) + 1).update(
+        size=F("n")
+    ),
+    "condition": lambda model: model.objects.update(
+        size=Case(When(Exists(model.objects.filter(size=9)), then=1), default=9)
+    ),
+    "list": lambda model: model.objects.update(
+        size=Case(When(pk__in=model.objects.filter(size=0).values("pk"), then=9), default=0)
+    ),
+    "SQL": lambda model: model.objects.update(
+        size=RawSQL(f"(SELECT MAX(size) + 1 FROM {model._meta.db_table})", [])  # noqa: S611 -- a table of the tests
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SUBQUERIES)
+def test_a_subquery_finds_the_rows_from_before_the_update(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queryset, "CHUNK", 2)
+    for model in (Branch, PlainBranch):
+        model.objects.bulk_create([model(pk=FIRST + n, size=n) for n in range(7)])
+
+    # MySQL refuses most of these, MariaDB and SQLite do not.
+    assert outcome(SUBQUERIES[what], Branch) == outcome(SUBQUERIES[what], PlainBranch)
+    assert replay(events()) == table(Branch)
+
+
+ERRORS: dict[str, dict[str, Any]] = {
+    "no number": {"size": "many"},
+    "an unknown field": {"none": 1},
+    "a joined field": {"size": F("friend__size")},
+    "an aggregate": {"size": Max("pk")},
+}

@@ -174,6 +174,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
         """Return the rows with these keys, with the annotations that an update may refer to."""
         if not self.query.annotations:
             plain = _rows(self.model, using).order_by(*self.query.order_by)
+            plain.query.standard_ordering = self.query.standard_ordering
             return plain.filter(pk__in=keys)
         rows = self.using(using)
         rows.query.clear_where()

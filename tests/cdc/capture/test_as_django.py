@@ -72,3 +72,23 @@ ERRORS: dict[str, dict[str, Any]] = {
     "a joined field": {"size": F("friend__size")},
     "an aggregate": {"size": Max("pk")},
 }
+
+
+
+
+
+
+
+
+def test_a_reversed_order_is_kept() -> None:
+    rows = {}
+    for model in (Coupon, PlainCoupon):
+        model.objects.bulk_create([model(lot=n) for n in range(4)])
+        update = model.objects.order_by("lot").reverse().update
+        # SQLite's UPDATE has no order.
+        with nullcontext() if connection.vendor == "mysql" else pytest.raises(IntegrityError):
+            update(lot=F("lot") + 1)
+        rows[model] = list(model.objects.order_by("pk").values_list("lot", flat=True))
+
+    assert rows[Coupon] == rows[PlainCoupon]
+    assert replay(events()) == table(Coupon)

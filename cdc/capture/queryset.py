@@ -116,7 +116,8 @@ class CapturedQuerySet(models.QuerySet[Any]):
             refuse_unknown_key(capture, obj.pk)
         bulk = BulkCreate(capture=capture, insert=super().bulk_create, using=using)
         with transaction.atomic(using=using, savepoint=False):
-            for chunk in _chunks(objs, min(batch_size or CHUNK, CHUNK)):
+            # As in Django: a key that the database makes must not be one that follows.
+            for chunk in _chunks(_with_key_first(objs), min(batch_size or CHUNK, CHUNK)):
                 bulk.run(chunk, options)
         return objs
 
@@ -232,6 +233,10 @@ def _with_evaluated_key(
 def _has_subquery(expression: Any) -> bool:
     parts = expression.flatten() if hasattr(expression, "flatten") else [expression]
     return any(isinstance(part, Subquery | RawSQL | models.QuerySet) for part in parts)
+
+
+def _with_key_first(objs: Iterable[Any]) -> list[Any]:
+    return sorted(objs, key=lambda obj: obj.pk is None)
 
 
 def _by_attname(model: type[models.Model], values: Mapping[str, Any]) -> dict[str, Any]:

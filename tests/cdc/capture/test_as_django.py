@@ -76,6 +76,21 @@ ERRORS: dict[str, dict[str, Any]] = {
 
 
 
+@pytest.mark.parametrize("options", [{}, {"ignore_conflicts": True}, {"update_conflicts": True}])
+def test_rows_with_a_key_are_inserted_first(options: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queryset, "CHUNK", 3)
+    if "update_conflicts" in options:
+        options = {**options, "update_fields": ["size"]}
+        if connection.features.supports_update_conflicts_with_target:
+            options["unique_fields"] = ["pk"]
+    next_key = Branch.objects.create().pk + 1
+    made = [Branch(pk=next_key if n == 7 else None, size=n) for n in range(9)]
+
+    assert Branch.objects.bulk_create(made, **options) == made
+
+    assert Branch.objects.get(pk=next_key).size == 7
+    assert Branch.objects.count() == 10
+    assert replay(events()) == table(Branch)
 
 
 

@@ -51,9 +51,10 @@ class CapturedQuerySet(models.QuerySet[Any]):
         capture = registry.find(self.model)
         objs, fields = tuple(objs), list(fields)
         if capture is not None:
+            # By attribute name: a reference by its name would be loaded, if its row still exists.
+            attnames = list(_by_attname(self.model, dict.fromkeys(fields)))
             for obj in objs:
-                named = {name: getattr(obj, name, None) for name in fields}
-                refuse_early(capture, _by_attname(self.model, named))
+                refuse_early(capture, {name: getattr(obj, name, None) for name in attnames})
             # `update` splits a larger batch into chunks, but each statement would contain the
             # values of the whole batch.
             batch_size = CHUNK if batch_size is None else min(batch_size, CHUNK)

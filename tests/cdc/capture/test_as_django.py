@@ -93,6 +93,15 @@ def test_rows_with_a_key_are_inserted_first(options: Any, monkeypatch: pytest.Mo
     assert replay(events()) == table(Branch)
 
 
+def test_a_reference_is_not_loaded_by_bulk_update(world: World) -> None:
+    def statements(field: str) -> int:
+        stories = list(Story.objects.order_by("pk"))
+        with CaptureQueriesContext(connection) as queries:
+            Story.objects.bulk_update(stories, [field])
+        return len(queries)
+
+    assert statements("submitted_by") == statements("title")
+    assert events() == changed(world) * 2
 
 
 def test_a_reversed_order_is_kept() -> None:

@@ -35,6 +35,8 @@ class CapturedQuerySet(models.QuerySet[Any]):
             return super().update(**values)
         using = self._writer(capture)
         refuse_early(capture, _by_attname(self.model, values))
+        # Without a statement: Django's own errors, also if no row matches.
+        models.QuerySet.update(self.none(), **values)
         with transaction.atomic(using=using, savepoint=False):
             keys, images = self._lock_matching(capture, using)
             if capture.key.attname in _by_attname(self.model, values):

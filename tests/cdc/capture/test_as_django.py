@@ -74,6 +74,14 @@ ERRORS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.parametrize("what", ERRORS)
+def test_an_update_of_no_row_raises_what_django_raises(what: str) -> None:
+    def write(model: Any) -> Any:
+        return model.objects.filter(pk=0).update(**ERRORS[what])
+
+    found = outcome(write, Branch)
+    assert found == outcome(write, PlainBranch)
+    assert issubclass(found[0], Exception)
 
 
 @pytest.mark.parametrize("options", [{}, {"ignore_conflicts": True}, {"update_conflicts": True}])

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import connections, models
 from django.db.models import ExpressionWrapper, F, Q, UniqueConstraint, Value
+from django.db.models.functions import Cast
 from django.db.models.lookups import Exact
 
 
@@ -60,16 +61,21 @@ def _values(obj: models.Model) -> dict[str, Any]:
     """Return the values of a new row as expressions, by field name."""
     fields: list[Any] = list(obj._meta.concrete_fields)
     plain = new_values(obj, [field.name for field in fields if not field.generated])
-    values = {
-        name: value if hasattr(value, "resolve_expression") else Value(value, _field(obj, name))
-        for name, value in plain.items()
-    }
+    values = {name: _as_stored(_field(obj, name), value) for name, value in plain.items()}
     names = {F(name): value for name, value in values.items()}
     for field in fields:
         if field.generated:
             expression = field.expression.replace_expressions(names)
             values[field.name] = ExpressionWrapper(expression, output_field=field)
     return values
+
+
+def _as_stored(field: Any, value: Any) -> Any:
+    """Return a value as an expression, rounded as the database rounds it."""
+    expression = value if hasattr(value, "resolve_expression") else Value(value, field)
+    if value is None or not isinstance(field, models.DecimalField):
+        return expression
+    return Cast(expression, field)
 
 
 def _equal(obj: models.Model, names: tuple[str, ...], values: dict[str, Any]) -> Iterator[Q]:

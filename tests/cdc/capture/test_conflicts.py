@@ -1,6 +1,7 @@
 """`bulk_create(update_conflicts=True)` updates the same row as Django, and records this row."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -110,6 +111,17 @@ def test_expressions_are_stored_as_django_stores_them() -> None:
     assert replay(events()) == table(Coupon)
 
 
+@pytest.mark.skipif(not MYSQL, reason="SQLite stores the number as it is")
+@pytest.mark.parametrize("price", ["1.555", Decimal("1.555"), 1.556])
+def test_a_conflict_with_a_rounded_number_is_found(price: Any) -> None:
+    Coupon.objects.create(price="1.56", lot=None)
+
+    upsert(Coupon, Coupon(price=price, note="new", lot=None), ["note"], "price")
+
+    assert list(Coupon.objects.values_list("price", "note")) == [(Decimal("1.56"), "new")]
+    assert replay(events()) == table(Coupon)
+
+
 def test_null_conflicts_with_nothing() -> None:
     for _ in range(2):
         upsert(Coupon, Coupon(shelf=1, lot=None), ["note"], "shelf", "place")
@@ -136,9 +148,10 @@ ROW = st.fixed_dictionaries(
         "size": MAYBE.filter(bool),
         "rank": MAYBE,
         "slug": st.sampled_from([None, "x", "X", "y"]),
+        "price": st.sampled_from([None, "1.56", Decimal("1.555"), Decimal("1.565"), 1.564]),
     },
 )
-TARGETS = [("pk",), ("word",), ("shelf", "place"), ("lot",)]
+TARGETS = [("pk",), ("word",), ("shelf", "place"), ("lot",), ("price",)]
 FIELDS = st.lists(
     st.sampled_from(["note", "size", "word", "lot", "place", "slug"]), min_size=1, unique=True
 )

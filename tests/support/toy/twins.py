@@ -99,6 +99,7 @@ class CouponFields(models.Model):
     rank = models.IntegerField(null=True)
     lot = models.IntegerField(null=True, unique=True, db_default=5)
     size = models.IntegerField(db_default=7)
+    price = models.DecimalField(max_digits=8, decimal_places=2, null=True, unique=True)
     note = models.CharField(max_length=20, default="")
 
     class Meta:

@@ -58,6 +58,7 @@ def test_a_subquery_finds_the_rows_from_before_the_update(
     what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queryset, "CHUNK", 2)
+    model: Any
     for model in (Branch, PlainBranch):
         model.objects.bulk_create([model(pk=FIRST + n, size=n) for n in range(7)])
 
@@ -114,6 +115,7 @@ def test_a_reference_is_not_loaded_by_bulk_update(world: World) -> None:
 
 def test_a_reversed_order_is_kept() -> None:
     rows = {}
+    model: Any
     for model in (Coupon, PlainCoupon):
         model.objects.bulk_create([model(lot=n) for n in range(4)])
         update = model.objects.order_by("lot").reverse().update

@@ -50,7 +50,7 @@ def test_the_row_is_found_under_its_new_key(what: str) -> None:
 
     assert update() == rows
 
-    key = model._meta.pk.column
+    key = str(model._meta.pk.column)
     pairs = zip(events(), records(), strict=True)
     mine = [event for event, record in pairs if record.table == model._meta.db_table]
     assert [event.op for event in mine] == ["c"] * rows + ["d", "c"] * rows

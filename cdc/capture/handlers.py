@@ -66,6 +66,15 @@ def refuse_outside_transaction(model: type[Model], using: str) -> None:
         )
 
 
+def refuse_without_event(model: type[Model], *, written: bool) -> None:
+    """Raise Refused if a row was written, but Django did not call capture's signal receivers."""
+    if written:
+        raise Refused(
+            f"A {model.__name__} would be written without an event, because the signal receivers "
+            "of its capture are disconnected: connect them."
+        )
+
+
 def _refuse_unpublished(capture: Capture, using: str) -> None:
     """Raise Refused or Misconfigured if the event of a write could get lost or be misread."""
     registry.require_sound()

@@ -134,6 +134,10 @@ def set_unrecorded(instance: Model) -> None:
     instance.__dict__[_UNRECORDED] = True
 
 
+def is_unrecorded(instance: Model) -> bool:
+    return _UNRECORDED in instance.__dict__
+
+
 def pop_unrecorded(instance: Model) -> bool:
     """Remove the mark; return whether a save may have written the row without an event."""
     return bool(instance.__dict__.pop(_UNRECORDED, False))

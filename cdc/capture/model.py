@@ -8,9 +8,20 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import connections, models, router, transaction
 
 from cdc.capture.changes import problems_of
-from cdc.capture.handlers import connect, lock_for_delete, refuse_before_save
+from cdc.capture.handlers import (
+    connect,
+    lock_for_delete,
+    refuse_before_save,
+    refuse_without_event,
+)
 from cdc.capture.images import read_image
-from cdc.capture.instance_state import pop_unrecorded, push_image_before, set_unrecorded
+from cdc.capture.instance_state import (
+    is_unrecorded,
+    pop_pending_deletes,
+    pop_unrecorded,
+    push_image_before,
+    set_unrecorded,
+)
 from cdc.capture.queryset import CapturedManager
 from cdc.registry import registry
 from cdc.wire.columns import LARGEST_INTEGER
@@ -87,7 +98,9 @@ class CapturedModel(models.Model):
         # ProtectedError before it writes anything.
         with transaction.atomic(using=using):
             if lock_for_delete(self, capture, using):
-                return super().delete(using, keep_parents)
+                deleted = super().delete(using, keep_parents)
+                refuse_without_event(type(self), written=pop_pending_deletes(self) is not None)
+                return deleted
         setattr(self, self._meta.pk.attname, None)  # as Django does
         return 0, {self._meta.label: 0}
 
@@ -124,10 +137,12 @@ def _atomic_once_written(instance: models.Model, using: str) -> Iterator[None]:
     if not connections[using].in_atomic_block:
         with transaction.atomic(using=using):
             yield
+            refuse_without_event(type(instance), written=pop_unrecorded(instance))
         return
     pop_unrecorded(instance)  # left by an earlier save that failed outside a transaction
     try:
         yield
+        refuse_without_event(type(instance), written=is_unrecorded(instance))
     finally:
         if pop_unrecorded(instance):
             transaction.set_rollback(True, using=using)

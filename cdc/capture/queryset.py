@@ -11,7 +11,7 @@ from django.db.models.query import ModelIterable
 
 from cdc.capture.bulk_create import BulkCreate
 from cdc.capture.changes import changes_between, refuse_early, refuse_unknown_key
-from cdc.capture.handlers import record
+from cdc.capture.handlers import record, refuse_without_event
 from cdc.capture.images import Images, found_by_key, read_images
 from cdc.capture.instance_state import PendingDeletes, set_pending_deletes
 from cdc.errors import Refused
@@ -86,6 +86,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
             collector.collect(instances)
             with found_by_key(capture, using=using):
                 deleted = collector.delete()
+            refuse_without_event(self.model, written=bool(images))  # each event takes its image
         self._result_cache = None
         return deleted
 

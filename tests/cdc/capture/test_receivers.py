@@ -1,13 +1,14 @@
 """Other signal receivers that write to the same row during a save or a delete."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
 from django.db import transaction
 from django.db.models.signals import ModelSignal, post_delete, post_save, pre_delete, pre_save
 
+from cdc.errors import Refused
 from stories.models import Story
 from tests.cdc.capture.events import created, deleted, events, updated
 from tests.cdc.capture.world import FREE, World, story, table, wire
@@ -109,3 +110,39 @@ def test_an_error_in_a_receiver_undoes_the_save(world: World) -> None:
     world.a.save()
 
     assert events() == [updated(world.row("a"), world.row("a", title="new"))]
+
+
+@contextmanager
+def muted(*signals: ModelSignal) -> Iterator[None]:
+    """Disconnect all receivers, as `factory.django.mute_signals` does."""
+    receivers = [signal.receivers for signal in signals]
+    for signal in signals:
+        signal.receivers = []
+        signal.sender_receivers_cache.clear()
+    try:
+        yield
+    finally:
+        for signal, kept in zip(signals, receivers, strict=True):
+            signal.receivers = kept
+            signal.sender_receivers_cache.clear()
+
+
+MUTED: dict[str, Callable[[World], Any]] = {
+    "save": lambda world: world.a.save(),
+    "create": lambda _: story().save(),
+    "delete": lambda world: world.a.delete(),
+    "delete of a queryset": lambda world: Story.objects.filter(pk=world.a.pk).delete(),
+}
+
+
+@pytest.mark.parametrize("atomic", [False, True])
+@pytest.mark.parametrize("write", MUTED)
+def test_a_write_without_capture_is_refused(world: World, write: str, atomic: bool) -> None:
+    world.a.title = "new"
+    signals = (pre_save, post_save, pre_delete, post_delete)
+    block = transaction.atomic() if atomic else nullcontext()
+
+    with muted(*signals), pytest.raises(Refused, match="without an event"), block:
+        MUTED[write](world)
+
+    assert (events(), table()) == ([], world.rows)

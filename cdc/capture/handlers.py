@@ -20,7 +20,7 @@ from cdc.capture.changes import (
     refuse_unknown_key,
     was_published,
 )
-from cdc.capture.images import Images, read_image
+from cdc.capture.images import Images, find_by_key, read_image
 from cdc.capture.instance_state import (
     PendingDeletes,
     Recorded,
@@ -144,6 +144,7 @@ def _before_delete(sender: type[Model], instance: Model, using: str, origin: Any
     if capture is None:
         return
     capture.refuse_database(using)
+    find_by_key(capture, using=using)
     pending = pending_deletes_of(origin, capture.model, instance.pk, using=using)
     if pending is None:
         pending = PendingDeletes(capture, _lock(instance, capture, using), using=using)

@@ -19,6 +19,7 @@ Images = dict[Any, Image]
 """Images by key, in key order."""
 _UNREADABLE = (ValueError, TypeError, ArithmeticError, RecursionError, OperationalError)
 """The errors for stored values that Python cannot represent, such as the time 25:00:00."""
+_FOUND_BY_KEY = "_cdc_found_by_key"
 _NOT_UTF_8 = "Could not decode to UTF-8"
 """Part of SQLite's error for text that is not valid UTF-8. MySQL does not store such text."""
 
@@ -75,13 +76,40 @@ def found_by_key(capture: Capture, *, using: str) -> Iterator[None]:
     if connection.vendor != "mysql":
         yield
         return
-    hint = _Hint.of(capture, connection.ops.quote_name)
+    with connection.execute_wrapper(_hinted(capture, using)):
+        yield
+
+
+def find_by_key(capture: Capture, *, using: str) -> None:
+    """Do what `found_by_key` does, until the innermost transaction or savepoint ends.
+
+    For cascades: Django calls capture before the statements of a delete, but not after an error.
+    """
+    connection = connections[using]
+    blocks, wrappers = connection.atomic_blocks, connection.execute_wrappers
+    hinted: dict[Capture, object] = vars(connection).setdefault(_FOUND_BY_KEY, {})
+    if connection.vendor != "mysql" or not blocks or hinted.get(capture) in blocks:
+        return
+    block = hinted[capture] = blocks[-1]
+    hint = _hinted(capture, using)
+
+    def until_the_end(execute: Callable[..., Any], *statement: Any) -> Any:
+        if block in connection.atomic_blocks:
+            return hint(execute, *statement)
+        wrappers.remove(until_the_end)
+        return execute(*statement)
+
+    # The first, because `execute_wrapper` removes the last one when it ends.
+    wrappers.insert(0, until_the_end)
+
+
+def _hinted(capture: Capture, using: str) -> Callable[..., Any]:
+    hint = _Hint.of(capture, connections[using].ops.quote_name)
 
     def hinted(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
         return execute(hint.added_to(sql), *rest)
 
-    with connection.execute_wrapper(hinted):
-        yield
+    return hinted
 
 
 @dataclass(frozen=True, slots=True)

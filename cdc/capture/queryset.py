@@ -84,8 +84,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
             # One collector for all chunks: RESTRICT allows the delete of a row only together with
             # the rows that refer to it.
             collector.collect(instances)
-            with found_by_key(capture, using=using):
-                deleted = collector.delete()
+            deleted = collector.delete()
             refuse_without_event(self.model, written=bool(images))  # each event takes its image
         self._result_cache = None
         return deleted

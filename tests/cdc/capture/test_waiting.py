@@ -12,7 +12,7 @@ from django.db.models import F
 
 from tests.cdc.capture.events import events, forget, replay
 from tests.cdc.capture.world import table
-from tests.support.toy.models import Branch, Note, Toy
+from tests.support.toy.models import Box, Branch, Note, Toy
 
 pytestmark = [
     pytest.mark.database,
@@ -101,15 +101,36 @@ def test_an_unrelated_update_is_not_waited_for(write: str, rows: int) -> None:
     assert replay(events()) == table(Toy)
 
 
-def test_the_delete_of_a_tree_does_not_wait() -> None:
+@pytest.mark.parametrize("instance", [False, True])
+def test_the_delete_of_a_tree_does_not_wait(instance: bool) -> None:
     root = Branch.objects.create()
     Branch.objects.bulk_create([Branch(parent=root) for _ in range(50)])
     Branch.objects.bulk_create([Branch() for _ in range(50)])
+    rows = root if instance else Branch.objects.filter(pk=root.pk)
 
     with uncommitted(Branch.objects.create):
-        assert Branch.objects.filter(pk=root.pk).delete()[0] == 51
+        assert rows.delete()[0] == 51
 
     assert replay(events()) == table(Branch)
+
+
+@pytest.mark.parametrize("instance", [False, True])
+def test_a_cascade_does_not_wait(instance: bool) -> None:
+    boxes = [Box.objects.create(name=name) for name in "ab"]
+    made = [Toy(name=f"{box}{n}", box=box, place=n) for box in boxes for n in range(50)]
+    Toy.objects.bulk_create(made)
+    Note.objects.bulk_create([Note(subject=toy) for toy in made])
+    forget()
+
+    def insert() -> None:
+        Note.objects.create(subject=Toy.objects.create(name="new", box=boxes[1]))
+
+    with uncommitted(insert):
+        (boxes[0] if instance else Box.objects.filter(pk=boxes[0].pk)).delete()
+
+    assert [event.op for event in events()] == ["d"] * 100
+    Box.objects.count()  # the first statement after the delete
+    assert connection.execute_wrappers == []
 
 
 def test_a_note_s_delete_does_not_wait_for_a_new_note() -> None:

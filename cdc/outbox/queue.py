@@ -39,18 +39,20 @@ class OutboxQueue(LeaseRow):
         with retryable_errors(self._using):
             return list(self._rows().filter(id__in=list(ids)).order_by("id"))
 
-    def delete(self, ids: Sequence[int], epoch: int) -> bool:
+    def delete(self, ids: Sequence[int], epoch: int, times: Iterable[int]) -> bool:
         """Delete up to `MOST_IDS` published rows of `epoch`; return False if one is locked.
 
-        The epoch must match, because the same ids belong to other rows after a flush. The statement
-        is a transaction of its own, and looks up the ids one by one. A scan would wait for
-        uncommitted rows, and so would a range that ends directly before such a row.
+        The epoch and one of the capture `times` must match too: after a flush or a TRUNCATE, the
+        same ids belong to other rows that are not published yet. The statement is a transaction of
+        its own, and looks up the ids one by one. A scan would wait for uncommitted rows, and so
+        would a range that ends directly before such a row.
         """
         statement = f"DELETE FROM {_TABLE}"  # noqa: S608 -- a constant
         if connections[self._using].vendor == "mysql":
             # Only a multi-table DELETE accepts an index hint.
             statement = f"DELETE {_TABLE} FROM {_TABLE} FORCE INDEX (PRIMARY)"
-        condition = f" WHERE epoch = {epoch:d} AND id IN ({_listed(ids)})"
+        condition = f" WHERE epoch = {epoch:d} AND ts_ms IN ({_listed(times)})"
+        condition += f" AND id IN ({_listed(ids)})"
         with retryable_errors(self._using):
             try:
                 with connections[self._using].cursor() as cursor:

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from cdc.models import OutboxRecord
@@ -19,14 +19,17 @@ _LOOK_SHARE = 50
 _REFUSED_SECONDS = 1.0
 _PAUSE_SECONDS = 0.2
 _LOOK_LIMIT = 5_000
+_Published = tuple[int, int, int]
+"""Epoch, id and time of capture of a published row. After a TRUNCATE, the same id and epoch may
+belong to a row that is not published yet."""
 _log = logging.getLogger(__name__)
 
 
 class Rows(Protocol):
     """The outbox table, used by one thread; each method raises Retryable on a database error."""
 
-    def delete(self, ids: Sequence[int], epoch: int) -> bool:
-        """Delete these rows of `epoch`; return False if one of them is locked."""
+    def delete(self, ids: Sequence[int], epoch: int, times: Iterable[int]) -> bool:
+        """Delete these rows of `epoch`, captured at `times`; return False if one is locked."""
 
     def ids_in(self, ranges: Sequence[Range], limit: int) -> list[int]:
         """Return the ids of up to `limit` rows in `ranges`, lowest first."""
@@ -53,10 +56,10 @@ class Sweeper:
         """Forget all rows: the relay starts over, and the same ids may be other rows now."""
         with self._lock:
             self._round = object()
-            self._new: deque[tuple[int, int]] = deque()
-            """Epoch and id of the rows to be deleted."""
-            self._refused: deque[tuple[float, int, list[int]]] = deque()
-            """Rows that were locked: the time of the next attempt, the epoch, the ids."""
+            self._new: deque[_Published] = deque()
+            """Rows to be deleted."""
+            self._refused: deque[tuple[float, list[_Published]]] = deque()
+            """Rows that were locked, with the time of the next attempt."""
             self._undeleted: set[int] = set()
             """The ids in `_new` and `_refused`."""
             self._deleted: set[int] = set()
@@ -70,7 +73,7 @@ class Sweeper:
     def published(self, rows: Sequence[OutboxRecord]) -> None:
         """Queue these rows, which Kafka has acknowledged, for deletion."""
         with self._lock:
-            self._new.extend((row.epoch, row.id) for row in rows)
+            self._new.extend((row.epoch, row.id, row.ts_ms) for row in rows)
             self._undeleted.update(row.id for row in rows)
             self._reported.difference_update(row.id for row in rows)
         self._work.set()
@@ -109,37 +112,39 @@ class Sweeper:
         self._work.clear()
         if self._mark is not None and self._clock.monotonic() >= self._look_at:
             self._look()
-        round_, (epoch, ids) = self._round, self._next()
-        if not ids:
+        round_, rows = self._round, self._next()
+        if not rows:
             return False
-        deleted = self._rows.delete(ids, epoch)
+        times = {ts_ms for _, _, ts_ms in rows}
+        deleted = self._rows.delete(_ids(rows), rows[0][0], times)
         fault_points.reach(fault_points.RELAY_ACKNOWLEDGED)
         with self._lock:
             if round_ is self._round:
-                self._done(epoch, ids, deleted=deleted)
+                self._done(rows, deleted=deleted)
         return True
 
     def pause(self) -> None:
         """Wait until rows are queued for deletion, or a short time."""
         self._work.wait(_PAUSE_SECONDS)
 
-    def _next(self) -> tuple[int, list[int]]:
-        """Return the epoch and ids of the next rows to delete; they stay queued until deleted."""
+    def _next(self) -> list[_Published]:
+        """Return the next rows to delete, all of one epoch; they stay queued until deleted."""
         with self._lock:
             if self._refused and self._refused[0][0] <= self._clock.monotonic():
-                return self._refused[0][1:]
-            ids: list[int] = []
-            for epoch, number in self._new:
-                if epoch != self._new[0][0] or len(ids) == MOST_IDS:
+                return self._refused[0][1]
+            rows: list[_Published] = []
+            for row in self._new:
+                if row[0] != self._new[0][0] or len(rows) == MOST_IDS:
                     break
-                ids.append(number)
-            return (self._new[0][0], ids) if ids else (0, [])
+                rows.append(row)
+            return rows
 
-    def _done(self, epoch: int, ids: list[int], *, deleted: bool) -> None:
-        if self._refused and self._refused[0][2] is ids:
+    def _done(self, rows: list[_Published], *, deleted: bool) -> None:
+        ids = _ids(rows)
+        if self._refused and self._refused[0][1] is rows:
             self._refused.popleft()
         else:
-            for _ in ids:
+            for _ in rows:
                 self._new.popleft()
         if deleted:
             self._undeleted.difference_update(ids)
@@ -147,9 +152,9 @@ class Sweeper:
         else:
             # Split in halves, so that one locked row does not block the others.
             again = self._clock.monotonic() + _REFUSED_SECONDS
-            middle = (len(ids) + 1) // 2
-            for part in filter(None, (ids[:middle], ids[middle:])):
-                self._refused.append((again, epoch, part))
+            middle = (len(rows) + 1) // 2
+            for part in filter(None, (rows[:middle], rows[middle:])):
+                self._refused.append((again, part))
             telemetry.log(_log, logging.WARNING, telemetry.OUTBOX_LOCKED, count=len(ids), id=ids[0])
 
     def _look(self) -> None:
@@ -168,10 +173,14 @@ class Sweeper:
                 return
             # The queues are complete: only this thread deletes rows, and the relay queues a row
             # before its mark passes that row.
-            found.difference_update(number for _, number in self._new)
-            for _, _, ids in self._refused:
-                found.difference_update(ids)
+            found.difference_update(_ids(self._new))
+            for _, rows in self._refused:
+                found.difference_update(_ids(rows))
             self._overlooked |= found - self._reported
             self._reported |= found
         if found:
             telemetry.log(_log, logging.WARNING, telemetry.OUTBOX_OVERLOOKED, count=len(found))
+
+
+def _ids(rows: Iterable[_Published]) -> list[int]:
+    return [number for _, number, _ in rows]

@@ -9,6 +9,7 @@ from cdc.outbox import table as outbox
 from cdc.outbox.continuity import EpochGuard, Witness
 from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import LEASE_SECONDS, Relay
+from cdc.outbox.sweeper import Sweeper
 from cdc.runtime.counters import Counters
 from cdc.testing.tail import MemoryLastPublished
 from cdc.testing.twins import FakeClock, MemoryBroker
@@ -35,7 +36,7 @@ class Scene:
         self.witnesses: list[Witness] = [MemoryLastPublished(self.broker)]
         self.relay = self.new_relay("a")
 
-    def new_relay(self, owner: str) -> Relay:
+    def new_relay(self, owner: str, sweeper: type[Sweeper] = Inline) -> Relay:
         guard = EpochGuard(
             using="default",
             witnesses=self.witnesses,
@@ -44,9 +45,10 @@ class Scene:
             counters=self.counters,
         )
         queue = OutboxQueue("default")
+        self.sweeper = sweeper(queue, self.clock)
         return Relay(
             outbox=queue,
-            sweeper=Inline(queue, self.clock),
+            sweeper=self.sweeper,
             publisher=self.broker,
             dead_letters=RejectedRowStore("default"),
             owner=owner,
@@ -60,6 +62,11 @@ class Scene:
     def run(self, relay: Relay | None = None) -> None:
         for _ in range(3):
             (relay or self.relay).run_once()
+
+    def sweep(self) -> None:
+        """Delete the published rows, as the relay's other thread does."""
+        while self.sweeper.run_once():
+            pass
 
     def restart(self, owner: str = "b") -> None:
         """Replace the relay by a new one, which has no memory of published versions."""

@@ -17,6 +17,7 @@ from cdc.outbox import table as outbox
 from cdc.outbox.continuity import EpochGuard
 from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import LEASE_SECONDS, RENEW_SECONDS
+from cdc.outbox.sweeper import Sweeper
 from cdc.runtime import telemetry
 from cdc.wire.event import Version
 from cdc.wire.published import Published
@@ -98,6 +99,31 @@ def test_a_row_under_a_published_id_is_noticed_between_two_looks(scene: Scene) -
     assert len(scene.began) == 1
     assert scene.repeated() == {}
     assert len(scene.versions()) == published + 7
+
+
+@pytest.mark.parametrize("later", [2, 3, 5])
+def test_a_truncate_while_rows_wait_for_their_deletion_loses_no_change(
+    scene: Scene, later: int
+) -> None:
+    """The new rows have the epoch and the ids of rows that are published and not deleted yet."""
+    truncate()
+    scene.relay = scene.new_relay("a", Sweeper)
+    save(3)
+    scene.run()
+    assert OutboxRecord.objects.count() == 3
+    published = len(scene.versions())
+    truncate()
+    saved = save(later)
+    scene.sweep()
+
+    scene.clock.sleep(1)
+    scene.run()
+    scene.sweep()
+
+    assert len(scene.began) == 1
+    assert len(scene.versions()) == published + len(saved)
+    assert scene.repeated() == {}
+    assert not OutboxRecord.objects.exists()
 
 
 def test_an_old_epoch_is_replaced_by_one_above_all_that_were_published(scene: Scene) -> None:

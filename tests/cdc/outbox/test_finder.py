@@ -31,7 +31,7 @@ class Table:
         self.asked.append(list(ranges))
         return not any(_in(number, ranges) for number in self.rows | self.open)
 
-    def delete(self, ids: Sequence[int], epoch: int) -> bool:
+    def delete(self, ids: Sequence[int], epoch: int, times: Iterable[int]) -> bool:
         self.rows.difference_update(ids)
         return True
 

@@ -61,7 +61,7 @@ def test_sizes_and_rows_are_read_by_id(queue: OutboxQueue) -> None:
 def test_exactly_the_listed_rows_are_deleted(queue: OutboxQueue) -> None:
     rows = [row() for _ in range(5)]
 
-    assert queue.delete([rows[0].id, rows[3].id], epoch=1)
+    assert queue.delete([rows[0].id, rows[3].id], epoch=1, times=[1])
 
     assert list(OutboxRecord.objects.all()) == [rows[1], rows[2], rows[4]]
 
@@ -70,14 +70,24 @@ def test_a_row_of_another_epoch_under_the_same_id_stays(queue: OutboxQueue) -> N
     old = row()
     OutboxRecord.objects.filter(pk=old.pk).update(epoch=old.epoch + 1)
 
-    assert queue.delete([old.id], epoch=old.epoch)
+    assert queue.delete([old.id], epoch=old.epoch, times=[1])
 
     assert OutboxRecord.objects.filter(pk=old.pk).exists()
 
 
+def test_a_row_of_another_time_under_the_same_id_stays(queue: OutboxQueue) -> None:
+    """After a TRUNCATE."""
+    rows = [row() for _ in range(3)]
+    OutboxRecord.objects.filter(pk=rows[1].pk).update(ts_ms=2)
+
+    assert queue.delete([item.id for item in rows], epoch=1, times=[1, 1, 3])
+
+    assert list(OutboxRecord.objects.all()) == [rows[1]]
+
+
 def test_a_range_is_settled_when_its_rows_are_gone(queue: OutboxQueue) -> None:
     rows = [row() for _ in range(3)]
-    queue.delete([item.id for item in rows[:2]], epoch=1)
+    queue.delete([item.id for item in rows[:2]], epoch=1, times=[1])
 
     assert queue.settled([(1, rows[1].id)])
     assert not queue.settled([(1, rows[2].id)])
@@ -88,7 +98,7 @@ def test_a_row_that_is_not_committed_keeps_its_range_unsettled(
     queue: OutboxQueue, late: OpenTransaction
 ) -> None:
     later = row()
-    queue.delete([later.id], epoch=1)
+    queue.delete([later.id], epoch=1, times=[1])
 
     assert not queue.settled([(1, later.id)])
     late.end(commit=True)
@@ -100,7 +110,7 @@ def test_a_row_that_is_not_committed_keeps_its_range_unsettled(
 @pytest.mark.row_locks
 def test_a_row_that_was_rolled_back_settles(queue: OutboxQueue, late: OpenTransaction) -> None:
     later = row()
-    queue.delete([later.id], epoch=1)
+    queue.delete([later.id], epoch=1, times=[1])
 
     late.end(commit=False)
 
@@ -159,7 +169,7 @@ def test_a_delete_does_not_wait_for_rows_that_are_not_listed(queue: OutboxQueue,
         with connection.cursor() as cursor:
             cursor.execute("SET SESSION innodb_lock_wait_timeout = 50")
 
-        assert queue.delete([*below, *above], epoch=1)
+        assert queue.delete([*below, *above], epoch=1, times=[1])
         assert OutboxRecord.objects.count() == 0
     finally:
         late.end(commit=True)
@@ -172,7 +182,7 @@ def test_a_delete_of_a_locked_row_is_refused_after_a_second(queue: OutboxQueue) 
 
     def delete() -> None:
         queue.wait_briefly_for_locks()
-        refused.append(queue.delete([locked.id], epoch=1))
+        refused.append(queue.delete([locked.id], epoch=1, times=[1]))
         queue.close()
 
     with transaction.atomic():

@@ -125,7 +125,7 @@ def test_a_crash_before_the_acknowledgement_repeats_the_event() -> None:
         pass
 
     class Broken(OutboxQueue):
-        def delete(self, ids: Sequence[int], epoch: int) -> bool:
+        def delete(self, ids: Sequence[int], epoch: int, times: Iterable[int]) -> bool:
             raise Crash
 
     with pytest.raises(Crash):

@@ -1,6 +1,6 @@
 """The rows that the sweeper deletes, and the late rows that it finds at or below the mark."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pytest
 
@@ -30,7 +30,7 @@ class Table:
         self.rows.update(dict.fromkeys(ids, epoch))
         return [OutboxRecord(id=number, epoch=epoch) for number in ids]
 
-    def delete(self, ids: Sequence[int], epoch: int) -> bool:
+    def delete(self, ids: Sequence[int], epoch: int, times: Iterable[int]) -> bool:
         if self.down:
             raise Retryable("down")
         self.deletes.append(list(ids))
@@ -208,11 +208,11 @@ def test_a_relay_that_starts_over_has_nothing_to_delete(table: Table, sweeper: S
 
 def test_what_was_under_way_at_the_start_over_is_dropped(table: Table) -> None:
     class Overtaken(Table):
-        def delete(self, ids: Sequence[int], epoch: int) -> bool:
+        def delete(self, ids: Sequence[int], epoch: int, times: Iterable[int]) -> bool:
             if not self.deletes:
                 started_over.forget()
                 started_over.published(self.add(8))
-            return super().delete(ids, epoch)
+            return super().delete(ids, epoch, times)
 
     other = Overtaken()
     started_over = Sweeper(other, other.clock)

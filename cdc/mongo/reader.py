@@ -104,11 +104,17 @@ class ReplicaReader:
             }
 
     def highest_version(self) -> Version | None:
-        """Return the highest version in the history, or None."""
-        newest = self._history.find({}, {"_id": 1}).sort("_id", DESCENDING).limit(1)
-        with reaching():
-            found: Any = next((item["_id"] for item in newest), None)
-        return version_of(found.get("epoch"), found.get("outbox_id")) if found else None
+        """Return the highest version in the history, or None.
+
+        Documents of another program are skipped; most types of `_id` sort after versions.
+        """
+        whole = {"$type": ["int", "long"]}
+        ours = {"_id.epoch": whole, "_id.outbox_id": whole}
+        newest = self._history.find(ours, {"_id": 1}, batch_size=8).sort("_id", DESCENDING)
+        with reaching(), newest:
+            ids: Iterable[Any] = (item["_id"] for item in newest)
+            versions = (version_of(each["epoch"], each["outbox_id"]) for each in ids)
+            return next(filter(None, versions), None)
 
     def within(self, seconds: float) -> AbstractContextManager[Any]:
         """Limit the total time of the reads inside the context."""

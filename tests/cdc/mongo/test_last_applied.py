@@ -1,6 +1,11 @@
 """`LastApplied` returns the highest version in the history."""
 
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
+from bson.max_key import MaxKey
+from bson.objectid import ObjectId
 
 from cdc.conf import CdcSettings
 from cdc.mongo.client import connect, database
@@ -23,6 +28,33 @@ def test_the_history_shows_the_highest_version(feed_settings: CdcSettings) -> No
     )
 
     assert witness(lambda: True) == [Published(version=Version(10, 20))]
+
+
+FOREIGN_IDS: dict[str, Any] = {
+    "object id": ObjectId(),
+    "boolean": True,
+    "date": datetime(2020, 1, 1, tzinfo=UTC),
+    "highest": MaxKey(),
+    "text": "text",
+    "other fields": {"zz": 1},
+    "text as an epoch": {"epoch": "11", "outbox_id": 1},
+    "date as an epoch": {"epoch": datetime(2020, 1, 1, tzinfo=UTC), "outbox_id": 1},
+    "list": {"epoch": 11, "outbox_id": [1]},
+    "nothing": {},
+}
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("name", FOREIGN_IDS)
+def test_a_document_of_another_program_hides_no_version(
+    feed_settings: CdcSettings, name: str
+) -> None:
+    history = database(connect(feed_settings), feed_settings)[feed_settings.history_collection]
+    history.insert_one({"_id": FOREIGN_IDS[name]})
+    assert LastApplied(feed_settings)(lambda: True) == []
+    history.insert_one({"_id": {"epoch": 10, "outbox_id": 20}})
+
+    assert LastApplied(feed_settings)(lambda: True) == [Published(version=Version(10, 20))]
 
 
 def test_the_relay_does_without_mongodb() -> None:

@@ -30,7 +30,7 @@ from cdc.wire.records import TopicPartition
 
 _TRANSIENT = "TransientTransactionError"
 # https://www.mongodb.com/docs/manual/reference/error-codes/
-_REFUSING = frozenset({2, 9, 22, 52, 55, 56, 57, 10334, 17280, 17419, 17420})
+_REFUSING = frozenset({2, 9, 15, 22, 52, 55, 56, 57, 10334, 17280, 17419, 17420})
 """Error codes of commands whose document MongoDB can never store."""
 _PASSING = frozenset(
     {

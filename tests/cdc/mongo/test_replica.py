@@ -4,6 +4,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -103,6 +104,20 @@ def test_a_document_that_bson_cannot_store_is_rejected_and_moves_no_position(
 def test_a_document_over_16_mb_is_rejected(storage: Storage) -> None:
     with pytest.raises(Rejected):
         storage.replica().apply([with_after(1, description="x" * 17_000_000)], {SOURCE: 1})
+
+
+@pytest.mark.parametrize("depth", [150, 190, 200, 254, 900])
+def test_a_row_before_that_nests_too_deep_is_rejected(storage: Storage, depth: int) -> None:
+    """BSON allows about 180 levels; beyond 200, MongoDB cannot even read the command."""
+    nested: Any = 1
+    for _ in range(depth):
+        nested = {"a": nested}
+    event = change("u", 1, 1)
+    deep = replace(event, before={**(event.before or {}), "container": nested})
+    replica = storage.replica()
+
+    with nullcontext() if depth == 150 else pytest.raises(Rejected):
+        replica.apply([delivered(change("c", 2, 2)), delivered(deep)], {SOURCE: 2})
 
 
 def test_a_collection_that_was_added_later_receives_changes(storage: Storage) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from cdc.consumer.batches import RECORDS, BatchSize, Decoded
 from cdc.consumer.conflicts import Conflicts, index_of
@@ -129,43 +129,47 @@ class ReplicaConsumer:
         """Return the position to resume at: the first offset if Kafka has lost the position.
 
         Events that are read again are not applied twice, and a reconciliation finds missing
-        changes.
+        changes. The first offset is also stored if there was no position, so that a later loss of
+        records is a gap.
         """
         lost_from = position.next_offset
-        if lost_from is None or not self._source.lost_at(source, lost_from, position.leader_epoch):
+        epoch = position.leader_epoch
+        if lost_from is not None and not self._source.lost_at(source, lost_from, epoch):
             return position
         resumed = self._replica.record_gap(source, self._source.first_offset(source))
-        telemetry.log(
-            _log,
-            logging.ERROR,
-            telemetry.PARTITION_GAP,
-            partition=source.partition,
-            lost_from=lost_from,
-            resumed_at=resumed.next_offset,
-        )
-        return resumed
+        if lost_from is not None:
+            telemetry.log(
+                _log,
+                logging.ERROR,
+                telemetry.PARTITION_GAP,
+                partition=source.partition,
+                lost_from=lost_from,
+                resumed_at=resumed.next_offset,
+            )
+        return replace(resumed, recreated=position.recreated)
 
     def _apply(self, records: Sequence[Record]) -> None:
         decoded = ((record, self._decode(record)) for record in records)
         self._caught_up = len(records) < RECORDS
+        whole = True
         for batch in self._size.cut(decoded):
-            self._apply_batch(batch)
+            if not whole:  # A failure forgets the positions of all partitions.
+                self._retake(batch)
+            whole = self._apply_batch(batch) and whole
 
-    def _apply_batch(self, decoded: Sequence[Decoded]) -> None:
+    def _apply_batch(self, decoded: Sequence[Decoded]) -> bool:
         started = self._clock.monotonic()
         applied = self._apply_or_split(decoded)
-        if applied is None:
-            return
-        telemetry.log(
-            _log,
-            logging.DEBUG,
-            telemetry.BATCH_APPLIED,
-            records=len(decoded),
-            written=applied.written,
-            duplicates=applied.duplicates,
-            stale=applied.stale,
-            ms=round((self._clock.monotonic() - started) * 1000, 1),
-        )
+        if applied is not None:
+            telemetry.log(
+                _log,
+                logging.DEBUG,
+                telemetry.BATCH_APPLIED,
+                records=len(decoded),
+                ms=round((self._clock.monotonic() - started) * 1000, 1),
+                **asdict(applied),
+            )
+        return applied is not None
 
     def _apply_or_split(self, decoded: Sequence[Decoded]) -> Applied | None:
         """Apply records as one batch; return None if they had to be applied in parts."""

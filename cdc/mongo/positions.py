@@ -18,11 +18,11 @@ from cdc.wire.records import TopicPartition
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Gap:
-    """Records of a partition that Kafka has lost and that may not have been applied."""
+    """Records of a partition that were not applied, and that Kafka lost or a rewind skipped."""
 
     source: TopicPartition
     lost_from: int
-    """The next offset to be applied, whose record Kafka no longer had."""
+    """The next offset to be applied at that time."""
     resumed_at: int
     """The offset at which the consumer resumed. It is `lost_from` or lower if Kafka lost the newest
     records or the whole topic."""
@@ -63,16 +63,26 @@ class Positions:
                 )
 
     def move(self, source: TopicPartition, offset: int, who: str) -> None:
-        """Set the position of the partition to `offset`.
+        """Set the position of the partition to `offset`. Skipped unread records become a gap.
 
         `who` becomes the owner, which fences the partition's consumer. The consumer then takes over
         the partition again at the new position.
         """
-        moved = {"next_offset": offset, "leader_epoch": None, "owner": who, "session": None}
         with reaching():
-            self._positions.update_one(
-                {"_id": position_id(self._group, source)}, {"$set": moved}, upsert=True
-            )
+            while not self._moved(source, offset, {"owner": who, "session": None}):
+                pass  # The consumer has moved it meanwhile.
+
+    def _moved(self, source: TopicPartition, offset: int, changes: Mapping[str, object]) -> bool:
+        name = position_id(self._group, source)
+        held = self._positions.find_one({"_id": name}, {"next_offset": 1})
+        position = (held or {}).get("next_offset")
+        skips = position is not None and position < offset
+        result = self._positions.update_one(
+            {"_id": name, "next_offset": position},
+            resumed_after_gap(position if skips else None, offset, changes),
+            upsert=held is None,
+        )
+        return bool(result.matched_count) or result.upserted_id is not None
 
 
 def resumed_after_gap(

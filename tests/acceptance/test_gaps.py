@@ -81,3 +81,34 @@ def test_a_gap_is_shown_until_a_reconciliation_has_repaired_it(feed: RunningFeed
     found = status(feed)
     assert found["gaps"] == []
     assert found["healthy"], found["verdict"]
+
+
+def test_a_rewind_over_lost_records_hides_no_gap(feed: RunningFeed) -> None:
+    """Also on partitions that were empty until then."""
+    feed.consumer.wait_for("partition.taken")
+    Story.objects.create(title="first", href="http://a.example/")
+    feed.wait_until_equal()
+    feed.consumer.stop()
+    before = bounds(feed)
+    for number in range(20):
+        Story.objects.create(title=f"{number}", href="http://a.example/")
+    wait_until(lambda: sum(bounds(feed).end) == sum(before.end) + 20, "the changes are in Kafka")
+    delete_records(feed, bounds(feed))
+    lost = {
+        number: [old, new]
+        for number, (old, new) in enumerate(zip(before.end, bounds(feed).end, strict=True))
+        if old < new
+    }
+
+    manage(feed.environment, "rewind", "--to-earliest")
+    feed.consumer.start()
+    feed.consumer.wait_for("partition.taken")
+
+    found = status(feed)
+    gaps = {each["partition"]: [each["lost_from"], each["resumed_at"]] for each in found["gaps"]}
+    assert gaps == lost
+    assert not found["healthy"]
+    code, result = reconcile(feed, "--repair")
+    assert (code, result["equal"]) == (0, True)
+    feed.wait_until_equal()
+    assert status(feed)["gaps"] == []

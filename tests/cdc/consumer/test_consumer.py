@@ -620,6 +620,87 @@ def test_records_that_retention_deleted_unread_are_a_gap(
     assert feed.store.positions[source] == 7
 
 
+@pytest.mark.parametrize("restart", [False, True])
+def test_records_lost_from_a_partition_that_was_empty_are_a_gap(*, restart: bool) -> None:
+    feed = Feed()
+    feed.drain()
+    feed.send(*(outgoing(change("c", 1, number), TOPIC) for number in range(1, 4)))
+    source = one_partition(feed)
+    feed.broker.delete_before(source, 3)
+    if restart:
+        feed.restart("b")
+
+    feed.drain()
+
+    assert feed.store.gaps == {source: (0, 3)}
+    assert feed.store.positions[source] == 3
+
+
+def test_a_rejection_delays_no_later_batch_of_the_same_poll() -> None:
+    """A replica forgets its positions after a refusal, as the one in MongoDB does."""
+
+    class Forgetful(MemoryReplica):
+        def apply(
+            self,
+            batch: Sequence[Delivered],
+            advance: Mapping[TopicPartition, int],
+            deleted_rows: Container[RowKey] = (),
+            leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
+        ) -> Applied:
+            try:
+                return super().apply(batch, advance, deleted_rows, leader_epochs)
+            except Rejected:
+                self.forget()
+                raise
+
+    feed = Feed(Forgetful)
+    feed.broker.largest = 10_000_000
+    feed.drain()
+    large = "x" * 2_000_000
+    for key in range(1, 12):
+        event = change("c", key, key, title=large)
+        if key == 1:
+            event = replace(event, before={"a\0b": 1})
+        feed.send(outgoing(event, TOPIC))
+    feed.consumer.run_once()
+
+    assert len(feed.letters.kept) == 1
+    assert set(feed.titles()) == set(range(2, 12))
+
+
+def test_records_lost_before_a_partition_was_ever_read_are_no_gap() -> None:
+    feed = Feed()
+    feed.send(*(outgoing(change("c", 1, number), TOPIC) for number in range(1, 4)))
+    source = one_partition(feed)
+    feed.broker.delete_before(source, 2)
+
+    feed.drain()
+
+    assert feed.store.gaps == {}
+    assert feed.store.positions[source] == 3
+    assert feed.titles() == {1: "version 1.3"}
+
+
+def test_gaps_of_several_partitions_are_stored_each() -> None:
+    feed = Feed()
+    feed.send(*(outgoing(change("c", key, key), TOPIC) for key in range(1, 40)))
+    feed.drain()
+    ends = {source: feed.broker.bounds(source)[1] for source in feed.broker.logs}
+    for round_ in (1, 2):
+        feed.send(*(outgoing(change("u", key, 40 * round_ + key), TOPIC) for key in range(1, 40)))
+        lost = {source: feed.broker.bounds(source)[1] for source in list(ends)[round_ - 1 :]}
+        for source, end in lost.items():
+            feed.broker.delete_before(source, end)
+        for _ in range(3):
+            feed.drain()
+
+    assert {source: end for source, (_, end) in feed.store.gaps.items()} == {
+        source: feed.broker.bounds(source)[1] if source in lost else end * 2
+        for source, end in ends.items()
+    }
+    assert {source: begin for source, (begin, _) in feed.store.gaps.items()} == ends
+
+
 def test_a_gap_at_the_end_moves_the_position_without_a_record() -> None:
     feed = Feed()
     feed.send(outgoing(change("c", 1, 1), TOPIC))

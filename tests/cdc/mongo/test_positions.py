@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -82,3 +83,66 @@ def test_a_moved_position_fences_its_owner(
     with pytest.raises(Fenced):
         replica.apply([], {SOURCE: 5})
     assert replica.take_over(SOURCE, "topic 1").next_offset == 1
+
+
+@pytest.mark.parametrize(
+    ("targets", "gap"),
+    [
+        ([3], None),
+        ([4], None),
+        ([9], (4, 9)),
+        ([9, 20], (4, 20)),
+        ([9, 2], (4, 9)),
+        ([2, 9], (2, 9)),
+    ],
+)
+def test_a_move_over_unread_records_is_a_gap(
+    replica: MongoReplica,
+    feed_settings: CdcSettings,
+    targets: list[int],
+    gap: tuple[int, int] | None,
+) -> None:
+    """Kafka may have lost them, or the operator skips them."""
+    positions = Positions(connect(feed_settings), feed_settings)
+    replica.take_over(SOURCE, "topic 1")
+    replica.apply([], {SOURCE: 4})
+
+    for target in targets:
+        positions.move(SOURCE, target, "an operator")
+
+    assert positions.all() == {SOURCE: targets[-1]}
+    assert [(each.lost_from, each.resumed_at) for each in positions.gaps()] == [gap] * bool(gap)
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_the_first_position_of_a_partition_leaves_no_gap(
+    replica: MongoReplica, feed_settings: CdcSettings, *, taken: bool
+) -> None:
+    positions = Positions(connect(feed_settings), feed_settings)
+    if taken:
+        replica.take_over(SOURCE, "topic 1")
+
+    positions.move(SOURCE, 7, "an operator")
+
+    assert positions.all() == {SOURCE: 7}
+    assert positions.gaps() == ()
+
+
+def test_a_position_moves_while_its_consumer_moves_it(
+    replica: MongoReplica, feed_settings: CdcSettings
+) -> None:
+    positions = Positions(connect(feed_settings), feed_settings)
+    replica.take_over(SOURCE, "topic 1")
+    find = positions._positions.find_one
+
+    def find_and_advance(*asked: Any) -> Any:
+        found = find(*asked)
+        if (found or {}).get("next_offset") is None:
+            replica.apply([], {SOURCE: 5})
+        return found
+
+    positions._positions.find_one = find_and_advance  # type: ignore[method-assign]
+    positions.move(SOURCE, 4, "an operator")
+
+    assert positions.all() == {SOURCE: 4}
+    assert positions.gaps() == ()

@@ -70,7 +70,7 @@ class EpochGuard:
         self._on_new_epoch = on_new_epoch
         self._clock = clock
         self._counters = counters
-        self._epoch = 0
+        self._epoch = self._begun = 0
         self._highest = Version(0, 0)
         """The highest published version."""
         self._remembered: dict[int, tuple[str, int]] = {}
@@ -91,13 +91,15 @@ class EpochGuard:
             if found:
                 break
 
-    def check(self, token: int | None, keep_waiting: Callable[[], bool]) -> bool:
+    def check(
+        self, token: int | None, keep_waiting: Callable[[], bool], *, at_once: bool = False
+    ) -> bool:
         """Begin a new epoch if ids were assigned again; return whether a new epoch has begun.
 
         The database is checked for each new token of the lease, on each new connection, and once a
         second. Raise Retryable on an error. Nothing may be published until this method returns.
         """
-        if not self._is_due(token):
+        if not at_once and not self._is_due(token):
             return False
         if token != self._token:
             self.learn(keep_waiting)
@@ -132,6 +134,14 @@ class EpochGuard:
         """
         return Version(max(row.epoch, self._epoch), row.id)
 
+    def is_older(self, row: OutboxRecord) -> bool:
+        """Return whether newer changes of the same row may have been published before.
+
+        A row of an earlier epoch may have been restored. Those that waited when this guard began
+        the epoch are repaired with everything else.
+        """
+        return row.epoch < self._epoch != self._begun
+
     def _is_due(self, token: int | None) -> bool:
         return (
             token != self._token
@@ -161,7 +171,7 @@ class EpochGuard:
             # The next relay must not begin at the mark of the previous epoch.
             RelayLease.objects.using(self._using).update(mark=0)
             self._on_new_epoch(epoch, reason)
-        self._epoch = epoch
+        self._epoch = self._begun = epoch
         self._counters.add(telemetry.IDS_REUSED)
         telemetry.log(
             _log, logging.WARNING, telemetry.OUTBOX_IDS_REUSED, epoch=epoch, reason=reason

@@ -48,6 +48,9 @@ class Finder:
         self._clock = clock
         self.more = False
         """Whether there may be more new rows than the last `find` returned."""
+        self.passed = frozenset[int]()
+        """Rows of the last `find` whose ids were finished before: a late insert, or a restored row
+        that was published already, perhaps before newer changes."""
         self.start_over(0)
 
     @property
@@ -81,6 +84,7 @@ class Finder:
         late = self._outbox.ids_in(gaps) if gaps else []
         found = {number for number in (*new, *late) if number not in progress}
         found |= {number for number in self._sweeper.overlooked() if number not in progress}
+        self.passed = frozenset(number for number in found | back if progress.passed(number))
         progress.found(new, self._clock.monotonic())
         self._sweeper.watch(progress.mark)
         return sorted(found | back)

@@ -58,11 +58,16 @@ class DeadLetters(Protocol):
 class Guard(Protocol):
     """Ensures that no version is published twice; see `EpochGuard`."""
 
-    def check(self, token: int | None, keep_waiting: Callable[[], bool]) -> bool:
+    def check(
+        self, token: int | None, keep_waiting: Callable[[], bool], *, at_once: bool = False
+    ) -> bool:
         """Begin a new epoch if ids were assigned again; return whether a new epoch has begun."""
 
     def admits(self, rows: Sequence[OutboxRecord]) -> bool:
         """Return whether these rows may be published; if not, call `check` first."""
+
+    def is_older(self, row: OutboxRecord) -> bool:
+        """Return whether newer changes of the same row may have been published before."""
 
     def version_of(self, row: OutboxRecord) -> Version:
         """Return the version with which a row is published."""
@@ -117,6 +122,8 @@ class Relay:
             return False
         if not self._found:
             self._found = self._finder.find()
+            if self._finder.passed and not self._continues(at_once=True):
+                return False
         if not self._found:
             return False
         rows, taken = self._read()
@@ -133,13 +140,14 @@ class Relay:
         self._finder.start_over(mark)
         self._found = []
 
-    def _continues(self) -> bool:
+    def _continues(self, *, at_once: bool = False) -> bool:
         """Begin a new epoch if ids were assigned again; return whether the lease was kept.
 
         In a new epoch, the relay reads the outbox from the first row again.
         """
         token = self._token
-        if self._guard is not None and self._guard.check(token, self._keep_waiting):
+        guard = self._guard
+        if guard is not None and guard.check(token, self._keep_waiting, at_once=at_once):
             self.start_over(0)
         return self._hold_lease() and self._token == token
 
@@ -206,6 +214,7 @@ class Relay:
         finally:
             # Even for an abandoned batch: its records in flight may still reach Kafka.
             self._resend_if_superseded()
+        self._supersede_older(rows)
         fault_points.reach(fault_points.RELAY_PRODUCED)
         self._sweeper.published(rows)
         if self._token == token:
@@ -214,6 +223,17 @@ class Relay:
         self._sent_at = self._clock.monotonic()
         elapsed_ms = round((self._sent_at - started) * 1000, 1)
         telemetry.log(_log, logging.DEBUG, telemetry.OUTBOX_SENT, count=len(rows), ms=elapsed_ms)
+
+    def _supersede_older(self, rows: Sequence[OutboxRecord]) -> None:
+        """Send the current state of rows of which newer changes may have been published before."""
+        older = [row for row in rows if row.id in self._finder.passed or self._is_older(row)]
+        if older:
+            self._send_again(older)
+            self._counters.add(telemetry.SENT_AGAIN, len(older))
+            telemetry.log(_log, logging.WARNING, telemetry.RELAY_SENT_AGAIN, count=len(older))
+
+    def _is_older(self, row: OutboxRecord) -> bool:
+        return self._guard is not None and self._guard.is_older(row)
 
     def _publish(self, rows: Sequence[OutboxRecord]) -> None:
         records, owners = _outgoing(rows, self._guard)

@@ -129,7 +129,7 @@ def test_the_first_position_of_a_partition_leaves_no_gap(
 
 
 def test_a_position_moves_while_its_consumer_moves_it(
-    replica: MongoReplica, feed_settings: CdcSettings
+    replica: MongoReplica, feed_settings: CdcSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     positions = Positions(connect(feed_settings), feed_settings)
     replica.take_over(SOURCE, "topic 1")
@@ -141,7 +141,7 @@ def test_a_position_moves_while_its_consumer_moves_it(
             replica.apply([], {SOURCE: 5})
         return found
 
-    positions._positions.find_one = find_and_advance  # type: ignore[method-assign]
+    monkeypatch.setattr(positions._positions, "find_one", find_and_advance)
     positions.move(SOURCE, 4, "an operator")
 
     assert positions.all() == {SOURCE: 4}

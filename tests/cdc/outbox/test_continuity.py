@@ -15,9 +15,10 @@ from cdc.errors import Retryable
 from cdc.models import Epoch, OutboxRecord, RelayLease
 from cdc.outbox import table as outbox
 from cdc.outbox.continuity import EpochGuard
+from cdc.outbox.progress import SETTLE_AGE_SECONDS
 from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import LEASE_SECONDS, RENEW_SECONDS
-from cdc.outbox.sweeper import Sweeper
+from cdc.outbox.sweeper import LOOK_SECONDS, Sweeper
 from cdc.runtime import telemetry
 from cdc.wire.event import Version
 from cdc.wire.published import Published
@@ -123,6 +124,71 @@ def test_a_truncate_while_rows_wait_for_their_deletion_loses_no_change(
     assert len(scene.began) == 1
     assert len(scene.versions()) == published + len(saved)
     assert scene.repeated() == {}
+    assert not OutboxRecord.objects.exists()
+
+
+def test_no_reused_id_below_the_mark_is_published_between_two_looks(scene: Scene) -> None:
+    """The sweeper finds the new rows, which have low ids, before the guard's next look."""
+    truncate()
+    scene.relay = scene.new_relay("a", Sweeper)
+    Story.objects.bulk_create([Story(title=f"{n}", href="http://e.org/") for n in range(300)])
+    scene.run()
+    scene.sweep()
+    scene.clock.sleep(SETTLE_AGE_SECONDS)
+    scene.run()
+    scene.sweep()
+    scene.clock.sleep(LOOK_SECONDS - 0.5)
+    scene.run()
+    published = set(scene.versions())
+    truncate()
+    save(3)
+    scene.clock.sleep(0.5)
+    scene.sweep()
+
+    scene.run()
+
+    assert len(scene.began) == 1
+    assert {each.epoch for each in set(scene.versions()) - published} == {epoch()}
+    assert scene.repeated() == {}
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("later_epoch", [False, True])
+def test_after_a_restored_row_its_current_state_is_published(
+    scene: Scene, *, later_epoch: bool, restarted: bool, deleted: bool
+) -> None:
+    """The row was published already, and so were later changes of the same story."""
+    (story,) = save()
+    rows = list(OutboxRecord.objects.all())
+    scene.run()
+    story.title = "new"
+    story.save()
+    if deleted:
+        story.delete()
+    scene.run()
+    scene.clock.sleep(SETTLE_AGE_SECONDS)
+    scene.run()  # The gap before the first id settles; the next renewal stores the mark.
+    scene.clock.sleep(RENEW_SECONDS)
+    scene.run()
+    if later_epoch:
+        command()
+    OutboxRecord.objects.bulk_create(rows)
+    if restarted:
+        scene.restart()
+
+    for _ in range(3):
+        scene.clock.sleep(LOOK_SECONDS)
+        scene.sweep()
+        scene.run()
+
+    records = [record for log in scene.broker.logs.values() for record in log]
+    newest = max(records, key=lambda record: (version_of(record), record.value is None))
+    assert newest is records[-1]
+    if deleted:
+        assert newest.value is None
+    else:
+        assert orjson.loads(newest.value or b"")["after"]["title"] == "new"
     assert not OutboxRecord.objects.exists()
 
 

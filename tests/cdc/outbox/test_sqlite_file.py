@@ -67,7 +67,7 @@ def test_another_thread_deletes_from_the_new_file(tmp_path: Path) -> None:
     connection.close()
     put_back(copy)
 
-    assert connection_of_thread.submit(queue.delete, [row.id], row.epoch).result()
+    assert connection_of_thread.submit(queue.delete, [row.id], row.epoch, [row.ts_ms]).result()
     connection_of_thread.submit(connections.close_all).result()
 
     assert not OutboxRecord.objects.filter(pk=row.pk).exists()

@@ -13,6 +13,8 @@ ATTEMPTS = 50
 The change that frees the value may be in a partition of a consumer that was killed. Kafka assigns
 that partition to another consumer after 6 s, and a restarted consumer must connect first.
 """
+_WHOLE = 10
+"""What an attempt counts if no more records seem to wait in Kafka; otherwise it counts 1."""
 
 
 class Conflicts:
@@ -26,13 +28,13 @@ class Conflicts:
         self._attempts = Counter[Version]()
 
     def lasts(self, conflict: Conflict, *, counts: bool) -> bool:
-        """Return whether the conflict is permanent; count the attempt only if `counts` is True.
+        """Return whether the conflict is permanent; without `counts`, the attempt counts a tenth.
 
-        While more records wait in Kafka, attempts are not counted: one of these records may free
-        the value.
+        While more records wait in Kafka, one of them may free the value. But it may also come after
+        this change in the same partition, and then the conflict would last for ever.
         """
-        self._attempts[conflict.version] += counts
-        return self._attempts[conflict.version] >= ATTEMPTS
+        self._attempts[conflict.version] += _WHOLE if counts else 1
+        return self._attempts[conflict.version] >= ATTEMPTS * _WHOLE
 
     def settle(self, batch: Iterable[Delivered]) -> None:
         """Forget the conflicts of a batch that was applied."""

@@ -150,7 +150,7 @@ class ReplicaConsumer:
 
     def _apply(self, records: Sequence[Record]) -> None:
         decoded = ((record, self._decode(record)) for record in records)
-        self._caught_up = len(records) < RECORDS
+        self._caught_up = len(records) < min(self._size.records, RECORDS)
         whole = True
         for batch in self._size.cut(decoded):
             if not whole:  # A failure forgets the positions of all partitions.

@@ -40,7 +40,8 @@ class DatabaseCopy:
             self._file.replace(file)
             return
         statements = ["SET foreign_key_checks = 0"]
-        for name in self._tables:
+        # The outbox comes last: once its ids are lower, the relay may begin a new epoch.
+        for name in sorted(self._tables, key="cdc_outbox".__eq__):
             statements += [
                 f"TRUNCATE TABLE {name}",
                 f"INSERT INTO {name} SELECT * FROM {name}_copied",

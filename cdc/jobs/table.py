@@ -80,7 +80,9 @@ class Jobs:
         counts as a crash, because a job that kills its process must not be retried indefinitely. A
         job that `owner` itself left unfinished is available at once.
         """
-        available = self._rows().filter(leases.available_to(owner), state__in=_UNFINISHED)
+        available = self._rows().filter(
+            leases.available_to(owner, LEASE_SECONDS), state__in=_UNFINISHED
+        )
         for number, last in list(available.order_by("id").values_list("pk", "owner")[:10]):
             if leases.take(
                 available.filter(pk=number, owner=last),

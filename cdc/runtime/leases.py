@@ -13,9 +13,16 @@ from django.db.models import Q, QuerySet
 from cdc.runtime.database import DatabaseNow
 
 
-def available_to(owner: str) -> Q:
-    """Match leases that are free (never taken, released or expired), and the owner's own."""
-    return Q(expires_at=None) | Q(expires_at__lte=DatabaseNow()) | Q(owner=owner)
+def available_to(owner: str, seconds: float) -> Q:
+    """Match leases that are free (never taken, released or expired), and the owner's own.
+
+    A lease of `seconds` that has more than twice as long left is free too: the database's clock
+    was set back. A living owner's next renewal shortens it, but a dead one's would last as long as
+    the step.
+    """
+    now = DatabaseNow()
+    impossible = Q(expires_at__gt=now + timedelta(seconds=2 * seconds))
+    return Q(expires_at=None) | Q(expires_at__lte=now) | impossible | Q(owner=owner)
 
 
 def unexpired() -> Q:
@@ -24,7 +31,7 @@ def unexpired() -> Q:
 
 def take(rows: QuerySet[Any], owner: str, seconds: float, **changes: Any) -> bool:
     """Take an available lease, and apply `changes` to the row; return False without one."""
-    free = rows.filter(available_to(owner))
+    free = rows.filter(available_to(owner, seconds))
     return bool(
         free.update(owner=owner, expires_at=DatabaseNow() + timedelta(seconds=seconds), **changes)
     )

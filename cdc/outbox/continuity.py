@@ -25,6 +25,8 @@ from cdc.wire.published import Published
 ACTOR = "relay"
 """The actor of a new epoch, and of the repair that follows."""
 CHECK_SECONDS = 1.0
+FLUSH_SECONDS = 10.0
+"""How long the epoch may be missing: a flush deletes it, and begins the next one at its end."""
 _REMEMBERED = 128
 """The number of published changes that are remembered and compared with the outbox rows."""
 _log = logging.getLogger(__name__)
@@ -78,6 +80,7 @@ class EpochGuard:
         self._token: int | None = None
         self._connection: Any = None
         self._due = float("-inf")
+        self._epoch_seen = clock.monotonic()
 
     def learn(self, keep_waiting: Callable[[], bool]) -> None:
         """Query the witnesses for the last published changes; raise Retryable on an error.
@@ -181,9 +184,11 @@ class EpochGuard:
     def _sign(self) -> str:
         """Return the evidence that ids were assigned again; empty if there is no evidence."""
         epoch = outbox.current_epoch(using=self._using)
-        if epoch is None:  # During a flush: nothing can be inserted.
-            return ""
-        self._epoch = epoch
+        now = self._clock.monotonic()
+        if epoch is None:  # Nothing can be inserted.
+            missing = now - self._epoch_seen >= FLUSH_SECONDS
+            return "The database has no epoch: its row was deleted." if missing else ""
+        self._epoch, self._epoch_seen = epoch, now
         highest = self._highest
         if epoch > highest.epoch:
             return ""

@@ -9,12 +9,12 @@ from pathlib import Path
 import orjson
 import pytest
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
 from cdc.errors import Retryable
 from cdc.models import Epoch, OutboxRecord, RelayLease
 from cdc.outbox import table as outbox
-from cdc.outbox.continuity import EpochGuard
+from cdc.outbox.continuity import FLUSH_SECONDS, EpochGuard
 from cdc.outbox.progress import SETTLE_AGE_SECONDS
 from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import LEASE_SECONDS, RENEW_SECONDS
@@ -189,6 +189,60 @@ def test_after_a_restored_row_its_current_state_is_published(
         assert newest.value is None
     else:
         assert orjson.loads(newest.value or b"")["after"]["title"] == "new"
+    assert not OutboxRecord.objects.exists()
+
+
+def test_a_deleted_epoch_is_replaced_unless_a_flush_does_it(scene: Scene) -> None:
+    """Until then, no captured row can be saved."""
+    save(3)
+    scene.run()
+    before = epoch()
+    Epoch.objects.all().delete()
+    for _ in range(int(FLUSH_SECONDS) - 1):
+        scene.clock.sleep(1)
+        scene.run()
+    assert scene.began == []
+    with pytest.raises(IntegrityError):
+        save()
+
+    scene.clock.sleep(1)
+    scene.run()
+    save(2)
+    scene.run()
+
+    assert scene.began == [(epoch(), "The database has no epoch: its row was deleted.")]
+    assert epoch() > before
+    assert len(scene.versions()) == 5
+    assert scene.repeated() == {}
+
+
+@pytest.mark.parametrize("knows", ["memory", "kafka"])
+@pytest.mark.parametrize("between", [0, 2, 7])
+def test_a_second_truncate_before_anything_is_published(
+    scene: Scene, between: int, knows: str
+) -> None:
+    save(6)
+    scene.run()
+    published = set(scene.versions())
+    truncate()
+    save(2)
+    scene.clock.sleep(1)
+    if between:
+        scene.run()
+        save(between)
+    truncate()
+    saved = save(3)
+    if knows == "kafka":
+        scene.restart()
+    else:
+        scene.clock.sleep(1)
+
+    scene.run()
+    scene.run()
+
+    new = set(scene.versions()) - published
+    assert len(new) == len(saved) + (2 if between else 0)
+    assert scene.repeated() == {}
     assert not OutboxRecord.objects.exists()
 
 

@@ -12,16 +12,19 @@ from django.db.models import Q, QuerySet
 
 from cdc.runtime.database import DatabaseNow
 
+_CORRECTION_SECONDS = 60.0
+"""How far the database's clock may be set back without costing a living owner its lease."""
+
 
 def available_to(owner: str, seconds: float) -> Q:
     """Match leases that are free (never taken, released or expired), and the owner's own.
 
-    A lease of `seconds` that has more than twice as long left is free too: the database's clock
-    was set back. A living owner's next renewal shortens it, but a dead one's would last as long as
-    the step.
+    A lease of `seconds` that has over a minute more left is free too: the database's clock was set
+    back. A living owner's next renewal shortens it, but a dead one's would last as long as the
+    step.
     """
     now = DatabaseNow()
-    impossible = Q(expires_at__gt=now + timedelta(seconds=2 * seconds))
+    impossible = Q(expires_at__gt=now + timedelta(seconds=seconds + _CORRECTION_SECONDS))
     return Q(expires_at=None) | Q(expires_at__lte=now) | impossible | Q(owner=owner)
 
 

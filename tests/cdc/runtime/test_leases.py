@@ -70,7 +70,7 @@ def test_a_lease_lasts_when_the_hour_steps_forward(before: str, after: str) -> N
 
 
 @pytest.mark.parametrize("zone", ["-05:00", "+13:00"])
-@pytest.mark.parametrize("back", [10, 3600, 86_400])
+@pytest.mark.parametrize("back", [90, 3600, 86_400])
 def test_a_dead_leaders_lease_ends_when_the_servers_clock_is_set_back(zone: str, back: int) -> None:
     be_in(zone)
     queue = OutboxQueue("default")

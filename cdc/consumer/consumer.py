@@ -128,9 +128,8 @@ class ReplicaConsumer:
     def _after_gap(self, source: TopicPartition, position: StoredPosition) -> StoredPosition:
         """Return the position to resume at: the first offset if Kafka has lost the position.
 
-        Events that are read again are not applied twice, and a reconciliation finds missing
-        changes. The first offset is also stored if there was no position, so that a later loss of
-        records is a gap.
+        Events that are read again are not applied twice; a reconciliation finds missing changes.
+        The first offset is also stored without a position, so that a later loss is a gap.
         """
         lost_from = position.next_offset
         epoch = position.leader_epoch
@@ -213,9 +212,8 @@ class ReplicaConsumer:
     def _hold_up(self, decoded: Sequence[Decoded], conflict: Conflict) -> None:
         """Apply the records that need not wait for the conflicting record, and raise `conflict`.
 
-        Only later records of the same partition must wait. The conflicting record is retried until
-        another change frees the unique value. If the conflict is permanent, the record becomes a
-        dead letter.
+        Only later records of the same partition wait. The conflicting record is retried until
+        another change frees the unique value. A permanent conflict makes it a dead letter.
         """
         self._retake(decoded)
         at = index_of(conflict, decoded)

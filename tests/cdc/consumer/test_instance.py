@@ -1,5 +1,6 @@
 """Consumers of one machine have different instance names, and keep them after a restart."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,41 @@ def test_a_given_name_needs_no_writable_home(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with instance_name(without_servers(home=tmp_path / "file"), "one") as name:
         assert name == "one"
+
+
+def test_a_home_that_does_not_exist_yet_is_created(tmp_path: Path) -> None:
+    host = socket.gethostname()
+    with instance_name(without_servers(home=tmp_path / "a" / "b")) as name:
+        assert (name.startswith(f"{host}-"), name.endswith("-1")) == (True, True)
+    named = without_servers(home=tmp_path / "c" / "d")
+    with instance_name(named, "one"):
+        assert [file.name[:6] for file in (tmp_path / "c" / "d" / "consumers").iterdir()] == [
+            "named-"
+        ]
+
+
+def test_a_number_is_free_again_whichever_consumer_ends_first(tmp_path: Path) -> None:
+    settings = without_servers(home=tmp_path)
+    with instance_name(settings) as first, instance_name(settings) as second:
+        pass
+    with instance_name(settings) as again, instance_name(settings) as other:
+        assert (again, other) == (first, second)
+
+
+def test_a_given_name_is_waited_for_while_its_consumer_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instance, "_PATIENCE_SECONDS", 60.0)
+    settings, naps = without_servers(home=tmp_path), list[float]()
+    stopping = instance_name(settings, "one")
+    stopping.__enter__()
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 3:
+            stopping.__exit__(None, None, None)
+
+    monkeypatch.setattr("cdc.consumer.instance.time.sleep", nap)
+    with instance_name(settings, "one") as name:
+        assert name == "one"
+    assert len(naps) == 3

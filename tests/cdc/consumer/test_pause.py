@@ -1,5 +1,9 @@
 """A row in the database pauses the consumers. Paused consumers stay in their group."""
 
+import threading
+import time
+from collections.abc import Callable, Iterator
+
 import pytest
 from django.db import OperationalError
 
@@ -7,6 +11,7 @@ from cdc.consumer import pause as pauses
 from cdc.consumer.pause import PauseWatch, current_pause, pause, resume
 from cdc.context import acting_as
 from cdc.models import OperatorAction
+from cdc.runtime import telemetry
 from tests.cdc.consumer.test_consumer import TOPIC, Feed
 from tests.support.builders import change, outgoing
 
@@ -85,3 +90,124 @@ def test_the_last_answer_counts_while_the_database_is_unreachable(
 class _Connection:
     def close(self) -> None:
         """Do nothing, so that the test's connection stays open."""
+
+
+def wait_until(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[PauseWatch]:
+    """A watch that polls often and waits for its first answer."""
+    monkeypatch.setattr(pauses, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(pauses, "_FIRST_POLL_SECONDS", 60.0)
+    before = set(threading.enumerate())
+    watch = PauseWatch(GROUP, "default")
+    yield watch
+    watch.stop()
+    wait_until(lambda: set(threading.enumerate()) <= before)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_watch_follows_the_pauses_until_it_is_stopped(watch: PauseWatch) -> None:
+    others = set(threading.enumerate())
+    assert watch(), "unknown counts as paused"
+    watch.start()
+    assert not watch(), "the first answer is waited for"
+    (thread,) = set(threading.enumerate()) - others
+    assert thread.daemon, "it would keep the process alive"
+
+    for _ in range(2):
+        pause(GROUP, "", using="default")
+        wait_until(watch)
+        resume(GROUP, "", using="default")
+        wait_until(lambda: not watch())
+
+    watch.stop()
+    thread.join(60)
+    assert not thread.is_alive()
+    pause(GROUP, "", using="default")
+    assert not watch()
+
+
+def unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(group: str, *, using: str) -> None:
+        raise OperationalError("gone away")
+
+    monkeypatch.setattr(pauses, "current_pause", away)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_consumer_starts_although_the_database_is_unreachable(
+    watch: PauseWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pauses, "_FIRST_POLL_SECONDS", 0.05)
+    with monkeypatch.context() as broken:
+        unreachable(broken)
+        watch.start()
+        assert watch(), "unknown counts as paused"
+    wait_until(lambda: not watch())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_only_a_pause_that_was_never_known_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    watch = PauseWatch(GROUP, "default")
+    with monkeypatch.context() as broken:
+        unreachable(broken)
+        watch.poll()
+    (logged,) = caplog.records
+    assert logged.message == telemetry.CONSUMER_PAUSE_UNKNOWN
+    assert vars(logged)["error"] == "gone away"
+
+    watch.poll()
+    with monkeypatch.context() as broken:
+        unreachable(broken)
+        watch.poll()
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_each_database_has_its_own_pauses() -> None:
+    with acting_as("7"):
+        assert pause(GROUP, "an index is built", using="other")
+    of_each = {name: PauseWatch(GROUP, name) for name in ("default", "other")}
+    for each in of_each.values():
+        each.poll()
+
+    assert {name: each() for name, each in of_each.items()} == {"default": False, "other": True}
+    assert not resume(GROUP, "", using="default")
+    assert resume(GROUP, "", using="other")
+    assert current_pause(GROUP, using="other") is None
+    logged = OperatorAction.objects.using("other").order_by("id")
+    assert list(logged.values_list("what", "target")) == [
+        ("pause", f"consumers of {GROUP}"),
+        ("resume", f"consumers of {GROUP}"),
+    ]
+    assert not OperatorAction.objects.exists()
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+@pytest.mark.parametrize("using", ["default", "other"])
+def test_a_pause_that_cannot_be_logged_neither_begins_nor_ends(
+    using: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: str, using: str) -> None:
+        raise OperationalError(f"no room in {using}")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(pauses, "log_action", full)
+        with pytest.raises(OperationalError):
+            pause(GROUP, "", using=using)
+    assert current_pause(GROUP, using=using) is None
+
+    pause(GROUP, "", using=using)
+    with monkeypatch.context() as broken:
+        broken.setattr(pauses, "log_action", full)
+        with pytest.raises(OperationalError):
+            resume(GROUP, "", using=using)
+    assert current_pause(GROUP, using=using) is not None

@@ -1,0 +1,136 @@
+"""The relay's lease: one owner at a time, by the database's clock."""
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cdc.models import RelayLease
+from cdc.outbox.lease import Lease, LeaseRow
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+LONG = 600.0
+
+
+@pytest.fixture
+def lease() -> LeaseRow:
+    return LeaseRow("default")
+
+
+def seconds_left() -> float:
+    """Return how long the lease lasts, as the database stores it."""
+    (expires_at,) = RelayLease.objects.values_list("expires_at", flat=True)
+    assert expires_at is not None
+    return (expires_at - datetime.now(UTC)).total_seconds()
+
+
+def lasts_long() -> bool:
+    return 0.5 * LONG < seconds_left() < 1.5 * LONG
+
+
+def test_the_first_lease_has_a_token_that_no_flushed_one_had(lease: LeaseRow) -> None:
+    before = time.time_ns() // 1_000_000
+
+    first = lease.take_lease("a", LONG)
+
+    assert first is not None
+    assert before <= first.token <= time.time_ns() // 1_000_000, "milliseconds since 1970"
+    assert first.mark == 0
+    (row,) = RelayLease.objects.all()
+    assert (row.owner, row.token, row.mark) == ("a", first.token, 0)
+    assert lasts_long()
+
+
+def test_a_second_taker_does_not_touch_a_lease_that_is_held(lease: LeaseRow) -> None:
+    lease.take_lease("a", LONG)
+    before = RelayLease.objects.values().get()
+
+    assert lease.take_lease("b", LONG) is None
+    assert lease.take_lease("b", LONG, Lease(token=before["token"], mark=99)) is None
+
+    assert RelayLease.objects.values().get() == before
+
+
+def test_a_renewal_extends_the_lease_and_keeps_its_token(lease: LeaseRow) -> None:
+    first = lease.take_lease("a", LONG)
+    assert first is not None
+    RelayLease.objects.update(expires_at=datetime.now(UTC) + timedelta(seconds=60))
+
+    renewed = lease.take_lease("a", LONG, replace(first, mark=5))
+
+    assert renewed == Lease(token=first.token, mark=5)
+    assert lasts_long()
+    assert RelayLease.objects.get().mark == 5
+
+
+def test_a_lease_of_ones_own_that_is_taken_again_has_the_next_token(lease: LeaseRow) -> None:
+    """As after a restart: what was held before is not known."""
+    first = lease.take_lease("a", LONG)
+    assert first is not None
+    lease.take_lease("a", LONG, replace(first, mark=7))
+
+    assert lease.take_lease("a", LONG) == Lease(token=first.token + 1, mark=7)
+    assert RelayLease.objects.get().token == first.token + 1
+
+
+@pytest.mark.parametrize("lost", ["expired", "released"])
+def test_a_lease_that_was_lost_is_taken_and_not_renewed(lease: LeaseRow, lost: str) -> None:
+    first = lease.take_lease("a", LONG)
+    assert first is not None
+    if lost == "expired":
+        RelayLease.objects.update(expires_at=datetime.now(UTC) - timedelta(seconds=60))
+    else:
+        lease.drop_lease("a")
+
+    again = lease.take_lease("a", LONG, replace(first, mark=7))
+
+    assert again == Lease(token=first.token + 1, mark=0), "a mark of an old token is not stored"
+    assert lasts_long()
+
+
+def test_the_owner_is_the_one_who_took_it_last(lease: LeaseRow) -> None:
+    lease.take_lease("a", LONG)
+    lease.drop_lease("a")
+
+    lease.take_lease("b", LONG)
+
+    assert lease.publisher() == "b"
+    lease.drop_lease("a")
+    assert lease.publisher() == "b"
+    assert lasts_long()
+
+
+def test_only_the_lease_of_the_relay_counts(lease: LeaseRow) -> None:
+    RelayLease.objects.create(
+        name="another",
+        owner="z",
+        token=5,
+        mark=6,
+        expires_at=datetime.now(UTC) + timedelta(seconds=LONG),
+    )
+
+    assert lease.publisher() == ""
+    taken = lease.take_lease("a", LONG)
+    assert taken is not None
+    assert (taken.token > 5, taken.mark) == (True, 0)
+    lease.drop_lease("z")
+    assert lease.publisher() == "a"
+    other = RelayLease.objects.get(name="another")
+    assert (other.owner, other.token, other.mark) == ("z", 5, 6)
+
+
+def test_of_two_that_create_the_lease_at_once_one_gets_it(lease: LeaseRow) -> None:
+    """The other finds no row, and its INSERT is refused."""
+
+    class Late(LeaseRow):
+        def _create_lease(self, owner: str, seconds: float) -> bool:
+            assert LeaseRow("default").take_lease("first", LONG)
+            exists, self._lease = self._lease, RelayLease.objects.none  # type: ignore[method-assign]
+            try:
+                return super()._create_lease(owner, seconds)
+            finally:
+                self._lease = exists  # type: ignore[method-assign]
+
+    assert Late("default").take_lease("second", LONG) is None
+    assert lease.publisher() == "first"

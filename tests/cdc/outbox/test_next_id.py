@@ -3,7 +3,7 @@
 import pytest
 from django.db import connection, transaction
 
-from cdc.outbox.next_id import next_id
+from cdc.outbox.next_id import _of_mysql, next_id
 from tests.cdc.outbox.test_queue import row
 from tests.support.outbox_ids import assign_from, drop_and_create, truncate
 
@@ -62,3 +62,59 @@ def test_it_can_be_put_back() -> None:
 
     assert following() == 3
     assert row().id == 3
+
+
+ORDINARY = "ENGINE=InnoDB {} DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci"
+TABLE = """CREATE TABLE `cdc_outbox` (
+  `id` bigint NOT NULL AUTO_INCREMENT,
+  `key` varchar(9) DEFAULT 'ENGINE=x AUTO_INCREMENT=3',
+  PRIMARY KEY (`id`)
+) """
+PARTITIONS = "\n/*!50100 PARTITION BY RANGE (`id`)\n(PARTITION p0 VALUES LESS THAN MAXVALUE) */"
+
+
+class Answer:
+    """What MySQL or MariaDB prints, recorded."""
+
+    def __init__(self, printed: str) -> None:
+        self.printed = printed
+        self.asked: list[str] = []
+
+    def execute(self, statement: str) -> None:
+        self.asked.append(statement)
+
+    def fetchone(self) -> tuple[str, str]:
+        return "cdc_outbox", self.printed
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (ORDINARY.format("AUTO_INCREMENT=4711"), 4711),
+        (ORDINARY.format("AUTO_INCREMENT=2"), 2),
+        (ORDINARY.format(""), 1),
+        ("ENGINE=InnoDB", 1),
+        (ORDINARY.format("AUTO_INCREMENT=9223372036854775807"), 2**63 - 1),
+        (f"{ORDINARY.format('AUTO_INCREMENT=12')} COMMENT='AUTO_INCREMENT=99'", 12),
+        (f"ENGINE=InnoDB AUTO_INCREMENT=12{PARTITIONS.replace(chr(10) + '(', ' (')}", 12),
+        ("/*!50100 TABLESPACE `a` */ ENGINE=InnoDB AUTO_INCREMENT=12", 12),
+        ("a form that no server prints", None),
+    ],
+)
+def test_it_is_read_from_the_options_of_the_table(options: str, expected: int | None) -> None:
+    answer = Answer(TABLE + options)
+
+    assert _of_mysql(answer) == expected
+    assert answer.asked == ["SHOW CREATE TABLE cdc_outbox"]
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_each_database_counts_for_itself() -> None:
+    before = following()
+    last = before + (next_id(using="other") or 0) + 1_000
+    kept = row()
+    kept.pk = last
+    kept.save(using="other", force_insert=True)
+
+    assert next_id(using="other") == last + 1
+    assert following() == before + 1

@@ -1,11 +1,13 @@
 """The queue of outbox rows and the relay's lease, on each database."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, connections, transaction
+from django.test.utils import CaptureQueriesContext
 
 from cdc.errors import Retryable
 from cdc.models import OutboxRecord, RelayLease
@@ -228,3 +230,103 @@ def test_a_lease_that_was_flushed_has_another_token(queue: OutboxQueue) -> None:
     assert again
     assert again.token > first.token
     assert again.mark == 0, "the ids begin again"
+
+
+QUESTIONS: dict[str, Callable[[OutboxQueue], object]] = {
+    "delete": lambda queue: queue.delete([1], epoch=1),
+    "settled": lambda queue: queue.settled([(1, 2)]),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize(
+    ("error", "refused"),
+    [
+        ((3572, "Statement aborted because lock(s) could not be acquired immediately"), True),
+        ((1205, "Lock wait timeout exceeded; try restarting transaction"), True),
+        ((1213, "Deadlock found when trying to get lock"), True),
+        ((2006, "Server has gone away"), False),
+        ((1206, "The total number of locks exceeds the lock table size"), False),
+        ((1290, "The server is running with the --read-only option"), False),
+        (("disk I/O error",), False),
+        ((), False),
+    ],
+)
+def test_a_lock_is_a_refusal_and_any_other_error_is_retryable(
+    queue: OutboxQueue, question: str, error: tuple[object, ...], *, refused: bool
+) -> None:
+    def fail(*_: Any) -> None:
+        raise OperationalError(*error)
+
+    with connection.execute_wrapper(fail):
+        if refused:
+            assert QUESTIONS[question](queue) is False
+        else:
+            with pytest.raises(Retryable, match="Database error"):
+                QUESTIONS[question](queue)
+
+
+def test_several_ranges_are_read_and_settled_together(queue: OutboxQueue) -> None:
+    ids = [row().id for _ in range(9)]
+    queue.delete([ids[0], ids[1], ids[4], ids[8]], epoch=1)
+
+    assert queue.settled([(ids[0], ids[1]), (ids[4], ids[4]), (ids[8], ids[8] + 5)])
+    assert not queue.settled([(ids[0], ids[1]), (ids[4], ids[5])])
+    assert not queue.settled([(ids[3], ids[4]), (ids[8], ids[8])])
+    assert queue.ids_in([(ids[0], ids[2]), (ids[5], ids[6])]) == [ids[2], ids[5], ids[6]]
+    assert queue.ids_in([(ids[0], ids[2]), (ids[5], ids[8])], 2) == [ids[2], ids[5]]
+    assert queue.ids_in([(ids[0], ids[8])], 0) == []
+
+
+def test_a_row_without_images_has_the_size_of_the_other_one(queue: OutboxQueue) -> None:
+    rows = [row() for _ in range(4)]
+    images = [(b"1234", b"12"), (None, b"1"), (b"123", None), (None, None)]
+    for one, (before, after) in zip(rows, images, strict=True):
+        OutboxRecord.objects.filter(pk=one.pk).update(before=before, after=after)
+
+    found = queue.sizes([one.id for one in reversed(rows)])
+
+    assert found == [(one.id, size) for one, size in zip(rows, (6, 1, 3, 0), strict=True)]
+
+
+def test_a_question_is_one_statement(queue: OutboxQueue) -> None:
+    """An idle relay asks more than a hundred times a second."""
+    ids = [row().id for _ in range(3)]
+    questions: list[Callable[[], object]] = [
+        lambda: queue.rows(ids),
+        lambda: queue.delete(ids, epoch=1),
+        lambda: queue.settled([(ids[0], ids[2])]),
+    ]
+    for ask in questions:
+        with CaptureQueriesContext(connection) as asked:
+            ask()
+        assert len(asked) == 1
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_each_queue_is_of_its_own_database(queue: OutboxQueue) -> None:
+    others = OutboxQueue("other")
+    mine = row()
+    far = row()
+    OutboxRecord.objects.filter(pk=far.pk).delete()
+    far.pk = mine.pk + 10
+    far.save(using="other", force_insert=True)
+
+    assert queue.ids(above=0, limit=9) == [mine.pk]
+    assert others.ids(above=0, limit=9) == others.ids_in([(1, far.pk)]) == [far.pk]
+    assert others.sizes([mine.pk, far.pk]) == [(far.pk, 2)]
+    assert others.rows([mine.pk, far.pk]) == [far]
+    assert queue.settled([(far.pk, far.pk)])
+    assert not others.settled([(far.pk, far.pk)])
+    assert queue.delete([far.pk], epoch=1)
+    assert others.delete([mine.pk], epoch=1)
+    assert (queue.ids(above=0, limit=9), others.ids(above=0, limit=9)) == ([mine.pk], [far.pk])
+    assert others.take_lease("other", 600)
+    assert queue.publisher() == ""
+    assert queue.take_lease("mine", 600)
+    others.drop_lease("mine")
+    assert (queue.publisher(), others.publisher()) == ("mine", "other")
+    others.drop_lease("other")
+    assert (queue.publisher(), others.publisher()) == ("mine", "")
+    others.close()
+    assert connections["default"].connection is not None

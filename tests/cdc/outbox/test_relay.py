@@ -916,3 +916,119 @@ def test_a_new_epoch_makes_the_relay_read_from_the_first_row() -> None:
     assert versions(broker)[60:] == [(row.epoch, row.id) for row in rows[:2]]
     assert not OutboxRecord.objects.exists()
     assert RelayLease.objects.get().token == token
+
+
+def pauses(worker: Relay, clock: FakeClock, idle: float) -> float:
+    """Return for how long the relay waits after it was idle for so many seconds."""
+    clock.sleep(idle)
+    before = clock.now
+    worker.pause()
+    return clock.now - before
+
+
+def test_a_relay_polls_less_often_the_longer_it_is_idle() -> None:
+    clock = FakeClock(now=1_000.0)
+    worker = relay(MemoryBroker(), clock=clock)
+    story()
+    worker.run_once()
+
+    waited = [pauses(worker, clock, idle) for idle in (0.0, 0.399, 10.0, 1_000.0)]
+
+    assert waited == pytest.approx([0.001, 0.008, 0.016, 0.016])
+    story()
+    worker.run_once()
+    assert pauses(worker, clock, 0.0) == pytest.approx(0.001), "it is not idle any more"
+
+
+def test_a_standby_polls_a_few_times_a_second() -> None:
+    clock = FakeClock()
+    relay(MemoryBroker(), "leader", clock).run_once()
+    standby = relay(MemoryBroker(), "standby", clock)
+    standby.run_once()
+
+    assert [pauses(standby, clock, idle) for idle in (0.0, 60.0)] == pytest.approx([0.2, 0.2])
+
+
+def test_a_relay_that_published_nothing_yet_polls_as_an_idle_one() -> None:
+    clock = FakeClock()
+    worker = relay(MemoryBroker(), clock=clock)
+    worker.run_once()
+
+    assert pauses(worker, clock, 0.0) == pytest.approx(0.016)
+
+
+def test_a_relay_that_closes_leaves_the_lease_of_another_one() -> None:
+    clock = FakeClock()
+    leader, standby = relay(MemoryBroker(), "a", clock), relay(MemoryBroker(), "b", clock)
+    leader.run_once()
+    standby.run_once()
+
+    standby.close()
+    assert OutboxQueue("default").publisher() == "a"
+    leader.close()
+    assert OutboxQueue("default").publisher() == ""
+
+
+def test_a_relay_closes_although_the_database_is_unreachable() -> None:
+    class Away(OutboxQueue):
+        def drop_lease(self, owner: str) -> None:
+            raise Retryable("away")
+
+    worker = relay(MemoryBroker(), outbox=Away("default"))
+    worker.run_once()
+
+    worker.close()
+
+
+def test_each_record_waits_only_while_the_lease_is_held() -> None:
+    """Both those of a batch and those that are sent alone after the batch was rejected."""
+    asked: list[tuple[int, bool]] = []
+
+    class Asking(BatchRejecting):
+        def publish(
+            self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
+        ) -> dict[int, str]:
+            asked.append((len(records), keep_waiting()))
+            return super().publish(records, keep_waiting)
+
+    for number in range(2):
+        Story.objects.create(title=f"{number}", href="http://e.org/", description="x" * 5000)
+    relay(Asking(MemoryBroker(largest=4000), 2)).run_once()
+
+    assert asked == [(2, True), (1, True), (1, True)]
+
+
+def test_a_dead_letter_of_a_row_says_which_message_was_rejected() -> None:
+    saved = Story.objects.create(title="large", href="http://e.org/", description="x" * 5000)
+    row = OutboxRecord.objects.get()
+
+    relay(MemoryBroker(largest=4000)).run_once()
+
+    letter = DeadLetter.objects.get()
+    assert letter.reason == "The value has more than 4000 bytes."
+    assert bytes(letter.key) == b'{"id":%d}' % saved.pk
+    assert orjson.loads(letter.value)["after"]["title"] == "large"
+    assert letter.offset == row.id
+
+
+def test_the_counted_rows_are_those_that_were_sent_again() -> None:
+    broker, clock = MemoryBroker(), FakeClock()
+    for number in range(3):
+        story(number)
+
+    def meanwhile() -> None:
+        OutboxQueue("default").drop_lease("suspended")
+        other = relay(broker, "other", clock)
+        other.run_once()
+        other.close()
+
+    counters = Counters("default", FakeClock())
+    suspended = relay(Suspending(broker, clock, meanwhile), "suspended", clock)
+    suspended._counters = counters
+    suspended.run_once()
+
+    assert counters.since_start()[telemetry.SENT_AGAIN] == 3
+    for _ in range(3):
+        clock.sleep(LEASE_SECONDS)
+        suspended.run_once()
+    assert counters.since_start()[telemetry.SENT_AGAIN] == 3, "only once"

@@ -91,3 +91,59 @@ def test_a_rate_of_0_is_no_limit() -> None:
     limit.wait(1000, lambda: False)
 
     assert clock.now == began
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("held", "rows", "waits"), [(2, 1, 0), (3, 1, 1), (3, 2, 2), (3, 9, 3)])
+def test_a_chunk_waits_until_the_limit_is_kept_or_the_outbox_is_empty(
+    held: int, rows: int, waits: int
+) -> None:
+    fill(held)
+    clock = SlowRelay()
+
+    OutboxLimit("default", clock, print, most=3).wait(rows, lambda: False)
+
+    assert len(clock.sleeps) == waits
+    assert OutboxRecord.objects.count() == held - waits
+
+
+class StopAndGo(FakeClock):
+    """Removes a row each minute, like a relay that Kafka keeps waiting."""
+
+    def sleep(self, seconds: float) -> None:
+        before = self.now
+        super().sleep(seconds)
+        if self.now // 60 > before // 60:
+            OutboxRecord.objects.order_by("id")[:1].get().delete()
+
+
+@pytest.mark.django_db
+def test_each_standstill_is_reported_once() -> None:
+    fill(5)
+    messages: list[str] = []
+
+    OutboxLimit("default", StopAndGo(), messages.append, most=3).wait(1, lambda: False)
+
+    assert [text.partition(" and ")[0] for text in messages] == [
+        f"The outbox holds {rows} rows" for rows in (5, 4, 3)
+    ]
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_the_limit_counts_the_rows_of_its_database() -> None:
+    fill(3)
+    clock = SlowRelay()
+
+    OutboxLimit("other", clock, print, most=1).wait(1, lambda: False)
+
+    assert clock.sleeps == []
+
+
+def test_a_stop_ends_the_wait_for_the_rate_within_half_a_second() -> None:
+    clock, stops = FakeClock(), iter([False, False, True])
+    limit, began = RateLimit(1, clock), clock.now
+    limit.wait(1_000, lambda: False)
+
+    limit.wait(1, lambda: next(stops))
+
+    assert 0 < clock.now - began <= 1.0

@@ -1,9 +1,14 @@
 """The consumer's queries to the database: which rows are missing, and which epoch it has."""
 
+from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import OperationalError, connection
+from django.db.models import QuerySet
+from django.test.utils import CaptureQueriesContext
 
+from cdc.consumer import source_rows as module
 from cdc.consumer.source_rows import SourceRows, source_epoch
 from cdc.errors import Rejected, Retryable
 from cdc.models import Epoch
@@ -42,3 +47,64 @@ def test_a_database_without_an_epoch_is_retried() -> None:
         source_epoch(using="default")
 
     outbox.ensure_epoch(epoch, using="default")
+
+
+def test_each_of_many_keys_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_KEYS_PER_QUERY", 3)
+    labels = [Label(text=f"label {number}") for number in range(10)]
+    Label.objects.bulk_create(labels[::2])
+    rows = SourceRows(registry.by_table(), "default")
+
+    with CaptureQueriesContext(connection) as asked:
+        missing = rows.missing("toy_label", [label.text for label in labels])
+
+    assert missing == {label.text for label in labels[1::2]}
+    assert len(asked) == 4
+
+
+def test_no_keys_are_no_question() -> None:
+    with CaptureQueriesContext(connection) as asked:
+        assert SourceRows(registry.by_table(), "default").missing("toy_label", []) == set()
+    assert len(asked) == 0
+
+
+def test_a_row_that_the_database_takes_for_another_one_is_no_error() -> None:
+    """MySQL's default collation ignores case; a document with the other key has no row."""
+    Label.objects.create(text="orders")
+
+    rows = SourceRows(registry.by_table(), "default")
+
+    assert rows.missing("toy_label", ["ORDERS", "none"]) == {"ORDERS", "none"}
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_the_rows_of_the_named_database_count() -> None:
+    Label.objects.create(text="mine")
+    QuerySet[Label](Label, using="other")._insert(
+        [Label(text="theirs")], fields=Label._meta.concrete_fields, using="other"
+    )
+
+    found = [
+        SourceRows(registry.by_table(), using).missing("toy_label", ["mine", "theirs"])
+        for using in ("default", "other")
+    ]
+
+    assert found == [{"theirs"}, {"mine"}]
+    epoch = outbox.begin_epoch(10**15, using="other")
+    assert source_epoch(using="other") == epoch != source_epoch(using="default")
+
+
+def test_an_unreachable_database_is_retried_and_named() -> None:
+    def away(*_: Any) -> None:
+        raise OperationalError("gone away")
+
+    rows = SourceRows(registry.by_table(), "default")
+    with connection.execute_wrapper(away):
+        with pytest.raises(Retryable) as raised:
+            rows.missing("toy_label", ["a"])
+        assert str(raised.value) == (
+            "The database did not return the keys of toy_label (gone away): check that it is "
+            "running."
+        )
+        with pytest.raises(Retryable, match=r"did not return its epoch \(gone away\)"):
+            source_epoch(using="default")

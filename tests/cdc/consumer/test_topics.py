@@ -45,4 +45,7 @@ def test_a_new_partition_is_logged_once(caplog: pytest.LogCaptureFixture) -> Non
     broker.partition_count = 8
     topics.refresh(TOPIC)
     topics.refresh(TOPIC)
-    assert caplog.text.count(telemetry.PARTITIONS_CHANGED) == 1
+    (logged,) = [
+        vars(item) for item in caplog.records if item.message == telemetry.PARTITIONS_CHANGED
+    ]
+    assert (logged["topic"], logged["before"], logged["now"]) == (TOPIC, 5, 8)

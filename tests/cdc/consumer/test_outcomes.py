@@ -108,8 +108,8 @@ class Failing(MemoryReplica):
         deleted_rows: Container[RowKey] = (),
         leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
     ) -> Applied:
-        if batch and type(self).error:
-            raise type(self).error
+        if batch and self.error is not None:
+            raise self.error
         return super().apply(batch, advance, deleted_rows, leader_epochs)
 
 

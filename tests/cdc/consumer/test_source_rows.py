@@ -80,9 +80,8 @@ def test_a_row_that_the_database_takes_for_another_one_is_no_error() -> None:
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
 def test_the_rows_of_the_named_database_count() -> None:
     Label.objects.create(text="mine")
-    QuerySet[Label](Label, using="other")._insert(
-        [Label(text="theirs")], fields=Label._meta.concrete_fields, using="other"
-    )
+    others: Any = QuerySet(Label, using="other")
+    others._insert([Label(text="theirs")], fields=Label._meta.concrete_fields, using="other")
 
     found = [
         SourceRows(registry.by_table(), using).missing("toy_label", ["mine", "theirs"])

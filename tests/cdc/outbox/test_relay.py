@@ -1006,8 +1006,8 @@ def test_a_dead_letter_of_a_row_says_which_message_was_rejected() -> None:
 
     letter = DeadLetter.objects.get()
     assert letter.reason == "The value has more than 4000 bytes."
-    assert bytes(letter.key) == b'{"id":%d}' % saved.pk
-    assert orjson.loads(letter.value)["after"]["title"] == "large"
+    assert bytes(letter.key or b"") == b'{"id":%d}' % saved.pk
+    assert orjson.loads(letter.value or b"")["after"]["title"] == "large"
     assert letter.offset == row.id
 
 

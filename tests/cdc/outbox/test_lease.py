@@ -120,17 +120,36 @@ def test_only_the_lease_of_the_relay_counts(lease: LeaseRow) -> None:
     assert (other.owner, other.token, other.mark) == ("z", 5, 6)
 
 
-def test_of_two_that_create_the_lease_at_once_one_gets_it(lease: LeaseRow) -> None:
-    """The other finds no row, and its INSERT is refused."""
+class Overtaken(LeaseRow):
+    """Another process takes the lease just before this one creates it, or just after."""
 
-    class Late(LeaseRow):
-        def _create_lease(self, owner: str, seconds: float) -> bool:
-            assert LeaseRow("default").take_lease("first", LONG)
-            exists, self._lease = self._lease, RelayLease.objects.none  # type: ignore[method-assign]
-            try:
-                return super()._create_lease(owner, seconds)
-            finally:
-                self._lease = exists  # type: ignore[method-assign]
+    def __init__(self, other: str, *, seen: bool, after: bool = False) -> None:
+        super().__init__("default")
+        self._other, self._seen, self._after = other, seen, after
 
-    assert Late("default").take_lease("second", LONG) is None
-    assert lease.publisher() == "first"
+    def _create_lease(self, owner: str, seconds: float) -> bool:
+        if self._after:
+            created = super()._create_lease(owner, seconds)
+            assert LeaseRow("default").take_lease(self._other, LONG)
+            return created
+        assert LeaseRow("default").take_lease(self._other, LONG)
+        if not self._seen:
+            self._lease = RelayLease.objects.none  # type: ignore[method-assign]
+        created = super()._create_lease(owner, seconds)
+        vars(self).pop("_lease", None)
+        return created
+
+
+@pytest.mark.parametrize("other", ["first", "second"])
+@pytest.mark.parametrize("seen", [False, True])
+def test_of_two_that_create_the_lease_at_once_one_gets_it(other: str, *, seen: bool) -> None:
+    """Even if they have one name: a token belongs to one process."""
+    assert Overtaken(other, seen=seen).take_lease("second", LONG) is None
+    assert LeaseRow("default").publisher() == other
+    assert RelayLease.objects.count() == 1
+
+
+def test_a_lease_that_another_one_has_when_it_is_read_was_not_taken() -> None:
+    """Its expiry passed in between."""
+    assert Overtaken("first", seen=False, after=True).take_lease("second", -1) is None
+    assert LeaseRow("default").publisher() == "first"

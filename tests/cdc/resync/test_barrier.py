@@ -1,9 +1,13 @@
 """A barrier that is not reached names the part of the pipeline that makes no progress."""
 
+from collections.abc import Iterator, Mapping
+
 import pytest
+from confluent_kafka import Producer
+from django.db import connections
 
 from cdc.conf import CdcSettings
-from cdc.errors import Retryable
+from cdc.errors import Retryable, Unreachable
 from cdc.kafka.topics import Topics
 from cdc.models import OutboxRecord
 from cdc.mongo.client import connect, database, position_id
@@ -11,6 +15,7 @@ from cdc.resync.barrier import Barrier
 from cdc.testing.twins import FakeClock
 from cdc.wire.records import TopicPartition
 from stories.models import Story
+from tests.cdc.resync.filled_topic import fill
 from tests.support.feed_settings import without_servers
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -63,3 +68,136 @@ def test_a_position_past_the_end_of_kafka_is_not_caught_up(feed_settings: CdcSet
     positions.update_one({"_id": identity}, {"$set": {"next_offset": 0}})
     barrier.wait()
     client.drop_database(feed_settings.mongodb_database)
+
+
+class Consumer:
+    """The positions of a consumer group that reads two topics."""
+
+    def __init__(self, settings: CdcSettings) -> None:
+        self.topics = [settings.topic, f"{settings.topic}-beside"]
+        fill(settings, self.topics[0], {0: 5, 1: 0}, first={0: 2})
+        fill(settings, self.topics[1], {0: 3})
+        self._positions = database(connect(settings), settings)[settings.positions_collection]
+        self._settings = settings
+
+    def reach(self, *offsets: int | None) -> None:
+        """Store the offsets of the three partitions; None for one that was never read."""
+        sources = [(self.topics[0], 0), (self.topics[0], 1), (self.topics[1], 0)]
+        for (topic, number), offset in zip(sources, offsets, strict=True):
+            identity = position_id(self._settings.group, TopicPartition(topic, number))
+            self._positions.delete_one({"_id": identity})
+            if offset is not None:
+                self._positions.insert_one({"_id": identity, "next_offset": offset})
+
+    def barrier(self, clock: FakeClock | None = None) -> Barrier:
+        return Barrier(self._settings, self.topics, clock or FakeClock(), using="default")
+
+
+@pytest.fixture
+def consumer(feed_settings: CdcSettings) -> Iterator[Consumer]:
+    yield Consumer(feed_settings)
+    connect(feed_settings).drop_database(feed_settings.mongodb_database)
+
+
+@pytest.mark.services
+@pytest.mark.parametrize(
+    ("reached", "missing"),
+    [
+        ((5, 0, 3), 0),
+        ((5, None, 3), 0),
+        ((4, 0, 3), 1),
+        ((2, 0, 1), 5),
+        ((5, 0, None), 3),
+        ((None, None, None), 6),  # Kafka no longer holds the first two records.
+        ((9, 0, 3), 3),  # Past the end: Kafka has lost its newest records.
+        ((5, 1, 3), 1),
+        ((5, 0, 9), 3),
+    ],
+)
+def test_the_records_that_were_not_applied_are_waited_for(
+    consumer: Consumer, reached: tuple[int | None, ...], missing: int
+) -> None:
+    consumer.reach(*reached)
+    if not missing:
+        consumer.barrier().wait()
+        return
+
+    with pytest.raises(Retryable) as waited:
+        consumer.barrier().wait()
+
+    assert str(waited.value) == (
+        f"{missing} changes queued and the consumer is not catching up: check that "
+        "`manage.py consume_and_save_to_mongodb` is running."
+    )
+
+
+class ConsumingClock(FakeClock):
+    """Applies a record at each sleep; each takes a while."""
+
+    def __init__(self, consumer: Consumer, steps: Mapping[int, tuple[int, int, int]]) -> None:
+        super().__init__()
+        self.consumer, self.steps, self.sleeps = consumer, steps, 0
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(20.0)
+        self.sleeps += 1
+        self.consumer.reach(*self.steps[self.sleeps])
+
+
+@pytest.mark.services
+def test_a_consumer_that_catches_up_slowly_is_waited_for(consumer: Consumer) -> None:
+    consumer.reach(2, 0, 3)
+    clock = ConsumingClock(consumer, {1: (3, 0, 3), 2: (4, 0, 3), 3: (5, 0, 3)})
+
+    consumer.barrier(clock).wait()
+
+    assert clock.sleeps == 3
+
+
+@pytest.mark.services
+def test_records_that_arrive_meanwhile_are_not_waited_for(
+    consumer: Consumer, feed_settings: CdcSettings
+) -> None:
+    """A position past what was the end then is no lost end."""
+    consumer.reach(2, 0, 3)
+
+    class Busy(FakeClock):
+        def sleep(self, seconds: float) -> None:
+            producer = Producer({"bootstrap.servers": feed_settings.bootstrap_servers})
+            for _ in range(4):
+                producer.produce(consumer.topics[0], b"x", b"1", partition=0)
+            assert producer.flush(60) == 0
+            consumer.reach(7, 0, 3)
+
+    consumer.barrier(Busy()).wait()
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_only_the_outbox_of_its_database_is_waited_for() -> None:
+    Story.objects.create(title="a", href="http://a.example/")
+    row = OutboxRecord.objects.get()
+    row.delete()
+    row.pk = 5
+    row.save(using="other", force_insert=True)
+    other = Barrier(UNREACHABLE, [], FakeClock(), using="other", patience=30.0)
+
+    with pytest.raises(Unreachable):  # It has come as far as MongoDB.
+        Barrier(UNREACHABLE, [], FakeClock(), using="default").wait()
+    with pytest.raises(Retryable, match="1 changes queued and the outbox"):
+        other.wait()
+    connections["other"].close()
+
+
+def test_rows_that_are_committed_later_are_not_waited_for() -> None:
+    Story.objects.create(title="a", href="http://a.example/")
+
+    class Later(FakeClock):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            OutboxRecord.objects.order_by("id")[:1].get().delete()
+            Story.objects.create(title="b", href="http://a.example/")
+
+    with pytest.raises(Unreachable):  # It has come as far as MongoDB.
+        Barrier(UNREACHABLE, [], Later(), using="default").wait()
+
+    assert OutboxRecord.objects.count() == 1

@@ -1,0 +1,141 @@
+"""A rewind moves exactly the named partitions, and none if a target is impossible."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cdc.conf import CdcSettings
+from cdc.errors import Fenced, Misconfigured
+from cdc.models import OperatorAction
+from cdc.mongo.client import connect
+from cdc.mongo.positions import Positions
+from cdc.mongo.replica import MongoReplica
+from cdc.operator_log import system_user
+from cdc.resync.rewind import Moved, Target, at_offset, at_time, earliest, rewind
+from cdc.runtime.loop import SystemClock
+from cdc.wire.records import TopicPartition
+from tests.cdc.resync.filled_topic import FIRST_MS, fill
+from tests.support.builders import ROUTES
+
+pytestmark = [pytest.mark.services, pytest.mark.django_db]
+START = datetime.fromtimestamp(FIRST_MS / 1000, tz=UTC)
+
+
+class Group:
+    """Two topics with records, of which a consumer has applied some."""
+
+    def __init__(self, settings: CdcSettings) -> None:
+        self.settings = settings
+        self.topic, self.beside = settings.topic, f"{settings.topic}-beside"
+        fill(settings, self.topic, {0: 5, 1: 3}, first={0: 2})
+        fill(settings, self.beside, {0: 4})
+        client = connect(settings)
+        self.replica = MongoReplica(client, settings, ROUTES, "a", clock=SystemClock())
+        self.replica.prepare()
+        self.positions = Positions(client, settings)
+        self.applied = {self.at(0): 4, self.at(1): 3}
+        for source in self.applied:
+            self.replica.take_over(source, "topic 1")
+        self.replica.apply([], self.applied, leader_epochs=dict.fromkeys(self.applied, 1))
+
+    def at(self, partition: int) -> TopicPartition:
+        return TopicPartition(self.topic, partition)
+
+    def rewind(
+        self, target: Target, partition: int | None = None, *topics: str, who: str = "somebody"
+    ) -> list[Moved]:
+        return rewind(self.settings, topics or [self.topic], target, partition, who)
+
+
+@pytest.fixture
+def group(feed_settings: CdcSettings) -> Iterator[Group]:
+    yield Group(feed_settings)
+    connect(feed_settings).drop_database(feed_settings.mongodb_database)
+
+
+def test_every_partition_is_moved_to_its_first_record(group: Group) -> None:
+    moved = group.rewind(earliest)
+
+    assert moved == [
+        Moved(source=group.at(0), before=4, after=2),
+        Moved(source=group.at(1), before=3, after=0),
+    ]
+    assert group.positions.all() == {group.at(0): 2, group.at(1): 0}
+
+
+def test_only_the_named_partition_is_moved(group: Group) -> None:
+    assert group.rewind(at_offset(1), 1) == [Moved(source=group.at(1), before=3, after=1)]
+
+    assert group.positions.all() == {**group.applied, group.at(1): 1}
+
+
+def test_every_topic_is_moved_even_where_nothing_was_applied(group: Group) -> None:
+    beside = TopicPartition(group.beside, 0)
+
+    moved = group.rewind(earliest, 0, group.topic, group.beside)
+
+    assert moved == [
+        Moved(source=group.at(0), before=4, after=2),
+        Moved(source=beside, before=None, after=0),
+    ]
+    assert group.positions.all() == {group.at(0): 2, group.at(1): 3, beside: 0}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "after"), [(0, (2, 0)), (2.5, (3, 3)), (3, (3, 3)), (1, (2, 1)), (99, (5, 3))]
+)
+def test_a_time_is_the_first_record_at_or_after_it(
+    group: Group, seconds: float, after: tuple[int, int]
+) -> None:
+    moved = group.rewind(at_time(START + timedelta(seconds=seconds)))
+
+    assert tuple(each.after for each in moved) == after
+
+
+@pytest.mark.parametrize("offset", [2, 3])
+def test_an_offset_from_the_first_to_the_end_is_held(group: Group, offset: int) -> None:
+    """The end is the offset of the next record."""
+    group.rewind(at_offset(offset))
+
+    assert group.positions.all() == {group.at(0): offset, group.at(1): offset}
+
+
+@pytest.mark.parametrize(
+    ("offset", "partition", "message"),
+    [
+        (1, None, "Partition 0 has no offset 1: give one from 2 to 5."),
+        (6, 0, "Partition 0 has no offset 6: give one from 2 to 5."),
+        (4, None, "Partition 1 has no offset 4: give one from 0 to 3."),
+        (-1, 1, "Partition 1 has no offset -1: give one from 0 to 3."),
+        (0, 7, "There is no partition 7: see `manage.py cdc_status`."),
+    ],
+)
+def test_nothing_is_moved_if_one_target_is_impossible(
+    group: Group, offset: int, partition: int | None, message: str
+) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        group.rewind(at_offset(offset), partition)
+
+    assert str(refused.value) == message
+    assert group.positions.all() == group.applied
+    assert not OperatorAction.objects.exists()
+
+
+def test_a_rewind_is_logged_with_its_targets(group: Group) -> None:
+    group.rewind(earliest)
+
+    (logged,) = OperatorAction.objects.all()
+    assert (logged.what, logged.who) == ("rewind", system_user())
+    assert logged.target == f"{group.settings.group}: {group.topic} 0 to 2, {group.topic} 1 to 0"
+
+
+def test_the_consumer_is_fenced_and_resumes_at_the_new_position(group: Group) -> None:
+    group.rewind(at_offset(2), 1)
+
+    group.replica.apply([], {group.at(0): 5})  # The other partition is still its own.
+    with pytest.raises(Fenced):
+        group.replica.apply([], {group.at(1): 3})
+
+    position = group.replica.take_over(group.at(1), "topic 1")
+    assert (position.next_offset, position.leader_epoch, position.recreated) == (2, None, False)

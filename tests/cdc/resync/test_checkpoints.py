@@ -3,6 +3,7 @@
 import pytest
 from django.db import transaction
 
+from cdc.models import Checkpoint
 from cdc.resync.checkpoints import CheckpointStore
 
 pytestmark = pytest.mark.django_db
@@ -35,3 +36,25 @@ def test_it_is_part_of_the_transaction() -> None:
     assert checkpoint().load() == {"last": 1}
     checkpoint().remove()
     assert checkpoint().load() is None
+
+
+def test_a_checkpoint_of_an_earlier_release_is_found() -> None:
+    """An upgrade in the middle of a run must not begin it again."""
+    digest = "c72808a999aa33a1d62a8c6de5ec09cd"
+    Checkpoint.objects.create(name=f"send {digest}", state='{"last": 7}')
+
+    assert checkpoint().load() == {"last": 7}
+    checkpoint().save({"last": 8})
+    assert Checkpoint.objects.get().name == f"send {digest}"
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_each_database_has_its_own_checkpoints() -> None:
+    other = CheckpointStore("send", ARGUMENTS, using="other")
+    other.save({"last": 1})
+
+    assert checkpoint().load() is None
+    checkpoint().remove()
+    assert other.load() == {"last": 1}
+    other.remove()
+    assert other.load() is None

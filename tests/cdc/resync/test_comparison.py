@@ -72,3 +72,86 @@ def test_a_row_that_keeps_changing_is_not_reported() -> None:
     Story.objects.filter(pk=key).update(diggs=1)
     assert comparison(feed, change_and_run).confirmed([key], gone=False) == []
     assert len(checks) == 10
+
+
+def test_a_row_that_comes_or_goes_meanwhile_is_compared_by_the_next_run() -> None:
+    """It does not end the comparison of the others."""
+    feed, keys = MemoryFeed(), [story(str(number)) for number in range(4)]
+    feed.run()
+    for key in keys:
+        feed.documents(SECOND)[key]["title"] = "edited"
+
+    def delete_the_first() -> None:
+        Story.objects.filter(pk=keys[0])._raw_delete("default")
+
+    left = comparison(feed, delete_the_first).confirmed(keys, gone=False)
+    assert left == [Difference(SECOND, DifferenceKind.STALE, key) for key in keys[1:]]
+
+    def create_it_again() -> None:
+        Story(pk=keys[0], title="0", href="http://a.example/").save()
+
+    Story.objects.filter(pk=keys[1])._raw_delete("default")
+    gone = comparison(feed, create_it_again).confirmed(keys, gone=True)
+    assert gone == [Difference(name, DifferenceKind.EXTRA, keys[1]) for name in COLLECTIONS]
+
+
+@pytest.mark.parametrize("written", [0, 1, 2])
+def test_a_document_that_was_written_meanwhile_is_compared_again(written: int) -> None:
+    """In whichever of the collections; the others alone would be reported at once."""
+    feed, key = MemoryFeed(), story()
+    feed.run()
+    for name in COLLECTIONS:
+        feed.documents(name)[key]["title"] = "edited"
+    waits: list[int] = []
+
+    def write() -> None:
+        waits.append(1)
+        if len(waits) == 1:
+            feed.documents(COLLECTIONS[written])[key]["_version"] += 1
+
+    found = comparison(feed, write).confirmed([key], gone=False)
+
+    assert found == [Difference(name, DifferenceKind.STALE, key) for name in COLLECTIONS]
+    assert len(waits) == 2
+
+
+def test_a_document_that_appeared_meanwhile_is_compared_again() -> None:
+    feed, key = MemoryFeed(), story()
+    feed.run()
+    (removed,) = [feed.documents(THIRD).pop(key)]
+    waits: list[int] = []
+
+    def put_back() -> None:
+        waits.append(1)
+        feed.documents(THIRD)[key] = {**removed, "title": "another"}
+
+    found = comparison(feed, put_back).confirmed([key], gone=False)
+
+    assert found == [Difference(THIRD, DifferenceKind.STALE, key)]
+    assert len(waits) == 2
+
+
+def test_nothing_is_waited_for_without_a_difference() -> None:
+    feed, key = MemoryFeed(), story()
+    feed.run()
+
+    def wait() -> None:
+        raise AssertionError("it waited")
+
+    assert comparison(feed, wait).confirmed([key], gone=False) == []
+    assert comparison(feed, wait).confirmed([key], gone=True) == []
+    assert comparison(feed, wait).confirmed([key + 1], gone=False) == []
+    assert comparison(feed, wait).confirmed([key + 1], gone=True) == []
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_the_rows_of_the_named_database_are_compared() -> None:
+    feed, key = MemoryFeed(), story()
+    feed.run()
+    capture = registry.by_table()["stories_story"]
+    other = Comparison(capture, MemoryReader(feed.store), lambda: None, using="other")
+
+    assert other.confirmed([key], gone=False) == []
+    assert other.confirmed([key], gone=True) == [
+        Difference(name, DifferenceKind.EXTRA, key) for name in COLLECTIONS
+    ]

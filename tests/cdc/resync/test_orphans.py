@@ -1,5 +1,8 @@
 """Orphaned and foreign documents."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
 from cdc.registry import registry
@@ -10,7 +13,7 @@ from stories.models import Story
 from tests.support.memory_reader import MemoryReader
 
 pytestmark = pytest.mark.django_db(transaction=True)
-FIRST, SECOND = "stories_story", "stories_story_1"
+FIRST, SECOND, THIRD = "stories_story", "stories_story_1", "stories_story_2"
 
 
 @pytest.fixture
@@ -53,3 +56,60 @@ def test_an_orphan_in_two_collections_is_reported_once(feed: MemoryFeed) -> None
 )
 def test_which_keys_a_row_can_have(key: object, possible: bool) -> None:
     assert orphans(MemoryFeed()).possible(key) is possible
+
+
+def test_the_chunks_begin_after_the_last_key(
+    feed: MemoryFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHUNK", 2)
+    keys = sorted(feed.documents(FIRST))
+
+    assert [chunk.last for chunk in orphans(feed).chunks(FIRST, None)] == [keys[1], keys[3]]
+    assert [chunk.last for chunk in orphans(feed).chunks(FIRST, keys[0])] == [keys[2], keys[3]]
+    assert [chunk.seen for chunk in orphans(feed).chunks(FIRST, keys[0])] == [2, 1]
+
+
+def test_an_orphan_that_is_removed_meanwhile_is_none(
+    feed: MemoryFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A delete for an earlier collection removes the document from every one."""
+    keys = sorted(feed.documents(FIRST))
+    Story.objects.filter(pk__in=keys[:2])._raw_delete("default")
+    found = orphans(feed)
+    gone = found.gone
+
+    def gone_and_removed(asked: Sequence[Any]) -> set[Any]:
+        result = gone(asked)
+        del feed.documents(FIRST)[keys[0]]
+        return result
+
+    monkeypatch.setattr(found, "gone", gone_and_removed)
+
+    (chunk,) = found.chunks(FIRST, None)
+
+    assert (chunk.orphans, chunk.seen) == ([keys[1]], 4)
+
+
+def test_orphans_of_each_earlier_collection_are_left_out(feed: MemoryFeed) -> None:
+    keys = sorted(feed.documents(FIRST))
+    Story.objects.filter(pk__in=keys)._raw_delete("default")
+    del feed.documents(FIRST)[keys[0]]
+    del feed.documents(FIRST)[keys[1]]
+    del feed.documents(SECOND)[keys[0]]
+    del feed.documents(SECOND)[keys[2]]
+
+    found = {
+        name: [key for chunk in orphans(feed).chunks(name, None) for key in chunk.orphans]
+        for name in (FIRST, SECOND, THIRD)
+    }
+
+    assert found == {FIRST: keys[2:], SECOND: [keys[1]], THIRD: [keys[0]]}
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_the_rows_of_the_named_database_are_looked_up(feed: MemoryFeed) -> None:
+    capture = registry.by_table()["stories_story"]
+    keys = sorted(feed.documents(FIRST))
+
+    assert orphans(feed).gone(keys) == set()
+    assert Orphans(capture, MemoryReader(feed.store), "other").gone(keys) == set(keys)

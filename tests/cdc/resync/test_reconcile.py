@@ -1,8 +1,10 @@
 """Reconciliation with an in-memory replica: finding and repairing differences, and resuming."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from django.db import OperationalError, connection
 
 from cdc.models import Checkpoint
 from cdc.registry import registry
@@ -167,3 +169,116 @@ def test_a_difference_that_is_not_confirmed_when_the_run_stops_is_not_passed(
 
     assert last.report.lines() == [f"{TABLE}: 1 missing: {first}"]
     assert last.report.rows == 5
+
+
+def observed(
+    feed: MemoryFeed,
+    steps: list[int],
+    said: list[str],
+    *,
+    repair: bool = False,
+    run: Callable[[], None] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Reconciliation:
+    """Return a reconciliation that reports its progress; `run` brings changes to the replica."""
+    capture, reader = registry.by_table()[TABLE], MemoryReader(feed.store)
+    return Reconciliation(
+        capture,
+        Comparison(capture, reader, run or feed.run, using="default"),
+        Orphans(capture, reader, "default"),
+        CheckpointStore("reconcile", {}, using="default"),
+        RunContext(clock=FakeClock(), say=said.append, advance=steps.append, stopped=stopped),
+        repair=repair,
+        using="default",
+    )
+
+
+def test_the_progress_is_the_number_of_rows_also_of_a_resumed_run(feed: MemoryFeed) -> None:
+    steps, said, left = list[int](), list[str](), iter(range(2))
+    assert not observed(feed, steps, said, stopped=lambda: next(left, None) is None).run()
+    assert steps == [2, 2]
+
+    again: list[int] = []
+    assert observed(feed, again, said).run()
+
+    assert again[0] == 4, "what was compared before"
+    assert sum(again) == 5
+    whole: list[int] = []
+    assert observed(feed, whole, said).run()
+    assert sum(whole) == 5
+
+
+def test_a_repair_that_does_not_arrive_is_reported(feed: MemoryFeed) -> None:
+    """Such as one whose event became a dead letter."""
+    keys = sorted(feed.documents(TABLE))
+    del feed.documents(TABLE)[keys[1]]
+    feed.documents(f"{TABLE}_1")[keys[0]]["title"] = "edited"
+    said: list[str] = []
+
+    repairing = observed(feed, [], said, repair=True, run=lambda: None)
+    assert repairing.run()
+
+    assert (repairing.report.repaired, repairing.report.unrepaired) == (0, 2)
+    assert said == [
+        f"{TABLE} {key} still differs after the repair: see `manage.py dead_letters list`. If "
+        "its document has a later version than the database, run `manage.py new_epoch` and "
+        "repair again."
+        for key in keys[:2]
+    ]
+
+
+def test_some_repairs_arrive_and_others_do_not(feed: MemoryFeed) -> None:
+    keys = sorted(feed.documents(TABLE))
+    for key in keys:
+        feed.documents(TABLE)[key]["title"] = "edited"
+    said: list[str] = []
+
+    def run() -> None:
+        feed.run()
+        feed.documents(TABLE)[keys[2]]["title"] = "edited again"
+
+    repairing = observed(feed, [], said, repair=True, run=run)
+    assert repairing.run()
+
+    assert (repairing.report.repaired, repairing.report.unrepaired) == (4, 1)
+    assert [text.partition(" still")[0] for text in said] == [f"{TABLE} {keys[2]}"]
+    assert repairing.report.different == 5
+
+
+@pytest.mark.parametrize("error", [1205, 1213])
+def test_a_repair_is_sent_again_after_a_lock(feed: MemoryFeed, error: int) -> None:
+    """The deletes of orphans too."""
+    plant(feed)
+    failures = [OperationalError(error, "locked") for _ in range(2)]
+
+    def locked(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if failures and sql.startswith("INSERT") and "cdc_outbox" in sql:
+            raise failures.pop()
+        return execute(sql, params, many, context)
+
+    said: list[str] = []
+    repairing = observed(feed, [], said, repair=True)
+    with connection.execute_wrapper(locked):
+        assert repairing.run()
+
+    assert not failures
+    assert (repairing.report.repaired, repairing.report.unrepaired) == (3, 0)
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_the_table_of_the_named_database_is_compared(feed: MemoryFeed) -> None:
+    capture, reader = registry.by_table()[TABLE], MemoryReader(feed.store)
+    comparing = Reconciliation(
+        capture,
+        Comparison(capture, reader, feed.run, using="other"),
+        Orphans(capture, reader, "other"),
+        CheckpointStore("reconcile", {}, using="default"),
+        RunContext(clock=FakeClock(), say=print, advance=lambda _: None, stopped=lambda: False),
+        repair=False,
+        using="other",
+    )
+
+    assert comparing.run()
+
+    assert comparing.report.rows == 0
+    assert [len(each.extra.keys) for each in comparing.report.collections] == [5, 5, 5]

@@ -63,3 +63,9 @@ def test_a_new_report_is_empty_and_documents_add_up() -> None:
         "repaired": 0,
         "unrepaired": 0,
     }
+
+
+def test_one_key_more_needs_an_ellipsis() -> None:
+    report = new_report("stories_story", ["a"])
+    report.add(Difference("a", DifferenceKind.EXTRA, key) for key in range(21))
+    assert report.lines() == [f"a: 21 extra: {', '.join(map(str, range(20)))}, …"]

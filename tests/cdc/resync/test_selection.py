@@ -7,8 +7,10 @@ from django.db.models import Q
 
 from cdc.errors import Misconfigured
 from cdc.registry import registry
+from cdc.resync import selection as module
 from cdc.resync.selection import Selection, selections
 from stories.models import Story
+from tests.support.toy.models import Label
 
 
 def selection(*conditions: str) -> Selection:
@@ -96,3 +98,17 @@ def test_the_reason_says_what_to_give(condition: str, text: str) -> None:
 )
 def test_a_condition_becomes_a_query(condition: str, query: Q) -> None:
     assert selection(condition).query == Q() & query
+
+
+def test_one_of_two_captured_models_has_to_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    two = [capture for capture in registry if capture.model in {Story, Label}]
+    monkeypatch.setattr(module, "registry", two)
+
+    with pytest.raises(Misconfigured, match="--where needs --model"):
+        selections(None, ["diggs=3"])
+    with pytest.raises(Misconfigured) as refused:
+        selections("stories.Nothing", [])
+    assert str(refused.value).endswith(f"give one of {two[0].model._meta.label}, toy.Label.")
+    monkeypatch.setattr(module, "registry", two[:1])
+    (one,) = selections(None, ["diggs=3"])
+    assert str(one) == "stories_story with diggs=3"

@@ -2,11 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
+from cdc.capture.resend import send_rows
+from cdc.errors import Refused
 from cdc.models import Checkpoint, OutboxRecord
 from cdc.outbox.throttle import OutboxLimit, RateLimit
 from cdc.registry import registry
@@ -196,3 +199,88 @@ def test_a_chunk_that_is_rolled_back_counts_once(
     assert not failures
     assert sending.sent.rows == 5
     assert OutboxRecord.objects.filter(op="r").count() == 5
+
+
+def test_the_progress_is_the_number_of_rows_also_of_a_resumed_snapshot(feed: MemoryFeed) -> None:
+    def advancing(steps: list[int], stopped: Callable[[], bool] = lambda: False) -> Snapshot:
+        sending = snapshot(feed, [], stopped)
+        sending._context = replace(sending._context, advance=steps.append)
+        return sending
+
+    steps: list[int] = []
+    assert not advancing(steps, lambda: bool(steps)).run()
+    assert steps == [2]
+
+    again: list[int] = []
+    assert advancing(again).run()
+
+    assert again == [2, 2, 1]
+
+
+def test_deletes_of_several_chunks_add_up(
+    feed: MemoryFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orphans_module, "CHUNK", 2)
+    feed.documents(TABLE).update({key: {"_id": key} for key in (-1, -2, -3)})
+    feed.documents(f"{TABLE}_2").update({key: {"_id": key} for key in (-1, -7)})
+    sending = snapshot(feed, [])
+
+    assert sending.run()
+
+    assert str(sending.sent) == "5 rows and 4 deletes sent"
+    assert OutboxRecord.objects.filter(op="d").count() == 4
+
+
+def test_a_delete_is_sent_again_after_a_lock(feed: MemoryFeed) -> None:
+    feed.documents(TABLE)[-1] = {"_id": -1}
+    failures = [OperationalError(1205, "Lock wait timeout exceeded") for _ in range(2)]
+
+    def locked(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if failures and "cdc_outbox" in sql and "d" in params:
+            raise failures.pop()
+        return execute(sql, params, many, context)
+
+    sending = snapshot(feed, [])
+    with connection.execute_wrapper(locked):
+        assert sending.run()
+
+    assert not failures
+    assert OutboxRecord.objects.filter(op="d").count() == sending.sent.deletes == 1
+
+
+def test_each_refused_row_is_counted_and_the_others_are_sent(
+    feed: MemoryFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys, said = sorted(feed.documents(TABLE)), list[str]()
+
+    def refuse(capture: Any, chunk: Any, *, using: str) -> Any:
+        for key in {keys[0], keys[1], keys[4]} & set(chunk):
+            raise Refused(f"{key} is too large.")
+        return send_rows(capture, chunk, using=using)
+
+    monkeypatch.setattr(module, "send_rows", refuse)
+    sending = snapshot(feed, said)
+
+    assert sending.run()
+
+    assert str(sending.sent) == "2 rows and 0 deletes sent, 3 rows refused"
+    assert said == [f"{key} is too large." for key in (keys[0], keys[1], keys[4])]
+    assert queued() == [("r", f'{{"id":{key}}}') for key in keys[2:4]]
+
+
+@pytest.mark.parametrize("throttle", [0, 1])
+def test_a_stop_while_a_throttle_waits_sends_nothing_more(feed: MemoryFeed, throttle: int) -> None:
+    stop: list[bool] = []
+
+    class Stopping(Throttled):
+        def wait(self, rows: int, stopped: Callable[[], bool]) -> None:
+            assert stopped() is bool(stop)
+            stop.append(True)
+
+    sending = snapshot(feed, [], lambda: bool(stop))
+    sending._throttles = [Throttled() for _ in range(throttle)] + [Stopping()]
+
+    assert not sending.run()
+
+    assert queued() == []
+    assert sending.sent.rows == 0

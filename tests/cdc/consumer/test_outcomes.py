@@ -11,7 +11,7 @@ from cdc.consumer.conflicts import ATTEMPTS
 from cdc.consumer.rejections import RejectionLimit
 from cdc.errors import Fatal, Fenced, Rejected, Retryable
 from cdc.mongo.plan import Applied, Delivered, RowKey, StoredPosition
-from cdc.runtime import telemetry
+from cdc.runtime import fault_points, telemetry
 from cdc.testing.twins import MemoryReplica
 from cdc.wire.records import UNKNOWN_EPOCHS, LeaderEpochs, Record, TopicPartition
 from tests.cdc.consumer.test_conflicts import BESIDE, partition, sent, unique_feed
@@ -36,7 +36,7 @@ def test_what_is_around_a_lasting_conflict_is_applied_once_and_in_one_call() -> 
     feed = unique_feed()
     other, held_up = (TopicPartition(TOPIC, partition(sent("c", key, 1, ""))) for key in (1, 2))
     unreadable = [replace(sent("c", key, 1, ""), value=b"?") for key in (1, 2)]
-    feed.send(unreadable[1], sent("c", 2, 3, "a"), unreadable[1], sent("c", BESIDE, 4, "beside"))
+    feed.send(unreadable[1], sent("c", 2, 3, "a"), sent("c", BESIDE, 4, "beside"), unreadable[1])
     feed.send(unreadable[0], sent("u", 1, 5, "a"))
 
     with pytest.raises(Retryable):
@@ -49,7 +49,7 @@ def test_what_is_around_a_lasting_conflict_is_applied_once_and_in_one_call() -> 
     assert feed.titles() == {1: "a", BESIDE: "beside"}
     assert feed.store.positions == {**feed.store.positions, other: 3, held_up: 4}
     assert feed.source.stored[held_up] == 4
-    assert set(feed.letters.kept) == {(other, 1), (held_up, 0), (held_up, 1), (held_up, 2)}
+    assert set(feed.letters.kept) == {(other, 1), (held_up, 0), (held_up, 1), (held_up, 3)}
     assert "unique index" in feed.letters.kept[held_up, 1]
     assert feed.counters.counted[telemetry.DUPLICATE] == 0
     assert feed.counters.counted[telemetry.FENCED] == 0
@@ -278,3 +278,21 @@ def test_the_parts_of_a_split_batch_keep_the_order_of_each_row() -> None:
     assert [number for _, number in feed.store.history] == [1, 2, 4]
     assert feed.store.positions[one_partition(feed)] == 4
     assert +feed.counters.counted == {telemetry.REJECTED: 1}
+
+
+def test_each_fault_point_is_passed_once_for_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests that kill and suspend processes depend on it."""
+    points: list[str] = []
+    monkeypatch.setattr(fault_points, "reach", points.append)
+    feed = Feed()
+
+    feed.consumer.run_once()
+    assert points == [fault_points.CONSUMER_TAKEN] * 5
+    points.clear()
+    feed.send(*poison(1), outgoing(change("c", 1, 1), TOPIC))
+    feed.consumer.run_once()
+    assert points == [
+        fault_points.CONSUMER_POLLED,
+        fault_points.DEAD_LETTER_STORED,
+        fault_points.CONSUMER_APPLIED,
+    ]

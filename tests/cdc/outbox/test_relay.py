@@ -3,10 +3,12 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import orjson
 import pytest
+from django.db.models import F
 
 from cdc.capture.resend import send_again
 from cdc.conf import cdc_settings
@@ -18,7 +20,7 @@ from cdc.outbox.progress import SETTLE_AGE_SECONDS
 from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import LEASE_SECONDS, Guard, Publisher, Relay
 from cdc.outbox.sweeper import Sweeper
-from cdc.runtime import telemetry
+from cdc.runtime import fault_points, telemetry
 from cdc.runtime.counters import Counters
 from cdc.testing.twins import FakeClock, MemoryBroker
 from cdc.wire.event import Version
@@ -1032,3 +1034,90 @@ def test_the_counted_rows_are_those_that_were_sent_again() -> None:
         clock.sleep(LEASE_SECONDS)
         suspended.run_once()
     assert counters.since_start()[telemetry.SENT_AGAIN] == 3, "only once"
+
+
+class Renumbering(SlowGuard):
+    """Publishes each row in an epoch of its own."""
+
+    def version_of(self, row: OutboxRecord) -> Version:
+        return Version(row.epoch + 1_000, row.id)
+
+
+def test_the_guard_says_in_which_epoch_a_row_is_published() -> None:
+    broker = MemoryBroker()
+    story()
+    row = OutboxRecord.objects.get()
+
+    relay(broker, guard=Renumbering(lambda: None)).run_once()
+
+    (record,) = sent(broker)
+    assert versions(broker) == [(row.epoch + 1_000, row.id)]
+    envelope = orjson.loads(record.value or b"")
+    assert orjson.loads(envelope["source"]["sequence"]) == [str(row.epoch + 1_000), str(row.id)]
+
+
+def test_a_message_names_the_feed_that_sent_it() -> None:
+    broker = MemoryBroker()
+    story()
+
+    relay(broker).run_once()
+
+    (record,) = sent(broker)
+    assert orjson.loads(record.value or b"")["source"]["name"] == cdc_settings().connector
+
+
+def test_a_row_that_was_found_waits_for_a_lost_lease(single_rows: None) -> None:
+    """It is neither skipped nor published without one."""
+    broker, clock, rows = MemoryBroker(), FakeClock(), updates(3)
+
+    class Losing(OutboxQueue):
+        reads = 0
+
+        def rows(self, ids: Iterable[int]) -> list[OutboxRecord]:
+            found = super().rows(ids)
+            self.reads += 1
+            if self.reads == 2:
+                clock.sleep(2 * LEASE_SECONDS)
+                RelayLease.objects.update(token=F("token") + 5, owner="another")
+                RelayLease.objects.update(expires_at=datetime.now(UTC) + timedelta(seconds=600))
+            return found
+
+    worker = relay(broker, clock=clock, outbox=Losing("default"))
+    assert worker.run_once()
+    worker.run_once()
+    assert numbers(broker) == [rows[0].id]
+
+    RelayLease.objects.update(expires_at=datetime.now(UTC) - timedelta(seconds=600))
+    clock.sleep(LEASE_SECONDS)
+    while worker.run_once():
+        pass
+
+    assert numbers(broker) == [row.id for row in rows]
+
+
+def test_each_publication_is_logged_with_its_size_and_time(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "cdc.outbox.relay")
+    broker, clock = MemoryBroker(), FakeClock()
+    for number in range(3):
+        story(number)
+
+    relay(Suspending(broker, clock, lambda: None, 0.1234567), clock=clock).run_once()
+
+    (logged,) = [vars(item) for item in caplog.records if item.message == telemetry.OUTBOX_SENT]
+    assert (logged["count"], logged["ms"]) == (3, 123.5)
+
+
+def test_each_fault_point_is_passed_once_for_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests that kill and suspend processes depend on it."""
+    points: list[str] = []
+    monkeypatch.setattr(fault_points, "reach", points.append)
+    worker = relay(MemoryBroker(), sweeper=Sweeper(OutboxQueue("default"), FakeClock()))
+    worker.run_once()
+    assert points == []
+
+    story()
+    worker.run_once()
+
+    assert points == [fault_points.RELAY_READ, fault_points.RELAY_PRODUCED]

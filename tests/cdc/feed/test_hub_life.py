@@ -12,7 +12,7 @@ import pytest
 from cdc.feed import hub as module
 from cdc.feed.audience import Audience
 from cdc.feed.filter import Filter
-from cdc.feed.follower import Follower
+from cdc.feed.follower import Batch, Follower
 from cdc.feed.hub import Hub
 from cdc.feed.position import FeedPosition
 from cdc.feed.ring import Ring
@@ -241,7 +241,7 @@ def test_delays_are_reported_once_to_the_readers() -> None:
 def posting(world: World, follower: Follower) -> tuple[threading.Thread, list[bool]]:
     """Post a change in a thread, as the follower does; return what it was answered."""
     taken: list[bool] = []
-    change = [((0, 0), rendered(update(1, 1), 0, 0))]
+    change: Batch = [((0, 0), rendered(update(1, 1), 0, 0))]
     thread = threading.Thread(target=lambda: taken.append(world.hub._post(follower, change)))
     thread.start()
     return thread, taken

@@ -1,0 +1,274 @@
+"""A reconciliation of all tables, with Kafka and MongoDB: its result, and what it closes."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cdc.conf import CdcSettings
+from cdc.errors import Retryable
+from cdc.models import Checkpoint, OutboxRecord, ReconcileRun
+from cdc.mongo.client import connect, database, position_id
+from cdc.mongo.columns import DocumentColumns
+from cdc.mongo.positions import Positions
+from cdc.progress import Advance, Say
+from cdc.registry import Capture, registry
+from cdc.resync import reconcile as reconcile_module
+from cdc.resync import reconcile_run as module
+from cdc.resync.reconcile_run import Reconciler, Result
+from cdc.testing.feed import MemoryFeed
+from cdc.testing.twins import FakeClock
+from cdc.wire.records import TopicPartition
+from stories.models import Story
+from tests.cdc.resync.filled_topic import fill
+from tests.cdc.resync.mongodb import store
+from tests.support.toy.models import Label
+
+pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
+NOW = 1_764_000_000.0
+
+
+class Relay(FakeClock):
+    """A pipeline that has applied every change when the barrier looks again."""
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(NOW)
+        self.world = world
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(5.0)
+        # The pipeline in memory has the topics of the declarations.
+        OutboxRecord.objects.update(topic="story-events")
+        if OutboxRecord.objects.exists():
+            self.world.feed.run()
+            self.world.store()
+
+
+class World:
+    """Five stories and a label, a replica of them in MongoDB, and a consumer at its end."""
+
+    def __init__(self, settings: CdcSettings) -> None:
+        self.settings = settings
+        tables = registry.by_table()
+        self.captures = [
+            replace(tables[name], topic=settings.topic) for name in ("stories_story", "toy_label")
+        ]
+        fill(settings, settings.topic, {0: 2})
+        self.source = TopicPartition(settings.topic, 0)
+        self.feed = MemoryFeed()
+        for number in range(5):
+            Story.objects.create(title=f"{number}", href="http://a.example/")
+        Label.objects.create(text="a")
+        self.feed.run()
+        self.store()
+        self.positions = Positions(connect(settings), settings)
+        self.positions.move(self.source, 2, "a test")
+        self.columns = DocumentColumns(connect(settings), settings)
+        self.clock = Relay(self)
+        self.said: list[str] = []
+        self.bars: list[tuple[str, int | None, list[int]]] = []
+
+    def store(self) -> None:
+        for capture in self.captures:
+            store(self.feed, self.settings, capture)
+
+    def open_gap(self) -> None:
+        database(connect(self.settings), self.settings)[
+            self.settings.positions_collection
+        ].update_one(
+            {"_id": position_id(self.settings.group, self.source)},
+            {"$set": {"gap.from": 0, "gap.to": 1}, "$currentDate": {"gap.at": True}},
+        )
+
+    def reconciler(
+        self, *, repair: bool = False, stopped: Callable[[], bool] = lambda: False, task: str = "a"
+    ) -> Reconciler:
+        return Reconciler(
+            self.said.append,
+            stopped,
+            repair=repair,
+            using="default",
+            clock=self.clock,
+            task=task,
+            bar=self.bar,
+        )
+
+    def run(self, *, repair: bool = False, restart: bool = False, task: str = "a") -> Result:
+        result = self.reconciler(repair=repair, task=task).run(restart=restart)
+        assert result is not None
+        return result
+
+    def stop_after(self, rows: int) -> None:
+        """Begin a run, and stop it once so many rows are compared."""
+        self.bars.clear()
+        stopped = self.reconciler(
+            stopped=lambda: sum(sum(steps) for _, _, steps in self.bars) >= rows
+        )
+        assert stopped.run(restart=False) is None
+
+    def bar(
+        self, label: str, total: int | None, say: Say
+    ) -> AbstractContextManager[tuple[Say, Advance]]:
+        steps: list[int] = []
+        self.bars.append((label, total, steps))
+
+        @contextmanager
+        def shown() -> Iterator[tuple[Say, Advance]]:
+            yield say, steps.append
+
+        return shown()
+
+    def recorded(self) -> Mapping[str, list[str]]:
+        found = {each.table: self.columns.recorded(each.table) for each in self.captures}
+        return {table: sorted(each.columns) for table, each in found.items()}
+
+    def names(self, capture: Capture) -> list[str]:
+        return sorted(column.name for column in capture.columns)
+
+
+@pytest.fixture
+def world(feed_settings: CdcSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setattr(reconcile_module, "CHUNK", 2)
+    found = World(feed_settings)
+    monkeypatch.setattr(module, "cdc_settings", lambda: feed_settings)
+    monkeypatch.setattr(module, "registry", found.captures)
+    yield found
+    connect(feed_settings).drop_database(feed_settings.mongodb_database)
+
+
+def edit(world: World) -> int:
+    """Change a document, and return its key."""
+    key = int(min(world.feed.documents("stories_story_1")))
+    world.feed.documents("stories_story_1")[key]["title"] = "edited"
+    world.store()
+    return key
+
+
+def test_a_sound_replica_is_equal_and_its_gaps_are_closed(world: World) -> None:
+    world.open_gap()
+
+    result = world.run()
+
+    assert (result.equal, result.different, result.repair) == (True, 0, False)
+    assert [(table.table, table.rows) for table in result.tables] == [
+        ("stories_story", 5),
+        ("toy_label", 1),
+    ]
+    assert result.finished_at.timestamp() == NOW
+    assert world.positions.gaps() == ()
+    assert world.recorded() == {each.table: world.names(each) for each in world.captures}
+    assert world.bars == [
+        ("Comparing stories_story", 5, [2, 2, 1, 0]),
+        ("Comparing toy_label", 1, [1, 0]),
+    ]
+
+
+def test_the_result_is_stored(world: World) -> None:
+    edit(world)
+
+    result = world.run()
+
+    (stored,) = ReconcileRun.objects.all()
+    assert json.loads(stored.result) == result.as_json()
+    assert (stored.equal, stored.finished_at) == (False, result.finished_at)
+    world.run(repair=True)
+    assert [run.equal for run in ReconcileRun.objects.all()] == [False, True]
+
+
+def test_a_difference_keeps_the_gaps_open(world: World) -> None:
+    world.open_gap()
+    key = edit(world)
+
+    result = world.run()
+
+    assert result.lines() == [
+        f"stories_story_1: 1 stale: {key}",
+        "6 rows compared, 1 documents differ: run `manage.py reconcile --repair`.",
+    ]
+    assert len(world.positions.gaps()) == 1
+    assert world.recorded() == {each.table: [] for each in world.captures}
+
+
+def test_a_repair_closes_the_gaps_once_it_has_arrived(world: World) -> None:
+    world.open_gap()
+    edit(world)
+
+    result = world.run(repair=True)
+
+    assert (result.equal, result.verdict) == (
+        True,
+        "6 rows compared, 1 keys repaired: no differences remain.",
+    )
+    assert result.seconds == pytest.approx(world.clock.now - NOW) != 0
+    assert world.positions.gaps() == ()
+    assert not OutboxRecord.objects.exists()
+    assert world.run().equal
+
+
+def test_a_consumer_that_is_behind_is_waited_for(world: World) -> None:
+    edit(world)
+    world.positions.move(world.source, 0, "a test")
+
+    with pytest.raises(Retryable, match="2 changes queued and the consumer is not catching up"):
+        world.run()
+
+    assert not ReconcileRun.objects.exists()
+
+
+@pytest.mark.parametrize("rows", [2, 5])
+def test_a_resumed_run_closes_no_gap(world: World, rows: int) -> None:
+    """It compared some rows earlier, possibly before the gap was found."""
+    world.stop_after(rows)
+    assert not ReconcileRun.objects.exists()
+    world.open_gap()
+
+    result = world.run()
+
+    assert (result.equal, sum(table.rows for table in result.tables)) == (True, 6)
+    assert world.said == [
+        f"Resuming stories_story: {min(rows, 4) if rows < 5 else 5} rows compared so far."
+    ]
+    assert len(world.positions.gaps()) == 1
+    assert world.recorded() == {each.table: [] for each in world.captures}
+    assert world.run().equal
+    assert world.positions.gaps() == ()
+
+
+@pytest.mark.parametrize("way", ["restart", "discard", "another task", "a repair"])
+def test_a_run_that_does_not_resume_closes_the_gaps(world: World, way: str) -> None:
+    world.stop_after(2)
+    world.open_gap()
+    if way == "discard":
+        world.reconciler().discard_checkpoints()
+    options: dict[str, dict[str, Any]] = {
+        "restart": {"restart": True},
+        "another task": {"task": "b"},
+        "a repair": {"repair": True},
+        "discard": {},
+    }
+
+    result = world.run(**options[way])
+
+    assert result.equal
+    assert world.said == []
+    assert world.positions.gaps() == ()
+    assert Checkpoint.objects.exists() is (way in {"another task", "a repair"})
+
+
+def test_a_gap_that_opens_during_the_run_stays_open(world: World) -> None:
+    steps: list[int] = []
+
+    def stopped() -> bool:
+        if not steps:
+            world.open_gap()
+        steps.append(1)
+        return False
+
+    result = world.reconciler(stopped=stopped).run(restart=False)
+
+    assert result is not None
+    assert result.equal
+    assert len(world.positions.gaps()) == 1

@@ -13,6 +13,7 @@ from cdc.errors import Fatal, Fenced, Rejected, Retryable
 from cdc.mongo.plan import Applied, Delivered, RowKey, StoredPosition
 from cdc.runtime import fault_points, telemetry
 from cdc.testing.twins import MemoryReplica
+from cdc.wire.event import Version
 from cdc.wire.records import UNKNOWN_EPOCHS, LeaderEpochs, Record, TopicPartition
 from tests.cdc.consumer.test_conflicts import BESIDE, partition, sent, unique_feed
 from tests.cdc.consumer.test_consumer import TOPIC, Feed, one_partition, poison, unfit
@@ -296,3 +297,20 @@ def test_each_fault_point_is_passed_once_for_a_batch(monkeypatch: pytest.MonkeyP
         fault_points.DEAD_LETTER_STORED,
         fault_points.CONSUMER_APPLIED,
     ]
+
+
+class Unstorable(MemoryReplica):
+    """Has no room for the key of any event, such as one with millions of characters."""
+
+    def version(self, table: str, key: object) -> Version | None:
+        raise Rejected("MongoDB cannot store the key.")
+
+
+def test_an_event_whose_key_mongodb_cannot_store_is_not_stale() -> None:
+    feed = Feed(Unstorable)
+    feed.send(unfit("u", 1, 2))
+
+    feed.drain()
+
+    assert len(feed.letters.kept) == 1
+    assert feed.counters.counted[telemetry.STALE] == 0

@@ -1121,3 +1121,52 @@ def test_each_fault_point_is_passed_once_for_a_batch(monkeypatch: pytest.MonkeyP
     worker.run_once()
 
     assert points == [fault_points.RELAY_READ, fault_points.RELAY_PRODUCED]
+
+
+def test_a_relay_with_nothing_to_do_does_not_ask_to_be_called_again() -> None:
+    """Otherwise it would spin."""
+    clock = FakeClock()
+    leader, standby = relay(MemoryBroker(), "a", clock), relay(MemoryBroker(), "b", clock)
+    assert leader.run_once() is False
+    story()
+    assert standby.run_once() is False
+    assert leader.run_once() is False, "everything is published"
+    assert leader.run_once() is False
+
+
+class Asking(SlowGuard):
+    """Remembers what it was asked about, and whether to wait for its witnesses."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: None)
+        self.admitted: list[list[int]] = []
+        self.waits: list[bool] = []
+
+    def check(self, token: int | None, keep_waiting: Callable[[], bool]) -> bool:
+        self.waits.append(keep_waiting())
+        return super().check(token, keep_waiting)
+
+    def admits(self, rows: Sequence[OutboxRecord]) -> bool:
+        self.admitted.append([row.id for row in rows])
+        return super().admits(rows)
+
+
+def test_the_guard_is_asked_about_the_rows_of_each_batch(single_rows: None) -> None:
+    broker, guard, rows = MemoryBroker(), Asking(), updates(3)
+    worker = relay(broker, guard=guard)
+
+    while worker.run_once():
+        pass
+
+    assert guard.admitted == [[row.id] for row in rows]
+    assert guard.waits == [True] * 3
+
+
+def test_the_guard_stops_waiting_when_the_process_stops() -> None:
+    guard, outbox, clock = Asking(), OutboxQueue("default"), FakeClock()
+    worker = relay(MemoryBroker(), outbox=outbox, clock=clock, guard=guard)
+    worker._stopping = lambda: True
+
+    worker.run_once()
+
+    assert guard.waits == [False]

@@ -1170,3 +1170,58 @@ def test_the_guard_stops_waiting_when_the_process_stops() -> None:
     worker.run_once()
 
     assert guard.waits == [False]
+
+
+def test_a_standby_publishes_nothing_however_often_it_is_called() -> None:
+    broker, clock = MemoryBroker(), FakeClock()
+    leader, standby = relay(broker, "a", clock), relay(broker, "b", clock)
+    leader.run_once()
+    story()
+
+    for seconds in (0.0, 0.0, 0.1, 0.3, 0.39, 0.4):
+        clock.sleep(seconds)
+        assert standby.run_once() is False
+
+    assert not broker.logs
+    assert OutboxRecord.objects.count() == 1
+
+
+class Counted(LeaseByClock):
+    """Remembers when the lease was taken or renewed."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.taken: list[float] = []
+
+    def take_lease(self, owner: str, seconds: float, held: Lease | None = None) -> Lease | None:
+        self.taken.append(round(self.clock.now, 6))
+        return super().take_lease(owner, seconds, held)
+
+
+def test_the_lease_is_renewed_when_it_is_due_and_not_with_each_poll() -> None:
+    clock = FakeClock(now=0.0)
+    outbox = Counted(clock)
+    worker = relay(MemoryBroker(), clock=clock, outbox=outbox)
+
+    for clock.now in (0.0, 0.1, 0.25, 0.375, 0.4, 0.5, 0.79, 0.8, 1.0, 1.25):
+        worker.run_once()
+
+    assert outbox.taken == [0.0, 0.4, 0.8, 1.25]
+
+
+def test_a_successor_does_not_publish_the_whole_outbox_again() -> None:
+    """Rows below the mark may be left over; only the last few are read again."""
+    broker, clock = MemoryBroker(), FakeClock()
+    outbox = OutboxQueue("default")
+    leader = relay(broker, "leader", clock, sweeper=Sweeper(outbox, clock))
+    rows = updates(60)
+    settle(leader, clock)
+    assert RelayLease.objects.get().mark == rows[-1].id
+    assert OutboxRecord.objects.count() == 60
+    leader.close()
+
+    relay(broker, "successor", clock).run_once()
+
+    again = numbers(broker)[60:]
+    assert again == [row.id for row in rows][-len(again) :]
+    assert len(again) < 20

@@ -645,7 +645,9 @@ def test_the_lease_is_renewed_while_large_rows_are_read(monkeypatch: pytest.Monk
     assert len(sent(broker)) == 6
 
 
-@pytest.mark.parametrize("leases", [1.01, 2.0], ids=["a moment past its lease", "for long"])
+@pytest.mark.parametrize(
+    "leases", [1.0, 1.01, 2.0], ids=["until its lease ends", "a moment longer", "for long"]
+)
 def test_a_token_that_another_relay_had_in_between_is_not_ones_own(leases: float) -> None:
     broker, clock = MemoryBroker(), FakeClock()
     saved = story()

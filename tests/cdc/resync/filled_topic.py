@@ -27,7 +27,8 @@ def fill(
     """Write so many records to each partition of a new topic; delete those before `first`."""
     admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
     # Records of a compacted topic, as the feed has it, cannot be deleted by offset.
-    new = NewTopic(topic, len(records), config={"cleanup.policy": "delete"})
+    kept = {"cleanup.policy": "delete", "retention.ms": "-1"}
+    new = NewTopic(topic, len(records), config=kept)
     admin.create_topics([new])[topic].result(60)
     producer = Producer({"bootstrap.servers": settings.bootstrap_servers})
     for number, count in records.items():

@@ -9,9 +9,17 @@ from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.test.utils import CaptureQueriesContext
 
-from cdc.capture.images import found_by_key, images_where, read_image, read_images
+from cdc.capture.images import (
+    found_by_key,
+    images_after,
+    images_where,
+    keys_after,
+    read_image,
+    read_images,
+)
+from cdc.errors import Refused
 from cdc.registry import Capture, registry
-from tests.support.toy.models import Label, Toy
+from tests.support.toy.models import Box, Hour, Label, Lid, Ticket, Toy
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
@@ -50,6 +58,47 @@ def test_a_condition_finds_its_rows(toys: list[Toy]) -> None:
     found = images_where(captured(), Q(shiny=False), using="default")
 
     assert list(found) == [toys[1].pk]
+
+
+def test_the_rows_after_a_key_are_read_in_the_order_of_keys() -> None:
+    Toy.objects.bulk_create([Toy(name=name, shiny=name != "c") for name in "abcde"])
+    a, b, c, d, e = Toy.objects.order_by("pk").values_list("pk", flat=True)
+    every, shiny = Q(), Q(shiny=True)
+    for last, limit, condition, expected in (
+        (None, 9, every, [a, b, c, d, e]),
+        (None, 2, every, [a, b]),
+        (b, 2, every, [c, d]),
+        (b, 2, shiny, [d, e]),
+        (a - 1, 1, every, [a]),
+        (d, 9, every, [e]),
+        (e, 9, every, []),
+    ):
+        images = images_after(captured(), last, limit, condition, using="default")
+        assert list(images) == expected
+        assert images == read_images(captured(), expected, using="default")
+        assert keys_after(captured(), last, limit, condition, using="default") == expected
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="it is a text of SQLite")
+def test_a_key_that_is_read_as_null_ends_a_reading() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO toy_hour (at, seat) VALUES ('now', 1)")
+    hours = registry.find(Hour)
+    assert hours is not None
+    for read in (images_after, keys_after):
+        with pytest.raises(Refused, match="toy_hour has a row whose key is read as null"):
+            read(hours, None, 5, Q(), using="default")
+
+
+def test_a_key_is_looked_up_as_its_column_stores_it() -> None:
+    ticket = Ticket.objects.create(code=UUID(int=5), seat=3)
+    lid = Lid.objects.create(box=Box.objects.create(name="a"), seat=4)
+    for model, keys in ((Ticket, (ticket.pk, str(ticket.pk), ticket.pk.hex)), (Lid, (lid.pk,))):
+        capture = registry.find(model)
+        assert capture is not None
+        for key in keys:
+            image = read_image(capture, key, using="default")
+            assert image == read_images(capture, [key], using="default")[model.objects.get().pk]
 
 
 def test_a_lock_is_requested(toys: list[Toy]) -> None:

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 from django.db.models.signals import ModelSignal, post_delete, post_save, pre_delete, pre_save
+from django.test.utils import isolate_apps
 
+from cdc.api import CapturedModel
 from cdc.capture.changes import Change
 from cdc.capture.handlers import record, refuse_outside_transaction
 from cdc.capture.images import read_images
@@ -60,6 +62,28 @@ def test_an_error_leaves_no_events() -> None:
 def test_only_captured_models_have_receivers(signal: ModelSignal) -> None:
     assert signal.has_listeners(Story)
     assert not signal.has_listeners(Box)
+
+
+SIGNALS = [pre_save, post_save, pre_delete, post_delete]
+_KEPT: list[type[CapturedModel]] = []
+"""Classes made by tests: signals know a class by its id, which another one must not get."""
+
+
+@isolate_apps("tests.support.toy")
+def test_a_model_is_connected_when_its_class_is_made() -> None:
+    before = [len(signal.receivers) for signal in SIGNALS]
+
+    class Fresh(CapturedModel):
+        class Meta(CapturedModel.Meta):
+            app_label = "toy"
+
+        def __str__(self) -> str:
+            return "fresh"
+
+    _KEPT.append(Fresh)
+    assert [len(signal.receivers) for signal in SIGNALS] == [count + 1 for count in before]
+    assert all(signal.has_listeners(Fresh) for signal in SIGNALS)
+    assert not any(signal.has_listeners(Box) for signal in SIGNALS)
 
 
 def last_event() -> int:

@@ -185,7 +185,11 @@ def test_sessions_end_with_a_password_and_a_role_only(ann: User, settings: Any) 
         return User(**{**plain, **values}).get_session_auth_hash()
 
     assert covered(name="B", email="b@people.example") == covered()
-    others = [{"password": "q"}, {"user_type": "technical_worker"}, {"is_staff": True}]
+    others: list[dict[str, Any]] = [
+        {"password": "q"},
+        {"user_type": "technical_worker"},
+        {"is_staff": True},
+    ]
     assert len({covered(), *(covered(**each) for each in others)}) == 4
 
 

@@ -89,10 +89,10 @@ def upsert_any_key(one: Any, *fields: str) -> None:
     """Upsert without a target, as MySQL's users do; it works on every database."""
     capture = registry.find(type(one))
     assert capture is not None
-    insert = QuerySet(type(one), using="default").bulk_create
+    rows: QuerySet[Any] = QuerySet(type(one), using="default")
     options = {"update_conflicts": True, "update_fields": list(fields), "unique_fields": None}
     with transaction.atomic():
-        BulkCreate(capture=capture, insert=insert, using="default").run([one], options)
+        BulkCreate(capture=capture, insert=rows.bulk_create, using="default").run([one], options)
 
 
 def test_without_a_target_the_row_of_any_key_is_updated() -> None:

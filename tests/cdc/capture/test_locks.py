@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 from django.db import connection, connections, transaction
-from django.db.models import F, QuerySet, Value
+from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Concat
 
 from cdc.capture import images
-from cdc.capture.images import read_image, read_images
+from cdc.capture.images import images_after, keys_after, read_image, read_images
 from cdc.capture.resend import send_state
 from cdc.registry import Capture, registry
 from stories.models import Story
 from tests.cdc.capture.test_bulk_create import upsert_any_key
 from tests.cdc.capture.world import World, story
-from tests.support.toy.models import Label
+from tests.support.toy.models import Label, Toy
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 _LOCK = " FOR UPDATE"
@@ -89,9 +89,23 @@ def test_only_what_will_be_written_is_locked(locking: None, world: World) -> Non
     with transaction.atomic(), statements() as kinds:
         read_image(captured(), world.a.pk, using="default")
         read_images(captured(), [world.a.pk], using="default")
+        images_after(captured(), None, 9, Q(), using="default")
+        keys_after(captured(), None, 9, Q(), using="default")
         list(QuerySet(Story))
 
     assert kinds == ["read"]
+    assert len(images_after(captured(), None, 9, Q(), using="default")) == 4
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="MySQL stores any text as a code")
+def test_what_cannot_be_read_is_read_again_without_a_lock(locking: None) -> None:
+    toy = Toy.objects.create(name="a")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE toy_toy SET code = 'no code'")
+    with transaction.atomic(), statements("toy_toy") as kinds:
+        read_image(captured(Toy), toy.pk, using="default", lock=True)
+
+    assert kinds == ["lock", "read"]
 
 
 def test_an_insert_locks_nothing(locking: None, world: World) -> None:

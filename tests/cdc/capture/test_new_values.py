@@ -39,7 +39,9 @@ def test_a_value_made_at_the_insert_or_by_the_database_is_known() -> None:
     for target in (["twice"], None):
         *others, condition = conflicts(one, target, using="default")
         assert others == []
-        ((name, expression),) = condition.children
+        child: Any = condition.children[0]
+        name, expression = child
+        assert len(condition.children) == 1
         assert (name, repr(expression)) == ("twice", "ExpressionWrapper(Value(3) * Value(2))")
         assert expression.output_field is field(Made, "twice")
     assert new_values(one, ["size", "first"]) == {"size": 3, "first": one.first}

@@ -11,7 +11,7 @@ from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Concat
 
 from cdc.capture import images
-from cdc.capture.images import images_after, keys_after, read_image, read_images
+from cdc.capture.images import images_after, images_where, keys_after, read_image, read_images
 from cdc.capture.resend import send_state
 from cdc.registry import Capture, registry
 from stories.models import Story
@@ -89,6 +89,7 @@ def test_only_what_will_be_written_is_locked(locking: None, world: World) -> Non
     with transaction.atomic(), statements() as kinds:
         read_image(captured(), world.a.pk, using="default")
         read_images(captured(), [world.a.pk], using="default")
+        images_where(captured(), Q(), using="default")
         images_after(captured(), None, 9, Q(), using="default")
         keys_after(captured(), None, 9, Q(), using="default")
         list(QuerySet(Story))

@@ -5,12 +5,19 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import FieldDoesNotExist
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    NotSupportedError,
+    connection,
+    transaction,
+)
 from django.db.models import F, ProtectedError
 from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
 
 from cdc.capture import queryset
+from cdc.registry import registry
 from stories.models import Story
 from tests.cdc.capture.events import events, forget, replay
 from tests.cdc.capture.world import World, story, table
@@ -144,3 +151,59 @@ def test_annotated_rows_are_written_by_their_key_only(world: World) -> None:
 
     assert [event.row["comments"] for event in events()] == [6, 8]
     assert table()[world.a.pk] == world.row("a")
+
+
+def test_a_queryset_that_deleted_sees_what_comes_later(world: World) -> None:
+    rows = Story.objects.filter(diggs=10)
+    assert rows.delete() == (0, {})
+    assert rows.update(title="new") == 0
+    story().save()
+
+    assert len(rows) == 1
+
+
+SENTENCES: dict[str, Callable[[], Any]] = {
+    "Cannot update a query once a slice": lambda: Story.objects.all()[:2].update(title="x"),
+    r"Calling QuerySet.update\(\) after union": lambda: _union().update(title="x"),
+    "Cannot use 'limit' or 'offset' with delete": lambda: _slice().delete(),
+    r"Calling QuerySet.delete\(\) after union": lambda: _union().delete(),
+    r"Cannot call delete\(\) after .distinct": lambda: Story.objects.distinct("title").delete(),
+    r"Cannot call delete\(\) after .values": lambda: Story.objects.values("title").delete(),
+}
+
+
+def _slice() -> Any:
+    return Story.objects.all()[:2]
+
+
+def _union() -> Any:
+    return Story.objects.union(Story.objects.all())
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_a_wrong_use_has_django_s_own_sentence(world: World, sentence: str) -> None:
+    with pytest.raises((TypeError, NotSupportedError), match=sentence):
+        SENTENCES[sentence]()
+
+    assert (events(), table()) == ([], world.rows)
+
+
+def test_a_target_is_checked_before_anything_is_written(world: World) -> None:
+    rows: Any = Story.objects.all()
+    options = {"update_conflicts": True, "update_fields": ["title"]}
+    with pytest.raises((FieldDoesNotExist, NotSupportedError)):
+        rows.bulk_create([story()], unique_fields=["nothing"], **options)
+
+    assert (events(), table()) == ([], world.rows)
+
+
+def test_options_of_a_plain_model_are_django_s(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_by_model", {})
+    rows = [story(source_id="s1", title="new"), story(source_id="s9")]
+    Story.objects.bulk_create(rows, ignore_conflicts=True)
+
+    titles = Story.objects.filter(source_id__in=["s1", "s9"]).values_list("title", flat=True)
+    assert list(titles) == [world.a.title] * 2
+    assert events() == []

@@ -1,6 +1,7 @@
 """The outbox row of a change, and its limits."""
 
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from stories.models import Story
 from tests.cdc.capture.events import events, records
 from tests.cdc.capture.world import story
 from tests.cdc.test_context import GOOD
+from tests.support.toy.models import Label
 
 A, B = {"id": 1}, {"id": 2}
 
@@ -71,3 +73,40 @@ def test_the_limit_is_that_of_the_whole_message(settings: Any, user: str) -> Non
 def row_key(key: str) -> int:
     value: int = json.loads(key)["id"]
     return value
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_entry_has_the_time_of_the_change() -> None:
+    before = time.time_ns() // 1_000_000
+    story().save()
+    after = time.time_ns() // 1_000_000
+
+    assert before <= records()[0].ts_ms <= after
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("less", "kept"), [(0, True), (1, False)])
+def test_an_update_keeps_its_row_before_while_both_fit(
+    settings: Any, less: int, kept: bool
+) -> None:
+    one = story(description="x" * 3_000)
+    one.save()
+    one.description = "y" * 3_000
+    one.save()
+    size = largest_size(records()[1], settings.CDC.connector)
+    settings.CDC = replace(settings.CDC, max_event_bytes=size - less)
+    Story.objects.update(description="x" * 3_000)
+
+    found = events()[2]
+    assert found.after == events()[0].after
+    assert found.before == (events()[1].after if kept else {"id": one.pk})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_has_at_most_255_characters_in_json() -> None:
+    longest = "\x01" * 40 + "a" * 4
+    Label.objects.create(text=longest)
+    with pytest.raises(Refused, match=r"The key .* is longer than 255 characters"):
+        Label.objects.create(text=f"{longest}a")
+
+    assert [len(row.key) for row in records()] == [255]

@@ -140,3 +140,23 @@ def test_a_key_that_no_database_returns_is_refused_before_any_statement(kind: st
         Label(text="b").save()
 
     assert [event.row for event in events()] == [{"text": "b", "size": 1}]
+
+
+@pytest.mark.parametrize("key", [-1, -(2**63), 2**63 - 1, 5])
+def test_a_key_that_the_driver_reads_as_unsigned_is_corrected(
+    monkeypatch: pytest.MonkeyPatch, key: int
+) -> None:
+    save_table: Any = models.Model._save_table  # type: ignore[attr-defined]  # not in the stubs
+
+    def unsigned(self: Toy, *args: Any, **options: Any) -> Any:
+        """As the driver of MySQL does after an insert."""
+        saved = save_table(self, *args, **options)
+        self.pk %= 2**64
+        return saved
+
+    monkeypatch.setattr(models.Model, "_save_table", unsigned)
+    one = Toy(pk=key, name="bear")
+    one.save()
+
+    assert one.pk == key
+    assert [event.row["id"] for event in events()] == list(table(Toy)) == [key]

@@ -5,7 +5,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models.signals import ModelSignal, post_delete, post_save, pre_delete, pre_save
 
 from cdc.errors import Refused
@@ -144,5 +144,46 @@ def test_a_write_without_capture_is_refused(world: World, write: str, atomic: bo
 
     with muted(*signals), pytest.raises(Refused, match="without an event"), block:
         MUTED[write](world)
+
+    assert (events(), table()) == ([], world.rows)
+
+
+def test_receivers_get_what_django_gives_them(world: World) -> None:
+    seen: list[tuple[Any, ...]] = []
+
+    def receive(instance: Story, raw: bool, using: str, update_fields: Any, **_: Any) -> None:
+        seen.append((instance.pk, raw, using, update_fields))
+
+    key = world.a.pk
+    pre_save.connect(receive, sender=Story)
+    try:
+        world.a.save()
+        world.a.save(update_fields=["title"])
+        with transaction.atomic():
+            world.a.save_base(raw=True, update_fields=["title"])
+    finally:
+        pre_save.disconnect(receive, sender=Story)
+
+    title = frozenset({"title"})
+    assert seen == [
+        (key, False, "default", None),
+        (key, False, "default", title),
+        (key, True, "default", ["title"]),
+    ]
+
+
+def test_a_raw_save_writes_the_fields_that_are_named(world: World) -> None:
+    world.a.title, world.a.media = "new", "video"
+    with transaction.atomic():
+        world.a.save_base(raw=True, update_fields=["title"])
+
+    assert events() == [updated(world.row("a"), world.row("a", title="new"))]
+
+
+def test_a_raw_save_may_require_a_row(world: World) -> None:
+    with pytest.raises(DatabaseError), transaction.atomic():
+        story(pk=FREE).save_base(raw=True, force_update=True)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        story(pk=world.a.pk).save_base(raw=True, force_insert=True)
 
     assert (events(), table()) == ([], world.rows)

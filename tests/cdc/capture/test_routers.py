@@ -44,6 +44,16 @@ class OnlyStories:
         return "default" if model is Story and isinstance(instance, Story) else "other"
 
 
+class WriteToOther:
+    """Writes elsewhere unless the caller names the database."""
+
+    def db_for_read(self, model: type, **_: Any) -> str:
+        return "default"
+
+    def db_for_write(self, model: type, **_: Any) -> str:
+        return "other"
+
+
 @pytest.fixture
 def replica(settings: Any) -> None:
     settings.DATABASE_ROUTERS = ["tests.cdc.capture.test_routers.ReadFromOther"]
@@ -186,3 +196,67 @@ def test_a_queryset_of_another_database_is_refused_at_its_first_write(replica: N
     ):
         with pytest.raises(Refused, match="'other'"):
             act()
+
+
+DEFAULT = "default"
+NAMED: dict[str, tuple[str, Callable[[World], Any]]] = {
+    "save": ("u", lambda world: world.a.save(using=DEFAULT)),
+    "save_base": ("u", lambda world: _in_transaction(world.a.save_base)),
+    "a raw save": ("u", lambda world: _in_transaction(world.a.save_base, raw=True)),
+    "delete": ("d", lambda world: world.a.delete(using=DEFAULT)),
+    "update": ("uuuu", lambda _: Story.objects.using(DEFAULT).update(title="new")),
+    "update of what matches": (
+        "uu",
+        lambda _: Story.objects.using(DEFAULT).filter(diggs__gt=2).update(media="v"),
+    ),
+    "update from an annotation": (
+        "uuuu",
+        lambda _: Story.objects.using(DEFAULT).annotate(two=F("diggs") * 2).update(diggs=F("two")),
+    ),
+    "update of a key": (
+        "dc",
+        lambda world: Story.objects.using(DEFAULT).filter(pk=world.a.pk).update(id=F("id") + FREE),
+    ),
+    "bulk_update": (
+        "uu",
+        lambda world: Story.objects.using(DEFAULT).bulk_update([world.a, world.b], ["title"]),
+    ),
+    "bulk_create": ("cc", lambda _: Story.objects.using(DEFAULT).bulk_create([story(), story()])),
+    "delete of a queryset": (
+        "ddd",
+        lambda _: Story.objects.using(DEFAULT).filter(diggs__lt=4).delete(),
+    ),
+    "an upsert of any key": ("u", lambda _: upsert_any_key(story(source_id="s1"), "title")),
+}
+
+
+def _in_transaction(save: Callable[..., Any], **options: Any) -> None:
+    with transaction.atomic():
+        save(using=DEFAULT, **options)
+
+
+@pytest.mark.parametrize("write", NAMED)
+def test_a_database_that_is_named_is_written(world: World, settings: Any, write: str) -> None:
+    settings.DATABASE_ROUTERS = ["tests.cdc.capture.test_routers.WriteToOther"]
+    operations, act = NAMED[write]
+
+    act(world)
+
+    found = [event for event in events() if event.row.get("title")]
+    assert "".join(event.op for event in found) == operations
+    assert replay([Event("c", None, row) for row in world.rows.values()] + found) == table()
+
+
+@pytest.mark.parametrize("write", ["delete", "save", "save_base"])
+def test_a_plain_model_is_written_where_it_is_asked_for(
+    world: World, settings: Any, monkeypatch: pytest.MonkeyPatch, write: str
+) -> None:
+    monkeypatch.setattr(registry, "_by_model", {})
+    settings.DATABASE_ROUTERS = ["tests.cdc.capture.test_routers.WriteToOther"]
+    rows = Story.objects.using(DEFAULT).filter(title="new")
+    world.a.title = "new"
+    getattr(world.a, write)(using=DEFAULT)
+
+    assert rows.count() == (write != "delete")
+    assert Story.objects.using(DEFAULT).count() == 4 - (write == "delete")
+    assert Story.objects.using("other").count() == 0

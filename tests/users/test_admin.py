@@ -181,3 +181,32 @@ def test_a_delete_that_would_change_an_unpublishable_story_is_a_message(
     assert f"Nothing was changed. stories_story {story.pk}: Column user" in answer.content.decode()
     assert User.objects.filter(pk=ann.pk).exists()
     assert Story.objects.get(pk=story.pk).submitted_by_id == ann.pk
+
+
+def test_clerk_with_the_permission_sets_a_type(client: Client, clerk: User, ann: User) -> None:
+    client.force_login(clerk)
+    page = f"/admin/users/user/{ann.pk}/change/"
+    client.post(page, change_form(ann, user_type="senior_management", is_staff="on"))
+    ann.refresh_from_db()
+    assert ann.role == "senior_management"
+
+
+def test_only_a_superuser_deletes_several_accounts_at_once(
+    client: Client, clerk: User, as_boss: Client, ann: User
+) -> None:
+    data = {"action": "delete_selected", "_selected_action": str(ann.pk), "post": "yes"}
+    clerks = Client()
+    clerks.force_login(clerk)
+    assert "delete_selected" not in clerks.get("/admin/users/user/").content.decode()
+    clerks.post("/admin/users/user/", data)
+    assert User.objects.filter(pk=ann.pk).exists()
+
+    assert "delete_selected" in as_boss.get("/admin/users/user/").content.decode()
+    as_boss.post("/admin/users/user/", data)
+    assert not User.objects.filter(pk=ann.pk).exists()
+
+
+def test_clerk_who_may_not_delete_sees_the_list(client: Client, clerk: User, ann: User) -> None:
+    clerk.user_permissions.remove(clerk.user_permissions.get(codename="delete_user"))
+    client.force_login(clerk)
+    assert ann.email in client.get("/admin/users/user/").content.decode()

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 from axes.models import AccessAttempt
-from django.test import Client, override_settings
+from django.test import Client, RequestFactory, override_settings
 from django.utils import timezone
 
 from tests.users.conftest import PASSWORD
+from users.lockout import login_name
 from users.models import User
 
 pytestmark = pytest.mark.django_db
@@ -91,3 +92,35 @@ def test_password_is_not_stored_with_a_failure(ann: User) -> None:
 def test_explanation_names_the_minutes(ann: User) -> None:
     lock(ann.email)
     assert "Wait 3 minutes" in attempt(ann.email).content.decode()
+
+
+@override_settings(AXES_COOLOFF_TIME=timedelta(minutes=2, seconds=59))
+def test_lock_page_keeps_where_the_user_wanted_to_go(ann: User) -> None:
+    lock(ann.email)
+    data = {"username": ann.email, "password": WRONG}
+    for more, value in (({"next": "/stories/?q=a"}, "/stories/?q=a"), ({}, "")):
+        page = Client().post("/login/", {**data, **more}, REMOTE_ADDR=HERE).content.decode()
+        assert f'<input type="hidden" name="next" value="{value}">' in page
+        assert 'name="csrfmiddlewaretoken"' in page
+        assert (
+            "Too many failed logins for this e-mail address. Wait 2 minutes, then try again. Until "
+            "then, even the correct password is refused.</div>"
+        ) in page
+
+
+@pytest.mark.parametrize(
+    ("credentials", "posted", "expected"),
+    [
+        ({"username": " Ann@X.org "}, {"username": "b@x.org"}, "ann@x.org"),
+        ({"username": ""}, {"username": " B@x.org"}, "b@x.org"),
+        ({}, {"username": "b@x.org"}, "b@x.org"),
+        (None, {"username": "b@x.org"}, "b@x.org"),
+        (None, {}, ""),
+        ({"username": 7}, {}, "7"),
+        ({"username": "A" * 300}, {}, "a" * 255),
+    ],
+)
+def test_a_login_attempt_is_counted_for_a_normalized_address(
+    credentials: Any, posted: dict[str, str], expected: str
+) -> None:
+    assert login_name(RequestFactory().post("/login/", posted), credentials) == expected

@@ -8,6 +8,7 @@ import pytest
 from django.db import connections
 from django.test import Client
 
+from users.forms import TAKEN, RegistrationForm
 from users.models import User, UserType
 
 GIVEN = {
@@ -113,3 +114,23 @@ def test_concurrent_forms_of_an_address_create_one_account() -> None:
         made = list(pool.map(run, ["A@x.org", "a@x.org"]))
     assert sorted(made) == [0, 1]
     assert [user.email for user in User.objects.all()] == ["a@x.org"]
+
+
+@pytest.mark.django_db
+def test_an_account_made_since_the_form_was_checked_is_the_usual_error(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = RegistrationForm.save
+
+    def save_second(form: RegistrationForm, commit: bool = True) -> User:
+        User.objects.create_user(GIVEN["email"], name="First")
+        return save(form, commit)
+
+    monkeypatch.setattr(RegistrationForm, "save", save_second)
+    answer = register(client)
+
+    assert answer.status_code == 200
+    assert answer.context["form"].errors == {"email": [TAKEN]}
+    assert 'value="New"' in answer.content.decode()
+    assert client.get("/").status_code == 200
+    assert not User.objects.exists()

@@ -97,6 +97,18 @@ def test_accounts_and_their_record_are_where_the_router_writes(settings: Any) ->
 
 
 @pytest.mark.django_db(databases=["default", "other"])
+def test_accounts_are_undone_where_the_router_writes(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.DATABASE_ROUTERS = ["tests.users.test_role_record.WriteToOther"]
+    monkeypatch.setattr(RoleChange, "save", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        User.objects.bulk_create([User(email="c@people.example", name="C", is_staff=True)])
+
+    assert people_of("other") == []
+
+
+@pytest.mark.django_db(databases=["default", "other"])
 def test_a_router_knows_which_account_is_saved(settings: Any, ann: User) -> None:
     settings.DATABASE_ROUTERS = ["tests.users.test_role_record.StayWithTheInstance"]
     ann.is_staff = True

@@ -142,7 +142,7 @@ def test_a_key_that_no_database_returns_is_refused_before_any_statement(kind: st
     assert [event.row for event in events()] == [{"text": "b", "size": 1}]
 
 
-@pytest.mark.parametrize("key", [-1, -(2**63), 2**63 - 1, 5])
+@pytest.mark.parametrize("key", [-1, -(2**63), 5])
 def test_a_key_that_the_driver_reads_as_unsigned_is_corrected(
     monkeypatch: pytest.MonkeyPatch, key: int
 ) -> None:

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.db.models import F, Q, Value
 from django.db.models.functions import Concat
+from django.db.models.signals import pre_delete
 
 from cdc.capture.images import images_after, images_where, keys_after, read_image, read_images
 from cdc.capture.resend import send_again, send_state
@@ -196,6 +197,24 @@ def test_a_queryset_of_another_database_is_refused_at_its_first_write(replica: N
     ):
         with pytest.raises(Refused, match="'other'"):
             act()
+
+
+def test_changes_during_a_delete_follow_each_other(world: World, replica: None) -> None:
+    other = Story.objects.using("default").filter(pk=world.b.pk)
+
+    def receive(instance: Story, **_: Any) -> None:
+        if instance.pk == world.a.pk:
+            for number in (50, 60):
+                other.update(diggs=number)
+
+    pre_delete.connect(receive, sender=Story)
+    try:
+        Story.objects.filter(diggs__lt=3).delete()
+    finally:
+        pre_delete.disconnect(receive, sender=Story)
+
+    assert [event.op for event in events()] == ["u", "u", "d", "d"]
+    assert replay([Event("c", None, row) for row in world.rows.values()] + events()) == table()
 
 
 DEFAULT = "default"

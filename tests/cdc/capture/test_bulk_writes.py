@@ -154,12 +154,11 @@ def test_annotated_rows_are_written_by_their_key_only(world: World) -> None:
 
 
 def test_a_queryset_that_deleted_sees_what_comes_later(world: World) -> None:
-    rows = Story.objects.filter(diggs=10)
-    assert rows.delete() == (0, {})
-    assert rows.update(title="new") == 0
+    updated, deleted = Story.objects.filter(diggs=10), Story.objects.filter(diggs=10)
+    assert (updated.update(title="new"), deleted.delete()) == (0, (0, {}))
     story().save()
 
-    assert len(rows) == 1
+    assert (len(updated), len(deleted)) == (1, 1)
 
 
 SENTENCES: dict[str, Callable[[], Any]] = {
@@ -191,8 +190,10 @@ def test_a_wrong_use_has_django_s_own_sentence(world: World, sentence: str) -> N
 def test_a_target_is_checked_before_anything_is_written(world: World) -> None:
     rows: Any = Story.objects.all()
     options = {"update_conflicts": True, "update_fields": ["title"]}
-    with pytest.raises((FieldDoesNotExist, NotSupportedError)):
-        rows.bulk_create([story()], unique_fields=["nothing"], **options)
+    with transaction.atomic():
+        with pytest.raises((FieldDoesNotExist, NotSupportedError)):
+            rows.bulk_create([story()], unique_fields=["nothing"], **options)
+        assert Story.objects.count() == len(world.rows), "the transaction remains usable"
 
     assert (events(), table()) == ([], world.rows)
 

@@ -154,6 +154,18 @@ def test_a_cascaded_delete_of_a_row_that_is_gone_has_no_event() -> None:
     assert [event.op for event in events()] == ["d", "d"]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_signal_of_a_delete_that_did_not_happen_is_ignored() -> None:
+    """Libraries that only hide rows send it."""
+    one = story()
+    one.save()
+    forget()
+    post_delete.send(sender=Story, instance=one, using="default", origin=one)
+
+    assert events() == []
+    assert Story.objects.filter(pk=one.pk).exists()
+
+
 @pytest.fixture
 def trimmed(transactional_db: None) -> Iterator[None]:
     """A database that stores other keys than it is given, as some types of column do."""

@@ -1,15 +1,17 @@
 """The index hint for MySQL: which statements have it, and what becomes of them."""
 
+import re
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.db import connections
+from django.db.backends.utils import CursorWrapper
 
 from cdc.capture.images import _Hint, found_by_key
 from cdc.registry import Capture, registry
-from tests.support.toy.models import Toy
+from tests.support.toy.models import Sample, Toy
 
 KEY = "`toy_toy`.`id`"
 FORCED = "`toy_toy` FORCE INDEX (PRIMARY)"
@@ -99,3 +101,34 @@ def test_only_mysql_has_it(monkeypatch: pytest.MonkeyPatch, vendor: str, hinted:
 
     expected = sql.replace(table, f"{table} FORCE INDEX (PRIMARY)", 1) if hinted else sql
     assert seen == [(expected, [1, 2]), (sql, [1, 2])]
+
+
+_HINT = " FORCE INDEX (PRIMARY)"
+_FORM = re.compile(r"DELETE (\S+) FROM \S+ WHERE \(.* IS NOT NULL\) AND ")
+"""What MySQL reads and SQLite does not."""
+WRITES: dict[str, Callable[[], Any]] = {
+    "update": lambda: Sample.objects.update(place=5),
+    "delete": lambda: Sample.objects.all().delete(),
+}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("write", WRITES)
+def test_a_write_of_many_rows_has_it(monkeypatch: pytest.MonkeyPatch, write: str) -> None:
+    Sample.objects.bulk_create([Sample(number=1), Sample(number=2)])
+    seen: list[str] = []
+    execute: Any = vars(CursorWrapper)["_execute"]
+    on_sqlite = connections["default"].vendor == "sqlite"
+
+    def note(self: CursorWrapper, sql: str, *rest: Any) -> Any:
+        if sql.startswith(("UPDATE", "DELETE")) and "toy_sample" in sql:
+            seen.append(sql)
+        if on_sqlite:
+            sql = _FORM.sub(r"DELETE FROM \1 WHERE ", sql.replace(_HINT, ""))
+        return execute(self, sql, *rest)
+
+    monkeypatch.setattr(CursorWrapper, "_execute", note)
+    monkeypatch.setattr(connections["default"], "vendor", "mysql")
+    WRITES[write]()
+
+    assert [_HINT in sql for sql in seen] == [True]

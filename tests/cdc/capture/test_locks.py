@@ -12,6 +12,7 @@ from django.db.models.functions import Concat
 
 from cdc.capture import images
 from cdc.capture.images import images_after, images_where, keys_after, read_image, read_images
+from cdc.capture.queryset import CHUNK
 from cdc.capture.resend import send_state
 from cdc.registry import Capture, registry
 from stories.models import Story
@@ -76,6 +77,26 @@ def test_a_row_is_locked_before_it_is_written(locking: None, world: World, write
 
     before = kinds[: kinds.index("write")]
     assert "lock" in before, kinds
+
+
+@pytest.mark.parametrize("order", ["pk", "-pk"])
+def test_rows_are_locked_in_the_order_of_their_keys(locking: None, order: str) -> None:
+    """Two writes that lock them in opposite orders would wait for each other."""
+    Label.objects.bulk_create([Label(text=f"{number:03}") for number in range(CHUNK + 1)])
+    locked: list[Any] = []
+
+    def note(execute: Callable[..., Any], sql: str, params: Any, *rest: Any) -> Any:
+        if sql.endswith(_LOCK):
+            locked.append(params)
+        return execute(sql, params, *rest)
+
+    with connections["default"].execute_wrapper(note), statements("toy_label"):
+        Label.objects.order_by(order).update(size=2)
+
+    assert [sorted(keys) for keys in locked] == [
+        [f"{number:03}" for number in range(CHUNK)],
+        [f"{CHUNK:03}"],
+    ]
 
 
 def test_a_row_is_locked_before_it_is_sent(locking: None, world: World) -> None:

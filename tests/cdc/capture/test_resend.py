@@ -119,7 +119,7 @@ def test_a_refused_row_does_not_hold_the_others(
     Story.objects.bulk_create(rows)
     settings.CDC = replace(settings.CDC, max_event_bytes=8_000)
 
-    assert sent_again() == [("r", rows[0].pk), ("r", rows[2].pk)]
+    assert set(sent_again()) == {("r", rows[0].pk), ("r", rows[2].pk)}
 
     (line,) = [one for one in caplog.records if "relay.not_sent_again" in one.getMessage()]
     assert line.levelname == "ERROR"

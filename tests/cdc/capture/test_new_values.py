@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from django.db import models
-from django.db.models import F, Q, Value
+from django.db import connection, models
+from django.db.models import Deferrable, F, Q, Value
 from django.db.models.functions import Lower
 from django.test.utils import isolate_apps
 
@@ -58,6 +58,46 @@ def test_each_unique_key_is_a_condition_in_mysql_s_order() -> None:
         Q(id=value("id", 7)),
         Q(name=value("name", "a")),
         Q(box=value("box", 2), place=value("place", 3)),
+    ]
+
+
+def named(condition: Q) -> list[str]:
+    """Return the columns, or the expressions, that a condition compares."""
+    return [child[0] if isinstance(child, tuple) else repr(child) for child in condition.children]
+
+
+@isolate_apps("tests.support.toy")
+def test_keys_of_every_declaration_are_conditions_unless_mysql_has_none() -> None:
+    class Declared(models.Model):
+        a = models.IntegerField()
+        b = models.CharField(max_length=9)
+
+        class Meta:
+            app_label = "toy"
+            unique_together = [("b", "a")]
+            constraints = [
+                models.UniqueConstraint(fields=["a"], name="plain"),
+                models.UniqueConstraint("a", Lower("b").desc(), name="expressions"),
+                models.UniqueConstraint(fields=["b"], name="condition", condition=Q(a=1)),
+                models.UniqueConstraint(fields=["b"], name="late", deferrable=Deferrable.DEFERRED),
+                models.UniqueConstraint(fields=["b"], name="include", include=["a"]),
+                models.UniqueConstraint(fields=["b"], name="null", nulls_distinct=True),
+                models.UniqueConstraint(fields=["b"], name="no null", nulls_distinct=False),
+                models.CheckConstraint(condition=Q(a__gt=0), name="no key"),
+            ]
+
+        def __str__(self) -> str:
+            return "declared"
+
+    found = conflicts(Declared(a=3, b="X"), None, using="default")
+
+    keys = [named(condition) for condition in found]
+    expressions = ["Exact(F(a), Value(3))", "Exact(Lower(F(b)), Lower(Value('X')))"]
+    expected = [["b", "a"], ["a"]]
+    indexed = connection.features.supports_expression_indexes
+    assert [sorted(key) for key in keys] == [
+        *(sorted(key) for key in expected),
+        *([expressions] if indexed else []),
     ]
 
 

@@ -160,3 +160,12 @@ def test_a_key_that_the_driver_reads_as_unsigned_is_corrected(
 
     assert one.pk == key
     assert [event.row["id"] for event in events()] == list(table(Toy)) == [key]
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="the column of MySQL is shorter")
+def test_the_largest_key_is_its_own() -> None:
+    one = Sample(number=2**63 - 1)
+    one.save()
+
+    assert one.pk == 2**63 - 1
+    assert [event.row["number"] for event in events()] == [2**63 - 1]

@@ -89,3 +89,21 @@ def test_a_field_of_its_own_converts_with_the_connection(monkeypatch: pytest.Mon
     assert image is not None
     assert image["name"] == "a!"
     assert seen == [("a", "name", connections["default"])]
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="MySQL stores any text as a code")
+def test_a_row_that_is_deleted_while_it_is_read_is_none() -> None:
+    toy = Toy.objects.create(name="a")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE toy_toy SET code = 'no code'")
+    seen: list[str] = []
+
+    def delete_after(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if seen == ["SELECT"]:
+            seen.append("DELETE")
+            Toy.objects.filter(pk=toy.pk)._raw_delete("default")
+        seen.append(sql.partition(" ")[0])
+        return execute(sql, *rest)
+
+    with connections["default"].execute_wrapper(delete_after):
+        assert read_image(captured(), toy.pk, using="default") is None

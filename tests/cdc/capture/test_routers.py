@@ -245,8 +245,12 @@ NAMED: dict[str, tuple[str, Callable[[World], Any]]] = {
         "ddd",
         lambda _: Story.objects.using(DEFAULT).filter(diggs__lt=4).delete(),
     ),
-    "an upsert of any key": ("u", lambda _: upsert_any_key(story(source_id="s1"), "title")),
+    "an upsert of any key": (
+        "u",
+        lambda _: upsert_any_key(story(source_id="s1", title="new"), "title"),
+    ),
 }
+CHANGES = {"update": "new", "an upsert of any key": "new"}
 
 
 def _in_transaction(save: Callable[..., Any], **options: Any) -> None:
@@ -263,6 +267,7 @@ def test_a_database_that_is_named_is_written(world: World, settings: Any, write:
 
     found = [event for event in events() if event.row.get("title")]
     assert "".join(event.op for event in found) == operations
+    assert found[0].row["title"] == CHANGES.get(write, world.a.title)
     assert replay([Event("c", None, row) for row in world.rows.values()] + found) == table()
 
 

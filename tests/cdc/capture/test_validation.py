@@ -10,6 +10,7 @@ from django.db.models.functions import Lower
 
 from cdc.capture.changes import problems_of
 from cdc.registry import Capture, registry
+from cdc.wire.message import encode_row
 from stories.models import Story
 from tests.cdc.capture.world import FREE, story
 from tests.support.toy.models import Label, Toy
@@ -162,3 +163,18 @@ def test_a_text_that_is_typed_for_another_type_is_measured_as_text() -> None:
 def test_the_key_of_a_label_is_named_when_it_is_too_long() -> None:
     assert problems(Label(text="a" * 80)) == {}
     assert list(problems(Label(text="\ud800"))) == ["text"]
+
+
+@pytest.mark.parametrize(("size", "refused"), [(1_000, False), (1_001, True)])
+def test_a_short_column_may_grow_in_a_row_over_the_limit(
+    settings: Any, size: int, refused: bool
+) -> None:
+    settings.CDC = replace(settings.CDC, max_event_bytes=100_000)
+    one = story(description="x" * 60_000, link="http://a.example/")
+    one.save()
+    settings.CDC = replace(settings.CDC, max_event_bytes=LIMIT)
+    bare = len(encode_row({"user": {"name": ""}}) or b"")
+
+    one.user = {"name": "x" * (size - bare)}
+
+    assert bool(problems(one)) is refused

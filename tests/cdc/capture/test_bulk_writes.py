@@ -17,11 +17,12 @@ from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
 
 from cdc.capture import queryset
+from cdc.errors import Refused
 from cdc.registry import registry
 from stories.models import Story
 from tests.cdc.capture.events import events, forget, replay
 from tests.cdc.capture.world import World, story, table
-from tests.support.toy.models import Branch, Label
+from tests.support.toy.models import Box, Branch, Label, Lid, Toy
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
@@ -208,3 +209,31 @@ def test_options_of_a_plain_model_are_django_s(
     titles = Story.objects.filter(source_id__in=["s1", "s9"]).values_list("title", flat=True)
     assert list(titles) == [world.a.title] * 2
     assert events() == []
+
+
+@pytest.mark.parametrize("name", ["box", "box_id"])
+def test_a_key_that_is_a_reference_may_change(name: str) -> None:
+    old, new = Box.objects.create(name="old"), Box.objects.create(name="new")
+    Lid.objects.create(box=old, seat=3)
+    value = new if name == "box" else new.pk
+
+    assert Lid.objects.filter(box=old).update(**{name: value}, seat=4) == 1
+
+    assert [(event.op, event.row["box_id"], event.row["seat"]) for event in events()] == [
+        ("c", old.pk, 3),
+        ("d", old.pk, 3),
+        ("c", new.pk, 4),
+    ]
+
+
+@pytest.mark.parametrize("name", ["box", "box_id"])
+def test_a_reference_is_refused_early_by_either_name(name: str) -> None:
+    toy = Toy.objects.create(name="a")
+    forget()
+    with transaction.atomic():
+        with pytest.raises(Refused, match="Column box_id "):
+            Toy.objects.update(**{name: 2**63})
+        toy.place = 5
+        toy.save()
+
+    assert [event.row["place"] for event in events()] == [5]

@@ -1,6 +1,7 @@
 """Users to test with."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -52,3 +53,8 @@ def logged_in(user: User) -> Client:
     client = Client()
     assert client.post("/login/", {"username": user.email, "password": PASSWORD}).status_code == 302
     return client
+
+
+def sentences(page: Any) -> list[str]:
+    """Return the messages that a page shows."""
+    return [str(message) for message in page.context["messages"]]

@@ -3,14 +3,16 @@
 import re
 import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core import mail
 from django.core.mail import EmailMessage
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from tests.users.conftest import logged_in
+from tests.users.conftest import logged_in, sentences
+from users.forms import ResetForm
 from users.models import ResetRequest, User
 from users.password_reset import MAX_PER_ADDRESS, WINDOW, mail_thread, may_request_reset
 
@@ -44,13 +46,16 @@ def test_reset_by_mail_works_once_and_ends_sessions(client: Client, ann: User) -
     link = mailed_link("Ann@People.example")
     assert mail.outbox[0].to == [ann.email]
     form = client.get(link, follow=True)
+    assert (form.context["title"], form.context["lead"]) == ("Choose a new password", "")
     to = form.redirect_chain[-1][0]
     answer = client.post(to, {"new_password1": NEW, "new_password2": NEW}, follow=True)
-    assert "Your password was reset." in answer.content.decode()
+    assert sentences(answer) == ["Your password was reset. You can now log in."]
     ann.refresh_from_db()
     assert ann.check_password(NEW)
     assert there.get("/customer/").status_code == 302
-    assert "already used" in Client().get(link, follow=True).content.decode()
+    used = Client().get(link, follow=True)
+    assert used.context["lead"] == ("This link was already used or has expired. Request a new one.")
+    assert '<h1 class="h3 mb-3">Choose a new password</h1>' in used.content.decode()
 
 
 def test_reset_answers_the_same_for_an_unknown_address(ann: User) -> None:
@@ -144,3 +149,29 @@ def test_requests_of_any_account_are_forgotten_after_the_window() -> None:
 
     emails = ResetRequest.objects.order_by("id").values_list("email", flat=True)
     assert list(emails) == [young.email, "new@a.example"]
+
+
+def test_the_answer_to_a_request_says_what_happens(client: Client) -> None:
+    answer = client.post("/password/reset/", {"email": "nobody@people.example"}, follow=True)
+    assert sentences(answer) == [
+        (
+            "If an account with this e-mail address exists, a link is on its way. It works once and "
+            "expires after three days. We send at most 3 links per hour."
+        )
+    ]
+
+
+def test_the_mail_has_the_parts_that_were_asked_for(ann: User) -> None:
+    form = ResetForm({"email": f" {ann.email.upper()}"})
+    assert form.is_valid()
+    template = "users/password_reset_email.txt"
+    form.save(
+        request=RequestFactory().get("/"),
+        subject_template_name="users/password_reset_subject.txt",
+        email_template_name=template,
+        html_email_template_name=template,
+    )
+
+    assert mails() == [ann.email]
+    sent: Any = mail.outbox[0]
+    assert [kind for _, kind in sent.alternatives] == ["text/html"]

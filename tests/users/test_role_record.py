@@ -56,9 +56,11 @@ class WriteToOther:
 
 
 class StayWithTheInstance:
-    """Writes where the row came from, and otherwise to the other database."""
+    """Writes accounts where they came from, and otherwise to the other database."""
 
-    def db_for_write(self, model: type, instance: Any = None, **_: Any) -> str:
+    def db_for_write(self, model: Any, instance: Any = None, **_: Any) -> str | None:
+        if model._meta.app_label != "users":
+            return None
         return (instance and instance._state.db) or "other"
 
 
@@ -67,6 +69,37 @@ def people_of(database: str) -> list[tuple[str, str]]:
     changes = dict(RoleChange.objects.using(database).order_by("id").values_list("whom", "to_role"))
     emails = User.objects.using(database).order_by("id").values_list("email", flat=True)
     return [(email, changes.get(email, "")) for email in emails]
+
+
+def roles_of(database: str, user: User) -> list[tuple[str, str]]:
+    """Return what the record says of an account, in order."""
+    rows = RoleChange.objects.using(database).filter(whom_id=user.pk).order_by("id")
+    return list(rows.values_list("from_role", "to_role"))
+
+
+def test_each_change_begins_with_the_role_before(ann: User) -> None:
+    for role in (UserType.TECHNICAL_WORKER, UserType.SENIOR_MANAGEMENT):
+        ann.user_type = role
+        ann.save()
+        ann.save()
+    copy = User(pk=ann.pk, email=ann.email, name="Copy", user_type=UserType.SENIOR_MANAGEMENT)
+    copy.save()
+
+    assert roles_of("default", ann) == [
+        ("customer", "technical_worker"),
+        ("technical_worker", "senior_management"),
+    ]
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_an_account_without_its_key_is_found_by_its_address(ann: User) -> None:
+    there = User.objects.db_manager("other").create_user(ann.email, pk=ann.pk + 7, name="There")
+    for database in ("default", "other"):
+        RoleChange.record("customer", User(email=" ANN@people.example", is_staff=True), database)
+
+    rows = [RoleChange.objects.using(name).get() for name in ("default", "other")]
+    assert [row.whom_id for row in rows] == [ann.pk, there.pk]
+    assert {row.whom for row in rows} == {ann.email}
 
 
 @pytest.mark.django_db(databases=["default", "other"])
@@ -78,6 +111,11 @@ def test_accounts_and_their_record_are_in_the_database_that_was_asked_for() -> N
     boss.is_staff = False
     boss.save(using="other")
 
+    assert manager.get_by_natural_key("BOSS@people.example") == boss
+    assert roles_of("other", boss) == [
+        ("customer", "customer, staff, superuser"),
+        ("customer, staff, superuser", "customer, superuser"),
+    ]
     assert people_of("other") == [
         ("boss@people.example", "customer, superuser"),
         ("c@people.example", "customer, staff"),
@@ -104,6 +142,9 @@ def test_accounts_are_undone_where_the_router_writes(
     monkeypatch.setattr(RoleChange, "save", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         User.objects.bulk_create([User(email="c@people.example", name="C", is_staff=True)])
+
+    with pytest.raises(ZeroDivisionError):
+        User(email="d@people.example", name="D", is_staff=True).save()
 
     assert people_of("other") == []
 

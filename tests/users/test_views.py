@@ -6,15 +6,11 @@ import argon2
 import pytest
 from django.test import Client
 
-from tests.users.conftest import PASSWORD, logged_in
+from tests.users.conftest import PASSWORD, logged_in, sentences
 from users.models import User, UserType
 
 pytestmark = pytest.mark.django_db
 NEW = "another-long-42"
-
-
-def sentences(page: Any) -> list[str]:
-    return [str(message) for message in page.context["messages"]]
 
 
 def log_in(client: Client, email: str, password: str = PASSWORD, to: str = "") -> str:

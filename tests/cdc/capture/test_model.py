@@ -169,3 +169,20 @@ def test_the_largest_key_is_its_own() -> None:
 
     assert one.pk == 2**63 - 1
     assert [event.row["number"] for event in events()] == [2**63 - 1]
+
+
+@pytest.mark.parametrize("captured_too", [True, False])
+def test_the_options_of_a_delete_reach_django(
+    monkeypatch: pytest.MonkeyPatch, captured_too: bool
+) -> None:
+    seen: list[tuple[Any, ...]] = []
+    one = story()
+    one.save()
+    if not captured_too:
+        monkeypatch.setattr(registry, "_by_model", {})
+    monkeypatch.setattr(models.Model, "delete", lambda _, *options: seen.append(options))
+
+    one.delete("default", True)
+    one.delete(using="default", keep_parents=True)
+
+    assert seen == [("default", True)] * 2

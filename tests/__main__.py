@@ -113,7 +113,7 @@ def lanes(
     *,
     count: int = 2,
 ) -> list[Lane]:
-    """Return lanes with one queue. All but the first show a run's output after the run has ended."""
+    """Return lanes with one queue. All but the first show a run's output only at its end."""
     queue = deque(parts)
     outputs = [None, *(folder / f"lane{number}.log" for number in range(1, count))]
     return [Lane(queue=queue, env=env, console=console, output=output) for output in outputs]

@@ -179,7 +179,7 @@ def trimmed(transactional_db: None) -> Iterator[None]:
 
 
 WRITES: dict[str, Callable[[], Any]] = {
-    "The Label just saved is not found under its key ' b '": lambda: Label(text=" b ").save(),
+    "The saved Label is not found by its key ' b '": lambda: Label(text=" b ").save(),
     "Only 1 of 2 new rows of toy_label are found": lambda: Label.objects.bulk_create(
         [Label(text="a"), Label(text=" b ")]
     ),

@@ -114,7 +114,7 @@ def test_a_change_begins_where_the_last_event_ended() -> None:
 def test_an_instance_has_no_state_before_its_first_write() -> None:
     one = Story()
     assert last_recorded(one) is None
-    assert pending_deletes_of(one, Story, 1) is None
+    assert pending_deletes_of(one, Story, 1, using="default") is None
     assert not pop_unrecorded(one)
 
 
@@ -226,5 +226,5 @@ def test_a_queryset_and_an_instance_carry_pending_deletes() -> None:
     pending = PendingDeletes(captured(), {1: OLD}, using="default")
     set_pending_deletes(rows, pending)
 
-    assert pending_deletes_of(rows, Story, 1) is pending
+    assert pending_deletes_of(rows, Story, 1, using="default") is pending
     assert pop_pending_deletes(Story()) is None

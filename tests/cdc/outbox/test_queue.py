@@ -233,7 +233,7 @@ def test_a_lease_that_was_flushed_has_another_token(queue: OutboxQueue) -> None:
 
 
 QUESTIONS: dict[str, Callable[[OutboxQueue], object]] = {
-    "delete": lambda queue: queue.delete([1], epoch=1),
+    "delete": lambda queue: queue.delete([1], epoch=1, times=[1]),
     "settled": lambda queue: queue.settled([(1, 2)]),
 }
 
@@ -268,7 +268,7 @@ def test_a_lock_is_a_refusal_and_any_other_error_is_retryable(
 
 def test_several_ranges_are_read_and_settled_together(queue: OutboxQueue) -> None:
     ids = [row().id for _ in range(9)]
-    queue.delete([ids[0], ids[1], ids[4], ids[8]], epoch=1)
+    queue.delete([ids[0], ids[1], ids[4], ids[8]], epoch=1, times=[1])
 
     assert queue.settled([(ids[0], ids[1]), (ids[4], ids[4]), (ids[8], ids[8] + 5)])
     assert not queue.settled([(ids[0], ids[1]), (ids[4], ids[5])])
@@ -294,7 +294,7 @@ def test_a_question_is_one_statement(queue: OutboxQueue) -> None:
     ids = [row().id for _ in range(3)]
     questions: list[Callable[[], object]] = [
         lambda: queue.rows(ids),
-        lambda: queue.delete(ids, epoch=1),
+        lambda: queue.delete(ids, epoch=1, times=[1]),
         lambda: queue.settled([(ids[0], ids[2])]),
     ]
     for ask in questions:
@@ -318,8 +318,8 @@ def test_each_queue_is_of_its_own_database(queue: OutboxQueue) -> None:
     assert others.rows([mine.pk, far.pk]) == [far]
     assert queue.settled([(far.pk, far.pk)])
     assert not others.settled([(far.pk, far.pk)])
-    assert queue.delete([far.pk], epoch=1)
-    assert others.delete([mine.pk], epoch=1)
+    assert queue.delete([far.pk], epoch=1, times=[1])
+    assert others.delete([mine.pk], epoch=1, times=[1])
     assert (queue.ids(above=0, limit=9), others.ids(above=0, limit=9)) == ([mine.pk], [far.pk])
     assert others.take_lease("other", 600)
     assert queue.publisher() == ""

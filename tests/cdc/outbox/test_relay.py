@@ -1144,9 +1144,11 @@ class Asking(SlowGuard):
         self.admitted: list[list[int]] = []
         self.waits: list[bool] = []
 
-    def check(self, token: int | None, keep_waiting: Callable[[], bool]) -> bool:
+    def check(
+        self, token: int | None, keep_waiting: Callable[[], bool], *, at_once: bool = False
+    ) -> bool:
         self.waits.append(keep_waiting())
-        return super().check(token, keep_waiting)
+        return super().check(token, keep_waiting, at_once=at_once)
 
     def admits(self, rows: Sequence[OutboxRecord]) -> bool:
         self.admitted.append([row.id for row in rows])

@@ -125,7 +125,7 @@ def test_each_standstill_is_reported_once() -> None:
     OutboxLimit("default", StopAndGo(), messages.append, most=3).wait(1, lambda: False)
 
     assert [text.partition(" and ")[0] for text in messages] == [
-        f"The outbox holds {rows} rows" for rows in (5, 4, 3)
+        f"The outbox has {rows} rows" for rows in (5, 4, 3)
     ]
 
 

@@ -221,8 +221,8 @@ def test_a_repair_that_does_not_arrive_is_reported(feed: MemoryFeed) -> None:
     assert (repairing.report.repaired, repairing.report.unrepaired) == (0, 2)
     assert said == [
         f"{TABLE} {key} still differs after the repair: see `manage.py dead_letters list`. If "
-        "its document has a later version than the database, run `manage.py new_epoch` and "
-        "repair again."
+        "the document has a higher version than the database assigns, run `manage.py new_epoch` "
+        "and repair again."
         for key in keys[:2]
     ]
 

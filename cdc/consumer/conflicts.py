@@ -31,7 +31,7 @@ class Conflicts:
         """Return whether the conflict is permanent; without `counts`, the attempt counts a tenth.
 
         While more records wait in Kafka, one of them may free the value. But it may also come after
-        this change in the same partition, and then the conflict would last for ever.
+        this change in the same partition, and then the conflict would never end.
         """
         self._attempts[conflict.version] += _WHOLE if counts else 1
         return self._attempts[conflict.version] >= ATTEMPTS * _WHOLE

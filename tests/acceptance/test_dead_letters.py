@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from confluent_kafka import admin
 from django.db import connection
 
 from cdc.dead_letters.store import RELAY_GROUP
+from cdc.errors import Retryable
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.models import DeadLetter, OperatorAction, OutboxRecord
 from cdc.wire.records import Outgoing
@@ -34,8 +35,17 @@ def story(title: str, **columns: Any) -> Story:
 
 def publish(feed: RunningFeed, *records: Outgoing) -> None:
     publisher = KafkaPublisher(feed.settings)
-    assert publisher.publish(records, lambda: True) == {}
+    wait_until(lambda: _acknowledged(publisher, records), "Kafka has the records")
     publisher.close()
+
+
+def _acknowledged(publisher: KafkaPublisher, records: Sequence[Outgoing]) -> bool:
+    """Publish the records; return False if the topic was just created on the first attempt."""
+    try:
+        assert publisher.publish(records, lambda: True) == {}
+    except Retryable:
+        return False
+    return True
 
 
 def poison(feed: RunningFeed, key: int) -> Outgoing:

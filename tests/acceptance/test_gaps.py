@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 
@@ -42,8 +42,19 @@ def delete_records(feed: RunningFeed, ends: TopicBounds) -> None:
     asked = [
         TopicPartition(feed.settings.topic, number, end) for number, end in enumerate(ends.end)
     ]
-    for future in admin.delete_records(asked).values():
-        future.result(60)
+    wait_until(lambda: _deleted(admin, asked), "the broker applies the policy")
+
+
+def _deleted(admin: AdminClient, asked: list[TopicPartition]) -> bool:
+    """Delete the records; return False if the broker does not have the topic's policy yet."""
+    try:
+        for future in admin.delete_records(asked).values():
+            future.result(60)
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.POLICY_VIOLATION:
+            raise
+        return False
+    return True
 
 
 def test_a_gap_is_shown_until_a_reconciliation_has_repaired_it(feed: RunningFeed) -> None:

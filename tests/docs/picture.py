@@ -103,7 +103,7 @@ BOXES = (
         x=330,
         y=390,
         name="resync",
-        lines=("snapshot, reconcile:", "reads both ends"),
+        lines=("snapshot, reconcile:", "reads both databases"),
         file="cdc/resync/reconcile.py",
     ),
     Box(

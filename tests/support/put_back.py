@@ -40,14 +40,20 @@ class DatabaseCopy:
             self._file.replace(file)
             return
         statements = ["SET foreign_key_checks = 0"]
-        # The outbox comes last: once its ids are lower, the relay may begin a new epoch.
-        for name in sorted(self._tables, key="cdc_outbox".__eq__):
-            statements += [
-                f"TRUNCATE TABLE {name}",
-                f"INSERT INTO {name} SELECT * FROM {name}_copied",
-            ]
+        for name in self._tables:
+            if name != "cdc_outbox":
+                statements += [
+                    f"TRUNCATE TABLE {name}",
+                    f"INSERT INTO {name} SELECT * FROM {name}_copied",
+                ]
         statements += [
-            f"ALTER TABLE cdc_outbox AUTO_INCREMENT = {self._next_id}",
+            # The outbox comes last and at once: when its ids are lower, the relay may begin a new
+            # epoch, and a job may fill the outbox.
+            "CREATE TABLE outbox_put_back LIKE cdc_outbox",
+            "INSERT INTO outbox_put_back SELECT * FROM cdc_outbox_copied",
+            f"ALTER TABLE outbox_put_back AUTO_INCREMENT = {self._next_id}",
+            "RENAME TABLE cdc_outbox TO outbox_replaced, outbox_put_back TO cdc_outbox",
+            "DROP TABLE outbox_replaced",
             "SET foreign_key_checks = 1",
             *(f"DROP TABLE {name}_copied" for name in self._tables),
         ]

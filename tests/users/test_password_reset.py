@@ -155,7 +155,7 @@ def test_the_answer_to_a_request_says_what_happens(client: Client) -> None:
     answer = client.post("/password/reset/", {"email": "nobody@people.example"}, follow=True)
     assert sentences(answer) == [
         (
-            "If an account with this e-mail address exists, a link is on its way. It works once "
+            "If an account with this e-mail address exists, we send it a link. The link works once "
             "and expires after three days. We send at most 3 links per hour."
         )
     ]

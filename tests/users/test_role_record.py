@@ -1,4 +1,4 @@
-"""The record of roles: in the transaction and the database of the change, whoever makes it."""
+"""Each change of a role is recorded in its own transaction and database."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -176,13 +176,20 @@ def test_the_options_of_a_delete_reach_django(
     monkeypatch: pytest.MonkeyPatch, captured_too: bool
 ) -> None:
     seen: list[tuple[Any, ...]] = []
-    one = story()
+    one, other = story(), story()
     one.save()
+    other.save()
     if not captured_too:
         monkeypatch.setattr(registry, "_by_model", {})
-    monkeypatch.setattr(models.Model, "delete", lambda _, *options: seen.append(options))
+    delete = models.Model.delete
+
+    def received(instance: models.Model, *options: Any) -> Any:
+        seen.append(options)
+        return delete(instance, *options)
+
+    monkeypatch.setattr(models.Model, "delete", received)
 
     one.delete("default", True)
-    one.delete(using="default", keep_parents=True)
+    other.delete(using="default", keep_parents=True)
 
     assert seen == [("default", True)] * 2

@@ -106,7 +106,7 @@ def test_the_longest_column_is_named_with_what_it_is_over() -> None:
     assert list(found) == ["description"]
     total, excess = _numbers(found["description"])
     assert total == LIMIT + excess
-    assert f"MAX_EVENT_BYTES is {LIMIT}: shorten it by {excess} bytes." in found["description"]
+    assert f"MAX_EVENT_BYTES is {LIMIT}: shorten the row by {excess} bytes." in found["description"]
     one.description = one.description[:-excess]
     assert problems(one) == {}
     one.description += "x"
@@ -114,9 +114,9 @@ def test_the_longest_column_is_named_with_what_it_is_over() -> None:
 
 
 def _numbers(sentence: str) -> tuple[int, int]:
-    """Return the bytes of the row, and those over the limit."""
-    total = int(sentence.partition("The whole row has ")[2].split()[0])
-    return total, int(sentence.partition("shorten it by ")[2].split()[0])
+    """Return the bytes of the row's event, and those over the limit."""
+    total = int(sentence.partition("The row's event has ")[2].split()[0])
+    return total, int(sentence.partition("shorten the row by ")[2].split()[0])
 
 
 def test_a_form_that_is_accepted_can_be_saved() -> None:

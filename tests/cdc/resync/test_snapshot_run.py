@@ -150,7 +150,7 @@ def test_a_stopped_run_is_resumed_with_the_selection_at_which_it_stopped(
         "stories_story: 4 rows and 0 deletes sent"
     ]
     assert stopped.interrupted is True
-    assert stopped.incomplete == "Stopped: run it again with the same arguments to resume."
+    assert stopped.incomplete == "Stopped: run again with the same arguments to resume."
 
     again = run_of(console)
     lines = again.send(both(), rate=0, restart=False)
@@ -258,7 +258,7 @@ def test_the_outbox_stays_under_its_limit(
 
     assert lines == ["stories_story: 5 rows and 1 deletes sent"]
     assert OutboxRecord.objects.count() <= 3
-    assert console.said[0].startswith("The outbox holds 2 rows and is not draining.")
+    assert console.said[0].startswith("The outbox has 2 rows and is not draining.")
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])

@@ -8,7 +8,7 @@ import pytest
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models import Count, RestrictedError
 from django.db.models.signals import ModelSignal, post_delete, pre_delete
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.cdc.capture.events import events, forget, records, replay
@@ -193,6 +193,8 @@ TREES = st.lists(st.tuples(LINK, LINK, LINK), min_size=SIZE, max_size=SIZE)
 KEYS = st.lists(st.integers(0, SIZE - 1), min_size=1, max_size=4, unique=True)
 BRIDGES = st.lists(st.tuples(st.integers(0, SIZE - 1), st.integers(0, SIZE - 1)), max_size=4)
 FIRST = 1000
+RESTRICTED = [*[(None, None, None)] * 2, (0, None, None), *[(None, None, None)] * 4, (0, None, 2)]
+"""A row that is deleted by its key and restricts the delete of another, which cascades."""
 
 DELETES: dict[str, Callable[[Any, list[int]], Any]] = {
     "filter": lambda model, keys: model.objects.filter(pk__in=keys).delete(),
@@ -243,13 +245,35 @@ def state(branch: Any, bridge: Any) -> list[Any]:
     ]
 
 
+@pytest.fixture
+def observed() -> Iterator[None]:
+    """Receivers for the plain models, because Django collects and orders observed rows differently.
+
+    On MySQL, which checks each foreign key at once, it therefore cannot delete some trees whose
+    rows refer to a proxy.
+    """
+
+    def receive(**_: Any) -> None:
+        """Do nothing."""
+
+    plain = (PlainBranch, PlainTwig, PlainBridge)
+    for model in plain:
+        post_delete.connect(receive, sender=model)
+    yield
+    for model in plain:
+        post_delete.disconnect(receive, sender=model)
+
+
 @pytest.mark.parametrize("proxy", [False, True])
 @pytest.mark.parametrize("delete", DELETES)
-def test_a_delete_removes_what_plain_django_removes(delete: str, proxy: bool) -> None:
+def test_a_delete_removes_what_django_removes_with_receivers(
+    observed: None, delete: str, proxy: bool
+) -> None:
     captured, plain = (Twig, PlainTwig) if proxy else (Branch, PlainBranch)
 
     @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
     @given(TREES, BRIDGES, KEYS)
+    @example(RESTRICTED, [(0, 0)], [0, 1, 7])
     def compare(links: list[Any], bridges: list[Any], numbers: list[int]) -> None:
         keys = [FIRST + number for number in numbers] if delete != "parents" else numbers
         grow(Branch, Bridge, links, bridges)

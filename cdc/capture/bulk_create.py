@@ -9,9 +9,9 @@ from django.db.models import Q
 
 from cdc.capture.changes import changes_between
 from cdc.capture.conflicts import conflicts, new_values
-from cdc.capture.handlers import record
 from cdc.capture.images import Images, images_where, read_images
 from cdc.capture.instance_state import Recorded, set_recorded
+from cdc.capture.signals import record
 from cdc.errors import Refused
 from cdc.registry import Capture
 

@@ -8,12 +8,6 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import connections, models, router, transaction
 
 from cdc.capture.changes import problems_of
-from cdc.capture.handlers import (
-    connect,
-    lock_for_delete,
-    refuse_before_save,
-    refuse_without_event,
-)
 from cdc.capture.images import read_image
 from cdc.capture.instance_state import (
     is_unrecorded,
@@ -23,6 +17,12 @@ from cdc.capture.instance_state import (
     set_unrecorded,
 )
 from cdc.capture.queryset import CapturedManager
+from cdc.capture.signals import (
+    connect,
+    lock_for_delete,
+    refuse_before_save,
+    refuse_without_event,
+)
 from cdc.registry import registry
 from cdc.wire.columns import LARGEST_INTEGER
 

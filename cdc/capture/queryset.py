@@ -11,9 +11,9 @@ from django.db.models.query import ModelIterable
 
 from cdc.capture.bulk_create import BulkCreate
 from cdc.capture.changes import changes_between, refuse_early, refuse_unknown_key
-from cdc.capture.handlers import record, refuse_without_event
 from cdc.capture.images import Images, found_by_key, read_images
 from cdc.capture.instance_state import PendingDeletes, set_pending_deletes
+from cdc.capture.signals import record, refuse_without_event
 from cdc.errors import Refused
 from cdc.registry import Capture, registry
 

@@ -8,8 +8,8 @@ from typing import Any
 from django.db import Error, OperationalError, connections, transaction
 
 from cdc.capture.changes import Change, entry_of
-from cdc.capture.handlers import record
 from cdc.capture.images import Images, read_images
+from cdc.capture.signals import record
 from cdc.errors import Refused, Rejected, Retryable
 from cdc.models import OutboxRecord
 from cdc.outbox import table as outbox

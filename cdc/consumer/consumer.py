@@ -9,7 +9,7 @@ from cdc.consumer.conflicts import Conflicts, index_of
 from cdc.consumer.epochs import KnownEpochs
 from cdc.consumer.interfaces import DeadLetters, Replica, Source
 from cdc.consumer.old_events import OldEvents
-from cdc.consumer.rejections import RejectionLimit
+from cdc.consumer.rejection_limit import RejectionLimit
 from cdc.consumer.tombstones import Tombstones, without_repeats
 from cdc.consumer.topics import KnownTopics, TopicFacts
 from cdc.errors import Fenced, Rejected, Retryable

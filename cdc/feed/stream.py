@@ -11,10 +11,10 @@ from random import random
 
 from cdc.errors import CdcError
 from cdc.feed.audience import Audience
-from cdc.feed.backfill import MOST_RECORDS, CatchUp
 from cdc.feed.filter import Filter
 from cdc.feed.hub import LONGEST_CHUNK, Hub
 from cdc.feed.position import FeedPosition
+from cdc.feed.resume import MOST_RECORDS, CatchUp
 from cdc.feed.ring import Ring, RingEntry
 from cdc.feed.sse import frame, heartbeat, message, opening
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from cdc.conf import cdc_settings
-from cdc.feed.backfill import CatchUp
 from cdc.feed.hub import Hub
 from cdc.feed.rendering import Renderer
+from cdc.feed.resume import CatchUp
 from cdc.feed.topic_pages import TopicPages
 from cdc.kafka.tail import KafkaTail
 from cdc.mongo.client import connect

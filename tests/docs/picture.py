@@ -64,7 +64,7 @@ BOXES = (
         y=70,
         name="capture",
         lines=("row, images, outbox row:", "one transaction"),
-        file="cdc/capture/handlers.py",
+        file="cdc/capture/signals.py",
     ),
     Box(x=40, y=240, name="MySQL", lines=("stories_story", "cdc_outbox"), file=""),
     Box(

@@ -10,7 +10,7 @@ from django.db.models import Value
 from django.db.models.functions import Now, Upper
 
 from cdc.capture import model as captured
-from cdc.capture.handlers import lock_for_delete
+from cdc.capture.signals import lock_for_delete
 from cdc.errors import Refused
 from cdc.registry import registry
 from stories.models import Story

@@ -131,7 +131,7 @@ def test_a_save_that_failed_before_does_not_end_a_later_transaction(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("cdc.capture.handlers.record", lambda *_, **__: 1 / 0)
+        patch.setattr("cdc.capture.signals.record", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             world.a.save()
 
@@ -157,7 +157,7 @@ def test_an_error_between_a_row_and_its_event_ends_the_transaction(
     def save_then_go_on() -> None:
         with transaction.atomic():
             with monkeypatch.context() as patch:
-                patch.setattr("cdc.capture.handlers.record", lambda *_, **__: 1 / 0)
+                patch.setattr("cdc.capture.signals.record", lambda *_, **__: 1 / 0)
                 with pytest.raises(ZeroDivisionError):
                     world.a.save()
             world.b.save()

@@ -10,7 +10,7 @@ import pytest
 
 from cdc.consumer.consumer import ReplicaConsumer
 from cdc.consumer.old_events import OldEvents
-from cdc.consumer.rejections import MAX_REJECTED
+from cdc.consumer.rejection_limit import MAX_REJECTED
 from cdc.errors import Fatal, Fenced, Rejected, Retryable
 from cdc.mongo.plan import Applied, Delivered, Route, RowKey
 from cdc.runtime import telemetry

@@ -11,7 +11,7 @@ import pytest
 from cdc.conf import CdcSettings
 from cdc.consumer.consumer import ReplicaConsumer
 from cdc.consumer.old_events import OldEvents
-from cdc.consumer.rejections import RejectionLimit
+from cdc.consumer.rejection_limit import RejectionLimit
 from cdc.consumer.source_rows import source_epoch
 from cdc.dead_letters.store import DeadLetterStore
 from cdc.models import DeadLetter

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from cdc.consumer.conflicts import ATTEMPTS
-from cdc.consumer.rejections import RejectionLimit
+from cdc.consumer.rejection_limit import RejectionLimit
 from cdc.errors import Fatal, Fenced, Rejected, Retryable
 from cdc.mongo.plan import Applied, Delivered, RowKey, StoredPosition
 from cdc.runtime import fault_points, telemetry

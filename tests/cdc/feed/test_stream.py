@@ -12,10 +12,10 @@ import pytest
 from cdc.errors import Retryable
 from cdc.feed import hub, stream
 from cdc.feed.audience import Audience
-from cdc.feed.backfill import CatchUp
 from cdc.feed.filter import Filter
 from cdc.feed.hub import Hub
 from cdc.feed.position import FeedBounds, FeedPosition
+from cdc.feed.resume import CatchUp
 from cdc.feed.ring import Ring
 from cdc.feed.stream import Access, CheckAccess, Reader
 from cdc.runtime.stop_flag import StopFlag

@@ -10,9 +10,9 @@ from django.test.utils import isolate_apps
 
 from cdc.api import CapturedModel
 from cdc.capture.changes import Change
-from cdc.capture.handlers import record, refuse_outside_transaction
 from cdc.capture.images import read_images
 from cdc.capture.instance_state import Recorded, last_recorded
+from cdc.capture.signals import record, refuse_outside_transaction
 from cdc.errors import Refused
 from cdc.registry import Capture, registry
 from stories.models import Story

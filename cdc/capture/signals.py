@@ -1,4 +1,4 @@
-"""Signal handlers: what happens when a captured row is saved or deleted.
+"""Signal receivers: what happens when a captured row is saved or deleted.
 
 One transaction locks and reads the row, writes the row, reads it again, and adds the outbox row.
 Both images are read from the database, so they contain the stored values even for F() expressions,

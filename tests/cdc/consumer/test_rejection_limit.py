@@ -2,7 +2,7 @@
 
 import pytest
 
-from cdc.consumer.rejections import RejectionLimit
+from cdc.consumer.rejection_limit import RejectionLimit
 from cdc.errors import Fatal
 
 

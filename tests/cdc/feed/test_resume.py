@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from cdc.feed import backfill
-from cdc.feed.backfill import CatchUp
+from cdc.feed import resume
 from cdc.feed.hub import Hub
 from cdc.feed.position import FeedBounds, FeedPosition
+from cdc.feed.resume import CatchUp
 from cdc.runtime.stop_flag import StopFlag
 from cdc.testing.twins import MemoryBroker
 from cdc.wire.records import TopicPartition
@@ -66,8 +66,8 @@ class Missed:
 
 @pytest.fixture(params=[1, 3, 200])
 def topic(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Topic:
-    monkeypatch.setattr(backfill, "_POLL_RECORDS", request.param)
-    monkeypatch.setattr(backfill, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(resume, "_POLL_RECORDS", request.param)
+    monkeypatch.setattr(resume, "_POLL_SECONDS", 0.01)
     return Topic()
 
 

@@ -30,11 +30,12 @@ from cdc.outbox import table
 from cdc.registry import topic_names
 from cdc.resync.selection import selections
 from cdc.status.facts import PartitionLag, TableCount
+from cdc.status.findings import outage as outage_verdict
 from cdc.status.latency import Delays
 from cdc.status.probes import ServiceProbes
 from cdc.status.reader import StatusReader
 from cdc.status.row_trace import trace_row
-from cdc.status.verdict import Status, outage_verdict
+from cdc.status.verdict import Status
 from cdc.wire.columns import wire_time
 
 __all__ = [

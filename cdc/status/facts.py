@@ -48,7 +48,12 @@ class TableCount:
     @property
     def equal(self) -> bool:
         """Whether every collection has as many documents as the table has rows."""
-        return all(count == self.rows for count in self.documents.values())
+        return not self.difference
+
+    @property
+    def difference(self) -> int:
+        """The largest difference between the number of rows and the documents of a collection."""
+        return max((abs(count - self.rows) for count in self.documents.values()), default=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +88,19 @@ class Paused:
     """The login name of the user, or the actor if the actor is not a user."""
     at: datetime
     why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """An error that makes a process retry."""
+
+    process: str
+    """The kind and the name of the process, such as `relay web-1:42`."""
+    error: str
+    since: datetime
+    """The time of the first failed attempt since the last success."""
+    attempts: int
+    """The number of failed attempts since then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

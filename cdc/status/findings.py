@@ -1,0 +1,238 @@
+"""What is wrong with the pipeline: one finding for each cause, the most important first.
+
+The pipeline is healthy if nothing is found: every service responds, every change that is older than
+`PATIENCE_SECONDS` is in every collection, the consumers are not paused, no process keeps failing, no
+gap and no dead letter is open, the counts agree except for changes in transit, and the last
+reconciliation left no difference.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from cdc.status.facts import ChangedColumns, Paused, Trouble
+from cdc.status.observed import PATIENCE_SECONDS, Observed, counted
+
+
+class State(StrEnum):
+    """The state of the pipeline; the values are used in JSON and in metrics."""
+
+    HEALTHY = "healthy"
+    UNREACHABLE = "unreachable"
+    PAUSED = "paused"
+    DELAYED = "delayed"
+    FAILING = "failing"
+    RECORDS_LOST = "records_lost"
+    NOT_VERIFIED = "not_verified"
+    DEAD_LETTERS = "dead_letters"
+    OUT_OF_SYNC = "out_of_sync"
+
+    @property
+    def label(self) -> str:
+        """The state in words, such as `Records lost`."""
+        return self.value.replace("_", " ").capitalize()
+
+
+class Part(StrEnum):
+    """A part of the pipeline."""
+
+    OUTBOX = "outbox"
+    RELAY = "relay"
+    TOPIC = "topic"
+    CONSUMERS = "consumers"
+    COLLECTIONS = "collections"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One problem of the pipeline."""
+
+    state: State
+    text: str
+    """One sentence with the cause and the remedy."""
+    since: datetime | None = None
+    """When the problem began; None if this is not known."""
+    parts: tuple[Part, ...] = (Part.COLLECTIONS,)
+    """The parts that are not well."""
+
+
+Rule = Callable[[Observed], Iterator[Finding]]
+
+
+def findings(seen: Observed) -> tuple[Finding, ...]:
+    """Return everything that is wrong; a known cause comes before its consequences."""
+    return tuple(finding for rule in _RULES for finding in rule(seen))
+
+
+def outage(services: Sequence[str], queued: str, seconds: float = 0.0) -> str:
+    """Return the sentence for services that do not respond.
+
+    `services` is empty if the services are not known. `queued` is empty if no queue could be read.
+    `seconds` is the duration of the outage.
+    """
+    names = " and ".join(services) or "a service"
+    verb = "are" if len(services) > 1 else "is"
+    state = f"unreachable for {seconds:.0f} s" if seconds >= 1 else f"{verb} not responding"
+    changes = f"{queued.capitalize()}, none lost" if queued else "No saved change is lost"
+    return f"{names[:1].upper()}{names[1:]} {state}. {changes}."
+
+
+def _unreachable(seen: Observed) -> Iterator[Finding]:
+    if seen.problems:
+        text = outage(seen.unreachable, seen.queued)
+        yield Finding(state=State.UNREACHABLE, text=text, parts=())
+
+
+def _paused(seen: Observed) -> Iterator[Finding]:
+    if seen.paused:
+        yield Finding(
+            state=State.PAUSED,
+            text=_pause(seen.paused, seen.queued),
+            since=seen.paused.at,
+            parts=(Part.CONSUMERS,),
+        )
+
+
+def _pause(pause: Paused, queued: str) -> str:
+    reason = f" ({pause.why})" if pause.why else ""
+    return (
+        f"Consumers paused by {pause.who} on {pause.at.day} {pause.at:%b %Y, %H:%M:%S} "
+        f"UTC{reason}. {queued.capitalize() or 'An unknown number of changes queued'}: "
+        "resume the consumers on the operations page."
+    )
+
+
+def _outbox_delayed(seen: Observed) -> Iterator[Finding]:
+    if not seen.outbox_late:
+        return
+    rows = seen.outbox.rows if seen.outbox else 0
+    state = f"{counted(rows, 'change')} in the outbox, the oldest for {seen.outbox_seconds:.1f} s"
+    if seen.relay == "":
+        text = f"{state}, and no relay is running: start `manage.py relay_outbox`."
+    else:
+        text = _cause("relay", seen) or f"check the log of relay {seen.relay or 'unknown'}."
+        text = f"{state}: {text}"
+    since = seen.read_at - timedelta(seconds=seen.outbox_seconds)
+    yield Finding(state=State.DELAYED, text=text, since=since, parts=(Part.OUTBOX, Part.RELAY))
+
+
+def _kafka_delayed(seen: Observed) -> Iterator[Finding]:
+    if not seen.kafka_late or seen.paused:
+        return
+    records = sum(lag.records for lag in seen.lags or ())
+    state = f"{counted(records, 'record')} in Kafka, the oldest for {seen.kafka_seconds:.1f} s"
+    if seen.consumers == 0:
+        text = (
+            f"{state}, and no consumer is running: start `manage.py consume_and_save_to_mongodb`."
+        )
+    else:
+        text = f"{state}: {_cause('consumer', seen) or _lagging(seen.consumers or 0)}"
+    since = seen.read_at - timedelta(seconds=seen.kafka_seconds)
+    yield Finding(state=State.DELAYED, text=text, since=since, parts=(Part.TOPIC, Part.CONSUMERS))
+
+
+def _lagging(consumers: int) -> str:
+    verb = "is" if consumers == 1 else "are"
+    return (
+        f"{counted(consumers, 'consumer')} {verb} lagging. "
+        "Check their logs, or start more, up to one for each partition."
+    )
+
+
+def _cause(kind: str, seen: Observed) -> str:
+    """Return the error of a process of this kind; empty if none reports an error."""
+    found = [each for each in seen.troubles or () if each.process.startswith(f"{kind} ")]
+    return _failing_text(found[0], seen) if found else ""
+
+
+def _failing(seen: Observed) -> Iterator[Finding]:
+    """Yield the processes that fail without a delay or an outage that would explain it."""
+    delayed = {"relay": seen.outbox_late, "consumer": seen.kafka_late and not seen.paused}
+    for trouble in seen.troubles or ():
+        kind = trouble.process.partition(" ")[0]
+        lasts = (seen.read_at - trouble.since).total_seconds() > PATIENCE_SECONDS
+        if lasts and not seen.problems and not delayed.get(kind):
+            parts = {"relay": (Part.RELAY,), "consumer": (Part.CONSUMERS,)}.get(kind, ())
+            text = _failing_text(trouble, seen)
+            text = f"{text[:1].upper()}{text[1:]}"
+            yield Finding(state=State.FAILING, text=text, since=trouble.since, parts=parts)
+
+
+def _failing_text(trouble: Trouble, seen: Observed) -> str:
+    seconds = max((seen.read_at - trouble.since).total_seconds(), 0.0)
+    return (
+        f"{trouble.process} has failed for {seconds:.0f} s "
+        f"({counted(trouble.attempts, 'attempt')}): {trouble.error}"
+    )
+
+
+def _gap(seen: Observed) -> Iterator[Finding]:
+    open_gaps = {gap.partition for gap in seen.gaps or ()}
+    found = sorted(open_gaps | {lag.partition for lag in seen.lags or () if lag.lost})
+    if found:
+        noun = "partition" if len(found) == 1 else "partitions"
+        text = (
+            f"A gap in {noun} {', '.join(map(str, found))}: Kafka lost records that may not have "
+            "been applied. Run `manage.py reconcile --repair`."
+        )
+        since = min((gap.at for gap in seen.gaps or ()), default=None)
+        parts = (Part.TOPIC, Part.COLLECTIONS)
+        yield Finding(state=State.RECORDS_LOST, text=text, since=since, parts=parts)
+
+
+def _unverified(seen: Observed) -> Iterator[Finding]:
+    if seen.unverified:
+        yield Finding(state=State.NOT_VERIFIED, text=seen.unverified)
+
+
+def _dead_letters(seen: Observed) -> Iterator[Finding]:
+    if seen.dead_letters:
+        verb = "needs" if seen.dead_letters == 1 else "need"
+        letters = counted(seen.dead_letters, "dead letter")
+        text = f"{letters} {verb} a decision: see `manage.py dead_letters list`."
+        yield Finding(state=State.DEAD_LETTERS, text=text, since=seen.dead_letters_since)
+
+
+def _columns(seen: Observed) -> Iterator[Finding]:
+    for changed in seen.columns or ():
+        state = State.OUT_OF_SYNC if changed.in_time else State.NOT_VERIFIED
+        yield Finding(state=state, text=f"{state.label}: {_changed(changed)}")
+
+
+def _changed(changed: ChangedColumns) -> str:
+    names, verb = changed.lacking, "lack"
+    if not names:
+        names, verb = changed.left_over, "still have"
+    verb = verb if changed.in_time else f"may {verb}"
+    noun = "column" if len(names) == 1 else "columns"
+    return (
+        f"documents of {changed.table} {verb} the {noun} {', '.join(names)}. "
+        "Run `manage.py reconcile --repair`."
+    )
+
+
+def _counts(seen: Observed) -> Iterator[Finding]:
+    table = seen.missing
+    if table:
+        counts = " or ".join(map(str, sorted(set(table.documents.values()))))
+        transit = f", with {counted(seen.waiting, 'change')} in transit" if seen.waiting else ""
+        text = (
+            f"Out of sync: {table.table} has {counted(table.rows, 'row')}, its collections have "
+            f"{counts} documents{transit}. Run `manage.py reconcile --repair`."
+        )
+        yield Finding(state=State.OUT_OF_SYNC, text=text)
+
+
+def _reconcile(seen: Observed) -> Iterator[Finding]:
+    last = seen.reconcile
+    if last is not None and not last.equal:
+        text = f"Out of sync at the last reconciliation: {last.verdict}"
+        yield Finding(state=State.OUT_OF_SYNC, text=text, since=last.finished_at)
+
+
+_RULES: Sequence[Rule] = (
+    *(_unreachable, _paused, _outbox_delayed, _kafka_delayed, _failing),
+    *(_gap, _unverified, _dead_letters, _columns, _counts, _reconcile),
+)
+"""In the order of importance."""

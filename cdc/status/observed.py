@@ -1,0 +1,117 @@
+"""What could be read of the pipeline, before any judgement."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from cdc.outbox.table import Depth
+from cdc.status.facts import (
+    CanaryStatus,
+    ChangedColumns,
+    LastReconcile,
+    OpenGap,
+    PartitionLag,
+    Paused,
+    TableCount,
+    Trouble,
+)
+from cdc.status.latency import Delays
+
+PATIENCE_SECONDS = 10.0
+"""A change that has been in transit for longer is delayed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """The state of the pipeline. None means that a value could not be read; see `problems`."""
+
+    outbox: Depth | None
+    outbox_seconds: float
+    """The age of the oldest row in the outbox; 0 if the outbox is empty."""
+    lags: tuple[PartitionLag, ...] | None
+    tables: tuple[TableCount, ...] | None
+    dead_letters: int | None
+    """The number of dead letters that wait for a decision."""
+    counters: Mapping[str, int] | None
+    """The totals of the counters since the database was created, by name."""
+    problems: tuple[str, ...]
+    """One message for each read that failed."""
+    unreachable: tuple[str, ...] = ()
+    """The services that did not respond."""
+    relay: str | None = None
+    """The relay that holds the lease; empty if no relay holds the lease."""
+    consumers: int | None = None
+    """The number of processes in the consumer group."""
+    delays: Delays | None = None
+    last_error: str = ""
+    """The reason of the newest waiting dead letter."""
+    reconcile: LastReconcile | None = None
+    """None before the first reconciliation."""
+    unverified: str = ""
+    """Why the replica may differ until the repair of a new epoch has ended; otherwise empty."""
+    paused: Paused | None = None
+    """None if the consumers are not paused."""
+    canary: CanaryStatus | None = None
+    """None if no canary was ever sent."""
+    gaps: tuple[OpenGap, ...] | None = None
+    """The open gaps. A gap stays open until a reconciliation leaves no difference."""
+    columns: tuple[ChangedColumns, ...] | None = None
+    """The columns in which documents differ from their model."""
+    in_kafka: int | None = None
+    """The number of records after the offsets that are committed in Kafka.
+
+    It is read only while MongoDB is unreachable.
+    """
+    dead_letters_since: datetime | None = None
+    """When the oldest waiting dead letter was stored."""
+    moved: int = 0
+    """The number of changes that were captured or published while the counts were read."""
+    troubles: tuple[Trouble, ...] | None = None
+    """The processes whose last attempt failed."""
+    read_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def waiting(self) -> int:
+        """The number of changes in transit, without queues that could not be read."""
+        rows = self.outbox.rows if self.outbox else 0
+        return rows + sum(lag.records for lag in self.lags or ())
+
+    @property
+    def kafka_seconds(self) -> float:
+        """The age of the oldest record in Kafka that is not applied; 0 if all are applied."""
+        return max((lag.seconds for lag in self.lags or ()), default=0.0)
+
+    @property
+    def outbox_late(self) -> bool:
+        """Whether a change has been in the outbox for longer than `PATIENCE_SECONDS`."""
+        return self.outbox_seconds > PATIENCE_SECONDS
+
+    @property
+    def kafka_late(self) -> bool:
+        """Whether a record in Kafka has not been applied for longer than `PATIENCE_SECONDS`."""
+        return self.kafka_seconds > PATIENCE_SECONDS
+
+    @property
+    def missing(self) -> TableCount | None:
+        """A table whose counts differ by more than the changes in transit can explain."""
+        explained = self.waiting + self.moved
+        return next((each for each in self.tables or () if each.difference > explained), None)
+
+    @property
+    def equal(self) -> bool:
+        """Whether every collection has as many documents as its table has rows."""
+        return all(table.equal for table in self.tables or ())
+
+    @property
+    def queued(self) -> str:
+        """The number of queued changes as text, with `at least` if a queue could not be read."""
+        if self.outbox is None and self.lags is None and self.in_kafka is None:
+            return ""
+        complete = self.outbox is not None and (self.lags is not None or self.in_kafka is not None)
+        count = self.waiting + (0 if self.lags is not None else self.in_kafka or 0)
+        return f"{'' if complete else 'at least '}{counted(count, 'change')} queued"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as `3 changes`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

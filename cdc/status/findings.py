@@ -1,8 +1,8 @@
 """What is wrong with the pipeline: one finding for each cause, the most important first.
 
 The pipeline is healthy if nothing is found: every service responds, every change that is older than
-`PATIENCE_SECONDS` is in every collection, the consumers are not paused, no process keeps failing, no
-gap and no dead letter is open, the counts agree except for changes in transit, and the last
+`PATIENCE_SECONDS` is in every collection, the consumers are not paused, no process keeps failing,
+no gap and no dead letter is open, the counts agree except for changes in transit, and the last
 reconciliation left no difference.
 """
 

@@ -19,6 +19,8 @@ from cdc.status.latency import Delays
 
 PATIENCE_SECONDS = 10.0
 """A change that has been in transit for longer is delayed."""
+_ABSENCE_SECONDS = 3.0
+"""A change is delayed after this time if no process works on it; a takeover needs less."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +85,15 @@ class Observed:
 
     @property
     def outbox_late(self) -> bool:
-        """Whether a change has been in the outbox for longer than `PATIENCE_SECONDS`."""
-        return self.outbox_seconds > PATIENCE_SECONDS
+        """Whether a change has been in the outbox for too long."""
+        patience = _ABSENCE_SECONDS if self.relay == "" else PATIENCE_SECONDS
+        return self.outbox_seconds > patience
 
     @property
     def kafka_late(self) -> bool:
-        """Whether a record in Kafka has not been applied for longer than `PATIENCE_SECONDS`."""
-        return self.kafka_seconds > PATIENCE_SECONDS
+        """Whether a record has been in Kafka for too long without being applied."""
+        patience = _ABSENCE_SECONDS if self.consumers == 0 else PATIENCE_SECONDS
+        return self.kafka_seconds > patience
 
     @property
     def missing(self) -> TableCount | None:

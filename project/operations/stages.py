@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from cdc.operations import Status
+from cdc.operations import Part, Status
 
 FRESH_SECONDS = 5.0
 """A reading that is older than this number of seconds is not shown as current."""
@@ -95,7 +95,8 @@ def _relay(name: str, status: Status) -> Stage:
         needed = bool(status.outbox and status.outbox.rows)
         health = Health.BAD if needed else Health.UNKNOWN
         return Stage(name=name, health=health, value="0", unit="active", note="no relay is running")
-    return Stage(name=name, health=Health.GOOD, value="1", unit="active", note=status.relay)
+    health = Health.BAD if _is_found(status, Part.RELAY) else Health.GOOD
+    return Stage(name=name, health=health, value="1", unit="active", note=status.relay)
 
 
 def _topic(name: str, status: Status) -> Stage:
@@ -119,7 +120,7 @@ def _consumers(name: str, status: Status) -> Stage:
     note = "in the group" if count else "no consumer is running"
     return Stage(
         name=name,
-        health=Health.GOOD if count and not status.paused else Health.BAD,
+        health=Health.BAD if _is_found(status, Part.CONSUMERS) or not count else Health.GOOD,
         value=f"{count:,}",
         unit=_noun(count, "process", "processes"),
         note=f"paused by {status.paused.who}" if status.paused else note,
@@ -132,11 +133,10 @@ def _collections(name: str, status: Status) -> Stage:
     rows = sum(table.rows for table in status.tables)
     counts = {count for table in status.tables for count in table.documents.values()}
     collections = sum(len(table.documents) for table in status.tables)
-    unequal = Health.BUSY if status.waiting else Health.BAD
-    health = Health.GOOD if status.equal else unequal
+    health = Health.GOOD if status.equal else Health.BUSY
     return Stage(
         name=name,
-        health=Health.BAD if status.doubtful else health,
+        health=Health.BAD if _is_found(status, Part.COLLECTIONS) else health,
         value=" / ".join(f"{count:,}" for count in sorted(counts)) or "0",
         unit="documents per collection",
         note=f"{_noun(collections, '1 collection', f'{collections} collections')} for "
@@ -168,6 +168,11 @@ _STAGES: Mapping[str, Callable[[str, Status], Stage]] = {
     "Collections": _collections,
     "Canary": _canary,
 }
+
+
+def _is_found(status: Status, part: Part) -> bool:
+    """Whether something is wrong with this part, so that its stage never contradicts the verdict."""
+    return any(part in finding.parts for finding in status.findings)
 
 
 def _queue_health(waiting: int, *, late: bool) -> Health:

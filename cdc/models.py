@@ -83,6 +83,25 @@ class Counter(models.Model):
         return f"{self.name}: {self.value}"
 
 
+class DaemonError(models.Model):
+    """The last error of a process that retries. The row is deleted when the process recovers."""
+
+    process = ExactCharField(max_length=255, primary_key=True)
+    """The kind and the name of the process, such as `relay web-1:42`."""
+    error = models.TextField()
+    since = models.DateTimeField()
+    """The first error since the process last worked."""
+    last_at = models.DateTimeField()
+    attempts = models.BigIntegerField()
+    """The number of attempts that failed since then."""
+
+    class Meta:
+        db_table = "cdc_daemon_error"
+
+    def __str__(self) -> str:
+        return self.process
+
+
 class Checkpoint(models.Model):
     """The point at which long-running work resumes after a stop; deleted when the work is done."""
 

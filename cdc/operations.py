@@ -30,7 +30,7 @@ from cdc.outbox import table
 from cdc.registry import topic_names
 from cdc.resync.selection import selections
 from cdc.status.facts import PartitionLag, TableCount
-from cdc.status.findings import Finding, Part, State
+from cdc.status.findings import Part
 from cdc.status.findings import outage as outage_verdict
 from cdc.status.latency import Delays
 from cdc.status.probes import ServiceProbes
@@ -47,6 +47,7 @@ __all__ = [
     "Audience",
     "Delays",
     "Figures",
+    "Part",
     "PartitionLag",
     "ServiceProbes",
     "Status",

@@ -26,10 +26,10 @@ from cdc.registry import all_topics, registry
 from cdc.runtime import telemetry
 from cdc.runtime.counters import Counters
 from cdc.runtime.daemon_started import daemon_started
+from cdc.runtime.error_report import ErrorReport
 from cdc.runtime.loop import Clock, Stop, SystemClock, run_until_stopped
 
 _log = logging.getLogger(__name__)
-_on_retry = partial(telemetry.log_retry, telemetry.CONSUMER_RETRY)
 
 
 def run_consumer(settings: CdcSettings, instance: str) -> None:
@@ -38,16 +38,18 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
     counters = Counters(DEFAULT_DB_ALIAS, clock)
     daemon_started.send("consumer", counters=counters)
     set_query_timeouts(DEFAULT_DB_ALIAS)
-    with Stop() as stop:
+    name = f"consumer {instance}"
+    errors = ErrorReport(name, telemetry.CONSUMER_RETRY, DEFAULT_DB_ALIAS, clock)
+    with Stop() as stop, errors:
         topics = Topics(settings)
         replica = _replica(settings, instance, clock)
-        ensure_topics(topics, stop, clock, _on_retry)
-        retry_until_done(replica.prepare, stop, clock, _on_retry)
-        retry_until_done(partial(_look_at_columns, settings), stop, clock, _on_retry)
+        ensure_topics(topics, stop, clock, errors.on_retry)
+        retry_until_done(replica.prepare, stop, clock, errors.on_retry)
+        retry_until_done(partial(_look_at_columns, settings), stop, clock, errors.on_retry)
         paused = PauseWatch(settings.group, DEFAULT_DB_ALIAS)
         paused.start()
         presence = Presence(Instances(connect(settings), settings, instance), instance, clock)
-        retry_until_done(presence.claim, stop, clock, _on_retry)
+        retry_until_done(presence.claim, stop, clock, errors.on_retry)
         source = KafkaSource(settings, sorted(all_topics()), instance)
         consumer = ReplicaConsumer(
             source=source,
@@ -69,9 +71,9 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
         # Release the name last, because closing the source leaves the group.
         with presence.beating(), closing(source), stop.bounding_errors():
             run_until_stopped(
-                consumer.run_once,
+                errors.watched(consumer.run_once),
                 stopped=lambda: stop.requested,
-                on_retry=_on_retry,
+                on_retry=errors.on_retry,
                 pause=lambda: None,
                 clock=clock,
             )

@@ -1,7 +1,6 @@
 """The jobs daemon: runs the jobs that pages start, and sends the canary."""
 
 import logging
-from functools import partial
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
@@ -13,6 +12,7 @@ from cdc.jobs.table import Jobs
 from cdc.runtime import telemetry
 from cdc.runtime.counters import Counters
 from cdc.runtime.daemon_started import daemon_started
+from cdc.runtime.error_report import ErrorReport
 from cdc.runtime.loop import Stop, SystemClock, run_until_stopped
 
 _PAUSE_SECONDS = 0.5
@@ -23,17 +23,17 @@ def run_jobs() -> None:
     """Run jobs until a signal."""
     clock = SystemClock()
     daemon_started.send("jobs", counters=Counters(DEFAULT_DB_ALIAS, clock))
-    with Stop() as stop:
-        runner = JobRunner(
-            Jobs(DEFAULT_DB_ALIAS), KINDS, process_name(), lambda: stop.requested, clock
-        )
+    owner = process_name()
+    errors = ErrorReport(f"jobs {owner}", telemetry.JOB_RETRY, DEFAULT_DB_ALIAS, clock)
+    with Stop() as stop, errors:
+        runner = JobRunner(Jobs(DEFAULT_DB_ALIAS), KINDS, owner, lambda: stop.requested, clock)
         start_beating(DEFAULT_DB_ALIAS, lambda: stop.requested)
         telemetry.log(_log, logging.INFO, telemetry.JOBS_STARTED)
         with stop.bounding_errors():
             run_until_stopped(
-                runner.run_once,
+                errors.watched(runner.run_once),
                 stopped=lambda: stop.requested,
-                on_retry=partial(telemetry.log_retry, telemetry.JOB_RETRY),
+                on_retry=errors.on_retry,
                 pause=lambda: clock.sleep(_PAUSE_SECONDS),
                 clock=clock,
             )

@@ -27,12 +27,12 @@ from cdc.outbox.sweeper import Sweeper
 from cdc.runtime import telemetry
 from cdc.runtime.counters import Counters
 from cdc.runtime.daemon_started import daemon_started
+from cdc.runtime.error_report import ErrorReport
 from cdc.runtime.loop import Stop, SystemClock, run_until_stopped
 
 _DRAIN_SECONDS = 1.5
 """How long a stop waits for the deletion of published rows; the next relay repeats the rest."""
 _log = logging.getLogger(__name__)
-_on_retry = partial(telemetry.log_retry, telemetry.RELAY_RETRY)
 
 
 def run_relay(settings: CdcSettings) -> None:
@@ -41,7 +41,9 @@ def run_relay(settings: CdcSettings) -> None:
     counters = Counters(DEFAULT_DB_ALIAS, clock)
     daemon_started.send("relay", counters=counters)
     set_query_timeouts(DEFAULT_DB_ALIAS)
-    with Stop() as stop:
+    owner = process_name()
+    errors = ErrorReport(f"relay {owner}", telemetry.RELAY_RETRY, DEFAULT_DB_ALIAS, clock)
+    with Stop() as stop, errors:
         publisher = KafkaPublisher(settings)
         outbox = OutboxQueue(DEFAULT_DB_ALIAS)
         sweeper = Sweeper(outbox, clock)
@@ -51,26 +53,26 @@ def run_relay(settings: CdcSettings) -> None:
             sweeper=sweeper,
             publisher=publisher,
             dead_letters=RejectedRowStore(DEFAULT_DB_ALIAS),
-            owner=process_name(),
+            owner=owner,
             send_again=partial(send_again, using=DEFAULT_DB_ALIAS),
             clock=clock,
             counters=counters,
             stopping=lambda: stop.requested,
             guard=guard,
         )
-        ensure_topics(Topics(settings), stop, clock, _on_retry)
+        ensure_topics(Topics(settings), stop, clock, errors.on_retry)
         learn = partial(guard.learn, lambda: not stop.requested)
-        retry_until_done(learn, stop, clock, _on_retry)
+        retry_until_done(learn, stop, clock, errors.on_retry)
         with (
             closing(publisher),
             closing(relay),
             stop.bounding_errors(),
-            _sweeping(sweeper, outbox, clock) as thread,
+            _sweeping(sweeper, outbox, clock, errors) as thread,
         ):
             run_until_stopped(
-                relay.run_once,
+                errors.watched(relay.run_once),
                 stopped=lambda: stop.requested or not thread.is_alive(),
-                on_retry=_on_retry,
+                on_retry=errors.on_retry,
                 pause=relay.pause,
                 clock=clock,
             )
@@ -83,7 +85,7 @@ def run_relay(settings: CdcSettings) -> None:
 
 @contextmanager
 def _sweeping(
-    sweeper: Sweeper, outbox: OutboxQueue, clock: SystemClock
+    sweeper: Sweeper, outbox: OutboxQueue, clock: SystemClock, errors: ErrorReport
 ) -> Iterator[threading.Thread]:
     """Run the sweeper in a thread with its own connection; at the end, wait until it is idle."""
     ended = threading.Event()
@@ -93,7 +95,7 @@ def _sweeping(
             run_until_stopped(
                 sweeper.run_once,
                 stopped=ended.is_set,
-                on_retry=_on_retry,
+                on_retry=errors.on_retry,
                 pause=sweeper.pause,
                 clock=clock,
             )

@@ -18,6 +18,8 @@ class PartitionLag:
     """The number of offsets between the replica's position and the partition's end."""
     seconds: float
     """The age of the first record that is not applied; 0 if all records are applied."""
+    end: int = 0
+    """The offset of the partition's next record."""
     lost: bool = False
     """Whether Kafka no longer has the position's record. A consumer that finds it stores a gap."""
 

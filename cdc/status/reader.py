@@ -3,12 +3,13 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, Error
-from django.db.models import QuerySet
+from django.db.models import Count, Min, QuerySet
 
 from cdc.canary.models import CanaryTrip
 from cdc.conf import CdcSettings
@@ -38,6 +39,7 @@ from cdc.status.facts import (
 )
 from cdc.status.latency import MINUTES, MOST_CHANGES, Delays, delays_of
 from cdc.status.new_epoch import unverified
+from cdc.status.troubles import troubles
 from cdc.status.verdict import Status
 from cdc.wire.records import TopicPartition
 
@@ -64,16 +66,26 @@ class StatusReader:
         """Return the current state; `problems` names the services that do not respond."""
         reads = _Reads()
         database, kafka, mongodb = (partial(reads.attempt, name) for name in _SERVICES)
+        # The queues are read before the counts: what is counted has left the queues, or waits.
         depth = database(lambda: outbox.depth(using=DEFAULT_DB_ALIAS))
         positions = mongodb(self._positions.all)
+        lags = None if positions is None else kafka(partial(self._lags, positions))
+        tables = mongodb(self._tables)
+        moved = None
+        if depth and lags is not None and not all(table.equal for table in tables or ()):
+            moved = kafka(partial(self._moved, lags))
+        letters = database(_waiting_letters)
         return Status(
             outbox=depth,
             outbox_seconds=_age(depth.oldest_ms) if depth else 0.0,
-            lags=None if positions is None else kafka(partial(self._lags, positions)),
+            lags=lags,
+            moved=moved or 0,
             in_kafka=kafka(self._in_kafka) if positions is None else None,
             paused=database(lambda: _paused(self._group)),
-            tables=mongodb(self._tables),
-            dead_letters=database(_waiting_letters),
+            tables=tables,
+            dead_letters=letters.number if letters else None,
+            dead_letters_since=letters.since if letters else None,
+            troubles=database(troubles),
             last_error=database(_last_error) or "",
             counters=database(lambda: counters.totals(DEFAULT_DB_ALIAS)),
             relay=database(lambda: OutboxQueue(DEFAULT_DB_ALIAS).publisher()),
@@ -118,9 +130,18 @@ class StatusReader:
             topic=source.topic,
             partition=source.partition,
             records=end - position,
+            end=end,
             seconds=_age(oldest),
             lost=lost,
         )
+
+    def _moved(self, lags: Iterable[PartitionLag]) -> int:
+        """Return how many changes were captured or published since the queues were read."""
+        published = sum(
+            self._watermarks.of(TopicPartition(lag.topic, lag.partition))[1] - lag.end
+            for lag in lags
+        )
+        return outbox.depth(using=DEFAULT_DB_ALIAS).rows + published
 
     def _gaps(self) -> tuple[OpenGap, ...]:
         return tuple(
@@ -185,8 +206,16 @@ class _Reads:
         return None
 
 
-def _waiting_letters() -> int:
-    return DeadLetter.objects.filter(status=DeadLetterStatus.WAITING).count()
+@dataclass(frozen=True, slots=True)
+class _Letters:
+    number: int
+    since: datetime | None
+
+
+def _waiting_letters() -> _Letters:
+    waiting = DeadLetter.objects.filter(status=DeadLetterStatus.WAITING)
+    found = waiting.aggregate(number=Count("id"), since=Min("created_at"))
+    return _Letters(found["number"], found["since"])
 
 
 def _last_error() -> str:

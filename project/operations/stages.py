@@ -171,7 +171,7 @@ _STAGES: Mapping[str, Callable[[str, Status], Stage]] = {
 
 
 def _is_found(status: Status, part: Part) -> bool:
-    """Whether something is wrong with this part, so that its stage never contradicts the verdict."""
+    """Whether a finding names this part; a stage must not contradict the verdict."""
     return any(part in finding.parts for finding in status.findings)
 
 

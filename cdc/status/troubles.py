@@ -1,0 +1,28 @@
+"""The processes that currently fail, as they report it in the database."""
+
+from datetime import timedelta
+
+from django.db import DEFAULT_DB_ALIAS
+
+from cdc.models import DaemonError
+from cdc.printable import printable
+from cdc.runtime.database import DatabaseNow
+from cdc.runtime.error_report import STALE_SECONDS
+from cdc.status.facts import Trouble
+
+_LONGEST_ERROR = 300
+
+
+def troubles() -> tuple[Trouble, ...]:
+    """Return the processes whose last attempt failed, the longest-lasting error first."""
+    recent = DatabaseNow() - timedelta(seconds=STALE_SECONDS)
+    rows = DaemonError.objects.using(DEFAULT_DB_ALIAS).filter(last_at__gte=recent)
+    return tuple(
+        Trouble(
+            process=printable(row.process, _LONGEST_ERROR),
+            error=printable(row.error, _LONGEST_ERROR),
+            since=row.since,
+            attempts=row.attempts,
+        )
+        for row in rows.order_by("since", "process")
+    )

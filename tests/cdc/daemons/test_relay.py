@@ -10,6 +10,8 @@ from cdc.daemons.relay import _sweeping
 from cdc.models import OutboxRecord
 from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.sweeper import Sweeper
+from cdc.runtime import telemetry
+from cdc.runtime.error_report import ErrorReport
 from cdc.runtime.loop import SystemClock
 from stories.models import Story
 from tests.faults.crew import environment
@@ -39,7 +41,8 @@ def test_published_rows_are_deleted_before_the_relay_ends() -> None:
     for number in range(30):
         Story.objects.create(title=f"{number}", href="http://example.org/")
 
-    with _sweeping(sweeper, outbox, clock) as thread:
+    errors = ErrorReport("relay a", telemetry.RELAY_RETRY, "default", clock)
+    with _sweeping(sweeper, outbox, clock, errors) as thread:
         sweeper.published(list(OutboxRecord.objects.all()))
         assert thread is not threading.current_thread()
 

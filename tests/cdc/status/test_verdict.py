@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
 
@@ -11,9 +11,16 @@ from rich.console import Console
 
 from cdc.outbox.table import Depth
 from cdc.status.console import status_table
-from cdc.status.facts import ChangedColumns, LastReconcile, OpenGap, Paused, TableCount
+from cdc.status.facts import (
+    ChangedColumns,
+    LastReconcile,
+    OpenGap,
+    Paused,
+    TableCount,
+    Trouble,
+)
+from cdc.status.findings import Part, State, outage
 from cdc.status.latency import delays_of
-from cdc.status.verdict import outage_verdict
 from tests.support.status import healthy_status, lag
 
 LACKING = TableCount(table="stories_story", rows=3, documents={"a": 3, "b": 2})
@@ -32,6 +39,13 @@ GAP = OpenGap(
     at=datetime(2026, 1, 2, tzinfo=UTC),
 )
 ADDED = ChangedColumns(table="stories_story", lacking=("language",), left_over=())
+NOW = datetime(2026, 1, 2, 3, tzinfo=UTC)
+FAILING = Trouble(
+    process="relay host:1",
+    error="Kafka refuses the message.",
+    since=NOW - timedelta(seconds=60),
+    attempts=9,
+)
 WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
 
 
@@ -45,13 +59,30 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
             "Kafka is not responding. 0 changes queued, none lost.",
         ),
         (WAITING, True, "7 changes in transit, the oldest for 3.0 s."),
-        ({**WAITING, "relay": ""}, False, "no relay is running: start `manage.py relay_outbox`."),
-        ({**WAITING, "outbox_seconds": 11.0}, True, "check the log of relay host:1."),
+        ({**WAITING, "relay": ""}, True, "7 changes in transit, the oldest for 3.0 s."),
         (
-            {"lags": (lag(5, 1.0),), "consumers": 0},
+            {**WAITING, "outbox_seconds": 3.1, "relay": ""},
+            False,
+            "no relay is running: start `manage.py relay_outbox`.",
+        ),
+        ({**WAITING, "outbox_seconds": 10.0}, True, "7 changes in transit, the oldest for 10.0 s."),
+        ({**WAITING, "outbox_seconds": 10.1}, False, "check the log of relay host:1."),
+        (
+            {**WAITING, "outbox_seconds": 7200.0, "troubles": (FAILING,)},
+            False,
+            "7 changes in the outbox, the oldest for 7200.0 s: relay host:1 has failed for",
+        ),
+        (
+            {"troubles": (FAILING,)},
+            False,
+            "Relay host:1 has failed for 60 s (9 attempts): Kafka refuses the message.",
+        ),
+        ({"troubles": (replace(FAILING, since=NOW - timedelta(seconds=9)),)}, True, "In sync"),
+        (
+            {"lags": (lag(5, 4.0),), "consumers": 0},
             False,
             (
-                "5 records in Kafka, the oldest for 1.0 s, and no consumer is running: "
+                "5 records in Kafka, the oldest for 4.0 s, and no consumer is running: "
                 "start `manage.py consume_and_save_to_mongodb`."
             ),
         ),
@@ -83,15 +114,27 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
             False,
             "Not verified: documents of stories_story may lack the column language. Run",
         ),
-        ({**WAITING, "columns": (ADDED,)}, False, "7 changes in transit"),
+        ({**WAITING, "columns": (ADDED,)}, False, "Out of sync: documents of stories_story lack"),
         ({"columns": ()}, True, "In sync: 3 rows everywhere."),
         ({"gaps": ()}, True, "In sync: 3 rows everywhere."),
-        ({"lags": (lag(5, 11.0),)}, True, "2 consumers are lagging. Check their logs"),
+        ({"lags": (lag(5, 11.0),)}, False, "2 consumers are lagging. Check their logs"),
+        (
+            {"lags": (lag(5, 11.0),), "troubles": (replace(FAILING, process="consumer one"),)},
+            False,
+            "5 records in Kafka, the oldest for 11.0 s: consumer one has failed for 60 s",
+        ),
         (
             {"tables": (LACKING,)},
             False,
             "Out of sync: stories_story has 3 rows, its collections have 2 or 3 documents.",
         ),
+        (
+            {**WAITING, "tables": (replace(LACKING, rows=100_000),)},
+            False,
+            "has 100000 rows, its collections have 2 or 3 documents, with 7 changes in transit.",
+        ),
+        ({**WAITING, "tables": (replace(LACKING, rows=9),)}, True, "7 changes in transit"),
+        ({"moved": 1, "tables": (LACKING,)}, True, "In sync"),
         ({"reconcile": COMPARED}, False, "Out of sync at the last reconciliation: 3 rows"),
         ({"unverified": "Outbox ids were"}, False, "Outbox ids were"),
         (
@@ -101,16 +144,42 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
         ),
         (
             {"dead_letters": 2},
-            True,
+            False,
             "2 dead letters need a decision: see `manage.py dead_letters list`.",
         ),
     ],
 )
 def test_the_verdict(changes: dict[str, Any], healthy: bool, sentence: str) -> None:
-    found = healthy_status(**changes)
+    found = healthy_status(read_at=NOW, **changes)
 
     assert sentence in found.verdict
     assert found.healthy is healthy
+    assert (found.state is State.HEALTHY) is healthy
+
+
+def test_a_known_cause_precedes_its_consequences() -> None:
+    paused = Paused(who="ann@people.example", at=NOW - timedelta(hours=2), why="an index")
+    found = healthy_status(
+        read_at=NOW,
+        paused=paused,
+        lags=(lag(5, 7200.0),),
+        dead_letters=4,
+        dead_letters_since=NOW - timedelta(days=1),
+        gaps=(GAP,),
+    )
+
+    states = [each.state for each in found.findings]
+    assert states == [State.PAUSED, State.RECORDS_LOST, State.DEAD_LETTERS]
+    assert (found.state, found.since) == (State.PAUSED, paused.at)
+    assert found.verdict.endswith(" Also: records lost, dead letters.")
+    assert [each.since for each in found.findings[1:]] == [GAP.at, NOW - timedelta(days=1)]
+
+
+def test_a_delay_names_its_parts_and_its_beginning() -> None:
+    (found,) = healthy_status(**{**WAITING, "outbox_seconds": 11.0}, read_at=NOW).findings
+    assert found.state is State.DELAYED
+    assert found.parts == (Part.OUTBOX, Part.RELAY)
+    assert found.since == NOW - timedelta(seconds=11)
 
 
 def test_the_json_shape_is_the_documented_one() -> None:
@@ -121,7 +190,8 @@ def test_the_json_shape_is_the_documented_one() -> None:
         *("outbox", "outbox_seconds", "lags", "tables", "dead_letters", "counters", "problems"),
         *("relay", "consumers", "delays", "last_error", "reconcile"),
         *("paused", "in_kafka", "canary", "unreachable", "gaps", "columns"),
-        *("waiting", "healthy", "verdict", "unverified"),
+        *("waiting", "healthy", "verdict", "unverified", "state", "since", "findings"),
+        *("dead_letters_since", "moved", "troubles", "read_at"),
     }
     assert shape["reconcile"]["finished_at"] == "2026-01-02T00:00:00+00:00"
     assert shape["delays"] == {"changes": 1, "p50": 0.1, "p95": 0.1, "p99": 0.1}
@@ -169,7 +239,7 @@ def test_the_queue_is_counted_as_far_as_it_is_known(changes: dict[str, Any], que
 def test_the_verdict_during_an_outage(
     services: list[str], queued: str, seconds: float, verdict: str
 ) -> None:
-    assert outage_verdict(services, queued, seconds).startswith(verdict)
+    assert outage(services, queued, seconds).startswith(verdict)
 
 
 def test_a_gap_is_shown() -> None:

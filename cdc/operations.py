@@ -30,7 +30,7 @@ from cdc.outbox import table
 from cdc.registry import topic_names
 from cdc.resync.selection import selections
 from cdc.status.facts import PartitionLag, TableCount
-from cdc.status.findings import Part
+from cdc.status.findings import Part, State
 from cdc.status.findings import outage as outage_verdict
 from cdc.status.latency import Delays
 from cdc.status.probes import ServiceProbes
@@ -50,6 +50,7 @@ __all__ = [
     "Part",
     "PartitionLag",
     "ServiceProbes",
+    "State",
     "Status",
     "StatusReader",
     "TableCount",

@@ -59,6 +59,11 @@ def _history(status: Status) -> Iterator[str]:
         for what, names in (("lacking", changed.lacking), ("left over", changed.left_over)):
             if names:
                 yield f"columns {what} in documents of {changed.table}: {', '.join(names)}"
+    for trouble in status.troubles or ():
+        yield (
+            f"failing: {trouble.process}, since {trouble.since:%Y-%m-%d %H:%M:%S} UTC, "
+            f"attempts: {trouble.attempts}, {trouble.error}"
+        )
     if status.last_error:
         yield f"last error: {status.last_error}"
 

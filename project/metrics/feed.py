@@ -6,7 +6,7 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from cdc.operations import Delays, PartitionLag, Status, TableCount
+from cdc.operations import Delays, PartitionLag, State, Status, TableCount
 from project.pages import feed_state
 from project.pages.latest import Reading
 
@@ -37,6 +37,7 @@ def _summary(status: Status) -> Iterator[Metric]:
     oldest = status.outbox_seconds if outbox else None
     relay = None if status.relay is None else int(bool(status.relay))
     yield _gauge("storyfeed_healthy", "1 if the pipeline is healthy.", int(status.healthy))
+    yield _state(status.state)
     yield _gauge("storyfeed_outbox_rows", "Rows in the outbox.", outbox.rows if outbox else None)
     yield _gauge("storyfeed_outbox_oldest_seconds", "Age of the oldest outbox row.", oldest)
     yield _gauge("storyfeed_relay_active", "1 if a relay has the lease.", relay)
@@ -44,8 +45,17 @@ def _summary(status: Status) -> Iterator[Metric]:
     yield _gauge(
         "storyfeed_dead_letters", "Dead letters that wait for a decision.", status.dead_letters
     )
+    failing = None if status.troubles is None else len(status.troubles)
+    yield _gauge("storyfeed_failing_processes", "Processes that retry after an error.", failing)
     gaps = None if status.gaps is None else len(status.gaps)
     yield _gauge("storyfeed_gaps", "Gaps that no reconciliation has closed.", gaps)
+
+
+def _state(current: State) -> Metric:
+    metric = _gauge("storyfeed_state", "1 for the current state of the pipeline, otherwise 0.")
+    for state in State:
+        metric.add_sample(metric.name, {"state": state.value}, int(state is current))
+    return metric
 
 
 def _lags(lags: Iterable[PartitionLag]) -> Iterator[Metric]:

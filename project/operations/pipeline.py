@@ -43,6 +43,15 @@ class PipelineLiveView(PipelineMixin):
     template_name = "operations/_pipeline.html"
 
 
+class VerdictView(ReadersMixin, TemplateView):
+    """The verdict as a part of other pages, such as the live feed."""
+
+    template_name = "operations/_verdict.html"
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        return super().get_context_data(**context, state=feed_state.feed.state())
+
+
 class TechnicalWorkerHome(PipelineView):
     """The Pipeline page, as the home page of Technical Workers."""
 

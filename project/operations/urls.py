@@ -8,6 +8,7 @@ from project.operations import jobs, operator_log, pause, pipeline
 urlpatterns: list[URLPattern] = [
     path("", pipeline.PipelineView.as_view(), name="operations"),
     path("state/", pipeline.PipelineLiveView.as_view(), name="operations_state"),
+    path("verdict/", pipeline.VerdictView.as_view(), name="operations_verdict"),
     path("pause/", pause.PauseView.as_view(), name="pause"),
     path("resume/", pause.ResumeView.as_view(), name="resume"),
     path("jobs/", jobs.JobListView.as_view(), name="jobs"),

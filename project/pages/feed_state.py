@@ -9,6 +9,7 @@ from cdc.api import registry
 from cdc.conf import cdc_settings
 from cdc.operations import (
     Figures,
+    State,
     Status,
     StatusReader,
     outage_verdict,
@@ -30,7 +31,12 @@ class FeedState:
     reading: Reading[Status]
     verdict: str
     problems: tuple[str, ...]
-    healthy: bool
+    state: State | None
+    """None if the status has not been read yet."""
+
+    @property
+    def healthy(self) -> bool:
+        return self.state is State.HEALTHY
 
 
 class FeedWatch:
@@ -45,13 +51,13 @@ class FeedWatch:
         reading = self.latest.get()
         status = reading.value
         problems = (*filter(None, [reading.problem]), *(status.problems if status else ()))
+        state = status.state if status else None
         if problems:
-            verdict = self._outage(reading)
+            state, verdict = State.UNREACHABLE, self._outage(reading)
         else:
             self._outage_since = None
             verdict = status.verdict if status else "The status has not been read yet."
-        healthy = not problems and status is not None and status.healthy
-        return FeedState(reading=reading, verdict=verdict, problems=problems, healthy=healthy)
+        return FeedState(reading=reading, verdict=verdict, problems=problems, state=state)
 
     def _outage(self, reading: Reading[Status]) -> str:
         now = time.monotonic()

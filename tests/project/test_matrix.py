@@ -47,6 +47,7 @@ PAGES: dict[str, Row] = {
     "senior_management/": (302, 403, 403, 200, 403, 200),
     "operations/": READERS,
     "operations/state/": READERS,
+    "operations/verdict/": READERS,
     "operations/log/": READERS,
     "operations/dead_letters/": READERS,
     "operations/dead_letters/<int:pk>/": READERS,

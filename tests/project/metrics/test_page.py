@@ -21,6 +21,8 @@ TYPES = {
     "storyfeed_problems": "gauge",
     "storyfeed_status_age_seconds": "gauge",
     "storyfeed_healthy": "gauge",
+    "storyfeed_state": "gauge",
+    "storyfeed_failing_processes": "gauge",
     "storyfeed_outbox_rows": "gauge",
     "storyfeed_outbox_oldest_seconds": "gauge",
     "storyfeed_relay_active": "gauge",
@@ -44,7 +46,12 @@ TYPES = {
 @pytest.fixture(autouse=True)
 def known_state(monkeypatch: pytest.MonkeyPatch) -> None:
     full = status(
-        gaps=(), delays=delays_of([0.1, 0.2]), relay="host:1", consumers=2, counters={"fences": 4}
+        gaps=(),
+        troubles=(),
+        delays=delays_of([0.1, 0.2]),
+        relay="host:1",
+        consumers=2,
+        counters={"fences": 4},
     )
     monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: full))
 
@@ -73,6 +80,10 @@ def test_status_is_served_as_metrics() -> None:
     assert found["storyfeed_lag_seconds"] == {partition: 2.0}
     assert found["storyfeed_dead_letters"] == {(): 5.0}
     assert found["storyfeed_gaps"] == {(): 0.0}
+    assert found["storyfeed_failing_processes"] == {(): 0.0}
+    assert {labels for labels, value in found["storyfeed_state"].items() if value} == {
+        (("state", "dead_letters"),)
+    }
     assert found["storyfeed_table_rows"] == {(("table", "stories_story"),): 41.0}
     documents = found["storyfeed_collection_documents"]
     assert documents == {(("collection", "copy_1"), ("table", "stories_story")): 42.0}

@@ -35,5 +35,10 @@ def worker() -> Client:
 
 
 @pytest.fixture
+def customer() -> Client:
+    return client_of(UserType.CUSTOMER)
+
+
+@pytest.fixture
 def manager() -> Client:
     return client_of(UserType.SENIOR_MANAGEMENT)

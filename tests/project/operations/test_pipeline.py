@@ -1,9 +1,11 @@
 """The Pipeline page."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from django.test import Client
 
-from cdc.status.facts import CanaryStatus
+from cdc.status.facts import CanaryStatus, Trouble
 from project.pages import feed_state
 from project.templatetags.sentences import coded
 from tests.support.latest import patient
@@ -56,3 +58,36 @@ def test_a_canary_that_never_arrived(worker: Client, monkeypatch: pytest.MonkeyP
     page = worker.get("/operations/").content.decode()
     assert "every ten seconds: sent, but not arrived yet." in page
     assert "Needs attention" in page
+
+
+def test_a_failing_process_is_shown_with_its_error(
+    worker: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    since = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    trouble = Trouble(process="consumer <a>", error="run `x`", since=since, attempts=7)
+    status = healthy_status(troubles=(trouble,), read_at=since + timedelta(minutes=1))
+    monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: status))
+
+    page = worker.get("/operations/").content.decode()
+
+    assert "<strong>Failing.</strong> Consumer &lt;a&gt; has failed for 60 s (7 attempts)" in page
+    assert "since 2 Jan, 03:04:05 UTC, 7 attempts: run <code>x</code></li>" in page
+
+
+@pytest.mark.parametrize("client", ["worker", "manager"])
+def test_other_pages_show_the_verdict(
+    client: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader: Client = request.getfixturevalue(client)
+    assert 'hx-get="/operations/verdict/"' in reader.get("/feed/").content.decode()
+    assert "In sync: 3 rows everywhere." in reader.get("/operations/verdict/").content.decode()
+
+    monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: healthy_status(dead_letters=4)))
+
+    part = reader.get("/operations/verdict/").content.decode()
+    assert "<strong>Dead letters.</strong> 4 dead letters need a decision" in part
+    assert "sf-bad" in part
+
+
+def test_customers_do_not_read_the_verdict(customer: Client) -> None:
+    assert customer.get("/operations/verdict/").status_code == 403

@@ -108,11 +108,12 @@ def _outbox_delayed(seen: Observed) -> Iterator[Finding]:
         return
     rows = seen.outbox.rows if seen.outbox else 0
     state = f"{counted(rows, 'change')} in the outbox, the oldest for {seen.outbox_seconds:.1f} s"
-    if seen.relay == "":
+    if cause := _cause("relay", seen):
+        text = f"{state}: {cause}"
+    elif seen.relay == "":
         text = f"{state}, and no relay is running: start `manage.py relay_outbox`."
     else:
-        text = _cause("relay", seen) or f"check the log of relay {seen.relay or 'unknown'}."
-        text = f"{state}: {text}"
+        text = f"{state}: check the log of relay {seen.relay or 'unknown'}."
     since = seen.read_at - timedelta(seconds=seen.outbox_seconds)
     yield Finding(state=State.DELAYED, text=text, since=since, parts=(Part.OUTBOX, Part.RELAY))
 
@@ -122,12 +123,14 @@ def _kafka_delayed(seen: Observed) -> Iterator[Finding]:
         return
     records = sum(lag.records for lag in seen.lags or ())
     state = f"{counted(records, 'record')} in Kafka, the oldest for {seen.kafka_seconds:.1f} s"
-    if seen.consumers == 0:
+    if cause := _cause("consumer", seen):
+        text = f"{state}: {cause}"
+    elif seen.consumers == 0:
         text = (
             f"{state}, and no consumer is running: start `manage.py consume_and_save_to_mongodb`."
         )
     else:
-        text = f"{state}: {_cause('consumer', seen) or _lagging(seen.consumers or 0)}"
+        text = f"{state}: {_lagging(seen.consumers or 0)}"
     since = seen.read_at - timedelta(seconds=seen.kafka_seconds)
     yield Finding(state=State.DELAYED, text=text, since=since, parts=(Part.TOPIC, Part.CONSUMERS))
 

@@ -1,10 +1,10 @@
 """Benchmark against the peer: `python -m tests.bench [--rounds 3] [--rate 100] [--quick]`.
 
 The peer is what a Django team would otherwise use: Debezium's MySQL connector and MongoDB's Kafka
-sink in one Kafka Connect worker. Starts MySQL, Kafka and mongod in a temporary folder. Each system
-in turn copies the same table. Prints medians and ratios. No result makes the benchmark fail: the
-exit code is 1 only after an error. If the peer cannot be downloaded, the program prints the reason
-and measures the other systems. See docs/bench.md.
+sink in one Kafka Connect worker. The program starts MySQL, Kafka and mongod in a temporary folder,
+lets one system after the other copy the same kind of table, and prints medians and ratios. No
+result makes the benchmark fail: the exit code is 1 only after an error. If the peer cannot be
+downloaded, the program prints the reason and measures the other systems. See docs/bench.md.
 """
 
 import argparse
@@ -51,15 +51,21 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--rate", type=float, default=100.0, help="changes a second (100)")
-    parser.add_argument("--rounds", type=int, default=3, help="repetitions of each measurement (3)")
     parser.add_argument(
-        "--seconds", type=float, default=15.0, help="seconds of steady traffic (15)"
+        "--rate", type=float, default=100.0, help="changes per second (default: 100)"
     )
-    parser.add_argument("--changes", type=int, default=10_000, help="size of a backlog (10000)")
-    parser.add_argument("--saves", type=int, default=500, help="saves timed individually (500)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds (default: 3)")
     parser.add_argument(
-        "--quick", action="store_true", help="few changes and one round, as a check"
+        "--seconds", type=float, default=15.0, help="duration of a delay measurement (default: 15)"
+    )
+    parser.add_argument(
+        "--changes", type=int, default=10_000, help="changes per backlog (default: 10000)"
+    )
+    parser.add_argument(
+        "--saves", type=int, default=500, help="saves per writer measurement (default: 500)"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="one round with few changes, as a trial"
     )
     options = parser.parse_args()
     if options.quick:

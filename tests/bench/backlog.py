@@ -14,7 +14,7 @@ _POLL_SECONDS = 0.02
 
 
 def measure(system: System, changes: int, found: Results) -> None:
-    """Measure three backlogs of `changes` changes: inserts, updates and deletes."""
+    """Measure three backlogs: `changes` inserts, then as many updates, then as many deletes."""
     with system.selected():
         with system.running():
             system.clear()

@@ -1,4 +1,4 @@
-"""Creates the MySQL database of each system, and switches between databases and captures."""
+"""Creates the MySQL database of each system, and selects the database and the topic of writes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ def create(name: str) -> None:
 
 
 def use(name: str) -> None:
-    """Make all later writes of this process go to a database."""
+    """Make this process use the database `name` from now on."""
     connection.close()
     # The connections of all threads share this dictionary.
     connection.settings_dict["NAME"] = name
@@ -28,7 +28,7 @@ def use(name: str) -> None:
 
 @contextmanager
 def capturing(topic: str | None) -> Iterator[None]:
-    """Capture changes of stories into `topic` inside the block. None disables the capture."""
+    """Inside the block, send captured changes of stories to `topic`; None disables the capture."""
     before = dict(registry._by_model)
     changed: dict[type, Capture] = {}
     if topic is not None:

@@ -1,4 +1,4 @@
-"""Measures the delay from a commit in MySQL to its visibility in MongoDB, at a steady rate."""
+"""Measures the time from a commit in MySQL until the change is visible in MongoDB."""
 
 import time
 
@@ -15,7 +15,7 @@ _WARM_SHARE = 0.25
 
 
 def measure(system: System, watcher: Watcher, rate: float, seconds: float, found: Results) -> None:
-    """Measure for `seconds`, after a warm-up that takes a quarter of this time."""
+    """Write `rate` changes per second for `seconds`, after a warm-up of a quarter of this time."""
     stories = [new_story() for _ in range(STORIES)]
     with system.selected(), system.running():
         for story in stories:

@@ -34,11 +34,11 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One measurement and its values for each system."""
+    """A row of the table: one measurement and its values for each system."""
 
     what: str
     better: str
-    """Which values are better: `lower`, `higher`, or neither if it is empty."""
+    """Which values are better: `lower` or `higher`; empty if neither is better."""
     figures: Mapping[str, Figure]
 
     def ratio(self, ours: str, peer: str) -> str:
@@ -52,7 +52,7 @@ class Line:
 def table(title: str, lines: Sequence[Line], ratios: Sequence[tuple[str, str]]) -> str:
     """Return a Markdown table with a row for each line, and a column for each system and ratio.
 
-    Systems without values and their ratios are left out.
+    A ratio is a pair of systems. Systems without values, and ratios of them, are left out.
     """
     systems = list(dict.fromkeys(name for line in lines for name in line.figures))
     ratios = [pair for pair in ratios if set(pair) <= set(systems)]

@@ -1,4 +1,4 @@
-"""Measures the effect of a SIGKILL during traffic on the replica."""
+"""Measures how a SIGKILL of a system during writes affects the documents in MongoDB."""
 
 import json
 import time
@@ -28,7 +28,10 @@ def measure(
     records: Callable[[str], int],
     found: Results,
 ) -> None:
-    """Create, change and delete stories. Kill and restart the system in the middle."""
+    """Create, change and delete stories for `seconds`; kill and restart the system in the middle.
+
+    `records` returns the number of records ever written to a topic.
+    """
     stories = [new_story() for _ in range(STORIES)]
     with system.selected(), system.running():
         for story in stories:
@@ -52,11 +55,15 @@ def measure(
         system.clear()
     name = system.title
     found.add(
-        name, "after SIGKILL: from the kill until both ends are equal, s", settled - killed_at[0]
+        name,
+        "after SIGKILL: from the kill until MySQL and MongoDB are equal, s",
+        settled - killed_at[0],
     )
     found.add(name, "after SIGKILL: rows that differ at the end", differ)
     found.add(
-        name, "after SIGKILL: documents put back to an older state", steps_back(watcher.sights)
+        name,
+        "after SIGKILL: times a document returned to an older state",
+        steps_back(watcher.sights),
     )
     found.add(name, "after SIGKILL: records that the topic contains twice", repeated)
 
@@ -70,16 +77,16 @@ def _differences_after_settling(system: System) -> int:
 
 
 def differing(system: System) -> set[int]:
-    """Return the keys of rows that are missing, orphaned or different in MongoDB."""
+    """Return the keys of rows and documents that do not have an equal counterpart."""
     rows = table_content()
     copies = {key_of(document["_id"]): plain(document) for document in system.replica.find()}
     return {key for key in rows.keys() | copies.keys() if rows.get(key) != copies.get(key)}
 
 
 def plain(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document in the form of a row.
+    """Return the row that a document of our system or of the peer represents.
 
-    The peer stores JSON as text, and times as milliseconds since 1970. Both are converted.
+    The peer stores JSON as text, and times as milliseconds since 1970. Both are converted back.
     """
     row = {name: value for name, value in document.items() if name not in _OWN}
     row.setdefault("id", key_of(document["_id"]))

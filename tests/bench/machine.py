@@ -17,14 +17,17 @@ _PEER_JARS = ("debezium-connector-mysql", "mongo-kafka-connect", "connect-runtim
 
 
 def machine() -> str:
-    """Return the processor, its cores, the memory and the system, in one line."""
+    """Return the processor, the usable cores, the memory and the operating system, in one line."""
     memory = round(psutil.virtual_memory().total / 1e9)
     cores = len(os.sched_getaffinity(0))
     return f"{_processor()}, {cores} cores, {memory} GB, {platform.system()} {platform.machine()}"
 
 
 def versions(mysql: str, mongodb: str, *, peer: bool) -> str:
-    """Return the versions of all components. `mysql` and `mongodb` are the servers' versions."""
+    """Return the versions of all components; those of the peer only if `peer` is true.
+
+    `mysql` and `mongodb` are the versions of these servers.
+    """
     found = {"MySQL": mysql, "MongoDB": mongodb, "Kafka": jar_version("kafka_2.13", KAFKA)}
     found |= {"Python": platform.python_version(), "Django": django.__version__}
     found |= {name: version(name) for name in ("confluent-kafka", "pymongo", "mysqlclient")}
@@ -34,7 +37,7 @@ def versions(mysql: str, mongodb: str, *, peer: bool) -> str:
 
 
 def jar_version(artifact: str, sums_file: Path) -> str:
-    """Return the version of a pinned jar."""
+    """Return the version of the jar of `artifact`, as pinned in `sums_file`."""
     return next(path.split("/")[-2] for path in read_sums(sums_file) if f"/{artifact}/" in path)
 
 

@@ -1,4 +1,4 @@
-"""This project's relay and consumer as a system to measure."""
+"""The system that consists of this project's relay and consumer."""
 
 from collections.abc import Sequence
 from pathlib import Path

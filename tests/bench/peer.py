@@ -1,4 +1,4 @@
-"""Debezium and MongoDB's Kafka sink in one Connect worker, as a system to measure."""
+"""The system that consists of Debezium and MongoDB's Kafka sink in one Connect worker."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ class Endpoints:
 
 
 class Peer(System):
-    """The peer. Between measurements its worker keeps running and only its connectors are stopped.
+    """The peer. Between measurements, its worker keeps running, and its connectors are stopped.
 
-    A tuned peer looks for changes every millisecond instead of every 500 ms and sends them without
-    delay. It reads larger batches and writes with two tasks. Kafka detects its death sooner.
+    A tuned peer polls for changes every millisecond instead of every 500 ms, and sends them without
+    delay. It reads larger batches and writes with two tasks. Kafka detects a killed sink sooner.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Peer(System):
     def stop(self) -> None:
         if self._worker.alive:
             self._worker.halt()
-            self.wait(self._worker.halted, "the stop of its tasks")
+            self.wait(self._worker.halted, "the stop of the connectors")
 
     def kill(self) -> None:
         self._worker.kill()

@@ -7,7 +7,7 @@ from tests.bench.figures import Figure, Line, table
 
 
 class Results:
-    """Collects values. Each value is printed at once, and `tables` returns all of them."""
+    """Collects the measured values; prints each value at once."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -20,7 +20,10 @@ class Results:
         self._console.say(f"{system}: {what} {Figure((value,))}")
 
     def tables(self, ratios: Sequence[tuple[str, str]]) -> str:
-        """Return a table for each measurement. Its title is the part of `what` before the colon."""
+        """Return the tables of all values.
+
+        In `what`, the part before the colon is the title of the table. The rest is the row.
+        """
         sections: dict[str, list[Line]] = {}
         for whole, found in self._values.items():
             section, _, what = whole.partition(": ")

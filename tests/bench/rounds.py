@@ -1,4 +1,4 @@
-"""All measurements in their order. Import this module only after Django is set up."""
+"""Runs all measurements in order. Import this module only after Django is set up."""
 
 import argparse
 from collections.abc import Sequence

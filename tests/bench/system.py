@@ -1,4 +1,4 @@
-"""The systems to compare, which copy a MySQL table to MongoDB."""
+"""The systems that are compared. Each system copies a MySQL table to MongoDB."""
 
 import time
 from abc import ABC, abstractmethod
@@ -19,7 +19,7 @@ _PATIENCE_SECONDS = 120.0
 
 
 class System(ABC):
-    """A system. Its processes do not run while another system is measured."""
+    """A system that copies a table. It does not run while another system is measured."""
 
     def __init__(
         self, title: str, database: str, topic: str, captured: bool, replica: Replica
@@ -46,7 +46,7 @@ class System(ABC):
         """Return the process ids."""
 
     def saved(self, story: Story) -> None:  # noqa: B027 -- optional
-        """Do what the system requires of the writer after the commit of a story."""
+        """Do the work that the system requires from the writer after each commit."""
 
     @contextmanager
     def selected(self) -> Iterator[None]:
@@ -57,7 +57,7 @@ class System(ABC):
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Run the system inside the block. Wait until it has caught up before the block."""
+        """Run the system inside the block, which begins when the system has caught up."""
         self.start()
         try:
             self.catch_up()
@@ -79,16 +79,21 @@ class System(ABC):
         self.wait(lambda: self.replica.find_one() is None, "the last delete")
 
     def wait(self, holds: Callable[[], bool], what: str, every: float = 0.05) -> None:
-        """Wait until `holds()` is true. Raise StackError after two minutes."""
+        """Call `holds` every `every` seconds until it returns true.
+
+        Raise StackError after two minutes; its message names the expected event, `what`.
+        """
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while not holds():
             if time.monotonic() > deadline:
-                raise StackError(f"{self.title}: {what} did not arrive; look at its log.")
+                raise StackError(
+                    f"{self.title}: {what} did not occur within two minutes: see its log."
+                )
             time.sleep(every)
 
 
 class TwoWrites(System):
-    """The lower bound of the delay: the writer itself writes to MySQL and then to MongoDB."""
+    """The writer itself writes to MySQL and then to MongoDB; no replication can be faster."""
 
     def start(self) -> None:
         """Nothing to start."""

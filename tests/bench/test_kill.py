@@ -1,4 +1,4 @@
-"""Documents in the form of rows, and the pinned jars of the peer."""
+"""The conversion of documents to rows, and the pinned jars of the peer."""
 
 import re
 from datetime import UTC, datetime

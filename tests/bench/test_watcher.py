@@ -1,4 +1,4 @@
-"""Delays and regressions, computed from commits and observed changes."""
+"""Delays and returns to older states, computed from commits and observed changes."""
 
 import pytest
 

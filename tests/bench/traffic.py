@@ -13,11 +13,11 @@ from tests.bench.watcher import Commit
 
 WRITERS = 4
 _MIX = 10
-"""In mixed traffic, of ten changes one is an insert, one is a delete and eight are updates."""
+"""Of ten changes in mixed traffic, one is an insert, one is a delete and eight are updates."""
 
 
 class Traffic(threading.Thread):
-    """A writer, whose stories no other writer changes."""
+    """A thread that writes to its own stories at `rate` changes per second."""
 
     def __init__(self, system: System, stories: list[Story], rate: float, *, mixed: bool) -> None:
         super().__init__(daemon=True)
@@ -67,7 +67,10 @@ def write(
     mixed: bool = False,
     meanwhile: Callable[[], None] | None = None,
 ) -> list[Commit]:
-    """Write `rate` changes per second. Call `meanwhile` in the middle. Return the commits."""
+    """Write `rate` changes per second for `seconds` and return the commits.
+
+    After half of the time, call `meanwhile`. If `mixed` is false, all changes are updates.
+    """
     shares = [list(stories[number::WRITERS]) for number in range(WRITERS)]
     writers = [Traffic(system, share, rate / WRITERS, mixed=mixed) for share in shares]
     for writer in writers:

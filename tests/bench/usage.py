@@ -1,4 +1,4 @@
-"""CPU time and memory of a system's processes during a measurement."""
+"""Measures the CPU time and the memory of processes."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ _INTERVAL_SECONDS = 0.1
 
 
 class Usage:
-    """A context manager that samples processes every 0.1 s."""
+    """A context manager that samples the processes `pids()` every 0.1 s."""
 
     def __init__(self, pids: Callable[[], Sequence[int]]) -> None:
         self._pids = pids
@@ -24,7 +24,7 @@ class Usage:
 
     @property
     def seconds(self) -> float:
-        """The CPU time of all processes since the block began."""
+        """The CPU time of all processes inside the block."""
         return sum(last - self._first[pid] for pid, last in self._last.items())
 
     def __enter__(self) -> Self:

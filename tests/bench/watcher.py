@@ -14,7 +14,7 @@ _AWAIT_MS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """A change of a document, as reported by a change stream and so visible to all readers."""
+    """A change of a document, reported by a change stream and therefore visible to readers."""
 
     at: float
     key: int
@@ -24,7 +24,7 @@ class Sight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """A change of a row, and the time at which its commit returned. See Sight for `mark`."""
+    """A change of a row, and the time at which its commit returned; `mark` is as in Sight."""
 
     at: float
     key: int
@@ -60,16 +60,16 @@ class Watcher:
 
 
 def key_of(identity: Any) -> int:
-    """Return the key of a row, given `_id` of its document. In the peer's `_id` it is nested."""
+    """Return the row's key from the `_id` of a document; the peer's `_id` is `{"id": key}`."""
     found = identity["id"] if isinstance(identity, Mapping) else identity
     return int(found)
 
 
 def delays(commits: Iterable[Commit], sights: Iterable[Sight]) -> list[float]:
-    """Return the seconds from each commit until it was seen.
+    """Return the seconds from each commit until the change was visible in MongoDB.
 
     A system may skip a change if it copies a later change of the same row. The time of the later
-    change then counts. Marks increase, so they show which change is later.
+    change then counts. Each write has a higher mark, so the marks show which change is later.
     """
     waiting: dict[int, list[Commit]] = {}
     for commit in commits:
@@ -83,7 +83,7 @@ def delays(commits: Iterable[Commit], sights: Iterable[Sight]) -> list[float]:
 
 
 def steps_back(sights: Iterable[Sight]) -> int:
-    """Return how many times a document returned to an older state, or after its delete."""
+    """Return how many times a document became older again, or was restored after its delete."""
     last: dict[int, float] = {}
     count = 0
     for sight in sights:

@@ -28,7 +28,7 @@ _JVM_OPTIONS = (
 
 
 class Worker(Service):
-    """The only process of the peer. Connectors are stopped and resumed over HTTP."""
+    """The only process of the peer. Its connectors are stopped and resumed over HTTP."""
 
     name = "connect"
     ready_seconds: ClassVar[float] = 120.0
@@ -38,7 +38,7 @@ class Worker(Service):
         self._bootstrap_servers = bootstrap_servers
         self._jars = Jars(SUMS_FILE)
         self.connectors: dict[str, dict[str, str]] = {}
-        """The configuration of each connector. The worker reads it at its start."""
+        """The configuration of each connector; the worker reads it when it starts."""
 
     def install(self) -> None:
         """Download missing jars (53 MB in all), and verify their checksums."""
@@ -55,8 +55,8 @@ class Worker(Service):
     def resume(self) -> bool:
         """Resume the stopped connectors. Return False if the worker does not respond in time.
 
-        For an unknown reason, a few requests in a hundred got no response for minutes. The caller
-        then restarts the worker.
+        For an unknown reason, the worker did not respond to a few percent of these requests for
+        minutes. The caller then restarts the worker.
         """
         try:
             for name in self.connectors:
@@ -87,10 +87,12 @@ class Worker(Service):
             response = connection.getresponse()
             answer = response.read().decode(errors="replace")
             if response.status >= HTTPStatus.BAD_REQUEST:
-                raise StackError(f"{self.name} answers {method} {path} with {answer[:300]!r}.")
+                raise StackError(f"{self.name} rejected {method} {path}: {answer[:300]!r}.")
             return json.loads(answer) if answer else None
         except OSError as error:
-            raise StackError(f"{self.name} does not answer {method} {path} ({error}).") from error
+            raise StackError(
+                f"{self.name} did not respond to {method} {path} ({error})."
+            ) from error
         finally:
             connection.close()
 

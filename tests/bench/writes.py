@@ -11,7 +11,10 @@ CAPTURED, PLAIN = "captured", "plain"
 
 
 def measure(database: str, saves: int, found: Results) -> None:
-    """Create and update `saves` stories without and with capture. No system copies them."""
+    """Save `saves` new stories and then change them, first without and then with capture.
+
+    No system copies these stories to MongoDB.
+    """
     use(database)
     for kind, topic in ((PLAIN, None), (CAPTURED, database)):
         with capturing(topic):

@@ -13,4 +13,4 @@ if __name__ == "__main__":
 
     for file, make in GENERATED.items():
         file.write_text(make())
-        print(file)  # noqa: T201 -- a command that says what it wrote
+        print(file)  # noqa: T201 -- the output of a command

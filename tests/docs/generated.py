@@ -1,4 +1,4 @@
-"""The generated files, each with the function that returns its content."""
+"""The generated files of the documentation, and for each the function that returns its content."""
 
 from tests.docs.picture import architecture
 from tests.docs.reference import reference

@@ -31,14 +31,14 @@ _STYLE = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Box:
-    """A station (a package of `cdc`) or a store (a server), with its task and its file."""
+    """A station (a package of `cdc`) or a server, with its name, task and file."""
 
     x: int
     y: int
     name: str
     lines: tuple[str, ...]
     file: str = ""
-    """The file that a reader should open first. Empty for a store."""
+    """The file of a station that a reader should open first; empty for a server."""
 
     def svg(self) -> str:
         kind = "station" if self.file else "store"
@@ -63,7 +63,7 @@ BOXES = (
         x=40,
         y=70,
         name="capture",
-        lines=("row, images, outbox row:", "one transaction"),
+        lines=("writes the outbox row", "in the transaction"),
         file="cdc/capture/signals.py",
     ),
     Box(x=40, y=240, name="MySQL", lines=("stories_story", "cdc_outbox"), file=""),
@@ -71,7 +71,7 @@ BOXES = (
         x=330,
         y=240,
         name="outbox",
-        lines=("the relay publishes", "under a lease, in order"),
+        lines=("the relay with the lease", "publishes rows in order"),
         file="cdc/outbox/relay.py",
     ),
     Box(x=620, y=240, name="Kafka", lines=("story-events", "5 partitions, compacted"), file=""),
@@ -79,21 +79,21 @@ BOXES = (
         x=620,
         y=70,
         name="feed",
-        lines=("one tail, any number", "of readers (SSE)"),
+        lines=("one thread reads the topic", "for all live-feed readers"),
         file="cdc/feed/hub.py",
     ),
     Box(
         x=920,
         y=70,
         name="consumer",
-        lines=("a batch at a time,", "each event once"),
+        lines=("applies each event once,", "one batch at a time"),
         file="cdc/consumer/consumer.py",
     ),
     Box(
         x=920,
         y=240,
         name="mongo",
-        lines=("documents, history and", "position: one transaction"),
+        lines=("documents and position", "in one transaction"),
         file="cdc/mongo/replica.py",
     ),
     Box(
@@ -103,14 +103,14 @@ BOXES = (
         x=330,
         y=390,
         name="resync",
-        lines=("snapshot, reconcile:", "reads both databases"),
+        lines=("sends rows again,", "compares both databases"),
         file="cdc/resync/reconcile.py",
     ),
     Box(
         x=620,
         y=390,
         name="dead_letters",
-        lines=("what cannot be applied:", "inspect, replay, discard"),
+        lines=("stores messages that", "cannot be applied"),
         file="cdc/dead_letters/store.py",
     ),
 )
@@ -122,7 +122,7 @@ _ARROWS = (
     ("M820 270 C870 250 850 140 912 130", "fetch", 872, 214),
     ("M1020 178 V232", "", 0, 0),
     ("M1020 348 V382", "", 0, 0),
-    ("M330 444 C260 444 180 420 142 356", "re-emit", 180, 446),
+    ("M330 444 C260 444 180 420 142 356", "send again", 165, 446),
     ("M430 498 C430 555 1020 555 1020 506", "compare", 698, 534),
     ("M920 330 C880 350 850 380 800 386", "rejected", 780, 368),
 )

@@ -1,7 +1,8 @@
 """Takes the screenshots of the documentation: `python -m tests.docs.screenshots`.
 
-Starts the embedded profile with demo traffic in a temporary folder and opens pages as a Technical
-Worker. Writes a screenshot of each page in the light and the dark theme to docs/images.
+The program starts the embedded profile with demo traffic in a temporary folder, and opens pages as
+a Technical Worker. It writes a screenshot of each page in the light and in the dark theme to
+docs/images.
 """
 
 import re
@@ -40,7 +41,7 @@ def main() -> None:
             for name, path in _PAGES.items():
                 file = _IMAGES / f"{name}-{theme}.png"
                 _take(_logged_in(browser, theme, url, email, password), f"{url}{path}", file)
-                print(file)  # noqa: T201 -- a command that says what it wrote
+                print(file)  # noqa: T201 -- the output of a command
         browser.close()
 
 

@@ -1,4 +1,4 @@
-"""The settings section: each environment variable, its default and its meaning."""
+"""The section "Settings" of docs/reference.md, generated from the code of the settings."""
 
 import ast
 import inspect
@@ -15,8 +15,8 @@ _NOTE = """\
 Settings are environment variables. Each process reads them once, when it starts. If a value is
 invalid, the process prints an error message of one sentence and exits with code 2. To read the
 value of a variable `NAME` from a file, set `NAME_FILE` to the path of the file. `up` chooses some
-values and writes them to the file `$STORYFEED_HOME/env`, which every command reads. If the
-environment sets a variable too, the value in the environment is used.
+values and writes them to the file `$STORYFEED_HOME/env`, which every command reads. If a variable
+is also set in the environment, the value in the environment is used.
 """
 _CLASSES = (environment.Environment, conf.CdcSettings)
 
@@ -64,7 +64,7 @@ def _defaults() -> dict[str, Any]:
 
 
 def _meanings() -> Mapping[str, str]:
-    """Return the docstring of each field."""
+    """Return the docstring of each field, by name."""
     found: dict[str, str] = {}
     for module, owner in ((conf, _CLASSES[1]), (environment, _CLASSES[0])):
         tree = ast.parse(inspect.getsource(module))

@@ -116,7 +116,7 @@ class Reconciler:
         run; with `restart`, it starts from the beginning.
         """
         began = self._clock.monotonic()
-        # A resumed run closes no gaps: it compared some rows before a gap may have been found.
+        # A resumed run closes no gaps: a gap may be newer than some of its comparisons.
         resumed = not restart and any(self._checkpoint(each).load() for each in registry)
         gaps = () if resumed else self._positions.gaps()
         columns = {} if resumed else self._recorded_columns()

@@ -59,7 +59,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    # AxesMiddleware must be last: if the account is locked, it replaces the response of the view.
+    # AxesMiddleware must be last, because it replaces the response of the view if an account is
+    # locked.
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -91,8 +92,8 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
-# A lock applies to one account and one client address, so that an attacker cannot lock out the
-# owner of the account.
+# A lock applies only to the client address of the failed logins, so that an attacker cannot lock
+# out the owner of the account.
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=10)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -134,7 +135,7 @@ WHITENOISE_USE_FINDERS = DEBUG
 CRISPY_ALLOWED_TEMPLATE_PACKS = "bootstrap5"
 CRISPY_TEMPLATE_PACK = "bootstrap5"
 
-# In seconds. By default, Django sets no timeout, and an unresponsive server would block all mail.
+# In seconds. Without a timeout, an unresponsive mail server would block all mail.
 EMAIL_TIMEOUT = 10
 vars().update(mail(ENVIRONMENT.email_url))
 DEFAULT_FROM_EMAIL = ENVIRONMENT.default_from_email

@@ -107,7 +107,10 @@ class StoryAdmin(RefusalMessages):
 
     @admin.action(description="Edit selected stories…", permissions=["change"])
     def edit(self, request: HttpRequest, queryset: QuerySet[Story]) -> HttpResponse | None:
-        """Show a form, then set its values on all selected stories or, after an error, on none."""
+        """Show the bulk edit form, or apply its values to the selected stories.
+
+        If one story cannot be changed, no story is changed.
+        """
         form = BulkEditForm(request.POST if "confirmed" in request.POST else None)
         if not form.is_valid():
             return self._confirm(request, queryset, form)

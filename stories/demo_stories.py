@@ -1,4 +1,4 @@
-"""Demo stories, generated from numbers. Their source ids start with `demo-`."""
+"""Generates demo stories from consecutive numbers. Their source ids start with `demo-`."""
 
 import random
 import re
@@ -55,12 +55,12 @@ _STATUSES = ("submitted", "upcoming", "upcoming", "popular", "popular")
 
 def demo_stories() -> QuerySet[Story]:
     """Return the demo stories. Demo traffic may change only these stories."""
-    # A range of digits uses the index and sorts alike in every collation. A prefix does not.
+    # A range of digits has the same order in every collation, so the database can use the index.
     return Story.objects.filter(source_id__range=(f"{_PREFIX}000000", f"{_PREFIX}999999"))
 
 
 def headline(rng: random.Random, topic: str) -> str:
-    """Return a random title that fits the demo topic. For other topics, return any title."""
+    """Return a random title that fits `topic`, or any title if `topic` is not a demo topic."""
     subjects = _TOPICS.get(topic) or rng.choice(list(_TOPICS.values()))
     return f"{rng.choice(subjects)} {rng.choice(_TURNS)}"
 
@@ -103,7 +103,10 @@ def next_number() -> int:
 
 
 def fill(now: datetime) -> int:
-    """If fewer than 150 demo stories exist, create stories until 200 exist; return how many."""
+    """If fewer than 150 demo stories exist, create stories until there are 200.
+
+    Return the number of created stories.
+    """
     with transaction.atomic(using=router.db_for_write(Story)):
         count = demo_stories().count()
         if count >= MIN_COUNT:

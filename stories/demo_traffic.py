@@ -31,7 +31,8 @@ TRAFFIC_STOPPED = "traffic.stopped"
 DATABASE_AWAY = "traffic.database_away"
 DATABASE_BACK = "traffic.database_back"
 GRACE_SECONDS = 0.7
-"""The maximum time from the signal to the exit, even if the database does not respond."""
+"""The maximum number of seconds from the signal to the exit, even if the database is unresponsive.
+"""
 _MAX_WAIT = 0.2
 _MAX_CATCH_UP = 1.0
 """The maximum backlog in seconds. After a longer delay, the older changes are skipped."""

@@ -71,7 +71,17 @@ class SubmissionForm(forms.ModelForm[Story]):
 
 
 class StoryForm(forms.ModelForm[Story]):
-    """Edits a story in the admin. An unchanged time keeps its milliseconds, which are not shown."""
+    """Edits a story in the admin.
+
+    If a time is not changed, it keeps its milliseconds, which the form does not show.
+    """
+
+    class Meta:
+        help_texts = {
+            "container": 'The section, as a JSON object with "name" and "short_name".',
+            "topic": 'The topic, as a JSON object with "name" and "short_name".',
+            "source_id": "The id of an imported story; empty if a user submitted the story here.",
+        }
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

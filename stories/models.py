@@ -85,7 +85,7 @@ class Story(CapturedModel):
         return self.title
 
     def clean(self) -> None:
-        """Refuse JSON of the wrong shape."""
+        """Raise ValidationError if a JSON column has the wrong type, for example a list."""
         # These are not field validators, because Django does not run field validators for empty
         # values, such as [] in place of {}.
         for name, validate in _SHAPES.items():

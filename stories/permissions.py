@@ -12,7 +12,10 @@ _LONGEST_SEARCH = 100
 
 
 def readable_by(user: Any) -> QuerySet[Story]:
-    """Return stories, newest first. Only staff with `view_story` see rejected stories."""
+    """Return the stories that a user may read, newest first.
+
+    Only staff with the permission `view_story` may read rejected stories.
+    """
     stories = Story.objects.all()
     if user.is_staff and user.has_perm("stories.view_story"):
         return stories
@@ -27,7 +30,7 @@ def search(stories: QuerySet[Story], words: str) -> QuerySet[Story]:
 
 
 def search_words(text: str) -> str:
-    """Return a search text cut to 100 characters, without NUL, which databases refuse."""
+    """Return `text` without NUL characters, which databases refuse, cut to 100 characters."""
     return text.replace("\0", "").strip()[:_LONGEST_SEARCH]
 
 

@@ -12,7 +12,10 @@ _slots = threading.BoundedSemaphore(MAX_WAITING)
 
 
 def wait_for_replica(story: Story) -> tuple[bool, str]:
-    """Wait up to 5 s until the last save is in MongoDB. Return whether it is, and a message."""
+    """Wait up to 5 s until the last save of the story is in MongoDB.
+
+    Return whether the save is in MongoDB, and a message for the user.
+    """
     if not _slots.acquire(blocking=False):
         return False, (
             "Saved. Too many people are waiting for MongoDB right now, so this page did not wait. "

@@ -94,7 +94,10 @@ class SubmissionView(LoginRequiredMixin, UpdateView[Story, SubmissionForm]):
 
 
 class ChangeView(UserPassesTestMixin, SubmissionView):
-    """Edits a story, for Technical Workers and, until the story is reviewed, its submitter."""
+    """Edits a story. Submitters may edit their own stories until these are reviewed.
+
+    Technical Workers may edit every story.
+    """
 
     extra_context = {"title": "Edit story", "button": "Save"}
 

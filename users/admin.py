@@ -24,7 +24,7 @@ _PRIVILEGES = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 @admin.register(User)
 class UserAdmin(RefusalMessages, BaseUserAdmin[User]):
-    """Accounts. Only superusers may grant privileges and change the accounts of staff.
+    """Accounts. Only superusers may grant privileges and change the accounts of other staff.
 
     Superusers, and staff with the permission `assign_role`, may set a user's type.
     """
@@ -74,7 +74,7 @@ class UserAdmin(RefusalMessages, BaseUserAdmin[User]):
         return super().has_delete_permission(request, obj) and _may_touch(request, obj)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Remove the bulk delete, which does not check each account."""
+        """Offer the bulk delete only to superusers, because it does not check each account."""
         actions = super().get_actions(request)
         if not _is_superuser(request.user):
             actions.pop("delete_selected", None)

@@ -31,8 +31,8 @@ def ensure_demo_people() -> list[DemoLogin]:
     emails = [person[0] for person in _PEOPLE]
     existing = set(User.objects.filter(email__in=emails).values_list("email", flat=True))
     passwords = {email: secrets.token_urlsafe(_PASSWORD_BYTES) for email in emails}
-    # The hashing is slow. All accounts are created in one statement after it, so that an
-    # interrupted run leaves no account whose password was not printed.
+    # Hashing is slow, so a run may be interrupted. One statement creates all accounts after the
+    # hashing, so that no account exists whose password was not printed.
     User.objects.bulk_create(
         [
             User(

@@ -76,7 +76,7 @@ class ResetForm(PasswordResetForm):
         return email
 
     def send_mail(self, *mail: Any, **options: Any) -> None:
-        """Send the mail in a thread, so that the response time does not reveal an account.
+        """Send the mail in a thread, so that the response time does not show if an account exists.
 
         If a mail cannot be sent, Django logs the error.
         """

@@ -151,7 +151,10 @@ class AppendOnlyQuerySet(models.QuerySet["RoleChange"]):
         raise Refused(APPEND_ONLY)
 
 
-APPEND_ONLY = "Recorded role changes are never changed: to add a record, change the role again."
+APPEND_ONLY = (
+    "The record of a role change cannot be changed or deleted: to add a record, change the role "
+    "again."
+)
 
 
 class RoleChange(models.Model):

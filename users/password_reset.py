@@ -15,9 +15,10 @@ mail_thread = ThreadPoolExecutor(1, thread_name_prefix="mail")
 
 
 def may_request_reset(email: str, address: str) -> bool:
-    """Record a request. Return False if the e-mail or client address has reached its limit.
+    """Return whether `email` and the client's `address` are below their limits.
 
-    Requests for unknown e-mail addresses count too, so that the limit does not reveal accounts.
+    An allowed request is recorded. Requests for unknown e-mail addresses count too, so that the
+    limit does not reveal which accounts exist.
     """
     since = timezone.now() - WINDOW
     ResetRequest.objects.filter(at__lt=since).delete()

@@ -34,8 +34,8 @@ class HomeView(TemplateView):
 class LoginView(auth.LoginView):
     """Logs a user in, then redirects to the page in `next`, or to the user's home page.
 
-    A user who is already logged in is not redirected. If this user has no access to the page in
-    `next`, that page would redirect back to this page.
+    A user who is already logged in sees the form, too. The admin redirects users without access to
+    this page, so a redirect back to the admin would never end.
     """
 
     form_class = LoginForm
@@ -59,13 +59,13 @@ class LogoutView(auth.LogoutView):
 
 
 class RegisterView(FormView[RegistrationForm]):
-    """Creates an account with the role Customer and logs it in."""
+    """Creates an account with the role Customer and logs the new user in."""
 
     form_class = RegistrationForm
     template_name = "users/form.html"
     extra_context = {
         "title": "Register",
-        "lead": "New accounts are Customer accounts.",
+        "lead": "Your account will have the role Customer.",
         "button": "Register",
         "other": "login",
     }
@@ -76,7 +76,7 @@ class RegisterView(FormView[RegistrationForm]):
         return super().dispatch(request, *args, **options)
 
     def form_valid(self, form: RegistrationForm) -> HttpResponse:
-        """Create the account. The second of two concurrent requests gets the usual form error."""
+        """Create the account. If another request has just created it, show the usual form error."""
         try:
             with transaction.atomic():
                 user = form.save()
@@ -123,8 +123,9 @@ class PasswordResetView(auth.PasswordResetView):
         """Send the mail unless a limit is reached. The message is the same in both cases."""
         messages.info(
             self.request,
-            "If an account with this e-mail address exists, we send it a link. The link works once "
-            f"and expires after three days. We send at most {MAX_PER_ACCOUNT} links per hour.",
+            "If an account with this e-mail address exists, we send a link to the address. The "
+            "link works once and expires after three days. We send at most "
+            f"{MAX_PER_ACCOUNT} links per hour.",
         )
         if may_request_reset(form.cleaned_data["email"], client_address(self.request)):
             return super().form_valid(form)

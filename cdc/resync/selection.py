@@ -38,7 +38,10 @@ class Selection:
 
 
 def selections(model: str | None, conditions: Sequence[str]) -> list[Selection]:
-    """Return a selection for each captured model, or for `model` only; raises Misconfigured."""
+    """Return a selection for each captured model, or only for `model`.
+
+    Raise Misconfigured if the model is not captured or a condition is invalid.
+    """
     captures = [capture for capture in registry if model in {None, capture.model._meta.label}]
     if not captures:
         known = ", ".join(capture.model._meta.label for capture in registry)
@@ -51,7 +54,7 @@ def selections(model: str | None, conditions: Sequence[str]) -> list[Selection]:
 def _condition(model: type[Model], text: str) -> Q:
     name, equals, value = text.partition("=")
     if not equals:
-        raise Misconfigured(f"--where has {text!r}: give field=value.")
+        raise Misconfigured(f"--where {text!r} contains no equals sign: give field=value.")
     found = _field(model, name.strip())
     if not value and found.null:
         empty = Q(**{f"{found.name}__isnull": True})

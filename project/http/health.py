@@ -40,9 +40,9 @@ class CommonMiddleware(common.CommonMiddleware):
     """Django's CommonMiddleware, except that `/healthz` accepts any Host header.
 
     Probes often use an IP address as the host. The header is still checked for `/readyz` and
-    `/metrics`, because these pages reveal details. Without the check, a web page could read the
-    details through a browser on this machine and a host name that resolves to this machine (DNS
-    rebinding).
+    `/metrics`, because these pages reveal details. Without the check, a web page of an attacker
+    could read these details through a browser on this machine, if the attacker's host name resolves
+    to this machine (DNS rebinding).
     """
 
     def process_request(self, request: HttpRequest) -> Any:

@@ -83,7 +83,7 @@ class Parts:
         self._latest = {name: Latest(check) for name, check in checks.items()}
 
     def look(self) -> tuple[Part, ...]:
-        """Return the state of each service, within two seconds even if no service responds."""
+        """Return the state of each part, within two seconds even if no service responds."""
         until = time.monotonic() + PATIENCE_SECONDS
         begun = {name: latest.begin() for name, latest in self._latest.items()}
         return tuple(_part(name, wait(until - time.monotonic())) for name, wait in begun.items())

@@ -9,7 +9,10 @@ from django.core.management import call_command
 
 
 def collect_static_files() -> bool:
-    """Fill `STATIC_ROOT`, or return False if the sources have not changed since the last run."""
+    """Fill `STATIC_ROOT` and return True.
+
+    If the sources have not changed since the last run, do nothing and return False.
+    """
     state = Path(settings.STATIC_ROOT) / ".state"
     wanted = _digest()
     if state.exists() and state.read_text() == wanted:

@@ -100,7 +100,10 @@ class RequestJobView(ConfirmView):
         why = form.cleaned_data["why"]
         job = request_job(self.kind, self.arguments(form), self.target(form), why)
         self.done_url = reverse("job", args=[job.pk])
-        return f"{_NAMES[self.kind]}: job {job.pk} starts as soon as `run_jobs` is free."
+        return (
+            f"{_NAMES[self.kind]} requested. Job {job.pk} starts after the jobs that were "
+            "requested earlier."
+        )
 
 
 class ReconcileView(RequestJobView):
@@ -108,7 +111,10 @@ class ReconcileView(RequestJobView):
 
     kind = RECONCILE
     title = "Reconcile"
-    lead = "Compares every row with its documents while writes continue. Nothing is changed."
+    lead = (
+        "This job compares every row with its documents in MongoDB, while writes continue. It "
+        "changes nothing."
+    )
     button = "Compare"
 
 
@@ -118,8 +124,9 @@ class RepairView(RequestJobView):
     kind = REPAIR
     title = "Reconcile and repair"
     lead = (
-        "Compares every row with its documents while writes continue. Each row that differs is "
-        "sent again through the outbox, to all collections."
+        "This job compares every row with its documents in MongoDB, while writes continue. A row "
+        "that differs from one of its documents is sent again through the outbox, and all of its "
+        "documents are replaced. Documents without a row are deleted."
     )
     button = "Compare and repair"
 
@@ -134,7 +141,7 @@ class SelectionForm(ReasonForm):
         max_length=1_000,
         widget=forms.Textarea(attrs={"rows": 2, "placeholder": "status=popular"}),
         help_text="Enter one field=value per line. A row must match all lines. If you enter "
-        "nothing, every row is sent and orphaned documents are removed.",
+        "nothing, every row is sent, and documents without a row are removed.",
     )
     field_order = ("model", "where", "why")
 
@@ -155,7 +162,8 @@ class SelectionForm(ReasonForm):
         try:
             describe_selection(cleaned["model"], cleaned["where"])
         except Misconfigured as error:
-            raise ValidationError({"where": str(error).replace("--where", "It")}) from None
+            problem = str(error).replace("--where", "The condition").replace("--model", "a model")
+            raise ValidationError({"where": problem}) from None
         return cleaned
 
 

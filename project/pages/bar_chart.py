@@ -1,4 +1,7 @@
-"""Bar charts as SVG rectangles. Their coordinates are integers, because locales format decimals."""
+"""Bar charts as SVG rectangles.
+
+The coordinates are integers, because templates format decimals according to the locale.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +27,10 @@ class BarChart:
 
 
 def bar_chart(values: Sequence[float], *, height: int, step: int, gap: int) -> BarChart:
-    """Return a chart of `values`: one bar every `step` units; the largest has the full height."""
+    """Return a chart with one bar for each value, `step` units apart.
+
+    The bar of the largest value has the full `height`.
+    """
     largest = max(values, default=0) or 1
     heights = [round(value * height / largest) for value in values]
     return BarChart(

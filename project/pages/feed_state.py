@@ -63,7 +63,7 @@ class FeedWatch:
         now = time.monotonic()
         self._outage_since = self._outage_since or now
         status = reading.value
-        # The service names in an old status are still used, but the counts are out of date.
+        # An old status still names the services, but its counts are out of date.
         queued = "" if status is None or reading.problem else status.queued
         services = status.unreachable if status else ()
         return outage_verdict(services, queued, now - self._outage_since)
@@ -97,4 +97,4 @@ feed = FeedWatch()
 totals: Latest[Figures] = Latest(_read_totals, fresh=_TOTALS_SECONDS)
 """Totals of the stories, read from the first replica collection."""
 rates: Latest[list[float]] = Latest(_read_rates, fresh=RATE_SECONDS)
-"""The changes per second that have reached the replica, one value for each bin."""
+"""The number of changes per second that have reached the replica, for each two-second interval."""

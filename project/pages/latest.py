@@ -53,7 +53,7 @@ class Latest(Generic[T]):
         return lambda patience: self._waited(thread, patience)
 
     def get(self) -> Reading[T]:
-        """Return the value. If the source responds in time, it is at most `fresh` seconds old."""
+        """Return the last value. If the source responds in time, it is at most `fresh` s old."""
         return self.begin()(self._patience)
 
     def _waited(self, thread: threading.Thread | None, patience: float) -> Reading[T]:

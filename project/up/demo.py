@@ -10,7 +10,7 @@ from project.up.daemon import manage
 
 
 class DemoLoad:
-    """Runs `manage.py load_demo`. The output contains passwords, so no file stores the output."""
+    """Runs `manage.py load_demo`. The output contains passwords, so it is not written to a file."""
 
     def __init__(self, log: Path, env: Mapping[str, str]) -> None:
         self._log = log
@@ -29,7 +29,7 @@ class DemoLoad:
         return self._process.poll() is not None
 
     def stop(self) -> None:
-        """End the process. The next `up` creates the demo data that are missing."""
+        """End the process. The next run of `up` creates the missing demo data."""
         self._process.terminate()
         self._process.wait()
 

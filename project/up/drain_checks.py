@@ -10,7 +10,10 @@ from cdc.operations import StatusReader, outbox_is_empty
 
 
 class DrainChecks:
-    """The checks of the relay and the consumer. If the state is unknown, a check returns True."""
+    """The checks of the relay and the consumer.
+
+    If the state is unknown, a check returns True, so that an outage does not delay the stop.
+    """
 
     def __init__(self, settings: CdcSettings) -> None:
         self._settings = settings
@@ -27,6 +30,6 @@ class DrainChecks:
 
     @cached_property
     def _reader(self) -> StatusReader:
-        # The reader is created when `up` stops. Earlier, its clients would log each restart of a
-        # server.
+        # The reader is created only when `up` stops, because its clients would log each earlier
+        # restart of a server.
         return StatusReader(self._settings, registry)

@@ -71,7 +71,7 @@ class Embedded:
         self._demo: DemoLoad | None = None
 
     def run(self) -> None:
-        """Run until the first signal. When this method ends, all processes are stopped."""
+        """Run until the first signal or error, then stop all processes."""
         try:
             self._start()
             self._until(lambda: False)
@@ -156,7 +156,8 @@ class Embedded:
     def _load_demo(self) -> None:
         """Load the demo data after the pipeline has started.
 
-        If the stories were loaded before the pipeline starts, the pages would show long delays.
+        If the stories were loaded earlier, their changes would wait in the outbox, and the pages
+        would show long delays.
         """
         if self._options.demo:
             self._demo = DemoLoad(self._home.logs / "load_demo.log", {**os.environ, **self._env})

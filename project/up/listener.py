@@ -63,7 +63,7 @@ def _listening(bound: socket.socket, address: tuple[object, ...]) -> socket.sock
         # frame is acknowledged.
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
-            # Close a connection if the client does not acknowledge what was sent.
+            # Close a connection if the client does not acknowledge the sent data for 60 s.
             bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENCE_MS)
         bound.bind(address)
         bound.listen(_BACKLOG)

@@ -55,7 +55,7 @@ class EmbeddedServers:
 
     def _port(self, service: Service, name: str) -> int:
         service.child = Child(service.name, self._home.logs)
-        # A server that a killed run left running may still use the remembered port.
+        # A killed run may have left the server running, which still uses the remembered port.
         service.end_leftover()
         port = remembered_or_free(_port_in(self._remembered.get(name, "")), self._ports)
         self._ports.add(port)

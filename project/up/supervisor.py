@@ -46,7 +46,7 @@ class Supervisor:
         self._watched: list[_Watched] = []
 
     def start(self, program: Program, drained: Callable[[], bool] = lambda: True) -> None:
-        """Start and supervise a program. `drained` returns whether its work is finished."""
+        """Start and supervise a program. `drained` returns whether the program's work is done."""
         program.launch()
         self._watched.append(
             _Watched(program=program, drained=drained, launched_at=time.monotonic())
@@ -65,7 +65,10 @@ class Supervisor:
                 self._note_death(watched)
 
     def drain(self) -> None:
-        """Stop all programs in reverse order of their start. Each has 3 s to finish its work."""
+        """Stop all programs in reverse order of their start.
+
+        Each program has up to 3 s to finish its work before it is asked to stop.
+        """
         while self._watched:
             watched = self._watched.pop()
             child = watched.program.child

@@ -24,7 +24,7 @@ def story_from(row: Any) -> Story:
     `_id` and unknown keys are ignored. If an optional key is missing, the column's default is used.
     """
     if not isinstance(row, dict):
-        raise BadRow(f"is {excerpt(row)}, not a story: write one JSON object")
+        raise BadRow(f"the row is {excerpt(row)}, not a story: write one JSON object")
     story = Story(**{attname: _value(row, key) for key, attname in _ATTNAMES.items()})
     try:
         story.clean_fields(exclude=["submitted_by"])
@@ -88,7 +88,9 @@ def _moment(value: Any) -> datetime:
     except (ValueError, TypeError, OverflowError):
         moment = datetime.min.replace(tzinfo=UTC)
     if moment.year < _FIRST_YEAR:
-        raise BadRow(f"is {excerpt(value)}: write seconds since 1970, up to year 9999")
+        raise BadRow(
+            f"is {excerpt(value)}: write seconds since 1970, for a time from year 1000 to 9999"
+        )
     return moment
 
 

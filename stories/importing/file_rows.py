@@ -9,9 +9,10 @@ from typing import Any, NoReturn
 from stories.importing.errors import BadRow
 
 LONGEST = 5_000_000
-"""The maximum size of a line in bytes, or of an item of an array in characters. Events are much
+"""The maximum size of a line in bytes, or of an item of an array in characters. Stories are much
 smaller."""
-TOO_LONG = f"is longer than {LONGEST // 1_000_000} MB: shorten it"
+TOO_LONG = f"the row is longer than {LONGEST // 1_000_000} MB: shorten it"
+TOO_DEEP = "the row is nested too deeply: flatten it"
 _PEEK = 1 << 16
 _BOM = b"\xef\xbb\xbf"
 
@@ -21,7 +22,7 @@ class FileRow:
     """One row of a file: its JSON value, or what is wrong with it."""
 
     where: str
-    """`line 3`, or `item 3` of an array."""
+    """The place in the file, for example `line 3`, or `item 3` if the file is an array."""
     size: int
     """The size of a line in bytes, or of an item of an array in characters."""
     value: Any = None
@@ -29,12 +30,15 @@ class FileRow:
 
 
 def open_file(path: str) -> BufferedReader:
-    """Open a file with a buffer large enough for `begins_array`; raises OSError."""
+    """Open a file with a buffer that is large enough for `begins_array`.
+
+    Raise OSError if the file cannot be opened.
+    """
     return BufferedReader(FileIO(path), _PEEK)
 
 
 def begins_array(file: BufferedReader) -> bool:
-    """Return whether a newly opened file starts with `[`. The position does not change."""
+    """Return whether a newly opened file starts with `[`. The read position does not change."""
     return file.peek(_PEEK).removeprefix(_BOM).lstrip()[:1] == b"["
 
 
@@ -52,7 +56,7 @@ def read_lines(file: BufferedReader) -> Iterator[FileRow]:
 
 
 def decode_row(where: str, text: bytes) -> FileRow:
-    """Return the row that `text` encodes, with a problem if `text` is not JSON."""
+    """Return the row that `text` encodes. If `text` is not JSON, the row has a problem."""
     try:
         value = DECODER.decode(text.decode())
     except (ValueError, RecursionError, BadRow) as error:
@@ -62,12 +66,12 @@ def decode_row(where: str, text: bytes) -> FileRow:
 
 def _problem(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
-        return f"is not UTF-8 (byte {error.start + 1}): save the file as UTF-8"
+        return f"the row is not UTF-8 (byte {error.start + 1}): save the file as UTF-8"
     if isinstance(error, json.JSONDecodeError):
-        return f"is not JSON ({error.msg}, character {error.colno}): write one whole JSON object"
+        return f"the row is not JSON ({error.msg}, character {error.colno}): write one JSON object"
     if isinstance(error, RecursionError):
-        return "is nested too deeply: flatten it"
-    return f"is not JSON ({error}): correct it"
+        return TOO_DEEP
+    return f"the row is not JSON ({error}): correct it"
 
 
 def _skip_line(file: BufferedReader) -> None:

@@ -22,7 +22,7 @@ from cdc.commands import Clock, SystemClock, backoff
 from cdc.errors import CdcError, Refused
 from stories.importing.digg_row import COLUMNS, story_from
 from stories.importing.errors import BadRow
-from stories.importing.file_rows import FileRow, begins_array, open_file, read_lines
+from stories.importing.file_rows import TOO_DEEP, FileRow, begins_array, open_file, read_lines
 from stories.importing.json_array import read_array
 from stories.models import Story
 
@@ -31,19 +31,20 @@ CHUNK_ROWS = 50
 first events while the import runs."""
 CHUNK_SIZE = 1_000_000
 ATTEMPTS = 6
-"""The maximum number of attempts for one transaction. They take about 1.5 s, which is enough for
-deadlocks and a reconnection."""
+"""The maximum number of attempts for one transaction. The waits after them add up to about two
+seconds, which is enough for deadlocks and a reconnection."""
 _ROW_ERRORS = (Refused, IntegrityError, DataError)
 
 _JSON_COLUMNS = frozenset({"container", "topic", "user", "thumbnail", "shorturl"})
-"""These columns are not updated in bulk: `bulk_update` stores JSON null, but `save()` NULL."""
+"""Changes of these columns are saved row by row, because `bulk_update` would store JSON null
+instead of NULL."""
 
 Counts = Counter[str]
 """The number of rows that were `created`, `updated`, `unchanged` or `bad`."""
 
 
 class Interrupted(CdcError):
-    """The database stayed unavailable. The message says where the import stopped."""
+    """The import stopped because the database stayed unavailable. The message says where."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,14 +117,14 @@ class Importer:
         except BadRow as error:
             self._bad(row.where, str(error))
         except RecursionError:
-            self._bad(row.where, "is nested too deeply: flatten it")
+            self._bad(row.where, TOO_DEEP)
         return None
 
     def _store_alone(self, candidate: Candidate) -> None:
         try:
             self._store([candidate])
         except _ROW_ERRORS as error:
-            self._bad(candidate.where, f"was refused: {str(error).rstrip('.')}")
+            self._bad(candidate.where, f"the row was refused: {str(error).rstrip('.')}")
 
     def _store(self, candidates: Sequence[Candidate]) -> None:
         """Store rows in one transaction, which is repeated after a temporary database error."""
@@ -141,7 +142,7 @@ class Importer:
         raise Interrupted(
             f"The database failed {ATTEMPTS} times ({reason}) at {self._file}, "
             f"{candidates[0].where} ({self.summary}): import the file again. "
-            "Rows that are already stored stay unchanged."
+            "Rows that were already imported will not change."
         )
 
     def _bad(self, where: str, problem: str) -> None:
@@ -201,7 +202,7 @@ def _copy(story: Story) -> Story:
 
 
 def _update(pairs: Sequence[tuple[Story, Story]], using: str) -> int:
-    """Copy the new values to each stored story; return how many changed."""
+    """Copy the new values to the stored stories; return the number of stories that changed."""
     in_bulk: list[Story] = []
     changed: set[str] = set()
     updated = 0
@@ -222,6 +223,6 @@ def _update(pairs: Sequence[tuple[Story, Story]], using: str) -> int:
 
 def _same(old: Any, new: Any) -> bool:
     if isinstance(old, dict | list):
-        # Python's True equals 1, JSON's does not.
+        # In Python, True equals 1. In JSON, true and 1 differ.
         return old == new and json.dumps(old, sort_keys=True) == json.dumps(new, sort_keys=True)
     return bool(old == new)

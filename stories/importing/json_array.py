@@ -24,7 +24,7 @@ def read_array(file: BufferedReader) -> Iterator[FileRow]:
 
 
 class _Nesting:
-    """The open braces, brackets and quotes of an item that does not decode."""
+    """The open braces, brackets and quotes of an item that is not valid JSON."""
 
     def __init__(self) -> None:
         self._depth = 0
@@ -62,7 +62,7 @@ class _ArrayReader:
             self._closed = False
             yield self._item()
         if not self._closed:
-            problem = "is missing: the array has no closing ']', so the file may be incomplete"
+            problem = "the array has no closing ']': the file may be incomplete"
             yield FileRow(where=f"item {self._number + 1}", size=0, problem=problem)
 
     def _find_item(self) -> bool:
@@ -106,7 +106,7 @@ class _ArrayReader:
         """Move to the end of an item that is too long."""
         end: int | None = None
         while end is None:
-            # A backslash at the end of the text belongs to the character after it.
+            # A backslash at the end of the text escapes the next character, so it stays.
             self._at = len(self._text) - self._text.endswith("\\")
             if not self._read_more():
                 break

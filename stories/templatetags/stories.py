@@ -28,6 +28,6 @@ def host(value: Any) -> str:
 
 @register.filter
 def short_name(value: Any) -> str:
-    """Return the text in the key `name` of a JSON object, or an empty string."""
+    """Return the text that a JSON object has under the key `name`, or an empty string."""
     name = value.get("name") if isinstance(value, dict) else None
     return name if isinstance(name, str) else ""

@@ -23,7 +23,7 @@ def test_bad_row_exits_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     out, err = capsys.readouterr()
     assert exited.value.code == 1
     assert out == "2 read, 1 created, 0 updated, 0 unchanged, 1 bad\n"
-    assert "s, line 2: is not JSON" in err
+    assert "s, line 2: the row is not JSON" in err
     assert Story.objects.count() == 1
 
 

@@ -55,8 +55,8 @@ def test_list_is_paginated(client: Client) -> None:
 def test_search_matches_every_word_in_title_or_description(client: Client) -> None:
     story(title="Heron by night", description="A lighthouse")
     story(title="Heron by day")
-    assert "1 story with" in page(client, "/stories/?q=heron+lighthouse")
-    assert "2 stories with" in page(client, "/stories/?q=HERON")
+    assert "1 story found for" in page(client, "/stories/?q=heron+lighthouse")
+    assert "2 stories found for" in page(client, "/stories/?q=HERON")
     assert "No stories found." in page(client, "/stories/?q=zebra")
 
 

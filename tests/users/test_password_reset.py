@@ -86,7 +86,7 @@ def test_mail_that_cannot_be_sent_is_logged(
         raise ConnectionRefusedError
 
     monkeypatch.setattr(EmailMessage, "send", refuse)
-    assert "we send it a link" in ask(ann.email)
+    assert "we send a link to the address" in ask(ann.email)
     assert mails() == []
     assert "Failed to send password reset email" in caplog.text
     assert ann.email not in caplog.text
@@ -155,8 +155,8 @@ def test_the_answer_to_a_request_says_what_happens(client: Client) -> None:
     answer = client.post("/password/reset/", {"email": "nobody@people.example"}, follow=True)
     assert sentences(answer) == [
         (
-            "If an account with this e-mail address exists, we send it a link. The link works once "
-            "and expires after three days. We send at most 3 links per hour."
+            "If an account with this e-mail address exists, we send a link to the address. The "
+            "link works once and expires after three days. We send at most 3 links per hour."
         )
     ]
 

@@ -223,7 +223,7 @@ def test_the_key_of_an_existing_row_of_the_record_is_not_written_over(boss: User
     kept = RoleChange.objects.get()
     other = RoleChange(who="x", whom_id=1, whom="x", from_role="x", to_role="x")
     other.pk = kept.pk
-    with pytest.raises(Refused, match="never changed"):
+    with pytest.raises(Refused, match="cannot be changed or deleted"):
         other.save()
 
 

@@ -15,7 +15,7 @@ const STATES = {
   up: "Live: changes appear here as they happen.",
   paused: "Paused: new changes are collected until you resume.",
   away: "Kafka is not responding. New changes are kept and will appear here automatically.",
-  lost: "Connection lost. Reconnecting. You will not miss any changes.",
+  lost: "Connection lost. Reconnecting. Changes that you miss will be loaded afterwards.",
   denied: "You no longer have access to the feed. Log in again to continue.",
 };
 
@@ -88,7 +88,7 @@ function ago(moment) {
 function showAge(row) {
   const time = part(row, "time");
   const text = time.dateTime ? ago(Date.parse(time.dateTime)) : "";
-  // An unchanged text is not written again, which would cause a new layout of the page.
+  // To write an unchanged text again would cause a new layout of the page.
   if (part(row, "ago").textContent !== text) part(row, "ago").textContent = text;
 }
 
@@ -249,7 +249,7 @@ function connect() {
   on("gap", (gap) => list.prepend(gapOf(gap)));
   on("state", ({ kafka }) => showState(kafka));
   // A page that was rendered while Kafka was unreachable lacks the earlier changes, so the page is
-  // reloaded. The delay gives Kafka time until it can return the changes.
+  // reloaded. After the delay, Kafka is usually able to return these changes.
   on("here", () => setTimeout(() => location.reload(), RELOAD_MS));
   on("alive", () => {});
   on("bye", end);

@@ -27,10 +27,15 @@ class Command(FeedCommand):
             "--host", default="127.0.0.1", help="The address on which the web server listens."
         )
         parser.add_argument(
-            "--port", type=int, help="The port (default: 8000, or the next free port)."
+            "--port",
+            type=int,
+            help="The port of the web server (default: 8000, or the next free port).",
         )
         parser.add_argument(
-            "--traffic", type=float, metavar="RATE", help="Generate RATE story changes per second."
+            "--traffic",
+            type=float,
+            metavar="RATE",
+            help="Make RATE changes per second to demo stories. --no-demo disables this option.",
         )
         parser.add_argument(
             "--no-demo", action="store_false", dest="demo", help="Do not load the demo data."

@@ -11,9 +11,9 @@ _MAX_RATE = 1000
 
 class Command(FeedCommand):
     help = (
-        "Change the counters, titles and statuses of demo stories until SIGTERM. Some demo stories "
-        "are created or deleted; their number stays between 150 and 300. No other stories are "
-        "changed."
+        "Change the counters, titles and statuses of demo stories until SIGTERM. Also create and "
+        "delete demo stories; the number of demo stories stays between 150 and 300. No other "
+        "stories are changed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -23,5 +23,5 @@ class Command(FeedCommand):
 
     def handle(self, *args: Any, rate: float, **options: Any) -> None:
         if not 0 < rate <= _MAX_RATE:
-            self.misuse(f"--rate is {rate:g}: give a rate greater than 0, up to {_MAX_RATE}.")
+            self.misuse(f"--rate is {rate:g}: choose a rate greater than 0, up to {_MAX_RATE}.")
         run_traffic(rate)

@@ -11,8 +11,8 @@ from users.demo import ensure_demo_people
 
 class Command(FeedCommand):
     help = (
-        "Create 200 demo stories and four demo users, and print the logins of the users. A second "
-        "run creates only what is missing."
+        "Create 200 demo stories and four demo users, and print the logins of the users. If some "
+        "users exist, create only the others. If at least 150 demo stories exist, create no story."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -73,7 +73,7 @@ def test_a_wrong_model_is_refused(model: str | None, conditions: list[str], mess
 @pytest.mark.parametrize(
     ("condition", "text"),
     [
-        ("diggs", "--where has 'diggs': give field=value."),
+        ("diggs", "--where 'diggs' contains no equals sign: give field=value."),
         ("user=1", "--where names 'user', a JSON field: name another field."),
         ("diggs=x", "--where gives diggs the value 'x': “x” value must be an integer."),
     ],

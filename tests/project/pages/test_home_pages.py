@@ -43,7 +43,7 @@ def test_the_dashboard_shows_totals_trend_and_age(
     for shown in texts:
         assert shown in page, shown
     assert page.count("<rect ") == 3
-    assert "12 stories from 1 Mar 2010 to 3 Mar 2010, most on 3 Mar: 8." in page
+    assert "12 stories from 1 Mar 2010 to 3 Mar 2010. Maximum: 8 on 3 Mar." in page
 
 
 def test_the_dashboard_marks_old_numbers(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

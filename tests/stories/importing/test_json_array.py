@@ -56,7 +56,7 @@ def test_items_may_be_larger_than_one_read() -> None:
 def test_unclosed_array_is_reported_after_its_items() -> None:
     text = json.dumps(ITEMS)[:-1]
     assert values(text) == ITEMS
-    assert "item 4 is missing" in problems(text)[0]
+    assert "item 4 the array has no closing" in problems(text)[0]
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from cdc.wire.records import TopicPartition
 _TRANSIENT = "TransientTransactionError"
 # https://www.mongodb.com/docs/manual/reference/error-codes/
 _REFUSING = frozenset({2, 9, 15, 22, 52, 55, 56, 57, 10334, 17280, 17419, 17420})
-"""Error codes of commands whose document MongoDB can never store."""
+"""Error codes for documents that MongoDB can never store."""
 _PASSING = frozenset(
     {
         *(None, 1, 6, 7, 8, 13, 24, 50, 63, 64, 89, 91, 112, 133, 134, 150, 189, 225, 239, 246),
@@ -39,7 +39,7 @@ _PASSING = frozenset(
         *(13436, 14031),
     }
 )
-"""Error codes of single writes that failed for a reason other than their document."""
+"""Error codes of single writes that may succeed later, because their documents are valid."""
 _TOO_LARGE = frozenset({257, 292, 388})
 """Error codes of transactions that are too large for the cache, a sort or the oplog."""
 _CACHE_IS_FULL = ("cache overflow", "cache full", "will not fit in the storage engine cache")
@@ -47,7 +47,8 @@ _CACHE_IS_FULL = ("cache overflow", "cache full", "will not fit in the storage e
 _WRITES = WriteConcern("majority", j=True)
 _OPTIONS: Mapping[str, Any] = {
     "tz_aware": True,
-    # Another program may have written a date after the year 9999, or invalid UTF-8.
+    # Another program may have written a date after the year 9999, or invalid UTF-8. Neither must
+    # raise an error.
     "datetime_conversion": "DATETIME_AUTO",
     "unicode_decode_error_handler": "replace",
     "serverSelectionTimeoutMS": 1000,
@@ -65,11 +66,14 @@ _OPTIONS: Mapping[str, Any] = {
     "readPreferenceTags": "",
     "maxStalenessSeconds": -1,
 }
-"""Options that override those in the URI, because the promises depend on them."""
+"""Options that override those in the URI, because the delivery guarantees depend on them."""
 
 
 def connect(settings: CdcSettings) -> MongoClient[Document]:
-    """Return a client, which connects on first use and has timeouts of at most 20 seconds."""
+    """Return a client, which connects on first use and has timeouts of at most 20 seconds.
+
+    Raise Misconfigured if the URI is missing or invalid.
+    """
     if not settings.mongodb_uri:
         raise Misconfigured(
             "MONGODB_URI is not set: set it to mongodb://host:port, or run `manage.py up`."
@@ -138,7 +142,7 @@ def require_plain_collections(db: Database[Document], names: Iterable[str]) -> N
             what = {"collation": "has a collation"}.get(odd, f"is of the type {odd or kind}")
             raise Misconfigured(
                 f"The MongoDB collection {found['name']} {what}, which the replica cannot use: "
-                "rename or drop it, and create an ordinary one."
+                "rename or drop it, then restart the consumer, which creates a normal collection."
             )
 
 

@@ -13,7 +13,10 @@ from cdc.mongo.plan import Document
 from cdc.wire.columns import Column
 
 _LOOK_SECONDS = 4.0
-"""Time limit of a search through the documents of a table; large collections need more."""
+"""The maximum number of seconds for a search through the documents of a table.
+
+A search through a large collection may reach this limit.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +24,11 @@ class Recorded:
     """The columns that every document of a table is known to have."""
 
     columns: Mapping[str, bool]
-    """Whether each column allowed null, by column name."""
+    """For each column name, whether the column allowed null when it was recorded."""
     lacked: int
-    """A counter that increases when documents without some column are written.
+    """A counter that increases when documents are written that lack a column.
 
-    Results of earlier searches are then outdated.
+    The result of a search is recorded only if the counter has not changed during the search.
     """
 
 
@@ -38,11 +41,16 @@ class Unlike:
     left_over: tuple[str, ...]
     """Columns that at least one document has, although the model no longer has them."""
     in_time: bool = True
-    """False if the search timed out. The columns then include those not completely searched."""
+    """False if the search timed out.
+
+    `lacking` and `left_over` then also contain the columns that were not searched completely.
+    """
 
 
 class DocumentColumns:
-    """Compares the columns of documents with those of models; each method raises Retryable.
+    """Compares the columns of documents with those of models.
+
+    Each method raises Retryable if MongoDB is unavailable.
 
     Without an index, MongoDB reads a whole collection to find that no document lacks a column.
     The result is therefore recorded, and the search is not repeated.
@@ -60,7 +68,10 @@ class DocumentColumns:
         return Recorded(columns, found.get("lacked", 0))
 
     def unlike(self, table: str, columns: Sequence[Column], collections: Iterable[str]) -> Unlike:
-        """Return how the documents of a table differ from `columns`; skip recorded columns."""
+        """Return how the documents of a table differ from `columns`.
+
+        Columns that are already recorded are not searched.
+        """
         return self._unlike(self.recorded(table), columns, collections)
 
     def look(self, table: str, columns: Sequence[Column], collections: Iterable[str]) -> None:
@@ -74,7 +85,7 @@ class DocumentColumns:
     def remember(self, table: str, columns: Iterable[Column], before: Recorded) -> None:
         """Record that every document has exactly these columns.
 
-        `before` is the record that was read before the documents.
+        `before` is the result of `recorded()` from the time before the documents were read.
         """
         self._write(table, {column.name: column.null for column in columns}, before)
 

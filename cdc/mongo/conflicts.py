@@ -17,7 +17,7 @@ _PLACE = re.compile(r"collection: (\S+) index: (.+?)(?: collation: \{.*\})? dup 
 def conflict_of(error: BulkWriteError) -> Conflict | None:
     """Return the conflict that made a write fail, or None for any other failure.
 
-    A duplicate `_id` is not a conflict. It means that another consumer has just written the row.
+    A duplicate `_id` is not a conflict: another consumer has just written the same row.
     """
     (refused, *_) = error.details.get("writeErrors") or [{}]
     if refused.get("code") != _DUPLICATE_KEY or list(refused.get("keyPattern", {})) in (

@@ -1,4 +1,4 @@
-"""Reads past events from the history collection; Kafka may have removed them already."""
+"""Reads past events from the history collection, even if Kafka has already removed the events."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ _MOST_MS = 2_000
 
 
 class History:
-    """Reads the history collection; each read has a time limit and raises Retryable.
+    """Reads the history collection; each read has a time limit and raises Retryable if it fails.
 
     `key_columns` maps each captured table to its key column.
     """
@@ -36,7 +36,7 @@ class History:
             return self._events(found.sort("at", ASCENDING).limit(limit))
 
     def at(self, partition: int, offset: int) -> PastEvent | None:
-        """Return the event that had this offset in the topic, or None."""
+        """Return the event that had this partition and offset in the topic, or None."""
         place = {"partition": partition, "offset": offset}
         with reaching():
             found = self._history.find(place, max_time_ms=_MOST_MS).limit(1)
@@ -45,7 +45,8 @@ class History:
     def applied(self, versions: Sequence[Version]) -> dict[Version, float]:
         """Return the delays, in seconds, of those changes that the replica has applied.
 
-        Two clocks measure a delay. A negative difference is returned as 0.
+        A delay is the difference of two times: the application's clock measures the first time, and
+        the consumer's clock the second. A negative difference is returned as 0.
         """
         ids = [{"epoch": item.epoch, "outbox_id": item.outbox_id} for item in versions]
         with reaching():

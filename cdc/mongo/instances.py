@@ -40,10 +40,14 @@ class Sighting:
 
 
 class Instances:
-    """Stores which process has an instance name; each method raises Retryable."""
+    """Stores which process has an instance name.
+
+    Each method raises Retryable if MongoDB is unavailable.
+    """
 
     def __init__(self, client: MongoClient[Document], settings: CdcSettings, name: str) -> None:
-        # A majority is not needed: the next heartbeat replaces one that a failover loses.
+        # The write concern `majority` is not needed: if a failover loses a heartbeat, the next
+        # heartbeat replaces it.
         self._documents = database(client, settings).get_collection(
             f"{settings.positions_collection}_instances",
             read_concern=ReadConcern("local"),

@@ -58,7 +58,7 @@ class OwnedPositions:
 
         A gap is a range of records that Kafka has lost and that may not have been applied.
 
-        Raises Fenced if the partition has another owner or position.
+        Raise Fenced if the partition has another owner or position.
         """
         lost_from = self._expected.get(source)
         moved = self._positions.update_one(
@@ -77,7 +77,7 @@ class OwnedPositions:
     ) -> None:
         """Move positions in the session's transaction.
 
-        Raises Fenced if a partition has another owner or position.
+        Raise Fenced if a partition has another owner or position.
         """
         moves: list[Any] = [
             UpdateOne(
@@ -91,7 +91,7 @@ class OwnedPositions:
             raise Fenced("A partition of the batch has another owner or position.")
 
     def expect(self, advance: Mapping[TopicPartition, int]) -> None:
-        """Store the positions to expect, after the transaction that moved them was committed."""
+        """Store the new positions, after the transaction that moved them was committed."""
         self._expected.update(advance)
 
     def check(self, sources: frozenset[TopicPartition]) -> None:

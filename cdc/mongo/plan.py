@@ -36,7 +36,7 @@ class Route:
     history: bool = True
     """Whether the history keeps the events of the table."""
     topic: str = ""
-    """The topic of the table's events; if empty, no tombstone is assigned to the table."""
+    """The topic of the table's events; if empty, no tombstone is read as a delete of a row."""
 
     @property
     def markers(self) -> str:
@@ -102,9 +102,10 @@ class Applied:
 
 
 class Conflict(Retryable):
-    """A unique index of the replica refuses the document of an event, perhaps temporarily.
+    """A unique index of the replica refuses the document of an event.
 
-    A change that has not arrived yet may remove the value from the other document.
+    Another document already has the unique value. The conflict may be temporary, because a later
+    event may change or delete the other document.
     """
 
     def __init__(self, reason: str, version: Version) -> None:
@@ -128,7 +129,10 @@ def deliver(event: ChangeEvent, route: Route, source: TopicPartition, offset: in
     """Return the event with its document; raise Rejected if the row does not match the table."""
     if event.key_column != route.key:
         name = event.key_column[:60]
-        raise Rejected(f"The key has the field {name!r}; {route.table} has the key {route.key!r}.")
+        raise Rejected(
+            f"The message has the key field {name!r}, but the key of {route.table} is "
+            f"{route.key!r}."
+        )
     if event.deletes:
         _check_key(event, route)
     document = None if event.deletes else _document(event, route)
@@ -240,8 +244,8 @@ def _write(writes: Writes, delivered: Delivered, held: Known | None) -> None:
         writes.replaces.append(delivered.document)
     else:
         writes.inserts.append(delivered.document)
-        # Two consumers that write the same row must conflict. One may insert the document while
-        # the other writes only the delete marker. An insert therefore writes the marker too.
+        # If two consumers write the same row at once, one may insert the document while the other
+        # writes only the delete marker. Both write the marker, so that MongoDB finds the conflict.
         writes.markers.append(_marker(event))
 
 

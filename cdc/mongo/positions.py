@@ -18,11 +18,14 @@ from cdc.wire.records import TopicPartition
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Gap:
-    """Records of a partition that were not applied, and that Kafka lost or a rewind skipped."""
+    """Records of a partition that may not have been applied.
+
+    Kafka has lost the records, or a rewind has skipped them.
+    """
 
     source: TopicPartition
     lost_from: int
-    """The next offset to be applied at that time."""
+    """The next offset that the consumer had to apply when the gap was found."""
     resumed_at: int
     """The offset at which the consumer resumed. It is `lost_from` or lower if Kafka lost the newest
     records or the whole topic."""
@@ -31,7 +34,10 @@ class Gap:
 
 
 class Positions:
-    """The positions of one consumer group; each method raises Retryable."""
+    """The positions of one consumer group.
+
+    Each method raises Retryable if MongoDB is unavailable.
+    """
 
     def __init__(self, client: MongoClient[Document], settings: CdcSettings) -> None:
         self._positions = database(client, settings)[settings.positions_collection]
@@ -48,7 +54,10 @@ class Positions:
             }
 
     def gaps(self) -> tuple[Gap, ...]:
-        """Return the open gaps; each stays open until a reconciliation leaves no difference."""
+        """Return the open gaps.
+
+        A gap stays open until a reconciliation that began after the gap leaves no difference.
+        """
         with reaching():
             found = self._positions.find({"_id.group": self._group, "gap": {"$exists": True}})
             return tuple(sorted(map(_gap, found)))
@@ -70,7 +79,7 @@ class Positions:
         """
         with reaching():
             while not self._moved(source, offset, {"owner": who, "session": None}):
-                pass  # The consumer has moved it meanwhile.
+                pass  # The consumer has moved the position in the meantime, so try again.
 
     def _moved(self, source: TopicPartition, offset: int, changes: Mapping[str, object]) -> bool:
         name = position_id(self._group, source)
@@ -90,7 +99,7 @@ def resumed_after_gap(
 ) -> Document:
     """Return the update that moves a position to `resume_at` and stores or extends its gap.
 
-    If `lost_from` is None, the partition was never read and has no gap.
+    If `lost_from` is None, no record was skipped, and no gap is stored.
     """
     update: Document = {"$set": {**changes, "next_offset": resume_at, "leader_epoch": None}}
     if lost_from is not None:

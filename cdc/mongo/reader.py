@@ -30,7 +30,7 @@ _LAST_APPLIED_SECONDS = 1.0
 
 
 class ReplicaReader:
-    """Reads committed documents; each method raises Retryable."""
+    """Reads committed documents. Each method raises Retryable if MongoDB is unavailable."""
 
     def __init__(self, client: MongoClient[Document], settings: CdcSettings) -> None:
         self._db = database(client, settings)
@@ -48,7 +48,8 @@ class ReplicaReader:
 
     def held(self, collections: Iterable[str], keys: Sequence[Any]) -> dict[str, dict[Any, Held]]:
         """Return the documents with these keys, by collection and key."""
-        # Decoding is the main cost, and most documents have the same bytes in every collection.
+        # Decoding is slow, and most documents have the same bytes in every collection. Equal bytes
+        # are therefore decoded only once.
         known: dict[bytes, Held] = {}
         return {name: self._held(name, keys, known) for name in collections}
 
@@ -106,7 +107,7 @@ class ReplicaReader:
     def highest_version(self) -> Version | None:
         """Return the highest version in the history, or None.
 
-        Documents of another program are skipped; most types of `_id` sort after versions.
+        Documents that another program has added to the history are skipped.
         """
         whole = {"$type": ["int", "long"]}
         ours = {"_id.epoch": whole, "_id.outbox_id": whole}
@@ -117,7 +118,7 @@ class ReplicaReader:
             return next(filter(None, versions), None)
 
     def within(self, seconds: float) -> AbstractContextManager[Any]:
-        """Limit the total time of the reads inside the context."""
+        """Limit the total time of the reads inside the context to `seconds`."""
         return cast("AbstractContextManager[Any]", timeout(seconds))
 
     def delays(self, since: datetime, limit: int) -> list[float]:

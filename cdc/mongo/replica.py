@@ -49,7 +49,10 @@ _NO_VERSION = Version(0, 0)
 
 
 class MongoReplica:
-    """Applies each batch exactly once: the same transaction writes it and moves the positions."""
+    """Applies each batch exactly once.
+
+    The transaction that writes the documents of a batch also moves the positions.
+    """
 
     def __init__(
         self,
@@ -75,8 +78,8 @@ class MongoReplica:
     def prepare(self) -> None:
         """Create missing collections and TTL indexes.
 
-        Raises Misconfigured if the server has no transactions, or if the replica cannot use a
-        collection.
+        Raise Misconfigured if the server has no transactions, or if the replica cannot use an
+        existing collection.
         """
         require_transactions(self._client)
         with reaching():
@@ -97,7 +100,10 @@ class MongoReplica:
             return self._owned.take_over(source, topic_id, self._open_session())
 
     def record_gap(self, source: TopicPartition, resume_at: int) -> StoredPosition:
-        """Move the position to `resume_at`, and store the gap; raises Fenced."""
+        """Move the position to `resume_at`, and store the gap.
+
+        Raise Fenced if the partition has another owner or position.
+        """
         with reaching():
             return self._owned.record_gap(source, resume_at)
 
@@ -110,10 +116,10 @@ class MongoReplica:
     ) -> Applied:
         """Apply a batch and move the positions to `advance`, in one transaction.
 
-        `deleted_rows` are rows that the database no longer has. `leader_epochs` are the leader
-        epochs of each partition's last record in the batch.
+        `deleted_rows` are rows that the database no longer has. `leader_epochs` contains, for each
+        partition, the leader epoch of the partition's last record in the batch.
 
-        Raises Fenced if a partition has another owner or position, Rejected if MongoDB refuses a
+        Raise Fenced if a partition has another owner or position, Rejected if MongoDB refuses a
         document, and Retryable for any other failure. After each of these errors, the caller must
         take over the partitions again.
         """
@@ -132,9 +138,9 @@ class MongoReplica:
     def _forget_columns(self, incomplete: Mapping[str, Iterable[str]]) -> None:
         """Remove the columns that documents of a batch lack from the record of complete columns.
 
-        It is called before the transaction because this process may end during the transaction. It
-        is called again afterwards because another process may have searched the documents before
-        the commit.
+        This method is called before the transaction, because the process may end after the commit.
+        It is called again after the transaction, because another process may have searched the
+        documents before the commit, and recorded the columns as complete.
         """
         for table, names in incomplete.items():
             self._columns.forget(table, names)
@@ -196,7 +202,8 @@ class MongoReplica:
         for table, identities in keys.items():
             route = self._routes[table]
             held = [self._versions(name, identities, session) for name in route.collections]
-            # If every collection has the document, the marker is not newer and need not be read.
+            # A row's marker is never newer than its documents if every collection has a document.
+            # The marker is then not read.
             lacking = [key for key in identities if not all(each.get(key) for each in held)]
             markers = self._versions(route.markers, lacking, session) if lacking else {}
             for key in identities:

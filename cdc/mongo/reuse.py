@@ -40,8 +40,9 @@ class ReusedVersions:
     ) -> None:
         """Raise Rejected if an event would be dropped as a duplicate of a different event.
 
-        `added` is the result of adding `events` to the history. If both events belong to different
-        rows and the new one is written, no change is lost, and the reuse is only logged.
+        `added` is the result of adding `events` to the history. If the two events belong to
+        different rows and the new event is written, no change is lost. The reuse is then only
+        logged.
         """
         new = {_version(found) for found in (added.upserted_ids or {}).values()}
         old = {delivered.event.version for delivered in events} - new

@@ -16,7 +16,7 @@ def refuse_other_events(
     """Raise Rejected if an event would be dropped as a duplicate of a different event.
 
     The different event is in `events`, or its history document is in `past`. Return the versions
-    that two rows have used and whose later event is written: no change is lost.
+    that events of two rows have, if the later event is still written. No change is then lost.
     """
     known: dict[Version, _Content] = {}
     for item in past:

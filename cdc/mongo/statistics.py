@@ -44,8 +44,9 @@ class Statistics:
     ) -> Figures:
         """Return the totals of a collection that stores the rows of `table`.
 
-        `sums` are integer fields, `group` is any field, and `day` is a date field, by which the
-        documents of the last `days` days are counted. Values of other types are ignored.
+        `sums` are integer fields to total, and `group` is the field whose values are counted. `day`
+        is a date field: the documents are counted for each of the `days` days that end with the
+        newest date. In `sums` and `day`, values of other types are ignored.
         """
         documents = self._db[collection]
         with reaching():

@@ -48,7 +48,7 @@ def history_operations(batch: Sequence[Delivered], now: datetime) -> list[Any]:
 def write(
     collection: Collection[Document], operations: list[Any], session: ClientSession
 ) -> BulkWriteResult | None:
-    """Run the operations in the session's transaction; return None if there are none."""
+    """Run the operations in the session's transaction; return None if `operations` is empty."""
     # Ordered: an unordered write would continue in the aborted transaction and hide the first
     # error.
     return collection.bulk_write(operations, ordered=True, session=session) if operations else None

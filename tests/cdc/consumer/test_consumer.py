@@ -279,7 +279,7 @@ def test_a_tombstone_of_two_possible_tables_is_ignored() -> None:
         (b"\xff", "not JSON"),
         (b"[]", "not a JSON object"),
         (b"{}", "source is not a JSON object"),
-        (b'{"op":"c","source":{"table":"users_user"}}', "The key has the field"),
+        (b'{"op":"c","source":{"table":"users_user"}}', "The message has the key field"),
     ],
 )
 def test_an_unrecognised_message_is_a_dead_letter_and_delays_nothing(

@@ -247,7 +247,8 @@ def test_the_key_of_another_column_is_rejected() -> None:
         deliver(event, ROUTE, SOURCE, 0)
 
     name = "k" * 60
-    assert str(caught.value) == f"The key has the field {name!r}; {TABLE} has the key 'id'."
+    expected = f"The message has the key field {name!r}, but the key of {TABLE} is 'id'."
+    assert str(caught.value) == expected
 
 
 def test_a_delete_of_a_key_that_no_row_can_have_is_rejected() -> None:

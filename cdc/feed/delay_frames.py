@@ -14,13 +14,16 @@ _MOST_FRAMES = 50
 _LONGEST_PAUSE = 8
 
 LookUp = Callable[[Sequence[Version]], Mapping[Version, float]]
-"""Returns the delay in seconds of each change that has been applied; raises CdcError."""
+"""Returns the delay in seconds of each change that has been applied.
+
+The function raises a CdcError if the history cannot be read.
+"""
 
 
 class DelayFrames:
-    """Keeps the latest frames, which have increasing numbers.
+    """Keeps the latest frames that report delays. Each new frame has the next number.
 
-    A reader's position does not count these frames. A reader that is disconnected when a delay is
+    These frames do not change a reader's position. A reader that is disconnected when a delay is
     reported therefore never receives the report.
     """
 
@@ -33,7 +36,7 @@ class DelayFrames:
         self.next = 0
 
     def since(self, number: int) -> Iterator[bytes]:
-        """Yield the frames that are still in memory, starting at `number`."""
+        """Yield the frames that are still in memory, starting at frame `number`."""
         first = self.next - len(self._frames)
         for index in range(max(number, first) - first, len(self._frames)):
             yield self._frames[index]

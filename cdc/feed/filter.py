@@ -44,9 +44,9 @@ class Filter:
         return self != Filter()
 
     def matches(self, change: RenderedChange, audience: Audience) -> bool:
-        """Return whether a change meets all conditions; an unrecognised message never does.
+        """Return whether a change meets all conditions.
 
-        An empty filter has no conditions and matches every change.
+        An unrecognised message meets no condition. Only an empty filter matches it.
         """
         return (
             (not self.ops or change.op in self.ops)

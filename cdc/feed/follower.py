@@ -1,4 +1,4 @@
-"""The thread that follows the topic. It continues after an outage or a re-created topic."""
+"""The thread that reads new records of the topic, even after an outage or a re-created topic."""
 
 import threading
 import time
@@ -23,11 +23,11 @@ _CHECK_SECONDS = 2.0
 
 
 class Follower:
-    """Posts its start position, then batches of changes, or an error if Kafka is unreachable.
+    """Passes its start position to `post`, then batches of changes.
 
-    After an outage, the follower resumes at the position that `resume_at` returns. If the topic was
-    re-created or truncated and no longer has that position, the follower posts a new start
-    position.
+    If Kafka is unreachable, the follower posts the error. After an outage, the follower resumes at
+    the position that `resume_at` returns. If the topic was re-created or truncated and no longer
+    has that position, the follower posts a new start position.
     """
 
     def __init__(

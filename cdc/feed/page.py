@@ -42,7 +42,7 @@ class PageRequest:
 
     @classmethod
     def parse(cls, query: QueryDict) -> "PageRequest":
-        """Return the request in a query string; raises Rejected if a value is invalid."""
+        """Return the request in a query string. Raise Rejected if a value is invalid."""
         text = query.get("time", "").strip()
         number, offset = query.get("partition", "").strip(), query.get("offset", "").strip()
         return cls(
@@ -157,7 +157,7 @@ def _absent(place: tuple[int, int]) -> str:
         if found := wiring.history().at(*place):
             moment = datetime.fromtimestamp(found.event.ts_ms / 1000, tz=UTC)
             when = moment.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
-            return f"Kafka no longer has this record, but the history has it: jump to {when} UTC."
+            return f"Kafka no longer has this record, but the history has it: enter {when} UTC."
     return "Kafka has no change at this offset. These are the next changes."
 
 

@@ -36,12 +36,12 @@ class FeedPosition:
         """Return the position that a browser sent; raises Rejected if it is not a position."""
         if len(text) > _LONGEST or not _TEXT.match(text):
             raise Rejected(
-                "The given text is not a position in the feed: open the page without it."
+                "The address contains an invalid position in the feed: open the page without it."
             )
         tag, *numbers = text.split(".")
         offsets = tuple(int(number, 36) for number in numbers)
         if max(offsets) > _LARGEST:
-            raise Rejected("The position in the feed contains an offset that is too large.")
+            raise Rejected("The address contains a position in the feed with an invalid offset.")
         return cls(tag, offsets)
 
     def __str__(self) -> str:
@@ -69,9 +69,9 @@ class FeedPosition:
         return sum(max(its - mine, 0) for mine, its in pairs)
 
     def fitted(self, to: "FeedPosition") -> "FeedPosition | None":
-        """Return this position with as many partitions as `to` has; new partitions start at 0.
+        """Return this position with the partitions of `to`; new partitions start at offset 0.
 
-        Returns None if the two positions belong to different topics.
+        Return None if the two positions belong to different topics.
         """
         missing = len(to.offsets) - len(self.offsets)
         if self.tag != to.tag or missing < 0:

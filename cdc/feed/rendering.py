@@ -1,4 +1,4 @@
-"""Renders every record of the topic, even a malformed one, as JSON for each audience."""
+"""Renders all records of the topic, even malformed records, as JSON for each audience."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

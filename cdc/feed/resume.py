@@ -14,7 +14,10 @@ from cdc.feed.rendering import RenderedChange
 from cdc.wire.topic import Tail
 
 MOST_RECORDS = 20_000
-"""A reader that has missed more records gets a `gap` frame instead of the records."""
+"""The maximum number of missed records that are sent to a reader.
+
+A reader that has missed more records gets a `gap` frame instead.
+"""
 _MOST_AT_ONCE = 4
 _POLL_RECORDS = 200
 _POLL_SECONDS = 0.5
@@ -42,10 +45,10 @@ class CatchUp:
     async def read(
         self, start: FeedPosition, end: FeedPosition
     ) -> AsyncGenerator[MissedChanges, None]:
-        """Yield the changes from `start` to `end` in batches; raises Retryable.
+        """Yield the changes from `start` to `end` in batches.
 
-        A batch is read only after the previous batch was consumed. A slow reader therefore has only
-        one batch in memory.
+        Raise Retryable if Kafka is unreachable. A batch is read only after the previous batch was
+        consumed. A slow reader therefore has only one batch in memory.
         """
         async with self._slots, self._tail() as tail:
             batch = await asyncio.to_thread(_begin, tail, start, end)

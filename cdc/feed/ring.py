@@ -32,7 +32,8 @@ class Ring:
         self, start: FeedPosition, *, changes: int = MOST_CHANGES, bytes_: int = MOST_BYTES
     ) -> None:
         self.start = self.end = start
-        """The positions before the oldest change in the ring and after the last record read."""
+        """`start` is the position before the oldest change in the ring; `end` is the position
+        after the last record that was read."""
         self.first = self.next = 0
         """The number of the oldest change in the ring, and the number of the next new change."""
         self.bytes = 0
@@ -53,7 +54,10 @@ class Ring:
         self.end = self.end.after(partition, offset)
 
     def number_at(self, position: FeedPosition) -> int | None:
-        """Return the number of the change after a position, or None if it is not in the ring."""
+        """Return the number of the change after a position.
+
+        Return None if the ring does not contain this position.
+        """
         if position == self.end:
             return self.next
         numbers = range(self.next - 1, self.first - 1, -1)

@@ -145,10 +145,10 @@ class Reader:
             return
         at = self._at.fitted(ring.end)
         if at is None:
-            yield self._gap(ring, "The topic has been replaced by another topic.", None)
+            yield self._gap(ring, "The Kafka topic was deleted and created again.", None)
         elif not ring.end.covers(at):
             if self._is_lost(time.monotonic()):
-                yield self._gap(ring, "The topic ends before your last change.", None)
+                yield self._gap(ring, "Kafka has lost the newest changes of the topic.", None)
         elif not at.covers(ring.start):
             async with aclosing(self._from_kafka(at, ring)) as parts:
                 async for part in parts:
@@ -171,14 +171,14 @@ class Reader:
     async def _from_kafka(self, at: FeedPosition, ring: Ring) -> Frames:
         missing = at.missing_to(ring.start)
         if missing > MOST_RECORDS:
-            yield self._gap(ring, "You have missed too many changes to send them all.", missing)
+            yield self._gap(ring, "There are too many missed changes to send all of them.", missing)
             return
         async with aclosing(self._catch_up.read(at, ring.start)) as batches:
             async for missed in batches:
                 self._at = missed.position
                 yield b"".join(self._frame(RingEntry(*found)) for found in missed.changes)
                 if missed.lost:
-                    why = "Kafka keeps only the latest change of each row."
+                    why = "Kafka has removed them and keeps only the latest change of each row."
                     yield message("gap", self._at, why=why, missing=missed.lost)
 
     def _from_ring(self, at: FeedPosition, ring: Ring) -> bytes:

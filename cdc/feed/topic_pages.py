@@ -20,7 +20,7 @@ PAGE = 100
 _WINDOW = 150
 """The number of records that are read at once from a partition."""
 _MOST_ROUNDS = 12
-"""The maximum number of reads for one page. If few changes match, the next page reads on."""
+"""The maximum number of reads for one page. If few changes match, the page is not full."""
 _SECONDS = 5.0
 OffsetChanges = list[tuple[int, RenderedChange | None]]
 """Offsets, and the change to show for each offset, if any."""
@@ -92,8 +92,9 @@ class _Walk:
     ) -> bool:
         """Take the changes in time order; return whether the page is full.
 
-        After the last change of one partition's window, the merge ends unless that partition has
-        no more records. Its next record may precede the remaining records of other partitions.
+        The merge ends after the last change of a partition's window, because the partition's next
+        record may precede the remaining records of other partitions. It continues if the partition
+        has no more records.
         """
         heads = {
             number: _timed(found, backwards=self.backwards) for number, found in changes.items()
@@ -163,7 +164,7 @@ class TopicPages:
     def at_offset(self, partition: int, offset: int) -> FeedPosition | None:
         """Return the position before a record, with the other partitions at about the same time.
 
-        Returns None if there is no such partition.
+        Return None if there is no such partition.
         """
         with self._lock:
             bounds = self._bounds()
@@ -242,7 +243,7 @@ class TopicPages:
 def _held(asked: FeedPosition | None, bounds: FeedBounds) -> FeedPosition | None:
     """Return a position, limited to the offsets that the topic has.
 
-    Returns None if the position belongs to another topic.
+    Return None if the position belongs to another topic.
     """
     fitted = asked.fitted(bounds.end) if asked else None
     if fitted is None:

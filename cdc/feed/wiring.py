@@ -38,7 +38,7 @@ def topic_pages() -> TopicPages:
 
 @cache
 def history() -> History:
-    """Return MongoDB's history; raises Misconfigured if no MongoDB is configured."""
+    """Return the history in MongoDB. Raise Misconfigured if no MongoDB is configured."""
     settings = cdc_settings()
     keys = {capture.table: capture.key.name for capture in registry}
     return History(connect(settings), settings, keys)

@@ -73,12 +73,14 @@ def test_a_position_may_be_as_long_as_its_limit() -> None:
     longest = f"{TAG}{'.1' * 4_092}"
     assert len(longest) == 8_192
     assert len(FeedPosition.parse(longest).offsets) == 4_092
-    with pytest.raises(Rejected, match="is not a position in the feed: open the page without it"):
+    with pytest.raises(
+        Rejected, match="contains an invalid position in the feed: open the page without it"
+    ):
         FeedPosition.parse(f"{longest}.1")
 
 
 def test_an_offset_beyond_64_bits_is_named() -> None:
-    with pytest.raises(Rejected, match="contains an offset that is too large"):
+    with pytest.raises(Rejected, match="in the feed with an invalid offset"):
         FeedPosition.parse(f"{TAG}.0.1y2p0ij32e8e8.0")
 
 

@@ -59,7 +59,7 @@ def letter_page(letter: DeadLetter, inspection: Inspection) -> RenderableType:
     for name, value in letter_json(letter).items():
         facts.add_row(name, Text("" if value is None else printable(str(value), 2_000)))
     sides = Table(box=None, pad_edge=False)
-    for name in ("column", "message", "source now", "replica now", ""):
+    for name in ("column", "message", "database now", "replica now", ""):
         sides.add_column(name, overflow="fold")
     for line in inspection.lines:
         differs = "differs" if line.differs else ""

@@ -45,10 +45,10 @@ class Decision:
 
 
 def row_of(letter: DeadLetter) -> Row:
-    """Return the row that a dead letter is about; raises Rejected if the row is unknown.
+    """Return the row that a dead letter is about. Raise Rejected if the row is unknown.
 
-    The table is the table in the message. If the message has no table, it is the only captured
-    table of the topic that has this key column.
+    The message names the table of the row. If the message has no table, the row belongs to the only
+    captured table with this topic and key column.
     """
     name, value = _key_of(letter)
     captures = [
@@ -59,7 +59,9 @@ def row_of(letter: DeadLetter) -> Row:
     if letter.table:
         captures = [capture for capture in registry if capture.table == letter.table]
     if len(captures) != 1 or captures[0].key.name != name:
-        raise Rejected("Its message does not name a captured table, so the row is unknown.")
+        raise Rejected(
+            "The message does not name a captured table: the dead letter can only be discarded."
+        )
     return Row(capture=captures[0], key=_python_key(captures[0], value))
 
 
@@ -115,7 +117,9 @@ def _key_of(letter: DeadLetter) -> tuple[str, Any]:
     except orjson.JSONDecodeError:
         key = None
     if not isinstance(key, dict) or len(key) != 1:
-        raise Rejected("Its key does not identify a row: it can only be discarded.")
+        raise Rejected(
+            "The key of the message does not identify a row: the dead letter can only be discarded."
+        )
     return next(iter(key.items()))
 
 
@@ -124,7 +128,8 @@ def _python_key(capture: Capture, value: Any) -> Any:
         return capture.key_from_wire(value)
     except Rejected:
         raise Rejected(
-            f"Its key is not valid for {capture.table}: it can only be discarded."
+            f"The key of the message is not valid for {capture.table}: the dead letter can only be "
+            "discarded."
         ) from None
 
 
@@ -132,11 +137,11 @@ def _require_waiting(letter: DeadLetter) -> None:
     if letter.status != DeadLetterStatus.WAITING:
         actor = letter.resolved_by
         who = people({actor}).get(actor, actor)
-        raise Refused(f"It was already {letter.status} by {who}.")
+        raise Refused(f"The dead letter was already {letter.status} by {who}.")
 
 
 def _resolve(letter: DeadLetter, decision: Decision) -> None:
-    """Record the decision; raises Refused if another decision was recorded first."""
+    """Record the decision. Raise Refused if another decision was recorded first."""
     letters = DeadLetter.objects.using(decision.using)
     waiting = letters.filter(pk=letter.pk, status=DeadLetterStatus.WAITING)
     with transaction.atomic(using=decision.using):

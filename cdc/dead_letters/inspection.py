@@ -49,13 +49,13 @@ class Inspection:
 
     payload: str
     verdict: str
-    """One sentence with the difference between row and replica, and the effect of a replay."""
+    """One sentence on the difference between the row and the replica, and on a replay's effect."""
     lines: tuple[Line, ...]
     replayable: bool
 
     @property
     def differing(self) -> tuple[str, ...]:
-        """The columns that differ between row and replica."""
+        """The columns that have different values in the row and in the replica."""
         return tuple(line.column for line in self.lines if line.differs)
 
     def as_json(self) -> dict[str, Any]:
@@ -153,7 +153,8 @@ def _verdict(row: Row, source: Values, replicas: Mapping[str, Document | None]) 
         line.column for line in _lines(row.capture, None, source, replicas) if line.differs
     ]
     if differing:
-        return f"{name} differs in {', '.join(differing)}: a replay sends the current row."
+        columns = ", ".join(differing)
+        return f"{name} differs from the replica in {columns}: a replay sends the current row."
     return f"{name} is the same in the replica: a replay would change nothing."
 
 

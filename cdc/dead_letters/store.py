@@ -29,9 +29,9 @@ class DeadLetterStore:
         self._using = using
 
     def store(self, record: Record, topic_id: str, reason: str) -> bool:
-        """Store a message; return False if it is already stored.
+        """Store a message; return False if the message is already stored.
 
-        Raises Fatal if the message cannot be stored. The consumer then stops, because the position
+        Raise Fatal if the message cannot be stored. The consumer then stops, because the position
         must not move past a message that is neither applied nor stored.
         """
         try:
@@ -63,7 +63,7 @@ class DeadLetterStore:
 
 
 class RejectedRowStore:
-    """Stores the outbox rows that Kafka rejected; raises Retryable on a database error."""
+    """Stores the outbox rows that Kafka rejected. Raises Retryable if the database fails."""
 
     def __init__(self, using: str) -> None:
         self._using = using

@@ -13,14 +13,14 @@ COUNT, SNAPSHOT, RECONCILE, REPAIR = "count", "snapshot", "reconcile", "repair"
 
 
 def count(context: JobContext) -> list[str] | None:
-    """Count the changes that a snapshot would make; sends nothing."""
+    """Count the documents that a snapshot would change, without sending anything."""
     run = _snapshot_run(context)
     lines = run.count(selections(context.arguments["model"], context.arguments["where"]))
     return None if run.interrupted else lines
 
 
 def snapshot(context: JobContext) -> list[str] | None:
-    """Send the selected rows."""
+    """Send the rows that the job's arguments select."""
     run = _snapshot_run(context)
     selected = selections(context.arguments["model"], context.arguments["where"])
     lines = run.send(selected, rate=context.arguments.get("rate", 0), restart=False)
@@ -74,5 +74,6 @@ def _reconcile(context: JobContext, *, repair: bool) -> list[str] | None:
 
 
 def _checkpoint_name(context: JobContext) -> str:
-    # The prefix keeps the checkpoints of jobs and commands with equal arguments apart.
+    # The name differs from the name of a command, because a command with equal arguments must not
+    # resume at the checkpoint of a job.
     return f"job {context.job.pk}"

@@ -55,7 +55,10 @@ class JobContext:
         yield self.say, advance
 
     def renew(self) -> None:
-        """Renew the lease and check for a cancel; tolerate outages shorter than the lease."""
+        """Renew the lease, and check whether the job was cancelled.
+
+        If the database is unavailable for longer than the lease, the lease counts as lost.
+        """
         now = self._clock.monotonic()
         try:
             held = self._jobs.renew(self.job, self.said)
@@ -73,10 +76,10 @@ class JobContext:
 
 
 JobFunction = Callable[[JobContext], list[str] | None]
-"""Does the remaining work; returns the lines of the result, or None if it was stopped early.
+"""Does the remaining work of a job.
 
-The function may raise a CdcError. After Retryable, the job is run again later; after any other
-error, the job has failed.
+The function returns the lines of the result, or None if the job was stopped early. It may raise a
+CdcError. After Retryable, the job is run again later; after any other error, the job has failed.
 """
 
 
@@ -113,7 +116,7 @@ class JobRunner:
             return
         if job.crashes > MOST_CRASHES:
             self._jobs.finish(
-                job, JobState.FAILED, f"The process of the job died {job.crashes} times."
+                job, JobState.FAILED, f"The process that ran the job died {job.crashes} times."
             )
             return
         try:

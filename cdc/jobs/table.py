@@ -1,8 +1,8 @@
-"""The job table: long-running work that pages start. One process at a time runs a job.
+"""The job table: long-running work that pages start. At most one process runs a job.
 
-The process that runs a job holds a lease on the row of the job. A process that has lost the lease
-can no longer write to the row. A process may be killed at any instruction: the next process resumes
-the job at its checkpoint.
+The process that runs a job has a lease on the row of the job. A process that has lost the lease can
+no longer write to the row. If a process is killed, the next process resumes the job at the job's
+checkpoint.
 """
 
 import json
@@ -22,7 +22,7 @@ from cdc.runtime.database import DatabaseNow
 
 LEASE_SECONDS = 10.0
 MOST_CRASHES = 10
-"""A job fails after more crashes than this."""
+"""The maximum number of crashes of a job. After one more crash, the job fails."""
 _SAID_LIMIT = 20_000
 """The maximum number of characters of a job's messages; older characters are removed."""
 _UNFINISHED = (JobState.WAITING, JobState.RUNNING)
@@ -35,11 +35,14 @@ class Jobs:
         self.using = using
 
     def ask(self, kind: str, arguments: Mapping[str, Any], target: str, why: str) -> Job:
-        """Add a job and log the request; raises Refused if a job of this kind is unfinished."""
+        """Add a job and log the request. Raise Refused if a job of this kind is unfinished."""
         with transaction.atomic(using=self.using):
             other = self._rows().filter(kind=kind, state__in=_UNFINISHED).first()
             if other is not None:
-                raise Refused(f"Job {other.pk} of this kind is {other.state}: wait until it ends.")
+                raise Refused(
+                    f"Another job of this kind is {other.state} (job {other.pk}): wait until that "
+                    "job ends."
+                )
             job = self._rows().create(
                 kind=kind, arguments=json.dumps(dict(arguments)), asked_by=current_actor()
             )
@@ -61,7 +64,7 @@ class Jobs:
         return job
 
     def cancel(self, job: Job, why: str) -> None:
-        """Cancel a job; raises Refused if the job has already ended or been cancelled."""
+        """Cancel a job. Raise Refused if the job has already ended or been cancelled."""
         with transaction.atomic(using=self.using):
             mine = self._rows().filter(pk=job.pk)
             if not (

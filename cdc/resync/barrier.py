@@ -42,12 +42,13 @@ class Barrier:
     def wait(self) -> None:
         """Wait until the replica has applied every change that was committed before the call.
 
-        Raises Retryable, which names the process that makes no progress.
+        Raise Retryable if the relay or the consumer makes no progress. The message names the
+        process.
         """
         highest = self._rows.aggregate(highest=Max("id"))["highest"] or 0
         self._until_none(
             lambda: self._rows.filter(id__lte=highest).count(),
-            "the outbox is not draining: check that `manage.py relay_outbox` is running",
+            "The outbox is not draining: check that `manage.py relay_outbox` is running",
         )
         ends = {
             source: self._watermarks.of(source)
@@ -57,7 +58,7 @@ class Barrier:
         }
         self._until_none(
             lambda: self._lag(ends),
-            "the consumer is not catching up: check that "
+            "The consumer is not catching up: check that "
             "`manage.py consume_and_save_to_mongodb` is running",
         )
 
@@ -84,7 +85,7 @@ class Barrier:
         since = self._clock.monotonic()
         while waiting:
             if self._clock.monotonic() - since > self._patience:
-                raise Retryable(f"{waiting} changes queued and {problem}.")
+                raise Retryable(f"Changes queued: {waiting}. {problem}.")
             self._clock.sleep(_POLL_SECONDS)
             waiting = count()
             if waiting < fewest:

@@ -83,4 +83,7 @@ class Orphans:
 
 def foreign_document(collection: str, key: Any) -> str:
     """Return the message about a document whose key no row can have."""
-    return f"{collection} has a document with the key {key!r}, which no row can have: delete it."
+    return (
+        f"{collection} has a document with the key {key!r}, which no row can have: delete this "
+        "document."
+    )

@@ -146,7 +146,10 @@ class Reconciliation:
             self._context.say(foreign_document(collection, key))
 
     def _save(self, last: Any) -> None:
-        """Save the checkpoint if JSON can represent the key; otherwise a resumed run repeats it."""
+        """Save the checkpoint, unless JSON cannot represent the key `last`.
+
+        A run that resumes at an earlier checkpoint repeats some comparisons.
+        """
         self._last = last
         if last is None or isinstance(last, int | str):
             state = {"place": self._collection, "last": last, "report": self.report.as_json()}

@@ -93,7 +93,7 @@ class Reconciler:
         task: str = "reconcile",
         bar: Bar = progress,
     ) -> None:
-        """`task` names the checkpoints, `bar` shows the progress."""
+        """`task` is the name of the checkpoints, and `bar` shows the progress."""
         self._task = task
         self._bar = bar
         self._say = say
@@ -112,11 +112,11 @@ class Reconciler:
     def run(self, *, restart: bool) -> Result | None:
         """Compare, repair if requested, and store the result; return None if the run was stopped.
 
-        Raises Retryable if a service is unavailable. A run resumes at the checkpoint of an earlier
+        Raise Retryable if a service is unavailable. A run resumes at the checkpoint of an earlier
         run; with `restart`, it starts from the beginning.
         """
         began = self._clock.monotonic()
-        # A resumed run closes no gaps: a gap may be newer than some of its comparisons.
+        # A resumed run closes no gaps, because a gap may have been found after it compared a row.
         resumed = not restart and any(self._checkpoint(each).load() for each in registry)
         gaps = () if resumed else self._positions.gaps()
         columns = {} if resumed else self._recorded_columns()

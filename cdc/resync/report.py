@@ -45,7 +45,7 @@ class CollectionReport:
 
 @dataclass(slots=True, kw_only=True)
 class TableReport:
-    """The differences between a table and its collections that were found so far."""
+    """The differences between a table and its collections, updated while the comparison runs."""
 
     table: str
     collections: list[CollectionReport]

@@ -35,7 +35,7 @@ def earliest(marks: Watermarks, source: TopicPartition) -> int:
 
 
 def at_offset(offset: int) -> Target:
-    """Return a target that is a fixed offset, and that raises Misconfigured if Kafka lacks it."""
+    """Return a target that selects `offset`, or raises Misconfigured if Kafka does not have it."""
 
     def target(marks: Watermarks, source: TopicPartition) -> int:
         first, end = marks.of(source)

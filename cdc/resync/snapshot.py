@@ -166,7 +166,10 @@ class Snapshot:
             self._save(self._selection.capture.key_to_wire(key))
 
     def _save(self, last: Any) -> None:
-        """Save the checkpoint if JSON can represent the key; otherwise a resumed run repeats it."""
+        """Save the checkpoint, unless JSON cannot represent the key `last`.
+
+        A run that resumes at an earlier checkpoint sends some rows again.
+        """
         if last is None or isinstance(last, int | str):
             self.sent.last = last
             self._checkpoint.save(asdict(self.sent))

@@ -30,7 +30,7 @@ class SnapshotRun:
         task: str = "send_to_kafka",
         bar: Bar = progress,
     ) -> None:
-        """`task` names the checkpoints, `bar` shows the progress."""
+        """`task` is the name of the checkpoints, and `bar` shows the progress."""
         self._task = task
         self._bar = bar
         self._say = say
@@ -57,9 +57,10 @@ class SnapshotRun:
         return lines
 
     def send(self, selections: Sequence[Selection], *, rate: float, restart: bool) -> list[str]:
-        """Send the rows and return what was sent, one line per selection; raises Retryable.
+        """Send the rows and return what was sent, one line per selection.
 
-        With `restart`, the run ignores the checkpoint of an earlier run.
+        Raise Retryable if a service is unavailable. With `restart`, the run ignores the checkpoint
+        of an earlier run.
         """
         lines = []
         for selection in selections:
@@ -72,7 +73,7 @@ class SnapshotRun:
                 self.incomplete = "Stopped: run again with the same arguments to resume."
                 break
             if snapshot.sent.refused:
-                self.incomplete = f"{snapshot.sent.refused} rows were refused: correct them."
+                self.incomplete = f"Refused rows: {snapshot.sent.refused}. Correct these rows."
         return lines
 
     def discard_checkpoints(self, selections: Sequence[Selection]) -> None:

@@ -33,9 +33,9 @@ class FeedCommand(BaseCommand):
             ) from error
 
     def fail(self, sentence: str) -> NoReturn:
-        """Exit with code 1."""
+        """Print `sentence` and exit with code 1."""
         raise CommandError(sentence, returncode=FAILED)
 
     def misuse(self, sentence: str) -> NoReturn:
-        """Exit with code 2."""
+        """Print `sentence` and exit with code 2."""
         raise CommandError(sentence, returncode=MISUSED)

@@ -1,6 +1,7 @@
 """Helpers for daemons that use a database: its clock, and the handling of errors.
 
 If a SQLite file is replaced, an open connection still reads the old file and raises no error.
+Daemons therefore close such a connection.
 """
 
 import os
@@ -27,7 +28,7 @@ class DatabaseNow(Now):
 def retryable_errors(using: str) -> Iterator[None]:
     """Convert a database error to Retryable, and close the connection, which may be broken.
 
-    Also close a connection to a replaced SQLite file: every thread has its own connection.
+    Before the block, close the connection of this thread if its SQLite file was replaced.
     """
     drop_replaced_file(using)
     try:
@@ -40,7 +41,7 @@ def retryable_errors(using: str) -> Iterator[None]:
 
 
 def remember_file(connection: Any, **_: Any) -> None:
-    """Store which file a new SQLite connection has opened; receives `connection_created`."""
+    """Store which file a new SQLite connection has opened; a receiver of `connection_created`."""
     if connection.vendor == "sqlite":
         vars(connection)[_FILE] = _identity(connection)
 

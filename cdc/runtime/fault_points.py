@@ -52,7 +52,10 @@ _SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 
 
 def parse(text: str) -> dict[str, tuple[signal.Signals, int]]:
-    """Return the signal and the count for each point in `text`; raise Misconfigured."""
+    """Return the signal and the count for each point in `text`.
+
+    Raise Misconfigured if `text` is invalid.
+    """
     armed = {}
     for item in filter(None, text.split(",")):
         point, _, rest = item.partition(":")

@@ -13,15 +13,16 @@ from django.db.models import Q, QuerySet
 from cdc.runtime.database import DatabaseNow
 
 _CORRECTION_SECONDS = 60.0
-"""How far the database's clock may be set back without costing a living owner its lease."""
+"""The number of seconds by which the database's clock may be set back without any effect on leases.
+"""
 
 
 def available_to(owner: str, seconds: float) -> Q:
-    """Match leases that are free (never taken, released or expired), and the owner's own.
+    """Match leases that are free (never taken, released or expired), and the leases of `owner`.
 
-    A lease of `seconds` that has over a minute more left is free too: the database's clock was set
-    back. A living owner's next renewal shortens it, but a dead one's would last as long as the
-    step.
+    A lease whose remaining time is more than a minute longer than `seconds` is free, too. This
+    happens only if the database's clock was set back. If the owner is dead, its lease would
+    otherwise not expire until the clock reaches the earlier time again.
     """
     now = DatabaseNow()
     impossible = Q(expires_at__gt=now + timedelta(seconds=seconds + _CORRECTION_SECONDS))
@@ -33,7 +34,10 @@ def unexpired() -> Q:
 
 
 def take(rows: QuerySet[Any], owner: str, seconds: float, **changes: Any) -> bool:
-    """Take an available lease, and apply `changes` to the row; return False without one."""
+    """Take an available lease, and apply `changes` to its row.
+
+    Return False if no lease is available.
+    """
     free = rows.filter(available_to(owner, seconds))
     return bool(
         free.update(owner=owner, expires_at=DatabaseNow() + timedelta(seconds=seconds), **changes)

@@ -25,7 +25,7 @@ class MemoryBroker:
     firsts: dict[TopicPartition, int] = field(default_factory=dict)
     """The first offsets of partitions whose oldest records are deleted."""
     elections: dict[TopicPartition, list[int]] = field(default_factory=dict)
-    """For each partition, the offsets at which later leader epochs than the first began."""
+    """For each partition, the offsets at which the second and later leader epochs began."""
 
     def publish(
         self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]

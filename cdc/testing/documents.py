@@ -1,4 +1,4 @@
-"""Raises MongoDB's errors: for values that BSON cannot store, and for duplicate unique values."""
+"""Raises the same errors as MongoDB, for values that BSON cannot store and for duplicate values."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ def check_unique(
     used = {document.get(name) for key, document in held.items() if key not in gone}
     for document in new:
         if document[name] in used:
-            reason = f"The unique index {name}_1 of {collection} refuses it."
+            reason = f"The unique index {name}_1 of {collection} refuses the document."
             raise Conflict(reason, Version(document["_epoch"], document["_version"]))
         used.add(document[name])
 

@@ -87,7 +87,7 @@ class MemoryLastPublished:
     broker: MemoryBroker
 
     def __call__(self, keep_waiting: Callable[[], bool]) -> list[Published]:
-        """Return the last changes of each partition, in no order."""
+        """Return the last changes of each partition. The order is undefined."""
         if self.broker.down or not keep_waiting():
             raise Retryable("The in-memory broker is down, or the caller stopped waiting.")
         ends = [record for log in self.broker.logs.values() for record in log[-LAST_RECORDS:]]

@@ -84,7 +84,7 @@ def test_a_refused_replay_is_reported(client: Client, boss: User) -> None:
 
     page = post(client, "replay", [stray], confirmed="yes", why="try")
 
-    assert "was not replayed. Its key does not identify a row" in page
+    assert "was not replayed. The key of the message does not identify a row" in page
 
 
 def test_hostile_bytes_are_escaped(client: Client, boss: User) -> None:

@@ -103,7 +103,7 @@ def test_a_refused_decision_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -
 
     assert error.returncode == 1
     assert str(error).startswith(
-        f"Dead letter {stray.pk} was not replayed. Its key does not identify a row"
+        f"Dead letter {stray.pk} was not replayed. The key of the message does not identify a row"
     )
     assert "1 replayed" in capsys.readouterr().out
     assert "No dead letter with the ID 999" in str(failure("show", "999"))

@@ -89,7 +89,7 @@ def test_a_lasting_conflict_is_one_dead_letter_with_the_name_of_the_index() -> N
 
     assert feed.titles() == {1: "a", BESIDE: "beside"}
     assert list(feed.letters.kept.values()) == [
-        "The unique index title_1 of stories_story_1 refuses it."
+        "The unique index title_1 of stories_story_1 refuses the document."
     ]
 
 

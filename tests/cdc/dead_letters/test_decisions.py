@@ -113,7 +113,7 @@ def test_a_letter_is_decided_about_once(story: Story) -> None:
     again = discard([DeadLetter.objects.get(pk=about.pk)], "", using="default")
     late = discard([stale], "", using="default")
 
-    assert "It was already replayed by ann@people.example." in again.refused[0]
+    assert "The dead letter was already replayed by ann@people.example." in again.refused[0]
     assert late.refused == [
         f"Dead letter {about.pk} was not discarded. Another decision was recorded in the meantime."
     ]

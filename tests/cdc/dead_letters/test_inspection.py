@@ -78,7 +78,10 @@ def test_columns_that_differ_are_named(ends: Ends) -> None:
     inspection = ends.inspect()
 
     assert inspection.differing == ("title", "diggs")
-    assert "differs in title, diggs: a replay sends the current row" in inspection.verdict
+    assert (
+        "differs from the replica in title, diggs: a replay sends the current row"
+        in inspection.verdict
+    )
 
 
 def test_collections_that_differ_are_shown_separately(ends: Ends) -> None:

@@ -49,7 +49,7 @@ def test_a_job_is_claimed_by_one_process_and_logged() -> None:
 
 def test_one_job_of_a_kind_is_unfinished_at_a_time() -> None:
     ask()
-    with pytest.raises(Refused, match="of this kind is waiting: wait until it ends"):
+    with pytest.raises(Refused, match="Another job of this kind is waiting"):
         ask()
     ask("snapshot")
 
@@ -85,7 +85,10 @@ def test_a_job_whose_process_keeps_dying_fails() -> None:
         assert JOBS.claim(f"number {number}")
         expire_leases()
     job = run(do_nothing)
-    assert (job.state, job.result) == (JobState.FAILED, "The process of the job died 11 times.")
+    assert (job.state, job.result) == (
+        JobState.FAILED,
+        "The process that ran the job died 11 times.",
+    )
 
 
 def test_a_job_runs_in_the_name_of_its_requester() -> None:

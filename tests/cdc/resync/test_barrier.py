@@ -37,7 +37,7 @@ def test_an_outbox_that_does_not_drain_is_an_error() -> None:
     clock = FakeClock()
     began = clock.now
     barrier = Barrier(UNREACHABLE, ["story-events"], clock, using="default", patience=30.0)
-    message = r"1 changes queued and the outbox is not draining: .* `manage.py relay_outbox`"
+    message = r"Changes queued: 1\. The outbox is not draining: .* `manage.py relay_outbox`"
     with pytest.raises(Retryable, match=message):
         barrier.wait()
     assert 30.0 < clock.now - began < 31.0
@@ -62,7 +62,7 @@ def test_a_position_past_the_end_of_kafka_is_not_caught_up(feed_settings: CdcSet
     positions.insert_one({"_id": identity, "topic_id": "a", "next_offset": 5})
     barrier = Barrier(feed_settings, [feed_settings.topic], FakeClock(), using="default")
 
-    with pytest.raises(Retryable, match="1 changes queued and the consumer is not catching up"):
+    with pytest.raises(Retryable, match=r"Changes queued: 1\. The consumer is not catching up"):
         barrier.wait()
 
     positions.update_one({"_id": identity}, {"$set": {"next_offset": 0}})
@@ -126,7 +126,7 @@ def test_the_records_that_were_not_applied_are_waited_for(
         consumer.barrier().wait()
 
     assert str(waited.value) == (
-        f"{missing} changes queued and the consumer is not catching up: check that "
+        f"Changes queued: {missing}. The consumer is not catching up: check that "
         "`manage.py consume_and_save_to_mongodb` is running."
     )
 
@@ -183,7 +183,7 @@ def test_only_the_outbox_of_its_database_is_waited_for() -> None:
 
     with pytest.raises(Unreachable):  # It has come as far as MongoDB.
         Barrier(UNREACHABLE, [], FakeClock(), using="default").wait()
-    with pytest.raises(Retryable, match="1 changes queued and the outbox"):
+    with pytest.raises(Retryable, match=r"Changes queued: 1\. The outbox"):
         other.wait()
     connections["other"].close()
 

@@ -85,7 +85,10 @@ def test_a_repair_leaves_only_foreign_documents(feed: MemoryFeed) -> None:
     assert repairing.run()
     assert (repairing.report.repaired, repairing.report.unrepaired) == (3, 1)
     assert said == [
-        f"{TABLE} has a document with the key 'strange', which no row can have: delete it.",
+        (
+            f"{TABLE} has a document with the key 'strange', which no row can have: delete this "
+            "document."
+        ),
     ]
     assert set(feed.documents("stories_story_2")) == set(keys[1:])
     again = reconciliation(feed, said)

@@ -212,7 +212,7 @@ def test_a_consumer_that_is_behind_is_waited_for(world: World) -> None:
     edit(world)
     world.positions.move(world.source, 0, "a test")
 
-    with pytest.raises(Retryable, match="2 changes queued and the consumer is not catching up"):
+    with pytest.raises(Retryable, match=r"Changes queued: 2\. The consumer is not catching up"):
         world.run()
 
     assert not ReconcileRun.objects.exists()

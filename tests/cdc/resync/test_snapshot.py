@@ -66,7 +66,10 @@ def test_every_row_is_sent_and_orphans_are_removed(feed: MemoryFeed) -> None:
     assert sorted(feed.documents("stories_story_1")) == keys[1:]
     assert feed.documents("stories_story_1")[keys[1]]["_version"] > before
     assert said == [
-        f"{TABLE} has a document with the key 'strange', which no row can have: delete it."
+        (
+            f"{TABLE} has a document with the key 'strange', which no row can have: delete this "
+            "document."
+        )
     ]
 
 

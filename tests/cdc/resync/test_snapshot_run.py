@@ -219,7 +219,7 @@ def test_refused_rows_are_incomplete_and_do_not_end_the_run(
         "stories_story: 4 rows and 1 deletes sent, 1 rows refused",
         "toy_label: 2 rows and 0 deletes sent",
     ]
-    assert run.incomplete == "1 rows were refused: correct them."
+    assert run.incomplete == "Refused rows: 1. Correct these rows."
     assert run.interrupted is False
     assert console.said == ["It is too large."]
 

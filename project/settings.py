@@ -141,8 +141,8 @@ vars().update(mail(ENVIRONMENT.email_url))
 DEFAULT_FROM_EMAIL = ENVIRONMENT.default_from_email
 
 X_FRAME_OPTIONS = "DENY"
-# The policy allows nothing inline and nothing from other sites. Bootstrap's styles contain images
-# as `data:` URLs.
+# The policy allows no inline content and no content from other sites. The images in Bootstrap's
+# styles are `data:` URLs.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],

@@ -17,7 +17,7 @@ class IndentedEncoder(json.JSONEncoder):
 
 
 class JSONColumnField(forms.JSONField):
-    """A JSON field. An empty text area means the column's default, because null is not allowed."""
+    """A JSON field. An empty text area means the column's default, for example an empty object."""
 
     def to_python(self, value: Any) -> Any:
         read = super().to_python(value)

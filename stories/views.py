@@ -94,10 +94,7 @@ class SubmissionView(LoginRequiredMixin, UpdateView[Story, SubmissionForm]):
 
 
 class ChangeView(UserPassesTestMixin, SubmissionView):
-    """Edits a story. Submitters may edit their own stories until these are reviewed.
-
-    Technical Workers may edit every story.
-    """
+    """Edits any story for Technical Workers, and an unreviewed story for its submitter."""
 
     extra_context = {"title": "Edit story", "button": "Save"}
 

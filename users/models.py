@@ -160,7 +160,8 @@ APPEND_ONLY = (
 class RoleChange(models.Model):
     """One change of a user's role. The table is append-only.
 
-    The record contains ids and names of users, because the accounts may be deleted later.
+    The record contains the id and the e-mail address of the user, because the account may be
+    deleted later.
     """
 
     at = models.DateTimeField(default=timezone.now, editable=False)

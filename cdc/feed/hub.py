@@ -67,7 +67,7 @@ class Hub:
 
     @property
     def closing(self) -> bool:
-        """Whether the process was asked to stop."""
+        """Whether a signal has asked the process to stop."""
         return self._stop.raised
 
     @property
@@ -79,8 +79,8 @@ class Hub:
     def reading(self) -> Iterator[None]:
         """Count a reader inside the block.
 
-        The first reader starts the tail. The tail is closed some time after the last reader has
-        left.
+        The first reader starts the tail. The tail is closed when there have been no readers for
+        `linger` seconds.
         """
         self._stop.watch()
         self.readers += 1

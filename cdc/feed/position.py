@@ -33,7 +33,7 @@ class FeedPosition:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the position that a browser sent; raises Rejected if it is not a position."""
+        """Return the position that a browser sent. Raise Rejected if `text` is not a position."""
         if len(text) > _LONGEST or not _TEXT.match(text):
             raise Rejected(
                 "The address contains an invalid position in the feed: open the page without it."

@@ -32,7 +32,7 @@ class MissedChanges:
     position: FeedPosition
     """The position after the batch."""
     lost: int
-    """The number of records that Kafka has removed by compaction."""
+    """The number of missed records that Kafka has removed."""
 
 
 class CatchUp:

@@ -34,7 +34,7 @@ class Held:
         self._document = bson.decode(raw, _OPTIONS)
         self.key: Any = comparable(self._document["_id"])
         self.version = version_of(self._document.get("_epoch"), self._document.get("_version"))
-        """None if another program wrote the document without a version."""
+        """None if the document has no version, because another program wrote it."""
 
     def holds(self, wanted: "Content") -> bool:
         """Return whether the document has a version and otherwise equals `wanted`."""

@@ -76,9 +76,10 @@ class Instances:
         )
 
     def take(self, process: Process, last: Process | None) -> bool:
-        """Assign the name to `process`, and return whether that succeeded.
+        """Assign the name to `process`, and return whether the assignment succeeded.
 
-        It succeeds only if `last` still has the name, or if the name is free and `last` is None.
+        The assignment succeeds only if `last` still has the name, or if the name is free and `last`
+        is None.
         """
         held = {"process": None} if last is None else {"process.token": last.token}
         with reaching():

@@ -56,7 +56,7 @@ class Delivered:
     tombstone: bool = False
     """True for a delete that was read from a tombstone.
 
-    It is never counted as a duplicate or as stale, because its delete event is already counted.
+    Such a delete never counts as a duplicate or as stale, because its delete event already counts.
     """
 
 

@@ -64,8 +64,8 @@ class ReusedVersions:
     def check_documents(self, events: Sequence[Delivered], session: ClientSession) -> None:
         """Raise Rejected if a document has the version of an event but different content.
 
-        This check is for events that are not in the history. It does not detect that another row
-        has used the version.
+        This check is for events that are not in the history. It does not find a version that the
+        event of another row has used.
         """
         for table, keys in keys_of(events).items():
             ours = [delivered for delivered in events if delivered.event.table == table]

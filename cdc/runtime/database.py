@@ -1,4 +1,4 @@
-"""Helpers for daemons that use a database: its clock, and the handling of errors.
+"""Helpers for daemons that use a database: the database's clock, and the handling of errors.
 
 If a SQLite file is replaced, an open connection still reads the old file and raises no error.
 Daemons therefore close such a connection.

@@ -14,7 +14,7 @@ from typing import Protocol, Self
 from cdc.errors import Retryable
 
 GRACE_SECONDS = 4.5
-"""The maximum time from the first signal to the exit; the documented limit is 5 s."""
+"""The maximum number of seconds from the first signal to the exit. The documented limit is 5."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LONGEST_PAUSE = 1.0
 

@@ -1,4 +1,4 @@
-"""The in-memory twin of a Kafka broker; the same contract tests run against both."""
+"""The in-memory twin of a Kafka broker. The contract tests run against it and a real broker."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence

@@ -18,7 +18,7 @@ from project.pages.latest import Latest, Reading
 DATABASE = "database"
 PATIENCE_SECONDS = 1.5
 Check = Callable[[], str]
-"""A function that returns what is incomplete, or an empty string if nothing is.
+"""A function that returns a sentence about what is missing, or an empty string.
 
 The function raises an error if the service is not responding.
 """

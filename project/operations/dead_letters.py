@@ -96,7 +96,7 @@ class ReplayView(DecideView):
 
 
 class DiscardView(DecideView):
-    """Discards a dead letter: marks it as resolved and sends nothing."""
+    """Discards a dead letter: marks it as discarded and sends nothing."""
 
     title = "Discard a dead letter"
     lead = "Nothing is sent. The dead letter is kept and marked as discarded."

@@ -70,7 +70,7 @@ class JobListView(ReadersMixin, ListView[Job]):
 
 
 class JobView(ReadersMixin, DetailView[Job]):
-    """The state of one job. The page refreshes the state until the job has finished."""
+    """The state of one job. The page refreshes the state until the job has ended."""
 
     model = Job
 

@@ -12,8 +12,8 @@ class PauseView(ConfirmView):
     title = "Pause the consumers"
     lead = (
         "Within about a second, the consumers stop applying changes to MongoDB. Changes are still "
-        "saved and published. They stay in Kafka until the consumers are resumed. The pause also "
-        "continues after a restart."
+        "saved and published. They stay in Kafka until the consumers are resumed. A restart does "
+        "not end the pause."
     )
     button = "Pause"
 

@@ -53,7 +53,7 @@ class Latest(Generic[T]):
         return lambda patience: self._waited(thread, patience)
 
     def get(self) -> Reading[T]:
-        """Return the last value. If the source responds in time, it is at most `fresh` s old."""
+        """Return the last value, at most `fresh` seconds old if the source responds in time."""
         return self.begin()(self._patience)
 
     def _waited(self, thread: threading.Thread | None, patience: float) -> Reading[T]:

@@ -58,7 +58,7 @@ class Reader:
         self._audience, self._wanted = audience, wanted
         self._at = at
         self._ring: Ring | None = None
-        """The ring to which `_number` refers; the hub replaces its ring if the topic is replaced."""
+        """The ring to which `_number` refers; a hub with a new topic has a new ring."""
         self._number: int | None = None
         """The number of the next change in the ring; None until the reader has reached the ring."""
         self._ahead_since: float | None = None

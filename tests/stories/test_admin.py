@@ -164,6 +164,12 @@ def test_json_columns_are_indented(client: Client, stories: list[Story]) -> None
     assert "{\n  &quot;name&quot;: &quot;ann&quot;\n}" in page
 
 
+def test_help_texts_say_what_to_enter(client: Client, stories: list[Story]) -> None:
+    page = client.get(f"{LIST}{stories[0].pk}/change/").content.decode()
+    assert "The section, as a JSON object with" in page
+    assert "The id of an imported story" in page
+
+
 def test_edit_emits_an_event_and_changes_nothing_else(client: Client, stories: list[Story]) -> None:
     story = stories[0]
     data = {**form_data(client, story), "diggs": 7}

@@ -24,11 +24,14 @@ from cdc.printable import printable
 
 _LONGEST_KEY, _LONGEST_REASON = 60, 140
 _TO_THE_SECOND = "j\u00a0M\u00a0Y, H:i:s"
-"""A date format. A line can break only between the date and the time."""
+"""Django's format of a date and a time. No-break spaces keep the date on one line."""
 _LISTED = 20
 """The number of dead letters that a confirmation page lists; the others are only counted."""
 _MOST_FIELDS = 500
-"""The maximum number of hidden fields on a confirmation page; Django accepts at most 1,000."""
+"""The maximum number of dead letters that a confirmation page sends as hidden fields.
+
+Django accepts at most 1,000 fields in a form.
+"""
 
 
 class ReadOnlyAdmin(admin.ModelAdmin[Any]):
@@ -174,7 +177,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Show the dead letter's message beside the current row and the current replica."""
+        """Show the dead letter's message beside its current row and documents in the replica."""
         letter = self.get_object(request, object_id)
         context = dict(extra_context or {}, title="Dead letter")
         if letter is not None:
@@ -272,7 +275,7 @@ class OutboxRecordAdmin(ReadOnlyAdmin):
     readonly_fields = ("row_before", "row_after")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OutboxRecord]:
-        """Defer the row images, which may be large."""
+        """Defer the columns `before` and `after`, which may be large."""
         return super().get_queryset(request).defer("before", "after")
 
     @admin.display(description="Before", empty_value="-")

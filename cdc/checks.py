@@ -18,14 +18,14 @@ _ISOLATION = "read committed"
 
 @register()
 def check_captured_models(**_: Any) -> list[CheckMessage]:
-    """Return the errors because of which changes of captured models would have no event."""
+    """Return an error or a warning for each reason why a change would have no event."""
     captured = [error for capture in registry.all() for error in _check_model(capture.model)]
     return [*captured, *_unregistered()]
 
 
 @register()
 def check_conflicts(**_: Any) -> list[CheckMessage]:
-    """Return an error for each capture that would overwrite other data in Kafka or MongoDB."""
+    """Return an error for each conflict between captures that `cdc.declarations` finds."""
     return [
         Error(found.problem, hint=found.hint, obj=found.model, id=found.check)
         for found in conflicts(registry.all())
@@ -50,11 +50,12 @@ def check_databases(**_: Any) -> list[CheckMessage]:
 
 @register()
 def check_isolation(**_: Any) -> list[CheckMessage]:
-    """Return an error for each MySQL database that is not READ COMMITTED."""
+    """Return an error for each MySQL database whose isolation level is not READ COMMITTED."""
     return [
         Error(
             f"DATABASES[{alias!r}] has the isolation level {level!r}: captured writes would read "
-            "rows as of the start of the transaction, and the outbox would take gap locks.",
+            "rows as of the start of the transaction, and statements on the outbox would take gap "
+            "locks.",
             hint="Set OPTIONS['isolation_level'] to 'read committed', Django's default.",
             id="cdc.E007",
         )
@@ -147,8 +148,8 @@ def _proxies(model: type[models.Model]) -> Iterator[type[models.Model]]:
 def _check_references(model: type[models.Model]) -> Iterator[CheckMessage]:
     for field in model._meta.concrete_fields:
         on_delete = getattr(field.remote_field, "on_delete", None)
-        # Django updates loaded rows without a queryset or a signal, and it loads the rows for every
-        # handler except these.
+        # For other handlers, Django loads the referring rows, and then updates them without a
+        # queryset or a signal.
         updates = on_delete not in {models.CASCADE, models.PROTECT, models.RESTRICT, None}
         lazy = getattr(on_delete, "lazy_sub_objs", on_delete is models.DO_NOTHING)
         if updates and not lazy:

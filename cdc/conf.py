@@ -42,7 +42,7 @@ class CdcSettings:
     """The collection of the consumers' positions, with one document for each group, topic and
     partition. A document contains the id of the topic, the owner and the next offset."""
     canary_collection: str
-    """The collection with the canary's only document; see `cdc.canary`."""
+    """The collection with the only document of the canary, a test row that is saved repeatedly."""
     bootstrap_servers: str = ""
     """The Kafka brokers as `host:port`, separated by commas; empty until `up` starts one."""
     kafka_config: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -63,7 +63,8 @@ class CdcSettings:
     """The maximum size of an encoded event, in bytes. A row whose event would be larger is refused
     when the row is saved."""
     home: Path = Path("var")
-    """A folder that all consumers on one machine share."""
+    """A folder that all consumers on one machine share. Lock files in it ensure that two consumers
+    do not use the same instance name."""
     schema_dir: Path | None = None
     """The folder of the committed JSON Schemas, which `manage.py event_schema` writes and
     `manage.py check` compares with the captured tables; None disables this check."""
@@ -79,7 +80,7 @@ class CdcSettings:
         _at_least("MAX_EVENT_BYTES", self.max_event_bytes, _SMALLEST_EVENT_LIMIT)
         if self.max_event_bytes > LARGEST_EVENT_LIMIT:
             raise Misconfigured(
-                f"MAX_EVENT_BYTES is {self.max_event_bytes}: a MongoDB document holds at most "
+                f"MAX_EVENT_BYTES is {self.max_event_bytes}: a MongoDB document has at most "
                 f"16 MB, so give {LARGEST_EVENT_LIMIT} or less."
             )
         if not self.group.strip():
@@ -122,5 +123,6 @@ def _collections(cdc: CdcSettings) -> None:
     for kind, name in own.items():
         if name in cdc.collections:
             raise Misconfigured(
-                f"REPLICA_COLLECTIONS has {name!r}, which holds the {kind}: choose another name."
+                f"REPLICA_COLLECTIONS has {name!r}, the collection of the {kind}: choose another "
+                "name."
             )

@@ -56,7 +56,7 @@ def current_traceparent() -> str:
 
 @contextmanager
 def traced(traceparent: str) -> Iterator[None]:
-    """Add `traceparent` to the changes made inside the block; a malformed value is ignored."""
+    """Add `traceparent` to the changes made inside the block; a malformed value counts as empty."""
     token = _traceparent.set(traceparent if _TRACEPARENT.match(traceparent) else "")
     try:
         yield

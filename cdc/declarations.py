@@ -13,11 +13,14 @@ from cdc.wire.columns import Column
 _OWN_FIELDS = frozenset({"_id", "_epoch", "_version"})
 """The fields that `cdc` adds to each document."""
 _LONGEST_TABLE = 100
-"""The maximum number of bytes; MongoDB's limit for a collection includes the database's name."""
+"""The maximum length of a table's name in bytes.
+
+MongoDB limits the total length of the names of the database and of a collection.
+"""
 
 
 class Declared(Protocol):
-    """The part of a capture that the rules use."""
+    """The attributes of a `Capture` that this module uses."""
 
     @property
     def model(self) -> type[models.Model]: ...
@@ -48,12 +51,15 @@ class Conflict:
 
 
 def delete_markers_of(table: str) -> str:
-    """Return the collection of a table's delete markers, as `cdc.mongo.plan` names it."""
+    """Return the name of the collection with a table's delete markers.
+
+    `cdc.mongo.plan` uses the same name.
+    """
     return f"{table}_delete_markers"
 
 
 def conflicts(captures: Iterable[Declared]) -> Iterator[Conflict]:
-    """Yield every conflict; the order of the declarations has no influence."""
+    """Yield the conflicts. The result does not depend on the order of `captures`."""
     ordered = sorted(captures, key=lambda capture: capture.model._meta.label)
     for capture in ordered:
         yield from _reserved_columns(capture)
@@ -103,7 +109,7 @@ def _own_collections(capture: Declared, captures: Sequence[Declared]) -> Iterato
             yield Conflict(
                 check="cdc.E012",
                 model=capture.model,
-                problem=f"{capture.model.__name__} is replicated to {name!r}, which holds "
+                problem=f"{capture.model.__name__} is replicated to {name!r}, which contains "
                 f"{taken[name]}.",
                 hint="Choose another name in its Capture(collections=...).",
             )
@@ -117,8 +123,8 @@ def _shared(one: Declared, other: Declared) -> Iterator[Conflict]:
             model=other.model,
             problem=f"{names} are both replicated to {', '.join(shared)}: rows with equal keys "
             "would overwrite each other.",
-            hint="Give each model its own Capture(topic=..., collections=...): the defaults of "
-            "the settings are for one model.",
+            hint="Give each model its own Capture(topic=..., collections=...): only one model can "
+            "use the defaults from the settings.",
         )
     if (one.topic, one.key.name) == (other.topic, other.key.name):
         yield Conflict(
@@ -132,6 +138,7 @@ def _shared(one: Declared, other: Declared) -> Iterator[Conflict]:
         yield Conflict(
             check="cdc.E015",
             model=other.model,
-            problem=f"{names} both have the table {one.table}: messages name only the table.",
+            problem=f"{names} both have the table {one.table}: a message names only the table, so "
+            "its model is not known.",
             hint="Register one model, and make the other model a proxy of it.",
         )

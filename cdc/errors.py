@@ -1,10 +1,9 @@
 """The errors of `cdc`. The name of an error says how it is handled.
 
-A message states the problem, the value that was found, and the remedy. The errors of a service are
-converted to these errors in the module that calls the service: `cdc/mongo/client.py`,
-`cdc/kafka/publisher.py` and `cdc/runtime/database.py`. The loop in `cdc/runtime/loop.py` retries
-after Retryable, and after no other error. Separately, `through_locks` in `cdc/capture/resend.py`
-repeats a transaction after Django's OperationalError, such as a deadlock.
+A message states the problem, the value that was found, and the remedy. The module that calls a
+service converts the service's errors to these errors. The daemons' loop in `cdc/runtime/loop.py`
+retries only after Retryable. Separately, `through_locks` in `cdc/capture/resend.py` repeats a
+transaction after Django's OperationalError, such as a deadlock.
 """
 
 
@@ -13,32 +12,32 @@ class CdcError(Exception):
 
 
 class Misconfigured(CdcError):
-    """A setting is invalid: correct the setting and restart. Commands exit with code 2."""
+    """A setting, a declaration or an argument is invalid. Commands exit with code 2."""
 
 
 class Refused(CdcError):
-    """A change cannot be published or is not allowed, so its transaction must not commit."""
+    """An action is not allowed, or a change cannot be published: do not commit the transaction."""
 
 
 class Rejected(CdcError):
-    """A message or an outbox row can never be applied: it becomes a dead letter."""
+    """Untrusted input, such as a message, is invalid. Such a message becomes a dead letter."""
 
 
 class Retryable(CdcError):
-    """A service is unavailable or refuses a request temporarily: the same work is retried."""
+    """A service is unavailable, or refuses a request temporarily: retry the same work."""
 
 
 class Unreachable(Retryable):
-    """A service cannot be reached: a smaller piece of work would not help."""
+    """A service cannot be reached: retry, but do not split the work, which would not help."""
 
 
 class TooLarge(Retryable):
-    """A request is too large for a service: a smaller one may succeed."""
+    """A request is too large for a service: a smaller request may succeed."""
 
 
 class Fenced(Retryable):
-    """Another consumer has taken over the partition: discard the batch and claim the partition."""
+    """A partition has another owner or position now: discard the batch, and take it over again."""
 
 
 class Fatal(CdcError):
-    """The process cannot continue: it exits, and its supervisor restarts it."""
+    """The process cannot continue. The process exits, and its supervisor restarts it."""

@@ -32,12 +32,12 @@ _TYPES: tuple[tuple[type[models.Field[Any, Any]], ColumnType], ...] = (
     (models.GenericIPAddressField, columns.TEXT),
 )
 
-# Callables that always return the same value.
+# Callable defaults that always return equal values.
 _EMPTY = (dict, list)
 
 
 def columns_of(model: type[models.Model]) -> tuple[Column, ...]:
-    """Return the columns of `model`'s table; raise Misconfigured for a field without a type."""
+    """Return the columns of `model`'s table; raise Misconfigured for an unsupported field class."""
     return tuple(_column(field) for field in model._meta.concrete_fields)
 
 
@@ -45,7 +45,7 @@ def _column(field: Any) -> Column:
     target = _value_field(field)
     for field_class, column_type in _TYPES:
         if isinstance(target, field_class):
-            # Values that need the field's encoder cannot be checked before they are stored.
+            # The values of a JSON field with an encoder cannot be checked before they are stored.
             encoded = getattr(target, "encoder", None) is not None
             column = Column(
                 name=field.column,
@@ -61,7 +61,10 @@ def _column(field: Any) -> Column:
 
 
 def _earlier(field: Any, target: Any, column: Column) -> tuple[Any, ...]:
-    """Return the value that adding the column gave existing rows; empty if it may differ."""
+    """Return the BSON value that existing rows got when the column was added, in a tuple.
+
+    The tuple is empty if the value is not known.
+    """
     value = _added(field)
     if value is NOT_PROVIDED or field.generated:
         return ()

@@ -14,8 +14,8 @@ _ANONYMOUS = "anonymous"
 class ActorMiddleware:
     """Sets the actor and the trace of the changes that a request makes, in sync and async views.
 
-    Place this middleware after the authentication middleware. The actor is the id of the user, and
-    the trace is the `traceparent` header.
+    Place this middleware after the authentication middleware. The actor is the user's id, or
+    `anonymous`. The trace is the value of the `traceparent` header.
     """
 
     sync_capable = True
@@ -50,6 +50,6 @@ def _attributed_to(request: HttpRequest) -> Iterator[None]:
 
 def _user_id(request: HttpRequest) -> str:
     # This function runs only when a change is captured, in a thread that may query the database.
-    # A request that makes no changes therefore costs no query.
+    # A request that makes no changes therefore causes no query.
     user = getattr(request, "user", None)
     return str(user.pk) if user is not None and user.pk is not None else _ANONYMOUS

@@ -14,8 +14,8 @@ class Epoch(models.Model):
     """The database's epoch (one row). A restored or re-created database gets a higher epoch."""
 
     value = models.BigIntegerField()
-    """The time of the start in milliseconds since 1970, or the previous epoch plus one if that sum
-    is higher."""
+    """The time at which the epoch began, in milliseconds since 1970. If the previous value plus one
+    is higher, it is used instead."""
 
     class Meta:
         db_table = "cdc_epoch"
@@ -25,7 +25,7 @@ class Epoch(models.Model):
 
 
 class OutboxRecord(models.Model):
-    """A change that Kafka has not acknowledged yet; the ids define the order of the changes."""
+    """A change that Kafka has not acknowledged yet. The ids define the order of a row's changes."""
 
     epoch = models.BigIntegerField()
     topic = models.CharField(max_length=249)
@@ -41,7 +41,7 @@ class OutboxRecord(models.Model):
     db = models.CharField(max_length=255)
     table = models.CharField(max_length=255)
     user = models.CharField(max_length=255, blank=True, default="")
-    """The actor: a user's id, or the name of a command."""
+    """The actor, such as a user's id or the name of a command."""
     traceparent = models.CharField(max_length=55, blank=True, default="")
 
     class Meta:
@@ -60,7 +60,7 @@ class RelayLease(models.Model):
     token = models.BigIntegerField(default=0)
     """A number that is incremented each time the lease is taken."""
     mark = models.BigIntegerField(default=0, db_default=0)
-    """The next relay starts after this outbox id: every id up to it is published or never used."""
+    """The next relay starts after this id. Every id up to it is published or will never be used."""
     expires_at = models.DateTimeField()
 
     class Meta:
@@ -170,7 +170,7 @@ class Job(models.Model):
     asked_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
     heard_at = models.DateTimeField(null=True)
-    """The last heartbeat of the process that runs the job, by the database's clock."""
+    """The time of the last heartbeat of the process that runs the job, by the database's clock."""
     finished_at = models.DateTimeField(null=True)
     owner = models.CharField(max_length=255, blank=True, default="")
     """The process that runs the job; empty after the process has released the job."""
@@ -266,11 +266,11 @@ class OperatorAction(models.Model):
     """An entry of the operator log: an action, its actor and the reason. Append-only."""
 
     who = models.CharField(max_length=255)
-    """A user's id, or `os:` and the operating system's user for a command."""
+    """A user's id, `os:` and the operating system's user for a command, or `relay`."""
     what = models.CharField(max_length=32)
     """A verb, such as `replay` or `discard`."""
     target = models.CharField(max_length=255)
-    """The object of the action."""
+    """What the action was applied to, such as a job or a dead letter."""
     why = models.TextField(blank=True, default="")
     at = models.DateTimeField(auto_now_add=True)
 

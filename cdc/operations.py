@@ -1,8 +1,8 @@
 """Public functions for pages, probes and metrics that observe and operate the pipeline.
 
 The names in `__all__` are documented and stay compatible. The functions use `settings.CDC` and the
-default database. They record each action and its actor in the operator log, and raise the errors of
-`cdc.errors`.
+default database, and raise the errors of `cdc.errors`. A function with the argument `why` records
+the action, its actor and this reason in the operator log.
 """
 
 from collections.abc import Iterable, Mapping
@@ -75,19 +75,22 @@ __all__ = [
 
 
 def pause_consumers(why: str) -> None:
-    """Pause the consumer group until it is resumed; raise Refused if it is already paused."""
+    """Pause the consumers until `resume_consumers`; raise Refused if they are already paused."""
     if not pause(cdc_settings().group, why, using=DEFAULT_DB_ALIAS):
         raise Refused("The consumers are already paused.")
 
 
 def resume_consumers(why: str) -> None:
-    """Resume the consumer group; raise Refused if it is not paused."""
+    """Resume the consumers; raise Refused if they are not paused."""
     if not resume(cdc_settings().group, why, using=DEFAULT_DB_ALIAS):
         raise Refused("The consumers are not paused.")
 
 
 def request_job(kind: str, arguments: Mapping[str, Any], target: str, why: str) -> Job:
-    """Queue a job for `run_jobs`; raise Refused if another job of this kind is unfinished."""
+    """Queue a job for `run_jobs`; raise Refused if another job of this kind is unfinished.
+
+    `kind` is COUNT, RECONCILE, REPAIR or SNAPSHOT. `target` describes the rows in the operator log.
+    """
     return Jobs(DEFAULT_DB_ALIAS).ask(kind, arguments, target, why)
 
 
@@ -97,12 +100,16 @@ def cancel_job(job: Job, why: str) -> None:
 
 
 def describe_selection(model: str | None, conditions: list[str]) -> str:
-    """Describe the rows that a snapshot would send; raise Misconfigured for a wrong condition."""
+    """Describe the rows that a snapshot would send.
+
+    `model` is the label of a captured model, or None for all captured models. Each condition is
+    `field=value`. Raise Misconfigured if an argument is invalid.
+    """
     return ", ".join(map(str, selections(model, conditions)))
 
 
 def inspect_dead_letter(letter: DeadLetter) -> Inspection:
-    """Compare a dead letter's message with the current row and the current replicas.
+    """Compare a dead letter's message with the current row and its current documents in MongoDB.
 
     If MongoDB is unreachable, the result contains only the message and the row.
     """
@@ -110,7 +117,7 @@ def inspect_dead_letter(letter: DeadLetter) -> Inspection:
 
 
 def replay_dead_letter(letter: DeadLetter, why: str) -> None:
-    """Send the current state of the dead letter's row through the outbox.
+    """Send the current state of the row that the dead letter's message is about.
 
     Raise Refused if the row cannot be sent, or if the dead letter is already resolved.
     """
@@ -123,22 +130,23 @@ def discard_dead_letter(letter: DeadLetter, why: str) -> None:
 
 
 def dead_letter_position(letter: DeadLetter) -> str:
-    """Return the position of the message: topic, partition and offset, or the outbox row."""
+    """Return where the message was found: topic, partition and offset, or the outbox row."""
     return place(letter)
 
 
 def user_names(actors: Iterable[str]) -> dict[str, str]:
-    """Return the login name of each actor that is a user, by actor."""
+    """Return the login names of those actors that are users, as a dictionary by actor."""
     return people(set(actors))
 
 
 def read_totals(
     table_name: str, collection: str, *, sums: tuple[str, ...], group: str, day: str, days: int
 ) -> Figures:
-    """Return totals over a replica collection of a captured table; raise Retryable.
+    """Return totals over the documents in `collection`, a replica collection of `table_name`.
 
-    The fields in `sums` are added up. Documents are counted for each value of the field `group`,
-    and for each of the last `days` days by the date field `day`.
+    The totals are the sum of each field in `sums`, the number of documents for each value of the
+    field `group`, and the number of documents for each of the last `days` days. `day` names the
+    field with the date of a document. Raise Retryable if MongoDB is unavailable.
     """
     return _statistics().figures(
         collection, table=table_name, sums=sums, group=group, day=day, days=days
@@ -154,7 +162,7 @@ def read_change_rates(until: datetime, *, bins: int, seconds: int) -> list[float
 
 
 def ensure_topics(settings: CdcSettings) -> list[str]:
-    """Create the missing topics of the captured models; return the names of all their topics."""
+    """Create the missing topics of the captured models; return the names of all these topics."""
     names = topic_names()
     topics = Topics(settings)
     for name in names:

@@ -12,7 +12,10 @@ _LONGEST = 255
 
 
 def log_action(what: str, target: str, why: str, *, using: str) -> OperatorAction:
-    """Log an action of the current actor; call this in the transaction of the action."""
+    """Log an action of the current actor; call this function in the transaction of the action.
+
+    `what` is a verb, such as `pause`; `target` names the object of the action.
+    """
     return OperatorAction.objects.using(using).create(
         who=current_actor(), what=what, target=target[:_LONGEST], why=why
     )
@@ -34,7 +37,7 @@ def system_user() -> str:
 
 
 def people(actors: set[str]) -> dict[str, str]:
-    """Return the login name of each actor that is a user, by actor."""
+    """Return the login names of those actors that are users, as a dictionary by actor."""
     keys = [int(actor) for actor in actors if actor.isdecimal() and actor.isascii()]
     users = get_user_model().objects.in_bulk(keys)
     return {str(key): user.get_username() for key, user in users.items()}

@@ -8,14 +8,15 @@ _ACTIVE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def printable(value: bytes | str | None, longest: int) -> str:
-    """Return printable text, truncated to `longest` characters with a note of the full length.
+    """Return `value` as printable text; None becomes an empty string.
 
-    Characters that a terminal or a browser would interpret are escaped. HTML is not escaped here:
-    templates do that.
+    A text that is longer than `longest` characters is truncated, and its full length is appended.
+    Characters that a terminal or a browser would interpret are escaped. HTML is not escaped,
+    because templates do that.
     """
     if value is None:
         return ""
-    # If the limit falls inside a multi-byte character, its first bytes are shown as escapes.
+    # If the limit splits a multi-byte character, its first bytes are shown as escapes.
     head, rest = value[: longest + 1], len(value) - longest
     text = head.decode(errors="backslashreplace") if isinstance(head, bytes) else head
     # A shortcut: most text is printable and has nothing to escape.

@@ -10,14 +10,15 @@ from rich.progress import Progress
 Say = Callable[[str], None]
 Advance = Callable[[int], None]
 Bar = Callable[[str, int | None, Say], AbstractContextManager[tuple[Say, Advance]]]
-"""Shows the progress of work; takes its label, its total, and a function that prints messages."""
+"""A function with the parameters of `progress`."""
 
 
 @contextmanager
 def progress(label: str, total: int | None, say: Say) -> Iterator[tuple[Say, Advance]]:
     """Yield two functions: the first prints a message above the bar, the second advances the bar.
 
-    If standard error is not a terminal, no bar is shown, and messages are passed to `say`.
+    The bar is full after `total` steps; None means that the total is unknown. If standard error is
+    not a terminal, no bar is shown, and each message is passed to `say`.
     """
     if not sys.stderr.isatty():
         yield say, lambda _: None

@@ -31,10 +31,11 @@ def wait_until_applied(instance: Model, timeout: float, *, clock: Clock | None =
 
     The last change is the last `save()`, `delete()` or `bulk_create()` of the instance in this
     process; it must be committed. For an instance that was only read, the function waits until the
-    collections have the current content of the row. Return False after `timeout` seconds: the
-    change is late or was rolled back, or MongoDB does not respond. Raise Refused inside a
-    transaction, because its changes are not visible yet. Raise Misconfigured if the model is not
-    captured.
+    collections have the current content of the row.
+
+    Return False if this takes longer than `timeout` seconds: the change is late or was rolled back,
+    or MongoDB does not respond. Raise Refused inside a transaction, whose changes are not visible
+    yet. Raise Misconfigured if the model is not captured.
     """
     capture = registry.find(type(instance))
     if capture is None:
@@ -88,7 +89,10 @@ class _AwaitedChange:
         return reached and (self._trusts(versions) or self._matches_row())
 
     def _versions(self, key: Identity) -> list[Version | None]:
-        """Return the version in each collection; if no collection has one, the delete marker's."""
+        """Return the version of the row's document in each collection.
+
+        If no collection has the document, return only the version of the row's delete marker.
+        """
         versions = [self._reader.version(name, key) for name in self._capture.collections]
         if any(versions):
             return versions
@@ -98,7 +102,7 @@ class _AwaitedChange:
         """Return whether these versions prove that the change was applied.
 
         A restored database assigns versions again that the replica already has. A version therefore
-        proves nothing in two cases: this database has not assigned it yet, or the replica had it at
+        proves nothing if this database has not assigned it yet, or if the replica already had it at
         the first check.
         """
         following = next_id(using=self._using)
@@ -118,7 +122,10 @@ class _AwaitedChange:
 
 
 def process_reader() -> ReplicaReader:
-    """Return the reader that this process shares: connecting takes longer than reading."""
+    """Return this process's reader of the replica.
+
+    All callers share one reader, because connecting takes longer than reading.
+    """
     settings = cdc_settings()
     return _reader(settings.mongodb_uri, settings.mongodb_database)
 

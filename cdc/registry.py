@@ -21,14 +21,14 @@ _NO_KEYS = (columns.DECIMAL,)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presentation:
-    """How the live feed shows captured rows; by default, only their keys and columns."""
+    """Describes how the live feed shows the rows of a captured model."""
 
     title: str = ""
     """The column that is shown as the name of a row."""
     topic_field: str = ""
-    """The JSON column with the `name` that the filter by topic uses."""
+    """The JSON column whose `name` is the row's topic; the live feed can filter by this topic."""
     page: str = ""
-    """The name of the URL of a row's page; its argument is the key."""
+    """The name of the URL pattern of a row's page; the pattern's argument is the row's key."""
     personal: frozenset[str] = frozenset()
     """Columns with personal data, shown only to users who may see such data."""
 
@@ -37,9 +37,9 @@ class Presentation:
 class Capture:
     """The declaration of one captured model.
 
-    Only `model` is required. The default topic and collections come from the settings, and only one
-    model may use them: `manage.py check` reports a second one. Raises Misconfigured if the model
-    cannot be captured.
+    Only `model` is required. The default topic and collections come from the settings. Only one
+    model may use these defaults: `manage.py check` reports an error if a second model does. Raises
+    Misconfigured if the model cannot be captured.
     """
 
     model: type[models.Model]
@@ -70,7 +70,10 @@ class Capture:
         return self.model._meta.db_table
 
     def wire_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Convert a row (values by attname) to JSON values by column name; raise Refused."""
+        """Convert a row (values by attname) to JSON values by column name.
+
+        Raise Refused if a value cannot be encoded.
+        """
         if unread := self.unread(row):
             raise Refused(
                 f"Column {unread[0]} of {self.table} {row[self.key.attname]} holds a value that "
@@ -84,7 +87,7 @@ class Capture:
             raise Refused(f"{self.table} {row[self.key.attname]}: {error}") from None
 
     def unread(self, row: Mapping[str, Any]) -> list[str]:
-        """Return the attribute names whose values could not be read."""
+        """Return the attribute names that are not in `row`: Django could not read their values."""
         return [name for name in self.attnames if name not in row]
 
     def key_to_wire(self, key: Any) -> Any:
@@ -102,7 +105,7 @@ class Capture:
             raise Rejected(f"{str(value)[:60]!r} is not a valid key of {self.table}.") from None
 
     def refuse_database(self, using: str) -> None:
-        """Raise Refused for a write to a database whose outbox is not published."""
+        """Raise Refused unless `using` is the default database: only its outbox is published."""
         if using != DEFAULT_DB_ALIAS:
             raise Refused(
                 f"{self.model.__name__} is captured and would be written to the database "
@@ -112,9 +115,8 @@ class Capture:
     def refuse_early(self, values: Mapping[str, Any]) -> None:
         """Raise Refused if one of the values, by attname, cannot be encoded.
 
-        Databases store such values differently: SQLite stores NaN as null and keeps Infinity, MySQL
-        rounds a long integer in JSON, and MariaDB keeps a lone surrogate. The values are therefore
-        checked before they are stored.
+        A database may change such a value when it stores it: SQLite stores NaN as null, and MySQL
+        rounds a long integer in JSON. The values are therefore checked before they are stored.
         """
         for column in self.columns:
             if column.attname in values:
@@ -127,7 +129,7 @@ class Registry:
     def __init__(self) -> None:
         self._by_model: dict[type[models.Model], Capture] = {}
         self._sound = False
-        """Whether the current declarations were checked and have no conflict."""
+        """Whether the current captures were checked and have no conflict."""
 
     def __iter__(self) -> Iterator[Capture]:
         """Yield the captures of the project, without internal ones."""
@@ -138,15 +140,15 @@ class Registry:
         return iter(self._by_model.values())
 
     def register(self, capture: Capture) -> None:
-        """Add a captured model; a later declaration of the same model replaces it."""
+        """Add a capture; it replaces an earlier capture of the same model."""
         self._by_model[_concrete(capture.model)] = capture
         self._sound = False
 
     def require_sound(self) -> None:
-        """Raise Misconfigured for the first conflict between declarations.
+        """Raise Misconfigured for the first conflict between captures.
 
-        `register` does not check this: `manage.py check` must be able to start and list all
-        conflicts.
+        `register` does not look for conflicts, because `manage.py check` must be able to start and
+        list all of them.
         """
         if self._sound:
             return
@@ -155,7 +157,7 @@ class Registry:
         self._sound = True
 
     def find(self, model: type[models.Model]) -> Capture | None:
-        """Return the capture of a model or of one of its proxies."""
+        """Return the capture of a model; a proxy has the capture of its concrete model."""
         return self._by_model.get(_concrete(model))
 
     def by_table(self) -> dict[str, Capture]:
@@ -229,9 +231,9 @@ def topic_names() -> list[str]:
 
 
 def all_topics() -> dict[str, int]:
-    """Return every topic and its number of partitions; 0 means the configured number.
+    """Return all topics, including internal topics, with their numbers of partitions.
 
-    Raise Misconfigured for declarations that conflict.
+    0 means the number in the settings. Raise Misconfigured if captures conflict.
     """
     registry.require_sound()
     internal = {capture.topic: 1 for capture in registry.all() if capture.internal}

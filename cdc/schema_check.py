@@ -34,7 +34,7 @@ Keep the column and add another one with the new type. When no reader needs the 
     Kind.NULL: f"""\
 Keep the column NOT NULL until every reader accepts null. Then {_WRITE}""",
     Kind.KEY: f"""\
-Keep the key, by which readers identify a row, or capture a new model with its own topic. If \
+Keep the key, because readers identify a row by it, or capture a new model with its own topic. If \
 no reader is left, {_WRITE}""",
     Kind.TABLE: f"""\
 Set db_table to the old name until every reader knows the new one. Then {_WRITE}""",
@@ -58,7 +58,7 @@ def current_schema(capture: Capture) -> dict[str, Any]:
 
 @register()
 def check_schemas(**_: Any) -> list[CheckMessage]:
-    """Return the changes of captured tables that break readers of their topics."""
+    """Return an error or a warning for each schema file that does not fit its captured table."""
     folder = cdc_settings().schema_dir
     if not folder:
         return []
@@ -118,7 +118,7 @@ def _compare(capture: Capture, path: Path, committed: Any) -> Iterator[CheckMess
     if not found and committed != current:
         news = ", ".join(map(repr, added(committed, current)))
         yield Warning(
-            f"{path} is out of date" + (f": it lacks {news}." if news else "."),
+            f"{path} is out of date" + (f": it does not contain {news}." if news else "."),
             hint=f"Its readers can read the new events. To show the change to them, {_WRITE}",
             obj=capture.model,
             id="cdc.W012",
@@ -131,7 +131,8 @@ def _left_over(captures: Iterable[Capture], folder: Path) -> Iterator[CheckMessa
     for path in sorted(folder.glob(f"*{_SUFFIX}")):
         if path.name not in known:
             yield Error(
-                f"{path} belongs to no captured model: its readers receive no more events.",
+                f"{path} belongs to no captured model: the readers of its events receive no new "
+                "events.",
                 hint="If the model was renamed, set Capture(schema_name="
                 f"{path.name.removesuffix(_SUFFIX)!r}). If it is no longer captured and no reader "
                 "is left, delete the file.",

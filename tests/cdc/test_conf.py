@@ -14,15 +14,15 @@ from tests.support.feed_settings import without_servers
         ({"collections": ()}, "REPLICA_COLLECTIONS is empty: name at least one collection."),
         (
             {"collections": ("a", "past"), "history_collection": "past"},
-            "REPLICA_COLLECTIONS has 'past', which holds the history: choose another name.",
+            "REPLICA_COLLECTIONS has 'past', the collection of the history: choose another name.",
         ),
         (
             {"collections": ("at",), "positions_collection": "at"},
-            "REPLICA_COLLECTIONS has 'at', which holds the positions: choose another name.",
+            "REPLICA_COLLECTIONS has 'at', the collection of the positions: choose another name.",
         ),
         (
             {"collections": ("bird",), "canary_collection": "bird"},
-            "REPLICA_COLLECTIONS has 'bird', which holds the canary: choose another name.",
+            "REPLICA_COLLECTIONS has 'bird', the collection of the canary: choose another name.",
         ),
         (
             {"history_collection": "$past"},

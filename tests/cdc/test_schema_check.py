@@ -253,7 +253,7 @@ def test_two_models_with_one_file(project: Project) -> None:
     project.capture(Story, "thing")
 
     assert [message.id for message in check_schemas()] == ["cdc.E024", "cdc.E024"]
-    with pytest.raises(CommandError, match="Two captured models have one schema_name"):
+    with pytest.raises(CommandError, match="Two captured models have the same schema_name"):
         call_command("event_schema", write=True)
 
 

@@ -23,8 +23,8 @@ _IDS = "The ids of the dead letters, as `list` shows them."
 class Command(FeedCommand):
     help = (
         "Inspect messages that could not be applied, then replay or discard them. `replay` sends "
-        "the current state of the message's row; `discard` sends nothing. Exit code 1: at least "
-        "one decision was refused."
+        "the current state of the row that a message is about; `discard` sends nothing. Exit code "
+        "1: at least one decision was refused."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -32,7 +32,7 @@ class Command(FeedCommand):
         listed = actions.add_parser("list", help="List the dead letters that wait for a decision.")
         listed.add_argument("--all", action="store_true", help="Include resolved dead letters.")
         shown = actions.add_parser(
-            "show", help="Show dead letters with their messages, rows and replicas."
+            "show", help="Show dead letters with their messages, rows and documents."
         )
         shown.add_argument("ids", nargs="+", type=int, metavar="ID", help=_IDS)
         for parsed in (listed, shown):
@@ -40,7 +40,7 @@ class Command(FeedCommand):
                 "--json", action="store_true", help="Print JSON instead of a table."
             )
         for name, text in (
-            ("replay", "Send the current state of the rows of these dead letters."),
+            ("replay", "Send the current state of the rows of these dead letters to Kafka."),
             ("discard", "Mark dead letters as discarded; send nothing."),
         ):
             decided = actions.add_parser(name, help=text)

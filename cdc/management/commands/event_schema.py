@@ -23,7 +23,7 @@ class Command(FeedCommand):
         parser.add_argument(
             "--write",
             action="store_true",
-            help="Write the files in `schema_dir` that are missing or out of date.",
+            help="Write the files that are missing or out of date to `schema_dir`.",
         )
         parser.add_argument(
             "--table", help="Use only the table TABLE (default: all captured tables)."
@@ -48,7 +48,7 @@ class Command(FeedCommand):
         if not (folder := cdc_settings().schema_dir):
             self.misuse("CDC has no schema_dir: set it to the folder of the committed schemas.")
         if len(set(map(file_name, registry))) < len(list(registry)):
-            self.misuse("Two captured models have one schema_name: run `manage.py check`.")
+            self.misuse("Two captured models have the same schema_name: run `manage.py check`.")
         for capture in captures:
             path = Path(folder) / file_name(capture)
             try:

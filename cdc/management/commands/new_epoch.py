@@ -13,24 +13,24 @@ from cdc.runtime.loop import SystemClock
 
 class Command(FeedCommand):
     help = (
-        "Begin a new epoch after the database was restored from a backup. Without a new epoch, the "
-        "replica would ignore new changes as stale. Then run `send_to_kafka`, which also deletes "
-        "the documents of rows that are not in the backup."
+        "Begin a new epoch manually. This is rarely necessary: the relay begins a new epoch itself "
+        "if it detects that outbox ids are reused, for example after a restore. Run `reconcile "
+        "--repair` afterwards."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--force",
             action="store_true",
-            help="Begin a new epoch even if the outbox has rows of the old epoch.",
+            help="Begin a new epoch even if the outbox is not empty.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         waiting = outbox.depth(using=DEFAULT_DB_ALIAS).rows
         if waiting and not options["force"]:
             self.fail(
-                f"The outbox has {waiting} rows of the current epoch, which may become stale in a "
-                "new epoch: let the relay publish them first, or use --force."
+                f"The outbox is not empty (rows: {waiting}): let the relay publish its rows first, "
+                "or use --force."
             )
         now_ms = int(SystemClock().time() * 1000)
         with transaction.atomic():

@@ -22,7 +22,7 @@ class Command(FeedCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         where = parser.add_mutually_exclusive_group(required=True)
         where.add_argument(
-            "--to-earliest", action="store_true", help="Move to the first record in Kafka."
+            "--to-earliest", action="store_true", help="Move to the first records in Kafka."
         )
         where.add_argument("--to-offset", type=int, metavar="N", help="Move to offset N.")
         where.add_argument(

@@ -15,9 +15,9 @@ from cdc.runtime.loop import Stop
 class Command(FeedCommand):
     help = (
         "Send the current state of every row to Kafka, through the outbox, without blocking "
-        "writes. Then send a delete for each orphaned document. An interrupted run resumes when it "
-        "is started with the same arguments. Exit code 1: the run was interrupted, or a row was "
-        "refused."
+        "writes. Then send a delete for each document whose row does not exist. An interrupted run "
+        "resumes when it is started with the same arguments. Exit code 1: the run was interrupted, "
+        "or a row was refused."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -30,12 +30,13 @@ class Command(FeedCommand):
             nargs="+",
             action="extend",
             default=[],
-            help="Send only rows with this value (an empty value means null), and no deletes.",
+            help="Send only the rows whose FIELD has this VALUE, and no deletes. An empty VALUE "
+            "also selects null.",
         )
         parser.add_argument(
             "--dry-run",
             action="store_true",
-            help="Send nothing; count what would change in each collection.",
+            help="Send nothing; count the documents that would change in each collection.",
         )
         parser.add_argument(
             "--rate", type=float, default=0, metavar="N", help="Send at most N rows per second."
@@ -48,7 +49,10 @@ class Command(FeedCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["rate"] < 0:
-            self.misuse(f"--rate is {options['rate']:g}: use rows per second, or 0 for no limit.")
+            self.misuse(
+                f"--rate is {options['rate']:g}: give a number of rows per second, or 0 for no "
+                "limit."
+            )
         with Stop() as stop:
             run = SnapshotRun(self.stderr.write, lambda: stop.requested, using=DEFAULT_DB_ALIAS)
             selected = selections(options["model"], options["where"])

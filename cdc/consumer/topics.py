@@ -20,7 +20,7 @@ class TopicFacts(Protocol):
         """Return Kafka's id of the topic; a topic that is created again gets another id."""
 
     def recreated(self, known: Mapping[str, str]) -> bool:
-        """Return whether a topic has another id than in `known`; never waits."""
+        """Return whether a topic has another id than in `known`, without waiting for Kafka."""
 
     def partitions(self, topic: str) -> tuple[int, ...]:
         """Return the numbers of the topic's partitions."""

@@ -20,7 +20,7 @@ _log = logging.getLogger("cdc.kafka")
 
 
 class ErrorLog:
-    """Logs the errors of a client, each kind at most once every 30 seconds."""
+    """Logs the errors of a client, each error code at most once in 30 seconds."""
 
     def __init__(self) -> None:
         self._logged: dict[str, float] = {}
@@ -41,8 +41,8 @@ def client_config(settings: CdcSettings, **config: Any) -> dict[str, Any]:
     return {
         "bootstrap.servers": settings.bootstrap_servers,
         "client.id": f"{settings.client_name}@{socket.gethostname()}",
-        # A client that cannot connect would log several lines a second. librdkafka therefore logs
-        # only critical messages, and `error_cb` logs each error at intervals.
+        # A client that cannot connect would log several lines a second. librdkafka itself therefore
+        # logs only critical messages, and `error_cb` logs the other errors at intervals.
         "log.connection.close": False,
         "log_level": 2,
         "error_cb": ErrorLog(),
@@ -57,6 +57,9 @@ def client_config(settings: CdcSettings, **config: Any) -> dict[str, Any]:
 
 
 def unavailable(request: str, name: str, error: BaseException | None = None) -> Retryable:
-    """Return the error for a request that failed or that Kafka did not answer."""
+    """Return the error for a request that failed or that Kafka did not answer.
+
+    `request` is a verb phrase, such as `describe the topic`, and `name` is its object.
+    """
     reason = str(error or "") or "no answer in time"
     return Retryable(f"Kafka could not {request} {name!r} ({reason}): check its brokers.")

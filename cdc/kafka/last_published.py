@@ -13,7 +13,7 @@ from cdc.kafka.topics import Topics
 from cdc.wire.published import LAST_RECORDS, Published, published
 
 _TAIL = -2000
-"""Minus n, this is librdkafka's logical offset of the nth record before the end."""
+"""`_TAIL - n` is librdkafka's logical offset of the nth record before the end of a partition."""
 _POLL_SECONDS = 0.1
 _MISSING = frozenset(
     {
@@ -34,8 +34,8 @@ class LastPublished:
             client_config(
                 settings,
                 **{
-                    # The library requires a group. Brokers never receive it, as there is no
-                    # subscription.
+                    # The library requires a group name. It is never sent to a broker, because this
+                    # consumer does not subscribe.
                     "group.id": f"{settings.group}-relay",
                     "enable.auto.commit": False,
                     "enable.auto.offset.store": False,
@@ -50,7 +50,7 @@ class LastPublished:
         )
 
     def __call__(self, keep_waiting: Callable[[], bool]) -> list[Published]:
-        """Return the last changes of each partition, in no order; a missing topic has no changes.
+        """Return the last changes of all partitions, unordered; a missing topic has no changes.
 
         Raise Retryable if Kafka does not answer, or when `keep_waiting` returns False.
         """

@@ -35,8 +35,8 @@ class KafkaPublisher:
     """Writes records in order, and waits until Kafka has acknowledged them all.
 
     The producer is idempotent and uses `acks=all`. Records never expire, so an outage only delays
-    them. A missing topic is created: it may have been deleted, or an outbox row may contain the
-    name of a topic that was renamed since.
+    them. A missing topic is created: it may have been deleted, or it may have been renamed after an
+    outbox row with the old name was written.
     """
 
     def __init__(self, settings: CdcSettings) -> None:
@@ -50,8 +50,8 @@ class KafkaPublisher:
                 "message.timeout.ms": 0,
                 "topic.metadata.propagation.max.ms": _TOPIC_PATIENCE_MS,
                 "partitioner": "murmur2_random",
-                # Not MAX_EVENT_BYTES: a larger row, which was saved before the limit was lowered,
-                # may still change. The topic accepts the size that it accepted before.
+                # Not MAX_EVENT_BYTES: after that limit was lowered, a row that is already larger
+                # can still change. Its topic was created with the higher limit.
                 "message.max.bytes": LARGEST_EVENT_LIMIT + ENVELOPE_ROOM,
                 "queue.buffering.max.messages": 100_000,
             },
@@ -61,11 +61,11 @@ class KafkaPublisher:
     def publish(
         self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
     ) -> dict[int, str]:
-        """Write `records`; return the reasons for permanent rejections, by index.
+        """Write `records`; return the reasons for permanent rejections, by index in `records`.
 
         Raise Retryable if any other record was not acknowledged; the caller must then write all
-        records again. Call `keep_waiting` at least every 0.1 s. When it returns False, drop the
-        records in flight.
+        records again. Call `keep_waiting` at least every 0.1 s. When `keep_waiting` returns False,
+        drop the records in flight and raise Retryable.
         """
         outcomes: dict[int, KafkaError | None] = {}
         for index, record in enumerate(records):
@@ -121,8 +121,8 @@ class KafkaPublisher:
         failed = {index: error for index, error in outcomes.items() if error is not None}
         for index, error in failed.items():
             if error.code() not in _REJECTING or error.fatal():
-                # After a fatal error, a producer sends nothing. The new producer starts from the
-                # lowest outbox row that is not acknowledged.
+                # After a fatal error, a producer sends nothing more. The caller writes the records
+                # again with the new producer.
                 self._restart()
                 if error.code() in _TOPIC_MISSING:
                     Topics(self._settings).ensure(records[index].topic)
@@ -137,6 +137,6 @@ class KafkaPublisher:
 def _timestamp(record: Outgoing) -> int:
     """Return a timestamp that Kafka accepts: neither before 1970 nor in the future.
 
-    Without this limit, a host whose clock is ahead would block all later changes.
+    Kafka rejects a time far in the future, so a host with a fast clock would block all changes.
     """
     return max(min(record.timestamp_ms, round(time.time() * 1000)), 0)

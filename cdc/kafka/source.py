@@ -90,9 +90,9 @@ class KafkaSource:
     ) -> None:
         """Fetch a waiting partition from `offset`; None means its first record.
 
-        `leader_epoch` is that of the record before `offset`. With it, the client detects that Kafka
-        has lost that record, even if the partition now has later offsets again. Raise Retryable on
-        an error.
+        `leader_epoch` is the leader epoch of the record before `offset`. The client uses it to
+        detect that Kafka has lost this record, even if another record now has the same offset.
+        Raise Retryable on an error.
         """
         at = KafkaPartition(
             source.topic,
@@ -111,8 +111,8 @@ class KafkaSource:
     def lost_at(self, source: TopicPartition, offset: int, leader_epoch: int | None) -> bool:
         """Return whether Kafka has lost the records of a waiting partition at this position.
 
-        Only the position of the last `start` counts. If the stored position has moved since, the
-        partition must first be started there.
+        Kafka reports a loss only for the position of the last `start`. For another position, return
+        False: the partition must first be started there.
         """
         return self._lost.get(source) == (offset, leader_epoch)
 
@@ -127,7 +127,10 @@ class KafkaSource:
         self._started.clear()
 
     def store(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Store the group's offsets for tools that show lag; the replica has its own positions."""
+        """Store the group's offsets in Kafka, for tools that show lag.
+
+        The consumer itself resumes at the positions that the replica stores.
+        """
         ours = [
             KafkaPartition(source.topic, source.partition, offset)
             for source, offset in positions.items()
@@ -137,7 +140,7 @@ class KafkaSource:
             self._consumer.store_offsets(offsets=ours)
 
     def close(self) -> None:
-        """Commit the stored offsets and leave the group, so that others can take over at once."""
+        """Commit the stored offsets and leave the group, so that another consumer can take over."""
         # Unsubscribe first: if a callback unassigns partitions during the close, the library can
         # block indefinitely.
         with suppress(KafkaException):  # The group may already have removed this consumer.
@@ -178,7 +181,8 @@ class KafkaSource:
             _log, level, telemetry.KAFKA_ERROR, partition=source.partition, error=str(error)
         )
         if lost and source in self._started:
-            # Take over the partition again first: if the topic was recreated, this is not a gap.
+            # The partition is taken over again, which shows whether the topic was recreated. If it
+            # was, no records of this topic are lost.
             self._unassign({source})
             self._started.discard(source)
             self._waiting.add(source)
@@ -188,10 +192,10 @@ class KafkaSource:
         if _NAME_TAKEN in error.str():
             return (
                 f"Kafka removed this consumer from its group: another process has joined as "
-                f"{self._instance!r}, or Kafka no longer knows this one. Give each process its own "
-                "--instance, and restart it."
+                f"{self._instance!r}, or Kafka no longer knows this process. Give each process its "
+                "own --instance, and restart this process."
             )
-        return f"Kafka removed this consumer from its group ({error.str()}): restart it."
+        return f"Kafka removed this consumer from its group ({error.str()}): restart the consumer."
 
     def _assigned(self, consumer: Consumer, partitions: list[KafkaPartition]) -> None:
         consumer.incremental_assign([])

@@ -28,8 +28,8 @@ class KafkaTail:
             client_config(
                 settings,
                 **{
-                    # The library requires a group. Brokers never receive it, as there is no
-                    # subscription.
+                    # The library requires a group name. It is never sent to a broker, because this
+                    # consumer does not subscribe.
                     "group.id": f"{settings.group}-feed",
                     "enable.auto.commit": False,
                     "enable.auto.offset.store": False,

@@ -19,7 +19,7 @@ _DAY_MS = 86_400_000
 
 
 class Topics:
-    """Kafka's topics and groups; methods raise Retryable if Kafka does not answer."""
+    """Kafka's topics and groups; most methods raise Retryable if Kafka does not answer."""
 
     def __init__(self, settings: CdcSettings) -> None:
         self._settings = settings
@@ -29,7 +29,7 @@ class Topics:
     def ensure(self, topic: str, partitions: int = 0) -> None:
         """Create `topic` as a compacted topic unless it exists.
 
-        By default, the topic has the number of partitions in the settings.
+        If `partitions` is 0, use the number of partitions in the settings.
         """
         new = NewTopic(
             topic,
@@ -54,9 +54,10 @@ class Topics:
             raise unavailable("describe the topic", topic, error) from error
 
     def recreated(self, known: Mapping[str, str]) -> bool:
-        """Return whether a topic has another id than in `known`; never waits.
+        """Return whether a topic has another id than in `known`, the ids by topic name.
 
-        Each call sends requests, and evaluates the answers to the requests of earlier calls.
+        This method does not wait. Each call sends requests, and evaluates the answers to the
+        requests of earlier calls.
         """
         found = False
         for topic, known_id in known.items():

@@ -49,7 +49,10 @@ class Watermarks:
         }
 
     def timestamp_ms(self, source: TopicPartition, offset: int) -> int | None:
-        """Return the timestamp of the first record from `offset` on; None if no record arrives."""
+        """Return the timestamp of the first record at or after `offset`, in ms since 1970.
+
+        Return None if no record arrives in time.
+        """
         self._consumer.assign([KafkaPartition(source.topic, source.partition, offset)])
         message = self._consumer.poll(REQUEST_SECONDS)
         self._consumer.unassign()
@@ -58,7 +61,10 @@ class Watermarks:
         return int(message.timestamp()[1])
 
     def since(self, source: TopicPartition, since_ms: int) -> int:
-        """Return the offset of the first record at or after `since_ms`, or the end offset."""
+        """Return the offset of the first record at or after the time `since_ms`.
+
+        Return the end offset if there is no such record.
+        """
         asked = KafkaPartition(source.topic, source.partition, since_ms)
         try:
             (found,) = self._consumer.offsets_for_times([asked], timeout=REQUEST_SECONDS)

@@ -44,7 +44,8 @@ class Column:
     nullable: bool
     type: ColumnType
     earlier: tuple[Any, ...] = ()
-    """The BSON value in rows from before the column existed; an empty tuple if it is not known."""
+    """The BSON value of rows that were sent before the column existed; an empty tuple if unknown.
+    """
 
     def to_wire(self, value: Any) -> Any:
         """Convert a Django value to JSON; raise Refused with the name of the column."""
@@ -137,7 +138,7 @@ def _float_to_wire(value: Any) -> float:
 
 def _decimal_to_wire(value: Any) -> str:
     if not value.is_finite():
-        raise Refused(f"holds {value}: no database has such a number; use null.")
+        raise Refused(f"holds {value}: not every database can store it; use null.")
     return str(value)
 
 
@@ -176,7 +177,7 @@ def _json_to_wire(value: Any, depth: int = 0) -> Any:
 def _key_to_wire(key: Any) -> str:
     text = _text_to_wire(key)
     if "\0" in text:
-        raise Refused(f"has NUL in the key {_short(text)}: MongoDB refuses it; rename the key.")
+        raise Refused(f"has NUL in the key {_short(text)}: MongoDB rejects it; rename the key.")
     return text
 
 
@@ -227,7 +228,7 @@ def _json_from_wire(value: Any) -> Any:
 
 
 def _short(value: Any) -> str:
-    # Not `repr`, which fails for an untrusted value that is nested too deep.
+    # `repr` would fail for an untrusted value that is nested too deeply.
     return _SHORT_REPR.repr(value)
 
 

@@ -1,4 +1,4 @@
-"""Compares two JSON Schemas of messages: which new messages do not fit the older schema."""
+"""Compares two JSON Schemas of a table's messages to find changes that break existing readers."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Columns = dict[str, Any]
 
 
 class Kind(StrEnum):
-    """In what respect a message no longer fits the older schema."""
+    """The kind of an incompatible difference."""
 
     INVALID = "invalid"
     TABLE = "table"
@@ -33,11 +33,11 @@ class Break:
 
     kind: Kind
     text: str
-    """The difference, as the end of a sentence whose subject is the table."""
+    """A sentence without its subject, which is the table, or the schema file for `INVALID`."""
 
 
 def breaks(older: Any, newer: Mapping[str, Any]) -> list[Break]:
-    """Return the incompatible differences: readers that know `older` do not accept `newer`.
+    """Return the differences because of which readers that expect `older` reject new messages.
 
     `older` is the untrusted content of a file; `newer` comes from `cdc.wire.schema`.
     """
@@ -45,7 +45,7 @@ def breaks(older: Any, newer: Mapping[str, Any]) -> list[Break]:
     if row is None or key is None or len(key) != 1 or not set(key) <= set(row):
         return [Break(Kind.INVALID, "is not the JSON Schema of a captured table's messages")]
     if odd := [name for name, schema in {**row, **key}.items() if not _is_known(schema)]:
-        return [Break(Kind.INVALID, f"has a schema of {_names(odd)} that no column type has")]
+        return [Break(Kind.INVALID, f"has an invalid schema of {_names(odd)}")]
     return [*_in_key(key, newer), *_in_row(row, key, newer), *_in_envelope(older, newer)]
 
 
@@ -137,7 +137,10 @@ def _in_envelope(older: Any, newer: Mapping[str, Any]) -> Iterator[Break]:
 
 
 def _differences(older: Any, newer: Any, path: str = "") -> Iterator[str]:
-    """Yield the paths at which two schemas differ. The recursion is as deep as `newer`."""
+    """Yield the paths at which two schemas differ.
+
+    `older` is untrusted, but the recursion never gets deeper than `newer`.
+    """
     if not isinstance(older, dict) or not isinstance(newer, dict):
         if older != newer:
             yield path

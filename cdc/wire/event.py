@@ -34,7 +34,7 @@ _OPERATIONS = frozenset(Operation)
 
 @dataclass(frozen=True, slots=True, order=True)
 class Version:
-    """The position of a change in the order of one row's changes."""
+    """The version of a row after a change. A later change of the row has a higher version."""
 
     epoch: int
     outbox_id: int
@@ -64,7 +64,7 @@ class ChangeEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastEvent:
-    """An event with its partition and its offset in the topic."""
+    """An event that was read from a topic, with its partition and its offset."""
 
     event: ChangeEvent
     partition: int
@@ -107,7 +107,7 @@ def tombstone_version(headers: Headers) -> Version | None:
 def deletion(
     table: str, key_column: str, key: int | str, version: Version, ts_ms: int
 ) -> ChangeEvent:
-    """Return the delete that corresponds to a tombstone; the row has only its key."""
+    """Return the delete that corresponds to a tombstone; its `before` contains only the key."""
     return ChangeEvent(
         op=Operation.DELETE,
         table=table,
@@ -124,7 +124,7 @@ def decode_key(key: bytes | None) -> tuple[str, int | str]:
     """Return the column and the value in a Kafka key; raise Rejected if it is malformed."""
     pairs = list(_object(_json(key, "The key"), "The key").items())
     if len(pairs) != 1 or type(pairs[0][1]) not in {int, str}:
-        raise Rejected('The key does not have exactly one column, as in {"id":17}.')
+        raise Rejected('The key is not one column with a number or text, such as {"id":17}.')
     return pairs[0]
 
 
@@ -190,5 +190,6 @@ def _consistent(event: ChangeEvent) -> ChangeEvent:
         raise Rejected(f"{name} is null in an event with op {event.op.value}.")
     held = row.get(event.key_column)
     if type(held) is not type(event.key) or held != event.key:
-        raise Rejected(f"The key is {json.dumps(event.key)[:60]}, but its row has another key.")
+        shown = json.dumps(event.key)[:60]
+        raise Rejected(f"The key is {shown}, but the row in {name} has another key.")
     return event

@@ -44,7 +44,7 @@ class CapturedChange(Protocol):
 
 
 def encode_key(column: str, value: int | str) -> str:
-    """Return the Kafka key, such as `{"id":17}`, without spaces: all clients hash it alike."""
+    """Return the Kafka key, such as `{"id":17}`; one value always has the same bytes."""
     return orjson.dumps({column: value}).decode()
 
 
@@ -59,7 +59,7 @@ def encode_row(row: Row | None) -> bytes | None:
 
 
 def encode_value(change: CapturedChange, version: Version, connector: str) -> bytes:
-    """Return the value of a change's message, in Debezium's envelope."""
+    """Return the value of a change's message: JSON in Debezium's envelope format."""
     return orjson.dumps(
         {
             "before": _fragment(change.before),
@@ -90,7 +90,7 @@ def largest_size(change: CapturedChange, connector: str) -> int:
 def encode(change: CapturedChange, version: Version, connector: str) -> list[Outgoing]:
     """Return the records of a change: its message, and a tombstone after a delete.
 
-    The tombstone lets Kafka remove the key from a compacted topic.
+    The tombstone lets Kafka's compaction remove the key from the topic.
     """
     message = _record(change, version, encode_value(change, version, connector))
     if change.op != Operation.DELETE:

@@ -1,4 +1,4 @@
-"""A published change: its version, and the data that distinguishes it from other changes."""
+"""A published change: its version, and data that shows whether two changes are the same."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,10 +10,11 @@ from cdc.wire.event import Version
 LAST_RECORDS = 32
 """The number of records at the end of a partition that are read to find the last changes.
 
-One record is not enough, because a change with a lower version may commit later.
+One record is not enough: the last record may have a lower version than an earlier record, because
+transactions may commit in another order than their outbox ids.
 """
 _MOST_DIGITS = 18
-"""The maximum number of decimal digits, so that a later epoch is still a 64-bit integer."""
+"""The maximum number of digits in a header. The next epoch is then still a 64-bit integer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,7 @@ class Published:
 def published(
     key: bytes | None, value: bytes | None, headers: Mapping[str, bytes | str | None]
 ) -> Published | None:
-    """Return the change that a record's headers name; None for a record of another producer."""
+    """Return the change in a record; None if the headers show that the relay did not write it."""
     epoch, outbox_id = _number(headers.get("epoch")), _number(headers.get("outbox_id"))
     if epoch is None or outbox_id is None:
         return None

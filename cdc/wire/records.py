@@ -17,7 +17,7 @@ class TopicPartition:
 
 
 LeaderEpochs = Mapping[TopicPartition, int | None]
-"""For each partition, the leader epoch of one of its records."""
+"""The leader epoch of one record of each partition; None if it is not known."""
 UNKNOWN_EPOCHS: LeaderEpochs = MappingProxyType({})
 
 

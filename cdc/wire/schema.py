@@ -22,7 +22,7 @@ _SEQUENCE = {
 
 
 class CapturedTable(Protocol):
-    """The part of a capture that the descriptions use."""
+    """The attributes of a `Capture` that this module uses."""
 
     @property
     def topic(self) -> str: ...
@@ -44,8 +44,8 @@ def event_schema(captured: CapturedTable, connector: str) -> dict[str, Any]:
         "allOf": [_rows(operation) for operation in Operation],
         "$defs": {
             "row": _object({column.name: column.schema() for column in captured.columns}),
-            # The content of `before` if the row is too long or cannot be read, and for a delete
-            # that is sent again.
+            # `before` contains only the key if the row was too long or could not be encoded, and
+            # in a delete that is sent again.
             "key": _object({captured.key.name: captured.key.schema()}),
         },
     }
@@ -109,7 +109,7 @@ def _envelope(captured: CapturedTable, connector: str) -> dict[str, Any]:
 
 
 def _rows(operation: Operation) -> dict[str, Any]:
-    """Return the condition that `before` and `after` meet in events of an operation."""
+    """Return the JSON Schema of the condition on `before` and `after` for one operation."""
     rows = {
         Operation.CREATE: (_NULL, _ROW),
         Operation.UPDATE: ({"anyOf": [_ROW, _KEY]}, _ROW),

@@ -38,7 +38,11 @@ class Tail(Protocol):
         """Return the first and end offsets of the topic."""
 
     def since(self, moment_ms: int) -> Mapping[int, int]:
-        """Return for each partition the first offset at or after a time, or its end offset."""
+        """Return, for each partition, the offset of the first record since `moment_ms`.
+
+        `moment_ms` is in milliseconds since 1970. If there is no such record, return the end offset
+        of the partition.
+        """
 
     def start(self, offsets: Mapping[int, int]) -> None:
         """Read only these partitions, from these offsets."""
@@ -47,7 +51,7 @@ class Tail(Protocol):
         """Return up to `limit` records; wait up to `seconds` for the first one."""
 
     def ended(self) -> Mapping[int, int]:
-        """Return the partitions that were read to their end, with their end offsets."""
+        """Return the end offsets of those partitions that were read to their end."""
 
     def close(self) -> None: ...
 

@@ -184,11 +184,11 @@ def test_a_long_integer_of_mongodb_is_an_integer() -> None:
         ("diggs", 1.5, "holds 1.5: store a whole number."),
         ("diggs", -(2**63) - 1, f"holds {-(2**63) - 1}: MongoDB's integers have 64 bits."),
         ("weight", float("inf"), "holds inf: JSON has no such number; use null."),
-        ("price", Decimal("NaN"), "holds NaN: no database has such a number; use null."),
+        ("price", Decimal("NaN"), "holds NaN: not every database can store it; use null."),
         ("title", "a\udcff", "holds a lone surrogate in 'a\\udcff': remove it."),
         ("user", nested(DEEPEST_JSON + 1), "nests deeper than 80 levels: flatten it."),
         ("user", [set()], "holds a set, which is not JSON: store plain JSON values."),
-        ("user", {"a\0": 1}, "has NUL in the key 'a\\x00': MongoDB refuses it; rename the key."),
+        ("user", {"a\0": 1}, "has NUL in the key 'a\\x00': MongoDB rejects it; rename the key."),
         (
             "submit_date",
             None,
@@ -226,7 +226,7 @@ def test_a_refusal_names_the_value_and_what_to_do(name: str, value: Any, reason:
             "0001-01-01T00:00:00+05:00",
             "holds '0001-01-01T00:00:00+05:00', a time outside years 1 to 9999.",
         ),
-        ("user", {"a\0": 1}, "has NUL in the key 'a\\x00': MongoDB refuses it; rename the key."),
+        ("user", {"a\0": 1}, "has NUL in the key 'a\\x00': MongoDB rejects it; rename the key."),
     ],
 )
 def test_a_rejection_names_the_value(name: str, wire: Any, reason: str) -> None:

@@ -62,8 +62,8 @@ class BulkCreate:
     def _insert_or_ignore(self, obj: Any) -> Any:
         """Return the key of the new row, or None if a conflict was ignored.
 
-        Each object has its own statement, because the row count of a larger statement does not show
-        which objects were ignored.
+        Each object has its own statement, because the row count of a statement with several objects
+        does not show which objects were ignored.
         """
         self.insert([obj], ignore_conflicts=True)
         count, last, _ = self._last_insert()
@@ -92,8 +92,8 @@ class BulkCreate:
     def _upsert(self, obj: Any, options: Mapping[str, Any]) -> None:
         """Update the row that `obj` conflicts with, or insert `obj`.
 
-        Only locked rows are updated. The INSERT fails if another transaction has inserted a
-        conflicting row after the search. The next attempt finds and locks that row.
+        The conflicting row is searched and locked first. If another transaction inserts such a row
+        after the search, the INSERT fails. The next attempt finds and locks that row.
         """
         for _ in range(_ATTEMPTS):
             before = self._conflicting(obj, options["unique_fields"])
@@ -113,7 +113,7 @@ class BulkCreate:
         """Lock and return the first row that conflicts with `obj`, if any."""
         rows: models.QuerySet[Any] = models.QuerySet(self.capture.model, using=self.using)
         for condition in conflicts(obj, unique_fields, using=self.using):
-            # Search without a lock first, because a locking scan would wait for unrelated rows.
+            # The first search takes no locks, because a locking scan would wait for other rows.
             keys = list(rows.filter(condition).values_list("pk", flat=True))
             locked = Q(pk__in=keys) & condition
             if keys and (found := images_where(self.capture, locked, using=self.using, lock=True)):
@@ -121,10 +121,9 @@ class BulkCreate:
         return {}
 
     def _overwrite(self, obj: Any, before: Images, options: Mapping[str, Any]) -> None:
-        """Update the locked row in `before`, and set the key of `obj`."""
         (key,) = before
         if options["unique_fields"]:
-            # Unlike an UPDATE, this INSERT fails if `obj` also conflicts in another unique key.
+            # The INSERT fails if `obj` also conflicts with another row, in another unique key.
             self.insert([obj], **options)
         else:
             # MySQL's ON DUPLICATE KEY UPDATE could update another row, which was inserted after the

@@ -34,7 +34,7 @@ class Change:
     before: Image | None
     after: Image | None
     read: bool = False
-    """Whether the unchanged row is only sent again."""
+    """Whether the row is unchanged and is only sent again, as operation `r`."""
 
     @property
     def operation(self) -> Operation:
@@ -54,7 +54,7 @@ class Change:
 def problems_of(capture: Capture, instance: Model, *, using: str) -> dict[str, str]:
     """Return the reasons why a save of the instance would be refused, by attribute name.
 
-    For use by forms. A value that only the database can compute is not checked.
+    Forms show these reasons. A value that only the database can compute is not checked.
     """
     found: dict[str, str] = {}
     row: dict[str, Any] = {}
@@ -94,9 +94,9 @@ def _too_long(capture: Capture, key: Any, after: Row, using: str) -> dict[str, s
 
 
 def was_published(capture: Capture, change: Change) -> bool:
-    """Return False for the delete of a row whose key cannot be encoded.
+    """Return False for the delete of a row that has no events, and True for all other changes.
 
-    Only SQL can insert such a row. The row has no event, so its delete has no event either.
+    A row has no events if its key cannot be encoded. Such a row was inserted with SQL.
     """
     if change.before is None or change.after is not None:
         return True
@@ -120,8 +120,8 @@ def entry_of(
     """Return the outbox entry of a change that is being made.
 
     If the message is too large, `before` is reduced to the key. Raise Refused if the key is too
-    long or the message is still too large. An update that does not lengthen a long column is
-    accepted nevertheless: a row that is already too large must remain correctable.
+    long, or if the message is still too large. Even then, an update that does not lengthen a long
+    column is accepted, so that a row that is already too large can be shortened.
     """
     entry, excess = _fitted(capture, operation, before, after, using)
     if excess > 0 and (operation is not Operation.UPDATE or _lengthens(before, after)):
@@ -136,7 +136,10 @@ def entry_of(
 def _fitted(
     capture: Capture, operation: Operation, before: Row | None, after: Row | None, using: str
 ) -> tuple[Entry, int]:
-    """Return the entry and its bytes over the limit; if needed, `before` contains only the key."""
+    """Return the outbox entry, and the number of bytes by which its message exceeds the limit.
+
+    If the message is too large, `before` contains only the key.
+    """
     entry = _entry(capture, operation, before, after, using)
     excess = _excess(entry)
     if excess > 0 and before is not None:
@@ -149,7 +152,8 @@ def _fitted(
 def _row_before(capture: Capture, image: Image) -> Row:
     """Return the row before a change, or only its key if the row cannot be encoded.
 
-    Such a row may already be in the table, and it must be possible to correct or delete it.
+    Such a row may already be in the table, for example after an SQL statement. It must be possible
+    to correct or delete the row.
     """
     try:
         return capture.wire_row(image)
@@ -186,7 +190,7 @@ def refuse_early(capture: Capture, values: Mapping[str, Any]) -> None:
 
 
 def refuse_unknown_key(capture: Capture, key: Any) -> None:
-    """Raise Refused if the key of a new row is an expression, which the database computes."""
+    """Raise Refused if the key of a new row is an expression, whose value is not known here."""
     if hasattr(key, "resolve_expression"):
         raise Refused(
             f"The database computes the key of a new row of {capture.table} but does not "
@@ -208,7 +212,7 @@ def _excess(entry: Entry) -> int:
     names = len(entry.db) + len(entry.table) + len(entry.user)
     rows = len(entry.before or b"") + len(entry.after or b"")
     most = rows + names * _LONGEST_ESCAPE + _ENVELOPE
-    # Measuring requires encoding, so only a message close to the limit is measured.
+    # Only a message that may exceed the limit is encoded to measure its size.
     return most - limit if most <= limit else largest_size(entry, settings.connector) - limit
 
 

@@ -1,4 +1,4 @@
-"""Conditions that find the rows in conflict with a new row, by unique key."""
+"""Conditions that find the rows that conflict with a new row in a unique key."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -10,11 +10,11 @@ from django.db.models.lookups import Exact
 
 
 def conflicts(obj: models.Model, unique_fields: Iterable[str] | None, *, using: str) -> list[Q]:
-    """Return a condition for each unique key that finds the row in conflict with `obj`.
+    """Return a condition for each unique key, which finds the row that conflicts with `obj` in it.
 
-    By default, all unique keys of the table are used, in MySQL's order: the primary key, keys
-    without nullable columns, other keys. MySQL updates the row that conflicts in the first of these
-    keys.
+    If `unique_fields` is None, all unique keys of the table are used, in MySQL's order: the primary
+    key, keys without nullable columns, other keys. MySQL updates the row that conflicts in the
+    first of these keys.
     """
     values = _values(obj)
     if unique_fields is not None:

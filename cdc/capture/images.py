@@ -18,7 +18,7 @@ Image = dict[str, Any]
 Images = dict[Any, Image]
 """Images by key, in key order."""
 _UNREADABLE = (ValueError, TypeError, ArithmeticError, RecursionError, OperationalError)
-"""The errors for stored values that Python cannot represent, such as the time 25:00:00."""
+"""The errors that are raised for stored values that Python cannot represent, such as 25:00:00."""
 _FOUND_BY_KEY = "_cdc_found_by_key"
 _NOT_UTF_8 = "Could not decode to UTF-8"
 """Part of SQLite's error for text that is not valid UTF-8. MySQL does not store such text."""
@@ -83,7 +83,8 @@ def found_by_key(capture: Capture, *, using: str) -> Iterator[None]:
 def find_by_key(capture: Capture, *, using: str) -> None:
     """Do what `found_by_key` does, until the innermost transaction or savepoint ends.
 
-    For cascades: Django calls capture before the statements of a delete, but not after an error.
+    Cascades need this function: Django calls the signal receivers before it deletes the rows, but
+    after an error it calls no receiver that could remove the hint.
     """
     connection = connections[using]
     blocks, wrappers = connection.atomic_blocks, connection.execute_wrappers
@@ -99,7 +100,7 @@ def find_by_key(capture: Capture, *, using: str) -> None:
         wrappers.remove(until_the_end)
         return execute(*statement)
 
-    # The first, because `execute_wrapper` removes the last one when it ends.
+    # Insert at the start, because `execute_wrapper` removes the last wrapper when it ends.
     wrappers.insert(0, until_the_end)
 
 
@@ -148,13 +149,13 @@ class _Hint:
 def read_image(capture: Capture, key: Any, *, using: str, lock: bool = False) -> Image | None:
     """Return the row with this key, or None.
 
-    Every save executes this statement twice. The SQL is cached, because Django needs several times
-    longer to build it than the database needs to execute it.
+    Every save reads its row twice. The SQL is cached, because Django needs several times longer to
+    build it than the database needs to execute it.
     """
     statement = _statement(capture, using, lock)
     connection = connections[using]
     primary = capture.model._meta.pk
-    # Convert the key as for a lookup: for an insert, MySQL's AutoField rejects 0.
+    # The key is converted as for a lookup. Converted as for an insert, MySQL's AutoField rejects 0.
     value = primary.get_db_prep_value(primary.get_prep_value(key), connection, prepared=True)
     try:
         with connection.cursor() as cursor:
@@ -210,7 +211,7 @@ class _Statement:
 
 @lru_cache(maxsize=256)
 def _statement(capture: Capture, using: str, lock: bool) -> _Statement:
-    # Only the SQL is used. `pk=0` would fail for a key that is a date.
+    # Only the SQL is used, without the value. `pk=0` would fail if the key is a date.
     any_key = Exact(F("pk"), Value(0))
     rows = _rows(capture.model, using, lock=lock).filter(any_key).values_list(*capture.attnames)
     compiler = rows.query.get_compiler(using)

@@ -5,11 +5,11 @@ that the signals contain: the instance, and the `origin` of a delete (an instanc
 The connection also stores all running deletes, because any receiver may change rows that are about
 to be deleted.
 
-- Whether a save has begun to write the row: on the instance, until the event is recorded.
-- The image before an update: on the instance, from `_do_update` to `post_save`.
-- The pending deletes: on the origin, from `delete()` to `pre_delete`; then on the instance, until
-  `post_delete`.
-- The last recorded change: on the instance, permanently. `cdc.read_your_writes` reads it.
+- The instance stores whether a save has begun to write its row, until the event is recorded.
+- The instance stores the image before an update, from `_do_update` to `post_save`.
+- The origin stores the pending deletes from `delete()` to `pre_delete`. Then the instance stores
+  them until `post_delete`.
+- The instance stores its last recorded change permanently, for `cdc.read_your_writes`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -36,7 +36,8 @@ class Recorded:
 
     key: Any
     outbox_id: int
-    """The outbox id of the change or a lower id, but above the ids of the row's earlier changes."""
+    """An outbox id above the ids of the row's earlier changes, and not above the change's own id.
+    """
 
 
 class PendingDeletes:
@@ -56,19 +57,22 @@ class PendingDeletes:
         _pending(using).add(self)
 
     def is_running(self, using: str) -> bool:
-        """Whether the transaction, or the savepoint, of the delete has not ended.
+        """Return whether the transaction or savepoint of the delete is still open.
 
-        After an error, the origin of the delete or a traceback may keep the images. Other
-        transactions may have changed the rows since.
+        After an error, the origin of the delete or a traceback may keep this object alive. Its
+        images may then be outdated.
         """
         return self._block is None or self._block in connections[using].atomic_blocks
 
     def expect(self, sender: type[Model], keys: Iterable[Any]) -> None:
-        """Add the keys of rows that Django deletes for `sender`, the model or a proxy of it."""
+        """Add the keys of rows that Django will delete as `sender`, the model or a proxy of it."""
         self._expected.setdefault(sender, []).extend(keys)
 
     def changed(self, capture: Capture, changes: Iterable[Change], outbox_id: int) -> None:
-        """Store the changes that are made to the rows before they are deleted."""
+        """Store the changes that signal receivers make to the rows before the rows are deleted.
+
+        `outbox_id` is the lowest outbox id of these changes.
+        """
         # Outbox ids increase. A stored change with this id or a higher id has been rolled back.
         self._changed = [one for one in self._changed if one.outbox_id < outbox_id]
         for change in changes if self.model is capture.model else ():
@@ -87,7 +91,7 @@ class PendingDeletes:
         return images
 
     def take(self, sender: type[Model], existing: "Existing") -> Images:
-        """Remove the rows of `sender`; return their images immediately before the delete."""
+        """Forget the rows that were deleted as `sender`; return their images before the delete."""
         images = self.current(self._expected.pop(sender, []), existing)
         for key in images:
             del self.images[key]
@@ -95,7 +99,7 @@ class PendingDeletes:
 
 
 Existing = Callable[[list[int]], set[int]]
-"""A function that returns the given outbox ids without those that were rolled back."""
+"""A function that returns those of the given outbox ids whose rows were not rolled back."""
 
 
 class _Changed(NamedTuple):
@@ -130,7 +134,7 @@ def pop_image_before(instance: Model) -> Image:
 
 
 def set_unrecorded(instance: Model) -> None:
-    """Mark the instance: a save is about to write its row."""
+    """Mark the instance, because a save is about to write its row and its event is not recorded."""
     instance.__dict__[_UNRECORDED] = True
 
 
@@ -139,7 +143,7 @@ def is_unrecorded(instance: Model) -> bool:
 
 
 def pop_unrecorded(instance: Model) -> bool:
-    """Remove the mark; return whether a save may have written the row without an event."""
+    """Remove the mark of `set_unrecorded`; return whether the instance had this mark."""
     return bool(instance.__dict__.pop(_UNRECORDED, False))
 
 
@@ -177,10 +181,10 @@ def pop_pending_deletes(instance: Model) -> PendingDeletes | None:
 def since_last_event(
     capture: Capture, changes: Iterable[Change], existing: Existing, *, using: str
 ) -> list[Change]:
-    """Return the changes; `before` of a row in a pending delete is the image of its last event.
+    """Return the changes; for rows of a pending delete, `before` is the row as of its last event.
 
     Before a cascading delete on MySQL, Django sets nullable references between the rows to NULL,
-    without a signal. The next event of such a row then also contains that update.
+    without a signal. The next event of such a row therefore has to contain that update too.
     """
     changes = list(changes)
     known: dict[Any, Image | None] = {}

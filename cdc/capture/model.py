@@ -28,10 +28,10 @@ from cdc.wire.columns import LARGEST_INTEGER
 
 
 class CapturedModel(models.Model):
-    """A model of which every committed change has exactly one event.
+    """A model that adds exactly one event for each committed change of a row.
 
-    Outside a transaction, Django's `save()` commits before it sends `post_save`. This class writes
-    the row and its outbox row in one transaction.
+    Outside a transaction, Django's `save()` commits before it sends `post_save`. This class
+    therefore writes the row and its outbox row in one transaction.
     """
 
     objects = CapturedManager()
@@ -48,7 +48,7 @@ class CapturedModel(models.Model):
     def clean_fields(self, exclude: Collection[str] | None = None) -> None:
         """Validate the values, and check that they can be encoded as an event.
 
-        A form can then show the problem and keep the input.
+        If they cannot, a form shows the problem and keeps the input.
         """
         super().clean_fields(exclude)
         capture = registry.find(type(self))
@@ -71,7 +71,10 @@ class CapturedModel(models.Model):
         using: str | None = None,
         update_fields: Iterable[str] | None = None,
     ) -> None:
-        """Write the row and its event in one transaction; a raw save requires an open one."""
+        """Write the row and its event in one transaction.
+
+        A raw save, such as that of `loaddata`, requires an open transaction.
+        """
         using = using or router.db_for_write(type(self), instance=self)
         capture = registry.find(type(self))
         if raw or capture is None:
@@ -84,10 +87,11 @@ class CapturedModel(models.Model):
     def delete(
         self, using: str | None = None, keep_parents: bool = False
     ) -> tuple[int, dict[str, int]]:
-        """Delete the row and the rows that cascade, with an event for each captured row.
+        """Delete the row and the rows to which the delete cascades.
 
-        If the row does not exist, no DELETE is executed and no signal is sent. A DELETE could
-        remove a row that another transaction inserts at that moment, without an event.
+        Each deleted row of a captured model has an event. If the row does not exist, no DELETE is
+        executed and no signal is sent: a DELETE could remove a row that another transaction inserts
+        at that moment, without an event.
         """
         using = using or router.db_for_write(type(self), instance=self)
         capture = registry.find(type(self))
@@ -113,10 +117,7 @@ class CapturedModel(models.Model):
         return saved
 
     def _do_update(self, *args: Any, **options: Any) -> Any:
-        """Lock the row, and update it only if it exists; otherwise Django inserts it.
-
-        Every update therefore has an image before.
-        """
+        """Lock the row, store its image, and update it; if it does not exist, Django inserts it."""
         _, using, key = args[:3]
         capture = registry.find(type(self))
         if capture is not None:
@@ -131,15 +132,16 @@ class CapturedModel(models.Model):
 def _atomic_once_written(instance: models.Model, using: str) -> Iterator[None]:
     """Ensure that a row is not committed without its event.
 
-    In the caller's transaction, an error forces a rollback only if the row may have been written
-    without an event. An error of a `pre_save` receiver leaves the transaction usable, as in Django.
+    If the caller has opened the transaction, an error forces its rollback only if the row may have
+    been written without an event. After an error of a `pre_save` receiver, for example, the
+    transaction stays usable, as in Django.
     """
     if not connections[using].in_atomic_block:
         with transaction.atomic(using=using):
             yield
             refuse_without_event(type(instance), written=pop_unrecorded(instance))
         return
-    pop_unrecorded(instance)  # left by an earlier save that failed outside a transaction
+    pop_unrecorded(instance)  # an earlier save that failed outside a transaction leaves the mark
     try:
         yield
         refuse_without_event(type(instance), written=is_unrecorded(instance))

@@ -35,7 +35,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
             return super().update(**values)
         using = self._writer(capture)
         refuse_early(capture, _by_attname(self.model, values))
-        # Without a statement: Django's own errors, also if no row matches.
+        # Executes no statement. Raises Django's own errors, even if no row matches.
         models.QuerySet.update(self.none(), **values)
         with transaction.atomic(using=using, savepoint=False):
             keys, images = self._lock_matching(capture, using)
@@ -53,7 +53,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
         capture = registry.find(self.model)
         objs, fields = tuple(objs), list(fields)
         if capture is not None:
-            # By attribute name: a reference by its name would be loaded, if its row still exists.
+            # Attribute names, such as `author_id`: to read `author` would query the database.
             attnames = list(_by_attname(self.model, dict.fromkeys(fields)))
             for obj in objs:
                 refuse_early(capture, {name: getattr(obj, name, None) for name in attnames})
@@ -63,7 +63,10 @@ class CapturedQuerySet(models.QuerySet[Any]):
         return super().bulk_update(objs, fields, batch_size=batch_size)
 
     def delete(self) -> tuple[int, dict[str, int]]:
-        """Delete the matching rows and those that cascade, with an event for each captured row."""
+        """Delete the matching rows and the rows to which the delete cascades.
+
+        Each deleted row of a captured model has an event.
+        """
         capture = registry.find(self.model)
         if capture is None or self._refuses_delete():
             return super().delete()
@@ -85,7 +88,8 @@ class CapturedQuerySet(models.QuerySet[Any]):
             # the rows that refer to it.
             collector.collect(instances)
             deleted = collector.delete()
-            refuse_without_event(self.model, written=bool(images))  # each event takes its image
+            # Each event has removed the image of its row.
+            refuse_without_event(self.model, written=bool(images))
         self._result_cache = None
         return deleted
 
@@ -119,7 +123,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
             refuse_unknown_key(capture, obj.pk)
         bulk = BulkCreate(capture=capture, insert=super().bulk_create, using=using)
         with transaction.atomic(using=using, savepoint=False):
-            # As in Django: a key that the database makes must not be one that follows.
+            # As in Django, objects with keys are first: the database must not assign their keys.
             for chunk in _chunks(_with_key_first(objs), min(batch_size or CHUNK, CHUNK)):
                 bulk.run(chunk, options)
         return objs
@@ -146,9 +150,9 @@ class CapturedQuerySet(models.QuerySet[Any]):
     def _lock_matching(self, capture: Capture, using: str) -> tuple[list[Any], Images]:
         """Lock the matching rows; return the keys of those that still match, and their images.
 
-        The keys are in the queryset's order, in which MySQL writes too. A filter may depend on rows
-        of other chunks, so all chunks are locked and filtered before any row is written. If the
-        rows need more than one chunk, no images are returned.
+        The keys are in the queryset's order, in which MySQL also updates rows. A filter may depend
+        on rows of other chunks, so all chunks are locked and filtered before any row is written.
+        With more than one chunk, no images are returned.
         """
         found = _keys(self, using)
         images: Images = {}
@@ -163,7 +167,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
     ) -> int:
         count = 0
         expressions = [*values.values(), *self.query.annotations.values()]
-        # A subquery must not find rows of this table that another chunk has written.
+        # A subquery must not read rows of this table that an earlier chunk has already changed.
         whole = any(map(_has_subquery, expressions))
         for chunk in _chunks(keys, max(len(keys), 1) if whole else CHUNK):
             before = {key: images[key] for key in chunk if key in images}
@@ -175,7 +179,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
         return count
 
     def _rows_with_keys(self, keys: Sequence[Any], using: str) -> models.QuerySet[Any]:
-        """Return the rows with these keys, with the annotations that an update may refer to."""
+        """Return a queryset of these keys, with the annotations to which an update may refer."""
         if not self.query.annotations:
             plain = _rows(self.model, using).order_by(*self.query.order_by)
             plain.query.standard_ordering = self.query.standard_ordering
@@ -185,7 +189,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
         return rows.filter(pk__in=keys)
 
     def _update_key(self, capture: Capture, key: Any, values: dict[str, Any], using: str) -> int:
-        """Update one row and its key; the events delete the old key and create the new one."""
+        """Update one row and its key: the events are a delete and a create."""
         before = read_images(capture, [key], using=using, lock=True)
         row = self._rows_with_keys([key], using)
         values = _with_evaluated_key(capture, row, values)
@@ -220,9 +224,9 @@ def _keys(rows: models.QuerySet[Any], using: str) -> list[Any]:
 def _with_evaluated_key(
     capture: Capture, row: models.QuerySet[Any], values: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return an update's values with the new key instead of an expression.
+    """Return an update's values; if the new key is an expression, replace it with its value.
 
-    `Now()` and `Random()` have another value in the next statement.
+    In the next statement, expressions such as `Now()` and `Random()` would have another value.
     """
     (name,) = (name for name in values if row.model._meta.get_field(name).primary_key)
     if not hasattr(values[name], "resolve_expression"):

@@ -27,9 +27,9 @@ _ATTEMPTS = 6
 def send_state(capture: Capture, keys: Iterable[Any], *, using: str) -> None:
     """Send the rows with these keys as op `r`, and a delete for each key without a row.
 
-    Must not be called inside a transaction. The transaction of this function also locks missing
-    keys. Otherwise another transaction could insert a row with such a key, and the delete would
-    follow its create.
+    Must not be called inside a transaction. This function opens a transaction that also locks keys
+    without a row. Otherwise another transaction could insert such a row, and the delete would
+    follow the create of the new row.
     """
     keys = sorted(set(keys))
     with _locking_gaps(using), transaction.atomic(using=using, durable=True):
@@ -41,7 +41,7 @@ def send_state(capture: Capture, keys: Iterable[Any], *, using: str) -> None:
 def send_rows(capture: Capture, keys: Iterable[Any], *, using: str) -> Images:
     """Send the rows with these keys as op `r` and return them; must run in a transaction.
 
-    The rows are locked, so that all later changes of them have higher versions.
+    The rows are locked, so that every later change of these rows has a higher version.
     """
     images = read_images(capture, keys, using=using, lock=True)
     found = [Change(before=None, after=image, read=True) for image in images.values()]
@@ -50,7 +50,7 @@ def send_rows(capture: Capture, keys: Iterable[Any], *, using: str) -> Images:
 
 
 def send_again(rows: Sequence[OutboxRecord], *, using: str) -> None:
-    """Send the current state of the rows that these outbox records belong to.
+    """Send the current state of each captured row that one of these outbox records is about.
 
     A row that cannot be encoded is logged and skipped. Raise Retryable on a database error.
     """
@@ -84,7 +84,10 @@ def _send_each(capture: Capture, keys: Collection[Any], *, using: str) -> None:
 
 
 def through_locks(send: Callable[[], None], clock: Clock, *, using: str) -> None:
-    """Call `send`; retry it after an OperationalError, such as a deadlock."""
+    """Call `send`; repeat the call after an OperationalError, such as a deadlock.
+
+    Raise the error of the last attempt.
+    """
     for failures in range(_ATTEMPTS):
         try:
             send()

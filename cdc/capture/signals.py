@@ -38,10 +38,10 @@ from cdc.registry import Capture, registry
 
 
 def record(capture: Capture, changes: Iterable[Change], *, using: str) -> int:
-    """Write the changes to the outbox; return the lowest outbox id, or 0 without a change.
+    """Write the changes to the outbox; return their lowest outbox id, or 0 without a change.
 
-    Raise Refused for a change that cannot be encoded, outside a transaction, and for a database
-    whose outbox is not published.
+    Raise Refused if a change cannot be encoded, if no transaction is open, or if `using` is not the
+    default database.
     """
     _refuse_unpublished(capture, using)
     existing = partial(outbox.existing, using=using)
@@ -67,7 +67,7 @@ def refuse_outside_transaction(model: type[Model], using: str) -> None:
 
 
 def refuse_without_event(model: type[Model], *, written: bool) -> None:
-    """Raise Refused if a row was written, but Django did not call capture's signal receivers."""
+    """Raise Refused if `written`: Django wrote a row, but did not call capture's receivers."""
     if written:
         raise Refused(
             f"A {model.__name__} would be written without an event, because the signal receivers "
@@ -76,7 +76,6 @@ def refuse_without_event(model: type[Model], *, written: bool) -> None:
 
 
 def _refuse_unpublished(capture: Capture, using: str) -> None:
-    """Raise Refused or Misconfigured if the event of a write could get lost or be misread."""
     registry.require_sound()
     capture.refuse_database(using)
     refuse_outside_transaction(capture.model, using)
@@ -97,10 +96,10 @@ def refuse_before_save(instance: Model, capture: Capture, using: str) -> None:
 def connect(model: type[Model]) -> None:
     """Connect the signal receivers of a captured model.
 
-    This happens while the class is created, before other receivers can be connected. If another
-    receiver then writes the same row, its change is recorded after the change that it reacts to.
-    The receivers are connected for each class: a receiver for all senders would disable Django's
-    fast delete for every model of the project.
+    This happens while the class is created, before other receivers can be connected. Capture is
+    therefore called first. If another receiver then writes the same row, that change is recorded
+    second. The receivers are connected for each class, because receivers for all senders would
+    disable Django's fast delete for every model of the project.
     """
     pre_save.connect(_before_save, sender=model)
     post_save.connect(_after_save, sender=model)
@@ -120,7 +119,7 @@ def _before_save(sender: type[Model], instance: Model, raw: bool, using: str, **
     capture = registry.find(sender)
     if capture is not None:
         _refuse_unpublished(capture, using)
-        if raw:  # other saves were checked before their transaction
+        if raw:  # `save_base` has already checked other saves
             refuse_before_save(instance, capture, using)
 
 

@@ -6,12 +6,13 @@ from typing import Protocol
 from cdc.models import OutboxRecord
 
 BATCH_BYTES = 8_000_000
-"""The bytes at which a batch ends. Encoding it and Kafka's client need as much memory again."""
-PORTION_BYTES = 4_000_000
-"""The maximum bytes of one read, so that the lease is renewed in time; a larger row is read alone.
+"""The size at which a batch ends, in bytes. Its records in Kafka's client need this memory again.
 """
+PORTION_BYTES = 4_000_000
+"""The maximum size of one read, in bytes. The lease is renewed between reads. A larger row is read
+alone."""
 _ASKED_BYTES = 64_000_000
-"""The maximum bytes of rows in one query for sizes: the database reads the whole rows."""
+"""The maximum bytes of the rows whose sizes one query returns: the database reads whole rows."""
 _MOST_ROWS = 500
 
 
@@ -35,7 +36,7 @@ class BatchReader:
     def read(
         self, ids: Sequence[int], may_continue: Callable[[], bool]
     ) -> tuple[list[OutboxRecord], int]:
-        """Return the first existing rows of `ids`, and the number of `ids` that were read.
+        """Read the rows of the first `ids`; return the existing rows, and the number of ids read.
 
         Call `may_continue` after each portion, and stop when it returns False.
         """

@@ -1,10 +1,9 @@
 """Detects that the database assigns outbox ids again, before the next row is published.
 
 A version (epoch, outbox id) must never be used twice. But ids are assigned again after TRUNCATE, a
-rebuild of the table, a restore from a backup, or a failover that lost the last commits. The same
-happens when an old epoch is loaded. The outbox is therefore compared with the changes that were
-published last. They are known outside the database: in the memory of the relay, in Kafka and in
-MongoDB.
+rebuild of the table, a restore from a backup, or a failover that lost the last commits. Versions
+are also repeated if `loaddata` loads an old epoch. The outbox is therefore compared with the
+changes that were published last, as the relay's memory, Kafka or MongoDB contains them.
 """
 
 import logging
@@ -23,10 +22,11 @@ from cdc.wire.event import Version
 from cdc.wire.published import Published
 
 ACTOR = "relay"
-"""The actor of a new epoch, and of the repair that follows."""
+"""The actor, in the operator log, of a new epoch and of the repair that follows."""
 CHECK_SECONDS = 1.0
 FLUSH_SECONDS = 10.0
-"""How long the epoch may be missing: a flush deletes it, and begins the next one at its end."""
+"""How long the epoch's row may be missing: `flush` first deletes it, and finally inserts another.
+"""
 _REMEMBERED = 128
 """The number of published changes that are remembered and compared with the outbox rows."""
 _log = logging.getLogger(__name__)
@@ -39,19 +39,18 @@ class Witness(Protocol):
         """Return the last published changes, including the highest version.
 
         The result is empty if this system contains no change. Call `keep_waiting` at least every
-        0.5 s, and raise Retryable when it returns False.
+        0.5 s, and raise Retryable when `keep_waiting` returns False.
         """
 
 
 class EpochGuard:
     """Begins a new epoch if the outbox does not continue the published changes.
 
-    In a sound database, the next version is higher than every published version. No outbox row has
-    the id of a different published change. If one of these rules is broken, ids were assigned
-    again.
+    Normally, the next version is higher than every published version, and no outbox row has the id
+    of a different published change. If one of these rules is broken, ids were assigned again.
 
-    One transaction writes the new epoch, the entry in the operator log and the job for a repair. If
-    it fails, nothing is written, and the next relay finds the same evidence.
+    One transaction writes the new epoch, an entry in the operator log and a job for a repair. If
+    the transaction fails, nothing is written, and the next check finds the same evidence.
     """
 
     def __init__(
@@ -85,8 +84,8 @@ class EpochGuard:
     def learn(self, keep_waiting: Callable[[], bool]) -> None:
         """Query the witnesses for the last published changes; raise Retryable on an error.
 
-        `check` does the same for each new token. A call at the start opens the connections, which
-        is the slow part. A standby can then take over at once.
+        `check` does the same for each new token. A call of `learn` at the start already opens the
+        connections, which takes longest. A standby can then take over at once.
         """
         for witness in self._witnesses:
             found = witness(keep_waiting)
@@ -99,8 +98,9 @@ class EpochGuard:
     ) -> bool:
         """Begin a new epoch if ids were assigned again; return whether a new epoch has begun.
 
-        The database is checked for each new token of the lease, on each new connection, and once a
-        second. Raise Retryable on an error. Nothing may be published until this method returns.
+        The database is queried for each new `token` of the lease, on each new connection, once a
+        second, and if `at_once` is True. Raise Retryable on an error. Do not publish anything until
+        this method returns.
         """
         if not at_once and not self._is_due(token):
             return False
@@ -130,18 +130,18 @@ class EpochGuard:
     def version_of(self, row: OutboxRecord) -> Version:
         """Return the version with which a row is published.
 
-        An outbox row of an earlier epoch was inserted or committed around the start of the current
-        epoch. Its id may already have been published in the earlier epoch, so the row is published
-        in the current one. The order of changes is preserved: a later change of the same captured
-        row can only be committed after it.
+        The id of an outbox row of an earlier epoch may already have been published in that epoch.
+        Such a row is therefore published in the current epoch. The order of changes is preserved: a
+        later change of the same captured row can be committed only after this change.
         """
         return Version(max(row.epoch, self._epoch), row.id)
 
     def is_older(self, row: OutboxRecord) -> bool:
-        """Return whether newer changes of the same row may have been published before.
+        """Return whether newer changes of the same captured row may already have been published.
 
-        A row of an earlier epoch may have been restored. Those that waited when this guard began
-        the epoch are repaired with everything else.
+        This is possible for an outbox row of an earlier epoch, which may have been restored. If
+        this guard has begun the current epoch itself, return False: the repair that follows also
+        sends this row.
         """
         return row.epoch < self._epoch != self._begun
 
@@ -164,14 +164,14 @@ class EpochGuard:
 
     def _begin_epoch(self) -> bool:
         with transaction.atomic(using=self._using):
-            # Lock the epoch, then check again: another relay may have begun an epoch meanwhile.
+            # Lock the epoch, then check again, because another relay may have begun an epoch.
             list(Epoch.objects.using(self._using).select_for_update())
             reason = self._sign()
             if not reason:
                 return False
             lowest = max(int(self._clock.time() * 1000), self._highest.epoch + 1)
             epoch = outbox.begin_epoch(lowest, using=self._using)
-            # The next relay must not begin at the mark of the previous epoch.
+            # The next relay must not skip rows up to the mark of the previous epoch.
             RelayLease.objects.using(self._using).update(mark=0)
             self._on_new_epoch(epoch, reason)
         self._epoch = self._begun = epoch
@@ -193,10 +193,12 @@ class EpochGuard:
         if epoch > highest.epoch:
             return ""
         if epoch < highest.epoch:
-            return f"The database is in epoch {epoch}, but {highest.epoch} has been published."
+            return f"The database has epoch {epoch}, but epoch {highest.epoch} has been published."
         following = next_id(using=self._using)
         if following is not None and following <= highest.outbox_id:
-            return f"The next outbox id is {following}, but {highest.outbox_id} has been published."
+            return (
+                f"The next outbox id is {following}, but id {highest.outbox_id} has been published."
+            )
         return self._reused_row()
 
     def _reused_row(self) -> str:

@@ -11,7 +11,7 @@ from cdc.outbox import table as outbox
 
 
 def ensure_epoch(using: str, apps: Apps = all_apps, **_: Any) -> None:
-    """Begin the database's first epoch; receives `post_migrate`."""
+    """Begin the database's first epoch if it has none; a receiver of `post_migrate`."""
     # The table is missing after `migrate cdc zero`, and on databases that a router excludes.
     if "epoch" in apps.all_models["cdc"] and router.allow_migrate(using, "cdc"):
         outbox.ensure_epoch(time.time_ns() // 1_000_000, using=using)

@@ -15,9 +15,9 @@ SETTLE_SECONDS = 0.25
 _MOST_RANGES = 64
 """The maximum number of ranges in one query for gaps. If there are more, neighbours are merged."""
 _MOST_SETTLED = 1_000
-"""The maximum number of gaps that are examined at a time."""
+"""The maximum number of gaps that one call of `find` examines."""
 _MOST_STATEMENTS = 32
-"""The maximum number of statements that examine these gaps."""
+"""The maximum number of statements with which one call of `find` examines gaps."""
 _REREAD = 16
 """The number of ids below the new ones that are read again, to detect ids that are reused."""
 
@@ -38,8 +38,8 @@ class Ids(Protocol):
 class Finder:
     """Finds the ids of unpublished rows, even while other transactions are open.
 
-    A gap is an id without a row below the highest id that was found. Its transaction is still open
-    or was rolled back.
+    A gap is an id without a row, below the highest id that was found. The transaction to which the
+    id was assigned is still open or was rolled back.
     """
 
     def __init__(self, outbox: Ids, sweeper: Sweeper, clock: Clock) -> None:
@@ -49,8 +49,9 @@ class Finder:
         self.more = False
         """Whether there may be more new rows than the last `find` returned."""
         self.passed = frozenset[int]()
-        """Rows of the last `find` whose ids were finished before: a late insert, or a restored row
-        that was published already, perhaps before newer changes."""
+        """The ids of the last `find` that were already finished (see `Progress`). Such a row was
+        inserted late, or it was published before and then restored. Newer changes of the same
+        captured row may have been published before."""
         self.start_over(0)
 
     @property
@@ -59,18 +60,18 @@ class Finder:
         return self._progress.mark
 
     def start_over(self, mark: int) -> None:
-        """Forget which rows are published, and read the outbox from `mark` on."""
+        """Forget which rows are published, and read the rows with ids above `mark` again."""
         self._progress = Progress(mark)
         self._settle_at = float("-inf")
         self._sweeper.forget()
 
     def find(self) -> list[int]:
-        """Return the ids to publish, lowest first; the rows of the last call must be published.
+        """Return the ids of rows to publish, lowest first.
 
-        The ids are those of new rows, of rows in former gaps, of overlooked rows, and of rows that
-        reuse the ids of deleted rows. A change of a captured row is inserted only after the
-        previous change of that row was committed. Gaps are read after the new rows, so all earlier
-        changes of a found row are found too.
+        Before the next call, publish these rows. The ids are those of new rows, of rows in former
+        gaps, of overlooked rows, and of rows that reuse the ids of deleted rows. A change of a
+        captured row is inserted only after the previous change of that row was committed. Gaps are
+        read after the new rows, so all earlier changes of a found row are found too.
         """
         self._settle()
         progress = self._progress
@@ -109,7 +110,10 @@ class Finder:
         self._progress.finish(self._settled(gaps))
 
     def _settled(self, gaps: list[Range]) -> list[Range]:
-        """Return the `gaps` that can never be filled; lists with other gaps are halved."""
+        """Return the `gaps` that can never be filled.
+
+        One statement tests a list of gaps. If a gap in the list may be filled, the list is halved.
+        """
         settled: list[Range] = []
         untested = [gaps[at : at + MOST_IDS] for at in range(0, len(gaps), MOST_IDS)]
         for _ in range(_MOST_STATEMENTS):

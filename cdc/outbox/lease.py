@@ -1,4 +1,4 @@
-"""The relay's lease: a row with the relay that may publish and the time of expiry."""
+"""The relay's lease: a row that names the relay that may publish, and when this right expires."""
 
 import time
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Lease:
     """The right to publish."""
 
     token: int
-    """A new token means that the lease was interrupted: another relay may have published."""
+    """A new token means that the lease had expired: another relay may have published meanwhile."""
     mark: int
     """Every id up to this one is published or will never be used."""
 
@@ -41,9 +41,9 @@ class LeaseRow:
         with retryable_errors(self._using):
             row = self._lease()
             if held is not None:
-                # An expired lease is not renewed. After a restore, the row is an old lease: a relay
-                # that renewed it would continue at its own mark, which is too high for the restored
-                # ids.
+                # An expired lease is not renewed. A restored row contains an old, expired lease: a
+                # relay that renewed it would continue at its own mark, which is too high for the
+                # restored ids.
                 ours = row.filter(leases.unexpired(), token=held.token)
                 if leases.renew(ours, owner, seconds, mark=held.mark):
                     return held

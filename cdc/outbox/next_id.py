@@ -12,9 +12,10 @@ _OPTIONS = re.compile(r"\bENGINE=.*?(?:\bAUTO_INCREMENT=(\d+)|$)", re.DOTALL)
 
 
 def next_id(*, using: str) -> int | None:
-    """Return the next outbox id, above all assigned ids; None if it cannot be determined.
+    """Return the next outbox id; None if it cannot be determined.
 
-    An id is assigned even if its row is not committed or was rolled back.
+    The next id is higher than all assigned ids, including those of rows that are not committed or
+    were rolled back.
     """
     connection = connections[using]
     with connection.cursor() as cursor:
@@ -30,8 +31,8 @@ def next_id(*, using: str) -> int | None:
 def _of_mysql(cursor: Any) -> int | None:
     """Read the counter with SHOW CREATE TABLE, which opens the table.
 
-    MySQL's `information_schema` may return an older value after a restart, even with
-    `information_schema_stats_expiry=0`. It is the value of a checkpoint, until the table is opened.
+    After a restart, MySQL's `information_schema` returns the value of the last checkpoint until the
+    table is opened, even with `information_schema_stats_expiry=0`.
     """
     cursor.execute(f"SHOW CREATE TABLE {_TABLE}")
     _, _, options = cursor.fetchone()[1].rpartition("\n)")

@@ -15,7 +15,7 @@ therefore still get a row.
 
 
 class Ranges:
-    """A set of ids, stored as ranges, so that consecutive ids need no extra memory."""
+    """A set of ids. They are stored as ranges, so that consecutive ids need little memory."""
 
     def __init__(self) -> None:
         self._firsts: list[int] = []
@@ -46,7 +46,10 @@ class Ranges:
             yield first, last
 
     def discard_upto(self, number: int) -> int:
-        """Remove the ids up to `number` and those that follow without a gap; return the last."""
+        """Remove the ids up to `number` and all ids that follow without a gap.
+
+        Return the last removed id, or `number` if it is higher.
+        """
         while self._firsts and self._firsts[0] <= number + 1:
             number = max(number, self._lasts.pop(0))
             del self._firsts[0]
@@ -68,7 +71,7 @@ class Progress:
         self._passed: deque[tuple[float, int]] = deque()
         """The times at which `highest` rose, each with the new highest id."""
         self._old = mark
-        """The gaps up to this id are old enough to be examined."""
+        """Gaps up to this id are old enough to be examined."""
 
     def __contains__(self, number: int) -> bool:
         """Return whether an id above the mark is finished."""
@@ -97,7 +100,7 @@ class Progress:
         return list(self._done.between(self.mark + 1, self.highest))
 
     def old_gaps(self, now: float) -> list[Range]:
-        """Return the gaps that are missing for at least `SETTLE_AGE_SECONDS`, lowest first."""
+        """Return the gaps that have existed for at least `SETTLE_AGE_SECONDS`, lowest first."""
         while self._passed and self._passed[0][0] <= now - SETTLE_AGE_SECONDS:
             _, self._old = self._passed.popleft()
         return list(self._done.between(self.mark + 1, self._old))
@@ -115,7 +118,7 @@ def ranges_of(ids: Iterable[int]) -> list[Range]:
 
 
 def covering(ranges: list[Range], most: int) -> list[Range]:
-    """Return at most `most` ranges that cover `ranges`; they may contain other ids too."""
+    """Return at most `most` ranges that contain all ids in `ranges`, and possibly other ids."""
     step = -(-len(ranges) // most) or 1
     starts = range(0, len(ranges), step)
     return [(ranges[at][0], ranges[min(at + step, len(ranges)) - 1][1]) for at in starts]

@@ -11,7 +11,7 @@ from cdc.outbox.progress import Range
 from cdc.runtime.database import retryable_errors
 
 MOST_IDS = 500
-"""The maximum number of ids in one statement; MariaDB joins 1,000 or more as a subquery."""
+"""The maximum number of ids in one statement: MariaDB turns 1,000 or more ids into a subquery."""
 _TABLE = OutboxRecord._meta.db_table
 
 
@@ -44,8 +44,8 @@ class OutboxQueue(LeaseRow):
 
         The epoch and one of the capture `times` must match too: after a flush or a TRUNCATE, the
         same ids belong to other rows that are not published yet. The statement is a transaction of
-        its own, and looks up the ids one by one. A scan would wait for uncommitted rows, and so
-        would a range that ends directly before such a row.
+        its own. It looks up the ids one by one, because a scan would wait for uncommitted rows. A
+        range that ends directly before such a row would wait too.
         """
         statement = f"DELETE FROM {_TABLE}"  # noqa: S608 -- a constant
         if connections[self._using].vendor == "mysql":
@@ -87,7 +87,7 @@ class OutboxQueue(LeaseRow):
                 raise
 
     def wait_briefly_for_locks(self) -> None:
-        """Limit lock waits of this thread to one second; the default is fifty."""
+        """Limit the lock waits of this thread's connection to one second; the default is 50 s."""
         connection = connections[self._using]
         if connection.vendor == "mysql" and connection.connection is None:
             with retryable_errors(self._using), connection.cursor() as cursor:

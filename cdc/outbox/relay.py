@@ -56,7 +56,7 @@ class DeadLetters(Protocol):
 
 
 class Guard(Protocol):
-    """Ensures that no version is published twice; see `EpochGuard`."""
+    """Ensures that no version is used for two changes; see `EpochGuard`."""
 
     def check(
         self, token: int | None, keep_waiting: Callable[[], bool], *, at_once: bool = False
@@ -67,7 +67,7 @@ class Guard(Protocol):
         """Return whether these rows may be published; if not, call `check` first."""
 
     def is_older(self, row: OutboxRecord) -> bool:
-        """Return whether newer changes of the same row may have been published before."""
+        """Return whether newer changes of the same captured row may already have been published."""
 
     def version_of(self, row: OutboxRecord) -> Version:
         """Return the version with which a row is published."""
@@ -78,7 +78,7 @@ class Relay:
 
     One batch is in flight at a time. A row is deleted only after Kafka has acknowledged it, so a
     crash may repeat events but loses none. Open transactions do not delay the relay: it publishes
-    the committed rows, and checks the missing ids between them again later.
+    the committed rows, and later looks again for the missing ids between them.
     """
 
     def __init__(
@@ -136,12 +136,12 @@ class Relay:
         return bool(self._found) or self._finder.more
 
     def start_over(self, mark: int) -> None:
-        """Forget which rows are published, and read the outbox from `mark` on."""
+        """Forget which rows are published, and read the rows with ids above `mark` again."""
         self._finder.start_over(mark)
         self._found = []
 
     def _continues(self, *, at_once: bool = False) -> bool:
-        """Begin a new epoch if ids were assigned again; return whether the lease was kept.
+        """Begin a new epoch if ids were assigned again; return whether the relay may continue.
 
         In a new epoch, the relay reads the outbox from the first row again.
         """
@@ -180,8 +180,8 @@ class Relay:
         held = None if before is None else Lease(token=before, mark=self._finder.mark)
         lease = self._outbox.take_lease(self._owner, LEASE_SECONDS, held)
         self._token = None if lease is None else lease.token
-        # Counted from before the statement: the lease must not last longer here than in the
-        # database.
+        # The duration counts from before the statement, so that the lease never lasts longer here
+        # than in the database.
         self._lease_checked, self._lease_until = now, now + LEASE_SECONDS
         if first_attempt or before != self._token:
             self._lease_changed(0 if lease is None else lease.mark)
@@ -212,20 +212,21 @@ class Relay:
         try:
             self._publish(rows)
         finally:
-            # Even for an abandoned batch: its records in flight may still reach Kafka.
+            # Also after an error, because records in flight may still reach Kafka.
             self._resend_if_superseded()
         self._supersede_older(rows)
         fault_points.reach(fault_points.RELAY_PRODUCED)
         self._sweeper.published(rows)
         if self._token == token:
-            # With another token, the relay has started over, and the same ids may be other rows.
+            # With another token, the relay has started over, and these ids may belong to other
+            # rows.
             self._finder.published(rows)
         self._sent_at = self._clock.monotonic()
         elapsed_ms = round((self._sent_at - started) * 1000, 1)
         telemetry.log(_log, logging.DEBUG, telemetry.OUTBOX_SENT, count=len(rows), ms=elapsed_ms)
 
     def _supersede_older(self, rows: Sequence[OutboxRecord]) -> None:
-        """Send the current state of rows of which newer changes may have been published before."""
+        """Send the current state of rows whose newer changes may have been published before."""
         older = [row for row in rows if row.id in self._finder.passed or self._is_older(row)]
         if older:
             self._send_again(older)
@@ -261,7 +262,8 @@ class Relay:
         if self._clock.monotonic() >= self._lease_until:
             self._lease_checked = float("-inf")
             self._hold_lease()
-        # The next token means that this relay took the expired lease, and no other relay before it.
+        # With the next token, this relay has taken its own expired lease again: no other relay has
+        # had the lease meanwhile.
         if self._token not in {token, token + 1}:
             self._send_again(rows)
             self._counters.add(telemetry.SENT_AGAIN, len(rows))

@@ -15,7 +15,7 @@ from cdc.runtime.loop import Clock
 LOOK_SECONDS = 5.0
 """The minimum interval between two searches for overlooked rows."""
 _LOOK_SHARE = 50
-"""The same minimum, as a multiple of the duration of the last search."""
+"""Another minimum of this interval, as a multiple of the duration of the last search."""
 _REFUSED_SECONDS = 1.0
 _PAUSE_SECONDS = 0.2
 _LOOK_LIMIT = 5_000
@@ -53,7 +53,7 @@ class Sweeper:
         self.forget()
 
     def forget(self) -> None:
-        """Forget all rows: the relay starts over, and the same ids may be other rows now."""
+        """Forget all rows: the relay starts over, and the same ids may belong to other rows now."""
         with self._lock:
             self._round = object()
             self._new: deque[_Published] = deque()
@@ -63,7 +63,7 @@ class Sweeper:
             self._undeleted: set[int] = set()
             """The ids in `_new` and `_refused`."""
             self._deleted: set[int] = set()
-            """Ids deleted since the relay began to read."""
+            """The ids of rows that were deleted since the last `begin_read`."""
             self._mark: int | None = None
             self._overlooked: set[int] = set()
             self._reported: set[int] = set()
@@ -94,7 +94,7 @@ class Sweeper:
             self._deleted.clear()
 
     def undeleted(self, ids: set[int]) -> set[int]:
-        """Return those `ids` whose published rows still existed when the read began."""
+        """Return those `ids` whose published rows were not yet deleted when the read began."""
         with self._lock:
             return (ids & self._undeleted) | (ids & self._deleted)
 
@@ -124,7 +124,7 @@ class Sweeper:
         return True
 
     def pause(self) -> None:
-        """Wait until rows are queued for deletion, or a short time."""
+        """Wait until rows are queued for deletion, but only for a short time."""
         self._work.wait(_PAUSE_SECONDS)
 
     def _next(self) -> list[_Published]:
@@ -150,7 +150,7 @@ class Sweeper:
             self._undeleted.difference_update(ids)
             self._deleted.update(ids)
         else:
-            # Split in halves, so that one locked row does not block the others.
+            # Split the list in halves, so that one locked row does not delay the others.
             again = self._clock.monotonic() + _REFUSED_SECONDS
             middle = (len(rows) + 1) // 2
             for part in filter(None, (rows[:middle], rows[middle:])):

@@ -1,4 +1,4 @@
-"""Functions on the outbox table: insert entries, read its depth, and manage the epoch."""
+"""Functions on the outbox table and the epoch."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _COLUMNS = ("topic", "key", "op", "before", "after", "ts_ms", "db", "table", "us
 _ROWS_PER_INSERT = 50
 """Older versions of SQLite accept at most 999 parameters in a statement."""
 _BYTES_PER_INSERT = 1_000_000
-"""Far below MariaDB's limit of 16 MB for a statement, even if every byte is escaped."""
+"""Even if every byte is escaped, this is far below MariaDB's limit of 16 MB for a statement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +42,11 @@ class Depth:
 
 
 def add(entries: Sequence[Entry], *, using: str) -> int:
-    """Insert entries in order, with the current epoch; return the lowest new id, or 0 for none.
+    """Insert entries in order, with the current epoch; return the lowest new id.
 
-    Must run in the transaction of the change. The INSERT itself reads the epoch: a cached value
-    could be outdated after a restore. The returned id is higher than the ids of all earlier changes
-    of these rows.
+    Return 0 if there are no entries. Must run in the transaction of the change. The INSERT itself
+    reads the epoch, because a cached value could be outdated after a restore. The returned id is
+    higher than the ids of all earlier changes of these rows.
     """
     lowest = 0
     with connections[using].cursor() as cursor:
@@ -58,13 +58,13 @@ def add(entries: Sequence[Entry], *, using: str) -> int:
 
 
 def existing(ids: Iterable[int], *, using: str) -> set[int]:
-    """Return those `ids` that exist in the outbox."""
+    """Return those `ids` that have a row in the outbox."""
     rows = OutboxRecord.objects.using(using).filter(id__in=list(ids))
     return set(rows.values_list("id", flat=True))
 
 
 def depth(*, using: str) -> Depth:
-    """Return the number of rows, and the capture time of the oldest."""
+    """Return the number of rows, and the capture time of the oldest row."""
     rows = OutboxRecord.objects.using(using)
     oldest = rows.aggregate(oldest=Min("ts_ms"))["oldest"]
     return Depth(rows=rows.count(), oldest_ms=oldest)
@@ -77,7 +77,7 @@ def ensure_epoch(now_ms: int, *, using: str) -> None:
 
 
 def begin_epoch(now_ms: int, *, using: str) -> int:
-    """Begin and return a new epoch: `now_ms`, or the next number if that is higher."""
+    """Begin and return a new epoch: `now_ms`, or the old epoch plus one if that is higher."""
     with transaction.atomic(using=using):
         epochs = list(Epoch.objects.using(using).select_for_update())
         old = max((epoch.value for epoch in epochs), default=0)
@@ -88,7 +88,7 @@ def begin_epoch(now_ms: int, *, using: str) -> int:
 
 
 def current_epoch(*, using: str) -> int | None:
-    """Return the database's epoch; None before the first migration."""
+    """Return the database's epoch; None before the first migration and during a flush."""
     value: int | None = Epoch.objects.using(using).aggregate(value=Max("value"))["value"]
     return value
 

@@ -21,7 +21,10 @@ class OutboxLimit:
         self._most = most
 
     def wait(self, rows: int, stopped: Callable[[], bool]) -> None:
-        """Wait until `rows` more fit, or until `stopped`; report an outbox that does not drain."""
+        """Wait until `rows` more rows fit, or until `stopped` returns True.
+
+        If the number of rows does not fall for 5 s, a message is printed with `say`.
+        """
         fewest, since, reported = self._rows.count(), self._clock.monotonic(), False
         pending = fewest
         while pending and pending + rows > self._most and not stopped():
@@ -46,7 +49,7 @@ class RateLimit:
         self._due = clock.monotonic()
 
     def wait(self, rows: int, stopped: Callable[[], bool]) -> None:
-        """Wait until the rate allows `rows` more, or until `stopped`."""
+        """Wait until the rate allows `rows` more rows, or until `stopped` returns True."""
         while not stopped() and (left := self._due - self._clock.monotonic()) > 0:
             self._clock.sleep(min(left, 0.5))
         if self._rate:

@@ -9,7 +9,7 @@ from cdc.jobs.table import Jobs
 from cdc.models import Job, JobState, OperatorAction
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
-REASON = "The next outbox id is 1, but 7 has been published."
+REASON = "The next outbox id is 1, but id 7 has been published."
 
 
 def test_a_repair_is_requested_and_logged() -> None:

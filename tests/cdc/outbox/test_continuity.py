@@ -258,7 +258,9 @@ def test_an_old_epoch_is_replaced_by_one_above_all_that_were_published(scene: Sc
     scene.run()
 
     assert epoch() == later + 1
-    assert scene.began[0][1] == (f"The database is in epoch {old}, but {later} has been published.")
+    assert scene.began[0][1] == (
+        f"The database has epoch {old}, but epoch {later} has been published."
+    )
     assert max(scene.versions()).epoch == later + 1
 
 
@@ -559,4 +561,6 @@ def test_the_reason_is_logged(scene: Scene, caplog: pytest.LogCaptureFixture) ->
     (record,) = caplog.records
     assert (record.getMessage(), record.levelname) == ("outbox.ids_reused", "WARNING")
     assert vars(record)["epoch"] == epoch()
-    assert vars(record)["reason"] == (f"The next outbox id is 1, but {highest} has been published.")
+    assert vars(record)["reason"] == (
+        f"The next outbox id is 1, but id {highest} has been published."
+    )

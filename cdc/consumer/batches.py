@@ -10,13 +10,13 @@ from cdc.wire.records import Record
 
 RECORDS = 1_000
 BYTES = 10_000_000
-"""The maximum size of a batch in MongoDB: a transaction must fit into a small part of the cache."""
+"""The maximum bytes that a batch writes: it must fit into a small part of MongoDB's cache."""
 ATTEMPTS = 3
 """The number of consecutive failures after which batches are halved."""
 ATTEMPTS_ALONE = 30
 """The number of consecutive failures after which a single record is considered too large.
 
-Fewer failures may only mean that MongoDB's cache is full at the moment.
+Fewer failures may only mean that MongoDB's cache is temporarily full.
 """
 _SUCCESSES = 10
 """The number of consecutive successes after which batches are doubled."""
@@ -37,7 +37,7 @@ class BatchSize:
         """The maximum number of records in a batch."""
 
     def cut(self, decoded: Iterable[Decoded]) -> Iterator[list[Decoded]]:
-        """Yield batches of at most `BYTES`, in order; a larger record is a batch of its own."""
+        """Split records into batches of at most `BYTES`, in order; a larger record is one batch."""
         batch: list[Decoded] = []
         total = 0
         for pair in decoded:
@@ -52,7 +52,10 @@ class BatchSize:
 
     @contextmanager
     def watching(self, records: int) -> Iterator[None]:
-        """Count the success or failure of a batch; raise Rejected if one record is too large."""
+        """Count the success or failure of the enclosed batch, which has `records` records.
+
+        Raise Rejected if the batch has one record, which is too large.
+        """
         try:
             yield
         except (Fenced, Unreachable, Conflict):

@@ -1,4 +1,4 @@
-"""Conflicts with a unique index of the replica, until another change frees the value."""
+"""Counts conflicts with a unique index of the replica: another change may still free the value."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,36 +8,37 @@ from cdc.mongo.plan import Conflict, Delivered
 from cdc.wire.event import Version
 
 ATTEMPTS = 50
-"""The number of attempts after which a conflict is permanent; they take about 20 s.
+"""The number of attempts after which a conflict counts as permanent; they take about 20 s.
 
 The change that frees the value may be in a partition of a consumer that was killed. Kafka assigns
 that partition to another consumer after 6 s, and a restarted consumer must connect first.
 """
 _WHOLE = 10
-"""What an attempt counts if no more records seem to wait in Kafka; otherwise it counts 1."""
+"""The weight of an attempt if no more records seem to wait in Kafka; otherwise the weight is 1."""
 
 
 class Conflicts:
     """Counts the attempts to apply each change that conflicts with a unique index.
 
-    A unique value may move from one row to another. The change of the first row may be in another
-    partition, and may not be applied yet.
+    A unique value may move from one row to another. The change that removes the value from the
+    first row may be in another partition, and may not be applied yet.
     """
 
     def __init__(self) -> None:
         self._attempts = Counter[Version]()
 
     def lasts(self, conflict: Conflict, *, counts: bool) -> bool:
-        """Return whether the conflict is permanent; without `counts`, the attempt counts a tenth.
+        """Count an attempt; return whether the conflict is permanent.
 
-        While more records wait in Kafka, one of them may free the value. But it may also come after
-        this change in the same partition, and then the conflict would never end.
+        Without `counts`, the attempt counts as a tenth. This is used while more records wait in
+        Kafka, because one of them may free the value. Such attempts must still count: if that
+        record follows in the same partition, it is never reached.
         """
         self._attempts[conflict.version] += _WHOLE if counts else 1
         return self._attempts[conflict.version] >= ATTEMPTS * _WHOLE
 
     def settle(self, batch: Iterable[Delivered]) -> None:
-        """Forget the conflicts of a batch that was applied."""
+        """Forget the conflicts of the changes in a batch that was applied."""
         if self._attempts:
             for delivered in batch:
                 self._attempts.pop(delivered.event.version, None)

@@ -25,10 +25,11 @@ _log = logging.getLogger(__name__)
 
 
 class ReplicaConsumer:
-    """Applies batches of records; after a failure, it takes over its partitions again.
+    """Applies batches of records to the replica.
 
-    The replica stores the positions, and moves them in the transaction that applies a batch. A
-    batch that fails is therefore read again from its start.
+    The replica stores the positions, and moves them in the transaction that applies a batch. After
+    a failure, the consumer takes over its partitions again, and reads the batch again from the
+    stored positions.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class ReplicaConsumer:
         self._was_paused = False
 
     def run_once(self) -> bool:
-        """Apply one batch; always return True, because the next poll waits for records."""
+        """Apply one batch; return True, because the next call may follow without a pause."""
         paused = self._is_paused()
         records = self._source.poll(self._size.records, _WAIT_SECONDS)
         if paused:  # Polling without fetching keeps this consumer in its group.
@@ -126,10 +127,12 @@ class ReplicaConsumer:
             )
 
     def _after_gap(self, source: TopicPartition, position: StoredPosition) -> StoredPosition:
-        """Return the position to resume at: the first offset if Kafka has lost the position.
+        """Return the position at which the partition is started.
 
-        Events that are read again are not applied twice; a reconciliation finds missing changes.
-        The first offset is also stored without a position, so that a later loss is a gap.
+        If Kafka has lost the records at the position, this is the first offset, and the gap is
+        stored. Events that are read again are not applied twice; a reconciliation finds missing
+        changes. If the partition has no position yet, the first offset becomes its position, so
+        that a later loss is detected.
         """
         lost_from = position.next_offset
         epoch = position.leader_epoch
@@ -152,7 +155,7 @@ class ReplicaConsumer:
         self._caught_up = len(records) < min(self._size.records, RECORDS)
         whole = True
         for batch in self._size.cut(decoded):
-            if not whole:  # A failure forgets the positions of all partitions.
+            if not whole:  # After a failure, the positions of all partitions must be read again.
                 self._retake(batch)
             whole = self._apply_batch(batch) and whole
 
@@ -195,7 +198,7 @@ class ReplicaConsumer:
         return applied
 
     def _split(self, decoded: Sequence[Decoded], error: Rejected) -> None:
-        """Find the rejected record by halving, make it a dead letter, and apply the rest."""
+        """Find the rejected record by halving, store it as a dead letter, and apply the rest."""
         self._retake(decoded)
         middle = len(decoded) // 2
         if not middle:
@@ -210,10 +213,11 @@ class ReplicaConsumer:
             self._apply_or_split(decoded[middle:])
 
     def _hold_up(self, decoded: Sequence[Decoded], conflict: Conflict) -> None:
-        """Apply the records that need not wait for the conflicting record, and raise `conflict`.
+        """Apply the records that need not wait for the conflicting record, then raise `conflict`.
 
-        Only later records of the same partition wait. The conflicting record is retried until
-        another change frees the unique value. A permanent conflict makes it a dead letter.
+        Only later records of the same partition have to wait. The conflicting record is retried
+        until another change frees the unique value. If the conflict is permanent, do not raise it:
+        the record becomes a dead letter, and the later records are applied.
         """
         self._retake(decoded)
         at = index_of(conflict, decoded)
@@ -236,7 +240,7 @@ class ReplicaConsumer:
         for source, offset in first.items():
             position = self._replica.take_over(source, self._known_topics.ids[source.topic])
             if position.next_offset is not None and position.next_offset > offset:
-                raise Fenced("The position of a partition was moved: the batch is dropped.")
+                raise Fenced("The position of a partition was moved: the batch is discarded.")
 
     def _decode(self, record: Record) -> Delivered | None:
         try:
@@ -263,9 +267,9 @@ class ReplicaConsumer:
         return None
 
     def _is_stale(self, event: ChangeEvent, route: Route) -> bool:
-        """Return whether an event that does not fit the table is stale.
+        """Return whether the replica has this event's change or a later change of its row.
 
-        Such an event may be older than a change of the table's columns.
+        An event that does not fit the table may be older than a change of the table's columns.
         """
         if event.key_column != route.key:
             return False

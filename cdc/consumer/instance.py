@@ -1,4 +1,4 @@
-"""A consumer's instance name: the same after a restart, and used by one process only."""
+"""Reserves a consumer's instance name, which only one process may use at a time."""
 
 import fcntl
 import hashlib
@@ -20,10 +20,10 @@ _POLL_SECONDS = 0.05
 
 @contextmanager
 def instance_name(settings: CdcSettings, given: str = "") -> Iterator[str]:
-    """Reserve the `given` name, or a name with the lowest number that is free in this home.
+    """Reserve the `given` name, or a name with the lowest number that is free in `settings.home`.
 
-    If a static member rejoins with its old name, Kafka returns its partitions at once. With a new
-    name, the partitions would wait until the old session has expired. A file lock reserves the
+    If a process rejoins its group with its old name, Kafka returns its partitions at once. With a
+    new name, the partitions would wait until the old session has expired. A file lock reserves the
     name; the operating system releases the lock when the process ends. If no file can be written,
     the name contains the process id instead of a number. Raise Misconfigured if another process
     keeps the given name for 3 s.

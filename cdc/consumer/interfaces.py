@@ -25,11 +25,14 @@ class Source(Protocol):
     ) -> None:
         """Fetch a waiting partition from `offset`; None means its first record.
 
-        `leader_epoch` is that of the record before `offset`.
+        `leader_epoch` is the leader epoch of the record before `offset`, if known.
         """
 
     def lost_at(self, source: TopicPartition, offset: int, leader_epoch: int | None) -> bool:
-        """Return whether Kafka has lost the records of a waiting partition at this position."""
+        """Return whether Kafka has reported that it lost the records at this position.
+
+        The partition must be waiting.
+        """
 
     def first_offset(self, source: TopicPartition) -> int:
         """Return the first offset of the partition that Kafka has not deleted; raise Retryable."""
@@ -45,10 +48,16 @@ class Replica(Protocol):
     """The replica, to which the consumer applies events."""
 
     def take_over(self, source: TopicPartition, topic_id: str) -> StoredPosition:
-        """Become the owner of the partition, and return its position."""
+        """Become the owner of the partition; return its position.
+
+        `topic_id` is Kafka's id of the topic: a recreated topic is read from its start.
+        """
 
     def record_gap(self, source: TopicPartition, resume_at: int) -> StoredPosition:
-        """Move a position whose records Kafka has lost to `resume_at`, and store the gap."""
+        """Move the partition's position to `resume_at`, because Kafka has lost records there.
+
+        The lost records are stored as a gap. Without a position, only store `resume_at`.
+        """
 
     def apply(
         self,
@@ -57,23 +66,23 @@ class Replica(Protocol):
         deleted_rows: Container[RowKey] = (),
         leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
     ) -> Applied:
-        """Apply a batch and move its positions, together or not at all.
+        """Apply a batch and move the positions to `advance`, in one transaction.
 
         `deleted_rows` are rows that the database no longer has. `leader_epochs` are the leader
-        epochs of the last records.
+        epochs of the last record of each partition.
         """
 
     def version(self, table: str, key: Identity) -> Version | None:
-        """Return the version of a row's document or delete marker, whichever is higher.
+        """Return the highest version of a row's documents and delete marker, or None.
 
         Raise Retryable on an error, and Rejected for a key that MongoDB cannot store.
         """
 
     def check(self, sources: frozenset[TopicPartition]) -> None:
-        """Raise Fenced if one of `sources` has an unexpected owner or position."""
+        """Raise Fenced if one of `sources` has another owner, or if its position was moved."""
 
     def forget(self) -> None:
-        """Forget the expected positions."""
+        """Forget the owned partitions and their positions, which then must be taken over again."""
 
 
 class DeadLetters(Protocol):

@@ -8,7 +8,7 @@ from cdc.runtime.loop import Clock
 
 _DAY_SECONDS = 86_400
 _CLOCK_SKEW_SECONDS = 3_600
-"""The maximum difference between two machines' clocks at which no deleted row reappears."""
+"""How much the clocks of two machines may differ. With more, a deleted row could reappear."""
 
 
 class Rows(Protocol):
@@ -25,9 +25,9 @@ class OldEvents:
     """Looks up the rows of events that are older than every delete marker.
 
     The row of such an event may have been deleted, and its delete marker may have expired. Then
-    only the database can show that the row is deleted. The consumer queries the database before it
-    opens a MongoDB transaction, so that no transaction waits for the database. Old events are rare
-    except after a rewind.
+    only the database can show that the row is deleted. The consumer queries the database before the
+    MongoDB transaction, which must not wait for the database. Old events are rare except after a
+    rewind.
     """
 
     def __init__(self, rows: Rows, clock: Clock, delete_marker_days: int) -> None:
@@ -36,7 +36,7 @@ class OldEvents:
         self._young_seconds = delete_marker_days * _DAY_SECONDS - _CLOCK_SKEW_SECONDS
 
     def deleted_rows(self, batch: Sequence[Delivered]) -> frozenset[RowKey]:
-        """Return the rows of old events that the database no longer has.
+        """Return those rows of old events in `batch` that the database no longer has.
 
         Raise Rejected for a key that no row can have, and Retryable on a database error.
         """

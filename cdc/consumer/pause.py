@@ -1,4 +1,4 @@
-"""Pauses the consumers of a group with a row in the database that every consumer polls."""
+"""Pauses the consumers of a group: every consumer polls a database row that means a pause."""
 
 import logging
 import threading
@@ -43,8 +43,8 @@ def current_pause(group: str, *, using: str) -> ConsumerPause | None:
 class PauseWatch:
     """Polls once a second whether the group is paused, in a separate thread.
 
-    The consumer therefore never waits for the database. While the database does not respond, the
-    last answer is valid. Before the first answer, the group is treated as paused.
+    The consumer therefore never waits for this query. While the database does not respond, the last
+    answer stays valid. Before the first answer, the group is treated as paused.
     """
 
     def __init__(self, group: str, using: str) -> None:

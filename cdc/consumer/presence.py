@@ -17,15 +17,15 @@ SILENT_SECONDS = 3.0
 _BEAT_SECONDS = 1.0
 _POLL_SECONDS = 0.1
 _START_TIME = 19
-"""The index of the start time in `/proc/PID/stat`, after the name."""
+"""The index of the start time among the fields that follow the name in `/proc/PID/stat`."""
 
 
 class Presence:
     """Reserves an instance name for this process, with a heartbeat in MongoDB every second.
 
-    Without it, Kafka would replace the older of two processes with one name. The supervisor would
-    restart the older process, which would then replace the other process, and so on. A process that
-    is known to have ended is replaced at once.
+    Without this reservation, Kafka would remove the older of two processes with the same name from
+    the group. The supervisor would restart this process, which would then replace the other
+    process, and so on. A process that is known to have ended is replaced at once.
     """
 
     def __init__(self, instances: Instances, name: str, clock: Clock) -> None:
@@ -36,7 +36,10 @@ class Presence:
         self.process = this_process()
 
     def claim(self) -> None:
-        """Reserve the name; raise Misconfigured if another process uses it, and Retryable."""
+        """Reserve the name; raise Misconfigured if another process uses it.
+
+        Raise Retryable if MongoDB is unavailable.
+        """
         self._instances.prepare()
         taken = False
         while not taken:
@@ -89,8 +92,8 @@ def this_process() -> Process:
 def ended(process: Process, *, seen_by: Process) -> bool:
     """Return whether a process is known to have ended.
 
-    A process with the host name and the id of `seen_by` has ended, even on an unknown machine: its
-    container was restarted.
+    `seen_by` is this process. If `process` has the same host name and process id, it has ended: its
+    container was restarted, even if the machine is not known.
     """
     if process.host != seen_by.host:
         return False
@@ -100,7 +103,7 @@ def ended(process: Process, *, seen_by: Process) -> bool:
 
 
 def _machine() -> str:
-    """Return an id of this boot and its process namespace; empty without /proc."""
+    """Return an id of the machine's boot and the process namespace; empty without /proc."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"

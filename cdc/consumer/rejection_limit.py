@@ -10,11 +10,11 @@ WINDOW = 1_000
 
 
 class RejectionLimit:
-    """Stops the consumer if more than a few messages are rejected.
+    """Stops the consumer if more than `maximum` of the last `window` messages became dead letters.
 
     Two causes would turn the whole topic into dead letters: a producer that writes another format,
-    and a consumer whose release is older than the message format. Each process counts from zero,
-    and counts only new dead letters. After a restart, the consumer may store the same number again.
+    and a consumer whose release is older than the message format. Only new dead letters count. Each
+    process counts from zero, so a restarted consumer may store `maximum` more dead letters.
     """
 
     def __init__(self, maximum: int = MAX_REJECTED, window: int = WINDOW) -> None:
@@ -36,7 +36,8 @@ class RejectionLimit:
         if len(self._rejected) > self._maximum:
             raise Fatal(
                 f"{len(self._rejected)} of the last {min(self._seen, self._window)} messages "
-                f"became dead letters, more than {self._maximum}. The consumer stops before their "
-                "batch and skips nothing. See the reasons with `manage.py dead_letters list`, fix "
-                "the producer, and restart the consumer: it resumes where it stopped."
+                f"became dead letters, more than {self._maximum}. The consumer stops before it "
+                "applies their batch, so it skips nothing. See the reasons with `manage.py "
+                "dead_letters list`, fix the producer, and restart the consumer, which then reads "
+                "this batch again."
             )

@@ -1,4 +1,4 @@
-"""Reads from the database which rows exist, and the epoch."""
+"""Reads the epoch from the database, and whether rows exist."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

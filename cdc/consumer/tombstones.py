@@ -14,10 +14,10 @@ _log = logging.getLogger("cdc.consumer")
 class Tombstones:
     """Converts tombstones to deletes.
 
-    The headers of a tombstone contain the version but not the table. The table is the only captured
-    table with this topic and this key column. A tombstone without a version or with an unknown
-    table was not written by the relay. It is ignored, and a warning is logged once for each topic
-    and reason.
+    The headers of a tombstone contain the version but not the table. The tombstone belongs to the
+    only captured table with its topic and its key column. If there is no version or no such table,
+    the relay did not write the tombstone. The tombstone is then ignored, and a warning is logged
+    once for each topic and reason.
     """
 
     def __init__(self, routes: Mapping[str, Route]) -> None:
@@ -33,7 +33,7 @@ class Tombstones:
         """
         version = tombstone_version(record.headers)
         if version is None:
-            self._ignore(record, "its headers name no version")
+            self._ignore(record, "its headers contain no version")
             return None
         column, key = decode_key(record.key)
         tables = self._tables.get((record.source.topic, column), [])
@@ -58,6 +58,6 @@ class Tombstones:
 
 
 def without_repeats(batch: Sequence[Delivered]) -> list[Delivered]:
-    """Return the batch without the tombstones whose deletes are also in the batch."""
+    """Return the batch without tombstones whose delete messages are also in the batch."""
     deletes = {each.event.version for each in batch if not each.tombstone}
     return [each for each in batch if not each.tombstone or each.event.version not in deletes]

@@ -29,9 +29,9 @@ class TopicFacts(Protocol):
 class KnownTopics:
     """Stores the ids and partition counts of topics, and detects changes.
 
-    A recreated topic may already contain the old offset. Kafka then reports no lost offset, and a
-    consumer would resume in the middle of the new topic. The ids are therefore compared at
-    intervals and at every take-over of a partition.
+    A recreated topic may already have a record at the stored position. Kafka then reports no lost
+    records, and a consumer would resume in the middle of the new topic. The ids are therefore
+    compared at intervals, and whenever a partition is taken over.
     """
 
     def __init__(self, topics: TopicFacts, clock: Clock) -> None:
@@ -43,7 +43,7 @@ class KnownTopics:
         """The ids by topic name, as of the last take-over."""
 
     def check(self) -> None:
-        """Raise Fenced if a topic was recreated; checks at most every `CHECK_SECONDS`."""
+        """Raise Fenced if a topic was recreated; queries Kafka at most every `CHECK_SECONDS`."""
         now = self._clock.monotonic()
         if now - self._checked < CHECK_SECONDS:
             return
@@ -55,8 +55,8 @@ class KnownTopics:
     def refresh(self, topic: str) -> None:
         """Fetch a topic's id and partitions; raise Fenced if the topic was recreated.
 
-        In a recreated topic, only some partitions may have lost their offsets. Fenced makes the
-        consumer take over all partitions again.
+        After a topic was recreated, Kafka may report lost records for only some of its partitions.
+        Fenced makes the consumer take over all partitions again.
         """
         topic_id = self._topics.topic_id(topic)
         before = self.ids.get(topic, topic_id)

@@ -137,7 +137,9 @@ def test_a_flood_stops_the_consumer_and_a_restart_resumes(feed: RunningFeed) -> 
 
     wait_for_the_end(feed.consumer)
 
-    assert "The consumer stops before their batch and skips nothing" in feed.consumer.log
+    assert (
+        "The consumer stops before it applies their batch, so it skips nothing" in feed.consumer.log
+    )
     assert "Traceback" not in feed.consumer.log
     feed.consumer.start()
     wait_for_letters(150)

@@ -58,7 +58,7 @@ def test_a_tombstone_is_a_delete_of_the_table_with_its_topic_and_key_column(
 @pytest.mark.parametrize(
     ("record", "reason"),
     [
-        (tombstone(headers=()), "its headers name no version"),
+        (tombstone(headers=()), "its headers contain no version"),
         (tombstone(b'{"pk":17}'), "0 captured tables have its topic and key column"),
         (tombstone(topic="unknown"), "0 captured tables have its topic and key column"),
         (tombstone(), "2 captured tables have its topic and key column"),

@@ -35,7 +35,7 @@ Django accepts at most 1,000 fields in a form.
 
 
 class ReadOnlyAdmin(admin.ModelAdmin[Any]):
-    """An admin that shows rows, but does not add, change or delete them."""
+    """A `ModelAdmin` that shows rows, but does not add, change or delete them."""
 
     list_per_page = 50
     show_full_result_count = False
@@ -51,7 +51,7 @@ class ReadOnlyAdmin(admin.ModelAdmin[Any]):
 
 
 class RefusalMessages(admin.ModelAdmin[Any]):
-    """An admin that shows an error message if a write is refused.
+    """A `ModelAdmin` that shows an error message if a write raises Refused.
 
     Use it for captured models, and for models whose deletion changes captured rows.
     """
@@ -85,7 +85,7 @@ def _or_message(
 
 
 class TableFilter(admin.AllValuesFieldListFilter):
-    """A filter by table, with a label for messages that do not name a table."""
+    """A filter by table. The choice for dead letters without a table has the label `(none)`."""
 
     def choices(self, changelist: ChangeList) -> Iterator[Any]:
         for choice in super().choices(changelist):
@@ -96,7 +96,7 @@ class PeopleList(ChangeList):
     """A changelist that looks up the names of all actors with one query."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """Set `person` on each row of the page to the name of its actor."""
+        """Set `person` on each row of the page to the name of the row's actor."""
         super().get_results(request)
         rows: Sequence[Any] = list(self.result_list)
         names = people({actor_of(row) for row in rows})
@@ -110,7 +110,7 @@ def actor_of(row: DeadLetter | OperatorAction) -> str:
 
 
 class WhyForm(forms.Form):
-    """Asks for the reason for a decision."""
+    """Asks for the reason for a decision about dead letters."""
 
     why = forms.CharField(
         max_length=2_000,
@@ -143,7 +143,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         return bool(getattr(request.user, "has_perm", bool)("cdc.resolve_deadletter"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
-        """Defer the payloads, because the payloads of one page may take 50 MB."""
+        """Defer the columns `key` and `value`, which may take 50 MB on one page."""
         return super().get_queryset(request).defer("key", "value")
 
     def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:

@@ -133,7 +133,7 @@ def _check_managers(model: type[models.Model]) -> Iterator[CheckMessage]:
                 yield Error(
                     f"{one.__name__}.{manager.name} is not a captured manager: its writes "
                     "have no events.",
-                    hint="Make it from cdc.api.CapturedQuerySet.",
+                    hint="Create the manager from cdc.api.CapturedQuerySet.",
                     obj=one,
                     id="cdc.E003",
                 )

@@ -71,7 +71,7 @@ class RelayLease(models.Model):
 
 
 class Counter(models.Model):
-    """The number of times that an event has happened since the database was created."""
+    """A counter of the pipeline, such as the number of retries since the database was created."""
 
     name = models.CharField(max_length=64, primary_key=True)
     value = models.BigIntegerField(default=0)
@@ -160,7 +160,7 @@ class JobState(models.TextChoices):
 
 
 class Job(models.Model):
-    """Long-running work that was requested on a page; `run_jobs` runs one job at a time."""
+    """Long-running work that a page or the relay has requested, and that `run_jobs` runs."""
 
     kind = models.CharField(max_length=32)
     arguments = models.TextField()

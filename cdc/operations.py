@@ -75,7 +75,7 @@ __all__ = [
 
 
 def pause_consumers(why: str) -> None:
-    """Pause the consumers until `resume_consumers`; raise Refused if they are already paused."""
+    """Pause the consumers until they are resumed; raise Refused if they are already paused."""
     if not pause(cdc_settings().group, why, using=DEFAULT_DB_ALIAS):
         raise Refused("The consumers are already paused.")
 
@@ -89,7 +89,8 @@ def resume_consumers(why: str) -> None:
 def request_job(kind: str, arguments: Mapping[str, Any], target: str, why: str) -> Job:
     """Queue a job for `run_jobs`; raise Refused if another job of this kind is unfinished.
 
-    `kind` is COUNT, RECONCILE, REPAIR or SNAPSHOT. `target` describes the rows in the operator log.
+    `kind` is COUNT, RECONCILE, REPAIR or SNAPSHOT. COUNT and SNAPSHOT have the arguments `model`
+    and `where`, as in `describe_selection`. `target` describes the rows for the operator log.
     """
     return Jobs(DEFAULT_DB_ALIAS).ask(kind, arguments, target, why)
 

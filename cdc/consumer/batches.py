@@ -37,7 +37,7 @@ class BatchSize:
         """The maximum number of records in a batch."""
 
     def cut(self, decoded: Iterable[Decoded]) -> Iterator[list[Decoded]]:
-        """Split records into batches of at most `BYTES`, in order; a larger record is one batch."""
+        """Split records into batches of at most `BYTES`; a larger record gets its own batch."""
         batch: list[Decoded] = []
         total = 0
         for pair in decoded:
@@ -54,7 +54,7 @@ class BatchSize:
     def watching(self, records: int) -> Iterator[None]:
         """Count the success or failure of the enclosed batch, which has `records` records.
 
-        Raise Rejected if the batch has one record, which is too large.
+        Raise Rejected if a batch of one record has failed too often because it is too large.
         """
         try:
             yield

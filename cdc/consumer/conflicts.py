@@ -31,8 +31,8 @@ class Conflicts:
         """Count an attempt; return whether the conflict is permanent.
 
         Without `counts`, the attempt counts as a tenth. This is used while more records wait in
-        Kafka, because one of them may free the value. Such attempts must still count: if that
-        record follows in the same partition, it is never reached.
+        Kafka, because one of them may free the value. Such attempts still count, because that
+        record may be in the same partition, where it has to wait for this change.
         """
         self._attempts[conflict.version] += _WHOLE if counts else 1
         return self._attempts[conflict.version] >= ATTEMPTS * _WHOLE

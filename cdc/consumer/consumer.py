@@ -67,7 +67,7 @@ class ReplicaConsumer:
         self._was_paused = False
 
     def run_once(self) -> bool:
-        """Apply one batch; return True, because the next call may follow without a pause."""
+        """Apply one batch. Return True, because the next call itself waits for records."""
         paused = self._is_paused()
         records = self._source.poll(self._size.records, _WAIT_SECONDS)
         if paused:  # Polling without fetching keeps this consumer in its group.

@@ -56,7 +56,7 @@ class Replica(Protocol):
     def record_gap(self, source: TopicPartition, resume_at: int) -> StoredPosition:
         """Move the partition's position to `resume_at`, because Kafka has lost records there.
 
-        The lost records are stored as a gap. Without a position, only store `resume_at`.
+        The lost records are stored as a gap. If the partition had no position, there is no gap.
         """
 
     def apply(

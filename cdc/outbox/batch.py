@@ -6,8 +6,8 @@ from typing import Protocol
 from cdc.models import OutboxRecord
 
 BATCH_BYTES = 8_000_000
-"""The size at which a batch ends, in bytes. Its records in Kafka's client need this memory again.
-"""
+"""The size at which a batch ends, in bytes. Its records in Kafka's client need as much memory
+again."""
 PORTION_BYTES = 4_000_000
 """The maximum size of one read, in bytes. The lease is renewed between reads. A larger row is read
 alone."""

@@ -25,8 +25,7 @@ ACTOR = "relay"
 """The actor, in the operator log, of a new epoch and of the repair that follows."""
 CHECK_SECONDS = 1.0
 FLUSH_SECONDS = 10.0
-"""How long the epoch's row may be missing: `flush` first deletes it, and finally inserts another.
-"""
+"""How long the epoch's row may be missing: `flush` deletes the row and later inserts another."""
 _REMEMBERED = 128
 """The number of published changes that are remembered and compared with the outbox rows."""
 _log = logging.getLogger(__name__)

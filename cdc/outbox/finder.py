@@ -68,10 +68,12 @@ class Finder:
     def find(self) -> list[int]:
         """Return the ids of rows to publish, lowest first.
 
-        Before the next call, publish these rows. The ids are those of new rows, of rows in former
-        gaps, of overlooked rows, and of rows that reuse the ids of deleted rows. A change of a
-        captured row is inserted only after the previous change of that row was committed. Gaps are
-        read after the new rows, so all earlier changes of a found row are found too.
+        The caller must publish these rows before the next call. The ids are those of new rows, of
+        rows in former gaps, of overlooked rows, and of rows that reuse the ids of deleted rows.
+
+        A change of a captured row is inserted only after the previous change of that row was
+        committed. Gaps are read after the new rows, so all earlier changes of a found row are found
+        too.
         """
         self._settle()
         progress = self._progress

@@ -19,7 +19,7 @@ from cdc.wire.message import encode
 from cdc.wire.records import Outgoing
 
 LEASE_SECONDS = 1.5
-"""The duration of the lease. A standby takes over within 2 s."""
+"""The duration of the lease. If its owner dies, a standby takes over within 2 s."""
 RENEW_SECONDS = 0.4
 _SHORTEST_PAUSE, _LONGEST_PAUSE, _STANDBY_PAUSE = 0.001, 0.016, 0.2
 _PAUSE_SHARE = 0.02

@@ -30,7 +30,8 @@ class ColumnType:
     schema: Mapping[str, Any]
     """The JSON Schema of the value on the wire."""
     null: bool = False
-    """Whether the type itself has the value null, even in a column that is not nullable."""
+    """Whether null is a value of the type itself, as in JSON, even if the column is not nullable.
+    """
     early: tuple[type, ...] = ()
     """The Python types that `to_wire` can check before the database stores the value."""
 
@@ -44,7 +45,7 @@ class Column:
     nullable: bool
     type: ColumnType
     earlier: tuple[Any, ...] = ()
-    """The BSON value of rows that were sent before the column existed; an empty tuple if unknown.
+    """The BSON value for rows from before the column existed, in a tuple; empty if it is unknown.
     """
 
     def to_wire(self, value: Any) -> Any:

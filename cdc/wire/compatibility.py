@@ -12,7 +12,7 @@ _NOT_COMPARED = frozenset({"$schema", "$defs", "title", "description"})
 _TABLE = "properties.source.properties.table.const"
 
 Columns = dict[str, Any]
-"""The JSON Schema of each column."""
+"""The JSON Schema of each column, by column name."""
 
 
 class Kind(StrEnum):
@@ -33,11 +33,11 @@ class Break:
 
     kind: Kind
     text: str
-    """A sentence without its subject, which is the table, or the schema file for `INVALID`."""
+    """The rest of a sentence that begins with the table, or with the schema file for `INVALID`."""
 
 
 def breaks(older: Any, newer: Mapping[str, Any]) -> list[Break]:
-    """Return the differences because of which readers that expect `older` reject new messages.
+    """Return the differences that break readers of the older schema.
 
     `older` is the untrusted content of a file; `newer` comes from `cdc.wire.schema`.
     """

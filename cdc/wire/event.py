@@ -42,7 +42,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeEvent:
-    """One change of one row."""
+    """A decoded event: one change of one row."""
 
     op: Operation
     table: str

@@ -17,7 +17,7 @@ from cdc.models import DeadLetter, DeadLetterStatus
 from cdc.operator_log import system_user
 from cdc.runtime.command import FeedCommand
 
-_IDS = "The ids of the dead letters, as `list` shows them."
+_IDS = "The IDs of the dead letters, as `list` shows them."
 
 
 class Command(FeedCommand):

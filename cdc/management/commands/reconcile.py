@@ -25,7 +25,8 @@ class Command(FeedCommand):
         parser.add_argument(
             "--repair",
             action="store_true",
-            help="Repair each difference by sending its row again through the outbox.",
+            help="Repair each difference: send the row, or a delete if there is no row, through "
+            "the outbox.",
         )
         parser.add_argument("--json", action="store_true", help="Print one JSON object.")
         parser.add_argument(

@@ -8,8 +8,9 @@ from cdc.runtime.command import FeedCommand
 
 class Command(FeedCommand):
     help = (
-        "Run the jobs that were started on the pages, one after the other, until SIGTERM. An "
-        "interrupted job resumes at its checkpoint. Any number of these processes may run."
+        "Run the jobs that pages or the relay have requested, one after the other, until SIGTERM. "
+        "Also save the canary, a test row, every ten seconds. An interrupted job resumes at its "
+        "checkpoint. Any number of these processes may run."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

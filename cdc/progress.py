@@ -10,7 +10,7 @@ from rich.progress import Progress
 Say = Callable[[str], None]
 Advance = Callable[[int], None]
 Bar = Callable[[str, int | None, Say], AbstractContextManager[tuple[Say, Advance]]]
-"""A function with the parameters of `progress`."""
+"""A function with the same parameters as `progress`."""
 
 
 @contextmanager

@@ -92,8 +92,8 @@ class BulkCreate:
     def _upsert(self, obj: Any, options: Mapping[str, Any]) -> None:
         """Update the row that `obj` conflicts with, or insert `obj`.
 
-        A conflicting row is found and locked first. If there is none, but another transaction then
-        inserts one, the INSERT fails. The next attempt finds and locks that row.
+        A conflicting row is found and locked first. The INSERT fails if another transaction inserts
+        a conflicting row after the search. The next attempt finds and locks that row.
         """
         for _ in range(_ATTEMPTS):
             before = self._conflicting(obj, options["unique_fields"])

@@ -25,11 +25,10 @@ _log = logging.getLogger(__name__)
 
 
 class ReplicaConsumer:
-    """Applies batches of records to the replica.
+    """Applies batches of records to the replica, which also stores the positions.
 
-    The replica stores the positions, and moves them in the transaction that applies a batch. After
-    a failure, the consumer takes over its partitions again, and reads the batch again from the
-    stored positions.
+    The positions move in the transaction that applies a batch. After a failure, the consumer takes
+    over its partitions again, and reads the batch again.
     """
 
     def __init__(
@@ -127,12 +126,10 @@ class ReplicaConsumer:
             )
 
     def _after_gap(self, source: TopicPartition, position: StoredPosition) -> StoredPosition:
-        """Return the position at which the partition is started.
+        """Return where the partition starts: at its first offset if Kafka has lost the position.
 
-        If Kafka has lost the records at the position, this is the first offset, and the gap is
-        stored. Events that are read again are not applied twice; a reconciliation finds missing
-        changes. If the partition has no position yet, the first offset becomes its position, so
-        that a later loss is detected.
+        Events that are read again are not applied twice; a reconciliation finds missing changes.
+        A partition without a position also starts there, and a later loss is then detected.
         """
         lost_from = position.next_offset
         epoch = position.leader_epoch
@@ -215,9 +212,8 @@ class ReplicaConsumer:
     def _hold_up(self, decoded: Sequence[Decoded], conflict: Conflict) -> None:
         """Apply the records that need not wait for the conflicting record, then raise `conflict`.
 
-        Only later records of the same partition have to wait. The conflicting record is retried
-        until another change frees the unique value. If the conflict is permanent, do not raise it:
-        the record becomes a dead letter, and the later records are applied.
+        Only later records of the same partition wait, until another change frees the unique value.
+        If the conflict is permanent, the record becomes a dead letter, and nothing is raised.
         """
         self._retake(decoded)
         at = index_of(conflict, decoded)

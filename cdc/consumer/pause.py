@@ -1,4 +1,4 @@
-"""Pauses the consumers of a group: every consumer polls a database row that means a pause."""
+"""Pauses the consumers of a group with a database row, which every consumer polls."""
 
 import logging
 import threading

@@ -92,8 +92,8 @@ def this_process() -> Process:
 def ended(process: Process, *, seen_by: Process) -> bool:
     """Return whether a process is known to have ended.
 
-    `seen_by` is this process. If `process` has the same host name and process id, it has ended: its
-    container was restarted, even if the machine is not known.
+    `seen_by` is this process. Another process with the same host name and process id has ended,
+    even on an unknown machine: its container was restarted.
     """
     if process.host != seen_by.host:
         return False

@@ -5,7 +5,7 @@ from cdc.registry import registry
 
 
 def routes() -> dict[str, Route]:
-    """Return the routes by captured table; raise Misconfigured if captures conflict."""
+    """Return the route of each captured table, by table; raise Misconfigured for conflicts."""
     registry.require_sound()
     return {
         capture.table: Route(

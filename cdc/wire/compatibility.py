@@ -45,7 +45,7 @@ def breaks(older: Any, newer: Mapping[str, Any]) -> list[Break]:
     if row is None or key is None or len(key) != 1 or not set(key) <= set(row):
         return [Break(Kind.INVALID, "is not the JSON Schema of a captured table's messages")]
     if odd := [name for name, schema in {**row, **key}.items() if not _is_known(schema)]:
-        return [Break(Kind.INVALID, f"has an invalid schema of {_names(odd)}")]
+        return [Break(Kind.INVALID, f"has an invalid schema for {_names(odd)}")]
     return [*_in_key(key, newer), *_in_row(row, key, newer), *_in_envelope(older, newer)]
 
 

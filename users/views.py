@@ -34,8 +34,8 @@ class HomeView(TemplateView):
 class LoginView(auth.LoginView):
     """Logs a user in, then redirects to the page in `next`, or to the user's home page.
 
-    A user who is already logged in sees the form, too. The admin redirects users without access to
-    this page, so a redirect back to the admin would never end.
+    A user who is already logged in sees the form, too. The admin sends a user
+    who may not use it to this page. If this page sent the user back, the redirects would never end.
     """
 
     form_class = LoginForm

@@ -28,8 +28,8 @@ def send_state(capture: Capture, keys: Iterable[Any], *, using: str) -> None:
     """Send the rows with these keys as op `r`, and a delete for each key without a row.
 
     Must not be called inside a transaction. This function opens a transaction that also locks keys
-    without a row. Otherwise another transaction could insert such a row, and the delete would
-    follow the create of the new row.
+    without a row. Otherwise another transaction could insert a row with such a key, and the delete
+    sent here could come after the create event of that row.
     """
     keys = sorted(set(keys))
     with _locking_gaps(using), transaction.atomic(using=using, durable=True):

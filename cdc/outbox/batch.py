@@ -36,7 +36,9 @@ class BatchReader:
     def read(
         self, ids: Sequence[int], may_continue: Callable[[], bool]
     ) -> tuple[list[OutboxRecord], int]:
-        """Read the rows of the first `ids`; return the existing rows, and the number of ids read.
+        """Read the rows of `ids` from the first id on, until the batch is full.
+
+        Return the existing rows, and the number of ids read.
 
         Call `may_continue` after each portion, and stop when it returns False.
         """

@@ -90,8 +90,8 @@ class CapturedModel(models.Model):
         """Delete the row and the rows to which the delete cascades.
 
         Each deleted row of a captured model has an event. If the row does not exist, no DELETE is
-        executed and no signal is sent: a DELETE could remove a row that another transaction inserts
-        at that moment, without an event.
+        executed and no signal is sent: a DELETE could remove, without an event, a row that another
+        transaction inserts at that moment.
         """
         using = using or router.db_for_write(type(self), instance=self)
         capture = registry.find(type(self))

@@ -122,7 +122,7 @@ class ReplicaReader:
         return cast("AbstractContextManager[Any]", timeout(seconds))
 
     def delays(self, since: datetime, limit: int) -> list[float]:
-        """Return the seconds from capture to replica of the newest changes since a time."""
+        """For the newest changes since a time, return the seconds from capture to replica."""
         with reaching():
             found = (
                 self._history.find(

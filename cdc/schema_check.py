@@ -131,8 +131,8 @@ def _left_over(captures: Iterable[Capture], folder: Path) -> Iterator[CheckMessa
     for path in sorted(folder.glob(f"*{_SUFFIX}")):
         if path.name not in known:
             yield Error(
-                f"{path} belongs to no captured model: the readers of its events receive no new "
-                "events.",
+                f"{path} belongs to no captured model: readers that use this schema receive no "
+                "new events.",
                 hint="If the model was renamed, set Capture(schema_name="
                 f"{path.name.removesuffix(_SUFFIX)!r}). If it is no longer captured and no reader "
                 "is left, delete the file.",

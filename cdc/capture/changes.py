@@ -182,7 +182,7 @@ def _entry(
 
 
 def refuse_early(capture: Capture, values: Mapping[str, Any]) -> None:
-    """Raise Refused if values that are about to be stored, by attname, cannot be encoded."""
+    """Raise Refused if one of `values`, by attname, cannot be encoded; call it before a save."""
     capture.refuse_early(values)
     key = values.get(capture.key.attname)
     if isinstance(key, str):

@@ -229,7 +229,7 @@ class ReplicaConsumer:
             self._apply_or_split(held)
 
     def _retake(self, decoded: Sequence[Decoded]) -> None:
-        """Take over the records' partitions again, as after every failure."""
+        """After a failure, take over the records' partitions again, or raise Fenced."""
         first: dict[TopicPartition, int] = {}
         for record, _ in decoded:
             first.setdefault(record.source, record.offset)

@@ -79,9 +79,9 @@ class Jobs:
     def claim(self, owner: str) -> Job | None:
         """Claim the first available job; return None if no job is available.
 
-        If the process of a job has died, the job is available after the lease has expired. This
-        counts as a crash, because a job that kills its process must not be retried indefinitely. A
-        job that `owner` itself left unfinished is available at once.
+        If the process of a job has died, the job is available after the lease has expired. To
+        claim such a job counts as a crash, because a job that kills its process must not be retried
+        indefinitely. A job that `owner` itself left unfinished is available at once.
         """
         available = self._rows().filter(
             leases.available_to(owner, LEASE_SECONDS), state__in=_UNFINISHED

@@ -37,7 +37,7 @@ class Held:
         """None if the document has no version, because another program wrote it."""
 
     def holds(self, wanted: "Content") -> bool:
-        """Return whether the document has a version and otherwise equals `wanted`."""
+        """Return whether the document has a version, and its other fields equal `wanted`."""
         if self.version is None:
             return False
         if wanted.encoded(self.version) == self._raw:

@@ -15,8 +15,9 @@ def refuse_other_events(
 ) -> list[Version]:
     """Raise Rejected if an event would be dropped as a duplicate of a different event.
 
-    The different event is in `events`, or its history document is in `past`. Return the versions
-    that events of two rows have, if the later event is still written. No change is then lost.
+    The different event is in `events`, or its history document is in `past`. If the two
+    events belong to different rows and the later one is written, no change is lost: the version
+    that both have is returned instead.
     """
     known: dict[Version, _Content] = {}
     for item in past:

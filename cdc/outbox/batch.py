@@ -27,7 +27,7 @@ class Rows(Protocol):
 
 
 class BatchReader:
-    """Reads rows in portions; `largest` is the usual maximum size of a row in bytes."""
+    """Reads rows in portions. Most rows have at most `largest` bytes, but larger ones are read."""
 
     def __init__(self, rows: Rows, largest: int) -> None:
         self._rows = rows

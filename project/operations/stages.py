@@ -6,9 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from cdc.operations import Part, Status
-
-FRESH_SECONDS = 5.0
-"""A reading that is older than this number of seconds is not shown as current."""
+from project.pages.feed_state import FRESH_SECONDS
 
 
 class Health(StrEnum):

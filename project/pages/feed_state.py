@@ -21,6 +21,8 @@ from stories.models import Story
 
 TREND_DAYS = 30
 RATE_BINS, RATE_SECONDS = 60, 2
+FRESH_SECONDS = 5.0
+"""A status that is older than this number of seconds is not shown as current."""
 _TOTALS_SECONDS = 5.0
 
 
@@ -43,7 +45,7 @@ class FeedWatch:
     """Reads the status of the pipeline and remembers when an outage began."""
 
     def __init__(self) -> None:
-        self.latest: Latest[Status] = Latest(self._read)
+        self.latest: Latest[Status] = Latest(self._read, tolerance=FRESH_SECONDS)
         self._outage_since: float | None = None
 
     def state(self) -> FeedState:

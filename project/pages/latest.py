@@ -28,14 +28,23 @@ class Reading(Generic[T]):
 class Latest(Generic[T]):
     """Reads a value in a background thread, at most once in `fresh` seconds for all callers.
 
-    A caller waits at most `patience` seconds and then gets the last value with its age. The
-    process may exit without waiting for the thread.
+    A caller waits at most `patience` seconds and then gets the last value with its age. A slow
+    source is a problem only if this value is older than `tolerance` seconds. The process may exit
+    without waiting for the thread.
     """
 
-    def __init__(self, read: Callable[[], T], *, fresh: float = 1.0, patience: float = 1.5) -> None:
+    def __init__(
+        self,
+        read: Callable[[], T],
+        *,
+        fresh: float = 1.0,
+        patience: float = 1.5,
+        tolerance: float = 0.0,
+    ) -> None:
         self._read = read
         self._fresh = fresh
         self._patience = patience
+        self._tolerance = tolerance
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._value: T | None = None
@@ -63,6 +72,7 @@ class Latest(Generic[T]):
         with self._lock:
             value, problem = self._value, self._problem
             age = time.monotonic() - self._read_at
+        late = late and age > self._tolerance
         late_problem = f"No response within {self._patience:g} s." if late else ""
         return Reading(
             value=value,

@@ -3,6 +3,8 @@
 import threading
 import time
 
+import pytest
+
 from cdc.errors import Retryable
 from project.pages.latest import Latest
 from tests.support.latest import patient
@@ -50,3 +52,29 @@ def test_the_last_value_is_kept_with_the_problem() -> None:
     assert latest.get().value == 7
     reading = latest.get()
     assert (reading.value, reading.problem) == (7, "MongoDB is not responding.")
+
+
+def test_a_slow_service_is_a_problem_once_its_last_value_is_old(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a busy machine, one slow answer must not look like an outage."""
+    clock, end = [100.0], threading.Event()
+    reads: list[int] = []
+
+    def read() -> int:
+        reads.append(1)
+        if len(reads) > 1:
+            end.wait(60)
+        return len(reads)
+
+    latest = Latest(read, fresh=0, patience=60, tolerance=5)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    assert latest.get().problem == ""
+    monkeypatch.setattr(latest, "_patience", 0.0)
+
+    clock[0] += 5
+    reading = latest.get()
+    assert (reading.value, reading.seconds, reading.problem) == (1, 5.0, "")
+    clock[0] += 0.1
+    assert latest.get().problem == "No response within 0 s."
+    end.set()

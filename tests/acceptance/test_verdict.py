@@ -1,6 +1,8 @@
 """What is wrong with a running pipeline is said by the command, the pages and the metrics alike."""
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,10 +21,12 @@ from project.pages import feed_state
 from stories.models import Story
 from tests.acceptance.conftest import RunningFeed
 from tests.acceptance.test_dead_letters import poison, publish
+from tests.acceptance.test_gaps import bounds, delete_records
 from tests.acceptance.test_reconcile import reconcile
 from tests.project.metrics.samples import samples_of
 from tests.support.commands import manage, wait_until
 from tests.support.latest import patient
+from tests.support.outbox_ids import truncate
 from tests.support.processes import Daemon
 from tests.support.static_files import plain_static_files
 from users.models import User, UserType
@@ -37,11 +41,24 @@ class Watched:
 
     def __init__(self, feed: RunningFeed, monkeypatch: pytest.MonkeyPatch) -> None:
         self.feed = feed
+        self.environment = dict(feed.environment)
         self._patch = monkeypatch
         self._reader = StatusReader(feed.settings, registry)
         self._client = Client()
         role = UserType.TECHNICAL_WORKER
         self._client.force_login(User.objects.create_user("w@people.example", user_type=role))
+
+    def lose(self, service: str) -> None:
+        """Read a service under an address at which nothing responds."""
+        settings = self.feed.settings
+        if service == "Kafka":
+            settings = replace(settings, bootstrap_servers="127.0.0.1:9")
+        else:
+            uri = "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=500"
+            settings = replace(settings, mongodb_uri=uri)
+        self.environment["KAFKA_BOOTSTRAP_SERVERS"] = settings.bootstrap_servers
+        self.environment["MONGODB_URI"] = settings.mongodb_uri
+        self._reader = StatusReader(settings, registry)
 
     def wait_for(self, state: State, sentence: str, seconds: float = 120) -> Status:
         """Wait until the pipeline has a state, check that all who show it agree, return it."""
@@ -56,6 +73,9 @@ class Watched:
         return found[0]
 
     def _agree(self, status: Status) -> None:
+        command = manage(self.environment, "cdc_status", "--json")
+        assert json.loads(command.stdout.splitlines()[0])["state"] == status.state, command.stderr
+        assert command.returncode == (0 if status.healthy else 1)
         self._patch.setattr(feed_state.feed, "latest", patient(lambda: status))
         label = f"<strong>{status.state.label}.</strong>"
         with plain_static_files():
@@ -194,3 +214,41 @@ def test_a_changed_document_is_out_of_sync_once_a_reconciliation_has_found_it(
     assert status.since == status.reconcile.finished_at
     assert reconcile(watched.feed, "--repair")[0] == 0
     watched.wait_for(State.HEALTHY, "In sync")
+
+
+def test_superfluous_documents_are_out_of_sync(
+    watched: Watched, documents: Collection[dict[str, object]]
+) -> None:
+    documents.insert_many({"_id": key} for key in (901, 902))
+    watched.wait_for(State.OUT_OF_SYNC, "has 5 rows, its collections have 5 or 7 documents.")
+
+
+def test_a_gap_is_shown_with_its_beginning(watched: Watched) -> None:
+    watched.feed.consumer.stop()
+    Story.objects.update(title="changed")
+    wait_until(lambda: not OutboxRecord.objects.exists(), "the changes are in Kafka")
+    delete_records(watched.feed, bounds(watched.feed))
+    watched.wait_for(State.RECORDS_LOST, "A gap in partition")
+
+    watched.feed.consumer.start()
+    wait_until(lambda: bool(watched.wait_for(State.RECORDS_LOST, "A gap").gaps), "a stored gap")
+
+    assert watched.wait_for(State.RECORDS_LOST, "A gap").since is not None
+    assert reconcile(watched.feed, "--repair")[0] == 0
+    watched.wait_for(State.HEALTHY, "In sync: 5 rows everywhere.")
+
+
+def test_reused_outbox_ids_are_not_verified_until_the_repair(watched: Watched) -> None:
+    truncate()
+    story("reuses an id")
+    status = watched.wait_for(State.NOT_VERIFIED, "The database reused outbox ids")
+    assert "waits for `manage.py run_jobs`" in status.verdict
+
+
+@pytest.mark.parametrize("service", ["MongoDB", "Kafka"])
+def test_an_unreachable_service_is_named(watched: Watched, service: str) -> None:
+    watched.lose(service)
+
+    status = watched.wait_for(State.UNREACHABLE, f"{service} is not responding.")
+
+    assert status.unreachable == (service,)

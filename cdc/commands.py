@@ -6,6 +6,7 @@ from cdc.runtime.command import FAILED, FeedCommand
 from cdc.runtime.daemon_started import daemon_started
 from cdc.runtime.loop import Clock, Stop, SystemClock, backoff, run_until_stopped
 from cdc.runtime.telemetry import log
+from cdc.runtime.threads import attempt, explanation, start_thread, thread_problems
 
 __all__ = [
     "FAILED",
@@ -14,9 +15,13 @@ __all__ = [
     "Stop",
     "SystemClock",
     "__version__",
+    "attempt",
     "backoff",
     "daemon_started",
+    "explanation",
     "log",
     "progress",
     "run_until_stopped",
+    "start_thread",
+    "thread_problems",
 ]

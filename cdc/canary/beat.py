@@ -1,6 +1,5 @@
 """Sends the canary every ten seconds and waits until it is in the replica."""
 
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from cdc.errors import CdcError
 from cdc.read_your_writes import wait_until_applied
 from cdc.runtime.database import retryable_errors
 from cdc.runtime.loop import Clock, SystemClock
+from cdc.runtime.threads import start_thread
 
 NAME = "feed"
 EVERY_SECONDS = 10.0
@@ -50,7 +50,7 @@ def start_beating(using: str, stopped: Callable[[], bool]) -> None:
             while not stopped() and clock.monotonic() < due:
                 clock.sleep(0.5)
 
-    threading.Thread(target=run, daemon=True).start()
+    start_thread("canary", run, stopped=stopped)
 
 
 def _send(now: datetime, using: str) -> Canary:

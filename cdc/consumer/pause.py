@@ -9,6 +9,7 @@ from cdc.context import current_actor
 from cdc.models import ConsumerPause
 from cdc.operator_log import log_action
 from cdc.runtime import telemetry
+from cdc.runtime.threads import start_thread
 
 _POLL_SECONDS = 1.0
 _FIRST_POLL_SECONDS = 2.0
@@ -53,7 +54,6 @@ class PauseWatch:
         self._known = threading.Event()
         self._stopped = threading.Event()
         self._paused = True
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __call__(self) -> bool:
         """Return whether the group is paused."""
@@ -61,7 +61,7 @@ class PauseWatch:
 
     def start(self) -> None:
         """Start polling and wait up to 2 seconds for the first answer."""
-        self._thread.start()
+        start_thread("pause", self._run, stopped=self._stopped.is_set)
         self._known.wait(_FIRST_POLL_SECONDS)
 
     def stop(self) -> None:
@@ -80,7 +80,9 @@ class PauseWatch:
                 )
 
     def _run(self) -> None:
-        while not self._stopped.is_set():
-            self.poll()
-            self._stopped.wait(_POLL_SECONDS)
-        connections.close_all()
+        try:
+            while not self._stopped.is_set():
+                self.poll()
+                self._stopped.wait(_POLL_SECONDS)
+        finally:
+            connections.close_all()

@@ -11,6 +11,7 @@ from pathlib import Path
 from cdc.errors import Misconfigured, Retryable
 from cdc.mongo.instances import Instances, Process, Sighting
 from cdc.runtime.loop import Clock
+from cdc.runtime.threads import start_thread
 
 SILENT_SECONDS = 3.0
 """A process without a heartbeat for this time is considered dead."""
@@ -51,7 +52,7 @@ class Presence:
     @contextmanager
     def beating(self) -> Iterator[None]:
         """Store heartbeats in a separate thread, so that a slow batch does not delay them."""
-        threading.Thread(target=self._run, name="presence", daemon=True).start()
+        start_thread("presence", self._run, stopped=self._stopped.is_set)
         try:
             yield
         finally:

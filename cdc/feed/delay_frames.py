@@ -4,9 +4,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from cdc.errors import CdcError
 from cdc.feed.ring import Ring
 from cdc.feed.sse import message
+from cdc.runtime.threads import attempt
 from cdc.wire.event import Version
 
 _MOST_PENDING = 1_000
@@ -50,9 +50,11 @@ class DelayFrames:
         self._take(ring)
         if not self._pending:
             return False
-        try:
-            found = await asyncio.to_thread(self._look_up, list(self._pending))
-        except CdcError:
+        found: dict[Version, float] = {}
+        error = await asyncio.to_thread(
+            attempt, "delays", lambda: found.update(self._look_up(list(self._pending)))
+        )
+        if error is not None:
             self._failures += 1
             await asyncio.sleep(min(self._failures, _LONGEST_PAUSE))
             return False

@@ -1,6 +1,5 @@
 """The thread that reads new records of the topic, even after an outage or a re-created topic."""
 
-import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -10,6 +9,7 @@ from cdc.feed.position import FeedBounds, FeedPosition
 from cdc.feed.rendering import RenderedChange
 from cdc.runtime import telemetry
 from cdc.runtime.loop import backoff
+from cdc.runtime.threads import start_thread
 from cdc.wire.records import Record
 from cdc.wire.topic import OpenTail, Tail
 
@@ -25,9 +25,9 @@ _CHECK_SECONDS = 2.0
 class Follower:
     """Passes its start position to `post`, then batches of changes.
 
-    If Kafka is unreachable, the follower posts the error. After an outage, the follower resumes at
-    the position that `resume_at` returns. If the topic was re-created or truncated and no longer
-    has that position, the follower posts a new start position.
+    If Kafka is unreachable, the follower posts the error. After an outage or an unexpected error,
+    the follower resumes at the position that `resume_at` returns. If the topic was re-created or
+    truncated and no longer has that position, the follower posts a new start position.
     """
 
     def __init__(
@@ -41,10 +41,14 @@ class Follower:
         self._resume_at = resume_at
         self.stopped = False
         self._failures = 0
-        self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        start_thread(
+            "feed",
+            self._run,
+            stopped=lambda: self.stopped,
+            on_error=lambda error: self._post(self, error),
+        )
 
     def stop(self) -> None:
         """Ask the thread to end within a second; this method does not wait for the end."""

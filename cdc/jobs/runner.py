@@ -15,6 +15,7 @@ from cdc.models import Job, JobState
 from cdc.progress import Advance, Say
 from cdc.runtime.database import retryable_errors
 from cdc.runtime.loop import Clock
+from cdc.runtime.threads import start_thread
 
 _RENEW_SECONDS = 1.0
 
@@ -64,10 +65,14 @@ class JobContext:
             held = self._jobs.renew(self.job, self.said)
             self.cancelled = self.cancelled or self._jobs.wants_cancel(self.job)
         except Error:
-            connections.close_all()
-            self.lost = now - self._renewed_at > LEASE_SECONDS
+            self.note_failure()
         else:
             self._renewed_at, self.lost = now, not held
+
+    def note_failure(self) -> None:
+        """Consider the lease lost if it could not be renewed for too long."""
+        connections.close_all()
+        self.lost = self._clock.monotonic() - self._renewed_at > LEASE_SECONDS
 
     @property
     def said(self) -> str:
@@ -155,8 +160,9 @@ def _renewing(context: JobContext) -> Iterator[None]:
             context.renew()
         connections.close_all()
 
-    thread = threading.Thread(target=renew, daemon=True)
-    thread.start()
+    thread = start_thread(
+        "lease", renew, stopped=done.is_set, on_error=lambda _: context.note_failure()
+    )
     try:
         yield
     finally:

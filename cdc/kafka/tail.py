@@ -49,6 +49,8 @@ class KafkaTail:
 
     def bounds(self) -> TopicBounds:
         described = self._describe()
+        if not described.partitions:
+            raise Retryable("Kafka names no partition of the topic yet: try again.")
         held = [self._partition_bounds(number) for number in range(len(described.partitions))]
         first, end = zip(*held, strict=True)
         return TopicBounds(
@@ -78,10 +80,12 @@ class KafkaTail:
             raise Retryable(_explanation(error)) from error
 
     def poll(self, limit: int, seconds: float) -> list[Record]:
-        first = self._consumer.poll(seconds)
-        if first is None:
-            return []
-        messages = [first, *self._consumer.consume(limit - 1, 0)]
+        try:
+            first = self._consumer.poll(seconds)
+            # A message without a value is false.
+            messages = [] if first is None else [first, *self._consumer.consume(limit - 1, 0)]
+        except KafkaException as error:
+            raise Retryable(_explanation(error)) from error
         return [record for record in map(self._record, messages) if record is not None]
 
     def ended(self) -> dict[int, int]:
@@ -102,9 +106,9 @@ class KafkaTail:
 
     def _describe(self) -> Any:
         asked = TopicCollection([self._topic])
-        future = self._admin.describe_topics(asked, request_timeout=_SECONDS)[self._topic]
         try:
-            return future.result(_SECONDS)
+            answers = self._admin.describe_topics(asked, request_timeout=_SECONDS)
+            return answers[self._topic].result(_SECONDS)
         except (KafkaException, TimeoutError) as error:
             raise Retryable(_explanation(error)) from error
 

@@ -35,6 +35,7 @@ VERSION_REUSED = "version.reused"
 TOMBSTONE_IGNORED = "tombstone.ignored"
 KAFKA_ERROR = "kafka.error"
 FEED_RETRY = "feed.retry"
+THREAD_FAILED = "thread.failed"
 
 DUPLICATE = "duplicates_absorbed"
 STALE = "stale_refused"

@@ -11,11 +11,12 @@ from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from cdc.commands import thread_problems
 from cdc.conf import cdc_settings
 from cdc.operations import ServiceProbes
 from project.pages.latest import Latest, Reading
 
-DATABASE = "database"
+DATABASE, THREADS = "database", "threads"
 PATIENCE_SECONDS = 1.5
 Check = Callable[[], str]
 """A function that returns a sentence about what is missing, or an empty string.
@@ -83,24 +84,36 @@ class Parts:
         self._latest = {name: Latest(check) for name, check in checks.items()}
 
     def look(self) -> tuple[Part, ...]:
-        """Return the state of each part, within two seconds even if no service responds."""
+        """Return the state of each service, within two seconds even if no service responds.
+
+        If background threads of this process fail, the result also has a part for them.
+        """
         until = time.monotonic() + PATIENCE_SECONDS
         begun = {name: latest.begin() for name, latest in self._latest.items()}
-        return tuple(_part(name, wait(until - time.monotonic())) for name, wait in begun.items())
+        parts = (_part(name, wait(until - time.monotonic())) for name, wait in begun.items())
+        return (*parts, *_failing_threads())
 
 
 def address(name: str) -> str:
     """Return the address of a service, without credentials."""
     cdc = cdc_settings()
     addresses = {"kafka": cdc.bootstrap_servers, "mongodb": urlsplit(cdc.mongodb_uri).netloc}
+    if name == THREADS:
+        return ""
     return addresses[name].rpartition("@")[2] if name in addresses else _database_address()
 
 
 def _part(name: str, reading: Reading[str]) -> Part:
-    if reading.problem:
-        return Part(name=name, state=State.AWAY, problem=reading.problem)
+    if reading.problem or reading.value is None:
+        problem = reading.problem or "It has not been checked yet."
+        return Part(name=name, state=State.AWAY, problem=problem)
     state = State.INCOMPLETE if reading.value else State.OK
     return Part(name=name, state=state, problem=reading.value or "")
+
+
+def _failing_threads() -> tuple[Part, ...]:
+    problem = " ".join(thread_problems())
+    return (Part(name=THREADS, state=State.AWAY, problem=problem),) if problem else ()
 
 
 def _database_address() -> str:

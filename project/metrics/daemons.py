@@ -1,7 +1,6 @@
 """Serves a daemon's own metrics under `/metrics`, on METRICS_PORT of the loopback interface."""
 
 import logging
-import threading
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from http.server import ThreadingHTTPServer
@@ -13,7 +12,7 @@ from prometheus_client import Metric, MetricsHandler
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from cdc.commands import log
+from cdc.commands import log, start_thread
 from cdc.errors import Misconfigured
 from project.config.environment import LOOPBACK
 from project.metrics.process import process_registry
@@ -81,5 +80,5 @@ def serve(sender: str, counters: Counts, **_: Any) -> None:
             f"METRICS_PORT is {port}, which the {sender} cannot listen on ({error.strerror}): "
             "give each daemon on this machine its own free port, or 0 for no metrics."
         ) from None
-    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    start_thread("metrics", server.serve_forever)
     log(_log, logging.INFO, _METRICS_SERVED, daemon=sender, port=port)

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from django.db import Error, connections
 
+from cdc.commands import attempt, explanation
 from cdc.errors import CdcError
 
 T = TypeVar("T")
@@ -92,15 +93,21 @@ class Latest(Generic[T]):
             return self._thread
 
     def _run(self) -> None:
-        value, problem = None, ""
-        try:
-            value = self._read()
-        except (CdcError, Error) as error:
-            problem = str(error)
-        finally:
-            connections.close_all()
+        values: list[T] = []
+        error = attempt("latest", lambda: self._read_into(values), expected=(CdcError, Error))
         with self._lock:
             self._tried_at = time.monotonic()
-            self._problem = problem
-            if not problem:
-                self._value, self._read_at = value, self._tried_at
+            self._problem = _sentence(error) if error else ""
+            if not error:
+                (self._value,) = values
+                self._read_at = self._tried_at
+
+    def _read_into(self, values: list[T]) -> None:
+        try:
+            values.append(self._read())
+        finally:
+            connections.close_all()
+
+
+def _sentence(error: Exception) -> str:
+    return str(error) if isinstance(error, Error) and str(error) else explanation(error)

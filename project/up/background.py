@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 
+from cdc.commands import attempt
 from project.stack.errors import StackError
 
 
@@ -11,12 +12,12 @@ class Background:
 
     def __init__(self, task: Callable[[], None]) -> None:
         self._task = task
-        self._error: StackError | None = None
+        self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def done(self) -> bool:
-        """Return whether the task has ended. If the task failed, raise its StackError."""
+        """Return whether the task has ended. If the task failed, raise its error."""
         if self._thread.is_alive():
             return False
         if self._error is not None:
@@ -29,7 +30,4 @@ class Background:
         return self.done()
 
     def _run(self) -> None:
-        try:
-            self._task()
-        except StackError as error:
-            self._error = error
+        self._error = attempt("up", self._task, expected=(StackError,))

@@ -211,3 +211,23 @@ def test_a_pause_that_cannot_be_logged_neither_begins_nor_ends(
         with pytest.raises(OperationalError):
             resume(GROUP, "", using=using)
     assert current_pause(GROUP, using=using) is not None
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("error", [RuntimeError("odd"), KeyError("group"), OSError(24, "files")])
+def test_a_pause_is_noticed_after_an_unexpected_error(
+    watch: PauseWatch, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    watch.start()
+    failed = threading.Event()
+
+    def fail(group: str, *, using: str) -> None:
+        failed.set()
+        raise error
+
+    with monkeypatch.context() as broken:
+        broken.setattr(pauses, "current_pause", fail)
+        assert failed.wait(60)
+        assert not watch(), "the last answer counts"
+    pause(GROUP, "", using="default")
+    wait_until(watch)

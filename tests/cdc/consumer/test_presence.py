@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -148,3 +149,30 @@ def test_of_two_that_wait_for_a_silent_one_only_one_takes_the_name(instances: In
     ]
 
     assert taken == [True, False]
+
+
+@pytest.mark.services
+def test_an_unexpected_error_does_not_silence_a_living_process(
+    instances: Instances, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A silent process would lose its name to another one."""
+    errors = [KeyError("a"), RuntimeError("b"), ValueError("c")]
+    beaten = threading.Event()
+    beat = Instances.beat
+
+    def unsteady(these: Instances, process: Process) -> None:
+        if errors:
+            raise errors.pop()
+        beat(these, process)
+        beaten.set()
+
+    monkeypatch.setattr(Instances, "beat", unsteady)
+    older = presence(instances)
+    older.claim()
+    first = instances.read()
+    with older.beating():
+        assert beaten.wait(60)
+        last = instances.read()
+    assert first is not None
+    assert last is not None
+    assert last.beat > first.beat

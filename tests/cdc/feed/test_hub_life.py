@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaException
 
 from cdc.feed import hub as module
 from cdc.feed.audience import Audience
@@ -17,9 +18,11 @@ from cdc.feed.hub import Hub
 from cdc.feed.position import FeedPosition
 from cdc.feed.ring import Ring
 from cdc.runtime.stop_flag import StopFlag
+from cdc.runtime.threads import thread_problems
 from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
 from cdc.wire.event import Version
+from cdc.wire.records import Record
 from tests.cdc.feed.records import RENDERER, TOPIC, rendered, update
 from tests.support.builders import outgoing
 
@@ -290,3 +293,50 @@ def test_nothing_is_taken_without_a_loop_or_by_a_closed_one() -> None:
         thread, taken = posting(world, follower)
         thread.join(60)
         assert taken == [False]
+
+
+@pytest.mark.parametrize("error", [KafkaException("fatal"), RuntimeError("closed"), ValueError("")])
+def test_a_reader_of_kafka_that_dies_is_restarted_and_reported(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """The thread continues at its place, so that no change is left out."""
+    failing = threading.Event()
+    poll = MemoryTail.poll
+
+    def fail(tail: MemoryTail, limit: int, seconds: float) -> list[Record]:
+        if failing.is_set():
+            raise error
+        return poll(tail, limit, seconds)
+
+    monkeypatch.setattr(MemoryTail, "poll", fail)
+
+    async def scene(world: World) -> None:
+        with world.hub.reading():
+            await world.ready()
+            failing.set()
+            await reach(lambda: type(error).__name__ in world.hub.error)
+            assert any("'feed'" in problem for problem in thread_problems())
+            world.publish(1)
+            failing.clear()
+            await reach(lambda: world.hub.visible == 1)
+            assert world.hub.error == ""
+
+    run(scene)
+
+
+def test_a_history_that_fails_unexpectedly_stops_no_delays() -> None:
+    looked: list[int] = []
+
+    def look_up(versions: Sequence[Version]) -> Mapping[Version, float]:
+        looked.append(1)
+        if len(looked) == 1:
+            raise KeyError("at")
+        return dict.fromkeys(versions, 0.017)
+
+    async def scene(world: World) -> None:
+        with world.hub.reading():
+            await world.ready()
+            world.publish(1)
+            await reach(lambda: world.hub.delays.next == 1)
+
+    run(scene, look_up)

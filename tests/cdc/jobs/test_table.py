@@ -1,5 +1,6 @@
 """Jobs are claimed by one process, can be cancelled, and are taken over from a dead process."""
 
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ from django.db.models.functions import Now
 
 from cdc.context import acting_as, current_actor
 from cdc.errors import Misconfigured, Refused, Retryable
+from cdc.jobs import runner
 from cdc.jobs.runner import JobContext, JobFunction, JobRunner
 from cdc.jobs.table import LEASE_SECONDS, MOST_CRASHES, Jobs
 from cdc.models import Job, JobState, OperatorAction
@@ -27,8 +29,7 @@ def expire_leases() -> None:
 
 
 def run(work: JobFunction, owner: str = "one") -> Job:
-    runner = JobRunner(JOBS, {"count": work}, owner, lambda: False, FakeClock())
-    assert runner.run_once()
+    assert JobRunner(JOBS, {"count": work}, owner, lambda: False, FakeClock()).run_once()
     return Job.objects.get()
 
 
@@ -168,4 +169,43 @@ def test_a_job_function_stops_when_the_lease_is_lost() -> None:
     JOBS.claim("two")
     clock.sleep(LEASE_SECONDS)
     context.renew()
+    assert context.stopped()
+
+
+def test_an_unexpected_error_of_the_renewal_keeps_the_lease_until_it_expires(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without renewals, another process would run the same job at the same time."""
+    ask()
+    failing = [KeyError("a"), RuntimeError("b"), ValueError("c")]
+    renewed = threading.Event()
+    renew = JobContext.renew
+
+    def unsteady(context: JobContext) -> None:
+        if failing:
+            raise failing.pop()
+        renew(context)
+        renewed.set()
+
+    monkeypatch.setattr(JobContext, "renew", unsteady)
+    monkeypatch.setattr(runner, "_RENEW_SECONDS", 0.01)
+
+    def work(context: JobContext) -> list[str]:
+        assert renewed.wait(60)
+        assert not context.stopped()
+        return []
+
+    assert run(work).state == JobState.DONE
+
+
+def test_a_lease_that_is_never_renewed_is_lost() -> None:
+    ask()
+    job = JOBS.claim("one")
+    assert job is not None
+    clock = FakeClock()
+    context = JobContext(job, JOBS, lambda: False, clock)
+    context.note_failure()
+    assert not context.stopped()
+    clock.sleep(LEASE_SECONDS + 1)
+    context.note_failure()
     assert context.stopped()

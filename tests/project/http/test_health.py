@@ -6,10 +6,12 @@ from functools import partial
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaException
 from django.db import OperationalError, connection
 from django.test import Client
 
 from cdc.errors import Retryable
+from cdc.runtime.threads import start_thread, thread_problems
 from cdc.status import probes
 from project.http import readiness
 from project.http.readiness import Parts, Services, State, address
@@ -176,3 +178,33 @@ def test_real_services_respond(
     assert services.mongodb() == ""
     assert services.database() == ""
     assert services.kafka().endswith("start a relay, which creates it.")
+
+
+@pytest.mark.parametrize("error", [KafkaException("fatal"), KeyError("x"), RuntimeError("closed")])
+def test_a_check_that_fails_unexpectedly_is_not_ok(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail() -> str:
+        raise error
+
+    set_parts(monkeypatch, kafka=fail)
+    answer = Client().get("/readyz")
+    assert (answer.status_code, answer.json()["parts"]["kafka"]) == (503, "away")
+
+
+def test_a_thread_that_keeps_failing_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_parts(monkeypatch)
+    end = threading.Event()
+
+    def body() -> None:
+        if not end.is_set():
+            raise KeyError("x")
+
+    thread = start_thread("feed", body)
+    wait_until(lambda: bool(thread_problems()), "the problem of the thread")
+    answer = Client().get("/readyz")
+    assert (answer.status_code, answer.json()["parts"]["threads"]) == (503, "away")
+
+    end.set()
+    thread.join(60)
+    assert Client().get("/readyz").status_code == 200

@@ -78,3 +78,22 @@ def test_a_slow_service_is_a_problem_once_its_last_value_is_old(
     clock[0] += 0.1
     assert latest.get().problem == "No response within 0 s."
     end.set()
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("x"), RuntimeError("Consumer closed"), ValueError(""), OSError(24, "files")]
+)
+def test_an_unexpected_error_is_a_problem_and_the_next_read_is_done(error: Exception) -> None:
+    answers: list[int | Exception] = [error, 7]
+
+    def read() -> int:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    latest = patient(read, fresh=0)
+    reading = latest.get()
+    assert reading.value is None
+    assert type(error).__name__ in reading.problem
+    assert (latest.get().value, latest.get().problem == "") == (7, False), "no answer is left"

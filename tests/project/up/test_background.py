@@ -28,3 +28,12 @@ def test_the_error_of_the_task_is_raised() -> None:
     background = Background(fail)
     with pytest.raises(StackError, match="no network; try again"):
         background.done_within(60)
+
+
+def test_an_unexpected_error_is_raised_too() -> None:
+    def fail() -> None:
+        raise OSError(28, "No space left on device")
+
+    background = Background(fail)
+    with pytest.raises(OSError, match="No space left"):
+        background.done_within(60)

@@ -77,7 +77,10 @@ class Jobs:
             log_action("cancel", f"job {job.pk}: {job.kind}", why, using=self.using)
 
     def claim(self, owner: str) -> Job | None:
-        """Claim the first available job; return None if no job is available.
+        """Claim an available job; return None if no job is available.
+
+        Jobs that were never claimed come first, in the order of the requests. Then comes the job
+        that ran least recently, so that a job that is retried does not delay the others.
 
         If the process of a job has died, the job is available after the lease has expired. To
         claim such a job counts as a crash, because a job that kills its process must not be retried
@@ -86,7 +89,8 @@ class Jobs:
         available = self._rows().filter(
             leases.available_to(owner, LEASE_SECONDS), state__in=_UNFINISHED
         )
-        for number, last in list(available.order_by("id").values_list("pk", "owner")[:10]):
+        first = available.order_by(F("heard_at").asc(nulls_first=True), "id")
+        for number, last in list(first.values_list("pk", "owner")[:10]):
             if leases.take(
                 available.filter(pk=number, owner=last),
                 owner,

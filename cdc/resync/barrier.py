@@ -8,7 +8,7 @@ from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka.topics import Topics
 from cdc.kafka.watermarks import Watermarks
-from cdc.models import OutboxRecord
+from cdc.models import ConsumerPause, OutboxRecord
 from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions
 from cdc.runtime.loop import Clock
@@ -16,6 +16,11 @@ from cdc.wire.records import TopicPartition
 
 PATIENCE_SECONDS = 30.0
 _POLL_SECONDS = 0.02
+_NO_RELAY = "The outbox is not draining: check that `manage.py relay_outbox` is running"
+_NO_CONSUMER = (
+    "The consumer is not catching up: check that `manage.py consume_and_save_to_mongodb` is running"
+)
+_PAUSED = "The consumers are paused: resume them on the Pipeline page"
 
 
 class Barrier:
@@ -37,6 +42,7 @@ class Barrier:
         self._positions = Positions(connect(settings), settings)
         self._clock = clock
         self._rows = OutboxRecord.objects.using(using)
+        self._pauses = ConsumerPause.objects.using(using).filter(group=settings.group)
         self._patience = patience
 
     def wait(self) -> None:
@@ -46,10 +52,7 @@ class Barrier:
         process.
         """
         highest = self._rows.aggregate(highest=Max("id"))["highest"] or 0
-        self._until_none(
-            lambda: self._rows.filter(id__lte=highest).count(),
-            "The outbox is not draining: check that `manage.py relay_outbox` is running",
-        )
+        self._until_none(lambda: self._rows.filter(id__lte=highest).count(), lambda: _NO_RELAY)
         ends = {
             source: self._watermarks.of(source)
             for name in self._topic_names
@@ -57,9 +60,7 @@ class Barrier:
             for source in [TopicPartition(name, number)]
         }
         self._until_none(
-            lambda: self._lag(ends),
-            "The consumer is not catching up: check that "
-            "`manage.py consume_and_save_to_mongodb` is running",
+            lambda: self._lag(ends), lambda: _PAUSED if self._pauses.exists() else _NO_CONSUMER
         )
 
     def _lag(self, ends: dict[TopicPartition, tuple[int, int]]) -> int:
@@ -80,12 +81,12 @@ class Barrier:
             return max(end - first, 1) if position > present else 0
         return end - position
 
-    def _until_none(self, count: Callable[[], int], problem: str) -> None:
+    def _until_none(self, count: Callable[[], int], problem: Callable[[], str]) -> None:
         waiting = fewest = count()
         since = self._clock.monotonic()
         while waiting:
             if self._clock.monotonic() - since > self._patience:
-                raise Retryable(f"Changes queued: {waiting}. {problem}.")
+                raise Retryable(f"Changes queued: {waiting}. {problem()}.")
             self._clock.sleep(_POLL_SECONDS)
             waiting = count()
             if waiting < fewest:

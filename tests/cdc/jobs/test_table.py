@@ -1,7 +1,9 @@
 """Jobs are claimed by one process, can be cancelled, and are taken over from a dead process."""
 
 import threading
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -209,3 +211,64 @@ def test_a_lease_that_is_never_renewed_is_lost() -> None:
     clock.sleep(LEASE_SECONDS + 1)
     context.note_failure()
     assert context.stopped()
+
+
+class Kinds:
+    """Job functions of which some cannot end yet; `order` is the order in which they ran."""
+
+    def __init__(self, *waiting: str) -> None:
+        self.order: list[str] = []
+        self.waiting = set(waiting)
+
+    def runner(self, owner: str = "one") -> JobRunner:
+        names = ("count", "snapshot", "reconcile", "repair")
+        kinds = {name: partial(self._run, name) for name in names}
+        return JobRunner(JOBS, kinds, owner, lambda: False, FakeClock())
+
+    def _run(self, name: str, context: JobContext) -> list[str]:
+        self.order.append(name)
+        if name in self.waiting:
+            raise Retryable("5 changes queued and the consumers are paused: resume them.")
+        return []
+
+
+def run_all(*runners: JobRunner) -> None:
+    """Run the runners in turn, as often as there are jobs that can be tried, and once more."""
+    for number in range(6):
+        with suppress(Retryable):
+            runners[number % len(runners)].run_once()
+
+
+@pytest.mark.parametrize("first", ["repair", "reconcile", "snapshot"])
+def test_a_job_that_cannot_go_on_does_not_starve_the_others(first: str) -> None:
+    others = [name for name in ("repair", "reconcile", "snapshot", "count") if name != first]
+    for name in (first, *others):
+        ask(name)
+    kinds = Kinds(first)
+
+    run_all(kinds.runner())
+
+    assert kinds.order[:4] == [first, *others]
+    assert set(Job.objects.filter(state=JobState.DONE).values_list("kind", flat=True)) == {*others}
+    kinds.waiting.clear()
+    assert kinds.runner().run_once()
+    assert not Job.objects.exclude(state=JobState.DONE).exists()
+
+
+def test_two_jobs_that_cannot_go_on_take_turns() -> None:
+    for name in ("repair", "reconcile", "count"):
+        ask(name)
+    kinds = Kinds("repair", "reconcile")
+
+    run_all(kinds.runner("one"), kinds.runner("two"))
+
+    assert kinds.order == ["repair", "reconcile", "count", "repair", "reconcile", "repair"]
+
+
+def test_a_new_job_precedes_one_that_is_tried_again() -> None:
+    ask("repair")
+    kinds = Kinds("repair")
+    run_all(kinds.runner())
+    ask("count")
+    assert kinds.runner().run_once()
+    assert kinds.order[-1] == "count"

@@ -7,6 +7,7 @@ from confluent_kafka import Producer
 from django.db import connections
 
 from cdc.conf import CdcSettings
+from cdc.consumer.pause import pause, resume
 from cdc.errors import Retryable, Unreachable
 from cdc.kafka.topics import Topics
 from cdc.models import OutboxRecord
@@ -201,3 +202,18 @@ def test_rows_that_are_committed_later_are_not_waited_for() -> None:
         Barrier(UNREACHABLE, [], Later(), using="default").wait()
 
     assert OutboxRecord.objects.count() == 1
+
+
+@pytest.mark.services
+def test_paused_consumers_are_named(feed_settings: CdcSettings) -> None:
+    fill(feed_settings, feed_settings.topic, {0: 5})
+    pause(feed_settings.group, "an index is built", using="default")
+    clock = FakeClock()
+    barrier = Barrier(feed_settings, [feed_settings.topic], clock, using="default")
+
+    with pytest.raises(Retryable, match=r"Changes queued: 5\. The consumers are paused: resume"):
+        barrier.wait()
+
+    resume(feed_settings.group, "", using="default")
+    with pytest.raises(Retryable, match=r"Changes queued: 5\. The consumer is not catching up"):
+        barrier.wait()

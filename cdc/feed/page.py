@@ -10,7 +10,7 @@ import orjson
 from django.http import QueryDict
 from django.utils.dateparse import parse_datetime
 
-from cdc.errors import CdcError, Rejected
+from cdc.errors import CdcError, Misconfigured, Rejected
 from cdc.feed import wiring
 from cdc.feed.audience import Audience
 from cdc.feed.filter import Filter
@@ -18,12 +18,21 @@ from cdc.feed.position import FeedPosition
 from cdc.feed.rendering import RenderedChange
 from cdc.feed.topic_pages import PAGE, TopicPage
 from cdc.wire.event import Version
+from cdc.wire.moments import milliseconds
+from cdc.wire.windows import Slow
 
 _MOST_PAST_EVENTS = 1_000
 """The maximum number of events of the history that are searched for one page."""
 _MOST_DIGITS = 18
 _KAFKA_UNREACHABLE = (
     "Kafka is not responding. New changes are kept and will appear here automatically."
+)
+_NOT_CONFIGURED = (
+    "The feed cannot read Kafka, because a setting is wrong. New changes are kept and will appear "
+    "here when the setting is corrected."
+)
+_CUT_SHORT = (
+    "These changes are large, so this page has fewer of them. The others are on the adjacent pages."
 )
 _NO_HISTORY = (
     "These changes come from Kafka, because the history has no matching changes or is not "
@@ -82,7 +91,9 @@ def content_of(asked: PageRequest, wanted: Filter, audience: Audience) -> PageCo
         page, notice = _from_topic(asked, wanted, audience)
     except CdcError as error:
         why = str(error) if audience.sees_people else ""
-        return PageContent(problem=_KAFKA_UNREACHABLE, why=why, follows=asked == PageRequest())
+        return PageContent(problem=_problem(error), why=why, follows=asked == PageRequest())
+    if page.cut_short:
+        notice += f" {_CUT_SHORT}"
     if page.lost:
         notice += f" Kafka no longer has {page.lost} of the records in this range."
     return PageContent(
@@ -94,6 +105,12 @@ def content_of(asked: PageRequest, wanted: Filter, audience: Audience) -> PageCo
         asked=_jumped_to(asked, page.changes),
         notice=notice.strip(),
     )
+
+
+def _problem(error: CdcError) -> str:
+    if isinstance(error, Slow):
+        return str(error)
+    return _NOT_CONFIGURED if isinstance(error, Misconfigured) else _KAFKA_UNREACHABLE
 
 
 def rows(changes: list[RenderedChange], audience: Audience) -> list[dict[str, Any]]:
@@ -144,7 +161,7 @@ def _from_topic(asked: PageRequest, wanted: Filter, audience: Audience) -> tuple
         held = any((c.partition, c.offset) == asked.place for c in page.changes)
         return page, "" if held or wanted else _absent(asked.place)
     if asked.moment:
-        after = pages.at_time(int(asked.moment.timestamp() * 1000))
+        after = pages.at_time(milliseconds(asked.moment) or 0)
         return pages.since(after, wanted, audience), _NO_HISTORY
     if asked.after:
         return pages.since(asked.after, wanted, audience), ""
@@ -182,7 +199,7 @@ def _from_history(moment: datetime, wanted: Filter, audience: Audience) -> PageC
     if not changes:
         return None
     more = len(events) == _MOST_PAST_EVENTS or len(changes) >= PAGE
-    older = wiring.topic_pages().at_time(int(moment.timestamp() * 1000))
+    older = wiring.topic_pages().at_time(milliseconds(moment) or 0)
     return PageContent(
         rows=rows(changes[::-1], audience),
         older=wanted.query(before=str(older)),
@@ -204,6 +221,8 @@ def _moment(text: str) -> datetime:
         moment = None
     if moment is None:
         raise Rejected("The time must be a date and a time in UTC, such as 2026-03-16T20:36:41.")
+    if milliseconds(moment) is None:
+        raise Rejected("The time must be from 1970 to 9999, such as 2026-03-16T20:36:41.")
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

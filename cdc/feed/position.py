@@ -91,6 +91,17 @@ class FeedBounds:
         tag = tag_of(bounds.topic, bounds.topic_id)
         return cls(first=FeedPosition(tag, bounds.first), end=FeedPosition(tag, bounds.end))
 
+    def held(self, asked: FeedPosition | None) -> FeedPosition | None:
+        """Return a position, limited to the offsets that the topic has.
+
+        Returns None if the position belongs to another topic.
+        """
+        fitted = asked.fitted(self.end) if asked else None
+        if fitted is None:
+            return None
+        limits = zip(fitted.offsets, self.first.offsets, self.end.offsets, strict=True)
+        return FeedPosition(fitted.tag, tuple(min(max(at, low), high) for at, low, high in limits))
+
 
 def _base36(number: int) -> str:
     digits = ""

@@ -15,6 +15,7 @@ from cdc.feed.position import FeedBounds, FeedPosition
 from cdc.feed.rendering import RenderedChange
 from cdc.wire.records import Record
 from cdc.wire.topic import OpenTail, Tail
+from cdc.wire.windows import MOST_BYTES, Slow, TooManyBytes, read_windows, size_of
 
 PAGE = 100
 _WINDOW = 150
@@ -22,6 +23,8 @@ _WINDOW = 150
 _MOST_ROUNDS = 12
 """The maximum number of reads for one page. If few changes match, the page is not full."""
 _SECONDS = 5.0
+_MOST_BYTES = 48_000_000
+"""A page that has read more is cut short."""
 OffsetChanges = list[tuple[int, RenderedChange | None]]
 """Offsets, and the change to show for each offset, if any."""
 
@@ -40,6 +43,8 @@ class TopicPage:
     """The position at which the stream continues the newest page; None on other pages."""
     lost: int = 0
     """The number of records that Kafka has removed between the offsets of this page."""
+    cut_short: bool = False
+    """Whether the page ends early because its records are large or Kafka is slow."""
 
 
 @dataclass(slots=True)
@@ -54,38 +59,53 @@ class _Walk:
     backwards: bool
     found: list[RenderedChange] = field(default_factory=list)
     lost: int = 0
+    cut_short: bool = False
+    window: int = 0
+    """The number of records that are read at once from a partition."""
+    size: int = 0
+    """The bytes that have been read."""
 
     def run(self) -> None:
         """Fill `found` in the direction of the walk, and move `at` to the end of the walk."""
-        for _ in range(_MOST_ROUNDS):
-            windows = self._windows()
-            if not windows or self._merge(windows, self._read(windows)):
+        self.window = _WINDOW
+        until = time.monotonic() + _SECONDS
+        rounds = 0
+        while rounds < _MOST_ROUNDS and (windows := self._windows()) and not self.cut_short:
+            try:
+                changes = self._read(windows)
+            except Slow:
+                if not self.size:
+                    raise
+                self.cut_short = True
                 return
+            if changes is None:
+                continue
+            rounds += 1
+            if self._merge(windows, changes):
+                return
+            self.cut_short = self.size > _MOST_BYTES or time.monotonic() > until
 
     def _windows(self) -> dict[int, tuple[int, int]]:
         """Return the next range of offsets to read in each partition."""
         pairs = enumerate(zip(self.at.offsets, self.bound.offsets, strict=True))
         if self.backwards:
-            return {n: (max(low, at - _WINDOW), at) for n, (at, low) in pairs if at > low}
-        return {n: (at, min(high, at + _WINDOW)) for n, (at, high) in pairs if at < high}
+            return {n: (max(low, at - self.window), at) for n, (at, low) in pairs if at > low}
+        return {n: (at, min(high, at + self.window)) for n, (at, high) in pairs if at < high}
 
-    def _read(self, windows: dict[int, tuple[int, int]]) -> dict[int, OffsetChanges]:
-        self.tail.start({number: low for number, (low, _) in windows.items()})
-        changes: dict[int, OffsetChanges] = {number: [] for number in windows}
-        pending = set(windows)
-        deadline = time.monotonic() + _SECONDS
-        while pending:
-            if time.monotonic() > deadline:
-                raise Retryable("Kafka did not return the changes in time: try again.")
-            for record in self.tail.poll(500, 0.2):
-                number, (low, high) = record.source.partition, windows[record.source.partition]
-                if low <= record.offset < high:
-                    changes[number].append((record.offset, self.render(record)))
-                if record.offset >= high - 1:
-                    pending.discard(number)
-            pending -= set(self.tail.ended())
-        self.lost += sum(high - low - len(changes[n]) for n, (low, high) in windows.items())
-        return changes
+    def _read(self, windows: dict[int, tuple[int, int]]) -> dict[int, OffsetChanges] | None:
+        """Return the changes of the windows; None if they are too large, with a smaller `window`.
+
+        A walk backwards cannot use a part of a window, because its last records come first.
+        """
+        try:
+            read = read_windows(self.tail, windows, bounded=self.window > 1)
+        except TooManyBytes as error:
+            fitting = MOST_BYTES / (error.mean_bytes * len(windows))
+            self.window = max(1, min(self.window // 2, int(fitting)))
+            return None
+        self.size += sum(size_of(record) for records in read.values() for record in records)
+        self.lost += sum(high - low - len(read[n]) for n, (low, high) in windows.items())
+        return {n: [(each.offset, self.render(each)) for each in read[n]] for n in read}
 
     def _merge(
         self, windows: dict[int, tuple[int, int]], changes: dict[int, OffsetChanges]
@@ -130,7 +150,7 @@ class TopicPages:
         """Return the last changes before a position, or before the end of the topic."""
         with self._lock:
             bounds = self._bounds()
-            at = _held(before, bounds) or bounds.end
+            at = bounds.held(before) or bounds.end
             walk = self._walk(at, bounds.first, wanted, audience, backwards=True)
             return TopicPage(
                 changes=walk.found,
@@ -138,13 +158,14 @@ class TopicPages:
                 newer=at if at != bounds.end else None,
                 live=bounds.end if at == bounds.end else None,
                 lost=walk.lost,
+                cut_short=walk.cut_short,
             )
 
     def since(self, after: FeedPosition | None, wanted: Filter, audience: Audience) -> TopicPage:
         """Return the first changes after a position; no changes for a position of another topic."""
         with self._lock:
             bounds = self._bounds()
-            at = _held(after, bounds) or bounds.end
+            at = bounds.held(after) or bounds.end
             walk = self._walk(at, bounds.end, wanted, audience, backwards=False)
             ended = walk.at == bounds.end
             return TopicPage(
@@ -153,6 +174,7 @@ class TopicPages:
                 newer=None if ended else walk.at,
                 live=bounds.end if ended else None,
                 lost=walk.lost,
+                cut_short=walk.cut_short,
             )
 
     def at_time(self, moment_ms: int) -> FeedPosition:
@@ -238,18 +260,6 @@ class TopicPages:
             with suppress(CdcError):
                 self._tail.close()
         self._tail = None
-
-
-def _held(asked: FeedPosition | None, bounds: FeedBounds) -> FeedPosition | None:
-    """Return a position, limited to the offsets that the topic has.
-
-    Return None if the position belongs to another topic.
-    """
-    fitted = asked.fitted(bounds.end) if asked else None
-    if fitted is None:
-        return None
-    limits = zip(fitted.offsets, bounds.first.offsets, bounds.end.offsets, strict=True)
-    return FeedPosition(fitted.tag, tuple(min(max(at, low), high) for at, low, high in limits))
 
 
 def _timed(

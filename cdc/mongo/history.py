@@ -13,6 +13,8 @@ from cdc.mongo.plan import Document
 from cdc.wire.event import ChangeEvent, Operation, PastEvent, Row, Version
 
 _MOST_MS = 2_000
+_LARGEST = 2**63 - 1
+"""The largest integer that MongoDB can store."""
 
 
 class History:
@@ -37,6 +39,8 @@ class History:
 
     def at(self, partition: int, offset: int) -> PastEvent | None:
         """Return the event that had this partition and offset in the topic, or None."""
+        if max(partition, offset) > _LARGEST:
+            return None
         place = {"partition": partition, "offset": offset}
         with reaching():
             found = self._history.find(place, max_time_ms=_MOST_MS).limit(1)

@@ -13,6 +13,7 @@ from cdc.kafka.watermarks import Watermarks
 from cdc.mongo.client import connect
 from cdc.mongo.positions import Positions
 from cdc.operator_log import log_command
+from cdc.wire.moments import milliseconds
 from cdc.wire.records import TopicPartition
 
 
@@ -50,8 +51,13 @@ def at_offset(offset: int) -> Target:
 
 
 def at_time(moment: datetime) -> Target:
-    """Return a target that selects the first record at or after `moment`."""
-    since_ms = int(moment.timestamp() * 1000)
+    """Return a target that selects the first record at or after `moment`.
+
+    Raise Misconfigured if Kafka cannot look this time up.
+    """
+    since_ms = milliseconds(moment)
+    if since_ms is None:
+        raise Misconfigured(f"The time is {moment.isoformat()}: give one from 1970 to 9999.")
     return lambda marks, source: marks.since(source, since_ms)
 
 

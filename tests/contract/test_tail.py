@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 import pytest
 
@@ -14,6 +15,7 @@ from cdc.kafka.topics import Topics
 from cdc.outbox.relay import Publisher
 from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
+from cdc.wire.moments import milliseconds
 from cdc.wire.records import Outgoing, Record
 from cdc.wire.topic import Tail
 
@@ -116,3 +118,13 @@ def test_a_missing_topic_is_retryable(feed_settings: CdcSettings) -> None:
     with pytest.raises(Retryable, match="Kafka is not responding"):
         tail.bounds()
     tail.close()
+
+
+@pytest.mark.parametrize("moment", ["1970-01-01T00:00:00", "9999-12-31T23:59:59.999999"])
+def test_it_looks_up_the_first_and_the_last_time(parts: Parts, moment: str) -> None:
+    parts.publish(b"a", b"b")
+    bounds = parts.tail.bounds()
+    since = milliseconds(datetime.fromisoformat(moment))
+    assert since is not None
+    expected = bounds.end if since > TIME else bounds.first
+    assert parts.tail.since(since) == dict(enumerate(expected))

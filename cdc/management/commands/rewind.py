@@ -1,5 +1,6 @@
 """`manage.py rewind`."""
 
+from argparse import ArgumentTypeError
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from cdc.context import current_actor
 from cdc.registry import topic_names
 from cdc.resync import rewind
 from cdc.runtime.command import FeedCommand
+from cdc.wire.moments import milliseconds
 
 
 class Command(FeedCommand):
@@ -29,7 +31,7 @@ class Command(FeedCommand):
             "--to-time",
             type=_moment,
             metavar="T",
-            help="Move to the first record at or after the time T (ISO 8601).",
+            help="Move to the first record at or after the time T (ISO 8601, from 1970 to 9999).",
         )
         parser.add_argument("--partition", type=int, metavar="N", help="Move only partition N.")
 
@@ -49,5 +51,12 @@ class Command(FeedCommand):
 
 
 def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or milliseconds(moment) is None:
+        raise ArgumentTypeError(
+            f"{text!r} is not a time from 1970 to 9999: give one such as 2026-03-16T20:36:41."
+        )
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -9,13 +9,14 @@ import pytest
 from django.db import OperationalError
 from django.test import Client
 
-from cdc.errors import Retryable
+from cdc.errors import Misconfigured, Retryable
 from cdc.feed import views, wiring
 from cdc.feed.audience import Audience
 from cdc.feed.stream import Access
 from cdc.feed.topic_pages import TopicPages
 from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
+from cdc.wire import windows
 from cdc.wire.event import PastEvent, Version
 from cdc.wire.records import Outgoing
 from tests.cdc.feed.records import RENDERER, TOPIC, update
@@ -279,3 +280,62 @@ def test_access_is_unknown_while_the_database_does_not_respond(client: Client) -
         raise OperationalError("gone away")
 
     assert views._access(client.session, away, Audience.OPERATORS) is Access.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "1969-12-31T23:59:59",
+        "1970-01-01T00:59:59%2B01:00",
+        "1900-01-01T00:00",
+        "0001-01-01T00:00",
+        "0001-01-01T00:00%2B12:00",
+        "9999-12-31T23:59:59-01:00",
+    ],
+)
+def test_a_time_that_kafka_cannot_look_up_does_not_blame_kafka(
+    broker: MemoryBroker, history: MemoryHistory, worker: Client, time: str
+) -> None:
+    shown = page(worker, f"?time={time}")
+    assert "The time must be from 1970 to 9999" in shown
+    assert "not responding" not in shown
+
+
+@pytest.mark.parametrize("time", ["10000-01-01T00:00", "99999-01-01", "-0001-01-01T00:00", "1e9"])
+def test_a_year_of_another_length_is_no_time(
+    broker: MemoryBroker, history: MemoryHistory, worker: Client, time: str
+) -> None:
+    assert "must be a date and a time" in page(worker, f"?time={time}")
+
+
+@pytest.mark.parametrize("time", ["1970-01-01T00:00", "2026-01-01T00:00", "9999-12-31T23:59:59"])
+def test_every_other_time_is_looked_up(
+    broker: MemoryBroker, history: MemoryHistory, worker: Client, time: str
+) -> None:
+    shown = page(worker, f"?time={time}")
+    assert "These changes come from Kafka" in shown
+
+
+def test_a_wrong_setting_is_not_called_an_outage(
+    broker: MemoryBroker, history: MemoryHistory, worker: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> MemoryTail:
+        raise Misconfigured("KAFKA_CONFIG has 'nonsense': correct it.")
+
+    pages = TopicPages(refuse, RENDERER.render)
+    monkeypatch.setattr(wiring, "topic_pages", lambda: pages)
+    shown = page(worker)
+    assert "a setting is wrong" in shown
+    assert "nonsense" in shown
+    assert "not responding" not in shown
+
+
+def test_a_slow_broker_is_called_slow(
+    broker: MemoryBroker, history: MemoryHistory, worker: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(broker, *(outgoing(change("c", n, n), TOPIC) for n in range(1, 9)))
+    monkeypatch.setattr(windows, "SECONDS", -1.0)
+    monkeypatch.setattr(windows, "_late", lambda *_: windows.Slow("Kafka is slow."))
+    shown = page(worker)
+    assert "Kafka is slow" in shown
+    assert "not responding" not in shown

@@ -287,3 +287,8 @@ def test_a_reference_in_a_json_column_is_shown_as_it_is(ends: Ends) -> None:
 
     assert past is not None
     assert past.event.after == {"title": "a", "container": value}
+
+
+@pytest.mark.parametrize("place", [(0, 2**63), (2**63, 0), (0, 10**30), (10**30, 10**30)])
+def test_a_place_that_no_document_can_have_is_not_found(ends: Ends, place: tuple[int, int]) -> None:
+    assert History(ends.db.client, ends.settings, {"stories_story": "id"}).at(*place) is None

@@ -1,0 +1,36 @@
+"""The arguments of `rewind` are checked before anything is read or moved."""
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from cdc.errors import Misconfigured
+from cdc.management.commands.rewind import Command
+from cdc.resync.rewind import at_time
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "1969-12-31T23:59:59",
+        "1900-01-01",
+        "0001-01-01T00:00+14:00",
+        "9999-12-31T23:59:59-12:00",
+        "10000-01-01",
+        "-0001-01-01",
+        "yesterday",
+        "-1",
+        "",
+    ],
+)
+def test_a_time_that_kafka_cannot_look_up_is_refused(time: str) -> None:
+    with pytest.raises(CommandError, match=r"is not a time from 1970 to 9999: give one such as"):
+        call_command(Command(), f"--to-time={time}")
+
+
+def test_the_function_refuses_it_too() -> None:
+    from_before = (
+        Command().create_parser("manage.py", "rewind").parse_args(["--to-time", "1970-01-01"])
+    )
+    at_time(from_before.to_time)
+    with pytest.raises(Misconfigured, match=r"The time is 1969-12-31T00:00:00\+00:00: give one"):
+        at_time(from_before.to_time.replace(year=1969, month=12, day=31))

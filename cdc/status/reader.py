@@ -15,6 +15,7 @@ from cdc.canary.models import CanaryTrip
 from cdc.conf import CdcSettings
 from cdc.consumer.pause import current_pause
 from cdc.errors import Retryable
+from cdc.kafka.retention import Retention
 from cdc.kafka.topics import Topics
 from cdc.kafka.watermarks import Watermarks
 from cdc.models import DeadLetter, DeadLetterStatus, ReconcileRun
@@ -37,6 +38,7 @@ from cdc.status.facts import (
     Paused,
     TableCount,
 )
+from cdc.status.horizon import with_horizon
 from cdc.status.latency import MINUTES, MOST_CHANGES, Delays, delays_of
 from cdc.status.new_epoch import unverified
 from cdc.status.troubles import troubles
@@ -57,6 +59,8 @@ class StatusReader:
         self._group = settings.group
         self._topics = Topics(settings)
         self._watermarks = Watermarks(settings)
+        self._retention = Retention(settings)
+        self._marker_days = settings.delete_marker_days
         client = connect(settings)
         self._replica = ReplicaReader(client, settings)
         self._positions = Positions(client, settings)
@@ -101,7 +105,14 @@ class StatusReader:
         )
 
     def _lags(self, positions: Mapping[TopicPartition, int]) -> tuple[PartitionLag, ...]:
-        return tuple(self._lag(source, positions) for source in self._sources())
+        return tuple(
+            with_horizon(
+                self._lag(source, positions),
+                self._retention.seconds(source.topic),
+                self._marker_days,
+            )
+            for source in self._sources()
+        )
 
     def _sources(self) -> list[TopicPartition]:
         topics = sorted({capture.topic for capture in self._captures})

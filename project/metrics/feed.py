@@ -27,6 +27,7 @@ def _metrics(reading: Reading[Status]) -> Iterator[Metric]:
         yield _gauge("storyfeed_status_age_seconds", "Age of this status.", reading.seconds)
         yield from _summary(status)
         yield from _lags(status.lags or ())
+        yield from _horizons(status.lags or ())
         yield from _tables(status.tables or ())
         yield from _counters(status.counters or {})
         yield _delays(status.delays)
@@ -66,6 +67,26 @@ def _lags(lags: Iterable[PartitionLag]) -> Iterator[Metric]:
         records.add_sample(records.name, labels, lag.records)
         seconds.add_sample(seconds.name, labels, lag.seconds)
     yield from (records, seconds)
+
+
+def _horizons(lags: Iterable[PartitionLag]) -> Iterator[Metric]:
+    loss = _gauge(
+        "storyfeed_time_to_data_loss_seconds",
+        "How long the consumers may still stay away before Kafka may remove records that are not "
+        "applied yet.",
+    )
+    expiry = _gauge(
+        "storyfeed_time_to_marker_expiry_seconds",
+        "How long the consumers may still stay away before records that are not applied yet are "
+        "older than the delete markers.",
+    )
+    for lag in lags:
+        labels = {"topic": lag.topic, "partition": str(lag.partition)}
+        if lag.seconds_to_loss is not None:
+            loss.add_sample(loss.name, labels, lag.seconds_to_loss)
+        if lag.seconds_to_marker_expiry is not None:
+            expiry.add_sample(expiry.name, labels, lag.seconds_to_marker_expiry)
+    yield from (loss, expiry)
 
 
 def _tables(tables: Iterable[TableCount]) -> Iterator[Metric]:

@@ -1,5 +1,6 @@
 """The page `/metrics` of the web process: its metrics, and who may read them."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from project.pages import feed_state
 from tests.project.metrics.samples import samples_of
 from tests.support.latest import patient
 from tests.support.status import busy_status as status
+from tests.support.status import lag
 
 TOKEN = "a-token-of-some-length"
 ELSEWHERE = "203.0.113.9"
@@ -31,6 +33,8 @@ TYPES = {
     "storyfeed_gaps": "gauge",
     "storyfeed_lag_records": "gauge",
     "storyfeed_lag_seconds": "gauge",
+    "storyfeed_time_to_data_loss_seconds": "gauge",
+    "storyfeed_time_to_marker_expiry_seconds": "gauge",
     "storyfeed_table_rows": "gauge",
     "storyfeed_collection_documents": "gauge",
     "storyfeed_fences_total": "counter",
@@ -45,7 +49,9 @@ TYPES = {
 
 @pytest.fixture(autouse=True)
 def known_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    late = replace(lag(17, 2.0, partition=4), seconds_to_loss=9.0, seconds_to_marker_expiry=8.0)
     full = status(
+        lags=(late,),
         gaps=(),
         troubles=(),
         delays=delays_of([0.1, 0.2]),
@@ -78,6 +84,8 @@ def test_status_is_served_as_metrics() -> None:
     partition = (("partition", "4"), ("topic", "story-events"))
     assert found["storyfeed_lag_records"] == {partition: 17.0}
     assert found["storyfeed_lag_seconds"] == {partition: 2.0}
+    assert found["storyfeed_time_to_data_loss_seconds"] == {partition: 9.0}
+    assert found["storyfeed_time_to_marker_expiry_seconds"] == {partition: 8.0}
     assert found["storyfeed_dead_letters"] == {(): 5.0}
     assert found["storyfeed_gaps"] == {(): 0.0}
     assert found["storyfeed_failing_processes"] == {(): 0.0}
@@ -114,6 +122,7 @@ def test_unknown_values_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     away = status(outbox=None, lags=None, tables=None, counters=None, dead_letters=None)
     monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: away))
     text = ask().content.decode()
+    assert "storyfeed_time_to" not in text
     names = ("outbox_rows", "outbox_oldest_seconds", "lag_records", "dead_letters", "table_rows")
     assert not [name for name in names if f"storyfeed_{name}" in text]
 

@@ -1,0 +1,21 @@
+"""How long the consumers may still stay away before something that they need is gone."""
+
+from dataclasses import replace
+
+from cdc.status.facts import PartitionLag
+
+_DAY_SECONDS = 86_400
+
+
+def with_horizon(lag: PartitionLag, kept_seconds: float | None, marker_days: int) -> PartitionLag:
+    """Add the time until Kafka or MongoDB forgets what the first unapplied record needs.
+
+    `kept_seconds` is the time for which Kafka keeps records; None if that is unlimited or unknown.
+    The first unapplied record is the oldest one. Without such a record, the next one counts.
+    """
+    loss = None if kept_seconds is None else max(kept_seconds - lag.seconds, 0.0)
+    return replace(
+        lag,
+        seconds_to_loss=0.0 if lag.lost else loss,
+        seconds_to_marker_expiry=max(marker_days * _DAY_SECONDS - lag.seconds, 0.0),
+    )

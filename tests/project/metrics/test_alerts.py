@@ -53,6 +53,7 @@ def exported(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     full = busy_status(
         lags=(replace(lag(17, 2.0), seconds_to_loss=9.0, seconds_to_marker_expiry=8.0),),
         gaps=(),
+        troubles=(),
         delays=delays_of([0.1, 0.2]),
         relay="host:1",
         consumers=2,
@@ -131,6 +132,7 @@ HEALTHY = {
     LOSS: "604800x120",
     EXPIRY: "604800x120",
     "storyfeed_gaps": "0x120",
+    "storyfeed_failing_processes": "0x120",
     "storyfeed_dead_letters": "0x120",
     "storyfeed_retries_total": "5x120",
     "storyfeed_ids_reused_total": "0x120",
@@ -149,6 +151,7 @@ CASES: dict[str, tuple[str, str, set[str]]] = {
     "StoryfeedMarkerExpiryNear": (EXPIRY, "0x120", set()),
     "StoryfeedRecordsLost": ("storyfeed_gaps", "1x120", set()),
     "StoryfeedDeadLetters": ("storyfeed_dead_letters", "1x120", set()),
+    "StoryfeedProcessFailing": ("storyfeed_failing_processes", "1x120", set()),
     "StoryfeedRetrying": ("storyfeed_retries_total", "0+60x120", set()),
     "StoryfeedIdsReused": ("storyfeed_ids_reused_total", "0x30 1x90", set()),
     "StoryfeedSlow": ('storyfeed_delay_seconds{quantile="0.99"}', "11x120", set()),

@@ -16,6 +16,27 @@ COLLECTION_NAME = re.compile(r"(?!system\.)[A-Za-z_][A-Za-z0-9_.-]{0,119}\Z")
 """The names that a replica collection may have."""
 _DATABASE = re.compile(r"[A-Za-z0-9_-]{1,63}\Z")
 _SMALLEST_EVENT_LIMIT = 1_000
+_OWN_KAFKA_SETTINGS = frozenset(
+    {
+        # The order, the durability and the acknowledgement of published records.
+        *("acks", "request.required.acks", "enable.idempotence", "enable.gapless.guarantee"),
+        *("max.in.flight", "max.in.flight.requests.per.connection", "transactional.id"),
+        *("message.timeout.ms", "delivery.timeout.ms", "delivery.report.only.error"),
+        *("partitioner", "message.max.bytes", "topic.metadata.propagation.max.ms"),
+        # The position, the partitions and the group of a consumer.
+        *("group.id", "group.instance.id", "group.protocol", "group.protocol.type"),
+        *("group.remote.assignor", "partition.assignment.strategy", "auto.offset.reset"),
+        *("enable.auto.commit", "auto.commit.enable", "enable.auto.offset.store"),
+        *("offset.store.method", "offset.store.path", "offset.store.sync.interval.ms"),
+        *("isolation.level", "enable.partition.eof", "check.crcs"),
+        # Which brokers and topics exist.
+        *("bootstrap.servers", "metadata.broker.list", "test.mock.num.brokers"),
+        *("test.mock.broker.rtt", "topic.blacklist", "allow.auto.create.topics"),
+        # Objects of Python's client, which no text can be.
+        *("logger", "on_commit", "on_delivery", "default.topic.config", "plugin.library.paths"),
+    }
+)
+"""Settings of the Kafka client on which the promises depend; the pipeline sets them itself."""
 LARGEST_EVENT_LIMIT = 15_000_000
 
 
@@ -47,7 +68,7 @@ class CdcSettings:
     """The Kafka brokers as `host:port`, separated by commas; empty until `up` starts one."""
     kafka_config: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Additional librdkafka settings, for example for TLS and SASL; a JSON object in the
-    environment."""
+    environment. Settings on which a guarantee depends, such as `acks`, are refused."""
     partitions: int = 5
     """The number of partitions of a topic when it is created."""
     replication_factor: int = 1
@@ -73,6 +94,7 @@ class CdcSettings:
         _name("KAFKA_TOPIC", self.topic, TOPIC_NAME, "letters, digits, '.', '_' and '-'")
         _name("MONGODB_DATABASE", self.mongodb_database, _DATABASE, "letters, digits, '_', '-'")
         _collections(self)
+        _kafka_settings(self.kafka_config)
         _at_least("KAFKA_PARTITIONS", self.partitions, 1)
         _at_least("KAFKA_REPLICATION_FACTOR", self.replication_factor, 1)
         _at_least("HISTORY_DAYS", self.history_days, 0)
@@ -103,6 +125,17 @@ def _at_least(name: str, value: int, least: int) -> None:
 def _name(name: str, value: str, pattern: re.Pattern[str], allowed: str) -> None:
     if not pattern.match(value):
         raise Misconfigured(f"{name} is {value!r}: use {allowed}.")
+
+
+def _kafka_settings(config: Mapping[str, str]) -> None:
+    for name in config:
+        if name in _OWN_KAFKA_SETTINGS or name.endswith("_cb"):
+            address = name in {"bootstrap.servers", "metadata.broker.list"}
+            remedy = "use KAFKA_BOOTSTRAP_SERVERS instead" if address else "remove it"
+            raise Misconfigured(
+                f"KAFKA_CONFIG sets {name!r}, which the pipeline sets itself because its "
+                f"guarantees depend on it: {remedy}."
+            )
 
 
 def _collections(cdc: CdcSettings) -> None:

@@ -1,11 +1,16 @@
 """The common configuration of all Kafka clients."""
 
 import logging
+import re
 import socket
 import time
-from typing import Any
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
 
 from cdc.conf import CdcSettings
 from cdc.errors import Misconfigured, Retryable
@@ -16,6 +21,12 @@ ENVELOPE_ROOM = 100_000
 REQUEST_SECONDS = 5.0
 """The timeout of a request to Kafka."""
 _REPEAT_SECONDS = 30.0
+_SECRET = re.compile(r"pas+w|pwd|secret|token|jaas|pem|cred|\.key\Z|oauthbearer\.config")
+"""Settings whose values no message repeats."""
+_FILES = re.compile(r"\Assl\..*\.location\Z")
+_FOUND_BY_THE_LIBRARY = "probe"
+"""The value with which librdkafka searches for the system's certificates itself."""
+Client = TypeVar("Client")
 _log = logging.getLogger("cdc.kafka")
 
 
@@ -38,6 +49,7 @@ def client_config(settings: CdcSettings, **config: Any) -> dict[str, Any]:
         raise Misconfigured(
             "KAFKA_BOOTSTRAP_SERVERS is not set: give host:port, or run `manage.py up`."
         )
+    require_valid_config(tuple(settings.kafka_config.items()))
     return {
         "bootstrap.servers": settings.bootstrap_servers,
         "client.id": f"{settings.client_name}@{socket.gethostname()}",
@@ -51,9 +63,62 @@ def client_config(settings: CdcSettings, **config: Any) -> dict[str, Any]:
         "reconnect.backoff.max.ms": 500,
         "topic.metadata.refresh.interval.ms": 5000,
         "logger": _log,
+        # A broker would create a missing topic with one partition and without compaction.
+        "allow.auto.create.topics": False,
         **config,
         **settings.kafka_config,
     }
+
+
+def make_client(kind: Callable[[dict[str, Any]], Client], config: dict[str, Any]) -> Client:
+    """Return a client; raise Misconfigured if librdkafka does not accept the configuration."""
+    try:
+        return kind(config)
+    except (KafkaException, TypeError, ValueError) as error:
+        raise Misconfigured(f"KAFKA_CONFIG is not valid ({_reason(error)}): correct it.") from None
+
+
+@lru_cache(maxsize=16)
+def require_valid_config(given: tuple[tuple[str, str], ...]) -> None:
+    """Raise Misconfigured for a setting that librdkafka does not know or accept, by its name."""
+    for name, value in given:
+        if _FILES.match(name) and value != _FOUND_BY_THE_LIBRARY:
+            _require_readable(name, value)
+        try:
+            AdminClient({"log_level": 0, name: value})
+        except (KafkaException, TypeError, ValueError) as error:
+            # Some settings are valid only together with others: `make_client` checks these.
+            reason = _reason(error)
+            if not reason.startswith("Failed to create"):
+                raise Misconfigured(_refusal(name, value, reason)) from None
+
+
+def _refusal(name: str, value: str, reason: str) -> str:
+    shown = "" if _SECRET.search(name) else f" with the value {value!r}"
+    if _SECRET.search(name):
+        reason = reason.replace(value, "…") if value else reason
+    return (
+        f"KAFKA_CONFIG has {name!r}{shown}, which librdkafka refuses ({reason}): "
+        "correct it, or remove it."
+    )
+
+
+def _require_readable(name: str, path: str) -> None:
+    try:
+        if not Path(path).is_dir():
+            Path(path).open("rb").close()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise Misconfigured(
+            f"KAFKA_CONFIG has {name!r} with the value {path!r}, which cannot be read ({reason}): "
+            "name a readable file."
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    found = error.args[0] if error.args else error
+    text = found.str() if isinstance(found, KafkaError) else str(found)
+    return " ".join(text.split()).rstrip(".")
 
 
 def unavailable(request: str, name: str, error: BaseException | None = None) -> Retryable:

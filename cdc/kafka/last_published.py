@@ -8,7 +8,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
-from cdc.kafka.client import ENVELOPE_ROOM, REQUEST_SECONDS, client_config, unavailable
+from cdc.kafka.client import ENVELOPE_ROOM, REQUEST_SECONDS, client_config, make_client, unavailable
 from cdc.kafka.topics import Topics
 from cdc.wire.published import LAST_RECORDS, Published, published
 
@@ -30,7 +30,8 @@ class LastPublished:
     def __init__(self, settings: CdcSettings, topics: Sequence[str]) -> None:
         self._names = topics
         self._topics = Topics(settings)
-        self._consumer = Consumer(
+        self._consumer = make_client(
+            Consumer,
             client_config(
                 settings,
                 **{
@@ -46,7 +47,7 @@ class LastPublished:
                     # KiB for all partitions: limits the memory of prefetched records.
                     "queued.max.messages.kbytes": 8_192,
                 },
-            )
+            ),
         )
 
     def __call__(self, keep_waiting: Callable[[], bool]) -> list[Published]:

@@ -7,7 +7,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from cdc.conf import LARGEST_EVENT_LIMIT, TOPIC_NAME, CdcSettings
 from cdc.errors import Retryable
-from cdc.kafka.client import ENVELOPE_ROOM, client_config
+from cdc.kafka.client import ENVELOPE_ROOM, client_config, make_client
 from cdc.kafka.topics import Topics
 from cdc.wire.records import Outgoing
 
@@ -56,7 +56,7 @@ class KafkaPublisher:
                 "queue.buffering.max.messages": 100_000,
             },
         )
-        self._producer = Producer(self._config)
+        self._producer = make_client(Producer, self._config)
 
     def publish(
         self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
@@ -131,7 +131,7 @@ class KafkaPublisher:
 
     def _restart(self) -> None:
         self.close()
-        self._producer = Producer(self._config)
+        self._producer = make_client(Producer, self._config)
 
 
 def _timestamp(record: Outgoing) -> int:

@@ -10,7 +10,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from cdc.conf import CdcSettings
 from cdc.errors import Fatal
-from cdc.kafka.client import ENVELOPE_ROOM, client_config, unavailable
+from cdc.kafka.client import ENVELOPE_ROOM, client_config, make_client, unavailable
 from cdc.kafka.record import record_of
 from cdc.kafka.watermarks import first_and_next
 from cdc.runtime import telemetry
@@ -43,7 +43,8 @@ class KafkaSource:
         self._started: set[TopicPartition] = set()
         self._starts: dict[TopicPartition, tuple[int | None, int | None]] = {}
         self._lost: dict[TopicPartition, tuple[int | None, int | None]] = {}
-        self._consumer = Consumer(
+        self._consumer = make_client(
+            Consumer,
             client_config(
                 settings,
                 **{
@@ -62,7 +63,7 @@ class KafkaSource:
                     # KiB for all partitions: limits the memory of prefetched records.
                     "queued.max.messages.kbytes": 32_768,
                 },
-            )
+            ),
         )
         self._consumer.subscribe(
             list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked

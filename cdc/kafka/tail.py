@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
-from cdc.kafka.client import ENVELOPE_ROOM, client_config
+from cdc.kafka.client import ENVELOPE_ROOM, client_config, make_client
 from cdc.kafka.record import record_of
 from cdc.wire.records import Record, TopicPartition
 from cdc.wire.topic import TopicBounds
@@ -22,9 +22,10 @@ class KafkaTail:
 
     def __init__(self, settings: CdcSettings) -> None:
         self._topic = settings.topic
-        self._admin = AdminClient(client_config(settings))
+        self._admin = make_client(AdminClient, client_config(settings))
         self._ended: dict[int, int] = {}
-        self._consumer = Consumer(
+        self._consumer = make_client(
+            Consumer,
             client_config(
                 settings,
                 **{
@@ -40,7 +41,7 @@ class KafkaTail:
                     # KiB for all partitions: limits the memory of prefetched records.
                     "queued.max.messages.kbytes": 8_192,
                 },
-            )
+            ),
         )
 
     def shape(self) -> tuple[str, int]:

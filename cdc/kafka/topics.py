@@ -8,7 +8,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from cdc.conf import CdcSettings
-from cdc.kafka.client import ENVELOPE_ROOM, REQUEST_SECONDS, client_config, unavailable
+from cdc.kafka.client import ENVELOPE_ROOM, REQUEST_SECONDS, client_config, make_client, unavailable
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -23,7 +23,7 @@ class Topics:
 
     def __init__(self, settings: CdcSettings) -> None:
         self._settings = settings
-        self._admin = AdminClient(client_config(settings))
+        self._admin = make_client(AdminClient, client_config(settings))
         self._descriptions: dict[str, Future[Any]] = {}
 
     def ensure(self, topic: str, partitions: int = 0) -> None:

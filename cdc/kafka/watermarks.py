@@ -6,7 +6,7 @@ from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from cdc.conf import CdcSettings
-from cdc.kafka.client import REQUEST_SECONDS, client_config, unavailable
+from cdc.kafka.client import REQUEST_SECONDS, client_config, make_client, unavailable
 from cdc.wire.records import TopicPartition
 
 
@@ -27,8 +27,9 @@ class Watermarks:
 
     def __init__(self, settings: CdcSettings) -> None:
         self._group = settings.group
-        self._consumer = Consumer(
-            client_config(settings, **{"group.id": settings.group, "enable.auto.commit": False})
+        self._consumer = make_client(
+            Consumer,
+            client_config(settings, **{"group.id": settings.group, "enable.auto.commit": False}),
         )
 
     def of(self, source: TopicPartition) -> tuple[int, int]:

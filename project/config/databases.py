@@ -5,16 +5,18 @@ from typing import Any
 import dj_database_url
 
 from cdc.errors import Misconfigured
+from project.config.urls import require_encoded
 
 _SQLITE = "django.db.backends.sqlite3"
 _MYSQL = "django.db.backends.mysql"
 _OPTIONS: dict[str, dict[str, Any]] = {
     # IMMEDIATE takes the write lock at BEGIN. Without this mode, a transaction that reads and then
-    # writes could fail at once with "database is locked", regardless of the timeout.
+    # writes could fail at once with "database is locked", regardless of the timeout. With FULL, a
+    # commit also survives a power failure: Kafka must not have a change that the database lost.
     _SQLITE: {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
+        "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;",
     },
     # READ COMMITTED takes no gap locks on the outbox. Strict mode refuses values that do not fit
     # their columns, instead of changing them. SQL functions use UTC, not the server's time zone.
@@ -25,10 +27,27 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "connect_timeout": 5,
     },
 }
+_SECONDS = ("connect_timeout", "read_timeout", "write_timeout", "timeout")
+_TEXTS = ("unix_socket", "ssl_mode", "auth_plugin", "read_default_file", "read_default_group")
+_MAY_BE_SET = {
+    _SQLITE: ("timeout",),
+    _MYSQL: ("connect_timeout", "read_timeout", "write_timeout", "ssl", *_TEXTS),
+}
+"""The options that a URL may set. `dj_database_url` converts `ssl-ca` to `ssl`."""
+_FIXED = {
+    "charset": ("utf8mb4", "a character such as an emoji could not be stored"),
+    "isolation_level": (
+        "read committed",
+        "captured writes would read rows as of the start of the transaction",
+    ),
+    "transaction_mode": ("IMMEDIATE", "a write could fail at once with 'database is locked'"),
+}
+"""Options that a URL may only set to the value that the pipeline needs, and the reason."""
 
 
 def database(url: str) -> dict[str, Any]:
     """Return the settings of a MySQL or SQLite database. Raise Misconfigured for other URLs."""
+    require_encoded("DATABASE_URL", url, ("mysql", "mysql2", "sqlite"))
     try:
         config: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=60))
     except (ValueError, dj_database_url.UnknownSchemeError):
@@ -40,6 +59,40 @@ def database(url: str) -> dict[str, Any]:
             f"DATABASE_URL starts with {url.partition(':')[0]!r}: "
             "give mysql://user:pass@host:3306/name or sqlite:////path/to/file."
         )
-    config["OPTIONS"] = {**_OPTIONS[engine], **config.get("OPTIONS", {})}
+    if not config["NAME"]:
+        raise Misconfigured(
+            "DATABASE_URL names no database: give mysql://user:pass@host:3306/name."
+        )
+    given = config.get("OPTIONS", {})
+    _require_known(engine, given)
+    config["OPTIONS"] = {**_OPTIONS[engine], **given}
     config["CONN_HEALTH_CHECKS"] = True
     return config
+
+
+def _require_known(engine: str, given: dict[str, Any]) -> None:
+    for name, value in given.items():
+        if name in _OPTIONS[engine] and name in _FIXED:
+            _require_fixed(name, value)
+        elif name not in _MAY_BE_SET[engine]:
+            known = ", ".join(_MAY_BE_SET[engine]).replace("ssl,", "ssl-ca,")
+            raise Misconfigured(
+                f"DATABASE_URL has the option {name!r}, which it cannot have: remove the option, "
+                f"or use one of {known}."
+            )
+        elif name in _SECONDS and (isinstance(value, bool) or not isinstance(value, int)):
+            raise Misconfigured(
+                f"DATABASE_URL has the option {name!r} with the value {value!r}: give a whole "
+                "number of seconds."
+            )
+        elif isinstance(value, list):
+            raise Misconfigured(f"DATABASE_URL has the option {name!r} twice: give it once.")
+
+
+def _require_fixed(name: str, value: Any) -> None:
+    needed, reason = _FIXED[name]
+    if str(value).lower() != needed.lower():
+        raise Misconfigured(
+            f"DATABASE_URL has the option {name!r} with the value {value!r}, with which {reason}: "
+            f"remove the option; its value is {needed!r}."
+        )

@@ -1,10 +1,12 @@
 """The environment variables, read once into a frozen, validated object."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import quote
 
 from cdc.conf import CdcSettings
 from cdc.errors import Misconfigured
@@ -15,6 +17,7 @@ BASE_DIR = Path(__file__).resolve().parents[2]
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 _LOG_FORMATS = ("key-value", "json")
 _MIN_TOKEN_LENGTH = 16
+_HOST = re.compile(r"\*|\.?[^\s:/?#@*\[\]]+|\[[0-9A-Fa-f:.]+\]")
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -30,7 +33,8 @@ class Environment:
     debug: bool
     """Enables Django's debug pages; do not enable them on a public host."""
     allowed_hosts: tuple[str, ...]
-    """The host names under which the site can be reached, separated by commas."""
+    """The host names under which the site can be reached, separated by commas; `*` is allowed only
+    for debugging."""
     csrf_trusted_origins: tuple[str, ...]
     """The origins that may post forms, each with its scheme (`https://news.example`), separated by
     commas."""
@@ -69,6 +73,8 @@ class Environment:
                 f"METRICS_TOKEN has {len(self.metrics_token)} characters: "
                 f"give a random text of at least {_MIN_TOKEN_LENGTH} characters."
             )
+        for host in self.allowed_hosts:
+            _require_host(host, debug=self.debug)
         for origin in self.csrf_trusted_origins:
             _require_scheme("CSRF_TRUSTED_ORIGINS", origin)
         for proxy in self.trusted_proxies:
@@ -93,7 +99,7 @@ def load_environment(real: Mapping[str, str]) -> Environment:
         debug=variables.flag("DJANGO_DEBUG"),
         allowed_hosts=variables.names("ALLOWED_HOSTS", LOOPBACK),
         csrf_trusted_origins=variables.names("CSRF_TRUSTED_ORIGINS"),
-        database_url=variables.text("DATABASE_URL", f"sqlite:///{home / 'storyfeed.sqlite3'}"),
+        database_url=variables.text("DATABASE_URL", _sqlite_url(home / "storyfeed.sqlite3")),
         email_url=variables.text("EMAIL_URL", "console://"),
         default_from_email=variables.text("DEFAULT_FROM_EMAIL", "storyfeed@localhost"),
         trusted_proxies=variables.names("TRUSTED_PROXIES"),
@@ -156,7 +162,36 @@ def _kafka_config(text: str) -> dict[str, str]:
     if not isinstance(value, dict):
         # The value may contain a password, so the message does not repeat the value.
         raise Misconfigured('KAFKA_CONFIG is not a JSON object: give {"setting": "value", …}.')
-    return {str(name): str(setting) for name, setting in value.items()}
+    return {name: _kafka_setting(name, setting) for name, setting in value.items()}
+
+
+def _kafka_setting(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, str | int | float):
+        kind = {"dict": "an object", "list": "a list"}.get(type(value).__name__, "null")
+        raise Misconfigured(
+            f"KAFKA_CONFIG has {kind} as the value of {name!r}: give a text, a number, true or "
+            "false."
+        )
+    return str(value)
+
+
+def _sqlite_url(path: Path) -> str:
+    # A path may contain characters with a meaning in URLs, such as `#`.
+    return f"sqlite:///{quote(str(path))}"
+
+
+def _require_host(host: str, *, debug: bool) -> None:
+    if host.strip(".") in {"*", ""} and not debug:
+        raise Misconfigured(
+            f"ALLOWED_HOSTS has {host!r}, which allows every name: links in mails could lead to "
+            "the site of an attacker, so name the hosts of this site."
+        )
+    if not _HOST.fullmatch(host):
+        raise Misconfigured(
+            f"ALLOWED_HOSTS has {host!r}: give the name alone, without a scheme, a port or a path."
+        )
 
 
 def _port(number: int) -> int | None:

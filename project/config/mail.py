@@ -5,10 +5,12 @@ from typing import Any
 import dj_email_url
 
 from cdc.errors import Misconfigured
+from project.config.urls import require_encoded
 
 
 def mail(url: str) -> dict[str, Any]:
     """Return the settings of the mail server. Raise Misconfigured for an invalid URL."""
+    require_encoded("EMAIL_URL", url, ("smtp", "smtps", "smtp+tls", "smtp+ssl", "submission"))
     try:
         config: dict[str, Any] = dict(dj_email_url.parse(url))
     except ValueError:

@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError
 from cdc.errors import Misconfigured
 from cdc.kafka import client
 from cdc.kafka.client import ErrorLog, client_config, unavailable
+from cdc.kafka.publisher import KafkaPublisher
 from tests.support.feed_settings import without_servers
 
 SETTINGS = without_servers(bootstrap_servers="127.0.0.1:9", client_name="shop")
@@ -20,10 +21,75 @@ def test_a_broker_must_be_named() -> None:
 
 def test_the_settings_of_a_deployment_win() -> None:
     settings = without_servers(
-        bootstrap_servers="a:1", kafka_config={"acks": "1", "sasl.username": "u"}
+        bootstrap_servers="a:1", kafka_config={"linger.ms": "5", "sasl.username": "u"}
     )
     config = client_config(settings, **{"acks": "all", "linger.ms": 0})
-    assert (config["acks"], config["linger.ms"], config["sasl.username"]) == ("1", 0, "u")
+    assert (config["acks"], config["linger.ms"], config["sasl.username"]) == ("all", "5", "u")
+
+
+def refusal(kafka_config: dict[str, str]) -> str:
+    settings = without_servers(bootstrap_servers="a:1", kafka_config=kafka_config)
+    with pytest.raises(Misconfigured) as caught:
+        KafkaPublisher(settings)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    return sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("sasl.mecanism", "PLAIN"),
+        ("security.protocl", "SSL"),
+        ("Linger.ms", "5"),
+        ("key.serializer", "org.apache.kafka.common.serialization.StringSerializer"),
+        ("ssl.truststore.location", "/etc/kafka/truststore.jks"),
+        ("security.protocol", "SASL"),
+        ("linger.ms", "soon"),
+        ("linger.ms", "-5"),
+        ("socket.keepalive.enable", "yes"),
+        ("", "5"),
+        ("client.dns.lookup", "a\nb"),
+    ],
+)
+def test_a_setting_that_the_library_refuses_is_named(name: str, value: str) -> None:
+    assert f"KAFKA_CONFIG has {name!r} with the value {value!r}, which" in refusal({name: value})
+
+
+@pytest.mark.parametrize(
+    "name", ["ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.crl.location"]
+)
+@pytest.mark.parametrize("protocol", ["SSL", "PLAINTEXT"])
+def test_a_missing_file_is_named(name: str, protocol: str) -> None:
+    sentence = refusal({"security.protocol": protocol, name: "/missing.pem"})
+    assert f"KAFKA_CONFIG has {name!r} with the value '/missing.pem', which cannot be" in sentence
+
+
+@pytest.mark.parametrize("name", ["sasl.jaas.config", "ssl.keystore.pasword", "sasl.password2"])
+def test_a_password_is_not_repeated(name: str) -> None:
+    assert "hidden" not in refusal({name: "hidden"})
+
+
+def test_settings_that_only_together_are_wrong_are_refused() -> None:
+    sentence = refusal({"security.protocol": "SASL_SSL", "sasl.mechanism": "PLAIN"})
+    assert "sasl.username and sasl.password must be set" in sentence
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("acks", "request.required.acks", "enable.idempotence", "message.timeout.ms"),
+        *("max.in.flight", "max.in.flight.requests.per.connection", "transactional.id"),
+        *("delivery.timeout.ms", "delivery.report.only.error", "partitioner", "group.id"),
+        *("group.instance.id", "group.protocol", "partition.assignment.strategy"),
+        *("auto.offset.reset", "enable.auto.commit", "enable.auto.offset.store"),
+        *("isolation.level", "bootstrap.servers", "metadata.broker.list", "error_cb", "logger"),
+        *("allow.auto.create.topics", "topic.blacklist", "test.mock.num.brokers", "dr_msg_cb"),
+    ],
+)
+def test_a_setting_on_which_a_promise_depends_is_refused(name: str) -> None:
+    with pytest.raises(Misconfigured, match=f"KAFKA_CONFIG sets '{name}', which the pipeline"):
+        without_servers(kafka_config={name: "1"})
 
 
 def test_the_client_is_named_by_the_settings() -> None:

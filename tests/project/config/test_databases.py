@@ -14,6 +14,11 @@ def test_sqlite_takes_the_write_lock_at_begin() -> None:
     assert "journal_mode=WAL" in config["OPTIONS"]["init_command"]
 
 
+def test_sqlite_keeps_its_commits_after_a_power_failure() -> None:
+    config = database("sqlite:////data/storyfeed.sqlite3")
+    assert "synchronous=FULL" in config["OPTIONS"]["init_command"]
+
+
 def test_mysql_is_strict_and_read_committed() -> None:
     config = database("mysql://ann:pass@db.example:3307/feed")
     assert (config["HOST"], config["PORT"], config["NAME"]) == ("db.example", 3307, "feed")
@@ -37,8 +42,72 @@ def test_sessions_of_a_server_are_strict_and_in_utc() -> None:
 
 
 def test_option_in_the_url_wins() -> None:
-    config = database("mysql://ann:pass@db.example/feed?charset=utf8")
-    assert config["OPTIONS"]["charset"] == "utf8"
+    config = database("mysql://ann:pass@db.example/feed?connect_timeout=9&charset=utf8mb4")
+    assert config["OPTIONS"]["connect_timeout"] == 9
+
+
+@pytest.mark.parametrize("character", "#/?[]")
+@pytest.mark.parametrize("scheme", ["mysql", "mysql2", "MySQL"])
+def test_a_password_must_be_percent_encoded(scheme: str, character: str) -> None:
+    with pytest.raises(Misconfigured, match=r"DATABASE_URL .*percent-encode") as caught:
+        database(f"{scheme}://ann:hid{character}den@db.example/feed")
+    assert "hid" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://ann:12/34@db/feed",
+        "mysql://ann:a?b=c@db/feed",
+        "mysql://a/b:pass@db/feed",
+        "mysql://ann:pass@db:port/feed",
+        "mysql://ann:pass@db:70000/feed",
+        "sqlite:////data/a#b/feed",
+        "sqlite:////data/a?b/feed",
+    ],
+)
+def test_a_url_that_splits_at_the_wrong_place_is_refused(url: str) -> None:
+    with pytest.raises(Misconfigured, match=r"DATABASE_URL .*percent-encode"):
+        database(url)
+
+
+def test_a_percent_encoded_password_is_decoded() -> None:
+    config = database("mysql://ann:%23%2F%3F%5B%5D%40%25@[::1]:3307/feed")
+    assert (config["PASSWORD"], config["HOST"], config["PORT"]) == ("#/?[]@%", "::1", 3307)
+    assert database("sqlite:////data/a%23%3Fb/feed")["NAME"] == "/data/a#?b/feed"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ("nonsense=1", "has the option 'nonsense', which it cannot have"),
+        ("sslmode=require", "has the option 'sslmode', which it cannot have"),
+        ("init_command=SET+x", "has the option 'init_command', which it cannot have"),
+        ("sql_mode=ANSI", "has the option 'sql_mode', which it cannot have"),
+        ("charset=utf8", "the option 'charset' with the value 'utf8'"),
+        ("charset=latin1", "the option 'charset' with the value 'latin1'"),
+        ("isolation_level=serializable", "'isolation_level' with the value 'serializable'"),
+        ("isolation_level=None", "'isolation_level' with the value 'None'"),
+        ("connect_timeout=soon", "'connect_timeout' with the value 'soon': give a whole number"),
+        ("read_timeout=true", "'read_timeout' with the value True: give a whole number"),
+        ("ssl_mode=A&ssl_mode=B", "the option 'ssl_mode' twice"),
+    ],
+)
+def test_an_option_that_the_pipeline_cannot_use_is_refused(options: str, sentence: str) -> None:
+    with pytest.raises(Misconfigured, match="DATABASE_URL") as caught:
+        database(f"mysql://ann:pass@db/feed?{options}")
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize("options", ["timeout=soon", "transaction_mode=DEFERRED", "mode=ro"])
+def test_an_option_that_breaks_sqlite_is_refused(options: str) -> None:
+    with pytest.raises(Misconfigured, match="DATABASE_URL has the option"):
+        database(f"sqlite:////data/feed?{options}")
+
+
+def test_a_database_must_be_named() -> None:
+    with pytest.raises(Misconfigured, match="DATABASE_URL names no database"):
+        database("mysql://ann:pass@db")
 
 
 def test_connections_are_checked_before_reuse() -> None:

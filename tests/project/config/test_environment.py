@@ -192,8 +192,14 @@ def test_real_secret_file_wins_over_the_env_file(tmp_path: Path) -> None:
 
 
 def test_kafka_settings_are_a_json_object() -> None:
-    environment = load_environment({"KAFKA_CONFIG": '{"security.protocol": "SSL", "retries": 3}'})
-    assert environment.cdc.kafka_config == {"security.protocol": "SSL", "retries": "3"}
+    environment = load_environment(
+        {"KAFKA_CONFIG": '{"security.protocol": "SSL", "retries": 3, "a": true}'}
+    )
+    assert environment.cdc.kafka_config == {
+        "security.protocol": "SSL",
+        "retries": "3",
+        "a": "true",
+    }
 
 
 def test_settings_are_frozen() -> None:
@@ -204,3 +210,43 @@ def test_settings_are_frozen() -> None:
 def test_invalid_setting_raises() -> None:
     with pytest.raises(Misconfigured, match="WEB_WORKERS"):
         load_environment({"WEB_WORKERS": "-1"})
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"), [('{"b": 1}', "an object"), ("[1]", "a list"), ("null", "null")]
+)
+def test_a_kafka_setting_is_one_value(value: str, kind: str) -> None:
+    with pytest.raises(Misconfigured, match=f"KAFKA_CONFIG has {kind} as the value of 'a.b'"):
+        load_environment({"KAFKA_CONFIG": f'{{"a.b": {value}}}'})
+
+
+@pytest.mark.parametrize("hosts", ["*", "news.example,*", ".", "*."])
+def test_every_host_is_allowed_only_for_debugging(hosts: str) -> None:
+    with pytest.raises(Misconfigured, match=r"ALLOWED_HOSTS has .*, which allows every name"):
+        load_environment({"ALLOWED_HOSTS": hosts})
+
+
+def test_every_host_is_allowed_for_debugging() -> None:
+    environment = load_environment({"ALLOWED_HOSTS": "*", "DJANGO_DEBUG": "true"})
+    assert environment.allowed_hosts == ("*",)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["https://news.example", "news.example:443", "news.example/", "*.news.example", "a b", "a@b"],
+)
+def test_an_allowed_host_is_a_name_alone(host: str) -> None:
+    with pytest.raises(Misconfigured, match=r"ALLOWED_HOSTS has .*: give the name alone"):
+        load_environment({"ALLOWED_HOSTS": host})
+
+
+@pytest.mark.parametrize("host", ["news.example", ".news.example", "10.0.0.1", "[::1]", "a_b"])
+def test_a_name_or_an_address_is_an_allowed_host(host: str) -> None:
+    assert load_environment({"ALLOWED_HOSTS": host}).allowed_hosts == (host,)
+
+
+@pytest.mark.parametrize("folder", ["hü", "a#b", "a?b", "a%23b", "a b", "a;b", "a[b"])
+def test_sqlite_is_in_the_home_whatever_its_name(tmp_path: Path, folder: str) -> None:
+    environment = load_environment({"STORYFEED_HOME": str(tmp_path / folder)})
+    expected = str(tmp_path / folder / "storyfeed.sqlite3")
+    assert database(environment.database_url)["NAME"] == expected

@@ -1,5 +1,8 @@
 """Mail URLs. test_environment.py tests invalid URLs."""
 
+import pytest
+
+from cdc.errors import Misconfigured
 from project.config.mail import mail
 
 
@@ -12,3 +15,10 @@ def test_mail_server() -> None:
 
 def test_console() -> None:
     assert mail("console://")["EMAIL_BACKEND"].endswith("console.EmailBackend")
+
+
+@pytest.mark.parametrize("character", "#/?[]")
+def test_a_password_must_be_percent_encoded(character: str) -> None:
+    with pytest.raises(Misconfigured, match=r"EMAIL_URL .*percent-encode") as caught:
+        mail(f"smtp://ann:hid{character}den@mail.example:587")
+    assert "hid" not in str(caught.value)

@@ -89,7 +89,6 @@ def test_server_error_has_its_own_page(client: Client, monkeypatch: pytest.Monke
         ("localhost,127.0.0.1,[::1],news.localhost", True),
         ("news.example", False),
         ("localhost,news.example", False),
-        ("*", False),
         ("evil-localhost", False),
     ],
 )

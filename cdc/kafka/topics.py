@@ -29,14 +29,12 @@ class Topics:
     def ensure(self, topic: str, partitions: int = 0) -> None:
         """Create `topic` as a compacted topic unless it exists.
 
-        If `partitions` is 0, use the number of partitions in the settings.
+        If `partitions` is 0, use the number of partitions in the settings. If the topic exists, this
+        client needs no right to create it.
         """
-        new = NewTopic(
-            topic,
-            num_partitions=partitions or self._settings.partitions,
-            replication_factor=self._settings.replication_factor,
-            config=self._topic_config(),
-        )
+        if self.exists(topic):
+            return
+        new = new_topic(self._settings, topic, partitions)
         future = self._admin.create_topics([new], request_timeout=REQUEST_SECONDS)[topic]
         try:
             future.result(REQUEST_SECONDS)
@@ -45,6 +43,18 @@ class Topics:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise unavailable("create the topic", topic, error) from error
+
+    def exists(self, topic: str) -> bool:
+        """Return whether the topic exists."""
+        try:
+            self._describe(topic).result(REQUEST_SECONDS)
+        except TimeoutError as error:
+            raise unavailable("describe the topic", topic, error) from error
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return False
+            raise unavailable("describe the topic", topic, error) from error
+        return True
 
     def topic_id(self, topic: str) -> str:
         """Return Kafka's id of the topic; a topic that is created again gets another id."""
@@ -95,13 +105,28 @@ class Topics:
         asked = TopicCollection([topic])
         return self._admin.describe_topics(asked, request_timeout=REQUEST_SECONDS)[topic]
 
-    def _topic_config(self) -> dict[str, str]:
-        settings = self._settings
-        largest = max(_BROKER_LIMIT, settings.max_event_bytes + ENVELOPE_ROOM)
-        return {
-            "cleanup.policy": "compact",
-            "max.message.bytes": str(largest),
-            # A consumer that was offline for this time can still read the tombstone of a delete.
-            "delete.retention.ms": str(settings.delete_marker_days * _DAY_MS),
-            "min.insync.replicas": "2" if settings.replication_factor > 2 else "1",  # noqa: PLR2004
-        }
+
+def new_topic(settings: CdcSettings, name: str, partitions: int = 0) -> NewTopic:
+    """Return the description with which a missing topic is created."""
+    return NewTopic(
+        name,
+        num_partitions=partitions or settings.partitions,
+        replication_factor=settings.replication_factor,
+        config=topic_config(settings),
+    )
+
+
+def topic_config(settings: CdcSettings) -> dict[str, str]:
+    """Return the settings of a topic that is created."""
+    return {
+        "cleanup.policy": "compact",
+        "max.message.bytes": str(largest_message(settings)),
+        # A consumer that was offline for this time can still read the tombstone of a delete.
+        "delete.retention.ms": str(settings.delete_marker_days * _DAY_MS),
+        "min.insync.replicas": "2" if settings.replication_factor > 2 else "1",  # noqa: PLR2004
+    }
+
+
+def largest_message(settings: CdcSettings) -> int:
+    """Return the size of messages, in bytes, that a topic must accept."""
+    return max(_BROKER_LIMIT, settings.max_event_bytes + ENVELOPE_ROOM)

@@ -1,0 +1,125 @@
+"""Describes the brokers and the topics without creating or changing anything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._acl import AclOperation
+from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._resource import ResourceType
+from confluent_kafka.admin._topic import TopicDescription
+
+from cdc.conf import CdcSettings
+from cdc.kafka.client import REQUEST_SECONDS, client_config, make_client, unavailable
+from cdc.kafka.topics import new_topic
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from typing import Any
+
+_DENIED = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    }
+)
+_REFUSED = _DENIED | {
+    KafkaError.INVALID_REPLICATION_FACTOR,
+    KafkaError.INVALID_PARTITIONS,
+    KafkaError.INVALID_CONFIG,
+    KafkaError.POLICY_VIOLATION,
+}
+"""Error codes of a topic that Kafka would not create."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicState:
+    """A topic that exists."""
+
+    partitions: int
+    replicas: int
+    """The smallest number of replicas of a partition."""
+    config: Mapping[str, str]
+    """The settings of the topic; empty if this client must not read them."""
+    may_read: bool
+    may_write: bool
+
+
+class Cluster:
+    """The brokers; methods raise Retryable if Kafka does not answer."""
+
+    def __init__(self, settings: CdcSettings) -> None:
+        self._settings = settings
+        self._admin = make_client(AdminClient, client_config(settings))
+
+    def brokers(self) -> int:
+        """Return the number of brokers that are running."""
+        answer = self._admin.describe_cluster(request_timeout=REQUEST_SECONDS)
+        try:
+            return len(answer.result(REQUEST_SECONDS).nodes)
+        except (KafkaException, TimeoutError) as error:
+            raise unavailable("describe", "the cluster", error) from error
+
+    def topic(self, name: str) -> TopicState | str | None:
+        """Return the state of a topic, None if it does not exist, or why it must not be seen."""
+        answer = self._admin.describe_topics(
+            TopicCollection([name]),
+            include_authorized_operations=True,
+            request_timeout=REQUEST_SECONDS,
+        )[name]
+        try:
+            return self._state(name, answer.result(REQUEST_SECONDS))
+        except TimeoutError as error:
+            raise unavailable("describe the topic", name, error) from error
+        except KafkaException as error:
+            code = error.args[0].code()
+            if code == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return None
+            if code in _DENIED:
+                return str(error.args[0].str())
+            raise unavailable("describe the topic", name, error) from error
+
+    def refusal(self, name: str, partitions: int) -> str:
+        """Return why Kafka would not create a topic; empty if it would."""
+        new = new_topic(self._settings, name, partitions)
+        answer = self._admin.create_topics(
+            [new], validate_only=True, request_timeout=REQUEST_SECONDS
+        )[name]
+        try:
+            answer.result(REQUEST_SECONDS)
+        except TimeoutError as error:
+            raise unavailable("check the topic", name, error) from error
+        except KafkaException as error:
+            if error.args[0].code() in _REFUSED:
+                return str(error.args[0].str()).rstrip(".")
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise unavailable("check the topic", name, error) from error
+        return ""
+
+    def _state(self, name: str, found: TopicDescription) -> TopicState:
+        operations = set(found.authorized_operations or AclOperation)
+        return TopicState(
+            partitions=len(found.partitions),
+            replicas=min((len(each.replicas) for each in found.partitions), default=0),
+            config=self._config(name),
+            may_read=AclOperation.READ in operations,
+            may_write=AclOperation.WRITE in operations,
+        )
+
+    def _config(self, name: str) -> dict[str, str]:
+        resource = ConfigResource(ResourceType.TOPIC, name)
+        answer: Future[Any] = self._admin.describe_configs(
+            [resource], request_timeout=REQUEST_SECONDS
+        )[resource]
+        try:
+            found = answer.result(REQUEST_SECONDS)
+        except TimeoutError as error:
+            raise unavailable("describe the topic", name, error) from error
+        except KafkaException as error:
+            if error.args[0].code() in _DENIED:
+                return {}
+            raise unavailable("describe the topic", name, error) from error
+        return {str(key): str(entry.value) for key, entry in found.items()}

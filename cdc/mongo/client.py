@@ -20,6 +20,7 @@ from pymongo.errors import (
 )
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
+from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
 
 from cdc.conf import CdcSettings
@@ -45,6 +46,10 @@ _TOO_LARGE = frozenset({257, 292, 388})
 _CACHE_IS_FULL = ("cache overflow", "cache full", "will not fit in the storage engine cache")
 """Parts of WiredTiger's error texts for a transaction that is too large for the cache."""
 _WRITES = WriteConcern("majority", j=True)
+_STANDALONE = (
+    "MONGODB_URI leads to a standalone mongod, which has no transactions: start it with --replSet "
+    "and initiate the replica set."
+)
 _OPTIONS: Mapping[str, Any] = {
     "tz_aware": True,
     # Another program may have written a date after the year 9999, or invalid UTF-8. Neither must
@@ -108,12 +113,16 @@ def transaction(session: ClientSession) -> AbstractContextManager[Any]:
     )
 
 
-def require_transactions(client: MongoClient[Document]) -> None:
+def require_transactions(client: MongoClient[Document], uri: str) -> None:
     """Raise Misconfigured if the URI leads to a server that cannot run transactions.
 
     Raise Retryable if the replica set has no primary yet.
     """
-    hello = _hello(client)
+    try:
+        hello = server_state(client)
+    except Unreachable:
+        _ask_each_server(uri)
+        raise
     if hello.get("msg") == "isdbgrid" or (hello.get("isWritablePrimary") and hello.get("setName")):
         return
     if "primary" in hello:
@@ -122,11 +131,52 @@ def require_transactions(client: MongoClient[Document]) -> None:
             "directConnection and set replicaSet."
         )
     if "setName" not in hello and not hello.get("isreplicaset"):
-        raise Misconfigured(
-            "MONGODB_URI leads to a standalone mongod, which has no transactions: start it with "
-            "--replSet and initiate the replica set."
-        )
+        raise Misconfigured(_STANDALONE)
     raise Retryable("MongoDB has no primary yet.")
+
+
+def _ask_each_server(uri: str) -> None:
+    """Raise an error if a server responds and shows why the client does not find a primary.
+
+    A client ignores servers that do not belong to the replica set in the URI.
+    """
+    parsed = parse_uri(uri)
+    wanted = parsed["options"].get("replicaSet")
+    # A login would fail without the rest of its options, and `hello` needs none.
+    encryption = {
+        name: value
+        for name, value in parsed["options"].items()
+        if name.lower().startswith(("tls", "ssl"))
+    }
+    for host, port in parsed["nodelist"] if wanted else ():
+        with MongoClient[Document](
+            host, port, directConnection=True, serverSelectionTimeoutMS=1000, **encryption
+        ) as server:
+            try:
+                hello = server.admin.command("hello")
+            except PyMongoError:
+                continue
+        _explain(f"{host}:{port}", hello, wanted)
+
+
+def _explain(address: str, hello: Document, wanted: str) -> None:
+    name = hello.get("setName")
+    if hello.get("msg") == "isdbgrid":
+        raise Misconfigured(
+            f"MONGODB_URI has replicaSet={wanted}, but {address} is a mongos: remove replicaSet."
+        )
+    if name is None and not hello.get("isreplicaset"):
+        raise Misconfigured(_STANDALONE)
+    if name not in {None, wanted}:
+        raise Misconfigured(
+            f"MONGODB_URI has replicaSet={wanted}, but {address} belongs to the replica set "
+            f"{name}: correct replicaSet."
+        )
+    if not hello.get("isWritablePrimary"):
+        raise Unreachable(
+            f"MongoDB's replica set {wanted} has no primary: initiate it, or start its members "
+            "until a majority is running."
+        )
 
 
 def require_plain_collections(db: Database[Document], names: Iterable[str]) -> None:
@@ -146,7 +196,8 @@ def require_plain_collections(db: Database[Document], names: Iterable[str]) -> N
             )
 
 
-def _hello(client: MongoClient[Document]) -> Document:
+def server_state(client: MongoClient[Document]) -> Document:
+    """Return the primary's answer to `hello`; raise Misconfigured or Retryable."""
     with reaching():
         try:
             return client.admin.command("hello")

@@ -81,7 +81,7 @@ class MongoReplica:
         Raise Misconfigured if the server has no transactions, or if the replica cannot use an
         existing collection.
         """
-        require_transactions(self._client)
+        require_transactions(self._client, self._settings.mongodb_uri)
         with reaching():
             existing = set(self._db.list_collection_names())
             wanted = {self._positions.name, self._history.name}

@@ -56,6 +56,40 @@ class Secondary(Mongod):
             return bool(client.admin.command("hello").get("secondary"))
 
 
+class LockedMongod(OwnMongod):
+    """A mongod that requires a login. The user `admin` may do everything."""
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        self._key = self.folder / "key"
+        if not self._key.exists():
+            self._key.write_text("a" * 32)
+            self._key.chmod(0o600)
+
+    def _command(self) -> list[str]:
+        return [*super()._command(), "--keyFile", str(self._key)]
+
+    def _join(self) -> None:
+        """Initiate the replica set, which a server without users allows on loopback."""
+        if self._is_member:
+            return
+        with self._connect() as client:
+            client.admin.command("replSetInitiate", self._first_config())
+        self._is_member = True
+
+    def add_user(self, name: str, *roles: Any) -> str:
+        """Create a user with the password `password`, and return the URI of its login."""
+        create = {"createUser": name, "pwd": "password", "roles": list(roles)}
+        with MongoClient[dict[str, Any]](
+            self.uri_of("admin") if name != "admin" else self.uri
+        ) as client:
+            client.admin.command(create)
+        return self.uri_of(name)
+
+    def uri_of(self, name: str, password: str = "password") -> str:  # noqa: S107 -- on loopback
+        return self.uri.replace("mongodb://", f"mongodb://{name}:{password}@")
+
+
 @contextmanager
 def running(server: Mongod) -> Iterator[Mongod]:
     """Start a mongod, and stop it on exit."""

@@ -87,7 +87,7 @@ def test_an_option_that_no_server_fits_is_refused(settings: CdcSettings, option:
     bare = replace(settings, mongodb_uri=settings.mongodb_uri.partition("?")[0] + "?" + option)
 
     with pytest.raises(Misconfigured, match="MONGODB_URI is not valid"), connect(bare) as client:
-        require_transactions(client)
+        require_transactions(client, bare.mongodb_uri)
 
 
 def test_a_standalone_server_is_refused(tmp_path: Path) -> None:
@@ -111,4 +111,4 @@ def test_a_direct_connection_to_a_secondary_is_refused(tmp_path: Path) -> None:
             connect(settings) as client,
             pytest.raises(Misconfigured, match=r"which is not the primary: remove directConn"),
         ):
-            require_transactions(client)
+            require_transactions(client, uri)

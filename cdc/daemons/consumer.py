@@ -14,8 +14,10 @@ from cdc.consumer.pause import PauseWatch
 from cdc.consumer.presence import Presence
 from cdc.consumer.routes import routes
 from cdc.consumer.source_rows import SourceRows, source_epoch
-from cdc.daemons.startup import ensure_topics, retry_until_done, set_query_timeouts
+from cdc.daemons.startup import ensure_topics, refuse_wrong, retry_until_done, set_query_timeouts
 from cdc.dead_letters.store import DeadLetterStore
+from cdc.doctor.kafka import READ, check_kafka
+from cdc.doctor.mongodb import check_mongodb
 from cdc.kafka.source import KafkaSource
 from cdc.kafka.topics import Topics
 from cdc.mongo.client import connect
@@ -43,7 +45,9 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
     with Stop() as stop, errors:
         topics = Topics(settings)
         replica = _replica(settings, instance, clock)
+        refuse_wrong(partial(check_kafka, settings, (READ,)), stop, clock, errors.on_retry)
         ensure_topics(topics, stop, clock, errors.on_retry)
+        refuse_wrong(partial(check_mongodb, settings), stop, clock, errors.on_retry)
         retry_until_done(replica.prepare, stop, clock, errors.on_retry)
         retry_until_done(partial(_look_at_columns, settings), stop, clock, errors.on_retry)
         paused = PauseWatch(settings.group, DEFAULT_DB_ALIAS)

@@ -5,7 +5,10 @@ import logging
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from cdc.canary.beat import start_beating
-from cdc.daemons.startup import process_name
+from cdc.conf import cdc_settings
+from cdc.daemons.startup import process_name, refuse_wrong
+from cdc.doctor.database import check_database
+from cdc.doctor.settings import require_valid_clients
 from cdc.jobs.kinds import KINDS
 from cdc.jobs.runner import JobRunner
 from cdc.jobs.table import Jobs
@@ -17,15 +20,20 @@ from cdc.runtime.loop import Stop, SystemClock, run_until_stopped
 
 _PAUSE_SECONDS = 0.5
 _log = logging.getLogger(__name__)
+_on_retry = partial(telemetry.log_retry, telemetry.JOB_RETRY)
 
 
 def run_jobs() -> None:
     """Run jobs until a signal."""
     clock = SystemClock()
     daemon_started.send("jobs", counters=Counters(DEFAULT_DB_ALIAS, clock))
+    settings = cdc_settings()
     owner = process_name()
     errors = ErrorReport(f"jobs {owner}", telemetry.JOB_RETRY, DEFAULT_DB_ALIAS, clock)
     with Stop() as stop, errors:
+        require_valid_clients(settings)
+        database = partial(check_database, settings, DEFAULT_DB_ALIAS)
+        refuse_wrong(database, stop, clock, errors.on_retry)
         runner = JobRunner(Jobs(DEFAULT_DB_ALIAS), KINDS, owner, lambda: stop.requested, clock)
         start_beating(DEFAULT_DB_ALIAS, lambda: stop.requested)
         telemetry.log(_log, logging.INFO, telemetry.JOBS_STARTED)

@@ -14,10 +14,13 @@ from cdc.daemons.continuity import epoch_guard
 from cdc.daemons.startup import (
     ensure_topics,
     process_name,
+    refuse_wrong,
     retry_until_done,
     set_query_timeouts,
 )
 from cdc.dead_letters.store import RejectedRowStore
+from cdc.doctor.database import check_database
+from cdc.doctor.kafka import READ, WRITE, check_kafka
 from cdc.errors import Fatal
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.topics import Topics
@@ -60,6 +63,11 @@ def run_relay(settings: CdcSettings) -> None:
             stopping=lambda: stop.requested,
             guard=guard,
         )
+        database = partial(check_database, settings, DEFAULT_DB_ALIAS)
+        refuse_wrong(database, stop, clock, errors.on_retry)
+        # The relay also reads the last messages of each topic.
+        kafka = partial(check_kafka, settings, (READ, WRITE))
+        refuse_wrong(kafka, stop, clock, errors.on_retry)
         ensure_topics(Topics(settings), stop, clock, errors.on_retry)
         learn = partial(guard.learn, lambda: not stop.requested)
         retry_until_done(learn, stop, clock, errors.on_retry)

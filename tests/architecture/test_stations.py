@@ -30,8 +30,9 @@ ALLOWED = {
     "status": "ground wire registry runtime outbox capture kafka mongo consumer resync"
     " read_your_writes canary",
     "feed": "ground wire registry runtime kafka mongo",
+    "doctor": "ground registry runtime kafka mongo",
     "daemons": "ground registry runtime outbox capture kafka mongo consumer dead_letters canary"
-    " jobs",
+    " jobs doctor",
     "testing": "ground wire registry runtime outbox capture mongo consumer dead_letters",
 }
 # The modules of `cdc` that every station may import.

@@ -1,0 +1,1 @@
+"""Examines what a deployment needs: settings, database, Kafka and MongoDB."""

@@ -1,0 +1,225 @@
+"""Examines the database: server, session, tables, rights and clock."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from django.apps import apps
+from django.db import Error, connections, models
+from django.db.migrations.executor import MigrationExecutor
+
+from cdc.conf import CdcSettings
+from cdc.doctor.check import Check, ok, or_ok, warning, wrong
+from cdc.doctor.variables import NAMES, judge
+from cdc.errors import Retryable
+from cdc.registry import registry
+from cdc.runtime.database import retryable_errors
+
+_DENIED = frozenset({1044, 1045, 1142, 1143, 1370, 1698, 1227})
+"""MySQL's error codes for a refused login or a missing right."""
+_FULL = 2
+"""SQLite's number of `PRAGMA synchronous=FULL`."""
+
+
+def check_database(settings: CdcSettings, using: str) -> Iterator[Check]:
+    """Yield the checks of a database; raise Retryable if it is unreachable."""
+    try:
+        with retryable_errors(using):
+            connections[using].ensure_connection()
+            vendor = connections[using].vendor
+            yield ok("database.reachable", f"The database ({vendor}) responds")
+            yield from _server(settings, using)
+            yield from _migrations(using)
+            yield from or_ok(_rights(using), "database.rights", "The user may change all tables")
+    except Retryable as error:
+        if _code(error.__cause__) not in _DENIED:
+            raise
+        yield wrong(
+            "database.login",
+            f"The database refuses the login ({_text(error.__cause__)})",
+            "correct the user and the password in DATABASE_URL, or grant the rights",
+            stops=True,
+        )
+
+
+def clock_offset(using: str) -> float:
+    """Return how many seconds the database's clock is ahead of this machine's."""
+    if connections[using].vendor != "mysql":
+        return 0.0
+    with retryable_errors(using):
+        before = time.time()
+        ((found,),) = _rows(using, "SELECT UTC_TIMESTAMP(6)")
+        asked = (before + time.time()) / 2
+    at = found if isinstance(found, datetime) else datetime.fromisoformat(str(found))
+    return at.replace(tzinfo=UTC).timestamp() - asked
+
+
+def _server(settings: CdcSettings, using: str) -> Iterator[Check]:
+    if connections[using].vendor == "sqlite":
+        yield from or_ok(_sqlite(using), "database.durability", "Each commit is on the disk")
+        return
+    marks = ", ".join(["%s"] * len(NAMES))
+    query = f"SHOW SESSION VARIABLES WHERE Variable_name IN ({marks})"
+    yield from judge(
+        {str(name): str(value) for name, value in _rows(using, query, NAMES)}, settings
+    )
+    yield from or_ok(_zone(using), "database.time_zone", "The sessions use UTC")
+    yield from or_ok(_engines(using), "database.engine", "All tables have transactions")
+    yield from or_ok(_charsets(using), "database.charset", "All tables use utf8mb4")
+
+
+def _sqlite(using: str) -> Iterator[Check]:
+    ((journal,),) = _rows(using, "PRAGMA journal_mode")
+    ((synchronous,),) = _rows(using, "PRAGMA synchronous")
+    if synchronous < _FULL:
+        yield warning(
+            "database.durability",
+            f"SQLite's synchronous is {synchronous}, so a power failure can undo commits whose "
+            "changes Kafka already has",
+            "set PRAGMA synchronous=FULL",
+        )
+    if journal != "wal":
+        yield warning(
+            "database.journal",
+            f"SQLite's journal_mode is {journal!r}, so readers and writers block each other",
+            "store the file on a local disk and set PRAGMA journal_mode=WAL",
+        )
+
+
+def _zone(using: str) -> Iterator[Check]:
+    ((zone, offset),) = _rows(
+        using, "SELECT @@SESSION.time_zone, TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), NOW())"
+    )
+    if offset:
+        yield wrong(
+            "database.time_zone",
+            f"The time zone of a session is {zone!r}, not UTC",
+            "remove the options of DATABASE_URL and the server's init_connect that change it",
+            stops=True,
+        )
+
+
+def _engines(using: str) -> Iterator[Check]:
+    query = (
+        "SELECT table_name, engine FROM information_schema.tables "
+        "WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' AND engine <> 'InnoDB'"
+    )
+    for table, engine in _of_models(using, query):
+        yield wrong(
+            "database.engine",
+            f"The table {table} has the engine {engine}, which has no transactions",
+            f"run ALTER TABLE {table} ENGINE=InnoDB",
+            stops=True,
+        )
+
+
+def _charsets(using: str) -> Iterator[Check]:
+    ((default,),) = _rows(
+        using,
+        "SELECT default_character_set_name FROM information_schema.schemata "
+        "WHERE schema_name = DATABASE()",
+    )
+    if default != "utf8mb4":
+        yield warning(
+            "database.charset",
+            f"The default character set of the database is {default}, not utf8mb4",
+            "run ALTER DATABASE CHARACTER SET utf8mb4 before the next migration",
+        )
+    query = (
+        "SELECT DISTINCT table_name, character_set_name FROM information_schema.columns "
+        "WHERE table_schema = DATABASE() AND character_set_name <> 'utf8mb4'"
+    )
+    for table, charset in _of_models(using, query):
+        yield wrong(
+            "database.charset",
+            f"The table {table} uses {charset}, which cannot store every character, such as an "
+            "emoji",
+            f"run ALTER TABLE {table} CONVERT TO CHARACTER SET utf8mb4",
+        )
+
+
+def _migrations(using: str) -> Iterator[Check]:
+    executor = MigrationExecutor(connections[using])
+    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if missing:
+        yield wrong(
+            "database.migrations",
+            f"{len(missing)} migrations are not applied",
+            "run `manage.py migrate`",
+        )
+    else:
+        yield ok("database.migrations", "All migrations are applied")
+
+
+def _rights(using: str) -> Iterator[Check]:
+    existing = set(connections[using].introspection.table_names())
+    lacking = {
+        model: right
+        for model in _models()
+        if model._meta.db_table in existing and (right := _lacking(model, using))
+    }
+    if lacking:
+        named = ", ".join(f"{right} on {model._meta.db_table}" for model, right in lacking.items())
+        yield wrong(
+            "database.rights",
+            f"The database user has not the right {named}",
+            f"grant SELECT, INSERT, UPDATE and DELETE on all tables of {_name(using)}",
+            stops=any(model._meta.app_label == "cdc" for model in lacking),
+        )
+
+
+def _lacking(model: type[models.Model], using: str) -> str:
+    """Return a missing right, or an empty string.
+
+    The statements match no row, but the server checks the rights nevertheless.
+    """
+    quote = connections[using].ops.quote_name
+    table = quote(model._meta.db_table)
+    fields = [field for field in model._meta.concrete_fields if not field.generated]
+    names = [quote(str(field.column)) for field in fields]
+    columns, last = ", ".join(names), names[-1]
+    statements = {
+        "SELECT": f"SELECT {columns} FROM {table} WHERE 1 = 0",  # noqa: S608 -- names of models
+        "INSERT": f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {table} WHERE 1 = 0",  # noqa: S608
+        "UPDATE": f"UPDATE {table} SET {last} = {last} WHERE 1 = 0",  # noqa: S608
+        "DELETE": f"DELETE FROM {table} WHERE 1 = 0",  # noqa: S608
+    }
+    for right, statement in statements.items():
+        try:
+            _rows(using, statement)
+        except Error as error:
+            if _code(error) in _DENIED or "readonly" in str(error):
+                return right
+            raise
+    return ""
+
+
+def _models() -> list[type[models.Model]]:
+    """Return the models that the daemons and the captured writes use."""
+    ours = apps.get_app_config("cdc").get_models()
+    found = dict.fromkeys((*ours, *(capture.model for capture in registry.all())))
+    return [model for model in found if model._meta.managed]
+
+
+def _of_models(using: str, query: str) -> list[tuple[Any, ...]]:
+    tables = {model._meta.db_table for model in apps.get_models(include_auto_created=True)}
+    return [row for row in _rows(using, query) if row[0] in tables]
+
+
+def _rows(using: str, query: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    with connections[using].cursor() as cursor:
+        cursor.execute(query, parameters)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+def _name(using: str) -> str:
+    return str(connections[using].settings_dict["NAME"])
+
+
+def _code(error: BaseException | None) -> object:
+    return error.args[0] if error is not None and error.args else None
+
+
+def _text(error: BaseException | None) -> str:
+    return str(error.args[-1]) if error is not None and error.args else str(error)

@@ -1,0 +1,197 @@
+"""Examines MongoDB: the replica set, its version, the collections, the indexes and the rights."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from cdc.conf import CdcSettings
+from cdc.doctor.check import Check, ok, or_ok, warning, wrong
+from cdc.errors import Retryable
+from cdc.mongo.client import connect, database, reaching, require_transactions, server_state
+from cdc.mongo.plan import delete_markers
+from cdc.registry import registry
+
+_OLDEST = (5, 0)
+_DAY_SECONDS = 86_400
+_DENIED = frozenset({13, 18, 8000})
+"""MongoDB's error codes for a refused login or a missing right."""
+_ACTIONS = frozenset(
+    {
+        *("find", "insert", "update", "remove", "createCollection", "createIndex"),
+        *("listCollections", "listIndexes"),
+    }
+)
+"""The actions on its database without which a consumer cannot work."""
+_CHANGE = "collMod"
+"""The action with which a consumer changes the days of an index that exists."""
+
+
+def check_mongodb(settings: CdcSettings) -> Iterator[Check]:
+    """Yield the checks of MongoDB; raise Misconfigured or Retryable."""
+    with connect(settings) as client:
+        try:
+            require_transactions(client, settings.mongodb_uri)
+            yield ok("mongodb.replica_set", "MongoDB has transactions and a primary")
+            yield from _version(client)
+            rights = [*_rights(client, settings)]
+            yield from or_ok(rights, "mongodb.rights", "The user may change the database")
+            if not any(check.stops for check in rights):
+                yield from or_ok(
+                    _collections(client, settings), "mongodb.indexes", "The indexes are as required"
+                )
+        except Retryable as error:
+            code = getattr(error.__cause__, "code", None)
+            if code not in _DENIED:
+                raise
+            yield _denied(error)
+
+
+def clock_offset(settings: CdcSettings) -> float:
+    """Return how many seconds the clock of MongoDB's primary is ahead of this machine's."""
+    with connect(settings) as client:
+        before = time.time()
+        found: datetime = server_state(client)["localTime"]
+        asked = (before + time.time()) / 2
+    return found.replace(tzinfo=UTC).timestamp() - asked
+
+
+def judge_version(version: str, compatibility: str) -> Iterator[Check]:
+    """Yield a problem if the server is too old, or acts like a server that is too old."""
+    needed = ".".join(map(str, _OLDEST))
+    if _number(version) < _OLDEST:
+        yield wrong(
+            "mongodb.version",
+            f"MongoDB has the version {version}, which is too old",
+            f"use MongoDB {needed} or newer",
+            stops=True,
+        )
+    elif compatibility and _number(compatibility) < _OLDEST:
+        yield wrong(
+            "mongodb.version",
+            f"MongoDB's featureCompatibilityVersion is {compatibility}, which is too old",
+            f"set it to {needed} or higher",
+        )
+
+
+def judge_rights(privileges: Sequence[Mapping[str, Any]], name: str) -> Iterator[Check]:
+    """Yield a problem if the user lacks an action on the database `name`."""
+    granted = {
+        action
+        for privilege in privileges
+        if _covers(privilege["resource"], name)
+        for action in privilege["actions"]
+    }
+    if "anyAction" in granted:
+        return
+    if lacking := sorted(_ACTIONS - granted):
+        yield wrong(
+            "mongodb.rights",
+            f"The MongoDB user has not the right {', '.join(lacking)} on the database {name}",
+            "grant the role readWrite on the database",
+            stops=True,
+        )
+    elif _CHANGE not in granted:
+        yield warning(
+            "mongodb.rights",
+            f"The MongoDB user has not the right {_CHANGE} on the database {name}, without which "
+            "a consumer cannot change HISTORY_DAYS and DELETE_MARKER_DAYS",
+            f"grant the action {_CHANGE} on the database",
+        )
+
+
+def _covers(resource: Mapping[str, Any], name: str) -> bool:
+    """Return whether a privilege applies to all ordinary collections of the database."""
+    if resource.get("anyResource"):
+        return True
+    return resource.get("db") in {"", name} and resource.get("collection") == ""
+
+
+def _version(client: Any) -> Iterator[Check]:
+    with reaching():
+        version = str(client.admin.command("buildInfo")["version"])
+        compatibility = _compatibility(client)
+    yield from or_ok(
+        judge_version(version, compatibility),
+        "mongodb.version",
+        f"MongoDB has the version {version}",
+    )
+
+
+def _compatibility(client: Any) -> str:
+    """Return the featureCompatibilityVersion; empty if the user must not read it."""
+    try:
+        with reaching():
+            asked = {"getParameter": 1, "featureCompatibilityVersion": 1}
+            found = client.admin.command(asked).get("featureCompatibilityVersion", {})
+            return str(found.get("version", ""))
+    except Retryable as error:
+        if getattr(error.__cause__, "code", None) in _DENIED:
+            return ""
+        raise
+
+
+def _rights(client: Any, settings: CdcSettings) -> Iterator[Check]:
+    with reaching():
+        status = client.admin.command("connectionStatus", showPrivileges=True)["authInfo"]
+    # Without a login, everything is allowed if the server requires none. If it does, the next
+    # command fails.
+    if status["authenticatedUsers"]:
+        yield from judge_rights(status["authenticatedUserPrivileges"], settings.mongodb_database)
+
+
+def _collections(client: Any, settings: CdcSettings) -> Iterator[Check]:
+    db = database(client, settings)
+    with reaching():
+        existing = set(db.list_collection_names())
+        for capture in registry.all():
+            for name in sorted(existing.intersection(capture.collections)):
+                yield from _unique(name, db[name].index_information())
+            if (markers := delete_markers(capture.table)) in existing:
+                days = settings.delete_marker_days
+                yield from _expiry(markers, db[markers].index_information(), days)
+        if settings.history_collection in existing:
+            indexes = db[settings.history_collection].index_information()
+            yield from _expiry(settings.history_collection, indexes, settings.history_days)
+
+
+def _unique(name: str, indexes: Mapping[str, Any]) -> Iterator[Check]:
+    for index, options in indexes.items():
+        if options.get("unique"):
+            yield warning(
+                "mongodb.unique_index",
+                f"The collection {name} has the unique index {index}, because of which changes "
+                "may wait or become dead letters",
+                "drop the index unless the values of this column are unique in the table too",
+            )
+
+
+def _expiry(name: str, indexes: Mapping[str, Any], days: int) -> Iterator[Check]:
+    needed = days * _DAY_SECONDS if days else None
+    found = indexes.get("at_ttl", {}).get("expireAfterSeconds")
+    if found != needed:
+        yield warning(
+            "mongodb.expiry",
+            f"The documents of the collection {name} expire after {_seconds(found)}, not after "
+            f"{_seconds(needed)}",
+            "restart a consumer, which corrects the index at_ttl",
+        )
+
+
+def _seconds(number: int | None) -> str:
+    return "no time" if number is None else f"{number} s"
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+
+
+def _denied(error: Retryable) -> Check:
+    reason = str(error.__cause__).partition(", full error")[0].partition(" to execute command")[0]
+    return wrong(
+        "mongodb.rights",
+        f"MongoDB refuses the login or a command ({reason})",
+        "correct the user and the password in MONGODB_URI, or grant the role readWrite on the "
+        "database",
+        stops=True,
+    )

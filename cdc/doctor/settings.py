@@ -1,0 +1,35 @@
+"""Examines the settings, with Django's own checks and with the clients' checks."""
+
+from collections.abc import Iterator
+
+from django.core import checks
+
+from cdc.conf import CdcSettings
+from cdc.doctor.check import Check, ok, or_ok, warning, wrong
+from cdc.kafka.publisher import KafkaPublisher
+from cdc.kafka.watermarks import Watermarks
+from cdc.mongo.client import connect
+
+
+def check_settings(settings: CdcSettings) -> Iterator[Check]:
+    """Yield the checks of the settings; raise Misconfigured for one that a client refuses."""
+    yield from or_ok(_django(), "settings.django", "Django's checks find nothing")
+    require_valid_clients(settings)
+    yield ok("settings.clients", "The clients accept the settings of Kafka and MongoDB")
+
+
+def require_valid_clients(settings: CdcSettings) -> None:
+    """Raise Misconfigured if a client of Kafka or MongoDB refuses its settings."""
+    KafkaPublisher(settings).close()
+    Watermarks(settings).close()
+    connect(settings).close()
+
+
+def _django() -> Iterator[Check]:
+    for message in checks.run_checks(include_deployment_checks=True):
+        if message.is_silenced():
+            continue
+        make = wrong if message.is_serious() else warning
+        sentence = " ".join(str(message.msg).split()).rstrip(".")
+        remedy = " ".join(str(message.hint or "see Django's documentation").split()).rstrip(".")
+        yield make(f"settings.{message.id}", sentence, remedy)

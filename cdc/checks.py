@@ -61,8 +61,9 @@ def check_isolation(**_: Any) -> list[CheckMessage]:
         )
         for alias, database in settings.DATABASES.items()
         if database.get("ENGINE", "").endswith("mysql")
-        and (level := database.get("OPTIONS", {}).get("isolation_level", _ISOLATION))
-        and str(level).lower() != _ISOLATION
+        # With None, Django leaves the server's default, which is REPEATABLE READ.
+        and str(level := database.get("OPTIONS", {}).get("isolation_level", _ISOLATION)).lower()
+        != _ISOLATION
     ]
 
 

@@ -217,16 +217,19 @@ def test_a_reference_must_be_cleared_by_a_queryset(
 
 
 @pytest.mark.parametrize(
-    ("level", "found"),
+    ("options", "found"),
     [
-        (None, []),
-        ("Read Committed", []),
-        ("repeatable read", ["cdc.E007"]),
-        ("serializable", ["cdc.E007"]),
+        ({}, []),
+        ({"isolation_level": "Read Committed"}, []),
+        ({"isolation_level": None}, ["cdc.E007"]),
+        ({"isolation_level": ""}, ["cdc.E007"]),
+        ({"isolation_level": "repeatable read"}, ["cdc.E007"]),
+        ({"isolation_level": "serializable"}, ["cdc.E007"]),
     ],
 )
-def test_mysql_must_use_read_committed(settings: Any, level: str | None, found: list[str]) -> None:
-    options = {"isolation_level": level} if level else {}
+def test_mysql_must_use_read_committed(
+    settings: Any, options: dict[str, str | None], found: list[str]
+) -> None:
     settings.DATABASES = {"default": {"ENGINE": "django.db.backends.mysql", "OPTIONS": options}}
 
     assert ids(check_isolation()) == found

@@ -1,6 +1,8 @@
 """Examines the settings, with Django's own checks and with the clients' checks."""
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 from django.core import checks
 
@@ -10,12 +12,15 @@ from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.watermarks import Watermarks
 from cdc.mongo.client import connect
 
+_FULL_BYTES, _LITTLE_BYTES = 5_000_000, 200_000_000
+
 
 def check_settings(settings: CdcSettings) -> Iterator[Check]:
     """Yield the checks of the settings; raise Misconfigured for one that a client refuses."""
     yield from or_ok(_django(), "settings.django", "Django's checks find nothing")
     require_valid_clients(settings)
     yield ok("settings.clients", "The clients accept the settings of Kafka and MongoDB")
+    yield from or_ok(_disk(settings.home), "settings.disk", "The disk of the home has free space")
 
 
 def require_valid_clients(settings: CdcSettings) -> None:
@@ -33,3 +38,13 @@ def _django() -> Iterator[Check]:
         sentence = " ".join(str(message.msg).split()).rstrip(".")
         remedy = " ".join(str(message.hint or "see Django's documentation").split()).rstrip(".")
         yield make(f"settings.{message.id}", sentence, remedy)
+
+
+def _disk(home: Path) -> Iterator[Check]:
+    if home.exists() and (free := shutil.disk_usage(home).free) < _LITTLE_BYTES:
+        make = wrong if free < _FULL_BYTES else warning
+        yield make(
+            "settings.disk",
+            f"The disk of STORYFEED_HOME ({home}) has {free // 1_000_000} MB of free space",
+            "free some space",
+        )

@@ -51,11 +51,13 @@ class Child:
         argv: Sequence[str],
         env: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
+        cwd: Path | None = None,
     ) -> None:
         """Start the process. A process that a killed parent left running is ended first.
 
         `env` is added to the environment of the parent. The file descriptors in `pass_fds` stay
-        open in the child under the same numbers.
+        open in the child under the same numbers. If a file cannot be written, no process is
+        running, and OSError is raised.
         """
         if self.alive:
             raise StackError(
@@ -66,8 +68,12 @@ class Child:
         self._rotate_log()
         with self.log.open("ab") as log:
             self._log_start = log.tell()
-            self._process = self._spawn(argv, log.fileno(), env or {}, pass_fds)
-        write_pid_file(self._process.pid, self._pid_file)
+            self._process = self._spawn(argv, log.fileno(), env or {}, pass_fds, cwd)
+        try:
+            write_pid_file(self._process.pid, self._pid_file)
+        except OSError:
+            self.kill()
+            raise
 
     def end_leftover(self) -> None:
         """End the process that a killed parent left running in this folder, if there is one.
@@ -77,7 +83,12 @@ class Child:
         end_leftover(self.name, self._pid_file)
 
     def _spawn(
-        self, argv: Sequence[str], log: int, env: Mapping[str, str], pass_fds: Sequence[int]
+        self,
+        argv: Sequence[str],
+        log: int,
+        env: Mapping[str, str],
+        pass_fds: Sequence[int],
+        cwd: Path | None,
     ) -> "subprocess.Popen[bytes]":
         try:
             return subprocess.Popen(
@@ -88,6 +99,7 @@ class Child:
                 env={**os.environ, **env},
                 start_new_session=True,
                 pass_fds=pass_fds,
+                cwd=cwd,
             )
         except OSError as error:
             raise StackError(

@@ -1,8 +1,9 @@
 """Runs a program to completion."""
 
+import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +18,22 @@ class Finished:
     """Standard output and standard error, interleaved."""
 
 
-def run(command: Sequence[str], *, seconds: float, cwd: Path | None = None) -> Finished:
-    """Run a program to completion. Raise StackError if it cannot start or takes too long."""
+def run(
+    command: Sequence[str],
+    *,
+    seconds: float,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Finished:
+    """Run a program to completion. Raise StackError if it cannot start or takes too long.
+
+    `env` is added to the environment of this process.
+    """
     try:
         done = subprocess.run(
             [*setpriv_prefix(), *command],
             cwd=cwd,
+            env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

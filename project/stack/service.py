@@ -1,6 +1,7 @@
 """The base class of the stack's servers."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,6 +19,8 @@ class Service(ABC):
 
     name: ClassVar[str]
     ready_seconds: ClassVar[float] = 120.0
+    env: ClassVar[Mapping[str, str]] = {}
+    """Variables that are added to the environment of the server."""
 
     def __init__(self, folder: Path, port: int) -> None:
         # A server would resolve a relative path against its own working folder.
@@ -39,7 +42,7 @@ class Service(ABC):
 
     @abstractmethod
     def _command(self) -> list[str]:
-        """Return the command line of the server."""
+        """Return the command line of the server, which runs in `folder`."""
 
     def launch(self) -> None:
         """Start the process without waiting until it is ready. This is slow if `folder` is new."""
@@ -47,7 +50,7 @@ class Service(ABC):
         self._require_free_ports()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._prepare()
-        self.child.start(self._command())
+        self.child.start(self._command(), self.env, cwd=self.folder)
 
     def end_leftover(self) -> None:
         """End the server that a killed run left running in `folder`. This frees the server's port.

@@ -1,9 +1,11 @@
 """Starts child processes in order, restarts them, and stops them in reverse order."""
 
+import shutil
 import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from cdc.errors import Misconfigured
@@ -16,6 +18,8 @@ DRAIN_SECONDS = 3.0
 STOP_SECONDS = 8.0
 _POLL_SECONDS = 0.05
 _EXIT_MISCONFIGURED = 2
+_FULL_BYTES = 5_000_000
+"""A disk with less free space is full: Kafka and mongod allocate files of several megabytes."""
 
 
 class Program(Protocol):
@@ -93,13 +97,23 @@ class Supervisor:
             watched.program.launch()
         except StackError as error:
             self._retry(watched, str(error))
+        except OSError as error:
+            # The disk may be full. The other programs keep running.
+            name = watched.program.child.name
+            self._retry(watched, f"{name} cannot be started ({error.strerror})")
 
     def _retry(self, watched: _Watched, why: str) -> None:
         delay = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(watched.failures, 10))
         watched.failures += 1
         watched.retry_at = time.monotonic() + delay
         log = watched.program.child.log
-        self._say(f"{why}; restarting in {delay:g} s (log: {log})")
+        self._say(f"{why}; {_disk_problem(log.parent)}restarting in {delay:g} s (log: {log})")
+
+
+def _disk_problem(folder: Path) -> str:
+    """Return a remark if the disk is full, because a program then often exits without a reason."""
+    free = shutil.disk_usage(folder).free
+    return f"the disk of {folder} is full, so free some space; " if free < _FULL_BYTES else ""
 
 
 def _exit_reason(exit_code: int | None) -> str:

@@ -241,3 +241,14 @@ def test_given_servers_are_used_and_none_are_started(
         assert set(read_env_file(up.home / "env")) == {"DJANGO_SECRET_KEY"}
     finally:
         assert up.end(signal.SIGTERM) == 0
+
+
+def test_the_home_may_have_any_name(tmp_path: Path) -> None:
+    home = tmp_path / "hü#1, %41;x"
+    up = Up(home, "--no-demo", "--port", str(free_port()))
+    try:
+        up.wait_ready()
+    finally:
+        up.end(signal.SIGINT)
+    assert (home / "storyfeed.sqlite3").exists()
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [home.name]

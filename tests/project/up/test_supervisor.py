@@ -1,5 +1,6 @@
 """Restarts and drains of real processes."""
 
+import errno
 import os
 import signal
 import sys
@@ -171,3 +172,41 @@ def test_a_drain_does_not_wait_forever(stage: Stage, monkeypatch: pytest.MonkeyP
     stage.supervisor.drain()
     assert not child.alive
     assert stage.ends.read_text() == "consumer "
+
+
+class NeedsRoom(Stage):
+    """A stage whose programs cannot be started while `full` is true."""
+
+    full = False
+
+    def program(self, name: str, code: str) -> Daemon:
+        stage, daemon = self, super().program(name, code)
+
+        class OnAFullDisk(Daemon):
+            def launch(self) -> None:
+                if stage.full:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                super().launch()
+
+        return OnAFullDisk(child=daemon.child, argv=daemon.argv, env={})
+
+
+def test_a_full_disk_stops_nothing_else_and_is_reported_until_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "LONGEST_DELAY", 0.2)
+    monkeypatch.setattr(supervisor_module, "_FULL_BYTES", float("inf"))
+    stage = NeedsRoom(tmp_path)
+    try:
+        kafka, web = stage.start("kafka"), stage.start("web")
+        running = web.pid
+        stage.full = True
+        kafka.kill()
+        reported = "kafka cannot be started (No space left on device)"
+        stage.check_until(lambda: sum(reported in line for line in stage.lines) > 2)
+        assert f"the disk of {tmp_path} is full, so free some space" in stage.lines[-1]
+        assert web.pid == running
+        stage.full = False
+        stage.check_until(lambda: kafka.alive)
+    finally:
+        stage.supervisor.drain()

@@ -137,3 +137,17 @@ def test_a_cluster_id_may_begin_with_a_dash(
     kafka.start()
     assert kafka.answers()
     kafka.stop()
+
+
+@pytest.mark.parametrize("folder", ["hü", "a#b", "a, b", "a%41;b", "a:b", "日本", "a\\b=c!"])
+def test_the_path_of_the_folder_has_any_characters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    kafka = new_kafka(tmp_path / folder)
+    kafka.install()
+    kafka.start()
+    assert kafka.answers()
+    kafka.stop()
+    assert {path.name for path in tmp_path.iterdir()} == {folder}
+    assert (tmp_path / folder / "data" / "meta.properties").exists()

@@ -13,11 +13,14 @@ from cdc.conf import CdcSettings
 from cdc.doctor.check import Check, ok, or_ok, warning, wrong
 from cdc.doctor.variables import NAMES, judge
 from cdc.errors import Retryable
+from cdc.models import OperatorAction
 from cdc.registry import registry
 from cdc.runtime.database import retryable_errors
 
 _DENIED = frozenset({1044, 1045, 1142, 1143, 1370, 1698, 1227})
 """MySQL's error codes for a refused login or a missing right."""
+_NEVER_CHANGED = {OperatorAction}
+"""Tables to which rows are only added, so that the other rights can be revoked."""
 _FULL = 2
 """SQLite's number of `PRAGMA synchronous=FULL`."""
 
@@ -160,10 +163,11 @@ def _rights(using: str) -> Iterator[Check]:
         if model._meta.db_table in existing and (right := _lacking(model, using))
     }
     if lacking:
-        named = ", ".join(f"{right} on {model._meta.db_table}" for model, right in lacking.items())
+        named = [f"{right} on {model._meta.db_table}" for model, right in lacking.items()]
+        others = f" and {len(named) - 1} other rights" if len(named) > 1 else ""
         yield wrong(
             "database.rights",
-            f"The database user has not the right {named}",
+            f"The database user has not the right {named[0]}{others}",
             f"grant SELECT, INSERT, UPDATE and DELETE on all tables of {_name(using)}",
             stops=any(model._meta.app_label == "cdc" for model in lacking),
         )
@@ -186,6 +190,8 @@ def _lacking(model: type[models.Model], using: str) -> str:
         "DELETE": f"DELETE FROM {table} WHERE 1 = 0",  # noqa: S608
     }
     for right, statement in statements.items():
+        if model in _NEVER_CHANGED and right in {"UPDATE", "DELETE"}:
+            continue
         try:
             _rows(using, statement)
         except Error as error:

@@ -45,6 +45,6 @@ def _disk(home: Path) -> Iterator[Check]:
         make = wrong if free < _FULL_BYTES else warning
         yield make(
             "settings.disk",
-            f"The disk of STORYFEED_HOME ({home}) has {free // 1_000_000} MB of free space",
+            f"The disk of the home folder {home} has {free // 1_000_000} MB of free space",
             "free some space",
         )

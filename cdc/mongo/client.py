@@ -84,12 +84,14 @@ def connect(settings: CdcSettings) -> MongoClient[Document]:
             "MONGODB_URI is not set: set it to mongodb://host:port, or run `manage.py up`."
         )
     try:
+        # A client would ignore an unknown or invalid option, such as a misspelt `tls`.
+        parse_uri(settings.mongodb_uri, warn=False)
         return MongoClient(
             settings.mongodb_uri,
             appname=settings.client_name,
             **_OPTIONS,
         )
-    except (ConfigurationError, ValueError, LookupError) as error:
+    except (ConfigurationError, ValueError, LookupError, OSError) as error:
         # The URI may contain a password, so the error does not contain the URI.
         raise Misconfigured(f"MONGODB_URI is not valid ({error}): correct it.") from None
 

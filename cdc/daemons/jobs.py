@@ -1,6 +1,7 @@
 """The jobs daemon: runs the jobs that pages start, and sends the canary."""
 
 import logging
+from functools import partial
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
@@ -20,7 +21,6 @@ from cdc.runtime.loop import Stop, SystemClock, run_until_stopped
 
 _PAUSE_SECONDS = 0.5
 _log = logging.getLogger(__name__)
-_on_retry = partial(telemetry.log_retry, telemetry.JOB_RETRY)
 
 
 def run_jobs() -> None:

@@ -29,8 +29,8 @@ class Topics:
     def ensure(self, topic: str, partitions: int = 0) -> None:
         """Create `topic` as a compacted topic unless it exists.
 
-        If `partitions` is 0, use the number of partitions in the settings. If the topic exists, this
-        client needs no right to create it.
+        If `partitions` is 0, use the number of partitions in the settings. A client without the
+        right to create topics can use a topic that exists.
         """
         if self.exists(topic):
             return

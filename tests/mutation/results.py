@@ -1,7 +1,7 @@
 """The results that mutmut stores next to the mutated modules."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from difflib import ndiff
 from pathlib import Path
@@ -23,16 +23,29 @@ class Score:
     unchecked: int = 0
     survivors: list[str] = field(default_factory=list)
 
+    @property
+    def killed(self) -> int:
+        return self.total - len(self.survivors) - self.unchecked
+
     def __str__(self) -> str:
-        killed = self.total - len(self.survivors) - self.unchecked
-        percent = 100 * killed / self.total if self.total else 100.0
+        percent = 100 * self.killed / self.total if self.total else 100.0
         left = f", {self.unchecked} not checked" if self.unchecked else ""
-        return f"{self.module:<34} {killed:>5} of {self.total:>5} killed, {percent:5.1f}%{left}"
+        return (
+            f"{self.module:<34} {self.killed:>5} of {self.total:>5} killed, {percent:5.1f}%{left}"
+        )
 
 
-def scores(target: Target) -> list[Score]:
-    """Return the score of each module that has mutations."""
-    return [_score(path) for path in _results(target) if _codes(path)]
+def scores(target: Target, only: Collection[str] | None = None) -> list[Score]:
+    """Return the score of each module that has mutations, or that has some of these."""
+    found = ((path, _codes(path)) for path in _results(target))
+    if only is not None:
+        found = ((path, _some(checked, only)) for path, checked in found)
+    return [_score(path, checked) for path, checked in found if checked]
+
+
+def codes(target: Target) -> dict[str, int | None]:
+    """Return mutmut's code for each mutation of a target. None if it has not been checked."""
+    return {name: code for path in _results(target) for name, code in _codes(path).items()}
 
 
 def forget_survivors(target: Target) -> None:
@@ -44,14 +57,17 @@ def forget_survivors(target: Target) -> None:
         path.write_text(json.dumps(found))
 
 
-def _score(path: Path) -> Score:
-    codes = _codes(path)
-    first = next(iter(codes))
-    score = Score(first.rpartition(".")[0], total=len(codes))
-    score.unchecked = sum(code is None for code in codes.values())
+def _some(checked: dict[str, Any], only: Collection[str]) -> dict[str, Any]:
+    return {name: code for name, code in checked.items() if name in only}
+
+
+def _score(path: Path, checked: dict[str, Any]) -> Score:
+    first = next(iter(checked))
+    score = Score(first.rpartition(".")[0], total=len(checked))
+    score.unchecked = sum(code is None for code in checked.values())
     source = path.with_suffix("").read_text().splitlines()
     spans = json.loads(path.with_suffix(".spans").read_text())["spans"]
-    for name, code in codes.items():
+    for name, code in checked.items():
         if code in SURVIVED:
             mutant = name.rpartition(".")[2]
             function = mutant.partition("__mutmut")[0]
@@ -84,5 +100,5 @@ def _results(target: Target) -> Iterator[Path]:
 
 
 def _codes(path: Path) -> dict[str, Any]:
-    codes: dict[str, Any] = json.loads(path.read_text())["exit_code_by_key"]
-    return codes
+    checked: dict[str, Any] = json.loads(path.read_text())["exit_code_by_key"]
+    return checked

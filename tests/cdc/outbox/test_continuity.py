@@ -20,11 +20,12 @@ from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import LEASE_SECONDS, RENEW_SECONDS
 from cdc.outbox.sweeper import LOOK_SECONDS, Sweeper
 from cdc.runtime import telemetry
+from cdc.testing.twins import FakeClock
 from cdc.wire.event import Version
 from cdc.wire.published import Published
 from cdc.wire.records import Outgoing
 from stories.models import Story
-from tests.cdc.outbox.guarded import Scene, epoch, save, version_of
+from tests.cdc.outbox.guarded import Scene, Tally, epoch, save, version_of
 from tests.support.outbox_ids import assign_from, drop_and_create, truncate
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
@@ -125,6 +126,29 @@ def test_a_truncate_while_rows_wait_for_their_deletion_loses_no_change(
     assert len(scene.versions()) == published + len(saved)
     assert scene.repeated() == {}
     assert not OutboxRecord.objects.exists()
+
+
+def test_the_next_check_after_a_refused_row_is_due_at_once() -> None:
+    truncate()
+    began: list[int] = []
+    clock, counters = FakeClock(), Tally("default", FakeClock())
+    guard = EpochGuard(
+        using="default",
+        witnesses=[],
+        on_new_epoch=lambda found, _: began.append(found),
+        clock=clock,
+        counters=counters,
+    )
+    save()
+    assert not guard.check(1, lambda: True)
+    assert guard.admits(list(OutboxRecord.objects.all()))
+    OutboxRecord.objects.update(key="another")
+    assert not guard.check(1, lambda: True), "within a second"
+
+    assert not guard.admits(list(OutboxRecord.objects.all()))
+
+    assert guard.check(1, lambda: True)
+    assert began == [epoch()]
 
 
 def test_no_reused_id_below_the_mark_is_published_between_two_looks(scene: Scene) -> None:

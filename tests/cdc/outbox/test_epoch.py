@@ -26,6 +26,17 @@ def test_a_migrated_database_has_an_epoch() -> None:
     assert outbox.current_epoch(using="default") == epoch
 
 
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_each_database_has_an_epoch_of_its_own() -> None:
+    Epoch.objects.all().delete()
+    Epoch.objects.using("other").all().delete()
+
+    ensure_epoch("other")
+
+    assert outbox.current_epoch(using="other") is not None
+    assert outbox.current_epoch(using="default") is None
+
+
 def test_a_flush_begins_a_new_epoch() -> None:
     before = outbox.current_epoch(using="default")
     call_command("flush", interactive=False, verbosity=0)

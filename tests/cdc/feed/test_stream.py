@@ -231,7 +231,8 @@ def test_too_many_missed_changes_are_a_gap(monkeypatch: pytest.MonkeyPatch) -> N
         world.publish(400)
         reader = world.reader(start(world))
         await world.until(lambda: bool(reader.named("gap")))
-        assert reader.named("gap")[0]["missing"] == 400
+        why = "You have missed too many changes to send them all."
+        assert reader.named("gap") == [{"why": why, "missing": 400}]
         world.publish(3)
         await world.until(lambda: len(reader.places) == 3)
 
@@ -245,7 +246,8 @@ def test_compacted_records_are_counted_in_a_gap() -> None:
         world.first[1] = log - 5
         reader = world.reader(start(world))
         await world.until(lambda: len(reader.places) == 90 - (log - 5))
-        assert [gap["missing"] for gap in reader.named("gap")] == [log - 5]
+        why = "Kafka keeps only the latest change of each row."
+        assert reader.named("gap") == [{"why": why, "missing": log - 5}]
 
     play(scene)
 
@@ -254,7 +256,8 @@ def test_a_position_of_another_topic_is_a_gap() -> None:
     async def scene(world: World) -> None:
         reader = world.reader("00000000.1.1.1")
         await world.until(lambda: bool(reader.named("gap")))
-        assert reader.named("gap")[0]["missing"] is None
+        why = "The topic has been replaced by another topic."
+        assert reader.named("gap") == [{"why": why, "missing": None}]
         world.publish(3)
         await world.until(lambda: len(reader.places) == 3)
 
@@ -281,6 +284,8 @@ def test_a_position_that_is_never_reached_is_a_gap(monkeypatch: pytest.MonkeyPat
     async def scene(world: World) -> None:
         reader = world.reader(FeedPosition(start(world).tag, (200, 2, 2)))
         await world.until(lambda: bool(reader.named("gap")))
+        why = "The topic ends before your last change."
+        assert reader.named("gap") == [{"why": why, "missing": None}]
         world.publish(3)
         await world.until(lambda: len(reader.places) == 3)
 
@@ -492,6 +497,8 @@ def test_a_reader_that_lost_access_gets_no_further_part(
         reader = world.reader(start(world), check=check)
         await asyncio.wait_for(asyncio.gather(*world.running), SECONDS)
         assert asked[3] is answer
+        bye = [{"why": "You no longer have access to the feed."}]
+        assert reader.named("bye") == (bye if answer is Access.DENIED else [])
         assert len(reader.places) < 1_000
 
     play(scene, memory=10)

@@ -3,13 +3,17 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
+from urllib.parse import urlencode
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import OperationalError
-from django.test import Client
+from django.test import AsyncClient, Client
 
 from cdc.errors import Misconfigured, Retryable
+from cdc.feed import page as page_module
 from cdc.feed import views, wiring
 from cdc.feed.audience import Audience
 from cdc.feed.stream import Access
@@ -175,6 +179,38 @@ def test_a_jump_to_a_time_prefers_the_history(
     assert "replicated in 17 ms" in shown
 
 
+def test_a_page_of_the_history_continues_in_both_directions(
+    broker: MemoryBroker, history: MemoryHistory, worker: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`Older` continues in Kafka, and `Newer` at the last change of the history that was read."""
+    publish(broker, *(outgoing(change("c", 5, n), TOPIC) for n in range(1, 10)))
+    events = [PastEvent(event=change("c", n, n), partition=1, offset=n) for n in (1, 2, 3)]
+    first, last = (each.event.ts_ms for each in (events[0], events[-1]))
+    begin, end = (datetime.fromtimestamp(ms / 1000, tz=UTC).isoformat() for ms in (first, last))
+    asked = f"?{urlencode({'time': begin, 'op': 'c'})}"
+    newest, further = ('rel="prev" href="?op=c"', f"?op=c&amp;{urlencode({'time': end})}")
+    history.events = events
+
+    shown = page(worker, asked)
+    assert f"?op=c&amp;before={wiring.topic_pages().at_time(first)}" in shown
+    assert newest in shown
+    monkeypatch.setattr(page_module, "_MOST_PAST_EVENTS", 3)
+    assert f'rel="prev" href="{further}"' in page(worker, asked)
+
+    monkeypatch.setattr(page_module, "_MOST_PAST_EVENTS", 1)
+    history.events = events[:1]
+    assert newest in page(worker, asked), "`Newer` would show the same page"
+
+
+def test_the_form_keeps_the_place_that_was_asked_for(
+    broker: MemoryBroker, history: MemoryHistory, worker: Client
+) -> None:
+    shown = page(worker, "?time=2025-11-24T16:00&partition=2&offset=7")
+
+    for name, value in {"time": "2025-11-24T16:00", "partition": "2", "offset": "7"}.items():
+        assert f'name="{name}" value="{value}"' in shown
+
+
 def test_details_come_from_kafka_or_else_from_the_history(
     broker: MemoryBroker, history: MemoryHistory, worker: Client
 ) -> None:
@@ -232,6 +268,58 @@ def test_management_sees_no_more_in_the_history_or_in_an_error(
     shown = page(client)
     assert "Kafka is not responding" in shown
     assert "The in-memory broker is down" not in shown
+
+
+NO_POSITION = "The given text is not a position in the feed: open the page without it."
+
+
+class _Hub:
+    """A hub of which only `full` is looked at."""
+
+    full = True
+
+
+@pytest.mark.parametrize("role", [UserType.CUSTOMER, UserType.TECHNICAL_WORKER])
+def test_a_refused_stream_says_why(
+    client: Client, monkeypatch: pytest.MonkeyPatch, role: UserType
+) -> None:
+    monkeypatch.setattr(wiring, "hub", _Hub)
+    logged_in(client, role)
+    status, why = (403, "You don't have access to the feed.")
+    if role is UserType.TECHNICAL_WORKER:
+        status, why = (501, "The feed needs an ASGI server, such as uvicorn.")
+
+    answer = client.get("/feed/stream")
+
+    assert (answer.status_code, answer.content.decode()) == (status, f"{why}\n")
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("full", "given", "header", "status", "why"),
+    [
+        (True, "", "", 503, "Too many people are reading the feed: try again in a moment."),
+        (False, "zebra", "", 400, NO_POSITION),
+        (False, "", "zebra", 400, NO_POSITION),
+        (False, "00000000.1.1.1", "zebra", 400, NO_POSITION),
+    ],
+)
+def test_a_stream_that_cannot_begin_says_why(
+    monkeypatch: pytest.MonkeyPatch, full: bool, given: str, header: str, status: int, why: str
+) -> None:
+    """A browser that reconnects sends its last position in a header, and the first in the URL."""
+    monkeypatch.setattr(wiring, "hub", _Hub)
+    monkeypatch.setattr(_Hub, "full", full)
+    client = AsyncClient()
+    client.force_login(
+        User.objects.create_user("w@p.example", name="N", user_type=UserType.TECHNICAL_WORKER)
+    )
+    headers = {"Last-Event-ID": header} if header else {}
+
+    answer = async_to_sync(client.get)("/feed/stream", {"after": given}, headers=headers)
+
+    assert (answer.status_code, answer.content.decode()) == (status, f"{why}\n")
 
 
 def _answer(answer: Audience | None, _: object) -> Audience | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 
 from cdc.capture.resend import send_rows
 from cdc.errors import Refused
@@ -82,6 +82,14 @@ def test_a_stopped_snapshot_is_resumed(feed: MemoryFeed) -> None:
     assert second.run()
     assert second.sent.rows == 5
     assert said == [f"Resuming {TABLE}: {first.sent} so far."]
+
+
+def test_no_chunk_waits_for_the_commit_of_its_caller(feed: MemoryFeed) -> None:
+    """A chunk that is part of a longer transaction would keep its rows locked until the end."""
+    with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
+        snapshot(feed, []).run()
+
+    assert not OutboxRecord.objects.exists()
 
 
 class Recording(MemoryReader):

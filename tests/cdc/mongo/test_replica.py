@@ -20,6 +20,7 @@ from cdc.mongo.plan import Conflict, Delivered
 from cdc.mongo.reader import ReplicaReader
 from cdc.mongo.replica import MongoReplica
 from cdc.runtime.loop import SystemClock
+from cdc.wire.event import Version
 from tests.support.builders import COLLECTIONS, ROUTE, ROUTES, SOURCE, change, delivered
 from tests.support.mongodb import COMMANDS
 
@@ -299,3 +300,20 @@ def test_every_kind_of_unique_index_is_named_in_a_conflict(storage: Storage, kin
 
     with pytest.raises(Conflict, match=f"The unique index {re.escape(name)} of "):
         replica.apply([with_after(2)], {SOURCE: 2})
+
+
+@pytest.mark.parametrize("op", ["u", "d"])
+def test_a_unique_index_of_the_history_names_the_event_that_it_refuses(
+    storage: Storage, op: str
+) -> None:
+    """Only this event can then be set aside."""
+    history = storage.database[storage.settings.history_collection]
+    history.create_index("key", unique=True, name="one change for each row")
+    replica = storage.replica()
+    replica.apply([with_after(1)], {SOURCE: 1})
+
+    with pytest.raises(Conflict, match="one change for each row") as raised:
+        replica.apply([with_after(2), delivered(change(op, 1, 7))], {SOURCE: 3})
+
+    assert raised.value.version == Version(1, 7)
+    assert history.count_documents({}) == 1

@@ -231,7 +231,7 @@ def test_too_many_missed_changes_are_a_gap(monkeypatch: pytest.MonkeyPatch) -> N
         world.publish(400)
         reader = world.reader(start(world))
         await world.until(lambda: bool(reader.named("gap")))
-        why = "You have missed too many changes to send them all."
+        why = "There are too many missed changes to send all of them."
         assert reader.named("gap") == [{"why": why, "missing": 400}]
         world.publish(3)
         await world.until(lambda: len(reader.places) == 3)
@@ -246,7 +246,7 @@ def test_compacted_records_are_counted_in_a_gap() -> None:
         world.first[1] = log - 5
         reader = world.reader(start(world))
         await world.until(lambda: len(reader.places) == 90 - (log - 5))
-        why = "Kafka keeps only the latest change of each row."
+        why = "Kafka has removed them and keeps only the latest change of each row."
         assert reader.named("gap") == [{"why": why, "missing": log - 5}]
 
     play(scene)
@@ -256,7 +256,7 @@ def test_a_position_of_another_topic_is_a_gap() -> None:
     async def scene(world: World) -> None:
         reader = world.reader("00000000.1.1.1")
         await world.until(lambda: bool(reader.named("gap")))
-        why = "The topic has been replaced by another topic."
+        why = "The Kafka topic was deleted and created again."
         assert reader.named("gap") == [{"why": why, "missing": None}]
         world.publish(3)
         await world.until(lambda: len(reader.places) == 3)
@@ -284,7 +284,7 @@ def test_a_position_that_is_never_reached_is_a_gap(monkeypatch: pytest.MonkeyPat
     async def scene(world: World) -> None:
         reader = world.reader(FeedPosition(start(world).tag, (200, 2, 2)))
         await world.until(lambda: bool(reader.named("gap")))
-        why = "The topic ends before your last change."
+        why = "Kafka has lost the newest changes of the topic."
         assert reader.named("gap") == [{"why": why, "missing": None}]
         world.publish(3)
         await world.until(lambda: len(reader.places) == 3)

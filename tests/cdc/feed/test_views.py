@@ -270,7 +270,7 @@ def test_management_sees_no_more_in_the_history_or_in_an_error(
     assert "The in-memory broker is down" not in shown
 
 
-NO_POSITION = "The given text is not a position in the feed: open the page without it."
+NO_POSITION = "The address contains an invalid position in the feed: open the page without it."
 
 
 class _Hub:

@@ -23,7 +23,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 MANAGEMENT = "senior_management"
 
 # URLs for programs, a URL with a part of a page, and the live feed, which test_feed covers.
-ELSEWHERE = {"healthz", "readyz", "metrics", "operations/state/", "feed/", "feed/stream"}
+ELSEWHERE = {
+    *("healthz", "readyz", "metrics", "feed/", "feed/stream"),
+    *("operations/state/", "operations/verdict/"),
+}
 # Further pages of each role: URLs with arguments, and error pages.
 MORE: dict[str, tuple[str, ...]] = {
     "anonymous": ("/password/reset/MQ/no/", "/nothing/"),

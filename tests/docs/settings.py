@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
+from urllib.parse import quote
 
 from cdc import conf
 from project.config import environment
@@ -87,5 +88,5 @@ def _shown(value: Any) -> str:
         value = ",".join(value)
     if isinstance(value, Mapping) or value in ("", None):
         return "empty"
-    home = f"sqlite:///{BASE_DIR / 'no such home'}"
+    home = f"sqlite:///{quote(str(BASE_DIR / 'no such home'))}"
     return f"`{str(value).replace(home, 'sqlite:///$STORYFEED_HOME')}`"

@@ -17,6 +17,8 @@ from cdc.consumer.pause import pause, resume
 from cdc.dead_letters.console import place
 from cdc.dead_letters.decisions import Outcome, discard, replay
 from cdc.dead_letters.inspection import Inspection, Inspector
+from cdc.doctor.check import Check, Level
+from cdc.doctor.report import examine
 from cdc.errors import Refused
 from cdc.feed.audience import Audience
 from cdc.jobs.kinds import COUNT, RECONCILE, REPAIR, SNAPSHOT
@@ -45,6 +47,7 @@ __all__ = [
     "REPAIR",
     "SNAPSHOT",
     "Audience",
+    "Check",
     "Delays",
     "Figures",
     "Part",
@@ -56,6 +59,7 @@ __all__ = [
     "TableCount",
     "cancel_job",
     "dead_letter_position",
+    "deployment_problems",
     "describe_selection",
     "discard_dead_letter",
     "ensure_topics",
@@ -72,6 +76,12 @@ __all__ = [
     "user_names",
     "wire_time",
 ]
+
+
+def deployment_problems() -> list[Check]:
+    """Return the warnings and errors of `manage.py doctor`."""
+    found = examine(cdc_settings(), DEFAULT_DB_ALIAS)
+    return [check for check in found if check.level is not Level.OK]
 
 
 def pause_consumers(why: str) -> None:

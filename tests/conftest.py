@@ -85,6 +85,14 @@ def _address(name: str) -> str:
     return value
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_examination() -> Iterator[None]:
+    """Let no page examine the test's servers in the background."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("project.pages.feed_state.deployment._read", list)
+        yield
+
+
 @pytest.fixture(scope="session")
 def bootstrap_servers() -> str:
     return _address("KAFKA_BOOTSTRAP_SERVERS")

@@ -1,10 +1,11 @@
 """Readiness probes of Kafka and MongoDB."""
 
 from functools import cached_property
+from typing import Any
 
 from cdc.conf import CdcSettings
 from cdc.kafka.topics import Topics
-from cdc.mongo.client import connect
+from cdc.mongo.client import connect, require_transactions
 from cdc.mongo.positions import Positions
 from cdc.registry import topic_names
 
@@ -23,7 +24,11 @@ class ServiceProbes:
         return ""
 
     def mongodb(self) -> str:
-        """Read from MongoDB with read concern `majority`; return an empty string."""
+        """Read from MongoDB with read concern `majority`; return an empty string.
+
+        Raise Misconfigured if the server cannot run transactions.
+        """
+        require_transactions(self._client, self._settings.mongodb_uri)
         self._positions.all()
         return ""
 
@@ -33,5 +38,9 @@ class ServiceProbes:
         return Topics(self._settings)
 
     @cached_property
+    def _client(self) -> Any:  # only `cdc.mongo` names the types of pymongo
+        return connect(self._settings)
+
+    @cached_property
     def _positions(self) -> Positions:
-        return Positions(connect(self._settings), self._settings)
+        return Positions(self._client, self._settings)

@@ -28,6 +28,7 @@ class PipelineMixin(ReadersMixin, TemplateView):
             canary=stages[-1],
             rates=_rates(),
             may_act=may_act(self.request),
+            deployment=feed_state.deployment.get().value,
         )
 
 

@@ -8,10 +8,12 @@ from functools import cached_property
 from cdc.api import registry
 from cdc.conf import cdc_settings
 from cdc.operations import (
+    Check,
     Figures,
     State,
     Status,
     StatusReader,
+    deployment_problems,
     outage_verdict,
     read_change_rates,
     read_totals,
@@ -24,6 +26,7 @@ RATE_BINS, RATE_SECONDS = 60, 2
 FRESH_SECONDS = 5.0
 """A status that is older than this number of seconds is not shown as current."""
 _TOTALS_SECONDS = 5.0
+_EXAMINATION_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +99,10 @@ def _read_rates() -> list[float]:
 
 
 feed = FeedWatch()
+deployment: Latest[list[Check]] = Latest(
+    deployment_problems, fresh=_EXAMINATION_SECONDS, patience=0.0
+)
+"""What `manage.py doctor` finds; not known until the first examination has ended."""
 totals: Latest[Figures] = Latest(_read_totals, fresh=_TOTALS_SECONDS)
 """Totals of the stories, read from the first replica collection."""
 rates: Latest[list[float]] = Latest(_read_rates, fresh=RATE_SECONDS)

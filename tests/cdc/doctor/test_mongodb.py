@@ -16,6 +16,7 @@ from cdc.errors import Misconfigured, Retryable, Unreachable
 from cdc.mongo.client import connect
 from cdc.mongo.replica import MongoReplica
 from cdc.runtime.loop import SystemClock
+from cdc.status.probes import ServiceProbes
 from tests.support.commands import retried, wait_until
 from tests.support.feed_settings import without_servers
 from tests.support.mongodb import LockedMongod, OwnMongod, Secondary, Standalone, running
@@ -55,6 +56,8 @@ def test_a_standalone_server_is_refused(tmp_path: Path, options: str) -> None:
             list(check_mongodb(settings))
         with pytest.raises(Misconfigured, match=r"a standalone mongod, which has no transactions"):
             prepare(settings)
+        with pytest.raises(Misconfigured, match=r"a standalone mongod, which has no transactions"):
+            ServiceProbes(settings).mongodb()
 
 
 def test_the_name_of_another_replica_set_is_refused(feed_settings: CdcSettings) -> None:

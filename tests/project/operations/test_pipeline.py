@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.test import Client
 
+from cdc.doctor.check import warning
 from cdc.status.facts import CanaryStatus, Trouble
 from project.pages import feed_state
 from project.templatetags.sentences import coded
@@ -91,3 +92,14 @@ def test_other_pages_show_the_verdict(
 
 def test_customers_do_not_read_the_verdict(customer: Client) -> None:
     assert customer.get("/operations/verdict/").status_code == 403
+
+
+def test_the_problems_of_the_deployment_are_shown_to_those_who_can_act(
+    worker: Client, manager: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [warning("database.durability", "`sync_binlog` is <0>", "set it to 1")]
+    monkeypatch.setattr(feed_state, "deployment", patient(lambda: found))
+
+    shown = "<strong>Warning.</strong> <code>sync_binlog</code> is &lt;0&gt;: set it to 1.</li>"
+    assert shown in worker.get("/operations/").content.decode()
+    assert "sync_binlog" not in manager.get("/operations/").content.decode()

@@ -95,7 +95,7 @@ def test_a_letter_without_a_known_row_can_only_be_discarded(
         row_of(stray)
     outcome = replay([stray], "", using="default")
     assert outcome.resolved == []
-    assert outcome.refused[0].startswith(f"Dead letter {stray.pk} was not replayed. It")
+    assert outcome.refused[0].startswith(f"Dead letter {stray.pk} was not replayed. The ")
     assert not OperatorAction.objects.exists()
     stray.refresh_from_db()
     assert stray.status == "waiting"

@@ -5,14 +5,14 @@ of the machines may differ.
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from django.db import Error, connections
 
-from cdc.errors import CdcError, Retryable
+from cdc.errors import Retryable
 from cdc.models import DaemonError
 from cdc.runtime import telemetry
 from cdc.runtime.database import DatabaseNow
@@ -21,6 +21,7 @@ from cdc.runtime.loop import Clock
 STALE_SECONDS = 30.0
 """A row that was not updated for this long is ignored: its process was killed."""
 _WRITE_SECONDS = 1.0
+_BACKOFF_FACTOR = 10
 _QUIET_SECONDS = 5.0
 """A process recovers after this time without an error, because attempts may fail in turns."""
 _KEPT_DAYS = 1
@@ -31,7 +32,8 @@ class ErrorReport:
     """Stores the errors after which a process retries; a context manager for the whole process.
 
     The process deletes the row when it recovers and when it stops. If the process ends with an
-    error, this error remains. Storing an error never raises one.
+    error, this error remains. Storing an error never raises one, and an unresponsive database
+    delays the process only rarely.
     """
 
     def __init__(self, process: str, event: str, using: str, clock: Clock) -> None:
@@ -40,8 +42,11 @@ class ErrorReport:
         self._using = using
         self._clock = clock
         self._attempts = 0
-        self._failed_at = float("-inf")
-        self._written_at = float("-inf")
+        self._began_at = self._failed_at = self._due = float("-inf")
+        self._stored = True
+        """Whether the database may have a row: a killed process of this name may have left one."""
+        self._written = False
+        """Whether the row has the beginning of the present errors."""
 
     def __enter__(self) -> Self:
         return self
@@ -52,50 +57,65 @@ class ErrorReport:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        if isinstance(error, CdcError):
-            self._attempts += 1
-            self._write(error)
-        else:
-            self._clear()
+        if isinstance(error, Exception):
+            self._failed()
+            self._use_database(partial(self._write, error))
+        elif self._stored:
+            self._use_database(self._delete)
 
     def on_retry(self, error: Retryable, seconds: float) -> None:
         """Log an error, and store it at most once per second; `seconds` is the time to wait."""
         telemetry.log_retry(self._event, error, seconds)
-        self._failed_at = self._clock.monotonic()
-        self._attempts += 1
-        if self._failed_at - self._written_at >= _WRITE_SECONDS:
-            self._write(error)
+        self._failed()
+        if self._failed_at >= self._due:
+            self._use_database(partial(self._write, error))
 
     def watched(self, run_once: Callable[[], bool]) -> Callable[[], bool]:
         """Return `run_once`, so that attempts without an error end the report."""
 
         def run() -> bool:
             more = run_once()
-            if self._attempts and self._clock.monotonic() - self._failed_at >= _QUIET_SECONDS:
-                self._clear()
+            now = self._clock.monotonic()
+            if now - self._failed_at >= _QUIET_SECONDS:
+                self._attempts = 0
+                if self._stored and now >= self._due:
+                    self._use_database(self._delete)
             return more
 
         return run
 
-    def _write(self, error: CdcError) -> None:
+    def _failed(self) -> None:
+        self._failed_at = self._clock.monotonic()
+        if not self._attempts:
+            self._began_at, self._written = self._failed_at, False
+        self._attempts += 1
+
+    def _use_database(self, change: Callable[[], None]) -> None:
+        began = self._clock.monotonic()
+        try:
+            change()
+        except Error:
+            connections[self._using].close()
+        after = self._clock.monotonic()
+        # An unresponsive database blocks each attempt for seconds.
+        pause = _BACKOFF_FACTOR * (after - began)
+        self._due = after + (max(pause, _WRITE_SECONDS) if self._stored else pause)
+
+    def _write(self, error: Exception) -> None:
         rows = DaemonError.objects.using(self._using)
         changes = {
-            "error": str(error)[:_LONGEST_ERROR],
+            "error": str(error)[:_LONGEST_ERROR] or type(error).__name__,
             "attempts": self._attempts,
             "last_at": DatabaseNow(),
         }
-        try:
-            if not rows.filter(process=self._process).update(**changes):
-                old = DatabaseNow() - timedelta(days=_KEPT_DAYS)
-                rows.filter(last_at__lt=old).delete()
-                rows.create(process=self._process, since=DatabaseNow(), **changes)
-        except Error:
-            connections[self._using].close()
-        self._written_at = self._clock.monotonic()
+        since = DatabaseNow() - timedelta(seconds=self._failed_at - self._began_at)
+        began = {} if self._written else {"since": since}
+        self._stored = True
+        if not rows.filter(process=self._process).update(**changes, **began):
+            rows.filter(last_at__lt=DatabaseNow() - timedelta(days=_KEPT_DAYS)).delete()
+            rows.create(process=self._process, since=since, **changes)
+        self._written = True
 
-    def _clear(self) -> None:
-        if not self._attempts:
-            return
-        with suppress(Error):
-            DaemonError.objects.using(self._using).filter(process=self._process).delete()
-            self._attempts = 0
+    def _delete(self) -> None:
+        DaemonError.objects.using(self._using).filter(process=self._process).delete()
+        self._stored = False

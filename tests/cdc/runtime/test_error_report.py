@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection, connections
 from django.db.utils import OperationalError
+from django.utils import timezone
 
 from cdc.errors import Fatal, Retryable
 from cdc.models import DaemonError
@@ -78,6 +79,60 @@ def test_a_clean_stop_leaves_no_error_and_a_failed_one_its_last(clock: FakeClock
     assert [each.error for each in troubles()] == ["Too many dead letters."]
 
 
+def test_an_unexpected_error_remains_and_an_interruption_does_not(clock: FakeClock) -> None:
+    with pytest.raises(ZeroDivisionError), report(clock):
+        raise ZeroDivisionError
+    assert [each.error for each in troubles()] == ["ZeroDivisionError"]
+
+    with pytest.raises(KeyboardInterrupt), report(clock):
+        raise KeyboardInterrupt
+    assert troubles() == ()
+
+
+def test_the_error_of_a_killed_process_ends_when_its_successor_works(clock: FakeClock) -> None:
+    """A consumer has the same name after a restart."""
+    fail(report(clock, "consumer one"))
+    assert len(troubles()) == 1
+
+    succeed(report(clock, "consumer one"))
+
+    assert troubles() == ()
+
+
+def test_a_new_process_begins_its_own_errors(clock: FakeClock) -> None:
+    fail(report(clock, "consumer one"))
+    old = DatabaseNow() - timedelta(hours=9)
+    DaemonError.objects.update(since=old, last_at=old)
+
+    fail(report(clock, "consumer one"))
+
+    (found,) = troubles()
+    assert found.attempts == 1
+    assert timezone.now() - found.since < timedelta(hours=1)
+
+
+def test_a_process_waits_rarely_for_an_unresponsive_database(clock: FakeClock) -> None:
+    asked: list[float] = []
+
+    def hang(*_: object) -> None:
+        asked.append(clock.monotonic())
+        clock.sleep(8)
+        raise OperationalError("timed out")
+
+    errors = report(clock)
+    began = clock.monotonic()
+    with connection.execute_wrapper(hang):
+        while clock.monotonic() - began < 88 + 8 + 5:
+            fail(errors)
+            clock.sleep(1)
+        assert asked == [began, began + 88]
+        clock.sleep(5)
+        while clock.monotonic() - began < 88 * 3:
+            succeed(errors)
+            clock.sleep(1)
+    assert len(asked) == 3
+
+
 def test_the_error_of_a_killed_process_is_ignored_and_later_deleted(clock: FakeClock) -> None:
     fail(report(clock, "relay killed"))
     rows = DaemonError.objects.filter(process="relay killed")
@@ -120,5 +175,6 @@ def test_a_database_that_cannot_store_the_error_stops_no_process(clock: FakeCloc
     with connection.execute_wrapper(away):
         clock.sleep(5)
         succeed(errors)
+    clock.sleep(1)
     succeed(errors)
     assert troubles() == ()

@@ -131,8 +131,7 @@ class ReplicaConsumer:
         Events that are read again are not applied twice; a reconciliation finds missing changes.
         A partition without a position also starts there, and a later loss is then detected.
         """
-        lost_from = position.next_offset
-        epoch = position.leader_epoch
+        lost_from, epoch = position.next_offset, position.leader_epoch
         if lost_from is not None and not self._source.lost_at(source, lost_from, epoch):
             return position
         resumed = self._replica.record_gap(source, self._source.first_offset(source))

@@ -14,7 +14,7 @@ from cdc.consumer.pause import PauseWatch
 from cdc.consumer.presence import Presence
 from cdc.consumer.routes import routes
 from cdc.consumer.source_rows import SourceRows, source_epoch
-from cdc.daemons.startup import ensure_topics, refuse_wrong, retry_until_done, set_query_timeouts
+from cdc.daemons.startup import Startup, set_query_timeouts
 from cdc.dead_letters.store import DeadLetterStore
 from cdc.doctor.kafka import READ, check_kafka
 from cdc.doctor.mongodb import check_mongodb
@@ -43,17 +43,18 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
     name = f"consumer {instance}"
     errors = ErrorReport(name, telemetry.CONSUMER_RETRY, DEFAULT_DB_ALIAS, clock)
     with Stop() as stop, errors:
+        startup = Startup(stop, clock, errors.on_retry)
         topics = Topics(settings)
         replica = _replica(settings, instance, clock)
-        refuse_wrong(partial(check_kafka, settings, (READ,)), stop, clock, errors.on_retry)
-        ensure_topics(topics, stop, clock, errors.on_retry)
-        refuse_wrong(partial(check_mongodb, settings), stop, clock, errors.on_retry)
-        retry_until_done(replica.prepare, stop, clock, errors.on_retry)
-        retry_until_done(partial(_look_at_columns, settings), stop, clock, errors.on_retry)
+        startup.examine(partial(check_kafka, settings, (READ,)))
+        startup.ensure_topics(topics)
+        startup.examine(partial(check_mongodb, settings))
+        startup.do(replica.prepare)
+        startup.do(partial(_look_at_columns, settings))
         paused = PauseWatch(settings.group, DEFAULT_DB_ALIAS)
         paused.start()
         presence = Presence(Instances(connect(settings), settings, instance), instance, clock)
-        retry_until_done(presence.claim, stop, clock, errors.on_retry)
+        startup.do(presence.claim)
         source = KafkaSource(settings, sorted(all_topics()), instance)
         consumer = ReplicaConsumer(
             source=source,

@@ -7,7 +7,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from cdc.canary.beat import start_beating
 from cdc.conf import cdc_settings
-from cdc.daemons.startup import process_name, refuse_wrong
+from cdc.daemons.startup import Startup, process_name
 from cdc.doctor.database import check_database
 from cdc.doctor.settings import require_valid_clients
 from cdc.jobs.kinds import KINDS
@@ -32,8 +32,8 @@ def run_jobs() -> None:
     errors = ErrorReport(f"jobs {owner}", telemetry.JOB_RETRY, DEFAULT_DB_ALIAS, clock)
     with Stop() as stop, errors:
         require_valid_clients(settings)
-        database = partial(check_database, settings, DEFAULT_DB_ALIAS)
-        refuse_wrong(database, stop, clock, errors.on_retry)
+        startup = Startup(stop, clock, errors.on_retry)
+        startup.examine(partial(check_database, settings, DEFAULT_DB_ALIAS))
         runner = JobRunner(Jobs(DEFAULT_DB_ALIAS), KINDS, owner, lambda: stop.requested, clock)
         start_beating(DEFAULT_DB_ALIAS, lambda: stop.requested)
         telemetry.log(_log, logging.INFO, telemetry.JOBS_STARTED)

@@ -11,13 +11,7 @@ from django.db import DEFAULT_DB_ALIAS
 from cdc.capture.resend import send_again
 from cdc.conf import CdcSettings
 from cdc.daemons.continuity import epoch_guard
-from cdc.daemons.startup import (
-    ensure_topics,
-    process_name,
-    refuse_wrong,
-    retry_until_done,
-    set_query_timeouts,
-)
+from cdc.daemons.startup import Startup, process_name, set_query_timeouts
 from cdc.dead_letters.store import RejectedRowStore
 from cdc.doctor.database import check_database
 from cdc.doctor.kafka import READ, WRITE, check_kafka
@@ -63,14 +57,12 @@ def run_relay(settings: CdcSettings) -> None:
             stopping=lambda: stop.requested,
             guard=guard,
         )
-        database = partial(check_database, settings, DEFAULT_DB_ALIAS)
-        refuse_wrong(database, stop, clock, errors.on_retry)
+        startup = Startup(stop, clock, errors.on_retry)
+        startup.examine(partial(check_database, settings, DEFAULT_DB_ALIAS))
         # The relay also reads the last messages of each topic.
-        kafka = partial(check_kafka, settings, (READ, WRITE))
-        refuse_wrong(kafka, stop, clock, errors.on_retry)
-        ensure_topics(Topics(settings), stop, clock, errors.on_retry)
-        learn = partial(guard.learn, lambda: not stop.requested)
-        retry_until_done(learn, stop, clock, errors.on_retry)
+        startup.examine(partial(check_kafka, settings, (READ, WRITE)))
+        startup.ensure_topics(Topics(settings))
+        startup.do(partial(guard.learn, lambda: not stop.requested))
         with (
             closing(publisher),
             closing(relay),

@@ -36,46 +36,49 @@ def set_query_timeouts(using: str) -> None:
         connection.settings_dict["OPTIONS"].update(read_timeout=seconds, write_timeout=seconds)
 
 
-def ensure_topics(topics: Topics, stop: Stop, clock: Clock, on_retry: Report) -> None:
-    """Create the missing topics; wait for Kafka if necessary."""
-    for name, partitions in all_topics().items():
-        retry_until_done(partial(topics.ensure, name, partitions), stop, clock, on_retry)
+class Startup:
+    """The steps of a daemon's start. A step is repeated until it succeeds, or until a signal."""
+
+    def __init__(self, stop: Stop, clock: Clock, on_retry: Report) -> None:
+        self._stop = stop
+        self._clock = clock
+        self._on_retry = on_retry
+
+    def do(self, step: Callable[[], None]) -> None:
+        """Run `step` until it succeeds once."""
+        done = False
+
+        def attempt() -> bool:
+            nonlocal done
+            step()
+            done = True
+            return True
+
+        run_until_stopped(
+            attempt,
+            stopped=lambda: self._stop.requested or done,
+            on_retry=self._on_retry,
+            pause=lambda: None,
+            clock=self._clock,
+        )
+
+    def examine(self, part: Callable[[], Iterable[Check]]) -> None:
+        """Raise Misconfigured if the daemon cannot work with a part; log its other problems."""
+
+        def ask() -> None:
+            checks = list(part())
+            refuse(checks)
+            for check in checks:
+                if check.level is not Level.OK:
+                    _log_problem(check)
+
+        self.do(ask)
+
+    def ensure_topics(self, topics: Topics) -> None:
+        """Create the missing topics."""
+        for name, partitions in all_topics().items():
+            self.do(partial(topics.ensure, name, partitions))
 
 
-def refuse_wrong(
-    part: Callable[[], Iterable[Check]], stop: Stop, clock: Clock, on_retry: Report
-) -> None:
-    """Raise Misconfigured if the daemon cannot work with a part; log the part's other problems.
-
-    As long as the part cannot be asked, ask again.
-    """
-
-    def ask() -> None:
-        checks = list(part())
-        refuse(checks)
-        for check in checks:
-            if check.level is not Level.OK:
-                telemetry.log(
-                    _log, logging.WARNING, telemetry.DOCTOR_FOUND, check=check.id, text=check.text
-                )
-
-    retry_until_done(ask, stop, clock, on_retry)
-
-
-def retry_until_done(step: Callable[[], None], stop: Stop, clock: Clock, on_retry: Report) -> None:
-    """Run `step` until it succeeds once, or until a signal."""
-    done = False
-
-    def attempt() -> bool:
-        nonlocal done
-        step()
-        done = True
-        return True
-
-    run_until_stopped(
-        attempt,
-        stopped=lambda: stop.requested or done,
-        on_retry=on_retry,
-        pause=lambda: None,
-        clock=clock,
-    )
+def _log_problem(check: Check) -> None:
+    telemetry.log(_log, logging.WARNING, telemetry.DOCTOR_FOUND, check=check.id, text=check.text)

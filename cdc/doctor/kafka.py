@@ -9,8 +9,6 @@ from cdc.kafka.cluster import Cluster, TopicState
 from cdc.registry import all_topics
 
 _DAY_MS = 86_400_000
-
-
 READ, WRITE = "Read", "Write"
 
 
@@ -113,21 +111,7 @@ def _config(name: str, found: TopicState, settings: CdcSettings) -> Iterator[Che
             "becomes a dead letter if it is larger",
             f"set max.message.bytes to {largest} or more, or reduce MAX_EVENT_BYTES",
         )
-    insync = int(config["min.insync.replicas"])
-    if insync > found.replicas:
-        yield wrong(
-            "kafka.min_insync_replicas",
-            f"The topic {name} has min.insync.replicas={insync} but {found.replicas} replicas, so "
-            "Kafka accepts no message",
-            f"set min.insync.replicas to {max(found.replicas - 1, 1)}",
-            stops=True,
-        )
-    elif insync == 1 < found.replicas:
-        yield warning(
-            "kafka.min_insync_replicas",
-            f"The topic {name} has min.insync.replicas=1, so a message may be on one disk only",
-            "set min.insync.replicas to 2",
-        )
+    yield from _insync(name, int(config["min.insync.replicas"]), found.replicas)
     if config.get("unclean.leader.election.enable") == "true":
         yield warning(
             "kafka.unclean_leader_election",
@@ -141,6 +125,23 @@ def _config(name: str, found: TopicState, settings: CdcSettings) -> Iterator[Che
             f"The topic {name} has message.timestamp.type={config['message.timestamp.type']}, so "
             "messages do not carry the time of their change",
             "set it to CreateTime",
+        )
+
+
+def _insync(name: str, insync: int, replicas: int) -> Iterator[Check]:
+    if insync > replicas:
+        yield wrong(
+            "kafka.min_insync_replicas",
+            f"The topic {name} has min.insync.replicas={insync} but {replicas} replicas, so "
+            "Kafka accepts no message",
+            f"set min.insync.replicas to {max(replicas - 1, 1)}",
+            stops=True,
+        )
+    elif insync == 1 < replicas:
+        yield warning(
+            "kafka.min_insync_replicas",
+            f"The topic {name} has min.insync.replicas=1, so a message may be on one disk only",
+            "set min.insync.replicas to 2",
         )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
@@ -14,10 +14,6 @@ from confluent_kafka.admin._topic import TopicDescription
 from cdc.conf import CdcSettings
 from cdc.kafka.client import REQUEST_SECONDS, client_config, make_client, unavailable
 from cdc.kafka.topics import new_topic
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-    from typing import Any
 
 _DENIED = frozenset(
     {
@@ -82,6 +78,20 @@ class Cluster:
                 return str(error.args[0].str())
             raise unavailable("describe the topic", name, error) from error
 
+    def config(self, name: str) -> dict[str, str]:
+        """Return the settings of a topic; empty if this client must not read them."""
+        asked = ConfigResource(ResourceType.TOPIC, name)
+        answer = self._admin.describe_configs([asked], request_timeout=REQUEST_SECONDS)[asked]
+        try:
+            found: Mapping[str, Any] = answer.result(REQUEST_SECONDS)
+        except TimeoutError as error:
+            raise unavailable("describe the configuration of", name, error) from error
+        except KafkaException as error:
+            if error.args[0].code() in _DENIED:
+                return {}
+            raise unavailable("describe the configuration of", name, error) from error
+        return {key: str(entry.value) for key, entry in found.items()}
+
     def refusal(self, name: str, partitions: int) -> str:
         """Return why Kafka would not create a topic; empty if it would."""
         new = new_topic(self._settings, name, partitions)
@@ -104,22 +114,7 @@ class Cluster:
         return TopicState(
             partitions=len(found.partitions),
             replicas=min((len(each.replicas) for each in found.partitions), default=0),
-            config=self._config(name),
+            config=self.config(name),
             may_read=AclOperation.READ in operations,
             may_write=AclOperation.WRITE in operations,
         )
-
-    def _config(self, name: str) -> dict[str, str]:
-        resource = ConfigResource(ResourceType.TOPIC, name)
-        answer: Future[Any] = self._admin.describe_configs(
-            [resource], request_timeout=REQUEST_SECONDS
-        )[resource]
-        try:
-            found = answer.result(REQUEST_SECONDS)
-        except TimeoutError as error:
-            raise unavailable("describe the topic", name, error) from error
-        except KafkaException as error:
-            if error.args[0].code() in _DENIED:
-                return {}
-            raise unavailable("describe the topic", name, error) from error
-        return {str(key): str(entry.value) for key, entry in found.items()}

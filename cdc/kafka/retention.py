@@ -2,28 +2,19 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any
-
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._config import ConfigResource
-from confluent_kafka.admin._resource import ResourceType
 
 from cdc.conf import CdcSettings
-from cdc.kafka.client import REQUEST_SECONDS, client_config, unavailable
+from cdc.kafka.cluster import Cluster
 
 _FRESH_SECONDS = 60.0
 """The configuration of a topic seldom changes: it is read at this interval."""
-_FORBIDDEN = frozenset(
-    {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED}
-)
 
 
 class Retention:
     """Reads how long Kafka keeps records; raises Retryable if Kafka does not answer."""
 
     def __init__(self, settings: CdcSettings) -> None:
-        self._admin = AdminClient(client_config(settings))
+        self._cluster = Cluster(settings)
         self._known: dict[str, tuple[float, float | None]] = {}
 
     def seconds(self, topic: str) -> float | None:
@@ -34,22 +25,9 @@ class Retention:
         """
         read_at, seconds = self._known.get(topic, (float("-inf"), None))
         if time.monotonic() - read_at > _FRESH_SECONDS:
-            seconds = kept_seconds(self._config(topic))
+            seconds = kept_seconds(self._cluster.config(topic))
             self._known[topic] = time.monotonic(), seconds
         return seconds
-
-    def _config(self, topic: str) -> Mapping[str, str]:
-        asked = ConfigResource(ResourceType.TOPIC, topic)
-        future = self._admin.describe_configs([asked], request_timeout=REQUEST_SECONDS)[asked]
-        try:
-            found: Mapping[str, Any] = future.result(REQUEST_SECONDS)
-        except TimeoutError as error:
-            raise unavailable("describe the configuration of", topic, error) from error
-        except KafkaException as error:
-            if error.args[0].code() in _FORBIDDEN:
-                return {}
-            raise unavailable("describe the configuration of", topic, error) from error
-        return {name: str(entry.value) for name, entry in found.items()}
 
 
 def kept_seconds(config: Mapping[str, str]) -> float | None:

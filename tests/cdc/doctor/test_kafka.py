@@ -18,6 +18,7 @@ from cdc.doctor.kafka import READ, WRITE, check_kafka, judge_topic
 from cdc.errors import Misconfigured, Retryable
 from cdc.kafka.cluster import TopicState
 from cdc.kafka.publisher import KafkaPublisher
+from cdc.kafka.retention import Retention
 from cdc.kafka.topics import Topics, topic_config
 from cdc.wire.records import Outgoing
 from tests.support.commands import retried, wait_until
@@ -204,9 +205,12 @@ def test_a_client_that_must_not_create_uses_a_topic_that_exists(
         lambda: levels(problems(settings)) == {"kafka.topic_config": Level.WARNING},
         "a topic whose settings this client must not read",
     )
+    assert Retention(settings).seconds(settings.topic) is None
 
     Rights(kafka).grant(ResourceType.TOPIC, settings.topic, [AclOperation.DESCRIBE_CONFIGS])
     wait_until(lambda: problems(settings) == {}, "a topic without problems")
+    days = settings.delete_marker_days
+    assert Retention(settings).seconds(settings.topic) == days * 86_400
 
 
 def test_a_client_that_must_not_create_is_refused_if_the_topic_is_missing(

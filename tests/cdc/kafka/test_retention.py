@@ -1,48 +1,53 @@
-"""A configuration that a client may not read is unknown; it is no outage."""
-
-from types import SimpleNamespace
-from typing import Any
+"""How long Kafka keeps records is read from the topic, at intervals."""
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 
+from cdc.conf import CdcSettings
 from cdc.errors import Retryable
+from cdc.kafka import retention
 from cdc.kafka.retention import Retention
-from tests.cdc.kafka.test_topics import answered
+from cdc.kafka.topics import Topics
+from tests.support.commands import retried, wait_until
 from tests.support.feed_settings import without_servers
 
-
-def retention(monkeypatch: pytest.MonkeyPatch, *answers: object) -> Retention:
-    """Return a Retention to which an absent broker gives these answers, one after the other."""
-    found = Retention(without_servers(bootstrap_servers="127.0.0.1:1"))
-    left = list(answers)
-
-    def describe_configs(asked: list[Any], **_: Any) -> dict[Any, Any]:
-        return {asked[0]: answered(left.pop(0))}
-
-    monkeypatch.setattr(found, "_admin", SimpleNamespace(describe_configs=describe_configs))
-    return found
+pytestmark = pytest.mark.services
 
 
-@pytest.mark.parametrize(
-    "code", [KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED]
-)
-def test_a_client_that_may_not_read_the_configuration(
-    monkeypatch: pytest.MonkeyPatch, code: int
+def keep(settings: CdcSettings, milliseconds: int) -> None:
+    """Change for how long the topic keeps tombstones."""
+    entry = ConfigEntry(
+        "delete.retention.ms", str(milliseconds), incremental_operation=AlterConfigOpType.SET
+    )
+    changed = ConfigResource(ConfigResource.Type.TOPIC, settings.topic, incremental_configs=[entry])
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+    for future in admin.incremental_alter_configs([changed]).values():
+        future.result(60)
+
+
+def test_the_configuration_is_read_at_intervals(
+    feed_settings: CdcSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = retention(monkeypatch, KafkaException(KafkaError(code)))
-    assert [found.seconds("orders") for _ in range(3)] == [None, None, None], "it asks once"
+    retried(lambda: Topics(feed_settings).ensure(feed_settings.topic))
+    keep(feed_settings, 5_000)
+    other, found = Retention(feed_settings), Retention(feed_settings)
+    monkeypatch.setattr(retention, "_FRESH_SECONDS", 0.0)
+    wait_until(lambda: other.seconds(feed_settings.topic) == 5.0, "the changed configuration")
+    monkeypatch.setattr(retention, "_FRESH_SECONDS", 600.0)
+    assert found.seconds(feed_settings.topic) == 5.0
+
+    keep(feed_settings, 9_000)
+
+    monkeypatch.setattr(retention, "_FRESH_SECONDS", 0.0)
+    wait_until(lambda: other.seconds(feed_settings.topic) == 9.0, "the changed configuration")
+    monkeypatch.setattr(retention, "_FRESH_SECONDS", 600.0)
+    assert found.seconds(feed_settings.topic) == 5.0, "read a moment ago"
+    monkeypatch.setattr(retention, "_FRESH_SECONDS", 0.0)
+    assert found.seconds(feed_settings.topic) == 9.0
 
 
-@pytest.mark.parametrize(
-    "error", [TimeoutError(), KafkaException(KafkaError(KafkaError._TIMED_OUT))]
-)
-def test_an_outage_is_retried(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    config = {
-        "cleanup.policy": SimpleNamespace(value="compact"),
-        "delete.retention.ms": SimpleNamespace(value="5000"),
-    }
-    found = retention(monkeypatch, error, config)
-    with pytest.raises(Retryable, match="could not describe the configuration of 'orders'"):
+def test_an_unreachable_broker_is_an_outage() -> None:
+    found = Retention(without_servers(bootstrap_servers="127.0.0.1:1"))
+    with pytest.raises(Retryable, match="could not describe the configuration of"):
         found.seconds("orders")
-    assert [found.seconds("orders") for _ in range(3)] == [5.0, 5.0, 5.0], "it asks once"

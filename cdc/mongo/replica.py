@@ -6,10 +6,10 @@ from typing import Any
 
 from pymongo import MongoClient
 from pymongo.client_session import ClientSession
-from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.errors import BulkWriteError
 
 from cdc.conf import CdcSettings
-from cdc.errors import Fenced
+from cdc.errors import CdcError
 from cdc.mongo.client import (
     database,
     reaching,
@@ -125,12 +125,12 @@ class MongoReplica:
         """
         incomplete = lacking(batch, self._routes)
         self._forget_columns(incomplete)
-        with reaching():
-            try:
+        try:
+            with reaching():
                 planned = self._apply_or_swap(batch, advance, deleted_rows, leader_epochs)
-            except (PyMongoError, Fenced):
-                self.forget()
-                raise
+        except CdcError:
+            self.forget()
+            raise
         self._owned.expect(advance)
         self._forget_columns(incomplete)
         return Applied(written=written(planned), duplicates=planned.duplicates, stale=planned.stale)

@@ -7,7 +7,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from cdc.errors import Fenced
+from cdc.errors import CdcError, Fenced
 from cdc.mongo.plan import (
     Applied,
     Delivered,
@@ -131,7 +131,27 @@ class MemoryReplica:
         deleted_rows: Container[RowKey] = (),
         leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
     ) -> Applied:
-        """Apply a batch and move its partitions to `advance`, together or not at all."""
+        """Apply a batch and move its partitions to `advance`, together or not at all.
+
+        After an error, the caller must take over the partitions again.
+        """
+        try:
+            self.before(batch)
+            return self._apply(batch, advance, deleted_rows, leader_epochs)
+        except CdcError:
+            self.forget()
+            raise
+
+    def before(self, batch: Sequence[Delivered]) -> None:
+        """Do nothing. A test can override this method to raise an error for a batch."""
+
+    def _apply(
+        self,
+        batch: Sequence[Delivered],
+        advance: Mapping[TopicPartition, int],
+        deleted_rows: Container[RowKey],
+        leader_epochs: LeaderEpochs,
+    ) -> Applied:
         store = self._store
         for source in advance:
             self._fence(source)
@@ -175,7 +195,6 @@ class MemoryReplica:
     def _fence(self, source: TopicPartition) -> None:
         expected = (self._owner, self._expected.get(source))
         if (self._store.owners.get(source), self._store.positions.get(source)) != expected:
-            self.forget()
             raise Fenced("A partition of the batch has another owner or position.")
 
     def _resume(self, source: TopicPartition, resume_at: int | None) -> None:

@@ -1,6 +1,7 @@
 """What the consumer requires of a replica, for MongoDB and its in-memory twin."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Protocol
 
 import pytest
@@ -297,6 +298,26 @@ def test_a_version_that_is_used_again_is_refused(storage: Storage, reused: Chang
 
     assert titles(storage) == {1: "version 1.2", 2: "version 1.3"}
     assert storage.history() == before
+
+
+REFUSED = (change("u", 1, 1, title="other"), replace(change("c", 2, 2), before={"a\0b": 1}))
+
+
+@pytest.mark.parametrize("refused", REFUSED)
+def test_after_a_refusal_a_partition_must_be_taken_over(
+    storage: Storage, refused: ChangeEvent
+) -> None:
+    replica = owned(storage)
+    replica.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
+
+    with pytest.raises(Rejected):
+        replica.apply([delivered(refused)], {SOURCE: 2})
+    with pytest.raises(Fenced):
+        replica.apply([delivered(change("u", 1, 3))], {SOURCE: 2})
+
+    assert replica.take_over(SOURCE, "topic 1").next_offset == 1
+    replica.apply([delivered(change("u", 1, 3))], {SOURCE: 2})
+    assert titles(storage) == {1: "version 1.3"}
 
 
 def test_a_version_that_is_used_twice_in_a_batch_is_refused(storage: Storage) -> None:

@@ -1,6 +1,6 @@
 """The size of batches is limited in bytes, halved after failures, and then grows again."""
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +11,13 @@ import pytest
 from cdc.consumer.batches import ATTEMPTS, ATTEMPTS_ALONE, BYTES, RECORDS, BatchSize
 from cdc.errors import Fenced, Rejected, Retryable, TooLarge, Unreachable
 from cdc.mongo.client import connect, database
-from cdc.mongo.plan import Applied, Conflict, Delivered, RowKey
+from cdc.mongo.plan import Conflict, Delivered
 from cdc.mongo.replica import MongoReplica
 from cdc.mongo.writes import written_bytes
 from cdc.runtime.loop import SystemClock
 from cdc.testing.twins import MemoryReplica
 from cdc.wire.event import ChangeEvent, Version
-from cdc.wire.records import UNKNOWN_EPOCHS, LeaderEpochs, Outgoing, Record, TopicPartition
+from cdc.wire.records import Outgoing, Record
 from tests.cdc.consumer.test_consumer import TOPIC, Feed, run
 from tests.support.builders import COLLECTIONS, ROUTES, SOURCE, change, delivered, outgoing
 from tests.support.commands import wait_until
@@ -33,17 +33,10 @@ class Choosy(MemoryReplica):
     refused: ClassVar[frozenset[int]] = frozenset()
     tried: ClassVar[list[int]] = []
 
-    def apply(
-        self,
-        batch: Sequence[Delivered],
-        advance: Mapping[TopicPartition, int],
-        deleted_rows: Container[RowKey] = (),
-        leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
-    ) -> Applied:
+    def before(self, batch: Sequence[Delivered]) -> None:
         self.tried.append(len(batch))
         if len(batch) > self.most or any(item.event.key in self.refused for item in batch):
             raise self.error("it does not fit")
-        return super().apply(batch, advance, deleted_rows, leader_epochs)
 
 
 def choosy(**attributes: Any) -> type[Choosy]:

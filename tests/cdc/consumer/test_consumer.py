@@ -1,7 +1,7 @@
 """The consumer with in-memory twins: tombstones, malformed messages, fencing and replays."""
 
 from collections import Counter
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -12,7 +12,7 @@ from cdc.consumer.consumer import ReplicaConsumer
 from cdc.consumer.old_events import OldEvents
 from cdc.consumer.rejection_limit import MAX_REJECTED
 from cdc.errors import Fatal, Fenced, Rejected, Retryable
-from cdc.mongo.plan import Applied, Delivered, Route, RowKey
+from cdc.mongo.plan import Delivered, Route
 from cdc.runtime import telemetry
 from cdc.runtime.loop import run_until_stopped
 from cdc.testing.twins import (
@@ -23,7 +23,7 @@ from cdc.testing.twins import (
     MemorySource,
     MemoryStore,
 )
-from cdc.wire.records import UNKNOWN_EPOCHS, LeaderEpochs, Outgoing, Record, TopicPartition
+from cdc.wire.records import Outgoing, Record, TopicPartition
 from tests.support.builders import COLLECTIONS, ROUTES, change, outgoing, tombstone
 
 TOPIC = "story-events"
@@ -364,16 +364,9 @@ def test_a_consumer_that_cannot_store_a_dead_letter_stops_before_its_offset() ->
 
 def test_a_document_that_the_replica_rejects_is_found_among_good_ones() -> None:
     class Picky(MemoryReplica):
-        def apply(
-            self,
-            batch: Sequence[Delivered],
-            advance: Mapping[TopicPartition, int],
-            deleted_rows: Container[RowKey] = (),
-            leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
-        ) -> Applied:
+        def before(self, batch: Sequence[Delivered]) -> None:
             if any(item.event.key == 3 for item in batch):
                 raise Rejected("no threes")
-            return super().apply(batch, advance, deleted_rows, leader_epochs)
 
     feed = Feed(Picky)
     feed.send(*(outgoing(change("c", key, key), TOPIC) for key in (1, 2, 3, 4)))
@@ -408,17 +401,10 @@ def test_after_a_failure_the_batch_is_read_again() -> None:
     class Flaky(MemoryReplica):
         failures = 2
 
-        def apply(
-            self,
-            batch: Sequence[Delivered],
-            advance: Mapping[TopicPartition, int],
-            deleted_rows: Container[RowKey] = (),
-            leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
-        ) -> Applied:
+        def before(self, batch: Sequence[Delivered]) -> None:
             if batch and type(self).failures:
                 type(self).failures -= 1
                 raise Retryable("unreachable")
-            return super().apply(batch, advance, deleted_rows, leader_epochs)
 
     feed = Feed(Flaky)
     feed.send(outgoing(change("c", 1, 1), TOPIC))
@@ -464,17 +450,10 @@ def test_a_rejected_document_is_found_with_few_tries_and_counted_once() -> None:
     tries = []
 
     class Picky(MemoryReplica):
-        def apply(
-            self,
-            batch: Sequence[Delivered],
-            advance: Mapping[TopicPartition, int],
-            deleted_rows: Container[RowKey] = (),
-            leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
-        ) -> Applied:
+        def before(self, batch: Sequence[Delivered]) -> None:
             tries.append(len(batch))
             if any(item.event.key == 300 for item in batch):
                 raise Rejected("not this one")
-            return super().apply(batch, advance, deleted_rows, leader_epochs)
 
     feed = Feed(Picky)
     bad = outgoing(change("c", 999, 999), TOPIC)
@@ -637,23 +616,8 @@ def test_records_lost_from_a_partition_that_was_empty_are_a_gap(*, restart: bool
 
 
 def test_a_rejection_delays_no_later_batch_of_the_same_poll() -> None:
-    """A replica forgets its positions after a refusal, as the one in MongoDB does."""
-
-    class Forgetful(MemoryReplica):
-        def apply(
-            self,
-            batch: Sequence[Delivered],
-            advance: Mapping[TopicPartition, int],
-            deleted_rows: Container[RowKey] = (),
-            leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
-        ) -> Applied:
-            try:
-                return super().apply(batch, advance, deleted_rows, leader_epochs)
-            except Rejected:
-                self.forget()
-                raise
-
-    feed = Feed(Forgetful)
+    """The replica forgets its positions after a refusal."""
+    feed = Feed()
     feed.broker.largest = 10_000_000
     feed.drain()
     large = "x" * 2_000_000
@@ -816,16 +780,9 @@ def test_applied_messages_count_however_many_letters_there_are() -> None:
 
 def test_a_letter_found_in_a_batch_moves_the_position_by_one() -> None:
     class Picky(MemoryReplica):
-        def apply(
-            self,
-            batch: Sequence[Delivered],
-            advance: Mapping[TopicPartition, int],
-            deleted_rows: Container[RowKey] = (),
-            leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
-        ) -> Applied:
+        def before(self, batch: Sequence[Delivered]) -> None:
             if any(item.event.version.outbox_id == 3 for item in batch):
                 raise Rejected("no threes")
-            return super().apply(batch, advance, deleted_rows, leader_epochs)
 
     feed = Feed(Picky)
     feed.send(*(outgoing(change("c", 1, number), TOPIC) for number in (1, 2, 3)))
@@ -838,13 +795,7 @@ def test_a_letter_found_in_a_batch_moves_the_position_by_one() -> None:
 
 def test_kafka_gets_no_position_that_the_replica_does_not_have() -> None:
     class Failing(MemoryReplica):
-        def apply(
-            self,
-            batch: Sequence[Delivered],
-            advance: Mapping[TopicPartition, int],
-            deleted_rows: Container[RowKey] = (),
-            leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
-        ) -> Applied:
+        def before(self, batch: Sequence[Delivered]) -> None:
             raise Retryable("unreachable")
 
     feed = Feed(Failing)

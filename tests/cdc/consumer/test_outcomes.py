@@ -1,7 +1,7 @@
 """What the consumer leaves behind: positions, counters, dead letters and places in the history."""
 
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -10,11 +10,11 @@ import pytest
 from cdc.consumer.conflicts import ATTEMPTS
 from cdc.consumer.rejection_limit import RejectionLimit
 from cdc.errors import Fatal, Fenced, Rejected, Retryable
-from cdc.mongo.plan import Applied, Delivered, RowKey, StoredPosition
+from cdc.mongo.plan import Delivered, StoredPosition
 from cdc.runtime import fault_points, telemetry
 from cdc.testing.twins import MemoryReplica
 from cdc.wire.event import Version
-from cdc.wire.records import UNKNOWN_EPOCHS, LeaderEpochs, Record, TopicPartition
+from cdc.wire.records import Record, TopicPartition
 from tests.cdc.consumer.test_conflicts import BESIDE, partition, sent, unique_feed
 from tests.cdc.consumer.test_consumer import TOPIC, Feed, one_partition, poison, unfit
 from tests.support.builders import change, outgoing, tombstone
@@ -102,16 +102,9 @@ class Failing(MemoryReplica):
 
     error: Exception | None = None
 
-    def apply(
-        self,
-        batch: Sequence[Delivered],
-        advance: Mapping[TopicPartition, int],
-        deleted_rows: Container[RowKey] = (),
-        leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
-    ) -> Applied:
+    def before(self, batch: Sequence[Delivered]) -> None:
         if batch and self.error is not None:
             raise self.error
-        return super().apply(batch, advance, deleted_rows, leader_epochs)
 
 
 @pytest.mark.parametrize(
@@ -226,16 +219,9 @@ def test_an_idle_consumer_checks_its_positions_once_a_second() -> None:
 class Picky(MemoryReplica):
     """Rejects the change with the outbox id 3."""
 
-    def apply(
-        self,
-        batch: Sequence[Delivered],
-        advance: Mapping[TopicPartition, int],
-        deleted_rows: Container[RowKey] = (),
-        leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
-    ) -> Applied:
+    def before(self, batch: Sequence[Delivered]) -> None:
         if any(item.event.version.outbox_id == 3 for item in batch):
             raise Rejected("no threes")
-        return super().apply(batch, advance, deleted_rows, leader_epochs)
 
 
 class Forwarded(Picky):

@@ -15,6 +15,8 @@ class Health(StrEnum):
     GOOD = "good"
     BUSY = "busy"
     BAD = "bad"
+    IDLE = "idle"
+    """No process is running, and no change needs one."""
     UNKNOWN = "unknown"
 
 
@@ -22,6 +24,7 @@ _LABELS = {
     Health.GOOD: "Healthy",
     Health.BUSY: "Catching up",
     Health.BAD: "Needs attention",
+    Health.IDLE: "Not running",
     Health.UNKNOWN: "Unknown",
 }
 
@@ -89,12 +92,13 @@ def _outbox(name: str, status: Status) -> Stage:
 def _relay(name: str, status: Status) -> Stage:
     if status.relay is None:
         return _unknown(name)
-    if not status.relay:
-        needed = bool(status.outbox and status.outbox.rows)
-        health = Health.BAD if needed else Health.UNKNOWN
-        return Stage(name=name, health=health, value="0", unit="active", note="no relay is running")
-    health = Health.BAD if _is_found(status, Part.RELAY) else Health.GOOD
-    return Stage(name=name, health=health, value="1", unit="active", note=status.relay)
+    return Stage(
+        name=name,
+        health=_process_health(status, Part.RELAY, running=bool(status.relay)),
+        value=str(int(bool(status.relay))),
+        unit="active",
+        note=status.relay or "no relay is running",
+    )
 
 
 def _topic(name: str, status: Status) -> Stage:
@@ -118,7 +122,7 @@ def _consumers(name: str, status: Status) -> Stage:
     note = "in the group" if count else "no consumer is running"
     return Stage(
         name=name,
-        health=Health.BAD if _is_found(status, Part.CONSUMERS) or not count else Health.GOOD,
+        health=_process_health(status, Part.CONSUMERS, running=bool(count)),
         value=f"{count:,}",
         unit=_noun(count, "process", "processes"),
         note=f"paused by {status.paused.who}" if status.paused else note,
@@ -171,6 +175,12 @@ _STAGES: Mapping[str, Callable[[str, Status], Stage]] = {
 def _is_found(status: Status, part: Part) -> bool:
     """Whether a finding names this part; a stage must not contradict the verdict."""
     return any(part in finding.parts for finding in status.findings)
+
+
+def _process_health(status: Status, part: Part, *, running: bool) -> Health:
+    if _is_found(status, part):
+        return Health.BAD
+    return Health.GOOD if running else Health.IDLE
 
 
 def _queue_health(waiting: int, *, late: bool) -> Health:

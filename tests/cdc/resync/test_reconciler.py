@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +13,6 @@ from cdc.models import Checkpoint, OutboxRecord, ReconcileRun
 from cdc.mongo.client import connect, database, position_id
 from cdc.mongo.columns import DocumentColumns
 from cdc.mongo.positions import Positions
-from cdc.progress import Advance, Say
 from cdc.registry import Capture, registry
 from cdc.resync import reconcile as reconcile_module
 from cdc.resync import reconcile_run as module
@@ -25,6 +23,7 @@ from cdc.wire.records import TopicPartition
 from stories.models import Story
 from tests.cdc.resync.filled_topic import fill
 from tests.cdc.resync.mongodb import store
+from tests.support.bars import Bars
 from tests.support.toy.models import Label
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
@@ -47,10 +46,11 @@ class Relay(FakeClock):
             self.world.store()
 
 
-class World:
+class World(Bars):
     """Five stories and a label, a replica of them in MongoDB, and a consumer at its end."""
 
     def __init__(self, settings: CdcSettings) -> None:
+        super().__init__()
         self.settings = settings
         tables = registry.by_table()
         self.captures = [
@@ -69,7 +69,6 @@ class World:
         self.columns = DocumentColumns(connect(settings), settings)
         self.clock = Relay(self)
         self.said: list[str] = []
-        self.bars: list[tuple[str, int | None, list[int]]] = []
 
     def store(self) -> None:
         for capture in self.captures:
@@ -108,18 +107,6 @@ class World:
             stopped=lambda: sum(sum(steps) for _, _, steps in self.bars) >= rows
         )
         assert stopped.run(restart=False) is None
-
-    def bar(
-        self, label: str, total: int | None, say: Say
-    ) -> AbstractContextManager[tuple[Say, Advance]]:
-        steps: list[int] = []
-        self.bars.append((label, total, steps))
-
-        @contextmanager
-        def shown() -> Iterator[tuple[Say, Advance]]:
-            yield say, steps.append
-
-        return shown()
 
     def recorded(self) -> Mapping[str, list[str]]:
         found = {each.table: self.columns.recorded(each.table) for each in self.captures}

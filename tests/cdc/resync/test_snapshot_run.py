@@ -1,7 +1,6 @@
 """Snapshots of several selections, with a replica in MongoDB: what they report and resume."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
 import pytest
@@ -12,7 +11,6 @@ from cdc.errors import Refused
 from cdc.models import Checkpoint, OutboxRecord
 from cdc.mongo.client import connect
 from cdc.outbox.throttle import OutboxLimit
-from cdc.progress import Advance, Say
 from cdc.registry import registry
 from cdc.resync import snapshot as snapshot_module
 from cdc.resync import snapshot_run as module
@@ -22,30 +20,19 @@ from cdc.testing.feed import MemoryFeed
 from cdc.testing.twins import FakeClock
 from stories.models import Story
 from tests.cdc.resync.mongodb import store
+from tests.support.bars import Bars
 from tests.support.toy.models import Label
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 STORIES, LABELS = (registry.by_table()[name] for name in ("stories_story", "toy_label"))
 
 
-class Console:
+class Console(Bars):
     """What a command shows."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.said: list[str] = []
-        self.bars: list[tuple[str, int | None, list[int]]] = []
-
-    def bar(
-        self, label: str, total: int | None, say: Say
-    ) -> AbstractContextManager[tuple[Say, Advance]]:
-        steps: list[int] = []
-        self.bars.append((label, total, steps))
-
-        @contextmanager
-        def shown() -> Iterator[tuple[Say, Advance]]:
-            yield say, steps.append
-
-        return shown()
 
 
 @pytest.fixture

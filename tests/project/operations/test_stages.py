@@ -10,7 +10,7 @@ from cdc.outbox.table import Depth
 from cdc.status.facts import CanaryStatus, ChangedColumns, LastReconcile
 from cdc.status.verdict import Status
 from project.operations.stages import Health, StageRenderer
-from tests.support.status import healthy_status
+from tests.support.status import healthy_status, lag
 
 ARRIVED = CanaryStatus(sent_seconds_ago=3.0, arrived_seconds_ago=3.0, seconds=0.012)
 
@@ -51,9 +51,25 @@ def test_the_canary() -> None:
     assert found == [Health.BAD, Health.BAD, Health.UNKNOWN]
 
 
-def test_a_group_without_consumers_needs_attention() -> None:
-    consumers = StageRenderer().stages(healthy_status(consumers=0), 0.0)[3]
-    assert (consumers.health, consumers.label) == (Health.BAD, "Needs attention")
+@pytest.mark.parametrize(
+    ("place", "missing", "waiting", "note"),
+    [
+        (1, {"relay": ""}, {**WAITING, "outbox_seconds": 4.0}, "no relay is running"),
+        (3, {"consumers": 0}, {"lags": (lag(5, 4.0),)}, "no consumer is running"),
+    ],
+)
+def test_a_missing_process_needs_attention_once_the_verdict_says_so(
+    place: int, missing: dict[str, Any], waiting: dict[str, Any], note: str
+) -> None:
+    renderer = StageRenderer()
+    renderer.stages(healthy_status(), 0.0)
+    idle, late = healthy_status(**missing), healthy_status(**{**missing, **waiting})
+
+    stages = [renderer.stages(each, 0.0)[place] for each in (idle, late)]
+
+    assert [each.note for each in stages] == [note, note], "not the last process"
+    assert [each.label for each in stages] == ["Not running", "Needs attention"]
+    assert [idle.healthy, late.healthy] == [True, False]
 
 
 @pytest.mark.parametrize(

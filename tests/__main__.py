@@ -26,7 +26,10 @@ from tests.support.servers import Servers
 
 NEEDS_ALL_SERVERS = "tests/project/stack/sql/test_server.py"
 UNITS = "not services and not faults and not browser and not database"
-UNIT_PARTS = ("tests/cdc", "tests/stories tests/users")
+UNIT_PARTS = (
+    "tests/cdc/consumer tests/cdc/feed tests/cdc/resync",
+    "tests/project/config tests/project/http tests/project/metrics tests/stories tests/users",
+)
 """Parts of the unit tests that take about as long as the rest."""
 ADDRESSES = ("KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI")
 # The user's own settings must not influence the tests.

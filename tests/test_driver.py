@@ -15,10 +15,11 @@ import pytest
 from docker.errors import DockerException
 
 from project.up.console import Console
-from tests.__main__ import last_line, runs, unit_runs
+from tests.__main__ import UNIT_PARTS, last_line, runs, unit_runs
 from tests.support import containers
 from tests.support.containers import docker_answers
 from tests.support.databases import DATABASES
+from tests.support.paths import ROOT
 from tests.support.runs import Lane, Run, side_by_side
 from tests.support.servers import Servers
 
@@ -103,12 +104,13 @@ def test_a_failed_container_is_replaced_by_local_servers(
 
 def test_units_run_in_three_parts_unless_some_are_named(tmp_path: Path) -> None:
     parts = unit_runs(tmp_path, ["-q"])
-    folders = ["tests/cdc", "tests/stories", "tests/users"]
+    named = [part.split() for part in UNIT_PARTS]
+    folders = [folder for part in named for folder in part]
     assert [part.arguments[2:-1] for part in parts] == [
-        folders[:1],
-        folders[1:],
+        *named,
         [f"--ignore={folder}" for folder in folders],
     ]
+    assert all((ROOT / folder).is_dir() for folder in folders)
     assert len({part.url for part in parts}) == len(parts)
     (one,) = unit_runs(tmp_path, ["-q", "tests/users"])
     assert one.arguments[-2:] == ["-q", "tests/users"]

@@ -128,12 +128,13 @@ def test_an_invalid_rate_is_a_usage_error(rate: str) -> None:
     assert ended.value.returncode == 2
 
 
-@pytest.fixture
-def own_database(tmp_path: Path) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def own_database(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    home = tmp_path_factory.mktemp("demo")
     environment = {
         **os.environ,
-        "STORYFEED_HOME": str(tmp_path),
-        "DATABASE_URL": f"sqlite:///{tmp_path / 'demo.sqlite3'}",
+        "STORYFEED_HOME": str(home),
+        "DATABASE_URL": f"sqlite:///{home / 'demo.sqlite3'}",
         "DJANGO_SECRET_KEY": "x",
     }
     for command in ("migrate", "load_demo"):
@@ -143,9 +144,9 @@ def own_database(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_it(own_database: dict[str, str], tmp_path: Path, number: int) -> None:
+def test_a_signal_stops_it(own_database: dict[str, str], number: int) -> None:
     command = [sys.executable, "manage.py", "demo_traffic", "--rate", "50"]
-    database = tmp_path / "demo.sqlite3"
+    database = Path(own_database["STORYFEED_HOME"]) / "demo.sqlite3"
     with subprocess.Popen(
         command, env=own_database, cwd=BASE_DIR, stderr=subprocess.PIPE, text=True
     ) as process:

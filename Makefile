@@ -46,7 +46,7 @@ lint: .venv/test.stamp
 # Run this on Linux with Python 3.11, the oldest supported version.
 lock: .venv/run.stamp
 	@$(PIP) pip-tools
-	$(COMPILE) --extra embedded --extra mutation --extra mysql --extra test -o .venv/all.txt pyproject.toml
+	$(COMPILE) --extra embedded --extra mutation --extra mysql --extra test --extra tracing -o .venv/all.txt pyproject.toml
 	$(COMPILE) -c .venv/all.txt --extra embedded -o requirements.txt pyproject.toml
 	$(COMPILE) -c .venv/all.txt --extra embedded --extra test -o requirements-test.txt pyproject.toml
 	$(COMPILE) -c .venv/all.txt --extra mutation -o requirements-mutation.txt pyproject.toml

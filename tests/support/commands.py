@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from cdc.errors import Retryable
@@ -14,10 +15,11 @@ T = TypeVar("T")
 Done = subprocess.CompletedProcess[str]
 
 
-def manage(environment: dict[str, str], *arguments: str) -> Done:
+def manage(environment: dict[str, str], *arguments: str, root: Path = ROOT) -> Done:
+    """Run a command with the code in `root`."""
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
+        cwd=root,
         env={**os.environ, **environment},
         capture_output=True,
         text=True,

@@ -12,10 +12,12 @@ from tests.support.paths import ROOT
 
 
 class Daemon:
-    """A `manage.py` command that runs until it is stopped."""
+    """A `manage.py` command that runs until it is stopped, with the code in `root`."""
 
-    def __init__(self, log: Path, environment: dict[str, str], *arguments: str) -> None:
-        self._log = log
+    def __init__(
+        self, log: Path, environment: dict[str, str], *arguments: str, root: Path = ROOT
+    ) -> None:
+        self._log, self.root = log, root
         self._environment = {**os.environ, **environment}
         self._arguments = arguments
         self._process: subprocess.Popen[bytes]
@@ -74,7 +76,7 @@ class Daemon:
     def _run(self, output: IO[bytes]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [sys.executable, "manage.py", *self._arguments],
-            cwd=ROOT,
+            cwd=self.root,
             env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -31,6 +31,7 @@ UNIT_PARTS = (
     "tests/project/config tests/project/http tests/project/metrics tests/stories tests/users",
 )
 """Parts of the unit tests that take about as long as the rest."""
+ACCEPTANCE = "tests/acceptance"
 ADDRESSES = ("KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI")
 # The user's own settings must not influence the tests.
 IGNORED_VARIABLES = (
@@ -114,7 +115,7 @@ def lanes(
     folder: Path,
     console: Console,
     *,
-    count: int = 2,
+    count: int = 3,
 ) -> list[Lane]:
     """Return lanes with one queue. All but the first show a run's output only at its end."""
     queue = deque(parts)
@@ -137,14 +138,19 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 def runs(databases: Mapping[str, Callable[[str], str]], arguments: Sequence[str]) -> list[Run]:
     """Return the parts of the suite for the first database, and a run for each other database.
 
-    The parts run in parallel. Each part has its own database. The longest part starts first. The
+    The parts run in parallel. Each part has its own database. The longest parts start first. The
     browser tests are a separate part because Playwright keeps an event loop running in its
     process, and this loop breaks other asynchronous tests.
     """
     first, *others = databases
     complete = set(databases) == set(DATABASES)
     whole = [] if complete else [f"--ignore={NEEDS_ALL_SERVERS}"]
-    parts = {"storyfeed": "not browser and not faults", "faults": "faults", "pages": "browser"}
+    parts = {
+        "storyfeed": ("-m", "not browser and not faults", f"--ignore={ACCEPTANCE}"),
+        "acceptance": (ACCEPTANCE,),
+        "faults": ("-m", "faults"),
+        "pages": ("-m", "browser"),
+    }
     if shutil.which("chromium") is None:
         del parts["pages"]
 
@@ -159,8 +165,8 @@ def runs(databases: Mapping[str, Callable[[str], str]], arguments: Sequence[str]
     ]
     if arguments:
         return [run(first, "storyfeed", *whole), *beside]
-    ours = [run(first, name, *whole, "-m", marked) for name, marked in parts.items()]
-    return [*ours, *beside]
+    ours = [run(first, name, *whole, *chosen) for name, chosen in parts.items()]
+    return [*ours[:2], *beside, *ours[2:]]
 
 
 def last_line(

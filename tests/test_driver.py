@@ -1,5 +1,6 @@
 """The test driver: its last line and its exit code."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -140,12 +141,21 @@ def chromium(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_whole_run_has_parts(chromium: None) -> None:
     assert chosen(list(DATABASES)) == [
-        ("mysql:///storyfeed", "-m not browser and not faults"),
-        ("mysql:///faults", "-m faults"),
-        ("mysql:///pages", "-m browser"),
+        ("mysql:///storyfeed", "-m not browser and not faults --ignore=tests/acceptance"),
+        ("mysql:///acceptance", "tests/acceptance"),
         ("mariadb:///storyfeed", "-m database"),
         ("sqlite:///storyfeed", "-m database"),
+        ("mysql:///faults", "-m faults"),
+        ("mysql:///pages", "-m browser"),
     ]
+
+
+def test_acceptance_has_no_tests_of_other_parts() -> None:
+    """The part with the acceptance tests runs all tests in the folder."""
+    marks = re.compile(r"mark\.(browser|faults)\b")
+    files = list((ROOT / "tests/acceptance").glob("*.py"))
+    assert files
+    assert [file.name for file in files if marks.search(file.read_text())] == []
 
 
 def test_without_all_servers_their_own_tests_are_left_out() -> None:

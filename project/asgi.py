@@ -4,11 +4,15 @@ import os
 import sys
 import warnings
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
-from django.core.handlers.asgi import ASGIHandler
+from django.urls import reverse
 
 from cdc.errors import Misconfigured
+from project.config.databases import set_query_timeouts
 from project.config.secret_key import require_secret_key
+from project.http.admission import Admission
+from project.http.descriptors import most_streams
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 # WhiteNoise reads static files synchronously. This is acceptable, because the files are small and
@@ -16,11 +20,18 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous")
 
 
-def _application() -> ASGIHandler:
+def _application() -> Admission:
     """Return the application. If a setting is invalid, print one sentence and exit with code 2."""
     try:
         require_secret_key()
-        return get_asgi_application()
+        application = get_asgi_application()
+        set_query_timeouts()
+        return Admission(
+            application,
+            pages=settings.ENVIRONMENT.database_connections,
+            stream_path=reverse("feed_stream"),
+            streams=most_streams(),
+        )
     except Misconfigured as error:
         sys.stderr.write(f"storyfeed: {error}\n")
         raise SystemExit(2) from None

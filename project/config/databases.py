@@ -3,10 +3,12 @@
 from typing import Any
 
 import dj_database_url
+from django.db import connections
 
 from cdc.errors import Misconfigured
 from project.config.urls import require_encoded
 
+_QUERY_TIMEOUT_SECONDS = 120
 _SQLITE = "django.db.backends.sqlite3"
 _MYSQL = "django.db.backends.mysql"
 _OPTIONS: dict[str, dict[str, Any]] = {
@@ -68,6 +70,18 @@ def database(url: str) -> dict[str, Any]:
     config["OPTIONS"] = {**_OPTIONS[engine], **given}
     config["CONN_HEALTH_CHECKS"] = True
     return config
+
+
+def set_query_timeouts() -> None:
+    """Make queries of web requests fail if MySQL does not respond for a long time.
+
+    Otherwise, a host that disappears would occupy the threads of the requests forever. The time is
+    longer than MySQL's longest wait for a lock. `DATABASE_URL` may set another time.
+    """
+    for config in connections.settings.values():
+        if config["ENGINE"] == _MYSQL:
+            for name in ("read_timeout", "write_timeout"):
+                config["OPTIONS"].setdefault(name, _QUERY_TIMEOUT_SECONDS)
 
 
 def _require_known(engine: str, given: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ BASE_DIR = Path(__file__).resolve().parents[2]
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 _LOG_FORMATS = ("key-value", "json")
 _MIN_TOKEN_LENGTH = 16
+_MOST_CONNECTIONS = 1_000
 _HOST = re.compile(r"\*|\.?[^\s:/?#@*\[\]]+|\[[0-9A-Fa-f:.]+\]")
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
@@ -60,6 +61,9 @@ class Environment:
     characters."""
     web_workers: int
     """The number of web processes that `up` starts."""
+    database_connections: int
+    """The number of pages that a web process prepares at once, each with its own connection to the
+    database. Further requests wait, and get status 503 after 5 s."""
     cdc: CdcSettings
 
     def __post_init__(self) -> None:
@@ -67,6 +71,11 @@ class Environment:
         _require_one_of("LOG_FORMAT", self.log_format, _LOG_FORMATS)
         if self.web_workers < 1:
             raise Misconfigured(f"WEB_WORKERS is {self.web_workers}: give 1 or more.")
+        if not 1 <= self.database_connections <= _MOST_CONNECTIONS:
+            raise Misconfigured(
+                f"DATABASE_CONNECTIONS is {self.database_connections}: "
+                f"give 1 to {_MOST_CONNECTIONS}."
+            )
         if 0 < len(self.metrics_token) < _MIN_TOKEN_LENGTH:
             # The token is a secret, so the message contains only its length.
             raise Misconfigured(
@@ -108,6 +117,7 @@ def load_environment(real: Mapping[str, str]) -> Environment:
         metrics_port=_port(variables.number("METRICS_PORT", 0)),
         metrics_token=variables.text("METRICS_TOKEN"),
         web_workers=variables.number("WEB_WORKERS", 1),
+        database_connections=variables.number("DATABASE_CONNECTIONS", 20),
         cdc=_cdc(variables, home),
     )
 

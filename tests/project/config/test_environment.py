@@ -74,6 +74,7 @@ WRONG = {
         "METRICS_TOKEN has 6 characters: give a random text of at least 16 characters.",
     ),
     "WEB_WORKERS": ("0", "WEB_WORKERS is 0: give 1 or more."),
+    "DATABASE_CONNECTIONS": ("0", "DATABASE_CONNECTIONS is 0: give 1 to 1000."),
 }
 
 

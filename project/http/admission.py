@@ -1,0 +1,98 @@
+"""Admits requests to Django: bounds the threads, database connections and memory that they use.
+
+See docs/decisions/0029.
+"""
+
+from http import HTTPStatus
+
+from asgiref.sync import ThreadSensitiveContext
+
+from project.http.asgi_types import Application, Message, Receive, Scope, Send
+from project.http.refusal import BUSY, Refusal
+from project.http.request_body import Bodies, Body, refusal_of
+from project.http.threads import Slot, Threads, afterwards
+
+_PATIENCE_SECONDS = 5.0
+_AFTERWARDS_THREADS = 2
+# Each prefix has its own threads, so that pages cannot delay these responses.
+_APART = {"/healthz": 1, "/readyz": 2, "/metrics": 2, "/static/": 4}
+PROBES = ("/healthz", "/readyz", "/metrics")
+"""The paths that respond even if the process has too many connections."""
+OTHER_CONNECTIONS = 16
+"""The most database connections of a web process beside those of the pages.
+
+The probes have 4, the readings in the background 6, event streams 2, and mails 1.
+"""
+_TOO_MANY_STREAMS = Refusal(
+    status=HTTPStatus.SERVICE_UNAVAILABLE,
+    sentence="Too many people are reading the feed: try again in a moment.",
+)
+
+
+class Admission:
+    """An ASGI application that admits at most `pages` requests for pages at once to another.
+
+    Further requests wait for some seconds, and then get status 503. A request has its thread, and
+    with it a database connection, from the time when its body has arrived until its response
+    starts. Slow clients and open streams therefore use no thread.
+    """
+
+    def __init__(
+        self, application: Application, *, pages: int, stream_path: str, streams: int
+    ) -> None:
+        self._application = application
+        self._stream_path = stream_path
+        self._streams_left = streams
+        self._bodies = Bodies()
+        after = afterwards(_AFTERWARDS_THREADS)
+        self._pages = Threads("page", pages, after)
+        self._apart = {path: Threads(path.strip("/"), size, after) for path, size in _APART.items()}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+        elif scope["path"] != self._stream_path:
+            await self._answer(scope, receive, send)
+        elif not self._streams_left:
+            await _TOO_MANY_STREAMS.send(send)
+        else:
+            self._streams_left -= 1
+            try:
+                await self._answer(scope, receive, send)
+            finally:
+                self._streams_left += 1
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = refusal_of(scope) or await self._bodies.read(receive)
+        if isinstance(body, Refusal):
+            await body.send(send)
+        elif body:
+            try:
+                await self._admit(scope, body, receive, send)
+            finally:
+                body.forget()
+
+    async def _admit(self, scope: Scope, body: Body, receive: Receive, send: Send) -> None:
+        slot = await self._threads(scope["path"]).take(_PATIENCE_SECONDS, receive)
+        if slot is None:
+            await BUSY.send(send)
+            return
+        try:
+            async with ThreadSensitiveContext(executor=slot):
+                await self._application(scope, body.replayed(receive), _releasing(slot, send))
+        finally:
+            slot.release()
+
+    def _threads(self, path: str) -> Threads:
+        found = (threads for prefix, threads in self._apart.items() if path.startswith(prefix))
+        return next(found, self._pages)
+
+
+def _releasing(slot: Slot, send: Send) -> Send:
+    """Return a `send` that releases the thread when the response starts."""
+
+    async def sent(message: Message) -> None:
+        slot.release()
+        await send(message)
+
+    return sent

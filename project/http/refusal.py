@@ -1,0 +1,43 @@
+"""Answers to requests that never reach Django, as one sentence of plain text."""
+
+import random
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from project.http.asgi_types import Send
+
+_LATEST_RETRY_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    status: HTTPStatus
+    sentence: str
+    close: bool = False
+    """Whether to close the connection."""
+
+    async def send(self, send: Send) -> None:
+        """Send the response. A client that may try again gets a random `Retry-After`.
+
+        The clients of one burst therefore do not come back together.
+        """
+        body = f"{self.sentence}\n".encode()
+        headers = [
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", b"%d" % len(body)),
+            (b"cache-control", b"no-store"),
+            (b"x-content-type-options", b"nosniff"),
+        ]
+        if self.status is HTTPStatus.SERVICE_UNAVAILABLE:
+            seconds = random.randint(1, _LATEST_RETRY_SECONDS)  # noqa: S311 -- no secret
+            headers.append((b"retry-after", b"%d" % seconds))
+        if self.close:
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+BUSY = Refusal(
+    status=HTTPStatus.SERVICE_UNAVAILABLE,
+    sentence="The site is busy: try again in a few seconds.",
+)

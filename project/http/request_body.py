@@ -1,0 +1,85 @@
+"""Reads the body of a request before the request takes a thread, within limits."""
+
+from http import HTTPStatus
+
+from project.http.asgi_types import Message, Receive, Scope
+from project.http.refusal import BUSY, Refusal
+
+_LARGEST_BODY = 2_621_440
+"""Django's DATA_UPLOAD_MAX_MEMORY_SIZE."""
+_SMALL_BODY = 65_536
+_LARGEST_TOTAL = 33_554_432
+_TOO_LARGE = Refusal(
+    status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    sentence=f"The request is too large: send at most {_LARGEST_BODY} bytes.",
+)
+
+
+def refusal_of(scope: Scope) -> Refusal | None:
+    """Return why a request is refused by its headers alone, or None."""
+    lengths = [value for name, value in scope["headers"] if name == b"content-length"]
+    return _TOO_LARGE if any(int(value) > _LARGEST_BODY for value in lengths) else None
+
+
+class Bodies:
+    """The bodies that are being read, or wait for a thread.
+
+    Small bodies are always read. The large ones of all requests together have a limit.
+    """
+
+    def __init__(self) -> None:
+        self._total = 0
+
+    async def read(self, receive: Receive) -> "Body | Refusal | None":
+        """Return the whole body, a refusal, or None if the client disconnects."""
+        body = Body(self)
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                body.forget()
+                return None
+            body.content += message.get("body", b"")
+            if refusal := self._refusal(body):
+                body.forget()
+                return refusal
+            if not message.get("more_body", False):
+                return body
+
+    def count(self, change: int) -> None:
+        self._total += change
+
+    def _refusal(self, body: "Body") -> Refusal | None:
+        if len(body.content) > _LARGEST_BODY:
+            return _TOO_LARGE
+        body.account()
+        return BUSY if body.counted and self._total > _LARGEST_TOTAL else None
+
+
+class Body:
+    """The body of one request, which counts towards the total until it is forgotten."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        self.content = bytearray()
+        self.counted = 0
+        self._bodies = bodies
+
+    def account(self) -> None:
+        if len(self.content) > _SMALL_BODY:
+            self._bodies.count(len(self.content) - self.counted)
+            self.counted = len(self.content)
+
+    def forget(self) -> None:
+        self._bodies.count(-self.counted)
+        self.counted = 0
+
+    def replayed(self, receive: Receive) -> Receive:
+        """Return a `receive` that first returns the body, then calls the real one."""
+        first: list[Message] = [
+            {"type": "http.request", "body": bytes(self.content), "more_body": False}
+        ]
+        self.content.clear()
+
+        async def replay() -> Message:
+            return first.pop() if first else await receive()
+
+        return replay

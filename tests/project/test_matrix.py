@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterator
+from io import BytesIO
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from django.urls import URLResolver, get_resolver
 
 from cdc.context import acting_as
@@ -212,3 +214,42 @@ def test_path_responds_to_each_user(route: str, clients: dict[str, Client]) -> N
     assert dict(zip(PEOPLE, found, strict=True)) == dict(
         zip(PEOPLE, MATRIX.get(route, ()), strict=False)
     )
+
+
+MANY = "&".join(f"f{number}=1" for number in range(10_000))
+URLENCODED = "application/x-www-form-urlencoded"
+PARTS = encode_multipart(BOUNDARY, {f"f{number}": "1" for number in range(1_100)})
+FILE = encode_multipart(BOUNDARY, {"title": "x", "f": BytesIO(b"1" * 1_000)})
+NUMBERS = "&".join(f"{name}={'9' * 1_000}" for name in ("page", "p", "partition", "offset", "time"))
+QUERIES = {
+    "10,000 parameters": (MANY, {414}),
+    "1,100 parameters": ("&".join(["q=1"] * 1_100), None),
+    "64 KB": (f"q={'x' * 65_536}", {414}),
+    "8 KB": (f"status__exact={'%ff' * 2_600}", None),
+    "long numbers": (NUMBERS, None),
+}
+FORMS = {
+    "10,000 fields": (MANY, URLENCODED),
+    "3 MB": (f"a={'x' * 3_000_000}", URLENCODED),
+    "1,100 parts": (PARTS, MULTIPART_CONTENT),
+    "a file": (FILE, MULTIPART_CONTENT),
+}
+NO_STREAM = 501
+
+
+@pytest.mark.django_db(transaction=False)
+@pytest.mark.parametrize("route", ROUTES)
+def test_large_requests_are_no_server_errors(route: str, clients: dict[str, Client]) -> None:
+    # A client of its own, because one of the pages logs out.
+    client, url = Client(), address(route)
+    client.cookies["sessionid"] = clients["superuser"].cookies["sessionid"].value
+    found = {}
+    for name, (query, expected) in QUERIES.items():
+        status = client.get(f"{url}?{query}").status_code
+        assert status in (expected or {status}), name
+        found[name] = status
+    for name, (body, content_type) in FORMS.items():
+        found[name] = client.generic("POST", url, body, content_type).status_code
+    assert {
+        name: status for name, status in found.items() if status >= 500 and status != NO_STREAM
+    } == {}

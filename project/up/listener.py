@@ -11,7 +11,7 @@ from cdc.errors import Misconfigured
 DEFAULT_PORT = 8000
 _TRIES = 100
 _LAST_PORT = 65_535
-_BACKLOG = 2048
+BACKLOG = 2048
 _SILENCE_MS = 60_000
 
 
@@ -66,7 +66,7 @@ def _listening(bound: socket.socket, address: tuple[object, ...]) -> socket.sock
             # Close a connection if the client does not acknowledge the sent data for 60 s.
             bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENCE_MS)
         bound.bind(address)
-        bound.listen(_BACKLOG)
+        bound.listen(BACKLOG)
     except OSError:
         bound.close()
         raise

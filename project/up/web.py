@@ -13,7 +13,6 @@ from project.stack.child import Child
 from project.up import listener
 from project.up.daemon import Daemon
 
-_GRACE_SECONDS = 2
 _ANSWER_SECONDS = 5.0
 
 
@@ -24,7 +23,6 @@ class Web:
         count = environment.web_workers
         names = ["web"] if count == 1 else [f"web-{number}" for number in range(1, count + 1)]
         self._children = [Child(name, logs) for name in names]
-        self._environment = environment
 
     def listen(self, host: str, port: int | None) -> None:
         """Bind the port. Raise Misconfigured if the port is in use."""
@@ -35,11 +33,7 @@ class Web:
 
     def daemons(self, env: Mapping[str, str]) -> list[Daemon]:
         descriptor = self._socket.fileno()
-        argv = [
-            *(sys.executable, "-m", "uvicorn", "project.asgi:application"),
-            *("--fd", str(descriptor), "--no-access-log", "--lifespan", "off"),
-            *("--timeout-graceful-shutdown", str(_GRACE_SECONDS), *self._proxies()),
-        ]
+        argv = [sys.executable, "-m", "project.web_server", "--fd", str(descriptor)]
         return [
             Daemon(child=child, argv=argv, env=env, pass_fds=[descriptor])
             for child in self._children
@@ -55,9 +49,3 @@ class Web:
             return False
         finally:
             connection.close()
-
-    def _proxies(self) -> list[str]:
-        proxies = self._environment.trusted_proxies
-        if not proxies:
-            return ["--no-proxy-headers"]
-        return ["--proxy-headers", "--forwarded-allow-ips", ",".join(proxies)]

@@ -49,10 +49,10 @@ class Web:
         self.socket = listener.listen("127.0.0.1", free_port())
         self.url = listener.url(self.socket).removesuffix("/")
         descriptor = self.socket.fileno()
-        argv = [sys.executable, "-m", "uvicorn", "project.asgi:application", "--lifespan", "off"]
+        argv = [sys.executable, "-m", "project.web_server", "--fd", str(descriptor)]
         with self._log.open("ab") as output:
             self.process = subprocess.Popen(
-                [*argv, "--fd", f"{descriptor}", "--no-access-log", "--no-proxy-headers"],
+                argv,
                 cwd=ROOT,
                 env=self._environment,
                 pass_fds=[descriptor],

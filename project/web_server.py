@@ -1,0 +1,84 @@
+"""The web server: `python -m project.web_server --host 0.0.0.0 --port 8000`.
+
+All options of uvicorn are in this module, so that `up`, compose and systemd start the same server.
+"""
+
+import argparse
+import os
+import socket
+import sys
+from contextlib import suppress
+from typing import Any
+
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+
+from cdc.errors import Misconfigured
+from project.config.environment import Environment, load_environment
+from project.http.client_connection import ClientConnection
+from project.http.descriptors import most_clients, raise_limit
+from project.up import listener
+
+_GRACE_SECONDS = 2
+_LARGEST_HEAD = 32_768
+# asyncio accepts so many connections at once, before the surplus can be closed.
+_ACCEPTED_AT_ONCE = 32
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, on sockets that are listening."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for each in sockets or []:
+            each.listen(listener.BACKLOG)  # uvicorn has reduced it to `_ACCEPTED_AT_ONCE`
+            uvicorn.server.logger.info("Uvicorn running on socket %s", each.getsockname())
+
+
+def options(environment: Environment) -> dict[str, Any]:
+    """Return uvicorn's options."""
+    return {
+        "app": "project.asgi:application",
+        "interface": "asgi3",
+        "http": ClientConnection,
+        "ws": "none",
+        "lifespan": "off",
+        "access_log": False,
+        "backlog": _ACCEPTED_AT_ONCE,
+        "h11_max_incomplete_event_size": _LARGEST_HEAD,
+        "timeout_graceful_shutdown": _GRACE_SECONDS,
+        "proxy_headers": bool(environment.trusted_proxies),
+        "forwarded_allow_ips": list(environment.trusted_proxies),
+    }
+
+
+def serve(bound: socket.socket) -> bool:
+    """Serve until SIGTERM or Ctrl-C. Return False if the server could not start."""
+    raise_limit()
+    ClientConnection.most = most_clients()
+    server = Server(uvicorn.Config(**options(load_environment(os.environ))))
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=[bound])
+    return server.started
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m project.web_server")
+    parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
+    parser.add_argument("--port", type=int, default=listener.DEFAULT_PORT)
+    parser.add_argument("--fd", type=int, help="a listening socket that this process inherits")
+    given = parser.parse_args()
+    try:
+        bound = (
+            listener.listen(given.host, given.port)
+            if given.fd is None
+            else socket.socket(fileno=given.fd)
+        )
+        return 0 if serve(bound) else STARTUP_FAILURE
+    except Misconfigured as error:
+        sys.stderr.write(f"storyfeed: {error}\n")
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""Many feed pages of one browser behind nginx, with HTTP/2."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from cdc.conf import CdcSettings
+from tests.acceptance.conftest import environment
+from tests.browser.conftest import new_context, watched
+from tests.support.nginx import Nginx, behind_nginx
+from tests.support.web import Topic
+from users.models import User
+
+pytestmark = [pytest.mark.browser, pytest.mark.services, pytest.mark.django_db(transaction=True)]
+PAGES = 20
+PROTOCOL = "performance.getEntriesByType('navigation')[0].nextHopProtocol"
+
+
+@pytest.fixture
+def topic(feed_settings: CdcSettings) -> Iterator[Topic]:
+    topic = Topic(feed_settings)
+    yield topic
+    topic.close()
+
+
+@pytest.fixture
+def proxy(
+    transactional_db: None, topic: Topic, feed_settings: CdcSettings, tmp_path: Path
+) -> Iterator[Nginx]:
+    with behind_nginx(environment(feed_settings, tmp_path), tmp_path) as proxy:
+        yield proxy
+
+
+def test_twenty_feed_pages_follow_over_http2(
+    browser: Browser, proxy: Nginx, topic: Topic, people: dict[str, User]
+) -> None:
+    context = new_context(browser, ignore_https_errors=True)
+    first = watched(context.new_page(), proxy.url)
+    first.log_in(people["technical_worker"])
+    visitors = [first, *(watched(context.new_page(), proxy.url) for _ in range(PAGES - 1))]
+    for visitor in visitors:
+        visitor.open("/feed/")
+        assert visitor.page.evaluate(PROTOCOL) == "h2"
+    for visitor in visitors:
+        expect(visitor.page.get_by_text("Live: changes appear here")).to_be_visible()
+
+    topic.publish(3, title="over the proxy")
+
+    for visitor in visitors:
+        expect(visitor.page.locator("#changes").get_by_text("over the proxy")).to_have_count(3)
+    assert first.open("/stories/").status == 200
+    assert [line for visitor in visitors for line in visitor.complaints] == []
+    context.close()

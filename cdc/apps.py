@@ -1,5 +1,7 @@
 """The Django application, which imports the `cdc.py` of every app to register its captures."""
 
+import os
+
 from django.apps import AppConfig
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
@@ -13,9 +15,11 @@ class CdcConfig(AppConfig):
 
     def ready(self) -> None:
         from cdc import checks, schema_check  # noqa: F401, PLC0415
+        from cdc.conf import cdc_settings  # noqa: PLC0415
         from cdc.outbox import epoch  # noqa: PLC0415
-        from cdc.runtime import database  # noqa: PLC0415
+        from cdc.runtime import database, trace_export  # noqa: PLC0415
 
         autodiscover_modules("cdc")
         post_migrate.connect(epoch.ensure_epoch, sender=self)
         connection_created.connect(database.remember_file)
+        trace_export.export_traces(os.environ, cdc_settings().client_name)

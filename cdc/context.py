@@ -44,7 +44,8 @@ def acting_as(actor: Actor) -> Iterator[None]:
 
 
 # https://www.w3.org/TR/trace-context/#traceparent-header-field-values, version 00
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
+TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})\Z")
+"""Matches a valid `traceparent`; the groups are the trace, the span and the flags."""
 
 _traceparent: ContextVar[str] = ContextVar("cdc_traceparent", default="")
 
@@ -57,7 +58,7 @@ def current_traceparent() -> str:
 @contextmanager
 def traced(traceparent: str) -> Iterator[None]:
     """Add `traceparent` to the changes made inside the block; a malformed value counts as empty."""
-    token = _traceparent.set(traceparent if _TRACEPARENT.match(traceparent) else "")
+    token = _traceparent.set(traceparent if TRACEPARENT.match(traceparent) else "")
     try:
         yield
     finally:

@@ -30,6 +30,7 @@ from cdc.runtime.counters import Counters
 from cdc.runtime.daemon_started import daemon_started
 from cdc.runtime.error_report import ErrorReport
 from cdc.runtime.loop import Clock, Stop, SystemClock, run_until_stopped
+from cdc.runtime.tracing import flushing
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
     set_query_timeouts(DEFAULT_DB_ALIAS)
     name = f"consumer {instance}"
     errors = ErrorReport(name, telemetry.CONSUMER_RETRY, DEFAULT_DB_ALIAS, clock)
-    with Stop() as stop, errors:
+    with Stop() as stop, flushing(), errors:
         startup = Startup(stop, clock, errors.on_retry)
         topics = Topics(settings)
         replica = _replica(settings, instance, clock)

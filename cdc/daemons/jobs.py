@@ -18,6 +18,7 @@ from cdc.runtime.counters import Counters
 from cdc.runtime.daemon_started import daemon_started
 from cdc.runtime.error_report import ErrorReport
 from cdc.runtime.loop import Stop, SystemClock, run_until_stopped
+from cdc.runtime.tracing import flushing
 
 _PAUSE_SECONDS = 0.5
 _log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ def run_jobs() -> None:
     settings = cdc_settings()
     owner = process_name()
     errors = ErrorReport(f"jobs {owner}", telemetry.JOB_RETRY, DEFAULT_DB_ALIAS, clock)
-    with Stop() as stop, errors:
+    with Stop() as stop, flushing(), errors:
         require_valid_clients(settings)
         startup = Startup(stop, clock, errors.on_retry)
         startup.examine(partial(check_database, settings, DEFAULT_DB_ALIAS))

@@ -26,6 +26,7 @@ from cdc.runtime.counters import Counters
 from cdc.runtime.daemon_started import daemon_started
 from cdc.runtime.error_report import ErrorReport
 from cdc.runtime.loop import Stop, SystemClock, run_until_stopped
+from cdc.runtime.tracing import flushing
 
 _DRAIN_SECONDS = 1.5
 """How long a stop waits for the deletion of published rows; the next relay repeats the rest."""
@@ -40,7 +41,7 @@ def run_relay(settings: CdcSettings) -> None:
     set_query_timeouts(DEFAULT_DB_ALIAS)
     owner = process_name()
     errors = ErrorReport(f"relay {owner}", telemetry.RELAY_RETRY, DEFAULT_DB_ALIAS, clock)
-    with Stop() as stop, errors:
+    with Stop() as stop, flushing(), errors:
         publisher = KafkaPublisher(settings)
         outbox = OutboxQueue(DEFAULT_DB_ALIAS)
         sweeper = Sweeper(outbox, clock)

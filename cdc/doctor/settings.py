@@ -1,5 +1,6 @@
 """Examines the settings, with Django's own checks and with the clients' checks."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from cdc.doctor.check import Check, ok, or_ok, warning, wrong
 from cdc.kafka.publisher import KafkaPublisher
 from cdc.kafka.watermarks import Watermarks
 from cdc.mongo.client import connect
+from cdc.runtime.trace_export import not_installed
 
 _FULL_BYTES, _LITTLE_BYTES = 5_000_000, 200_000_000
 
@@ -20,6 +22,7 @@ def check_settings(settings: CdcSettings) -> Iterator[Check]:
     yield from or_ok(_django(), "settings.django", "Django's checks find nothing")
     require_valid_clients(settings)
     yield ok("settings.clients", "The clients accept the settings of Kafka and MongoDB")
+    yield from _traces()
     yield from or_ok(_disk(settings.home), "settings.disk", "The disk of the home has free space")
 
 
@@ -38,6 +41,12 @@ def _django() -> Iterator[Check]:
         sentence = " ".join(str(message.msg).split()).rstrip(".")
         remedy = " ".join(str(message.hint or "see Django's documentation").split()).rstrip(".")
         yield make(f"settings.{message.id}", sentence, remedy)
+
+
+def _traces() -> Iterator[Check]:
+    if found := not_installed(os.environ):
+        sentence, _, remedy = found.rstrip(".").rpartition(": ")
+        yield warning("settings.traces", sentence, remedy)
 
 
 def _disk(home: Path) -> Iterator[Check]:

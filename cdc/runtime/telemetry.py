@@ -37,6 +37,7 @@ TOMBSTONE_IGNORED = "tombstone.ignored"
 KAFKA_ERROR = "kafka.error"
 FEED_RETRY = "feed.retry"
 THREAD_FAILED = "thread.failed"
+TRACES_OFF = "traces.off"
 
 DUPLICATE = "duplicates_absorbed"
 STALE = "stale_refused"

@@ -11,6 +11,7 @@ from django.core.checks import Error, Warning, registry  # noqa: A004 -- Django'
 from cdc.doctor.check import Level
 from cdc.doctor.settings import check_settings, require_valid_clients
 from cdc.errors import Misconfigured
+from cdc.runtime import tracing
 from tests.support.feed_settings import without_servers
 
 SETTINGS = without_servers(
@@ -62,6 +63,15 @@ def test_django_s_checks_are_results(tmp_path: Path, monkeypatch: pytest.MonkeyP
         Level.WRONG,
         Level.WARNING,
     )
+
+
+def test_an_exporter_without_opentelemetry_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "console")
+    assert "settings.traces" not in levels(tmp_path)
+    monkeypatch.setattr(tracing, "INSTALLED", False)
+    assert levels(tmp_path)["settings.traces"] is Level.WARNING
 
 
 @pytest.mark.parametrize(

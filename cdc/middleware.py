@@ -7,6 +7,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponseBase
 
 from cdc.context import acting_as, traced
+from cdc.runtime.tracing import RequestSpan, request_span
 
 _ANONYMOUS = "anonymous"
 
@@ -15,7 +16,8 @@ class ActorMiddleware:
     """Sets the actor and the trace of the changes that a request makes, in sync and async views.
 
     Place this middleware after the authentication middleware. The actor is the user's id, or
-    `anonymous`. The trace is the value of the `traceparent` header.
+    `anonymous`. The trace is the value of the `traceparent` header. If traces are exported, the
+    request has a span, which continues this trace.
     """
 
     sync_capable = True
@@ -32,20 +34,35 @@ class ActorMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self.is_async:
             return self._awaited(request)
-        with _attributed_to(request):
-            return self.get_response(request)
+        with _attributed_to(request) as span:
+            response = self.get_response(request)
+            if isinstance(response, HttpResponseBase):
+                _answered(span, request, response)
+            return response
 
     async def _awaited(self, request: HttpRequest) -> HttpResponseBase:
-        with _attributed_to(request):
+        with _attributed_to(request) as span:
             response = self.get_response(request)
-            return response if isinstance(response, HttpResponseBase) else await response
+            if not isinstance(response, HttpResponseBase):
+                response = await response
+            _answered(span, request, response)
+            return response
 
 
 @contextmanager
-def _attributed_to(request: HttpRequest) -> Iterator[None]:
+def _attributed_to(request: HttpRequest) -> Iterator[RequestSpan]:
     traceparent = request.headers.get("traceparent", "")
-    with acting_as(lambda: _user_id(request)), traced(traceparent):
-        yield
+    with (
+        acting_as(lambda: _user_id(request)),
+        traced(traceparent),
+        request_span(str(request.method), request.headers) as span,
+    ):
+        yield span
+
+
+def _answered(span: RequestSpan, request: HttpRequest, response: HttpResponseBase) -> None:
+    match = request.resolver_match
+    span.answered(str(request.method), match.route if match else None, response.status_code)
 
 
 def _user_id(request: HttpRequest) -> str:

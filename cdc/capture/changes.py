@@ -10,10 +10,11 @@ from django.db.models import Model
 
 from cdc.capture.images import Image, read_image
 from cdc.conf import cdc_settings
-from cdc.context import current_actor, current_traceparent
+from cdc.context import current_actor
 from cdc.errors import Refused
 from cdc.outbox.table import Entry
 from cdc.registry import Capture
+from cdc.runtime.tracing import current_traceparent
 from cdc.wire.columns import LARGEST_INTEGER, Column
 from cdc.wire.event import Operation, Row
 from cdc.wire.message import encode_key, encode_row, largest_size

@@ -12,6 +12,7 @@ from cdc.models import OutboxRecord
 from stories.models import Story
 from tests.cdc.capture.world import columns
 from tests.cdc.test_context import GOOD
+from tests.support.traces import SAMPLED, TRACE, attributes, recorded, trace_of
 from users.models import User
 
 
@@ -29,7 +30,12 @@ def nothing(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
+def failing(request: HttpRequest, what: str) -> HttpResponse:
+    return HttpResponse(what, status=503)
+
+
 urlpatterns = [
+    path("failing/<str:what>", failing),
     path("plain/", plain),
     path("awaited/", awaited),
     path("nothing/", nothing),
@@ -72,6 +78,31 @@ def test_the_user_is_the_actor_under_asgi(person: User, view: str) -> None:
 
     assert async_to_sync(client.get)(view, headers=traced).status_code == 200
     assert written() == (str(person.pk), GOOD)
+
+
+@pytest.mark.parametrize("view", ["/plain/", "/awaited/"])
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_the_span_of_the_request_is_the_trace_of_its_changes(
+    view: str, kind: type[Client | AsyncClient]
+) -> None:
+    with recorded() as spans:
+        client = kind()
+        get = async_to_sync(client.get) if isinstance(client, AsyncClient) else client.get
+        assert get(view, headers={"traceparent": SAMPLED}).status_code == 200
+    (span,) = spans.ended
+    assert (span.name, trace_of(span)) == (f"GET {view}", TRACE)
+    assert span.context is not None
+    expected = f"{SAMPLED[:35]}-{span.context.span_id:016x}-"
+    assert written()[1].startswith(expected)
+
+
+def test_a_failing_view_has_a_span_with_its_status() -> None:
+    with recorded() as spans:
+        assert Client().get("/failing/secret").status_code == 503
+    (span,) = spans.ended
+    assert span.name == "GET /failing/<str:what>"
+    assert attributes(span)["http.response.status_code"] == 503
+    assert "secret" not in span.to_json()
 
 
 def test_the_actor_is_reset_after_the_request(person: User) -> None:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 
+from cdc.consumer import spans
 from cdc.consumer.batches import RECORDS, BatchSize, Decoded
 from cdc.consumer.conflicts import Conflicts, index_of
 from cdc.consumer.epochs import KnownEpochs
@@ -159,14 +160,9 @@ class ReplicaConsumer:
         started = self._clock.monotonic()
         applied = self._apply_or_split(decoded)
         if applied is not None:
-            telemetry.log(
-                _log,
-                logging.DEBUG,
-                telemetry.BATCH_APPLIED,
-                records=len(decoded),
-                ms=round((self._clock.monotonic() - started) * 1000, 1),
-                **asdict(applied),
-            )
+            elapsed = round((self._clock.monotonic() - started) * 1000, 1)
+            counts = {"records": len(decoded), "ms": elapsed, **asdict(applied)}
+            telemetry.log(_log, logging.DEBUG, telemetry.BATCH_APPLIED, **counts)
         return applied is not None
 
     def _apply_or_split(self, decoded: Sequence[Decoded]) -> Applied | None:
@@ -177,7 +173,7 @@ class ReplicaConsumer:
         try:
             # Query the database before the transaction, which must not wait for it.
             deleted_rows = self._old_events.deleted_rows(batch)
-            with self._size.watching(len(decoded)):
+            with self._size.watching(len(decoded)), spans.applying(decoded):
                 applied = self._replica.apply(batch, advance, deleted_rows, epochs)
         except Rejected as error:
             self._split(decoded, error)
@@ -294,6 +290,7 @@ class ReplicaConsumer:
             offset=record.offset,
             reason=str(error),
         )
+        spans.rejected(record, str(error))
         if new:
             self._counters.add(telemetry.REJECTED)
             self._limit.rejected()

@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from cdc.conf import LARGEST_EVENT_LIMIT, TOPIC_NAME, CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka.client import ENVELOPE_ROOM, client_config, make_client
+from cdc.kafka.spans import PublishSpans
 from cdc.kafka.topics import Topics
 from cdc.wire.records import Outgoing
 
@@ -68,8 +69,10 @@ class KafkaPublisher:
         drop the records in flight and raise Retryable.
         """
         outcomes: dict[int, KafkaError | None] = {}
+        spans = PublishSpans()
+        records = spans.marked(records)
         for index, record in enumerate(records):
-            self._produce(index, record, outcomes)
+            self._produce(index, record, outcomes, spans)
         try:
             while len(outcomes) < len(records):
                 self._producer.poll(0.1)
@@ -79,7 +82,9 @@ class KafkaPublisher:
             # Otherwise, records in flight could arrive after newer records of another relay.
             self._restart()
             raise
-        return self._verdict(records, outcomes)
+        rejected = self._verdict(records, outcomes)
+        spans.record(records, rejected)
+        return rejected
 
     def close(self) -> None:
         """Drop the records in flight."""
@@ -87,10 +92,15 @@ class KafkaPublisher:
         self._producer.poll(0)
 
     def _produce(
-        self, index: int, record: Outgoing, outcomes: dict[int, KafkaError | None]
+        self,
+        index: int,
+        record: Outgoing,
+        outcomes: dict[int, KafkaError | None],
+        spans: PublishSpans,
     ) -> None:
-        def delivered(error: KafkaError | None, _message: Message) -> None:
+        def delivered(error: KafkaError | None, message: Message) -> None:
             outcomes[index] = error
+            spans.delivered(index, message)
 
         if not TOPIC_NAME.match(record.topic):
             # Kafka may report such a topic as unknown, which would be retried.

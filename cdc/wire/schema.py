@@ -8,6 +8,7 @@ from cdc.wire.columns import Column
 from cdc.wire.event import Operation
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_HEADERS = ("outbox_id", "epoch", "traceparent", "published_ms")
 _ROW = {"$ref": "#/$defs/row"}
 _KEY = {"$ref": "#/$defs/key"}
 _NULL = {"type": "null"}
@@ -63,7 +64,7 @@ def asyncapi(captured: CapturedTable, connector: str) -> dict[str, Any]:
         "contentType": "application/json",
         "headers": {
             "type": "object",
-            "properties": {"outbox_id": text, "epoch": text, "traceparent": text},
+            "properties": dict.fromkeys(_HEADERS, text),
             "required": ["outbox_id", "epoch"],
         },
         "payload": event_schema(captured, connector),

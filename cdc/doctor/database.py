@@ -14,6 +14,7 @@ from cdc.doctor.check import Check, ok, or_ok, warning, wrong
 from cdc.doctor.variables import NAMES, judge
 from cdc.errors import Retryable
 from cdc.models import OperatorAction
+from cdc.outbox.other_databases import OtherDatabases
 from cdc.registry import registry
 from cdc.runtime.database import retryable_errors
 
@@ -35,6 +36,7 @@ def check_database(settings: CdcSettings, using: str) -> Iterator[Check]:
             yield from _server(settings, using)
             yield from _migrations(using)
             yield from or_ok(_rights(using), "database.rights", "The user may change all tables")
+            yield from _other_outboxes()
     except Retryable as error:
         if _code(error.__cause__) not in _DENIED:
             raise
@@ -153,6 +155,16 @@ def _migrations(using: str) -> Iterator[Check]:
         )
     else:
         yield ok("database.migrations", "All migrations are applied")
+
+
+def _other_outboxes() -> Iterator[Check]:
+    for other in OtherDatabases().outboxes():
+        yield wrong(
+            "database.other_outbox",
+            f"{other.rows} changes wait in the outbox of the database {other.database!r}, the "
+            f"oldest for {other.seconds:.0f} s, and no relay reads it",
+            "start a relay whose DATABASE_URL names this database",
+        )
 
 
 def _rights(using: str) -> Iterator[Check]:

@@ -118,6 +118,20 @@ def _outbox_delayed(seen: Observed) -> Iterator[Finding]:
     yield Finding(state=State.DELAYED, text=text, since=since, parts=(Part.OUTBOX, Part.RELAY))
 
 
+def _other_outboxes(seen: Observed) -> Iterator[Finding]:
+    for other in seen.other_outboxes:
+        yield Finding(
+            state=State.DELAYED,
+            text=(
+                f"{counted(other.rows, 'change')} in the outbox of the database "
+                f"{other.database!r}, the oldest for {other.seconds:.1f} s, and no relay reads it: "
+                "start a relay whose DATABASE_URL names this database."
+            ),
+            since=seen.read_at - timedelta(seconds=other.seconds),
+            parts=(Part.OUTBOX,),
+        )
+
+
 def _kafka_delayed(seen: Observed) -> Iterator[Finding]:
     if not seen.kafka_late or seen.paused:
         return
@@ -235,7 +249,7 @@ def _reconcile(seen: Observed) -> Iterator[Finding]:
 
 
 _RULES: Sequence[Rule] = (
-    *(_unreachable, _paused, _outbox_delayed, _kafka_delayed, _failing),
+    *(_unreachable, _paused, _outbox_delayed, _other_outboxes, _kafka_delayed, _failing),
     *(_gap, _unverified, _dead_letters, _columns, _counts, _reconcile),
 )
 """In the order of importance."""

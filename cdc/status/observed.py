@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from cdc.outbox.other_databases import OtherOutbox
 from cdc.outbox.table import Depth
 from cdc.status.facts import (
     CanaryStatus,
@@ -70,6 +71,8 @@ class Observed:
     """The number of changes that were captured or published while the counts were read."""
     troubles: tuple[Trouble, ...] | None = None
     """The processes whose last attempt failed."""
+    other_outboxes: tuple[OtherOutbox, ...] = ()
+    """The outboxes of other databases, whose changes no relay publishes."""
     read_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property

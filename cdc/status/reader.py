@@ -25,6 +25,7 @@ from cdc.mongo.positions import Positions
 from cdc.mongo.reader import ReplicaReader
 from cdc.operator_log import people
 from cdc.outbox import table as outbox
+from cdc.outbox.other_databases import OtherDatabases
 from cdc.outbox.queue import OutboxQueue
 from cdc.printable import printable
 from cdc.registry import Capture
@@ -61,6 +62,7 @@ class StatusReader:
         self._watermarks = Watermarks(settings)
         self._retention = Retention(settings)
         self._marker_days = settings.delete_marker_days
+        self._others = OtherDatabases()
         client = connect(settings)
         self._replica = ReplicaReader(client, settings)
         self._positions = Positions(client, settings)
@@ -99,6 +101,7 @@ class StatusReader:
             unverified=database(unverified) or "",
             canary=database(_canary),
             gaps=mongodb(self._gaps),
+            other_outboxes=self._others.outboxes(),
             columns=mongodb(self._changed_columns),
             problems=tuple(dict.fromkeys(reads.problems)),
             unreachable=tuple(name for name in _SERVICES if name in reads.unreachable),

@@ -30,7 +30,7 @@ ALLOWED = {
     "status": "ground wire registry runtime outbox capture kafka mongo consumer resync"
     " read_your_writes canary",
     "feed": "ground wire registry runtime kafka mongo",
-    "doctor": "ground registry runtime kafka mongo",
+    "doctor": "ground registry runtime outbox kafka mongo",
     "daemons": "ground registry runtime outbox capture kafka mongo consumer dead_letters canary"
     " jobs doctor",
     "testing": "ground wire registry runtime outbox capture mongo consumer dead_letters",

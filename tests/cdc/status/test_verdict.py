@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from cdc.outbox.other_databases import OtherOutbox
 from cdc.outbox.table import Depth
 from cdc.status.console import status_table
 from cdc.status.facts import (
@@ -53,6 +54,14 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
     ("changes", "healthy", "sentence"),
     [
         ({}, True, "In sync: 3 rows everywhere."),
+        (
+            {"other_outboxes": (OtherOutbox(database="old", rows=2, seconds=61.0),)},
+            False,
+            (
+                "2 changes in the outbox of the database 'old', the oldest for 61.0 s, and no relay"
+                " reads it: start a relay whose DATABASE_URL names this database."
+            ),
+        ),
         (
             {"problems": ("…",), "unreachable": ("Kafka",)},
             False,
@@ -189,7 +198,7 @@ def test_the_json_shape_is_the_documented_one() -> None:
     assert set(shape) == {
         *("outbox", "outbox_seconds", "lags", "tables", "dead_letters", "counters", "problems"),
         *("relay", "consumers", "delays", "last_error", "reconcile"),
-        *("paused", "in_kafka", "canary", "unreachable", "gaps", "columns"),
+        *("paused", "in_kafka", "canary", "other_outboxes", "unreachable", "gaps", "columns"),
         *("waiting", "healthy", "verdict", "unverified", "state", "since", "findings"),
         *("dead_letters_since", "moved", "troubles", "read_at"),
     }

@@ -16,7 +16,8 @@ from cdc.consumer.routes import routes
 from cdc.consumer.source_rows import SourceRows, source_epoch
 from cdc.daemons.startup import Startup, set_query_timeouts
 from cdc.dead_letters.store import DeadLetterStore
-from cdc.doctor.kafka import READ, check_kafka
+from cdc.doctor.database import check_database
+from cdc.doctor.kafka import GROUP, READ, check_kafka
 from cdc.doctor.mongodb import check_mongodb
 from cdc.kafka.source import KafkaSource
 from cdc.kafka.topics import Topics
@@ -47,7 +48,8 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
         startup = Startup(stop, clock, errors.on_retry)
         topics = Topics(settings)
         replica = _replica(settings, instance, clock)
-        startup.examine(partial(check_kafka, settings, (READ,)))
+        startup.examine_once(partial(check_database, settings, DEFAULT_DB_ALIAS))
+        startup.examine(partial(check_kafka, settings, (READ, GROUP)))
         startup.ensure_topics(topics)
         startup.examine(partial(check_mongodb, settings))
         startup.do(replica.prepare)

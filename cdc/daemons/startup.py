@@ -64,20 +64,27 @@ class Startup:
 
     def examine(self, part: Callable[[], Iterable[Check]]) -> None:
         """Raise Misconfigured if the daemon cannot work with a part; log its other problems."""
+        self.do(partial(_examine, part))
 
-        def ask() -> None:
-            checks = list(part())
-            refuse(checks)
-            for check in checks:
-                if check.level is not Level.OK:
-                    _log_problem(check)
-
-        self.do(ask)
+    def examine_once(self, part: Callable[[], Iterable[Check]]) -> None:
+        """Examine a part that the daemon can do without for a time; it may be unreachable."""
+        try:
+            _examine(part)
+        except Retryable as error:
+            telemetry.log(_log, logging.WARNING, telemetry.DOCTOR_FOUND, text=str(error))
 
     def ensure_topics(self, topics: Topics) -> None:
         """Create the missing topics."""
         for name, partitions in all_topics().items():
             self.do(partial(topics.ensure, name, partitions))
+
+
+def _examine(part: Callable[[], Iterable[Check]]) -> None:
+    checks = list(part())
+    refuse(checks)
+    for check in checks:
+        if check.level is not Level.OK:
+            _log_problem(check)
 
 
 def _log_problem(check: Check) -> None:

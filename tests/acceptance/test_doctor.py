@@ -147,8 +147,8 @@ def test_a_problem_that_stops_no_daemon_is_logged(
 
 @pytest.mark.database
 @pytest.mark.row_locks
-@pytest.mark.parametrize("command", [("relay_outbox",), ("run_jobs",)], ids=lambda each: each[0])
-def test_a_table_without_transactions_stops_relay_and_jobs(
+@pytest.mark.parametrize("command", DAEMONS, ids=lambda each: each[0])
+def test_a_table_without_transactions_stops_each_daemon(
     feed_settings: CdcSettings, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     with connection.cursor() as cursor:

@@ -10,15 +10,20 @@ from cdc.registry import all_topics
 
 _DAY_MS = 86_400_000
 READ, WRITE = "Read", "Write"
+GROUP = "Group"
+"""The right of consumers to be a member of their group."""
 
 
 def check_kafka(settings: CdcSettings, needs: Collection[str] = ()) -> Iterator[Check]:
     """Yield the checks of Kafka; raise Retryable if Kafka does not answer.
 
-    A daemon that needs the rights `needs` on the topics does not start without them.
+    A daemon that needs the rights `needs` does not start without them.
     """
     cluster = Cluster(settings)
     brokers = cluster.brokers()
+    if isinstance(brokers, str):
+        yield _refused(brokers)
+        return
     yield ok("kafka.reachable", f"Kafka responds with {brokers} broker{'s' * (brokers != 1)}")
     for name, partitions in all_topics().items():
         wanted = partitions or settings.partitions
@@ -33,6 +38,8 @@ def check_kafka(settings: CdcSettings, needs: Collection[str] = ()) -> Iterator[
             rights = [*_rights(name, found, needs)]
             problems = [*rights, *judge_topic(name, found, wanted, brokers, settings)]
             yield from problems or [ok("kafka.topic", f"The topic {name} is as required")]
+    if GROUP in needs or not needs:
+        yield _group(cluster, settings.group, stops=bool(needs))
 
 
 def judge_topic(
@@ -61,6 +68,26 @@ def judge_topic(
         )
     else:
         yield from _config(name, found, settings)
+
+
+def _refused(reason: str) -> Check:
+    return wrong(
+        "kafka.login",
+        f"Kafka refuses the login ({reason})",
+        "correct the sasl.* settings in KAFKA_CONFIG",
+        stops=True,
+    )
+
+
+def _group(cluster: Cluster, name: str, *, stops: bool) -> Check:
+    if cluster.may_use_group(name):
+        return ok("kafka.group", f"This client may use the consumer group {name}")
+    return wrong(
+        "kafka.group",
+        f"This client has not the right Read on the consumer group {name}",
+        "grant Read on the group; a client of relays alone does not need it",
+        stops=stops,
+    )
 
 
 def _missing(name: str, refusal: str) -> Check:

@@ -14,8 +14,10 @@ from cdc.registry import registry
 
 _OLDEST = (5, 0)
 _DAY_SECONDS = 86_400
-_DENIED = frozenset({13, 18, 8000})
-"""MongoDB's error codes for a refused login or a missing right."""
+_LOGIN = frozenset({18, 8000})
+"""MongoDB's error codes for a refused login."""
+_DENIED = _LOGIN | {13}
+"""The same, and the code for a missing right."""
 _ACTIONS = frozenset(
     {
         *("find", "insert", "update", "remove", "createCollection", "createIndex"),
@@ -188,10 +190,16 @@ def _number(version: str) -> tuple[int, ...]:
 
 def _denied(error: Retryable) -> Check:
     reason = str(error.__cause__).partition(", full error")[0].partition(" to execute command")[0]
+    if getattr(error.__cause__, "code", None) in _LOGIN:
+        return wrong(
+            "mongodb.login",
+            f"MongoDB refuses the login ({reason.rstrip('.')})",
+            "correct the user, the password and authSource in MONGODB_URI",
+            stops=True,
+        )
     return wrong(
         "mongodb.rights",
-        f"MongoDB refuses the login or a command ({reason})",
-        "correct the user and the password in MONGODB_URI, or grant the role readWrite on the "
-        "database",
+        f"MongoDB refuses a command ({reason.rstrip('.')})",
+        "grant the role readWrite on the database, or add the user and the password to MONGODB_URI",
         stops=True,
     )

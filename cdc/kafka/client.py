@@ -24,7 +24,7 @@ _REPEAT_SECONDS = 30.0
 _SECRET = re.compile(r"pas+w|pwd|secret|token|jaas|pem|cred|\.key\Z|oauthbearer\.config")
 """Settings whose values no message repeats."""
 _FILES = re.compile(r"\Assl\..*\.location\Z")
-_FOUND_BY_THE_LIBRARY = "probe"
+FOUND_BY_THE_LIBRARY = "probe"
 """The value with which librdkafka searches for the system's certificates itself."""
 Client = TypeVar("Client")
 _log = logging.getLogger("cdc.kafka")
@@ -35,9 +35,13 @@ class ErrorLog:
 
     def __init__(self) -> None:
         self._logged: dict[str, float] = {}
+        self.last: KafkaError | None = None
+        """The last error that names a cause."""
 
     def __call__(self, error: KafkaError) -> None:
         name, now = error.name(), time.monotonic()
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 -- a documented code
+            self.last = error
         if now - self._logged.get(name, float("-inf")) >= _REPEAT_SECONDS:
             self._logged[name] = now
             telemetry.log(_log, logging.WARNING, telemetry.KAFKA_ERROR, error=error.str())
@@ -82,7 +86,7 @@ def make_client(kind: Callable[[dict[str, Any]], Client], config: dict[str, Any]
 def require_valid_config(given: tuple[tuple[str, str], ...]) -> None:
     """Raise Misconfigured for a setting that librdkafka does not know or accept, by its name."""
     for name, value in given:
-        if _FILES.match(name) and value != _FOUND_BY_THE_LIBRARY:
+        if _FILES.match(name) and value != FOUND_BY_THE_LIBRARY:
             _require_readable(name, value)
         try:
             AdminClient({"log_level": 0, name: value})

@@ -1,5 +1,7 @@
 """Describes the brokers and the topics without creating or changing anything."""
 
+import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +14,15 @@ from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.admin._topic import TopicDescription
 
 from cdc.conf import CdcSettings
-from cdc.kafka.client import REQUEST_SECONDS, client_config, make_client, unavailable
+from cdc.errors import Retryable
+from cdc.kafka.certificate import refused_certificate
+from cdc.kafka.client import (
+    REQUEST_SECONDS,
+    ErrorLog,
+    client_config,
+    make_client,
+    unavailable,
+)
 from cdc.kafka.topics import new_topic
 
 _DENIED = frozenset(
@@ -29,6 +39,13 @@ _REFUSED = _DENIED | {
     KafkaError.POLICY_VIOLATION,
 }
 """Error codes of a topic that Kafka would not create."""
+_REFUSED_CONNECTION = frozenset(
+    {
+        KafkaError._AUTHENTICATION,  # noqa: SLF001 -- a documented code
+        KafkaError._SSL,  # noqa: SLF001 -- a documented code
+    }
+)
+_STATE = re.compile(r" \(after \d+ms in state \w+\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +66,59 @@ class Cluster:
 
     def __init__(self, settings: CdcSettings) -> None:
         self._settings = settings
-        self._admin = make_client(AdminClient, client_config(settings))
+        self._errors = ErrorLog()
+        self._admin = make_client(AdminClient, client_config(settings, error_cb=self._errors))
 
-    def brokers(self) -> int:
-        """Return the number of brokers that are running."""
+    def brokers(self) -> int | str:
+        """Return the number of brokers that are running, or why they refuse the login."""
         answer = self._admin.describe_cluster(request_timeout=REQUEST_SECONDS)
+        deadline = time.monotonic() + REQUEST_SECONDS
+        while not answer.done() and time.monotonic() < deadline and not self._is_refused:
+            self._admin.poll(0.1)  # calls back with the errors of the connections
         try:
-            return len(answer.result(REQUEST_SECONDS).nodes)
+            return len(answer.result(0).nodes)
         except (KafkaException, TimeoutError) as error:
+            return self._refusal_of_login(error)
+
+    @property
+    def _is_refused(self) -> bool:
+        """Whether a connection has failed for a reason that will not go away."""
+        last = self._errors.last
+        return last is not None and last.code() in _REFUSED_CONNECTION
+
+    def _refusal_of_login(self, error: BaseException) -> str:
+        """Return why the brokers refuse the login; raise Retryable for another cause."""
+        cause = self._errors.last
+        if cause is None:
             raise unavailable("describe", "the cluster", error) from error
+        reason = _STATE.sub("", cause.str())
+        if cause.code() == KafkaError._AUTHENTICATION:  # noqa: SLF001 -- a documented code
+            return reason
+        if "certificate" in reason and (refused := refused_certificate(self._settings)):
+            raise Retryable(
+                f"Kafka could not describe 'the cluster' ({refused}): renew the certificate, or "
+                "correct ssl.ca.location in KAFKA_CONFIG."
+            ) from error
+        raise Retryable(
+            f"Kafka could not describe 'the cluster' ({reason}): check its brokers."
+        ) from error
+
+    def may_use_group(self, name: str) -> bool:
+        """Return whether this client has the right to read in a consumer group."""
+        answer = self._admin.describe_consumer_groups(
+            [name], include_authorized_operations=True, request_timeout=REQUEST_SECONDS
+        )[name]
+        try:
+            found = answer.result(REQUEST_SECONDS).authorized_operations
+        except TimeoutError as error:
+            raise unavailable("describe the group", name, error) from error
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return True
+            if error.args[0].code() in _DENIED:
+                return False
+            raise unavailable("describe the group", name, error) from error
+        return AclOperation.READ in (found or AclOperation)
 
     def topic(self, name: str) -> TopicState | str | None:
         """Return the state of a topic, None if it does not exist, or why it must not be seen."""

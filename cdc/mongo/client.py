@@ -1,5 +1,6 @@
 """Creates MongoDB clients and converts their errors."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -46,6 +47,7 @@ _TOO_LARGE = frozenset({257, 292, 388})
 _CACHE_IS_FULL = ("cache overflow", "cache full", "will not fit in the storage engine cache")
 """Parts of WiredTiger's error texts for a transaction that is too large for the cache."""
 _WRITES = WriteConcern("majority", j=True)
+_REFUSED_CERTIFICATE = re.compile(r"certificate verify failed: (.+?) \(_ssl\.c")
 _STANDALONE = (
     "MONGODB_URI leads to a standalone mongod, which has no transactions: start it with --replSet "
     "and initiate the replica set."
@@ -228,6 +230,11 @@ def reaching() -> Iterator[None]:
         kind = TooLarge if _is_too_large(error.code, str(error)) else Retryable
         raise kind(f"MongoDB did not complete the command ({_brief(error)}).") from error
     except PyMongoError as error:
+        if refused := _REFUSED_CERTIFICATE.search(str(error)):
+            raise Unreachable(
+                f"MongoDB's certificate is refused ({refused[1].strip()}): renew the certificate, "
+                "or correct tlsCAFile in MONGODB_URI."
+            ) from error
         slow = isinstance(error, NetworkTimeout) or not isinstance(error, ConnectionFailure)
         kind = Retryable if slow else Unreachable
         raise kind(f"MongoDB is not responding ({_brief(error)}).") from error

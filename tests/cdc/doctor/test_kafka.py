@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -14,7 +13,7 @@ from confluent_kafka.cimpl import NewTopic
 from cdc.conf import CdcSettings
 from cdc.doctor import kafka as doctor
 from cdc.doctor.check import Check, Level, refuse
-from cdc.doctor.kafka import READ, WRITE, check_kafka, judge_topic
+from cdc.doctor.kafka import GROUP, READ, WRITE, check_kafka, judge_topic
 from cdc.errors import Misconfigured, Retryable
 from cdc.kafka.cluster import TopicState
 from cdc.kafka.publisher import KafkaPublisher
@@ -23,6 +22,7 @@ from cdc.kafka.topics import Topics, topic_config
 from cdc.wire.records import Outgoing
 from tests.support.commands import retried, wait_until
 from tests.support.kafka import USER, OwnKafka, RestrictedKafka, running
+from tests.support.tls import certificate, tls_server
 
 pytestmark = pytest.mark.services
 
@@ -178,16 +178,24 @@ class Rights:
             answer.result(60)
 
 
-@pytest.fixture
-def restricted(tmp_path: Path, feed_settings: CdcSettings) -> Iterator[tuple[CdcSettings, Any]]:
-    kafka = RestrictedKafka(tmp_path / "kafka")
+@pytest.fixture(scope="module")
+def restricted_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RestrictedKafka]:
+    kafka = RestrictedKafka(tmp_path_factory.mktemp("restricted"))
     with running(kafka):
-        settings = replace(
-            feed_settings,
-            bootstrap_servers=f"127.0.0.1:{kafka.client_port}",
-            kafka_config=kafka.client_config,
-        )
-        yield settings, kafka
+        yield kafka
+
+
+@pytest.fixture
+def restricted(
+    restricted_kafka: RestrictedKafka, feed_settings: CdcSettings
+) -> tuple[CdcSettings, RestrictedKafka]:
+    """Return the settings of a user without rights, and the broker."""
+    settings = replace(
+        feed_settings,
+        bootstrap_servers=f"127.0.0.1:{restricted_kafka.client_port}",
+        kafka_config=restricted_kafka.client_config,
+    )
+    return settings, restricted_kafka
 
 
 READS_AND_WRITES = (AclOperation.READ, AclOperation.WRITE, AclOperation.DESCRIBE)
@@ -199,6 +207,7 @@ def test_a_client_that_must_not_create_uses_a_topic_that_exists(
     settings, kafka = restricted
     create(replace(settings, bootstrap_servers=kafka.address, kafka_config={}))
     Rights(kafka).grant(ResourceType.TOPIC, settings.topic, READS_AND_WRITES)
+    Rights(kafka).grant(ResourceType.GROUP, settings.group, [AclOperation.READ])
 
     retried(lambda: Topics(settings).ensure(settings.topic))
     wait_until(
@@ -235,3 +244,75 @@ def test_a_client_without_rights_is_refused(
     refuse(check_kafka(settings, (READ,)))
     with pytest.raises(Misconfigured, match=r"has not the right Write on the topic"):
         refuse(check_kafka(settings, (READ, WRITE)))
+
+
+@pytest.mark.parametrize("granted", [[], [AclOperation.DESCRIBE]], ids=["nothing", "describe"])
+def test_a_consumer_that_must_not_use_its_group_is_refused(
+    restricted: tuple[CdcSettings, RestrictedKafka], granted: list[AclOperation]
+) -> None:
+    settings, kafka = restricted
+    create(replace(settings, bootstrap_servers=kafka.address, kafka_config={}))
+    Rights(kafka).grant(ResourceType.TOPIC, settings.topic, READS_AND_WRITES)
+    if granted:
+        Rights(kafka).grant(ResourceType.GROUP, settings.group, granted)
+    wait_until(
+        lambda: set(problems(settings)) == {"kafka.topic_config", "kafka.group"}, "the rights"
+    )
+    refuse(problems(settings).values())  # the doctor alone does not know which daemon will run
+    refuse(check_kafka(settings, (READ, WRITE)))
+    with pytest.raises(Misconfigured, match=r"not the right Read on the consumer group .*: grant"):
+        refuse(retried(lambda: list(check_kafka(settings, (READ, GROUP)))))
+    Rights(kafka).grant(ResourceType.GROUP, settings.group, [AclOperation.READ])
+    wait_until(lambda: "kafka.group" not in problems(settings), "the right to read")
+    refuse(check_kafka(settings, (READ, GROUP)))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"sasl.password": "wrong"}, "Invalid username or password"),
+        ({"sasl.username": "stranger"}, "Invalid username or password"),
+        ({"sasl.mechanism": "SCRAM-SHA-256"}, "Unsupported SASL mechanism"),
+    ],
+    ids=str,
+)
+def test_a_refused_login_is_not_an_outage(
+    restricted: tuple[CdcSettings, RestrictedKafka], change: dict[str, str], reason: str
+) -> None:
+    settings, kafka = restricted
+    wrong = replace(settings, kafka_config={**kafka.client_config, **change})
+    (check,) = problems(wrong).values()
+    assert (check.id, check.level) == ("kafka.login", Level.WRONG)
+    assert check.sentence.startswith("Kafka refuses the login (")
+    assert reason in check.sentence
+    with pytest.raises(Misconfigured, match=r"correct the sasl\.\* settings in KAFKA_CONFIG"):
+        refuse([check])
+
+
+def test_encryption_on_a_plain_port_is_named(
+    restricted: tuple[CdcSettings, RestrictedKafka],
+) -> None:
+    settings, kafka = restricted
+    config = {**kafka.client_config, "security.protocol": "SASL_SSL"}
+    with pytest.raises(Retryable, match=r"connecting to a PLAINTEXT broker listener\?"):
+        list(check_kafka(replace(settings, kafka_config=config)))
+
+
+@pytest.mark.parametrize(
+    ("server", "authority", "host", "reason"),
+    [
+        ("expired", "authority", "127.0.0.1", "certificate has expired"),
+        ("valid", "stranger", "127.0.0.1", "self.signed certificate in certificate chain"),
+        ("valid", "authority", "127.0.0.2", "IP address mismatch.*"),
+    ],
+)
+def test_a_refused_certificate_is_named_with_its_reason(
+    feed_settings: CdcSettings, server: str, authority: str, host: str, reason: str
+) -> None:
+    with tls_server(server, host) as address:
+        config = {"security.protocol": "SSL", "ssl.ca.location": certificate(authority)}
+        settings = replace(feed_settings, bootstrap_servers=address, kafka_config=config)
+        with pytest.raises(
+            Retryable, match=rf"the certificate of {address} is refused: {reason}\): renew"
+        ):
+            list(check_kafka(settings))

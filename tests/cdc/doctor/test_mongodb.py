@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from pymongo import MongoClient
@@ -20,6 +21,7 @@ from cdc.status.probes import ServiceProbes
 from tests.support.commands import retried, wait_until
 from tests.support.feed_settings import without_servers
 from tests.support.mongodb import LockedMongod, OwnMongod, Secondary, Standalone, running
+from tests.support.tls import certificate, tls_server
 
 pytestmark = pytest.mark.services
 Db = MongoClient[dict[str, Any]]
@@ -167,9 +169,32 @@ def test_a_user_needs_rights(locked: LockedMongod) -> None:
             refuse(problems(settings(uri)).values())
     assert problems(settings(writer))["mongodb.rights"].level is Level.WARNING
     prepare(settings(writer))
-    for uri in (locked.uri, locked.uri_of("owner", "wrong"), locked.uri_of("stranger")):
-        with pytest.raises(Misconfigured, match=r"MongoDB refuses the login or a command"):
+    for uri in (locked.uri_of("owner", "wrong"), locked.uri_of("stranger")):
+        with pytest.raises(
+            Misconfigured, match=r"refuses the login \(Authentication failed\): correct the user"
+        ):
             refuse(problems(settings(uri)).values())
+    with pytest.raises(Misconfigured, match=r"MongoDB refuses a command .*requires authentication"):
+        refuse(problems(settings(locked.uri)).values())
+
+
+@pytest.mark.parametrize(
+    ("server", "authority", "host", "reason"),
+    [
+        ("expired", "authority", "127.0.0.1", "certificate has expired"),
+        ("valid", "stranger", "127.0.0.1", "self.signed certificate in certificate chain"),
+        ("valid", "authority", "127.0.0.2", "IP address mismatch.*"),
+    ],
+)
+@pytest.mark.parametrize("options", ["", "&replicaSet=rs0"])
+def test_a_refused_certificate_is_named_with_its_reason(
+    server: str, authority: str, host: str, reason: str, options: str
+) -> None:
+    with tls_server(server, host) as address:
+        trust = f"tls=true&tlsCAFile={quote(certificate(authority), safe='')}"
+        settings = without_servers(mongodb_uri=f"mongodb://{address}/?{trust}{options}")
+        with pytest.raises(Unreachable, match=rf"certificate is refused \({reason}\): renew"):
+            list(check_mongodb(settings))
 
 
 def test_a_right_on_one_collection_is_not_a_right_on_the_database() -> None:

@@ -1,19 +1,23 @@
-"""Users, groups and role changes in the admin."""
+"""Users, groups, role changes and failed logins in the admin."""
 
 from typing import Any
 
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
-from django.contrib.auth.models import AnonymousUser, Group
+from django.contrib.auth.models import Group
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils import dateformat
 
 from cdc.admin import ReadOnlyAdmin, RefusalMessages
 from users.forms import UserChangeForm, UserCreationForm
 from users.models import RoleChange, User
+from users.powers import WrittenBySuperusers, is_superuser, may_assign_roles, may_manage
 
 # Django's two-box selector is not used, because screen readers cannot read its hints.
 _CHECKBOXES: dict[type[models.Field[Any, Any]], dict[str, Any]] = {
@@ -55,28 +59,44 @@ class UserAdmin(RefusalMessages, BaseUserAdmin[User]):
         return dateformat.format(moment, "j\u00a0M\u00a0Y, H:i") if moment else None
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Make privileges read-only for staff, who could otherwise grant themselves privileges."""
+        """Make privileges read-only for staff, who could otherwise grant themselves privileges.
+
+        Staff may change only the name of their own account: with another e-mail address, a stolen
+        session could be turned into a new password.
+        """
         fields = tuple(super().get_readonly_fields(request, obj))
-        if _is_superuser(request.user):
+        if is_superuser(request.user):
             return fields
-        role = () if request.user.has_perm("users.assign_role") else ("user_type",)
+        if obj == request.user:
+            return (*fields, *_PRIVILEGES, "user_type", "email", "is_active")
+        role = () if may_assign_roles(request.user) else ("user_type",)
         return (*fields, *_PRIVILEGES, *role)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Let only superusers change the accounts of other staff, including the passwords.
-
-        Anyone who can set the password of a user can also use the privileges of that user.
-        """
-        return super().has_change_permission(request, obj) and _may_touch(request, obj)
+        """Apply the permission to the accounts that the user may manage, and to the user's own."""
+        applies = obj is None or obj == request.user or may_manage(request.user, obj)
+        return applies and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Let only superusers delete the accounts of other staff."""
-        return super().has_delete_permission(request, obj) and _may_touch(request, obj)
+        """Apply the permission to the accounts that the user may manage.
+
+        Django's log of the user's own actions would be deleted with the account.
+        """
+        applies = obj is None or may_manage(request.user, obj)
+        return applies and super().has_delete_permission(request, obj)
+
+    def user_change_password(
+        self, request: HttpRequest, *args: Any, **options: Any
+    ) -> HttpResponse:
+        """Let users set their own password only on the page that asks for the old password."""
+        if self.get_object(request, unquote(str(options.get("id")))) == request.user:
+            return HttpResponseRedirect(reverse("password_change"))
+        return super().user_change_password(request, *args, **options)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Offer the bulk delete only to superusers, because it does not check each account."""
         actions = super().get_actions(request)
-        if not _is_superuser(request.user):
+        if not is_superuser(request.user):
             actions.pop("delete_selected", None)
         return actions
 
@@ -85,7 +105,9 @@ admin.site.unregister(Group)
 
 
 @admin.register(Group)
-class GroupAdmin(BaseGroupAdmin):
+class GroupAdmin(WrittenBySuperusers, BaseGroupAdmin):
+    """Groups. Their permissions apply to the members, so only superusers write them."""
+
     filter_horizontal = ()
     formfield_overrides = _CHECKBOXES
 
@@ -100,11 +122,13 @@ class RoleChangeAdmin(ReadOnlyAdmin):
     search_fields = ("whom", "who")
 
 
-def _may_touch(request: HttpRequest, account: User | None) -> bool:
-    if account is None or account == request.user or _is_superuser(request.user):
-        return True
-    return not (account.is_superuser or account.is_staff)
+def _reserve(model: type[models.Model]) -> None:
+    """Let only superusers write a model that another app has registered in the admin."""
+    base = type(admin.site.get_model_admin(model))
+    admin.site.unregister(model)
+    admin.site.register(model, type(base.__name__, (WrittenBySuperusers, base), {}))
 
 
-def _is_superuser(user: User | AnonymousUser) -> bool:
-    return user.is_superuser
+# A member of staff who deletes failed logins ends a lock, and can guess passwords again.
+for _model in (AccessAttempt, AccessFailureLog, AccessLog):
+    _reserve(_model)

@@ -8,11 +8,12 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ChangeList
 from django.db import DEFAULT_DB_ALIAS, router, transaction
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils import dateformat
 
+from cdc.admin_readers import ForAudience, ReadOnlyAdmin
 from cdc.conf import cdc_settings
 from cdc.dead_letters.console import place
 from cdc.dead_letters.decisions import Outcome, discard, replay
@@ -32,22 +33,6 @@ _MOST_FIELDS = 500
 
 Django accepts at most 1,000 fields in a form.
 """
-
-
-class ReadOnlyAdmin(admin.ModelAdmin[Any]):
-    """A `ModelAdmin` that shows rows, but does not add, change or delete them."""
-
-    list_per_page = 50
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 class RefusalMessages(admin.ModelAdmin[Any]):
@@ -120,7 +105,7 @@ class WhyForm(forms.Form):
 
 
 @admin.register(DeadLetter)
-class DeadLetterAdmin(ReadOnlyAdmin):
+class DeadLetterAdmin(ForAudience):
     """Messages that could not be applied, and the decision about each message."""
 
     list_display = ("id", "status", "short_reason", "short_key", "where", "since", "by")
@@ -128,6 +113,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     search_fields = ("key_text", "reason", "topic", "=offset")
     search_help_text = "Search in keys, reasons and topics, or for an exact offset."
     ordering = ("-id",)
+    personal = ("short_reason", "short_key", "reason", "key_text", "table")
     actions = ("replay_selected", "discard_selected")
     change_form_template = "admin/cdc/deadletter/change_form.html"
     fields = (
@@ -181,7 +167,8 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         letter = self.get_object(request, object_id)
         context = dict(extra_context or {}, title="Dead letter")
         if letter is not None:
-            context["inspection"] = Inspector(cdc_settings(), DEFAULT_DB_ALIAS).inspect(letter)
+            inspector = Inspector(cdc_settings(), DEFAULT_DB_ALIAS)
+            context["inspection"] = inspector.inspect(letter, self.audience(request))
             context["may_resolve"] = self.has_resolve_permission(request)
         return super().change_view(request, object_id, form_url, context)
 
@@ -214,8 +201,13 @@ class DeadLetterAdmin(ReadOnlyAdmin):
             noun = "dead letter was" if count == 1 else "dead letters were"
             self.message_user(request, f"{count} {noun} {verb}ed.", messages.SUCCESS)
         for sentence in outcome.refused[:_LISTED]:
-            self.message_user(request, sentence, messages.ERROR)
+            self.message_user(request, self._refusal(request, sentence), messages.ERROR)
         return None
+
+    def _refusal(self, request: HttpRequest, sentence: str) -> str:
+        """Return a sentence about a refusal; its cause may quote a value of the row."""
+        summary, _, cause = sentence.partition(". ")
+        return f"{summary}. {self.audience(request).text(cause)}"
 
     def _ask(
         self, request: HttpRequest, letters: QuerySet[DeadLetter], form: WhyForm, verb: str
@@ -228,6 +220,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
             "verb": verb,
             "form": form,
             "letters": letters[:_LISTED],
+            "sees_people": self.audience(request).sees_people,
             "others": max(count - _LISTED, 0),
             "ids": letters.values_list("pk", flat=True)[:_MOST_FIELDS],
             "across": request.POST.get("select_across") == "1" or count > _MOST_FIELDS,
@@ -238,7 +231,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
 
 
 @admin.register(OperatorAction)
-class OperatorActionAdmin(ReadOnlyAdmin):
+class OperatorActionAdmin(ForAudience):
     """The operator log."""
 
     list_display = ("when", "by", "what", "target", "why")
@@ -246,6 +239,8 @@ class OperatorActionAdmin(ReadOnlyAdmin):
     fields = readonly_fields = ("when", "by", "what", "target", "why")
     list_filter = ("what", "at")
     search_fields = ("who", "target", "why")
+    # A target may contain the conditions of a snapshot.
+    personal = ("target",)
 
     def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:
         return PeopleList
@@ -261,12 +256,13 @@ class OperatorActionAdmin(ReadOnlyAdmin):
 
 
 @admin.register(OutboxRecord)
-class OutboxRecordAdmin(ReadOnlyAdmin):
+class OutboxRecordAdmin(ForAudience):
     """Changes that Kafka has not acknowledged yet."""
 
     list_display = ("id", "op", "table", "key", "topic", "user", "epoch")
     list_filter = ("op", "table", "topic")
     search_fields = ("=key",)
+    personal = ("user", "row_before", "row_after")
     search_help_text = 'An exact key, such as {"id":17}.'
     fields = (
         *("epoch", "topic", "key", "op", "table", "db", "ts_ms", "user", "traceparent"),

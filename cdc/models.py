@@ -246,7 +246,8 @@ class DeadLetter(models.Model):
         permissions = [("resolve_deadletter", "Can replay and discard dead letters")]
 
     def __str__(self) -> str:
-        return f"{self.topic} {self.partition}:{self.offset} {self.reason}"
+        # The reason is not part of this text, because it may quote personal data.
+        return f"{self.topic} {self.partition}:{self.offset}"
 
 
 class AppendOnlyQuerySet(models.QuerySet["OperatorAction"]):

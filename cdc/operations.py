@@ -12,15 +12,16 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
 
+from cdc.audience import Audience
 from cdc.conf import CdcSettings, cdc_settings
 from cdc.consumer.pause import pause, resume
 from cdc.dead_letters.console import place
 from cdc.dead_letters.decisions import Outcome, discard, replay
 from cdc.dead_letters.inspection import Inspection, Inspector
+from cdc.dead_letters.visible import visible_key, visible_reason
 from cdc.doctor.check import Check, Level
 from cdc.doctor.report import examine
 from cdc.errors import Refused
-from cdc.feed.audience import Audience
 from cdc.jobs.kinds import COUNT, RECONCILE, REPAIR, SNAPSHOT
 from cdc.jobs.table import Jobs
 from cdc.kafka.topics import Topics
@@ -30,7 +31,7 @@ from cdc.mongo.statistics import Figures, Statistics
 from cdc.operator_log import people
 from cdc.outbox import table
 from cdc.registry import topic_names
-from cdc.resync.selection import selections
+from cdc.resync.selection import selections, visible_conditions
 from cdc.status.facts import PartitionLag, TableCount
 from cdc.status.findings import Part, State
 from cdc.status.findings import outage as outage_verdict
@@ -59,6 +60,7 @@ __all__ = [
     "TableCount",
     "cancel_job",
     "dead_letter_position",
+    "dead_letter_texts",
     "deployment_problems",
     "describe_selection",
     "discard_dead_letter",
@@ -74,6 +76,7 @@ __all__ = [
     "resume_consumers",
     "trace_row",
     "user_names",
+    "visible_conditions",
     "wire_time",
 ]
 
@@ -119,12 +122,18 @@ def describe_selection(model: str | None, conditions: list[str]) -> str:
     return ", ".join(map(str, selections(model, conditions)))
 
 
-def inspect_dead_letter(letter: DeadLetter) -> Inspection:
+def inspect_dead_letter(letter: DeadLetter, audience: Audience = Audience.OVERSEERS) -> Inspection:
     """Compare a dead letter's message with the current row and its current documents in MongoDB.
 
-    If MongoDB is unreachable, the result contains only the message and the row.
+    The result contains only what `audience` may see. If MongoDB is unreachable, it contains only
+    the message and the row.
     """
-    return Inspector(cdc_settings(), DEFAULT_DB_ALIAS).inspect(letter)
+    return Inspector(cdc_settings(), DEFAULT_DB_ALIAS).inspect(letter, audience)
+
+
+def dead_letter_texts(letter: DeadLetter, audience: Audience) -> tuple[str, str]:
+    """Return the key and the reason of a dead letter as `audience` may see them."""
+    return visible_key(letter, audience), visible_reason(letter, audience)
 
 
 def replay_dead_letter(letter: DeadLetter, why: str) -> None:

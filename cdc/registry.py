@@ -7,6 +7,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, models
 
+from cdc.audience import Audience
 from cdc.conf import COLLECTION_NAME, TOPIC_NAME, cdc_settings
 from cdc.declarations import conflicts
 from cdc.errors import Misconfigured, Refused, Rejected
@@ -62,12 +63,16 @@ class Capture:
         object.__setattr__(self, "columns", found)
         object.__setattr__(self, "attnames", tuple(column.attname for column in found))
         object.__setattr__(self, "key", _key(self.model, found))
-        _check_presentation(self.model, self.presentation, {column.name for column in found})
+        _check_presentation(self)
 
     @property
     def table(self) -> str:
         """The name of the table, which is `source.table` in messages."""
         return self.model._meta.db_table
+
+    def hidden(self, audience: Audience) -> frozenset[str]:
+        """Return the columns that an audience must not see."""
+        return frozenset() if audience.sees_people else self.presentation.personal
 
     def wire_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Convert a row (values by attname) to JSON values by column name.
@@ -206,14 +211,16 @@ def _key(model: type[models.Model], found: tuple[Column, ...]) -> Column:
     return usable[0]
 
 
-def _check_presentation(
-    model: type[models.Model], presentation: Presentation, columns: set[str]
-) -> None:
-    named = {presentation.title, presentation.topic_field, *presentation.personal} - {""}
-    if unknown := sorted(named - columns):
+def _check_presentation(capture: Capture) -> None:
+    name, shown = capture.model.__name__, capture.presentation
+    named = {shown.title, shown.topic_field, *shown.personal} - {""}
+    if unknown := sorted(named - {column.name for column in capture.columns}):
         # A misspelt personal column would be shown to everybody.
+        raise Misconfigured(f"{name} has no column {', '.join(unknown)}: correct its Presentation.")
+    if public := sorted(shown.personal & {shown.title, shown.topic_field, capture.key.name}):
         raise Misconfigured(
-            f"{model.__name__} has no column {', '.join(unknown)}: correct its Presentation."
+            f"{name} has the personal column {', '.join(public)}, which every reader sees as the "
+            "key, title or topic of a row: name another column in its Presentation."
         )
 
 

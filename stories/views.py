@@ -16,6 +16,7 @@ from stories.forms import SubmissionForm
 from stories.models import Story
 from stories.permissions import may_change, may_trace, readable_by, search, search_words
 from stories.replica_wait import wait_for_replica
+from users.roles import audience_of
 
 
 class StoryListView(LoginRequiredMixin, ListView[Story]):
@@ -65,7 +66,9 @@ class TraceView(UserPassesTestMixin, StoryView):
         return ["stories/_trace.html" if live else "stories/trace.html"]
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        return super().get_context_data(**context, trace=trace_row(self.object))
+        trace = trace_row(self.object)
+        sentence = trace.sentence_for(audience_of(self.request.user))
+        return super().get_context_data(**context, trace=trace, sentence=sentence)
 
 
 class SubmissionView(LoginRequiredMixin, UpdateView[Story, SubmissionForm]):

@@ -14,7 +14,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import dateformat
 
-from cdc.admin import ReadOnlyAdmin, RefusalMessages
+from cdc.admin import RefusalMessages
+from cdc.admin_readers import ReadOnlyAdmin
 from users.forms import UserChangeForm, UserCreationForm
 from users.models import RoleChange, User
 from users.powers import WrittenBySuperusers, is_superuser, may_assign_roles, may_manage

@@ -32,6 +32,11 @@ class RoleRequiredMixin(UserPassesTestMixin):
         return may_open(self.request.user, self.role)
 
 
+def audience_of(user: User | AnonymousUser) -> Audience:
+    """Return what a user may see; users without access to the live feed see the least."""
+    return feed_audience(user) or Audience.OVERSEERS
+
+
 def feed_audience(user: User | AnonymousUser) -> Audience | None:
     """Return the audience of the live feed that a user belongs to, or None."""
     if may_open(user, UserType.TECHNICAL_WORKER):

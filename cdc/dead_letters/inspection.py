@@ -8,9 +8,11 @@ from typing import Any
 
 import orjson
 
+from cdc.audience import Audience
 from cdc.capture.images import read_images
 from cdc.conf import CdcSettings
 from cdc.dead_letters.decisions import Row, row_of
+from cdc.dead_letters.visible import is_event
 from cdc.errors import Misconfigured, Refused, Rejected, Retryable
 from cdc.models import DeadLetter
 from cdc.mongo.client import connect
@@ -26,6 +28,7 @@ LONGEST_PAYLOAD = 8_000
 _LONGEST_VALUE = 300
 _NOTHING = "-"
 _VERSION = ("_epoch", "_version")
+_MALFORMED = "The message is not a well-formed event of a captured table."
 
 Values = Mapping[str, Any] | None
 """Values by column; None if there is no row, document or readable message."""
@@ -70,21 +73,31 @@ class Inspector:
         self._settings = settings
         self._using = using
 
-    def inspect(self, letter: DeadLetter) -> Inspection:
-        payload = printable(_payload(letter), LONGEST_PAYLOAD)
+    def inspect(self, letter: DeadLetter, audience: Audience) -> Inspection:
+        """Return what `audience` may see of the message, the row and the replica."""
+        payload = audience.text(printable(_payload(letter), LONGEST_PAYLOAD))
+        if not audience.sees_people and not is_event(letter):
+            return Inspection(payload=payload, verdict=_MALFORMED, lines=(), replayable=False)
         try:
             row = row_of(letter)
             source = self._source(row)
         except (Rejected, Refused) as error:
-            return Inspection(payload=payload, verdict=str(error), lines=(), replayable=False)
+            verdict = audience.text(str(error))
+            return Inspection(payload=payload, verdict=verdict, lines=(), replayable=False)
         replicas: dict[str, Document | None] = {}
         try:
             replicas = self._replicas(row)
         except (Retryable, Misconfigured) as error:
-            verdict = f"The replica could not be read. {error}"
+            cause = f" {error}" if audience.sees_people else ""
+            verdict = f"The replica could not be read.{cause}"
         else:
             verdict = _verdict(row, source, replicas)
-        lines = _lines(row.capture, _message(letter), source, replicas)
+        hidden = row.capture.hidden(audience)
+        lines = tuple(
+            line
+            for line in _lines(row.capture, _message(letter), source, replicas)
+            if line.column not in hidden
+        )
         return Inspection(payload=payload, verdict=verdict, lines=lines, replayable=True)
 
     def _source(self, row: Row) -> Values:

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from django.http import QueryDict
 
-from cdc.feed.audience import Audience
+from cdc.audience import Audience
 from cdc.feed.rendering import RenderedChange
 from cdc.wire.event import Operation
 

@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from cdc.audience import Audience
 from cdc.errors import CdcError
-from cdc.feed.audience import Audience
 from cdc.feed.delay_frames import DelayFrames, LookUp
 from cdc.feed.filter import Filter
 from cdc.feed.follower import Follower, Posted, Render

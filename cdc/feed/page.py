@@ -10,9 +10,9 @@ import orjson
 from django.http import QueryDict
 from django.utils.dateparse import parse_datetime
 
+from cdc.audience import Audience
 from cdc.errors import CdcError, Misconfigured, Rejected
 from cdc.feed import wiring
-from cdc.feed.audience import Audience
 from cdc.feed.filter import Filter
 from cdc.feed.position import FeedPosition
 from cdc.feed.rendering import RenderedChange

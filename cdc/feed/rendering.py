@@ -9,8 +9,8 @@ from typing import Any, TypedDict
 import orjson
 from django.urls import NoReverseMatch, reverse
 
+from cdc.audience import Audience
 from cdc.errors import Rejected
-from cdc.feed.audience import Audience
 from cdc.printable import printable
 from cdc.registry import Capture
 from cdc.wire.event import ChangeEvent, Operation, PastEvent, Row, Version, decode
@@ -143,14 +143,14 @@ def _data(
     fields: list[str],
     audience: Audience,
 ) -> bytes:
-    people = audience.sees_people
-    visible = [name for name in fields if people or name not in capture.presentation.personal]
+    hidden = capture.hidden(audience)
+    visible = [name for name in fields if name not in hidden]
     before, after = event.before or {}, event.after or {}
     values = [(name, _value(before.get(name)), _value(after.get(name))) for name in visible]
     return orjson.dumps(
         {
             **base,
-            **({"who": printable(event.user, _LONGEST_NAME)} if people else {}),
+            **({"who": printable(event.user, _LONGEST_NAME)} if audience.sees_people else {}),
             "fields": values[:_MOST_FIELDS],
             "more": max(len(values) - _MOST_FIELDS, 0),
             "hidden": len(fields) - len(visible),
@@ -253,7 +253,7 @@ def _visible_columns(
 ) -> dict[str, Any] | None:
     if row is None:
         return None
-    hidden = frozenset() if audience.sees_people else capture.presentation.personal
+    hidden = capture.hidden(audience)
     names = [column.name for column in capture.columns]
     return {name: row[name] for name in names if name in row and name not in hidden}
 

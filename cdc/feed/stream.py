@@ -9,8 +9,8 @@ from contextlib import aclosing
 from enum import Enum
 from random import random
 
+from cdc.audience import Audience
 from cdc.errors import CdcError
-from cdc.feed.audience import Audience
 from cdc.feed.filter import Filter
 from cdc.feed.hub import LONGEST_CHUNK, Hub
 from cdc.feed.position import FeedPosition

@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import itemgetter
 
+from cdc.audience import Audience
 from cdc.errors import CdcError, Retryable
-from cdc.feed.audience import Audience
 from cdc.feed.filter import Filter
 from cdc.feed.follower import Render
 from cdc.feed.position import FeedBounds, FeedPosition

@@ -13,9 +13,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.views import View
 from django.views.generic import TemplateView
 
+from cdc.audience import Audience, AudienceOf, no_access
 from cdc.errors import CdcError, Rejected
 from cdc.feed import page, wiring
-from cdc.feed.audience import Audience, AudienceOf, no_access
 from cdc.feed.filter import Filter
 from cdc.feed.position import FeedPosition
 from cdc.feed.stream import Access, Frames, Reader

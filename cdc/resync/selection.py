@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db.models import ForeignKey, JSONField, Model, Q
 
+from cdc.audience import Audience
 from cdc.errors import Misconfigured
 from cdc.registry import Capture, registry
 
@@ -49,6 +50,16 @@ def selections(model: str | None, conditions: Sequence[str]) -> list[Selection]:
     if conditions and len(captures) > 1:
         raise Misconfigured("--where needs --model: several models are captured.")
     return [Selection(capture=capture, conditions=tuple(conditions)) for capture in captures]
+
+
+def visible_conditions(conditions: Sequence[str], audience: Audience) -> list[str]:
+    """Return conditions without those on columns that `audience` must not see."""
+    hidden: set[str] = set()
+    for capture in registry:
+        columns = capture.hidden(audience)
+        named = {field.name for field in capture.model._meta.fields if field.column in columns}
+        hidden |= columns | named
+    return [each for each in conditions if each.partition("=")[0].strip() not in hidden]
 
 
 def _condition(model: type[Model], text: str) -> Q:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Model
 
+from cdc.audience import Audience
 from cdc.capture.images import read_images
 from cdc.conf import cdc_settings
 from cdc.consumer.pause import current_pause
@@ -47,6 +48,14 @@ class RowTrace:
     partition: int | None = None
     offset: int | None = None
     arrivals: tuple[Arrival, ...] = ()
+    problem: str = ""
+    """The error because of which the state of the replica is unknown; part of `sentence`."""
+
+    def sentence_for(self, audience: Audience) -> str:
+        """Return the sentence without the text of an error, unless the audience may see it."""
+        if audience.sees_people or not self.problem:
+            return self.sentence
+        return f"{self.sentence.removesuffix(f': {self.problem}')}."
 
 
 def trace_row(instance: Model) -> RowTrace:
@@ -76,6 +85,7 @@ class _Tracer:
             found = f"Version {queued.id} is in the outbox. " if queued else ""
             return RowTrace(
                 sentence=f"{found}The state of the replica is unknown: {error}",
+                problem=str(error),
                 settled=False,
                 outbox_id=queued.id if queued else None,
                 saved_at=_moment(queued.ts_ms) if queued else None,

@@ -11,6 +11,7 @@ from django.views.generic import DetailView, ListView
 from cdc.models import DeadLetter, DeadLetterStatus
 from cdc.operations import (
     dead_letter_position,
+    dead_letter_texts,
     discard_dead_letter,
     inspect_dead_letter,
     replay_dead_letter,
@@ -18,6 +19,7 @@ from cdc.operations import (
 )
 from project.operations.access import ReadersMixin, may_act
 from project.operations.confirm import ConfirmView, RequiredReasonForm
+from users.roles import audience_of
 
 
 class DeadLetterListView(ReadersMixin, ListView[DeadLetter]):
@@ -34,8 +36,10 @@ class DeadLetterListView(ReadersMixin, ListView[DeadLetter]):
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         found = super().get_context_data(**context)
+        sees_people = audience_of(self.request.user).sees_people
         rows = [(letter, dead_letter_position(letter)) for letter in found["letters"]]
-        return {**found, "rows": rows, "all": self._all, "query": "all=1&" if self._all else ""}
+        shown = {"rows": rows, "sees_people": sees_people, "all": self._all}
+        return {**found, **shown, "query": "all=1&" if self._all else ""}
 
     @property
     def _all(self) -> bool:
@@ -52,9 +56,13 @@ class DeadLetterView(ReadersMixin, DetailView[DeadLetter]):
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         letter = self.object
         actor = letter.resolved_by
+        audience = audience_of(self.request.user)
+        key, reason = dead_letter_texts(letter, audience)
         return super().get_context_data(
             **context,
-            inspection=inspect_dead_letter(letter),
+            inspection=inspect_dead_letter(letter, audience),
+            key=key,
+            reason=reason,
             position=dead_letter_position(letter),
             resolved_by=user_names([actor]).get(actor, actor),
             may_act=may_act(self.request) and letter.status == DeadLetterStatus.WAITING,

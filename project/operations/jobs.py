@@ -19,13 +19,16 @@ from cdc.operations import (
     RECONCILE,
     REPAIR,
     SNAPSHOT,
+    Audience,
     cancel_job,
     describe_selection,
     request_job,
     user_names,
+    visible_conditions,
 )
 from project.operations.access import ReadersMixin, may_act
 from project.operations.confirm import ConfirmView, ReasonForm
+from users.roles import audience_of
 
 _NAMES = {
     COUNT: "Dry run of a snapshot",
@@ -37,9 +40,13 @@ _UNFINISHED = (JobState.WAITING, JobState.RUNNING)
 _SILENT_SECONDS = 15.0
 
 
-def job_context(job: Job) -> dict[str, Any]:
-    """Return the values of a job for the templates."""
-    conditions = json.loads(job.arguments).get("where", [])
+def job_context(job: Job, audience: Audience) -> dict[str, Any]:
+    """Return the values of a job for the templates.
+
+    Messages, and the result of a job that failed, may quote the values of rows.
+    """
+    conditions = visible_conditions(json.loads(job.arguments).get("where", []), audience)
+    sees_all = audience.sees_people
     running = job.state == JobState.RUNNING
     silent = (datetime.now(UTC) - job.heard_at).total_seconds() if job.heard_at else 0.0
     return {
@@ -48,8 +55,8 @@ def job_context(job: Job) -> dict[str, Any]:
         "conditions": ", ".join(conditions),
         "requested_by": user_names([job.asked_by]).get(job.asked_by, job.asked_by),
         "unfinished": job.state in _UNFINISHED,
-        "job_messages": job.said.splitlines()[-10:],
-        "result": job.result.splitlines(),
+        "job_messages": job.said.splitlines()[-10:] if sees_all else (),
+        "result": job.result.splitlines() if sees_all or job.state == JobState.DONE else (),
         "silent": round(silent) if running and silent > _SILENT_SECONDS else 0,
         "counted": job.kind == COUNT and job.state == JobState.DONE,
     }
@@ -65,7 +72,7 @@ class JobListView(ReadersMixin, ListView[Job]):
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         found = super().get_context_data(**context)
-        rows = [job_context(job) for job in found["jobs"]]
+        rows = [job_context(job, audience_of(self.request.user)) for job in found["jobs"]]
         return {**found, "rows": rows, "may_act": may_act(self.request)}
 
 
@@ -79,7 +86,7 @@ class JobView(ReadersMixin, DetailView[Job]):
         return ["operations/_job.html" if live else "operations/job.html"]
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        shown = job_context(self.object)
+        shown = job_context(self.object, audience_of(self.request.user))
         return super().get_context_data(**context, **shown, may_act=may_act(self.request))
 
 
@@ -209,7 +216,10 @@ class StartView(RequestJobView):
         return describe_selection(arguments["model"], arguments["where"])
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        return super().get_context_data(**job_context(self.counted), **context)
+        return super().get_context_data(**self._counted(), **context)
+
+    def _counted(self) -> dict[str, Any]:
+        return job_context(self.counted, audience_of(self.request.user))
 
 
 class CancelView(ConfirmView):

@@ -9,6 +9,7 @@ from project.operations.stages import StageRenderer
 from project.pages import feed_state
 from project.pages.bar_chart import bar_chart
 from users.models import UserType
+from users.roles import audience_of
 
 renderer = StageRenderer()
 
@@ -17,7 +18,8 @@ class PipelineMixin(ReadersMixin, TemplateView):
     """The template context of the Pipeline page and of its live part."""
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        state = feed_state.feed.state()
+        audience = audience_of(self.request.user)
+        state = feed_state.feed.state().visible_to(audience)
         status = state.reading.value
         stages = renderer.stages(status, state.reading.seconds)
         return super().get_context_data(
@@ -28,6 +30,7 @@ class PipelineMixin(ReadersMixin, TemplateView):
             canary=stages[-1],
             rates=_rates(),
             may_act=may_act(self.request),
+            sees_people=audience.sees_people,
             deployment=feed_state.deployment.get().value,
         )
 
@@ -50,7 +53,8 @@ class VerdictView(ReadersMixin, TemplateView):
     template_name = "operations/_verdict.html"
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        return super().get_context_data(**context, state=feed_state.feed.state())
+        state = feed_state.feed.state().visible_to(audience_of(self.request.user))
+        return super().get_context_data(**context, state=state)
 
 
 class TechnicalWorkerHome(PipelineView):

@@ -1,13 +1,14 @@
 """The state of the pipeline and of the replica, read once for all visitors of the pages."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
 from cdc.api import registry
 from cdc.conf import cdc_settings
 from cdc.operations import (
+    Audience,
     Check,
     Figures,
     State,
@@ -42,6 +43,15 @@ class FeedState:
     @property
     def healthy(self) -> bool:
         return self.state is State.HEALTHY
+
+    def visible_to(self, audience: Audience) -> "FeedState":
+        """Return the state as an audience may see it: the text of an error may quote people."""
+        if audience.sees_people:
+            return self
+        verdict, status = self.verdict, self.reading.value
+        for trouble in (status.troubles or ()) if status else ():
+            verdict = verdict.replace(trouble.error, audience.text(trouble.error))
+        return replace(self, verdict=verdict, problems=())
 
 
 class FeedWatch:

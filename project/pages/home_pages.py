@@ -12,7 +12,7 @@ from project.pages.bar_chart import bar_chart
 from stories.models import Status
 from stories.permissions import readable_by
 from users.models import User, UserType
-from users.roles import RoleRequiredMixin
+from users.roles import RoleRequiredMixin, audience_of
 
 _NEWEST = 8
 
@@ -41,6 +41,7 @@ class Dashboard(RoleRequiredMixin, TemplateView):
         return super().get_context_data(
             **context,
             reading=reading,
+            why=reading.problem if audience_of(self.request.user).sees_people else "",
             totals=totals,
             statuses=_by_status(totals) if totals else [],
             trend=trend(totals.days) if totals and totals.days else None,

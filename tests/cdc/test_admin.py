@@ -30,7 +30,9 @@ def _plain() -> Iterator[None]:
 
 
 def login(client: Client, *permissions: str) -> User:
-    user = User.objects.create_user("staff@people.example", "x", name="Staff", is_staff=True)
+    user = User.objects.create_user(
+        "staff@people.example", "x", name="Staff", is_staff=True, user_type="technical_worker"
+    )
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     client.force_login(user)
     return user

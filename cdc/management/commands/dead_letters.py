@@ -8,6 +8,7 @@ from django.core.management.base import CommandParser
 from django.db import DEFAULT_DB_ALIAS
 from rich.console import Console
 
+from cdc.audience import Audience
 from cdc.conf import cdc_settings
 from cdc.context import acting_as
 from cdc.dead_letters.console import letter_json, letter_page, letters_table
@@ -77,7 +78,7 @@ class Command(FeedCommand):
     def _show(self, options: dict[str, Any]) -> None:
         inspector = Inspector(cdc_settings(), DEFAULT_DB_ALIAS)
         for letter in self._named(options["ids"]):
-            inspection = inspector.inspect(letter)
+            inspection = inspector.inspect(letter, Audience.OPERATORS)
             if options["json"]:
                 found = {**letter_json(letter), **inspection.as_json()}
                 self.stdout.write(json.dumps(found))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 from pymongo.database import Database
 
+from cdc.audience import HIDDEN, Audience
 from cdc.conf import CdcSettings
 from cdc.dead_letters.inspection import Inspection, Inspector
 from cdc.mongo.client import connect, database
@@ -31,8 +32,8 @@ class Ends:
         for name in COLLECTIONS:
             self.database[name].insert_one({**wire, "_id": self.story.pk})
 
-    def inspect(self) -> Inspection:
-        return Inspector(self.settings, "default").inspect(letter_about(self.story.pk))
+    def inspect(self, audience: Audience = Audience.OPERATORS) -> Inspection:
+        return Inspector(self.settings, "default").inspect(letter_about(self.story.pk), audience)
 
 
 def _wire(story: Story) -> Document:
@@ -100,12 +101,12 @@ def test_a_deleted_row(ends: Ends) -> None:
     about = letter_about(ends.story.pk)
     Story.objects.all().delete()
 
-    inspection = Inspector(ends.settings, "default").inspect(about)
+    inspection = Inspector(ends.settings, "default").inspect(about, Audience.OPERATORS)
     assert "has been deleted, but not from the replica: a replay sends" in inspection.verdict
 
     for name in COLLECTIONS:
         ends.database[name].delete_many({})
-    inspection = Inspector(ends.settings, "default").inspect(about)
+    inspection = Inspector(ends.settings, "default").inspect(about, Audience.OPERATORS)
     assert "and its document have been deleted" in inspection.verdict
 
 
@@ -113,7 +114,7 @@ def test_a_message_of_any_shape_can_be_inspected(ends: Ends) -> None:
     deep = b'{"source":{"table":"stories_story"},"after":{"user":%s1%s}}'
     for value in (b"", b"\xff", b"[]", b'{"after":7}', deep % (b"[" * 500, b"]" * 500), None):
         about = letter(b'{"id":%d}' % ends.story.pk, value)
-        assert Inspector(ends.settings, "default").inspect(about).verdict
+        assert Inspector(ends.settings, "default").inspect(about, Audience.OPERATORS).verdict
 
 
 def test_an_event_is_compared_as_the_consumer_would_write_it(ends: Ends) -> None:
@@ -122,3 +123,25 @@ def test_an_event_is_compared_as_the_consumer_would_write_it(ends: Ends) -> None
     ends.database[COLLECTIONS[0]].insert_one(document)
 
     assert "is missing from the replica" in ends.inspect().verdict
+
+
+def test_overseers_see_no_columns_with_personal_data(ends: Ends) -> None:
+    ends.copy(user={"name": "Pat"}, title="older")
+
+    inspection = ends.inspect(Audience.OVERSEERS)
+
+    shown = [line.column for line in inspection.lines]
+    assert "title" in shown
+    assert not {"user", "submitted_by_id"} & set(shown)
+    assert "Pat" not in str(inspection.as_json())
+    assert inspection.payload == HIDDEN
+
+
+@pytest.mark.parametrize("value", [b"", b'{"after":{"title":"Pat"}}', None])
+def test_overseers_see_nothing_of_a_malformed_message(ends: Ends, value: bytes | None) -> None:
+    about = letter(b'{"id":"pat@people.example"}', value)
+
+    inspection = Inspector(ends.settings, "default").inspect(about, Audience.OVERSEERS)
+
+    assert (inspection.payload, inspection.lines) == (HIDDEN, ())
+    assert inspection.verdict == "The message is not a well-formed event of a captured table."

@@ -3,7 +3,7 @@
 import pytest
 from django.http import QueryDict
 
-from cdc.feed.audience import Audience
+from cdc.audience import Audience
 from cdc.feed.filter import Filter
 from cdc.feed.rendering import Renderer
 from cdc.registry import registry

@@ -7,9 +7,9 @@ from dataclasses import replace
 import orjson
 import pytest
 
+from cdc.audience import Audience
 from cdc.errors import Retryable
 from cdc.feed import hub as module
-from cdc.feed.audience import Audience
 from cdc.feed.filter import Filter
 from cdc.feed.follower import Follower, Posted
 from cdc.feed.hub import Hub

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaException
 
+from cdc.audience import Audience
 from cdc.feed import hub as module
-from cdc.feed.audience import Audience
 from cdc.feed.filter import Filter
 from cdc.feed.follower import Batch, Follower
 from cdc.feed.hub import Hub

@@ -8,10 +8,10 @@ from functools import partial
 import pytest
 from django.test import Client
 
+from cdc.audience import Audience
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.feed import topic_pages, wiring
-from cdc.feed.audience import Audience
 from cdc.feed.filter import Filter
 from cdc.feed.position import FeedPosition
 from cdc.feed.topic_pages import TopicPage, TopicPages

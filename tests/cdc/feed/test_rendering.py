@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cdc.audience import Audience
 from cdc.errors import Misconfigured
-from cdc.feed.audience import Audience
 from cdc.feed.rendering import LONGEST_VALUE
 from cdc.registry import Capture, Presentation
 from cdc.wire.event import ChangeEvent, PastEvent
@@ -120,6 +120,13 @@ def test_a_table_that_is_not_captured_is_unrecognised() -> None:
 def test_a_misspelt_personal_column_is_refused() -> None:
     with pytest.raises(Misconfigured, match="Story has no column usr"):
         Capture(model=Story, presentation=Presentation(personal=frozenset({"usr"})))
+
+
+@pytest.mark.parametrize("column", ["id", "title", "topic"])
+def test_a_column_that_every_reader_sees_cannot_be_personal(column: str) -> None:
+    shown = Presentation(title="title", topic_field="topic", personal=frozenset({column}))
+    with pytest.raises(Misconfigured, match=f"Story has the personal column {column}"):
+        Capture(model=Story, presentation=shown)
 
 
 PERSONAL = {"user", "submitted_by_id"}

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from cdc.audience import Audience
 from cdc.errors import Retryable
 from cdc.feed import hub, stream
-from cdc.feed.audience import Audience
 from cdc.feed.filter import Filter
 from cdc.feed.hub import Hub
 from cdc.feed.position import FeedBounds, FeedPosition

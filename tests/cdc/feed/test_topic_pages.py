@@ -7,9 +7,9 @@ from functools import partial
 import pytest
 from django.http import QueryDict
 
+from cdc.audience import Audience
 from cdc.errors import Retryable
 from cdc.feed import topic_pages
-from cdc.feed.audience import Audience
 from cdc.feed.filter import Filter
 from cdc.feed.position import FeedBounds, FeedPosition
 from cdc.feed.rendering import RenderedChange

@@ -12,10 +12,10 @@ from asgiref.sync import async_to_sync
 from django.db import OperationalError
 from django.test import AsyncClient, Client
 
+from cdc.audience import Audience
 from cdc.errors import Misconfigured, Retryable
 from cdc.feed import page as page_module
 from cdc.feed import views, wiring
-from cdc.feed.audience import Audience
 from cdc.feed.stream import Access
 from cdc.feed.topic_pages import TopicPages
 from cdc.testing.tail import MemoryTail

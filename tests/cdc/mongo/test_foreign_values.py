@@ -24,10 +24,10 @@ from bson import (
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 
+from cdc.audience import Audience
 from cdc.capture.images import read_images
 from cdc.conf import CdcSettings
 from cdc.dead_letters.inspection import Inspector
-from cdc.feed.audience import Audience
 from cdc.feed.rendering import Renderer
 from cdc.mongo.client import connect, database
 from cdc.mongo.history import History
@@ -200,7 +200,9 @@ def test_an_odd_value_can_be_inspected(ends: Ends, name: str) -> None:
     fields = dict.fromkeys(FIELDS, ODD[name])
     ends.db[COLLECTIONS[1]].update_one({"_id": ends.story.pk}, {"$set": fields})
 
-    seen = Inspector(ends.settings, "default").inspect(letter_about(ends.story.pk))
+    seen = Inspector(ends.settings, "default").inspect(
+        letter_about(ends.story.pk), Audience.OPERATORS
+    )
 
     assert set(seen.differing) >= {"title", "comments", "submit_date"}
     assert json.dumps(seen.as_json())

@@ -1,0 +1,6 @@
+"""Applies the audiences of the project to the admin pages of `cdc`."""
+
+from cdc.admin_readers import ForAudience
+from users.roles import feed_audience
+
+ForAudience.audience_of = staticmethod(feed_audience)

@@ -93,16 +93,17 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
-# A lock applies only to the client address of the failed logins, so that an attacker cannot lock
-# out the owner of the account.
-AXES_FAILURE_LIMIT = 5
+# A lock applies only to the client's network of the failed logins, so that an attacker cannot lock
+# out the owner of the account. Attempts during a lock do not extend the lock.
+AXES_FAILURE_LIMIT = "users.lockout.failure_limit"
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_COOLOFF_TIME = timedelta(minutes=10)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_USERNAME_FORM_FIELD = "username"
 AXES_USERNAME_CALLABLE = "users.lockout.login_name"
 AXES_LOCKOUT_CALLABLE = "users.lockout.locked"
-AXES_CLIENT_IP_CALLABLE = "users.client_address.client_address"
+AXES_CLIENT_IP_CALLABLE = "users.client_address.client_network"
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
 PASSWORD_HASHERS = [

@@ -21,6 +21,8 @@ urlpatterns = [
     path("metrics", metrics.metrics),
     # The admin uses the login page of the site.
     path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),
+    # The site's own page limits how often the old password can be guessed.
+    path("admin/password_change/", RedirectView.as_view(pattern_name="password_change")),
     path("admin/", admin.site.urls),
     path("customer/", home_pages.CustomerHome.as_view(), name="customer"),
     path("technical_worker/", TechnicalWorkerHome.as_view(), name="technical_worker"),

@@ -10,7 +10,7 @@ from django.contrib.auth.forms import (
 )
 from django.contrib.auth.forms import UserChangeForm as BaseUserChangeForm
 
-from users.fields import normalized
+from users.fields import LoginEmailInput
 from users.models import User
 from users.password_reset import mail_thread
 
@@ -20,10 +20,8 @@ TAKEN = "An account with this e-mail address already exists. Log in, or reset yo
 class LoginForm(AuthenticationForm):
     """Asks for an e-mail address and a password. The field of the address is named `username`."""
 
-    username = forms.EmailField(
+    username = LoginEmailInput(
         label="E-mail address",
-        # The length of the column `email`.
-        max_length=254,
         widget=forms.EmailInput(attrs={"autofocus": True, "autocomplete": "username"}),
     )
 
@@ -64,16 +62,10 @@ class UserChangeForm(BaseUserChangeForm[User]):
 class ResetForm(PasswordResetForm):
     """Asks for the e-mail address of an account."""
 
-    email = forms.EmailField(
+    email = LoginEmailInput(
         label="E-mail address",
-        max_length=254,
         widget=forms.EmailInput(attrs={"autofocus": True, "autocomplete": "email"}),
     )
-
-    def clean_email(self) -> str:
-        # Django's case-insensitive lookup does not work on MySQL's binary collation.
-        email: str = normalized(self.cleaned_data["email"])
-        return email
 
     def send_mail(self, *mail: Any, **options: Any) -> None:
         """Send the mail in a thread, so that the response time does not show if an account exists.

@@ -3,12 +3,25 @@
 from collections.abc import Mapping
 from typing import Any
 
+from axes.models import AccessAttempt
 from django.conf import settings
+from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 
+from users.client_address import client_network
+from users.fields import normalized
 from users.forms import LoginForm
 
+MAX_PER_ACCOUNT = 5
+"""The number of failures for an account from one network."""
+MAX_PER_NETWORK = 100
+"""The number of failures for any accounts from one network.
+
+The people of one network share its limit. A login deletes the failures of the account, so people
+who mistype do not reach the limit, but a program that tries one password for many accounts does.
+"""
 _TOO_MANY_REQUESTS = 429
 _MAX_LENGTH = 255
 
@@ -16,16 +29,40 @@ _MAX_LENGTH = 255
 def login_name(request: HttpRequest, credentials: Mapping[str, Any] | None) -> str:
     """Return the e-mail address of a login attempt, normalized like the address of an account."""
     name = (credentials or {}).get("username") or request.POST.get("username") or ""
-    return str(name).strip().lower()[:_MAX_LENGTH]
+    return str(normalized(str(name)))[:_MAX_LENGTH]
+
+
+def failure_limit(request: HttpRequest, _: Mapping[str, Any] | None) -> int:
+    """Return the number of failures that lock an account; 0 locks every account."""
+    return 0 if _is_network_locked(request) else MAX_PER_ACCOUNT
+
+
+def forget_form(instance: AccessAttempt, **_: Any) -> None:
+    """Empty the submitted form in a record of failed logins; connected to `pre_save`.
+
+    Users type passwords into wrong fields, and a program could send megabytes.
+    """
+    instance.get_data = instance.post_data = ""
 
 
 def locked(request: HttpRequest, *_: Any) -> HttpResponse:
     """Return the login page with an explanation of the lock."""
     form = LoginForm(initial={"username": login_name(request, None)})
-    minutes = int(settings.AXES_COOLOFF_TIME.total_seconds() // 60)
+    seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
+    reason = "from your network" if _is_network_locked(request) else "for this e-mail address"
     sentence = (
-        f"Too many failed logins for this e-mail address. Wait {minutes} minutes, then try again. "
+        f"Too many failed logins {reason}. Wait {seconds // 60} minutes, then try again. "
         "Until then, even the correct password is refused."
     )
     context = {"form": form, "locked": sentence, "next": request.POST.get("next", "")}
-    return render(request, "users/login.html", context, status=_TOO_MANY_REQUESTS)
+    page = render(request, "users/login.html", context, status=_TOO_MANY_REQUESTS)
+    page.headers["Retry-After"] = str(seconds)
+    return page
+
+
+def _is_network_locked(request: HttpRequest) -> bool:
+    network = client_network(request)
+    since = timezone.now() - settings.AXES_COOLOFF_TIME
+    failures = AccessAttempt.objects.filter(ip_address=network, attempt_time__gte=since)
+    total = failures.aggregate(Sum("failures_since_start"))["failures_since_start__sum"]
+    return (total or 0) >= MAX_PER_NETWORK

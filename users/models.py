@@ -12,7 +12,7 @@ from django.utils.crypto import salted_hmac
 from cdc.api import current_actor
 from cdc.errors import Refused
 from users.fields import LoginEmailField, normalized
-from users.validators import validate_name
+from users.validators import validate_address, validate_name
 
 
 class UserType(models.TextChoices):
@@ -91,7 +91,7 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser, PermissionsMixin):
     """A user. Registration creates Customers; only admins assign the other types."""
 
-    email = LoginEmailField("e-mail address", unique=True)
+    email = LoginEmailField("e-mail address", unique=True, validators=[validate_address])
     name = models.CharField(max_length=150, validators=[validate_name])
     user_type = models.CharField(
         max_length=20, choices=UserType.choices, default=UserType.CUSTOMER, db_index=True
@@ -203,8 +203,9 @@ class RoleChange(models.Model):
 
 
 class ResetRequest(models.Model):
-    """A request for a password reset link, kept while it counts towards the limits."""
+    """An attempt, such as a request for a reset link, kept while it counts towards the limits."""
 
+    purpose = models.CharField(max_length=12, default="reset")
     at = models.DateTimeField(default=timezone.now, db_index=True)
     email = LoginEmailField("e-mail address", db_index=True)
     address = models.CharField(max_length=45, db_index=True)

@@ -1,8 +1,10 @@
-"""Validation of a user's name."""
+"""Validation of a user's name and e-mail address."""
 
 import unicodedata
 
 from django.core.exceptions import ValidationError
+
+_LONGEST_LOCAL_PART = 64
 
 
 def validate_name(value: str) -> None:
@@ -12,3 +14,18 @@ def validate_name(value: str) -> None:
         raise ValidationError("Enter the name on one line, without control characters.")
     if not any(kind[0] in "LNPS" for kind in kinds):
         raise ValidationError("Enter a name with visible characters.")
+
+
+def validate_address(value: str) -> None:
+    """Refuse addresses that no mail server delivers to, or that look like another address.
+
+    Django's validation also accepts the dotless i, the long s and the sign for kelvin before the @,
+    and invisible characters after it.
+    """
+    local, _, domain = value.rpartition("@")
+    kinds = {unicodedata.category(character)[0] for character in domain}
+    if not local.isascii() or len(local) > _LONGEST_LOCAL_PART or kinds & {"C", "Z"}:
+        raise ValidationError(
+            "Enter an address with at most 64 ASCII characters before the @ and no invisible "
+            "characters after it."
+        )

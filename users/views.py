@@ -1,5 +1,6 @@
 """The front page, registration, login and passwords."""
 
+from http import HTTPStatus
 from typing import Any
 
 from django.contrib import messages
@@ -11,8 +12,10 @@ from django.shortcuts import render
 from django.urls import reverse_lazy
 from django.views.generic import FormView, TemplateView
 
-from users.client_address import client_address
+from users.client_address import client_network
+from users.fields import LONGEST, normalized
 from users.forms import TAKEN, LoginForm, RegistrationForm, ResetForm
+from users.limits import PASSWORD_CHANGE, REGISTRATION
 from users.models import User
 from users.password_reset import MAX_PER_ACCOUNT, may_request_reset
 from users.roles import home_of
@@ -75,6 +78,13 @@ class RegisterView(FormView[RegistrationForm]):
             return HttpResponseRedirect(home_of(request.user))
         return super().dispatch(request, *args, **options)
 
+    def post(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        """Refuse further attempts of an account or a network that has reached its limit."""
+        email = str(normalized(request.POST.get("email", "")))[:LONGEST].replace("\0", "")
+        if REGISTRATION.admit(email, client_network(request)):
+            return super().post(request, *args, **options)
+        return _too_many(self, "Too many registrations from your network. Wait an hour.")
+
     def form_valid(self, form: RegistrationForm) -> HttpResponse:
         """Create the account. If another request has just created it, show the usual form error."""
         try:
@@ -89,7 +99,11 @@ class RegisterView(FormView[RegistrationForm]):
 
 
 class PasswordChangeView(auth.PasswordChangeView):
-    """Changes the user's own password and ends the user's other sessions."""
+    """Changes the user's own password and ends the user's other sessions.
+
+    A stolen session does not lead to the password: the old password can be guessed ten times an
+    hour.
+    """
 
     template_name = "users/form.html"
     success_url = reverse_lazy("home")
@@ -98,6 +112,11 @@ class PasswordChangeView(auth.PasswordChangeView):
         "lead": "You will be logged out on all other devices.",
         "button": "Change password",
     }
+
+    def post(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        if PASSWORD_CHANGE.admit(request.user.get_username(), ""):
+            return super().post(request, *args, **options)
+        return _too_many(self, "Too many attempts. Wait an hour, or reset your password.")
 
     def form_valid(self, form: Any) -> HttpResponse:
         messages.success(self.request, "Your password was changed.")
@@ -127,7 +146,7 @@ class PasswordResetView(auth.PasswordResetView):
             "link works once and expires after three days. We send at most "
             f"{MAX_PER_ACCOUNT} links per hour.",
         )
-        if may_request_reset(form.cleaned_data["email"], client_address(self.request)):
+        if may_request_reset(form.cleaned_data["email"], client_network(self.request)):
             return super().form_valid(form)
         return HttpResponseRedirect(self.get_success_url())
 
@@ -151,3 +170,11 @@ class PasswordResetConfirmView(auth.PasswordResetConfirmView):
     def form_valid(self, form: Any) -> HttpResponse:
         messages.success(self.request, "Your password was reset. You can now log in.")
         return super().form_valid(form)
+
+
+def _too_many(view: FormView[Any], sentence: str) -> HttpResponse:
+    """Return the page of a form with the reason why the attempt was not examined."""
+    form = view.get_form()
+    form.add_error(None, sentence)
+    context = view.get_context_data(form=form)
+    return view.render_to_response(context, status=HTTPStatus.TOO_MANY_REQUESTS)

@@ -234,8 +234,13 @@ def _mongodb_uri(value: str) -> str:
 
 def _require_network(name: str, value: str) -> None:
     try:
-        ip_network(value)
+        network = ip_network(value)
     except ValueError:
         raise Misconfigured(
             f"{name} has {value!r}: give addresses or networks such as 10.0.0.0/8."
         ) from None
+    if network.prefixlen == 0:
+        raise Misconfigured(
+            f"{name} has {value!r}, which contains every address: every client could forge its "
+            "address, so name the networks of the proxies."
+        )

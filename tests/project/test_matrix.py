@@ -85,7 +85,7 @@ ADMIN: dict[str, Row] = {
     "admin/": admin(200, 200),
     "admin/login/": (302,) * 6,
     "admin/logout/": (302, 302, 302, 302, 405, 405),
-    "admin/password_change/": admin(200, 200),
+    "admin/password_change/": (302,) * 6,
     "admin/password_change/done/": admin(200, 200),
     "admin/autocomplete/": admin(403, 403),  # the request names no field
     "admin/jsi18n/": admin(200, 200),

@@ -6,9 +6,13 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import connection
+from django.test import Client
 
-from users.fields import LoginEmailField, normalized
-from users.validators import validate_name
+from users.fields import LoginEmailField, LoginEmailInput, normalized
+from users.models import ResetRequest, User
+from users.validators import validate_address, validate_name
+
+pytestmark = pytest.mark.django_db
 
 FORMS = [(" Ann@People.EXAMPLE\n", "ann@people.example"), ("", ""), (None, None)]
 
@@ -51,3 +55,73 @@ def test_a_name_is_one_line_without_control_characters(name: str) -> None:
 def test_a_name_has_a_visible_character(name: str) -> None:
     with pytest.raises(ValidationError, match="visible characters"):
         validate_name(name)
+
+
+GROWING = "\u0130"
+"""`İ`, whose lower-case form has two characters."""
+KELVIN, LONG_S, DOTLESS_I = "\u212a", "\u017f", "\u0131"
+DOMAIN = "@people.example"
+REFUSED = [
+    GROWING * 200 + DOMAIN,
+    f"ann@{GROWING * 50}.{GROWING * 50}.{GROWING * 25}.example",
+    GROWING + DOMAIN,
+    "a" * 250 + DOMAIN,
+    "a" * 5_000 + DOMAIN,
+    f"a\0nn{DOMAIN}",
+    f"a nn{DOMAIN}",
+    f"ann\u00a0x{DOMAIN}",
+    f"ann\n{DOMAIN}",
+    "ann@people.example\u200b.example",
+    "ann@people\u202e.example",
+    f"{'a' * 65}{DOMAIN}",
+    f"{LONG_S}nn{DOMAIN}",
+    f"{DOTLESS_I}nn{DOMAIN}",
+    f"\uff41nn{DOMAIN}",
+    f"\u0430nn{DOMAIN}",
+]
+
+
+@pytest.mark.parametrize("email", REFUSED)
+def test_an_address_that_does_not_fit_or_misleads_is_refused(as_boss: Client, email: str) -> None:
+    form = {"email": email, "name": "N", "password1": "long-enough-42"}
+    form["password2"] = form["password1"]
+
+    assert Client().post("/register/", form).status_code == 200
+    added = as_boss.post("/admin/users/user/add/", {**form, "user_type": "customer"})
+    assert added.status_code == 200
+    assert "email" in added.context["adminform"].form.errors
+    assert User.objects.count() == 1
+    for path, name in (("/login/", "username"), ("/password/reset/", "email")):
+        answer = Client().post(path, {name: email, "password": "wrong"})
+        assert answer.status_code in {200, 302}, path
+    longest = max((len(each.email) for each in ResetRequest.objects.all()), default=0)
+    assert longest <= 254
+
+
+@pytest.mark.parametrize(
+    "typed", [" Ann@PEOPLE.example ", "\u3000ann@people.EXAMPLE\u00a0", "ANN@people.example\t"]
+)
+def test_one_form_of_an_address_is_used_everywhere(typed: str) -> None:
+    form = {"email": typed, "name": "N", "password1": "long-enough-42"}
+    form["password2"] = form["password1"]
+
+    assert Client().post("/register/", form).status_code == 302
+    assert User.objects.get().email == "ann@people.example"
+    assert "already exists" in Client().post("/register/", form).content.decode()
+    data = {"username": typed, "password": form["password1"]}
+    assert Client().post("/login/", data).status_code == 302
+    Client().post("/password/reset/", {"email": typed})
+    assert ResetRequest.objects.get(purpose="reset").email == "ann@people.example"
+
+
+@pytest.mark.parametrize(
+    "email", [f"{'a' * 64}@people.example", "o'neil+news@people.example", "ann@b\u00fccher.example"]
+)
+def test_a_usual_address_is_accepted(email: str) -> None:
+    validate_address(email)
+    assert LoginEmailInput().clean(email) == email
+
+
+@pytest.mark.parametrize("word", [KELVIN, KELVIN.lower()])
+def test_the_sign_for_kelvin_is_the_letter_k(word: str) -> None:
+    assert LoginEmailInput().clean(f"{word}{DOMAIN}") == f"k{DOMAIN}"

@@ -124,3 +124,75 @@ def test_a_login_attempt_is_counted_for_a_normalized_address(
     credentials: Any, posted: dict[str, str], expected: str
 ) -> None:
     assert login_name(RequestFactory().post("/login/", posted), credentials) == expected
+
+
+def test_addresses_of_one_ipv6_network_are_counted_together(ann: User) -> None:
+    addresses = [f"2001:db9:1:2::{number:x}:1" for number in range(40)]
+    found = [attempt(ann.email, address=address).status_code for address in addresses]
+
+    assert found == [200] * 4 + [429] * 36
+    assert attempt(ann.email, PASSWORD, "2001:db9:1:2:ffff::1").status_code == 429
+    assert attempt(ann.email, PASSWORD, "2001:db9:1:3::1").status_code == 302
+
+
+def test_ipv4_addresses_in_ipv6_notation_are_no_other_addresses(ann: User) -> None:
+    for address in (HERE, f"::ffff:{HERE}", f"[::ffff:{HERE}]:443", HERE, f"::FFFF:{HERE}"):
+        attempt(ann.email, address=address)
+    assert attempt(ann.email, PASSWORD).status_code == 429
+    assert attempt(ann.email, PASSWORD, f"::ffff:{THERE}").status_code == 302
+
+
+def test_another_browser_does_not_evade_it(ann: User) -> None:
+    data = {"username": ann.email, "password": WRONG}
+    for number in range(5):
+        agent = {"User-Agent": f"browser {number}" * 100}
+        Client().post("/login/", data, REMOTE_ADDR=HERE, headers=agent)
+    assert attempt(ann.email, PASSWORD).status_code == 429
+
+
+def test_attempts_during_a_lock_do_not_extend_it(ann: User) -> None:
+    lock(ann.email)
+    began = AccessAttempt.objects.get()
+    for _ in range(3):
+        assert attempt(ann.email).status_code == 429
+    after = AccessAttempt.objects.get()
+    assert (after.attempt_time, after.failures_since_start) == (began.attempt_time, 5)
+
+
+def test_one_password_for_many_accounts_locks_the_network(
+    ann: User, boss: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("users.lockout.MAX_PER_NETWORK", 10)
+    found = [attempt(f"{number}@people.example").status_code for number in range(12)]
+
+    assert found == [200] * 9 + [429] * 3
+    answer = attempt(boss.email, PASSWORD)
+    assert answer.status_code == 429
+    assert "Too many failed logins from your network. Wait 10 min" in answer.content.decode()
+    assert answer.headers["Retry-After"] == "600"
+    assert attempt(boss.email, PASSWORD, THERE).status_code == 302
+    AccessAttempt.objects.update(attempt_time=timezone.now() - timedelta(minutes=11))
+    assert attempt(ann.email, PASSWORD).status_code == 302
+
+
+def test_people_of_one_network_who_mistype_do_not_lock_it(
+    ann: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("users.lockout.MAX_PER_NETWORK", 6)
+    for _ in range(5):
+        for _ in range(4):
+            assert attempt(ann.email).status_code == 200
+        assert attempt(ann.email, PASSWORD).status_code == 302
+
+
+def test_nothing_that_was_typed_is_stored(ann: User) -> None:
+    for number in range(2):
+        data = {"username": ann.email, "password": WRONG, "note": f"secret {number}" * 1_000}
+        Client().post("/login/?next=secret", data, REMOTE_ADDR=HERE)
+    stored = AccessAttempt.objects.get()
+    assert (stored.get_data, stored.post_data, stored.failures_since_start) == ("", "", 2)
+
+
+@pytest.mark.parametrize("address", ["", "a socket"])
+def test_a_client_without_an_address_is_locked_too(ann: User, address: str) -> None:
+    lock(ann.email, address=address)

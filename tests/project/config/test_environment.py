@@ -108,6 +108,12 @@ def test_invalid_setting_is_refused(name: str) -> None:
     assert "hidden" not in sentence
 
 
+@pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0"])
+def test_trust_in_every_address_is_refused(network: str) -> None:
+    with pytest.raises(Misconfigured, match="contains every address: every client could forge"):
+        load(TRUSTED_PROXIES=f"10.0.0.0/8,{network}")
+
+
 @pytest.mark.parametrize("name", ["DATABASE_URL", "EMAIL_URL", "KAFKA_TOPIC", "WEB_WORKERS"])
 def test_invalid_setting_is_one_line_and_exit_code_2(name: str, tmp_path: Path) -> None:
     value, sentence = WRONG[name]

@@ -1,0 +1,46 @@
+"""Limits on what an account, or a client's network, may try per hour (docs/decisions/0025)."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.utils import timezone
+
+from users.models import ResetRequest
+
+WINDOW = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """The number of attempts for one purpose in a sliding window of an hour."""
+
+    purpose: str
+    per_account: int
+    per_network: int
+
+    def admit(self, email: str, network: str) -> bool:
+        """Record an attempt and return True, or return False if a limit is reached.
+
+        An empty `email` or `network` is not limited. Attempts for unknown e-mail addresses count
+        too, so that the limit does not reveal which accounts exist.
+        """
+        since = timezone.now() - WINDOW
+        ResetRequest.objects.filter(at__lt=since).delete()
+        attempts = ResetRequest.objects.filter(at__gte=since, purpose=self.purpose)
+        # The attempt is recorded before it is counted, so that simultaneous attempts see each
+        # other. A refused attempt does not count: otherwise, the limit would never end.
+        mine = ResetRequest.objects.create(purpose=self.purpose, email=email, address=network)
+        limits = (
+            (attempts.filter(email=email), self.per_account if email else None),
+            (attempts.filter(address=network), self.per_network if network else None),
+        )
+        if all(limit is None or rows.count() <= limit for rows, limit in limits):
+            return True
+        mine.delete()
+        return False
+
+
+RESET = Limit(purpose="reset", per_account=3, per_network=20)
+# Many people may register from one network, such as a school's.
+REGISTRATION = Limit(purpose="registration", per_account=20, per_network=100)
+PASSWORD_CHANGE = Limit(purpose="password", per_account=10, per_network=100)

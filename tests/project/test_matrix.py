@@ -1,7 +1,10 @@
-"""The status code of every URL for every kind of user. Each new URL pattern needs a row here."""
+"""The status code of every URL for every kind of user. Each new URL pattern needs a row here.
+
+A session that ended, for whatever reason, is treated like no session at every URL.
+"""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import Any
 
@@ -24,6 +27,8 @@ from users.models import RoleChange, User, UserType
 
 PEOPLE = ("anonymous", *UserType.values, "staff", "superuser")
 Row = tuple[int, ...]
+Ended = tuple[str, str]
+"""How a session ended, and the kind of its user."""
 
 ALL = (200,) * 6
 LOGGED_IN = (302, *(200,) * 5)
@@ -123,6 +128,8 @@ def model_rows() -> Iterator[tuple[str, Row]]:
         yield f"admin/{model}/<path:object_id>/", admin(302, 302)
 
 
+# The pages of the admin in this list redirect to the login page in turn.
+LOGIN_PAGES = ("/login/", "/admin/", "/admin/login/", "/password/")
 MATRIX = {**PAGES, **ADMIN, **dict(model_rows())}
 
 
@@ -146,6 +153,83 @@ EXAMPLES = {
 }
 
 
+def log_out_elsewhere(_: User, client: Client) -> None:
+    other = Client(headers={"Cookie": f"sessionid={client.cookies['sessionid'].value}"})
+    assert other.post("/logout/").status_code == 302
+
+
+def disable(user: User, _: Client) -> None:
+    user.is_active = False
+    user.save()
+
+
+def change_password(user: User, _: Client) -> None:
+    user.set_password("another-long-42")
+    user.save()
+
+
+def change_type(user: User, _: Client) -> None:
+    workers = user.user_type == UserType.TECHNICAL_WORKER
+    user.user_type = UserType.CUSTOMER if workers else UserType.TECHNICAL_WORKER
+    user.save()
+
+
+def change_privileges(user: User, _: Client) -> None:
+    user.is_staff = not user.is_staff
+    user.is_superuser = False
+    user.save()
+
+
+def remove(user: User, _: Client) -> None:
+    user.delete()
+
+
+ENDS: dict[str, Callable[[User, Client], None]] = {
+    "logged out elsewhere": log_out_elsewhere,
+    "disabled": disable,
+    "password changed elsewhere": change_password,
+    "type changed": change_type,
+    "privileges changed": change_privileges,
+    "account deleted": remove,
+}
+
+
+def person(kind: str, email: str) -> User:
+    user_type = kind if kind in UserType.values else UserType.CUSTOMER
+    privileged = kind in {"staff", "superuser"}
+    return User.objects.create_user(
+        email,
+        name=kind,
+        user_type=user_type,
+        is_staff=privileged,
+        is_superuser=kind == "superuser",
+    )
+
+
+def logged_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture(scope="module")
+def ended(clients: dict[str, Client], django_db_blocker: Any) -> Iterator[dict[Ended, Client]]:
+    """Return a client for each kind of user and each way in which its session ended."""
+    found = {}
+    with django_db_blocker.unblock():
+        for number, way in enumerate(ENDS):
+            for kind in PEOPLE[1:]:
+                user = person(kind, f"{kind}.{number}@matrix.example")
+                client = found[way, kind] = logged_in(user)
+                assert client.get("/stories/").status_code == 200
+                ENDS[way](user, client)
+        yield found
+        for user in User.objects.filter(email__endswith="@matrix.example", email__contains="."):
+            if user.email[0].isalpha():
+                user.delete()
+        RoleChange.objects.all()._raw_delete("default")
+
+
 @pytest.fixture(scope="module")
 def clients(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, Client]]:
     with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
@@ -156,16 +240,7 @@ def clients(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str,
         patch.setattr(feed_page, "content_of", lambda *_: feed_page.PageContent())
         patch.setattr(feed_page, "details", lambda *_: None)
         patch.setattr(readiness, "parts", Parts(dict.fromkeys(("database", "kafka"), str)))
-        people = [
-            User(email=f"{role}@matrix.example", name=role, user_type=role) for role in UserType
-        ]
-        people.append(User(email="staff@matrix.example", name="S", is_staff=True))
-        people.append(
-            User(email="super@matrix.example", name="P", is_staff=True, is_superuser=True)
-        )
-        for number, person in enumerate(people):
-            person.email = f"{number}@matrix.example"
-            person.save()
+        people = {kind: person(kind, f"{n}@matrix.example") for n, kind in enumerate(PEOPLE[1:])}
         with acting_as("test"):
             link = "http://a.example/"
             story = Story.objects.create(title="Shared", href=link, link=link)
@@ -177,17 +252,15 @@ def clients(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str,
             pk=story.pk, kind=COUNT, arguments="{}", state=JobState.DONE, asked_by="test"
         )
         found = {"anonymous": Client()}
-        for name, person in zip(PEOPLE[1:], people, strict=True):
-            found[name] = Client()
-            found[name].force_login(person)
-        EXAMPLES.update({"<int:pk>": str(story.pk), "<id>": str(people[0].pk)})
+        found |= {kind: logged_in(user) for kind, user in people.items()}
+        EXAMPLES.update({"<int:pk>": str(story.pk), "<id>": str(people["customer"].pk)})
         with plain_static_files():
             yield found
         letter.delete()
         job.delete()
         story.delete()
-        for person in people:
-            person.delete()
+        for user in people.values():
+            user.delete()
         RoleChange.objects.all()._raw_delete("default")
         OutboxRecord.objects.all().delete()
 
@@ -253,3 +326,37 @@ def test_large_requests_are_no_server_errors(route: str, clients: dict[str, Clie
     assert {
         name: status for name, status in found.items() if status >= 500 and status != NO_STREAM
     } == {}
+
+
+@pytest.mark.django_db(transaction=False)
+@pytest.mark.parametrize("route", ROUTES)
+def test_path_treats_an_ended_session_like_no_session(
+    route: str, ended: dict[Ended, Client]
+) -> None:
+    anonymous, *allowed = MATRIX[route]
+    kinds = [kind for kind, status in zip(PEOPLE[1:], allowed, strict=True) if status != anonymous]
+    found = {
+        (way, kind): client.get(address(route)).status_code
+        for (way, kind), client in ended.items()
+        if kind in kinds
+    }
+    assert found == dict.fromkeys(found, anonymous)
+
+
+@pytest.mark.django_db(transaction=False)
+@pytest.mark.parametrize("route", ROUTES)
+def test_path_that_is_closed_to_a_user_also_refuses_a_post(
+    route: str, clients: dict[str, Client], ended: dict[Ended, Client]
+) -> None:
+    row = dict(zip(PEOPLE, MATRIX[route], strict=True))
+    refused = {kind: status for kind, status in row.items() if status in {302, 403}}
+    if refused.get("anonymous") is None:
+        return
+    senders = {kind: clients[kind] for kind in refused}
+    senders["ended"] = ended["password changed elsewhere", "superuser"]
+    for kind, client in senders.items():
+        answer = client.post(address(route), {"why": "x", "post": "yes", "confirmed": "yes"})
+        expected = refused.get(kind, row["anonymous"])
+        assert answer.status_code in {expected, 403, 405}, kind
+        if answer.status_code == 302 and kind in {"anonymous", "ended"}:
+            assert answer.headers["Location"].partition("?")[0] in LOGIN_PAGES, kind

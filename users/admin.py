@@ -18,13 +18,30 @@ from cdc.admin import RefusalMessages
 from cdc.admin_readers import ReadOnlyAdmin
 from users.forms import UserChangeForm, UserCreationForm
 from users.models import RoleChange, User
-from users.powers import WrittenBySuperusers, is_superuser, may_assign_roles, may_manage
+from users.roles import is_superuser, may_assign_roles, may_manage
 
 # Django's two-box selector is not used, because screen readers cannot read its hints.
 _CHECKBOXES: dict[type[models.Field[Any, Any]], dict[str, Any]] = {
     models.ManyToManyField: {"widget": forms.CheckboxSelectMultiple}
 }
 _PRIVILEGES = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+
+class WrittenBySuperusers(admin.ModelAdmin[Any]):
+    """A `ModelAdmin` that only superusers may write with, whatever permissions others have."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return is_superuser(request.user) and super().has_add_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return is_superuser(request.user) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return is_superuser(request.user) and super().has_delete_permission(request, obj)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Offer no actions to others, because an action may write without a permission."""
+        return super().get_actions(request) if is_superuser(request.user) else {}
 
 
 @admin.register(User)

@@ -1,6 +1,7 @@
 """Users, who log in with their e-mail addresses, and the record of role changes."""
 
 from collections.abc import Collection, Iterable
+from functools import partial
 from typing import Any, ClassVar, Never
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -12,6 +13,7 @@ from django.utils.crypto import salted_hmac
 from cdc.api import current_actor
 from cdc.errors import Refused
 from users.fields import LoginEmailField, normalized
+from users.mail import announce_change
 from users.validators import validate_address, validate_name
 
 
@@ -130,6 +132,17 @@ class User(AbstractBaseUser, PermissionsMixin):
             stored = accounts.filter(pk=self.pk).first() if self.pk else None
             super().save(**options)
             RoleChange.record(stored.role if stored else UserType.CUSTOMER.value, self, using)
+            if stored:
+                self._announce_changes(stored, using)
+
+    def _announce_changes(self, stored: "User", using: str) -> None:
+        """Mail the owner after the commit; after a change of the address, mail the old address."""
+        changed = {
+            "password": stored.password != self.password,
+            "e-mail address": stored.email != normalized(self.email),
+        }
+        for what in (name for name, differs in changed.items() if differs):
+            transaction.on_commit(partial(announce_change, what, stored.email), using=using)
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         # A change of this hash ends all sessions. Django's own version covers only the password.

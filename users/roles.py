@@ -1,4 +1,4 @@
-"""The pages that each role may open."""
+"""What each user may open, see and manage (docs/decisions/0007)."""
 
 from django.contrib.auth.mixins import UserPassesTestMixin
 from django.contrib.auth.models import AnonymousUser
@@ -42,3 +42,27 @@ def feed_audience(user: User | AnonymousUser) -> Audience | None:
     if may_open(user, UserType.TECHNICAL_WORKER):
         return Audience.OPERATORS
     return Audience.OVERSEERS if may_open(user, UserType.SENIOR_MANAGEMENT) else None
+
+
+def is_superuser(actor: User | AnonymousUser) -> bool:
+    """Return whether a user may grant privileges."""
+    return actor.is_active and actor.is_superuser
+
+
+def may_assign_roles(actor: User | AnonymousUser) -> bool:
+    """Return whether a user may set the type of other users."""
+    return actor.has_perm("users.assign_role")
+
+
+def may_manage(actor: User | AnonymousUser, account: User) -> bool:
+    """Return whether the permissions that a user has on accounts apply to `account`.
+
+    Anyone who can set the password or the e-mail address of an account can act with its role.
+    Staff accounts, including one's own, are managed by superusers. The accounts of Technical
+    Workers and Senior Management are also managed by staff who may assign these types.
+    """
+    if is_superuser(actor):
+        return True
+    if account.is_staff or account.is_superuser or not (actor.is_active and actor.is_staff):
+        return False
+    return account.user_type == UserType.CUSTOMER or may_assign_roles(actor)

@@ -5,6 +5,7 @@ import unicodedata
 from django.core.exceptions import ValidationError
 
 _LONGEST_LOCAL_PART = 64
+_LONGEST_PASSWORD = 128
 
 
 def validate_name(value: str) -> None:
@@ -29,3 +30,14 @@ def validate_address(value: str) -> None:
             "Enter an address with at most 64 ASCII characters before the @ and no invisible "
             "characters after it."
         )
+
+
+class MaximumLengthValidator:
+    """Refuses passwords that are so long that they waste time when they are hashed."""
+
+    def validate(self, password: str, user: object = None) -> None:
+        if len(password) > _LONGEST_PASSWORD:
+            raise ValidationError(self.get_help_text())
+
+    def get_help_text(self) -> str:
+        return f"Your password can have at most {_LONGEST_PASSWORD} characters."

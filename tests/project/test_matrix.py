@@ -360,3 +360,12 @@ def test_path_that_is_closed_to_a_user_also_refuses_a_post(
         assert answer.status_code in {expected, 403, 405}, kind
         if answer.status_code == 302 and kind in {"anonymous", "ended"}:
             assert answer.headers["Location"].partition("?")[0] in LOGIN_PAGES, kind
+
+
+@pytest.mark.django_db(transaction=False)
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_post_without_a_token_is_refused(route: str, clients: dict[str, Client]) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.cookies = clients["superuser"].cookies
+    answer = client.post(address(route), {"why": "x", "post": "yes"})
+    assert answer.status_code in {403, 405}

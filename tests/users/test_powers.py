@@ -11,7 +11,7 @@ from django.test import Client, RequestFactory
 
 from tests.users.conftest import PASSWORD, logged_in
 from users.models import RoleChange, User, UserType
-from users.powers import may_manage
+from users.roles import may_manage
 
 pytestmark = pytest.mark.django_db
 

@@ -46,7 +46,7 @@ def test_privileges_cannot_be_posted(client: Client) -> None:
 @pytest.mark.django_db
 def test_password_rules_are_shown(client: Client) -> None:
     page = client.get("/register/").content.decode()
-    assert "at least 8 characters" in page
+    assert "at least 12 characters" in page
     assert "entirely numeric" in page
 
 

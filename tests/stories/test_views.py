@@ -61,7 +61,7 @@ def test_search_matches_every_word_in_title_or_description(client: Client) -> No
 
 
 @pytest.mark.parametrize(
-    "q", ["<script>alert(1)</script>", "%00", "%ED%A0%80", "'\"--", "%", "x" * 9000]
+    "q", ["<script>alert(1)</script>", "%00", "%ED%A0%80", "'\"--", "%", "x" * 7_000]
 )
 def test_search_accepts_any_input(client: Client, q: str) -> None:
     story()

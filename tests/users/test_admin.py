@@ -113,7 +113,7 @@ def test_hostile_name_is_escaped(as_boss: Client, ann: User, name: str) -> None:
 
 @pytest.mark.parametrize("model", ["users/user", "stories/story", "users/rolechange"])
 @pytest.mark.parametrize(
-    "words", ["a\0b", "\u202e🐘", "<script>alert(1)</script>", "x" * 10_000, "%'\\"]
+    "words", ["a\0b", "\u202e🐘", "<script>alert(1)</script>", "x" * 7_000, "%'\\"]
 )
 def test_hostile_search_finds_nothing(as_boss: Client, model: str, words: str) -> None:
     answer = as_boss.get(f"/admin/{model}/", {"q": words}, follow=True)

@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.apps import apps
+from django.core.checks import Tags
 from django.db import Error, connections, models
 from django.db.migrations.executor import MigrationExecutor
 
 from cdc.conf import CdcSettings
 from cdc.doctor.check import Check, ok, or_ok, warning, wrong
+from cdc.doctor.settings import django_checks
 from cdc.doctor.variables import NAMES, judge
 from cdc.errors import Retryable
 from cdc.models import OperatorAction
@@ -34,6 +36,7 @@ def check_database(settings: CdcSettings, using: str) -> Iterator[Check]:
             vendor = connections[using].vendor
             yield ok("database.reachable", f"The database ({vendor}) responds")
             yield from _server(settings, using)
+            yield from django_checks("database", tags=[Tags.database], databases=[using])
             yield from _migrations(using)
             yield from or_ok(_rights(using), "database.rights", "The user may change all tables")
             yield from _other_outboxes()

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from django.core import checks
 
@@ -19,7 +20,8 @@ _FULL_BYTES, _LITTLE_BYTES = 5_000_000, 200_000_000
 
 def check_settings(settings: CdcSettings) -> Iterator[Check]:
     """Yield the checks of the settings; raise Misconfigured for one that a client refuses."""
-    yield from or_ok(_django(), "settings.django", "Django's checks find nothing")
+    found = django_checks("settings", include_deployment_checks=True)
+    yield from or_ok(found, "settings.django", "Django's checks find nothing")
     require_valid_clients(settings)
     yield ok("settings.clients", "The clients accept the settings of Kafka and MongoDB")
     yield from _traces()
@@ -33,14 +35,15 @@ def require_valid_clients(settings: CdcSettings) -> None:
     connect(settings).close()
 
 
-def _django() -> Iterator[Check]:
-    for message in checks.run_checks(include_deployment_checks=True):
+def django_checks(part: str, **options: Any) -> Iterator[Check]:
+    """Yield what Django's checks find; `options` select the checks."""
+    for message in checks.run_checks(**options):
         if message.is_silenced():
             continue
         make = wrong if message.is_serious() else warning
         sentence = " ".join(str(message.msg).split()).rstrip(".")
         remedy = " ".join(str(message.hint or "see Django's documentation").split()).rstrip(".")
-        yield make(f"settings.{message.id}", sentence, remedy)
+        yield make(f"{part}.{message.id}", sentence, remedy)
 
 
 def _traces() -> Iterator[Check]:

@@ -98,7 +98,7 @@ async def calm(target: Target) -> float | None:
 
 @asynccontextmanager
 async def _asked(target: Target) -> AsyncIterator[tuple[Answer, asyncio.StreamReader | None]]:
-    """Yield the answer and a reader of the body, which is None if the connection failed."""
+    """Yield the answer, and a reader of the body, or None if the connection failed."""
     began = time.monotonic()
     try:
         async with asyncio.timeout(_SECONDS):

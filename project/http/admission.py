@@ -19,9 +19,9 @@ _APART = {"/healthz": 1, "/readyz": 2, "/metrics": 2, "/static/": 4}
 PROBES = ("/healthz", "/readyz", "/metrics")
 """The paths that respond even if the process has too many connections."""
 OTHER_CONNECTIONS = 16
-"""The most database connections of a web process beside those of the pages.
+"""The most database connections of a web process besides those of the pages.
 
-The probes have 4, the readings in the background 6, event streams 2, and mails 1.
+The probes have up to 5, the readings in the background 6, and event streams 2.
 """
 _TOO_MANY_STREAMS = Refusal(
     status=HTTPStatus.SERVICE_UNAVAILABLE,

@@ -5,6 +5,7 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,11 +15,12 @@ from django.core.management import call_command
 from django.db import connection
 
 from stories.models import Story
-from tests.load.bursts import Answer, Peak, Target, burst, calm
+from tests.load.bursts import Answer, Peak, Target, burst, calm, open_streams
 from tests.support.web import Web, session_of
 from users.models import User, UserType
 
 _STORIES = 200
+_PAGE, _STREAM = "/stories/", "/feed/stream"
 _HEADER = (
     "| clients | answers | p50 s | p95 s | memory MB | threads | descriptors "
     "| connections: peak, after | answers within 1 s afterwards |"
@@ -63,8 +65,11 @@ async def measure(
     """Run a burst and print its row. Return whether the site behaved."""
     peak.figures.clear()
     observing = asyncio.create_task(peak.observe(web))
-    answers = await burst(target, clients=clients, requests=requests)
-    seconds = await calm(target)
+    if target.path == _STREAM:
+        answers = await open_streams(target, clients)
+    else:
+        answers = await burst(target, clients=clients, requests=requests)
+    seconds = await calm(replace(target, path=_PAGE))
     observing.cancel()
     figures = peak.figures
     afterwards = f"{seconds:.2f} s" if seconds else "NO"

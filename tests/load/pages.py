@@ -3,9 +3,11 @@
 Starts a database server with its default settings and one web process. Lets more and more clients
 request a page at once, and prints a row of a table for each number of clients: the statuses, the
 percentiles of the time to the answer, the highest figures of the process, the connections on the
-database server at the peak and after the burst, and whether the page responds within 1 s of the end
-of the burst. The exit code is 1 if an answer was neither 200 nor 503 with `Retry-After`, or if the
-page did not respond after a burst.
+database server at the peak and after the burst, and whether the site responds within 1 s of the end
+of the burst. With `--path /feed/stream`, each client opens a stream.
+
+The exit code is 1 if an answer was neither 200 nor 503 with `Retry-After`, or if the site did not
+respond after a burst.
 """
 
 import argparse

@@ -1,10 +1,10 @@
 """Database URLs."""
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 
 from cdc.errors import Misconfigured
-from project.config.databases import database
+from project.config.databases import database, set_query_timeouts
 
 
 def test_sqlite_takes_the_write_lock_at_begin() -> None:
@@ -121,3 +121,20 @@ def test_other_databases_are_refused_without_repeating_the_password(url: str) ->
     ) as caught:
         database(url)
     assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "seconds"),
+    [
+        ("mysql://ann@db.example/feed", 120),
+        ("mysql://ann@db.example/feed?read_timeout=300", 300),
+        ("sqlite:////data/storyfeed.sqlite3", None),
+    ],
+)
+def test_queries_of_web_requests_end(
+    url: str, seconds: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = database(url)
+    monkeypatch.setitem(connections.__dict__, "settings", {"default": config})
+    set_query_timeouts()
+    assert config["OPTIONS"].get("read_timeout") == seconds

@@ -1,0 +1,26 @@
+"""The options of the web server."""
+
+import subprocess
+import sys
+
+import pytest
+
+from project.config.environment import load_environment
+from project.web_server import options
+from tests.support.paths import ROOT
+
+
+def test_invalid_port_is_one_line_and_exit_code_2() -> None:
+    command = [sys.executable, "-m", "project.web_server", "--port", "70000"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "storyfeed: --port is 70000: choose a port from 1 to 65535.\n"
+
+
+@pytest.mark.parametrize(
+    ("proxies", "trusted"), [("", []), ("10.0.0.0/8, 127.0.0.1", ["10.0.0.0/8", "127.0.0.1"])]
+)
+def test_only_trusted_proxies_name_the_client(proxies: str, trusted: list[str]) -> None:
+    found = options(load_environment({"TRUSTED_PROXIES": proxies}))
+    assert found["proxy_headers"] == bool(trusted)
+    assert found["forwarded_allow_ips"] == trusted

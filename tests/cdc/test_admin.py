@@ -70,6 +70,7 @@ def test_a_letter_is_replayed_after_a_confirmation(client: Client, boss: User) -
     assert "wider now" in log
 
 
+@pytest.mark.slow
 def test_many_are_discarded_at_once(client: Client, boss: User) -> None:
     letters = [letter() for _ in range(600)]
 

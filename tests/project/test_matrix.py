@@ -310,6 +310,7 @@ FORMS = {
 NO_STREAM = 501
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=False)
 @pytest.mark.parametrize("route", ROUTES)
 def test_large_requests_are_no_server_errors(route: str, clients: dict[str, Client]) -> None:
@@ -328,6 +329,7 @@ def test_large_requests_are_no_server_errors(route: str, clients: dict[str, Clie
     } == {}
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=False)
 @pytest.mark.parametrize("route", ROUTES)
 def test_path_treats_an_ended_session_like_no_session(
@@ -343,6 +345,7 @@ def test_path_treats_an_ended_session_like_no_session(
     assert found == dict.fromkeys(found, anonymous)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=False)
 @pytest.mark.parametrize("route", ROUTES)
 def test_path_that_is_closed_to_a_user_also_refuses_a_post(

@@ -143,6 +143,7 @@ def own_database(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return environment
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it(own_database: dict[str, str], number: int) -> None:
     command = [sys.executable, "manage.py", "demo_traffic", "--rate", "50"]

@@ -70,6 +70,7 @@ def assert_all_accounted(reader: MemorySource, broker: MemoryBroker, applied: in
     assert all(DeadLetter.objects.values_list("reason", flat=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_hostile_messages_are_applied_or_dead_letters(seed: int) -> None:
     broker, store = MemoryBroker(largest=2**30), MemoryStore()

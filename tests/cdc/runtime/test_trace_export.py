@@ -97,6 +97,7 @@ def test_a_missing_package_is_reported_with_its_remedy(monkeypatch: pytest.Monke
     export_traces(CONSOLE, "shop")
 
 
+@pytest.mark.slow
 def test_a_command_refuses_a_wrong_value_in_one_sentence() -> None:
     """The SDK itself fails when it is imported."""
     done = manage({**CONSOLE, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "many"}, "check")
@@ -114,6 +115,7 @@ with trace.get_tracer("a program").start_as_current_span("work"):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environ", "name"),
     [

@@ -288,6 +288,7 @@ assert not [name for name in sys.modules if name.partition(".")[0] == "opentelem
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exporter", ["", "otlp"])
 def test_without_the_package_everything_works(exporter: str) -> None:
     memory = {"DATABASE_URL": "sqlite://:memory:", "OTEL_TRACES_EXPORTER": exporter}

@@ -128,6 +128,7 @@ def test_missing_key_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_web_process_refuses_a_missing_key(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "import project.asgi"],
@@ -143,11 +144,13 @@ def test_web_process_refuses_a_missing_key(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("check",), ("help",), ("cdc_status", "--help"), ()])
 def test_commands_that_sign_nothing_need_no_key(arguments: tuple[str, ...], tmp_path: Path) -> None:
     assert manage(tmp_path, *arguments).returncode == 0
 
 
+@pytest.mark.slow
 def test_collectstatic_needs_no_key(tmp_path: Path) -> None:
     done = manage(tmp_path, "collectstatic", "--noinput", "--dry-run")
     assert done.returncode == 0, done.stderr

@@ -1,6 +1,7 @@
 """Many clients of the live stream in one event loop, with little CPU time for each."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import time
@@ -9,6 +10,8 @@ import orjson
 
 _CHUNK = 262_144
 _CHANGE = b"event: change\n"
+_PER_ADDRESS = 100
+"""The number of clients that connect from one loopback address (Linux)."""
 _SAMPLE_EVERY = 20
 """Every twentieth client parses its events. The other clients only count events."""
 
@@ -58,9 +61,9 @@ class Received:
 
 
 class Clients:
-    def __init__(self, url: str, cookie: str, readers: int) -> None:
+    def __init__(self, url: str, cookies: Sequence[str], readers: int) -> None:
         self._host, port = url.removeprefix("http://").split(":")
-        self._port, self._cookie = int(port), cookie
+        self._port, self._cookies = int(port), cookies
         self.received = [Received(sampled=number % _SAMPLE_EVERY == 0) for number in range(readers)]
         self.delays: list[float] = []
         """The seconds from the capture of each change until a sampled client received it."""
@@ -69,8 +72,8 @@ class Clients:
 
     async def connect(self) -> None:
         """Connect all clients, 10 ms apart, and wait until each receives new events."""
-        for received in self.received:
-            self._tasks.append(asyncio.create_task(self._receive(received)))
+        for number, received in enumerate(self.received):
+            self._tasks.append(asyncio.create_task(self._receive(number, received)))
             await asyncio.sleep(0.01)
         await asyncio.gather(*(received.connected.wait() for received in self.received))
 
@@ -91,10 +94,16 @@ class Clients:
                 return
             await asyncio.sleep(0.1)
 
-    async def _receive(self, received: Received) -> None:
-        reader, writer = await asyncio.open_connection(self._host, self._port, limit=_CHUNK)
+    async def _receive(self, number: int, received: Received) -> None:
+        reader, writer = await asyncio.open_connection(
+            self._host,
+            self._port,
+            limit=_CHUNK,
+            local_addr=(f"127.0.0.{1 + number // _PER_ADDRESS}", 0),
+        )
         request = f"GET /feed/stream HTTP/1.1\r\nHost: {self._host}\r\n"
-        writer.write(f"{request}Cookie: sessionid={self._cookie}\r\n\r\n".encode())
+        cookie = self._cookies[number % len(self._cookies)]
+        writer.write(f"{request}Cookie: sessionid={cookie}\r\n\r\n".encode())
         while data := await reader.read(_CHUNK):
             body = received.rest + received.chunks.feed(data)
             if not received.connected.is_set() and b"event: here" in body:

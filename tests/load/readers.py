@@ -10,6 +10,7 @@ all changes, the delays from capture to client, and the memory of the web proces
 import argparse
 import asyncio
 import os
+import resource
 import secrets
 import sys
 import tempfile
@@ -65,7 +66,8 @@ async def measure(clients: Clients, writer: Writer, web: psutil.Process, seconds
         await asyncio.sleep(min(_REPORT_SECONDS, seconds))
         memory.append(web.memory_info().rss / 1e6)
         all_delays += clients.delays
-        usage = f"web {memory[-1]:.0f} MB, {web.cpu_percent():.0f}% of a core"
+        usage = f"web {memory[-1]:.0f} MB, {web.cpu_percent():.0f}% of a core, "
+        usage += f"{web.num_threads()} threads, {web.num_fds()} descriptors"
         # At 100%, this program is the bottleneck, and the web process is not.
         usage += f", this program {here.cpu_percent():.0f}%"
         progress = f"saved {writer.saved}, received {min(clients.counts)} or more"
@@ -96,6 +98,8 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=100.0, help="changes a second")
     parser.add_argument("--seconds", type=float, default=60.0)
     options = parser.parse_args()
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     with tempfile.TemporaryDirectory(prefix="storyfeed-load-") as name, ExitStack() as stack:
         folder = Path(name)
         addresses = [os.environ.get(address, "") for address in ADDRESSES]

@@ -19,6 +19,7 @@ from tests.support.web import Web, session_of
 from users.models import User, UserType
 
 _STORIES = 200
+_STREAMS_PER_ACCOUNT = 10
 
 
 def run(folder: Path, env: dict[str, str], options: argparse.Namespace) -> bool:
@@ -30,7 +31,10 @@ def run(folder: Path, env: dict[str, str], options: argparse.Namespace) -> bool:
         Story(title=f"story {number}", description="x" * 500, href=link, link=link)
         for number in range(_STORIES)
     )
-    worker = User.objects.create_user("w@e.example", name="W", user_type=UserType.TECHNICAL_WORKER)
+    workers = User.objects.bulk_create(
+        User(email=f"w{number}@e.example", name="W", user_type=UserType.TECHNICAL_WORKER)
+        for number in range(-(-options.readers // _STREAMS_PER_ACCOUNT))
+    )
     daemons = [
         Daemon(folder / "relay.log", env, "relay_outbox"),
         Daemon(folder / "consumer.log", env, "consume_and_save_to_mongodb"),
@@ -38,7 +42,7 @@ def run(folder: Path, env: dict[str, str], options: argparse.Namespace) -> bool:
     while OutboxRecord.objects.exists():  # the events of the inserts are not measured
         time.sleep(0.05)
     with Web(folder / "web.log", env, debug=False) as web:
-        clients = Clients(web.url, session_of(worker), options.readers)
+        clients = Clients(web.url, [session_of(worker) for worker in workers], options.readers)
         writer = Writer(stories, options.rate)
         process = psutil.Process(web.process.pid)
         complete = asyncio.run(measure(clients, writer, process, options.seconds))

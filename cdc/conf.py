@@ -83,6 +83,13 @@ class CdcSettings:
     max_event_bytes: int = 900_000
     """The maximum size of an encoded event, in bytes. A row whose event would be larger is refused
     when the row is saved."""
+    feed_streams: int = 5_000
+    """The maximum number of open streams of the live feed in one web process."""
+    feed_streams_per_account: int = 20
+    """The maximum number of open streams of one account in one web process."""
+    feed_streams_per_address: int = 200
+    """The maximum number of open streams from one client address in one web process. An IPv6
+    network with a prefix of 64 bits counts as one address."""
     home: Path = Path("var")
     """A folder that all consumers on one machine share. Lock files in it ensure that two consumers
     do not use the same instance name."""
@@ -100,6 +107,9 @@ class CdcSettings:
         _at_least("HISTORY_DAYS", self.history_days, 0)
         _at_least("DELETE_MARKER_DAYS", self.delete_marker_days, 1)
         _at_least("MAX_EVENT_BYTES", self.max_event_bytes, _SMALLEST_EVENT_LIMIT)
+        _at_least("FEED_STREAMS", self.feed_streams, 1)
+        _at_least("FEED_STREAMS_PER_ACCOUNT", self.feed_streams_per_account, 1)
+        _at_least("FEED_STREAMS_PER_ADDRESS", self.feed_streams_per_address, 1)
         if self.max_event_bytes > LARGEST_EVENT_LIMIT:
             raise Misconfigured(
                 f"MAX_EVENT_BYTES is {self.max_event_bytes}: a MongoDB document has at most "

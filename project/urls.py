@@ -9,6 +9,7 @@ from project.http import health
 from project.metrics import page as metrics
 from project.operations.pipeline import TechnicalWorkerHome
 from project.pages import home_pages
+from users.client_address import client_address
 from users.roles import feed_audience
 
 admin.site.site_header = "Storyfeed admin"
@@ -34,7 +35,11 @@ urlpatterns = [
         FeedChange.as_view(audience_of=feed_audience),
         name="feed_change",
     ),
-    path("feed/stream", FeedStream.as_view(audience_of=feed_audience), name="feed_stream"),
+    path(
+        "feed/stream",
+        FeedStream.as_view(audience_of=feed_audience, address_of=client_address),
+        name="feed_stream",
+    ),
     path("", include("stories.urls")),
     path("", include("users.urls")),
 ]

@@ -20,7 +20,6 @@ from cdc.feed.ring import Ring
 from cdc.runtime.stop_flag import StopFlag
 from cdc.wire.topic import OpenTail
 
-MOST_READERS = 1_000
 _TICK_SECONDS = 0.015
 _TICK_SECONDS_PER_READER = 0.00025
 """Waking a reader takes time. If there are many readers, they are woken less often and get more
@@ -53,6 +52,10 @@ class Hub:
         """The reason why no changes arrive; empty while Kafka is responding."""
         self.delays = DelayFrames(look_up)
         self.readers = 0
+        self.crowd = 0
+        """The number of readers or, while the process stops, the number before the stop."""
+        self.turn = 0
+        """The number of times that the readers have been woken."""
         self.visible = 0
         """Until the next tick, readers see only changes below this number, so that they can share
         rendered chunks."""
@@ -70,11 +73,6 @@ class Hub:
         """Whether a signal has asked the process to stop."""
         return self._stop.raised
 
-    @property
-    def full(self) -> bool:
-        """Whether no further reader is accepted."""
-        return self.readers >= MOST_READERS
-
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Count a reader inside the block.
@@ -83,16 +81,21 @@ class Hub:
         `linger` seconds.
         """
         self._stop.watch()
-        self.readers += 1
+        self._count(1)
         if self._follower is None:
             self._begin()
         try:
             yield
         finally:
-            self.readers -= 1
+            self._count(-1)
 
-    async def news(self, seconds: float) -> None:
-        """Wait until there is something new for the readers, for at most `seconds`."""
+    async def news(self, seconds: float, seen: int | None = None) -> None:
+        """Wait until there is something new for the readers, for at most `seconds`.
+
+        Return immediately if the readers have been woken since turn `seen`.
+        """
+        if self.closing or seen not in {None, self.turn}:
+            return
         try:
             async with asyncio.timeout(seconds):
                 await self._news.wait()
@@ -133,6 +136,11 @@ class Hub:
             if length > LONGEST_CHUNK:
                 break
         return b"".join(frames), number
+
+    def _count(self, change: int) -> None:
+        self.readers += change
+        if not self.closing:
+            self.crowd = self.readers
 
     def _begin(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -199,6 +207,7 @@ class Hub:
         self._wake()
 
     def _wake(self) -> None:
+        self.turn += 1
         self._news.set()
         self._news.clear()
 

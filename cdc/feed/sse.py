@@ -4,12 +4,14 @@ In this format, a line break ends a field. The data are therefore JSON without l
 See https://html.spec.whatwg.org/multipage/server-sent-events.html.
 """
 
+from random import randrange
 from typing import Any
 
 import orjson
 
-RETRY_MS = 1_000
-"""The time that a browser waits before it reconnects."""
+_SHORTEST_RETRY_MS = 1_000
+_SMALLEST_SPREAD_MS = 7_000
+_SPREAD_MS_PER_READER = 10
 
 
 def frame(event: str, data: bytes, position: object = None) -> bytes:
@@ -28,9 +30,14 @@ def message(event: str, position: object = None, /, **fields: Any) -> bytes:
     return frame(event, orjson.dumps(fields), position)
 
 
-def opening() -> bytes:
-    """Return the first frame of a stream."""
-    return b"retry: %d\n\n" % RETRY_MS
+def retry(readers: int) -> bytes:
+    """Return a frame with the time that a browser waits before it reconnects.
+
+    The time is random, so that readers that lose their streams together, as in a restart, do not
+    come back together. The more readers there are, the longer the range of times.
+    """
+    spread = max(_SMALLEST_SPREAD_MS, readers * _SPREAD_MS_PER_READER)
+    return b"retry: %d\n\n" % (_SHORTEST_RETRY_MS + randrange(spread))  # noqa: S311 -- no secret
 
 
 def heartbeat(position: object) -> bytes:

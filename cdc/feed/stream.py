@@ -6,22 +6,23 @@ If changes are missing, the stream reports a gap.
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from enum import Enum
 from random import random
 
 from cdc.audience import Audience
 from cdc.errors import CdcError
+from cdc.feed.admission.access import Access
 from cdc.feed.filter import Filter
 from cdc.feed.hub import LONGEST_CHUNK, Hub
 from cdc.feed.position import FeedPosition
 from cdc.feed.resume import MOST_RECORDS, CatchUp
 from cdc.feed.ring import Ring, RingEntry
-from cdc.feed.sse import frame, heartbeat, message, opening
+from cdc.feed.sse import frame, heartbeat, message, retry
 
 HEARTBEAT_SECONDS = 15.0
 CHECK_SECONDS = 30.0
 """The interval at which the reader's access is checked again."""
 _LONGEST_WAIT = 1.0
+_SHORTEST_WAIT = 0.01
 _PATIENCE_SECONDS = 10.0
 """The seconds for which a reader's position may be ahead of this process.
 
@@ -29,15 +30,6 @@ Another process may have given the reader this position.
 """
 
 Frames = AsyncGenerator[bytes, None]
-
-
-class Access(Enum):
-    """Whether a reader may read the feed now."""
-
-    ALLOWED = "allowed"
-    DENIED = "denied"
-    UNKNOWN = "unknown"
-    """The database is not responding. The stream ends, and the browser reconnects."""
 
 
 CheckAccess = Callable[[], Awaitable[Access]]
@@ -53,7 +45,13 @@ class Reader:
         audience: Audience,
         wanted: Filter,
         at: FeedPosition | None,
+        phase: float | None = None,
     ) -> None:
+        """`phase`, from 0 to 1, is the time of the access checks within their interval.
+
+        Readers with the same phase are checked together. The default is random, so that readers
+        that connect together are not checked together.
+        """
         self._hub, self._catch_up = hub, catch_up
         self._audience, self._wanted = audience, wanted
         self._at = at
@@ -65,14 +63,15 @@ class Reader:
         self._reported_state = ""
         self._next_delay = hub.delays.next
         self._sent = time.monotonic()
-        # Random, so that readers that connect together after a restart are not checked together.
-        self._checked = self._sent - random() * CHECK_SECONDS  # noqa: S311 -- no secret
+        self._phase = random() if phase is None else phase  # noqa: S311 -- no secret
+        self._checked = self._last_due(self._sent)
 
     async def stream(self, check: CheckAccess) -> Frames:
         """Yield frames until the process stops or the reader loses access."""
         with self._hub.reading():
-            yield opening()
+            yield retry(self._hub.crowd)
             while not self._hub.closing:
+                turn = self._hub.turn
                 async with aclosing(self._news()) as news:
                     async for part in news:
                         if part:
@@ -88,7 +87,16 @@ class Reader:
                 if self._at and time.monotonic() - self._sent >= HEARTBEAT_SECONDS:
                     self._sent = time.monotonic()
                     yield heartbeat(self._at)
-                await self._hub.news(_LONGEST_WAIT)
+                await self._hub.news(self._longest_wait(), turn)
+            # Now the number of readers that will reconnect together is known.
+            yield retry(self._hub.crowd)
+
+    def _longest_wait(self) -> float:
+        """Return the seconds after which the reader must act even if there is no news."""
+        if self._number is None:  # What the reader waits for may happen without a turn of the hub.
+            return _LONGEST_WAIT
+        due = min(self._sent + HEARTBEAT_SECONDS, self._checked + CHECK_SECONDS)
+        return max(due - time.monotonic(), _SHORTEST_WAIT)
 
     async def _access(self, check: CheckAccess) -> Access:
         """Return the reader's access, and check it again if a check is due.
@@ -99,8 +107,12 @@ class Reader:
             return Access.ALLOWED
         access = await check()
         if access is Access.ALLOWED:
-            self._checked = time.monotonic()
+            self._checked = self._last_due(time.monotonic())
         return access
+
+    def _last_due(self, now: float) -> float:
+        """Return the last time at which a check was due."""
+        return now - (now - self._phase * CHECK_SECONDS) % CHECK_SECONDS
 
     async def _news(self) -> Frames:
         """Yield the frames that are new to this reader."""

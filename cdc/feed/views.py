@@ -1,14 +1,15 @@
 """The live feed's views: the page, its stream, and a change's details."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import orjson
-from asgiref.sync import sync_to_async
-from django.contrib.auth import get_user
+from asgiref.sync import SyncToAsync, sync_to_async
 from django.contrib.auth.mixins import UserPassesTestMixin
-from django.contrib.sessions.backends.base import SessionBase
 from django.core.handlers.asgi import ASGIRequest
-from django.db import Error, connections
+from django.db import connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.views import View
 from django.views.generic import TemplateView
@@ -16,9 +17,11 @@ from django.views.generic import TemplateView
 from cdc.audience import Audience, AudienceOf, no_access
 from cdc.errors import CdcError, Rejected
 from cdc.feed import page, wiring
+from cdc.feed.admission.access import Reading
+from cdc.feed.admission.limits import AddressOf, Place, Refusal, peer_address
 from cdc.feed.filter import Filter
 from cdc.feed.position import FeedPosition
-from cdc.feed.stream import Access, Frames, Reader
+from cdc.feed.stream import Frames, Reader
 from cdc.wire.event import Operation
 
 _HEADERS = {
@@ -37,44 +40,72 @@ _OPERATION_LABELS = {
 
 
 class FeedStream(View):
-    """The stream of the live feed: sends each new change as a server-sent event."""
+    """The stream of the live feed: sends each new change as a server-sent event.
 
-    http_method_names = ["get"]
+    A HEAD request returns the status that a stream would have, and opens no stream.
+    """
+
+    http_method_names = ["get", "head"]
     audience_of: AudienceOf = staticmethod(no_access)
+    address_of: AddressOf = staticmethod(peer_address)
 
     async def get(self, request: HttpRequest) -> HttpResponseBase:
         """Return a stream that continues until the client disconnects or the process stops."""
-        audience = self.audience_of(await request.auser())
+        user = await request.auser()
+        audience = self.audience_of(user)
         if audience is None:
             return _error(403, "You don't have access to the feed.")
         if not isinstance(request, ASGIRequest):
             return _error(501, "The feed needs an ASGI server, such as uvicorn.")
-        if wiring.hub().full:
-            return _error(503, "Too many people are reading the feed: try again in a moment.")
         try:
             after = request.headers.get("Last-Event-ID") or request.GET.get("after")
             at = FeedPosition.parse(after) if after else None
         except Rejected as error:
             return _error(400, str(error))
-        wanted = Filter.parse(request.GET, audience)
-        reader = Reader(wiring.hub(), wiring.catch_up(), audience, wanted, at)
-        return StreamingHttpResponse(self._frames(reader, request, audience), headers=_HEADERS)
+        return self._stream(request, str(user.pk), audience, at)
 
-    async def _frames(self, reader: Reader, request: HttpRequest, audience: Audience) -> Frames:
-        session = request.session
-        audience_of = self.audience_of
+    async def head(self, request: HttpRequest) -> HttpResponseBase:
+        """Return the status that a stream would have."""
+        user = await request.auser()
+        if self.audience_of(user) is None:
+            return _error(403, "You don't have access to the feed.")
+        refusal = wiring.places().refusal(str(user.pk), self.address_of(request))
+        return _refused(refusal) if refusal else HttpResponse(headers=_HEADERS)
 
-        async def check() -> Access:
-            return await sync_to_async(_access)(session, audience_of, audience)
+    def _stream(
+        self, request: HttpRequest, account: str, audience: Audience, at: FeedPosition | None
+    ) -> HttpResponseBase:
+        place = wiring.places().take(account, self.address_of(request))
+        if isinstance(place, Refusal):
+            return _refused(place)
+        session, wanted = request.session, Filter.parse(request.GET, audience)
+        reading = Reading(type(session), session.session_key, self.audience_of, audience)
+        reader = Reader(wiring.hub(), wiring.catch_up(), audience, wanted, at, reading.phase)
+        frames = reader.stream(partial(wiring.access_checks().check, reading))
+        return StreamingHttpResponse(_in_place(place, frames), headers=_HEADERS)
 
+
+async def _in_place(place: Place, frames: Frames) -> Frames:
+    with place.used():
         # Authentication opened a database connection, which a stream must not keep open.
         await sync_to_async(connections.close_all)()
-        frames = reader.stream(check)
-        try:
+        _end_thread()
+        async with aclosing(frames):
             async for frame in frames:
                 yield frame
-        finally:
-            await frames.aclose()
+
+
+def _end_thread() -> None:
+    """End the thread that asgiref has made for the request, and would keep until its end.
+
+    If code of the request runs synchronously later, asgiref makes another thread.
+    """
+    context = SyncToAsync.thread_sensitive_context.get(None)
+    executors = SyncToAsync.context_to_thread_executor
+    executor = executors.get(context) if context else None
+    if context and isinstance(executor, ThreadPoolExecutor):
+        del executors[context]
+        executor.shutdown(wait=False)
 
 
 class _ForAudience(UserPassesTestMixin):
@@ -133,17 +164,10 @@ class FeedChange(_ForAudience, View):
         )
 
 
-def _access(session: SessionBase, audience_of: AudienceOf, audience: Audience) -> Access:
-    """Look up in the database whether the session's user still belongs to the same audience."""
-    asked = HttpRequest()
-    asked.session = type(session)(session.session_key)
-    try:
-        same = audience_of(get_user(asked)) is audience
-    except Error:
-        return Access.UNKNOWN
-    finally:
-        connections.close_all()
-    return Access.ALLOWED if same else Access.DENIED
+def _refused(refusal: Refusal) -> HttpResponse:
+    response = _error(refusal.status, refusal.why)
+    response.headers["Retry-After"] = str(refusal.retry_after)
+    return response
 
 
 def _error(status: int, reason: str) -> HttpResponse:

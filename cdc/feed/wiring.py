@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from cdc.conf import cdc_settings
+from cdc.feed.admission.access import AccessChecks
+from cdc.feed.admission.limits import Places
 from cdc.feed.hub import Hub
 from cdc.feed.rendering import Renderer
 from cdc.feed.resume import CatchUp
@@ -46,6 +48,21 @@ def history() -> History:
 
 def _applied(versions: Sequence[Version]) -> Mapping[Version, float]:
     return history().applied(versions)
+
+
+@cache
+def places() -> Places:
+    settings = cdc_settings()
+    return Places(
+        total=settings.feed_streams,
+        account=settings.feed_streams_per_account,
+        address=settings.feed_streams_per_address,
+    )
+
+
+@cache
+def access_checks() -> AccessChecks:
+    return AccessChecks()
 
 
 @cache

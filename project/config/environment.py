@@ -159,6 +159,13 @@ def _cdc(variables: Variables, home: Path) -> CdcSettings:
         history_days=variables.number("HISTORY_DAYS", plain.history_days),
         delete_marker_days=variables.number("DELETE_MARKER_DAYS", plain.delete_marker_days),
         max_event_bytes=variables.number("MAX_EVENT_BYTES", plain.max_event_bytes),
+        feed_streams=variables.number("FEED_STREAMS", plain.feed_streams),
+        feed_streams_per_account=variables.number(
+            "FEED_STREAMS_PER_ACCOUNT", plain.feed_streams_per_account
+        ),
+        feed_streams_per_address=variables.number(
+            "FEED_STREAMS_PER_ADDRESS", plain.feed_streams_per_address
+        ),
         home=home,
         schema_dir=plain.schema_dir,
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import time
@@ -54,6 +55,7 @@ class Received:
 
     sampled: bool
     connected: asyncio.Event = field(default_factory=asyncio.Event)
+    attempts: int = 0
     count: int = 0
     positions: set[tuple[int, int]] = field(default_factory=set)
     rest: bytes = b""
@@ -69,6 +71,7 @@ class Clients:
         """The seconds from the capture of each change until a sampled client received it."""
         self.ended = 0
         self._tasks: list[asyncio.Task[None]] = []
+        self._writers: list[asyncio.StreamWriter] = []
 
     async def connect(self) -> None:
         """Connect all clients, 10 ms apart, and wait until each receives new events."""
@@ -76,6 +79,11 @@ class Clients:
             self._tasks.append(asyncio.create_task(self._receive(number, received)))
             await asyncio.sleep(0.01)
         await asyncio.gather(*(received.connected.wait() for received in self.received))
+
+    @property
+    def refused(self) -> int:
+        """The number of attempts to connect that failed."""
+        return sum(received.attempts - 1 for received in self.received)
 
     @property
     def counts(self) -> list[int]:
@@ -95,15 +103,27 @@ class Clients:
             await asyncio.sleep(0.1)
 
     async def _receive(self, number: int, received: Received) -> None:
+        while not received.connected.is_set():
+            if received.attempts:
+                await asyncio.sleep(1)
+            received.attempts += 1
+            with suppress(OSError):
+                await self._read(await self._open(number), received)
+        self.ended += 1
+
+    async def _open(self, number: int) -> asyncio.StreamReader:
+        address = f"127.0.0.{1 + number // _PER_ADDRESS}"
         reader, writer = await asyncio.open_connection(
-            self._host,
-            self._port,
-            limit=_CHUNK,
-            local_addr=(f"127.0.0.{1 + number // _PER_ADDRESS}", 0),
+            self._host, self._port, limit=_CHUNK, local_addr=(address, 0)
         )
+        self._writers.append(writer)
         request = f"GET /feed/stream HTTP/1.1\r\nHost: {self._host}\r\n"
         cookie = self._cookies[number % len(self._cookies)]
         writer.write(f"{request}Cookie: sessionid={cookie}\r\n\r\n".encode())
+        return reader
+
+    async def _read(self, reader: asyncio.StreamReader, received: Received) -> None:
+        received.chunks = Chunks()
         while data := await reader.read(_CHUNK):
             body = received.rest + received.chunks.feed(data)
             if not received.connected.is_set() and b"event: here" in body:
@@ -114,7 +134,6 @@ class Clients:
                 self._parse(received, body[:end])
             else:
                 received.count += body.count(_CHANGE, 0, end)
-        self.ended += 1
 
     def _parse(self, received: Received, body: bytes) -> None:
         now = time()

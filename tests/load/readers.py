@@ -54,7 +54,9 @@ class Writer(threading.Thread):
 
 async def measure(clients: Clients, writer: Writer, web: psutil.Process, seconds: float) -> bool:
     """Read and write for `seconds`. Return whether all clients received all changes once."""
+    began = time.monotonic()
     await clients.connect()
+    show(f"connected in {time.monotonic() - began:.0f} s, {clients.refused} refused", [])
     here = psutil.Process()
     web.cpu_percent()
     here.cpu_percent()
@@ -77,7 +79,10 @@ async def measure(clients: Clients, writer: Writer, web: psutil.Process, seconds
     writer.join()
     await clients.wait_for(writer.saved, _PATIENCE_SECONDS)
     complete = set(clients.counts) == {writer.saved} and not clients.doubled
-    verdict = "all received once" if complete else f"MISSING OR TWICE: {sorted(clients.counts)}"
+    counts = f"{min(clients.counts)} to {max(clients.counts)}"
+    verdict = (
+        "all received once" if complete else f"MISSING OR TWICE, {clients.ended} ended: {counts}"
+    )
     growth = f"web memory {memory[0]:.0f} MB at the start, {memory[-1]:.0f} MB at the end"
     total = f"{len(clients.received)} clients, {writer.saved} changes"
     show(f"{total}: {verdict}; {growth}", all_delays)

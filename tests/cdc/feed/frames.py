@@ -12,6 +12,8 @@ class Frames:
 
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     last_id: str = ""
+    retry: int = 0
+    """The last time to wait before a reconnect, in milliseconds."""
     alive: int = 0
     """The number of received comments, which are heartbeats."""
     _rest: bytes = b""
@@ -31,6 +33,7 @@ class Frames:
             fields[name] = value.removeprefix(" ")
         self.alive += "" in fields
         self.last_id = fields.get("id", self.last_id)
+        self.retry = int(fields.get("retry", self.retry))
         if "data" in fields:
             self.events.append((fields["event"], orjson.loads(fields["data"])))
 

@@ -109,15 +109,6 @@ def test_a_long_chunk_ends_after_the_change_that_fills_it(monkeypatch: pytest.Mo
     assert following == 2
 
 
-def test_no_reader_is_accepted_above_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    hub = hub_of(0)
-    monkeypatch.setattr(module, "MOST_READERS", 2)
-    hub.readers = 1
-    assert not hub.full
-    hub.readers = 2
-    assert hub.full
-
-
 def post(hub: Hub, *posted: Posted) -> None:
     """Pass objects to the hub, as its follower does."""
 

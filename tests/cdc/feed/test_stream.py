@@ -12,12 +12,13 @@ import pytest
 from cdc.audience import Audience
 from cdc.errors import Retryable
 from cdc.feed import hub, stream
+from cdc.feed.admission.access import Access
 from cdc.feed.filter import Filter
 from cdc.feed.hub import Hub
 from cdc.feed.position import FeedBounds, FeedPosition
 from cdc.feed.resume import CatchUp
 from cdc.feed.ring import Ring
-from cdc.feed.stream import Access, CheckAccess, Reader
+from cdc.feed.stream import CheckAccess, Reader
 from cdc.runtime.stop_flag import StopFlag
 from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import FakeClock, MemoryBroker
@@ -382,7 +383,7 @@ def test_stop_ends_every_stream() -> None:
 def test_a_reader_that_loses_access_is_disconnected(
     monkeypatch: pytest.MonkeyPatch, answer: Access
 ) -> None:
-    monkeypatch.setattr(stream, "CHECK_SECONDS", 0.0)
+    monkeypatch.setattr(stream, "CHECK_SECONDS", 1e-6)
     answers = [Access.ALLOWED, Access.ALLOWED]
 
     async def check() -> Access:
@@ -485,7 +486,7 @@ def test_a_reader_that_lost_access_gets_no_further_part(
     monkeypatch: pytest.MonkeyPatch, answer: Access
 ) -> None:
     """Access is also checked while the reader catches up, and when there are no changes."""
-    monkeypatch.setattr(stream, "CHECK_SECONDS", 0.0)
+    monkeypatch.setattr(stream, "CHECK_SECONDS", 1e-6)
     asked: list[Access] = []
 
     async def check() -> Access:

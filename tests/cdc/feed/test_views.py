@@ -4,19 +4,15 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from urllib.parse import urlencode
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.db import OperationalError
 from django.test import AsyncClient, Client
 
-from cdc.audience import Audience
 from cdc.errors import Misconfigured, Retryable
 from cdc.feed import page as page_module
-from cdc.feed import views, wiring
-from cdc.feed.stream import Access
+from cdc.feed import wiring
 from cdc.feed.topic_pages import TopicPages
 from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
@@ -27,7 +23,6 @@ from tests.cdc.feed.records import RENDERER, TOPIC, update
 from tests.support.builders import change, outgoing
 from tests.support.static_files import plain_static_files
 from users.models import User, UserType
-from users.roles import feed_audience
 
 pytestmark = pytest.mark.django_db
 
@@ -273,17 +268,8 @@ def test_management_sees_no_more_in_the_history_or_in_an_error(
 NO_POSITION = "The address contains an invalid position in the feed: open the page without it."
 
 
-class _Hub:
-    """A hub of which only `full` is looked at."""
-
-    full = True
-
-
 @pytest.mark.parametrize("role", [UserType.CUSTOMER, UserType.TECHNICAL_WORKER])
-def test_a_refused_stream_says_why(
-    client: Client, monkeypatch: pytest.MonkeyPatch, role: UserType
-) -> None:
-    monkeypatch.setattr(wiring, "hub", _Hub)
+def test_a_refused_stream_says_why(client: Client, role: UserType) -> None:
     logged_in(client, role)
     status, why = (403, "You don't have access to the feed.")
     if role is UserType.TECHNICAL_WORKER:
@@ -297,20 +283,10 @@ def test_a_refused_stream_says_why(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
-    ("full", "given", "header", "status", "why"),
-    [
-        (True, "", "", 503, "Too many people are reading the feed: try again in a moment."),
-        (False, "zebra", "", 400, NO_POSITION),
-        (False, "", "zebra", 400, NO_POSITION),
-        (False, "00000000.1.1.1", "zebra", 400, NO_POSITION),
-    ],
+    ("given", "header"), [("zebra", ""), ("", "zebra"), ("00000000.1.1.1", "zebra")]
 )
-def test_a_stream_that_cannot_begin_says_why(
-    monkeypatch: pytest.MonkeyPatch, full: bool, given: str, header: str, status: int, why: str
-) -> None:
+def test_an_invalid_position_is_refused(given: str, header: str) -> None:
     """A browser that reconnects sends its last position in a header, and the first in the URL."""
-    monkeypatch.setattr(wiring, "hub", _Hub)
-    monkeypatch.setattr(_Hub, "full", full)
     client = AsyncClient()
     client.force_login(
         User.objects.create_user("w@p.example", name="N", user_type=UserType.TECHNICAL_WORKER)
@@ -319,55 +295,7 @@ def test_a_stream_that_cannot_begin_says_why(
 
     answer = async_to_sync(client.get)("/feed/stream", {"after": given}, headers=headers)
 
-    assert (answer.status_code, answer.content.decode()) == (status, f"{why}\n")
-
-
-def _answer(answer: Audience | None, _: object) -> Audience | None:
-    return answer
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_stream_is_for_the_audience_that_it_began_with(client: Client) -> None:
-    logged_in(client, UserType.TECHNICAL_WORKER)
-    answers = {
-        answer: views._access(client.session, partial(_answer, answer), Audience.OPERATORS)
-        for answer in (Audience.OPERATORS, Audience.OVERSEERS, None)
-    }
-
-    assert answers == {
-        Audience.OPERATORS: Access.ALLOWED,
-        Audience.OVERSEERS: Access.DENIED,
-        None: Access.DENIED,
-    }
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(
-    "change_of",
-    [{"user_type": UserType.SENIOR_MANAGEMENT}, {"user_type": UserType.CUSTOMER}],
-)
-def test_a_role_that_was_taken_away_ends_the_stream(
-    client: Client, change_of: dict[str, str]
-) -> None:
-    logged_in(client, UserType.TECHNICAL_WORKER)
-    assert views._access(client.session, feed_audience, Audience.OPERATORS) is Access.ALLOWED
-
-    user = User.objects.get()
-    for name, value in change_of.items():
-        setattr(user, name, value)
-    user.save()
-
-    assert views._access(client.session, feed_audience, Audience.OPERATORS) is Access.DENIED
-
-
-@pytest.mark.django_db(transaction=True)
-def test_access_is_unknown_while_the_database_does_not_respond(client: Client) -> None:
-    logged_in(client, UserType.TECHNICAL_WORKER)
-
-    def away(_: object) -> Audience:
-        raise OperationalError("gone away")
-
-    assert views._access(client.session, away, Audience.OPERATORS) is Access.UNKNOWN
+    assert (answer.status_code, answer.content.decode()) == (400, f"{NO_POSITION}\n")
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,9 @@ WRONG = {
     "HISTORY_DAYS": ("-1", "HISTORY_DAYS is -1: give 0 or more."),
     "DELETE_MARKER_DAYS": ("0", "DELETE_MARKER_DAYS is 0: give 1 or more."),
     "MAX_EVENT_BYTES": ("10", "MAX_EVENT_BYTES is 10: give 1000 or more."),
+    "FEED_STREAMS": ("0", "FEED_STREAMS is 0: give 1 or more."),
+    "FEED_STREAMS_PER_ACCOUNT": ("0", "FEED_STREAMS_PER_ACCOUNT is 0: give 1 or more."),
+    "FEED_STREAMS_PER_ADDRESS": ("-1", "FEED_STREAMS_PER_ADDRESS is -1: give 1 or more."),
     "EMAIL_URL": (
         "mailto:ann@a.example",
         (

@@ -1,0 +1,111 @@
+"""The limits on the streams of one process: in total, of one account and of one client address."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from django.http import HttpRequest
+
+_IPV6_PREFIX = 64
+"""A provider assigns at least a network of this size to one customer."""
+_START_SECONDS = 30.0
+"""A stream that has not begun by then never will, because its client has disconnected."""
+AddressOf = Callable[[HttpRequest], str]
+"""Maps a request to the address of its client."""
+
+
+def peer_address(request: HttpRequest) -> str:
+    """Return the address from which the connection comes; a proxy has one address for all."""
+    return str(request.META.get("REMOTE_ADDR") or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The answer to a reader whose stream would exceed a limit."""
+
+    status: int
+    why: str
+
+    retry_after: int = 15
+    """The number of seconds after which the reader may try again."""
+
+
+class Place:
+    """The place of one stream. It is given back if the stream does not begin soon."""
+
+    def __init__(self, places: "Places", account: str, network: str) -> None:
+        self._places, self._names = places, (account, network)
+        self._held = False
+        self._take()
+        self._expiry = asyncio.get_running_loop().call_later(_START_SECONDS, self._give_back)
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Keep the place inside the block, and give it back afterwards."""
+        self._expiry.cancel()
+        self._take()
+        try:
+            yield
+        finally:
+            self._give_back()
+
+    def _take(self) -> None:
+        if not self._held:
+            self._held = True
+            self._places.count(*self._names, 1)
+
+    def _give_back(self) -> None:
+        if self._held:
+            self._held = False
+            self._places.count(*self._names, -1)
+
+
+class Places:
+    """Counts the streams of one process; belongs to one event loop."""
+
+    def __init__(self, *, total: int, account: int, address: int) -> None:
+        self._most = total
+        self._most_of_account, self._most_of_address = account, address
+        self._total = 0
+        self._accounts: Counter[str] = Counter()
+        self._networks: Counter[str] = Counter()
+
+    def refusal(self, account: str, address: str) -> Refusal | None:
+        """Return the reason why a further stream is refused; None if it would be accepted."""
+        if self._accounts[account] >= self._most_of_account:
+            why = f"Your account has {self._most_of_account} open streams: close one of them."
+            return Refusal(429, why)
+        if self._networks[_network(address)] >= self._most_of_address:
+            why = f"Your address has {self._most_of_address} open streams: close one of them."
+            return Refusal(429, why)
+        if self._total >= self._most:
+            return Refusal(503, "Too many people are reading the feed: try again in a moment.")
+        return None
+
+    def take(self, account: str, address: str) -> Place | Refusal:
+        """Return a place for a stream, or the reason of a refusal."""
+        return self.refusal(account, address) or Place(self, account, _network(address))
+
+    def count(self, account: str, network: str, change: int) -> None:
+        """Add 1 or -1 to the numbers of streams. Only `Place` calls this method."""
+        self._total += change
+        for counter, name in ((self._accounts, account), (self._networks, network)):
+            counter[name] += change
+            if not counter[name]:
+                del counter[name]
+
+
+def _network(address: str) -> str:
+    """Return the network that counts as one address; for IPv6, one customer has a whole network."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return address
+    if parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
+    return str(ip_network((parsed.packed, _IPV6_PREFIX), strict=False))

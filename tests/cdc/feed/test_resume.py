@@ -1,11 +1,12 @@
 """Reading the changes that a reader missed, from a topic with removed records."""
 
 import asyncio
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 
 import pytest
 
+from cdc.errors import Retryable
 from cdc.feed import resume
 from cdc.feed.hub import Hub
 from cdc.feed.position import FeedBounds, FeedPosition
@@ -15,6 +16,7 @@ from cdc.testing.twins import MemoryBroker
 from cdc.wire.records import TopicPartition
 from tests.cdc.feed.compacted import Compacted
 from tests.cdc.feed.records import RENDERER, TOPIC
+from tests.cdc.feed.site import until
 from tests.support.builders import change, outgoing, tombstone
 
 SOURCES = [TopicPartition(TOPIC, number) for number in range(2)]
@@ -32,19 +34,21 @@ class Topic:
         self.removed: set[tuple[int, int]] = set()
         self.first: dict[int, int] = {}
         self.hub = Hub(self.tail, RENDERER.render, StopFlag())
+        self.opened = 0
 
     def tail(self) -> Compacted:
+        self.opened += 1
         return Compacted(broker=self.broker, topic=TOPIC, first=self.first, removed=self.removed)
 
     def at(self, *offsets: int) -> FeedPosition:
         return FeedPosition(FeedBounds.of(self.tail().bounds()).end.tag, offsets)
 
     def read(self, start: FeedPosition, end: FeedPosition) -> "Missed":
-        return asyncio.run(self._read(start, end))
+        return asyncio.run(self.missed(CatchUp(self.hub), start, end))
 
-    async def _read(self, start: FeedPosition, end: FeedPosition) -> "Missed":
+    async def missed(self, catch_up: CatchUp, start: FeedPosition, end: FeedPosition) -> "Missed":
         missed = Missed(start)
-        async with aclosing(CatchUp(self.hub).read(start, end)) as batches:
+        async with aclosing(catch_up.read(start, end)) as batches:
             async for batch in batches:
                 missed.lost += batch.lost
                 missed.places += [(one.partition, one.offset) for one, _ in batch.changes]
@@ -138,3 +142,74 @@ def test_a_tombstone_is_no_loss(topic: Topic) -> None:
     missed = topic.read(topic.at(2, 10), topic.at(5, 10))
 
     assert (missed.lost, missed.places) == (0, [(0, 2), (0, 4)])
+
+
+READERS = 12
+
+
+def test_readers_that_take_nothing_block_no_other_reader(topic: Topic) -> None:
+    start, end = topic.at(0, 0), topic.at(10, 10)
+
+    async def scene() -> None:
+        catch_up = CatchUp(topic.hub)
+        async with AsyncExitStack() as stack, asyncio.timeout(60):
+            for _ in range(READERS):
+                slow = await stack.enter_async_context(aclosing(catch_up.read(start, end)))
+                assert (await anext(slow)).changes
+            missed = Missed(start)
+            async with aclosing(catch_up.read(start, end)) as batches:
+                async for batch in batches:
+                    missed.places += [(one.partition, one.offset) for one, _ in batch.changes]
+            assert len(set(missed.places)) == len(missed.places) == 20
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("topic", [3], indirect=True)
+def test_readers_that_take_turns_share_few_tails(topic: Topic) -> None:
+    start, end = topic.at(0, 0), topic.at(10, 10)
+
+    opened = topic.opened
+
+    async def scene() -> None:
+        catch_up = CatchUp(topic.hub)
+        found = await asyncio.gather(*(topic.missed(catch_up, start, end) for _ in range(READERS)))
+        for missed in found:
+            assert sorted(missed.places) == [(n, at) for n in range(2) for at in range(10)]
+            assert (missed.lost, missed.position) == (0, end)
+        assert len(catch_up._idle) == topic.opened - opened <= 4
+
+    asyncio.run(scene())
+
+
+def test_the_tails_are_closed_after_the_last_reader(
+    topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resume, "_LINGER_SECONDS", 0.05)
+
+    async def scene() -> None:
+        catch_up = CatchUp(topic.hub)
+        await topic.missed(catch_up, topic.at(0, 0), topic.at(10, 10))
+        assert catch_up._idle
+        await until(lambda: not catch_up._idle)
+
+    asyncio.run(scene())
+
+
+def test_a_tail_that_failed_is_not_used_again(topic: Topic) -> None:
+    start, end = topic.at(0, 0), topic.at(10, 10)
+
+    async def scene() -> None:
+        catch_up = CatchUp(topic.hub)
+        async with aclosing(catch_up.read(start, end)) as batches:
+            await anext(batches)
+            topic.broker.down = True
+            with pytest.raises(Retryable):
+                async for _ in batches:
+                    pass
+        assert catch_up._idle == []
+        topic.broker.down = False
+        assert len((await topic.missed(catch_up, start, end)).places) == 20
+
+    if resume._POLL_RECORDS < READERS:  # otherwise, there is no second batch
+        asyncio.run(scene())

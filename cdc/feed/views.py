@@ -17,7 +17,7 @@ from django.views.generic import TemplateView
 from cdc.audience import Audience, AudienceOf, no_access
 from cdc.errors import CdcError, Rejected
 from cdc.feed import page, wiring
-from cdc.feed.admission.access import Reading
+from cdc.feed.admission.access import Reading, is_from_page_of, page_key
 from cdc.feed.admission.limits import AddressOf, Place, Refusal, peer_address
 from cdc.feed.filter import Filter
 from cdc.feed.position import FeedPosition
@@ -55,6 +55,8 @@ class FeedStream(View):
         audience = self.audience_of(user)
         if audience is None:
             return _error(403, "You don't have access to the feed.")
+        if not is_from_page_of(request, audience):
+            return _error(403, "The page belongs to another session: reload it.")
         if not isinstance(request, ASGIRequest):
             return _error(501, "The feed needs an ASGI server, such as uvicorn.")
         try:
@@ -67,7 +69,8 @@ class FeedStream(View):
     async def head(self, request: HttpRequest) -> HttpResponseBase:
         """Return the status that a stream would have."""
         user = await request.auser()
-        if self.audience_of(user) is None:
+        audience = self.audience_of(user)
+        if audience is None or not is_from_page_of(request, audience):
             return _error(403, "You don't have access to the feed.")
         refusal = wiring.places().refusal(str(user.pk), self.address_of(request))
         return _refused(refusal) if refusal else HttpResponse(headers=_HEADERS)
@@ -140,6 +143,7 @@ class FeedPage(_ForAudience, TemplateView):
             feed=content,
             wanted=wanted,
             query=wanted.query(),
+            key=page_key(self.request, audience),
             sees_people=audience.sees_people,
             operations=[(op, label, op in wanted.ops) for op, label in _OPERATION_LABELS.items()],
             asked={name: query.get(name, "") for name in ("time", "partition", "offset")},

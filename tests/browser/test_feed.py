@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from cdc.conf import CdcSettings
 from stories.models import Story
@@ -47,7 +47,9 @@ def topic(feed_settings: CdcSettings) -> Iterator[Topic]:
 def site(
     transactional_db: None, topic: Topic, feed_settings: CdcSettings, tmp_path: Path
 ) -> Iterator[str]:
-    with Web(tmp_path / "web.log", environment(feed_settings, tmp_path)) as web:
+    # A browser has at most three streams. The fourth is a stream that is being closed.
+    env = {**environment(feed_settings, tmp_path), "FEED_STREAMS_PER_ACCOUNT": "4"}
+    with Web(tmp_path / "web.log", env) as web:
         yield web.url
 
 
@@ -188,6 +190,135 @@ def test_a_burst_and_a_cut_network_lose_nothing(
     assert sorted(new) == sorted(missed)
     assert len({row["at"] for row in shown(page)}) == 500
     assert page.locator(".sf-gap").count() == 0
+
+
+HIDE = """(hidden) => {
+  Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+FILTERS = ("?op=u", "?story=1", "?story=2", "?field=title", "?op=c")
+"""More filters than a browser has streams."""
+PAGES = 7
+"""One page more than a browser has connections for a site."""
+
+
+def assert_has(page: Page, titles: list[str]) -> None:
+    """Wait until a page has these changes. Assert that it has each change once."""
+    expect(page.locator(ROWS)).to_have_count(len(titles))
+    rows = shown(page)
+    assert sorted(row["title"] for row in rows) == sorted(titles)
+    assert len({row["at"] for row in rows}) == len(rows)
+
+
+def hide(page: Page, hidden: bool) -> None:
+    page.evaluate(HIDE, arg=hidden)
+
+
+def assert_navigable(visitors: list[Visitor]) -> None:
+    for visitor in visitors:
+        visitor.open("/stories/")
+        expect(visitor.page.get_by_role("heading", level=1)).to_be_visible()
+        assert not visitor.complaints
+
+
+def test_pages_share_a_stream_and_leave_connections_for_the_site(
+    browser: Browser, site: str, people: dict[str, User], topic: Topic
+) -> None:
+    context = new_context(browser)
+    visitors = [watched(context.new_page(), site) for _ in range(PAGES)]
+    visitors[0].log_in(people["technical_worker"])
+    titles: list[str] = []
+    for number, visitor in enumerate(visitors):
+        opened(visitor)
+        titles += titled(topic, 10 * number, 10, stories=5)
+    first, *others = [visitor.page for visitor in visitors]
+    for page in (first, *others):
+        assert_has(page, titles)
+    hide(first, hidden=True)
+    more = titled(topic, 1_000, 10, stories=5)
+    for page in others:
+        assert_has(page, titles + more)
+    assert len(shown(first)) == len(titles)
+    hide(first, hidden=False)
+    assert_has(first, titles + more)
+    assert_navigable(visitors)
+    context.close()
+
+
+def test_hidden_pages_without_a_shared_worker_hold_no_connection(
+    browser: Browser, site: str, people: dict[str, User], topic: Topic
+) -> None:
+    """A browser on a phone has no shared worker, but shows only one of its pages at a time."""
+    context = new_context(browser)
+    context.add_init_script("delete window.SharedWorker")
+    visitors = [watched(context.new_page(), site) for _ in range(PAGES)]
+    visitors[0].log_in(people["technical_worker"])
+    titles: list[str] = []
+    for visitor in visitors:
+        hide(opened(visitor), hidden=True)
+        titles += titled(topic, len(titles), 5, stories=5)
+    for visitor in (visitors[0], visitors[-1]):
+        hide(visitor.page, hidden=False)
+        assert_has(visitor.page, titles)
+        hide(visitor.page, hidden=True)
+    assert_navigable(visitors)
+    context.close()
+
+
+def test_a_refused_page_waits_as_long_as_the_server_asks(
+    browser: Browser, site: str, people: dict[str, User], topic: Topic
+) -> None:
+    context = new_context(browser)
+    context.add_init_script("delete window.SharedWorker")  # so that requests can be intercepted
+    visitor = watched(context.new_page(), site)
+    visitor.log_in(people["technical_worker"])
+    refused: list[tuple[str, float]] = []
+
+    def refuse(route: Route) -> None:
+        refused.append((route.request.method, time.monotonic()))
+        if len(refused) < 3:
+            route.fulfill(status=503, headers={"Retry-After": "2"}, body="")
+        else:
+            route.continue_()
+
+    context.route("**/feed/stream*", refuse)
+    visitor.open("/feed/")
+    expect(visitor.page.locator("#state")).to_contain_text("too many readers")
+    expect(visitor.page.locator("#state")).to_contain_text("Live")
+    methods, times = zip(*refused, strict=True)
+    assert methods[:3] == ("GET", "HEAD", "HEAD")
+    assert times[2] - times[1] >= 2
+    assert all("503" in complaint for complaint in visitor.complaints)
+    context.close()
+
+
+def test_pages_with_many_filters_and_of_two_people(
+    browser: Browser, site: str, people: dict[str, User], topic: Topic
+) -> None:
+    context = new_context(browser)
+    visitor = watched(context.new_page(), site)
+    visitor.log_in(people["technical_worker"])
+    pages = [opened(watched(context.new_page(), site), query) for query in FILTERS]
+    titles = titled(topic, 0, 40, stories=4)
+    later = titled(topic, 100, 40, stories=4)
+    for page, count in zip(pages, (80, 20, 20, 80, 0), strict=True):
+        expect(page.locator(ROWS)).to_have_count(count)
+        assert len({row["at"] for row in shown(page)}) == count
+    assert {row["title"] for row in shown(pages[0])} == {*titles, *later}
+    visitor.open("/stories/")
+    visitor.page.get_by_role("button", name="Log out").click()
+    visitor.log_in(people["senior_management"])
+    opened(visitor)
+    topic.send([outgoing(update(7, 5, user={"name": "Secret Person"}, diggs=9), topic.name)])
+    row = visitor.page.locator(ROWS).first
+    expect(row).to_contain_text("personal field hidden")
+    assert "Secret" not in visitor.page.content()
+    # The pages of the earlier session get no stream of the new one.
+    hide(pages[0], hidden=True)
+    hide(pages[0], hidden=False)
+    expect(pages[0].locator("#state")).to_contain_text("no longer have access")
+    assert not visitor.complaints
+    context.close()
 
 
 def test_management_gets_an_accessible_page_without_personal_fields(

@@ -16,6 +16,7 @@ from django.contrib.auth import get_user
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import Error, connections
 from django.http import HttpRequest
+from django.utils.crypto import constant_time_compare, salted_hmac
 
 from cdc.audience import Audience, AudienceOf
 from cdc.runtime.threads import attempt
@@ -83,6 +84,23 @@ class AccessChecks:
                     answer.set_result(access)
         finally:
             self._batches = None
+
+
+def page_key(request: HttpRequest, audience: Audience) -> str:
+    """Return an opaque text that identifies a session and its audience.
+
+    Pages of one browser share streams only if their keys are equal.
+    """
+    return salted_hmac("cdc.feed", f"{request.session.session_key} {audience.value}").hexdigest()
+
+
+def is_from_page_of(request: HttpRequest, audience: Audience) -> bool:
+    """Return whether the page that asks for a stream, if any, belongs to this session.
+
+    After another user has logged in, older pages of the browser must not show this user's stream.
+    """
+    key = request.GET.get("key")
+    return key is None or constant_time_compare(key, page_key(request, audience))
 
 
 def _look_up(batch: list[Reading]) -> list[Access]:

@@ -5,10 +5,9 @@ const ROWS_PER_FRAME = 12;
 const DRAW_MS = 8;
 const ANNOUNCE_MS = 10_000;
 const AGES_MS = 5_000;
-const SILENCE_MS = 40_000;
-const HIDDEN_MS = 60_000;
+const SILENCE_MS = 20_000;
 const RELOAD_MS = 2_000;
-const LONGEST_WAIT_MS = 15_000;
+const ONLINE_MS = 2_000;
 const LABELS = { c: "Created", u: "Updated", d: "Deleted", r: "Resent" };
 const STATES = {
   connecting: "Connecting…",
@@ -16,6 +15,7 @@ const STATES = {
   paused: "Paused: new changes are collected until you resume.",
   away: "Kafka is not responding. New changes are kept and will appear here automatically.",
   lost: "Connection lost. Reconnecting. Changes that you miss will be loaded afterwards.",
+  full: "There are too many readers at the moment. This page tries again automatically.",
   denied: "You no longer have access to the feed. Log in again to continue.",
 };
 
@@ -216,105 +216,90 @@ function pause(on) {
   drawSoon();
 }
 
-// The stream. A browser reconnects automatically and sends the last position. If the browser stops
-// trying, this script checks whether the user still has access, and reconnects.
-let source = null;
+// The stream, which all pages of this browser share (see feed_streams.js). A hidden page gives up
+// its stream immediately, and later resumes at its position.
 let position = list.dataset.live;
 const follows = list.dataset.follows === "true";
-let failures = 0;
-let heard = 0;
+const address = `${list.dataset.stream}?${new URLSearchParams(list.dataset.query)}&key=${list.dataset.key}`;
+let port = null;
+let answered = 0;
 let denied = false;
 
-function address() {
-  const query = new URLSearchParams(list.dataset.query);
-  if (position) query.set("after", position);
-  return `${list.dataset.stream}?${query}`;
-}
-
-function on(name, act) {
-  source.addEventListener(name, (event) => {
-    position = event.lastEventId || position;
-    heard = performance.now();
-    failures = 0;
-    act(JSON.parse(event.data));
-  });
-}
-
-function connect() {
-  if (denied || source || !navigator.onLine) return;
-  source = new EventSource(address());
-  heard = performance.now();
-  on("change", take);
-  on("applied", takeDelays);
-  on("gap", (gap) => list.prepend(gapOf(gap)));
-  on("state", ({ kafka }) => showState(kafka));
+const actions = {
+  change: take,
+  applied: takeDelays,
+  gap: (gap) => list.prepend(gapOf(gap)),
+  state: ({ kafka }) => showState(kafka),
+  lost: () => showState("lost"),
+  full: () => showState("full"),
   // A page that was rendered while Kafka was unreachable lacks the earlier changes, so the page is
   // reloaded. After the delay, Kafka is usually able to return these changes.
-  on("here", () => setTimeout(() => location.reload(), RELOAD_MS));
-  on("alive", () => {});
-  on("bye", end);
-  source.addEventListener("error", () => {
-    if (denied) return;
-    showState("lost");
-    if (source.readyState === EventSource.CLOSED) reconnect();
+  here: () => setTimeout(() => location.reload(), RELOAD_MS),
+  bye: () => {
+    denied = true;
+    showState("denied");
+  },
+};
+
+function receive({ data: { name, data, position: at } }) {
+  answered = performance.now();
+  if (denied) return;
+  position = at || position;
+  actions[name]?.(data);
+}
+
+function usePort(next) {
+  port?.close();
+  port = next;
+  port.onmessage = receive;
+  answered = performance.now();
+  report();
+}
+
+async function useOwnStreams() {
+  const { attach } = await import(list.dataset.streams);
+  const channel = new MessageChannel();
+  attach(channel.port1);
+  usePort(channel.port2);
+}
+
+function usePortOfWorker() {
+  if (!window.SharedWorker) return useOwnStreams();
+  // Pages of another session use another worker.
+  const options = { type: "module", name: list.dataset.key };
+  const worker = new SharedWorker(list.dataset.streams, options);
+  worker.addEventListener("error", useOwnStreams);
+  return usePort(worker.port);
+}
+
+// The worker knows from these messages that the page exists, and the page from their answers that
+// the worker does.
+function report() {
+  const wanted = !document.hidden && navigator.onLine && !denied;
+  port?.postMessage(wanted ? { address, position } : {});
+}
+
+function keepReporting() {
+  if (!document.hidden && performance.now() - answered > SILENCE_MS) usePortOfWorker();
+  report();
+}
+
+function follow() {
+  usePortOfWorker();
+  setInterval(keepReporting, AGES_MS);
+  window.addEventListener("pagehide", () => port?.postMessage({}));
+  window.addEventListener("pageshow", report);
+  window.addEventListener("offline", () => {
+    if (!denied) showState("lost");
+    report();
+  });
+  // The random delay keeps browsers apart whose network returns at the same time.
+  window.addEventListener("online", () => setTimeout(report, Math.random() * ONLINE_MS));
+  document.addEventListener("visibilitychange", () => {
+    report();
+    drawSoon();
   });
 }
-
-// A browser may notice a broken connection only after many minutes.
-setInterval(() => {
-  if (source && performance.now() - heard > SILENCE_MS) {
-    disconnect();
-    showState("lost");
-    connect();
-  }
-}, AGES_MS);
-window.addEventListener("offline", () => {
-  if (denied || !source) return;
-  disconnect();
-  showState("lost");
-});
-window.addEventListener("online", () => {
-  if (follows && !document.hidden) connect();
-});
-
-function disconnect() {
-  source?.close();
-  source = null;
-}
-
-function end() {
-  denied = true;
-  disconnect();
-  showState("denied");
-}
-
-async function reconnect() {
-  disconnect();
-  failures += 1;
-  await new Promise((done) => setTimeout(done, Math.min(500 * 2 ** failures, LONGEST_WAIT_MS)));
-  try {
-    const asked = await fetch(list.dataset.page, { method: "HEAD", redirect: "manual" });
-    if (asked.type === "opaqueredirect" || asked.status === 403) {
-      end();
-      return;
-    }
-  } catch {
-    // No network: try the stream anyway.
-  }
-  connect();
-}
-
-// A hidden page closes its connection, because a browser has only a few connections for each site.
-let closing = 0;
-document.addEventListener("visibilitychange", () => {
-  clearTimeout(closing);
-  if (document.hidden) {
-    closing = setTimeout(disconnect, HIDDEN_MS);
-  } else if (follows) {
-    connect();
-    drawSoon();
-  }
-});
 
 // The details of a row are fetched when the user opens or copies them.
 async function details(row) {
@@ -381,5 +366,5 @@ if (follows) {
     }
   });
   showState(position ? "connecting" : "away");
-  connect();
+  follow();
 }

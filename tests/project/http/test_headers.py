@@ -20,6 +20,7 @@ from users.models import User
 POLICY = {
     "default-src 'none'",
     "script-src 'self'",
+    "worker-src 'self'",
     "style-src 'self'",
     "img-src 'self' data:",
     "font-src 'self'",

@@ -9,25 +9,27 @@ import pytest
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.db import OperationalError, connections
+from django.http import HttpRequest
 from django.test import Client
 from django.utils import timezone
 
 from cdc.audience import Audience, AudienceOf
 from cdc.feed import stream
 from cdc.feed.admission import access
-from cdc.feed.admission.access import Access, AccessChecks, Reading
+from cdc.feed.admission.access import Access, AccessChecks, Reading, page_key
 from tests.cdc.feed.site import Site, play, until
 from tests.support.web import session_of
 from users.models import User, UserType
 from users.roles import feed_audience
 
 pytestmark = pytest.mark.django_db(transaction=True)
+PASSWORD = "correct-horse-7"
 Loss = Callable[[User, str], object]
 
 
 def person(name: str) -> User:
     return User.objects.create_user(
-        f"{name}@p.example", "correct-horse-7", name="N", user_type=UserType.TECHNICAL_WORKER
+        f"{name}@p.example", PASSWORD, name="N", user_type=UserType.TECHNICAL_WORKER
     )
 
 
@@ -171,3 +173,26 @@ def test_an_unexpected_error_concerns_only_its_own_stream() -> None:
     keys = [session_of(person(f"w{number}")) for number in range(2)]
     found = asyncio.run(asked(AccessChecks(), reading(keys[0], fails), reading(keys[1])))
     assert found == [Access.UNKNOWN, Access.ALLOWED]
+
+
+def test_a_page_gets_the_stream_of_its_own_session_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    user, boss = person("w"), User.objects.create_superuser("b@p.example", PASSWORD, name="B")
+    cookies = [session_of(user), session_of(user), session_of(boss)]
+    keys = [key_of(cookie) for cookie in cookies]
+    assert len(set(keys)) == 3
+
+    async def scene(site: Site) -> None:
+        for cookie in cookies:
+            for key in keys:
+                expected = 200 if keys.index(key) == cookies.index(cookie) else 403
+                for method in ("HEAD", "GET"):
+                    client = await site.open(cookie, f"key={key}", method=method).begun()
+                    assert client.status == expected
+
+    play(monkeypatch, scene)
+
+
+def key_of(cookie: str) -> str:
+    request = HttpRequest()
+    request.session = SessionStore(cookie)
+    return page_key(request, Audience.OPERATORS)

@@ -2,11 +2,13 @@
 
 import http.client
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from cdc.conf import CdcSettings
@@ -130,12 +132,24 @@ def test_losing_the_role_ends_the_stream(
     assert Stream(web, session_of(worker)).response.status == 403
 
 
-def test_a_stalled_reader_does_not_block_others(web: Web, topic: Topic, worker: User) -> None:
+def test_a_stalled_reader_does_not_block_others_and_is_dropped(
+    web: Web, topic: Topic, worker: User
+) -> None:
     cookie = session_of(worker)
     quick = Stream(web, cookie).begun()
-    connection = http.client.HTTPConnection(web.url.removeprefix("http://"), timeout=SECONDS)
-    connection.request("GET", "/feed/stream", headers={"Cookie": f"sessionid={cookie}"})
-    assert connection.getresponse().status == 200  # the body is never read
-    topic.publish(2_000, title="t" * 250)
-    quick.until(lambda: len(quick.frames.places) == 2_000)
-    connection.close()
+    # Connections inherit the option. Its usual value is 60 s.
+    web.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2_000)
+    stalled = [http.client.HTTPConnection(web.url.removeprefix("http://")) for _ in range(6)]
+    start = FeedBounds.of(topic.tail.bounds()).first
+    for connection in stalled:
+        path = f"/feed/stream?after={start}"
+        connection.request("GET", path, headers={"Cookie": f"sessionid={cookie}"})
+        assert connection.getresponse().status == 200  # the body is never read
+    topic.publish(4_000, title="t" * 250)
+    quick.until(lambda: len(quick.frames.places) == 4_000)
+    process = psutil.Process(web.process.pid)
+    ports = {connection.sock.getsockname()[1] for connection in stalled}
+    quick.until(
+        lambda: not ports & {each.raddr.port for each in process.net_connections() if each.raddr}
+    )
+    assert not quick.ended.is_set()

@@ -169,7 +169,7 @@ class FeedChange(_ForAudience, View):
 
 
 def _refused(refusal: Refusal) -> HttpResponse:
-    response = _error(refusal.status, refusal.why)
+    response = _error(503, refusal.why)
     response.headers["Retry-After"] = str(refusal.retry_after)
     return response
 

@@ -4,8 +4,9 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address, ip_network
+from random import randint
 
 from django.http import HttpRequest
 
@@ -26,11 +27,10 @@ def peer_address(request: HttpRequest) -> str:
 class Refusal:
     """The answer to a reader whose stream would exceed a limit."""
 
-    status: int
     why: str
-
-    retry_after: int = 15
-    """The number of seconds after which the reader may try again."""
+    retry_after: int = field(default_factory=lambda: randint(1, 10))  # noqa: S311 -- no secret
+    """The number of seconds after which the reader may try again. It is random, so that refused
+    readers do not return together."""
 
 
 class Place:
@@ -77,12 +77,12 @@ class Places:
         """Return the reason why a further stream is refused; None if it would be accepted."""
         if self._accounts[account] >= self._most_of_account:
             why = f"Your account has {self._most_of_account} open streams: close one of them."
-            return Refusal(429, why)
+            return Refusal(why)
         if self._networks[_network(address)] >= self._most_of_address:
             why = f"Your address has {self._most_of_address} open streams: close one of them."
-            return Refusal(429, why)
+            return Refusal(why)
         if self._total >= self._most:
-            return Refusal(503, "Too many people are reading the feed: try again in a moment.")
+            return Refusal("Too many people are reading the feed: try again in a moment.")
         return None
 
     def take(self, account: str, address: str) -> Place | Refusal:

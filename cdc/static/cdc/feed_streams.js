@@ -12,7 +12,6 @@ const PAGE_SILENCE_MS = 30_000;
 const SHORTEST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 30_000;
 const EVENTS = ["change", "applied", "gap", "state", "here", "alive", "bye"];
-const FULL = [429, 503];
 
 const streams = new Map();
 const pages = new Set();
@@ -151,7 +150,7 @@ class Stream {
       this.waiting = 0;
       schedule();
     } else {
-      this.send(FULL.includes(answer?.status) ? "full" : "lost");
+      this.send(answer?.status === 503 ? "full" : "lost");
       const after = Number(answer?.headers.get("Retry-After")) * 1_000;
       this.retry(after ? after * (1 + Math.random()) : undefined);
     }

@@ -51,6 +51,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "project.http.headers.DefaultHeadersMiddleware",
     "project.http.limits.limit_addresses",
+    "project.http.odd_requests.OddRequestsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "project.http.health.CommonMiddleware",

@@ -81,6 +81,11 @@ class StoryAdmin(RefusalMessages):
         fieldsets = super().get_fieldsets(request, obj)
         return (*fieldsets, ("Replication trace", {"fields": ("trace",)})) if obj else fieldsets
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Return the values in the URL. Django cannot show a date and time that is text."""
+        found = super().get_changeform_initial_data(request)
+        return {name: found[name] for name in found.keys() - {"submit_date", "promote_date"}}
+
     @admin.display(description="Last change")
     def trace(self, story: Story) -> str:
         return trace_row(story).sentence

@@ -16,14 +16,44 @@ class IndentedEncoder(json.JSONEncoder):
         super().__init__(**{**options, "indent": 2})
 
 
+class ColumnDecoder(json.JSONDecoder):
+    """Decodes JSON, and raises JSONDecodeError for all text that cannot be decoded.
+
+    Python raises other errors for a number with too many digits and for text that is nested too
+    deeply. It also accepts text that a form could not show again: NaN, and half of a character.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "parse_constant": _refuse_constant})
+
+    def decode(self, s: str, *args: Any) -> Any:
+        try:
+            value = super().decode(s, *args)
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        except (ValueError, RecursionError) as error:
+            raise json.JSONDecodeError(str(error), s, 0) from None
+        return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON.")
+
+
 class JSONColumnField(forms.JSONField):
     """A JSON field. An empty text area means the column's default, for example an empty object."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "decoder": ColumnDecoder})
 
     def to_python(self, value: Any) -> Any:
         read = super().to_python(value)
         if read is None and callable(self.initial):
             return self.initial()
         return read
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return the text of the text area. A lone surrogate in a stored value is escaped."""
+        return str(super().prepare_value(value)).encode(errors="backslashreplace").decode()
 
 
 class NamedSplitDateTime(AdminSplitDateTime):

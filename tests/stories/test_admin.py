@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from cdc.models import OutboxRecord
+from stories.forms import IndentedEncoder, JSONColumnField
 from stories.models import Status, Story
 from tests.support.static_files import plain_static_files
 from users.models import User
@@ -197,6 +198,16 @@ def test_empty_json_box_means_the_default(client: Client, stories: list[Story]) 
         ({"topic": "[]"}, "topic"),
         ({"user": '{"n": 18446744073709551616}'}, "user"),
         ({"user": "{"}, "user"),
+        ({"user": '{"n": ' + "9" * 5_000 + "}"}, "user"),
+        ({"shorturl": "[" * 100_000}, "shorturl"),
+        ({"container": '{"a":' * 100_000}, "container"),
+        ({"topic": "[" * 900 + "]" * 900}, "topic"),
+        ({"thumbnail": r'{"name": "\ud800"}'}, "thumbnail"),
+        ({"thumbnail": r'{"\udfff": 1}'}, "thumbnail"),
+        ({"user": '{"n": NaN}'}, "user"),
+        ({"user": '{"n": -Infinity}'}, "user"),
+        ({"user": '{"n": 1e999}'}, "user"),
+        ({"user": r'{"\u0000": 1}'}, "user"),
     ],
 )
 def test_invalid_value_is_an_error_of_its_field(
@@ -204,8 +215,23 @@ def test_invalid_value_is_an_error_of_its_field(
 ) -> None:
     data = {**form_data(client, stories[0]), **changes}
     answer = client.post(f"{LIST}{stories[0].pk}/change/", data)
-    assert list(answer.context["adminform"].form.errors) == [field]
+    form = answer.context["adminform"].form
+    assert list(form.errors) == [field]
+    assert str(form[field].data) == str(changes[field])
     assert operations() == []
+
+
+def test_a_stored_surrogate_is_shown_escaped(client: Client, stories: list[Story]) -> None:
+    """Only an SQL statement can store it, and not all servers accept it."""
+    encoder = JSONColumnField(encoder=IndentedEncoder)
+    assert encoder.prepare_value({"a": "\ud800☃"}) == '{\n  "a": "\\ud800☃"\n}'
+
+
+@pytest.mark.parametrize("date", ["10000-01-01", "x", "\0", "2010-03-16", "9" * 5_000])
+def test_a_date_in_the_url_of_an_empty_form_is_ignored(client: Client, date: str) -> None:
+    shown = client.get(f"{LIST}add/", {"submit_date": date, "promote_date": date, "media": "seen"})
+    assert shown.status_code == 200
+    assert 'value="seen"' in shown.content.decode()
 
 
 def test_oversized_story_shows_an_error_message(client: Client, stories: list[Story]) -> None:

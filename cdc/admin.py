@@ -7,9 +7,9 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ChangeList
-from django.db import DEFAULT_DB_ALIAS, router, transaction
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import dateformat
 
@@ -18,7 +18,6 @@ from cdc.conf import cdc_settings
 from cdc.dead_letters.console import place
 from cdc.dead_letters.decisions import Outcome, discard, replay
 from cdc.dead_letters.inspection import LONGEST_PAYLOAD, Inspector
-from cdc.errors import Refused
 from cdc.models import DeadLetter, Epoch, OperatorAction, OutboxRecord, RelayLease
 from cdc.operator_log import people
 from cdc.printable import printable
@@ -33,40 +32,6 @@ _MOST_FIELDS = 500
 
 Django accepts at most 1,000 fields in a form.
 """
-
-
-class RefusalMessages(admin.ModelAdmin[Any]):
-    """A `ModelAdmin` that shows an error message if a write raises Refused.
-
-    Use it for captured models, and for models whose deletion changes captured rows.
-    """
-
-    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
-        return _or_message(self, request, super().changeform_view, *args, **options)
-
-    def delete_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
-        return _or_message(self, request, super().delete_view, *args, **options)
-
-    def changelist_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
-        return _or_message(self, request, super().changelist_view, *args, **options)
-
-
-def _or_message(
-    shown: RefusalMessages,
-    request: HttpRequest,
-    view: Callable[..., HttpResponse],
-    *args: Any,
-    **options: Any,
-) -> HttpResponse:
-    if request.method != "POST":
-        return view(request, *args, **options)
-    try:
-        # An action may write more than once.
-        with transaction.atomic(using=router.db_for_write(shown.model)):
-            return view(request, *args, **options)
-    except Refused as error:
-        shown.message_user(request, f"Nothing was changed. {error}", messages.ERROR)
-        return HttpResponseRedirect(request.get_full_path())
 
 
 class TableFilter(admin.AllValuesFieldListFilter):
@@ -200,6 +165,9 @@ class DeadLetterAdmin(ForAudience):
         if count:
             noun = "dead letter was" if count == 1 else "dead letters were"
             self.message_user(request, f"{count} {noun} {verb}ed.", messages.SUCCESS)
+        elif outcome.refused:
+            form.add_error(None, " ".join(outcome.refused[:_LISTED]))
+            return self._ask(request, letters, form, verb)
         for sentence in outcome.refused[:_LISTED]:
             self.message_user(request, self._refusal(request, sentence), messages.ERROR)
         return None

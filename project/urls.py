@@ -16,6 +16,7 @@ admin.site.site_header = "Storyfeed admin"
 admin.site.site_title = "Storyfeed admin"
 admin.site.index_title = "Manage"
 
+handler500 = "project.http.refusals.server_error"
 urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),

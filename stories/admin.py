@@ -13,9 +13,9 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import dateformat, timezone
 
-from cdc.admin import RefusalMessages
 from cdc.errors import Refused
 from cdc.operations import trace_row
+from cdc.pages import CONFIRMED, RefusalMessages, show_refusal
 from stories.forms import (
     BulkEditForm,
     IndentedEncoder,
@@ -54,6 +54,7 @@ class StoryAdmin(RefusalMessages):
     # autocomplete_fields is not used, because its widget has no accessible name.
     raw_id_fields = ("submitted_by",)
     actions = ("approve", "reject", "edit")
+    asking_actions = ("delete_selected", "edit")
     save_on_top = True
     fieldsets = (
         (None, {"fields": ("title", "description", "link", "href", "media")}),
@@ -102,13 +103,13 @@ class StoryAdmin(RefusalMessages):
     def approve(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
         """Make stories popular. Stories that are already popular keep their promotion date."""
         unapproved = queryset.exclude(status=Status.POPULAR)
-        self._apply(request, unapproved, "approved", {"status": Status.POPULAR})
+        self._set_status(request, unapproved, "approved", Status.POPULAR)
 
     @admin.action(description="Reject selected stories", permissions=["change"])
     def reject(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
         """Hide stories from all users except staff with the permission `view_story`."""
         unrejected = queryset.exclude(status=Status.REJECTED)
-        self._apply(request, unrejected, "rejected", {"status": Status.REJECTED})
+        self._set_status(request, unrejected, "rejected", Status.REJECTED)
 
     @admin.action(description="Edit selected stories…", permissions=["change"])
     def edit(self, request: HttpRequest, queryset: QuerySet[Story]) -> HttpResponse | None:
@@ -116,7 +117,8 @@ class StoryAdmin(RefusalMessages):
 
         If one story cannot be changed, no story is changed.
         """
-        form = BulkEditForm(request.POST if "confirmed" in request.POST else None)
+        form = BulkEditForm(request.POST if CONFIRMED in request.POST else None)
+        show_refusal(request, form)
         if not form.is_valid():
             return self._confirm(request, queryset, form)
         self._apply(request, queryset, "edited", form.changes)
@@ -139,18 +141,20 @@ class StoryAdmin(RefusalMessages):
         }
         return TemplateResponse(request, "admin/stories/story/edit_many.html", context)
 
-    def _apply(
-        self, request: HttpRequest, stories: QuerySet[Story], word: str, changes: dict[str, Any]
+    def _set_status(
+        self, request: HttpRequest, stories: QuerySet[Story], word: str, status: Status
     ) -> None:
         try:
             with transaction.atomic():
-                LogEntry.objects.log_actions(
-                    str(request.user.pk), stories, CHANGE, f"{word.capitalize()}."
-                )
-                count = _write(stories, changes)
+                self._apply(request, stories, word, {"status": status})
         except Refused as error:
             self.message_user(request, f"No story was {word}. {error}", messages.ERROR)
-            return
+
+    def _apply(
+        self, request: HttpRequest, stories: QuerySet[Story], word: str, changes: dict[str, Any]
+    ) -> None:
+        LogEntry.objects.log_actions(str(request.user.pk), stories, CHANGE, f"{word.capitalize()}.")
+        count = _write(stories, changes)
         noun = "story was" if count == 1 else "stories were"
         self.message_user(request, f"{count} {noun} {word}.", messages.SUCCESS)
 

@@ -10,8 +10,8 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.generic import DetailView, ListView, UpdateView
 
-from cdc.errors import Refused
 from cdc.operations import trace_row
+from cdc.pages import RefusalMixin
 from stories.forms import SubmissionForm
 from stories.models import Story
 from stories.permissions import may_change, may_trace, readable_by, search, search_words
@@ -71,7 +71,7 @@ class TraceView(UserPassesTestMixin, StoryView):
         return super().get_context_data(**context, trace=trace, sentence=sentence)
 
 
-class SubmissionView(LoginRequiredMixin, UpdateView[Story, SubmissionForm]):
+class SubmissionView(LoginRequiredMixin, RefusalMixin, UpdateView[Story, SubmissionForm]):
     """Submits a story. The user can choose to wait until the story is replicated."""
 
     model = Story
@@ -83,11 +83,7 @@ class SubmissionView(LoginRequiredMixin, UpdateView[Story, SubmissionForm]):
         return Story(submitted_by_id=self.request.user.pk)
 
     def form_valid(self, form: SubmissionForm) -> HttpResponse:
-        try:
-            story = form.save_changes()
-        except Refused as error:
-            form.add_error(None, f"Not saved. {error}")
-            return self.form_invalid(form)
+        story = form.save_changes()
         replicated, message = True, "Saved."
         if form.cleaned_data["wait"]:
             replicated, message = wait_for_replica(story)

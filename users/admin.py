@@ -10,12 +10,12 @@ from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import Group
 from django.db import models
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import reverse
 from django.utils import dateformat
 
-from cdc.admin import RefusalMessages
 from cdc.admin_readers import ReadOnlyAdmin
+from cdc.pages import RefusalMessages
 from users.forms import UserChangeForm, UserCreationForm
 from users.models import RoleChange, User
 from users.roles import is_superuser, may_assign_roles, may_manage
@@ -109,7 +109,8 @@ class UserAdmin(RefusalMessages, BaseUserAdmin[User]):
         """Let users set their own password only on the page that asks for the old password."""
         if self.get_object(request, unquote(str(options.get("id")))) == request.user:
             return HttpResponseRedirect(reverse("password_change"))
-        return super().user_change_password(request, *args, **options)
+        view = super().user_change_password
+        return self.or_again(request, QueryDict(), view, *args, **options)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Offer the bulk delete only to superusers, because it does not check each account."""
@@ -123,7 +124,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(Group)
-class GroupAdmin(WrittenBySuperusers, BaseGroupAdmin):
+class GroupAdmin(WrittenBySuperusers, RefusalMessages, BaseGroupAdmin):
     """Groups. Their permissions apply to the members, so only superusers write them."""
 
     filter_horizontal = ()

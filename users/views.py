@@ -12,6 +12,7 @@ from django.shortcuts import render
 from django.urls import reverse_lazy
 from django.views.generic import FormView, TemplateView
 
+from cdc.pages import RefusalMixin
 from users.client_address import client_network
 from users.fields import LONGEST, normalized
 from users.forms import TAKEN, LoginForm, RegistrationForm, ResetForm
@@ -34,7 +35,7 @@ class HomeView(TemplateView):
         return super().dispatch(request, *args, **options)
 
 
-class LoginView(auth.LoginView):
+class LoginView(RefusalMixin, auth.LoginView):
     """Logs a user in, then redirects to the page in `next`, or to the user's home page.
 
     A user who is already logged in sees the form, too. The admin sends a user
@@ -43,6 +44,10 @@ class LoginView(auth.LoginView):
 
     form_class = LoginForm
     template_name = "users/login.html"
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        with transaction.atomic():
+            return super().form_valid(form)
 
     def get_default_redirect_url(self) -> str:
         user = self.request.user
@@ -61,7 +66,7 @@ class LogoutView(auth.LogoutView):
         return page
 
 
-class RegisterView(FormView[RegistrationForm]):
+class RegisterView(RefusalMixin, FormView[RegistrationForm]):
     """Creates an account with the role Customer and logs the new user in."""
 
     form_class = RegistrationForm
@@ -90,15 +95,15 @@ class RegisterView(FormView[RegistrationForm]):
         try:
             with transaction.atomic():
                 user = form.save()
+                login(self.request, user, backend=_BACKEND)
         except IntegrityError:
             form.add_error("email", TAKEN)
             return self.form_invalid(form)
-        login(self.request, user, backend=_BACKEND)
         messages.success(self.request, f"Welcome, {user.get_short_name()}. Your account is ready.")
         return HttpResponseRedirect(home_of(user))
 
 
-class PasswordChangeView(auth.PasswordChangeView):
+class PasswordChangeView(RefusalMixin, auth.PasswordChangeView):
     """Changes the user's own password and ends the user's other sessions.
 
     A stolen session does not lead to the password: the old password can be guessed ten times an
@@ -119,11 +124,13 @@ class PasswordChangeView(auth.PasswordChangeView):
         return _too_many(self, "Too many attempts. Wait an hour, or reset your password.")
 
     def form_valid(self, form: Any) -> HttpResponse:
+        with transaction.atomic():
+            done = super().form_valid(form)
         messages.success(self.request, "Your password was changed.")
-        return super().form_valid(form)
+        return done
 
 
-class PasswordResetView(auth.PasswordResetView):
+class PasswordResetView(RefusalMixin, auth.PasswordResetView):
     """E-mails a link to reset a password. The response does not reveal if an account exists."""
 
     form_class = ResetForm
@@ -151,7 +158,7 @@ class PasswordResetView(auth.PasswordResetView):
         return HttpResponseRedirect(self.get_success_url())
 
 
-class PasswordResetConfirmView(auth.PasswordResetConfirmView):
+class PasswordResetConfirmView(RefusalMixin, auth.PasswordResetConfirmView):
     """Sets a new password with the e-mailed link, and ends all sessions of the account."""
 
     template_name = "users/form.html"
@@ -168,8 +175,10 @@ class PasswordResetConfirmView(auth.PasswordResetConfirmView):
         return {**found, "title": "Choose a new password", "lead": lead}
 
     def form_valid(self, form: Any) -> HttpResponse:
+        with transaction.atomic():
+            done = super().form_valid(form)
         messages.success(self.request, "Your password was reset. You can now log in.")
-        return super().form_valid(form)
+        return done
 
 
 def _too_many(view: FormView[Any], sentence: str) -> HttpResponse:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from django.db import transaction
+from django.db import Error, transaction
 from django.utils import timezone
 
 from cdc.capture.resend import send_state
@@ -13,6 +13,7 @@ from cdc.context import current_actor
 from cdc.errors import Refused, Rejected
 from cdc.models import DeadLetter, DeadLetterStatus
 from cdc.operator_log import log_action, people
+from cdc.refusals import close_broken_connections, refusal_of
 from cdc.registry import Capture, registry
 
 
@@ -106,6 +107,11 @@ def _each(
             _resolve(letter, decision)
         except (Refused, Rejected) as error:
             refused.append(f"Dead letter {letter.pk} was not {decision.status}. {error}")
+        except Error as error:
+            close_broken_connections()
+            refused.append(
+                f"Dead letter {letter.pk} was not {decision.status}. {refusal_of(error).sentence}"
+            )
         else:
             resolved.append(letter.pk)
     return Outcome(resolved=resolved, refused=refused)

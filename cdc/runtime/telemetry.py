@@ -38,6 +38,7 @@ KAFKA_ERROR = "kafka.error"
 FEED_RETRY = "feed.retry"
 THREAD_FAILED = "thread.failed"
 TRACES_OFF = "traces.off"
+REQUEST_REFUSED = "request.refused"
 
 DUPLICATE = "duplicates_absorbed"
 STALE = "stale_refused"

@@ -4,11 +4,13 @@ import codecs
 
 from django.contrib.admin.options import TO_FIELD_VAR
 from django.core.exceptions import BadRequest
+from django.db import Error
 from django.http import HttpRequest
 from django.utils.deprecation import MiddlewareMixin
 
 _MOST_DIGITS = 18
-_EXPRESSIONS = ("__regex", "__iregex")
+_UNUSABLE_FILTER = (ValueError, TypeError, ArithmeticError, LookupError, Error)
+_LOOKUPS = ("__regex", "__iregex")
 
 
 class OddRequestsMiddleware(MiddlewareMixin):
@@ -18,8 +20,9 @@ class OddRequestsMiddleware(MiddlewareMixin):
       this encoding, and some encodings yield characters that no database can store.
     - The length of the body is not a number.
     - `_to_field`, the column by which the admin finds a row, is empty.
-    - The admin's filter has a regular expression. The admin has no such filter. A database refuses
-      some expressions, and takes very long for others.
+    - A filter in the URL of an admin list has a regular expression. The admin has no such filter,
+      and a database takes very long for some of them.
+    - A filter in the URL of an admin list cannot be applied. Django checks only a part of them.
     """
 
     def process_request(self, request: HttpRequest) -> None:
@@ -36,8 +39,14 @@ class OddRequestsMiddleware(MiddlewareMixin):
             return
         if "" in {values.get(TO_FIELD_VAR) for values in (request.GET, request.POST)}:
             raise BadRequest("The column of the row is empty.")
-        if any(name.endswith(_EXPRESSIONS) for name in request.GET):
-            raise BadRequest("The filter has a regular expression.")
+        if any(name.endswith(_LOOKUPS) for name in request.GET):
+            raise BadRequest("The admin has no such filter.")
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> None:
+        match = request.resolver_match
+        is_list = match is not None and str(match.url_name).endswith("_changelist")
+        if is_list and request.GET and isinstance(error, _UNUSABLE_FILTER):
+            raise BadRequest("The filter in the URL cannot be applied.") from error
 
 
 def _is_utf_8(charset: str) -> bool:

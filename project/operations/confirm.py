@@ -8,7 +8,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.generic import FormView
 
-from cdc.errors import CdcError
+from cdc.pages import RefusalMixin
 from project.operations.access import ActorsMixin
 
 _LONGEST_REASON = 2_000
@@ -35,7 +35,7 @@ class RequiredReasonForm(ReasonForm):
         self.fields["why"].required = True
 
 
-class ConfirmView(ActorsMixin, FormView[Any]):
+class ConfirmView(ActorsMixin, RefusalMixin, FormView[Any]):
     """Shows a confirmation page, performs the action, and reports the outcome."""
 
     template_name = "operations/confirm.html"
@@ -62,9 +62,5 @@ class ConfirmView(ActorsMixin, FormView[Any]):
         return super().get_context_data(**texts, back=self.back_url(), **context)
 
     def form_valid(self, form: Any) -> HttpResponse:
-        try:
-            messages.success(self.request, self.act(form))
-        except CdcError as error:
-            messages.error(self.request, f"Nothing was changed. {error}")
-            return HttpResponseRedirect(self.back_url())
+        messages.success(self.request, self.act(form))
         return HttpResponseRedirect(self.done_url or self.back_url())

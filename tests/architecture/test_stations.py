@@ -37,15 +37,8 @@ ALLOWED = {
 }
 # The modules of `cdc` that every station may import.
 GROUND = (
-    "audience",
-    "conf",
-    "context",
-    "errors",
-    "fields",
-    "models",
-    "operator_log",
-    "printable",
-    "progress",
+    *("audience", "conf", "context", "errors", "fields", "models", "operator_log", "printable"),
+    *("progress", "refusals"),
 )
 # The registry and the modules that only the registry imports.
 REGISTRY = ("registry", "field_columns", "declarations")
@@ -60,6 +53,7 @@ EDGES = (
     "management",
     "middleware",
     "operations",
+    "pages",
     "schema_check",
 )
 
@@ -71,6 +65,7 @@ PUBLIC = (
     "cdc.feed.views",
     *("cdc.conf", "cdc.errors", "cdc.fields"),
     *("cdc.admin", "cdc.admin_readers", "cdc.apps", "cdc.middleware", "cdc.models"),
+    *("cdc.pages", "cdc.refusals"),
 )
 MOST_NAMES_OF_THE_FACE = 9
 MOST_MODULES = 15

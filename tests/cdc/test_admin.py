@@ -9,9 +9,9 @@ from django.contrib.auth.models import Permission
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory, override_settings
 
-from cdc.admin import RefusalMessages
 from cdc.errors import Refused
 from cdc.models import DeadLetter, Epoch, OperatorAction, OutboxRecord
+from cdc.pages import RefusalMessages
 from stories.models import Story
 from tests.support.feed_settings import without_servers
 from tests.support.letters import letter, letter_about

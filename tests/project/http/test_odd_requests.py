@@ -55,6 +55,11 @@ def test_a_length_that_is_no_number_is_a_bad_request(client: Client, length: str
         "axes/accessattempt/1/delete/?_to_field=",
         "stories/story/?title__regex=(a%2B)%2B%24",
         "cdc/deadletter/?reason__iregex=[[[",
+        "stories/story/?status__range=7",
+        "stories/story/?submit_date__year=99999999999999999999",
+        "axes/accessattempt/?attempt_time__iso_year=99999999999999999999",
+        "cdc/deadletter/?key=1",
+        "cdc/deadletter/?key__in=1",
     ],
 )
 def test_an_odd_admin_url_is_a_bad_request(client: Client, address: str) -> None:

@@ -1,0 +1,61 @@
+"""The response to an error of the database or of `cdc` that a page does not show itself."""
+
+import sys
+
+from django.contrib import messages
+from django.db import Error
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.template.loader import render_to_string
+from django.utils.deprecation import MiddlewareMixin
+from django.views import defaults
+
+from cdc.pages import marked, refused
+from cdc.refusals import BUSY, LOST, REFUSALS, UNAVAILABLE, Refusal, refusal_of
+
+_OK = 200
+
+
+class RefusalMiddleware(MiddlewareMixin):
+    """Shows the page of a refused POST again, with the reason.
+
+    The pages with forms of this project do that themselves (`cdc.pages`), and keep what was typed.
+    This middleware serves the other pages, such as those of other apps in the admin.
+    """
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, REFUSALS):
+            return None
+        if request.method == "POST":
+            refusal = refused(request, error)
+            return _shown_again(request, refusal) or _unavailable(refusal)
+        if (refusal := refusal_of(error)) in {BUSY, LOST, UNAVAILABLE}:
+            return _unavailable(refusal)
+        return None
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Return the page of an error outside the views, for example in a middleware."""
+    error = sys.exc_info()[1]
+    if isinstance(error, Error):
+        return _unavailable(refusal_of(error))
+    return defaults.server_error(request)
+
+
+def _shown_again(request: HttpRequest, refusal: Refusal) -> HttpResponse | None:
+    """Return the page as after GET, or None if it has none, or if the database is unavailable."""
+    match = request.resolver_match
+    if match is None or refusal == UNAVAILABLE:
+        return None
+    messages.error(request, refusal.sentence)
+    request.method, request.POST = "GET", QueryDict()
+    try:
+        page: HttpResponse = match.func(request, *match.args, **match.kwargs)
+    except REFUSALS:
+        return None
+    return marked(page, refusal) if page.status_code == _OK else None
+
+
+def _unavailable(refusal: Refusal) -> HttpResponse:
+    # The page is rendered without the request, whose user is in the database.
+    page = render_to_string("503.html", {"sentence": refusal.sentence})
+    return marked(HttpResponse(page), refusal)

@@ -95,7 +95,7 @@ ADMIN: dict[str, Row] = {
     "admin/autocomplete/": admin(403, 403),  # the request names no field
     "admin/jsi18n/": admin(200, 200),
     "admin/r/<path:content_type_id>/<path:object_id>/": admin(404, 404),
-    "admin/^(?P<app_label>cdc|users|auth|axes|stories)/$": admin(404, 200),
+    "admin/^(?P<app_label>users|auth|axes|stories|cdc)/$": admin(404, 200),
     "admin/(?P<url>.*)$": admin(404, 404),
     "admin/users/user/<id>/password/": admin(403, 200),
 }
@@ -148,7 +148,7 @@ EXAMPLES = {
     "<path:content_type_id>": "404",
     "<uidb64>/<token>": "MQ/no-token",
     "<int:partition>/<int:offset>": "1/2",
-    "^(?P<app_label>cdc|users|auth|axes|stories)/$": "users/",
+    "^(?P<app_label>users|auth|axes|stories|cdc)/$": "users/",
     "(?P<url>.*)$": "nothing-here",
 }
 

@@ -227,7 +227,7 @@ def test_a_stored_surrogate_is_shown_escaped(client: Client, stories: list[Story
     assert encoder.prepare_value({"a": "\ud800☃"}) == '{\n  "a": "\\ud800☃"\n}'
 
 
-@pytest.mark.parametrize("date", ["10000-01-01", "x", "\0", "2010-03-16", "9" * 5_000])
+@pytest.mark.parametrize("date", ["10000-01-01", "x", "\0", "2010-03-16", "9" * 4_000])
 def test_a_date_in_the_url_of_an_empty_form_is_ignored(client: Client, date: str) -> None:
     shown = client.get(f"{LIST}add/", {"submit_date": date, "promote_date": date, "media": "seen"})
     assert shown.status_code == 200

@@ -22,7 +22,8 @@ from cdc.dead_letters.visible import visible_key, visible_reason
 from cdc.doctor.check import Check, Level
 from cdc.doctor.report import examine
 from cdc.errors import Refused
-from cdc.jobs.kinds import COUNT, RECONCILE, REPAIR, SNAPSHOT
+from cdc.jobs.kinds import COUNT, KINDS, RECONCILE, REPAIR, SNAPSHOT, JobKind, register_job
+from cdc.jobs.runner import JobContext
 from cdc.jobs.table import Jobs
 from cdc.kafka.topics import Topics
 from cdc.models import DeadLetter, Job
@@ -51,6 +52,8 @@ __all__ = [
     "Check",
     "Delays",
     "Figures",
+    "JobContext",
+    "JobKind",
     "Part",
     "PartitionLag",
     "ServiceProbes",
@@ -64,13 +67,16 @@ __all__ = [
     "deployment_problems",
     "describe_selection",
     "discard_dead_letter",
+    "ensure_job",
     "ensure_topics",
     "inspect_dead_letter",
+    "job_kind",
     "outage_verdict",
     "outbox_is_empty",
     "pause_consumers",
     "read_change_rates",
     "read_totals",
+    "register_job",
     "replay_dead_letter",
     "request_job",
     "resume_consumers",
@@ -106,6 +112,19 @@ def request_job(kind: str, arguments: Mapping[str, Any], target: str, why: str) 
     and `where`, as in `describe_selection`. `target` describes the rows for the operator log.
     """
     return Jobs(DEFAULT_DB_ALIAS).ask(kind, arguments, target, why)
+
+
+def ensure_job(kind: str, arguments: Mapping[str, Any], target: str, why: str) -> Job:
+    """Queue a job of any registered kind, unless an equal job is waiting; return the job.
+
+    In contrast to `request_job`, other jobs of this kind may be unfinished.
+    """
+    return Jobs(DEFAULT_DB_ALIAS).ensure(kind, arguments, target, why)
+
+
+def job_kind(name: str) -> JobKind | None:
+    """Return the kind of job with this name, or None if no app of this process registers it."""
+    return KINDS.get(name)
 
 
 def cancel_job(job: Job, why: str) -> None:

@@ -16,6 +16,7 @@ from django.utils import dateformat
 
 from cdc.admin_readers import ReadOnlyAdmin
 from cdc.pages import RefusalMessages
+from users.deletion.admin import DeletesInJob
 from users.forms import UserChangeForm, UserCreationForm
 from users.models import RoleChange, User
 from users.roles import is_superuser, may_assign_roles, may_manage
@@ -45,7 +46,7 @@ class WrittenBySuperusers(admin.ModelAdmin[Any]):
 
 
 @admin.register(User)
-class UserAdmin(RefusalMessages, BaseUserAdmin[User]):
+class UserAdmin(DeletesInJob, RefusalMessages, BaseUserAdmin[User]):
     """Accounts. Only superusers may grant privileges and change the accounts of other staff.
 
     Superusers, and staff with the permission `assign_role`, may set a user's type.

@@ -35,7 +35,8 @@ def run_jobs() -> None:
         require_valid_clients(settings)
         startup = Startup(stop, clock, errors.on_retry)
         startup.examine(partial(check_database, settings, DEFAULT_DB_ALIAS))
-        runner = JobRunner(Jobs(DEFAULT_DB_ALIAS), KINDS, owner, lambda: stop.requested, clock)
+        kinds = {kind.name: kind.run for kind in KINDS.values()}
+        runner = JobRunner(Jobs(DEFAULT_DB_ALIAS), kinds, owner, lambda: stop.requested, clock)
         start_beating(DEFAULT_DB_ALIAS, lambda: stop.requested)
         telemetry.log(_log, logging.INFO, telemetry.JOBS_STARTED)
         with stop.bounding_errors():

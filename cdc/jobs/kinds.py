@@ -1,15 +1,45 @@
-"""The kinds of jobs: snapshots and reconciliations, run by the same code as the commands."""
+"""The kinds of jobs: snapshots and reconciliations, and the kinds that a project registers.
 
-from collections.abc import Mapping
+Snapshots and reconciliations are run by the same code as the commands.
+"""
+
+from dataclasses import dataclass
 
 from django.db import DEFAULT_DB_ALIAS
 
+from cdc.errors import Misconfigured
 from cdc.jobs.runner import JobContext, JobFunction
 from cdc.resync.reconcile_run import Reconciler
 from cdc.resync.selection import selections
 from cdc.resync.snapshot_run import SnapshotRun
 
 COUNT, SNAPSHOT, RECONCILE, REPAIR = "count", "snapshot", "reconcile", "repair"
+_LONGEST_NAME = 32
+"""The length of the column `kind`."""
+_SENT_EVENTS = (
+    "The job stops after the current chunk of rows. The events that it has already sent do no "
+    "harm, because each event contains the state that its row had when the event was sent."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobKind:
+    """A kind of job."""
+
+    name: str
+    """The name in the job table and in the operator log; at most 32 characters."""
+    label: str
+    """The name on the pages."""
+    run: JobFunction
+    on_cancel: str
+    """What a cancel leaves, in one or two sentences, for the page that cancels a job."""
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.name) <= _LONGEST_NAME:
+            raise Misconfigured(
+                f"The kind of job {self.name!r} has {len(self.name)} characters: use 1 to "
+                f"{_LONGEST_NAME}."
+            )
 
 
 def count(context: JobContext) -> list[str] | None:
@@ -41,12 +71,25 @@ def repair(context: JobContext) -> list[str] | None:
     return _reconcile(context, repair=True)
 
 
-KINDS: Mapping[str, JobFunction] = {
-    COUNT: count,
-    SNAPSHOT: snapshot,
-    RECONCILE: reconcile,
-    REPAIR: repair,
+KINDS: dict[str, JobKind] = {
+    name: JobKind(name=name, label=label, run=run, on_cancel=_SENT_EVENTS)
+    for name, label, run in (
+        (COUNT, "Dry run of a snapshot", count),
+        (SNAPSHOT, "Snapshot", snapshot),
+        (RECONCILE, "Reconciliation", reconcile),
+        (REPAIR, "Reconciliation with repair", repair),
+    )
 }
+"""All kinds of jobs by name."""
+
+
+def register_job(kind: JobKind) -> None:
+    """Add a kind of job; call it in the `cdc.py` of an app.
+
+    Raise Misconfigured if another kind has this name.
+    """
+    if KINDS.setdefault(kind.name, kind) != kind:
+        raise Misconfigured(f"Two kinds of jobs have the name {kind.name!r}: rename one.")
 
 
 def _snapshot_run(context: JobContext) -> SnapshotRun:

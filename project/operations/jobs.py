@@ -22,6 +22,7 @@ from cdc.operations import (
     Audience,
     cancel_job,
     describe_selection,
+    job_kind,
     request_job,
     user_names,
     visible_conditions,
@@ -30,12 +31,6 @@ from project.operations.access import ReadersMixin, may_act
 from project.operations.confirm import ConfirmView, ReasonForm
 from users.roles import audience_of
 
-_NAMES = {
-    COUNT: "Dry run of a snapshot",
-    SNAPSHOT: "Snapshot",
-    RECONCILE: "Reconciliation",
-    REPAIR: "Reconciliation with repair",
-}
 _UNFINISHED = (JobState.WAITING, JobState.RUNNING)
 _SILENT_SECONDS = 15.0
 
@@ -51,7 +46,7 @@ def job_context(job: Job, audience: Audience) -> dict[str, Any]:
     silent = (datetime.now(UTC) - job.heard_at).total_seconds() if job.heard_at else 0.0
     return {
         "job": job,
-        "name": _NAMES.get(job.kind, job.kind),
+        "name": _label(job.kind),
         "conditions": ", ".join(conditions),
         "requested_by": user_names([job.asked_by]).get(job.asked_by, job.asked_by),
         "unfinished": job.state in _UNFINISHED,
@@ -108,7 +103,7 @@ class RequestJobView(ConfirmView):
         job = request_job(self.kind, self.arguments(form), self.target(form), why)
         self.done_url = reverse("job", args=[job.pk])
         return (
-            f"{_NAMES[self.kind]} requested. Job {job.pk} starts after the jobs that were "
+            f"{_label(self.kind)} requested. Job {job.pk} starts after the jobs that were "
             "requested earlier."
         )
 
@@ -225,10 +220,6 @@ class StartView(RequestJobView):
 class CancelView(ConfirmView):
     """Cancels a job."""
 
-    lead = (
-        "The job stops after the current chunk of rows. The events that it has already sent do no "
-        "harm, because each event contains the state that its row had when the event was sent."
-    )
     button = "Cancel the job"
 
     @cached_property
@@ -240,10 +231,17 @@ class CancelView(ConfirmView):
         return reverse("job", args=[self.job.pk])
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        return {**super().get_context_data(**context), "title": f"Cancel job {self.job.pk}"}
+        kind = job_kind(self.job.kind)
+        texts = {"title": f"Cancel job {self.job.pk}", "lead": kind.on_cancel if kind else ""}
+        return {**super().get_context_data(**context), **texts}
 
     def act(self, form: Any) -> str:
         if self.job.state not in _UNFINISHED:
             raise Refused(f"Job {self.job.pk} is already {self.job.state}.")
         cancel_job(self.job, form.cleaned_data["why"])
         return f"Job {self.job.pk} is being cancelled."
+
+
+def _label(name: str) -> str:
+    kind = job_kind(name)
+    return kind.label if kind else name

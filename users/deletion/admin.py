@@ -1,0 +1,61 @@
+"""The deletion of accounts in the admin, which leaves accounts with many rows to a job."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from users.deletion.accounts import MOST_AT_ONCE, count_rows, delete_accounts, references
+from users.models import User
+
+_DELETION = "_users_deletion"
+_LISTED = 20
+_EXPLANATION = (
+    "Many rows refer to these accounts. The accounts are deactivated at once. A job deletes them, "
+    "and the Jobs page shows its progress."
+)
+
+
+class DeletesInJob(admin.ModelAdmin[User]):
+    """A `ModelAdmin` that deletes few rows at once, and many in a job."""
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        setattr(request, _DELETION, delete_accounts([obj]))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        setattr(request, _DELETION, delete_accounts(queryset.iterator()))
+
+    def message_user(
+        self,
+        request: HttpRequest,
+        message: Any,
+        level: Any = messages.INFO,
+        *args: Any,
+        **more: Any,
+    ) -> None:
+        """Show what happened to the accounts, in place of Django's "were deleted"."""
+        deletion = getattr(request, _DELETION, None)
+        if deletion is not None and deletion.job and level == messages.SUCCESS:
+            message = str(deletion)
+        super().message_user(request, message, level, *args, **more)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Return what the page lists before a deletion; for a job, only the number of rows."""
+        few = objs[: MOST_AT_ONCE + 1]
+        rows = sum(count_rows(account.pk, at_most=MOST_AT_ONCE) for account in few)
+        if len(few) <= MOST_AT_ONCE and rows <= MOST_AT_ONCE:
+            return super().get_deleted_objects(objs, request)
+        count = len(objs) if isinstance(objs, list) else objs.count()
+        listed = [str(account) for account in few[:_LISTED]]
+        others = [f"and {count - len(listed)} more"] if count > len(listed) else []
+        return [*listed, *others, _EXPLANATION], {"users": count}, self._missing(request), []
+
+    def _missing(self, request: HttpRequest) -> set[str]:
+        """Return the names of the models whose rows the user may not delete."""
+        return {
+            str(model._meta.verbose_name)
+            for model in (each.field.model for each in references() if each.deletes)
+            if self.admin_site.is_registered(model)
+            and not self.admin_site.get_model_admin(model).has_delete_permission(request)
+        }

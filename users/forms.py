@@ -11,8 +11,8 @@ from django.contrib.auth.forms import (
 from django.contrib.auth.forms import UserChangeForm as BaseUserChangeForm
 
 from users.fields import LoginEmailInput
+from users.mail import mail_thread
 from users.models import User
-from users.password_reset import mail_thread
 
 TAKEN = "An account with this e-mail address already exists. Log in, or reset your password."
 

@@ -16,9 +16,8 @@ from cdc.pages import RefusalMixin
 from users.client_address import client_network
 from users.fields import LONGEST, normalized
 from users.forms import TAKEN, LoginForm, RegistrationForm, ResetForm
-from users.limits import PASSWORD_CHANGE, REGISTRATION
+from users.limits import PASSWORD_CHANGE, REGISTRATION, RESET
 from users.models import User
-from users.password_reset import MAX_PER_ACCOUNT, may_request_reset
 from users.roles import home_of
 
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -151,9 +150,9 @@ class PasswordResetView(RefusalMixin, auth.PasswordResetView):
             self.request,
             "If an account with this e-mail address exists, we send a link to the address. The "
             "link works once and expires after three days. We send at most "
-            f"{MAX_PER_ACCOUNT} links per hour.",
+            f"{RESET.per_account} links per hour.",
         )
-        if may_request_reset(form.cleaned_data["email"], client_network(self.request)):
+        if RESET.admit(form.cleaned_data["email"], client_network(self.request)):
             return super().form_valid(form)
         return HttpResponseRedirect(self.get_success_url())
 

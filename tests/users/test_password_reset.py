@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from tests.users.conftest import logged_in, sentences
 from users.forms import ResetForm
+from users.limits import RESET, WINDOW
+from users.mail import mail_thread
 from users.models import ResetRequest, User
-from users.password_reset import MAX_PER_ADDRESS, WINDOW, mail_thread, may_request_reset
 
 pytestmark = pytest.mark.django_db
 NEW = "another-long-42"
@@ -102,7 +103,7 @@ def test_mails_to_an_account_are_limited_and_the_answer_is_the_same(ann: User) -
 
 
 def test_requests_from_an_address_are_limited(ann: User, boss: User) -> None:
-    for number in range(MAX_PER_ADDRESS):
+    for number in range(RESET.per_network):
         ask(f"{number}@people.example")
     ask(ann.email)
     ask(boss.email, "203.0.113.9")
@@ -110,8 +111,8 @@ def test_requests_from_an_address_are_limited(ann: User, boss: User) -> None:
 
 
 def test_forged_header_does_not_evade_the_limit(ann: User) -> None:
-    for number in range(MAX_PER_ADDRESS):
-        may_request_reset(f"{number}@people.example", "127.0.0.1")
+    for number in range(RESET.per_network):
+        RESET.admit(f"{number}@people.example", "127.0.0.1")
     Client().post("/password/reset/", {"email": ann.email}, headers={"X-Forwarded-For": "1.2.3.4"})
     assert mails() == []
 
@@ -145,7 +146,7 @@ def test_requests_of_any_account_are_forgotten_after_the_window() -> None:
     ResetRequest.objects.create(email="old@a.example", address="192.0.2.1", at=old)
     young = ResetRequest.objects.create(email="young@a.example", address="192.0.2.1")
 
-    assert may_request_reset("new@a.example", "192.0.2.2")
+    assert RESET.admit("new@a.example", "192.0.2.2")
 
     emails = ResetRequest.objects.order_by("id").values_list("email", flat=True)
     assert list(emails) == [young.email, "new@a.example"]

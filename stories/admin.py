@@ -6,16 +6,16 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import models, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils import dateformat, timezone
+from django.utils import dateformat
 
 from cdc.errors import Refused
 from cdc.operations import trace_row
 from cdc.pages import CONFIRMED, RefusalMessages, show_refusal
+from stories.bulk.admin import BulkChanges
 from stories.forms import (
     BulkEditForm,
     IndentedEncoder,
@@ -32,7 +32,7 @@ _MAX_IDS = 500
 
 
 @admin.register(Story)
-class StoryAdmin(RefusalMessages):
+class StoryAdmin(BulkChanges, RefusalMessages):
     """Stories in the admin. Every write is a captured save or update and produces an event."""
 
     form = StoryForm
@@ -121,7 +121,7 @@ class StoryAdmin(RefusalMessages):
         show_refusal(request, form)
         if not form.is_valid():
             return self._confirm(request, queryset, form)
-        self._apply(request, queryset, "edited", form.changes)
+        self.apply(request, queryset, "edited", form.changes)
         return None
 
     def _confirm(
@@ -146,28 +146,11 @@ class StoryAdmin(RefusalMessages):
     ) -> None:
         try:
             with transaction.atomic():
-                self._apply(request, stories, word, {"status": status})
+                self.apply(request, stories, word, {"status": status})
         except Refused as error:
             self.message_user(request, f"No story was {word}. {error}", messages.ERROR)
-
-    def _apply(
-        self, request: HttpRequest, stories: QuerySet[Story], word: str, changes: dict[str, Any]
-    ) -> None:
-        LogEntry.objects.log_actions(str(request.user.pk), stories, CHANGE, f"{word.capitalize()}.")
-        count = _write(stories, changes)
-        noun = "story was" if count == 1 else "stories were"
-        self.message_user(request, f"{count} {noun} {word}.", messages.SUCCESS)
 
 
 def _minute(moment: datetime) -> str:
     # With these non-breaking spaces, a line can break only between date and time.
     return dateformat.format(moment, "j\u00a0M\u00a0Y, H:i")
-
-
-def _write(stories: QuerySet[Story], changes: dict[str, Any]) -> int:
-    """Update stories. A story that becomes popular gets the current time as promotion date."""
-    if changes.get("status") != Status.POPULAR:
-        return stories.update(**changes)
-    kept = stories.filter(status=Status.POPULAR).update(**changes)
-    promoted = {**changes, "promote_date": timezone.now()}
-    return kept + stories.exclude(status=Status.POPULAR).update(**promoted)

@@ -1,10 +1,12 @@
-"""Register stories for capture.
+"""Register stories for capture, and the job that changes many stories.
 
 Stories use the topic and the collections of the settings. A second model must name its own `topic`
 and `collections`; see `docs/capture.md`.
 """
 
 from cdc.api import Capture, Presentation, register
+from cdc.operations import register_job
+from stories.bulk.changes import BULK_JOB
 from stories.models import Story
 
 register(
@@ -18,3 +20,4 @@ register(
         ),
     )
 )
+register_job(BULK_JOB)

@@ -31,14 +31,14 @@ class DeletesInJob(admin.ModelAdmin[User]):
         request: HttpRequest,
         message: Any,
         level: Any = messages.INFO,
-        *args: Any,
-        **more: Any,
+        extra_tags: str = "",
+        fail_silently: bool = False,
     ) -> None:
         """Show what happened to the accounts, in place of Django's "were deleted"."""
         deletion = getattr(request, _DELETION, None)
         if deletion is not None and deletion.job and level == messages.SUCCESS:
             message = str(deletion)
-        super().message_user(request, message, level, *args, **more)
+        super().message_user(request, message, level, extra_tags, fail_silently)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Return what the page lists before a deletion; for a job, only the number of rows."""

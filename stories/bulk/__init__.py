@@ -1,0 +1,1 @@
+"""Changes and deletions of many stories."""

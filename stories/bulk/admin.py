@@ -1,0 +1,74 @@
+"""The admin's actions on many stories, which leave more than a thousand stories to a job."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from stories.bulk.changes import MOST_AT_ONCE, BulkChange, queue
+from stories.models import Story
+
+_SENTENCE = "_stories_job"
+_LISTED = 20
+
+
+class BulkChanges(admin.ModelAdmin[Story]):
+    """A `ModelAdmin` that writes few stories at once, and many in a job."""
+
+    def apply(
+        self, request: HttpRequest, stories: QuerySet[Story], word: str, values: dict[str, Any]
+    ) -> None:
+        """Set these values on the stories, and show a message."""
+        change = BulkChange(word=word, user=str(request.user.pk), values=values)
+        sentence = ""
+        if _are_many(stories):
+            _queue(request, stories, change)
+        else:
+            count = change.write(stories)
+            noun = "story was" if count == 1 else "stories were"
+            sentence = f"{count} {noun} {word}."
+        self.message_user(request, sentence, messages.SUCCESS)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
+        change = BulkChange(word="deleted", user=str(request.user.pk), values=None)
+        if _are_many(queryset):
+            _queue(request, queryset, change)
+        else:
+            super().delete_queryset(request, queryset)
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        """Write the log, unless the job writes it."""
+        return None if _are_many(queryset) else super().log_deletions(request, queryset)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Return what the page lists before a deletion; for a job, only some of the stories."""
+        if not _are_many(objs):
+            return super().get_deleted_objects(objs, request)
+        count = objs.count()
+        listed = [str(story) for story in objs[:_LISTED]]
+        return [*listed, f"and {count - len(listed)} more"], {"stories": count}, set(), []
+
+    def message_user(
+        self,
+        request: HttpRequest,
+        message: Any,
+        level: Any = messages.INFO,
+        extra_tags: str = "",
+        fail_silently: bool = False,
+    ) -> None:
+        """If a job does the work, show that in place of what has been done."""
+        if hasattr(request, _SENTENCE) and level == messages.SUCCESS:
+            message = getattr(request, _SENTENCE)
+        super().message_user(request, message, level, extra_tags, fail_silently)
+
+
+def _queue(request: HttpRequest, stories: QuerySet[Story], change: BulkChange) -> None:
+    job = queue(stories, change)
+    text = f"The stories will be {change.word} by job {job.pk}. The Jobs page shows its progress."
+    setattr(request, _SENTENCE, text)
+
+
+def _are_many(stories: Any) -> bool:
+    # `all()`, because a slice of a queryset that was already read is a list.
+    return isinstance(stories, QuerySet) and stories.all()[MOST_AT_ONCE:].exists()

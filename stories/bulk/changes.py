@@ -1,0 +1,110 @@
+"""Changes or deletes many stories: a few at once, and more by a job, in short transactions."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.admin.models import CHANGE, DELETION, LogEntry
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from cdc.models import Job
+from cdc.operations import JobContext, JobKind, ensure_job
+from stories.models import Status, Story
+from users.models import User
+
+MOST_AT_ONCE = 1_000
+"""The maximum number of stories that one request changes or deletes."""
+_CHUNK = 500
+"""The number of stories that one transaction of the job writes."""
+_NAME = "edit_stories"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkChange:
+    """What to do with each of many stories."""
+
+    word: str
+    """What is done, for messages, such as `approved`."""
+    user: str
+    """The key of the user who asked for it, for the admin's log."""
+    values: dict[str, Any] | None
+    """The new values by field; None if the stories are deleted."""
+
+    def write(self, stories: QuerySet[Story]) -> int:
+        """Write the stories and the admin's log; return the number of stories."""
+        if User.objects.filter(pk=self.user).exists():
+            flag = DELETION if self.values is None else CHANGE
+            text = "" if self.values is None else f"{self.word.capitalize()}."
+            LogEntry.objects.log_actions(self.user, stories, flag, text)
+        if self.values is None:
+            return stories.delete()[0]
+        return _update(stories, self.values)
+
+    def pending(self, keys: Sequence[int]) -> QuerySet[Story]:
+        """Return those of the stories with these keys that still have other values."""
+        # With a range of keys, MySQL does not read another index.
+        stories = Story.objects.filter(pk__in=keys, pk__gte=min(keys), pk__lte=max(keys))
+        return stories.exclude(**self.values) if self.values else stories
+
+
+def queue(stories: QuerySet[Story], change: BulkChange) -> Job:
+    """Let a job write these stories; stories that are submitted later do not belong to them."""
+    keys = sorted(stories.order_by().values_list("pk", flat=True))
+    arguments = {
+        "ranges": list(_ranges(keys)),
+        "word": change.word,
+        "user": change.user,
+        "values": change.values,
+    }
+    return ensure_job(_NAME, arguments, f"{len(keys)} stories {change.word}", "")
+
+
+def _run(context: JobContext) -> list[str] | None:
+    """Write the stories of a job in chunks. A job that resumes skips those that it has written."""
+    asked = context.arguments
+    change = BulkChange(word=asked["word"], user=asked["user"], values=asked["values"])
+    keys = [key for first, last in asked["ranges"] for key in range(first, last + 1)]
+    count = 0
+    with context.bar("Stories", len(keys), context.say) as (_, advance):
+        for start in range(0, len(keys), _CHUNK):
+            if context.stopped():
+                return None
+            chunk = keys[start : start + _CHUNK]
+            with transaction.atomic():
+                count += change.write(change.pending(chunk))
+            advance(len(chunk))
+    return [f"{count} stories were {change.word}."]
+
+
+def _ranges(keys: Iterable[int]) -> Iterator[list[int]]:
+    """Yield the first and the last key of each gapless range of sorted keys."""
+    found: list[int] = []
+    for key in keys:
+        if found and key == found[1] + 1:
+            found[1] = key
+            continue
+        if found:
+            yield found
+        found = [key, key]
+    if found:
+        yield found
+
+
+def _update(stories: QuerySet[Story], values: dict[str, Any]) -> int:
+    """Update stories. A story that becomes popular gets the current time as promotion date."""
+    if values.get("status") != Status.POPULAR:
+        return stories.update(**values)
+    kept = stories.filter(status=Status.POPULAR).update(**values)
+    promoted = {**values, "promote_date": timezone.now()}
+    return kept + stories.exclude(status=Status.POPULAR).update(**promoted)
+
+
+BULK_JOB = JobKind(
+    name=_NAME,
+    label="Change of many stories",
+    run=_run,
+    on_cancel="The job stops after the current chunk of rows. The stories that it has already "
+    "written stay as they are now.",
+)

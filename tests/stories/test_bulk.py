@@ -1,0 +1,99 @@
+"""An action on very many stories is done by a job, in short transactions."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+
+from cdc.jobs.runner import JobRunner
+from cdc.jobs.table import Jobs
+from cdc.models import Job, JobState, OutboxRecord
+from cdc.testing.twins import FakeClock
+from stories.bulk import admin, changes
+from stories.bulk.changes import BULK_JOB
+from stories.models import Story
+from tests.support.static_files import plain_static_files
+from users.models import User
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+LIST = "/admin/stories/story/"
+
+
+@pytest.fixture
+def boss(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    """Return a superuser's client. There are seven stories, and more than three are many."""
+    monkeypatch.setattr(admin, "MOST_AT_ONCE", 3)
+    monkeypatch.setattr(changes, "_CHUNK", 2)
+    Story.objects.bulk_create(
+        Story(title=f"S{number}", href="http://a.example/", status=status)
+        for number, status in enumerate([*["submitted"] * 4, "popular", *["upcoming"] * 2])
+    )
+    Story.objects.filter(title="S2").delete()
+    OutboxRecord.objects.all().delete()
+    client = Client()
+    client.force_login(User.objects.create_superuser("boss@people.example", "x", name="Boss"))
+    with plain_static_files():
+        yield client
+
+
+def act(client: Client, action: str, **data: str) -> str:
+    chosen = {"_selected_action": [Story.objects.first().pk], "select_across": "1"}  # type: ignore[union-attr]
+    return client.post(LIST, {**chosen, "action": action, **data}, follow=True).content.decode()
+
+
+def run(stopped: bool = False) -> Job:
+    jobs = {BULK_JOB.name: BULK_JOB.run}
+    asked = iter([False])
+    stopping = (lambda: next(asked, True)) if stopped else (lambda: False)
+    assert JobRunner(Jobs("default"), jobs, "one", stopping, FakeClock()).run_once()
+    return Job.objects.get()
+
+
+def test_many_stories_are_approved_by_a_job_that_resumes(boss: Client) -> None:
+    assert "The stories will be approved by job" in act(boss, "approve")
+    assert not OutboxRecord.objects.exists()
+    assert run(stopped=True).state == JobState.RUNNING
+    assert OutboxRecord.objects.count() == 2
+    Story.objects.create(title="later", href="http://a.example/")
+    OutboxRecord.objects.filter(op="c").delete()
+    job = run()
+    assert (job.state, job.result) == (JobState.DONE, "3 stories were approved.")
+    assert set(Story.objects.exclude(title="later").values_list("status", flat=True)) == {"popular"}
+    assert Story.objects.get(title="later").status == "submitted"
+    assert OutboxRecord.objects.filter(op="u").count() == 5
+    assert LogEntry.objects.filter(change_message="Approved.").count() == 5
+    assert Story.objects.filter(promote_date=None).count() == 2, "one was popular before"
+
+
+def test_many_stories_are_edited_by_a_job(boss: Client) -> None:
+    assert "Edit 6 stories" in act(boss, "edit")
+    said = act(boss, "edit", confirmed="yes", media="images", diggs="7", status="")
+    assert "The stories will be edited by job" in said
+    assert run().result == "6 stories were edited."
+    assert set(Story.objects.values_list("media", "diggs")) == {("images", 7)}
+    assert LogEntry.objects.count() == 6
+
+
+def test_many_stories_are_deleted_by_a_job(boss: Client) -> None:
+    assert "Are you sure" in act(boss, "delete_selected")
+    assert "The stories will be deleted by job" in act(boss, "delete_selected", post="yes")
+    assert Story.objects.count() == 6
+    User.objects.all().delete()
+    assert run().state == JobState.DONE
+    assert not Story.objects.exists()
+    assert OutboxRecord.objects.filter(op="d").count() == 6
+
+
+def test_few_stories_are_changed_at_once(boss: Client) -> None:
+    Story.objects.filter(status="submitted").delete()
+    assert "3 stories were rejected." in act(boss, "reject")
+    assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("keys", "ranges"),
+    [([], []), ([3], [[3, 3]]), ([1, 2, 3, 7, 9, 10], [[1, 3], [7, 7], [9, 10]])],
+)
+def test_keys_are_stored_as_ranges(keys: list[int], ranges: list[list[int]]) -> None:
+    assert list(changes._ranges(keys)) == ranges

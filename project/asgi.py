@@ -9,6 +9,7 @@ from django.core.asgi import get_asgi_application
 from django.urls import reverse
 
 from cdc.errors import Misconfigured
+from cdc.feed.detached import DetachedStreams
 from project.config.databases import set_query_timeouts
 from project.config.secret_key import require_secret_key
 from project.http.admission import Admission
@@ -24,7 +25,7 @@ def _application() -> Admission:
     """Return the application. If a setting is invalid, print one sentence and exit with code 2."""
     try:
         require_secret_key()
-        application = get_asgi_application()
+        application = DetachedStreams(get_asgi_application())
         set_query_timeouts()
         return Admission(
             application,

@@ -1,12 +1,11 @@
 """The live feed's views: the page, its stream, and a change's details."""
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from functools import partial
 from typing import Any
 
 import orjson
-from asgiref.sync import SyncToAsync, sync_to_async
+from asgiref.sync import sync_to_async
 from django.contrib.auth.mixins import UserPassesTestMixin
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
@@ -19,6 +18,7 @@ from cdc.errors import CdcError, Rejected
 from cdc.feed import page, wiring
 from cdc.feed.admission.access import Reading, is_from_page_of, page_key
 from cdc.feed.admission.limits import AddressOf, Place, Refusal, peer_address
+from cdc.feed.detached import detached
 from cdc.feed.filter import Filter
 from cdc.feed.position import FeedPosition
 from cdc.feed.stream import Frames, Reader
@@ -64,6 +64,8 @@ class FeedStream(View):
             at = FeedPosition.parse(after) if after else None
         except Rejected as error:
             return _error(400, str(error))
+        # Authentication opened a database connection, which a stream must not keep open.
+        await sync_to_async(connections.close_all)()
         return self._stream(request, str(user.pk), audience, at)
 
     async def head(self, request: HttpRequest) -> HttpResponseBase:
@@ -76,7 +78,7 @@ class FeedStream(View):
         return _refused(refusal) if refusal else HttpResponse(headers=_HEADERS)
 
     def _stream(
-        self, request: HttpRequest, account: str, audience: Audience, at: FeedPosition | None
+        self, request: ASGIRequest, account: str, audience: Audience, at: FeedPosition | None
     ) -> HttpResponseBase:
         place = wiring.places().take(account, self.address_of(request))
         if isinstance(place, Refusal):
@@ -85,30 +87,15 @@ class FeedStream(View):
         reading = Reading(type(session), session.session_key, self.audience_of, audience)
         reader = Reader(wiring.hub(), wiring.catch_up(), audience, wanted, at, reading.phase)
         frames = reader.stream(partial(wiring.access_checks().check, reading))
-        return StreamingHttpResponse(_in_place(place, frames), headers=_HEADERS)
+        content = detached(request.scope, _in_place(place, frames))
+        return StreamingHttpResponse(content, headers=_HEADERS)
 
 
 async def _in_place(place: Place, frames: Frames) -> Frames:
     with place.used():
-        # Authentication opened a database connection, which a stream must not keep open.
-        await sync_to_async(connections.close_all)()
-        _end_thread()
         async with aclosing(frames):
             async for frame in frames:
                 yield frame
-
-
-def _end_thread() -> None:
-    """End the thread that asgiref has made for the request, and would keep until its end.
-
-    If code of the request runs synchronously later, asgiref makes another thread.
-    """
-    context = SyncToAsync.thread_sensitive_context.get(None)
-    executors = SyncToAsync.context_to_thread_executor
-    executor = executors.get(context) if context else None
-    if context and isinstance(executor, ThreadPoolExecutor):
-        del executors[context]
-        executor.shutdown(wait=False)
 
 
 class _ForAudience(UserPassesTestMixin):

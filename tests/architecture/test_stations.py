@@ -62,7 +62,7 @@ PUBLIC = (
     "cdc.api",
     "cdc.commands",
     "cdc.operations",
-    "cdc.feed.views",
+    *("cdc.feed.detached", "cdc.feed.views"),
     *("cdc.conf", "cdc.errors", "cdc.fields"),
     *("cdc.admin", "cdc.admin_readers", "cdc.apps", "cdc.middleware", "cdc.models"),
     *("cdc.pages", "cdc.refusals"),

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import Context
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address, ip_network
 from random import randint
@@ -40,7 +41,9 @@ class Place:
         self._places, self._names = places, (account, network)
         self._held = False
         self._take()
-        self._expiry = asyncio.get_running_loop().call_later(_START_SECONDS, self._give_back)
+        loop = asyncio.get_running_loop()
+        # A timer keeps its context, and the current one refers to the request.
+        self._expiry = loop.call_later(_START_SECONDS, self._give_back, context=Context())
 
     @contextmanager
     def used(self) -> Iterator[None]:

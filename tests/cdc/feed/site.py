@@ -11,6 +11,7 @@ from django.core.asgi import get_asgi_application
 from cdc.feed import wiring
 from cdc.feed.admission.access import AccessChecks
 from cdc.feed.admission.limits import Places
+from cdc.feed.detached import DetachedStreams
 from cdc.feed.hub import Hub
 from cdc.feed.resume import CatchUp
 from cdc.runtime.stop_flag import StopFlag
@@ -80,7 +81,7 @@ class Site:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **limits: int) -> None:
         self.broker = MemoryBroker(partition_count=2)
         self.hub = Hub(self._tail, RENDERER.render, StopFlag(), linger=0.0)
-        self.application: Any = get_asgi_application()
+        self.application: Any = DetachedStreams(get_asgi_application())
         most = {"total": 1_000, "account": 1_000, "address": 1_000, **limits}
         parts: dict[str, object] = {
             "hub": self.hub,

@@ -117,6 +117,7 @@ def site() -> Site:
 STORY = {"title": TYPED, "link": "http://a.example/", "description": "x"}
 NEW_PASSWORD = {"password1": "horse-7-correct", "password2": "horse-7-correct"}
 STRANGERS = ("/register/", "/login/")
+CHOSEN = "a-7-b-8-c-9-d"
 STORIES, USERS = "/admin/stories/story/", "/admin/users/user/"
 
 
@@ -190,8 +191,8 @@ PAGES: dict[str, Callable[[Site], Page]] = {
         data={"post": "yes"},
         kept="Are you sure",
     ),
-    "user password": lambda site: Page(
-        url=f"{USERS}{site.boss.pk}/password/",
+    "user password": lambda _: Page(
+        url=f"{USERS}{User.objects.create_user('ann@people.example').pk}/password/",
         table="users_user",
         data={**NEW_PASSWORD, "usable_password": "true"},
         kept="Enter a new password",
@@ -201,16 +202,14 @@ PAGES: dict[str, Callable[[Site], Page]] = {
         table="auth_group",
         data={"name": TYPED},
     ),
-    "admin's own password": lambda _: Page(
-        url="/admin/password_change/",
-        table="users_user",
-        data={"old_password": PASSWORD, "new_password1": "a-7-b-8-c", "new_password2": "a-7-b-8-c"},
-        kept="new_password1",
-    ),
     "password": lambda _: Page(
         url="/password/",
         table="users_user",
-        data={"old_password": PASSWORD, "new_password1": "a-7-b-8-c", "new_password2": "a-7-b-8-c"},
+        data={
+            "old_password": PASSWORD,
+            "new_password1": "a-7-b-8-c-9-d",
+            "new_password2": "a-7-b-8-c-9-d",
+        },
         kept="new_password1",
     ),
     "password reset": lambda _: Page(

@@ -24,6 +24,8 @@ _TICK_SECONDS = 0.015
 _TICK_SECONDS_PER_READER = 0.00025
 """Waking a reader takes time. If there are many readers, they are woken less often and get more
 changes at once."""
+_GROUPS = 32
+"""Readers are woken in this number of groups, so that pages are served between two groups."""
 _CHECK_SECONDS = 0.1
 LONGEST_CHUNK = 256_000
 _DELAY_SECONDS = 0.4
@@ -60,7 +62,8 @@ class Hub:
         """Until the next tick, readers see only changes below this number, so that they can share
         rendered chunks."""
         self._stop, self._memory, self._linger = stop, memory, linger
-        self._news = asyncio.Event()
+        self._news = [asyncio.Event() for _ in range(_GROUPS)]
+        self._arrivals = 0
         self._follower: Follower | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._delays_task: asyncio.Task[None] | None = None
@@ -74,8 +77,8 @@ class Hub:
         return self._stop.raised
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Count a reader inside the block.
+    def reading(self) -> Iterator[int]:
+        """Count a reader inside the block. Return the number of its group.
 
         The first reader starts the tail. The tail is closed when there have been no readers for
         `linger` seconds.
@@ -84,12 +87,13 @@ class Hub:
         self._count(1)
         if self._follower is None:
             self._begin()
+        self._arrivals += 1
         try:
-            yield
+            yield self._arrivals % _GROUPS
         finally:
             self._count(-1)
 
-    async def news(self, seconds: float, seen: int | None = None) -> None:
+    async def news(self, seconds: float, seen: int | None = None, group: int = 0) -> None:
         """Wait until there is something new for the readers, for at most `seconds`.
 
         Return immediately if the readers have been woken since turn `seen`.
@@ -98,7 +102,7 @@ class Hub:
             return
         try:
             async with asyncio.timeout(seconds):
-                await self._news.wait()
+                await self._news[group].wait()
         except TimeoutError:
             return
 
@@ -204,12 +208,17 @@ class Hub:
         self._next_tick = None
         self._chunks.clear()
         self.visible = self.ring.next if self.ring else 0
-        self._wake()
+        # The groups are woken during the first half of the time until the next tick.
+        self._wake(self.readers * _TICK_SECONDS_PER_READER / 2 / _GROUPS)
 
-    def _wake(self) -> None:
+    def _wake(self, step: float = 0.0) -> None:
+        """Wake the readers, one group every `step` seconds."""
         self.turn += 1
-        self._news.set()
-        self._news.clear()
+        for number, event in enumerate(self._news):
+            if number and step and self._loop:
+                self._loop.call_later(number * step, _set_and_clear, event)
+            else:
+                _set_and_clear(event)
 
     def _check(self, follower: Follower) -> None:
         """End the tail if the process is stopping, or if there have been no readers for a while.
@@ -229,3 +238,8 @@ class Hub:
             self.end()
             return
         self._loop.call_later(_CHECK_SECONDS, self._check, follower)
+
+
+def _set_and_clear(event: asyncio.Event) -> None:
+    event.set()
+    event.clear()

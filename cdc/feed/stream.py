@@ -68,7 +68,7 @@ class Reader:
 
     async def stream(self, check: CheckAccess) -> Frames:
         """Yield frames until the process stops or the reader loses access."""
-        with self._hub.reading():
+        with self._hub.reading() as group:
             yield retry(self._hub.crowd)
             while not self._hub.closing:
                 turn = self._hub.turn
@@ -87,7 +87,7 @@ class Reader:
                 if self._at and time.monotonic() - self._sent >= HEARTBEAT_SECONDS:
                     self._sent = time.monotonic()
                     yield heartbeat(self._at)
-                await self._hub.news(self._longest_wait(), turn)
+                await self._hub.news(self._longest_wait(), turn, group)
             # Now the number of readers that will reconnect together is known.
             yield retry(self._hub.crowd)
 

@@ -189,6 +189,43 @@ def test_many_readers_are_woken_less_often(readers: int, seconds: float) -> None
     run(scene)
 
 
+def test_a_reader_that_missed_a_turn_does_not_wait() -> None:
+    async def scene(world: World) -> None:
+        hub = world.hub
+        seen = hub.turn
+        hub._tick()
+        await asyncio.wait_for(hub.news(60, seen), 50)
+        waiting = asyncio.create_task(hub.news(60, hub.turn))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        hub._tick()
+        await asyncio.wait_for(waiting, 50)
+
+    run(scene)
+
+
+def test_many_readers_are_woken_one_group_after_the_other() -> None:
+    async def scene(world: World) -> None:
+        hub = world.hub
+        hub._loop, hub.readers = asyncio.get_running_loop(), 4_000
+        woken: list[int] = []
+
+        async def wait(group: int) -> None:
+            await hub.news(60, None, group)
+            woken.append(group)
+
+        with ExitStack() as stack:
+            groups = [stack.enter_context(hub.reading()) for _ in range(64)]
+        assert sorted(groups) == sorted([*range(32)] * 2)
+        tasks = [asyncio.create_task(wait(group)) for group in groups]
+        await asyncio.sleep(0)
+        hub._tick()
+        await asyncio.wait_for(asyncio.gather(*tasks), 50)
+        assert woken == sorted(groups)
+
+    run(scene)
+
+
 def test_only_some_chunks_are_shared_until_the_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MOST_CHUNKS", 2)
 

@@ -15,6 +15,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from cdc.errors import Misconfigured
 from project.config.environment import Environment, load_environment
+from project.config.logs import logging_config
 from project.http.client_connection import ClientConnection
 from project.http.descriptors import most_clients, raise_limit
 from project.up import listener
@@ -44,6 +45,8 @@ def options(environment: Environment) -> dict[str, Any]:
         "ws": "none",
         "lifespan": "off",
         "access_log": False,
+        # Without this option, uvicorn formats its own lines until Django has been loaded.
+        "log_config": logging_config(level=environment.log_level, form=environment.log_format),
         "backlog": _ACCEPTED_AT_ONCE,
         "h11_max_incomplete_event_size": _LARGEST_HEAD,
         "timeout_graceful_shutdown": _GRACE_SECONDS,

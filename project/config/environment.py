@@ -11,6 +11,7 @@ from urllib.parse import quote
 from cdc.conf import CdcSettings
 from cdc.errors import Misconfigured
 from project.config.envfile import read_env_file
+from project.config.urls import with_password
 from project.config.variables import Variables
 
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -41,6 +42,12 @@ class Environment:
     commas."""
     database_url: str
     """The database. For MySQL and MariaDB, write `mysql://user:password@host:3306/name`."""
+    database_password: str
+    """The password for the database, which replaces the one in `DATABASE_URL`. It may contain any
+    character, and needs no percent-encoding."""
+    mongodb_password: str
+    """The password for MongoDB, which replaces the one in `MONGODB_URI`. It may contain any
+    character, and needs no percent-encoding."""
     email_url: str
     """The mail server, such as `smtp://user:password@host:587/?tls=True`."""
     default_from_email: str
@@ -108,7 +115,13 @@ def load_environment(real: Mapping[str, str]) -> Environment:
         debug=variables.flag("DJANGO_DEBUG"),
         allowed_hosts=variables.names("ALLOWED_HOSTS", LOOPBACK),
         csrf_trusted_origins=variables.names("CSRF_TRUSTED_ORIGINS"),
-        database_url=variables.text("DATABASE_URL", _sqlite_url(home / "storyfeed.sqlite3")),
+        database_url=with_password(
+            "DATABASE_URL",
+            variables.text("DATABASE_URL", _sqlite_url(home / "storyfeed.sqlite3")),
+            variables.text("DATABASE_PASSWORD"),
+        ),
+        database_password=variables.text("DATABASE_PASSWORD"),
+        mongodb_password=variables.text("MONGODB_PASSWORD"),
         email_url=variables.text("EMAIL_URL", "console://"),
         default_from_email=variables.text("DEFAULT_FROM_EMAIL", "storyfeed@localhost"),
         trusted_proxies=variables.names("TRUSTED_PROXIES"),
@@ -147,7 +160,11 @@ def _cdc(variables: Variables, home: Path) -> CdcSettings:
         topic=variables.text("KAFKA_TOPIC", plain.topic),
         partitions=variables.number("KAFKA_PARTITIONS", plain.partitions),
         replication_factor=variables.number("KAFKA_REPLICATION_FACTOR", plain.replication_factor),
-        mongodb_uri=_mongodb_uri(variables.text("MONGODB_URI")),
+        mongodb_uri=with_password(
+            "MONGODB_URI",
+            _mongodb_uri(variables.text("MONGODB_URI")),
+            variables.text("MONGODB_PASSWORD"),
+        ),
         mongodb_database=variables.text("MONGODB_DATABASE", plain.mongodb_database),
         collections=variables.names("REPLICA_COLLECTIONS", plain.collections),
         group=variables.text("CONSUMER_GROUP", plain.group),

@@ -1,7 +1,7 @@
-"""Refuses URLs whose user name or password is not percent-encoded."""
+"""Passwords in URLs: refuses URLs that are not percent-encoded, and inserts a separate password."""
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from cdc.errors import Misconfigured
 
@@ -26,6 +26,24 @@ def require_encoded(name: str, url: str, schemes: tuple[str, ...]) -> None:
             f"{name} cannot be split into its parts: percent-encode special characters in the "
             f"user name, the password and the path ({_SPECIAL}), and give a number as the port."
         )
+
+
+def with_password(name: str, url: str, password: str) -> str:
+    """Return the URL of the setting `name` with `password`, which may be empty.
+
+    Raise Misconfigured if there is a password, but no user in the URL.
+    """
+    if not password:
+        return url
+    scheme, _, rest = url.partition("://")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    user, _, hosts = authority.rpartition("@")
+    if not (user := user.partition(":")[0]):
+        raise Misconfigured(
+            f"{name.rpartition('_')[0]}_PASSWORD is set, but {name} names no user: "
+            f"give {scheme or 'scheme'}://user@host."
+        )
+    return f"{scheme}://{user}:{quote(password, safe='')}@{hosts}{rest[len(authority) :]}"
 
 
 def _has_valid_port(url: str) -> bool:

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from project.config.environment import load_environment
+from project.config.logs import logging_config
 from project.web_server import options
 from tests.support.paths import ROOT
 
@@ -24,3 +25,8 @@ def test_only_trusted_proxies_name_the_client(proxies: str, trusted: list[str]) 
     found = options(load_environment({"TRUSTED_PROXIES": proxies}))
     assert found["proxy_headers"] == bool(trusted)
     assert found["forwarded_allow_ips"] == trusted
+
+
+def test_the_servers_own_lines_have_the_chosen_format() -> None:
+    found = options(load_environment({"LOG_FORMAT": "json", "LOG_LEVEL": "warning"}))
+    assert found["log_config"] == logging_config(level="warning", form="json")

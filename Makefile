@@ -12,7 +12,7 @@ HASHES := --require-hashes --no-deps
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header
 
-.PHONY: run install test check lint bench mutation lock clean
+.PHONY: run install test check lint bench mutation production lock clean
 
 run: install
 	@exec $(BIN)/python manage.py up --traffic 1 \
@@ -36,6 +36,11 @@ bench: .venv/databases.stamp
 mutation: .venv/test.stamp
 	@$(PIP) $(HASHES) -r requirements-mutation.txt
 	@$(BIN)/python -m tests.mutation $(MUTATION)
+
+# Run the files in compose/ for real, with a Docker engine and a systemd of our own. Needs root; what
+# cannot run on this machine is skipped with a sentence. PRODUCTION=compose runs one part.
+production: .venv/test.stamp
+	@$(BIN)/python -m tests.production $(PRODUCTION)
 
 lint: .venv/test.stamp
 	@$(BIN)/ruff check .

@@ -16,14 +16,43 @@ def test_compose_passes_only_settings_that_exist() -> None:
     reference = (ROOT / "docs" / "reference.md").read_text()
     known = set(re.findall(r"^\| `([A-Z_]+)`", reference, re.MULTILINE))
     passed = set(yaml.safe_load(COMPOSE.read_text())["x-storyfeed"]["environment"])
-    assert {"DATABASE_URL", "TRUSTED_PROXIES", "EMAIL_URL"} <= passed
-    assert passed - known == set()
+    assert {"DATABASE_URL", "TRUSTED_PROXIES", "EMAIL_URL_FILE"} <= passed
+    assert {name.removesuffix("_FILE") for name in passed} - known == set()
 
 
 def test_compose_and_systemd_start_the_same_web_server() -> None:
     services = yaml.safe_load(COMPOSE.read_text())["services"]
     assert WEB_SERVER in " ".join(services["web"]["command"])
     assert WEB_SERVER in (UNITS / "storyfeed-web.service").read_text()
+
+
+def test_compose_builds_one_image_and_confines_every_service() -> None:
+    services = yaml.safe_load(COMPOSE.read_text())["services"]
+    own = {name: each for name, each in services.items() if each["image"] == "storyfeed"}
+    assert [name for name, each in own.items() if "build" in each] == ["migrate"]
+    for each in own.values():
+        assert each["read_only"]
+        assert each["cap_drop"] == ["ALL"]
+        assert each["depends_on"]
+    for each in services.values():
+        assert each["logging"]["options"]["max-size"]
+        assert each["mem_limit"]
+        assert each["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_images_have_exact_versions() -> None:
+    services = yaml.safe_load(COMPOSE.read_text())["services"]
+    bases = re.findall(r"^FROM (\S+)", (ROOT / "compose" / "Dockerfile").read_text(), re.MULTILINE)
+    images = {each["image"] for each in services.values()} - {"storyfeed"}
+    for image in {*bases, *images}:
+        assert re.search(r":\d+\.\d+\.\d+", image), image
+
+
+def test_no_secret_is_in_the_environment() -> None:
+    values = yaml.safe_load(COMPOSE.read_text())["x-storyfeed"]["environment"]
+    secret = {name for name in values if re.search("KEY|PASSWORD|TOKEN|EMAIL_URL", name)}
+    assert len(secret) == 4
+    assert all(name.endswith("_FILE") for name in secret)
 
 
 @pytest.mark.parametrize("unit", ["storyfeed-web.service", "storyfeed@.service"])

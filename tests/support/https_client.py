@@ -1,4 +1,4 @@
-"""A client that keeps cookies and checks the server's certificate."""
+"""A client that keeps cookies and checks the server's certificate, if there is one."""
 
 import http.client
 import re
@@ -27,7 +27,8 @@ class HttpsClient:
     """A client with one address of this machine. It follows no redirects."""
 
     url: str
-    certificate: Path
+    certificate: Path | None = None
+    """The certificate of the CA, if the URL starts with https."""
     address: str = "127.0.0.1"
     """The client's own address, any in 127.0.0.0/8."""
     cookies: dict[str, str] = field(default_factory=dict)
@@ -43,15 +44,16 @@ class HttpsClient:
         kind = "application/x-www-form-urlencoded"
         return self._request("POST", path, body, {"Content-Type": kind, "Origin": self.url})
 
-    def connect(self) -> http.client.HTTPSConnection:
+    def connect(self) -> http.client.HTTPConnection:
         parts = urlsplit(self.url)
+        host, source = parts.hostname or "", (self.address, 0)
+        if self.certificate is None:
+            return http.client.HTTPConnection(
+                host, parts.port, timeout=SECONDS, source_address=source
+            )
         context = ssl.create_default_context(cafile=str(self.certificate))
         return http.client.HTTPSConnection(
-            parts.hostname or "",
-            parts.port,
-            timeout=SECONDS,
-            context=context,
-            source_address=(self.address, 0),
+            host, parts.port, timeout=SECONDS, context=context, source_address=source
         )
 
     @property

@@ -1,0 +1,113 @@
+"""A Compose project of compose/, with generated secrets, seen from outside."""
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.production.engine import COMPOSE, DOCKER
+from tests.production.shell import attempt, expect, run, wait_for
+from tests.production.site import shared_stories
+from tests.support.paths import ROOT
+
+ANY_CHARACTER = "p@ss/w#rd?%41$HOME'\"\\`;&|<>{}[]() ключ"
+"""A password with the characters that shells, URLs, YAML and SQL treat specially."""
+
+
+class Project:
+    """The commands of an operator: `up`, `down`, `exec`, and those that harm."""
+
+    def __init__(self, folder: Path, name: str, file: str) -> None:
+        self.folder = folder / "compose"
+        self._compose = [
+            *(COMPOSE, "--project-name", name, "--env-file", str(self.folder / "env")),
+            *("-f", str(self.folder / file)),
+        ]
+
+    def compose(self, *arguments: str, seconds: float = 600) -> str:
+        return run([*self._compose, *arguments], seconds=seconds)
+
+    def containers(self, service: str) -> list[str]:
+        """Return the ids of a service's containers, running or not."""
+        return self.compose("ps", "--quiet", service).split()
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        found: list[dict[str, Any]] = json.loads(run([DOCKER, "inspect", container]))
+        return found[0]
+
+    def running(self, service: str) -> bool:
+        """Whether all containers of a service run and are healthy, if they have a check."""
+        states = [self.inspect(each)["State"] for each in self.containers(service)]
+        healthy = all(
+            each.get("Health", {}).get("Status", "healthy") == "healthy" for each in states
+        )
+        return bool(states) and healthy and all(each["Running"] for each in states)
+
+    def kill(self, service: str) -> None:
+        """Send SIGKILL to the main process of each container, as the kernel would."""
+        for each in self.containers(service):
+            if pid := self.inspect(each)["State"]["Pid"]:
+                os.kill(pid, signal.SIGKILL)
+
+    def wait_restarted(self, service: str, restarts: int) -> float:
+        def again() -> bool:
+            counts = [self.inspect(each)["RestartCount"] for each in self.containers(service)]
+            return bool(counts) and min(counts) > restarts and self.running(service)
+
+        return wait_for(f"the restart of {service}", again)
+
+    def manage(self, *arguments: str) -> str:
+        return run(self._manage(*arguments))
+
+    def doctor(self) -> list[str]:
+        """Return what `doctor` finds, except what is in order."""
+        done = attempt(self._manage("doctor"))
+        lines = [line for line in done.stdout.splitlines() if line.startswith(("warning", "wrong"))]
+        expect(
+            done.returncode == bool(lines), f"doctor exited with {done.returncode}: {done.stdout}"
+        )
+        return lines
+
+    def titles(self, marker: str) -> list[list[str]]:
+        """Return the titles that start with `marker`, in each collection; empty in an outage."""
+        mongo = self.containers("mongo")[0]
+        shell = [DOCKER, "exec", mongo, "mongosh", "--quiet", "--eval", shared_stories(marker)]
+        done = attempt(shell, seconds=60)
+        found: list[list[str]] = json.loads(done.stdout) if done.returncode == 0 else [[]]
+        return found
+
+    def logs(self, service: str) -> list[str]:
+        lines = [attempt([DOCKER, "logs", each]).stdout for each in self.containers(service)]
+        return "".join(lines).splitlines()
+
+    def _manage(self, *arguments: str) -> list[str]:
+        web = self.containers("web")[0]
+        return [DOCKER, "exec", web, "python", "manage.py", *arguments]
+
+
+@contextmanager
+def project(parent: Path, name: str, file: str = "compose.yaml") -> Iterator[Project]:
+    """Copy compose/ with secrets to `parent`, and remove all containers and volumes at the end."""
+    shutil.copytree(
+        ROOT / "compose", parent / "compose", ignore=shutil.ignore_patterns("env", "secrets")
+    )
+    (parent / "compose" / "env").write_text((ROOT / "compose/env.example").read_text())
+    run([parent / "compose" / "make-secrets"])
+    (parent / "compose/secrets/database_password").write_text(ANY_CHARACTER)
+    created = Project(parent, name, file)
+    try:
+        yield created
+    finally:
+        created.compose("down", "--volumes", "--timeout", "20")
+
+
+def build() -> None:
+    """Build the project's image from compose/Dockerfile."""
+    run(
+        [DOCKER, "build", "--network", "host", "-t", "storyfeed", "-f", "compose/Dockerfile", "."],
+        cwd=ROOT,
+    )

@@ -160,11 +160,7 @@ def _cdc(variables: Variables, home: Path) -> CdcSettings:
         topic=variables.text("KAFKA_TOPIC", plain.topic),
         partitions=variables.number("KAFKA_PARTITIONS", plain.partitions),
         replication_factor=variables.number("KAFKA_REPLICATION_FACTOR", plain.replication_factor),
-        mongodb_uri=with_password(
-            "MONGODB_URI",
-            _mongodb_uri(variables.text("MONGODB_URI")),
-            variables.text("MONGODB_PASSWORD"),
-        ),
+        mongodb_uri=_mongodb_uri(variables.text("MONGODB_URI"), variables.text("MONGODB_PASSWORD")),
         mongodb_database=variables.text("MONGODB_DATABASE", plain.mongodb_database),
         collections=variables.names("REPLICA_COLLECTIONS", plain.collections),
         group=variables.text("CONSUMER_GROUP", plain.group),
@@ -246,14 +242,14 @@ def _require_scheme(name: str, value: str) -> None:
         raise Misconfigured(f"{name} has {value!r}: add the scheme, https://{value}.")
 
 
-def _mongodb_uri(value: str) -> str:
+def _mongodb_uri(value: str, password: str) -> str:
     if value and not value.startswith(("mongodb://", "mongodb+srv://")):
         # The URI may contain a password, so the message repeats only the scheme.
         raise Misconfigured(
             f"MONGODB_URI starts with {value.partition(':')[0]!r}: "
             "give mongodb://host:27017/?replicaSet=name."
         )
-    return value
+    return with_password("MONGODB_URI", value, password)
 
 
 def _require_network(name: str, value: str) -> None:

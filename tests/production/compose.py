@@ -1,9 +1,10 @@
-"""The tests of compose/compose.yaml: `up` as an operator runs it, then all kinds of disturbances."""
+"""The tests of compose/compose.yaml: `up` as an operator runs it, then disturbances."""
 
 import json
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tests.production import images
@@ -52,7 +53,7 @@ def _up(here: Project) -> Site:
         began = time.monotonic()
         here.compose("up", "--detach", "--no-build")
         for each in (*SERVERS, *OWN):
-            wait_for(f"the start of {each}", lambda each=each: here.running(each))
+            wait_for(f"the start of {each}", partial(here.running, each))
             result(f"{each} {time.monotonic() - began:.1f} s")
     return site
 
@@ -114,7 +115,7 @@ def _scaled(here: Project, site: Site) -> None:
         here.compose("up", "--detach", "--no-build", *flags)
         for service, count in counts.items():
             expect(len(here.containers(service)) == count, f"{service} was not scaled")
-            wait_for(f"{count} of {service}", lambda service=service: here.running(service))
+            wait_for(f"{count} of {service}", partial(here.running, service))
         return "running"
 
     _under_traffic(here, site, "two relays and three consumers", scale)
@@ -125,7 +126,7 @@ def _rolling(here: Project, site: Site) -> None:
         for service in OWN:
             for each in here.containers(service):
                 run([DOCKER, "restart", each])
-                wait_for(f"the restart of {service}", lambda service=service: here.running(service))
+                wait_for(f"the restart of {service}", partial(here.running, service))
         return "all restarted"
 
     _under_traffic(here, site, "rolling restart", roll)
@@ -160,7 +161,7 @@ def _stopped_and_kept(here: Project, site: Site) -> None:
         here.compose("down")
         here.compose("up", "--detach", "--no-build")
         for each in (*SERVERS, *OWN):
-            wait_for(f"the start of {each}", lambda each=each: here.running(each))
+            wait_for(f"the start of {each}", partial(here.running, each))
         expect(here.titles("") == saved, "the collections changed")
         site.log_in()
         expect(site.save_story("again 1"), "the story could not be saved")

@@ -5,6 +5,7 @@ from cdc.progress import progress
 from cdc.runtime.command import FAILED, FeedCommand
 from cdc.runtime.daemon_started import daemon_started
 from cdc.runtime.loop import Clock, Stop, SystemClock, backoff, run_until_stopped
+from cdc.runtime.service_manager import notify_alive, notify_ready
 from cdc.runtime.telemetry import log
 from cdc.runtime.threads import attempt, explanation, start_thread, thread_problems
 
@@ -20,6 +21,8 @@ __all__ = [
     "daemon_started",
     "explanation",
     "log",
+    "notify_alive",
+    "notify_ready",
     "progress",
     "run_until_stopped",
     "start_thread",

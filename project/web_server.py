@@ -13,6 +13,7 @@ from typing import Any
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
+from cdc.commands import notify_alive, notify_ready
 from cdc.errors import Misconfigured
 from project.config.environment import Environment, load_environment
 from project.config.logs import logging_config
@@ -34,6 +35,11 @@ class Server(uvicorn.Server):
         for each in sockets or []:
             each.listen(listener.BACKLOG)  # uvicorn has reduced it to `_ACCEPTED_AT_ONCE`
             uvicorn.server.logger.info("Uvicorn running on socket %s", each.getsockname())
+        notify_ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        notify_alive()
+        return await super().on_tick(counter)
 
 
 def options(environment: Environment) -> dict[str, Any]:

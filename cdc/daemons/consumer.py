@@ -31,6 +31,7 @@ from cdc.runtime.counters import Counters
 from cdc.runtime.daemon_started import daemon_started
 from cdc.runtime.error_report import ErrorReport
 from cdc.runtime.loop import Clock, Stop, SystemClock, run_until_stopped
+from cdc.runtime.service_manager import supervised
 from cdc.runtime.tracing import flushing
 
 _log = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
         # Release the name last, because closing the source leaves the group.
         with presence.beating(), closing(source), stop.bounding_errors():
             run_until_stopped(
-                errors.watched(consumer.run_once),
+                supervised(errors.watched(consumer.run_once)),
                 stopped=lambda: stop.requested,
                 on_retry=errors.on_retry,
                 pause=lambda: None,

@@ -18,6 +18,7 @@ from cdc.runtime.counters import Counters
 from cdc.runtime.daemon_started import daemon_started
 from cdc.runtime.error_report import ErrorReport
 from cdc.runtime.loop import Stop, SystemClock, run_until_stopped
+from cdc.runtime.service_manager import supervised
 from cdc.runtime.tracing import flushing
 
 _PAUSE_SECONDS = 0.5
@@ -41,7 +42,7 @@ def run_jobs() -> None:
         telemetry.log(_log, logging.INFO, telemetry.JOBS_STARTED)
         with stop.bounding_errors():
             run_until_stopped(
-                errors.watched(runner.run_once),
+                supervised(errors.watched(runner.run_once)),
                 stopped=lambda: stop.requested,
                 on_retry=errors.on_retry,
                 pause=lambda: clock.sleep(_PAUSE_SECONDS),

@@ -26,6 +26,7 @@ from cdc.runtime.counters import Counters
 from cdc.runtime.daemon_started import daemon_started
 from cdc.runtime.error_report import ErrorReport
 from cdc.runtime.loop import Stop, SystemClock, run_until_stopped
+from cdc.runtime.service_manager import supervised
 from cdc.runtime.tracing import flushing
 
 _DRAIN_SECONDS = 1.5
@@ -71,7 +72,7 @@ def run_relay(settings: CdcSettings) -> None:
             _sweeping(sweeper, outbox, clock, errors) as thread,
         ):
             run_until_stopped(
-                errors.watched(relay.run_once),
+                supervised(errors.watched(relay.run_once)),
                 stopped=lambda: stop.requested or not thread.is_alive(),
                 on_retry=errors.on_retry,
                 pause=relay.pause,

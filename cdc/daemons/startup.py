@@ -15,6 +15,7 @@ from cdc.kafka.topics import Topics
 from cdc.registry import all_topics
 from cdc.runtime import telemetry
 from cdc.runtime.loop import Clock, Stop, run_until_stopped
+from cdc.runtime.service_manager import notify_alive
 
 _QUERY_TIMEOUT_SECONDS = 8
 _log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class Startup:
 
         def attempt() -> bool:
             nonlocal done
+            notify_alive()
             step()
             done = True
             return True

@@ -15,6 +15,7 @@ from cdc.models import Job, JobState
 from cdc.progress import Advance, Say
 from cdc.runtime.database import retryable_errors
 from cdc.runtime.loop import Clock
+from cdc.runtime.service_manager import notify_alive
 from cdc.runtime.threads import start_thread
 
 _RENEW_SECONDS = 1.0
@@ -37,7 +38,11 @@ class JobContext:
         job.done = job.total = 0
 
     def stopped(self) -> bool:
-        """Return whether the job must return early: after a cancel, a lost lease or a signal."""
+        """Return whether the job must return early: after a cancel, a lost lease or a signal.
+
+        A job function calls this method between its steps, so it also shows that the job proceeds.
+        """
+        notify_alive()
         return self.cancelled or self.lost or self._stopping()
 
     def say(self, sentence: str) -> None:

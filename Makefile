@@ -39,7 +39,7 @@ mutation: .venv/test.stamp
 
 # Run the files in compose/ for real, with a Docker engine and a systemd of our own. Needs root; what
 # cannot run on this machine is skipped with a sentence. PRODUCTION=compose runs one part.
-production: .venv/test.stamp
+production: .venv/databases.stamp
 	@$(BIN)/python -m tests.production $(PRODUCTION)
 
 lint: .venv/test.stamp

@@ -9,12 +9,14 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tests.production import compose, engine
+from project.stack.errors import StackError
+from tests.production import compose, engine, machine, systemd
 from tests.production.shell import Failed, say
 
 # Part -> (what this machine lacks, the tests).
 PARTS: dict[str, tuple[Callable[[], str], Callable[[], None]]] = {
     "compose": (engine.missing, compose.main),
+    "systemd": (machine.missing, systemd.main),
 }
 
 
@@ -32,7 +34,7 @@ def _run(part: str) -> bool:
         return True
     try:
         tests()
-    except Failed as error:
+    except (Failed, StackError) as error:
         say(f"{part}: {error}")
         return False
     say(f"{part} passed.")

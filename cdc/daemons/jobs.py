@@ -7,7 +7,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from cdc.canary.beat import start_beating
 from cdc.conf import cdc_settings
-from cdc.daemons.startup import Startup, process_name
+from cdc.daemons.startup import LONG_QUERY_SECONDS, Startup, process_name, set_query_timeouts
 from cdc.doctor.database import check_database
 from cdc.doctor.settings import require_valid_clients
 from cdc.jobs.kinds import KINDS
@@ -29,6 +29,7 @@ def run_jobs() -> None:
     """Run jobs until a signal."""
     clock = SystemClock()
     daemon_started.send("jobs", counters=Counters(DEFAULT_DB_ALIAS, clock))
+    set_query_timeouts(DEFAULT_DB_ALIAS, LONG_QUERY_SECONDS)
     settings = cdc_settings()
     owner = process_name()
     errors = ErrorReport(f"jobs {owner}", telemetry.JOB_RETRY, DEFAULT_DB_ALIAS, clock)

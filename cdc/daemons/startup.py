@@ -18,6 +18,8 @@ from cdc.runtime.loop import Clock, Stop, run_until_stopped
 from cdc.runtime.service_manager import notify_alive
 
 _QUERY_TIMEOUT_SECONDS = 8
+LONG_QUERY_SECONDS = 120
+"""A time-out for processes that count or compare all rows of a table."""
 _log = logging.getLogger(__name__)
 
 Report = Callable[[Retryable, float], None]
@@ -29,11 +31,10 @@ def process_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
-def set_query_timeouts(using: str) -> None:
+def set_query_timeouts(using: str, seconds: int = _QUERY_TIMEOUT_SECONDS) -> None:
     """Make queries fail, instead of blocking forever, when MySQL stops responding."""
     connection = connections[using]
     if connection.vendor == "mysql":
-        seconds = _QUERY_TIMEOUT_SECONDS
         connection.settings_dict["OPTIONS"].update(read_timeout=seconds, write_timeout=seconds)
 
 

@@ -10,12 +10,13 @@ import sys
 from collections.abc import Callable
 
 from project.stack.errors import StackError
-from tests.production import compose, engine, machine, systemd
+from tests.production import cluster, compose, engine, machine, systemd
 from tests.production.shell import Failed, say
 
 # Part -> (what this machine lacks, the tests).
 PARTS: dict[str, tuple[Callable[[], str], Callable[[], None]]] = {
     "compose": (engine.missing, compose.main),
+    "cluster": (engine.missing, cluster.main),
     "systemd": (machine.missing, systemd.main),
 }
 

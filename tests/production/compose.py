@@ -3,7 +3,7 @@
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -96,7 +96,7 @@ def _killed(here: Project, site: Site, service: str) -> None:
         here.kill(service)
         return f"restarted after {here.wait_restarted(service, before):.1f} s"
 
-    _under_traffic(here, site, f"kill -9 of {service}", kill)
+    under_traffic(here, site, f"kill -9 of {service}", kill)
 
 
 def _restarted(here: Project, site: Site, server: str) -> None:
@@ -105,7 +105,7 @@ def _restarted(here: Project, site: Site, server: str) -> None:
         seconds = wait_for(f"the restart of {server}", lambda: here.running(server))
         return f"ready after {seconds:.1f} s"
 
-    _under_traffic(here, site, f"restart of {server}", restart)
+    under_traffic(here, site, f"restart of {server}", restart)
 
 
 def _scaled(here: Project, site: Site) -> None:
@@ -118,7 +118,7 @@ def _scaled(here: Project, site: Site) -> None:
             wait_for(f"{count} of {service}", partial(here.running, service))
         return "running"
 
-    _under_traffic(here, site, "two relays and three consumers", scale)
+    under_traffic(here, site, "two relays and three consumers", scale)
 
 
 def _rolling(here: Project, site: Site) -> None:
@@ -129,10 +129,10 @@ def _rolling(here: Project, site: Site) -> None:
                 wait_for(f"the restart of {service}", partial(here.running, service))
         return "all restarted"
 
-    _under_traffic(here, site, "rolling restart", roll)
+    under_traffic(here, site, "rolling restart", roll)
 
 
-def _under_traffic(here: Project, site: Site, title: str, disturb: Callable[[], str]) -> None:
+def under_traffic(here: Project, site: Site, title: str, disturb: Callable[[], str]) -> None:
     """Save stories before, while and after `disturb` runs, and compare the collections."""
     with step(f"{title}, under traffic") as result:
         traffic = Traffic(site, title)
@@ -143,6 +143,11 @@ def _under_traffic(here: Project, site: Site, title: str, disturb: Callable[[], 
         if traffic.refused:
             result(f"{traffic.refused} attempts failed visibly")
         result(wait_until_applied(traffic.saved, lambda: here.titles(title)))
+
+
+def ready(here: Project, services: Iterable[str]) -> None:
+    for each in services:
+        wait_for(f"the start of {each}", partial(here.running, each))
 
 
 def _stopped_and_kept(here: Project, site: Site) -> None:
@@ -160,8 +165,7 @@ def _stopped_and_kept(here: Project, site: Site) -> None:
     with step("down, and up with the same volumes") as result:
         here.compose("down")
         here.compose("up", "--detach", "--no-build")
-        for each in (*SERVERS, *OWN):
-            wait_for(f"the start of {each}", partial(here.running, each))
+        ready(here, (*SERVERS, *OWN))
         expect(here.titles("") == saved, "the collections changed")
         site.log_in()
         expect(site.save_story("again 1"), "the story could not be saved")

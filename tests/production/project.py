@@ -17,12 +17,20 @@ from tests.support.paths import ROOT
 ANY_CHARACTER = "p@ss/w#rd?%41$HOME'\"\\`;&|<>{}[]() ключ"
 """A password with the characters that shells, URLs, YAML and SQL treat specially."""
 
+CLUSTER = "cluster.yaml"
+_AS_MEMBER = [
+    "mongodb://mongo-1,mongo-2,mongo-3/?replicaSet=rs0",
+    *("--tls", "--tlsCAFile", "/run/secrets/ca", "--tlsCertificateKeyFile", "/run/secrets/mongo-2"),
+    *("--authenticationMechanism", "MONGODB-X509", "--authenticationDatabase", "$external"),
+]
+
 
 class Project:
     """The commands of an operator: `up`, `down`, `exec`, and those that harm."""
 
     def __init__(self, folder: Path, name: str, file: str) -> None:
         self.folder = folder / "compose"
+        self._is_cluster = file == CLUSTER
         self._compose = [
             *(COMPOSE, "--project-name", name, "--env-file", str(self.folder / "env")),
             *("-f", str(self.folder / file)),
@@ -74,8 +82,10 @@ class Project:
 
     def titles(self, marker: str) -> list[list[str]]:
         """Return the titles that start with `marker`, in each collection; empty in an outage."""
-        mongo = self.containers("mongo")[0]
-        shell = [DOCKER, "exec", mongo, "mongosh", "--quiet", "--eval", shared_stories(marker)]
+        mongo = self.containers("mongo-2" if self._is_cluster else "mongo")[0]
+        login = _AS_MEMBER if self._is_cluster else ["mongodb://localhost/"]
+        mongosh = ["mongosh", "--quiet", *login, "--eval", shared_stories(marker)]
+        shell = [DOCKER, "exec", mongo, *mongosh]
         done = attempt(shell, seconds=60)
         found: list[list[str]] = json.loads(done.stdout) if done.returncode == 0 else [[]]
         return found
@@ -85,7 +95,7 @@ class Project:
         return "".join(lines).splitlines()
 
     def _manage(self, *arguments: str) -> list[str]:
-        web = self.containers("web")[0]
+        web = self.containers("web-2" if self._is_cluster else "web")[0]
         return [DOCKER, "exec", web, "python", "manage.py", *arguments]
 
 
@@ -97,7 +107,10 @@ def project(parent: Path, name: str, file: str = "compose.yaml") -> Iterator[Pro
     )
     (parent / "compose" / "env").write_text((ROOT / "compose/env.example").read_text())
     run([parent / "compose" / "make-secrets"])
-    (parent / "compose/secrets/database_password").write_text(ANY_CHARACTER)
+    if file == CLUSTER:
+        run([parent / "compose" / "make-certificates"])
+    for secret in ("database_password", "mongodb_password"):
+        (parent / "compose/secrets" / secret).write_text(ANY_CHARACTER)
     created = Project(parent, name, file)
     try:
         yield created

@@ -73,11 +73,11 @@ def _test(booted: Machine, started: Servers) -> None:
         result(wait_until_applied(["unit 1"], partial(started.titles, "unit")))
     _exposure(booted)
     _killed(booted)
+    _journal(booted)  # before a hung process prints the traceback of its threads
     _watchdog(booted, started)
     _stopped(booted, started)
     _waiting_start(booted, started)
     _wrong_setting(booted)
-    _journal(booted)
 
 
 def _started(booted: Machine) -> None:

@@ -1,6 +1,7 @@
 """The files for compose and systemd start what `up` starts, with settings that exist."""
 
 import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -8,14 +9,17 @@ import yaml
 from tests.support.paths import ROOT
 
 COMPOSE = ROOT / "compose" / "compose.yaml"
+CLUSTER = ROOT / "compose" / "cluster.yaml"
 UNITS = ROOT / "compose" / "systemd"
+DAEMONS = ("storyfeed-web.service", "storyfeed@.service", "storyfeed-consumer@.service")
 WEB_SERVER = "-m project.web_server"
 
 
-def test_compose_passes_only_settings_that_exist() -> None:
+@pytest.mark.parametrize("file", [COMPOSE, CLUSTER])
+def test_compose_passes_only_settings_that_exist(file: Path) -> None:
     reference = (ROOT / "docs" / "reference.md").read_text()
     known = set(re.findall(r"^\| `([A-Z_]+)`", reference, re.MULTILINE))
-    passed = set(yaml.safe_load(COMPOSE.read_text())["x-storyfeed"]["environment"])
+    passed = set(yaml.safe_load(file.read_text())["x-storyfeed"]["environment"])
     assert {"DATABASE_URL", "TRUSTED_PROXIES", "EMAIL_URL_FILE"} <= passed
     assert {name.removesuffix("_FILE") for name in passed} - known == set()
 
@@ -26,8 +30,9 @@ def test_compose_and_systemd_start_the_same_web_server() -> None:
     assert WEB_SERVER in (UNITS / "storyfeed-web.service").read_text()
 
 
-def test_compose_builds_one_image_and_confines_every_service() -> None:
-    services = yaml.safe_load(COMPOSE.read_text())["services"]
+@pytest.mark.parametrize("file", [COMPOSE, CLUSTER])
+def test_compose_builds_one_image_and_confines_every_service(file: Path) -> None:
+    services = yaml.safe_load(file.read_text())["services"]
     own = {name: each for name, each in services.items() if each["image"] == "storyfeed"}
     assert [name for name, each in own.items() if "build" in each] == ["migrate"]
     for each in own.values():
@@ -40,23 +45,36 @@ def test_compose_builds_one_image_and_confines_every_service() -> None:
         assert each["security_opt"] == ["no-new-privileges:true"]
 
 
-def test_images_have_exact_versions() -> None:
-    services = yaml.safe_load(COMPOSE.read_text())["services"]
+@pytest.mark.parametrize("file", [COMPOSE, CLUSTER])
+def test_images_have_exact_versions(file: Path) -> None:
+    services = yaml.safe_load(file.read_text())["services"]
     bases = re.findall(r"^FROM (\S+)", (ROOT / "compose" / "Dockerfile").read_text(), re.MULTILINE)
     images = {each["image"] for each in services.values()} - {"storyfeed"}
     for image in {*bases, *images}:
         assert re.search(r":\d+\.\d+\.\d+", image), image
 
 
-def test_no_secret_is_in_the_environment() -> None:
-    values = yaml.safe_load(COMPOSE.read_text())["x-storyfeed"]["environment"]
+@pytest.mark.parametrize(("file", "count"), [(COMPOSE, 4), (CLUSTER, 5)])
+def test_no_secret_is_in_the_environment(file: Path, count: int) -> None:
+    values = yaml.safe_load(file.read_text())["x-storyfeed"]["environment"]
     secret = {name for name in values if re.search("KEY|PASSWORD|TOKEN|EMAIL_URL", name)}
-    assert len(secret) == 4
+    assert len(secret) == count
     assert all(name.endswith("_FILE") for name in secret)
 
 
-@pytest.mark.parametrize("unit", ["storyfeed-web.service", "storyfeed@.service"])
+@pytest.mark.parametrize("unit", DAEMONS)
 def test_a_unit_restarts_except_after_a_wrong_setting(unit: str) -> None:
     lines = (UNITS / unit).read_text().splitlines()
     wanted = {"Restart=always", "StartLimitIntervalSec=0", "RestartPreventExitStatus=2"}
     assert wanted <= set(lines)
+    assert {"Type=notify", "WatchdogSec=180", "PartOf=storyfeed.target"} <= set(lines)
+
+
+def test_all_units_are_confined_in_the_same_way() -> None:
+    def confinement(unit: str) -> str:
+        text = (UNITS / unit).read_text()
+        return text[text.index("# The processes need") :].partition("\n\n")[0].strip()
+
+    found = {confinement(unit) for unit in (*DAEMONS, "storyfeed-migrate.service")}
+    assert len(found) == 1
+    assert "CapabilityBoundingSet=\n" in found.pop()

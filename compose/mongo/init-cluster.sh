@@ -16,6 +16,7 @@ while (!db.hello().primary) sleep(200);'
 shell "mongodb://mongo-1,mongo-2,mongo-3/?replicaSet=rs0" --eval '
 const password = require("fs").readFileSync("/run/secrets/mongodb_password", "utf8").trim();
 const admin = db.getSiblingDB("admin");
-const roles = [{ role: "readWrite", db: "storyfeed" }];
-if (admin.getUser("storyfeed")) admin.changeUserPassword("storyfeed", password);
+// dbAdmin has collMod, with which a consumer changes the expiry of the history.
+const roles = ["readWrite", "dbAdmin"].map((role) => ({ role, db: "storyfeed" }));
+if (admin.getUser("storyfeed")) admin.updateUser("storyfeed", { pwd: password, roles });
 else admin.createUser({ user: "storyfeed", pwd: password, roles });'

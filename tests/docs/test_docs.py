@@ -21,7 +21,7 @@ PAGES = [
 _PATH = re.compile(
     r"(?<![\w./<>-])(?:cdc|compose|project|stories|templates|tests|users)/(?:[\w./@-]*[\w/])?"
 )
-_MADE_BY_THE_USER = ("compose/env", "compose/secrets/")
+_MADE_BY_THE_USER = ("compose/env", "compose/secrets")
 _MODULE = re.compile(r"(?<![\w./-])(?:cdc|project|stories|tests|users)(?:\.[A-Za-z_]\w*)+")
 _CHECK = re.compile(r"cdc\.[EW]\d{3}")
 _PERMISSIONS = {"cdc.resolve_deadletter", "users.assign_role"}

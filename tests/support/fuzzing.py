@@ -114,6 +114,8 @@ _BODIES = (
     b"--b\r\nContent-Disposition: form-data\r\nContent-Transfer-Encoding: base64\r\n\r\n=\r\n--b",
     b"&".join(b"a%d=1" % number for number in range(1_100)),
 )
+_FIELDS = 30
+"""The number of fields of the largest form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,17 +142,24 @@ def attacks() -> st.SearchStrategy[Attack]:
     filters = st.builds(str.__add__, st.sampled_from(_COLUMNS), st.sampled_from(_LOOKUPS))
     names = st.sampled_from(_PARAMETERS) | filters
     odd = st.sampled_from([(name, each) for name, some in _HEADERS.items() for each in some])
-    return st.builds(
+    anything = st.builds(
         Attack,
         ids=st.just(()) | st.tuples(values, values),
         query=st.dictionaries(names, values, max_size=3),
         post=st.booleans(),
-        changed=st.lists(st.tuples(st.integers(0, 30), values), max_size=4).map(tuple),
+        changed=st.lists(st.tuples(st.integers(0, _FIELDS), values), max_size=4).map(tuple),
         added=st.dictionaries(st.sampled_from(_POSTED), values, max_size=2),
         headers=st.just({}) | st.just({}) | st.lists(odd, max_size=2).map(dict),
         content_type=st.just("") | st.just("") | st.sampled_from(_CONTENT_TYPES),
         body=st.sampled_from(_BODIES),
     )
+    return anything | st.integers(0, len(VALUES)).map(whole_form)
+
+
+def whole_form(start: int) -> Attack:
+    """Return a form in which each field has a hostile value, beginning with this one."""
+    changed = ((at, VALUES[(start + 7 * at) % len(VALUES)]) for at in range(_FIELDS))
+    return Attack(post=True, changed=tuple(changed))
 
 
 class Fields(HTMLParser):

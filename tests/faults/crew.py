@@ -95,7 +95,7 @@ class Crew:
         for member in members:
             member.arm(fault)
         provoke()
-        wait_until(lambda: self._anyone_struck(members), f"{fault} strikes")
+        self._wait_until(lambda: self._anyone_struck(members), f"{fault} strikes")
         victim = next(member for member in members if member.struck())
         # Two processes may be killed in the same moment. `tend` has restarted one of them.
         restarted = {name for name, code in self.ended[ended_before:] if code == -signal.SIGKILL}
@@ -128,8 +128,12 @@ class Crew:
         return all(content == wanted for content in found)
 
     def wait_until_equal(self, seconds: float = 90.0) -> float:
+        return self._wait_until(self.equal, "table and collections are equal", seconds)
+
+    def _wait_until(self, holds: Callable[[], bool], what: str, seconds: float = 90.0) -> float:
+        """Wait until `holds()` is true. A failure shows the members' logs."""
         try:
-            return wait_until(self.equal, "table and collections are equal", seconds)
+            return wait_until(holds, what, seconds)
         except AssertionError as error:
             error.add_note(self.logs())
             raise

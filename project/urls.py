@@ -9,7 +9,7 @@ from project.http import health
 from project.metrics import page as metrics
 from project.operations.pipeline import TechnicalWorkerHome
 from project.pages import home_pages
-from users.client_address import client_address
+from users.client_address import client_network
 from users.roles import feed_audience
 
 admin.site.site_header = "Storyfeed admin"
@@ -38,7 +38,7 @@ urlpatterns = [
     ),
     path(
         "feed/stream",
-        FeedStream.as_view(audience_of=feed_audience, address_of=client_address),
+        FeedStream.as_view(audience_of=feed_audience, address_of=client_network),
         name="feed_stream",
     ),
     path("", include("stories.urls")),

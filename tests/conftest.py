@@ -5,6 +5,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,10 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from cdc.conf import CdcSettings
+from tests.acceptance.conftest import environment
 from tests.support.feed_settings import without_servers
+from tests.support.nginx import Nginx, behind_nginx
+from tests.support.web import Topic
 
 _LOG_LINES = 40
 HAS_MYSQL_CLIENT = find_spec("MySQLdb") is not None
@@ -125,3 +129,20 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
     if connection.vendor == "sqlite":
         file = tmp_path_factory.mktemp("database") / "test.sqlite3"
         connection.settings_dict["TEST"]["NAME"] = str(file)
+
+
+@pytest.fixture
+def topic(feed_settings: CdcSettings) -> Iterator[Topic]:
+    """Yield the topic of `feed_settings`."""
+    topic = Topic(feed_settings)
+    yield topic
+    topic.close()
+
+
+@pytest.fixture
+def proxy(
+    transactional_db: None, topic: Topic, feed_settings: CdcSettings, tmp_path: Path
+) -> Iterator[Nginx]:
+    """Yield nginx in front of a web process with production settings."""
+    with behind_nginx(environment(feed_settings, tmp_path), tmp_path) as proxy:
+        yield proxy

@@ -3,38 +3,19 @@
 import http.client
 import socket
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from axes.models import AccessAttempt
 
-from cdc.conf import CdcSettings
-from tests.acceptance.conftest import environment
 from tests.cdc.feed.frames import Frames
 from tests.support.https_client import SECONDS, HttpsClient
-from tests.support.nginx import Nginx, behind_nginx
+from tests.support.nginx import Nginx
 from tests.support.web import Topic
 from users.models import User, UserType
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 PASSWORD = "correct-horse-7"
-
-
-@pytest.fixture
-def topic(feed_settings: CdcSettings) -> Iterator[Topic]:
-    topic = Topic(feed_settings)
-    yield topic
-    topic.close()
-
-
-@pytest.fixture
-def proxy(
-    transactional_db: None, topic: Topic, feed_settings: CdcSettings, tmp_path: Path
-) -> Iterator[Nginx]:
-    with behind_nginx(environment(feed_settings, tmp_path), tmp_path) as proxy:
-        yield proxy
 
 
 @pytest.fixture

@@ -29,13 +29,6 @@ HOSTILE_TITLE = "</script><script>alert(1)</script>\n\nevent: bye\ndata: {}"
 
 
 @pytest.fixture
-def topic(feed_settings: CdcSettings) -> Iterator[Topic]:
-    topic = Topic(feed_settings)
-    yield topic
-    topic.close()
-
-
-@pytest.fixture
 def web(
     transactional_db: None, topic: Topic, feed_settings: CdcSettings, tmp_path: Path
 ) -> Iterator[Web]:

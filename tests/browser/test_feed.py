@@ -37,13 +37,6 @@ WATCH = """() => {
 
 
 @pytest.fixture
-def topic(feed_settings: CdcSettings) -> Iterator[Topic]:
-    topic = Topic(feed_settings)
-    yield topic
-    topic.close()
-
-
-@pytest.fixture
 def site(
     transactional_db: None, topic: Topic, feed_settings: CdcSettings, tmp_path: Path
 ) -> Iterator[str]:

@@ -1,36 +1,16 @@
 """Many feed pages of one browser behind nginx, with HTTP/2."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Browser, expect
 
-from cdc.conf import CdcSettings
-from tests.acceptance.conftest import environment
 from tests.browser.conftest import new_context, watched
-from tests.support.nginx import Nginx, behind_nginx
+from tests.support.nginx import Nginx
 from tests.support.web import Topic
 from users.models import User
 
 pytestmark = [pytest.mark.browser, pytest.mark.services, pytest.mark.django_db(transaction=True)]
 PAGES = 20
 PROTOCOL = "performance.getEntriesByType('navigation')[0].nextHopProtocol"
-
-
-@pytest.fixture
-def topic(feed_settings: CdcSettings) -> Iterator[Topic]:
-    topic = Topic(feed_settings)
-    yield topic
-    topic.close()
-
-
-@pytest.fixture
-def proxy(
-    transactional_db: None, topic: Topic, feed_settings: CdcSettings, tmp_path: Path
-) -> Iterator[Nginx]:
-    with behind_nginx(environment(feed_settings, tmp_path), tmp_path) as proxy:
-        yield proxy
 
 
 def test_twenty_feed_pages_follow_over_http2(

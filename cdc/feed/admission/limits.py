@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address, ip_address, ip_network
 from random import randint
 
 from django.http import HttpRequest
 
-_IPV6_PREFIX = 64
-"""A provider assigns at least a network of this size to one customer."""
 _START_SECONDS = 30.0
 """A stream that has not begun by then never will, because its client has disconnected."""
 AddressOf = Callable[[HttpRequest], str]
-"""Maps a request to the address of its client."""
+"""Maps a request to the address by which its client is counted.
+
+For IPv6, this should be a network: a customer of a provider has many addresses.
+"""
 
 
 def peer_address(request: HttpRequest) -> str:
@@ -37,8 +37,8 @@ class Refusal:
 class Place:
     """The place of one stream. It is given back if the stream does not begin soon."""
 
-    def __init__(self, places: "Places", account: str, network: str) -> None:
-        self._places, self._names = places, (account, network)
+    def __init__(self, places: "Places", account: str, address: str) -> None:
+        self._places, self._names = places, (account, address)
         self._held = False
         self._take()
         loop = asyncio.get_running_loop()
@@ -74,14 +74,14 @@ class Places:
         self._most_of_account, self._most_of_address = account, address
         self._total = 0
         self._accounts: Counter[str] = Counter()
-        self._networks: Counter[str] = Counter()
+        self._addresses: Counter[str] = Counter()
 
     def refusal(self, account: str, address: str) -> Refusal | None:
         """Return the reason why a further stream is refused; None if it would be accepted."""
         if self._accounts[account] >= self._most_of_account:
             why = f"Your account has {self._most_of_account} open streams: close one of them."
             return Refusal(why)
-        if self._networks[_network(address)] >= self._most_of_address:
+        if self._addresses[address] >= self._most_of_address:
             why = f"Your address has {self._most_of_address} open streams: close one of them."
             return Refusal(why)
         if self._total >= self._most:
@@ -90,25 +90,12 @@ class Places:
 
     def take(self, account: str, address: str) -> Place | Refusal:
         """Return a place for a stream, or the reason of a refusal."""
-        return self.refusal(account, address) or Place(self, account, _network(address))
+        return self.refusal(account, address) or Place(self, account, address)
 
-    def count(self, account: str, network: str, change: int) -> None:
+    def count(self, account: str, address: str, change: int) -> None:
         """Add 1 or -1 to the numbers of streams. Only `Place` calls this method."""
         self._total += change
-        for counter, name in ((self._accounts, account), (self._networks, network)):
+        for counter, name in ((self._accounts, account), (self._addresses, address)):
             counter[name] += change
             if not counter[name]:
                 del counter[name]
-
-
-def _network(address: str) -> str:
-    """Return the network that counts as one address; for IPv6, one customer has a whole network."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if not isinstance(parsed, IPv6Address):
-        return address
-    if parsed.ipv4_mapped:
-        return str(parsed.ipv4_mapped)
-    return str(ip_network((parsed.packed, _IPV6_PREFIX), strict=False))

@@ -28,11 +28,8 @@ def taken(places: Places, *readers: tuple[str, str]) -> list[str]:
     [
         ([("a", "192.0.2.1"), ("a", "192.0.2.2"), ("a", "192.0.2.3")], ACCOUNT),
         ([("a", "192.0.2.1"), ("b", "192.0.2.1"), ("c", "192.0.2.1")], ADDRESS),
-        ([("a", "192.0.2.1"), ("b", "::ffff:192.0.2.1"), ("c", "192.0.2.1")], ADDRESS),
-        ([("a", "2001:db8::1"), ("b", "2001:db8::2"), ("c", "2001:db8:0:0:9::")], ADDRESS),
         ([("a", ""), ("b", ""), ("c", "")], ADDRESS),
         ([("a", "192.0.2.1"), ("b", "192.0.2.2"), ("c", "2001:db8::1")], ""),
-        ([("a", "2001:db8::1"), ("b", "2001:db8:0:1::1"), ("c", "2001:db8:0:2::1")], ""),
     ],
 )
 def test_an_account_and_an_address_have_a_limit(
@@ -95,6 +92,26 @@ def test_one_reader_cannot_take_the_streams_of_others(monkeypatch: pytest.Monkey
         assert await site.status(greedy) == 503
 
     play(monkeypatch, scene, account=2)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("addresses", "last"),
+    [
+        (["192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1"], 503),
+        (["2001:db8::1", "2001:db8::2", "2001:db8:0:0:9::"], 503),
+        (["2001:db8::1", "2001:db8:0:1::1", "2001:db8:0:2::1"], 200),
+    ],
+)
+def test_the_addresses_of_one_customer_are_counted_together(
+    monkeypatch: pytest.MonkeyPatch, addresses: list[str], last: int
+) -> None:
+    cookie = session_of(person("a"))
+
+    async def scene(site: Site) -> None:
+        assert [await site.status(cookie, each) for each in addresses] == [200, 200, last]
+
+    play(monkeypatch, scene, address=2)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -17,7 +17,7 @@ from cdc.runtime import telemetry
 
 CONFIRMED = "confirmed"
 """The parameter with which the form of an action is posted."""
-_REFUSAL = "_cdc_refusal"
+_REFUSAL, _JOB = "_cdc_refusal", "_cdc_job"
 _RETRY_SECONDS = "1"
 _log = logging.getLogger(__name__)
 
@@ -110,6 +110,26 @@ class RefusalMessages(admin.ModelAdmin[Any]):
         unconfirmed = posted.copy()
         unconfirmed.pop("post", None)
         return unconfirmed
+
+
+class JobMessages(admin.ModelAdmin[Any]):
+    """A `ModelAdmin` that can leave a write to a job, and then says so in place of "was done"."""
+
+    def announce_job(self, request: HttpRequest, sentence: str) -> None:
+        """Show this sentence in place of the message that the write has succeeded."""
+        setattr(request, _JOB, sentence)
+
+    def message_user(
+        self,
+        request: HttpRequest,
+        message: Any,
+        level: Any = messages.INFO,
+        extra_tags: str = "",
+        fail_silently: bool = False,
+    ) -> None:
+        if level == messages.SUCCESS:
+            message = getattr(request, _JOB, message)
+        super().message_user(request, message, level, extra_tags, fail_silently)
 
 
 def refused(request: HttpRequest, error: Exception) -> Refusal:

@@ -48,10 +48,16 @@ class FeedState:
         """Return the state as an audience may see it: the text of an error may quote people."""
         if audience.sees_people:
             return self
-        verdict, status = self.verdict, self.reading.value
-        for trouble in (status.troubles or ()) if status else ():
-            verdict = verdict.replace(trouble.error, audience.text(trouble.error))
-        return replace(self, verdict=verdict, problems=())
+        status = self.reading.value
+        if status is None:
+            return replace(self, problems=())
+        troubles = status.troubles and tuple(
+            replace(each, error=audience.text(each.error)) for each in status.troubles
+        )
+        status = replace(status, troubles=troubles)
+        verdict = self.verdict if self.problems else status.verdict
+        reading = replace(self.reading, value=status)
+        return replace(self, reading=reading, verdict=verdict, problems=())
 
 
 class FeedWatch:

@@ -2,18 +2,18 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from cdc.pages import JobMessages
 from stories.bulk.changes import MOST_AT_ONCE, BulkChange, queue
 from stories.models import Story
 
-_SENTENCE = "_stories_job"
 _LISTED = 20
 
 
-class BulkChanges(admin.ModelAdmin[Story]):
+class BulkChanges(JobMessages):
     """A `ModelAdmin` that writes few stories at once, and many in a job."""
 
     def apply(
@@ -23,7 +23,7 @@ class BulkChanges(admin.ModelAdmin[Story]):
         change = BulkChange(word=word, user=str(request.user.pk), values=values)
         sentence = ""
         if _are_many(stories):
-            _queue(request, stories, change)
+            self._queue(request, stories, change)
         else:
             count = change.write(stories)
             noun = "story was" if count == 1 else "stories were"
@@ -33,7 +33,7 @@ class BulkChanges(admin.ModelAdmin[Story]):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
         change = BulkChange(word="deleted", user=str(request.user.pk), values=None)
         if _are_many(queryset):
-            _queue(request, queryset, change)
+            self._queue(request, queryset, change)
         else:
             super().delete_queryset(request, queryset)
 
@@ -49,24 +49,10 @@ class BulkChanges(admin.ModelAdmin[Story]):
         listed = [str(story) for story in objs[:_LISTED]]
         return [*listed, f"and {count - len(listed)} more"], {"stories": count}, set(), []
 
-    def message_user(
-        self,
-        request: HttpRequest,
-        message: Any,
-        level: Any = messages.INFO,
-        extra_tags: str = "",
-        fail_silently: bool = False,
-    ) -> None:
-        """If a job does the work, show that in place of what has been done."""
-        if hasattr(request, _SENTENCE) and level == messages.SUCCESS:
-            message = getattr(request, _SENTENCE)
-        super().message_user(request, message, level, extra_tags, fail_silently)
-
-
-def _queue(request: HttpRequest, stories: QuerySet[Story], change: BulkChange) -> None:
-    job = queue(stories, change)
-    text = f"The stories will be {change.word} by job {job.pk}. The Jobs page shows its progress."
-    setattr(request, _SENTENCE, text)
+    def _queue(self, request: HttpRequest, stories: QuerySet[Story], change: BulkChange) -> None:
+        job = queue(stories, change)
+        text = f"The stories will be {change.word} by job {job.pk}."
+        self.announce_job(request, f"{text} The Jobs page shows its progress.")
 
 
 def _are_many(stories: Any) -> bool:

@@ -1,15 +1,15 @@
 """The deletion of accounts in the admin, which leaves accounts with many rows to a job."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from cdc.pages import JobMessages
 from users.deletion.accounts import MOST_AT_ONCE, count_rows, delete_accounts, references
 from users.models import User
 
-_DELETION = "_users_deletion"
 _LISTED = 20
 _EXPLANATION = (
     "Many rows refer to these accounts. The accounts are deactivated at once. A job deletes them, "
@@ -17,28 +17,14 @@ _EXPLANATION = (
 )
 
 
-class DeletesInJob(admin.ModelAdmin[User]):
+class DeletesInJob(JobMessages):
     """A `ModelAdmin` that deletes few rows at once, and many in a job."""
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
-        setattr(request, _DELETION, delete_accounts([obj]))
+        self._delete(request, [obj])
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        setattr(request, _DELETION, delete_accounts(queryset.iterator()))
-
-    def message_user(
-        self,
-        request: HttpRequest,
-        message: Any,
-        level: Any = messages.INFO,
-        extra_tags: str = "",
-        fail_silently: bool = False,
-    ) -> None:
-        """Show what happened to the accounts, in place of Django's "were deleted"."""
-        deletion = getattr(request, _DELETION, None)
-        if deletion is not None and deletion.job and level == messages.SUCCESS:
-            message = str(deletion)
-        super().message_user(request, message, level, extra_tags, fail_silently)
+        self._delete(request, queryset.iterator())
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Return what the page lists before a deletion; for a job, only the number of rows."""
@@ -50,6 +36,11 @@ class DeletesInJob(admin.ModelAdmin[User]):
         listed = [str(account) for account in few[:_LISTED]]
         others = [f"and {count - len(listed)} more"] if count > len(listed) else []
         return [*listed, *others, _EXPLANATION], {"users": count}, self._missing(request), []
+
+    def _delete(self, request: HttpRequest, accounts: Iterable[User]) -> None:
+        deletion = delete_accounts(accounts)
+        if deletion.job:
+            self.announce_job(request, str(deletion))
 
     def _missing(self, request: HttpRequest) -> set[str]:
         """Return the names of the models whose rows the user may not delete."""

@@ -109,6 +109,19 @@ def test_senior_management_sees_no_personal_data_on_any_page(
         assert SECRET not in str(dict(hidden.headers)), address
 
 
+def test_a_short_error_changes_no_other_word_of_the_verdict(
+    manager: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trouble = Trouble(
+        process="consumer a", error="a", since=datetime(2026, 1, 2, tzinfo=UTC), attempts=3
+    )
+    status = healthy_status(troubles=(trouble,))
+    monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: status))
+    page = manager.get("/operations/verdict/").content.decode()
+    assert "Consumer a has failed for" in page
+    assert page.count(HIDDEN) == 1
+
+
 def test_senior_management_compares_the_other_columns(manager: Client, story: Story) -> None:
     page = manager.get(f"/operations/dead_letters/{event_of(story).pk}/").content.decode()
 

@@ -4,9 +4,17 @@ import random
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from prometheus_client import Counter
+
 from project.http.asgi_types import Send
 
 _LATEST_RETRY_SECONDS = 10
+REFUSED_REQUESTS = Counter(
+    "storyfeed_refused_requests",
+    "Requests that were refused before Django handled them, for example during an overload.",
+    ["status"],
+    registry=None,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +29,7 @@ class Refusal:
 
         The clients of one burst therefore do not come back together.
         """
+        REFUSED_REQUESTS.labels(self.status.value).inc()
         body = f"{self.sentence}\n".encode()
         headers = [
             (b"content-type", b"text/plain; charset=utf-8"),

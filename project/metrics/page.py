@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 from prometheus_client.exposition import choose_encoder
 
+from project.http.refusal import REFUSED_REQUESTS
 from project.metrics.feed import FeedCollector
 from project.metrics.process import process_registry
 from users.client_address import is_from_this_machine
@@ -15,7 +16,7 @@ _REFUSAL = (
     "Only programs on this machine, and clients that send METRICS_TOKEN as their bearer token, can "
     "read the metrics.\n"
 )
-_registry = process_registry(FeedCollector())
+_registry = process_registry(FeedCollector(), REFUSED_REQUESTS)
 
 
 @require_safe

@@ -11,6 +11,7 @@ from asgiref.sync import sync_to_async
 from project.http import admission, request_body
 from project.http.admission import Admission
 from project.http.asgi_types import Message, Receive, Scope, Send
+from project.http.refusal import REFUSED_REQUESTS
 
 pytestmark = pytest.mark.usefixtures("no_database")
 STREAM = "/feed/stream"
@@ -111,6 +112,12 @@ async def until(true: Callable[[], bool]) -> None:
     raise AssertionError(true)
 
 
+def refused(status: int) -> float:
+    samples = [sample for metric in REFUSED_REQUESTS.collect() for sample in metric.samples]
+    of_status = [s for s in samples if s.labels == {"status": str(status)}]
+    return sum(s.value for s in of_status if s.name.endswith("_total"))
+
+
 def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(test())
 
@@ -136,10 +143,12 @@ def test_overload_is_status_503_and_is_over_with_the_burst(
     async def test() -> None:
         site = Site()
         application = admitted(site)
+        refused_before = refused(503)
         requests = [Request(application) for _ in range(100)]
         for request in requests[2:]:
             assert await request.done() == 503
         assert site.begun == 2
+        assert refused(503) - refused_before == 98
         times = {request.retry_after for request in requests[2:]}
         assert min(times) >= 1
         assert len(times) > 3  # the clients do not come back together

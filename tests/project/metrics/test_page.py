@@ -39,6 +39,7 @@ TYPES = {
     "storyfeed_collection_documents": "gauge",
     "storyfeed_fences_total": "counter",
     "storyfeed_delay_seconds": "gauge",
+    "storyfeed_refused_requests_total": "counter",
     "process_cpu_seconds_total": "counter",
     "process_start_time_seconds": "gauge",
     "process_threads": "gauge",

@@ -3,7 +3,7 @@
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -12,7 +12,7 @@ from django.db import connection
 from cdc.conf import CdcSettings
 from cdc.runtime.fault_points import FILE_VARIABLE
 from tests.support.equality import replica_content, table_content
-from tests.support.processes import Daemon
+from tests.support.processes import MANAGE, Daemon
 
 
 def wait_until(holds: Callable[[], bool], what: str, seconds: float = 90.0) -> float:
@@ -27,11 +27,18 @@ def wait_until(holds: Callable[[], bool], what: str, seconds: float = 90.0) -> f
 class Member:
     """A relay or a consumer. After a restart it has the same name."""
 
-    def __init__(self, name: str, folder: Path, environment: dict[str, str], *command: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        environment: dict[str, str],
+        *command: str,
+        program: Sequence[str] = MANAGE,
+    ) -> None:
         self.name = name
         self._fault = folder / f"{name}.fault"
         environment = {**environment, FILE_VARIABLE: str(self._fault)}
-        self.daemon = Daemon(folder / f"{name}.log", environment, *command)
+        self.daemon = Daemon(folder / f"{name}.log", environment, *command, program=program)
 
     def arm(self, fault: str) -> None:
         """Set a fault such as `POINT:kill`, which is executed once when POINT is reached."""
@@ -63,17 +70,23 @@ class Crew:
     """The relays and consumers of one database, topic and replica."""
 
     def __init__(
-        self, settings: CdcSettings, folder: Path, *, relays: int = 3, consumers: int = 2
+        self,
+        settings: CdcSettings,
+        folder: Path,
+        *,
+        relays: int = 3,
+        consumers: int = 2,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.settings = settings
-        self.environment = environment(settings, folder)
+        self.environment = {**daemon_environment(settings, folder), **(environment or {})}
         self.ended: list[tuple[str, int | None]] = []
         """The names and exit codes of all processes that `tend` has restarted."""
         self.relays = [
             Member(f"relay-{number}", folder, self.environment, "relay_outbox")
             for number in range(1, relays + 1)
         ]
-        self.consumers = [self._consumer(f"consumer-{n}", folder) for n in range(1, consumers + 1)]
+        self.consumers = [self.consumer(f"consumer-{n}", folder) for n in range(1, consumers + 1)]
 
     @property
     def members(self) -> list[Member]:
@@ -146,12 +159,13 @@ class Crew:
             if member.daemon.alive():
                 member.daemon.kill()
 
-    def _consumer(self, name: str, folder: Path) -> Member:
+    def consumer(self, name: str, folder: Path) -> Member:
+        """Start a consumer that is not a member."""
         command = ("consume_and_save_to_mongodb", "--instance", f"{socket.gethostname()}-{name}")
         return Member(name, folder, self.environment, *command)
 
 
-def environment(settings: CdcSettings, folder: Path) -> dict[str, str]:
+def daemon_environment(settings: CdcSettings, folder: Path) -> dict[str, str]:
     """Return the environment of a daemon that uses the test's database and servers."""
     return {
         "DJANGO_SETTINGS_MODULE": "project.settings",

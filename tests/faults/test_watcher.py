@@ -61,6 +61,7 @@ def test_a_final_state_unlike_the_table_is_a_violation() -> None:
 def seen(number: int, before: str | None, after: str | None, op: str = "u") -> Seen:
     return Seen(
         partition=0,
+        offset=0,
         story="1",
         version=(1, number),
         op=op,

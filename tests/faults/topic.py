@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -19,6 +20,7 @@ class Seen:
     """An event in the topic."""
 
     partition: int
+    offset: int
     story: str
     version: Version
     op: str
@@ -31,6 +33,18 @@ def read_topic(settings: CdcSettings, seconds: float = 90.0, *, rows: bool = Tru
 
     If `rows` is false, `before` and `after` are None, to save memory.
     """
+    with _reader(settings) as consumer:
+        return list(_read(consumer, settings, time.monotonic() + seconds, rows=rows))
+
+
+def ends_of(settings: CdcSettings) -> dict[int, int]:
+    """Return the end offset of each partition."""
+    with _reader(settings) as consumer:
+        return _ends(consumer, settings)
+
+
+@contextmanager
+def _reader(settings: CdcSettings) -> Iterator[Consumer]:
     consumer = Consumer(
         {
             "bootstrap.servers": settings.bootstrap_servers,
@@ -39,16 +53,21 @@ def read_topic(settings: CdcSettings, seconds: float = 90.0, *, rows: bool = Tru
         }
     )
     try:
-        return list(_read(consumer, settings, time.monotonic() + seconds, rows=rows))
+        yield consumer
     finally:
         consumer.close()
+
+
+def _ends(consumer: Consumer, settings: CdcSettings) -> dict[int, int]:
+    sources = [TopicPartition(settings.topic, number) for number in range(settings.partitions)]
+    return {item.partition: consumer.get_watermark_offsets(item, timeout=60)[1] for item in sources}
 
 
 def _read(
     consumer: Consumer, settings: CdcSettings, deadline: float, *, rows: bool
 ) -> Iterator[Seen]:
     sources = [TopicPartition(settings.topic, number) for number in range(settings.partitions)]
-    ends = {item.partition: consumer.get_watermark_offsets(item, timeout=60)[1] for item in sources}
+    ends = _ends(consumer, settings)
     left = {number for number, end in ends.items() if end}
     for source in sources:
         source.offset = OFFSET_BEGINNING
@@ -71,6 +90,7 @@ def _seen(message: Any, *, rows: bool) -> Seen:
     epoch, number = json.loads(envelope["source"]["sequence"])
     return Seen(
         partition=message.partition(),
+        offset=message.offset(),
         story=message.key().decode(),
         version=(int(epoch), int(number)),
         op=envelope["op"],

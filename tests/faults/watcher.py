@@ -61,8 +61,8 @@ class Judge:
 class Watcher:
     """Takes and checks snapshots in a thread, about 30 per second."""
 
-    def __init__(self, uri: str, database: str) -> None:
-        self.judge = Judge()
+    def __init__(self, uri: str, database: str, judge: Judge | None = None) -> None:
+        self.judge = judge or Judge()
         self.looks = 0
         self._uri, self._database = uri, database
         self._stopped = threading.Event()

@@ -5,19 +5,30 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
 from tests.support.paths import ROOT
 
+MANAGE = ("manage.py",)
+
 
 class Daemon:
-    """A `manage.py` command that runs until it is stopped, with the code in `root`."""
+    """A Python program, by default `manage.py`, that runs until it is stopped.
+
+    It runs the code in `root`.
+    """
 
     def __init__(
-        self, log: Path, environment: dict[str, str], *arguments: str, root: Path = ROOT
+        self,
+        log: Path,
+        environment: dict[str, str],
+        *arguments: str,
+        root: Path = ROOT,
+        program: Sequence[str] = MANAGE,
     ) -> None:
-        self._log, self.root = log, root
+        self._log, self.root, self._program = log, root, program
         self._environment = {**os.environ, **environment}
         self._arguments = arguments
         self._process: subprocess.Popen[bytes]
@@ -75,7 +86,7 @@ class Daemon:
 
     def _run(self, output: IO[bytes]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, "manage.py", *self._arguments],
+            [sys.executable, *self._program, *self._arguments],
             cwd=self.root,
             env=self._environment,
             stdin=subprocess.DEVNULL,

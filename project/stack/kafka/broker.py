@@ -145,11 +145,10 @@ class Kafka(Service):
         fresh = self._data.with_name("data.unfinished")
         shutil.rmtree(fresh, ignore_errors=True)
         self._write_config(fresh)
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         tool = [*self._java(), "kafka.tools.StorageTool", "format", "-c", self._config.name]
         # One id in 64 begins with "-". Without the "=", such an id would be read as an option.
         done = run(
-            [*tool, f"--cluster-id={cluster_id}"],
+            [*tool, f"--cluster-id={self._cluster_id()}"],
             seconds=FORMAT_SECONDS,
             cwd=self.folder,
             env=self.env,
@@ -161,6 +160,9 @@ class Kafka(Service):
                 "check that the disk is writable and not full."
             )
         fresh.rename(self._data)
+
+    def _cluster_id(self) -> str:
+        return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
     def _java(self) -> list[str]:
         # Kafka runs in its folder, and these paths are relative: commas, colons and percent signs

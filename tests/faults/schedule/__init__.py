@@ -1,0 +1,1 @@
+"""A random schedule of faults, drawn from a seed, over a running feed."""

@@ -1,0 +1,79 @@
+"""The processes of a schedule: daemons, the web server and writers."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from cdc.conf import CdcSettings
+from project.stack.ports import free_port
+from tests.faults.crew import Crew, Member
+
+STORIES = 200
+WRITERS = 3
+_SPARE = "spare"
+
+
+class Cast:
+    """Three relays, three consumers, a web server and three writers.
+
+    `tend` restarts whatever has ended, as a supervisor does.
+    """
+
+    def __init__(
+        self, settings: CdcSettings, folder: Path, environment: Mapping[str, str], seed: int
+    ) -> None:
+        self.folder, self._seed = folder, seed
+        self.crew = Crew(settings, folder, relays=3, consumers=3, environment=environment)
+        self.web = Member(
+            "web",
+            folder,
+            {**self.crew.environment, "DJANGO_DEBUG": "on"},
+            "--port",
+            str(free_port()),
+            program=("-m", "project.web_server"),
+        )
+        self.writers: list[Member] = []
+        self.writer_codes: list[int | None] = []
+
+    @property
+    def processes(self) -> dict[str, Member]:
+        """The members that a schedule may strike, by name."""
+        return {member.name: member for member in [*self.crew.members, self.web]}
+
+    def tend(self) -> None:
+        self.crew.tend()
+        for member in [self.web, *self.writers]:
+            if not member.daemon.alive():
+                self.writer_codes += [member.daemon.exit_code] if member in self.writers else []
+                member.daemon.start()
+
+    def start_writers(self) -> None:
+        program = ("-m", "tests.faults.schedule.writer")
+        seeds = [self._seed * 1000 + number for number in range(WRITERS)]
+        self.writers = [
+            Member(
+                f"writer-{seed}",
+                self.folder,
+                self.crew.environment,
+                str(seed),
+                str(STORIES),
+                program=program,
+            )
+            for seed in seeds
+        ]
+
+    def stop_writers(self) -> None:
+        writers, self.writers = self.writers, []
+        self.writer_codes += [member.daemon.stop() for member in writers]
+
+    def rebalance(self, seconds: float) -> None:
+        """Add a consumer for some seconds."""
+        spare = self.crew.consumer(_SPARE, self.folder)
+        time.sleep(seconds)
+        spare.daemon.stop()
+
+    def end(self) -> None:
+        self.crew.kill()
+        for member in [self.web, *self.writers]:
+            if member.daemon.alive():
+                member.daemon.kill()

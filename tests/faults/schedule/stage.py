@@ -1,0 +1,137 @@
+"""Carries out the steps of a schedule."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions
+
+from tests.faults.schedule.cast import Cast
+from tests.faults.schedule.plan import Fault, Step
+from tests.faults.schedule.probe import Probe
+from tests.faults.schedule.servers import Server, Servers
+from tests.faults.topic import Seen, ends_of, read_topic
+from tests.support.commands import manage
+
+_SLOW_SECONDS = 0.03
+_REWIND = timedelta(seconds=20)
+SETTLE_SECONDS = 240.0
+
+
+class Stage:
+    """Strikes the processes of a cast and their servers."""
+
+    def __init__(self, cast: Cast, servers: Servers, probe: Probe) -> None:
+        self.cast, self.servers, self._probe = cast, servers, probe
+        # A server gets SIGTERM when the thread that started it ends, so the threads are kept.
+        self._pool = ThreadPoolExecutor()
+        self.refused: list[str] = []
+        """The last lines of commands that failed."""
+        self._settings = cast.crew.settings
+        self._ends: dict[int, int] = {}
+        """The ends of the partitions when a partition was added."""
+        self._kinds = {
+            "kill_all": self._kill_all,
+            "snapshot": lambda _: self._command("send_to_kafka"),
+            "reconcile": lambda _: self._command("reconcile", "--repair"),
+            "rewind": lambda _: self._rewind(),
+            "rebalance": lambda fault: self.cast.rebalance(fault.seconds),
+            "add_partition": lambda _: self._add_partition(),
+        }
+
+    def run(self, step: Step) -> None:
+        """Wait for the step's pause, and carry out its faults. Ended processes are restarted."""
+        work = [self._pool.submit(self._strike, fault, step.pause) for fault in step.faults]
+        while not all(each.done() for each in work):
+            self.cast.tend()
+            time.sleep(0.1)
+        for each in work:
+            each.result()
+
+    def settle(self) -> float:
+        """Stop the writers and wait until table and collections are equal."""
+        self.cast.stop_writers()
+        with self._probe.paused():
+            return self.cast.crew.wait_until_equal(SETTLE_SECONDS)
+
+    def finish(self) -> None:
+        """Settle, and write nothing more."""
+        self._probe.stop()
+        self.settle()
+
+    def _strike(self, fault: Fault, pause: float) -> None:
+        time.sleep(pause)
+        if fault.kind in self._kinds:
+            self._kinds[fault.kind](fault)
+        elif fault.target in self.cast.processes:
+            self._strike_process(fault)
+        else:
+            _strike_server(self.servers.named(fault.target), fault)
+
+    def _strike_process(self, fault: Fault) -> None:
+        daemon = self.cast.processes[fault.target].daemon
+        if not daemon.alive():
+            return  # It has ended because of an earlier fault, and is about to be restarted.
+        if fault.kind == "kill":
+            daemon.kill()
+            return
+        daemon.pause()
+        time.sleep(fault.seconds)
+        daemon.resume()
+
+    def _kill_all(self, fault: Fault) -> None:
+        """Kill all brokers, or all members, before any of them starts again."""
+        services = [server.service for server in self.servers.of(fault.target)]
+        for service in services:
+            service.kill()
+        time.sleep(fault.seconds)
+        for service in services:
+            service.launch()
+        for service in services:
+            service.wait_ready()
+
+    def _rewind(self) -> None:
+        moment = (datetime.now(UTC) - _REWIND).isoformat(timespec="seconds")
+        self._command("rewind", "--to-time", moment)
+
+    def _command(self, *arguments: str) -> None:
+        done = manage(self.cast.crew.environment, *arguments)
+        if done.returncode:
+            lines = (done.stdout + done.stderr).strip().splitlines()
+            self.refused.append(f"{' '.join(arguments)}: {' '.join(lines[-2:])}")
+
+    def _add_partition(self) -> None:
+        """Add a partition to the drained topic, and restart the daemons, which then use it."""
+        self.settle()
+        topic, before = self._settings.topic, self._settings.partitions
+        self._ends = ends_of(self._settings)
+        self._settings = replace(self._settings, partitions=before + 1)
+        client = AdminClient({"bootstrap.servers": self._settings.bootstrap_servers})
+        new = NewPartitions(topic, before + 1)
+        client.create_partitions([new])[topic].result(60)
+        for member in self.cast.crew.members:
+            member.daemon.kill()
+        self.cast.start_writers()
+
+    def records(self) -> list[Seen]:
+        """Return the records of the topic. Those from before a partition was added come first."""
+        records = read_topic(self._settings, SETTLE_SECONDS)
+        return sorted(records, key=lambda item: item.offset >= self._ends.get(item.partition, 0))
+
+
+def _strike_server(server: Server, fault: Fault) -> None:
+    if fault.kind == "kill":
+        server.kill(fault.seconds)
+    elif fault.kind == "suspend":
+        server.suspend(fault.seconds)
+    elif fault.kind == "reset":
+        server.proxy.reset()
+    else:
+        if fault.kind == "cut":
+            server.proxy.cut()
+        else:
+            server.proxy.slow(_SLOW_SECONDS)
+        time.sleep(fault.seconds)
+        server.proxy.restore()

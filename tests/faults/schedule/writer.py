@@ -1,0 +1,112 @@
+"""A writer process of a schedule: `python -m tests.faults.schedule.writer SEED STORIES`.
+
+It writes the same STORIES stories as the other writers until it receives SIGTERM. It does not
+repeat a write that failed: after a broken connection, a write may or may not be committed.
+"""
+
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+import django
+from django.db import Error, connection, transaction
+
+# Django must be set up before the models are imported, because this module is a program.
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+django.setup()
+
+from stories.models import Story  # noqa: E402
+
+_LATE_SECONDS = 0.5
+_PAUSE_SECONDS = 0.004
+
+
+class RolledBack(Exception):
+    """Ends a transaction without a commit."""
+
+
+def _save(chance: random.Random, key: int) -> None:
+    """Save a story, or create it again under the key of a deleted one."""
+    number = chance.randint(1, 1_000_000)
+    address = f"http://example.org/{number}"
+    values = {"title": f"title {number}", "href": address, "link": address}
+    Story.objects.update_or_create(pk=key, defaults=values)
+
+
+def _delete(_: random.Random, key: int) -> None:
+    Story.objects.filter(pk=key).delete()
+
+
+def _update(chance: random.Random, key: int) -> None:
+    Story.objects.filter(pk__range=(key, key + 5)).update(diggs=chance.randint(1, 1_000_000))
+
+
+def _bulk_update(chance: random.Random, key: int) -> None:
+    stories = list(Story.objects.filter(pk__range=(key, key + 9)).order_by("pk"))
+    for story in stories:
+        story.comments = chance.randint(1, 1_000_000)
+    Story.objects.bulk_update(stories, ["comments"])
+
+
+def _bulk_create(chance: random.Random, key: int) -> None:
+    """Delete ten stories and create them again in one transaction."""
+    Story.objects.filter(pk__range=(key, key + 9)).delete()
+    address = f"http://example.org/{chance.randint(1, 1_000_000)}"
+    Story.objects.bulk_create(
+        [
+            Story(pk=number, title=f"bulk {number}", href=address, link=address)
+            for number in range(key, key + 10)
+        ]
+    )
+
+
+def _late(chance: random.Random, key: int) -> None:
+    """Keep the transaction open while later ones commit."""
+    _save(chance, key)
+    time.sleep(chance.uniform(0, _LATE_SECONDS))
+
+
+def _rollback(chance: random.Random, key: int) -> None:
+    _save(chance, key)
+    raise RolledBack
+
+
+WRITES: dict[Callable[[random.Random, int], None], int] = {
+    _save: 50,
+    _delete: 15,
+    _update: 12,
+    _bulk_update: 6,
+    _bulk_create: 6,
+    _late: 3,
+    _rollback: 8,
+}
+"""Each kind of write and its weight."""
+
+
+def main(seed: int, stories: int) -> None:
+    chance = random.Random(seed)
+    ended: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: ended.append(number))
+    kinds, weights = list(WRITES), list(WRITES.values())
+    while not ended:
+        write_once(chance.choices(kinds, weights)[0], chance, chance.randint(1, stories))
+        time.sleep(_PAUSE_SECONDS)
+
+
+def write_once(
+    write: Callable[[random.Random, int], None], chance: random.Random, key: int
+) -> None:
+    try:
+        with transaction.atomic():
+            write(chance, key)
+    except RolledBack:
+        pass
+    except Error:
+        connection.close()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

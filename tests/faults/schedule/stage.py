@@ -32,14 +32,6 @@ class Stage:
         self._settings = cast.crew.settings
         self._ends: dict[int, int] = {}
         """The ends of the partitions when a partition was added."""
-        self._kinds = {
-            "kill_all": self._kill_all,
-            "snapshot": lambda _: self._command("send_to_kafka"),
-            "reconcile": lambda _: self._command("reconcile", "--repair"),
-            "rewind": lambda _: self._rewind(),
-            "rebalance": lambda fault: self.cast.rebalance(fault.seconds),
-            "add_partition": lambda _: self._add_partition(),
-        }
 
     def run(self, step: Step) -> None:
         """Wait for the step's pause, and carry out its faults. Ended processes are restarted."""
@@ -63,12 +55,23 @@ class Stage:
 
     def _strike(self, fault: Fault, pause: float) -> None:
         time.sleep(pause)
-        if fault.kind in self._kinds:
-            self._kinds[fault.kind](fault)
-        elif fault.target in self.cast.processes:
-            self._strike_process(fault)
-        else:
-            _strike_server(self.servers.named(fault.target), fault)
+        match fault.kind:
+            case "snapshot":
+                self._command("send_to_kafka")
+            case "reconcile":
+                self._command("reconcile", "--repair")
+            case "rewind":
+                self._rewind()
+            case "rebalance":
+                self.cast.rebalance(fault.seconds)
+            case "add_partition":
+                self._add_partition()
+            case "kill_all":
+                self._kill_all(fault)
+            case _ if fault.target in self.cast.processes:
+                self._strike_process(fault)
+            case _:
+                _strike_server(self.servers.named(fault.target), fault)
 
     def _strike_process(self, fault: Fault) -> None:
         daemon = self.cast.processes[fault.target].daemon

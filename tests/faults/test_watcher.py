@@ -81,7 +81,7 @@ def test_repeated_records_are_in_order_when_the_first_ones_are() -> None:
 @pytest.mark.parametrize(
     ("records", "problem"),
     [
-        ([C, V, U, V], "first appears in the order"),
+        ([C, V, U, V], "first appears after"),
         ([C, V], "lost"),
         ([C, U, V, seen(4, "c", "d")], "not committed"),
         ([C, U, V, U], "its newest"),

@@ -112,12 +112,16 @@ def out_of_order(records: Iterable[Seen], logged: set[tuple[int, int, str]]) -> 
             f"lost: {sorted(logged - seen)[:5]}, not committed: {sorted(seen - logged)[:5]}"
         )
     for story, items in firsts.items():
-        versions = [item.version for item in items]
-        if versions != sorted(versions):
-            wrong.append(f"{story} first appears in the order {versions}")
+        wrong += [
+            f"{story}: {item.version} at {item.partition}:{item.offset} first appears after "
+            f"{last.version} at {last.partition}:{last.offset}"
+            for last, item in pairwise(items)
+            if item.version < last.version
+        ]
         wrong += _gaps(story, items)
-        if lasts[story] != max(versions):
-            wrong.append(f"{story} ends with {lasts[story]}, {max(versions)} is its newest")
+        newest = max(item.version for item in items)
+        if lasts[story] != newest:
+            wrong.append(f"{story} ends with {lasts[story]}, {newest} is its newest")
     return wrong
 
 

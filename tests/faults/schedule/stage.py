@@ -43,10 +43,12 @@ class Stage:
             each.result()
 
     def settle(self) -> float:
-        """Stop the writers and wait until table and collections are equal."""
+        """Stop the writers and wait until table and collections are equal.
+
+        Call this method while the probe is paused or stopped.
+        """
         self.cast.stop_writers()
-        with self._probe.paused():
-            return self.cast.crew.wait_until_equal(SETTLE_SECONDS)
+        return self.cast.crew.wait_until_equal(SETTLE_SECONDS)
 
     def finish(self) -> None:
         """Settle, and write nothing more."""
@@ -107,15 +109,16 @@ class Stage:
 
     def _add_partition(self) -> None:
         """Add a partition to the drained topic, and restart the daemons, which then use it."""
-        self.settle()
-        topic, before = self._settings.topic, self._settings.partitions
-        self._ends = ends_of(self._settings)
-        self._settings = replace(self._settings, partitions=before + 1)
-        client = AdminClient({"bootstrap.servers": self._settings.bootstrap_servers})
-        new = NewPartitions(topic, before + 1)
-        client.create_partitions([new])[topic].result(60)
-        for member in self.cast.crew.members:
-            member.daemon.kill()
+        with self._probe.paused():
+            self.settle()
+            self._ends = ends_of(self._settings)
+            count = self._settings.partitions + 1
+            self._settings = replace(self._settings, partitions=count)
+            topic, servers = self._settings.topic, self._settings.bootstrap_servers
+            new = NewPartitions(topic, count)
+            AdminClient({"bootstrap.servers": servers}).create_partitions([new])[topic].result(60)
+            for member in self.cast.crew.members:
+                member.daemon.kill()
         self.cast.start_writers()
 
     def records(self) -> list[Seen]:

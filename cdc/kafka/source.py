@@ -12,6 +12,7 @@ from cdc.conf import CdcSettings
 from cdc.errors import Fatal
 from cdc.kafka.client import ENVELOPE_ROOM, client_config, make_client, unavailable
 from cdc.kafka.record import record_of
+from cdc.kafka.unassigned import Unassigned
 from cdc.kafka.watermarks import first_and_next
 from cdc.runtime import telemetry
 from cdc.wire.records import Record, TopicPartition
@@ -65,12 +66,16 @@ class KafkaSource:
                 },
             ),
         )
-        self._consumer.subscribe(
-            list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
-        )
+        self._topics = list(topics)
+        self._unassigned = Unassigned(settings, topics)
+        self._subscribe()
 
     def poll(self, limit: int, seconds: float) -> list[Record]:
         """Return up to `limit` records; wait up to `seconds` for the first record only."""
+        if self._unassigned.found(self._instance):
+            telemetry.log(_log, logging.WARNING, telemetry.GROUP_REJOINED)
+            self._consumer.unsubscribe()
+            self._subscribe()
         first = self._consumer.poll(seconds)
         if first is None:
             return []
@@ -150,6 +155,11 @@ class KafkaSource:
         while (self._waiting or self._started) and time.monotonic() < deadline:
             self._consumer.poll(0.05)
         self._consumer.close()
+
+    def _subscribe(self) -> None:
+        self._consumer.subscribe(
+            self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
+        )
 
     def _validate(self, at: KafkaPartition) -> None:
         """Make the client compare the leader epoch with Kafka's before it fetches.

@@ -12,7 +12,7 @@ HASHES := --require-hashes --no-deps
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header
 
-.PHONY: run install test check lint bench mutation production lock clean
+.PHONY: run install test check lint bench faults mutation production lock clean
 
 run: install
 	@exec $(BIN)/python manage.py up --traffic 1 \
@@ -30,6 +30,13 @@ check: lint
 # Compare performance with Debezium. BENCH=--quick is a short trial; see BENCH=--help.
 bench: .venv/databases.stamp
 	@$(BIN)/python -m tests.bench $(BENCH)
+
+# Run a random schedule of faults: make faults SEED=7 CLUSTER=yes DB=mariadb. See docs/faults.md.
+faults: .venv/databases.stamp
+	@FAULT_SEED=$(SEED) FAULT_CLUSTER=$(CLUSTER) FAULT_COUNT=$(or $(COUNT),100) \
+		FAULT_OPERATIONS=$(or $(OPERATIONS),100000) FAULT_RESULTS=$(RESULTS) \
+		$(BIN)/python -m tests --db $(if $(findstring command,$(origin DB)),$(DB),mysql) \
+		-q tests/faults/test_schedule.py
 
 # Change the code in many places, and check that tests fail. Takes hours; an interrupted run resumes.
 # MUTATION="--units cdc/wire" checks one package without servers; see MUTATION=--help.

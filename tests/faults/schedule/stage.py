@@ -115,8 +115,8 @@ class Stage:
             count = self._settings.partitions + 1
             self._settings = replace(self._settings, partitions=count)
             topic, servers = self._settings.topic, self._settings.bootstrap_servers
-            new = NewPartitions(topic, count)
-            AdminClient({"bootstrap.servers": servers}).create_partitions([new])[topic].result(60)
+            client = AdminClient({"bootstrap.servers": servers})
+            client.create_partitions([NewPartitions(topic, count)])[topic].result(60)
             for member in self.cast.crew.members:
                 member.daemon.kill()
         self.cast.start_writers()

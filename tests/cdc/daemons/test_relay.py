@@ -14,7 +14,7 @@ from cdc.runtime import telemetry
 from cdc.runtime.error_report import ErrorReport
 from cdc.runtime.loop import SystemClock
 from stories.models import Story
-from tests.faults.crew import environment
+from tests.faults.crew import daemon_environment
 from tests.support.processes import Daemon
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.django_db(transaction=True)]
 
 @pytest.mark.services
 def test_a_relay_that_waits_for_kafka_says_so(feed_settings: CdcSettings, tmp_path: Path) -> None:
-    nowhere = {**environment(feed_settings, tmp_path), "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9"}
+    nowhere = {**daemon_environment(feed_settings, tmp_path), "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9"}
     relay = Daemon(tmp_path / "relay.log", nowhere, "relay_outbox")
     try:
         relay.wait_for("event=relay.retry")

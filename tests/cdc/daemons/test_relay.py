@@ -22,7 +22,10 @@ pytestmark = [pytest.mark.django_db(transaction=True)]
 
 @pytest.mark.services
 def test_a_relay_that_waits_for_kafka_says_so(feed_settings: CdcSettings, tmp_path: Path) -> None:
-    nowhere = {**daemon_environment(feed_settings, tmp_path), "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9"}
+    nowhere = {
+        **daemon_environment(feed_settings, tmp_path),
+        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9",
+    }
     relay = Daemon(tmp_path / "relay.log", nowhere, "relay_outbox")
     try:
         relay.wait_for("event=relay.retry")

@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce
 
 from cdc.context import current_actor
 from cdc.errors import Refused
-from cdc.models import Job, JobState
+from cdc.models import Epoch, Job, JobState
 from cdc.operator_log import log_action
 from cdc.runtime import leases
 from cdc.runtime.database import DatabaseNow
@@ -37,6 +37,7 @@ class Jobs:
     def ask(self, kind: str, arguments: Mapping[str, Any], target: str, why: str) -> Job:
         """Add a job and log the request. Raise Refused if a job of this kind is unfinished."""
         with transaction.atomic(using=self.using):
+            self._wait_for_other_requests()
             other = self._rows().filter(kind=kind, state__in=_UNFINISHED).first()
             if other is not None:
                 raise Refused(
@@ -56,6 +57,7 @@ class Jobs:
         """
         wanted = json.dumps(dict(arguments))
         with transaction.atomic(using=self.using):
+            self._wait_for_other_requests()
             equal = self._rows().filter(kind=kind, arguments=wanted, state=JobState.WAITING)
             job = equal.order_by("id").first()
             if job is None:
@@ -129,6 +131,14 @@ class Jobs:
             said=job.said,
             finished_at=DatabaseNow(),
         )
+
+    def _wait_for_other_requests(self) -> None:
+        """Lock out other requests until the end of the transaction.
+
+        Otherwise, two requests at the same moment would not see each other's job. The lock is on
+        the row of the epoch, which is always present, and which changes of captured rows only read.
+        """
+        list(Epoch.objects.using(self.using).select_for_update())
 
     def _held(self, job: Job) -> QuerySet[Job]:
         return self._rows().filter(pk=job.pk, owner=job.owner, state=JobState.RUNNING)

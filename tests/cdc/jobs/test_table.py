@@ -1,12 +1,15 @@
 """Jobs are claimed by one process, can be cancelled, and are taken over from a dead process."""
 
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from cdc.context import acting_as, current_actor
@@ -55,6 +58,30 @@ def test_one_job_of_a_kind_is_unfinished_at_a_time() -> None:
     with pytest.raises(Refused, match="Another job of this kind is waiting"):
         ask()
     ask("snapshot")
+
+
+@pytest.mark.parametrize("method", [JOBS.ask, JOBS.ensure])
+def test_two_requests_at_the_same_moment_add_one_job(
+    method: Callable[..., Job],
+) -> None:
+    def click() -> int | str:
+        try:
+            with acting_as("7"):
+                return int(method("count", {}, "all", "").pk)
+        except Refused as error:
+            return str(error)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            first = method("count", {}, "all", "")
+            second = pool.submit(click)
+            wait([second], timeout=1)
+        found = second.result()
+
+    assert found == first.pk or "Another job" in str(found)
+    assert Job.objects.count() == 1
 
 
 def test_an_expired_job_is_taken_over_and_its_owner_shut_out() -> None:

@@ -28,18 +28,22 @@ class UserType(models.TextChoices):
 ROLE_FIELDS = frozenset({"user_type", "is_staff", "is_superuser"})
 """The fields of a role. A change to any of these fields is recorded and ends all sessions of the
 user."""
+_ENDS_SESSIONS = frozenset({"email", "is_active"})
+"""The other fields whose change ends all sessions of the user, by raising `session_version`."""
 
 
 class UserQuerySet(models.QuerySet["User"]):
     """Accounts. Bulk updates of roles are refused, because each change of a role is recorded."""
 
     def update(self, **values: Any) -> int:
-        """Update accounts. Raise Refused for fields of a role."""
+        """Update accounts, and end their sessions if necessary. Raise Refused for role fields."""
         if fields := sorted(ROLE_FIELDS & set(values)):
             raise Refused(
                 f"{', '.join(fields)} cannot be updated in bulk: save each account, so that the "
                 "change of its role is recorded."
             )
+        if _ENDS_SESSIONS & set(values):
+            values["session_version"] = models.F("session_version") + 1
         return super().update(**values)
 
     def bulk_create(
@@ -101,6 +105,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField("staff", default=False, help_text="May open the admin.")
     is_active = models.BooleanField("active", default=True, help_text="May log in.")
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
+    session_version = models.PositiveIntegerField(default=0, editable=False)
+    """A part of the session hash. It never decreases, so that the old sessions of an account do not
+    return if the account is activated again."""
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -124,16 +131,25 @@ class User(AbstractBaseUser, PermissionsMixin):
         """Save the account and, in the same transaction, record a change of its role."""
         using = options.get("using") or router.db_for_write(User, instance=self)
         fields = options.get("update_fields")
-        if fields is not None and not ROLE_FIELDS & set(fields):
-            super().save(**options)
-            return
+        if fields is not None:
+            if not (ROLE_FIELDS | _ENDS_SESSIONS) & set(fields):
+                super().save(**options)
+                return
+            options["update_fields"] = {*fields, "session_version"}
         with transaction.atomic(using=using):
             accounts = User.objects.using(using).select_for_update()
             stored = accounts.filter(pk=self.pk).first() if self.pk else None
+            if stored:
+                self._end_sessions(stored)
             super().save(**options)
             RoleChange.record(stored.role if stored else UserType.CUSTOMER.value, self, using)
             if stored:
                 self._announce_changes(stored, using)
+
+    def _end_sessions(self, stored: "User") -> None:
+        """Raise `session_version` above the stored one if the change must end all sessions."""
+        ends = stored.email != normalized(self.email) or stored.is_active != self.is_active
+        self.session_version = max(self.session_version, stored.session_version) + ends
 
     def _announce_changes(self, stored: "User", using: str) -> None:
         """Mail the owner after the commit; after a change of the address, mail the old address."""
@@ -147,6 +163,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         # A change of this hash ends all sessions. Django's own version covers only the password.
         covered = f"{self.password}\n{self.role}"
+        if self.session_version:  # the sessions of earlier releases do not cover it
+            covered += f"\n{self.session_version}"
         return salted_hmac("users.session", covered, secret=secret, algorithm="sha256").hexdigest()
 
     def get_full_name(self) -> str:

@@ -163,6 +163,17 @@ def disable(user: User, _: Client) -> None:
     user.save()
 
 
+def disable_for_a_time(user: User, client: Client) -> None:
+    disable(user, client)
+    user.is_active = True
+    user.save()
+
+
+def change_address(user: User, _: Client) -> None:
+    user.email = f"new.{user.email}"
+    user.save()
+
+
 def change_password(user: User, _: Client) -> None:
     user.set_password("another-long-42")
     user.save()
@@ -187,6 +198,8 @@ def remove(user: User, _: Client) -> None:
 ENDS: dict[str, Callable[[User, Client], None]] = {
     "logged out elsewhere": log_out_elsewhere,
     "disabled": disable,
+    "disabled for a time": disable_for_a_time,
+    "address changed": change_address,
     "password changed elsewhere": change_password,
     "type changed": change_type,
     "privileges changed": change_privileges,

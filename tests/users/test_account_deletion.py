@@ -129,6 +129,8 @@ def test_a_cancelled_job_leaves_the_account_deactivated(as_boss: Client, ann: Us
 
 def test_an_account_that_was_activated_again_is_kept(as_boss: Client, ann: User) -> None:
     submit(ann, 5)
+    session = Client()
+    session.force_login(ann)
     delete(as_boss, ann)
     User.objects.filter(pk=ann.pk).update(is_active=True)
     job = run()
@@ -137,6 +139,7 @@ def test_an_account_that_was_activated_again_is_kept(as_boss: Client, ann: User)
         f"Account {ann.pk} was activated again, and was not deleted.",
     ]
     assert own(ann) == 5
+    assert session.get("/stories/").status_code == 302
 
 
 def test_the_action_deletes_some_accounts_and_queues_the_others(as_boss: Client, ann: User) -> None:

@@ -1,5 +1,6 @@
 """Accounts, and the record of the changes of their roles."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -119,7 +120,12 @@ def test_record_is_append_only(boss: User, as_boss: Client) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("user_type", "technical_worker"), ("is_staff", True), ("is_superuser", True)],
+    [
+        ("user_type", "technical_worker"),
+        ("is_staff", True),
+        ("is_superuser", True),
+        ("email", "new@people.example"),
+    ],
 )
 def test_change_ends_the_users_sessions(ann: User, field: str, value: object) -> None:
     clients = [Client(), Client()]
@@ -133,6 +139,38 @@ def test_change_ends_the_users_sessions(ann: User, field: str, value: object) ->
 
 def test_other_change_keeps_the_session(client: Client, ann: User) -> None:
     client.force_login(ann)
-    ann.name = "Anna"
+    ann.name, ann.email = "Anna", ann.email.upper()
     ann.save()
+    assert client.get("/stories/").status_code == 200
+
+
+def save_all(ann: User, *, active: bool) -> None:
+    ann.is_active = active
+    ann.save()
+
+
+def save_the_field(ann: User, *, active: bool) -> None:
+    ann.is_active = active
+    ann.save(update_fields=["is_active"])
+
+
+def update_in_bulk(ann: User, *, active: bool) -> None:
+    User.objects.filter(pk=ann.pk).update(is_active=active)
+
+
+def save_a_copy(ann: User, *, active: bool) -> None:
+    """Save an instance that was read before the account was disabled."""
+    User.objects.filter(pk=ann.pk).update(is_active=False)
+    save_all(ann, active=active)
+
+
+@pytest.mark.parametrize("change", [save_all, save_the_field, update_in_bulk, save_a_copy])
+def test_an_account_that_is_activated_again_has_no_old_sessions(
+    client: Client, ann: User, change: Callable[..., None]
+) -> None:
+    client.force_login(ann)
+    change(ann, active=False)
+    change(ann, active=True)
+    assert client.get("/stories/").status_code == 302
+    client.force_login(User.objects.get(pk=ann.pk))
     assert client.get("/stories/").status_code == 200

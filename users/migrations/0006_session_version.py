@@ -1,0 +1,15 @@
+"""Add the version of an account's sessions, which a deactivation raises."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("users", "0005_limited_attempts")]
+
+    operations = [
+        migrations.AddField(
+            model_name="user",
+            name="session_version",
+            field=models.PositiveIntegerField(default=0, editable=False),
+        ),
+    ]

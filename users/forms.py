@@ -1,5 +1,6 @@
 """Forms for registration, login, password reset, and accounts in the admin."""
 
+from threading import Lock
 from typing import Any
 
 from django import forms
@@ -14,6 +15,8 @@ from users.fields import LoginEmailInput
 from users.mail import mail_thread
 from users.models import User
 
+_LOGINS = tuple(Lock() for _ in range(64))
+"""Logins to one account take the same lock."""
 TAKEN = "An account with this e-mail address already exists. Log in, or reset your password."
 
 
@@ -29,6 +32,15 @@ class LoginForm(AuthenticationForm):
         "invalid_login": "Wrong e-mail address or password. Passwords are case-sensitive.",
         "inactive": "This account is disabled. Ask an admin to enable it.",
     }
+
+    def clean(self) -> dict[str, Any]:
+        """Examine one login to an account at a time.
+
+        Otherwise, the passwords of simultaneous logins would all be examined before the first
+        failures count towards the limit.
+        """
+        with _LOGINS[hash(self.cleaned_data.get("username")) % len(_LOGINS)]:
+            return super().clean()
 
 
 class RegistrationForm(BaseUserCreationForm[User]):

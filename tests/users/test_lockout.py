@@ -1,13 +1,18 @@
 """Five failed logins from a client address lock the account for this address for ten minutes."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import pytest
 from axes.models import AccessAttempt
+from django.db import connections
 from django.test import Client, RequestFactory, override_settings
 from django.utils import timezone
 
+from tests.support.hashers import LightArgon2PasswordHasher
 from tests.users.conftest import PASSWORD
 from users.lockout import login_name
 from users.models import User
@@ -35,6 +40,34 @@ def test_five_failures_lock_with_an_explanation(ann: User) -> None:
     assert answer.status_code == 429
     assert "Wait 10 minutes" in answer.content.decode()
     assert 'value="ann@people.example"' in answer.content.decode()
+
+
+@pytest.mark.database
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("email", ["ann@people.example", "nobody@people.example"])
+def test_simultaneous_logins_do_not_evade_it(
+    ann: User, email: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together, examined = Barrier(8), []
+
+    def examine(_: object, password: str, *more: str) -> bool:
+        examined.append(password)
+        with suppress(BrokenBarrierError):
+            together.wait(1)
+        return False
+
+    def run(number: int) -> int:
+        try:
+            return int(attempt(email, f"{WRONG}{number}").status_code)
+        finally:
+            connections.close_all()
+
+    for name in ("verify", "encode"):  # an unknown address takes as long as a known one
+        monkeypatch.setattr(LightArgon2PasswordHasher, name, examine)
+    with ThreadPoolExecutor(together.parties) as pool:
+        found = list(pool.map(run, range(together.parties)))
+    assert (found.count(200), found.count(429)) == (4, 4)
+    assert len(examined) == 5
 
 
 def test_unknown_address_is_locked_too(ann: User) -> None:

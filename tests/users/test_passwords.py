@@ -1,6 +1,8 @@
 """Passwords and the session cookie, as docs/security.md describes them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import pytest
@@ -9,8 +11,10 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.test import Client
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from project import settings
+from project.config import hashers
 from tests.users.conftest import PASSWORD
 from users.models import User
 
@@ -35,6 +39,24 @@ def test_each_character_of_a_password_counts(client: Client, password: str) -> N
     assert user.check_password(password)
     assert not user.check_password(password[:-1])
     assert not user.check_password(password + " ")
+
+
+@pytest.mark.parametrize("name", ["encode", "verify"])
+def test_few_passwords_are_hashed_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = Barrier(hashers.MOST_AT_ONCE + 1)
+
+    def hash_slowly(*_: str) -> bool:
+        try:
+            together.wait(1)
+        except BrokenBarrierError:
+            return False
+        return True
+
+    monkeypatch.setattr(Argon2PasswordHasher, name, hash_slowly)
+    site: Any = import_string(settings.PASSWORD_HASHERS[0])()
+    with ThreadPoolExecutor(together.parties) as pool:
+        found = list(pool.map(lambda _: getattr(site, name)("a", "b"), range(together.parties)))
+    assert not any(found)
 
 
 def test_a_password_is_stored_as_a_salted_hash() -> None:

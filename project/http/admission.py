@@ -51,26 +51,27 @@ class Admission:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._application(scope, receive, send)
-        elif scope["path"] != self._stream_path:
-            await self._answer(scope, receive, send)
-        elif not self._streams_left:
-            await _TOO_MANY_STREAMS.send(send)
-        else:
-            self._streams_left -= 1
-            try:
-                await self._answer(scope, receive, send)
-            finally:
-                self._streams_left += 1
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+            return
         body = refusal_of(scope) or await self._bodies.read(receive)
         if isinstance(body, Refusal):
             await body.send(send)
         elif body:
             try:
-                await self._admit(scope, body, receive, send)
+                await self._answer(scope, body, receive, send)
             finally:
                 body.forget()
+
+    async def _answer(self, scope: Scope, body: Body, receive: Receive, send: Send) -> None:
+        if scope["path"] != self._stream_path:
+            await self._admit(scope, body, receive, send)
+        elif not self._streams_left:
+            await _TOO_MANY_STREAMS.send(send)
+        else:
+            self._streams_left -= 1
+            try:
+                await self._admit(scope, body, receive, send)
+            finally:
+                self._streams_left += 1
 
     async def _admit(self, scope: Scope, body: Body, receive: Receive, send: Send) -> None:
         slot = await self._threads(scope["path"]).take(_PATIENCE_SECONDS, receive)

@@ -44,29 +44,34 @@ class ClientConnection(H11Protocol):
     """uvicorn's connection, which also closes if its client is slow, or if there are too many.
 
     If there are more connections than `most`, the one whose request has been arriving for the
-    longest time is closed. If `most` connections are serving requests, further requests get status
-    503, except those of probes.
+    longest time is closed, or the one whose client has received nothing for the longest time. If
+    `most` connections are serving requests, further requests get status 503, except those of
+    probes.
     """
 
     most: ClassVar[int] = 10_000
     arriving: ClassVar[dict["ClientConnection", None]] = {}
     """The connections whose requests have not arrived completely, in the order of their times."""
+    stalled: ClassVar[dict["ClientConnection", None]] = {}
+    """The connections whose clients do not receive their data, in the order of their times."""
     _phase = Phase.SERVING
     _timer: asyncio.TimerHandle | None = None
-    _stalled: asyncio.TimerHandle | None = None
+    _stall_timer: asyncio.TimerHandle | None = None
     _received = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._update()
-        if len(self.connections) > self.most and len(self.arriving) > _SPARE:
-            oldest = next(iter(self.arriving))
-            del self.arriving[oldest]  # `abort` takes effect later
+        surplus = self.arriving if len(self.arriving) > _SPARE else self.stalled
+        if len(self.connections) > self.most and surplus:
+            oldest = next(iter(surplus))
+            del surplus[oldest]  # `abort` takes effect later
             oldest.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._enter(Phase.SERVING)
-        self.resume_writing()
+        self._end_stall()
+        self.flow.resume_writing()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -85,19 +90,35 @@ class ClientConnection(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._stalled = self.loop.call_later(_WRITE_SECONDS, self.transport.abort)
+        self._begin_stall()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._stalled:
-            self._stalled.cancel()
-            self._stalled = None
+        if not self.transport.is_closing():
+            self._end_stall()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._update()
+
+    def _begin_stall(self) -> None:
+        if not self._stall_timer:
+            self.stalled[self] = None
+            self._stall_timer = self.loop.call_later(_WRITE_SECONDS, self.transport.abort)
+
+    def _end_stall(self) -> None:
+        self.stalled.pop(self, None)
+        if self._stall_timer:
+            self._stall_timer.cancel()
+            self._stall_timer = None
 
     def _update(self) -> None:
         states: dict[Any, Phase] = {h11.IDLE: Phase.HEAD, h11.SEND_BODY: Phase.BODY}
         phase = states.get(self.conn.their_state, Phase.SERVING)
         if phase is not self._phase:
             self._enter(phase)
+        if self.transport.is_closing():
+            self._begin_stall()  # the transport stays open until its client has received everything
 
     def _enter(self, phase: Phase) -> None:
         self._phase = phase
@@ -116,6 +137,7 @@ class ClientConnection(H11Protocol):
         if self._received and self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
             self.transport.write(_LATE)
         self.transport.close()
+        self._begin_stall()
 
     async def _answer_probe(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] in PROBES:

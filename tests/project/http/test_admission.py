@@ -201,6 +201,23 @@ def test_streams_leave_connections_for_pages() -> None:
     run(test)
 
 
+def test_requests_for_streams_that_have_not_arrived_take_no_stream() -> None:
+    async def test() -> None:
+        site = Site()
+        site.ready.set()
+        application = admitted(site)
+        slow = [Request(application, STREAM, b"x") for _ in range(5)]
+        for request in slow:
+            request.ends = False
+        await asyncio.sleep(0.01)
+        assert await Request(application, STREAM).done() == 200
+        for request in slow:
+            request.gone.set()
+            await request.done()
+
+    run(test)
+
+
 def test_client_that_leaves_loses_its_place() -> None:
     async def test() -> None:
         site = Site()

@@ -4,7 +4,8 @@ import asyncio
 import http.client
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -17,6 +18,8 @@ from project.web_server import Server
 
 SECONDS = 60.0
 MOST = 20
+LARGE = 60_000
+"""Fits into the server's buffer for writing, but not into the small buffers of a socket."""
 GET = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -35,6 +38,7 @@ class Site:
             backlog=32,
         )
         self._server = Server(config)
+        self.connections = self._server.server_state.connections
         self._thread = threading.Thread(target=self._server.run, args=([self.socket],))
         self._thread.start()
 
@@ -45,6 +49,15 @@ class Site:
 
     def connect(self) -> socket.socket:
         return socket.create_connection(self.socket.getsockname(), timeout=SECONDS)
+
+    def connect_slowly(self) -> socket.socket:
+        """Connect a client that has room for little data."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        client.settimeout(SECONDS)
+        client.connect(self.socket.getsockname())
+        return client
 
     async def _application(self, scope: Scope, receive: Receive, send: Send) -> None:
         while (message := await receive()).get("more_body"):
@@ -60,7 +73,8 @@ class Site:
             await send({"type": "http.response.body", "body": body, "more_body": True})
             await asyncio.sleep(0)
         gone.cancel()
-        await send({"type": "http.response.body", "body": b"ok"})
+        body = b"x" * LARGE if scope["path"] == "/large/" else b"ok"
+        await send({"type": "http.response.body", "body": body})
 
 
 @pytest.fixture
@@ -181,6 +195,34 @@ def test_client_that_receives_nothing_is_closed(
         threading.Event().wait(1.0)
         # What the server has sent before is still received.
         assert len(received(client)) < 50_000_000
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("header", [b"", b"Connection: close\r\n"])
+def test_a_closed_connection_does_not_wait_for_a_client_that_receives_nothing(
+    site: Site, impatient: None, monkeypatch: pytest.MonkeyPatch, header: bytes
+) -> None:
+    monkeypatch.setattr(client_connection, "_WRITE_SECONDS", 0.2)
+    with site.connect_slowly() as client:
+        client.sendall(b"GET /large/ HTTP/1.1\r\nHost: localhost\r\n%b\r\n" % header)
+        assert client.recv(12) == b"HTTP/1.1 200"
+        wait_until(lambda: not site.connections)
+        assert not ClientConnection.stalled
+
+
+def test_clients_that_receive_nothing_do_not_stop_the_site(site: Site) -> None:
+    with ExitStack() as stack:
+        for _ in range(MOST):
+            stack.enter_context(site.connect_slowly()).sendall(GET % b"/endless/")
+        wait_until(lambda: len(ClientConnection.stalled) == MOST)
+        for _ in range(5):
+            assert status(stack.enter_context(site.connect())) == 200
 
 
 def test_endless_upload_is_closed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

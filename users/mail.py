@@ -2,6 +2,7 @@
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from email.errors import MessageError
 from smtplib import SMTPException
 
 from django.core.mail import send_mail
@@ -27,5 +28,5 @@ def announce_change(what: str, to: str) -> None:
 def _send(subject: str, body: str, to: str) -> None:
     try:
         send_mail(subject, body, None, [to])
-    except (SMTPException, OSError) as error:
+    except (SMTPException, OSError, MessageError, ValueError) as error:
         _logger.warning("A mail about a changed account was not sent: %s", type(error).__name__)

@@ -21,14 +21,16 @@ def validate_address(value: str) -> None:
     """Refuse addresses that no mail server delivers to, or that look like another address.
 
     Django's validation also accepts the dotless i, the long s and the sign for kelvin before the @,
-    and invisible characters after it.
+    and invisible characters after it. In quotes, it accepts control characters before the @, some
+    of which would end the line in the header of a mail.
     """
     local, _, domain = value.rpartition("@")
     kinds = {unicodedata.category(character)[0] for character in domain}
-    if not local.isascii() or len(local) > _LONGEST_LOCAL_PART or kinds & {"C", "Z"}:
+    plain = local.isascii() and local.isprintable()
+    if not plain or len(local) > _LONGEST_LOCAL_PART or kinds & {"C", "Z"}:
         raise ValidationError(
             "Enter an address with at most 64 ASCII characters before the @ and no invisible "
-            "characters after it."
+            "characters."
         )
 
 

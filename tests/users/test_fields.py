@@ -122,6 +122,15 @@ def test_a_usual_address_is_accepted(email: str) -> None:
     assert LoginEmailInput().clean(email) == email
 
 
+@pytest.mark.parametrize("character", ["\x01", "\x0b", "\x0c", "\x1c", "\x1e", "\x1f", "\x7f"])
+def test_an_address_with_a_control_character_is_refused(character: str) -> None:
+    email = f'"ann{character}Bcc:eve@x.example"@people.example'
+    form = {"email": email, "name": "N", "password1": "long-enough-42"}
+    form["password2"] = form["password1"]
+    assert "no invisible" in Client().post("/register/", form).content.decode()
+    assert not User.objects.exists()
+
+
 @pytest.mark.parametrize("word", [KELVIN, KELVIN.lower()])
 def test_the_sign_for_kelvin_is_the_letter_k(word: str) -> None:
     assert LoginEmailInput().clean(f"{word}{DOMAIN}") == f"k{DOMAIN}"

@@ -45,6 +45,19 @@ def test_other_changes_are_not_announced(ann: User) -> None:
     assert mails() == []
 
 
+@pytest.mark.parametrize("domain", ["\u00e4" * 64, "a\u05d0", "\ufffc"])
+def test_a_mail_that_cannot_be_written_is_logged(
+    ann: User, domain: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    email = f"a@{domain}.example"
+    User.objects.filter(pk=ann.pk).update(email=email)
+    ann.refresh_from_db()
+    ann.set_password(NEW)
+    ann.save()
+    assert mails() == []
+    assert "was not sent: " in caplog.text
+
+
 def test_a_mail_that_cannot_be_sent_is_logged_without_the_address(
     ann: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

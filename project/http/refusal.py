@@ -4,10 +4,11 @@ import random
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from prometheus_client import Counter
+from prometheus_client import Counter, disable_created_metrics
 
 from project.http.asgi_types import Send
 
+disable_created_metrics()  # type: ignore[no-untyped-call]
 _LATEST_RETRY_SECONDS = 10
 REFUSED_REQUESTS = Counter(
     "storyfeed_refused_requests",

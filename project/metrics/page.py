@@ -1,11 +1,13 @@
 """`/metrics` of the web process, for programs on this machine and for clients with the token."""
 
+from collections.abc import Callable
 from hmac import compare_digest
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 
 from project.http.refusal import REFUSED_REQUESTS
 from project.metrics.feed import FeedCollector
@@ -24,8 +26,16 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """Serves the metrics of the pipeline and the web process. Remote clients need the token."""
     if not (is_from_this_machine(request) or _has_token(request)):
         return HttpResponse(_REFUSAL, status=403, content_type="text/plain; charset=utf-8")
-    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    encode, content_type = _encoder(request.headers.get("Accept", ""))
     return HttpResponse(encode(_registry), content_type=content_type)
+
+
+def _encoder(accept: str) -> tuple[Callable[[Collector], bytes], str]:
+    """Return the encoder for an `Accept` header; the default one if its version is malformed."""
+    try:
+        return choose_encoder(accept)
+    except (TypeError, ValueError):
+        return choose_encoder("")
 
 
 def _has_token(request: HttpRequest) -> bool:

@@ -9,6 +9,7 @@ from django.test import Client
 
 from cdc.errors import Retryable
 from cdc.status.latency import delays_of
+from project.http.refusal import REFUSED_REQUESTS
 from project.pages import feed_state
 from tests.project.metrics.samples import samples_of
 from tests.support.latest import patient
@@ -112,11 +113,20 @@ def test_names_and_types_are_kept() -> None:
 
 
 def test_openmetrics_is_served_on_request() -> None:
+    REFUSED_REQUESTS.labels(503).inc(0)
     accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
     answer = ask(Accept=accept)
     assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
     assert "\nstoryfeed_fences_total 4.0\n" in answer.content.decode()
     assert "_created" not in answer.content.decode()
+
+
+@pytest.mark.parametrize("version", ["abc", "1.x.0", "9" * 5_000, "1..0", "\u00ff"])
+@pytest.mark.parametrize("kind", ["application/openmetrics-text", "text/plain"])
+def test_a_malformed_version_gets_the_plain_format(kind: str, version: str) -> None:
+    answer = Client().get("/metrics", headers={"Accept": f"{kind};version={version},*/*"})
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/plain")
 
 
 def test_unknown_values_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

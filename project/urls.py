@@ -16,6 +16,7 @@ admin.site.site_header = "Storyfeed admin"
 admin.site.site_title = "Storyfeed admin"
 admin.site.index_title = "Manage"
 
+handler400 = "project.http.refusals.bad_request"
 handler500 = "project.http.refusals.server_error"
 urlpatterns = [
     path("healthz", health.healthz),

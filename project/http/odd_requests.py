@@ -1,15 +1,17 @@
 """Refuses requests that would otherwise end with an error of the server."""
 
 import codecs
+from typing import Any
 
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import TO_FIELD_VAR
-from django.core.exceptions import BadRequest
+from django.core.exceptions import BadRequest, ValidationError
 from django.db import Error
 from django.http import HttpRequest
 from django.utils.deprecation import MiddlewareMixin
 
 _MOST_DIGITS = 18
-_UNUSABLE_FILTER = (ValueError, TypeError, ArithmeticError, LookupError, Error)
+_UNUSABLE_FILTER = (ValueError, TypeError, ArithmeticError, LookupError, RecursionError, Error)
 _LOOKUPS = ("__regex", "__iregex")
 
 
@@ -20,6 +22,7 @@ class OddRequestsMiddleware(MiddlewareMixin):
       this encoding, and some encodings yield characters that no database can store.
     - The length of the body is not a number.
     - `_to_field`, the column by which the admin finds a row, is empty.
+    - An action of an admin list is for a row whose key cannot exist.
     - A filter in the URL of an admin list has a regular expression. The admin has no such filter,
       and a database takes very long for some of them.
     - A filter in the URL of an admin list cannot be applied. Django checks only a part of them.
@@ -29,6 +32,9 @@ class OddRequestsMiddleware(MiddlewareMixin):
         charset = (request.content_params or {}).get("charset", "")
         if charset and not _is_utf_8(charset):
             raise BadRequest("The request is not encoded in UTF-8.")
+        if charset:
+            # Django does not read a form that names UTF-8 differently, or that is in ASCII.
+            request.encoding = "utf-8"
         length = str(request.META.get("CONTENT_LENGTH") or "0")
         if not (length.isascii() and length.isdigit() and len(length) <= _MOST_DIGITS):
             raise BadRequest("The length of the body is not a number.")
@@ -41,12 +47,25 @@ class OddRequestsMiddleware(MiddlewareMixin):
             raise BadRequest("The column of the row is empty.")
         if any(name.endswith(_LOOKUPS) for name in request.GET):
             raise BadRequest("The admin has no such filter.")
+        if not _are_keys(request.POST.getlist(ACTION_CHECKBOX_NAME), match.func):
+            raise BadRequest("The selection has a key that cannot exist.")
 
     def process_exception(self, request: HttpRequest, error: Exception) -> None:
         match = request.resolver_match
         is_list = match is not None and str(match.url_name).endswith("_changelist")
         if is_list and request.GET and isinstance(error, _UNUSABLE_FILTER):
             raise BadRequest("The filter in the URL cannot be applied.") from error
+
+
+def _are_keys(texts: list[str], view: Any) -> bool:
+    """Return whether all texts can be keys of the model of an admin view."""
+    model_admin = getattr(view, "model_admin", None)
+    try:
+        for text in texts if model_admin else ():
+            model_admin.model._meta.pk.clean(text, None)  # type: ignore[union-attr]
+    except ValidationError:
+        return False
+    return True
 
 
 def _is_utf_8(charset: str) -> bool:

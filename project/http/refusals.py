@@ -4,7 +4,7 @@ import sys
 
 from django.contrib import messages
 from django.db import Error
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, QueryDict
 from django.template.loader import render_to_string
 from django.utils.deprecation import MiddlewareMixin
 from django.views import defaults
@@ -31,6 +31,14 @@ class RefusalMiddleware(MiddlewareMixin):
         if (refusal := refusal_of(error)) in {BUSY, LOST, UNAVAILABLE}:
             return _unavailable(refusal)
         return None
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
+    """Return the page of a bad request.
+
+    Django's own view also checks the CSRF token. That fails again if the form cannot be read.
+    """
+    return HttpResponseBadRequest(render_to_string("400.html"))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -1,5 +1,6 @@
 """Reads the body of a request before the request takes a thread, within limits."""
 
+from collections.abc import Iterator
 from http import HTTPStatus
 
 from project.http.asgi_types import Message, Receive, Scope
@@ -13,12 +14,24 @@ _TOO_LARGE = Refusal(
     status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     sentence=f"The request is too large: send at most {_LARGEST_BODY} bytes.",
 )
+# Django cannot create a request if it cannot decode these parameters. No browser sends any.
+_ENCODED_TYPE = Refusal(
+    status=HTTPStatus.BAD_REQUEST,
+    sentence="The Content-Type header has encoded parameters: send them as plain text.",
+)
 
 
 def refusal_of(scope: Scope) -> Refusal | None:
     """Return why a request is refused by its headers alone, or None."""
-    lengths = [value for name, value in scope["headers"] if name == b"content-length"]
-    return _TOO_LARGE if any(int(value) > _LARGEST_BODY for value in lengths) else None
+    if any(b"*" in kind for kind in _values(scope, b"content-type")):
+        return _ENCODED_TYPE
+    if any(int(length) > _LARGEST_BODY for length in _values(scope, b"content-length")):
+        return _TOO_LARGE
+    return None
+
+
+def _values(scope: Scope, wanted: bytes) -> Iterator[bytes]:
+    return (value for name, value in scope["headers"] if name == wanted)
 
 
 class Bodies:

@@ -337,6 +337,25 @@ def test_large_body_is_status_413(path: str, chunks: tuple[bytes, ...]) -> None:
     run(test)
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        b"text/plain; a*=no-such-encoding''%ff",
+        b"text/plain; a*%b=x; a*0=y" % (b"9" * 5_000),
+        b"multipart/form-data; boundary*=rot13''x",
+        b"application/x-www-form-urlencoded; charset*=utf-8''%00",
+    ],
+)
+def test_encoded_content_type_is_status_400(kind: bytes) -> None:
+    async def test() -> None:
+        site = Site()
+        headers = ((b"content-type", kind),)
+        assert await Request(admitted(site), "/login/", headers=headers).done() == 400
+        assert not site.bodies
+
+    run(test)
+
+
 def test_large_bodies_of_all_requests_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request_body, "_LARGEST_TOTAL", 2_500_000)
 

@@ -20,6 +20,29 @@ def test_another_encoding_is_a_bad_request(client: Client, kind: str, charset: s
     assert answer.status_code == 400
 
 
+@pytest.mark.parametrize("charset", ["utf-16", "utf-7", "latin-1", "idna", "unicode_escape"])
+@pytest.mark.parametrize(
+    "address", ["/login/", "/register/", "/nowhere/", "/admin/users/user/add/"]
+)
+def test_a_form_in_another_encoding_is_a_bad_request(address: str, charset: str) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.cookies["csrftoken"] = "a" * 32  # so that the token in the form is read
+    with plain_static_files():
+        answer = client.generic("POST", address, b"email=%ff", f"{FORM}; charset={charset}")
+    assert answer.status_code == 400
+    assert "text/html" in answer.headers["Content-Type"]
+
+
+@pytest.mark.parametrize("charset", ["UTF8", "ascii", "us-ascii", '"utf-8 "', "u8", "no-such"])
+def test_a_form_in_utf_8_is_read(client: Client, charset: str) -> None:
+    with plain_static_files():
+        kind = f"{FORM}; charset={charset}"
+        answer = client.generic("POST", "/login/", b"username=%C3%A4%ff@a.example", kind)
+        missing = client.generic("POST", "/nowhere/", b"a=b", kind)
+    assert 'value="\u00e4\ufffd@a.example"' in answer.content.decode()
+    assert missing.status_code == 404
+
+
 @pytest.mark.parametrize("charset", ["utf-8", "UTF8", "us-ascii", "no-such-encoding", '"utf-8"'])
 def test_utf_8_is_accepted(client: Client, charset: str) -> None:
     with plain_static_files():
@@ -60,9 +83,42 @@ def test_a_length_that_is_no_number_is_a_bad_request(client: Client, length: str
         "axes/accessattempt/?attempt_time__iso_year=99999999999999999999",
         "cdc/deadletter/?key=1",
         "cdc/deadletter/?key__in=1",
+        f"stories/story/?topic__{'a__' * 500}b=1",
     ],
 )
 def test_an_odd_admin_url_is_a_bad_request(client: Client, address: str) -> None:
     client.force_login(User.objects.create_superuser("boss@people.example", "x", name="Boss"))
     with plain_static_files():
         assert client.get(f"/admin/{address}").status_code == 400
+
+
+@pytest.mark.parametrize(
+    "key", ["", "abc", "1.0", "1e3", "0x1", "1,2", "%00", "9" * 30, "9" * 5_000]
+)
+@pytest.mark.parametrize(
+    ("model", "action"),
+    [
+        ("stories/story", "approve"),
+        ("stories/story", "edit"),
+        ("users/user", "delete_selected"),
+        ("auth/group", "delete_selected"),
+        ("axes/accessattempt", "delete_selected"),
+        ("cdc/deadletter", "discard_selected"),
+    ],
+)
+def test_an_action_for_a_forged_key_is_a_bad_request(
+    client: Client, model: str, action: str, key: str
+) -> None:
+    client.force_login(User.objects.create_superuser("boss@people.example", "x", name="Boss"))
+    data = {"action": action, "_selected_action": ["1", key]}
+    with plain_static_files():
+        assert client.post(f"/admin/{model}/", data).status_code == 400
+        assert client.post(f"/admin/{model}/", {**data, "post": "yes"}).status_code == 400
+
+
+@pytest.mark.parametrize("key", ["9" * 18, "-1", " 1 ", "\u0661"])
+def test_an_action_for_a_row_that_is_missing_does_nothing(client: Client, key: str) -> None:
+    client.force_login(User.objects.create_superuser("boss@people.example", "x", name="Boss"))
+    data = {"action": "reject", "_selected_action": key}
+    with plain_static_files():
+        assert client.post("/admin/stories/story/", data).status_code == 302

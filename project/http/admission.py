@@ -14,8 +14,10 @@ from project.http.threads import Slot, Threads, afterwards
 
 _PATIENCE_SECONDS = 5.0
 _AFTERWARDS_THREADS = 2
-# Each prefix has its own threads, so that pages cannot delay these responses.
-_APART = {"/healthz": 1, "/readyz": 2, "/metrics": 2, "/static/": 4}
+_STATIC = "/static/"
+# These have threads of their own, so that pages cannot delay their responses. A path such as
+# `/healthz/` has none, because the page for a missing address may wait for the database.
+_APART = {"/healthz": 1, "/readyz": 2, "/metrics": 2, _STATIC: 4}
 PROBES = ("/healthz", "/readyz", "/metrics")
 """The paths that respond even if the process has too many connections."""
 OTHER_CONNECTIONS = 16
@@ -85,8 +87,7 @@ class Admission:
             slot.release()
 
     def _threads(self, path: str) -> Threads:
-        found = (threads for prefix, threads in self._apart.items() if path.startswith(prefix))
-        return next(found, self._pages)
+        return self._apart.get(_STATIC if path.startswith(_STATIC) else path, self._pages)
 
 
 def _releasing(slot: Slot, send: Send) -> Send:

@@ -172,6 +172,24 @@ def test_probes_and_static_files_do_not_wait_for_pages(path: str) -> None:
     run(test)
 
 
+@pytest.mark.parametrize("path", ["/healthz/", "/healthz-x", "/readyz/x", "/metrics1"])
+def test_missing_addresses_do_not_use_the_threads_of_probes(
+    monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(admission, "_PATIENCE_SECONDS", 0.01)
+
+    async def test() -> None:
+        site = Site()
+        application = admitted(site)
+        pages = [Request(application) for _ in range(2)]
+        await until(lambda: site.begun == 2)
+        assert await Request(application, path).done() == 503
+        site.ready.set()
+        await asyncio.gather(*(page.done() for page in pages))
+
+    run(test)
+
+
 def test_response_that_has_started_needs_no_thread() -> None:
     async def test() -> None:
         site = Site()

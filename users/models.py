@@ -105,7 +105,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField("staff", default=False, help_text="May open the admin.")
     is_active = models.BooleanField("active", default=True, help_text="May log in.")
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
-    session_version = models.PositiveIntegerField(default=0, editable=False)
+    session_version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     """A part of the session hash. It never decreases, so that the old sessions of an account do not
     return if the account is activated again."""
 

@@ -1,6 +1,7 @@
 """`EMAIL_URL` as Django's mail settings."""
 
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import dj_email_url
 
@@ -21,4 +22,7 @@ def mail(url: str) -> dict[str, Any]:
             f"EMAIL_URL starts with {url.partition(':')[0]!r}: "
             "give smtp://user:pass@host:587, smtps://…, console:// or file:///path."
         )
+    if url.startswith("file:"):
+        # The library drops the first slash, and mails would go to the working folder.
+        config["EMAIL_FILE_PATH"] = unquote(urlsplit(url).path)
     return config

@@ -1,5 +1,7 @@
 """Mail URLs. test_environment.py tests invalid URLs."""
 
+from pathlib import Path
+
 import pytest
 
 from cdc.errors import Misconfigured
@@ -15,6 +17,13 @@ def test_mail_server() -> None:
 
 def test_console() -> None:
     assert mail("console://")["EMAIL_BACKEND"].endswith("console.EmailBackend")
+
+
+@pytest.mark.parametrize("url", ["file:///var/mail%20box", "file:////var/mail box"])
+def test_folder(url: str) -> None:
+    config = mail(url)
+    assert config["EMAIL_BACKEND"].endswith("filebased.EmailBackend")
+    assert Path(config["EMAIL_FILE_PATH"]).resolve() == Path("/var/mail box").resolve()
 
 
 @pytest.mark.parametrize("character", "#/?[]")

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from cdc.errors import Fenced, Rejected, Retryable, TooLarge, Unreachable
+from cdc.mongo.apply.writes import written_bytes
 from cdc.mongo.plan import Conflict, Delivered, Route
-from cdc.mongo.writes import written_bytes
 from cdc.wire.records import Record
 
 RECORDS = 1_000

@@ -1,7 +1,7 @@
 """Reads and moves the positions of a consumer group, for commands and pages.
 
 MongoDB stores one document for each group, topic and partition. The consumer itself uses
-`cdc/mongo/owned_positions.py`.
+`cdc/mongo/apply/owned_positions.py`.
 """
 
 from collections.abc import Iterable, Mapping

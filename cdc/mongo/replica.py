@@ -10,6 +10,9 @@ from pymongo.errors import BulkWriteError
 
 from cdc.conf import CdcSettings
 from cdc.errors import CdcError
+from cdc.mongo.apply.owned_positions import OwnedPositions
+from cdc.mongo.apply.reuse import ReusedVersions
+from cdc.mongo.apply.writes import history_operations, replica_operations, upserts, write
 from cdc.mongo.client import (
     database,
     reaching,
@@ -20,7 +23,6 @@ from cdc.mongo.client import (
 from cdc.mongo.columns import DocumentColumns
 from cdc.mongo.conflicts import conflict_of
 from cdc.mongo.content import comparable, version_of
-from cdc.mongo.owned_positions import OwnedPositions
 from cdc.mongo.plan import (
     Applied,
     Delivered,
@@ -36,8 +38,6 @@ from cdc.mongo.plan import (
     plan,
     written,
 )
-from cdc.mongo.reuse import ReusedVersions
-from cdc.mongo.writes import history_operations, replica_operations, upserts, write
 from cdc.runtime import fault_points
 from cdc.runtime.loop import Clock
 from cdc.wire.event import Version

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from cdc.errors import CdcError, Fenced
+from cdc.mongo.apply.same_version import refuse_other_events
 from cdc.mongo.plan import (
     Applied,
     Delivered,
@@ -23,7 +24,6 @@ from cdc.mongo.plan import (
     plan,
     written,
 )
-from cdc.mongo.same_version import refuse_other_events
 from cdc.testing.broker import MemoryBroker, MemorySource
 from cdc.testing.documents import bson_copy, check_unique
 from cdc.wire.event import Version

@@ -12,9 +12,9 @@ from pymongo.client_session import ClientSession
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
-from cdc.mongo import owned_positions
 from cdc.mongo import plan as sink
 from cdc.mongo import replica as replica_module
+from cdc.mongo.apply import owned_positions
 from cdc.mongo.client import connect
 from cdc.mongo.plan import Delivered, Known, Plan
 from cdc.mongo.replica import MongoReplica

@@ -10,10 +10,10 @@ import pytest
 
 from cdc.consumer.batches import ATTEMPTS, ATTEMPTS_ALONE, BYTES, RECORDS, BatchSize
 from cdc.errors import Fenced, Rejected, Retryable, TooLarge, Unreachable
+from cdc.mongo.apply.writes import written_bytes
 from cdc.mongo.client import connect, database
 from cdc.mongo.plan import Conflict, Delivered
 from cdc.mongo.replica import MongoReplica
-from cdc.mongo.writes import written_bytes
 from cdc.runtime.loop import SystemClock
 from cdc.testing.twins import MemoryReplica
 from cdc.wire.event import ChangeEvent, Version

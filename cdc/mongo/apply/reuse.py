@@ -14,8 +14,8 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.results import BulkWriteResult
 
+from cdc.mongo.apply.same_version import refuse_other_content, refuse_other_events
 from cdc.mongo.plan import Delivered, Document, Plan, Route, keys_of
-from cdc.mongo.same_version import refuse_other_content, refuse_other_events
 from cdc.runtime import telemetry
 from cdc.wire.event import Version
 

@@ -6,9 +6,9 @@ import pytest
 
 from cdc.conf import CdcSettings
 from cdc.errors import Rejected
+from cdc.mongo.apply.same_version import refuse_other_content
 from cdc.mongo.client import connect
 from cdc.mongo.replica import MongoReplica
-from cdc.mongo.same_version import refuse_other_content
 from cdc.runtime.loop import SystemClock
 from tests.support.builders import ROUTES, SOURCE, change, delivered
 

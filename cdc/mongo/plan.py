@@ -239,14 +239,14 @@ def _write(writes: Writes, delivered: Delivered, held: Known | None) -> None:
     if delivered.document is None:
         if live:
             writes.deletes.append(event.key)
-        writes.markers.append(_marker(event))
+        writes.markers.append(marker(event))
     elif live:
         writes.replaces.append(delivered.document)
     else:
         writes.inserts.append(delivered.document)
         # If two consumers write the same row at once, one may insert the document while the other
         # writes only the delete marker. Both write the marker, so that MongoDB finds the conflict.
-        writes.markers.append(_marker(event))
+        writes.markers.append(marker(event))
 
 
 def _document(event: ChangeEvent, route: Route) -> Document:
@@ -263,7 +263,8 @@ def _check_key(event: ChangeEvent, route: Route) -> None:
             column.from_wire(event.key)
 
 
-def _marker(event: ChangeEvent) -> Document:
+def marker(event: ChangeEvent) -> Document:
+    """Return the delete marker of an event's row and version."""
     return {
         "_id": event.key,
         "_epoch": event.version.epoch,

@@ -2,7 +2,6 @@
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from pymongo import MongoClient
 from pymongo.client_session import ClientSession
@@ -10,6 +9,8 @@ from pymongo.errors import BulkWriteError
 
 from cdc.conf import CdcSettings
 from cdc.errors import CdcError
+from cdc.mongo.apply.direct import DirectWriter, Unexpected, direct_batch
+from cdc.mongo.apply.known import KnownVersions
 from cdc.mongo.apply.owned_positions import OwnedPositions
 from cdc.mongo.apply.reuse import ReusedVersions
 from cdc.mongo.apply.writes import history_operations, replica_operations, upserts, write
@@ -22,13 +23,11 @@ from cdc.mongo.client import (
 )
 from cdc.mongo.columns import DocumentColumns
 from cdc.mongo.conflicts import conflict_of
-from cdc.mongo.content import comparable, version_of
 from cdc.mongo.plan import (
     Applied,
     Delivered,
     Document,
     Identity,
-    Known,
     Plan,
     Route,
     RowKey,
@@ -44,8 +43,8 @@ from cdc.wire.event import Version
 from cdc.wire.records import UNKNOWN_EPOCHS, LeaderEpochs, TopicPartition
 
 _DAY_SECONDS = 86_400
-_NO_VERSION = Version(0, 0)
-"""The version assumed for a document that has no version; every event is newer."""
+_CAREFUL_BATCHES = 16
+"""How many batches are looked up after one that was not as expected, as during a replay."""
 
 
 class MongoReplica:
@@ -73,7 +72,10 @@ class MongoReplica:
         self._owned = OwnedPositions(self._positions, settings.group, owner)
         self._history = self._db[settings.history_collection]
         self._columns = DocumentColumns(client, settings)
+        self._known = KnownVersions(self._db, routes)
         self._reused = ReusedVersions(self._db, settings.history_collection, routes)
+        self._direct = DirectWriter(self._db, routes, settings.history_collection)
+        self._careful_batches = 0
 
     def prepare(self) -> None:
         """Create missing collections and TTL indexes.
@@ -127,13 +129,43 @@ class MongoReplica:
         self._forget_columns(incomplete)
         try:
             with reaching():
-                planned = self._apply_or_swap(batch, advance, deleted_rows, leader_epochs)
+                applied = self._apply_directly(batch, advance, deleted_rows, leader_epochs)
+                if applied is None:
+                    planned = self._apply_or_swap(batch, advance, deleted_rows, leader_epochs)
+                    applied = _applied(planned)
         except CdcError:
             self.forget()
             raise
         self._owned.expect(advance)
         self._forget_columns(incomplete)
-        return Applied(written=written(planned), duplicates=planned.duplicates, stale=planned.stale)
+        return applied
+
+    def _apply_directly(
+        self,
+        batch: Sequence[Delivered],
+        advance: Mapping[TopicPartition, int],
+        deleted_rows: Container[RowKey],
+        leader_epochs: LeaderEpochs,
+    ) -> Applied | None:
+        """Apply a batch of new changes without a look-up; return None if it needs a look-up."""
+        if self._careful_batches:
+            self._careful_batches -= 1
+            return None
+        now = self._now() if self._settings.history_days else None
+        direct = direct_batch(batch, self._routes, deleted_rows, now)
+        if direct is None:
+            return None
+        session = self._open_session()
+        try:
+            with transaction(session):
+                self._owned.advance(advance, leader_epochs, session)
+                fault_points.reach(fault_points.REPLICA_MOVED)
+                self._direct.write(direct, session)
+                fault_points.reach(fault_points.REPLICA_WRITTEN)
+        except Unexpected:
+            self._careful_batches = _CAREFUL_BATCHES
+            return None
+        return Applied(written=direct.written, duplicates=0, stale=0)
 
     def _forget_columns(self, incomplete: Mapping[str, Iterable[str]]) -> None:
         """Remove the columns that documents of a batch lack from the record of complete columns.
@@ -172,7 +204,7 @@ class MongoReplica:
         with transaction(session):
             self._owned.advance(advance, leader_epochs, session)
             fault_points.reach(fault_points.REPLICA_MOVED)
-            planned = plan(batch, self._known(keys_of(batch), session), deleted_rows)
+            planned = plan(batch, self._known.of(keys_of(batch), session), deleted_rows)
             self._write(planned, batch, session, apart=apart)
             fault_points.reach(fault_points.REPLICA_WRITTEN)
         return planned
@@ -180,7 +212,7 @@ class MongoReplica:
     def version(self, table: str, key: Identity) -> Version | None:
         """Return the highest version of a row's documents and delete marker, or None."""
         with reaching():
-            held = self._known({table: [key]}, None).get((table, key))
+            held = self._known.of({table: [key]}, None).get((table, key))
         return held.version if held else None
 
     def check(self, sources: frozenset[TopicPartition]) -> None:
@@ -195,44 +227,6 @@ class MongoReplica:
             self._session.end_session()
             self._session = None
 
-    def _known(
-        self, keys: Mapping[str, list[Identity]], session: ClientSession | None
-    ) -> dict[RowKey, Known]:
-        known: dict[RowKey, Known] = {}
-        for table, identities in keys.items():
-            route = self._routes[table]
-            held = [self._versions(name, identities, session) for name in route.collections]
-            # A row's marker is never newer than its documents if every collection has a document.
-            # The marker is then not read.
-            lacking = [key for key in identities if not all(each.get(key) for each in held)]
-            markers = self._versions(route.markers, lacking, session) if lacking else {}
-            for key in identities:
-                versions = [each[key] for each in (*held, markers) if key in each]
-                if versions:
-                    newest = max(version or _NO_VERSION for version in versions)
-                    live = any(key in each for each in held)
-                    known[table, key] = Known(version=newest, live=live)
-        return known
-
-    def _versions(
-        self, name: str, identities: list[Identity], session: ClientSession | None
-    ) -> dict[Any, Version | None]:
-        """Return the versions in one collection, with one plain `find`.
-
-        One `$lookup` over all collections would be faster, but transactions do not support it on
-        sharded collections.
-        """
-        found = self._db[name].find(
-            {"_id": {"$in": identities}},
-            {"_epoch": 1, "_version": 1},
-            batch_size=len(identities) + 1,
-            session=session,
-        )
-        return {
-            comparable(item["_id"]): version_of(item.get("_epoch"), item.get("_version"))
-            for item in found
-        }
-
     def _write(
         self, planned: Plan, batch: Sequence[Delivered], session: ClientSession, *, apart: bool
     ) -> None:
@@ -243,12 +237,14 @@ class MongoReplica:
             write(self._db[route.markers], upserts(writes.markers), session)
         kept = [each for each in batch if self._routes[each.event.table].history]
         if kept and self._settings.history_days:
-            now = datetime.fromtimestamp(self._clock.time(), tz=UTC)
-            added = write(self._history, history_operations(kept, now), session)
+            added = write(self._history, history_operations(kept, self._now()), session)
             if added is not None:
                 self._reused.check_history(kept, planned, added, session)
         elif planned.duplicates:
             self._reused.check_documents(batch, session)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock.time(), tz=UTC)
 
     def _open_session(self) -> ClientSession:
         if self._session is None:
@@ -268,3 +264,7 @@ class MongoReplica:
             # Unlike PyMongo's other methods, `command` does not use the database's write concern.
             written = self._db.write_concern.document
             self._db.command("collMod", name, index=change, writeConcern=written)
+
+
+def _applied(planned: Plan) -> Applied:
+    return Applied(written=written(planned), duplicates=planned.duplicates, stale=planned.stale)

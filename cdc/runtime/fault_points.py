@@ -30,6 +30,8 @@ CONSUMER_APPLIED = "consumer.applied"
 """The transaction has been committed; its offsets have not been committed to Kafka."""
 REPLICA_MOVED = "replica.moved"
 """Inside the transaction: the positions have been moved, no document has been written."""
+REPLICA_DIRECT = "replica.direct"
+"""Inside the transaction of a batch without a look-up: all but the history has been written."""
 REPLICA_WRITTEN = "replica.written"
 """Inside the transaction: everything has been written, nothing has been committed."""
 DEAD_LETTER_STORED = "dead_letter.stored"
@@ -44,6 +46,7 @@ POINTS = frozenset(
         CONSUMER_TAKEN,
         CONSUMER_APPLIED,
         REPLICA_MOVED,
+        REPLICA_DIRECT,
         REPLICA_WRITTEN,
         DEAD_LETTER_STORED,
     }

@@ -81,11 +81,22 @@ class Mongo:
         self.database[collection].create_index(field, unique=True)
 
 
-@pytest.fixture(params=["memory", pytest.param("mongo", marks=pytest.mark.services)])
-def storage(request: pytest.FixtureRequest) -> Iterator[Storage]:
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("mongo, direct", marks=pytest.mark.services),
+        pytest.param("mongo, looked up", marks=pytest.mark.services),
+    ]
+)
+def storage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
     if request.param == "memory":
         yield Memory()
         return
+    if request.param == "mongo, direct":
+        # Try each batch without a look-up, also after one that needed it.
+        monkeypatch.setattr("cdc.mongo.replica._CAREFUL_BATCHES", 0)
+    else:
+        monkeypatch.setattr("cdc.mongo.apply.direct.LARGEST_BATCH", 0)
     mongo = Mongo(request.getfixturevalue("feed_settings"))
     yield mongo
     mongo.client.drop_database(mongo.settings.mongodb_database)

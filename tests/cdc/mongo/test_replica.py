@@ -178,14 +178,23 @@ def test_every_snapshot_shows_equal_collections(storage: Storage) -> None:
     assert not differences
 
 
+@pytest.mark.parametrize("largest", [0, 64])
 @pytest.mark.parametrize(
     ("op", "finds"),
     [("u", list(COLLECTIONS)), ("c", [*COLLECTIONS, ROUTE.markers])],
 )
 def test_a_transaction_uses_only_what_sharded_collections_allow(
-    feed_settings: CdcSettings, op: str, finds: list[str]
+    feed_settings: CdcSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    op: str,
+    finds: list[str],
+    largest: int,
 ) -> None:
-    """MongoDB refuses `$lookup` there. A story that is in every collection needs no marker read."""
+    """MongoDB refuses `$lookup` there. A story that is in every collection needs no marker read.
+
+    A small batch of new changes needs no read at all.
+    """
+    monkeypatch.setattr("cdc.mongo.apply.direct.LARGEST_BATCH", largest)
     with COMMANDS.record() as sent:
         storage = Storage(feed_settings)
         replica = storage.replica()
@@ -197,7 +206,8 @@ def test_a_transaction_uses_only_what_sharded_collections_allow(
 
     names = [next(iter(command)) for command in sent if "autocommit" in command]
     assert set(names) <= {"find", "insert", "update", "delete", "commitTransaction"}
-    assert [command["find"] for command in sent if "find" in command] == finds
+    found = [command["find"] for command in sent if "find" in command]
+    assert found == ([] if largest else finds)
     for command in sent:
         for each in (*command.get("updates", ()), *command.get("deletes", ())):
             assert "_id" in each["q"]  # the shard key

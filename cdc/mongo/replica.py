@@ -1,6 +1,8 @@
 """Writes a batch, its history and its positions to the replica in one transaction."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from pymongo import MongoClient
@@ -13,7 +15,13 @@ from cdc.mongo.apply.direct import DirectWriter, Unexpected, direct_batch
 from cdc.mongo.apply.known import KnownVersions
 from cdc.mongo.apply.owned_positions import OwnedPositions
 from cdc.mongo.apply.reuse import ReusedVersions
-from cdc.mongo.apply.writes import history_operations, replica_operations, upserts, write
+from cdc.mongo.apply.writes import (
+    add_history,
+    history_operations,
+    marker_operations,
+    replica_operations,
+    write,
+)
 from cdc.mongo.client import (
     database,
     reaching,
@@ -32,7 +40,6 @@ from cdc.mongo.plan import (
     Route,
     RowKey,
     StoredPosition,
-    keys_of,
     lacking,
     plan,
     written,
@@ -45,6 +52,26 @@ from cdc.wire.records import UNKNOWN_EPOCHS, LeaderEpochs, TopicPartition
 _DAY_SECONDS = 86_400
 _CAREFUL_BATCHES = 16
 """How many batches are looked up after one that was not as expected, as during a replay."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """The arguments of `MongoReplica.apply`."""
+
+    batch: Sequence[Delivered]
+    advance: Mapping[TopicPartition, int]
+    deleted_rows: Container[RowKey]
+    leader_epochs: LeaderEpochs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _How:
+    """How a batch is written after its look-up."""
+
+    apart: bool = False
+    """Whether all old documents are deleted before new documents are written."""
+    past: bool = False
+    """Whether the history may already have some of the events."""
 
 
 class MongoReplica:
@@ -125,14 +152,12 @@ class MongoReplica:
         document, and Retryable for any other failure. After each of these errors, the caller must
         take over the partitions again.
         """
+        work = _Work(batch, advance, deleted_rows, leader_epochs)
         incomplete = lacking(batch, self._routes)
         self._forget_columns(incomplete)
         try:
             with reaching():
-                applied = self._apply_directly(batch, advance, deleted_rows, leader_epochs)
-                if applied is None:
-                    planned = self._apply_or_swap(batch, advance, deleted_rows, leader_epochs)
-                    applied = _applied(planned)
+                applied = self._apply_directly(work) or self._apply_looked_up(work)
         except CdcError:
             self.forget()
             raise
@@ -140,32 +165,52 @@ class MongoReplica:
         self._forget_columns(incomplete)
         return applied
 
-    def _apply_directly(
-        self,
-        batch: Sequence[Delivered],
-        advance: Mapping[TopicPartition, int],
-        deleted_rows: Container[RowKey],
-        leader_epochs: LeaderEpochs,
-    ) -> Applied | None:
+    def _apply_directly(self, work: _Work) -> Applied | None:
         """Apply a batch of new changes without a look-up; return None if it needs a look-up."""
         if self._careful_batches:
             self._careful_batches -= 1
             return None
         now = self._now() if self._settings.history_days else None
-        direct = direct_batch(batch, self._routes, deleted_rows, now)
+        direct = direct_batch(work.batch, self._routes, work.deleted_rows, now)
         if direct is None:
             return None
-        session = self._open_session()
         try:
-            with transaction(session):
-                self._owned.advance(advance, leader_epochs, session)
-                fault_points.reach(fault_points.REPLICA_MOVED)
+            with self._transaction(work) as session:
                 self._direct.write(direct, session)
-                fault_points.reach(fault_points.REPLICA_WRITTEN)
         except Unexpected:
             self._careful_batches = _CAREFUL_BATCHES
             return None
         return Applied(written=direct.written, duplicates=0, stale=0)
+
+    def _apply_looked_up(self, work: _Work) -> Applied:
+        """Apply a batch after a look-up of the versions, if necessary in another way."""
+        how = _How()
+        while True:
+            try:
+                with self._transaction(work) as session:
+                    known = self._known.of_batch(work.batch, session)
+                    planned = plan(work.batch, known, work.deleted_rows)
+                    self._write(planned, work.batch, session, how)
+            except Unexpected:
+                how = replace(how, past=True)
+            except BulkWriteError as error:
+                if how.apart or conflict_of(error) is None:
+                    raise
+                how = replace(how, apart=True)
+            else:
+                return Applied(
+                    written=written(planned), duplicates=planned.duplicates, stale=planned.stale
+                )
+
+    @contextmanager
+    def _transaction(self, work: _Work) -> Iterator[ClientSession]:
+        """Run the block in the transaction that moves the positions."""
+        session = self._open_session()
+        with transaction(session):
+            self._owned.advance(work.advance, work.leader_epochs, session)
+            fault_points.reach(fault_points.REPLICA_MOVED)
+            yield session
+            fault_points.reach(fault_points.REPLICA_WRITTEN)
 
     def _forget_columns(self, incomplete: Mapping[str, Iterable[str]]) -> None:
         """Remove the columns that documents of a batch lack from the record of complete columns.
@@ -177,42 +222,10 @@ class MongoReplica:
         for table, names in incomplete.items():
             self._columns.forget(table, names)
 
-    def _apply_or_swap(
-        self,
-        batch: Sequence[Delivered],
-        advance: Mapping[TopicPartition, int],
-        deleted_rows: Container[RowKey],
-        leader_epochs: LeaderEpochs,
-    ) -> Plan:
-        try:
-            return self._transact(batch, advance, deleted_rows, leader_epochs)
-        except BulkWriteError as error:
-            if conflict_of(error) is None:
-                raise
-            return self._transact(batch, advance, deleted_rows, leader_epochs, apart=True)
-
-    def _transact(
-        self,
-        batch: Sequence[Delivered],
-        advance: Mapping[TopicPartition, int],
-        deleted_rows: Container[RowKey],
-        leader_epochs: LeaderEpochs,
-        *,
-        apart: bool = False,
-    ) -> Plan:
-        session = self._open_session()
-        with transaction(session):
-            self._owned.advance(advance, leader_epochs, session)
-            fault_points.reach(fault_points.REPLICA_MOVED)
-            planned = plan(batch, self._known.of(keys_of(batch), session), deleted_rows)
-            self._write(planned, batch, session, apart=apart)
-            fault_points.reach(fault_points.REPLICA_WRITTEN)
-        return planned
-
     def version(self, table: str, key: Identity) -> Version | None:
         """Return the highest version of a row's documents and delete marker, or None."""
         with reaching():
-            held = self._known.of({table: [key]}, None).get((table, key))
+            held = self._known.of({table: [key]}).get((table, key))
         return held.version if held else None
 
     def check(self, sources: frozenset[TopicPartition]) -> None:
@@ -228,20 +241,23 @@ class MongoReplica:
             self._session = None
 
     def _write(
-        self, planned: Plan, batch: Sequence[Delivered], session: ClientSession, *, apart: bool
+        self, planned: Plan, batch: Sequence[Delivered], session: ClientSession, how: _How
     ) -> None:
         for table, writes in planned.writes.items():
             route = self._routes[table]
             for name in route.collections:
-                write(self._db[name], replica_operations(writes, apart=apart), session)
-            write(self._db[route.markers], upserts(writes.markers), session)
+                write(self._db[name], replica_operations(writes, apart=how.apart), session)
+            write(self._db[route.markers], marker_operations(writes), session)
         kept = [each for each in batch if self._routes[each.event.table].history]
-        if kept and self._settings.history_days:
+        if not (kept and self._settings.history_days):
+            if planned.duplicates:
+                self._reused.check_documents(batch, session)
+        elif how.past or planned.duplicates or planned.stale:
             added = write(self._history, history_operations(kept, self._now()), session)
             if added is not None:
                 self._reused.check_history(kept, planned, added, session)
-        elif planned.duplicates:
-            self._reused.check_documents(batch, session)
+        else:
+            add_history(self._history, kept, self._now(), session)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock.time(), tz=UTC)
@@ -264,7 +280,3 @@ class MongoReplica:
             # Unlike PyMongo's other methods, `command` does not use the database's write concern.
             written = self._db.write_concern.document
             self._db.command("collMod", name, index=change, writeConcern=written)
-
-
-def _applied(planned: Plan) -> Applied:
-    return Applied(written=written(planned), duplicates=planned.duplicates, stale=planned.stale)

@@ -135,10 +135,8 @@ def two_consumers_that_write_one_story(world: World) -> None:
 def _before_the_commit_of(replica: MongoReplica, meanwhile: Callable[[], None]) -> None:
     write, write_directly = replica._write, replica._direct.write
 
-    def then(
-        planned: Plan, batch: Sequence[Delivered], session: ClientSession, *, apart: bool
-    ) -> None:
-        write(planned, batch, session, apart=apart)
+    def then(planned: Plan, batch: Sequence[Delivered], session: ClientSession, how: Any) -> None:
+        write(planned, batch, session, how)
         meanwhile()
 
     def then_directly(batch: DirectBatch, session: ClientSession) -> None:

@@ -25,6 +25,7 @@ ROUNDS = int(os.environ.get("FAULT_ROUNDS", "1"))
 # At these points a consumer stays suspended until another consumer replaces it, after 6 s.
 UNTIL_REPLACED = {
     fault_points.REPLICA_MOVED,
+    fault_points.REPLICA_DIRECT,
     fault_points.REPLICA_WRITTEN,
     fault_points.CONSUMER_POLLED,
 }

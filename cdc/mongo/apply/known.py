@@ -1,13 +1,13 @@
 """Looks up the versions that the replica has of rows."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from cdc.mongo.content import comparable, version_of
-from cdc.mongo.plan import Document, Identity, Known, Route, RowKey
+from cdc.mongo.plan import Delivered, Document, Identity, Known, Route, RowKey, keys_of
 from cdc.wire.event import Version
 
 _NO_VERSION = Version(0, 0)
@@ -21,24 +21,41 @@ class KnownVersions:
         self._db = db
         self._routes = routes
 
+    def of_batch(self, batch: Sequence[Delivered], session: ClientSession) -> dict[RowKey, Known]:
+        """Return what the replica has of the rows of a batch."""
+        deletes = {(each.event.table, each.event.key) for each in batch if each.document is None}
+        return self.of(keys_of(batch), session, deletes)
+
     def of(
-        self, keys: Mapping[str, list[Identity]], session: ClientSession | None
+        self,
+        keys: Mapping[str, list[Identity]],
+        session: ClientSession | None = None,
+        deletes: Container[RowKey] = (),
     ) -> dict[RowKey, Known]:
-        """Return the highest version of each row that the replica has. `keys` are by table."""
+        """Return the highest version of each row that the replica has. `keys` are by table.
+
+        `deletes` are rows whose markers are read in any case.
+        """
         known: dict[RowKey, Known] = {}
         for table, identities in keys.items():
             route = self._routes[table]
             held = [self._versions(name, identities, session) for name in route.collections]
             # A row's marker is never newer than its documents if every collection has a document.
-            # The marker is then not read.
-            lacking = [key for key in identities if not all(each.get(key) for each in held)]
-            markers = self._versions(route.markers, lacking, session) if lacking else {}
+            # The marker is then read only if it will be written.
+            read = [
+                key
+                for key in identities
+                if (table, key) in deletes or not all(each.get(key) for each in held)
+            ]
+            markers = self._versions(route.markers, read, session) if read else {}
+            unmarked = set(read) - markers.keys()
             for key in identities:
                 versions = [each[key] for each in (*held, markers) if key in each]
                 if versions:
                     newest = max(version or _NO_VERSION for version in versions)
                     live = any(key in each for each in held)
-                    known[table, key] = Known(version=newest, live=live)
+                    marked = key not in unmarked
+                    known[table, key] = Known(version=newest, live=live, marked=marked)
         return known
 
     def _versions(

@@ -9,11 +9,14 @@ from bson.errors import BSONError
 from pymongo import DeleteMany, DeleteOne, InsertOne, ReplaceOne, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
+from pymongo.errors import BulkWriteError
 from pymongo.results import BulkWriteResult
 
 from cdc.errors import Rejected
+from cdc.mongo.apply.direct import Unexpected
 from cdc.mongo.plan import Delivered, Document, Route, Writes, history_document
 
+_DUPLICATE_KEY = 11000
 _EPOCH = datetime.fromtimestamp(0, tz=UTC)
 
 
@@ -36,6 +39,12 @@ def upserts(documents: Sequence[Document]) -> list[Any]:
     return [ReplaceOne({"_id": item["_id"]}, item, upsert=True) for item in documents]
 
 
+def marker_operations(writes: Writes) -> list[Any]:
+    """Return the writes of delete markers. New markers are inserted, which is much faster."""
+    new = [InsertOne(each) for each in writes.markers if each["_id"] in writes.unmarked]
+    return new + upserts([each for each in writes.markers if each["_id"] not in writes.unmarked])
+
+
 def history_operations(batch: Sequence[Delivered], now: datetime) -> list[Any]:
     """Return upserts that do not change existing documents, so that a replay changes no history."""
     by_version = {delivered.event.version: delivered for delivered in batch}
@@ -43,6 +52,22 @@ def history_operations(batch: Sequence[Delivered], now: datetime) -> list[Any]:
     return [
         UpdateOne({"_id": item["_id"]}, {"$setOnInsert": item}, upsert=True) for item in documents
     ]
+
+
+def add_history(
+    history: Collection[Document],
+    events: Sequence[Delivered],
+    now: datetime,
+    session: ClientSession,
+) -> None:
+    """Insert the history documents of new events; raise Unexpected if the history has one."""
+    try:
+        write(history, [InsertOne(history_document(each, now)) for each in events], session)
+    except BulkWriteError as error:
+        (refused, *_) = error.details.get("writeErrors") or [{}]
+        if refused.get("code") == _DUPLICATE_KEY and list(refused["keyPattern"]) == ["_id"]:
+            raise Unexpected from error
+        raise
 
 
 def write(

@@ -301,6 +301,7 @@ def test_pages_with_many_filters_and_of_two_people(
     # Otherwise, the verdict would reload the page after the log-out.
     pages[0].route("**/operations/verdict/", lambda route: route.abort())
     visitor.open("/stories/")
+    visitor.page.get_by_role("button", name="Account").click()
     visitor.page.get_by_role("button", name="Log out").click()
     visitor.log_in(people["senior_management"])
     opened(visitor)

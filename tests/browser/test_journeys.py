@@ -31,6 +31,7 @@ def test_register_browse_and_log_out(visitor: Visitor, stories: list[Story]) -> 
     expect(page.get_by_role("status").filter(has_text="Welcome")).to_contain_text("New Person")
     page.get_by_role("link", name="A ferry captain").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(stories[0].title)
+    page.get_by_role("button", name="Account").click()
     page.get_by_role("button", name="Log out").click()
     expect(page).to_have_url(f"{visitor.url}/login/")
 
@@ -77,14 +78,13 @@ def test_story_is_approved_in_the_admin(
 def test_theme_is_switched_and_kept(visitor: Visitor) -> None:
     page = visitor.page
     visitor.open("/login/")
-    switch = page.get_by_role("button", name="Theme")
     shown = page.locator("html")
     expect(shown).to_have_attribute("data-bs-theme", "light")
     page.emulate_media(color_scheme="dark")
     expect(shown).to_have_attribute("data-bs-theme", "dark")
-    switch.click()
+    page.get_by_role("button", name="Light theme").click()
     expect(shown).to_have_attribute("data-bs-theme", "light")
-    switch.click()
+    page.get_by_role("button", name="Dark theme").click()
     visitor.open("/register/")
     page.emulate_media(color_scheme="light")
     expect(shown).to_have_attribute("data-bs-theme", "dark")

@@ -31,6 +31,6 @@ def test_page_has_nothing_inline_or_from_other_sites(client: Client, address: st
 
 @pytest.mark.parametrize("address", ["/", "/login/"])
 def test_static_files_of_a_page_exist(client: Client, address: str) -> None:
-    files = re.findall(r"[\"']/static/([^\"']+)", client.get(address).content.decode())
-    assert len(files) == 5
+    files = set(re.findall(r"[\"']/static/([^\"']+)", client.get(address).content.decode()))
+    assert len(files) == 7
     assert all(finders.find(file) for file in files)

@@ -1,0 +1,79 @@
+// The script of every page. It runs before the page is drawn, so that the right theme is shown at
+// once. The choice of the theme is stored under the same key as in Django's admin. Bootstrap and the
+// tokens read the theme from an attribute of the root element.
+const TOAST_MILLISECONDS = 12000;
+const THEMES = ["auto", "light", "dark"];
+const root = document.documentElement;
+const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
+const all = (selector) => [...document.querySelectorAll(selector)];
+
+const chosenTheme = () => {
+  const theme = localStorage.getItem("theme");
+  return THEMES.includes(theme) ? theme : "auto";
+};
+
+const applyTheme = () => {
+  const theme = chosenTheme();
+  const system = prefersDark.matches ? "dark" : "light";
+  root.dataset.bsTheme = theme === "auto" ? system : theme;
+  all("[data-theme-choice]").forEach((button) => {
+    button.setAttribute("aria-pressed", String(button.dataset.themeChoice === theme));
+  });
+};
+
+const showOffline = () => {
+  const banner = document.getElementById("offline");
+  if (banner) banner.hidden = navigator.onLine;
+};
+
+const prepareThemes = () => {
+  all("[data-theme-row]").forEach((row) => {
+    row.hidden = false;
+  });
+  all("[data-theme-choice]").forEach((button) => {
+    button.addEventListener("click", () => {
+      localStorage.setItem("theme", button.dataset.themeChoice);
+      applyTheme();
+    });
+  });
+};
+
+// Parts of a page may be replaced, so these listeners are on the document.
+const onClick = (event) => {
+  const toast = event.target.closest("[data-dismiss]")?.closest(".sf-toast");
+  if (toast) toast.remove();
+};
+
+// A message of success disappears, unless the pointer or the focus is on it.
+const fade = (toast) => {
+  const used = () => toast.matches(":hover, :focus-within");
+  setTimeout(() => (used() ? fade(toast) : toast.remove()), TOAST_MILLISECONDS);
+};
+
+const types = (target) => target.closest?.("input, textarea, select, [contenteditable], dialog");
+
+const onKey = (event) => {
+  const search = document.getElementById("site-search");
+  const modified = event.ctrlKey || event.metaKey || event.altKey;
+  if (event.key !== "/" || modified || event.defaultPrevented || types(event.target) || !search) return;
+  event.preventDefault();
+  search.focus();
+  search.select();
+};
+
+applyTheme();
+prefersDark.addEventListener("change", applyTheme);
+window.addEventListener("online", showOffline);
+window.addEventListener("offline", showOffline);
+document.addEventListener("click", onClick);
+// A page that uses the key itself listens on the document, and is asked first.
+window.addEventListener("keydown", onKey);
+document.addEventListener("DOMContentLoaded", () => {
+  prepareThemes();
+  applyTheme();
+  showOffline();
+  all("[data-dismiss]").forEach((button) => {
+    button.hidden = false;
+  });
+  all(".sf-toast-success").forEach(fade);
+});

@@ -9,6 +9,7 @@ from project.http import health
 from project.metrics import page as metrics
 from project.operations.pipeline import TechnicalWorkerHome
 from project.pages import home_pages
+from project.pages.styleguide import StyleGuide
 from users.client_address import client_network
 from users.roles import feed_audience
 
@@ -30,6 +31,9 @@ urlpatterns = [
     path("customer/", home_pages.CustomerHome.as_view(), name="customer"),
     path("technical_worker/", TechnicalWorkerHome.as_view(), name="technical_worker"),
     path("senior_management/", home_pages.Dashboard.as_view(), name="senior_management"),
+    path("styleguide/", StyleGuide.as_view(), name="styleguide"),
+    # Browsers and programs also ask for this address on pages that name another icon.
+    path("favicon.ico", home_pages.favicon),
     path("operations/", include("project.operations.urls")),
     path("feed/", FeedPage.as_view(audience_of=feed_audience), name="feed"),
     path(

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.templatetags.static import static
 from django.views.generic import TemplateView
 
 from cdc.operations import Figures
@@ -15,6 +17,11 @@ from users.models import User, UserType
 from users.roles import RoleRequiredMixin, audience_of
 
 _NEWEST = 8
+
+
+def favicon(_: HttpRequest) -> HttpResponse:
+    """Redirects to the icon of the site."""
+    return HttpResponseRedirect(static("project/icon.svg"))
 
 
 class CustomerHome(RoleRequiredMixin, TemplateView):

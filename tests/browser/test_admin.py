@@ -21,7 +21,7 @@ from tests.support.letters import letter, letter_about
 from users.models import User
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-OTHERS = ("/admin/", "/admin/password_change/", "/admin/password_change/done/")
+OTHERS = ("/admin/", "/admin/password_change/", "/admin/password_change/done/", "/styleguide/")
 
 
 @pytest.fixture

@@ -52,6 +52,8 @@ PAGES: dict[str, Row] = {
     "customer/": (302, 200, 403, 403, 200, 200),
     "technical_worker/": (302, 403, 200, 403, 403, 200),
     "senior_management/": (302, 403, 403, 200, 403, 200),
+    "styleguide/": (302, 403, 403, 403, 200, 200),
+    "favicon.ico": (302,) * 6,
     "operations/": READERS,
     "operations/state/": READERS,
     "operations/verdict/": READERS,

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.templatetags.static import static
+from django.views.decorators.http import require_safe
 from django.views.generic import TemplateView
 
 from cdc.operations import Figures
@@ -19,6 +20,7 @@ from users.roles import RoleRequiredMixin, audience_of
 _NEWEST = 8
 
 
+@require_safe
 def favicon(_: HttpRequest) -> HttpResponse:
     """Redirects to the icon of the site."""
     return HttpResponseRedirect(static("project/icon.svg"))

@@ -6,7 +6,7 @@ the action, its actor and this reason in the operator log.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -28,6 +28,7 @@ from cdc.jobs.table import Jobs
 from cdc.kafka.topics import Topics
 from cdc.models import DeadLetter, Job
 from cdc.mongo.client import connect
+from cdc.mongo.reader import ReplicaReader
 from cdc.mongo.statistics import Figures, Statistics
 from cdc.operator_log import people
 from cdc.outbox import table
@@ -36,7 +37,7 @@ from cdc.resync.selection import selections, visible_conditions
 from cdc.status.facts import PartitionLag, TableCount
 from cdc.status.findings import Part, State
 from cdc.status.findings import outage as outage_verdict
-from cdc.status.latency import Delays
+from cdc.status.latency import MINUTES, MOST_CHANGES, Delays, delays_of
 from cdc.status.probes import ServiceProbes
 from cdc.status.reader import StatusReader
 from cdc.status.row_trace import trace_row
@@ -62,6 +63,7 @@ __all__ = [
     "StatusReader",
     "TableCount",
     "cancel_job",
+    "count_changes",
     "dead_letter_position",
     "dead_letter_texts",
     "deployment_problems",
@@ -75,6 +77,7 @@ __all__ = [
     "outbox_is_empty",
     "pause_consumers",
     "read_change_rates",
+    "read_delays",
     "read_totals",
     "register_job",
     "replay_dead_letter",
@@ -200,6 +203,20 @@ def read_change_rates(until: datetime, *, bins: int, seconds: int) -> list[float
     return _statistics().rates(until, bins=bins, seconds=seconds)
 
 
+def count_changes(since: datetime) -> int:
+    """Return the number of changes since a time that have reached the replica.
+
+    Raise Retryable if MongoDB is unavailable.
+    """
+    return _statistics().changes_since(since)
+
+
+def read_delays() -> Delays:
+    """Return how long the newest changes took to the replica; raise Retryable without MongoDB."""
+    since = datetime.now(UTC) - timedelta(minutes=MINUTES)
+    return delays_of(_replica().delays(since, MOST_CHANGES))
+
+
 def ensure_topics(settings: CdcSettings) -> list[str]:
     """Create the missing topics of the captured models; return the names of all these topics."""
     names = topic_names()
@@ -223,3 +240,8 @@ def _require_resolved(outcome: Outcome) -> None:
 @cache
 def _statistics() -> Statistics:
     return Statistics(connect(cdc_settings()), cdc_settings())
+
+
+@cache
+def _replica() -> ReplicaReader:
+    return ReplicaReader(connect(cdc_settings()), cdc_settings())

@@ -9,6 +9,7 @@ from project.http import health
 from project.metrics import page as metrics
 from project.operations.pipeline import TechnicalWorkerHome
 from project.pages import home_pages
+from project.pages.front_page import FrontPage
 from project.pages.styleguide import StyleGuide
 from users.client_address import client_network
 from users.roles import feed_audience
@@ -20,6 +21,7 @@ admin.site.index_title = "Manage"
 handler400 = "project.http.refusals.bad_request"
 handler500 = "project.http.refusals.server_error"
 urlpatterns = [
+    path("", FrontPage.as_view(), name="home"),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", metrics.metrics),

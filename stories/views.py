@@ -96,6 +96,10 @@ class ChangeView(UserPassesTestMixin, SubmissionView):
     """Edits any story for Technical Workers, and an unreviewed story for its submitter."""
 
     extra_context = {"title": "Edit story", "button": "Save"}
+    permission_denied_message = (
+        "This story belongs to somebody else, or it has been reviewed. "
+        "Since then, only Technical Workers may edit it."
+    )
 
     def test_func(self) -> bool:
         user = self.request.user

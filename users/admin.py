@@ -17,7 +17,7 @@ from django.utils import dateformat
 from cdc.admin_readers import ReadOnlyAdmin
 from cdc.pages import RefusalMessages
 from users.deletion.admin import DeletesInJob
-from users.forms import UserChangeForm, UserCreationForm
+from users.forms import AdminPasswordForm, UserChangeForm, UserCreationForm
 from users.models import RoleChange, User
 from users.roles import is_superuser, may_assign_roles, may_manage
 
@@ -54,6 +54,7 @@ class UserAdmin(DeletesInJob, RefusalMessages, BaseUserAdmin[User]):
 
     form = UserChangeForm
     add_form = UserCreationForm
+    change_password_form = AdminPasswordForm
     add_form_template = None
     list_display = ("email", "name", "user_type", "is_active", "is_staff", "last_seen")
     list_filter = ("user_type", "is_active", "is_staff", "is_superuser", "date_joined")

@@ -5,9 +5,13 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.forms import (
+    AdminPasswordChangeForm,
     AuthenticationForm,
     BaseUserCreationForm,
+    PasswordChangeForm,
     PasswordResetForm,
+    SetPasswordForm,
+    SetPasswordMixin,
 )
 from django.contrib.auth.forms import UserChangeForm as BaseUserChangeForm
 
@@ -43,7 +47,17 @@ class LoginForm(AuthenticationForm):
             return super().clean()
 
 
-class RegistrationForm(BaseUserCreationForm[User]):
+class ErrorsAtPassword(SetPasswordMixin):  # type: ignore[type-arg]  # only in the stubs
+    """Shows the errors of a new password at its field. Django shows them at the confirmation."""
+
+    fields: dict[str, forms.Field]
+
+    def validate_password_for_user(self, user: Any, *_: str, **__: str) -> None:
+        (first,) = {"password1", "new_password1"} & self.fields.keys()
+        super().validate_password_for_user(user, password_field_name=first)
+
+
+class RegistrationForm(ErrorsAtPassword, BaseUserCreationForm[User]):
     """Creates an account with the role Customer. A posted role is ignored."""
 
     class Meta:
@@ -57,7 +71,7 @@ class RegistrationForm(BaseUserCreationForm[User]):
         }
 
 
-class UserCreationForm(BaseUserCreationForm[User]):
+class UserCreationForm(ErrorsAtPassword, BaseUserCreationForm[User]):
     class Meta:
         model = User
         fields = ("email", "name", "user_type", "is_staff", "is_superuser")
@@ -69,6 +83,21 @@ class UserChangeForm(BaseUserChangeForm[User]):
         model = User
         fields = "__all__"
         field_classes: dict[str, Any] = {}
+
+
+class NewPasswordForm(ErrorsAtPassword, SetPasswordForm):  # type: ignore[type-arg]  # as above
+    """Asks for a new password, after the link of a mail."""
+
+
+class ChangeForm(ErrorsAtPassword, PasswordChangeForm):
+    """Asks for the old password and a new one."""
+
+
+class AdminPasswordForm(
+    ErrorsAtPassword,
+    AdminPasswordChangeForm,  # type: ignore[type-arg]  # as above
+):
+    """Sets the password of another account in the admin."""
 
 
 class ResetForm(PasswordResetForm):

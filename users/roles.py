@@ -31,10 +31,19 @@ class RoleRequiredMixin(UserPassesTestMixin):
     def test_func(self) -> bool:
         return may_open(self.request.user, self.role)
 
+    def get_permission_denied_message(self) -> str:
+        return only_for(self.role)
+
 
 def audience_of(user: User | AnonymousUser) -> Audience:
     """Return what a user may see; users without access to the live feed see the least."""
     return feed_audience(user) or Audience.OVERSEERS
+
+
+def only_for(*roles: UserType) -> str:
+    """Return the sentence of the page that a user gets instead of a page of other roles."""
+    names = " or ".join(str(role.label) for role in roles)
+    return f"This page is for the role {names}. If you need access, ask an admin."
 
 
 def feed_audience(user: User | AnonymousUser) -> Audience | None:

@@ -1,11 +1,10 @@
-"""URLs of the front page, login, registration and passwords."""
+"""URLs of login, registration and passwords."""
 
 from django.urls import URLPattern, path
 
 from users import views
 
 urlpatterns: list[URLPattern] = [
-    path("", views.HomeView.as_view(), name="home"),
     path("register/", views.RegisterView.as_view(), name="register"),
     path("login/", views.LoginView.as_view(), name="login"),
     path("logout/", views.LogoutView.as_view(), name="logout"),

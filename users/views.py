@@ -1,4 +1,4 @@
-"""The front page, registration, login and passwords."""
+"""Registration, login and passwords."""
 
 from http import HTTPStatus
 from typing import Any
@@ -10,28 +10,24 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse_lazy
-from django.views.generic import FormView, TemplateView
+from django.views.generic import FormView
 
 from cdc.pages import RefusalMixin
 from users.client_address import client_network
 from users.fields import LONGEST, normalized
-from users.forms import TAKEN, LoginForm, RegistrationForm, ResetForm
+from users.forms import (
+    TAKEN,
+    ChangeForm,
+    LoginForm,
+    NewPasswordForm,
+    RegistrationForm,
+    ResetForm,
+)
 from users.limits import PASSWORD_CHANGE, REGISTRATION, RESET
 from users.models import User
 from users.roles import home_of
 
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
-
-
-class HomeView(TemplateView):
-    """The front page. Logged-in users are redirected to their home page."""
-
-    template_name = "users/front.html"
-
-    def dispatch(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponseBase:
-        if isinstance(request.user, User):
-            return HttpResponseRedirect(home_of(request.user))
-        return super().dispatch(request, *args, **options)
 
 
 class LoginView(RefusalMixin, auth.LoginView):
@@ -72,9 +68,10 @@ class RegisterView(RefusalMixin, FormView[RegistrationForm]):
     template_name = "users/form.html"
     extra_context = {
         "title": "Register",
-        "lead": "Your account will have the role Customer.",
+        "lead": "Submit stories and dig those of others. Your account will have the role Customer.",
         "button": "Register",
         "other": "login",
+        "before_other": "Do you have an account?",
     }
 
     def dispatch(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponseBase:
@@ -109,6 +106,7 @@ class PasswordChangeView(RefusalMixin, auth.PasswordChangeView):
     hour.
     """
 
+    form_class = ChangeForm
     template_name = "users/form.html"
     success_url = reverse_lazy("home")
     extra_context = {
@@ -160,6 +158,7 @@ class PasswordResetView(RefusalMixin, auth.PasswordResetView):
 class PasswordResetConfirmView(RefusalMixin, auth.PasswordResetConfirmView):
     """Sets a new password with the e-mailed link, and ends all sessions of the account."""
 
+    form_class = NewPasswordForm
     template_name = "users/form.html"
     success_url = reverse_lazy("login")
     extra_context = {"button": "Set password", "other": "login"}

@@ -77,6 +77,11 @@ class Statistics:
         counts = {int(row["_id"]): row["count"] for row in found}
         return [counts.get(place, 0) / seconds for place in range(bins)]
 
+    def changes_since(self, since: datetime) -> int:
+        """Return the number of applied changes since a time. It is 0 if no history is kept."""
+        with reaching():
+            return self._history.count_documents({"at": {"$gte": since}}, maxTimeMS=_RATES_MS)
+
     def _changed_at(self, table: str) -> datetime | None:
         newest = self._history.find_one(
             {"table": table, "at": _DATES},

@@ -8,7 +8,7 @@ from django.http.response import HttpResponseBase
 from django_htmx.http import HttpResponseClientRefresh
 
 from users.models import UserType
-from users.roles import may_open
+from users.roles import may_open, only_for
 
 READERS = (UserType.TECHNICAL_WORKER, UserType.SENIOR_MANAGEMENT)
 ACTORS = (UserType.TECHNICAL_WORKER,)
@@ -22,6 +22,9 @@ class ReadersMixin(UserPassesTestMixin):
 
     def test_func(self) -> bool:
         return any(may_open(self.request.user, role) for role in self.roles)
+
+    def get_permission_denied_message(self) -> str:
+        return only_for(*self.roles)
 
     def dispatch(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponseBase:
         """Make a live page reload if the user has lost access. The reload shows the 403 page."""

@@ -10,13 +10,16 @@ from cdc.conf import cdc_settings
 from cdc.operations import (
     Audience,
     Check,
+    Delays,
     Figures,
     State,
     Status,
     StatusReader,
+    count_changes,
     deployment_problems,
     outage_verdict,
     read_change_rates,
+    read_delays,
     read_totals,
 )
 from project.pages.latest import Latest, Reading
@@ -28,6 +31,8 @@ FRESH_SECONDS = 5.0
 """A status that is older than this number of seconds is not shown as current."""
 _TOTALS_SECONDS = 5.0
 _EXAMINATION_SECONDS = 300.0
+_ACTIVITY_SECONDS = 30.0
+_ACTIVITY_PATIENCE = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +63,15 @@ class FeedState:
         verdict = self.verdict if self.problems else status.verdict
         reading = replace(self.reading, value=status)
         return replace(self, reading=reading, verdict=verdict, problems=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """What the front page says about the pipeline."""
+
+    changes: int
+    """The number of changes since midnight in UTC that have reached the replica."""
+    delays: Delays
 
 
 class FeedWatch:
@@ -114,6 +128,11 @@ def _read_rates() -> list[float]:
     return read_change_rates(datetime.now(UTC), bins=RATE_BINS, seconds=RATE_SECONDS)
 
 
+def _read_activity() -> Activity:
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return Activity(changes=count_changes(midnight), delays=read_delays())
+
+
 feed = FeedWatch()
 deployment: Latest[list[Check]] = Latest(
     deployment_problems, fresh=_EXAMINATION_SECONDS, patience=0.0
@@ -123,3 +142,7 @@ totals: Latest[Figures] = Latest(_read_totals, fresh=_TOTALS_SECONDS)
 """Totals of the stories, read from the first replica collection."""
 rates: Latest[list[float]] = Latest(_read_rates, fresh=RATE_SECONDS)
 """The number of changes per second that have reached the replica, for each two-second interval."""
+activity: Latest[Activity] = Latest(
+    _read_activity, fresh=_ACTIVITY_SECONDS, patience=_ACTIVITY_PATIENCE
+)
+"""Today's changes and their delay. Strangers see it too, so it is read seldom."""

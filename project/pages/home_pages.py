@@ -12,6 +12,7 @@ from django.views.generic import TemplateView
 from cdc.operations import Figures
 from project.pages import feed_state
 from project.pages.bar_chart import bar_chart
+from project.pages.most_dug import most_dug
 from stories.models import Status
 from stories.permissions import readable_by
 from users.models import User, UserType
@@ -27,7 +28,7 @@ def favicon(_: HttpRequest) -> HttpResponse:
 
 
 class CustomerHome(RoleRequiredMixin, TemplateView):
-    """The newest stories."""
+    """The newest stories, and the most dug stories of the day."""
 
     role = UserType.CUSTOMER
     template_name = "pages/newest_stories.html"
@@ -35,7 +36,7 @@ class CustomerHome(RoleRequiredMixin, TemplateView):
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         user = self.request.user
         stories = readable_by(user)[:_NEWEST] if isinstance(user, User) else ()
-        return super().get_context_data(**context, stories=stories)
+        return super().get_context_data(**context, stories=stories, dug=most_dug())
 
 
 class Dashboard(RoleRequiredMixin, TemplateView):

@@ -1,7 +1,5 @@
 """The style guide: every component of the pages, in both themes."""
 
-from typing import ClassVar
-
 from django.contrib.auth.mixins import UserPassesTestMixin
 from django.http import HttpRequest
 from django.views.generic import TemplateView
@@ -14,7 +12,7 @@ class StyleGuide(UserPassesTestMixin, TemplateView):
 
     request: HttpRequest
     template_name = "styleguide/styleguide.html"
-    extra_context: ClassVar = {
+    extra_context = {
         "themes": ("light", "dark"),
         "partitions": range(3),
         "colours": (

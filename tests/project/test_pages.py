@@ -1,7 +1,9 @@
-"""No page contains inline scripts or styles, or loads anything from other sites."""
+"""No page contains inline scripts or styles, is heavy, or loads anything from other sites."""
 
+import gzip
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.contrib.staticfiles import finders
@@ -10,6 +12,9 @@ from django.test import Client
 from tests.support.static_files import plain_static_files
 
 pytestmark = pytest.mark.django_db
+PATHS = ("/", "/login/", "/login/?next=/admin/", "/register/", "/password/reset/", "/nothing/")
+MOST_REQUESTS = 10
+MOST_BYTES = 100_000
 
 
 @pytest.fixture(autouse=True)
@@ -18,9 +23,7 @@ def static_files() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize(
-    "address", ["/", "/login/", "/login/?next=/admin/", "/register/", "/password/reset/"]
-)
+@pytest.mark.parametrize("address", PATHS)
 def test_page_has_nothing_inline_or_from_other_sites(client: Client, address: str) -> None:
     page = client.get(address).content.decode()
     assert "<style" not in page
@@ -29,8 +32,12 @@ def test_page_has_nothing_inline_or_from_other_sites(client: Client, address: st
     assert not re.search(r"(src|href|action)=[\"'](https?:)?//", page)
 
 
-@pytest.mark.parametrize("address", ["/", "/login/"])
-def test_static_files_of_a_page_exist(client: Client, address: str) -> None:
-    files = set(re.findall(r"[\"']/static/([^\"']+)", client.get(address).content.decode()))
-    assert len(files) == 7
-    assert all(finders.find(file) for file in files)
+@pytest.mark.parametrize("address", PATHS)
+def test_page_is_light(client: Client, address: str) -> None:
+    page = client.get(address).content
+    names = set(re.findall(r"[\"']/static/([^\"']+)", page.decode()))
+    files = {name: finders.find(name) for name in names}
+    assert None not in files.values(), files
+    assert len(files) + 1 <= MOST_REQUESTS
+    bodies = [page, *(Path(str(path)).read_bytes() for path in files.values())]
+    assert sum(len(gzip.compress(body)) for body in bodies) <= MOST_BYTES

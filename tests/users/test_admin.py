@@ -39,7 +39,7 @@ def test_account_is_added_with_its_type_and_password(as_boss: Client) -> None:
         ({"email": "BOSS@people.example"}, "email", "already exists"),
         ({"email": "no address"}, "email", "valid email"),
         ({"password2": "other-enough-42"}, "password2", "match"),
-        ({"password1": "12345678", "password2": "12345678"}, "password2", "too common"),
+        ({"password1": "12345678", "password2": "12345678"}, "password1", "too common"),
         ({"user_type": "king"}, "user_type", "valid choice"),
         ({"name": ""}, "name", "required"),
     ],

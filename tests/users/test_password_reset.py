@@ -56,7 +56,7 @@ def test_reset_by_mail_works_once_and_ends_sessions(client: Client, ann: User) -
     assert there.get("/customer/").status_code == 302
     used = Client().get(link, follow=True)
     assert used.context["lead"] == ("This link was already used or has expired. Request a new one.")
-    assert '<h1 class="h3 mb-3">Choose a new password</h1>' in used.content.decode()
+    assert "<h1>Choose a new password</h1>" in used.content.decode()
 
 
 def test_reset_answers_the_same_for_an_unknown_address(ann: User) -> None:

@@ -64,8 +64,8 @@ def test_password_rules_are_shown(client: Client) -> None:
         ({"name": "\u200f\u202e"}, "name", "visible characters"),
         ({"name": "x" * 10_000}, "name", "at most 150 characters"),
         ({"password2": "other-enough-42"}, "password2", "match"),
-        ({"password1": "12345678", "password2": "12345678"}, "password2", "too common"),
-        ({"password1": "short", "password2": "short"}, "password2", "too short"),
+        ({"password1": "12345678", "password2": "12345678"}, "password1", "too common"),
+        ({"password1": "short", "password2": "short"}, "password1", "too short"),
     ],
 )
 def test_invalid_value_is_an_error_of_its_field(

@@ -113,7 +113,7 @@ def test_logout_is_a_post(client: Client, ann: User) -> None:
     client.force_login(ann)
     assert client.get("/logout/").status_code == 405
     assert client.post("/logout/").headers["Location"] == "/login/"
-    assert "You are not logged in" in client.get("/").content.decode()
+    assert ">Log in</a>" in client.get("/").content.decode()
     assert client.get("/customer/").headers["Location"] == "/login/?next=/customer/"
 
 

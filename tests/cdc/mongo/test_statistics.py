@@ -67,3 +67,16 @@ def test_rates_are_counted_in_spans_oldest_first(
     history.insert_many([{"at": now - timedelta(seconds=age)} for age in ages])
 
     assert Statistics(client, feed_settings).rates(now, bins=3, seconds=2) == [0.5, 2.0, 1.0]
+
+
+def test_changes_since_a_time(
+    client: MongoClient[dict[str, Any]], feed_settings: CdcSettings
+) -> None:
+    statistics = Statistics(client, feed_settings)
+    midnight = datetime(2020, 1, 2, tzinfo=UTC)
+    assert statistics.changes_since(midnight) == 0
+    moments = [midnight - timedelta(milliseconds=1), midnight, midnight + timedelta(hours=3)]
+    database(client, feed_settings)[feed_settings.history_collection].insert_many(
+        {"table": "boxes", "at": at} for at in moments
+    )
+    assert statistics.changes_since(midnight) == 2

@@ -75,7 +75,7 @@ def test_server_error_has_its_own_page(client: Client, monkeypatch: pytest.Monke
         raise ZeroDivisionError("secret")
 
     client.raise_request_exception = False
-    monkeypatch.setattr("users.views.HomeView.dispatch", fail)
+    monkeypatch.setattr("project.pages.front_page.FrontPage.dispatch", fail)
     answer = client.get("/")
     assert answer.status_code == 500
     assert "Something went wrong." in answer.content.decode()

@@ -1,0 +1,44 @@
+"""The stories of the last day with the most diggs, for the front page and the home page."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.core.cache import cache
+from django.utils import timezone
+
+from stories.models import Status, Story
+
+_LISTED = 6
+_SECONDS = 30
+_KEY = "most_dug"
+_DAY = timedelta(days=1)
+# Strangers see these stories, so somebody must have reviewed them.
+_REVIEWED = (Status.UPCOMING, Status.POPULAR)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MostDug:
+    """The stories of one day with the most diggs, most diggs first."""
+
+    stories: tuple[Story, ...] = ()
+    newest: datetime | None = None
+    """When the newest reviewed story was submitted."""
+
+    @property
+    def today(self) -> bool:
+        """Whether the day is the last one. An old data set has no stories of today."""
+        return self.newest is None or self.newest > timezone.now() - _DAY
+
+
+def most_dug() -> MostDug:
+    """Return the most dug stories of the last day with stories, read at most twice a minute."""
+    return cache.get_or_set(_KEY, _read, _SECONDS) or MostDug()
+
+
+def _read() -> MostDug:
+    reviewed = Story.objects.filter(status__in=_REVIEWED, submit_date__lte=timezone.now())
+    newest = reviewed.order_by("-submit_date").values_list("submit_date", flat=True).first()
+    if newest is None:
+        return MostDug()
+    stories = reviewed.filter(submit_date__gt=newest - _DAY).order_by("-diggs", "-id")
+    return MostDug(stories=tuple(stories[:_LISTED]), newest=newest)

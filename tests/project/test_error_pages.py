@@ -1,0 +1,80 @@
+"""Error pages: each says what happened, and a refusal names its reason."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+
+from cdc.context import acting_as
+from stories.models import Story
+from tests.support.static_files import plain_static_files
+from users.models import User, UserType
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def pages() -> Iterator[None]:
+    with plain_static_files():
+        yield
+
+
+@pytest.fixture
+def client(client: Client) -> Client:
+    client.force_login(User.objects.create_user("ann@people.example", "x", name="Ann"))
+    return client
+
+
+@pytest.mark.parametrize(
+    ("path", "roles"),
+    [
+        ("/technical_worker/", "Technical Worker"),
+        ("/senior_management/", "Senior Management"),
+        ("/operations/", "Technical Worker or Senior Management"),
+        ("/operations/pause/", "Technical Worker"),
+        ("/operations/jobs/repair/", "Technical Worker"),
+    ],
+)
+def test_a_page_of_other_roles_names_them(client: Client, path: str, roles: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 403
+    assert f"This page is for the role {roles}. If" in answer.content.decode()
+
+
+def test_a_story_of_somebody_else_is_no_question_of_the_role(client: Client) -> None:
+    with acting_as("test"):
+        story = Story.objects.create(title="T", href="http://a.example/", link="http://b.example/")
+    answer = client.get(f"/stories/{story.pk}/change/")
+    page = answer.content.decode()
+    assert answer.status_code == 403
+    assert "This story belongs to somebody else, or it has been reviewed." in page
+    assert "for the role" not in page
+
+
+def test_the_style_guide_is_refused_without_a_reason(client: Client) -> None:
+    page = client.get("/styleguide/").content.decode()
+    assert "Your account may not open it." in page
+
+
+def test_a_missing_page_does_not_name_the_models(client: Client) -> None:
+    answer = client.get("/stories/999999/")
+    page = answer.content.decode()
+    assert answer.status_code == 404
+    assert "Page not found." in page
+    assert "matches the given query" not in page
+    # The navigation stays, so that the way back is one click.
+    assert '<nav class="sf-rail"' in page
+
+
+def test_an_icon_answers(client: Client) -> None:
+    assert client.get("/favicon.ico").headers["Location"] == "/static/project/icon.svg"
+
+
+def test_operators_are_users_of_a_role() -> None:
+    user = User.objects.create_user(
+        "b@people.example", "x", name="B", user_type=UserType.SENIOR_MANAGEMENT
+    )
+    client = Client()
+    client.force_login(user)
+    page = client.get("/operations/pause/").content.decode()
+    assert "This page is for the role Technical Worker. If" in page

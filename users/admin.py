@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import reverse
@@ -17,15 +17,27 @@ from django.utils import dateformat
 from cdc.admin_readers import ReadOnlyAdmin
 from cdc.pages import RefusalMessages
 from users.deletion.admin import DeletesInJob
-from users.forms import AdminPasswordForm, UserChangeForm, UserCreationForm
+from users.forms import AdminPasswordForm, PermissionField, UserChangeForm, UserCreationForm
 from users.models import RoleChange, User
 from users.roles import is_superuser, may_assign_roles, may_manage
 
-# Django's two-box selector is not used, because screen readers cannot read its hints.
-_CHECKBOXES: dict[type[models.Field[Any, Any]], dict[str, Any]] = {
-    models.ManyToManyField: {"widget": forms.CheckboxSelectMultiple}
-}
 _PRIVILEGES = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+
+class WithCheckboxes(admin.ModelAdmin[Any]):
+    """A `ModelAdmin` that shows many-to-many relations as checkboxes.
+
+    Django's two-box selector is not used, because screen readers cannot read its hints.
+    """
+
+    def formfield_for_manytomany(
+        self, db_field: models.ManyToManyField[Any, Any], request: Any = None, **options: Any
+    ) -> Any:
+        options["widget"] = forms.CheckboxSelectMultiple
+        if db_field.related_model is Permission:
+            options["form_class"] = PermissionField
+            options["queryset"] = Permission.objects.select_related("content_type")
+        return super().formfield_for_manytomany(db_field, request, **options)
 
 
 class WrittenBySuperusers(admin.ModelAdmin[Any]):
@@ -46,7 +58,7 @@ class WrittenBySuperusers(admin.ModelAdmin[Any]):
 
 
 @admin.register(User)
-class UserAdmin(DeletesInJob, RefusalMessages, BaseUserAdmin[User]):
+class UserAdmin(DeletesInJob, RefusalMessages, WithCheckboxes, BaseUserAdmin[User]):
     """Accounts. Only superusers may grant privileges and change the accounts of other staff.
 
     Superusers, and staff with the permission `assign_role`, may set a user's type.
@@ -62,7 +74,6 @@ class UserAdmin(DeletesInJob, RefusalMessages, BaseUserAdmin[User]):
     ordering = ("email",)
     readonly_fields = ("last_login", "date_joined")
     filter_horizontal = ()
-    formfield_overrides = _CHECKBOXES
     fieldsets = (
         (None, {"fields": ("email", "name", "user_type", "password")}),
         ("Permissions", {"fields": ("is_active", *_PRIVILEGES)}),
@@ -126,11 +137,10 @@ admin.site.unregister(Group)
 
 
 @admin.register(Group)
-class GroupAdmin(WrittenBySuperusers, RefusalMessages, BaseGroupAdmin):
+class GroupAdmin(WrittenBySuperusers, RefusalMessages, WithCheckboxes, BaseGroupAdmin):
     """Groups. Their permissions apply to the members, so only superusers write them."""
 
     filter_horizontal = ()
-    formfield_overrides = _CHECKBOXES
 
 
 @admin.register(RoleChange)

@@ -1,5 +1,7 @@
 """Forms for registration, login, password reset, and accounts in the admin."""
 
+from collections.abc import Iterator
+from itertools import groupby
 from threading import Lock
 from typing import Any
 
@@ -14,6 +16,9 @@ from django.contrib.auth.forms import (
     SetPasswordMixin,
 )
 from django.contrib.auth.forms import UserChangeForm as BaseUserChangeForm
+from django.contrib.auth.models import Permission
+from django.contrib.contenttypes.models import ContentType
+from django.forms.models import ModelChoiceIterator, ModelMultipleChoiceField
 
 from users.fields import LoginEmailInput
 from users.mail import mail_thread
@@ -114,3 +119,25 @@ class ResetForm(PasswordResetForm):
         If a mail cannot be sent, Django logs the error.
         """
         mail_thread.submit(super().send_mail, *mail, **options)
+
+
+class PermissionChoices(ModelChoiceIterator[Permission]):
+    """Yields the permissions of each model under the names of its app and of the model."""
+
+    def __iter__(self) -> Iterator[Any]:
+        # The permissions are ordered by their content type.
+        for kind, permissions in groupby(self.queryset, lambda each: each.content_type):
+            yield _name(kind), [self.choice(permission) for permission in permissions]
+
+
+class PermissionField(ModelMultipleChoiceField[Permission]):
+    iterator = PermissionChoices
+
+    def label_from_instance(self, obj: Permission) -> str:
+        return obj.name
+
+
+def _name(kind: ContentType) -> str:
+    model = kind.model_class()
+    name = model._meta.verbose_name_plural if model else kind.model
+    return f"{kind.app_labeled_name.partition(' | ')[0]}: {name}"

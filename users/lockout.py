@@ -5,7 +5,7 @@ from typing import Any
 
 from axes.models import AccessAttempt
 from django.conf import settings
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -43,6 +43,13 @@ def forget_form(instance: AccessAttempt, **_: Any) -> None:
     Users type passwords into wrong fields, and a program could send megabytes.
     """
     instance.get_data = instance.post_data = ""
+
+
+def locked_accounts() -> QuerySet[AccessAttempt]:
+    """Return the accounts that are locked now, once for each network with failed logins."""
+    since = timezone.now() - settings.AXES_COOLOFF_TIME
+    recent: QuerySet[AccessAttempt] = AccessAttempt.objects.filter(attempt_time__gte=since)
+    return recent.filter(failures_since_start__gte=MAX_PER_ACCOUNT)
 
 
 def locked(request: HttpRequest, *_: Any) -> HttpResponse:

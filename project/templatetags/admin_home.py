@@ -1,0 +1,56 @@
+"""What waits for a decision, on the home page of the admin."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django import template
+from django.urls import reverse
+
+from cdc.models import DeadLetter, DeadLetterStatus
+from stories.models import Status, Story
+from users.lockout import locked_accounts
+from users.models import User
+from users.roles import feed_audience
+
+register = template.Library()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A number of things that wait, and the page on which they are decided."""
+
+    label: str
+    icon: str
+    count: int
+    url: str
+
+
+@register.simple_tag
+def waiting_for(user: User) -> list[Waiting]:
+    """Return what waits on the pages that a user may open. A count may be 0."""
+    return list(_all_for(user))
+
+
+def _all_for(user: User) -> Iterator[Waiting]:
+    if user.has_perm("stories.view_story"):
+        yield Waiting(
+            label="stories to review",
+            icon="newspaper",
+            count=Story.objects.filter(status=Status.SUBMITTED).count(),
+            url=f"{reverse('admin:stories_story_changelist')}?status__exact={Status.SUBMITTED}",
+        )
+    if user.has_perm("axes.view_accessattempt"):
+        yield Waiting(
+            label="locked accounts",
+            icon="lock",
+            count=locked_accounts().count(),
+            url=reverse("admin:axes_accessattempt_changelist"),
+        )
+    if feed_audience(user) or user.has_perm("cdc.view_deadletter"):
+        page = "dead_letters" if feed_audience(user) else "admin:cdc_deadletter_changelist"
+        yield Waiting(
+            label="dead letters",
+            icon="mail-warning",
+            count=DeadLetter.objects.filter(status=DeadLetterStatus.WAITING).count(),
+            url=reverse(page),
+        )

@@ -1,0 +1,128 @@
+"""The home page of the admin: what waits, and the way back to the site."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from axes.models import AccessAttempt
+from django.contrib.auth.models import Permission
+from django.core.cache import cache
+from django.test import Client
+from django.utils import timezone
+
+from cdc.context import acting_as
+from cdc.models import DeadLetter, DeadLetterStatus
+from stories.models import Status, Story
+from tests.support.letters import letter
+from tests.support.static_files import plain_static_files
+from users.lockout import MAX_PER_ACCOUNT
+from users.models import User
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def pages() -> Iterator[None]:
+    cache.clear()
+    with plain_static_files():
+        yield
+    cache.clear()
+
+
+def page_of(user: User, path: str = "/admin/") -> str:
+    client = Client()
+    client.force_login(user)
+    return client.get(path).content.decode()
+
+
+def waiting(page: str) -> dict[str, tuple[int, str]]:
+    """Return the number and the address of each thing that may wait."""
+    found = re.findall(
+        r'<a href="([^"]+)"[^>]*>.*?<strong class="sf-number">([\d,]+)</strong> ([^<]+)</span>',
+        page.partition('<ul class="sf-waiting">')[2],
+        re.DOTALL,
+    )
+    return {label: (int(count), address) for address, count, label in found}
+
+
+def make_rows() -> None:
+    statuses = (Status.SUBMITTED, Status.SUBMITTED, Status.POPULAR, Status.REJECTED)
+    with acting_as("test"):
+        for status in statuses:
+            Story.objects.create(
+                title="T", href="http://a.example/", link="http://b.example/", status=status
+            )
+    for failures, minutes in ((MAX_PER_ACCOUNT, 1), (MAX_PER_ACCOUNT - 1, 1), (9, 60)):
+        made = AccessAttempt.objects.create(
+            username=f"{failures}@x.example",
+            ip_address="203.0.113.9",
+            failures_since_start=failures,
+        )
+        moment = timezone.now() - timedelta(minutes=minutes)
+        AccessAttempt.objects.filter(pk=made.pk).update(attempt_time=moment)
+    letter()
+    letter(value=b"resolved")
+    DeadLetter.objects.filter(offset=1).update(status=DeadLetterStatus.DISCARDED)
+
+
+def test_superusers_see_all_that_waits() -> None:
+    make_rows()
+    boss = User.objects.create_superuser("boss@people.example", name="Boss")
+    assert waiting(page_of(boss)) == {
+        "stories to review": (2, "/admin/stories/story/?status__exact=submitted"),
+        "locked accounts": (1, "/admin/axes/accessattempt/"),
+        "dead letters": (1, "/operations/dead_letters/"),
+    }
+
+
+def test_nothing_waits() -> None:
+    boss = User.objects.create_superuser("boss@people.example", name="Boss")
+    page = page_of(boss)
+    assert {count for count, _ in waiting(page).values()} == {0}
+    assert "sf-waits" not in page
+
+
+@pytest.mark.parametrize(
+    ("codename", "label", "address"),
+    [
+        ("view_story", "stories to review", "/admin/stories/story/?status__exact=submitted"),
+        ("view_accessattempt", "locked accounts", "/admin/axes/accessattempt/"),
+        ("view_deadletter", "dead letters", "/admin/cdc/deadletter/"),
+    ],
+)
+def test_staff_see_only_what_they_may_open(codename: str, label: str, address: str) -> None:
+    make_rows()
+    staff = User.objects.create_user("staff@people.example", "x", name="Staff", is_staff=True)
+    assert waiting(page_of(staff)) == {}
+    staff.user_permissions.add(Permission.objects.get(codename=codename))
+    assert [(name, to) for name, (_, to) in waiting(page_of(staff)).items()] == [(label, address)]
+
+
+@pytest.mark.parametrize("path", ["/admin/", "/admin/users/", "/admin/users/user/"])
+def test_the_admin_has_the_frame_of_the_site(path: str) -> None:
+    boss = User.objects.create_superuser("boss@people.example", name="Boss")
+    page = page_of(boss, path)
+    assert '<nav class="sf-rail"' in page
+    assert re.search(r'<a href="/operations/"><svg.*?</svg><span>Pipeline</span>', page, re.DOTALL)
+    assert re.search(r'<a href="/admin/" aria-current="page">', page)
+    assert "theme-toggle" not in page
+
+
+def test_recent_actions_of_the_user() -> None:
+    boss = User.objects.create_superuser("boss@people.example", name="Boss")
+    client = Client()
+    client.force_login(boss)
+    assert "You have not changed anything yet." in client.get("/admin/").content.decode()
+    client.post("/admin/auth/group/add/", {"name": "<b>Editors</b>"})
+    page = client.get("/admin/").content.decode()
+    assert "<bdi>&lt;b&gt;Editors&lt;/b&gt;</bdi>" in page
+
+
+def test_permissions_are_in_groups_with_short_labels() -> None:
+    boss = User.objects.create_superuser("boss@people.example", name="Boss")
+    page = page_of(boss, "/admin/auth/group/add/")
+    assert "<label>Stories: stories</label>" in page
+    assert "Logins: access attempts" in page
+    assert "stories | story | Can" not in page
+    assert page.count('name="permissions"') == Permission.objects.count()

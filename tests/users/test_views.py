@@ -132,7 +132,7 @@ def test_getting_the_logout_url_does_nothing_and_explains(client: Client, ann: U
     answer = client.get("/logout/")
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST, OPTIONS")
     page = answer.content.decode()
-    assert "use the Log out button on any page" in page
+    assert "use the Log out button in the account menu" in page
     assert "Ann &lt;b&gt;" in page
     assert client.get("/customer/").status_code == 200
 

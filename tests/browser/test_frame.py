@@ -1,0 +1,97 @@
+"""The frame of the pages: search by a key, menus, the bar of phones, and messages."""
+
+import pytest
+from playwright.sync_api import expect
+
+from stories.models import Story
+from tests.browser.conftest import PASSWORD, Visitor
+from users.models import User
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+PHONE = {"width": 390, "height": 844}
+
+
+def test_a_key_searches_stories(
+    visitor: Visitor, people: dict[str, User], stories: list[Story]
+) -> None:
+    page = visitor.page
+    visitor.log_in(people["customer"])
+    box = page.get_by_label("Search stories")
+    page.keyboard.press("Control+/")
+    expect(box).not_to_be_focused()
+    page.keyboard.press("/")
+    expect(box).to_be_focused()
+    page.keyboard.type("ferry/boat")
+    expect(box).to_have_value("ferry/boat")
+    box.fill("ferry")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{visitor.url}/stories/?q=ferry")
+    expect(page.get_by_role("link", name=stories[0].title)).to_be_visible()
+    expect(page.get_by_label("Search stories")).to_have_value("ferry")
+
+
+def test_keyboard_alone_opens_the_account_menu_and_logs_out(
+    visitor: Visitor, people: dict[str, User]
+) -> None:
+    page = visitor.page
+    visitor.log_in(people["customer"])
+    account = page.get_by_role("button", name="Account")
+    log_out = page.get_by_role("button", name="Log out")
+    expect(log_out).to_be_hidden()
+    account.focus()
+    page.keyboard.press("Enter")
+    expect(log_out).to_be_visible()
+    expect(page.locator("#account")).to_contain_text(people["customer"].email)
+    page.keyboard.press("Escape")
+    expect(log_out).to_be_hidden()
+    expect(account).to_be_focused()
+    page.keyboard.press("Enter")
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        if log_out.evaluate("(button) => button === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{visitor.url}/login/")
+
+
+def test_a_phone_has_a_bar_with_every_page(visitor: Visitor, people: dict[str, User]) -> None:
+    page = visitor.page
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    visitor.log_in(people["superuser"])
+    visitor.open("/stories/")
+    bar = page.get_by_role("navigation", name="Site")
+    expect(bar).to_have_count(1)
+    expect(bar.get_by_role("link", name="Stories")).to_have_attribute("aria-current", "page")
+    expect(bar.get_by_role("link", name="Dashboard")).to_have_count(0)
+    bar.get_by_role("button", name="More").click()
+    bar.get_by_role("link", name="Dashboard").click()
+    expect(page).to_have_url(f"{visitor.url}/senior_management/")
+
+
+def test_a_message_can_be_dismissed(visitor: Visitor, people: dict[str, User]) -> None:
+    page = visitor.page
+    visitor.log_in(people["customer"])
+    visitor.open("/password/")
+    page.get_by_label("Old password").fill(PASSWORD)
+    page.locator("[name=new_password1]").fill("another-long-42")
+    page.locator("[name=new_password2]").fill("another-long-42")
+    page.get_by_role("button", name="Change password", exact=True).click()
+    message = page.get_by_role("status").filter(has_text="Your password was changed.")
+    expect(message).to_be_visible()
+    message.get_by_role("button", name="Dismiss").click()
+    expect(message).to_have_count(0)
+
+
+def test_the_menus_work_without_script(visitor: Visitor, people: dict[str, User]) -> None:
+    browser = visitor.page.context.browser
+    assert browser is not None
+    visitor.log_in(people["customer"])
+    context = browser.new_context(java_script_enabled=False)
+    context.add_cookies(visitor.page.context.cookies())  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(f"{visitor.url}/stories/")
+    page.get_by_role("button", name="Account").click()
+    expect(page.get_by_role("group", name="Theme")).to_be_hidden()
+    page.get_by_role("button", name="Log out").click()
+    expect(page).to_have_url(f"{visitor.url}/login/")
+    context.close()

@@ -93,3 +93,22 @@ class Story(CapturedModel):
                 validate(getattr(self, name))
             except ValidationError as error:
                 raise ValidationError({name: error}) from None
+
+
+class Vote(models.Model):
+    """The digg of one user for one story. The table is not captured.
+
+    If the account is deleted, its votes are deleted, but they stay counted in `Story.diggs`.
+    """
+
+    story = models.ForeignKey(Story, on_delete=models.CASCADE, related_name="votes")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="votes"
+    )
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["story", "user"], name="one_vote_a_user")]
+
+    def __str__(self) -> str:
+        return f"user {self.user_id} digs story {self.story_id}"

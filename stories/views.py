@@ -12,6 +12,7 @@ from django.views.generic import DetailView, ListView, UpdateView
 
 from cdc.operations import trace_row
 from cdc.pages import RefusalMixin
+from stories.actions.votes import dug_by
 from stories.forms import SubmissionForm
 from stories.models import Story
 from stories.permissions import may_change, may_trace, readable_by, search, search_words
@@ -47,7 +48,9 @@ class StoryView(LoginRequiredMixin, DetailView[Story]):
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         user = self.request.user
+        key = self.object.pk
         may = {"may_change": may_change(user, self.object), "may_follow": may_trace(user)}
+        may["dug"] = key in dug_by(user, [key])
         return super().get_context_data(**context, **may)
 
 

@@ -34,6 +34,7 @@ ALL = (200,) * 6
 LOGGED_IN = (302, *(200,) * 5)
 STRANGERS = (200, *(302,) * 5)
 NONE = (405,) * 6
+POSTED = (302, *(405,) * 5)
 READERS = (302, 403, 200, 200, 403, 200)
 ACTORS = (302, 403, 200, 403, 403, 200)
 
@@ -80,6 +81,8 @@ PAGES: dict[str, Row] = {
     "stories/<int:pk>/": LOGGED_IN,
     "stories/<int:pk>/change/": ACTORS,  # the story has no submitter
     "stories/<int:pk>/way/": READERS,
+    "stories/<int:pk>/digg/": POSTED,
+    "stories/<int:pk>/undo_digg/": POSTED,
 }
 
 

@@ -1,0 +1,1 @@
+"""What users do with stories on their pages: vote, withdraw, approve and reject."""

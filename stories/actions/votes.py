@@ -1,0 +1,63 @@
+"""Diggs: one vote for each user and story, counted in the column `diggs` of the story."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import transaction
+from django.http import Http404
+
+from cdc.errors import Refused
+from stories.models import Status, Story, Vote
+from stories.validators import LARGEST_COUNT
+
+
+def digg(user: Any, key: int) -> Story:
+    """Count the vote of a user for a story once, and return the story.
+
+    A second vote changes nothing. Raise Http404 if the story does not exist, and Refused if it is
+    rejected.
+    """
+    with transaction.atomic():
+        story = _locked(key)
+        if story.status == Status.REJECTED:
+            raise Refused("A rejected story has no diggs.")
+        if story.diggs >= LARGEST_COUNT:
+            raise Refused("This story has the largest number of diggs that can be stored.")
+        _, is_new = Vote.objects.get_or_create(story=story, user=user)
+        if is_new:
+            _count(story, 1)
+    return story
+
+
+def undo(user: Any, key: int) -> Story:
+    """Remove the vote of a user for a story, and return the story.
+
+    Without a vote, nothing changes. Raise Http404 if the story does not exist.
+    """
+    with transaction.atomic():
+        story = _locked(key)
+        deleted, _ = Vote.objects.filter(story=story, user=user).delete()
+        # An editor may have set the number of diggs to 0 since the vote.
+        if deleted and story.diggs:
+            _count(story, -1)
+    return story
+
+
+def dug_by(user: Any, stories: Iterable[int]) -> set[int]:
+    """Return those of these stories, by key, for which a user has voted."""
+    votes = Vote.objects.filter(user=user, story_id__in=list(stories))
+    return set(votes.values_list("story_id", flat=True))
+
+
+def _locked(key: int) -> Story:
+    # The lock comes first: the key of a new vote would lock the story for others, too, and two
+    # votes at once would then deadlock.
+    story: Story | None = Story.objects.select_for_update().filter(pk=key).first()
+    if story is None:
+        raise Http404("This story does not exist.")
+    return story
+
+
+def _count(story: Story, step: int) -> None:
+    story.diggs += step
+    story.save(update_fields=["diggs"])

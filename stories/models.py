@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from cdc.api import CapturedModel
 from cdc.fields import MillisecondDateTimeField
+from stories.listing.expressions import JSONName
 from stories.validators import (
     LARGEST_COUNT,
     validate_list,
@@ -64,9 +65,7 @@ class Story(CapturedModel):
     description = models.TextField(blank=True, default="", validators=[validate_text])
     link = models.URLField("story address", max_length=500, validators=[validate_web_address])
     user = models.JSONField("submitter", default=dict, blank=True)
-    status = models.CharField(
-        max_length=20, choices=Status.choices, default=Status.SUBMITTED, db_index=True
-    )
+    status = models.CharField(max_length=20, choices=Status.choices, default=Status.SUBMITTED)
     shorturl = models.JSONField("short addresses", default=list, blank=True)
     thumbnail = models.JSONField(null=True, blank=True, default=None)
     submitted_by = models.ForeignKey(
@@ -80,6 +79,19 @@ class Story(CapturedModel):
     class Meta(CapturedModel.Meta):
         verbose_name_plural = "stories"
         ordering = ["-submit_date", "-id"]
+        # The list of stories has three orders, for all stories and those of one status or topic.
+        indexes = [
+            models.Index(fields=["link"], name="story_link"),
+            models.Index(fields=["diggs"], name="story_diggs"),
+            models.Index(fields=["comments"], name="story_comments"),
+            models.Index(fields=["status", "submit_date"], name="story_status_date"),
+            models.Index(fields=["status", "diggs"], name="story_status_diggs"),
+            models.Index(fields=["status", "comments"], name="story_status_comments"),
+            # MariaDB has no indexes on expressions, so Django leaves these out there.
+            models.Index(JSONName("topic"), "submit_date", name="story_topic_date"),
+            models.Index(JSONName("topic"), "diggs", name="story_topic_diggs"),
+            models.Index(JSONName("topic"), "comments", name="story_topic_comments"),
+        ]
 
     def __str__(self) -> str:
         return self.title

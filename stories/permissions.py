@@ -6,32 +6,18 @@ from django.db.models import Q, QuerySet
 
 from stories.models import Status, Story
 from users.models import UserType
-from users.roles import may_open
-
-_LONGEST_SEARCH = 100
+from users.roles import feed_audience, may_open
 
 
 def readable_by(user: Any) -> QuerySet[Story]:
     """Return the stories that a user may read, newest first.
 
-    Only staff with the permission `view_story` may read rejected stories.
+    Rejected stories may be read by their submitters, by users who see them in the live feed, and by
+    staff with the permission `view_story`.
     """
-    stories = Story.objects.all()
-    if user.is_staff and user.has_perm("stories.view_story"):
-        return stories
-    return stories.exclude(status=Status.REJECTED)
-
-
-def search(stories: QuerySet[Story], words: str) -> QuerySet[Story]:
-    """Return the stories that contain each of the `words` in the title or description."""
-    for word in words.split():
-        stories = stories.filter(Q(title__icontains=word) | Q(description__icontains=word))
-    return stories
-
-
-def search_words(text: str) -> str:
-    """Return `text` without NUL characters, which databases refuse, cut to 100 characters."""
-    return text.replace("\0", "").strip()[:_LONGEST_SEARCH]
+    if feed_audience(user) or (user.is_staff and user.has_perm("stories.view_story")):
+        return Story.objects.all()
+    return Story.objects.filter(~Q(status=Status.REJECTED) | Q(submitted_by=user.pk))
 
 
 def may_change(user: Any, story: Story) -> bool:

@@ -5,36 +5,61 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin, UserPassesTestMixin
 from django.db.models import QuerySet
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.generic import DetailView, ListView, UpdateView
 
 from cdc.operations import trace_row
 from cdc.pages import RefusalMixin
-from stories.actions.votes import dug_by
 from stories.forms import SubmissionForm
+from stories.listing.filters import Filters, choices
+from stories.listing.pages import in_order, listing, shown_to
+from stories.listing.topics import topics
 from stories.models import Story
-from stories.permissions import may_change, may_trace, readable_by, search, search_words
+from stories.permissions import may_change, may_trace, readable_by
 from stories.replica_wait import wait_for_replica
 from users.roles import audience_of
 
+_PARAMETERS = ("q", "topic", "sort", "status", "after", "page")
+
 
 class StoryListView(LoginRequiredMixin, ListView[Story]):
-    """All stories, newest first, in pages. The parameter `q` searches titles and descriptions."""
+    """All stories in pages, with a search (`q`) and the filters `topic`, `status` and `sort`."""
 
     template_name = "stories/list.html"
     context_object_name = "stories"
     paginate_by = 20
 
-    def get_queryset(self) -> QuerySet[Story]:
-        return search(readable_by(self.request.user), self._words())
+    def get(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        """Redirect from the URL of a form with empty fields to the URL without them."""
+        query = request.GET
+        empty = [name for name in _PARAMETERS if name in query and not query[name]]
+        if not empty:
+            return super().get(request, *args, **options)
+        kept = query.copy()
+        for name in empty:
+            del kept[name]
+        return HttpResponseRedirect(f"?{kept.urlencode()}" if kept else request.path)
+
+    def get_queryset(self) -> Any:
+        """Return the keys of the stories."""
+        self.filters = Filters.read(self.request.GET)
+        self.topics = topics()
+        self.listing = listing(self.request.user, self.filters, self.topics)
+        return self.listing.keys
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        return super().get_context_data(**context, q=self._words())
-
-    def _words(self) -> str:
-        return search_words(self.request.GET.get("q", ""))
+        context = super().get_context_data(**context)
+        page, found = context["page_obj"], self.listing
+        links = {
+            "before": self.filters.link(page=page.number - 1),
+            "next": self.filters.link(page=page.number + 1),
+            "search_on": self.filters.link(after=found.next_after),
+        }
+        stories = in_order(self.request.user, context["stories"])
+        shown = choices(self.filters, self.topics)
+        return {**context, **links, **shown, "stories": stories, "listing": found}
 
 
 class StoryView(LoginRequiredMixin, DetailView[Story]):
@@ -44,13 +69,11 @@ class StoryView(LoginRequiredMixin, DetailView[Story]):
     context_object_name = "story"
 
     def get_queryset(self) -> QuerySet[Story]:
-        return readable_by(self.request.user)
+        return shown_to(self.request.user, readable_by(self.request.user))
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         user = self.request.user
-        key = self.object.pk
         may = {"may_change": may_change(user, self.object), "may_follow": may_trace(user)}
-        may["dug"] = key in dug_by(user, [key])
         return super().get_context_data(**context, **may)
 
 

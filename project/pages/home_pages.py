@@ -13,9 +13,10 @@ from cdc.operations import Figures
 from project.pages import feed_state
 from project.pages.bar_chart import bar_chart
 from project.pages.most_dug import most_dug
+from stories.listing.pages import newest
+from stories.listing.topics import topics
 from stories.models import Status
-from stories.permissions import readable_by
-from users.models import User, UserType
+from users.models import UserType
 from users.roles import RoleRequiredMixin, audience_of
 
 _NEWEST = 8
@@ -34,9 +35,10 @@ class CustomerHome(RoleRequiredMixin, TemplateView):
     template_name = "pages/newest_stories.html"
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        user = self.request.user
-        stories = readable_by(user)[:_NEWEST] if isinstance(user, User) else ()
-        return super().get_context_data(**context, stories=stories, dug=most_dug())
+        stories = newest(self.request.user, _NEWEST)
+        return super().get_context_data(
+            **context, stories=stories, topics=topics(), dug=most_dug()
+        )
 
 
 class Dashboard(RoleRequiredMixin, TemplateView):

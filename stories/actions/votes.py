@@ -1,6 +1,5 @@
 """Diggs: one vote for each user and story, counted in the column `diggs` of the story."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from django.db import transaction
@@ -41,12 +40,6 @@ def undo(user: Any, key: int) -> Story:
         if deleted and story.diggs:
             _count(story, -1)
     return story
-
-
-def dug_by(user: Any, stories: Iterable[int]) -> set[int]:
-    """Return those of these stories, by key, for which a user has voted."""
-    votes = Vote.objects.filter(user=user, story_id__in=list(stories))
-    return set(votes.values_list("story_id", flat=True))
 
 
 def _locked(key: int) -> Story:

@@ -1,11 +1,17 @@
 """Filters that show a story's values."""
 
+import zlib
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from django import template
+from django.utils import timezone
+from django.utils.timesince import timesince
 
 register = template.Library()
+_MINUTE = 60
+_TINTS = 6
 
 
 @register.filter
@@ -31,3 +37,23 @@ def short_name(value: Any) -> str:
     """Return the text that a JSON object has under the key `name`, or an empty string."""
     name = value.get("name") if isinstance(value, dict) else None
     return name if isinstance(name, str) else ""
+
+
+@register.filter
+def submitter(story: Any) -> str:
+    """Return the name of the user who submitted a story here, or its name at the source."""
+    return story.submitted_by.name if story.submitted_by else short_name(story.user)
+
+
+@register.filter
+def ago(moment: datetime) -> str:
+    """Return the time since a moment in one unit, for example `3 hours ago`."""
+    if (timezone.now() - moment).total_seconds() < _MINUTE:
+        return "just now"
+    return f"{timesince(moment, depth=1)} ago"
+
+
+@register.filter
+def tint(value: Any) -> int:
+    """Return a number from 0 to 5 for a text, always the same for the same text."""
+    return zlib.crc32(str(value).encode(errors="replace")) % _TINTS

@@ -1,0 +1,1 @@
+"""The list of stories: filters, search, topics and pages."""

@@ -1,0 +1,129 @@
+"""The parameters of the list of stories."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from django.http import QueryDict
+from django.utils.http import urlencode
+
+from stories.listing.search import search_words
+from stories.listing.topics import known_topic
+from stories.models import Status
+
+SORTS = {"new": "New", "diggs": "Most dug", "comments": "Most commented"}
+_MOST_DIGITS = 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """A parameter whose value is not known."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """The valid parameters of a list, and those that are unknown."""
+
+    q: str = ""
+    topic: str = ""
+    sort: str = "new"
+    status: str = ""
+    after: int = 0
+    """The number of stories that a search skips, because they were searched before."""
+    unknown: tuple[Unknown, ...] = ()
+
+    @classmethod
+    def read(cls, given: QueryDict) -> Self:
+        """Return the filters of a query string."""
+        text = {name: search_words(given.get(name, "")) for name in ("q", "topic")}
+        word = {name: search_words(given.get(name, "")).lower() for name in ("sort", "status")}
+        valid = {
+            "topic": known_topic(text["topic"]) if text["topic"] else "",
+            "sort": word["sort"] if word["sort"] in SORTS else "",
+            "status": word["status"] if word["status"] in Status.values else "",
+        }
+        unknown = [
+            Unknown(name=name, value=value)
+            for name, value in {**text, **word}.items()
+            if value and not valid.get(name, True)
+        ]
+        return cls(
+            q=text["q"],
+            topic=valid["topic"],
+            sort=valid["sort"] or "new",
+            status=valid["status"],
+            after=_number(given.get("after", "")) if text["q"] else 0,
+            unknown=tuple(unknown),
+        )
+
+    @property
+    def hides_all(self) -> bool:
+        """Whether no story matches, because there is no such topic or status."""
+        return any(each.name in {"topic", "status"} for each in self.unknown)
+
+    def changed(self, name: str, value: str) -> Self:
+        """Return these filters with another value; a search then begins with the newest stories."""
+        changes: dict[str, Any] = {"after": 0, name: value}
+        return replace(self, **changes)
+
+    def link(self, page: int = 1, after: int = 0) -> str:
+        """Return the query string of a page, without empty parameters.
+
+        `after` is the number of stories that a search skips, if it differs from that of this page.
+        """
+        pairs = {
+            "q": self.q,
+            "topic": self.topic,
+            "sort": self.sort if self.sort != "new" else "",
+            "status": self.status,
+            "after": after or self.after or "",
+            "page": page if page > 1 else "",
+        }
+        query = urlencode({name: value for name, value in pairs.items() if value})
+        return f"?{query}" if query else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A link that changes one filter."""
+
+    label: str
+    link: str
+    is_current: bool = False
+
+
+def choices(filters: Filters, topics: Sequence[str]) -> dict[str, Any]:
+    """Return the links that change the filters of a list, and the filters in use."""
+    labels = {"": "All", **{status.value: str(status.label) for status in Status}}
+    return {
+        "filters": filters,
+        "q": filters.q,
+        "sorts": [_choice(filters, "sort", *pair) for pair in SORTS.items()],
+        "statuses": [_choice(filters, "status", *pair) for pair in labels.items()],
+        "topics": [_choice(filters, "topic", name, name) for name in topics],
+        "in_use": _in_use(filters, labels),
+    }
+
+
+def _choice(filters: Filters, name: str, value: str, label: str) -> Choice:
+    current = getattr(filters, name) == value
+    # A second click on the topic in use shows all topics again.
+    wanted = "" if current and name == "topic" else value
+    return Choice(label=label, link=filters.changed(name, wanted).link(), is_current=current)
+
+
+def _in_use(filters: Filters, labels: dict[str, str]) -> list[Choice]:
+    """Return the filters that leave out stories, with links that remove them."""
+    used = {"q": filters.q, "topic": filters.topic, "status": labels[filters.status]}
+    return [
+        Choice(label=label, link=filters.changed(name, "").link())
+        for name, label in used.items()
+        if getattr(filters, name)
+    ]
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else 0

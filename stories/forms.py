@@ -5,8 +5,13 @@ from typing import Any
 
 from django import forms
 from django.contrib.admin.widgets import AdminSplitDateTime
+from django.urls import reverse
 
+from stories.addresses import canonical, submitted_before
+from stories.listing.topics import topic_object, topics
 from stories.models import Status, Story
+
+DUPLICATE = "This address was submitted before. A page can be submitted once."
 
 
 class IndentedEncoder(json.JSONEncoder):
@@ -69,7 +74,8 @@ class NamedSplitDateTime(AdminSplitDateTime):
 class SubmissionForm(forms.ModelForm[Story]):
     """Submits or edits a story. An edit writes only the fields that changed."""
 
-    link = forms.URLField(label="Story address", max_length=500, assume_scheme="https")
+    link = forms.URLField(label="Address", max_length=500, assume_scheme="https")
+    topic = forms.ChoiceField(label="Topic (optional)", required=False)
     wait = forms.BooleanField(
         label="Wait for replication",
         required=False,
@@ -78,13 +84,35 @@ class SubmissionForm(forms.ModelForm[Story]):
 
     class Meta:
         model = Story
-        fields = ("title", "link", "description")
+        fields = ("link", "title", "topic", "description")
         widgets = {"description": forms.Textarea(attrs={"rows": 5})}
+        labels = {"description": "Description (optional)"}
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, offers_wait: bool = False, **options: Any) -> None:
         super().__init__(*args, **options)
         for name in ("title", "description"):
             self.fields[name].widget.attrs["dir"] = "auto"
+        self.duplicate: Story | None = None
+        self._offer_topics()
+        self.fields["link"].widget.attrs |= self._check_while_typing()
+        if not offers_wait:
+            self.fields["wait"].widget = forms.HiddenInput()
+
+    def clean_link(self) -> str:
+        """Return the address in its usual form. Refuse an address that was submitted before."""
+        address = canonical(self.cleaned_data["link"])
+        if "link" in self.changed_data:
+            self.duplicate = submitted_before(address, apart_from=self.instance.pk)
+        if self.duplicate:
+            raise forms.ValidationError(DUPLICATE, code="duplicate")
+        return address
+
+    def clean_topic(self) -> dict[str, Any]:
+        """Return the JSON of the topic, as other stories of the topic have it."""
+        name = self.cleaned_data["topic"]
+        if name == self.initial["topic"]:
+            return dict(self.instance.topic)
+        return topic_object(name) if name else {}
 
     def save_changes(self) -> Story:
         """Save the story. Raise Refused if the change cannot be captured.
@@ -98,6 +126,27 @@ class SubmissionForm(forms.ModelForm[Story]):
         else:
             story.save(update_fields=[name for name in self.changed_data if name != "wait"])
         return story
+
+    def _offer_topics(self) -> None:
+        stored = self.instance.topic
+        name = stored.get("name") if isinstance(stored, dict) else None
+        self.initial["topic"] = current = name if isinstance(name, str) else ""
+        names = topics()
+        more = [current] if current and current not in names else []
+        choices = [("", "No topic"), *((each, each) for each in (*names, *more))]
+        field: Any = self.fields["topic"]
+        field.choices = choices
+        if len(choices) == 1:
+            field.widget = forms.HiddenInput()
+
+    def _check_while_typing(self) -> dict[str, str]:
+        """Return the attributes with which the page looks for the address before it is sent."""
+        own = f"?story={self.instance.pk}" if self.instance.pk else ""
+        return {
+            "hx-get": f"{reverse('story_check')}{own}",
+            "hx-trigger": "change",
+            "hx-target": "#address-check",
+        }
 
 
 class StoryForm(forms.ModelForm[Story]):

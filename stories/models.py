@@ -124,3 +124,13 @@ class Vote(models.Model):
 
     def __str__(self) -> str:
         return f"user {self.user_id} digs story {self.story_id}"
+
+
+class AddressLock(models.Model):
+    """The address of a story that is being submitted. The row exists only in the transaction."""
+
+    key = models.CharField(max_length=64, unique=True)
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return self.key

@@ -8,6 +8,7 @@ from stories.actions import views as actions
 urlpatterns: list[URLPattern] = [
     path("stories/", views.StoryListView.as_view(), name="stories"),
     path("stories/new/", views.SubmissionView.as_view(), name="story_new"),
+    path("stories/new/check/", views.AddressCheckView.as_view(), name="story_check"),
     path("stories/<int:pk>/change/", views.ChangeView.as_view(), name="story_change"),
     path("stories/<int:pk>/way/", views.TraceView.as_view(), name="story_trace"),
     path("stories/<int:pk>/digg/", actions.DiggView.as_view(), name="story_digg"),

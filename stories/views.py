@@ -2,18 +2,21 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin, UserPassesTestMixin
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.views.generic import DetailView, ListView, UpdateView
+from django.views.generic import DetailView, ListView, TemplateView, UpdateView
 
 from cdc.operations import trace_row
 from cdc.pages import RefusalMixin
-from stories.forms import SubmissionForm
-from stories.listing.filters import Filters, choices
+from stories.addresses import alone_with, submitted_before
+from stories.forms import DUPLICATE, SubmissionForm
+from stories.listing.filters import Filters, choices, number
 from stories.listing.pages import in_order, listing, shown_to
 from stories.listing.topics import topics
 from stories.models import Story
@@ -108,14 +111,38 @@ class SubmissionView(LoginRequiredMixin, RefusalMixin, UpdateView[Story, Submiss
     def get_object(self, queryset: Any = None) -> Story:
         return Story(submitted_by_id=self.request.user.pk)
 
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {**super().get_form_kwargs(), "offers_wait": may_trace(self.request.user)}
+
     def form_valid(self, form: SubmissionForm) -> HttpResponse:
-        story = form.save_changes()
+        with alone_with(form.cleaned_data["link"]):
+            # Another request may have submitted the address since the form was checked.
+            if "link" in form.changed_data:
+                form.duplicate = submitted_before(
+                    form.cleaned_data["link"], apart_from=form.instance.pk
+                )
+            if not form.duplicate:
+                story = form.save_changes()
+        if form.duplicate:
+            form.add_error("link", DUPLICATE)
+            return self.form_invalid(form)
         replicated, message = True, "Saved."
         if form.cleaned_data["wait"]:
             replicated, message = wait_for_replica(story)
         level = messages.SUCCESS if replicated else messages.INFO
         messages.add_message(self.request, level, message)
         return HttpResponseRedirect(reverse("story", args=[story.pk]))
+
+
+class AddressCheckView(LoginRequiredMixin, TemplateView):
+    """The part of the form that names the story with the same address (`link`), if there is one."""
+
+    template_name = "stories/_duplicate.html"
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        query = self.request.GET
+        story = _stored_under(query.get("link", ""), number(query.get("story", "")))
+        return super().get_context_data(**context, duplicate=story)
 
 
 class ChangeView(UserPassesTestMixin, SubmissionView):
@@ -134,3 +161,12 @@ class ChangeView(UserPassesTestMixin, SubmissionView):
     def get_object(self, queryset: Any = None) -> Story:
         """Return the story. Raise Http404 if the user may not read it."""
         return get_object_or_404(readable_by(self.request.user), pk=self.kwargs["pk"])
+
+
+def _stored_under(text: str, own: int) -> Story | None:
+    """Return the story with this address, if the address is valid."""
+    try:
+        address = forms.URLField(max_length=500, assume_scheme="https").clean(text)
+    except ValidationError:
+        return None
+    return submitted_before(address, apart_from=own)

@@ -55,7 +55,7 @@ class Filters:
             topic=valid["topic"],
             sort=valid["sort"] or "new",
             status=valid["status"],
-            after=_number(given.get("after", "")) if text["q"] else 0,
+            after=number(given.get("after", "")) if text["q"] else 0,
             unknown=tuple(unknown),
         )
 
@@ -125,5 +125,6 @@ def _in_use(filters: Filters, labels: dict[str, str]) -> list[Choice]:
     ]
 
 
-def _number(text: str) -> int:
+def number(text: str) -> int:
+    """Return the number that a parameter contains, or 0."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else 0

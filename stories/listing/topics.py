@@ -6,6 +6,7 @@ from typing import Any
 from django.db import connections, router
 from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
+from django.utils.text import slugify
 
 from stories.listing.expressions import JSONName
 from stories.models import Story
@@ -45,6 +46,13 @@ def known_topic(text: str) -> str:
     if Story.objects.alias(name=JSONName("topic")).filter(name=text).exists():
         return text
     return next((name for name in topics() if _plain(name) == _plain(text)), "")
+
+
+def topic_object(name: str) -> dict[str, Any]:
+    """Return the JSON of a topic, as the newest of its stories has it."""
+    stories = Story.objects.alias(name=JSONName("topic")).filter(name=name)
+    found = stories.values_list("topic", flat=True).first()
+    return found if isinstance(found, dict) else {"name": name, "short_name": slugify(name)}
 
 
 def _names(after: Any = "") -> QuerySet[Any, Any]:

@@ -25,7 +25,7 @@ MANAGEMENT = "senior_management"
 # URLs for programs, a URL with a part of a page, and the live feed, which test_feed covers.
 ELSEWHERE = {
     *("healthz", "readyz", "metrics", "feed/", "feed/stream"),
-    *("operations/state/", "operations/verdict/"),
+    *("operations/state/", "operations/verdict/", "stories/new/check/"),
 }
 # Further pages of each role: URLs with arguments, and error pages.
 MORE: dict[str, tuple[str, ...]] = {

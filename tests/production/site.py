@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from urllib.parse import quote
 
 from tests.production.shell import Failed, expect, wait_for
 from tests.support.https_client import HttpsClient
@@ -55,7 +56,7 @@ class Site:
 
     def save_story(self, title: str) -> bool:
         """Save a story with the form. Return False if the site did not confirm it."""
-        values = {"title": title, "link": "https://news.example/"}
+        values = {"title": title, "link": f"https://news.example/{quote(title)}"}
         try:
             found = self._client.post("/stories/new/", **values)
         except (OSError, http.client.HTTPException, AssertionError):

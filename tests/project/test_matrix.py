@@ -78,6 +78,7 @@ PAGES: dict[str, Row] = {
     "feed/stream": (403, 403, 501, 501, 403, 501),
     "stories/": LOGGED_IN,
     "stories/new/": LOGGED_IN,
+    "stories/new/check/": LOGGED_IN,
     "stories/<int:pk>/": LOGGED_IN,
     "stories/<int:pk>/change/": ACTORS,  # the story has no submitter
     "stories/<int:pk>/way/": READERS,

@@ -114,7 +114,7 @@ def site() -> Site:
     return Site()
 
 
-STORY = {"title": TYPED, "link": "http://a.example/", "description": "x"}
+STORY = {"title": TYPED, "link": "http://typed.example/", "description": "x"}
 NEW_PASSWORD = {"password1": "horse-7-correct", "password2": "horse-7-correct"}
 STRANGERS = ("/register/", "/login/")
 CHOSEN = "a-7-b-8-c-9-d"

@@ -1,5 +1,6 @@
 """The forms to submit and edit stories, which can wait for the replica."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -8,7 +9,9 @@ from django.test import Client
 
 from cdc.models import OutboxRecord
 from stories import replica_wait
-from stories.models import Status, Story
+from stories.forms import DUPLICATE
+from stories.models import AddressLock, Status, Story
+from tests.stories.actions.test_votes import together
 from tests.support.static_files import plain_static_files
 from users.models import User, UserType
 
@@ -96,8 +99,112 @@ def test_waiting_is_optional_and_reports_its_result(
     _, client = person("ann")
     page = client.post("/stories/new/", {**SENT, "wait": "on"}, follow=True)
     assert sentence in page.content.decode()
+    client.post("/stories/new/", {**SENT, "link": "http://b.example/"})
+    assert (waited, Story.objects.count()) == ([replica_wait.SECONDS], 2)
+
+
+@pytest.mark.parametrize(("role", "offered"), [("customer", False), ("technical_worker", True)])
+def test_waiting_is_offered_to_roles_that_know_mongodb(role: UserType, offered: bool) -> None:
+    page = person("ann", role)[1].get("/stories/new/").content.decode()
+    assert ("MongoDB" in page) == offered
+    assert ("Wait for replication" in page) == offered
+
+
+def test_the_form_begins_with_the_address_and_marks_optional_fields() -> None:
+    Story.objects.create(title="A", link="http://x.example/", topic={"name": "Tea", "icon": 7})
+    _, client = person("ann")
+    page = client.get("/stories/new/").content.decode()
+    labels = [text.strip() for text in re.findall(r"<label[^>]*>([^<]*)", page)]
+    form = labels[labels.index("Address") :]
+    assert form == ["Address", "Title", "Topic (optional)", "Description (optional)"]
+    client.post("/stories/new/", {**SENT, "topic": "Tea"})
+    story = Story.objects.get(title=SENT["title"])
+    assert story.topic == {"name": "Tea", "icon": 7}
+    assert story.status == Status.SUBMITTED
+    refused = client.post("/stories/new/", {**SENT, "link": "http://c.example/", "topic": "Ale"})
+    assert list(refused.context["form"].errors) == ["topic"]
+    change = f"/stories/{story.pk}/change/"
+    client.post(change, {**SENT, "topic": "Tea", "title": "New"})
+    story.refresh_from_db()
+    assert (story.title, story.topic) == ("New", {"name": "Tea", "icon": 7})
+    client.post(change, {**SENT, "topic": ""})
+    story.refresh_from_db()
+    assert story.topic == {}
+
+
+SAME = (
+    "http://paper.example/a/b?x=1",
+    "https://paper.example/a/b?x=1",
+    "https://www.paper.example/a/b/?x=1",
+    "HTTP://PAPER.example:80/a/b?x=1#top",
+    "https://paper.example./a/b?x=1&utm_source=mail&fbclid=7",
+    "paper.example/a/b?x=1",
+)
+OTHERS = (
+    "http://paper.example/A/b?x=1",
+    "http://paper.example/a/b?x=2",
+    "http://paper.example/a/b",
+    "http://paper.example:8080/a/b?x=1",
+    "http://news.paper.example/a/b?x=1",
+    "http://paper.example/a/b?x=1#!/page",
+)
+
+
+@pytest.mark.database
+@pytest.mark.parametrize("first", SAME[:4])
+def test_an_address_is_submitted_once(first: str) -> None:
+    _, client = person("ann")
+    client.post("/stories/new/", {**SENT, "link": first, "title": "First"})
+    for link in SAME:
+        check = client.get("/stories/new/check/", {"link": link}).content.decode()
+        assert "This address was submitted before" in check, link
+        assert "First" in check
+        page = client.post("/stories/new/", {**SENT, "link": link})
+        assert DUPLICATE in page.content.decode(), link
+        assert page.context["form"]["title"].value() == SENT["title"]
+    assert Story.objects.count() == 1
+    for link in OTHERS:
+        assert client.get("/stories/new/check/", {"link": link}).content.strip() == b"", link
+        assert client.post("/stories/new/", {**SENT, "link": link}).status_code == 302, link
+    assert Story.objects.count() == 1 + len(OTHERS)
+
+
+@pytest.mark.parametrize("link", ["", "x", "http://[", "ftp://a.example/", "\0", "9" * 600])
+def test_the_check_of_an_address_takes_any_text(link: str) -> None:
+    _, client = person("ann")
+    for story in ("", "1", "x", "9" * 4_400):
+        answer = client.get("/stories/new/check/", {"link": link, "story": story})
+        assert (answer.status_code, answer.content.strip()) == (200, b"")
+
+
+def test_an_edit_may_keep_its_address_but_not_take_another() -> None:
+    _, client = person("ann")
     client.post("/stories/new/", SENT)
-    assert waited == [replica_wait.SECONDS]
+    client.post("/stories/new/", {**SENT, "link": "http://b.example/"})
+    change = f"/stories/{Story.objects.get(link=SENT['link']).pk}/change/"
+    assert client.post(change, {**SENT, "title": "New"}).status_code == 302
+    page = client.post(change, {**SENT, "link": "https://b.example"})
+    assert DUPLICATE in page.content.decode()
+    assert not Story.objects.filter(link="https://b.example/").exists()
+
+
+def test_the_address_of_a_rejected_story_is_known_but_its_story_is_not_shown() -> None:
+    Story.objects.create(title="Spam", link=SENT["link"], status=Status.REJECTED)
+    _, client = person("ann")
+    check = client.get("/stories/new/check/", {"link": SENT["link"]}).content.decode()
+    assert "the story was rejected" in check
+    assert "Spam" not in check
+
+
+@pytest.mark.database
+@pytest.mark.django_db(transaction=True)
+def test_an_address_submitted_by_several_users_at_once_is_one_story() -> None:
+    clients = [person(name)[1] for name in "abcd"]
+    acts = [lambda client=client: client.post("/stories/new/", SENT) for client in clients]
+    answers = together(*acts)
+    assert Story.objects.count() == 1
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 302]
+    assert not AddressLock.objects.exists()
 
 
 def test_the_trace_is_for_roles_that_may_open_the_feed() -> None:

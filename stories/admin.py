@@ -16,11 +16,13 @@ from cdc.errors import Refused
 from cdc.operations import trace_row
 from cdc.pages import CONFIRMED, RefusalMessages, show_refusal
 from stories.bulk.admin import BulkChanges
+from stories.bulk.changes import replace_reason
 from stories.forms import (
     BulkEditForm,
     IndentedEncoder,
     JSONColumnField,
     NamedSplitDateTime,
+    RejectionForm,
     StoryForm,
 )
 from stories.models import Status, Story
@@ -54,13 +56,18 @@ class StoryAdmin(BulkChanges, RefusalMessages):
     # autocomplete_fields is not used, because its widget has no accessible name.
     raw_id_fields = ("submitted_by",)
     actions = ("approve", "reject", "edit")
-    asking_actions = ("delete_selected", "edit")
+    asking_actions = ("delete_selected", "edit", "reject")
     save_on_top = True
     fieldsets = (
         (None, {"fields": ("title", "description", "link", "href", "media")}),
-        ("Status", {"fields": ("status", "submit_date", "promote_date", "diggs", "comments")}),
-        ("Origin", {"fields": ("submitted_by", "source_id", "user")}),
-        ("Placement", {"fields": ("container", "topic", "thumbnail", "shorturl")}),
+        ("Topic", {"fields": (("topic", "new_topic"),)}),
+        ("Status", {"fields": ("status", "reason", "submit_date", "promote_date")}),
+        ("Counters", {"fields": (("diggs", "comments"),)}),
+        ("Origin", {"fields": ("submitted_by", "source_id")}),
+        (
+            "Columns with JSON",
+            {"classes": ("collapse",), "fields": ("user", "container", "thumbnail", "shorturl")},
+        ),
     )
     formfield_overrides = {
         models.JSONField: {
@@ -105,11 +112,21 @@ class StoryAdmin(BulkChanges, RefusalMessages):
         unapproved = queryset.exclude(status=Status.POPULAR)
         self._set_status(request, unapproved, "approved", Status.POPULAR)
 
-    @admin.action(description="Reject selected stories", permissions=["change"])
-    def reject(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
-        """Hide stories from all users except staff with the permission `view_story`."""
+    @admin.action(description="Reject selected stories…", permissions=["change"])
+    def reject(self, request: HttpRequest, queryset: QuerySet[Story]) -> HttpResponse | None:
+        """Ask for the reason, then reject the stories.
+
+        Rejected stories are hidden from users, except their submitters and readers of the feed.
+        """
+        form = RejectionForm(request.POST if CONFIRMED in request.POST else None)
+        show_refusal(request, form)
+        if not form.is_valid():
+            return self._confirm(request, queryset, form, "reject")
         unrejected = queryset.exclude(status=Status.REJECTED)
-        self._set_status(request, unrejected, "rejected", Status.REJECTED)
+        self._set_status(
+            request, unrejected, "rejected", Status.REJECTED, form.cleaned_data["reason"]
+        )
+        return None
 
     @admin.action(description="Edit selected stories…", permissions=["change"])
     def edit(self, request: HttpRequest, queryset: QuerySet[Story]) -> HttpResponse | None:
@@ -120,17 +137,26 @@ class StoryAdmin(BulkChanges, RefusalMessages):
         form = BulkEditForm(request.POST if CONFIRMED in request.POST else None)
         show_refusal(request, form)
         if not form.is_valid():
-            return self._confirm(request, queryset, form)
-        self.apply(request, queryset, "edited", form.changes)
+            return self._confirm(request, queryset, form, "edit")
+        self.apply(request, queryset, "edited", form.changes, form.why)
         return None
 
+    def save_model(self, request: HttpRequest, obj: Story, form: Any, change: bool) -> None:
+        """Save the story and the reason of its rejection."""
+        super().save_model(request, obj, form, change)
+        if {"status", "reason"} & set(form.changed_data):
+            rejected = obj.status == Status.REJECTED
+            reason = form.cleaned_data.get("reason", "") if rejected else ""
+            replace_reason([obj.pk], reason, request.user)
+
     def _confirm(
-        self, request: HttpRequest, stories: QuerySet[Story], form: BulkEditForm
+        self, request: HttpRequest, stories: QuerySet[Story], form: forms.Form, action: str
     ) -> HttpResponse:
         count = stories.count()
         context = {
             **self.admin_site.each_context(request),
-            "title": f"Edit {count} {'story' if count == 1 else 'stories'}",
+            "title": f"{action.capitalize()} {count} {'story' if count == 1 else 'stories'}",
+            "action": action,
             "opts": self.opts,
             "form": form,
             "stories": stories[:_LISTED],
@@ -142,11 +168,16 @@ class StoryAdmin(BulkChanges, RefusalMessages):
         return TemplateResponse(request, "admin/stories/story/edit_many.html", context)
 
     def _set_status(
-        self, request: HttpRequest, stories: QuerySet[Story], word: str, status: Status
+        self,
+        request: HttpRequest,
+        stories: QuerySet[Story],
+        word: str,
+        status: Status,
+        reason: str = "",
     ) -> None:
         try:
             with transaction.atomic():
-                self.apply(request, stories, word, {"status": status})
+                self.apply(request, stories, word, {"status": status}, reason)
         except Refused as error:
             self.message_user(request, f"No story was {word}. {error}", messages.ERROR)
 

@@ -8,9 +8,12 @@ from django.contrib.admin.widgets import AdminSplitDateTime
 from django.urls import reverse
 
 from stories.addresses import canonical, submitted_before
+from stories.listing.expressions import TOPIC_LENGTH
 from stories.listing.topics import topic_object, topics
-from stories.models import Status, Story
+from stories.models import LONGEST_REASON, Status, Story, reason_of
+from stories.validators import validate_text
 
+REASON_MISSING = "Enter the reason. The submitter reads it."
 DUPLICATE = "This address was submitted before. A page can be submitted once."
 
 
@@ -71,11 +74,36 @@ class NamedSplitDateTime(AdminSplitDateTime):
         return context
 
 
-class SubmissionForm(forms.ModelForm[Story]):
+class TopicChoice(forms.ModelForm[Story]):
+    """A form in which the topic is a choice of the topics that stories have.
+
+    An unchanged topic keeps the whole JSON object, and a new one gets that of another story.
+    """
+
+    topic = forms.ChoiceField(label="Topic (optional)", required=False)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        stored = self.instance.topic
+        name = stored.get("name") if isinstance(stored, dict) else None
+        self.initial["topic"] = current = name if isinstance(name, str) else ""
+        names = topics()
+        more = [current] if current and current not in names else []
+        field: Any = self.fields["topic"]
+        field.choices = [("", "No topic"), *((each, each) for each in (*names, *more))]
+
+    def clean_topic(self) -> dict[str, Any]:
+        """Return the JSON object of the topic."""
+        name = self.cleaned_data["topic"]
+        if name == self.initial["topic"]:
+            return dict(self.instance.topic)
+        return topic_object(name) if name else {}
+
+
+class SubmissionForm(TopicChoice):
     """Submits or edits a story. An edit writes only the fields that changed."""
 
     link = forms.URLField(label="Address", max_length=500, assume_scheme="https")
-    topic = forms.ChoiceField(label="Topic (optional)", required=False)
     wait = forms.BooleanField(
         label="Wait for replication",
         required=False,
@@ -93,8 +121,9 @@ class SubmissionForm(forms.ModelForm[Story]):
         for name in ("title", "description"):
             self.fields[name].widget.attrs["dir"] = "auto"
         self.duplicate: Story | None = None
-        self._offer_topics()
         self.fields["link"].widget.attrs |= self._check_while_typing()
+        if not topics():
+            self.fields["topic"].widget = forms.HiddenInput()
         if not offers_wait:
             self.fields["wait"].widget = forms.HiddenInput()
 
@@ -106,13 +135,6 @@ class SubmissionForm(forms.ModelForm[Story]):
         if self.duplicate:
             raise forms.ValidationError(DUPLICATE, code="duplicate")
         return address
-
-    def clean_topic(self) -> dict[str, Any]:
-        """Return the JSON of the topic, as other stories of the topic have it."""
-        name = self.cleaned_data["topic"]
-        if name == self.initial["topic"]:
-            return dict(self.instance.topic)
-        return topic_object(name) if name else {}
 
     def save_changes(self) -> Story:
         """Save the story. Raise Refused if the change cannot be captured.
@@ -127,18 +149,6 @@ class SubmissionForm(forms.ModelForm[Story]):
             story.save(update_fields=[name for name in self.changed_data if name != "wait"])
         return story
 
-    def _offer_topics(self) -> None:
-        stored = self.instance.topic
-        name = stored.get("name") if isinstance(stored, dict) else None
-        self.initial["topic"] = current = name if isinstance(name, str) else ""
-        names = topics()
-        more = [current] if current and current not in names else []
-        choices = [("", "No topic"), *((each, each) for each in (*names, *more))]
-        field: Any = self.fields["topic"]
-        field.choices = choices
-        if len(choices) == 1:
-            field.widget = forms.HiddenInput()
-
     def _check_while_typing(self) -> dict[str, str]:
         """Return the attributes with which the page looks for the address before it is sent."""
         own = f"?story={self.instance.pk}" if self.instance.pk else ""
@@ -149,18 +159,41 @@ class SubmissionForm(forms.ModelForm[Story]):
         }
 
 
-class StoryForm(forms.ModelForm[Story]):
+class RejectionForm(forms.Form):
+    """The reason of a rejection."""
+
+    reason = forms.CharField(
+        max_length=LONGEST_REASON,
+        validators=[validate_text],
+        widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
+        help_text="The submitter reads this text.",
+    )
+
+
+class StoryForm(TopicChoice):
     """Edits a story in the admin.
 
     If a time is not changed, it keeps its milliseconds, which the form does not show.
     """
 
+    new_topic = forms.CharField(
+        required=False,
+        max_length=TOPIC_LENGTH,
+        validators=[validate_text],
+        help_text="The name of a topic that no story has yet.",
+    )
+    reason = RejectionForm.base_fields["reason"]
+
     class Meta:
         help_texts = {
             "container": 'The section, as a JSON object with "name" and "short_name".',
-            "topic": 'The topic, as a JSON object with "name" and "short_name".',
             "source_id": "The id of an imported story; empty if a user submitted the story here.",
         }
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.initial["reason"] = reason_of(self.instance)
+        self.fields["reason"].required = False
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -168,6 +201,11 @@ class StoryForm(forms.ModelForm[Story]):
             stored = self.initial.get(name)
             if stored and cleaned.get(name) == stored.replace(microsecond=0):
                 cleaned[name] = stored
+        if cleaned.get("new_topic"):
+            cleaned["topic"] = topic_object(cleaned["new_topic"])
+        rejected_now = cleaned.get("status") == Status.REJECTED and "status" in self.changed_data
+        if rejected_now and not cleaned.get("reason"):
+            self.add_error("reason", REASON_MISSING)
         return cleaned
 
 
@@ -175,9 +213,12 @@ class BulkEditForm(forms.Form):
     """Values to set on many stories. An empty field leaves its column unchanged."""
 
     status = forms.ChoiceField(choices=[("", "No change"), *Status.choices], required=False)
+    reason = RejectionForm.base_fields["reason"]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.fields["reason"].required = False
+        self.fields["reason"].help_text = "Only for the status Rejected. The submitters read it."
         for name in ("media", "diggs", "comments"):
             column: Any = Story._meta.get_field(name)
             field = column.formfield(required=False, initial=None)
@@ -187,12 +228,21 @@ class BulkEditForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Refuse a form without any value."""
         cleaned = super().clean() or {}
+        if cleaned.get("status") == Status.REJECTED and not cleaned.get("reason"):
+            self.add_error("reason", REASON_MISSING)
         if not self.errors and not self.changes:
             raise forms.ValidationError("Fill in at least one field.")
         return cleaned
 
     @property
+    def why(self) -> str:
+        """The reason of a rejection; an empty string for other changes."""
+        rejects = self.cleaned_data["status"] == Status.REJECTED
+        return str(self.cleaned_data["reason"]) if rejects else ""
+
+    @property
     def changes(self) -> dict[str, Any]:
         """The values in the form, by column; empty fields are left out."""
         empty: tuple[Any, ...] = (None, "")
-        return {name: value for name, value in self.cleaned_data.items() if value not in empty}
+        given = {name: value for name, value in self.cleaned_data.items() if name != "reason"}
+        return {name: value for name, value in given.items() if value not in empty}

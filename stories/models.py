@@ -21,6 +21,7 @@ from stories.validators import (
     validate_web_address,
 )
 
+LONGEST_REASON = 500
 _SHAPES: dict[str, Callable[[Any], None]] = {
     "container": validate_object,
     "topic": validate_object,
@@ -134,3 +135,26 @@ class AddressLock(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class Rejection(models.Model):
+    """Why a story was rejected. It counts only while the status of the story is `rejected`.
+
+    The table is not captured. A story that was rejected without a reason has no row.
+    """
+
+    story = models.OneToOneField(Story, on_delete=models.CASCADE, related_name="rejection")
+    reason = models.CharField(max_length=LONGEST_REASON, validators=[validate_text])
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="rejections"
+    )
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+def reason_of(story: Story) -> str:
+    """Return why a story is rejected; an empty string if it is not, or without a reason."""
+    rejection: Rejection | None = getattr(story, "rejection", None)
+    return rejection.reason if rejection and story.status == Status.REJECTED else ""

@@ -8,14 +8,16 @@ from stories.models import Status, Story
 from users.models import UserType
 from users.roles import feed_audience, may_open
 
+_SEE_ALL = ("stories.view_story", "stories.change_story")
+
 
 def readable_by(user: Any) -> QuerySet[Story]:
     """Return the stories that a user may read, newest first.
 
     Rejected stories may be read by their submitters, by users who see them in the live feed, and by
-    staff with the permission `view_story`.
+    staff who may view or change stories in the admin.
     """
-    if feed_audience(user) or (user.is_staff and user.has_perm("stories.view_story")):
+    if feed_audience(user) or (user.is_staff and any(map(user.has_perm, _SEE_ALL))):
         return Story.objects.all()
     return Story.objects.filter(~Q(status=Status.REJECTED) | Q(submitted_by=user.pk))
 

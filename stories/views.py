@@ -14,12 +14,13 @@ from django.views.generic import DetailView, ListView, TemplateView, UpdateView
 
 from cdc.operations import trace_row
 from cdc.pages import RefusalMixin
+from stories.actions.review import may_review, may_withdraw
 from stories.addresses import alone_with, submitted_before
 from stories.forms import DUPLICATE, SubmissionForm
 from stories.listing.filters import Filters, choices, number
 from stories.listing.pages import in_order, listing, shown_to
 from stories.listing.topics import topics
-from stories.models import Story
+from stories.models import Story, reason_of
 from stories.permissions import may_change, may_trace, readable_by
 from stories.replica_wait import wait_for_replica
 from users.roles import audience_of
@@ -76,8 +77,13 @@ class StoryView(LoginRequiredMixin, DetailView[Story]):
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         user = self.request.user
-        may = {"may_change": may_change(user, self.object), "may_follow": may_trace(user)}
-        return super().get_context_data(**context, **may)
+        may = {
+            "may_change": may_change(user, self.object),
+            "may_follow": may_trace(user),
+            "may_withdraw": may_withdraw(user, self.object),
+            "may_review": may_review(user),
+        }
+        return super().get_context_data(**context, **may, reason=reason_of(self.object))
 
 
 class TraceView(UserPassesTestMixin, StoryView):

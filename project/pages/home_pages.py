@@ -13,6 +13,7 @@ from cdc.operations import Figures
 from project.pages import feed_state
 from project.pages.bar_chart import bar_chart
 from project.pages.most_dug import most_dug
+from stories.actions.review import own_stories
 from stories.listing.pages import newest
 from stories.listing.topics import topics
 from stories.models import Status
@@ -20,6 +21,7 @@ from users.models import UserType
 from users.roles import RoleRequiredMixin, audience_of
 
 _NEWEST = 8
+_MINE = 3
 
 
 @require_safe
@@ -35,10 +37,14 @@ class CustomerHome(RoleRequiredMixin, TemplateView):
     template_name = "pages/newest_stories.html"
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        stories = newest(self.request.user, _NEWEST)
-        return super().get_context_data(
-            **context, stories=stories, topics=topics(), dug=most_dug()
-        )
+        user = self.request.user
+        shown = {
+            "stories": newest(user, _NEWEST),
+            "mine": own_stories(user)[:_MINE],
+            "topics": topics(),
+            "dug": most_dug(),
+        }
+        return super().get_context_data(**context, **shown)
 
 
 class Dashboard(RoleRequiredMixin, TemplateView):

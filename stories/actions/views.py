@@ -2,17 +2,30 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import messages
-from django.contrib.auth.mixins import LoginRequiredMixin
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import render
+from django.contrib.auth.mixins import LoginRequiredMixin, UserPassesTestMixin
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.generic import View
+from django.views.generic import FormView, ListView, View
 
 from cdc.errors import Refused
+from cdc.pages import RefusalMixin
 from stories.actions import votes
-from stories.models import Story
+from stories.actions.review import (
+    approve,
+    may_review,
+    may_withdraw,
+    own_stories,
+    reject,
+    withdraw,
+)
+from stories.forms import RejectionForm
+from stories.models import Story, reason_of
+from stories.permissions import readable_by
 
 _LONGEST_URL = 2_000
 
@@ -65,6 +78,110 @@ class UndoDiggView(VoteView):
 
     def act(self, key: int) -> Story:
         return votes.undo(self.request.user, key)
+
+
+class StoryActionView(LoginRequiredMixin, UserPassesTestMixin, FormView[forms.Form]):
+    """Asks before it changes a story, and then changes it."""
+
+    template_name = "stories/confirm.html"
+    form_class = forms.Form
+    story: Story
+
+    def setup(self, request: HttpRequest, *args: Any, **options: Any) -> None:
+        super().setup(request, *args, **options)
+        if request.user.is_authenticated:
+            self.story = get_object_or_404(readable_by(request.user), pk=options["pk"])
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        return super().get_context_data(**context, story=self.story)
+
+    def get_success_url(self) -> str:
+        return back_to(self.request) or reverse("story", args=[self.story.pk])
+
+
+class WithdrawView(RefusalMixin, StoryActionView):
+    """Deletes the user's own submission, if it is not reviewed yet."""
+
+    permission_denied_message = (
+        "You can withdraw your own story until it is reviewed. This story was reviewed, or it was "
+        "submitted by another user."
+    )
+    extra_context = {
+        "title": "Withdraw this story?",
+        "text": "The story and its diggs are deleted. You cannot undo this.",
+        "button": "Withdraw",
+    }
+
+    def test_func(self) -> bool:
+        return may_withdraw(self.request.user, self.story)
+
+    def form_valid(self, form: forms.Form) -> HttpResponse:
+        if withdraw(self.request.user, self.story.pk):
+            messages.success(self.request, "The story was withdrawn.")
+        else:
+            messages.error(self.request, "The story was reviewed in the meantime.")
+        return super().form_valid(form)
+
+    def get_success_url(self) -> str:
+        return reverse("my_stories")
+
+
+class ReviewView(RefusalMixin, StoryActionView):
+    """Decides about a story. Only staff who may change stories may do that."""
+
+    permission_denied_message = "Only staff who may change stories can review them."
+
+    def test_func(self) -> bool:
+        return may_review(self.request.user)
+
+
+class ApproveView(ReviewView):
+    """Makes a story popular."""
+
+    extra_context = {
+        "title": "Approve this story?",
+        "text": "The story becomes popular, and everybody can read it.",
+        "button": "Approve",
+    }
+
+    def form_valid(self, form: forms.Form) -> HttpResponse:
+        if approve(self.request.user, self.story.pk):
+            messages.success(self.request, "The story was approved.")
+        else:
+            messages.info(self.request, "The story was popular already.")
+        return super().form_valid(form)
+
+
+class RejectView(ReviewView):
+    """Rejects a story, with a reason for its submitter."""
+
+    form_class = RejectionForm
+    extra_context = {
+        "title": "Reject this story?",
+        "text": "Only its submitter and people who see the live feed can read a rejected story. "
+        "They also see the reason.",
+        "button": "Reject",
+    }
+
+    def get_initial(self) -> dict[str, Any]:
+        return {"reason": reason_of(self.story)}
+
+    def form_valid(self, form: forms.Form) -> HttpResponse:
+        if not reject(self.request.user, self.story.pk, form.cleaned_data["reason"]):
+            raise Http404("This story does not exist.")
+        messages.success(self.request, "The story was rejected.")
+        return super().form_valid(form)
+
+
+class MySubmissionsView(LoginRequiredMixin, ListView[Story]):
+    """The user's own submissions, newest first, with their state and what can be done."""
+
+    template_name = "stories/mine.html"
+    context_object_name = "stories"
+    paginate_by = 20
+
+    def get_queryset(self) -> QuerySet[Story]:
+        return own_stories(self.request.user)
 
 
 def back_to(request: HttpRequest) -> str:

@@ -17,10 +17,15 @@ class BulkChanges(JobMessages):
     """A `ModelAdmin` that writes few stories at once, and many in a job."""
 
     def apply(
-        self, request: HttpRequest, stories: QuerySet[Story], word: str, values: dict[str, Any]
+        self,
+        request: HttpRequest,
+        stories: QuerySet[Story],
+        word: str,
+        values: dict[str, Any],
+        reason: str = "",
     ) -> None:
         """Set these values on the stories, and show a message."""
-        change = BulkChange(word=word, user=str(request.user.pk), values=values)
+        change = BulkChange(word=word, user=str(request.user.pk), values=values, reason=reason)
         sentence = ""
         if _are_many(stories):
             self._queue(request, stories, change)

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from cdc.models import Job
 from cdc.operations import JobContext, JobKind, ensure_job
-from stories.models import Status, Story
+from stories.models import Rejection, Status, Story
 from users.models import User
 
 MOST_AT_ONCE = 1_000
@@ -31,16 +31,24 @@ class BulkChange:
     """The key of the user who asked for it, for the admin's log."""
     values: dict[str, Any] | None
     """The new values by field; None if the stories are deleted."""
+    reason: str = ""
+    """The reason of a rejection."""
 
     def write(self, stories: QuerySet[Story]) -> int:
-        """Write the stories and the admin's log; return the number of stories."""
-        if User.objects.filter(pk=self.user).exists():
+        """Write the stories, their reason and the admin's log; return the number of stories."""
+        actor = User.objects.filter(pk=self.user).first()
+        if actor:
             flag = DELETION if self.values is None else CHANGE
-            text = "" if self.values is None else f"{self.word.capitalize()}."
+            text = "" if self.values is None else f"{self.word.capitalize()}. {self.reason}".strip()
             LogEntry.objects.log_actions(self.user, stories, flag, text)
         if self.values is None:
-            return stories.delete()[0]
-        return _update(stories, self.values)
+            return _delete(stories)
+        with transaction.atomic():
+            decided = "status" in self.values
+            keys = list(stories.values_list("pk", flat=True)) if decided else []
+            count = _update(stories, self.values)
+            replace_reason(keys, self.reason, actor)
+        return count
 
     def pending(self, keys: Sequence[int]) -> QuerySet[Story]:
         """Return those of the stories with these keys that still have other values."""
@@ -57,6 +65,7 @@ def queue(stories: QuerySet[Story], change: BulkChange) -> Job:
         "word": change.word,
         "user": change.user,
         "values": change.values,
+        "reason": change.reason,
     }
     return ensure_job(_NAME, arguments, f"{len(keys)} stories {change.word}", "")
 
@@ -64,7 +73,13 @@ def queue(stories: QuerySet[Story], change: BulkChange) -> Job:
 def _run(context: JobContext) -> list[str] | None:
     """Write the stories of a job in chunks. A job that resumes skips those that it has written."""
     asked = context.arguments
-    change = BulkChange(word=asked["word"], user=asked["user"], values=asked["values"])
+    change = BulkChange(
+        word=asked["word"],
+        user=asked["user"],
+        values=asked["values"],
+        # A job that an earlier version has queued has no reason.
+        reason=asked.get("reason", ""),
+    )
     keys = [key for first, last in asked["ranges"] for key in range(first, last + 1)]
     count = 0
     with context.bar("Stories", len(keys), context.say) as (_, advance):
@@ -99,6 +114,20 @@ def _update(stories: QuerySet[Story], values: dict[str, Any]) -> int:
     kept = stories.filter(status=Status.POPULAR).update(**values)
     promoted = {**values, "promote_date": timezone.now()}
     return kept + stories.exclude(status=Status.POPULAR).update(**promoted)
+
+
+def _delete(stories: QuerySet[Story]) -> int:
+    # The total also counts rows that refer to the stories, such as votes.
+    return stories.delete()[1].get(Story._meta.label, 0)
+
+
+def replace_reason(keys: Sequence[int], reason: str, actor: Any) -> None:
+    """Replace the reasons for which these stories were rejected; an empty one removes them."""
+    Rejection.objects.filter(story_id__in=keys).delete()
+    if reason:
+        Rejection.objects.bulk_create(
+            Rejection(story_id=key, reason=reason, by=actor) for key in keys
+        )
 
 
 BULK_JOB = JobKind(

@@ -34,6 +34,7 @@ ALL = (200,) * 6
 LOGGED_IN = (302, *(200,) * 5)
 STRANGERS = (200, *(302,) * 5)
 NONE = (405,) * 6
+REVIEWERS = (302, 403, 403, 403, 403, 200)
 POSTED = (302, *(405,) * 5)
 READERS = (302, 403, 200, 200, 403, 200)
 ACTORS = (302, 403, 200, 403, 403, 200)
@@ -82,6 +83,10 @@ PAGES: dict[str, Row] = {
     "stories/<int:pk>/": LOGGED_IN,
     "stories/<int:pk>/change/": ACTORS,  # the story has no submitter
     "stories/<int:pk>/way/": READERS,
+    "stories/mine/": LOGGED_IN,
+    "stories/<int:pk>/withdraw/": (302, *(403,) * 5),  # the story has no submitter
+    "stories/<int:pk>/approve/": REVIEWERS,
+    "stories/<int:pk>/reject/": REVIEWERS,
     "stories/<int:pk>/digg/": POSTED,
     "stories/<int:pk>/undo_digg/": POSTED,
 }

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from cdc.models import OutboxRecord
 from stories.forms import IndentedEncoder, JSONColumnField
-from stories.models import Status, Story
+from stories.models import Rejection, Status, Story
 from tests.support.static_files import plain_static_files
 from users.models import User
 
@@ -51,6 +51,16 @@ def act(client: Client, action: str, stories: list[Story]) -> str:
     return client.post(LIST, data, follow=True).content.decode()
 
 
+def reject(client: Client, stories: list[Story], reason: str = "Spam.") -> str:
+    data = {
+        "action": "reject",
+        "confirmed": "yes",
+        "reason": reason,
+        "_selected_action": [story.pk for story in stories],
+    }
+    return client.post(LIST, data, follow=True).content.decode()
+
+
 def form_data(client: Client, story: Story) -> dict[str, Any]:
     """Return the form data that a browser would post for an unchanged story."""
     form = client.get(f"{LIST}{story.pk}/change/").context["adminform"].form
@@ -80,8 +90,12 @@ def test_approve_promotes_all_but_popular_stories(client: Client, stories: list[
 
 
 def test_reject_emits_an_event_with_its_user(client: Client, stories: list[Story]) -> None:
-    assert "1 story was rejected." in act(client, "reject", stories[:1])
-    assert Story.objects.get(pk=stories[0].pk).status == Status.REJECTED
+    assert "Reject 1 story" in act(client, "reject", stories[:1])
+    assert "This field is required." in reject(client, stories[:1], " ")
+    assert operations() == []
+    assert "1 story was rejected." in reject(client, stories[:1], "Spam.")
+    story = Story.objects.get(pk=stories[0].pk)
+    assert (story.status, story.rejection.reason) == (Status.REJECTED, "Spam.")
     record = OutboxRecord.objects.get()
     assert record.user == str(User.objects.get().pk)
 
@@ -128,6 +142,7 @@ def test_bulk_edit_promotes_newly_popular_stories(client: Client, stories: list[
         ({"media": "a\0"}, "Null characters are not allowed"),
         ({"diggs": "-1"}, "greater than or equal to 0"),
         ({"comments": "99999999999"}, "less than or equal to"),
+        ({"status": "rejected"}, "Enter the reason."),
         ({"status": "king", "media": "<script>alert(1)</script>"}, "not one of the available"),
     ],
 )
@@ -196,6 +211,10 @@ def test_empty_json_box_means_the_default(client: Client, stories: list[Story]) 
         ({"diggs": -1}, "diggs"),
         ({"diggs": 2**40}, "diggs"),
         ({"topic": "[]"}, "topic"),
+        ({"new_topic": "a\0"}, "new_topic"),
+        ({"new_topic": "x" * 101}, "new_topic"),
+        ({"status": "rejected"}, "reason"),
+        ({"status": "rejected", "reason": " "}, "reason"),
         ({"user": '{"n": 18446744073709551616}'}, "user"),
         ({"user": "{"}, "user"),
         ({"user": '{"n": ' + "9" * 5_000 + "}"}, "user"),
@@ -217,7 +236,7 @@ def test_invalid_value_is_an_error_of_its_field(
     answer = client.post(f"{LIST}{stories[0].pk}/change/", data)
     form = answer.context["adminform"].form
     assert list(form.errors) == [field]
-    assert str(form[field].data) == str(changes[field])
+    assert str(form[field].data) == str(changes.get(field, ""))
     assert operations() == []
 
 
@@ -256,11 +275,11 @@ def oversize(stories: list[Story], settings: Any) -> Story:
 
 
 def test_oversized_story_can_be_moderated(client: Client, oversize: Story) -> None:
-    assert "1 story was rejected." in act(client, "reject", [oversize])
+    assert "1 story was rejected." in reject(client, [oversize])
     assert "1 story was approved." in act(client, "approve", [oversize])
     assert "1 story was edited." in edit(client, [oversize], diggs="9", media="", status="")
     address = f"{LIST}{oversize.pk}/change/"
-    data = {**form_data(client, oversize), "status": "rejected"}
+    data = {**form_data(client, oversize), "status": "rejected", "reason": "Spam."}
     assert client.post(address, data).status_code == 302
     answer = client.post(address, {**data, "description": "x" * 30_001})
     assert list(answer.context["adminform"].form.errors) == ["description"]
@@ -280,7 +299,7 @@ def test_a_refused_action_is_an_error_message(client: Client, stories: list[Stor
     with connection.cursor() as cursor:
         nul = r'{"a\u0000b": 1}'
         cursor.execute("UPDATE stories_story SET user = %s WHERE id = %s", [nul, stories[0].pk])
-    page = act(client, "reject", stories)
+    page = reject(client, stories)
     named = f"stories_story {stories[0].pk}"
     assert f"No story was rejected. {named}: Column user has NUL in the key" in page
     assert not LogEntry.objects.exists()
@@ -291,3 +310,40 @@ def test_story_is_added_without_a_source_id(client: Client, stories: list[Story]
     assert client.post(f"{LIST}add/", data).status_code == 302
     assert Story.objects.get(title="Ours").source_id is None
     assert operations() == ["c"]
+
+
+def test_the_topic_is_a_choice_or_a_new_name(client: Client, stories: list[Story]) -> None:
+    tea = {"name": "Tea", "short_name": "tea", "icon": 7}
+    Story.objects.filter(pk=stories[1].pk).update(topic=tea)
+    Story.objects.filter(pk=stories[2].pk).update(topic={"name": 5, "odd": [1]})
+    for story, changes, expected in (
+        (stories[0], {}, {}),
+        (stories[0], {"topic": "Tea"}, tea),
+        (stories[1], {"title": "New"}, tea),
+        (stories[2], {}, {"name": 5, "odd": [1]}),
+        (stories[1], {"topic": ""}, {}),
+        (stories[1], {"new_topic": "Green Ale"}, {"name": "Green Ale", "short_name": "green-ale"}),
+        (stories[2], {"new_topic": "Tea"}, tea),
+    ):
+        data = {**form_data(client, story), **changes}
+        assert client.post(f"{LIST}{story.pk}/change/", data).status_code == 302
+        assert Story.objects.get(pk=story.pk).topic == expected, changes
+
+
+def test_the_form_of_a_story_rejects_with_a_reason(client: Client, stories: list[Story]) -> None:
+    address = f"{LIST}{stories[0].pk}/change/"
+    data = {**form_data(client, stories[0]), "status": "rejected", "reason": "Spam."}
+    assert client.post(address, data).status_code == 302
+    assert Story.objects.get(pk=stories[0].pk).rejection.reason == "Spam."
+    again = form_data(client, stories[0])
+    assert again["reason"] == "Spam."
+    assert client.post(address, {**again, "title": "New"}).status_code == 302
+    assert Story.objects.get(pk=stories[0].pk).rejection.reason == "Spam."
+    assert client.post(address, {**again, "status": "upcoming"}).status_code == 302
+    assert not Rejection.objects.exists()
+
+
+def test_bulk_edit_rejects_with_a_reason(client: Client, stories: list[Story]) -> None:
+    page = edit(client, stories[:2], status="rejected", reason="Old.", media="", diggs="")
+    assert "2 stories were edited." in page
+    assert set(Rejection.objects.values_list("reason", flat=True)) == {"Old."}

@@ -12,7 +12,7 @@ from cdc.models import Job, JobState, OutboxRecord
 from cdc.testing.twins import FakeClock
 from stories.bulk import admin, changes
 from stories.bulk.changes import BULK_JOB
-from stories.models import Story
+from stories.models import Rejection, Story
 from tests.support.static_files import plain_static_files
 from users.models import User
 
@@ -87,7 +87,8 @@ def test_many_stories_are_deleted_by_a_job(boss: Client) -> None:
 
 def test_few_stories_are_changed_at_once(boss: Client) -> None:
     Story.objects.filter(status="submitted").delete()
-    assert "3 stories were rejected." in act(boss, "reject")
+    page = act(boss, "reject", confirmed="yes", reason="Spam.")
+    assert "3 stories were rejected." in page
     assert not Job.objects.exists()
 
 
@@ -97,3 +98,13 @@ def test_few_stories_are_changed_at_once(boss: Client) -> None:
 )
 def test_keys_are_stored_as_ranges(keys: list[int], ranges: list[list[int]]) -> None:
     assert list(changes._ranges(keys)) == ranges
+
+
+def test_a_job_rejects_many_stories_with_their_reason(boss: Client) -> None:
+    act(boss, "reject", confirmed="yes", reason="Spam.")
+    assert run().state == JobState.DONE
+    assert set(Story.objects.values_list("status", "rejection__reason")) == {("rejected", "Spam.")}
+    Job.objects.all().delete()
+    act(boss, "approve")
+    run()
+    assert not Rejection.objects.exists()

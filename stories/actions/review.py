@@ -1,0 +1,52 @@
+"""What becomes of a submission: its submitter withdraws it, or staff approve or reject it."""
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from stories.bulk.changes import BulkChange, replace_reason
+from stories.models import Status, Story
+
+
+def own_stories(user: Any) -> QuerySet[Story]:
+    """Return the submissions of a user, newest first, with the reasons of their rejection."""
+    return Story.objects.filter(submitted_by=user.pk).select_related("rejection")
+
+
+def may_withdraw(user: Any, story: Story) -> bool:
+    """Return whether a user may withdraw a story: an own story that is not reviewed yet."""
+    return story.submitted_by_id == user.pk and story.status == Status.SUBMITTED
+
+
+def withdraw(user: Any, key: int) -> bool:
+    """Delete the submission of a user. Return False if it was reviewed in the meantime."""
+    own = Story.objects.filter(pk=key, submitted_by=user.pk, status=Status.SUBMITTED)
+    # The captured delete locks the story, and looks at its status again.
+    return own.delete()[0] > 0
+
+
+def may_review(user: Any) -> bool:
+    """Return whether a user may approve and reject stories: staff who may change them."""
+    return bool(user.is_staff and user.has_perm("stories.change_story"))
+
+
+def approve(user: Any, key: int) -> bool:
+    """Make a story popular. Return False if it is popular already, or was deleted."""
+    change = BulkChange(word="approved", user=str(user.pk), values={"status": Status.POPULAR})
+    return change.write(Story.objects.filter(pk=key).exclude(status=Status.POPULAR)) > 0
+
+
+def reject(user: Any, key: int, reason: str) -> bool:
+    """Reject a story, or change the reason of its rejection. Return False if it was deleted."""
+    change = BulkChange(
+        word="rejected", user=str(user.pk), values={"status": Status.REJECTED}, reason=reason
+    )
+    stories = Story.objects.filter(pk=key)
+    if change.write(stories.exclude(status=Status.REJECTED)):
+        return True
+    with transaction.atomic():
+        # The story itself does not change, so it has no event.
+        rejected = list(stories.select_for_update().values_list("pk", flat=True))
+        replace_reason(rejected, reason, user)
+    return bool(rejected)

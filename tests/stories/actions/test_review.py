@@ -1,0 +1,178 @@
+"""Submissions: their submitter withdraws them, and staff approve or reject them with a reason."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from cdc.context import acting_as
+from cdc.models import OutboxRecord
+from stories.models import Rejection, Status, Story, Vote
+from tests.support.static_files import plain_static_files
+from users.models import User, UserType
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture(autouse=True)
+def _plain() -> Iterator[None]:
+    with plain_static_files():
+        yield
+
+
+def person(name: str, **values: Any) -> tuple[User, Client]:
+    user = User.objects.create_user(f"{name}@people.example", name=name, **values)
+    client = Client()
+    client.force_login(user)
+    return user, client
+
+
+def reviewer() -> tuple[User, Client]:
+    user, client = person("rita", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="change_story"))
+    return user, client
+
+
+@pytest.fixture
+def ann() -> tuple[User, Client]:
+    return person("ann")
+
+
+@pytest.fixture
+def story(ann: tuple[User, Client]) -> Story:
+    with acting_as("test"):
+        made = Story.objects.create(
+            title="A heron", href="http://a.example/", link="http://a.example/", submitted_by=ann[0]
+        )
+    OutboxRecord.objects.all().delete()
+    return made
+
+
+def page(client: Client, path: str) -> str:
+    answer = client.get(path)
+    assert answer.status_code == 200, (path, answer.status_code)
+    return answer.content.decode()
+
+
+def events() -> list[tuple[str, str]]:
+    return [(record.op, record.user) for record in OutboxRecord.objects.order_by("id")]
+
+
+def test_a_submission_is_withdrawn_until_it_is_reviewed(
+    ann: tuple[User, Client], story: Story
+) -> None:
+    user, client = ann
+    path = f"/stories/{story.pk}/withdraw/"
+    assert path in page(client, "/stories/mine/")
+    assert path in page(client, f"/stories/{story.pk}/")
+    assert "A heron" in page(client, path)
+    assert person("bob")[1].post(path).status_code == 403
+    Vote.objects.create(story=story, user=user)
+    Rejection.objects.create(story=story, reason="x", by=user)
+
+    Story.objects.update(status=Status.UPCOMING)
+    assert path not in page(client, "/stories/mine/")
+    assert client.post(path).status_code == 403
+    Story.objects.update(status=Status.SUBMITTED)
+    OutboxRecord.objects.all().delete()
+
+    shown = client.post(path, follow=True).content.decode()
+    assert "The story was withdrawn." in shown
+    assert "You have not submitted a story yet." in shown
+    assert events() == [("d", str(user.pk))]
+    assert not Vote.objects.exists()
+    assert client.post(path).status_code == 404
+
+
+def test_a_rejected_story_is_a_page_for_its_submitter_with_the_reason(
+    ann: tuple[User, Client], story: Story
+) -> None:
+    user, staff = reviewer()
+    path = f"/stories/{story.pk}/reject/"
+    assert path in page(staff, f"/stories/{story.pk}/")
+    for reason in ("", "  ", "a\0", "x" * 501):
+        assert staff.post(path, {"reason": reason}).context["form"].errors, reason
+    assert Story.objects.get().status == Status.SUBMITTED
+
+    shown = staff.post(path, {"reason": "Seen <before>."})
+    assert shown.status_code == 302
+    assert events() == [("u", str(user.pk))]
+    assert LogEntry.objects.get().change_message == "Rejected. Seen <before>."
+    for own in (f"/stories/{story.pk}/", "/stories/mine/"):
+        assert "Reason: <bdi>Seen &lt;before&gt;.</bdi>" in page(ann[1], own)
+    assert "A heron" in page(ann[1], "/stories/?status=rejected")
+    assert "A heron" not in page(ann[1], "/stories/")
+
+    staff.post(path, {"reason": "Spam."})
+    assert "Reason: <bdi>Spam.</bdi>" in page(ann[1], f"/stories/{story.pk}/")
+    assert len(events()) == 1, "only the reason was changed"
+
+
+@pytest.mark.parametrize(
+    ("role", "status", "trace"),
+    [
+        (UserType.CUSTOMER, 404, 403),
+        (UserType.TECHNICAL_WORKER, 200, 200),
+        (UserType.SENIOR_MANAGEMENT, 200, 200),
+    ],
+)
+def test_a_rejected_story_is_a_page_for_readers_of_the_feed(
+    story: Story, role: UserType, status: int, trace: int
+) -> None:
+    Story.objects.update(status=Status.REJECTED)
+    _, client = person("tom", user_type=role)
+    assert client.get(f"/stories/{story.pk}/").status_code == status
+    assert client.get(f"/stories/{story.pk}/way/").status_code == trace
+    assert ("A heron" in page(client, "/stories/?status=rejected")) == (status == 200)
+
+
+def test_an_approved_story_is_popular_and_has_no_reason(
+    ann: tuple[User, Client], story: Story
+) -> None:
+    _, staff = reviewer()
+    staff.post(f"/stories/{story.pk}/reject/", {"reason": "Too short."})
+    path = f"/stories/{story.pk}/approve/"
+    assert path in page(staff, f"/stories/{story.pk}/")
+    assert "A heron" in page(staff, path)
+    staff.post(path)
+    story.refresh_from_db()
+    assert (story.status, story.promote_date is None) == (Status.POPULAR, False)
+    assert not Rejection.objects.exists()
+    assert "Too short." not in page(ann[1], f"/stories/{story.pk}/")
+    assert "was popular already" in staff.post(path, follow=True).content.decode()
+
+
+def test_only_staff_who_may_change_stories_review_them(
+    ann: tuple[User, Client], story: Story
+) -> None:
+    others = (
+        ann[1],
+        person("sam", is_staff=True)[1],
+        person("tom", user_type=UserType.TECHNICAL_WORKER)[1],
+    )
+    for client in others:
+        for action in ("approve", "reject"):
+            path = f"/stories/{story.pk}/{action}/"
+            assert client.post(path, {"reason": "No."}).status_code == 403
+            assert path not in page(client, f"/stories/{story.pk}/")
+    assert events() == []
+
+
+def test_a_rejection_outlives_the_account_of_the_reviewer(
+    ann: tuple[User, Client], story: Story
+) -> None:
+    user, staff = reviewer()
+    staff.post(f"/stories/{story.pk}/reject/", {"reason": "Too short."})
+    user.delete()
+    assert "Too short." in page(ann[1], f"/stories/{story.pk}/")
+
+
+def test_my_submissions_are_mine(ann: tuple[User, Client], story: Story) -> None:
+    assert "A heron" not in page(person("bob")[1], "/stories/mine/")
+    assert "A heron" in page(ann[1], "/customer/")
+    for number in range(20):
+        Story.objects.create(title=f"S{number}", link="http://x.example/", submitted_by=ann[0])
+    assert "A heron" in page(ann[1], "/stories/mine/?page=2")

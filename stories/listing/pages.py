@@ -69,12 +69,17 @@ def newest(user: Any, number: int) -> list[Story]:
 
 def _filtered(user: Any, filters: Filters) -> QuerySet[Story]:
     """Return the stories of a topic and a status. Rejected stories have to be asked for."""
+    stories = _selected(filters)
     if filters.status == Status.REJECTED:
-        stories = readable_by(user).filter(status=Status.REJECTED)
-    elif filters.status:
-        stories = Story.objects.filter(status=filters.status)
-    else:
-        stories = Story.objects.exclude(status=Status.REJECTED)
+        return readable_by(user) & stories
+    return stories if filters.status else stories.exclude(status=Status.REJECTED)
+
+
+def _selected(filters: Filters) -> QuerySet[Story]:
+    """Return the stories of a topic and a status, as they are found in one index."""
+    stories = Story.objects.all()
+    if filters.status:
+        stories = stories.filter(status=filters.status)
     if filters.topic:
         stories = stories.alias(of_topic=JSONName("topic")).filter(of_topic=filters.topic)
     return stories
@@ -82,13 +87,12 @@ def _filtered(user: Any, filters: Filters) -> QuerySet[Story]:
 
 def _found(stories: QuerySet[Story], filters: Filters, topics: Sequence[str]) -> Listing:
     """Search a part of the stories, ordered by date, and sort what was found."""
-    by_date = stories.order_by("-submit_date", "-pk")
     end = filters.after + MOST_SEARCHED
-    latest = _date_at(by_date, filters.after)
-    oldest = _date_at(by_date, end)
+    latest, oldest = _date_at(filters, filters.after), _date_at(filters, end)
     if latest is None:
         return Listing()
     # Stories of the same date are searched together, so that none of them is left out.
+    by_date = stories.order_by("-submit_date", "-pk")
     by_date = by_date.filter(submit_date__lte=latest)
     if oldest:
         by_date = by_date.filter(submit_date__gte=oldest)
@@ -104,6 +108,8 @@ def _found(stories: QuerySet[Story], filters: Filters, topics: Sequence[str]) ->
     )
 
 
-def _date_at(by_date: QuerySet[Story], position: int) -> datetime | None:
+def _date_at(filters: Filters, position: int) -> datetime | None:
+    """Return the date of the story at a position, if stories are ordered by date."""
+    by_date = _selected(filters).order_by("-submit_date", "-pk")
     dates: Any = by_date.values_list("submit_date", flat=True)
     return next(iter(dates[position : position + 1]), None)

@@ -30,7 +30,12 @@ ELSEWHERE = {
 # Further pages of each role: URLs with arguments, and error pages.
 MORE: dict[str, tuple[str, ...]] = {
     "anonymous": ("/password/reset/MQ/no/", "/nothing/"),
-    "customer": ("/stories/?q=a", "/stories/?q=zebra", f"/stories/?q={100 * 'w'}", "{story}"),
+    "customer": (
+        "/stories/?q=a",
+        "/stories/?q=zebra&sort=x",
+        f"/stories/?q={100 * 'w'}",
+        "{story}",
+    ),
     "technical_worker": (
         *("/senior_management/", "{job}", "{job}start/", "{job}cancel/"),
         *("{story}way/", "{story}change/", "{letter}", "{letter}replay/", "{letter}discard/"),

@@ -32,7 +32,7 @@ _FEW = 200
 FORMS = [
     route
     for route in ROUTES
-    if route.endswith(("add/", "change/", "new/", "register/"))
+    if route.endswith(("add/", "change/", "new/", "register/", "reject/"))
     and not re.search("cdc/|axes/|rolechange/", route)  # only shown
 ]
 _PARTS = re.compile(r"<[^>]+>|\^\(\?P<app_label>[^$]*\$|\(\?P<url>.*\$")

@@ -1,0 +1,145 @@
+"""The journey of a story in a real browser: submit, find, sort, digg, withdraw, reject."""
+
+import re
+from typing import Any
+
+import orjson
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from cdc.context import acting_as
+from cdc.models import OutboxRecord
+from stories.models import Story
+from tests.browser.conftest import PASSWORD, Visitor, new_context, watched
+from tests.browser.looking import violations
+from users.models import User
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+def register(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.open("/register/")
+    page.get_by_label("E-mail address").fill("new@people.example")
+    page.get_by_label("Name").fill("New Person")
+    page.get_by_label("Password", exact=False).nth(0).fill(PASSWORD)
+    page.get_by_label("Password confirmation").fill(PASSWORD)
+    page.get_by_role("button", name="Register").click()
+    expect(page).to_have_url(f"{visitor.url}/customer/")
+
+
+def submit(page: Page, address: str, title: str) -> None:
+    page.get_by_label("Address").fill(address)
+    page.get_by_label("Title").fill(title)
+    page.get_by_label("Topic").select_option("Harbours")
+    page.get_by_role("button", name="Submit", exact=True).click()
+
+
+def titles(page: Page) -> Any:
+    return page.locator("#stories h2 a")
+
+
+def digg_and_undo(page: Page) -> None:
+    OutboxRecord.objects.all().delete()
+    page.get_by_role("button", name="digg A heron").click()
+    pressed = page.get_by_role("button", name="undo your digg for A heron")
+    expect(pressed).to_have_attribute("aria-pressed", "true")
+    expect(pressed).to_contain_text("1")
+    expect(pressed).to_be_focused()
+    (record,) = OutboxRecord.objects.all()
+    user = User.objects.get(email="new@people.example")
+    assert (record.user, orjson.loads(record.after or b"")["diggs"]) == (str(user.pk), 1)
+    pressed.press("Enter")
+    expect(page.get_by_role("button", name="digg A heron")).to_contain_text("0")
+
+
+def reject(staff: Visitor, boss: User, story: Story, reason: str) -> None:
+    staff.log_in(boss)
+    staff.open(f"/stories/{story.pk}/")
+    staff.page.get_by_role("link", name="Reject").click()
+    staff.page.get_by_label("Reason").fill(reason)
+    staff.page.get_by_role("button", name="Reject").click()
+    expect(staff.page.get_by_text("The story was rejected.")).to_be_visible()
+    assert staff.complaints == []
+
+
+def test_a_story_is_submitted_found_dug_rejected_and_withdrawn(
+    visitor: Visitor, stories: list[Story], people: dict[str, User], browser: Browser
+) -> None:
+    page = visitor.page
+    with acting_as("test"):
+        for number, story in enumerate(stories):
+            story.diggs, story.link = number, f"http://b.example/{number}"
+            story.save()
+    register(visitor)
+
+    visitor.open("/stories/new/")
+    page.get_by_label("Address").fill("https://www.b.example/0/")
+    page.get_by_label("Title").focus()
+    expect(page.locator("#address-check")).to_contain_text("This address was submitted before")
+    submit(page, "https://new.example/heron", "A heron")
+    expect(page.get_by_role("heading", level=1)).to_have_text("A heron")
+
+    visitor.open("/stories/")
+    page.get_by_role("link", name="Harbours").first.click()
+    expect(page).to_have_url(re.compile(r"\?topic=Harbours$"))
+    page.get_by_role("link", name="Most dug").click()
+    expect(page).to_have_url(re.compile(r"topic=Harbours&sort=diggs$"))
+    expect(titles(page).first).to_have_text(stories[2].title)
+    expect(page.get_by_role("link", name="Most dug")).to_be_focused()
+    page.go_back()
+    expect(titles(page).first).to_have_text("A heron")
+    digg_and_undo(page)
+
+    context = new_context(browser)
+    reason = "We have had that heron."
+    staff = watched(context.new_page(), visitor.url)
+    reject(staff, people["superuser"], Story.objects.get(title="A heron"), reason)
+    context.close()
+    visitor.open("/stories/mine/")
+    expect(page.get_by_text(reason)).to_be_visible()
+    page.get_by_role("link", name="A heron").click()
+    expect(page.get_by_text(reason)).to_be_visible()
+
+    visitor.open("/stories/new/")
+    submit(page, "https://new.example/stork", "A stork")
+    page.get_by_role("link", name="Withdraw").click()
+    page.get_by_role("button", name="Withdraw").click()
+    expect(page.get_by_text("The story was withdrawn.")).to_be_visible()
+    assert not Story.objects.filter(title="A stork").exists()
+
+
+def test_a_story_is_found_and_dug_without_a_script(
+    browser: Browser, site: str, people: dict[str, User], stories: list[Story]
+) -> None:
+    context = new_context(browser, java_script_enabled=False)
+    visitor = watched(context.new_page(), site)
+    page = visitor.page
+    visitor.log_in(people["customer"])
+    visitor.open("/stories/?topic=Harbours")
+    page.get_by_label("Search in this list").fill("ferry")
+    page.locator(".sf-story-search").get_by_role("button", name="Search").click()
+    expect(page).to_have_url(re.compile(r"q=ferry&topic=Harbours$"))
+    page.get_by_role("button", name="digg A ferry").click()
+    expect(page).to_have_url(re.compile(r"q=ferry&topic=Harbours$"))
+    undo = page.get_by_role("button", name="undo your digg for A ferry")
+    expect(undo).to_contain_text("1")
+    assert Story.objects.get(pk=stories[0].pk).diggs == 1
+    context.close()
+
+
+def test_the_pages_of_a_review_are_accessible(
+    browser: Browser, site: str, people: dict[str, User], stories: list[Story]
+) -> None:
+    Story.objects.filter(pk=stories[0].pk).update(submitted_by=people["superuser"])
+    context = new_context(browser, bypass_csp=True, reduced_motion="reduce")
+    visitor = watched(context.new_page(), site)
+    visitor.log_in(people["superuser"])
+    found = []
+    for page in ("withdraw/", "reject/"):
+        visitor.open(f"/stories/{stories[0].pk}/{page}")
+        found += violations(visitor)
+    visitor.open(f"/stories/{stories[3].pk}/")
+    expect(visitor.page.get_by_text("No reason was given.")).to_be_visible()
+    assert found + violations(visitor) == []
+    context.close()

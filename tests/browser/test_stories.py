@@ -49,8 +49,14 @@ def digg_and_undo(page: Page) -> None:
     (record,) = OutboxRecord.objects.all()
     user = User.objects.get(email="new@people.example")
     assert (record.user, orjson.loads(record.after or b"")["diggs"]) == (str(user.pk), 1)
+    page.route("**/undo_digg/", lambda route: route.abort())
+    pressed.click()
+    failed = page.get_by_role("alert")
+    expect(failed).to_contain_text("the server did not respond")
+    page.unroute("**/undo_digg/")
     pressed.press("Enter")
     expect(page.get_by_role("button", name="digg A heron")).to_contain_text("0")
+    expect(failed).to_have_count(0)
 
 
 def reject(staff: Visitor, boss: User, story: Story, reason: str) -> None:
@@ -90,6 +96,8 @@ def test_a_story_is_submitted_found_dug_rejected_and_withdrawn(
     page.go_back()
     expect(titles(page).first).to_have_text("A heron")
     digg_and_undo(page)
+    # The browser reports the aborted request as an error.
+    visitor.complaints.clear()
 
     context = new_context(browser)
     reason = "We have had that heron."

@@ -148,7 +148,7 @@ def test_a_silent_service_does_not_delay_the_others(monkeypatch: pytest.MonkeyPa
 def test_unapplied_migrations_are_reported() -> None:
     assert Services().migrations() == ""
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM django_migrations WHERE app = 'stories'")
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'sessions'")
     assert Services().migrations() == "Unapplied migrations: 1. Run `manage.py migrate`."
 
 

@@ -82,6 +82,7 @@ def test_all_pages(browser: Browser, site: str, people: dict[str, User], rows: N
     found += violations(confirmation(examined, "cdc_deadletter", "Replay selected dead letters"))
     found += violations(confirmation(examined, "stories_story", "Delete selected stor"))
     found += violations(confirmation(examined, "stories_story", "Edit selected stor"))
+    found += violations(confirmation(examined, "stories_story", "Reject selected stor"))
     assert not found, "\n".join(found)
     assert not looked.complaints, "\n".join(looked.complaints)
     for context in (strict, loose):

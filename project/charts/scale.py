@@ -1,0 +1,43 @@
+"""The numbers on a vertical axis."""
+
+from dataclasses import dataclass
+from itertools import count
+
+_STEPS = (1, 2, 5)
+_MOST = 5
+_THOUSAND, _MILLION = 1_000, 1_000_000
+_SHORTEST = 10_000
+"""Smaller numbers are written with all their digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A number on the axis, and the height of its line in the drawing."""
+
+    text: str
+    y: int
+
+
+def nice_values(largest: int, most: int = _MOST) -> tuple[int, ...]:
+    """Return up to `most` round numbers at equal distances, from 0 to `largest` or above it.
+
+    The distance is 1, 2 or 5 times a power of ten, and at least 1.
+    """
+    largest = max(largest, 1)
+    steps = (step * 10**power for power in count() for step in _STEPS)
+    step = next(each for each in steps if each * (most - 1) >= largest)
+    return tuple(range(0, largest + step, step))
+
+
+def ticks(values: tuple[int, ...], height: int) -> tuple[Tick, ...]:
+    """Return the lines for `values`, of which the last is at the top of the drawing."""
+    top = values[-1]
+    return tuple(Tick(short_number(each), height - each * height // top) for each in values)
+
+
+def short_number(number: int) -> str:
+    """Return an integer as text of few characters: 1,500, 20k, 2.5M."""
+    for unit, letter in ((_MILLION, "M"), (_THOUSAND, "k")):
+        if number >= max(unit, _SHORTEST):
+            return f"{number / unit:.1f}".removesuffix(".0") + letter
+    return f"{number:,}"

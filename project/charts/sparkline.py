@@ -1,0 +1,51 @@
+"""Sparklines: a line without axes, as tall as a few lines of text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+HEIGHT = 40
+"""The height of the drawing in pixels."""
+STEP = 10
+_TOP = 2
+"""The space above the highest point, so that the whole width of the line is visible."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The area around one point, and its tooltip."""
+
+    x: int
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sparkline:
+    """What `templates/charts/sparkline.html` draws."""
+
+    summary: str
+    """The accessible name, which says what a reader would see."""
+    points: str
+    area: str
+    """The area between the line and the bottom, as the data of an SVG path."""
+    slots: tuple[Slot, ...]
+    width: int
+    height: int = HEIGHT
+    step: int = STEP
+
+
+def sparkline(values: Sequence[float], *, summary: str, titles: Sequence[str] = ()) -> Sparkline:
+    """Return a line through `values`, from left to right. The largest value is at the top.
+
+    `titles` are the tooltips of the points. Negative values are drawn as 0.
+    """
+    largest = max(values, default=0) or 1
+    heights = [round(max(value, 0) * (HEIGHT - _TOP) / largest) for value in values]
+    places = [(place * STEP + STEP // 2, HEIGHT - each) for place, each in enumerate(heights)]
+    points = " ".join(f"{x},{y}" for x, y in places)
+    return Sparkline(
+        summary=summary,
+        points=points,
+        area=f"M{places[0][0]} {HEIGHT}L{points}V{HEIGHT}z" if places else "",
+        slots=tuple(Slot(place * STEP, title) for place, title in enumerate(titles)),
+        width=max(len(places), 1) * STEP,
+    )

@@ -1,0 +1,46 @@
+"""The numbers on a vertical axis are round, and the last is not below the largest value."""
+
+import pytest
+
+from project.charts.scale import nice_values, short_number, ticks
+
+
+@pytest.mark.parametrize(
+    ("largest", "values"),
+    [
+        (0, (0, 1)),
+        (1, (0, 1)),
+        (3, (0, 1, 2, 3)),
+        (4, (0, 1, 2, 3, 4)),
+        (5, (0, 2, 4, 6)),
+        (23, (0, 10, 20, 30)),
+        (99, (0, 50, 100)),
+        (101, (0, 50, 100, 150)),
+        (7_654_321, (0, 2_000_000, 4_000_000, 6_000_000, 8_000_000)),
+    ],
+)
+def test_values_are_round(largest: int, values: tuple[int, ...]) -> None:
+    assert nice_values(largest) == values
+
+
+def test_every_axis_is_short_and_reaches_the_largest_value() -> None:
+    for largest in range(5_000):
+        values = nice_values(largest)
+        assert 2 <= len(values) <= 5
+        assert values[-1] >= largest > values[-2] or largest == 0
+
+
+def test_lines_are_at_the_height_of_their_number() -> None:
+    assert [(tick.text, tick.y) for tick in ticks((0, 1_000, 2_000), 200)] == [
+        ("0", 200),
+        ("1,000", 100),
+        ("2,000", 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0"), (9_999, "9,999"), (10_000, "10k"), (12_500, "12.5k"), (2_000_000, "2M")],
+)
+def test_numbers_are_short(number: int, text: str) -> None:
+    assert short_number(number) == text

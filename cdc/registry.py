@@ -49,6 +49,8 @@ class Capture:
     presentation: Presentation = field(default_factory=Presentation)
     internal: bool = False
     """Whether the model belongs to `cdc`: it has no history, and is not counted or compared."""
+    indexes: tuple[str, ...] = ()
+    """Columns that have an index in the first collection, for pages that read it."""
     schema_name: str = ""
     """The first part of the JSON Schema's file name; by default, the lower-case model name."""
     columns: tuple[Column, ...] = field(init=False)
@@ -64,6 +66,7 @@ class Capture:
         object.__setattr__(self, "attnames", tuple(column.attname for column in found))
         object.__setattr__(self, "key", _key(self.model, found))
         _check_presentation(self)
+        _check_indexes(self)
 
     @property
     def table(self) -> str:
@@ -221,6 +224,14 @@ def _check_presentation(capture: Capture) -> None:
         raise Misconfigured(
             f"{name} has the personal column {', '.join(public)}, which every reader sees as the "
             "key, title or topic of a row: name another column in its Presentation."
+        )
+
+
+def _check_indexes(capture: Capture) -> None:
+    names = {column.name for column in capture.columns}
+    if unknown := sorted(set(capture.indexes) - names):
+        raise Misconfigured(
+            f"{capture.model.__name__} has no column {', '.join(unknown)}: correct its indexes."
         )
 
 

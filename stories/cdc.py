@@ -12,6 +12,7 @@ from stories.models import Story
 register(
     Capture(
         model=Story,
+        indexes=("submit_date",),  # the dashboard reads periods
         presentation=Presentation(
             title="title",
             topic_field="topic",

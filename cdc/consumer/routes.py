@@ -15,6 +15,7 @@ def routes() -> dict[str, Route]:
             collections=capture.collections,
             history=not capture.internal,
             topic=capture.topic,
+            indexes=capture.indexes,
         )
         for capture in registry.all()
     }

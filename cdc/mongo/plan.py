@@ -37,6 +37,8 @@ class Route:
     """Whether the history keeps the events of the table."""
     topic: str = ""
     """The topic of the table's events; if empty, no tombstone is read as a delete of a row."""
+    indexes: tuple[str, ...] = ()
+    """The columns that have an index in the first of `collections`."""
 
     @property
     def markers(self) -> str:

@@ -44,6 +44,7 @@ from cdc.mongo.plan import (
     plan,
     written,
 )
+from cdc.mongo.reports.indexes import ensure_indexes
 from cdc.runtime import fault_points
 from cdc.runtime.loop import Clock
 from cdc.wire.event import Version
@@ -105,7 +106,7 @@ class MongoReplica:
         self._careful_batches = 0
 
     def prepare(self) -> None:
-        """Create missing collections and TTL indexes.
+        """Create missing collections and indexes.
 
         Raise Misconfigured if the server has no transactions, or if the replica cannot use an
         existing collection.
@@ -122,6 +123,7 @@ class MongoReplica:
             self._expire_after(self._history.name, self._settings.history_days)
             for route in self._routes.values():
                 self._expire_after(route.markers, self._settings.delete_marker_days)
+                ensure_indexes(self._db[route.collections[0]], route.indexes)
 
     def take_over(self, source: TopicPartition, topic_id: str) -> StoredPosition:
         """Take over the partition and return the partition's position."""

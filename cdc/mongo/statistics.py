@@ -91,6 +91,11 @@ class Statistics:
         )
         return newest["at"] if newest else None
 
+    def changed_at(self, table: str) -> datetime | None:
+        """Return when the newest applied change was saved, or None if no history is kept."""
+        with reaching():
+            return self._changed_at(table)
+
 
 def _totals(sums: tuple[str, ...]) -> Document:
     return {"_id": None, "documents": {"$sum": 1}, **{name: _sum(name) for name in sums}}

@@ -54,6 +54,7 @@ EDGES = (
     "middleware",
     "operations",
     "pages",
+    "reports",
     "schema_check",
 )
 
@@ -65,7 +66,7 @@ PUBLIC = (
     *("cdc.feed.detached", "cdc.feed.views"),
     *("cdc.conf", "cdc.errors", "cdc.fields"),
     *("cdc.admin", "cdc.admin_readers", "cdc.apps", "cdc.middleware", "cdc.models"),
-    *("cdc.pages", "cdc.refusals"),
+    *("cdc.pages", "cdc.refusals", "cdc.reports"),
 )
 MOST_NAMES_OF_THE_FACE = 9
 MOST_MODULES = 15

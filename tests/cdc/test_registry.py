@@ -45,6 +45,12 @@ def test_names_that_kafka_or_mongodb_refuse_are_refused(names: dict[str, Any]) -
         Capture(model=Toy, **{"topic": "toy-events", **names})
 
 
+def test_an_index_is_on_a_column() -> None:
+    assert Capture(model=Toy, indexes=("toyName",)).indexes == ("toyName",)
+    with pytest.raises(Misconfigured, match="Toy has no column name: correct its indexes"):
+        Capture(model=Toy, indexes=("name",))
+
+
 def test_a_key_has_one_form_in_json() -> None:
     tickets = registry.by_table()["toy_ticket"]
     code = "12345678-1234-5678-1234-567812345678"

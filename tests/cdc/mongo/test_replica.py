@@ -80,6 +80,15 @@ def test_ttl_indexes_follow_the_settings(storage: Storage) -> None:
     assert seconds == {shorter.history_collection: 86_400, ROUTE.markers: 172_800}
 
 
+def test_columns_of_a_route_have_an_index_in_the_first_collection(storage: Storage) -> None:
+    routes = {ROUTE.table: replace(ROUTE, indexes=("submit_date",))}
+    for owner in ("a", "b"):
+        MongoReplica(storage.client, storage.settings, routes, owner, clock=SystemClock()).prepare()
+
+    indexes = [set(storage.database[name].index_information()) for name in COLLECTIONS]
+    assert indexes == [{"_id_", "submit_date_1"}, {"_id_"}, {"_id_"}]
+
+
 def test_history_can_be_off(storage: Storage) -> None:
     storage.settings = replace(storage.settings, history_days=0)
 

@@ -1,0 +1,1 @@
+"""Reports about the documents of a period, for dashboards, and the indexes that they need."""

@@ -52,17 +52,21 @@ def by_host(path: str) -> Key:
 
 
 def by_calendar(path: str, unit: Unit) -> Key:
-    """Group by the day, week, month or year of a date: the key is its first moment."""
-    if unit in {Unit.MONTH, Unit.YEAR}:
-        return {"$dateTrunc": {"date": f"${path}", "unit": unit.value}}
-    # `$dateTrunc` takes twice as long.
+    """Group by the day, week, month or year of a date: the key is its first moment.
+
+    The key is None if the value is no date.
+    """
+    field = f"${path}"
     span = _DAY_MS * (7 if unit is Unit.WEEK else 1)
-    return {"$subtract": [f"${path}", {"$mod": [{"$subtract": [f"${path}", _MONDAY]}, span]}]}
+    first: Document = {"$subtract": [field, {"$mod": [{"$subtract": [field, _MONDAY]}, span]}]}
+    if unit in {Unit.MONTH, Unit.YEAR}:  # `$dateTrunc` takes twice as long
+        first = {"$dateTrunc": {"date": field, "unit": unit.value}}
+    return {"$cond": [_is_date(path), first, None]}
 
 
 def by_minutes(start: str, end: str) -> Key:
     """Group by the whole minutes between two dates; None if one of them is no date."""
-    dates = [{"$eq": [{"$type": f"${path}"}, "date"]} for path in (start, end)]
+    dates = [_is_date(path) for path in (start, end)]
     minutes = {"$floor": {"$divide": [{"$subtract": [f"${end}", f"${start}"]}, _MINUTE_MS]}}
     return {"$cond": [{"$and": dates}, minutes, None]}
 
@@ -76,3 +80,7 @@ def count_total(path: str) -> Measure:
 def count_matching(path: str, value: Any) -> Measure:
     """Count the documents in which a field has this value."""
     return {"$sum": {"$cond": [{"$eq": [f"${path}", value]}, 1, 0]}}
+
+
+def _is_date(path: str) -> Document:
+    return {"$eq": [{"$type": f"${path}"}, "date"]}

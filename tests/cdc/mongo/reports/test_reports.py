@@ -190,7 +190,8 @@ def test_documents_of_any_shape_are_counted(
     boxes.insert_many([made(1, odd=each) for each in odd])
     boxes.insert_many([{"made": each} for each in (None, "text", 7, DatetimeMS(-(2**62)), [MARCH])])
     keys = (by_host("odd"), by_minutes("odd", "odd.name"), by_choice("odd", ["a"]))
-    for key in (*keys, by_field("odd.name", "odd")):
+    days = (by_calendar("made", unit) for unit in Unit)
+    for key in (*keys, *days, by_field("odd.name", "odd")):
         measures = {"a": count_total("odd"), "b": count_matching("odd", "text")}
         found = reports.groups("boxes", PERIOD, (key,), measures, 100)
         assert sum(group.now["documents"] for group in found) >= len(odd)

@@ -71,7 +71,7 @@ def read_groups(
     measures: Mapping[str, Measure] | None = None,
     limit: int = 1_000,
 ) -> list[Group]:
-    """Count the documents of a period, and of the period before it, grouped by `keys`.
+    """Count the documents of a period, grouped by `keys`.
 
     The largest groups come first, and at most `limit` groups are returned. The functions `by_...`
     return keys. `count_total` and `count_matching` return measures, which are counted in addition

@@ -5,6 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from cdc.feed.views import FeedChange, FeedPage, FeedStream
+from project.dashboard.views import Dashboard, TableFile
 from project.http import health
 from project.metrics import page as metrics
 from project.operations.pipeline import TechnicalWorkerHome
@@ -34,7 +35,8 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("customer/", home_pages.CustomerHome.as_view(), name="customer"),
     path("technical_worker/", TechnicalWorkerHome.as_view(), name="technical_worker"),
-    path("senior_management/", home_pages.Dashboard.as_view(), name="senior_management"),
+    path("senior_management/", Dashboard.as_view(), name="senior_management"),
+    path("senior_management/<slug:table_name>.csv", TableFile.as_view(), name="dashboard_table"),
     path("styleguide/", StyleGuide.as_view(), name="styleguide"),
     # Browsers and programs also ask for this address on pages that name another icon.
     path("favicon.ico", home_pages.favicon),

@@ -11,7 +11,6 @@ from cdc.operations import (
     Audience,
     Check,
     Delays,
-    Figures,
     State,
     Status,
     StatusReader,
@@ -20,16 +19,12 @@ from cdc.operations import (
     outage_verdict,
     read_change_rates,
     read_delays,
-    read_totals,
 )
 from project.pages.latest import Latest, Reading
-from stories.models import Story
 
-TREND_DAYS = 30
 RATE_BINS, RATE_SECONDS = 60, 2
 FRESH_SECONDS = 5.0
 """A status that is older than this number of seconds is not shown as current."""
-_TOTALS_SECONDS = 5.0
 _EXAMINATION_SECONDS = 300.0
 _ACTIVITY_SECONDS = 30.0
 _ACTIVITY_PATIENCE = 0.2
@@ -113,17 +108,6 @@ class FeedWatch:
         return StatusReader(cdc_settings(), registry)
 
 
-def _read_totals() -> Figures:
-    return read_totals(
-        Story._meta.db_table,
-        cdc_settings().collections[0],
-        sums=("diggs", "comments"),
-        group="status",
-        day="submit_date",
-        days=TREND_DAYS,
-    )
-
-
 def _read_rates() -> list[float]:
     return read_change_rates(datetime.now(UTC), bins=RATE_BINS, seconds=RATE_SECONDS)
 
@@ -138,8 +122,6 @@ deployment: Latest[list[Check]] = Latest(
     deployment_problems, fresh=_EXAMINATION_SECONDS, patience=0.0
 )
 """What `manage.py doctor` finds; not known until the first examination has ended."""
-totals: Latest[Figures] = Latest(_read_totals, fresh=_TOTALS_SECONDS)
-"""Totals of the stories, read from the first replica collection."""
 rates: Latest[list[float]] = Latest(_read_rates, fresh=RATE_SECONDS)
 """The number of changes per second that have reached the replica, for each two-second interval."""
 activity: Latest[Activity] = Latest(

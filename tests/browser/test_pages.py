@@ -9,6 +9,7 @@ from playwright.sync_api import Browser
 from cdc.jobs.kinds import COUNT
 from cdc.models import Job, JobState
 from cdc.operator_log import log_action
+from project.dashboard import cache
 from project.pages import feed_state
 from stories.models import Story
 from tests.browser.conftest import new_context, watched
@@ -16,7 +17,8 @@ from tests.browser.looking import examine, look
 from tests.project.test_matrix import MATRIX, PEOPLE, ROUTES
 from tests.support.latest import patient
 from tests.support.letters import letter_about
-from tests.support.status import TOTALS, busy_status
+from tests.support.reports import report
+from tests.support.status import busy_status
 from users.models import User
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -54,7 +56,7 @@ def plain_pages(role: str) -> list[str]:
 @pytest.fixture(autouse=True)
 def known_state(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed_state.feed, "latest", patient(busy_status))
-    monkeypatch.setattr(feed_state, "totals", patient(lambda: TOTALS))
+    monkeypatch.setattr(cache.reports, "read", report)
     monkeypatch.setattr(feed_state, "rates", patient(lambda: [0.0, 1.5, 40.0, 3.0]))
 
 

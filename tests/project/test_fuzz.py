@@ -15,6 +15,7 @@ from cdc.context import acting_as
 from cdc.feed import page as feed_page
 from cdc.jobs.kinds import COUNT
 from cdc.models import DeadLetter, Job, JobState
+from project.dashboard import cache
 from project.http import readiness
 from project.http.readiness import Parts
 from project.pages import feed_state
@@ -44,8 +45,8 @@ _NOT_IMPLEMENTED = 501
 
 @pytest.fixture(autouse=True)
 def no_services(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in ("totals", "rates"):
-        monkeypatch.setattr(feed_state, name, patient(lambda: None))
+    monkeypatch.setattr(cache.reports, "read", lambda _: None)
+    monkeypatch.setattr(feed_state, "rates", patient(lambda: None))
     monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: None))
     monkeypatch.setattr(feed_page, "content_of", lambda *_: feed_page.PageContent())
     monkeypatch.setattr(feed_page, "details", lambda *_: None)

@@ -17,6 +17,7 @@ from cdc.context import acting_as
 from cdc.feed import page as feed_page
 from cdc.jobs.kinds import COUNT
 from cdc.models import DeadLetter, Job, JobState, OutboxRecord
+from project.dashboard import cache
 from project.http import readiness
 from project.http.readiness import Parts
 from project.pages import feed_state
@@ -54,6 +55,7 @@ PAGES: dict[str, Row] = {
     "customer/": (302, 200, 403, 403, 200, 200),
     "technical_worker/": (302, 403, 200, 403, 403, 200),
     "senior_management/": (302, 403, 403, 200, 403, 200),
+    "senior_management/<slug:table_name>.csv": (302, 403, 403, 200, 403, 200),
     "styleguide/": (302, 403, 403, 403, 200, 200),
     "favicon.ico": (302,) * 6,
     "operations/": READERS,
@@ -161,6 +163,7 @@ EXAMPLES = {
     "<int:partition>/<int:offset>": "1/2",
     "^(?P<app_label>users|auth|axes|stories|cdc)/$": "users/",
     "(?P<url>.*)$": "nothing-here",
+    "<slug:table_name>": "topics",
 }
 
 
@@ -259,7 +262,7 @@ def clients(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str,
     with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
         # Access control needs no services.
         patch.setattr(feed_state.feed, "latest", patient(lambda: None))
-        patch.setattr(feed_state, "totals", patient(lambda: None))
+        patch.setattr(cache.reports, "read", lambda _: None)
         patch.setattr(feed_state, "rates", patient(lambda: None))
         patch.setattr(feed_page, "content_of", lambda *_: feed_page.PageContent())
         patch.setattr(feed_page, "details", lambda *_: None)

@@ -1,20 +1,10 @@
 """Statuses, for tests of pages and commands that show them."""
 
-from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from cdc.mongo.statistics import Figures
 from cdc.outbox.table import Depth
 from cdc.status.facts import PartitionLag, TableCount
 from cdc.status.verdict import Status
-
-TOTALS = Figures(
-    documents=1234,
-    sums={"diggs": 99, "comments": 88},
-    groups={"popular": 1200, "odd": 34},
-    days={date(2010, 3, 1): 4, date(2010, 3, 2): 0, date(2010, 3, 3): 8},
-    changed_at=datetime.now(UTC) - timedelta(seconds=9),
-)
 
 
 def lag(records: int, seconds: float, partition: int = 0) -> PartitionLag:

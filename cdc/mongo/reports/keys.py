@@ -42,13 +42,9 @@ def by_choice(path: str, values: Iterable[str]) -> Key:
 
 
 def by_host(path: str) -> Key:
-    """Group by the host of an address, in lower case and without `www.`.
-
-    A host may be preceded by a user name, and followed by a port.
-    """
-    text = {"$cond": [{"$eq": [{"$type": f"${path}"}, "string"]}, {"$toLower": f"${path}"}, ""]}
-    plain = {"$replaceOne": {"input": text, "find": "://www.", "replacement": "://"}}
-    return {"$arrayElemAt": [{"$split": [plain, "/"]}, 2]}
+    """Group by the part of an address between `//` and the next slash, unchanged."""
+    text = {"$cond": [{"$eq": [{"$type": f"${path}"}, "string"]}, f"${path}", ""]}
+    return {"$arrayElemAt": [{"$split": [text, "/"]}, 2]}
 
 
 def by_calendar(path: str, unit: Unit) -> Key:

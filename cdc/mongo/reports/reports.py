@@ -1,4 +1,4 @@
-"""Counts the documents of a period, and of the period before it, by any key."""
+"""Counts the documents of a period by any key."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,21 +17,32 @@ EARLIEST = datetime(1000, 1, 1, tzinfo=UTC)
 """Earlier dates are ignored. They are mistakes, and one of them would make a period very long."""
 _LIMIT_MS = 5_000
 _DOCUMENTS = "documents"
+_ENDS = 2
 _WHOLE = ["int", "long"]
-_NOW, _BEFORE = "now_", "before_"
-"""What the names of the counts of a period begin with."""
+_IN_ORDER_OF_STORAGE = {"$natural": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
-    """The documents whose date is in `[since, until)`, and the period before it."""
+    """The documents whose date is in `[since, until)`."""
 
     field: str
     """The field with the date."""
-    since: datetime
+    since: datetime | None
+    """None to begin with the first document."""
     until: datetime
-    before: datetime
-    """The start of the period before, which ends at `since`. If it is `since`, it is empty."""
+
+    @property
+    def condition(self) -> Document:
+        return {self.field: {"$gte": self.since or EARLIEST, "$lt": self.until}}
+
+    @property
+    def hint(self) -> Document | None:
+        """The way to read the documents; None to let MongoDB choose.
+
+        MongoDB would read all documents through the index on the date, which takes twice as long.
+        """
+        return None if self.since else _IN_ORDER_OF_STORAGE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +51,8 @@ class Group:
 
     keys: tuple[Any, ...]
     """The values of the keys, of any type; None for missing values."""
-    now: Mapping[str, int]
-    """The number of `documents` and the other measures in the period."""
-    before: Mapping[str, int]
-    """The same measures in the period before."""
+    counts: Mapping[str, int]
+    """The number of `documents`, and the measures."""
 
 
 class Reports:
@@ -64,17 +73,16 @@ class Reports:
         self, collection: str, field: str, until: datetime
     ) -> tuple[datetime, datetime] | None:
         """Return the first and the last date in a field up to `until`, or None without a date."""
-        dates = {field: {"$gte": EARLIEST, "$lte": until}}
+        no_list = {"$not": {"$type": "array"}}
+        dates = {field: {"$gte": EARLIEST, "$lte": until, **no_list}}
         ends = []
         with reaching():
             for order in (ASCENDING, DESCENDING):
                 found = self._db[collection].find_one(
                     dates, {field: 1}, sort=[(field, order)], max_time_ms=_LIMIT_MS
                 )
-                if found is None:
-                    return None
-                ends.append(found[field])
-        return ends[0], ends[1]
+                ends += [found[field]] if found else []
+        return (ends[0], ends[1]) if len(ends) == _ENDS else None
 
     def groups(
         self,
@@ -85,20 +93,20 @@ class Reports:
         limit: int,
     ) -> list[Group]:
         """Return up to `limit` groups of documents with equal keys, the largest first."""
-        stages = [
-            {"$match": {period.field: {"$gte": period.before, "$lt": period.until}}},
-            _in_both_periods(period, keys, measures),
-            _side_by_side(len(keys), (_DOCUMENTS, *measures)),
-            {"$sort": {_NOW + _DOCUMENTS: -1, _BEFORE + _DOCUMENTS: -1, "_id": 1}},
+        named = {f"k{number}": key for number, key in enumerate(keys)}
+        stages: list[Document] = [
+            {"$match": period.condition},
+            {"$group": {"_id": named, _DOCUMENTS: {"$sum": 1}, **measures}},
+            {"$sort": {_DOCUMENTS: -1, "_id": 1}},
             {"$limit": limit},
         ]
+        options: Any = {"hint": period.hint} if period.hint else {}
         with reaching():
-            rows = list(self._db[collection].aggregate(stages, maxTimeMS=_LIMIT_MS))
+            rows = list(self._db[collection].aggregate(stages, maxTimeMS=_LIMIT_MS, **options))
         return [
             Group(
-                keys=tuple(row["_id"][_key(number)] for number in range(len(keys))),
-                now=_side(row, _NOW),
-                before=_side(row, _BEFORE),
+                keys=tuple(row["_id"].get(name) for name in named),
+                counts={name: int(row[name]) for name in (_DOCUMENTS, *measures)},
             )
             for row in rows
         ]
@@ -118,7 +126,7 @@ class Reports:
         Documents that have one of the values `without` are left out.
         """
         wanted: Document = {
-            period.field: {"$gte": period.since, "$lt": period.until},
+            **period.condition,
             by: {"$type": _WHOLE},
             **{name: {"$ne": value} for name, value in without.items()},
         }
@@ -130,33 +138,4 @@ class Reports:
             .max_time_ms(_LIMIT_MS)
         )
         with reaching():
-            return list(found)
-
-
-def _key(number: int) -> str:
-    return f"k{number}"
-
-
-def _in_both_periods(
-    period: Period, keys: tuple[Key, ...], measures: Mapping[str, Measure]
-) -> Document:
-    """Return the stage that groups by the keys and by the period."""
-    named = {_key(number): key for number, key in enumerate(keys)}
-    now = {"$gte": [f"${period.field}", period.since]}
-    return {"$group": {"_id": {"now": now, **named}, _DOCUMENTS: {"$sum": 1}, **measures}}
-
-
-def _side_by_side(keys: int, measures: tuple[str, ...]) -> Document:
-    """Return the stage that puts the counts of both periods into one group."""
-    named = {_key(number): {"$ifNull": [f"$_id.{_key(number)}", None]} for number in range(keys)}
-    counts: Document = {}
-    for name in measures:
-        counts[_NOW + name] = {"$sum": {"$cond": ["$_id.now", f"${name}", 0]}}
-        counts[_BEFORE + name] = {"$sum": {"$cond": ["$_id.now", 0, f"${name}"]}}
-    return {"$group": {"_id": named, **counts}}
-
-
-def _side(row: Document, side: str) -> dict[str, int]:
-    return {
-        name.removeprefix(side): int(value) for name, value in row.items() if name.startswith(side)
-    }
+            return list(found.hint(list(period.hint.items())) if period.hint else found)

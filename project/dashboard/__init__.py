@@ -1,0 +1,1 @@
+"""The dashboard of Senior Management: periods, reports from the replica, tables, CSV files."""

@@ -1,0 +1,60 @@
+"""The reports that readers have opened, each counted once for all readers."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+
+from project.dashboard.periods import Choice
+from project.dashboard.report import Report, read_report
+from project.pages.latest import Latest, Reading
+
+FRESH_SECONDS = 15.0
+_TOLERANCE_SECONDS = 60.0
+"""While MongoDB is slow, an older report is shown as out of date."""
+_FIRST_SECONDS = 3.0
+_NEXT_SECONDS = 0.1
+_MOST = 16
+
+
+class Reports:
+    """Reads reports with `read`, each at most once in 15 s. The last 16 choices are kept.
+
+    If there is an older report, a reader gets it at once, while a new one is counted.
+    """
+
+    def __init__(self, read: Callable[[Choice], Report | None] = read_report) -> None:
+        self.read = read
+        self._lock = threading.Lock()
+        self._latest: OrderedDict[Choice, Latest[tuple[Report | None]]] = OrderedDict()
+
+    def begin(self, choice: Choice) -> Callable[[], Reading[tuple[Report | None]]]:
+        """Start to read a report. Return a function that waits for it, for at most 3 s.
+
+        A value is a tuple of one, because a report may be None: there is no story.
+        """
+        wait = self._of(choice).begin()
+
+        def reading() -> Reading[tuple[Report | None]]:
+            found = wait(_NEXT_SECONDS)
+            return wait(_FIRST_SECONDS) if found.value is None else found
+
+        return reading
+
+    def _of(self, choice: Choice) -> Latest[tuple[Report | None]]:
+        with self._lock:
+            latest = self._latest.pop(choice, None) or self._new(choice)
+            self._latest[choice] = latest
+            while len(self._latest) > _MOST:
+                self._latest.popitem(last=False)
+            return latest
+
+    def _new(self, choice: Choice) -> Latest[tuple[Report | None]]:
+        return Latest(
+            lambda: (self.read(choice),),
+            fresh=FRESH_SECONDS,
+            patience=_FIRST_SECONDS,
+            tolerance=_TOLERANCE_SECONDS,
+        )
+
+
+reports = Reports()

@@ -1,0 +1,70 @@
+"""Cells of tables: what a page shows, and what a CSV file contains."""
+
+from dataclasses import dataclass
+from datetime import date
+
+NONE = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+_MINUTES_OF_HOUR, _MINUTES_OF_DAY = 60, 24 * 60
+_UP, _DOWN, _SAME = "sf-up", "sf-down", "sf-same"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One value. Texts of people have no class, so that a template can isolate them."""
+
+    text: str
+    value: str | int | float
+    """The value in a CSV file; dates as in ISO 8601, an empty text for no value."""
+    css: str = ""
+    address: str = ""
+
+
+def text(value: str, address: str = "") -> Cell:
+    return Cell(text=value, value=value, address=address)
+
+
+def number(value: int) -> Cell:
+    return Cell(text=f"{value:,}", value=value, css="sf-number")
+
+
+def day(value: date) -> Cell:
+    shown = f"{value.day} {value:%b} {value.year}"
+    return Cell(text=shown, value=value.isoformat(), css="sf-date")
+
+
+def share(part: int, whole: int) -> Cell:
+    """Return a share in percent; without a whole, there is no share."""
+    if not whole:
+        return Cell(text=NONE, value="", css="sf-number")
+    percent = round(100 * part / whole, 1)
+    return Cell(text=f"{percent:.1f}%", value=percent, css="sf-number")
+
+
+def change(now: int, before: int) -> Cell:
+    """Return the change of a number in percent of the number before."""
+    if not before:
+        shown = "no change" if not now else "new"
+        return Cell(text=shown, value="", css=f"sf-number {_UP if now else _SAME}")
+    percent = round(100 * (now - before) / before)
+    shown = f"{percent:+,}%".replace("-", MINUS) if percent else "no change"
+    return Cell(text=shown, value=percent, css=f"sf-number {direction(now - before)}")
+
+
+def direction(difference: float) -> str:
+    """Return the class of the colour of a difference. The text has a sign, too."""
+    return _UP if difference > 0 else _DOWN if difference < 0 else _SAME
+
+
+def duration(minutes: int | None) -> str:
+    """Return a number of minutes as text, such as `3 h 20 min`; NONE for None."""
+    if minutes is None:
+        return NONE
+    if minutes < _MINUTES_OF_HOUR:
+        return f"{minutes} min"
+    if minutes < _MINUTES_OF_DAY:
+        hours, rest = divmod(minutes, _MINUTES_OF_HOUR)
+        return f"{hours} h {rest} min" if rest else f"{hours} h"
+    days, rest = divmod(minutes, _MINUTES_OF_DAY)
+    hours = rest // _MINUTES_OF_HOUR
+    return f"{days} d {hours} h" if hours else f"{days} d"

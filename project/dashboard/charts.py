@@ -1,0 +1,99 @@
+"""The chart of the dashboard: stories by day, week, month or year, and by topic."""
+
+from datetime import date, datetime
+
+from cdc.reports import Group, Unit
+from project.charts.columns import ColumnChart, Series, column_chart
+from project.dashboard.periods import Span
+from project.dashboard.report import Report
+
+_OTHER = "Other topics"
+
+
+def columns_of(report: Report) -> list[Series]:
+    """Return the number of stories of each charted topic in each column, the largest first."""
+    span, series = report.span, dict[str | None, list[int]]()
+    for group in report.days.now:
+        place = _place(span, group)
+        topic = group.keys[1]
+        values = series.setdefault(topic, [0] * len(span.columns))
+        if place is not None:
+            values[place] += group.counts["documents"]
+    other = series.pop(None, [])
+    found = [Series(name or "", values) for name, values in series.items()]
+    found.sort(key=lambda each: (-sum(each.values), each.name))
+    return [*found, Series(_OTHER, other)] if any(other) or not found else found
+
+
+def totals_before(report: Report) -> list[int]:
+    """Return the stories of the period before in each column; no values without such a period."""
+    if report.span.before is None:
+        return []
+    totals = [0] * len(report.span.columns)
+    for group in report.days.before:
+        place = _place(report.span, group, before=True)
+        if place is not None:
+            totals[place] += group.counts["documents"]
+    return totals
+
+
+def chart_of(report: Report) -> ColumnChart:
+    """Return the chart, with the period before as a line."""
+    series, before = columns_of(report), totals_before(report)
+    columns, unit = report.span.columns, report.span.unit
+    totals = [sum(values) for values in zip(*(each.values for each in series), strict=True)]
+    return column_chart(
+        series,
+        labels=[label_of(day, unit) for day in columns],
+        titles=[_title(place, report, series, totals, before) for place in range(len(columns))],
+        summary=_summary(report, totals, before),
+        before=before,
+    )
+
+
+def label_of(day: date, unit: Unit) -> str:
+    """Return the short name of a column that begins on `day`."""
+    if unit is Unit.YEAR:
+        return str(day.year)
+    return f"{day:%b} {day.year}" if unit is Unit.MONTH else f"{day.day} {day:%b}"
+
+
+def name_of(day: date, unit: Unit) -> str:
+    """Return the full name of a column that begins on `day`."""
+    if unit in {Unit.YEAR, Unit.MONTH}:
+        return label_of(day, unit)
+    return f"{'Week of ' if unit is Unit.WEEK else ''}{day.day} {day:%b} {day.year}"
+
+
+def _title(
+    place: int, report: Report, series: list[Series], totals: list[int], before: list[int]
+) -> str:
+    parts = [f"{each.name} {each.values[place]:,}" for each in series if each.values[place]]
+    lines = [
+        f"{name_of(report.span.columns[place], report.span.unit)}: {_stories(totals[place])}",
+        *([f"Period before: {before[place]:,}"] if before else []),
+        *parts,
+    ]
+    return "\n".join(lines)
+
+
+def _summary(report: Report, totals: list[int], before: list[int]) -> str:
+    columns, unit = report.span.columns, report.span.unit
+    highest = max(range(len(totals)), key=lambda place: totals[place])
+    compared = f" Period before: {_stories(sum(before))}." if before else ""
+    return (
+        f"{_stories(sum(totals))} from {name_of(report.span.first, Unit.DAY)} to "
+        f"{name_of(report.span.last, Unit.DAY)}, by {unit.value}. Maximum: {totals[highest]:,}, "
+        f"{name_of(columns[highest], unit)}.{compared}"
+    )
+
+
+def _stories(count: int) -> str:
+    return f"{count:,} {'story' if count == 1 else 'stories'}"
+
+
+def _place(span: Span, group: Group, *, before: bool = False) -> int | None:
+    moment = group.keys[0]
+    if not isinstance(moment, datetime):
+        return None
+    return span.place_before(moment.date()) if before else span.place(moment.date())

@@ -1,0 +1,122 @@
+"""The figures at the top of the dashboard, each beside the same figure of the period before."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from cdc.reports import Group
+from project.dashboard import cells
+from project.dashboard.lines import added
+from project.dashboard.report import COMMENTS, DIGGS, POPULAR, Report
+from stories.models import Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One figure. The values of a CSV file are numbers."""
+
+    name: str
+    shown: str
+    change: str
+    css: str
+    before: str
+    now_value: float | int | str
+    before_value: float | int | str
+
+
+def figures(report: Report) -> list[Figure]:
+    """Return the figures in the order of the page."""
+    now = _sums(report.days.now)
+    before = _sums(report.days.before) if report.span.before else None
+    counts = {"Stories": "documents", "Diggs": DIGGS, "Comments": COMMENTS}
+    return [
+        *(_count(name, key, now, before) for name, key in counts.items()),
+        _popular(now, before),
+        _wait(median_minutes(report.minutes.now), before, report.minutes.before),
+        _count("Rejected", Status.REJECTED.value, now, before, neutral=True),
+    ]
+
+
+def median_minutes(groups: Sequence[Group]) -> int | None:
+    """Return the median of the minutes from submission to promotion, or None.
+
+    Negative times are left out: such stories were promoted before their date of submission.
+    """
+    counts = {int(group.keys[0]): group.counts["documents"] for group in groups if _valid(group)}
+    minutes = sorted(counts)
+    reached = accumulate(counts[each] for each in minutes)
+    half = sum(counts.values()) / 2
+    return next((each for each, count in zip(minutes, reached, strict=True) if count >= half), None)
+
+
+def _valid(group: Group) -> bool:
+    minutes = group.keys[0]
+    return isinstance(minutes, int | float) and minutes >= 0
+
+
+def _sums(groups: Sequence[Group]) -> dict[str, int]:
+    return {"documents": 0, **added(group.counts for group in groups)}
+
+
+def _count(
+    name: str,
+    key: str,
+    now: Mapping[str, int],
+    before: Mapping[str, int] | None,
+    *,
+    neutral: bool = False,
+) -> Figure:
+    ours, theirs = now.get(key, 0), before.get(key, 0) if before is not None else None
+    cell = cells.change(ours, theirs) if theirs is not None else None
+    css = cell.css.removeprefix("sf-number ") if cell else ""
+    return Figure(
+        name=name,
+        shown=f"{ours:,}",
+        change=cell.text if cell else "",
+        css="sf-same" if neutral else css,
+        before="" if theirs is None else f"{theirs:,}",
+        now_value=ours,
+        before_value="" if theirs is None else theirs,
+    )
+
+
+def _popular(now: Mapping[str, int], before: Mapping[str, int] | None) -> Figure:
+    ours = cells.share(now.get(POPULAR, 0), now["documents"])
+    theirs = cells.share(before.get(POPULAR, 0), before["documents"]) if before else None
+    change, css = "", ""
+    if theirs and isinstance(ours.value, float) and isinstance(theirs.value, float):
+        points = round(ours.value - theirs.value, 1)
+        change, css = _signed(points, "points"), cells.direction(points)
+    return Figure(
+        name="Became popular",
+        shown=ours.text,
+        change=change,
+        css=css,
+        before=theirs.text if theirs else "",
+        now_value=ours.value,
+        before_value=theirs.value if theirs else "",
+    )
+
+
+def _wait(
+    now: int | None, before_counts: Mapping[str, int] | None, groups: Sequence[Group]
+) -> Figure:
+    before = median_minutes(groups) if before_counts is not None else None
+    change, css = "", ""
+    if now is not None and before is not None:
+        faster = "faster" if now < before else "slower"
+        change = f"{cells.duration(abs(now - before))} {faster}" if now != before else "no change"
+        css = cells.direction(before - now)
+    return Figure(
+        name="Median time to popular",
+        shown=cells.duration(now),
+        change=change,
+        css=css,
+        before=cells.duration(before) if before_counts is not None else "",
+        now_value="" if now is None else now,
+        before_value="" if before is None else before,
+    )
+
+
+def _signed(difference: float, unit: str) -> str:
+    return f"{difference:+.1f} {unit}".replace("-", cells.MINUS) if difference else "no change"

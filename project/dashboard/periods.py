@@ -1,0 +1,182 @@
+"""The periods that a reader can choose, and the days, weeks, months or years in them.
+
+A period ends on the day of the newest story, so that old data sets also fill the page.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from cdc.reports import EARLIEST, Period, Unit
+
+FIELD = "submit_date"
+DEFAULT = "30"
+MOST_COLUMNS = 120
+"""The most days, weeks, months or years that a chart shows."""
+_LONGEST_QUOTE = 20
+_DAY = timedelta(days=1)
+# The most days for which a chart has a column for each day, week or month.
+_LIMITS = ((92, Unit.DAY), (2 * 366, Unit.WEEK), (9 * 366, Unit.MONTH))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A period that a reader can choose."""
+
+    name: str
+    """The value of the parameter `days`."""
+    label: str
+    days: int | None
+    """None for all stories."""
+    last: date | None = None
+    """The day on which the period ends at the latest; None for the newest day."""
+
+    @property
+    def query(self) -> str:
+        """The parameters of a link to this choice."""
+        return f"days={self.name}" + (f"&until={self.last}" if self.last else "")
+
+
+CHOICES = {
+    name: Choice(name=name, label=label, days=days)
+    for name, label, days in (
+        ("7", "7 days", 7),
+        ("30", "30 days", 30),
+        ("90", "90 days", 90),
+        ("all", "All", None),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """The dates of a choice in a data set."""
+
+    first: date
+    last: date
+    oldest: date
+    """The day of the oldest story in the data set."""
+    unit: Unit
+    columns: tuple[date, ...]
+    """The first day of each column of a chart."""
+    before: date | None
+    """The first day of the period before; None if it has no stories."""
+
+    @property
+    def period(self) -> Period:
+        return Period(
+            field=FIELD,
+            # All stories are read faster without a first date.
+            since=None if self.first <= self.oldest else _midnight(self.first),
+            until=_midnight(self.last) + _DAY,
+        )
+
+    @property
+    def period_before(self) -> Period | None:
+        if self.before is None:
+            return None
+        return Period(field=FIELD, since=_midnight(self.before), until=_midnight(self.first))
+
+    @property
+    def before_last(self) -> date:
+        return self.first - _DAY
+
+    @property
+    def before_is_complete(self) -> bool:
+        """Whether the data set begins before the period before, or on its first day."""
+        return self.before is not None and self.oldest <= self.before
+
+    def place(self, day: date) -> int | None:
+        """Return the number of the column that begins on `day`, or None."""
+        return self.columns.index(day) if day in self.columns else None
+
+    def place_before(self, day: date) -> int | None:
+        """Return the number of the column to compare with a `day` of the period before."""
+        return self.place(day + (self.first - self.before)) if self.before else None
+
+
+def choose(name: str | None) -> tuple[Choice, str]:
+    """Return the choice with this name, and a sentence if another one had to be returned."""
+    if not name:
+        return CHOICES[DEFAULT], ""
+    if name in CHOICES:
+        return CHOICES[name], ""
+    names = ", ".join(list(CHOICES)[:-1])
+    return CHOICES[DEFAULT], (
+        f"There is no period “{_quoted(name)}”. Choose {names} or all. This page shows "
+        f"{CHOICES[DEFAULT].label}."
+    )
+
+
+def end_at(choice: Choice, text: str | None) -> tuple[Choice, str]:
+    """Return the choice with a last day, and a sentence if `text` is no date."""
+    if not text:
+        return choice, ""
+    try:
+        last = date.fromisoformat(text)
+    except ValueError:
+        return choice, (
+            f"“{_quoted(text)}” is not a date such as 2026-03-31. This page ends with the newest "
+            "story."
+        )
+    return Choice(name=choice.name, label=choice.label, days=choice.days, last=last), ""
+
+
+def end_of(choice: Choice, now: datetime) -> datetime:
+    """Return the last moment that a period may include. Stories of the future are left out."""
+    if choice.last is None or choice.last >= now.date():
+        return now
+    return _midnight(choice.last) + _DAY - timedelta(milliseconds=1)
+
+
+def span_of(choice: Choice, oldest: datetime, newest: datetime) -> Span:
+    """Return the dates of a choice in the data between two dates."""
+    last = newest.date()
+    first = oldest.date() if choice.days is None else _earlier(last, choice.days - 1)
+    before = None if choice.days is None else _earlier(first, choice.days)
+    unit = _unit((last - first).days + 1)
+    return Span(
+        first=first,
+        last=last,
+        oldest=oldest.date(),
+        unit=unit,
+        columns=tuple(_columns(first, last, unit))[-MOST_COLUMNS:],
+        before=before if oldest.date() < first else None,
+    )
+
+
+def _earlier(day: date, days: int) -> date:
+    return max(day - timedelta(days=days), EARLIEST.date())
+
+
+def _unit(days: int) -> Unit:
+    return next((unit for most, unit in _LIMITS if days <= most), Unit.YEAR)
+
+
+def _columns(first: date, last: date, unit: Unit) -> Iterator[date]:
+    """Yield the first day of each unit from the one with `first` to the one with `last`."""
+    day = _begin(first, unit)
+    while day <= last:
+        yield day
+        day = _begin(day + timedelta(days=_LENGTHS[unit]), unit)
+
+
+# A number of days that leads from the first day of a unit into the next unit.
+_LENGTHS = {Unit.DAY: 1, Unit.WEEK: 7, Unit.MONTH: 31, Unit.YEAR: 366}
+
+
+def _begin(day: date, unit: Unit) -> date:
+    """Return the first day of the unit with this day."""
+    if unit is Unit.WEEK:
+        return day - timedelta(days=day.weekday())
+    if unit is Unit.MONTH:
+        return day.replace(day=1)
+    return day.replace(month=1, day=1) if unit is Unit.YEAR else day
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def _quoted(text: str) -> str:
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"

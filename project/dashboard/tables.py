@@ -1,0 +1,195 @@
+"""The tables of the dashboard. Each of them is also a CSV file."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.urls import reverse
+
+from cdc.operations import Audience
+from project.dashboard import cells
+from project.dashboard.cells import Cell
+from project.dashboard.charts import columns_of, totals_before
+from project.dashboard.figures import figures
+from project.dashboard.lines import Line, text_of
+from project.dashboard.periods import FIELD
+from project.dashboard.report import COMMENTS, DIGGS, NO_TOPIC, POPULAR, Report
+
+Row = Sequence[Cell]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """One table. `name` is the name of its CSV file."""
+
+    name: str
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[Row, ...]
+    note: str = ""
+
+    @property
+    def numeric(self) -> tuple[bool, ...]:
+        """Whether each column has numbers."""
+        if not self.rows:
+            return (False,) * len(self.heads)
+        return tuple("sf-number" in cell.css for cell in self.rows[0])
+
+    @property
+    def columns(self) -> list[tuple[str, bool]]:
+        return list(zip(self.heads, self.numeric, strict=True))
+
+
+def table(name: str, report: Report | None, audience: Audience) -> Table:
+    """Return a table with at most 1,000 rows as an audience may see it. `name` is in TABLES.
+
+    Without a report, it has no rows and no heads.
+    """
+    title, build = TABLES[name]
+    return build(name, title, report, audience) if report else _empty(name, title)
+
+
+def tables(report: Report, audience: Audience) -> dict[str, Table]:
+    """Return all tables by name."""
+    return {name: table(name, report, audience) for name in TABLES}
+
+
+def _empty(name: str, title: str) -> Table:
+    return Table(name=name, title=title, heads=(), rows=())
+
+
+def _figures(name: str, title: str, report: Report, _: Audience) -> Table:
+    units = {"Became popular": "percent", "Median time to popular": "minutes"}
+    rows = tuple(
+        (
+            cells.text(each.name),
+            Cell(text=each.shown, value=each.now_value, css="sf-number"),
+            Cell(text=each.before, value=each.before_value, css="sf-number"),
+            cells.text(units.get(each.name, "")),
+        )
+        for each in figures(report)
+    )
+    return Table(
+        name=name, title=title, heads=("Figure", "Value", "Period before", "Unit"), rows=rows
+    )
+
+
+def _days(name: str, title: str, report: Report, _: Audience) -> Table:
+    charted = columns_of(report)
+    before = totals_before(report)
+    unit = report.span.unit.value.capitalize()
+    rows = []
+    for place, first in enumerate(report.span.columns):
+        counts = [series.values[place] for series in charted]
+        earlier = [cells.number(before[place])] if before else []
+        row = [cells.day(first), cells.number(sum(counts)), *earlier, *map(cells.number, counts)]
+        rows.append(tuple(row))
+    heads = (unit, "Stories", *(("Period before",) if before else ()))
+    names = tuple(series.name for series in charted)
+    return Table(name=name, title=title, heads=(*heads, *names), rows=tuple(rows))
+
+
+def _compared(report: Report, line: Line) -> Iterator[Cell]:
+    """Yield the cells with the stories of a line, of the period before, and the change."""
+    now = line.now["documents"]
+    yield cells.number(now)
+    if report.span.before:
+        before = line.before.get("documents", 0)
+        yield from (cells.number(before), cells.change(now, before))
+
+
+def _compared_heads(report: Report) -> tuple[str, ...]:
+    return ("Stories", "Before", "Change") if report.span.before else ("Stories",)
+
+
+def _topics(name: str, title: str, report: Report, _: Audience) -> Table:
+    rows = tuple(
+        (
+            cells.text(line.label),
+            *_compared(report, line),
+            cells.number(line.now[DIGGS]),
+            cells.share(line.now[POPULAR], line.now["documents"]),
+        )
+        for line in report.topics
+    )
+    heads = ("Topic", *_compared_heads(report), "Diggs", "Popular")
+    return Table(name=name, title=title, heads=heads, rows=rows)
+
+
+def _ranked(head: str, lines: Callable[[Report], Sequence[Line]]) -> "_Build":
+    """Return a function that builds a table of labels with their stories and diggs."""
+
+    def build(name: str, title: str, report: Report, _: Audience) -> Table:
+        rows = tuple(
+            (cells.text(line.label), *_compared(report, line), cells.number(line.now[DIGGS]))
+            for line in lines(report)
+        )
+        return Table(
+            name=name, title=title, heads=(head, *_compared_heads(report), "Diggs"), rows=rows
+        )
+
+    return build
+
+
+def _submitters(name: str, title: str, report: Report, audience: Audience) -> Table:
+    """Return the submitters, without names if the audience may not see people."""
+    found = _ranked("Submitter", lambda report: report.submitters)(name, title, report, audience)
+    if audience.sees_people:
+        return found
+    rows = tuple(
+        (cells.text(f"Submitter {number}"), *row[1:]) for number, row in enumerate(found.rows, 1)
+    )
+    note = "Names are shown only to operators."
+    return Table(name=name, title=title, heads=found.heads, rows=rows, note=note)
+
+
+def _shares(name: str, title: str, report: Report, _: Audience) -> Table:
+    whole = sum(line.now["documents"] for line in report.media)
+    before = sum(line.before.get("documents", 0) for line in report.media)
+    rows = []
+    for line in report.media:
+        now = line.now["documents"]
+        row = [cells.text(line.label), cells.number(now), cells.share(now, whole)]
+        if report.span.before:
+            row.append(cells.share(line.before.get("documents", 0), before))
+        rows.append(tuple(row))
+    heads = ("Medium", "Stories", "Share", *(("Before",) if report.span.before else ()))
+    return Table(name=name, title=title, heads=heads, rows=tuple(rows))
+
+
+def _stories(name: str, title: str, report: Report, _: Audience) -> Table:
+    heads = ("Story", "Topic", "Submitted", "Diggs", "Comments")
+    rows = tuple(_story(found) for found in report.stories)
+    return Table(name=name, title=title, heads=heads, rows=rows)
+
+
+def _story(found: Mapping[str, Any]) -> Row:
+    key, topic, moment = found["_id"], found.get("topic"), found.get(FIELD)
+    title = text_of(found.get("title")) or "No title"
+    address = reverse("story", args=[key]) if type(key) is int and key >= 0 else ""
+    topic_name = text_of(topic.get("name")) if isinstance(topic, dict) else ""
+    submitted = cells.day(moment.date()) if isinstance(moment, datetime) else cells.text("")
+    return (
+        cells.text(title, address),
+        cells.text(topic_name or NO_TOPIC),
+        submitted,
+        cells.number(_whole(found.get(DIGGS))),
+        cells.number(_whole(found.get(COMMENTS))),
+    )
+
+
+def _whole(value: Any) -> int:
+    return value if type(value) is int else 0
+
+
+_Build = Callable[[str, str, Report, Audience], Table]
+TABLES: dict[str, tuple[str, _Build]] = {
+    "figures": ("Figures", _figures),
+    "days": ("Stories submitted", _days),
+    "topics": ("Topics", _topics),
+    "sites": ("Sites", _ranked("Site", lambda report: report.sites)),
+    "submitters": ("Submitters", _submitters),
+    "stories": ("Stories with the most diggs", _stories),
+    "media": ("Media", _shares),
+}

@@ -1,0 +1,76 @@
+"""The tables of the dashboard, and what an audience may not see."""
+
+import pytest
+
+from cdc.operations import Audience
+from project.dashboard.periods import CHOICES
+from project.dashboard.tables import TABLES, Table, table
+from tests.support.reports import PERSON, report
+
+OPERATORS, OVERSEERS = Audience
+
+
+def built(name: str, audience: Audience = OPERATORS, choice: str = "30") -> Table:
+    return table(name, report(CHOICES[choice]), audience)
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("name", TABLES)
+def test_every_row_has_a_cell_for_each_head(name: str, choice: str) -> None:
+    found = built(name, choice=choice)
+    assert found.rows
+    assert {len(row) for row in found.rows} == {len(found.heads)}
+    assert found.name == name
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_without_stories_a_table_is_empty(name: str) -> None:
+    found = table(name, None, OPERATORS)
+    assert (found.heads, found.rows, found.columns) == ((), (), [])
+
+
+def test_names_of_submitters_are_only_for_operators() -> None:
+    shown, hidden = built("submitters"), built("submitters", OVERSEERS)
+    assert (shown.rows[0][0].value, shown.note) == (PERSON, "")
+    assert [row[0].value for row in hidden.rows][:2] == ["Submitter 1", "Submitter 2"]
+    assert [row[1:] for row in hidden.rows] == [row[1:] for row in shown.rows]
+    assert hidden.note
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_no_other_table_names_a_submitter(name: str) -> None:
+    assert PERSON not in str(built(name, OVERSEERS))
+
+
+def test_lines_are_compared_with_the_period_before() -> None:
+    topics = built("topics")
+    assert topics.heads == ("Topic", "Stories", "Before", "Change", "Diggs", "Popular")
+    assert [cell.text for cell in topics.rows[0]] == [
+        "Harbours",
+        "75",
+        "40",
+        "+88%",
+        "1,200",
+        "40.0%",
+    ]
+    assert built("topics", choice="all").heads == ("Topic", "Stories", "Diggs", "Popular")
+
+
+def test_media_are_shares() -> None:
+    assert [[cell.text for cell in row] for row in built("media").rows] == [
+        ["news", "120", "80.0%", "83.3%"],
+        ["videos", "30", "20.0%", "16.7%"],
+    ]
+
+
+def test_stories_link_to_their_page() -> None:
+    rows = built("stories").rows
+    assert (rows[0][0].text, rows[0][0].address) == ("A ferry captain", "/stories/0/")
+
+
+@pytest.mark.parametrize("key", ["text", None, -1, 1.5, True])
+def test_a_document_of_another_program_has_no_link(key: object) -> None:
+    odd = {"_id": key, "title": ["x"], "topic": "x", "diggs": "many", "submit_date": "soon"}
+    (row,) = table("stories", report(stories=(odd,)), OPERATORS).rows
+    assert [cell.text for cell in row] == ["No title", "No topic", "", "0", "0"]
+    assert row[0].address == ""

@@ -1,0 +1,201 @@
+"""The dashboard and its CSV files, with a report that is not read from MongoDB."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.http import StreamingHttpResponse
+from django.test import Client
+
+from cdc.errors import Retryable
+from project.dashboard import views
+from project.dashboard.cache import Reports
+from project.dashboard.periods import CHOICES, Choice
+from project.dashboard.report import Report
+from project.dashboard.tables import TABLES
+from project.pages import feed_state
+from tests.support.latest import patient
+from tests.support.reports import PERSON, report
+from tests.support.static_files import plain_static_files
+from tests.support.status import busy_status, healthy_status
+from users.models import User, UserType
+
+pytestmark = pytest.mark.django_db
+PAGE = "/senior_management/"
+
+
+@pytest.fixture(autouse=True)
+def known_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(views, "reports", Reports(report))
+    monkeypatch.setattr(feed_state.feed, "latest", patient(healthy_status))
+    with plain_static_files():
+        yield
+
+
+def client_of(role: UserType = UserType.SENIOR_MANAGEMENT, **options: Any) -> Client:
+    user = User.objects.create_user("a@people.example", name="A", user_type=role, **options)
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def main_of(client: Client, query: str = "") -> str:
+    answer = client.get(PAGE + query)
+    assert answer.status_code == 200
+    return answer.content.decode().partition("<main")[2]
+
+
+def csv_of(client: Client, name: str, query: str = "") -> str:
+    answer: Any = client.get(f"{PAGE}{name}.csv{query}")
+    assert isinstance(answer, StreamingHttpResponse)
+    content: Any = answer.streaming_content
+
+    async def whole() -> bytes:
+        return b"".join([each async for each in content])
+
+    return asyncio.run(whole()).decode("utf-8-sig")
+
+
+def test_the_page_shows_the_period_and_the_period_before() -> None:
+    page = main_of(client_of())
+    assert "2 Mar 2010 to 31 Mar 2010" in page
+    assert "The period before is 31 Jan 2010 to 1 Mar 2010." in page
+    for shown in ("146", "+143%", "60 before", "Harbours", "site-0.example", "A ferry captain"):
+        assert shown in page, shown
+    assert 'class="sf-chart-before"' in page
+    assert page.count("sf-chart-slot") == 30
+    assert "style=" not in page
+
+
+def test_each_period_is_a_link_and_the_chosen_one_is_marked() -> None:
+    page = main_of(client_of(), "?days=7")
+    assert [name for name in CHOICES if f'href="?days={name}"' in page] == [*CHOICES]
+    assert 'href="?days=7" aria-current="true"' in page
+    assert "25 Mar 2010 to 31 Mar 2010" in page
+
+
+def test_all_stories_have_no_period_before() -> None:
+    page = main_of(client_of(), "?days=all")
+    assert "1 Jan 2010 to 31 Mar 2010" in page
+    assert "before" not in page.partition("<dl")[2].partition("</dl>")[0]
+
+
+def test_earlier_stories_are_one_click_away() -> None:
+    client = client_of()
+    assert "?days=30&amp;until=2010-03-01" in main_of(client)
+    page = main_of(client, "?days=30&until=2010-03-01")
+    assert "that end with the newest story up to 1 Mar 2010" in page
+    assert 'href="?days=30">Newest stories' in page
+    assert 'href="?days=7&amp;until=2010-03-01"' in page
+    assert "topics.csv?days=30&amp;until=2010-03-01" in page
+
+
+@pytest.mark.parametrize(
+    "query", ["?days=13", "?days=<b>", "?until=soon", "?days=%00", "?days=7.0"]
+)
+def test_unknown_values_are_named(query: str) -> None:
+    client = client_of()
+    assert "sf-notice-warn" in main_of(client, query)
+    answer = client.get(f"{PAGE}topics.csv{query}")
+    assert answer.status_code == 400
+    assert b"\xe2\x80\x9c" in answer.content
+
+
+def test_management_sees_no_names_of_submitters() -> None:
+    client = client_of()
+    assert PERSON not in main_of(client)
+    assert PERSON not in csv_of(client, "submitters")
+    boss = client_of_superuser()
+    assert PERSON in main_of(boss)
+    assert PERSON in csv_of(boss, "submitters")
+
+
+def client_of_superuser() -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser("boss@people.example", name="Boss"))
+    return client
+
+
+def test_hostile_names_are_text() -> None:
+    page = main_of(client_of_superuser())
+    assert "<b>Bold" not in page
+    assert "<bdi>\u202eevil</bdi>" in page
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_each_table_is_a_file_of_the_same_period(name: str) -> None:
+    client = client_of()
+    assert f'href="{PAGE}{name}.csv?days=7"' in main_of(client, "?days=7")
+    answer: Any = client.get(f"{PAGE}{name}.csv?days=7")
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    disposition = f'attachment; filename="storyfeed-{name}-days-7.csv"'
+    assert answer.headers["Content-Disposition"] == disposition
+    assert csv_of(client, name, "?days=7").startswith('"')
+
+
+def test_an_unknown_table_is_not_found() -> None:
+    assert client_of().get(f"{PAGE}users.csv").status_code == 404
+
+
+@pytest.mark.parametrize("role", [UserType.CUSTOMER, UserType.TECHNICAL_WORKER])
+def test_files_are_for_the_role_of_the_page(role: UserType) -> None:
+    client = client_of(role, is_staff=True)
+    assert client.get(f"{PAGE}topics.csv").status_code == 403
+    assert client.get(f"{PAGE}users.csv").status_code == 403
+
+
+def away(_: Choice) -> Report:
+    raise Retryable("MongoDB is not responding (pat@db.example).")
+
+
+def test_without_mongodb_the_page_and_the_files_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(views, "reports", Reports(away))
+    client = client_of()
+    page = main_of(client)
+    assert "The replica is not responding. There is nothing to show yet." in page
+    assert "pat@db.example" not in page
+    answer = client.get(f"{PAGE}topics.csv")
+    assert (answer.status_code, answer.content) == (
+        503,
+        b"MongoDB is not responding. Try again later.\n",
+    )
+
+
+def test_an_old_report_has_its_age(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[Callable[[Choice], Report]] = [report, away]
+    reports = Reports(lambda choice: answers.pop(0)(choice))  # noqa: PLW0108 -- not yet popped
+    monkeypatch.setattr(views, "reports", reports)
+    client = client_of()
+    main_of(client)
+    latest = reports._of(CHOICES["30"])
+    latest._fresh = 0
+    latest._read_at -= 61
+    while answers:
+        main_of(client)
+    page = main_of(client)
+    assert "The replica is not responding. These figures are 61 s old." in page
+    assert "146" in page
+
+
+def test_the_copy_is_up_to_date_or_the_page_says_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = client_of()
+    assert "The copy is up to date; counted 0 s ago, when the newest change was" in main_of(client)
+    monkeypatch.setattr(feed_state.feed, "latest", patient(busy_status))
+    assert "The copy may be out of date (counted 0 s ago): " in main_of(client)
+    monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: None))
+    assert "The state of the copy is not known yet" in main_of(client)
+
+
+def test_without_stories_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(views, "reports", Reports(lambda _: None))
+    client = client_of()
+    assert "There are no stories in the replica yet." in main_of(client)
+    page = main_of(client, "?until=2001-01-01")
+    assert "There are no stories up to 1 Jan 2001." in page
+    assert csv_of(client, "topics") == "\r\n"
+
+
+def test_the_page_is_light() -> None:
+    found = len(client_of().get(f"{PAGE}?days=90").content)
+    assert found < 60_000

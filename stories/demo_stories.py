@@ -3,18 +3,21 @@
 import random
 import re
 from datetime import datetime, timedelta
+from itertools import islice
 
 from django.db import router, transaction
 from django.db.models import Max, QuerySet
 
-from stories.importing.digg_row import story_from
-from stories.models import Story
+from stories.demo_calendar import moments
+from stories.models import Status, Story
+from users.models import User
 
-INITIAL_COUNT = 200
-MIN_COUNT, MAX_COUNT = 150, 300
+INITIAL_COUNT = 1_200
+MIN_COUNT, MAX_COUNT = 1_000, 2_000
 """Demo traffic keeps the number of demo stories in this range."""
 _PREFIX = "demo-"
-_LAST_DAYS = 30
+_BATCH = 300
+_OF_ONE_PERSON = 12
 
 _SUBJECTS = {
     "World": {
@@ -34,7 +37,9 @@ _SUBJECTS = {
         "Kitchens": ("A soup that never ends", "A village bread oven", "The pancake record"),
     },
 }
+_SECTIONS = {topic: section for section, topics in _SUBJECTS.items() for topic in topics}
 _TOPICS = {topic: names for topics in _SUBJECTS.values() for topic, names in topics.items()}
+_TOPIC_SHARES = (9, 7, 12, 5, 14, 20, 16, 8)
 _TURNS = (
     "finds a second life",
     "is moved, stone by stone",
@@ -47,10 +52,40 @@ _TURNS = (
     "is mapped at last",
     "runs out of paper",
 )
-_PAPERS = ("tidewater-post", "northline-weekly", "lantern-review", "plain-gazette")
-_PEOPLE = ("moss_and_tin", "quietferry", "oslo_teapot", "grainofsalt", "ninth_lamp", "papermill")
-_MEDIA = ("news", "news", "news", "images", "videos")
-_STATUSES = ("submitted", "upcoming", "upcoming", "popular", "popular")
+_SITES = {
+    "tidewater-post": 20,
+    "northline-weekly": 16,
+    "lantern-review": 13,
+    "plain-gazette": 11,
+    "harbour-radio": 9,
+    "slow-science": 8,
+    "workbench-notes": 7,
+    "evening-ledger": 6,
+    "two-rivers-times": 4,
+    "attic-archive": 3,
+    "small-press-club": 2,
+    "the-fog-desk": 1,
+}
+_PEOPLE = {
+    "moss_and_tin": ("Ines Moss", 18),
+    "quietferry": ("Tomas Ferrier", 14),
+    "oslo_teapot": ("Solveig Aas", 12),
+    "grainofsalt": ("Marta Salinas", 10),
+    "ninth_lamp": ("Kofi Lampteh", 8),
+    "papermill": ("Erik Molnar", 7),
+    "tidetable": ("Noor Haddad", 6),
+    "brassgear": ("Bea Ottersen", 5),
+    "ilovemaps": ("Jun Aoki", 4),
+    "late_tram": ("Pavel Cerny", 3),
+    "two_herons": ("Leila Amari", 2),
+    "first_frost": ("Aino Halla", 1),
+}
+_MEDIA = {"news": 7, "images": 2, "videos": 2}
+_REJECTED = 0.07
+_TO_REVIEW = timedelta(days=5)
+"""The age up to which a story may still wait for a review."""
+TO_BE_POPULAR = timedelta(hours=60)
+"""The age up to which a story may still become popular."""
 
 
 def demo_stories() -> QuerySet[Story]:
@@ -65,35 +100,63 @@ def headline(rng: random.Random, topic: str) -> str:
     return f"{rng.choice(subjects)} {rng.choice(_TURNS)}"
 
 
-def demo_story(number: int, now: datetime) -> Story:
-    """Return the unsaved demo story `number`, submitted in the 30 days before `now`."""
+def demo_story(number: int, now: datetime, submitted: datetime) -> Story:
+    """Return the unsaved demo story `number`, as it may be at the time `now`."""
     rng = random.Random(number)  # noqa: S311 -- not for security
-    section = rng.choice(list(_SUBJECTS))
-    topic = rng.choice(list(_SUBJECTS[section]))
+    [topic] = rng.choices(list(_TOPICS), _TOPIC_SHARES)
     title = headline(rng, topic)
-    submitted = now - timedelta(seconds=rng.randrange(1, _LAST_DAYS * 86_400))
-    status = rng.choice(_STATUSES)
-    promoted = submitted + timedelta(hours=rng.uniform(1, 30))
-    person = rng.choice(_PEOPLE)
-    slug = _slug(title)
-    row = {
-        "id": f"{_PREFIX}{number:06}",
-        "title": title,
-        "href": f"https://storyfeed.example/{_slug(topic)}/{slug}-{number}",
-        "link": f"https://{rng.choice(_PAPERS)}.example/{submitted:%Y/%m}/{slug}",
-        "description": f"{title}, and what it took. {rng.choice(_PEOPLE)} was there.",
-        "submit_date": submitted.timestamp(),
-        "promote_date": min(promoted, now).timestamp() if status == "popular" else None,
-        "comments": rng.randrange(80),
-        "diggs": rng.randrange(900) if status == "popular" else rng.randrange(60),
-        "media": rng.choice(_MEDIA),
-        "status": status,
-        "container": {"name": section, "short_name": _slug(section)},
-        "topic": {"name": topic, "short_name": _slug(topic)},
-        "user": {"name": person, "profileviews": rng.randrange(40_000)},
-        "shorturl": [{"short_url": f"https://sf.example/{number:x}", "view_count": number % 500}],
-    }
-    return story_from(row)
+    status, promoted = _fate(rng, submitted, now)
+    site = _weighted(rng, _SITES)
+    person = _weighted(rng, {name: share for name, (_, share) in _PEOPLE.items()})
+    diggs = _diggs(rng, status, now - submitted)
+    section, slug = _SECTIONS[topic], _slug(title)
+    return Story(
+        source_id=f"{_PREFIX}{number:06}",
+        title=title,
+        href=f"https://storyfeed.example/{_slug(topic)}/{slug}-{number}",
+        link=f"https://{site}.example/{submitted:%Y/%m}/{slug}",
+        description=f"{title}, and what it took. {rng.choice(list(_PEOPLE))} was there.",
+        submit_date=submitted,
+        promote_date=promoted,
+        comments=int(diggs * rng.uniform(0.02, 0.2)),
+        diggs=diggs,
+        media=_weighted(rng, _MEDIA),
+        status=status,
+        container={"name": section, "short_name": _slug(section)},
+        topic={"name": topic, "short_name": _slug(topic)},
+        user={
+            "name": person,
+            "fullname": _PEOPLE[person][0],
+            "profileviews": rng.randrange(40_000),
+        },
+        shorturl=[{"short_url": f"https://sf.example/{number:x}", "view_count": number % 500}],
+    )
+
+
+def _fate(rng: random.Random, submitted: datetime, now: datetime) -> tuple[Status, datetime | None]:
+    """Return the status that a story has now, and when it became popular."""
+    age = now - submitted
+    luck, wait = rng.random(), timedelta(minutes=15 + rng.gammavariate(2.2, 190))
+    if age < _TO_REVIEW and luck < 1 - age / _TO_REVIEW:
+        return Status.SUBMITTED, None
+    if rng.random() < _REJECTED:
+        return Status.REJECTED, None
+    # Over the year, the share of popular stories rises.
+    popular = luck < 0.3 + 0.15 * max(1 - age / timedelta(days=365), 0)
+    if popular and wait < min(age, TO_BE_POPULAR):
+        return Status.POPULAR, submitted + wait
+    return Status.UPCOMING, None
+
+
+def _diggs(rng: random.Random, status: Status, age: timedelta) -> int:
+    """Return a number of diggs: a few for most stories, many for some popular ones."""
+    if status == Status.SUBMITTED:
+        return rng.randrange(1, 6)
+    if status == Status.REJECTED:
+        return rng.randrange(4)
+    most = min(age / timedelta(days=2), 1)
+    popular = 60 * rng.paretovariate(1.4) if status == Status.POPULAR else rng.uniform(3, 60)
+    return 1 + int(min(popular, 4_000) * (0.2 + 0.8 * most))
 
 
 def next_number() -> int:
@@ -103,18 +166,36 @@ def next_number() -> int:
 
 
 def fill(now: datetime) -> int:
-    """If fewer than 150 demo stories exist, create stories until there are 200.
+    """If fewer than 1,000 demo stories exist, create stories until there are 1,200.
 
-    Return the number of created stories.
+    They were submitted in the year before `now`. Return the number of created stories.
     """
-    with transaction.atomic(using=router.db_for_write(Story)):
-        count = demo_stories().count()
-        if count >= MIN_COUNT:
-            return 0
-        first = next_number()
-        made = [demo_story(first + step, now) for step in range(INITIAL_COUNT - count)]
-        Story.objects.bulk_create(made)
-        return len(made)
+    count = demo_stories().count()
+    if count >= MIN_COUNT:
+        return 0
+    first = next_number()
+    dates = moments(INITIAL_COUNT - count, now)
+    made = (demo_story(first + step, now, date) for step, date in enumerate(dates))
+    # A batch is one transaction, so that the relay can publish in between.
+    while batch := list(islice(made, _BATCH)):
+        with transaction.atomic(using=router.db_for_write(Story)):
+            Story.objects.bulk_create(batch)
+    return len(dates)
+
+
+def give_some_to(person: User) -> int:
+    """Make a user the submitter of the newest stories of each status; return their number."""
+    each = _OF_ONE_PERSON // len(Status)
+    keys = [
+        key
+        for status in Status
+        for key in demo_stories().filter(status=status).values_list("pk", flat=True)[:each]
+    ]
+    return Story.objects.filter(pk__in=keys).update(submitted_by=person, user={"name": person.name})
+
+
+def _weighted(rng: random.Random, shares: dict[str, int]) -> str:
+    return rng.choices(list(shares), list(shares.values()))[0]
 
 
 def _slug(text: str) -> str:

@@ -2,6 +2,8 @@
 
 import logging
 import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 from django.db import (
     IntegrityError,
@@ -11,13 +13,14 @@ from django.db import (
     router,
     transaction,
 )
-from django.utils import timezone
 
 from cdc.commands import Clock, Stop, SystemClock, log, run_until_stopped
 from cdc.errors import Retryable
+from stories.demo_calendar import rhythm
 from stories.demo_stories import (
     MAX_COUNT,
     MIN_COUNT,
+    TO_BE_POPULAR,
     demo_stories,
     demo_story,
     headline,
@@ -36,16 +39,25 @@ GRACE_SECONDS = 0.7
 _MAX_WAIT = 0.2
 _MAX_CATCH_UP = 1.0
 """The maximum backlog in seconds. After a longer delay, the older changes are skipped."""
-_KINDS = {"count": 60, "retitle": 12, "set_status": 12, "create": 8, "delete": 8}
+_KINDS = {"count": 70, "retitle": 8, "set_status": 10, "create": 6, "delete": 6}
+_DAY = timedelta(days=1)
+_FEWEST_OF_A_DAY, _MOST_OF_A_DAY = 8, 16
+"""More new stories would make the other days of the year look empty."""
+_AVERAGE_PLACE = 80
+"""The average place of a changed story in the list that begins with the newest story."""
+_REJECTED = 0.2
 
 logger = logging.getLogger(__name__)
 
 
 class DemoTraffic:
-    """Makes `rate` changes per second to demo stories, each change in its own transaction."""
+    """Makes `rate` changes per second to demo stories, each change in its own transaction.
+
+    The rate is an average: there are fewer changes at night, and waves of 15 minutes.
+    """
 
     def __init__(self, rate: float, *, clock: Clock, rng: random.Random) -> None:
-        self._interval = 1 / rate
+        self._rate = rate
         self._clock = clock
         self._rng = rng
         self._due = clock.monotonic()
@@ -59,7 +71,8 @@ class DemoTraffic:
         now = self._clock.monotonic()
         if now < self._due:
             return False
-        self._due = max(self._due, now - _MAX_CATCH_UP) + self._interval
+        interval = 1 / (self._rate * rhythm(self._now()))
+        self._due = max(self._due, now - _MAX_CATCH_UP) + interval
         self._change_or_retry()
         if self._unavailable:
             self._unavailable = False
@@ -92,26 +105,39 @@ class DemoTraffic:
             raise Retryable(str(error)) from error
 
     def _change(self) -> None:
-        keys = list(demo_stories().order_by("pk").values_list("pk", flat=True))
-        kind = self._kind(len(keys))
+        stories = demo_stories().order_by("-submit_date", "-pk")
+        count = stories.count()
+        of_today = list(
+            stories.filter(submit_date__gt=self._now() - _DAY).values_list("pk", flat=True)
+        )
+        kind = self._kind(count, len(of_today))
         if kind == "create":
-            demo_story(next_number(), timezone.now()).save(force_insert=True)
-            return
-        # The row is locked, so that an admin cannot delete the story before it is saved.
-        story = Story.objects.select_for_update().filter(pk=self._rng.choice(keys)).first()
-        if story is None:
-            return
-        if kind == "delete":
-            story.delete()
+            demo_story(next_number(), self._now(), self._now()).save(force_insert=True)
+        elif kind == "delete":
+            self._locked(self._rng.choice(of_today), Story.delete)
+        elif kind == "delete_oldest":
+            self._locked(stories.values_list("pk", flat=True).reverse()[0], Story.delete)
         else:
-            story.save(update_fields=self._edit(story, kind))
+            place = min(int(self._rng.expovariate(1 / _AVERAGE_PLACE)), count - 1)
+            key = stories.values_list("pk", flat=True)[place]
+            self._locked(key, lambda story: story.save(update_fields=self._edit(story, kind)))
 
-    def _kind(self, count: int) -> str:
+    def _locked(self, key: int, change: Callable[[Story], object]) -> None:
+        # The row is locked, so that an admin cannot delete the story before it is saved.
+        story = Story.objects.select_for_update().filter(pk=key).first()
+        if story is not None:
+            change(story)
+
+    def _kind(self, count: int, of_today: int) -> str:
         [kind] = self._rng.choices(list(_KINDS), list(_KINDS.values()))
-        if count < MIN_COUNT or (kind == "delete" and count == MIN_COUNT):
+        if count < MIN_COUNT:
             return "create"
-        if count > MAX_COUNT or (kind == "create" and count == MAX_COUNT):
-            return "delete"
+        if count > MAX_COUNT:
+            return "delete_oldest"
+        if kind == "create" and (of_today >= _MOST_OF_A_DAY or count == MAX_COUNT):
+            kind = "delete"
+        if kind == "delete" and (of_today <= _FEWEST_OF_A_DAY or count == MIN_COUNT):
+            kind = "count" if count == MAX_COUNT else "create"
         return kind
 
     def _edit(self, story: Story, kind: str) -> list[str]:
@@ -121,14 +147,26 @@ class DemoTraffic:
             while story.title == old:
                 story.title = headline(self._rng, story.topic.get("name", ""))
             return ["title"]
-        if kind == "set_status":
-            story.status = self._rng.choice([s for s in Status if s != story.status])
-            popular = story.status == Status.POPULAR
-            story.promote_date = timezone.now() if popular else story.promote_date
+        if kind == "set_status" and self._review(story):
             return ["status", "promote_date"]
-        story.diggs = min(story.diggs + self._rng.randint(1, 20), LARGEST_COUNT)
-        story.comments = min(story.comments + self._rng.randint(0, 2), LARGEST_COUNT)
+        story.diggs = min(story.diggs + self._rng.randint(1, 3), LARGEST_COUNT)
+        story.comments = min(story.comments + self._rng.randint(0, 1), LARGEST_COUNT)
         return ["diggs", "comments"]
+
+    def _review(self, story: Story) -> bool:
+        """Give a story its next status; return False if it has its last one."""
+        now = self._now()
+        if story.status == Status.SUBMITTED:
+            rejected = self._rng.random() < _REJECTED
+            story.status = Status.REJECTED if rejected else Status.UPCOMING
+        elif story.status == Status.UPCOMING and now - story.submit_date < TO_BE_POPULAR:
+            story.status, story.promote_date = Status.POPULAR, now
+        else:
+            return False
+        return True
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock.time(), UTC)
 
 
 def run_traffic(rate: float) -> None:

@@ -7,8 +7,9 @@ from django.contrib.auth.hashers import make_password
 
 from users.models import User, UserType
 
+CUSTOMER = "customer@storyfeed.example"
 _PEOPLE = (
-    ("customer@storyfeed.example", "Cleo Customer", UserType.CUSTOMER, False),
+    (CUSTOMER, "Cleo Customer", UserType.CUSTOMER, False),
     ("technical@storyfeed.example", "Toni Technical", UserType.TECHNICAL_WORKER, False),
     ("management@storyfeed.example", "Maren Management", UserType.SENIOR_MANAGEMENT, False),
     ("admin@storyfeed.example", "Adi Admin", UserType.TECHNICAL_WORKER, True),

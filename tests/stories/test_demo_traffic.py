@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from django.utils import timezone
 from cdc.errors import Retryable
 from cdc.models import OutboxRecord
 from project.config.environment import BASE_DIR
-from stories.demo_stories import MAX_COUNT, MIN_COUNT, demo_stories, demo_story, fill
+from stories.demo_calendar import moments, rhythm
+from stories.demo_stories import demo_stories, demo_story, fill
 from stories.demo_traffic import DemoTraffic
 from stories.models import Story
 from tests.support.commands import wait_until
@@ -27,9 +29,10 @@ class ManualClock:
 
     def __init__(self) -> None:
         self.now = 100.0
+        self._started = timezone.now().timestamp()
 
     def time(self) -> float:
-        return self.now
+        return self._started + self.now - 100.0
 
     def monotonic(self) -> float:
         return self.now
@@ -64,25 +67,56 @@ class TestChanges:
         other = Story.objects.create(title="Other", href=address, link=address)
         fill(timezone.now())
         OutboxRecord.objects.all().delete()
+        start = datetime.fromtimestamp(clock.time(), UTC)
         run_for(traffic, clock, 20)
         records = list(OutboxRecord.objects.all())
-        assert abs(len(records) - 200) <= 2
+        assert len(records) == pytest.approx(200 * rhythm(start), rel=0.05)
         assert {record.op for record in records} == {"c", "u", "d"}
         assert not [record for record in records if record.key == f'{{"id":{other.pk}}}']
         assert all(record.before != record.after for record in records)
 
-    @pytest.mark.parametrize("count", [0, MAX_COUNT, MIN_COUNT])
+    @pytest.mark.parametrize("count", [0, 20, 12])
     def test_number_of_stories_stays_in_its_range(
-        self, traffic: DemoTraffic, clock: ManualClock, count: int
+        self,
+        traffic: DemoTraffic,
+        clock: ManualClock,
+        count: int,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        Story.objects.bulk_create([demo_story(number, timezone.now()) for number in range(count)])
+        monkeypatch.setattr("stories.demo_traffic.MIN_COUNT", 12)
+        monkeypatch.setattr("stories.demo_traffic.MAX_COUNT", 20)
+        now = timezone.now()
+        Story.objects.bulk_create(
+            [demo_story(number, now, date) for number, date in enumerate(moments(count, now))]
+        )
         lowest = highest = count
-        for _ in range(60):
+        for _ in range(200):
             run_for(traffic, clock, 0.1)
             found = demo_stories().count()
             lowest, highest = min(lowest, found), max(highest, found)
-        assert (lowest >= min(count, MIN_COUNT), highest <= MAX_COUNT) == (True, True)
-        assert found > 0
+        assert (lowest >= min(count, 12), highest <= 20) == (True, True)
+        assert found >= 12
+
+    def test_the_stories_of_the_year_remain_and_a_day_has_few_new_ones(
+        self, traffic: DemoTraffic, clock: ManualClock
+    ) -> None:
+        fill(timezone.now())
+        day = timezone.now() - timedelta(days=1)
+        old = set(demo_stories().filter(submit_date__lt=day).values_list("pk", flat=True))
+        run_for(traffic, clock, 40)
+        assert old <= set(demo_stories().values_list("pk", flat=True))
+        assert demo_stories().exclude(pk__in=old).count() <= 30
+        promoted = demo_stories().filter(status="popular", submit_date__lt=day - timedelta(days=3))
+        assert all(each.promote_date < day for each in promoted if each.promote_date)
+
+
+def test_the_rate_follows_the_hours_of_a_day() -> None:
+    midnight = datetime(2026, 11, 28, tzinfo=UTC)
+    day = [rhythm(midnight + timedelta(minutes=minute)) for minute in range(24 * 60)]
+    assert sum(day) / len(day) == pytest.approx(1, abs=0.02)
+    assert 0.3 < min(day) < 0.7
+    assert 1.2 < max(day) < 2
+    assert sum(day[120:240]) < sum(day[540:660]) * 0.7
 
 
 @pytest.mark.django_db(transaction=True)
@@ -92,7 +126,8 @@ def test_older_missed_changes_are_dropped(traffic: DemoTraffic, clock: ManualClo
     clock.now += 3600
     while traffic.run_once():
         pass
-    assert 9 <= OutboxRecord.objects.count() <= 12
+    expected = 10 * rhythm(datetime.fromtimestamp(clock.time(), UTC))
+    assert expected - 2 <= OutboxRecord.objects.count() <= expected + 2
 
 
 def test_an_outage_and_its_end_are_logged_once_each(

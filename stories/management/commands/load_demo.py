@@ -5,14 +5,16 @@ from typing import Any
 from django.utils import timezone
 
 from cdc.commands import FeedCommand
-from stories.demo_stories import fill
-from users.demo import ensure_demo_people
+from stories.demo_stories import fill, give_some_to
+from users.demo import CUSTOMER, ensure_demo_people
+from users.models import User
 
 
 class Command(FeedCommand):
     help = (
-        "Create 200 demo stories and four demo users, and print the logins of the users. If some "
-        "users exist, create only the others. If at least 150 demo stories exist, create no story."
+        "Create 1,200 demo stories of one year and four demo users, and print the logins of the "
+        "users. If some users exist, create only the others. If at least 1,000 demo stories exist, "
+        "create no story."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -20,7 +22,10 @@ class Command(FeedCommand):
         self.stdout.write(
             f"{made} demo stories created." if made else "Demo stories already exist."
         )
-        for login in ensure_demo_people():
+        logins = ensure_demo_people()
+        if made:
+            give_some_to(User.objects.get(email=CUSTOMER))
+        for login in logins:
             if login.password:
                 self.stdout.write(f"{login.email}  password {login.password}  ({login.role})")
             else:

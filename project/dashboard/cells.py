@@ -1,6 +1,6 @@
 """Cells of tables: what a page shows, and what a CSV file contains."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 NONE = "\N{EN DASH}"
@@ -11,7 +11,7 @@ _UP, _DOWN, _SAME = "sf-up", "sf-down", "sf-same"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One value. Texts of people have no class, so that a template can isolate them."""
+    """One value. `css` are classes; a number has the class `sf-number`."""
 
     text: str
     value: str | int | float
@@ -49,6 +49,11 @@ def change(now: int, before: int) -> Cell:
     percent = round(100 * (now - before) / before)
     shown = f"{percent:+,}%".replace("-", MINUS) if percent else "no change"
     return Cell(text=shown, value=percent, css=f"sf-number {direction(now - before)}")
+
+
+def secondary(cell: Cell) -> Cell:
+    """Return a cell that narrow screens leave out."""
+    return replace(cell, css=f"{cell.css} sf-extra".strip())
 
 
 def direction(difference: float) -> str:

@@ -108,7 +108,7 @@ def _wait(
         change = f"{cells.duration(abs(now - before))} {faster}" if now != before else "no change"
         css = cells.direction(before - now)
     return Figure(
-        name="Median time to popular",
+        name="Time to popular (median)",
         shown=cells.duration(now),
         change=change,
         css=css,

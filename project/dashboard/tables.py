@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any
 
 from django.urls import reverse
@@ -18,6 +19,9 @@ from project.dashboard.report import COMMENTS, DIGGS, NO_TOPIC, POPULAR, Report
 
 Row = Sequence[Cell]
 
+_OF_COLUMNS = ("sf-number", "sf-extra")
+"""The classes of a cell that its whole column has."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
@@ -30,15 +34,14 @@ class Table:
     note: str = ""
 
     @property
-    def numeric(self) -> tuple[bool, ...]:
-        """Whether each column has numbers."""
-        if not self.rows:
-            return (False,) * len(self.heads)
-        return tuple("sf-number" in cell.css for cell in self.rows[0])
+    def columns(self) -> list[tuple[str, str]]:
+        """The head and the classes of each column."""
+        classes = [_head_class(cell) for cell in self.rows[0]] if self.rows else [""]
+        return list(zip_longest(self.heads, classes[: len(self.heads)], fillvalue=""))
 
-    @property
-    def columns(self) -> list[tuple[str, bool]]:
-        return list(zip(self.heads, self.numeric, strict=True))
+
+def _head_class(cell: Cell) -> str:
+    return " ".join(name for name in cell.css.split() if name in _OF_COLUMNS)
 
 
 def table(name: str, report: Report | None, audience: Audience) -> Table:
@@ -60,7 +63,7 @@ def _empty(name: str, title: str) -> Table:
 
 
 def _figures(name: str, title: str, report: Report, _: Audience) -> Table:
-    units = {"Became popular": "percent", "Median time to popular": "minutes"}
+    units = {"Became popular": "percent", "Time to popular (median)": "minutes"}
     rows = tuple(
         (
             cells.text(each.name),
@@ -96,7 +99,7 @@ def _compared(report: Report, line: Line) -> Iterator[Cell]:
     yield cells.number(now)
     if report.span.before:
         before = line.before.get("documents", 0)
-        yield from (cells.number(before), cells.change(now, before))
+        yield from (cells.secondary(cells.number(before)), cells.change(now, before))
 
 
 def _compared_heads(report: Report) -> tuple[str, ...]:
@@ -108,7 +111,7 @@ def _topics(name: str, title: str, report: Report, _: Audience) -> Table:
         (
             cells.text(line.label),
             *_compared(report, line),
-            cells.number(line.now[DIGGS]),
+            cells.secondary(cells.number(line.now[DIGGS])),
             cells.share(line.now[POPULAR], line.now["documents"]),
         )
         for line in report.topics
@@ -172,8 +175,8 @@ def _story(found: Mapping[str, Any]) -> Row:
     submitted = cells.day(moment.date()) if isinstance(moment, datetime) else cells.text("")
     return (
         cells.text(title, address),
-        cells.text(topic_name or NO_TOPIC),
-        submitted,
+        cells.secondary(cells.text(topic_name or NO_TOPIC)),
+        cells.secondary(submitted),
         cells.number(_whole(found.get(DIGGS))),
         cells.number(_whole(found.get(COMMENTS))),
     )
@@ -186,7 +189,7 @@ def _whole(value: Any) -> int:
 _Build = Callable[[str, str, Report, Audience], Table]
 TABLES: dict[str, tuple[str, _Build]] = {
     "figures": ("Figures", _figures),
-    "days": ("Stories submitted", _days),
+    "days": ("Stories by date and topic", _days),
     "topics": ("Topics", _topics),
     "sites": ("Sites", _ranked("Site", lambda report: report.sites)),
     "submitters": ("Submitters", _submitters),

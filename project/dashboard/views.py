@@ -118,7 +118,7 @@ def _freshness(
         return "warn", f"The copy may be out of date ({counted}): {state.verdict}"
     if report is None or report.changed_at is None:
         return "good", f"The copy is up to date; {counted}."
-    age = max((datetime.now(UTC) - report.changed_at).total_seconds(), 0.0)
+    age = max((datetime.now(UTC) - report.changed_at).total_seconds() - reading.seconds, 0.0)
     return "good", f"The copy is up to date; {counted}, when the newest change was {_ago(age)} old."
 
 

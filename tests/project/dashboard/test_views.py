@@ -155,6 +155,7 @@ def test_without_mongodb_the_page_and_the_files_say_so(monkeypatch: pytest.Monke
     page = main_of(client)
     assert "The replica is not responding. There is nothing to show yet." in page
     assert "pat@db.example" not in page
+    assert page.count("sf-notice-warn") == 1
     answer = client.get(f"{PAGE}topics.csv")
     assert (answer.status_code, answer.content) == (
         503,

@@ -102,10 +102,7 @@ def choose(name: str | None) -> tuple[Choice, str]:
     if name in CHOICES:
         return CHOICES[name], ""
     names = ", ".join(list(CHOICES)[:-1])
-    return CHOICES[DEFAULT], (
-        f"There is no period “{_quoted(name)}”. Choose {names} or all. This page shows "
-        f"{CHOICES[DEFAULT].label}."
-    )
+    return CHOICES[DEFAULT], (f"There is no period “{_quoted(name)}”. Choose {names} or all.")
 
 
 def end_at(choice: Choice, text: str | None) -> tuple[Choice, str]:
@@ -115,10 +112,7 @@ def end_at(choice: Choice, text: str | None) -> tuple[Choice, str]:
     try:
         last = date.fromisoformat(text)
     except ValueError:
-        return choice, (
-            f"“{_quoted(text)}” is not a date such as 2026-03-31. This page ends with the newest "
-            "story."
-        )
+        return choice, (f"“{_quoted(text)}” is not a date such as 2026-03-31.")
     return Choice(name=choice.name, label=choice.label, days=choice.days, last=last), ""
 
 

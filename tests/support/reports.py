@@ -1,5 +1,6 @@
 """A report of the dashboard, for tests that do not need MongoDB."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -63,3 +64,18 @@ def report(choice: Choice = CHOICES["30"], **changes: Any) -> Report:
         "earlier": date(2010, 3, 1) if choice.days == 30 else None,
     }
     return Report(**{**fields, **changes})
+
+
+def drained(content: AsyncIterator[bytes]) -> bytes:
+    """Return all parts of a stream that never waits.
+
+    No event loop is needed. In the thread of the browser tests, another one is running.
+    """
+    parts = []
+    while True:
+        try:
+            content.__anext__().__await__().send(None)
+        except StopIteration as part:
+            parts.append(part.value)
+        except StopAsyncIteration:
+            return b"".join(parts)

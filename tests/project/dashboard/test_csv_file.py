@@ -1,6 +1,5 @@
 """CSV files: no text runs as a formula, and every spreadsheet reads them as UTF-8."""
 
-import asyncio
 import csv
 import io
 
@@ -10,14 +9,11 @@ from cdc.operations import Audience
 from project.dashboard.cells import number, text
 from project.dashboard.csv_file import chunks, harmless
 from project.dashboard.tables import Table, table
-from tests.support.reports import report
+from tests.support.reports import drained, report
 
 
 def read(found: Table) -> list[list[str]]:
-    async def whole() -> bytes:
-        return b"".join([each async for each in chunks(found)])
-
-    data = asyncio.run(whole())
+    data = drained(chunks(found))
     assert data.startswith(b"\xef\xbb\xbf")
     return list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
 

@@ -34,6 +34,7 @@ def test_a_row_is_written_to_the_collections_of_its_model(found: Mapping[str, Ro
         collections=("stories_story", "stories_story_1", "stories_story_2"),
         history=True,
         topic="story-events",
+        indexes=("submit_date",),
     )
     assert found["toy_toy"] == Route(
         table="toy_toy",

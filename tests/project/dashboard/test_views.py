@@ -203,4 +203,4 @@ def test_the_page_is_light(days: str, monkeypatch: pytest.MonkeyPatch) -> None:
         return report(choice, days=Sides(now, report(choice).days.before))
 
     monkeypatch.setattr(views, "reports", Reports(full))
-    assert len(client_of().get(f"{PAGE}?days={days}").content) < 50_000
+    assert len(client_of().get(f"{PAGE}?days={days}").content) < 64_000

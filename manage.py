@@ -8,6 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db import OperationalError
 
+from cdc.commands import database_problem
 from cdc.errors import Misconfigured
 from project.config.secret_key import require_secret_key_for
 
@@ -23,7 +24,7 @@ def main() -> int:
     except (Misconfigured, ImproperlyConfigured) as error:
         return _fail(str(error), MISUSED)
     except OperationalError as error:
-        return _fail(f"The database is not responding ({error}): check that it is up.", FAILED)
+        return _fail(database_problem(error), FAILED)
     return 0
 
 

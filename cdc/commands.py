@@ -4,6 +4,7 @@ from cdc import __version__
 from cdc.progress import progress
 from cdc.runtime.command import FAILED, FeedCommand
 from cdc.runtime.daemon_started import daemon_started
+from cdc.runtime.database import database_problem
 from cdc.runtime.loop import Clock, Stop, SystemClock, backoff, run_until_stopped
 from cdc.runtime.service_manager import notify_alive, notify_ready
 from cdc.runtime.telemetry import log
@@ -19,6 +20,7 @@ __all__ = [
     "attempt",
     "backoff",
     "daemon_started",
+    "database_problem",
     "explanation",
     "log",
     "notify_alive",

@@ -26,7 +26,10 @@ HAS_MYSQL_CLIENT = find_spec("MySQLdb") is not None
 collect_ignore = (
     []
     if HAS_MYSQL_CLIENT
-    else [f"project/stack/sql/test_{name}.py" for name in ("mysql", "mariadb", "server")]
+    else [
+        *(f"project/stack/sql/test_{name}.py" for name in ("mysql", "mariadb", "server")),
+        "cdc/runtime/test_database.py",
+    ]
 )
 
 # On a busy machine, examples and their generation are slow, and no test must fail because of that.

@@ -18,10 +18,8 @@ from cdc.errors import Retryable
 from cdc.models import OperatorAction
 from cdc.outbox.other_databases import OtherDatabases
 from cdc.registry import registry
-from cdc.runtime.database import retryable_errors
+from cdc.runtime.database import explain, is_denied, retryable_errors
 
-_DENIED = frozenset({1044, 1045, 1142, 1143, 1370, 1698, 1227})
-"""MySQL's error codes for a refused login or a missing right."""
 _NEVER_CHANGED = {OperatorAction}
 """Tables to which rows are only added, so that the other rights can be revoked."""
 _FULL = 2
@@ -41,14 +39,10 @@ def check_database(settings: CdcSettings, using: str) -> Iterator[Check]:
             yield from or_ok(_rights(using), "database.rights", "The user may change all tables")
             yield from _other_outboxes()
     except Retryable as error:
-        if _code(error.__cause__) not in _DENIED:
+        if not is_denied(error.__cause__):
             raise
-        yield wrong(
-            "database.login",
-            f"The database refuses the login ({_text(error.__cause__)})",
-            "correct the user and the password in DATABASE_URL, or grant the rights",
-            stops=True,
-        )
+        problem = explain(error.__cause__, using)
+        yield wrong("database.login", problem.sentence, problem.remedy, stops=True)
 
 
 def clock_offset(using: str) -> float:
@@ -75,6 +69,24 @@ def _server(settings: CdcSettings, using: str) -> Iterator[Check]:
     yield from or_ok(_zone(using), "database.time_zone", "The sessions use UTC")
     yield from or_ok(_engines(using), "database.engine", "All tables have transactions")
     yield from or_ok(_charsets(using), "database.charset", "All tables use utf8mb4")
+    yield from _encryption(using)
+
+
+def _encryption(using: str) -> Iterator[Check]:
+    """Check that a connection for which DATABASE_URL asks TLS has it.
+
+    The client of MariaDB ignores `ssl_mode=REQUIRED` if the server does not offer TLS.
+    """
+    options = connections[using].settings_dict["OPTIONS"]
+    asked = options.get("ssl") or options.get("ssl_mode", "") not in {"", "DISABLED", "PREFERRED"}
+    ((_, cipher),) = _rows(using, "SHOW SESSION STATUS LIKE 'Ssl_cipher'")
+    if asked and not cipher:
+        yield wrong(
+            "database.encryption",
+            "The connection to the database is not encrypted, although DATABASE_URL asks for TLS",
+            "configure the certificate of the server, and give ssl-ca in DATABASE_URL",
+            stops=True,
+        )
 
 
 def _sqlite(using: str) -> Iterator[Check]:
@@ -210,7 +222,7 @@ def _lacking(model: type[models.Model], using: str) -> str:
         try:
             _rows(using, statement)
         except Error as error:
-            if _code(error) in _DENIED or "readonly" in str(error):
+            if is_denied(error) or "readonly" in str(error):
                 return right
             raise
     return ""
@@ -236,11 +248,3 @@ def _rows(using: str, query: str, parameters: tuple[Any, ...] = ()) -> list[tupl
 
 def _name(using: str) -> str:
     return str(connections[using].settings_dict["NAME"])
-
-
-def _code(error: BaseException | None) -> object:
-    return error.args[0] if error is not None and error.args else None
-
-
-def _text(error: BaseException | None) -> str:
-    return str(error.args[-1]) if error is not None and error.args else str(error)

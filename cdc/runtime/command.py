@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseError
 
 from cdc.errors import CdcError, Misconfigured
+from cdc.runtime.database import database_problem
 
 FAILED, MISUSED = 1, 2
 
@@ -27,10 +28,7 @@ class FeedCommand(BaseCommand):
         except CdcError as error:
             raise CommandError(str(error), returncode=FAILED) from error
         except DatabaseError as error:
-            raise CommandError(
-                f"Database error ({error}): check that the database is up and migrated.",
-                returncode=FAILED,
-            ) from error
+            raise CommandError(database_problem(error), returncode=FAILED) from error
 
     def fail(self, sentence: str) -> NoReturn:
         """Print `sentence` and exit with code 1."""

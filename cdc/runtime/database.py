@@ -7,14 +7,27 @@ Daemons therefore close such a connection.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from django.db import Error, connections
+from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.models.functions import Now
 
 from cdc.errors import Retryable
 
 _FILE = "_cdc_file"
+_REFUSED_LOGIN = frozenset({1044, 1045, 1130, 1698, 1820, 1862, 3118, 4151})
+"""MySQL's error codes for a refused login."""
+_MISSING_RIGHT = frozenset({1142, 1143, 1227, 1370})
+"""MySQL's error codes for a missing right."""
+_UNREACHABLE = frozenset({2002, 2003, 2005})
+_UNKNOWN_DATABASE = 1049
+_TLS_REQUIRED = 3159
+_TLS_FAILED = 2026
+_TLS_TEXT = "TLS/SSL error: "
+_NO_TLS = "does not support it"
+_OTHER_HOST = "Validation of SSL server certificate failed"
+_LOGIN_REMEDY = "correct the user and the password in DATABASE_URL, or grant the rights"
 
 
 class DatabaseNow(Now):
@@ -35,9 +48,7 @@ def retryable_errors(using: str) -> Iterator[None]:
         yield
     except Error as error:
         connections[using].close()
-        raise Retryable(
-            f"Database error ({error}): check that the database is up and migrated."
-        ) from error
+        raise Retryable(database_problem(error, using)) from error
 
 
 def remember_file(connection: Any, **_: Any) -> None:
@@ -69,3 +80,91 @@ def _identity(connection: Any) -> tuple[int, int] | None:
     except OSError:
         return None
     return file.st_dev, file.st_ino
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseProblem:
+    """What is wrong with a database, and the remedy; neither has a full stop or a secret."""
+
+    sentence: str
+    remedy: str
+
+    @property
+    def text(self) -> str:
+        """The problem and the remedy, in one sentence."""
+        return f"{self.sentence}: {self.remedy}."
+
+
+def explain(error: BaseException | None, using: str) -> DatabaseProblem:
+    """Explain an error of the database or of its client."""
+    code, text, server = _code(error), _text(error), _server(using)
+    if code in _REFUSED_LOGIN:
+        return DatabaseProblem(f"{server} refuses the login ({text})", _login_remedy(using))
+    if code in _MISSING_RIGHT:
+        return DatabaseProblem(
+            f"{server} refuses a statement ({text})", "grant the rights to the user in DATABASE_URL"
+        )
+    if code in _UNREACHABLE or text.startswith("unable to open"):
+        remedy = "check that it is up and that DATABASE_URL names it"
+        return DatabaseProblem(f"{server} is not responding ({text})", remedy)
+    if code == _UNKNOWN_DATABASE:
+        return DatabaseProblem(
+            f"{server} refuses the connection ({text})",
+            "create the database, or correct its name in DATABASE_URL",
+        )
+    if code == _TLS_REQUIRED:
+        return DatabaseProblem(
+            f"{server} requires TLS",
+            "add ?ssl-ca=/path/of/the/authority.pem to DATABASE_URL",
+        )
+    if code == _TLS_FAILED:
+        return _tls_problem(server, text.removeprefix(_TLS_TEXT))
+    return DatabaseProblem(
+        f"Database error ({error})", "check that the database is up and migrated"
+    )
+
+
+def database_problem(error: BaseException | None, using: str = DEFAULT_DB_ALIAS) -> str:
+    """Return what is wrong with a database and what to do, in one sentence."""
+    return explain(error, using).text
+
+
+def is_denied(error: BaseException | None) -> bool:
+    """Return whether the database has refused the login or a right."""
+    return _code(error) in _REFUSED_LOGIN | _MISSING_RIGHT
+
+
+def _tls_problem(server: str, reason: str) -> DatabaseProblem:
+    if _NO_TLS in reason:
+        return DatabaseProblem(
+            f"{server} does not use TLS",
+            "configure its certificate, or remove ssl-ca and ssl_mode from DATABASE_URL",
+        )
+    if _OTHER_HOST in reason:
+        reason = "it is not valid for this host name"
+    return DatabaseProblem(
+        f"The certificate of {server[:1].lower()}{server[1:]} is refused ({reason})",
+        "renew the certificate, or correct ssl-ca or the host name in DATABASE_URL",
+    )
+
+
+def _login_remedy(using: str) -> str:
+    config = connections[using].settings_dict
+    if config.get("HOST") and not config.get("OPTIONS", {}).get("ssl"):
+        # MariaDB refuses a login without TLS with the same error as a wrong password.
+        return f"{_LOGIN_REMEDY}, or add ssl-ca if the server requires TLS"
+    return _LOGIN_REMEDY
+
+
+def _server(using: str) -> str:
+    config = connections[using].settings_dict
+    host, port = config.get("HOST"), config.get("PORT")
+    return f"The database at {host}:{port or 3306}" if host else "The database"
+
+
+def _code(error: BaseException | None) -> object:
+    return error.args[0] if isinstance(error, Error) and error.args else None
+
+
+def _text(error: BaseException | None) -> str:
+    return str(error.args[-1]) if error is not None and error.args else str(error)

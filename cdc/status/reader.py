@@ -30,6 +30,7 @@ from cdc.outbox.queue import OutboxQueue
 from cdc.printable import printable
 from cdc.registry import Capture
 from cdc.runtime import counters
+from cdc.runtime.database import database_problem
 from cdc.status.facts import (
     CanaryStatus,
     ChangedColumns,
@@ -213,9 +214,7 @@ class _Reads:
             self.problems.append(str(error))
             self.unreachable.add(service)
         except Error as error:
-            self.problems.append(
-                f"The database is not responding ({error}): check that it is up and migrated."
-            )
+            self.problems.append(database_problem(error))
             self.unreachable.add(_DATABASE)
         return None
 

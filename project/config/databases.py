@@ -1,5 +1,6 @@
 """Converts `DATABASE_URL` to Django's settings, with the options that each database needs."""
 
+from pathlib import Path
 from typing import Any
 
 import dj_database_url
@@ -31,6 +32,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 _SECONDS = ("connect_timeout", "read_timeout", "write_timeout", "timeout")
 _TEXTS = ("unix_socket", "ssl_mode", "auth_plugin", "read_default_file", "read_default_group")
+_SSL_MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
 _MAY_BE_SET = {
     _SQLITE: ("timeout",),
     _MYSQL: ("connect_timeout", "read_timeout", "write_timeout", "ssl", *_TEXTS),
@@ -67,7 +69,7 @@ def database(url: str) -> dict[str, Any]:
         )
     given = config.get("OPTIONS", {})
     _require_known(engine, given)
-    config["OPTIONS"] = {**_OPTIONS[engine], **given}
+    config["OPTIONS"] = {**_OPTIONS[engine], **_encryption(given), **given}
     config["CONN_HEALTH_CHECKS"] = True
     return config
 
@@ -84,6 +86,27 @@ def set_query_timeouts() -> None:
                 config["OPTIONS"].setdefault(name, _QUERY_TIMEOUT_SECONDS)
 
 
+def _encryption(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the option with which a certificate authority in the URL protects the connection.
+
+    Without this option, the client would accept a certificate of the authority for any host, and a
+    connection without TLS. Raise Misconfigured if the file of the authority cannot be read.
+    """
+    ssl = given.get("ssl")
+    if not isinstance(ssl, dict):
+        return {}
+    authority = str(ssl["ca"])
+    try:
+        Path(authority).open("rb").close()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise Misconfigured(
+            f"DATABASE_URL has the option 'ssl-ca' with the value {authority!r}, which cannot be "
+            f"read ({reason}): name a readable file."
+        ) from None
+    return {"ssl_mode": "VERIFY_IDENTITY"}
+
+
 def _require_known(engine: str, given: dict[str, Any]) -> None:
     for name, value in given.items():
         if name in _OPTIONS[engine] and name in _FIXED:
@@ -98,6 +121,11 @@ def _require_known(engine: str, given: dict[str, Any]) -> None:
             raise Misconfigured(
                 f"DATABASE_URL has the option {name!r} with the value {value!r}: give a whole "
                 "number of seconds."
+            )
+        elif name == "ssl_mode" and value not in _SSL_MODES and not isinstance(value, list):
+            raise Misconfigured(
+                f"DATABASE_URL has the option 'ssl_mode' with the value {value!r}: give one of "
+                f"{', '.join(_SSL_MODES)}."
             )
         elif isinstance(value, list):
             raise Misconfigured(f"DATABASE_URL has the option {name!r} twice: give it once.")

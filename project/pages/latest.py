@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from django.db import Error, connections
 
-from cdc.commands import attempt, explanation
+from cdc.commands import attempt, database_problem, explanation
 from cdc.errors import CdcError
 
 T = TypeVar("T")
@@ -78,7 +78,7 @@ class Latest(Generic[T]):
         return Reading(
             value=value,
             seconds=round(age, 1) if value is not None else 0.0,
-            problem=late_problem or problem,
+            problem=problem or late_problem,
         )
 
     def _reading(self) -> threading.Thread | None:
@@ -110,4 +110,4 @@ class Latest(Generic[T]):
 
 
 def _sentence(error: Exception) -> str:
-    return str(error) if isinstance(error, Error) and str(error) else explanation(error)
+    return database_problem(error) if isinstance(error, Error) else explanation(error)

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+MISNAMED = "127.0.0.2"
+"""An address of this machine that is in no certificate."""
 FOLDER = Path(__file__).parent / "certificates"
 
 

@@ -5,6 +5,7 @@ from django.db import connection, connections
 
 from cdc.errors import Misconfigured
 from project.config.databases import database, set_query_timeouts
+from tests.support.tls import certificate
 
 
 def test_sqlite_takes_the_write_lock_at_begin() -> None:
@@ -91,12 +92,29 @@ def test_a_percent_encoded_password_is_decoded() -> None:
         ("connect_timeout=soon", "'connect_timeout' with the value 'soon': give a whole number"),
         ("read_timeout=true", "'read_timeout' with the value True: give a whole number"),
         ("ssl_mode=A&ssl_mode=B", "the option 'ssl_mode' twice"),
+        ("ssl_mode=required", "'ssl_mode' with the value 'required': give one of DISABLED,"),
+        ("ssl_mode=true", "'ssl_mode' with the value True: give one of DISABLED,"),
+        ("ssl-ca=/missing.pem", "'ssl-ca' with the value '/missing.pem', which cannot be read (No"),
+        ("ssl-ca=/", "'ssl-ca' with the value '/', which cannot be read (Is a directory)"),
+        ("ssl-ca=7", "'ssl-ca' with the value '7', which cannot be read (No such file"),
     ],
 )
 def test_an_option_that_the_pipeline_cannot_use_is_refused(options: str, sentence: str) -> None:
     with pytest.raises(Misconfigured, match="DATABASE_URL") as caught:
         database(f"mysql://ann:pass@db/feed?{options}")
     assert sentence in str(caught.value)
+
+
+def test_an_authority_also_checks_the_host_and_requires_tls() -> None:
+    """Without this mode, the client would accept any certificate of the authority, or none."""
+    trust = f"ssl-ca={certificate('authority')}"
+    options = database(f"mysql://ann:pass@db/feed?{trust}")["OPTIONS"]
+    assert options["ssl"] == {"ca": certificate("authority")}
+    assert options["ssl_mode"] == "VERIFY_IDENTITY"
+    chosen = database(f"mysql://ann:pass@db/feed?{trust}&ssl_mode=REQUIRED")["OPTIONS"]
+    assert chosen["ssl_mode"] == "REQUIRED"
+    assert "ssl_mode" not in database("mysql://ann:pass@db/feed")["OPTIONS"]
+    assert "ssl_mode" not in database("mysql://ann:pass@db/feed?ssl=true")["OPTIONS"]
 
 
 @pytest.mark.parametrize("options", ["timeout=soon", "transaction_mode=DEFERRED", "mode=ro"])

@@ -8,16 +8,20 @@ from typing import Any
 from cdc.conf import CdcSettings
 from cdc.doctor.check import Check, ok, or_ok, warning, wrong
 from cdc.errors import Retryable
-from cdc.mongo.client import connect, database, reaching, require_transactions, server_state
+from cdc.mongo.client import (
+    LOGIN_REFUSED,
+    access_problem,
+    connect,
+    database,
+    reaching,
+    require_transactions,
+    server_state,
+)
 from cdc.mongo.plan import delete_markers
 from cdc.registry import registry
 
 _OLDEST = (5, 0)
 _DAY_SECONDS = 86_400
-_LOGIN = frozenset({18, 8000})
-"""MongoDB's error codes for a refused login."""
-_DENIED = _LOGIN | {13}
-"""The same, and the code for a missing right."""
 _ACTIONS = frozenset(
     {
         *("find", "insert", "update", "remove", "createCollection", "createIndex"),
@@ -43,10 +47,11 @@ def check_mongodb(settings: CdcSettings) -> Iterator[Check]:
                     _collections(client, settings), "mongodb.indexes", "The indexes are as required"
                 )
         except Retryable as error:
-            code = getattr(error.__cause__, "code", None)
-            if code not in _DENIED:
+            cause = error.__cause__
+            if (problem := access_problem(cause)) is None:
                 raise
-            yield _denied(error)
+            login = getattr(cause, "code", None) in LOGIN_REFUSED
+            yield wrong("mongodb.login" if login else "mongodb.rights", *problem, stops=True)
 
 
 def clock_offset(settings: CdcSettings) -> float:
@@ -128,7 +133,7 @@ def _compatibility(client: Any) -> str:
             found = client.admin.command(asked).get("featureCompatibilityVersion", {})
             return str(found.get("version", ""))
     except Retryable as error:
-        if getattr(error.__cause__, "code", None) in _DENIED:
+        if access_problem(error.__cause__):
             return ""
         raise
 
@@ -186,20 +191,3 @@ def _seconds(number: int | None) -> str:
 
 def _number(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
-
-
-def _denied(error: Retryable) -> Check:
-    reason = str(error.__cause__).partition(", full error")[0].partition(" to execute command")[0]
-    if getattr(error.__cause__, "code", None) in _LOGIN:
-        return wrong(
-            "mongodb.login",
-            f"MongoDB refuses the login ({reason.rstrip('.')})",
-            "correct the user, the password and authSource in MONGODB_URI",
-            stops=True,
-        )
-    return wrong(
-        "mongodb.rights",
-        f"MongoDB refuses a command ({reason.rstrip('.')})",
-        "grant the role readWrite on the database, or add the user and the password to MONGODB_URI",
-        stops=True,
-    )

@@ -18,6 +18,7 @@ from pymongo.errors import (
     NetworkTimeout,
     OperationFailure,
     PyMongoError,
+    ServerSelectionTimeoutError,
 )
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
@@ -47,7 +48,11 @@ _TOO_LARGE = frozenset({257, 292, 388})
 _CACHE_IS_FULL = ("cache overflow", "cache full", "will not fit in the storage engine cache")
 """Parts of WiredTiger's error texts for a transaction that is too large for the cache."""
 _WRITES = WriteConcern("majority", j=True)
-_REFUSED_CERTIFICATE = re.compile(r"certificate verify failed: (.+?) \(_ssl\.c")
+LOGIN_REFUSED, _RIGHT_MISSING = frozenset({18, 8000}), 13
+_HANDSHAKE = re.compile(
+    r"(?:SSL handshake failed: |(?=\S+: \[SSL: ))(\S+): (?:\[.+?\] )?(.+?)(?: \(_ssl\.c|\Z)"
+)
+_TIMEOUTS = re.compile(r" \(configured timeouts: [^)]*\)")
 _STANDALONE = (
     "MONGODB_URI leads to a standalone mongod, which has no transactions: start it with --replSet "
     "and initiate the replica set."
@@ -225,19 +230,51 @@ def reaching() -> Iterator[None]:
     except (DocumentTooLarge, BSONError, OverflowError, RecursionError) as error:
         raise Rejected(f"MongoDB cannot store the document ({_brief(error)}).") from error
     except OperationFailure as error:
+        if problem := access_problem(error):
+            raise Retryable(f"{': '.join(problem)}.") from error
         if error.code in _REFUSING:
             raise Rejected(f"MongoDB refuses the document ({_brief(error)}).") from error
         kind = TooLarge if _is_too_large(error.code, str(error)) else Retryable
         raise kind(f"MongoDB did not complete the command ({_brief(error)}).") from error
     except PyMongoError as error:
-        if refused := _REFUSED_CERTIFICATE.search(str(error)):
-            raise Unreachable(
-                f"MongoDB's certificate is refused ({refused[1].strip()}): renew the certificate, "
-                "or correct tlsCAFile in MONGODB_URI."
-            ) from error
         slow = isinstance(error, NetworkTimeout) or not isinstance(error, ConnectionFailure)
         kind = Retryable if slow else Unreachable
-        raise kind(f"MongoDB is not responding ({_brief(error)}).") from error
+        raise kind(_connection_problem(error)) from error
+
+
+def access_problem(error: BaseException | None) -> tuple[str, str] | None:
+    """Return why MongoDB refuses a login or a command, and the remedy; None for another error."""
+    # The rest of the text is the command, with the data in it.
+    reason = str(error).partition(", full error")[0].partition(" to execute command")[0].rstrip(".")
+    code = getattr(error, "code", None)
+    if code in LOGIN_REFUSED:
+        remedy = "correct the user, the password and authSource in MONGODB_URI"
+        return f"MongoDB refuses the login ({reason})", remedy
+    if code == _RIGHT_MISSING:
+        remedy = "grant the role readWrite on the database, or add the login to MONGODB_URI"
+        return f"MongoDB refuses a command ({reason})", remedy
+    return None
+
+
+def _connection_problem(error: PyMongoError) -> str:
+    text = _TIMEOUTS.sub("", str(error).partition(", Timeout: ")[0])[:300] or type(error).__name__
+    if failed := _HANDSHAKE.search(text):
+        server, reason = failed[1], failed[2].strip().rstrip(".")
+        if (refused := reason.removeprefix("certificate verify failed: ")) != reason:
+            return (
+                f"MongoDB's certificate is refused ({server}: {refused}): renew the certificate, "
+                "or correct tlsCAFile or the host name in MONGODB_URI."
+            )
+        return (
+            f"MongoDB does not complete the TLS handshake ({server}: {reason}): check that the "
+            "server uses TLS, or remove tls from MONGODB_URI."
+        )
+    closed = isinstance(error, ServerSelectionTimeoutError) and "connection closed" in text
+    more = ", and add tls=true to MONGODB_URI if it requires TLS" if closed else ""
+    return (
+        f"MongoDB is not responding ({text}): check that it is running and that MONGODB_URI names "
+        f"it{more}."
+    )
 
 
 def _meaning(error: BulkWriteError) -> Rejected | Retryable:
@@ -259,6 +296,4 @@ def _is_too_large(code: int | None, message: str) -> bool:
 
 
 def _brief(error: BaseException) -> str:
-    # The text after the timeout is a long description of all servers.
-    text = str(error).partition(", Timeout: ")[0]
-    return f"{type(error).__name__}: {text[:200]}"
+    return f"{type(error).__name__}: {str(error).partition(', full error')[0][:200]}"

@@ -20,9 +20,18 @@ _REFUSED_LOGIN = frozenset({1044, 1045, 1130, 1698, 1820, 1862, 3118, 4151})
 """MySQL's error codes for a refused login."""
 _MISSING_RIGHT = frozenset({1142, 1143, 1227, 1370})
 """MySQL's error codes for a missing right."""
-_UNREACHABLE = frozenset({2002, 2003, 2005})
-_UNKNOWN_DATABASE = 1049
-_TLS_REQUIRED = 3159
+_AWAY = ("is not responding ({})", "check that it is up and that DATABASE_URL names it")
+_RIGHT = ("refuses a statement ({})", "grant the rights to the user in DATABASE_URL")
+_PROBLEMS = {
+    **dict.fromkeys((2002, 2003, 2005), _AWAY),
+    **dict.fromkeys(_MISSING_RIGHT, _RIGHT),
+    1049: (
+        "refuses the connection ({})",
+        "create the database, or correct its name in DATABASE_URL",
+    ),
+    3159: ("requires TLS", "add ?ssl-ca=/path/of/the/authority.pem to DATABASE_URL"),
+}
+"""What a server does, and the remedy, by the codes of MySQL and its client."""
 _TLS_FAILED = 2026
 _TLS_TEXT = "TLS/SSL error: "
 _NO_TLS = "does not support it"
@@ -100,23 +109,9 @@ def explain(error: BaseException | None, using: str) -> DatabaseProblem:
     code, text, server = _code(error), _text(error), _server(using)
     if code in _REFUSED_LOGIN:
         return DatabaseProblem(f"{server} refuses the login ({text})", _login_remedy(using))
-    if code in _MISSING_RIGHT:
-        return DatabaseProblem(
-            f"{server} refuses a statement ({text})", "grant the rights to the user in DATABASE_URL"
-        )
-    if code in _UNREACHABLE or text.startswith("unable to open"):
-        remedy = "check that it is up and that DATABASE_URL names it"
-        return DatabaseProblem(f"{server} is not responding ({text})", remedy)
-    if code == _UNKNOWN_DATABASE:
-        return DatabaseProblem(
-            f"{server} refuses the connection ({text})",
-            "create the database, or correct its name in DATABASE_URL",
-        )
-    if code == _TLS_REQUIRED:
-        return DatabaseProblem(
-            f"{server} requires TLS",
-            "add ?ssl-ca=/path/of/the/authority.pem to DATABASE_URL",
-        )
+    known = _AWAY if text.startswith("unable to open") else _PROBLEMS.get(code)
+    if known:
+        return DatabaseProblem(f"{server} {known[0].format(text)}", known[1])
     if code == _TLS_FAILED:
         return _tls_problem(server, text.removeprefix(_TLS_TEXT))
     return DatabaseProblem(
@@ -162,8 +157,10 @@ def _server(using: str) -> str:
     return f"The database at {host}:{port or 3306}" if host else "The database"
 
 
-def _code(error: BaseException | None) -> object:
-    return error.args[0] if isinstance(error, Error) and error.args else None
+def _code(error: BaseException | None) -> int:
+    """Return MySQL's number of an error; 0 if it has none."""
+    code = error.args[0] if isinstance(error, Error) and error.args else 0
+    return code if isinstance(code, int) else 0
 
 
 def _text(error: BaseException | None) -> str:

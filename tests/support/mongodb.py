@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from pymongo import MongoClient, monitoring
 
-from project.stack.mongod import Mongod
+from project.stack.mongod import ANSWER_MS, Client, Mongod
 from project.stack.ports import free_port
+from tests.support.tls import MISNAMED, certificate
 
 
 class OwnMongod(Mongod):
@@ -88,6 +90,40 @@ class LockedMongod(OwnMongod):
 
     def uri_of(self, name: str, password: str = "password") -> str:  # noqa: S107 -- on loopback
         return self.uri.replace("mongodb://", f"mongodb://{name}:{password}@")
+
+
+class SecuredMongod(LockedMongod):
+    """A mongod that requires TLS and a login; it also listens on an address without a name."""
+
+    def _command(self) -> list[str]:
+        command = super()._command()
+        command[command.index("--bind_ip") + 1] = f"127.0.0.1,{MISNAMED}"
+        return [
+            *command,
+            *("--tlsMode", "requireTLS", "--tlsAllowConnectionsWithoutCertificates"),
+            *("--tlsCertificateKeyFile", certificate("valid")),
+            *("--tlsCAFile", certificate("authority")),
+        ]
+
+    @property
+    def uri(self) -> str:
+        return f"{super().uri}&{trusting('authority')}"
+
+    def _connect(self) -> Client:
+        return MongoClient(
+            f"mongodb://{self.address}/?{trusting('authority')}",
+            directConnection=True,
+            serverSelectionTimeoutMS=ANSWER_MS,
+        )
+
+    def set_password(self, name: str, password: str) -> None:
+        with MongoClient[dict[str, Any]](self.uri_of("admin")) as client:
+            client.admin.command("updateUser", name, pwd=password)
+
+
+def trusting(authority: str) -> str:
+    """Return the options of a URI with which a client trusts the authority."""
+    return f"tls=true&tlsCAFile={quote(certificate(authority), safe='')}"
 
 
 @contextmanager

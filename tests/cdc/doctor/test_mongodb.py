@@ -193,7 +193,8 @@ def test_a_refused_certificate_is_named_with_its_reason(
     with tls_server(server, host) as address:
         trust = f"tls=true&tlsCAFile={quote(certificate(authority), safe='')}"
         settings = without_servers(mongodb_uri=f"mongodb://{address}/?{trust}{options}")
-        with pytest.raises(Unreachable, match=rf"certificate is refused \({reason}\): renew"):
+        expected = rf"certificate is refused \({address}: {reason}\): renew"
+        with pytest.raises(Unreachable, match=expected):
             list(check_mongodb(settings))
 
 

@@ -57,7 +57,8 @@ def test_the_description_of_all_servers_is_left_out() -> None:
     with pytest.raises(Retryable) as raised, reaching():
         raise ServerSelectionTimeoutError("refused, Timeout: 1s, Topology Description: <secret>")
     assert str(raised.value) == (
-        "MongoDB is not responding (ServerSelectionTimeoutError: refused)."
+        "MongoDB is not responding (refused): check that it is running and that MONGODB_URI names "
+        "it."
     )
 
 

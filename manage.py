@@ -10,6 +10,7 @@ from django.db import OperationalError
 
 from cdc.commands import database_problem
 from cdc.errors import Misconfigured
+from project.config.logs import report_failure
 from project.config.secret_key import require_secret_key_for
 
 FAILED, MISUSED = 1, 2
@@ -22,15 +23,10 @@ def main() -> int:
         require_secret_key_for(sys.argv[1:])
         execute_from_command_line(sys.argv)
     except (Misconfigured, ImproperlyConfigured) as error:
-        return _fail(str(error), MISUSED)
+        return report_failure(str(error), MISUSED)
     except OperationalError as error:
-        return _fail(database_problem(error), FAILED)
+        return report_failure(database_problem(error), FAILED)
     return 0
-
-
-def _fail(sentence: str, exit_code: int) -> int:
-    sys.stderr.write(f"storyfeed: {sentence}\n")
-    return exit_code
 
 
 if __name__ == "__main__":

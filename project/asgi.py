@@ -1,7 +1,6 @@
 """The ASGI application. It does not start if a setting is invalid or the secret key is missing."""
 
 import os
-import sys
 import warnings
 
 from django.conf import settings
@@ -11,6 +10,7 @@ from django.urls import reverse
 from cdc.errors import Misconfigured
 from cdc.feed.detached import DetachedStreams
 from project.config.databases import set_query_timeouts
+from project.config.logs import report_failure
 from project.config.secret_key import require_secret_key
 from project.http.admission import Admission
 from project.http.descriptors import most_streams
@@ -34,8 +34,7 @@ def _application() -> Admission:
             streams=most_streams(),
         )
     except Misconfigured as error:
-        sys.stderr.write(f"storyfeed: {error}\n")
-        raise SystemExit(2) from None
+        raise SystemExit(report_failure(str(error), 2)) from None
 
 
 application = _application()

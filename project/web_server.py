@@ -16,7 +16,7 @@ from uvicorn.config import STARTUP_FAILURE
 from cdc.commands import notify_alive, notify_ready
 from cdc.errors import Misconfigured
 from project.config.environment import Environment, load_environment
-from project.config.logs import logging_config
+from project.config.logs import logging_config, report_failure
 from project.http.client_connection import ClientConnection
 from project.http.descriptors import most_clients, raise_limit
 from project.up import listener
@@ -85,8 +85,7 @@ def main() -> int:
         )
         return 0 if serve(bound) else STARTUP_FAILURE
     except Misconfigured as error:
-        sys.stderr.write(f"storyfeed: {error}\n")
-        return 2
+        return report_failure(str(error), 2)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,20 @@
-"""The base class of the commands, with exit codes and one-sentence error messages."""
+"""The base classes of commands and daemons: exit codes, and error messages of one sentence."""
 
+import logging
+import sys
+import threading
+from types import TracebackType
 from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseError
 
 from cdc.errors import CdcError, Misconfigured
+from cdc.runtime import telemetry
 from cdc.runtime.database import database_problem
 
 FAILED, MISUSED = 1, 2
+_log = logging.getLogger(__name__)
 
 
 class FeedCommand(BaseCommand):
@@ -37,3 +43,40 @@ class FeedCommand(BaseCommand):
     def misuse(self, sentence: str) -> NoReturn:
         """Print `sentence` and exit with code 2."""
         raise CommandError(sentence, returncode=MISUSED)
+
+
+class DaemonCommand(FeedCommand):
+    """A daemon. The error with which it ends is a record of its log, in the format of the log."""
+
+    _is_own_process = False
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Run the daemon as this process."""
+        self._is_own_process = True
+        sys.excepthook = _log_crash
+        threading.excepthook = _log_thread_crash
+        super().run_from_argv(argv)
+
+    def execute(self, *args: Any, **options: Any) -> Any:
+        """Run the daemon, and log the error with which the process ends."""
+        try:
+            return super().execute(*args, **options)
+        except CommandError as error:
+            if not self._is_own_process:
+                raise
+            code = error.returncode
+            telemetry.log(
+                _log, logging.ERROR, telemetry.COMMAND_FAILED, error=str(error), exit_code=code
+            )
+            sys.exit(code)
+
+
+def _log_thread_crash(found: threading.ExceptHookArgs) -> None:
+    _log_crash(found.exc_type, found.exc_value, found.exc_traceback)
+
+
+def _log_crash(
+    kind: type[BaseException], error: BaseException | None, at: TracebackType | None
+) -> None:
+    if error is not None:
+        _log.critical(telemetry.COMMAND_CRASHED, exc_info=(kind, error, at))

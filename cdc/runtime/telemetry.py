@@ -40,6 +40,8 @@ FEED_RETRY = "feed.retry"
 THREAD_FAILED = "thread.failed"
 TRACES_OFF = "traces.off"
 REQUEST_REFUSED = "request.refused"
+COMMAND_FAILED = "command.failed"
+COMMAND_CRASHED = "command.crashed"
 
 DUPLICATE = "duplicates_absorbed"
 STALE = "stale_refused"

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import os
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -63,6 +65,20 @@ def logging_config(*, level: str, form: str) -> dict[str, Any]:
             "django.db.backends": {"level": "WARNING"},
         },
     }
+
+
+def report_failure(sentence: str, exit_code: int) -> int:
+    """Write why a process does not start to standard error, and return `exit_code`.
+
+    The settings may be invalid, so only the variable `LOG_FORMAT` itself decides on the format.
+    """
+    if os.environ.get("LOG_FORMAT", "").lower() == "json":
+        fields = {"name": "storyfeed", "levelname": "ERROR", "msg": "command.failed"}
+        record = logging.makeLogRecord({**fields, "error": sentence, "exit_code": exit_code})
+        sys.stderr.write(f"{JsonFormatter().format(record)}\n")
+    else:
+        sys.stderr.write(f"storyfeed: {sentence}\n")
+    return exit_code
 
 
 def _quoted(value: object) -> str:

@@ -74,13 +74,14 @@ def test_each_result_is_one_line_with_its_remedy(
 
 
 def exits(settings: CdcSettings, folder: Path, *command: str, **changes: str) -> str:
-    """Run a daemon that must not start, and return its only line."""
+    """Run a daemon that must not start, and return its only line or the error in its log."""
     daemon = Daemon(folder / "daemon.log", {**environment(settings, folder), **changes}, *command)
     try:
         assert daemon.wait() == 2, daemon.log
     finally:
         daemon.kill()
-    errors = [line for line in daemon.log.splitlines() if "event=" not in line]
+    lines = daemon.log.splitlines()
+    errors = [line for line in lines if "event=" not in line or "event=command.failed" in line]
     assert len(errors) == 1, daemon.log
     return errors[0]
 

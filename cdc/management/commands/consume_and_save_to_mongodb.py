@@ -7,10 +7,10 @@ from django.core.management.base import CommandParser
 from cdc.conf import cdc_settings
 from cdc.consumer.instance import instance_name
 from cdc.daemons.consumer import run_consumer
-from cdc.runtime.command import FeedCommand
+from cdc.runtime.command import DaemonCommand
 
 
-class Command(FeedCommand):
+class Command(DaemonCommand):
     help = (
         "Apply the messages of the Kafka topics to MongoDB until SIGTERM. Several processes can "
         "share the work, up to one for each partition."

@@ -3,10 +3,10 @@
 from typing import Any
 
 from cdc.daemons.jobs import run_jobs
-from cdc.runtime.command import FeedCommand
+from cdc.runtime.command import DaemonCommand
 
 
-class Command(FeedCommand):
+class Command(DaemonCommand):
     help = (
         "Run the jobs that pages or the relay have requested, one after the other, until SIGTERM. "
         "Also save the canary, a test row, every ten seconds. An interrupted job resumes at its "

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 from django.db.models.functions import Now
+from pytest_django import DjangoAssertNumQueries
 
 from cdc.context import acting_as, current_actor
 from cdc.errors import Misconfigured, Refused, Retryable
@@ -18,6 +19,8 @@ from cdc.jobs import runner
 from cdc.jobs.runner import JobContext, JobFunction, JobRunner
 from cdc.jobs.table import LEASE_SECONDS, MOST_CRASHES, Jobs
 from cdc.models import Job, JobState, OperatorAction
+from cdc.runtime import telemetry
+from cdc.runtime.error_report import ErrorReport
 from cdc.testing.twins import FakeClock
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
@@ -35,7 +38,7 @@ def expire_leases() -> None:
 
 def run(work: JobFunction, owner: str = "one") -> Job:
     assert JobRunner(JOBS, {"count": work}, owner, lambda: False, FakeClock()).run_once()
-    return Job.objects.get()
+    return Job.objects.latest("id")
 
 
 def do_nothing(context: JobContext) -> list[str]:
@@ -299,3 +302,23 @@ def test_a_new_job_precedes_one_that_is_tried_again() -> None:
     ask("count")
     assert kinds.runner().run_once()
     assert kinds.order[-1] == "count"
+
+
+@pytest.mark.parametrize("finished", [0, 30])
+def test_a_poll_without_a_job_is_one_query(
+    django_assert_num_queries: DjangoAssertNumQueries, finished: int
+) -> None:
+    """An idle process polls twice per second, for as long as it runs, also after many jobs."""
+    for _ in range(finished):
+        ask()
+        run(do_nothing)
+    clock = FakeClock()
+    kinds: dict[str, JobFunction] = {"count": do_nothing}
+    idle = JobRunner(JOBS, kinds, "one", lambda: False, clock)
+    errors = ErrorReport("jobs one", telemetry.JOB_RETRY, JOBS.using, clock)
+    poll = errors.watched(idle.run_once)
+    assert not poll()  # The first poll also removes the error of a killed process.
+    for _ in range(20):
+        clock.sleep(0.5)
+        with django_assert_num_queries(1):
+            assert not poll()

@@ -6,6 +6,7 @@ from cdc.conf import CdcSettings
 from cdc.doctor.check import Check, ok, warning, wrong
 from cdc.kafka.client import ENVELOPE_ROOM
 from cdc.kafka.cluster import Cluster, TopicState
+from cdc.kafka.refusals import Refusal
 from cdc.registry import all_topics
 
 _DAY_MS = 86_400_000
@@ -21,8 +22,8 @@ def check_kafka(settings: CdcSettings, needs: Collection[str] = ()) -> Iterator[
     """
     cluster = Cluster(settings)
     brokers = cluster.brokers()
-    if isinstance(brokers, str):
-        yield _refused(brokers)
+    if isinstance(brokers, Refusal):
+        yield wrong("kafka.login", brokers.sentence, brokers.remedy, stops=True)
         return
     yield ok("kafka.reachable", f"Kafka responds with {brokers} broker{'s' * (brokers != 1)}")
     for name, partitions in all_topics().items():
@@ -68,15 +69,6 @@ def judge_topic(
         )
     else:
         yield from _config(name, found, settings)
-
-
-def _refused(reason: str) -> Check:
-    return wrong(
-        "kafka.login",
-        f"Kafka refuses the login ({reason})",
-        "correct the sasl.* settings in KAFKA_CONFIG",
-        stops=True,
-    )
 
 
 def _group(cluster: Cluster, name: str, *, stops: bool) -> Check:

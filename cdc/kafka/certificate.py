@@ -1,35 +1,56 @@
-"""Finds out why the certificate of a broker is refused, which librdkafka does not report."""
+"""Finds out how a broker answers TLS, which librdkafka does not report."""
 
 import socket
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
-from cdc.conf import CdcSettings
-from cdc.kafka.client import FOUND_BY_THE_LIBRARY
-
-_SECONDS = 3.0
+FOUND_BY_THE_LIBRARY = "probe"
+"""The value with which librdkafka searches for the system's certificates itself."""
+_SECONDS = 1.0
 _PORT = 9092
 
 
-def refused_certificate(settings: CdcSettings) -> str:
-    """Return which broker's certificate is refused and why; empty if none of them is refused."""
-    context = _context(settings.kafka_config)
-    for server in settings.bootstrap_servers.split(","):
-        host, separator, port = server.strip().rpartition("://")[2].rpartition(":")
-        host, number = (host, int(port)) if separator and port.isdigit() else (port, _PORT)
-        host = host.strip("[]")
-        try:
-            with (
-                socket.create_connection((host, number), _SECONDS) as plain,
-                context.wrap_socket(plain, server_hostname=host),
-            ):
-                pass
-        except ssl.SSLCertVerificationError as error:
-            return f"the certificate of {host}:{number} is refused: {error.verify_message}"
-        except OSError:
-            continue
+def refused_certificate(server: str, config: Mapping[str, str]) -> str:
+    """Return why a broker's certificate is refused; empty if it is not refused."""
+    try:
+        _handshake(server, _context(config))
+    except ssl.SSLCertVerificationError as error:
+        return error.verify_message.rstrip(".")
+    except OSError:
+        return ""
     return ""
+
+
+def speaks_tls(server: str) -> bool | None:
+    """Return whether a broker completes a TLS handshake; None if it accepts no connection."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        socket.create_connection(_address(server), _SECONDS).close()
+    except OSError:
+        return None
+    try:
+        _handshake(server, context)
+    except OSError:
+        return False
+    return True
+
+
+def _handshake(server: str, context: ssl.SSLContext) -> None:
+    host, port = _address(server)
+    with (
+        socket.create_connection((host, port), _SECONDS) as plain,
+        context.wrap_socket(plain, server_hostname=host),
+    ):
+        pass
+
+
+def _address(server: str) -> tuple[str, int]:
+    host, separator, port = server.strip().rpartition("://")[2].rpartition(":")
+    if not separator or not port.isdigit():
+        return (server.strip("[]"), _PORT)
+    return host.strip("[]"), int(port)
 
 
 def _context(config: Mapping[str, str]) -> ssl.SSLContext:

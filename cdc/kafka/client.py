@@ -3,7 +3,6 @@
 import logging
 import re
 import socket
-import time
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -13,38 +12,17 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from cdc.conf import CdcSettings
-from cdc.errors import Misconfigured, Retryable
-from cdc.runtime import telemetry
+from cdc.errors import Misconfigured
+from cdc.kafka.certificate import FOUND_BY_THE_LIBRARY
+from cdc.kafka.refusals import ErrorLog
 
 ENVELOPE_ROOM = 100_000
 """The bytes over `MAX_EVENT_BYTES` that clients and topics allow, for keys and headers."""
-REQUEST_SECONDS = 5.0
-"""The timeout of a request to Kafka."""
-_REPEAT_SECONDS = 30.0
 _SECRET = re.compile(r"pas+w|pwd|secret|token|jaas|pem|cred|\.key\Z|oauthbearer\.config")
 """Settings whose values no message repeats."""
 _FILES = re.compile(r"\Assl\..*\.location\Z")
-FOUND_BY_THE_LIBRARY = "probe"
-"""The value with which librdkafka searches for the system's certificates itself."""
 Client = TypeVar("Client")
 _log = logging.getLogger("cdc.kafka")
-
-
-class ErrorLog:
-    """Logs the errors of a client, each error code at most once in 30 seconds."""
-
-    def __init__(self) -> None:
-        self._logged: dict[str, float] = {}
-        self.last: KafkaError | None = None
-        """The last error that names a cause."""
-
-    def __call__(self, error: KafkaError) -> None:
-        name, now = error.name(), time.monotonic()
-        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 -- a documented code
-            self.last = error
-        if now - self._logged.get(name, float("-inf")) >= _REPEAT_SECONDS:
-            self._logged[name] = now
-            telemetry.log(_log, logging.WARNING, telemetry.KAFKA_ERROR, error=error.str())
 
 
 def client_config(settings: CdcSettings, **config: Any) -> dict[str, Any]:
@@ -61,7 +39,7 @@ def client_config(settings: CdcSettings, **config: Any) -> dict[str, Any]:
         # logs only critical messages, and `error_cb` logs the other errors at intervals.
         "log.connection.close": False,
         "log_level": 2,
-        "error_cb": ErrorLog(),
+        "error_cb": ErrorLog(settings),
         # By default, a client may wait 10 s before it reconnects to a broker that has restarted.
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 500,
@@ -123,12 +101,3 @@ def _reason(error: Exception) -> str:
     found = error.args[0] if error.args else error
     text = found.str() if isinstance(found, KafkaError) else str(found)
     return " ".join(text.split()).rstrip(".")
-
-
-def unavailable(request: str, name: str, error: BaseException | None = None) -> Retryable:
-    """Return the error for a request that failed or that Kafka did not answer.
-
-    `request` is a verb phrase, such as `describe the topic`, and `name` is its object.
-    """
-    reason = str(error or "") or "no answer in time"
-    return Retryable(f"Kafka could not {request} {name!r} ({reason}): check its brokers.")

@@ -1,7 +1,5 @@
 """Describes the brokers and the topics without creating or changing anything."""
 
-import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,15 +12,8 @@ from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.admin._topic import TopicDescription
 
 from cdc.conf import CdcSettings
-from cdc.errors import Retryable
-from cdc.kafka.certificate import refused_certificate
-from cdc.kafka.client import (
-    REQUEST_SECONDS,
-    ErrorLog,
-    client_config,
-    make_client,
-    unavailable,
-)
+from cdc.kafka.client import client_config, make_client
+from cdc.kafka.refusals import REQUEST_SECONDS, ErrorLog, Refusal
 from cdc.kafka.topics import new_topic
 
 _DENIED = frozenset(
@@ -39,13 +30,6 @@ _REFUSED = _DENIED | {
     KafkaError.POLICY_VIOLATION,
 }
 """Error codes of a topic that Kafka would not create."""
-_REFUSED_CONNECTION = frozenset(
-    {
-        KafkaError._AUTHENTICATION,  # noqa: SLF001 -- a documented code
-        KafkaError._SSL,  # noqa: SLF001 -- a documented code
-    }
-)
-_STATE = re.compile(r" \(after \d+ms in state \w+\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,42 +50,19 @@ class Cluster:
 
     def __init__(self, settings: CdcSettings) -> None:
         self._settings = settings
-        self._errors = ErrorLog()
+        self._errors = ErrorLog(settings)
         self._admin = make_client(AdminClient, client_config(settings, error_cb=self._errors))
 
-    def brokers(self) -> int | str:
+    def brokers(self) -> int | Refusal:
         """Return the number of brokers that are running, or why they refuse the login."""
         answer = self._admin.describe_cluster(request_timeout=REQUEST_SECONDS)
-        deadline = time.monotonic() + REQUEST_SECONDS
-        while not answer.done() and time.monotonic() < deadline and not self._is_refused:
-            self._admin.poll(0.1)  # calls back with the errors of the connections
         try:
-            return len(answer.result(0).nodes)
+            return len(self._errors.answer(self._admin, answer).nodes)
         except (KafkaException, TimeoutError) as error:
-            return self._refusal_of_login(error)
-
-    @property
-    def _is_refused(self) -> bool:
-        """Whether a connection has failed for a reason that will not go away."""
-        last = self._errors.last
-        return last is not None and last.code() in _REFUSED_CONNECTION
-
-    def _refusal_of_login(self, error: BaseException) -> str:
-        """Return why the brokers refuse the login; raise Retryable for another cause."""
-        cause = self._errors.last
-        if cause is None:
-            raise unavailable("describe", "the cluster", error) from error
-        reason = _STATE.sub("", cause.str())
-        if cause.code() == KafkaError._AUTHENTICATION:  # noqa: SLF001 -- a documented code
-            return reason
-        if "certificate" in reason and (refused := refused_certificate(self._settings)):
-            raise Retryable(
-                f"Kafka could not describe 'the cluster' ({refused}): renew the certificate, or "
-                "correct ssl.ca.location in KAFKA_CONFIG."
-            ) from error
-        raise Retryable(
-            f"Kafka could not describe 'the cluster' ({reason}): check its brokers."
-        ) from error
+            refusal = self._errors.refusal()
+            if refusal and refusal.is_login:
+                return refusal
+            raise self._errors.unavailable("describe", "the cluster", error) from error
 
     def may_use_group(self, name: str) -> bool:
         """Return whether this client has the right to read in a consumer group."""
@@ -109,15 +70,15 @@ class Cluster:
             [name], include_authorized_operations=True, request_timeout=REQUEST_SECONDS
         )[name]
         try:
-            found = answer.result(REQUEST_SECONDS).authorized_operations
+            found = self._errors.answer(self._admin, answer).authorized_operations
         except TimeoutError as error:
-            raise unavailable("describe the group", name, error) from error
+            raise self._errors.unavailable("describe the group", name, error) from error
         except KafkaException as error:
             if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return True
             if error.args[0].code() in _DENIED:
                 return False
-            raise unavailable("describe the group", name, error) from error
+            raise self._errors.unavailable("describe the group", name, error) from error
         return AclOperation.READ in (found or AclOperation)
 
     def topic(self, name: str) -> TopicState | str | None:
@@ -128,29 +89,29 @@ class Cluster:
             request_timeout=REQUEST_SECONDS,
         )[name]
         try:
-            return self._state(name, answer.result(REQUEST_SECONDS))
+            return self._state(name, self._errors.answer(self._admin, answer))
         except TimeoutError as error:
-            raise unavailable("describe the topic", name, error) from error
+            raise self._errors.unavailable("describe the topic", name, error) from error
         except KafkaException as error:
             code = error.args[0].code()
             if code == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 return None
             if code in _DENIED:
                 return str(error.args[0].str())
-            raise unavailable("describe the topic", name, error) from error
+            raise self._errors.unavailable("describe the topic", name, error) from error
 
     def config(self, name: str) -> dict[str, str]:
         """Return the settings of a topic; empty if this client must not read them."""
         asked = ConfigResource(ResourceType.TOPIC, name)
         answer = self._admin.describe_configs([asked], request_timeout=REQUEST_SECONDS)[asked]
         try:
-            found: Mapping[str, Any] = answer.result(REQUEST_SECONDS)
+            found: Mapping[str, Any] = self._errors.answer(self._admin, answer)
         except TimeoutError as error:
-            raise unavailable("describe the configuration of", name, error) from error
+            raise self._errors.unavailable("describe the configuration of", name, error) from error
         except KafkaException as error:
             if error.args[0].code() in _DENIED:
                 return {}
-            raise unavailable("describe the configuration of", name, error) from error
+            raise self._errors.unavailable("describe the configuration of", name, error) from error
         return {key: str(entry.value) for key, entry in found.items()}
 
     def refusal(self, name: str, partitions: int) -> str:
@@ -160,14 +121,14 @@ class Cluster:
             [new], validate_only=True, request_timeout=REQUEST_SECONDS
         )[name]
         try:
-            answer.result(REQUEST_SECONDS)
+            self._errors.answer(self._admin, answer)
         except TimeoutError as error:
-            raise unavailable("check the topic", name, error) from error
+            raise self._errors.unavailable("check the topic", name, error) from error
         except KafkaException as error:
             if error.args[0].code() in _REFUSED:
                 return str(error.args[0].str()).rstrip(".")
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise unavailable("check the topic", name, error) from error
+                raise self._errors.unavailable("check the topic", name, error) from error
         return ""
 
     def _state(self, name: str, found: TopicDescription) -> TopicState:

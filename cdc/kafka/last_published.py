@@ -8,7 +8,8 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
-from cdc.kafka.client import ENVELOPE_ROOM, REQUEST_SECONDS, client_config, make_client, unavailable
+from cdc.kafka.client import ENVELOPE_ROOM, client_config, make_client
+from cdc.kafka.refusals import REQUEST_SECONDS, unavailable
 from cdc.kafka.topics import Topics
 from cdc.wire.published import LAST_RECORDS, Published, published
 

@@ -10,8 +10,9 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from cdc.conf import CdcSettings
 from cdc.errors import Fatal
-from cdc.kafka.client import ENVELOPE_ROOM, client_config, make_client, unavailable
+from cdc.kafka.client import ENVELOPE_ROOM, client_config, make_client
 from cdc.kafka.record import record_of
+from cdc.kafka.refusals import unavailable
 from cdc.kafka.unassigned import Unassigned
 from cdc.kafka.watermarks import first_and_next
 from cdc.runtime import telemetry

@@ -11,6 +11,7 @@ from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka.client import ENVELOPE_ROOM, client_config, make_client
 from cdc.kafka.record import record_of
+from cdc.kafka.refusals import ErrorLog
 from cdc.wire.records import Record, TopicPartition
 from cdc.wire.topic import TopicBounds
 
@@ -22,7 +23,8 @@ class KafkaTail:
 
     def __init__(self, settings: CdcSettings) -> None:
         self._topic = settings.topic
-        self._admin = make_client(AdminClient, client_config(settings))
+        self._errors = ErrorLog(settings)
+        self._admin = make_client(AdminClient, client_config(settings, error_cb=self._errors))
         self._ended: dict[int, int] = {}
         self._consumer = make_client(
             Consumer,
@@ -109,9 +111,10 @@ class KafkaTail:
         asked = TopicCollection([self._topic])
         try:
             answers = self._admin.describe_topics(asked, request_timeout=_SECONDS)
-            return answers[self._topic].result(_SECONDS)
+            return self._errors.answer(self._admin, answers[self._topic])
         except (KafkaException, TimeoutError) as error:
-            raise Retryable(_explanation(error)) from error
+            refusal = self._errors.refusal()
+            raise Retryable(refusal.text if refusal else _explanation(error)) from error
 
     def _partition_bounds(self, number: int) -> tuple[int, int]:
         partition = KafkaPartition(self._topic, number)

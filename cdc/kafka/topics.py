@@ -8,7 +8,8 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from cdc.conf import CdcSettings
-from cdc.kafka.client import ENVELOPE_ROOM, REQUEST_SECONDS, client_config, make_client, unavailable
+from cdc.kafka.client import ENVELOPE_ROOM, client_config, make_client
+from cdc.kafka.refusals import REQUEST_SECONDS, ErrorLog
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -23,7 +24,8 @@ class Topics:
 
     def __init__(self, settings: CdcSettings) -> None:
         self._settings = settings
-        self._admin = make_client(AdminClient, client_config(settings))
+        self._errors = ErrorLog(settings)
+        self._admin = make_client(AdminClient, client_config(settings, error_cb=self._errors))
         self._descriptions: dict[str, Future[Any]] = {}
 
     def ensure(self, topic: str, partitions: int = 0) -> None:
@@ -37,31 +39,31 @@ class Topics:
         new = new_topic(self._settings, topic, partitions)
         future = self._admin.create_topics([new], request_timeout=REQUEST_SECONDS)[topic]
         try:
-            future.result(REQUEST_SECONDS)
+            self._errors.answer(self._admin, future)
         except TimeoutError as error:
-            raise unavailable("create the topic", topic, error) from error
+            raise self._errors.unavailable("create the topic", topic, error) from error
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise unavailable("create the topic", topic, error) from error
+                raise self._errors.unavailable("create the topic", topic, error) from error
 
     def exists(self, topic: str) -> bool:
         """Return whether the topic exists."""
         try:
-            self._describe(topic).result(REQUEST_SECONDS)
+            self._errors.answer(self._admin, self._describe(topic))
         except TimeoutError as error:
-            raise unavailable("describe the topic", topic, error) from error
+            raise self._errors.unavailable("describe the topic", topic, error) from error
         except KafkaException as error:
             if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 return False
-            raise unavailable("describe the topic", topic, error) from error
+            raise self._errors.unavailable("describe the topic", topic, error) from error
         return True
 
     def topic_id(self, topic: str) -> str:
         """Return Kafka's id of the topic; a topic that is created again gets another id."""
         try:
-            return str(self._describe(topic).result(REQUEST_SECONDS).topic_id)
+            return str(self._errors.answer(self._admin, self._describe(topic)).topic_id)
         except (KafkaException, TimeoutError) as error:
-            raise unavailable("describe the topic", topic, error) from error
+            raise self._errors.unavailable("describe the topic", topic, error) from error
 
     def recreated(self, known: Mapping[str, str]) -> bool:
         """Return whether a topic has another id than in `known`, the ids by topic name.
@@ -85,21 +87,25 @@ class Topics:
             group
         ]
         try:
-            return len(future.result(REQUEST_SECONDS).members)
+            return len(self._errors.answer(self._admin, future).members)
         except TimeoutError as error:
-            raise unavailable("describe the group", group, error) from error
+            raise self._errors.unavailable("describe the group", group, error) from error
         except KafkaException as error:
             if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return 0
-            raise unavailable("describe the group", group, error) from error
+            raise self._errors.unavailable("describe the group", group, error) from error
 
     def partitions(self, topic: str) -> tuple[int, ...]:
         """Return the partition numbers of the topic; empty if the topic does not exist."""
         try:
-            metadata = self._admin.list_topics(topic, timeout=REQUEST_SECONDS)
+            found = self._errors.answer(self._admin, self._describe(topic))
+        except TimeoutError as error:
+            raise self._errors.unavailable("describe the topic", topic, error) from error
         except KafkaException as error:
-            raise unavailable("list the topic", topic, error) from error
-        return tuple(sorted(metadata.topics[topic].partitions))
+            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return ()
+            raise self._errors.unavailable("describe the topic", topic, error) from error
+        return tuple(sorted(partition.id for partition in found.partitions))
 
     def _describe(self, topic: str) -> "Future[Any]":
         asked = TopicCollection([topic])

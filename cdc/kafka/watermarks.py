@@ -6,7 +6,8 @@ from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from cdc.conf import CdcSettings
-from cdc.kafka.client import REQUEST_SECONDS, client_config, make_client, unavailable
+from cdc.kafka.client import client_config, make_client
+from cdc.kafka.refusals import REQUEST_SECONDS, unavailable
 from cdc.wire.records import TopicPartition
 
 

@@ -6,9 +6,10 @@ import pytest
 from confluent_kafka import KafkaError
 
 from cdc.errors import Misconfigured
-from cdc.kafka import client
-from cdc.kafka.client import ErrorLog, client_config, unavailable
+from cdc.kafka import refusals
+from cdc.kafka.client import client_config
 from cdc.kafka.publisher import KafkaPublisher
+from cdc.kafka.refusals import ErrorLog, unavailable
 from tests.support.feed_settings import without_servers
 
 SETTINGS = without_servers(bootstrap_servers="127.0.0.1:9", client_name="shop")
@@ -99,13 +100,13 @@ def test_the_client_is_named_by_the_settings() -> None:
 def test_each_kind_of_error_is_logged_once_in_a_while(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log = ErrorLog()
+    log = ErrorLog(SETTINGS)
     with caplog.at_level(logging.WARNING, "cdc.kafka"):
         for _ in range(3):
             log(KafkaError(KafkaError._TRANSPORT))
         log(KafkaError(KafkaError._ALL_BROKERS_DOWN))
         assert len(caplog.records) == 2
-        monkeypatch.setattr(client, "_REPEAT_SECONDS", 0.0)
+        monkeypatch.setattr(refusals, "_REPEAT_SECONDS", 0.0)
         log(KafkaError(KafkaError._TRANSPORT))
     assert len(caplog.records) == 3
 

@@ -1,0 +1,215 @@
+"""Explains why brokers refuse the connections of a client, and logs the client's errors."""
+
+import logging
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from confluent_kafka import KafkaError
+from confluent_kafka.admin import AdminClient
+
+from cdc.conf import CdcSettings
+from cdc.errors import Retryable
+from cdc.kafka.certificate import refused_certificate, speaks_tls
+from cdc.runtime import telemetry
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+REQUEST_SECONDS = 5.0
+"""The timeout of a request to Kafka."""
+_REPEAT_SECONDS = 30.0
+_POLL_SECONDS = 0.05
+_SERVER = re.compile(r"\A\w+://([^/]+)/\S+: ")
+_STATE = re.compile(r" \(after \d+ms in state \w+\)")
+_HANDSHAKE_FAILED = "SSL handshake failed"
+_PLAIN_SERVER = "connecting to a PLAINTEXT broker listener"
+_REFUSED = frozenset(
+    {
+        KafkaError._AUTHENTICATION,  # noqa: SLF001 -- a documented code
+        KafkaError._SSL,  # noqa: SLF001 -- a documented code
+    }
+)
+_CONNECTION_LOST = frozenset(
+    {
+        KafkaError._TRANSPORT,  # noqa: SLF001 -- a documented code
+        KafkaError._RESOLVE,  # noqa: SLF001 -- a documented code
+        KafkaError._TIMED_OUT,  # noqa: SLF001 -- a documented code
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 -- a documented code
+        KafkaError.REQUEST_TIMED_OUT,
+    }
+)
+T = TypeVar("T")
+_log = logging.getLogger("cdc.kafka")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why brokers refuse connections, and the remedy; neither has a full stop."""
+
+    sentence: str
+    remedy: str
+    is_login: bool = False
+    """Whether the brokers refuse the user, so that a repetition will not succeed."""
+
+    @property
+    def text(self) -> str:
+        """The refusal and the remedy, in one sentence."""
+        return f"{self.sentence}: {self.remedy}."
+
+
+class ErrorLog:
+    """The errors of a client: logs each error code at most once in 30 seconds, and explains them.
+
+    An instance is the `error_cb` of its client, which is called when the client is polled.
+    """
+
+    def __init__(self, settings: CdcSettings) -> None:
+        self._settings = settings
+        self._logged: dict[str, float] = {}
+        self._last: KafkaError | None = None
+        """The last error that names a cause."""
+        self._is_explained = self._are_closed = False
+        """Whether a cause came after the brokers were last down, and whether none came before."""
+
+    def __call__(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 -- a documented code
+            self._down()
+        else:
+            self._last, self._is_explained, self._are_closed = error, True, False
+        name, now = error.name(), time.monotonic()
+        if now - self._logged.get(name, float("-inf")) >= _REPEAT_SECONDS:
+            self._logged[name] = now
+            text = self._sentence(error)
+            telemetry.log(_log, logging.WARNING, telemetry.KAFKA_ERROR, error=text)
+
+    def answer(self, admin: AdminClient, request: "Future[T]") -> T:
+        """Return the answer to a request of the client; raise KafkaException or TimeoutError.
+
+        Brokers that refuse the connection end the wait at once.
+        """
+        admin.poll(0)
+        self._last, self._is_explained, self._are_closed = None, False, False
+        deadline = time.monotonic() + REQUEST_SECONDS
+        while True:
+            try:
+                return request.result(_POLL_SECONDS)
+            except TimeoutError:
+                admin.poll(0)
+                if time.monotonic() >= deadline or self._is_refused:
+                    raise
+
+    def refusal(self) -> Refusal | None:
+        """Return why the brokers refuse the connections; None if another error came last."""
+        if self._last is not None:
+            return _refusal_of(self._last, self._settings.kafka_config)
+        return _closing(self._settings) if self._are_closed else None
+
+    def unavailable(self, request: str, name: str, error: BaseException | None = None) -> Retryable:
+        """Return the error for a request that failed or that Kafka did not answer.
+
+        `request` is a verb phrase, such as `describe the topic`, and `name` is its object.
+        """
+        if _is_answer(error):
+            return unavailable(request, name, error)
+        if refusal := self.refusal():
+            return Retryable(refusal.text)
+        return unavailable(request, name, _text(self._last) if self._last else error)
+
+    @property
+    def _is_refused(self) -> bool:
+        return self._are_closed or (
+            self._last is not None and _refused_server(self._last) is not None
+        )
+
+    def _down(self) -> None:
+        """Note that no broker is connected. Brokers that close connections name no cause."""
+        if not self._is_explained:
+            self._last, self._are_closed = None, True
+        self._is_explained = False
+
+    def _sentence(self, error: KafkaError) -> str:
+        is_cause = error is self._last
+        refusal = self.refusal() if is_cause or self._are_closed else None
+        if refusal:
+            return refusal.text
+        if is_cause and error.code() in _CONNECTION_LOST:
+            return f"Kafka is not responding ({_text(error)}): check its brokers."
+        return error.str()
+
+
+def unavailable(request: str, name: str, reason: object = None) -> Retryable:
+    """Return the error for a request that failed or that Kafka did not answer.
+
+    `request` is a verb phrase, such as `describe the topic`, and `name` is its object.
+    """
+    shown = str(reason or "") or "no answer in time"
+    return Retryable(f"Kafka could not {request} {name!r} ({shown}): check its brokers.")
+
+
+def _refusal_of(error: KafkaError, config: Mapping[str, str]) -> Refusal | None:
+    text = _text(error)
+    if (server := _refused_server(error)) is None:
+        return None
+    reason = _SERVER.sub("", text)
+    if error.code() == KafkaError._AUTHENTICATION:  # noqa: SLF001 -- a documented code
+        return Refusal(
+            f"Kafka refuses the login ({server}: {reason})",
+            "correct the sasl.* settings in KAFKA_CONFIG",
+            is_login=True,
+        )
+    if _PLAIN_SERVER in text:
+        return Refusal(
+            f"Kafka does not use TLS on {server}",
+            "name a listener with TLS in KAFKA_BOOTSTRAP_SERVERS, or correct security.protocol in "
+            "KAFKA_CONFIG",
+        )
+    if refused := refused_certificate(server, config):
+        return Refusal(
+            f"Kafka's certificate is refused ({server}: {refused})",
+            "renew the certificate, or correct ssl.ca.location in KAFKA_CONFIG or the host name in "
+            "KAFKA_BOOTSTRAP_SERVERS",
+        )
+    return Refusal(
+        f"Kafka refuses the TLS connection ({server}: {reason})",
+        "correct the ssl.* settings in KAFKA_CONFIG",
+    )
+
+
+def _refused_server(error: KafkaError) -> str | None:
+    """Return the broker that refuses the login or TLS; None if this is another error."""
+    text = _text(error)
+    refused = error.code() in _REFUSED or _HANDSHAKE_FAILED in text
+    server = _SERVER.match(text)
+    return server[1] if refused and server else None
+
+
+def _closing(settings: CdcSettings) -> Refusal | None:
+    """Return why brokers that can be reached close each connection."""
+    protocol = settings.kafka_config.get("security.protocol", "plaintext").lower()
+    for server in filter(None, map(str.strip, settings.bootstrap_servers.split(","))):
+        found = speaks_tls(server)
+        if found and not protocol.endswith("ssl"):
+            return Refusal(
+                f"Kafka requires TLS on {server}",
+                "set security.protocol to SSL or SASL_SSL in KAFKA_CONFIG",
+            )
+        if found is not None and not protocol.startswith("sasl"):
+            return Refusal(
+                f"Kafka closes each connection to {server}",
+                "set security.protocol and the sasl.* settings in KAFKA_CONFIG if it requires a "
+                "login, otherwise check its log",
+            )
+    return None
+
+
+def _is_answer(error: BaseException | None) -> bool:
+    """Return whether a broker has answered the request, with an error."""
+    found = error.args[0] if error is not None and error.args else None
+    return isinstance(found, KafkaError) and found.code() not in _CONNECTION_LOST
+
+
+def _text(error: KafkaError) -> str:
+    return _STATE.sub("", error.str())

@@ -8,7 +8,8 @@ from confluent_kafka import ConsumerGroupState, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from cdc.conf import CdcSettings
-from cdc.kafka.client import REQUEST_SECONDS, client_config, make_client
+from cdc.kafka.client import client_config, make_client
+from cdc.kafka.refusals import REQUEST_SECONDS
 from cdc.wire.records import TopicPartition
 
 if TYPE_CHECKING:

@@ -213,8 +213,8 @@ class _Statement:
 def _statement(capture: Capture, using: str, lock: bool) -> _Statement:
     # Only the SQL is used, without the value. `pk=0` would fail if the key is a date.
     any_key = Exact(F("pk"), Value(0))
-    rows = _rows(capture.model, using, lock=lock).filter(any_key).values_list(*capture.attnames)
-    compiler = rows.query.get_compiler(using)
+    rows = _rows(capture.model, using, lock=lock).filter(any_key).order_by()
+    compiler = rows.values_list(*capture.attnames).query.get_compiler(using)
     sql, _ = compiler.as_sql()
     converters = compiler.get_converters([column for column, _, _ in compiler.select])
     return _Statement(

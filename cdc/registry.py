@@ -1,6 +1,7 @@
 """The registry of captured models, with their topics and collections."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +58,8 @@ class Capture:
     attnames: tuple[str, ...] = field(init=False)
     """The attribute names of the columns, in the same order."""
     key: Column = field(init=False)
+    _conversions: tuple[tuple[str, str, bool, Callable[[Any], Any]], ...] = field(init=False)
+    """Name, attribute name, whether null is allowed, and conversion of each column."""
 
     def __post_init__(self) -> None:
         _check_names(self.model, self.topic, self.collections)
@@ -65,6 +68,8 @@ class Capture:
         object.__setattr__(self, "columns", found)
         object.__setattr__(self, "attnames", tuple(column.attname for column in found))
         object.__setattr__(self, "key", _key(self.model, found))
+        conversions = tuple((one.name, one.attname, one.null, one.type.to_wire) for one in found)
+        object.__setattr__(self, "_conversions", conversions)
         _check_presentation(self)
         _check_indexes(self)
 
@@ -82,6 +87,15 @@ class Capture:
 
         Raise Refused if a value cannot be encoded.
         """
+        with suppress(Refused, LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
+            return {
+                name: None if (value := row[attname]) is None and null else convert(value)
+                for name, attname, null, convert in self._conversions
+            }
+        return self._refused_row(row)
+
+    def _refused_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Do the same for a row with a value that cannot be encoded, and raise Refused."""
         if unread := self.unread(row):
             raise Refused(
                 f"Column {unread[0]} of {self.table} {row[self.key.attname]} holds a value that "
@@ -127,8 +141,9 @@ class Capture:
         rounds a long integer in JSON. The values are therefore checked before they are stored.
         """
         for column in self.columns:
-            if column.attname in values:
-                column.refuse_early(values[column.attname])
+            value = values.get(column.attname)
+            if value is not None:
+                column.refuse_early(value)
 
 
 class Registry:

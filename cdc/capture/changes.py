@@ -45,11 +45,30 @@ class Change:
             return Operation.CREATE
         return Operation.DELETE if self.after is None else Operation.UPDATE
 
-    def entry(self, capture: Capture, *, using: str) -> Entry:
+    def entry(self, capture: Capture, origin: "Origin") -> Entry:
         """Return the outbox entry of the change; raise Refused if it cannot be encoded."""
         before = None if self.before is None else _row_before(capture, self.before)
         after = None if self.after is None else capture.wire_row(self.after)
-        return entry_of(capture, self.operation, before=before, after=after, using=using)
+        return entry_of(capture, self.operation, origin, before=before, after=after)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where, when and by whom changes are made; the same for all changes of one statement."""
+
+    ts_ms: int
+    db: str
+    user: str
+    traceparent: str
+
+    @classmethod
+    def now(cls, using: str) -> "Origin":
+        return cls(
+            ts_ms=time.time_ns() // 1_000_000,
+            db=str(connections[using].settings_dict["NAME"]).rpartition("/")[2],
+            user=current_actor(),
+            traceparent=current_traceparent(),
+        )
 
 
 def problems_of(capture: Capture, instance: Model, *, using: str) -> dict[str, str]:
@@ -80,7 +99,7 @@ def _as_typed(column: Column, value: Any) -> Any:
 def _too_long(capture: Capture, key: Any, after: Row, using: str) -> dict[str, str]:
     if key is None:
         after = {**after, capture.key.name: LARGEST_INTEGER}
-    _, excess = _fitted(capture, Operation.CREATE, None, after, using)
+    _, excess = _fitted(capture, Operation.CREATE, Origin.now(using), None, after)
     if excess <= 0:
         return {}
     stored = None if key is None else read_image(capture, key, using=using)
@@ -116,7 +135,12 @@ def changes_between(before: Mapping[Any, Image], after: Mapping[Any, Image]) -> 
 
 
 def entry_of(
-    capture: Capture, operation: Operation, *, before: Row | None, after: Row | None, using: str
+    capture: Capture,
+    operation: Operation,
+    origin: Origin,
+    *,
+    before: Row | None,
+    after: Row | None,
 ) -> Entry:
     """Return the outbox entry of a change that is being made.
 
@@ -124,7 +148,7 @@ def entry_of(
     long, or if the message is still too large. Even then, an update that does not lengthen a long
     column is accepted, so that a row that is already too large can be shortened.
     """
-    entry, excess = _fitted(capture, operation, before, after, using)
+    entry, excess = _fitted(capture, operation, origin, before, after)
     if excess > 0 and (operation is not Operation.UPDATE or _lengthens(before, after)):
         limit = cdc_settings().max_event_bytes
         raise Refused(
@@ -135,13 +159,13 @@ def entry_of(
 
 
 def _fitted(
-    capture: Capture, operation: Operation, before: Row | None, after: Row | None, using: str
+    capture: Capture, operation: Operation, origin: Origin, before: Row | None, after: Row | None
 ) -> tuple[Entry, int]:
     """Return the outbox entry, and the number of bytes by which its message exceeds the limit.
 
     If the message is too large, `before` contains only the key.
     """
-    entry = _entry(capture, operation, before, after, using)
+    entry = _entry(capture, operation, origin, before, after)
     excess = _excess(entry)
     if excess > 0 and before is not None:
         key = {capture.key.name: before[capture.key.name]}
@@ -163,7 +187,7 @@ def _row_before(capture: Capture, image: Image) -> Row:
 
 
 def _entry(
-    capture: Capture, operation: Operation, before: Row | None, after: Row | None, using: str
+    capture: Capture, operation: Operation, origin: Origin, before: Row | None, after: Row | None
 ) -> Entry:
     key = (after or before or {})[capture.key.name]
     entry = Entry(
@@ -172,11 +196,11 @@ def _entry(
         op=operation.value,
         before=encode_row(before),
         after=encode_row(after),
-        ts_ms=time.time_ns() // 1_000_000,
-        db=str(connections[using].settings_dict["NAME"]).rpartition("/")[2],
+        ts_ms=origin.ts_ms,
+        db=origin.db,
         table=capture.table,
-        user=current_actor(),
-        traceparent=current_traceparent(),
+        user=origin.user,
+        traceparent=origin.traceparent,
     )
     _refuse_long_key(entry.key)
     return entry

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import Error, OperationalError, connections, transaction
 
-from cdc.capture.changes import Change, entry_of
+from cdc.capture.changes import Change, Origin, entry_of
 from cdc.capture.images import Images, read_images
 from cdc.capture.signals import record
 from cdc.errors import Refused, Rejected, Retryable
@@ -102,7 +102,7 @@ def through_locks(send: Callable[[], None], clock: Clock, *, using: str) -> None
 
 def _deleted(capture: Capture, key: Any, using: str) -> Entry:
     row = {capture.key.name: capture.key_to_wire(key)}
-    return entry_of(capture, Operation.DELETE, before=row, after=None, using=using)
+    return entry_of(capture, Operation.DELETE, Origin.now(using), before=row, after=None)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from django.db.models.signals import post_delete, post_save, pre_delete, pre_sav
 
 from cdc.capture.changes import (
     Change,
+    Origin,
     changes_between,
     refuse_early,
     refuse_unknown_key,
@@ -52,7 +53,8 @@ def record(capture: Capture, changes: Iterable[Change], *, using: str) -> int:
     ]
     if not changes:
         return 0
-    lowest = outbox.add([change.entry(capture, using=using) for change in changes], using=using)
+    origin = Origin.now(using)
+    lowest = outbox.add([change.entry(capture, origin) for change in changes], using=using)
     update_pending_deletes(capture, changes, lowest, using=using)
     return lowest
 

@@ -114,7 +114,9 @@ def _earlier(column: Column, row: Mapping[str, Any], columns: Sequence[Column]) 
 def wire_time(moment: datetime) -> str:
     """Return an ISO 8601 time in UTC, with milliseconds, or with microseconds if necessary."""
     precision = "microseconds" if moment.microsecond % 1000 else "milliseconds"
-    return moment.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec=precision).replace("+00:00", "Z")
 
 
 def _boolean_to_wire(value: Any) -> bool:
@@ -123,7 +125,12 @@ def _boolean_to_wire(value: Any) -> bool:
     return bool(value)
 
 
+# The following functions begin with the usual case, because each save calls them for each column.
+
+
 def _integer_to_wire(value: Any) -> int:
+    if type(value) is int and SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
+        return value
     if value != int(value):
         raise Refused(f"holds {_short(value)}: store a whole number.")
     if not SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
@@ -144,11 +151,11 @@ def _decimal_to_wire(value: Any) -> str:
 
 
 def _text_to_wire(value: Any) -> str:
+    if type(value) is str and value.isascii():
+        return value
     if value is None or isinstance(value, bytes | bytearray | memoryview):
         raise TypeError
     text = str(value)
-    if text.isascii():
-        return text
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -161,22 +168,22 @@ def _json_to_wire(value: Any, depth: int = 0) -> Any:
     if depth > DEEPEST_JSON:
         raise Refused(f"nests deeper than {DEEPEST_JSON} levels: flatten it.")
     if isinstance(value, str):
-        return _text_to_wire(value)
+        return value if type(value) is str and value.isascii() else _text_to_wire(value)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
         return _integer_to_wire(value)
-    if isinstance(value, float):
-        return _float_to_wire(value)
-    if isinstance(value, list | tuple):
-        return [_json_to_wire(item, depth + 1) for item in value]
     if isinstance(value, dict):
         return {_key_to_wire(key): _json_to_wire(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_to_wire(item, depth + 1) for item in value]
+    if isinstance(value, float):
+        return _float_to_wire(value)
     raise Refused(f"holds a {type(value).__name__}, which is not JSON: store plain JSON values.")
 
 
 def _key_to_wire(key: Any) -> str:
-    text = _text_to_wire(key)
+    text = key if type(key) is str and key.isascii() else _text_to_wire(key)
     if "\0" in text:
         raise Refused(f"has NUL in the key {_short(text)}: MongoDB rejects it; rename the key.")
     return text

@@ -1,9 +1,9 @@
 """The outbox as the relay reads it: a queue of rows."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from django.db import OperationalError, connections
-from django.db.models import QuerySet
 
 from cdc.models import OutboxRecord
 from cdc.outbox.lease import LeaseRow
@@ -13,31 +13,68 @@ from cdc.runtime.database import retryable_errors
 MOST_IDS = 500
 """The maximum number of ids in one statement: MariaDB turns 1,000 or more ids into a subquery."""
 _TABLE = OutboxRecord._meta.db_table
+_ATTNAMES = [field.attname for field in OutboxRecord._meta.concrete_fields]
+_IMAGES = ("before", "after")
+_ROWS_AHEAD = 32
+"""The maximum number of rows that are read together with their ids. The database reads whole rows,
+and a row may have 2 MB."""
+_SMALL = 8_000
+"""The maximum size in bytes of a row that is read together with its id or its size. 500 such rows
+are as large as a portion of a batch."""
 
 
 class OutboxQueue(LeaseRow):
-    """The pending rows of one database; every method raises Retryable on a database error."""
+    """The pending rows of one database; every method raises Retryable on a database error.
+
+    The relay reads small rows with one statement: `ids` and `sizes` also read the first and all
+    rows, and the next call of `rows` returns what they have read.
+    """
+
+    def __init__(self, using: str) -> None:
+        super().__init__(using)
+        self._ahead: dict[int, OutboxRecord] = {}
+        """The small rows that the last call of `ids` or `sizes` has read."""
+        self._large = 0
+        """The id of a large row. While `ids` would read it again, `ids` reads no rows."""
 
     def ids(self, *, above: int, limit: int) -> list[int]:
         """Return up to `limit` row ids greater than `above`, lowest first."""
-        return [row[0] for row in self._read("id", f"id > {above:d} ORDER BY id LIMIT {limit:d}")]
+        self._ahead = {}
+        condition = f"id > {above:d} ORDER BY id LIMIT"
+        if self._large <= max(above, 0):
+            sizes = self._read_ahead(f"{condition} {min(limit, _ROWS_AHEAD):d}")
+            self._large = max((number for number, size in sizes if size > _SMALL), default=0)
+            if len(sizes) < _ROWS_AHEAD:
+                return [number for number, _ in sizes]
+        found = self._ids(f"{condition} {limit:d}")
+        if self._large not in found:
+            self._large = 0
+        return found
 
     def ids_in(self, ranges: Sequence[Range], limit: int | None = None) -> list[int]:
         """Return the ids of up to `limit` rows in `ranges`, lowest first."""
         most = "" if limit is None else f" LIMIT {limit:d}"
-        return [row[0] for row in self._read("id", f"{_in_any(ranges)} ORDER BY id{most}")]
+        return self._ids(f"{_in_any(ranges)} ORDER BY id{most}")
 
     def sizes(self, ids: Iterable[int]) -> list[tuple[int, int]]:
         """Return the id and the size in bytes of each existing row of `ids`, lowest id first."""
-        quote = connections[self._using].ops.quote_name
-        length = " + ".join(f"COALESCE(LENGTH({quote(name)}), 0)" for name in ("before", "after"))
-        rows = self._read(f"id, {length}", f"id IN ({_listed(ids)}) ORDER BY id")
-        return [(number, size) for number, size in rows]
+        ids = sorted(ids)
+        if self._ahead.keys() >= set(ids):
+            return [(number, _size(self._ahead[number])) for number in ids]
+        return self._read_ahead(f"id IN ({_listed(ids)}) ORDER BY id")
 
     def rows(self, ids: Iterable[int]) -> list[OutboxRecord]:
         """Return the existing rows of `ids`, lowest id first."""
-        with retryable_errors(self._using):
-            return list(self._rows().filter(id__in=list(ids)).order_by("id"))
+        ids, ahead = sorted(ids), self._ahead
+        self._ahead = {}
+        found = {number: ahead[number] for number in ids if number in ahead}
+        if missing := [number for number in ids if number not in found]:
+            columns = ", ".join(map(self._quoted, _ATTNAMES))
+            statement = f"SELECT {columns} FROM {_TABLE} WHERE id IN ({_listed(missing)})"  # noqa: S608 -- numbers
+            with retryable_errors(self._using), connections[self._using].cursor() as cursor:
+                cursor.execute(statement)
+                found |= {row.id: row for row in map(self._row, cursor.fetchall())}
+        return [found[number] for number in ids if number in found]
 
     def delete(self, ids: Sequence[int], epoch: int, times: Iterable[int]) -> bool:
         """Delete up to `MOST_IDS` published rows of `epoch`; return False if one is locked.
@@ -97,7 +134,23 @@ class OutboxQueue(LeaseRow):
         """Close this thread's connection."""
         connections[self._using].close()
 
-    def _read(self, columns: str, condition: str) -> list[tuple[int, ...]]:
+    def _read_ahead(self, condition: str) -> list[tuple[int, int]]:
+        """Return the id and the size in bytes of each row, and remember the small rows."""
+        length = " + ".join(f"COALESCE(LENGTH({self._quoted(name)}), 0)" for name in _IMAGES)
+        columns = [
+            f"CASE WHEN {length} <= {_SMALL:d} THEN {self._quoted(name)} END"
+            if name in _IMAGES
+            else self._quoted(name)
+            for name in _ATTNAMES
+        ]
+        found = self._read(f"{', '.join(columns)}, {length}", condition)
+        self._ahead = {row[0]: self._row(row[:-1]) for row in found if row[-1] <= _SMALL}
+        return [(row[0], row[-1]) for row in found]
+
+    def _ids(self, condition: str) -> list[int]:
+        return [row[0] for row in self._read("id", condition)]
+
+    def _read(self, columns: str, condition: str) -> list[tuple[Any, ...]]:
         """Run a query with the driver's cursor instead of Django's.
 
         An idle relay queries the outbox about 60 times a second. Django's cursor takes several
@@ -113,12 +166,19 @@ class OutboxQueue(LeaseRow):
             cursor.close()
         return rows
 
-    def _rows(self) -> QuerySet[OutboxRecord]:
-        return OutboxRecord.objects.using(self._using)
+    def _row(self, values: Sequence[Any]) -> OutboxRecord:
+        return OutboxRecord.from_db(self._using, _ATTNAMES, values)
+
+    def _quoted(self, name: str) -> str:
+        return connections[self._using].ops.quote_name(name)
 
 
 def _in_any(ranges: Iterable[Range]) -> str:
     return f"({' OR '.join(f'id BETWEEN {first:d} AND {last:d}' for first, last in ranges)})"
+
+
+def _size(row: OutboxRecord) -> int:
+    return len(row.before or b"") + len(row.after or b"")
 
 
 def _listed(ids: Iterable[int]) -> str:

@@ -14,8 +14,11 @@ from cdc.models import OutboxRecord, RelayLease
 from cdc.outbox.lease import Lease
 from cdc.outbox.queue import OutboxQueue
 from tests.cdc.outbox.open_transaction import OpenTransaction
+from tests.support.statements import statements
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+
+COLUMNS = [field.attname for field in OutboxRecord._meta.concrete_fields]
 
 
 @pytest.fixture
@@ -301,6 +304,75 @@ def test_a_question_is_one_statement(queue: OutboxQueue) -> None:
         with CaptureQueriesContext(connection) as asked:
             ask()
         assert len(asked) == 1
+
+
+def test_small_rows_are_read_together_with_their_ids(queue: OutboxQueue) -> None:
+    rows = [row(key) for key in range(3)]
+    OutboxRecord.objects.filter(pk=rows[1].pk).update(before=b"12345", user="kim", epoch=7)
+    ids = [one.id for one in rows]
+
+    with statements(connection) as sent:
+        assert queue.ids(above=-15, limit=9) == ids
+        assert queue.sizes(reversed(ids)) == [(ids[0], 2), (ids[1], 7), (ids[2], 2)]
+        found = queue.rows(reversed(ids))
+
+    assert sent() == 1
+    assert [{name: getattr(one, name) for name in COLUMNS} for one in found] == list(
+        OutboxRecord.objects.values(*COLUMNS)
+    )
+
+
+@pytest.mark.parametrize("others", [[], [5], [5, 6]])
+def test_rows_read_ahead_are_returned_once(queue: OutboxQueue, others: list[int]) -> None:
+    rows = [row(key) for key in range(3)]
+    ids = [one.id for one in rows]
+
+    assert queue.ids(above=-15, limit=9) == ids
+    assert queue.rows([*ids, *(ids[-1] + number for number in others)]) == rows
+    OutboxRecord.objects.filter(pk=ids[1]).update(key="other", after=b"123")
+
+    assert queue.sizes(ids) == [(ids[0], 2), (ids[1], 3), (ids[2], 2)]
+    assert [one.key for one in queue.rows(ids)][1] == "other"
+
+
+@pytest.mark.parametrize("column", ["before", "after"])
+def test_a_large_row_is_not_read_with_the_ids(queue: OutboxQueue, column: str) -> None:
+    rows = [row(key) for key in range(20)]
+    large = {column: b"x" * 9_000}
+    OutboxRecord.objects.filter(pk=rows[1].pk).update(**large)
+    ids = [one.id for one in rows]
+
+    def asked_again(above: int) -> bool:
+        """Return whether the rows after the large one were not read with their ids."""
+        left = OutboxRecord.objects.filter(id__gt=above).values_list("id", flat=True)
+        assert queue.ids(above=above, limit=1000) == list(left)
+        with statements(connection) as sent:
+            assert queue.rows(ids[3:5]) == rows[3:5]
+        return sent() > 0
+
+    assert not asked_again(0), "the small rows are known"
+    assert asked_again(0), "the large row would be read again"
+    assert not asked_again(ids[1]), "the large row is behind"
+    assert not asked_again(0)
+    OutboxRecord.objects.filter(pk=ids[1]).delete()
+    assert asked_again(0)
+    assert not asked_again(0), "the large row is gone, for example after a TRUNCATE"
+
+
+@pytest.mark.parametrize("number", [31, 32, 33, 100])
+def test_many_rows_are_read_in_portions(queue: OutboxQueue, number: int) -> None:
+    made = OutboxRecord.objects.bulk_create(
+        OutboxRecord(epoch=1, topic="t", key=f"{n}", op="c", ts_ms=1, db="d", table="t")
+        for n in range(number)
+    )
+    ids = list(OutboxRecord.objects.values_list("id", flat=True))
+
+    with statements(connection) as sent:
+        assert queue.ids(above=0, limit=1000) == ids
+    assert sent() == (1 if number < 32 else 2)
+    assert [one.key for one in queue.rows(ids)] == [one.key for one in made]
+    assert queue.ids(above=0, limit=33) == ids[:33]
+    assert queue.ids(above=0, limit=3) == ids[:3]
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])

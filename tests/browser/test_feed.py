@@ -71,7 +71,7 @@ def shown(page: Page) -> list[dict[str, Any]]:
     """Return the content of the rows, newest first."""
     rows: list[dict[str, Any]] = page.locator(ROWS).evaluate_all(
         """(rows) => rows.map((row) => ({
-          at: row.dataset.at,
+          at: row.dataset.change,
           key: row.querySelector("[data-key]").textContent,
           title: row.querySelector("[data-title]").textContent,
         }))"""
@@ -147,6 +147,17 @@ def test_pause_scroll_and_filter(page: Page, topic: Topic) -> None:
     titled(topic, 200, 10, stories=5)
     expect(page.locator(ROWS)).to_have_count(before + 2)
     assert {row["key"] for row in shown(page)} == {"#3"}
+
+
+def test_a_jump_lands_on_its_change(page: Page, topic: Topic) -> None:
+    titled(topic, 0, 60, stories=5)
+    expect(page.locator(ROWS)).to_have_count(63)
+    places = [row["at"] for row in shown(page)]
+    feed = page.url
+    for place in (places[31], places[-1]):
+        partition, offset = place.split(":")
+        page.goto(f"{feed}?partition={partition}&offset={offset}#asked")
+        expect(page.locator(f'[data-change="{place}"]')).to_be_in_viewport()
 
 
 def test_a_burst_and_a_cut_network_lose_nothing(

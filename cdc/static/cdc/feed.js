@@ -114,10 +114,10 @@ function rowOf(change) {
   }
   part(row, "who").textContent = change.who ? `by ${change.who}` : "";
   part(row, "place").textContent = `partition ${change.partition}, offset ${change.offset}`;
-  const address = list.dataset.change.replace("0/0/", `${change.partition}/${change.offset}/`);
+  const address = list.dataset.changeUrl.replace("0/0/", `${change.partition}/${change.offset}/`);
   part(row, "json-link").setAttribute("href", address);
-  row.dataset.at = `${change.partition}:${change.offset}`;
-  rowsByPlace.set(row.dataset.at, row);
+  row.dataset.change = `${change.partition}:${change.offset}`;
+  rowsByPlace.set(row.dataset.change, row);
   row.dataset.new = "";
   part(row, "copy").hidden = false;
   return row;
@@ -152,7 +152,7 @@ function draw() {
   unseen = waiting.length;
   list.prepend(...rows);
   while (list.children.length > MOST_ROWS) {
-    rowsByPlace.delete(list.lastElementChild.dataset.at);
+    rowsByPlace.delete(list.lastElementChild.dataset.change);
     list.lastElementChild.remove();
   }
   byId("empty").hidden = true;
@@ -346,12 +346,7 @@ function isTyping(node) {
 }
 
 if (follows) {
-  list.querySelectorAll("[data-json-link]").forEach((link) => {
-    const [partition, offset] = link.getAttribute("href").split("/").slice(-3);
-    const row = link.closest("[data-row]");
-    row.dataset.at = `${partition}:${offset}`;
-    rowsByPlace.set(row.dataset.at, row);
-  });
+  list.querySelectorAll("[data-change]").forEach((row) => rowsByPlace.set(row.dataset.change, row));
   pauseButton.hidden = false;
   pauseButton.addEventListener("click", () => pause(!paused));
   newButton.addEventListener("click", () => {

@@ -24,7 +24,7 @@ _REPEAT_SECONDS = 30.0
 _POLL_SECONDS = 0.05
 _SERVER = re.compile(r"\A\w+://([^/]+)/\S+: ")
 _STATE = re.compile(r" \(after \d+ms in state \w+\)")
-_HANDSHAKE_FAILED = "SSL handshake failed"
+_TLS_FAILED = re.compile(r"SSL handshake failed|SSL routines|certificate verify failed")
 _PLAIN_SERVER = "connecting to a PLAINTEXT broker listener"
 _REFUSED = frozenset(
     {
@@ -181,7 +181,7 @@ def _refusal_of(error: KafkaError, config: Mapping[str, str]) -> Refusal | None:
 def _refused_server(error: KafkaError) -> str | None:
     """Return the broker that refuses the login or TLS; None if this is another error."""
     text = _text(error)
-    refused = error.code() in _REFUSED or _HANDSHAKE_FAILED in text
+    refused = error.code() in _REFUSED or _TLS_FAILED.search(text) is not None
     server = _SERVER.match(text)
     return server[1] if refused and server else None
 

@@ -66,14 +66,16 @@ class CdcSettings:
     """The collection with the only document of the canary, a test row that is saved repeatedly."""
     bootstrap_servers: str = ""
     """The Kafka brokers as `host:port`, separated by commas; empty until `up` starts one."""
-    kafka_config: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    kafka_config: Mapping[str, str] = field(
+        default_factory=lambda: MappingProxyType({}), repr=False
+    )
     """Additional librdkafka settings, for example for TLS and SASL; a JSON object in the
     environment. Settings on which a guarantee depends, such as `acks`, are refused."""
     partitions: int = 5
     """The number of partitions of a topic when it is created."""
     replication_factor: int = 1
     """The replication factor of a topic when it is created; use 3 on a cluster."""
-    mongodb_uri: str = ""
+    mongodb_uri: str = field(default="", repr=False)
     """The MongoDB replica set, such as `mongodb://host:27017/?replicaSet=name`; empty until `up`
     has started a server."""
     history_days: int = 90

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import quote
@@ -29,7 +29,7 @@ class Environment:
 
     home: Path
     """The folder in which the embedded profile keeps its data."""
-    secret_key: str
+    secret_key: str = field(repr=False)
     """The key that signs sessions and links; `up` generates a key. Commands that sign nothing also
     work without a key."""
     debug: bool
@@ -40,15 +40,15 @@ class Environment:
     csrf_trusted_origins: tuple[str, ...]
     """The origins that may post forms, each with its scheme (`https://news.example`), separated by
     commas."""
-    database_url: str
+    database_url: str = field(repr=False)
     """The database. For MySQL and MariaDB, write `mysql://user:password@host:3306/name`."""
-    database_password: str
+    database_password: str = field(repr=False)
     """The password for the database, which replaces the one in `DATABASE_URL`. It may contain any
     character, and needs no percent-encoding."""
-    mongodb_password: str
+    mongodb_password: str = field(repr=False)
     """The password for MongoDB, which replaces the one in `MONGODB_URI`. It may contain any
     character, and needs no percent-encoding."""
-    email_url: str
+    email_url: str = field(repr=False)
     """The mail server, such as `smtp://user:password@host:587/?tls=True`."""
     default_from_email: str
     """The sender address of all mail."""
@@ -63,7 +63,7 @@ class Environment:
     """The loopback port on which a daemon serves its own `/metrics`; 0 disables these metrics. If
     `up` starts the daemons, the consumer uses this port, the relay the next port, and the jobs the
     port after that."""
-    metrics_token: str
+    metrics_token: str = field(repr=False)
     """The bearer token with which clients on other machines can read `/metrics`; at least 16
     characters."""
     web_workers: int

@@ -56,3 +56,21 @@ def test_a_password_needs_a_user(name: str, url: str, example: str) -> None:
         load_environment({name: url, setting: "hidden"})
     sentence = f"{setting} is set, but {name} names no user: give {example}."
     assert str(caught.value) == sentence
+
+
+def test_the_text_of_the_settings_has_no_secret() -> None:
+    """A debugger, a traceback with local variables or Django's debug page may show this text."""
+    values = {
+        "DJANGO_SECRET_KEY": "hidden-key",
+        "DATABASE_URL": "mysql://ann:hidden@db/feed",
+        "DATABASE_PASSWORD": "hidden-database",
+        "MONGODB_URI": "mongodb://ann:hidden@m1/?replicaSet=rs0",
+        "MONGODB_PASSWORD": "hidden-mongodb",
+        "KAFKA_CONFIG": '{"sasl.password": "hidden-kafka"}',
+        "EMAIL_URL": "smtp://ann:hidden@mail:587/",
+        "METRICS_TOKEN": "hidden-token-of-more-than-16",
+    }
+    environment = load_environment(values)
+    assert "hidden" in environment.cdc.mongodb_uri
+    assert "hidden" not in repr(environment)
+    assert "topic='story-events'" in repr(environment.cdc)

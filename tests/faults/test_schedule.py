@@ -5,7 +5,6 @@
 
 import json
 import os
-import random
 import signal
 import time
 from collections.abc import Iterator
@@ -32,7 +31,8 @@ from tests.faults.watcher import Watcher
 # SQLite has no server that could fail.
 pytestmark = [pytest.mark.services, pytest.mark.faults, pytest.mark.row_locks]
 
-SEED = int(os.environ.get("FAULT_SEED") or random.randint(1, 999_999))
+SEED = int(os.environ.get("FAULT_SEED") or 1)
+"""The same by default, so that a change is not blamed for what another seed finds."""
 FAULTS = int(os.environ.get("FAULT_COUNT", "10"))
 OPERATIONS = int(os.environ.get("FAULT_OPERATIONS", "1000"))
 CLUSTER = os.environ.get("FAULT_CLUSTER", "") == "yes"

@@ -6,6 +6,7 @@ from cdc.conf import CdcSettings
 from cdc.doctor.check import Check, ok, warning, wrong
 from cdc.kafka.client import ENVELOPE_ROOM
 from cdc.kafka.cluster import Cluster, TopicState
+from cdc.kafka.groups import Groups
 from cdc.kafka.refusals import Refusal
 from cdc.registry import all_topics
 
@@ -40,7 +41,7 @@ def check_kafka(settings: CdcSettings, needs: Collection[str] = ()) -> Iterator[
             problems = [*rights, *judge_topic(name, found, wanted, brokers, settings)]
             yield from problems or [ok("kafka.topic", f"The topic {name} is as required")]
     if GROUP in needs or not needs:
-        yield _group(cluster, settings.group, stops=bool(needs))
+        yield _group(Groups(settings), settings.group, stops=bool(needs))
 
 
 def judge_topic(
@@ -71,8 +72,8 @@ def judge_topic(
         yield from _config(name, found, settings)
 
 
-def _group(cluster: Cluster, name: str, *, stops: bool) -> Check:
-    if cluster.may_use_group(name):
+def _group(groups: Groups, name: str, *, stops: bool) -> Check:
+    if groups.may_read(name):
         return ok("kafka.group", f"This client may use the consumer group {name}")
     return wrong(
         "kafka.group",

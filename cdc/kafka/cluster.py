@@ -64,23 +64,6 @@ class Cluster:
                 return refusal
             raise self._errors.unavailable("describe", "the cluster", error) from error
 
-    def may_use_group(self, name: str) -> bool:
-        """Return whether this client has the right to read in a consumer group."""
-        answer = self._admin.describe_consumer_groups(
-            [name], include_authorized_operations=True, request_timeout=REQUEST_SECONDS
-        )[name]
-        try:
-            found = self._errors.answer(self._admin, answer).authorized_operations
-        except TimeoutError as error:
-            raise self._errors.unavailable("describe the group", name, error) from error
-        except KafkaException as error:
-            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-                return True
-            if error.args[0].code() in _DENIED:
-                return False
-            raise self._errors.unavailable("describe the group", name, error) from error
-        return AclOperation.READ in (found or AclOperation)
-
     def topic(self, name: str) -> TopicState | str | None:
         """Return the state of a topic, None if it does not exist, or why it must not be seen."""
         answer = self._admin.describe_topics(

@@ -1,4 +1,4 @@
-"""Creates topics, and describes topics and groups."""
+"""Creates and describes topics."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ _DAY_MS = 86_400_000
 
 
 class Topics:
-    """Kafka's topics and groups; most methods raise Retryable if Kafka does not answer."""
+    """Kafka's topics; most methods raise Retryable if Kafka does not answer."""
 
     def __init__(self, settings: CdcSettings) -> None:
         self._settings = settings
@@ -80,20 +80,6 @@ class Topics:
                 answer = None  # Also after a failure: request a description again.
             self._descriptions[topic] = answer or self._describe(topic)
         return found
-
-    def members(self, group: str) -> int:
-        """Return the number of consumers in a group; 0 if Kafka does not know the group."""
-        future = self._admin.describe_consumer_groups([group], request_timeout=REQUEST_SECONDS)[
-            group
-        ]
-        try:
-            return len(self._errors.answer(self._admin, future).members)
-        except TimeoutError as error:
-            raise self._errors.unavailable("describe the group", group, error) from error
-        except KafkaException as error:
-            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-                return 0
-            raise self._errors.unavailable("describe the group", group, error) from error
 
     def partitions(self, topic: str) -> tuple[int, ...]:
         """Return the partition numbers of the topic; empty if the topic does not exist."""

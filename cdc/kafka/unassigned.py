@@ -9,6 +9,7 @@ from confluent_kafka.admin import AdminClient
 
 from cdc.conf import CdcSettings
 from cdc.kafka.client import client_config, make_client
+from cdc.kafka.groups import Groups
 from cdc.kafka.refusals import REQUEST_SECONDS
 from cdc.wire.records import TopicPartition
 
@@ -29,6 +30,7 @@ class Unassigned:
 
     def __init__(self, settings: CdcSettings, topics: Sequence[str]) -> None:
         self._group, self._topics = settings.group, TopicCollection(list(topics))
+        self._groups = Groups(settings)
         self._admin = make_client(AdminClient, client_config(settings))
         self._asked = time.monotonic()
         self._answers: list[Future[Any]] = []
@@ -42,7 +44,7 @@ class Unassigned:
         """
         if time.monotonic() - self._asked >= _INTERVAL_SECONDS and not self._answers:
             self._ask()
-        if not self._answers or not all(answer.done() for answer in self._answers):
+        if not self._are_done():
             return False
         now, first = self._evaluate()
         lasting, self._before = now & self._before, now
@@ -50,11 +52,17 @@ class Unassigned:
 
     def _ask(self) -> None:
         self._asked = time.monotonic()
-        groups = self._admin.describe_consumer_groups(
-            [self._group], request_timeout=REQUEST_SECONDS
-        )
         topics = self._admin.describe_topics(self._topics, request_timeout=REQUEST_SECONDS)
-        self._answers = [groups[self._group], *topics.values()]
+        self._answers = [self._groups.request(self._group), *topics.values()]
+
+    def _are_done(self) -> bool:
+        """Return whether all answers have arrived; forget requests that were not answered."""
+        if all(answer.done() for answer in self._answers):
+            return bool(self._answers)
+        if time.monotonic() - self._asked >= REQUEST_SECONDS:
+            self._answers = []
+            self._groups.renew()
+        return False
 
     def _evaluate(self) -> tuple[frozenset[TopicPartition], str]:
         """Return the unassigned partitions and the first instance; nothing during a rebalance."""

@@ -15,6 +15,7 @@ from cdc.canary.models import CanaryTrip
 from cdc.conf import CdcSettings
 from cdc.consumer.pause import current_pause
 from cdc.errors import Retryable
+from cdc.kafka.groups import Groups
 from cdc.kafka.retention import Retention
 from cdc.kafka.topics import Topics
 from cdc.kafka.watermarks import Watermarks
@@ -59,6 +60,7 @@ class StatusReader:
     def __init__(self, settings: CdcSettings, captures: Iterable[Capture]) -> None:
         self._captures = list(captures)
         self._group = settings.group
+        self._groups = Groups(settings)
         self._topics = Topics(settings)
         self._watermarks = Watermarks(settings)
         self._retention = Retention(settings)
@@ -96,7 +98,7 @@ class StatusReader:
             last_error=database(_last_error) or "",
             counters=database(lambda: counters.totals(DEFAULT_DB_ALIAS)),
             relay=database(lambda: OutboxQueue(DEFAULT_DB_ALIAS).publisher()),
-            consumers=kafka(lambda: self._topics.members(self._group)),
+            consumers=kafka(lambda: self._groups.members(self._group)),
             delays=mongodb(self._delays),
             reconcile=database(_last_reconcile),
             unverified=database(unverified) or "",

@@ -12,6 +12,7 @@ from confluent_kafka.admin._resource import ResourceType
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
+from cdc.kafka.groups import Groups
 from cdc.kafka.topics import Topics
 from tests.support.commands import wait_until
 
@@ -27,9 +28,9 @@ def answered(result: object) -> "Future[Any]":
     return future
 
 
-def no_members(topics: Topics, group: str) -> bool:
+def no_members(groups: Groups, group: str) -> bool:
     try:
-        return topics.members(group) == 0
+        return groups.members(group) == 0
     except Retryable:  # A new broker elects its group coordinator only after the first request.
         return False
 
@@ -61,7 +62,9 @@ def test_a_topic_takes_events_of_the_largest_size(feed_settings: CdcSettings) ->
 def test_what_does_not_exist_is_empty(feed_settings: CdcSettings) -> None:
     topics = Topics(feed_settings)
     assert topics.partitions(feed_settings.topic) == ()
-    wait_until(lambda: no_members(topics, feed_settings.group), "an answer about the group")
+    wait_until(
+        lambda: no_members(Groups(feed_settings), feed_settings.group), "an answer about the group"
+    )
     with pytest.raises(Retryable, match="could not describe the topic"):
         topics.topic_id(feed_settings.topic)
 

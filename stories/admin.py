@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from django.utils import dateformat
 
 from cdc.errors import Refused
-from cdc.operations import trace_row
+from cdc.operations import Audience, trace_row
 from cdc.pages import CONFIRMED, RefusalMessages, show_refusal
 from stories.bulk.admin import BulkChanges
 from stories.bulk.changes import replace_reason
@@ -26,6 +26,7 @@ from stories.forms import (
     StoryForm,
 )
 from stories.models import Status, Story
+from users.roles import audience_of
 
 _LISTED = 20
 """The maximum number of stories that the bulk edit page lists by title."""
@@ -83,11 +84,12 @@ class StoryAdmin(BulkChanges, RefusalMessages):
         self, request: HttpRequest, obj: Story | None = None
     ) -> tuple[str, ...]:
         """Make the source id of a saved story read-only, because imports find the story by it."""
-        return ("source_id", "trace") if obj else ()
+        return ("source_id", *_trace_fields(request)) if obj else ()
 
     def get_fieldsets(self, request: HttpRequest, obj: Story | None = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
-        return (*fieldsets, ("Replication trace", {"fields": ("trace",)})) if obj else fieldsets
+        trace = ("Replication trace", {"fields": _trace_fields(request)})
+        return (*fieldsets, trace) if obj else fieldsets
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Return the values in the URL. Django cannot show a date and time that is text."""
@@ -96,7 +98,11 @@ class StoryAdmin(BulkChanges, RefusalMessages):
 
     @admin.display(description="Last change")
     def trace(self, story: Story) -> str:
-        return trace_row(story).sentence
+        return trace_row(story).sentence_for(Audience.OPERATORS)
+
+    @admin.display(description="Last change")
+    def trace_without_errors(self, story: Story) -> str:
+        return trace_row(story).sentence_for(Audience.OVERSEERS)
 
     @admin.display(description="Submitted", ordering="submit_date")
     def submitted_at(self, story: Story) -> str:
@@ -185,3 +191,9 @@ class StoryAdmin(BulkChanges, RefusalMessages):
 def _minute(moment: datetime) -> str:
     # With these non-breaking spaces, a line can break only between date and time.
     return dateformat.format(moment, "j\u00a0M\u00a0Y, H:i")
+
+
+def _trace_fields(request: HttpRequest) -> tuple[str, ...]:
+    """Return the field of the replication trace. Only operators see the text of an error."""
+    sees_errors = audience_of(request.user).sees_people
+    return ("trace",) if sees_errors else ("trace_without_errors",)

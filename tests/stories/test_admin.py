@@ -7,15 +7,17 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from cdc.models import OutboxRecord
+from cdc.status.row_trace import RowTrace
 from stories.forms import IndentedEncoder, JSONColumnField
 from stories.models import Rejection, Status, Story
 from tests.support.static_files import plain_static_files
-from users.models import User
+from users.models import User, UserType
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LIST = "/admin/stories/story/"
@@ -347,3 +349,30 @@ def test_bulk_edit_rejects_with_a_reason(client: Client, stories: list[Story]) -
     page = edit(client, stories[:2], status="rejected", reason="Old.", media="", diggs="")
     assert "2 stories were edited." in page
     assert set(Rejection.objects.values_list("reason", flat=True)) == {"Old."}
+
+
+@pytest.mark.parametrize(
+    ("role", "ending"),
+    [
+        (UserType.TECHNICAL_WORKER, "The state of MongoDB is unknown: secret@host."),
+        (UserType.CUSTOMER, "The state of MongoDB is unknown."),
+    ],
+)
+def test_only_operators_see_the_error_of_a_trace(
+    client: Client,
+    stories: list[Story],
+    monkeypatch: pytest.MonkeyPatch,
+    role: UserType,
+    ending: str,
+) -> None:
+    found = RowTrace(
+        sentence="The state of MongoDB is unknown: secret@host.",
+        settled=False,
+        problem="secret@host.",
+    )
+    monkeypatch.setattr("stories.admin.trace_row", lambda _story: found)
+    staff = User.objects.create_user("staff@example.org", is_staff=True, user_type=role)
+    staff.user_permissions.set(Permission.objects.filter(content_type__app_label="stories"))
+    client.force_login(staff)
+    page = client.get(f"/admin/stories/story/{stories[0].pk}/change/").content.decode()
+    assert f'<div class="readonly">{ending}</div>' in page

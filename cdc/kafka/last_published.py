@@ -9,7 +9,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka.client import ENVELOPE_ROOM, client_config, make_client
-from cdc.kafka.refusals import REQUEST_SECONDS, unavailable
+from cdc.kafka.refusals import REQUEST_SECONDS, ErrorLog
 from cdc.kafka.topics import Topics
 from cdc.wire.published import LAST_RECORDS, Published, published
 
@@ -31,10 +31,12 @@ class LastPublished:
     def __init__(self, settings: CdcSettings, topics: Sequence[str]) -> None:
         self._names = topics
         self._topics = Topics(settings)
+        self._errors = ErrorLog(settings)
         self._consumer = make_client(
             Consumer,
             client_config(
                 settings,
+                error_cb=self._errors,
                 **{
                     # The library requires a group name. It is never sent to a broker, because this
                     # consumer does not subscribe.
@@ -68,9 +70,10 @@ class LastPublished:
             message = self._consumer.poll(_POLL_SECONDS)
             if message is not None:
                 deadline = time.monotonic() + REQUEST_SECONDS
+                self._errors.forget()
                 self._take(message, left, found)
             elif time.monotonic() >= deadline:
-                raise unavailable("read the last records of", ", ".join(self._names))
+                raise self._errors.unavailable("read the last records of", ", ".join(self._names))
         self._consumer.unassign()
         return found
 
@@ -85,6 +88,6 @@ class LastPublished:
         elif error.code() == KafkaError._PARTITION_EOF or error.code() in _MISSING:  # noqa: SLF001
             left.discard((message.topic() or "", message.partition() or 0))
         elif not error.retriable():
-            raise unavailable(
+            raise self._errors.unavailable(
                 "read the last records of", message.topic() or "", KafkaException(error)
             )

@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from cdc.conf import LARGEST_EVENT_LIMIT, TOPIC_NAME, CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka.client import ENVELOPE_ROOM, client_config, make_client
+from cdc.kafka.refusals import ErrorLog
 from cdc.kafka.spans import PublishSpans
 from cdc.kafka.topics import Topics
 from cdc.wire.records import Outgoing
@@ -42,8 +43,10 @@ class KafkaPublisher:
 
     def __init__(self, settings: CdcSettings) -> None:
         self._settings = settings
+        self._errors = ErrorLog(settings)
         self._config = client_config(
             settings,
+            error_cb=self._errors,
             **{
                 "enable.idempotence": True,
                 "acks": "all",
@@ -66,7 +69,7 @@ class KafkaPublisher:
 
         Raise Retryable if any other record was not acknowledged; the caller must then write all
         records again. Call `keep_waiting` at least every 0.1 s. When `keep_waiting` returns False,
-        drop the records in flight and raise Retryable.
+        or a broker refuses the login or TLS, drop the records in flight and raise Retryable.
         """
         outcomes: dict[int, KafkaError | None] = {}
         spans = PublishSpans()
@@ -76,8 +79,8 @@ class KafkaPublisher:
         try:
             while len(outcomes) < len(records):
                 self._producer.poll(0.1)
-                if len(outcomes) < len(records) and not keep_waiting():
-                    raise Retryable("Publishing was cancelled: the records stay in the outbox.")
+                if len(outcomes) < len(records):
+                    self._require_connection(keep_waiting)
         except Retryable:
             # Otherwise, records in flight could arrive after newer records of another relay.
             self._restart()
@@ -91,6 +94,13 @@ class KafkaPublisher:
         self._producer.purge()
         self._producer.poll(0)
 
+    def _require_connection(self, keep_waiting: Callable[[], bool]) -> None:
+        if not keep_waiting():
+            raise Retryable("Publishing was cancelled: the records stay in the outbox.")
+        # The client itself would try again in silence, because its records never expire.
+        if refusal := self._errors.last_refusal():
+            raise Retryable(refusal.text)
+
     def _produce(
         self,
         index: int,
@@ -100,6 +110,8 @@ class KafkaPublisher:
     ) -> None:
         def delivered(error: KafkaError | None, message: Message) -> None:
             outcomes[index] = error
+            if error is None:
+                self._errors.forget()
             spans.delivered(index, message)
 
         if not TOPIC_NAME.match(record.topic):
@@ -141,6 +153,7 @@ class KafkaPublisher:
 
     def _restart(self) -> None:
         self.close()
+        self._errors.forget()  # The new client reports its own errors.
         self._producer = make_client(Producer, self._config)
 
 

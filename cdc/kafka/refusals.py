@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from cdc.conf import CdcSettings
@@ -22,6 +22,8 @@ REQUEST_SECONDS = 5.0
 """The timeout of a request to Kafka."""
 _REPEAT_SECONDS = 30.0
 _POLL_SECONDS = 0.05
+_RECONNECT_SECONDS = 1.0
+"""The time in which a client connects again, longer than `reconnect.backoff.max.ms`."""
 _SERVER = re.compile(r"\A\w+://([^/]+)/\S+: ")
 _STATE = re.compile(r" \(after \d+ms in state \w+\)")
 _TLS_FAILED = re.compile(r"SSL handshake failed|SSL routines|certificate verify failed")
@@ -63,18 +65,24 @@ class Refusal:
 class ErrorLog:
     """The errors of a client: logs each error code at most once in 30 seconds, and explains them.
 
-    An instance is the `error_cb` of its client, which is called when the client is polled.
+    An instance is the `error_cb` of its client, which is called when the client is polled. The
+    client reports an error that repeats at most once a minute, so a cause stays known until
+    `forget`, which the owner of the client calls after an answer.
     """
 
     def __init__(self, settings: CdcSettings) -> None:
         self._settings = settings
         self._logged: dict[str, float] = {}
         self._last: KafkaError | None = None
-        """The last error that names a cause."""
+        """The last error that names a cause, since the last answer."""
         self._is_explained = self._are_closed = False
         """Whether a cause came after the brokers were last down, and whether none came before."""
+        self._is_new = False
+        """Whether an error came during the present request."""
+        self._examined: tuple[KafkaError, Refusal | None] | None = None
 
     def __call__(self, error: KafkaError) -> None:
+        self._is_new = True
         if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 -- a documented code
             self._down()
         else:
@@ -88,24 +96,42 @@ class ErrorLog:
     def answer(self, admin: AdminClient, request: "Future[T]") -> T:
         """Return the answer to a request of the client; raise KafkaException or TimeoutError.
 
-        Brokers that refuse the connection end the wait at once.
+        Brokers that refuse the connection end the wait at once. If they refused the connection
+        before the request, the client gets the time to connect again.
         """
         admin.poll(0)
-        self._last, self._is_explained, self._are_closed = None, False, False
-        deadline = time.monotonic() + REQUEST_SECONDS
+        self._is_new = False
+        began = time.monotonic()
         while True:
             try:
-                return request.result(_POLL_SECONDS)
+                found = request.result(_POLL_SECONDS)
             except TimeoutError:
                 admin.poll(0)
-                if time.monotonic() >= deadline or self._is_refused:
+                if self._ends(time.monotonic() - began):
                     raise
+            except KafkaException as error:
+                if _is_answer(error):
+                    self.forget()
+                raise
+            else:
+                self.forget()
+                return found
+
+    def forget(self) -> None:
+        """Forget the errors, because a broker has answered the client."""
+        self._last, self._is_explained, self._are_closed = None, False, False
+
+    def last_refusal(self) -> Refusal | None:
+        """Return why a broker refuses the login or TLS; None if another error came last."""
+        if self._last is None:
+            return None
+        if self._examined is None or self._examined[0] is not self._last:
+            self._examined = self._last, _refusal_of(self._last, self._settings.kafka_config)
+        return self._examined[1]
 
     def refusal(self) -> Refusal | None:
         """Return why the brokers refuse the connections; None if another error came last."""
-        if self._last is not None:
-            return _refusal_of(self._last, self._settings.kafka_config)
-        return _closing(self._settings) if self._are_closed else None
+        return _closing(self._settings) if self._are_closed else self.last_refusal()
 
     def unavailable(self, request: str, name: str, error: BaseException | None = None) -> Retryable:
         """Return the error for a request that failed or that Kafka did not answer.
@@ -124,9 +150,15 @@ class ErrorLog:
             self._last is not None and _refused_server(self._last) is not None
         )
 
+    def _ends(self, waited: float) -> bool:
+        """Return whether to give up a request that has waited for this many seconds."""
+        refused = self._is_refused and (self._is_new or waited >= _RECONNECT_SECONDS)
+        return refused or waited >= REQUEST_SECONDS
+
     def _down(self) -> None:
         """Note that no broker is connected. Brokers that close connections name no cause."""
-        if not self._is_explained:
+        is_known = self._last is not None and _refused_server(self._last) is not None
+        if not self._is_explained and not is_known:
             self._last, self._are_closed = None, True
         self._is_explained = False
 
@@ -208,7 +240,7 @@ def _closing(settings: CdcSettings) -> Refusal | None:
 def _is_answer(error: BaseException | None) -> bool:
     """Return whether a broker has answered the request, with an error."""
     found = error.args[0] if error is not None and error.args else None
-    return isinstance(found, KafkaError) and found.code() not in _CONNECTION_LOST
+    return isinstance(found, KafkaError) and found.code() not in _CONNECTION_LOST | _REFUSED
 
 
 def _text(error: KafkaError) -> str:

@@ -9,16 +9,18 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from cdc.conf import CdcSettings
-from cdc.errors import Fatal
+from cdc.errors import Fatal, Retryable
 from cdc.kafka.client import ENVELOPE_ROOM, client_config, make_client
 from cdc.kafka.record import record_of
-from cdc.kafka.refusals import unavailable
+from cdc.kafka.refusals import ErrorLog, unavailable
 from cdc.kafka.unassigned import Unassigned
 from cdc.kafka.watermarks import first_and_next
 from cdc.runtime import telemetry
 from cdc.wire.records import Record, TopicPartition
 
 _LEAVE_SECONDS = 2.0
+_RECONNECT_SECONDS = 1.0
+"""How long a poll waits for a broker after a broker has refused the login or TLS."""
 _NO_EPOCH = -1
 """The library's value for an unknown leader epoch."""
 _NAME_TAKEN = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
@@ -45,10 +47,12 @@ class KafkaSource:
         self._started: set[TopicPartition] = set()
         self._starts: dict[TopicPartition, tuple[int | None, int | None]] = {}
         self._lost: dict[TopicPartition, tuple[int | None, int | None]] = {}
+        self._errors = ErrorLog(settings)
         self._consumer = make_client(
             Consumer,
             client_config(
                 settings,
+                error_cb=self._errors,
                 **{
                     "group.id": settings.group,
                     "group.instance.id": instance,
@@ -72,13 +76,19 @@ class KafkaSource:
         self._subscribe()
 
     def poll(self, limit: int, seconds: float) -> list[Record]:
-        """Return up to `limit` records; wait up to `seconds` for the first record only."""
-        if self._unassigned.found(self._instance):
+        """Return up to `limit` records; wait up to `seconds` for the first record only.
+
+        Raise Retryable if no broker accepts the login or TLS.
+        """
+        # The request for the group can abort the process while the login is refused (librdkafka
+        # issue 4605).
+        if not self._errors.last_refusal() and self._unassigned.found(self._instance):
             telemetry.log(_log, logging.WARNING, telemetry.GROUP_REJOINED)
             self._consumer.unsubscribe()
             self._subscribe()
         first = self._consumer.poll(seconds)
         if first is None:
+            self._require_connection()
             return []
         # `consume` alone would wait for `limit` records or for its whole timeout.
         messages = [first, *self._consumer.consume(limit - 1, 0)]
@@ -125,7 +135,7 @@ class KafkaSource:
 
     def first_offset(self, source: TopicPartition) -> int:
         """Return the first offset of the partition that Kafka has not deleted; raise Retryable."""
-        return first_and_next(self._consumer, source)[0]
+        return first_and_next(self._consumer, source, self._errors.unavailable)[0]
 
     def release(self) -> None:
         """Stop fetching; every assigned partition then waits for the next `start`."""
@@ -156,6 +166,18 @@ class KafkaSource:
         while (self._waiting or self._started) and time.monotonic() < deadline:
             self._consumer.poll(0.05)
         self._consumer.close()
+
+    def _require_connection(self) -> None:
+        """Raise Retryable if no record arrives because brokers refuse the login or TLS.
+
+        The client itself would try again in silence.
+        """
+        if refusal := self._errors.last_refusal():
+            try:
+                self._consumer.list_topics(self._topics[0], timeout=_RECONNECT_SECONDS)
+            except KafkaException as error:
+                raise Retryable(refusal.text) from error
+            self._errors.forget()
 
     def _subscribe(self) -> None:
         self._consumer.subscribe(

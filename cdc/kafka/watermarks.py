@@ -1,25 +1,34 @@
 """Reads the first and end offsets of partitions, and the offsets that the group has committed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from cdc.conf import CdcSettings
+from cdc.errors import Retryable
 from cdc.kafka.client import client_config, make_client
-from cdc.kafka.refusals import REQUEST_SECONDS, unavailable
+from cdc.kafka.refusals import REQUEST_SECONDS, ErrorLog
 from cdc.wire.records import TopicPartition
 
+Unavailable = Callable[[str, str, BaseException | None], Retryable]
+"""Returns the error for a request, its object, and the client's error; see `unavailable`."""
 
-def first_and_next(client: Consumer, source: TopicPartition) -> tuple[int, int]:
-    """Return the first offset that Kafka has not deleted, and the offset of the next record."""
+
+def first_and_next(
+    client: Consumer, source: TopicPartition, unavailable: Unavailable
+) -> tuple[int, int]:
+    """Return the first offset that Kafka has not deleted, and the offset of the next record.
+
+    Raise the error that `unavailable` returns if Kafka does not answer.
+    """
     partition = KafkaPartition(source.topic, source.partition)
     try:
         marks = client.get_watermark_offsets(partition, timeout=REQUEST_SECONDS)
     except KafkaException as error:
         raise unavailable("read the offsets of", source.topic, error) from error
     if marks is None:
-        raise unavailable("read the offsets of", source.topic)
+        raise unavailable("read the offsets of", source.topic, None)
     return int(marks[0]), int(marks[1])
 
 
@@ -28,14 +37,17 @@ class Watermarks:
 
     def __init__(self, settings: CdcSettings) -> None:
         self._group = settings.group
+        self._errors = ErrorLog(settings)
+        config = {"group.id": settings.group, "enable.auto.commit": False}
         self._consumer = make_client(
-            Consumer,
-            client_config(settings, **{"group.id": settings.group, "enable.auto.commit": False}),
+            Consumer, client_config(settings, error_cb=self._errors, **config)
         )
 
     def of(self, source: TopicPartition) -> tuple[int, int]:
         """Return the first offset that Kafka has not deleted, and the offset of the next record."""
-        return first_and_next(self._consumer, source)
+        marks = first_and_next(self._consumer, source, self._unavailable)
+        self._errors.forget()
+        return marks
 
     def committed(self, sources: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the offsets that the group committed; partitions without an offset are omitted."""
@@ -43,7 +55,7 @@ class Watermarks:
         try:
             found = self._consumer.committed(asked, timeout=REQUEST_SECONDS)
         except KafkaException as error:
-            raise unavailable("read the offsets of the group", self._group, error) from error
+            raise self._unavailable("read the offsets of the group", self._group, error) from error
         return {
             TopicPartition(item.topic, item.partition): item.offset
             for item in found
@@ -71,9 +83,15 @@ class Watermarks:
         try:
             (found,) = self._consumer.offsets_for_times([asked], timeout=REQUEST_SECONDS)
         except KafkaException as error:
-            raise unavailable("look up a time in", source.topic, error) from error
+            raise self._unavailable("look up a time in", source.topic, error) from error
         return found.offset if found.offset >= 0 else self.of(source)[1]
 
     def close(self) -> None:
         """Close the client."""
         self._consumer.close()
+
+    def _unavailable(
+        self, request: str, name: str, error: BaseException | None = None
+    ) -> Retryable:
+        self._consumer.poll(0)  # Passes the errors of the client to `_errors`.
+        return self._errors.unavailable(request, name, error)

@@ -9,8 +9,6 @@ from cdc.conf import CdcSettings
 from cdc.doctor.check import Check, ok, or_ok, warning, wrong
 from cdc.errors import Retryable
 from cdc.mongo.client import (
-    LOGIN_REFUSED,
-    access_problem,
     connect,
     database,
     reaching,
@@ -18,6 +16,7 @@ from cdc.mongo.client import (
     server_state,
 )
 from cdc.mongo.plan import delete_markers
+from cdc.mongo.refusals import LOGIN_REFUSED, access_problem
 from cdc.registry import registry
 
 _OLDEST = (5, 0)

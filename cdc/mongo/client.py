@@ -1,6 +1,5 @@
 """Creates MongoDB clients and converts their errors."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -18,7 +17,6 @@ from pymongo.errors import (
     NetworkTimeout,
     OperationFailure,
     PyMongoError,
-    ServerSelectionTimeoutError,
 )
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
@@ -29,6 +27,7 @@ from cdc.conf import CdcSettings
 from cdc.errors import Misconfigured, Rejected, Retryable, TooLarge, Unreachable
 from cdc.mongo.conflicts import conflict_of
 from cdc.mongo.plan import Document
+from cdc.mongo.refusals import ANSWER, access_problem, connection_problem
 from cdc.wire.records import TopicPartition
 
 _TRANSIENT = "TransientTransactionError"
@@ -48,11 +47,6 @@ _TOO_LARGE = frozenset({257, 292, 388})
 _CACHE_IS_FULL = ("cache overflow", "cache full", "will not fit in the storage engine cache")
 """Parts of WiredTiger's error texts for a transaction that is too large for the cache."""
 _WRITES = WriteConcern("majority", j=True)
-LOGIN_REFUSED, _RIGHT_MISSING = frozenset({18, 8000}), 13
-_HANDSHAKE = re.compile(
-    r"(?:SSL handshake failed: |(?=\S+: \[SSL: ))(\S+): (?:\[.+?\] )?(.+?)(?: \(_ssl\.c|\Z)"
-)
-_TIMEOUTS = re.compile(r" \(configured timeouts: [^)]*\)")
 _STANDALONE = (
     "MONGODB_URI leads to a standalone mongod, which has no transactions: start it with --replSet "
     "and initiate the replica set."
@@ -239,42 +233,7 @@ def reaching() -> Iterator[None]:
     except PyMongoError as error:
         slow = isinstance(error, NetworkTimeout) or not isinstance(error, ConnectionFailure)
         kind = Retryable if slow else Unreachable
-        raise kind(_connection_problem(error)) from error
-
-
-def access_problem(error: BaseException | None) -> tuple[str, str] | None:
-    """Return why MongoDB refuses a login or a command, and the remedy; None for another error."""
-    # The rest of the text is the command, with the data in it.
-    reason = str(error).partition(", full error")[0].partition(" to execute command")[0].rstrip(".")
-    code = getattr(error, "code", None)
-    if code in LOGIN_REFUSED:
-        remedy = "correct the user, the password and authSource in MONGODB_URI"
-        return f"MongoDB refuses the login ({reason})", remedy
-    if code == _RIGHT_MISSING:
-        remedy = "grant the role readWrite on the database, or add the login to MONGODB_URI"
-        return f"MongoDB refuses a command ({reason})", remedy
-    return None
-
-
-def _connection_problem(error: PyMongoError) -> str:
-    text = _TIMEOUTS.sub("", str(error).partition(", Timeout: ")[0])[:300] or type(error).__name__
-    if failed := _HANDSHAKE.search(text):
-        server, reason = failed[1], failed[2].strip().rstrip(".")
-        if (refused := reason.removeprefix("certificate verify failed: ")) != reason:
-            return (
-                f"MongoDB's certificate is refused ({server}: {refused}): renew the certificate, "
-                "or correct tlsCAFile or the host name in MONGODB_URI."
-            )
-        return (
-            f"MongoDB does not complete the TLS handshake ({server}: {reason}): check that the "
-            "server uses TLS, or remove tls from MONGODB_URI."
-        )
-    closed = isinstance(error, ServerSelectionTimeoutError) and "connection closed" in text
-    more = ", and add tls=true to MONGODB_URI if it requires TLS" if closed else ""
-    return (
-        f"MongoDB is not responding ({text}): check that it is running and that MONGODB_URI names "
-        f"it{more}."
-    )
+        raise kind(connection_problem(error)) from error
 
 
 def _meaning(error: BulkWriteError) -> Rejected | Retryable:
@@ -283,7 +242,10 @@ def _meaning(error: BulkWriteError) -> Rejected | Retryable:
     if conflict is not None:
         return conflict
     details = error.details.get("writeErrors") or [{}]
-    code, message = details[0].get("code"), str(details[0].get("errmsg", error))[:200]
+    code, message = (
+        details[0].get("code"),
+        str(details[0].get("errmsg", error)).partition(ANSWER)[0][:200],
+    )
     if _is_too_large(code, message):
         return TooLarge(f"MongoDB did not complete a write ({message}).")
     if error.has_error_label(_TRANSIENT) or code in _PASSING:
@@ -296,4 +258,4 @@ def _is_too_large(code: int | None, message: str) -> bool:
 
 
 def _brief(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error).partition(', full error')[0][:200]}"
+    return f"{type(error).__name__}: {str(error).partition(ANSWER)[0][:200]}"

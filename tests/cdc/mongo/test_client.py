@@ -53,6 +53,22 @@ def test_errors_are_named_by_what_to_do(error: Exception, meaning: type[CdcError
     assert type(raised.value) is meaning
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("'code': 18, 'codeName': 'X'", "MongoDB refuses the login (not accepted): correct the"),
+        ("'code': 11600", "MongoDB is not responding (not accepted.): check that"),
+    ],
+)
+def test_a_login_that_the_pool_was_refused_is_no_outage(answer: str, expected: str) -> None:
+    """While the client fills its pool, it stores the error and reports that no server responds."""
+    text = f"not accepted., full error: {{'ok': 0.0, {answer}}}, Timeout: 1s, Topology: <secret>"
+    with pytest.raises(Unreachable) as raised, reaching():
+        raise ServerSelectionTimeoutError(text)
+    assert str(raised.value).startswith(expected)
+    assert "'ok'" not in str(raised.value)
+
+
 def test_the_description_of_all_servers_is_left_out() -> None:
     with pytest.raises(Retryable) as raised, reaching():
         raise ServerSelectionTimeoutError("refused, Timeout: 1s, Topology Description: <secret>")

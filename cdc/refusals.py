@@ -8,6 +8,8 @@ from cdc.errors import CdcError, Retryable
 
 REFUSALS = (Error, CdcError)
 """The errors for which `refusal_of` has a sentence."""
+REFUSED_LOGIN = frozenset({1044, 1045, 1130, 1698, 1820, 1862, 3118, 4151})
+"""MySQL's error codes for a refused login."""
 _OK, _CONFLICT, _UNAVAILABLE = 200, 409, 503
 _FIRST_CLIENT_ERROR, _LAST_CLIENT_ERROR = 2000, 2999
 
@@ -69,6 +71,7 @@ _BY_CODE = {
     **dict.fromkeys(
         (1021, 1028, 1040, 1053, 1114, 1203, 1226, 1290, 1317, 1792, 1836), UNAVAILABLE
     ),
+    **dict.fromkeys(REFUSED_LOGIN, UNAVAILABLE),
 }
 """Refusals by the error number of MySQL and MariaDB."""
 _BY_WORDS = {

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 
 from django.db import Error, connections, transaction
 
@@ -9,10 +10,12 @@ from cdc.context import current_actor
 from cdc.models import ConsumerPause
 from cdc.operator_log import log_action
 from cdc.runtime import telemetry
+from cdc.runtime.database import database_problem
 from cdc.runtime.threads import start_thread
 
 _POLL_SECONDS = 1.0
 _FIRST_POLL_SECONDS = 2.0
+_REPEAT_SECONDS = 30.0
 _log = logging.getLogger(__name__)
 
 
@@ -45,7 +48,8 @@ class PauseWatch:
     """Polls once a second whether the group is paused, in a separate thread.
 
     The consumer therefore never waits for this query. While the database does not respond, the last
-    answer stays valid. Before the first answer, the group is treated as paused.
+    answer stays valid, and the reason is logged at most once in 30 seconds. Before the first
+    answer, the group is treated as paused.
     """
 
     def __init__(self, group: str, using: str) -> None:
@@ -54,6 +58,7 @@ class PauseWatch:
         self._known = threading.Event()
         self._stopped = threading.Event()
         self._paused = True
+        self._logged = float("-inf")
 
     def __call__(self) -> bool:
         """Return whether the group is paused."""
@@ -74,10 +79,14 @@ class PauseWatch:
             self._known.set()
         except Error as error:
             connections[self._using].close()
-            if not self._known.is_set():
-                telemetry.log(
-                    _log, logging.WARNING, telemetry.CONSUMER_PAUSE_UNKNOWN, error=str(error)
-                )
+            self._report(error)
+
+    def _report(self, error: Error) -> None:
+        now = time.monotonic()
+        if now - self._logged >= _REPEAT_SECONDS:
+            self._logged = now
+            text = database_problem(error, self._using)
+            telemetry.log(_log, logging.WARNING, telemetry.CONSUMER_PAUSE_UNKNOWN, error=text)
 
     def _run(self) -> None:
         try:

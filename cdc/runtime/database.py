@@ -14,10 +14,9 @@ from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.models.functions import Now
 
 from cdc.errors import Retryable
+from cdc.refusals import REFUSED_LOGIN
 
 _FILE = "_cdc_file"
-_REFUSED_LOGIN = frozenset({1044, 1045, 1130, 1698, 1820, 1862, 3118, 4151})
-"""MySQL's error codes for a refused login."""
 _MISSING_RIGHT = frozenset({1142, 1143, 1227, 1370})
 """MySQL's error codes for a missing right."""
 _AWAY = ("is not responding ({})", "check that it is up and that DATABASE_URL names it")
@@ -107,7 +106,7 @@ class DatabaseProblem:
 def explain(error: BaseException | None, using: str) -> DatabaseProblem:
     """Explain an error of the database or of its client."""
     code, text, server = _code(error), _text(error), _server(using)
-    if code in _REFUSED_LOGIN:
+    if code in REFUSED_LOGIN:
         return DatabaseProblem(f"{server} refuses the login ({text})", _login_remedy(using))
     known = _AWAY if text.startswith("unable to open") else _PROBLEMS.get(code)
     if known:
@@ -126,7 +125,7 @@ def database_problem(error: BaseException | None, using: str = DEFAULT_DB_ALIAS)
 
 def is_denied(error: BaseException | None) -> bool:
     """Return whether the database has refused the login or a right."""
-    return _code(error) in _REFUSED_LOGIN | _MISSING_RIGHT
+    return _code(error) in REFUSED_LOGIN | _MISSING_RIGHT
 
 
 def _tls_problem(server: str, reason: str) -> DatabaseProblem:

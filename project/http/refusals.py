@@ -1,5 +1,6 @@
 """The response to an error of the database or of `cdc` that a page does not show itself."""
 
+import logging
 import sys
 
 from django.contrib import messages
@@ -9,10 +10,14 @@ from django.template.loader import render_to_string
 from django.utils.deprecation import MiddlewareMixin
 from django.views import defaults
 
+from cdc.commands import database_problem, log
 from cdc.pages import marked, refused
 from cdc.refusals import BUSY, LOST, REFUSALS, UNAVAILABLE, Refusal, refusal_of
 
+REQUEST_FAILED = "request.failed"
+"""The log record of a request for which the database is not available."""
 _OK = 200
+_log = logging.getLogger(__name__)
 
 
 class RefusalMiddleware(MiddlewareMixin):
@@ -25,6 +30,7 @@ class RefusalMiddleware(MiddlewareMixin):
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if not isinstance(error, REFUSALS):
             return None
+        _report(error)
         if request.method == "POST":
             refusal = refused(request, error)
             return _shown_again(request, refusal) or _unavailable(refusal)
@@ -45,6 +51,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """Return the page of an error outside the views, for example in a middleware."""
     error = sys.exc_info()[1]
     if isinstance(error, Error):
+        _report(error)
         return _unavailable(refusal_of(error))
     return defaults.server_error(request)
 
@@ -61,6 +68,12 @@ def _shown_again(request: HttpRequest, refusal: Refusal) -> HttpResponse | None:
     except REFUSALS:
         return None
     return marked(page, refusal) if page.status_code == _OK else None
+
+
+def _report(error: Exception) -> None:
+    """Log why the database is not available. The page does not say so."""
+    if isinstance(error, Error) and refusal_of(error) == UNAVAILABLE:
+        log(_log, logging.ERROR, REQUEST_FAILED, error=database_problem(error))
 
 
 def _unavailable(refusal: Refusal) -> HttpResponse:

@@ -153,7 +153,7 @@ def test_a_consumer_starts_although_the_database_is_unreachable(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_only_a_pause_that_was_never_known_is_logged(
+def test_a_database_that_does_not_respond_is_logged_once_in_a_while(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     watch = PauseWatch(GROUP, "default")
@@ -162,13 +162,18 @@ def test_only_a_pause_that_was_never_known_is_logged(
         watch.poll()
     (logged,) = caplog.records
     assert logged.message == telemetry.CONSUMER_PAUSE_UNKNOWN
-    assert vars(logged)["error"] == "gone away"
+    assert vars(logged)["error"].startswith("Database error (gone away): check that")
 
     watch.poll()
     with monkeypatch.context() as broken:
         unreachable(broken)
         watch.poll()
     assert len(caplog.records) == 1
+    with monkeypatch.context() as broken:
+        unreachable(broken)
+        broken.setattr("cdc.consumer.pause._REPEAT_SECONDS", 0.0)
+        watch.poll()
+    assert len(caplog.records) == 2
 
 
 @pytest.mark.django_db(databases=["default", "other"])

@@ -53,6 +53,20 @@ def test_links_lead_to_files_that_exist() -> None:
     assert broken == []
 
 
+def test_sentences_about_refused_connections_exist_in_the_code() -> None:
+    page = (ROOT / "docs/secured-connections.md").read_text()
+    quoted = re.findall(r"^wrong +\w+ +(.+)\.$", page, re.MULTILINE)
+    assert len(quoted) > 10
+    texts = "\n".join(_texts(file) for file in (ROOT / "cdc").rglob("*.py"))
+    pieces = {
+        # The code inserts the server after "The certificate of".
+        piece.strip().removeprefix("The certificate of the database at")
+        for sentence in quoted
+        for piece in re.split(r"\(.*\)|\S+\.example:\d+|: ", sentence)
+    }
+    assert [piece for piece in sorted(pieces) if piece not in texts] == []
+
+
 def test_paths_of_the_code_exist() -> None:
     missing = [
         name
@@ -82,6 +96,16 @@ def test_the_example_of_settings_is_complete() -> None:
         if field.default is MISSING and field.default_factory is MISSING
     }
     assert {keyword.arg for keyword in call.keywords} == required
+
+
+def _texts(file: Path) -> str:
+    """Return the texts in the code of a file; an f-string is a text for each of its constants."""
+    nodes = ast.walk(ast.parse(file.read_text()))
+    return "\n".join(
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
 
 
 def _mentions(pattern: re.Pattern[str]) -> list[tuple[str, str]]:

@@ -7,10 +7,13 @@ from typing import Any
 from urllib.parse import quote
 
 from pymongo import MongoClient, monitoring
+from pymongo.errors import OperationFailure
 
 from project.stack.mongod import ANSWER_MS, Client, Mongod
 from project.stack.ports import free_port
 from tests.support.tls import MISNAMED, certificate
+
+_UNAUTHORIZED = 13
 
 
 class OwnMongod(Mongod):
@@ -76,7 +79,12 @@ class LockedMongod(OwnMongod):
         if self._is_member:
             return
         with self._connect() as client:
-            client.admin.command("replSetInitiate", self._first_config())
+            try:
+                client.admin.command("replSetInitiate", self._first_config())
+            except OperationFailure as error:
+                # After a restart, the server has users and belongs to the replica set.
+                if error.code != _UNAUTHORIZED:
+                    raise
         self._is_member = True
 
     def add_user(self, name: str, *roles: Any) -> str:
@@ -90,6 +98,10 @@ class LockedMongod(OwnMongod):
 
     def uri_of(self, name: str, password: str = "password") -> str:  # noqa: S107 -- on loopback
         return self.uri.replace("mongodb://", f"mongodb://{name}:{password}@")
+
+    def set_password(self, name: str, password: str) -> None:
+        with MongoClient[dict[str, Any]](self.uri_of("admin")) as client:
+            client.admin.command("updateUser", name, pwd=password)
 
 
 class SecuredMongod(LockedMongod):
@@ -115,10 +127,6 @@ class SecuredMongod(LockedMongod):
             directConnection=True,
             serverSelectionTimeoutMS=ANSWER_MS,
         )
-
-    def set_password(self, name: str, password: str) -> None:
-        with MongoClient[dict[str, Any]](self.uri_of("admin")) as client:
-            client.admin.command("updateUser", name, pwd=password)
 
 
 def trusting(authority: str) -> str:

@@ -80,9 +80,7 @@ class KafkaSource:
 
         Raise Retryable if no broker accepts the login or TLS.
         """
-        # The request for the group can abort the process while the login is refused (librdkafka
-        # issue 4605).
-        if not self._errors.last_refusal() and self._unassigned.found(self._instance):
+        if self._unassigned.found(self._instance):
             telemetry.log(_log, logging.WARNING, telemetry.GROUP_REJOINED)
             self._consumer.unsubscribe()
             self._subscribe()

@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -12,11 +12,14 @@ from cdc.doctor.check import Level, refuse
 from cdc.doctor.kafka import check_kafka
 from cdc.errors import CdcError, Retryable
 from cdc.kafka.publisher import KafkaPublisher
+from cdc.kafka.source import KafkaSource
 from cdc.kafka.tail import KafkaTail
+from cdc.kafka.topics import Topics
+from cdc.kafka.watermarks import Watermarks
 from cdc.runtime.telemetry import KAFKA_ERROR
 from cdc.status.probes import ServiceProbes
-from cdc.wire.records import Outgoing
-from tests.support.commands import retried
+from cdc.wire.records import Outgoing, TopicPartition
+from tests.support.commands import retried, wait_until
 from tests.support.feed_settings import without_servers
 from tests.support.kafka import USER, SecuredKafka, running, scram_config
 from tests.support.tls import certificate
@@ -138,6 +141,42 @@ def test_a_wrong_setting_is_named_with_its_broker(
     for text in found.values():
         assert re.search(r": (correct|renew|name|set) .*KAFKA_(CONFIG|BOOTSTRAP).*\.\Z", text), text
         assert "\n" not in text
+
+
+def test_a_changed_password_is_named_as_long_as_it_is_refused(secured: SecuredKafka) -> None:
+    """librdkafka reports an error that repeats only about once a minute."""
+    user, topic = "rotating", "orders"
+    secured.set_password(user, PASSWORD)
+    settings = without_servers(
+        bootstrap_servers=secured.server("SECURE"),
+        kafka_config=scram_config(user, PASSWORD),
+        topic=topic,
+        group="rotating",
+    )
+    topics, publisher, tail = Topics(settings), KafkaPublisher(settings), KafkaTail(settings)
+    retried(lambda: topics.ensure(topic))
+    source, marks = KafkaSource(settings, [topic], "one"), Watermarks(settings)
+    record = Outgoing(topic=topic, key=b"1", value=b"{}", headers=(), timestamp_ms=1)
+    calls: list[Callable[[], object]] = [
+        lambda: topics.exists(topic),
+        lambda: publisher.publish([record], lambda: True),
+        tail.shape,
+        lambda: source.poll(1, 0.2),
+        lambda: marks.of(TopicPartition(topic, 0)),
+    ]
+
+    def found() -> set[str]:
+        return {sentence(call).partition(" (")[0] for call in calls}
+
+    wait_until(lambda: found() == {""}, "all clients are connected")
+    for _ in range(2):
+        secured.set_password(user, WRONG_PASSWORD)
+        wait_until(lambda: found() == {"Kafka refuses the login"}, "all clients are refused")
+        assert found() == {"Kafka refuses the login"}
+        secured.set_password(user, PASSWORD)
+        wait_until(lambda: found() == {""}, "all clients are accepted again")
+    for client in (publisher, tail, source, marks):
+        client.close()
 
 
 def test_right_settings_are_accepted(secured: SecuredKafka) -> None:

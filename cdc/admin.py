@@ -165,10 +165,10 @@ class DeadLetterAdmin(ForAudience):
         if count:
             noun = "dead letter was" if count == 1 else "dead letters were"
             self.message_user(request, f"{count} {noun} {verb}ed.", messages.SUCCESS)
-        elif outcome.refused:
-            form.add_error(None, " ".join(outcome.refused[:_LISTED]))
+        elif outcome.unchanged:
+            form.add_error(None, " ".join(outcome.unchanged[:_LISTED]))
             return self._ask(request, letters, form, verb)
-        for sentence in outcome.refused[:_LISTED]:
+        for sentence in outcome.unchanged[:_LISTED]:
             self.message_user(request, self._refusal(request, sentence), messages.ERROR)
         return None
 

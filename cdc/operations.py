@@ -5,7 +5,7 @@ default database, and raise the errors of `cdc.errors`. A function with the argu
 the action, its actor and this reason in the operator log.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -16,9 +16,9 @@ from cdc.audience import Audience
 from cdc.conf import CdcSettings, cdc_settings
 from cdc.consumer.pause import pause, resume
 from cdc.dead_letters.console import place
-from cdc.dead_letters.decisions import Outcome, discard, replay
+from cdc.dead_letters.decisions import Outcome, discard, each_of, replay
 from cdc.dead_letters.inspection import Inspection, Inspector
-from cdc.dead_letters.visible import visible_key, visible_reason
+from cdc.dead_letters.visible import operations_of, visible_key, visible_reason
 from cdc.doctor.check import Check, Level
 from cdc.doctor.report import examine
 from cdc.errors import Refused
@@ -55,6 +55,7 @@ __all__ = [
     "Figures",
     "JobContext",
     "JobKind",
+    "Outcome",
     "Part",
     "PartitionLag",
     "ServiceProbes",
@@ -64,11 +65,13 @@ __all__ = [
     "TableCount",
     "cancel_job",
     "count_changes",
+    "dead_letter_operations",
     "dead_letter_position",
     "dead_letter_texts",
     "deployment_problems",
     "describe_selection",
     "discard_dead_letter",
+    "discard_dead_letters",
     "ensure_job",
     "ensure_topics",
     "inspect_dead_letter",
@@ -81,6 +84,7 @@ __all__ = [
     "read_totals",
     "register_job",
     "replay_dead_letter",
+    "replay_dead_letters",
     "request_job",
     "resume_consumers",
     "trace_row",
@@ -171,6 +175,27 @@ def discard_dead_letter(letter: DeadLetter, why: str) -> None:
     _require_resolved(discard([letter], why, using=DEFAULT_DB_ALIAS))
 
 
+def replay_dead_letters(numbers: Iterable[int], why: str) -> Outcome:
+    """Replay the dead letters with these ids, as `replay_dead_letter` does, and count the results.
+
+    Each dead letter is decided on its own, so one that is refused does not stop the others.
+    """
+    return replay(each_of(numbers, using=DEFAULT_DB_ALIAS), why, using=DEFAULT_DB_ALIAS)
+
+
+def discard_dead_letters(numbers: Iterable[int], why: str) -> Outcome:
+    """Mark the dead letters with these ids as discarded, and count the results."""
+    return discard(each_of(numbers, using=DEFAULT_DB_ALIAS), why, using=DEFAULT_DB_ALIAS)
+
+
+def dead_letter_operations(numbers: Collection[int]) -> dict[int, str]:
+    """Return the operations (c, u, d or r) that messages name, by the id of the dead letter.
+
+    A message that is very large, or that names no operation, is left out.
+    """
+    return operations_of(numbers, using=DEFAULT_DB_ALIAS)
+
+
 def dead_letter_position(letter: DeadLetter) -> str:
     """Return where the message was found: topic, partition and offset, or the outbox row."""
     return place(letter)
@@ -232,8 +257,8 @@ def outbox_is_empty() -> bool:
 
 
 def _require_resolved(outcome: Outcome) -> None:
-    if outcome.refused:
-        raise Refused(" ".join(outcome.refused))
+    if outcome.unchanged:
+        raise Refused(" ".join(outcome.unchanged))
 
 
 # One client per process, created on first use.

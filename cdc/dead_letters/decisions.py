@@ -32,7 +32,18 @@ class Outcome:
 
     resolved: Sequence[int]
     refused: Sequence[str]
-    """One sentence for each dead letter that was left unchanged."""
+    """One sentence for each dead letter that could not be decided about."""
+    decided: Sequence[str] = ()
+    """One sentence for each dead letter about which a decision had already been made."""
+
+    @property
+    def unchanged(self) -> tuple[str, ...]:
+        """One sentence for each dead letter that was left unchanged."""
+        return (*self.refused, *self.decided)
+
+
+class AlreadyDecided(Refused):
+    """Another decision about the dead letter was made first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +85,13 @@ def each_waiting(*, using: str) -> Iterator[DeadLetter]:
         yield letters.get(pk=number)
 
 
+def each_of(numbers: Iterable[int], *, using: str) -> Iterator[DeadLetter]:
+    """Yield the dead letters with these ids one at a time, and skip ids that do not exist."""
+    letters = DeadLetter.objects.using(using).defer("value")
+    for number in numbers:
+        yield from letters.filter(pk=number)
+
+
 def replay(letters: Iterable[DeadLetter], why: str, *, using: str) -> Outcome:
     """Send the current state of the rows of these dead letters through the outbox.
 
@@ -99,22 +117,24 @@ def _each(
     letters: Iterable[DeadLetter], act: Callable[[DeadLetter], None], decision: Decision
 ) -> Outcome:
     resolved: list[int] = []
+    decided: list[str] = []
     refused: list[str] = []
     for letter in letters:
+        unchanged = f"Dead letter {letter.pk} was not {decision.status}."
         try:
             _require_waiting(letter)
             act(letter)
             _resolve(letter, decision)
+        except AlreadyDecided as error:
+            decided.append(f"{unchanged} {error}")
         except (Refused, Rejected) as error:
-            refused.append(f"Dead letter {letter.pk} was not {decision.status}. {error}")
+            refused.append(f"{unchanged} {error}")
         except Error as error:
             close_broken_connections()
-            refused.append(
-                f"Dead letter {letter.pk} was not {decision.status}. {refusal_of(error).sentence}"
-            )
+            refused.append(f"{unchanged} {refusal_of(error).sentence}")
         else:
             resolved.append(letter.pk)
-    return Outcome(resolved=resolved, refused=refused)
+    return Outcome(resolved=resolved, refused=refused, decided=decided)
 
 
 def _key_of(letter: DeadLetter) -> tuple[str, Any]:
@@ -143,11 +163,11 @@ def _require_waiting(letter: DeadLetter) -> None:
     if letter.status != DeadLetterStatus.WAITING:
         actor = letter.resolved_by
         who = people({actor}).get(actor, actor)
-        raise Refused(f"The dead letter was already {letter.status} by {who}.")
+        raise AlreadyDecided(f"The dead letter was already {letter.status} by {who}.")
 
 
 def _resolve(letter: DeadLetter, decision: Decision) -> None:
-    """Record the decision. Raise Refused if another decision was recorded first."""
+    """Record the decision. Raise AlreadyDecided if another decision was recorded first."""
     letters = DeadLetter.objects.using(decision.using)
     waiting = letters.filter(pk=letter.pk, status=DeadLetterStatus.WAITING)
     with transaction.atomic(using=decision.using):
@@ -157,6 +177,6 @@ def _resolve(letter: DeadLetter, decision: Decision) -> None:
             resolved_by=current_actor(),
             why=decision.why,
         ):
-            raise Refused("Another decision was recorded in the meantime.")
+            raise AlreadyDecided("Another decision was recorded in the meantime.")
         target = f"dead letter {letter.pk}: {letter}"
         log_action(decision.what, target, decision.why, using=decision.using)

@@ -55,6 +55,8 @@ class Inspection:
     """One sentence on the difference between the row and the replica, and on a replay's effect."""
     lines: tuple[Line, ...]
     replayable: bool
+    changes: bool = True
+    """Whether a replay would change the replica; True if the replica could not be read."""
 
     @property
     def differing(self) -> tuple[str, ...]:
@@ -77,28 +79,35 @@ class Inspector:
         """Return what `audience` may see of the message, the row and the replica."""
         payload = audience.text(printable(_payload(letter), LONGEST_PAYLOAD))
         if not audience.sees_people and not is_event(letter):
-            return Inspection(payload=payload, verdict=_MALFORMED, lines=(), replayable=False)
+            return Inspection(
+                payload=payload, verdict=_MALFORMED, lines=(), replayable=False, changes=False
+            )
         try:
             row = row_of(letter)
             source = self._source(row)
         except (Rejected, Refused) as error:
             verdict = audience.text(str(error))
-            return Inspection(payload=payload, verdict=verdict, lines=(), replayable=False)
+            return Inspection(
+                payload=payload, verdict=verdict, lines=(), replayable=False, changes=False
+            )
         replicas: dict[str, Document | None] = {}
+        changes = True
         try:
             replicas = self._replicas(row)
         except (Retryable, Misconfigured) as error:
             cause = f" {error}" if audience.sees_people else ""
             verdict = f"The replica could not be read.{cause}"
         else:
-            verdict = _verdict(row, source, replicas)
+            verdict, changes = _verdict(row, source, replicas)
         hidden = row.capture.hidden(audience)
         lines = tuple(
             line
             for line in _lines(row.capture, _message(letter), source, replicas)
             if line.column not in hidden
         )
-        return Inspection(payload=payload, verdict=verdict, lines=lines, replayable=True)
+        return Inspection(
+            payload=payload, verdict=verdict, lines=lines, replayable=True, changes=changes
+        )
 
     def _source(self, row: Row) -> Values:
         images = read_images(row.capture, [row.key], using=self._using)
@@ -109,6 +118,11 @@ class Inspector:
         with connect(self._settings) as client:
             reader = ReplicaReader(client, self._settings)
             return reader.documents(row.capture.collections, key)
+
+
+def _discardable(payload: str, verdict: str) -> Inspection:
+    """Return the inspection of a message that can only be discarded."""
+    return Inspection(payload=payload, verdict=verdict, lines=(), replayable=False, changes=False)
 
 
 def _payload(letter: DeadLetter) -> bytes | None:
@@ -153,22 +167,24 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _verdict(row: Row, source: Values, replicas: Mapping[str, Document | None]) -> str:
+def _verdict(row: Row, source: Values, replicas: Mapping[str, Document | None]) -> tuple[str, bool]:
+    """Return a sentence on a replay's effect, and whether it would change anything."""
     name = f"{row.capture.table} {printable(str(row.key), 60)}"
     missing = [held is None for held in replicas.values()]
     if source is None and all(missing):
-        return f"{name} and its document have been deleted: a replay would change nothing."
+        return f"{name} and its document have been deleted: a replay would change nothing.", False
     if source is None:
-        return f"{name} has been deleted, but not from the replica: a replay sends the delete."
+        sentence = f"{name} has been deleted, but not from the replica: a replay sends the delete."
+        return sentence, True
     if any(missing):
-        return f"{name} is missing from the replica: a replay sends the row."
-    differing = [
-        line.column for line in _lines(row.capture, None, source, replicas) if line.differs
-    ]
-    if differing:
-        columns = ", ".join(differing)
-        return f"{name} differs from the replica in {columns}: a replay sends the current row."
-    return f"{name} is the same in the replica: a replay would change nothing."
+        return f"{name} is missing from the replica: a replay sends the row.", True
+    lines = _lines(row.capture, None, source, replicas)
+    if columns := ", ".join(line.column for line in lines if line.differs):
+        return (
+            f"{name} differs from the replica in {columns}: a replay sends the current row.",
+            True,
+        )
+    return f"{name} is the same in the replica: a replay would change nothing.", False
 
 
 def _shown_replicas(replicas: Mapping[str, Document | None], name: str) -> str:

@@ -1,10 +1,19 @@
 """The parts of a dead letter that an audience may see: the same parts as in the live feed."""
 
+from collections.abc import Collection
+from typing import Any
+
+import orjson
+from django.db.models import Q
+
 from cdc.audience import Audience
 from cdc.dead_letters.decisions import row_of
 from cdc.errors import Rejected
 from cdc.models import DeadLetter
-from cdc.wire.event import decode
+from cdc.wire.event import Operation, decode
+
+_LARGEST_READ = 65_536
+"""Larger messages are not read for a list, because a page of them may take 50 MB."""
 
 
 def visible_reason(letter: DeadLetter, audience: Audience) -> str:
@@ -27,3 +36,24 @@ def is_event(letter: DeadLetter) -> bool:
         return row_of(letter).capture.table == event.table
     except Rejected:
         return False
+
+
+def operations_of(numbers: Collection[int], *, using: str) -> dict[int, str]:
+    """Return the operations that messages name, by the id of the dead letter.
+
+    A message that is very large, or that names no operation, is left out.
+    """
+    small = Q(size__isnull=True) | Q(size__lte=_LARGEST_READ)
+    letters = DeadLetter.objects.using(using).filter(small, pk__in=numbers)
+    found = {number: _operation(value) for number, value in letters.values_list("pk", "value")}
+    return {number: operation for number, operation in found.items() if operation}
+
+
+def _operation(value: Any) -> str:
+    if value is None:
+        return Operation.DELETE.value
+    try:
+        message = orjson.loads(bytes(value))
+        return Operation(message["op"]).value
+    except (orjson.JSONDecodeError, TypeError, KeyError, ValueError):
+        return ""

@@ -93,8 +93,8 @@ class Command(FeedCommand):
         with acting_as(system_user()):
             outcome = decide(letters, options["why"], using=DEFAULT_DB_ALIAS)
         self.stdout.write(f"{len(outcome.resolved)} {word}.")
-        if outcome.refused:
-            self.fail("\n".join(outcome.refused))
+        if outcome.unchanged:
+            self.fail("\n".join(outcome.unchanged))
 
     def _named(self, ids: list[int]) -> list[DeadLetter]:
         found = DeadLetter.objects.in_bulk(ids)

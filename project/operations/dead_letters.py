@@ -1,49 +1,103 @@
-"""The pages on which operators inspect, replay and discard dead letters."""
+"""The pages on which operators find and inspect dead letters."""
 
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from django.db.models import QuerySet
-from django.shortcuts import get_object_or_404
-from django.urls import reverse
-from django.views.generic import DetailView, ListView
+import orjson
+from django.db.models import Max, QuerySet
+from django.views.generic import DetailView
 
 from cdc.models import DeadLetter, DeadLetterStatus
 from cdc.operations import (
+    Audience,
+    dead_letter_operations,
     dead_letter_position,
     dead_letter_texts,
-    discard_dead_letter,
     inspect_dead_letter,
-    replay_dead_letter,
     user_names,
 )
 from project.operations.access import ReadersMixin, may_act
-from project.operations.confirm import ConfirmView, RequiredReasonForm
+from project.operations.letter_filters import STATES, LetterFilters, filters_of
+from project.operations.link_filters import FilteredListView
 from users.roles import audience_of
 
+_TONES = {
+    DeadLetterStatus.WAITING: "warn",
+    DeadLetterStatus.REPLAYED: "good",
+    DeadLetterStatus.DISCARDED: "neutral",
+}
+_OPERATIONS = {"c": "Created", "u": "Updated", "d": "Deleted", "r": "Resent"}
 
-class DeadLetterListView(ReadersMixin, ListView[DeadLetter]):
-    """The dead letters that wait for a decision, or all dead letters, newest first."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterRow:
+    """One line of the list."""
+
+    letter: DeadLetter
+    name: str
+    """The table and the key of the row, or the number of the dead letter."""
+    operation: str
+    """A word; empty if the message names no operation."""
+    reason: str
+    position: str
+    tone: str
+
+
+class DeadLetterListView(ReadersMixin, FilteredListView[DeadLetter]):
+    """The dead letters that wait for a decision, or those that match the filters, newest first."""
 
     template_name = "operations/dead_letters.html"
     context_object_name = "letters"
-    paginate_by = 30
+    paginate_by = 50
 
     def get_queryset(self) -> QuerySet[DeadLetter]:
         # The payloads of one page may take 50 MB, so they are not loaded.
-        letters = DeadLetter.objects.defer("key", "value").order_by("-id")
-        return letters if self._all else letters.filter(status=DeadLetterStatus.WAITING)
+        return self._filters.of(DeadLetter.objects.defer("key", "value").order_by("-id"))
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         found = super().get_context_data(**context)
-        sees_people = audience_of(self.request.user).sees_people
-        rows = [(letter, dead_letter_position(letter)) for letter in found["letters"]]
-        shown = {"rows": rows, "sees_people": sees_people, "all": self._all}
-        return {**found, **shown, "query": "all=1&" if self._all else ""}
+        filters = self._filters
+        states = [
+            (label, filters.link(status=value), value == filters.status)
+            for value, label in STATES.items()
+        ]
+        acts = may_act(self.request) and filters.status == DeadLetterStatus.WAITING
+        return {
+            **found,
+            "rows": letter_rows(found["letters"], self._audience),
+            "sees_people": self._audience.sees_people,
+            "filters": filters,
+            "states": states,
+            "unknown": self._unknown,
+            "plain": filters.link(reason="", text=""),
+            "query": f"{filters.link()}&"[1:].removeprefix("&"),
+            "may_act": acts,
+            "newest": self._newest() if acts and found["is_paginated"] else None,
+        }
+
+    def _newest(self) -> int | None:
+        """Return the newest id, so that nobody decides about dead letters that arrive later."""
+        newest: int | None = self._filters.of(DeadLetter.objects.all()).aggregate(n=Max("pk"))["n"]
+        return newest
+
+    @cached_property
+    def _audience(self) -> Audience:
+        return audience_of(self.request.user)
 
     @property
-    def _all(self) -> bool:
-        return "all" in self.request.GET
+    def _filters(self) -> LetterFilters:
+        return self._asked[0]
+
+    @property
+    def _unknown(self) -> str:
+        return self._asked[1]
+
+    @cached_property
+    def _asked(self) -> tuple[LetterFilters, str]:
+        return filters_of(self.request.GET, self._audience)
 
 
 class DeadLetterView(ReadersMixin, DetailView[DeadLetter]):
@@ -58,58 +112,52 @@ class DeadLetterView(ReadersMixin, DetailView[DeadLetter]):
         actor = letter.resolved_by
         audience = audience_of(self.request.user)
         key, reason = dead_letter_texts(letter, audience)
+        inspection = inspect_dead_letter(letter, audience)
+        operation = dead_letter_operations([letter.pk]).get(letter.pk, "")
         return super().get_context_data(
             **context,
-            inspection=inspect_dead_letter(letter, audience),
+            inspection=inspection,
+            faulty=faulty_column(letter.reason, [line.column for line in inspection.lines]),
+            operation=_OPERATIONS.get(operation, ""),
             key=key,
             reason=reason,
             position=dead_letter_position(letter),
+            state=STATES[letter.status],
+            tone=_TONES[DeadLetterStatus(letter.status)],
             resolved_by=user_names([actor]).get(actor, actor),
             may_act=may_act(self.request) and letter.status == DeadLetterStatus.WAITING,
         )
 
 
-class DecideView(ConfirmView):
-    """The base class of the pages that decide about one dead letter."""
-
-    form_class = RequiredReasonForm
-    template_name = "operations/dead_letter_decide.html"
-
-    @cached_property
-    def letter(self) -> DeadLetter:
-        """The dead letter that the URL names."""
-        return get_object_or_404(DeadLetter, pk=self.kwargs["pk"])
-
-    def back_url(self) -> str:
-        return reverse("dead_letter", args=[self.letter.pk])
-
-    def get_context_data(self, **context: Any) -> dict[str, Any]:
-        about = {"letter": self.letter, "position": dead_letter_position(self.letter)}
-        return super().get_context_data(**context, **about)
+def letter_rows(letters: Sequence[DeadLetter], audience: Audience) -> list[LetterRow]:
+    """Return the lines of a list, without what the audience may not see."""
+    operations = dead_letter_operations([letter.pk for letter in letters])
+    return [
+        LetterRow(
+            letter=letter,
+            name=_name(letter) if audience.sees_people else f"Dead letter {letter.pk}",
+            operation=_OPERATIONS.get(operations.get(letter.pk, ""), ""),
+            reason=letter.reason[:300] if audience.sees_people else "",
+            position=dead_letter_position(letter),
+            tone=_TONES[DeadLetterStatus(letter.status)],
+        )
+        for letter in letters
+    ]
 
 
-class ReplayView(DecideView):
-    """Replays a dead letter: sends the current state of its row again."""
-
-    title = "Replay a dead letter"
-    lead = (
-        "The current state of the row in the database is sent again through the outbox. "
-        "The message itself is not sent."
-    )
-    button = "Replay"
-
-    def act(self, form: Any) -> str:
-        replay_dead_letter(self.letter, form.cleaned_data["why"])
-        return f"Dead letter {self.letter.pk} was replayed."
+def faulty_column(reason: str, columns: Sequence[str]) -> str:
+    """Return the column that a reason begins with; empty if it names none of the columns."""
+    named = re.match(r"Column (\S+) ", reason)
+    return named[1] if named and named[1] in columns else ""
 
 
-class DiscardView(DecideView):
-    """Discards a dead letter: marks it as discarded and sends nothing."""
-
-    title = "Discard a dead letter"
-    lead = "Nothing is sent. The dead letter is kept and marked as discarded."
-    button = "Discard"
-
-    def act(self, form: Any) -> str:
-        discard_dead_letter(self.letter, form.cleaned_data["why"])
-        return f"Dead letter {self.letter.pk} was discarded."
+def _name(letter: DeadLetter) -> str:
+    try:
+        key = orjson.loads(letter.key_text)
+    except orjson.JSONDecodeError:
+        key = None
+    if isinstance(key, dict) and len(key) == 1:
+        (value,) = key.values()
+        if isinstance(value, str | int):
+            return f"{letter.table} {value}".strip()
+    return letter.key_text or "no key"

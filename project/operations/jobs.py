@@ -1,6 +1,7 @@
 """The pages on which operators request, watch and cancel jobs; `run_jobs` runs the jobs."""
 
 import json
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -35,7 +36,23 @@ _UNFINISHED = (JobState.WAITING, JobState.RUNNING)
 _SILENT_SECONDS = 15.0
 
 
-def job_context(job: Job, audience: Audience) -> dict[str, Any]:
+_TONES = {
+    JobState.WAITING: ("neutral", "clock"),
+    JobState.RUNNING: ("info", "play"),
+    JobState.DONE: ("good", "circle-check"),
+    JobState.FAILED: ("bad", "circle-x"),
+    JobState.CANCELLED: ("neutral", "ban"),
+}
+
+
+def job_contexts(jobs: Iterable[Job], audience: Audience) -> list[dict[str, Any]]:
+    """Return the values of some jobs for the templates."""
+    jobs = list(jobs)
+    names = user_names(job.asked_by for job in jobs)
+    return [_context(job, audience, names) for job in jobs]
+
+
+def _context(job: Job, audience: Audience, names: Mapping[str, str]) -> dict[str, Any]:
     """Return the values of a job for the templates.
 
     Messages, and the result of a job that failed, may quote the values of rows.
@@ -43,12 +60,21 @@ def job_context(job: Job, audience: Audience) -> dict[str, Any]:
     conditions = visible_conditions(json.loads(job.arguments).get("where", []), audience)
     sees_all = audience.sees_people
     running = job.state == JobState.RUNNING
-    silent = (datetime.now(UTC) - job.heard_at).total_seconds() if job.heard_at else 0.0
+    now = datetime.now(UTC)
+    silent = (now - job.heard_at).total_seconds() if job.heard_at else 0.0
+    tone, icon = _TONES[JobState(job.state)]
     return {
         "job": job,
         "name": _label(job.kind),
         "conditions": ", ".join(conditions),
-        "requested_by": user_names([job.asked_by]).get(job.asked_by, job.asked_by),
+        "requested_by": names.get(job.asked_by, job.asked_by),
+        "tone": tone,
+        "icon": icon,
+        "state": "Cancelling"
+        if job.cancel and job.state in _UNFINISHED
+        else job.state.capitalize(),
+        "seconds": _seconds(job, now),
+        "percent": min(100 * job.done // job.total, 100) if job.total else None,
         "unfinished": job.state in _UNFINISHED,
         "job_messages": job.said.splitlines()[-10:] if sees_all else (),
         "result": job.result.splitlines() if sees_all or job.state == JobState.DONE else (),
@@ -58,7 +84,7 @@ def job_context(job: Job, audience: Audience) -> dict[str, Any]:
 
 
 class JobListView(ReadersMixin, ListView[Job]):
-    """All jobs, newest first."""
+    """All jobs, newest first, and the forms that start a job."""
 
     template_name = "operations/jobs.html"
     context_object_name = "jobs"
@@ -67,7 +93,7 @@ class JobListView(ReadersMixin, ListView[Job]):
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         found = super().get_context_data(**context)
-        rows = [job_context(job, audience_of(self.request.user)) for job in found["jobs"]]
+        rows = job_contexts(found["jobs"], audience_of(self.request.user))
         return {**found, "rows": rows, "may_act": may_act(self.request)}
 
 
@@ -81,7 +107,7 @@ class JobView(ReadersMixin, DetailView[Job]):
         return ["operations/_job.html" if live else "operations/job.html"]
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        shown = job_context(self.object, audience_of(self.request.user))
+        (shown,) = job_contexts([self.object], audience_of(self.request.user))
         return super().get_context_data(**context, **shown, may_act=may_act(self.request))
 
 
@@ -214,7 +240,8 @@ class StartView(RequestJobView):
         return super().get_context_data(**self._counted(), **context)
 
     def _counted(self) -> dict[str, Any]:
-        return job_context(self.counted, audience_of(self.request.user))
+        (counted,) = job_contexts([self.counted], audience_of(self.request.user))
+        return counted
 
 
 class CancelView(ConfirmView):
@@ -245,3 +272,10 @@ class CancelView(ConfirmView):
 def _label(name: str) -> str:
     kind = job_kind(name)
     return kind.label if kind else name
+
+
+def _seconds(job: Job, now: datetime) -> float | None:
+    """Return how long a job has run so far; None if it has not started."""
+    if job.started_at is None:
+        return None
+    return ((job.finished_at or now) - job.started_at).total_seconds()

@@ -5,9 +5,10 @@ from typing import Any
 from django.views.generic import TemplateView
 
 from project.operations.access import ReadersMixin, may_act
+from project.operations.rates import read_rates
 from project.operations.stages import StageRenderer
+from project.operations.verdicts import verdict_of
 from project.pages import feed_state
-from project.pages.bar_chart import bar_chart
 from users.models import UserType
 from users.roles import audience_of
 
@@ -28,10 +29,11 @@ class PipelineMixin(ReadersMixin, TemplateView):
             status=status,
             stages=stages[:-1],
             canary=stages[-1],
-            rates=_rates(),
+            verdict=verdict_of(state),
+            rates=read_rates(),
             may_act=may_act(self.request),
             sees_people=audience.sees_people,
-            deployment=feed_state.deployment.get().value,
+            deployment=feed_state.deployment.get().value or (),
         )
 
 
@@ -54,18 +56,10 @@ class VerdictView(ReadersMixin, TemplateView):
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         state = feed_state.feed.state().visible_to(audience_of(self.request.user))
-        return super().get_context_data(**context, state=state)
+        return super().get_context_data(**context, state=state, verdict=verdict_of(state))
 
 
 class TechnicalWorkerHome(PipelineView):
     """The Pipeline page, as the home page of Technical Workers."""
 
     roles = (UserType.TECHNICAL_WORKER,)
-
-
-def _rates() -> dict[str, Any] | None:
-    reading = feed_state.rates.get()
-    if not reading.value or reading.problem:
-        return None
-    chart = bar_chart(reading.value, height=40, step=4, gap=1)
-    return {"chart": chart, "now": reading.value[-1], "most": max(reading.value)}

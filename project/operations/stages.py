@@ -29,6 +29,16 @@ _LABELS = {
 }
 
 
+_TONES = {
+    Health.GOOD: "good",
+    Health.BUSY: "info",
+    Health.BAD: "bad",
+    Health.IDLE: "neutral",
+    Health.UNKNOWN: "neutral",
+}
+_PAUSED, _WAITING = "Paused", "Waiting"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """One stage of the pipeline, as text."""
@@ -38,11 +48,19 @@ class Stage:
     value: str = "?"
     unit: str = ""
     note: str = ""
+    word: str = ""
+    """The health in words, if the usual words do not fit."""
 
     @property
     def label(self) -> str:
         """The health in words, because colour alone is not accessible."""
-        return _LABELS[self.health]
+        usual = self.health is Health.UNKNOWN or not self.word
+        return _LABELS[self.health] if usual else self.word
+
+    @property
+    def tone(self) -> str:
+        """The kind of the pill that shows the health."""
+        return _TONES[self.health]
 
 
 class StageRenderer:
@@ -108,11 +126,16 @@ def _topic(name: str, status: Status) -> Stage:
         records = sum(lag.records for lag in status.lags)
         health = _queue_health(records, late=status.kafka_late)
         age = f", the oldest record is {status.kafka_seconds:.1f} s old" if records else ""
-        note = f"in {len(status.lags)} partitions{age}"
+        partitions = _noun(len(status.lags), "1 partition", f"{len(status.lags)} partitions")
+        note = f"in {partitions}{age}"
     if records is None:
         return _unknown(name)
+    word = ""
+    if status.paused and records:
+        # The consumers are paused, so the topic itself needs no attention.
+        health, word = Health.BUSY, _WAITING
     unit = _noun(records, "record queued", "records queued")
-    return Stage(name=name, health=health, value=f"{records:,}", unit=unit, note=note)
+    return Stage(name=name, health=health, value=f"{records:,}", unit=unit, note=note, word=word)
 
 
 def _consumers(name: str, status: Status) -> Stage:
@@ -126,6 +149,7 @@ def _consumers(name: str, status: Status) -> Stage:
         value=f"{count:,}",
         unit=_noun(count, "process", "processes"),
         note=f"paused by {status.paused.who}" if status.paused else note,
+        word=_PAUSED if status.paused else "",
     )
 
 
@@ -136,9 +160,11 @@ def _collections(name: str, status: Status) -> Stage:
     counts = {count for table in status.tables for count in table.documents.values()}
     collections = sum(len(table.documents) for table in status.tables)
     health = Health.GOOD if status.equal else Health.BUSY
+    health = Health.BAD if _is_found(status, Part.COLLECTIONS) else health
     return Stage(
         name=name,
-        health=Health.BAD if _is_found(status, Part.COLLECTIONS) else health,
+        health=health,
+        word=_WAITING if status.paused and health is Health.BUSY else "",
         value=" / ".join(f"{count:,}" for count in sorted(counts)) or "0",
         unit="documents per collection",
         note=f"{_noun(collections, '1 collection', f'{collections} collections')} for "

@@ -3,7 +3,7 @@
 from django.urls import URLPattern, path
 
 from project.operations import dead_letters as letters
-from project.operations import jobs, operator_log, pause, pipeline
+from project.operations import decisions, jobs, operator_log, pause, pipeline
 
 urlpatterns: list[URLPattern] = [
     path("", pipeline.PipelineView.as_view(), name="operations"),
@@ -19,15 +19,25 @@ urlpatterns: list[URLPattern] = [
     path("jobs/<int:pk>/start/", jobs.StartView.as_view(), name="job_start"),
     path("jobs/<int:pk>/cancel/", jobs.CancelView.as_view(), name="job_cancel"),
     path("dead_letters/", letters.DeadLetterListView.as_view(), name="dead_letters"),
+    path(
+        "dead_letters/replay/",
+        decisions.BulkReplayView.as_view(),
+        name="dead_letters_replay",
+    ),
+    path(
+        "dead_letters/discard/",
+        decisions.BulkDiscardView.as_view(),
+        name="dead_letters_discard",
+    ),
     path("dead_letters/<int:pk>/", letters.DeadLetterView.as_view(), name="dead_letter"),
     path(
         "dead_letters/<int:pk>/replay/",
-        letters.ReplayView.as_view(),
+        decisions.ReplayView.as_view(),
         name="dead_letter_replay",
     ),
     path(
         "dead_letters/<int:pk>/discard/",
-        letters.DiscardView.as_view(),
+        decisions.DiscardView.as_view(),
         name="dead_letter_discard",
     ),
     path("log/", operator_log.OperatorLogView.as_view(), name="operator_log"),

@@ -22,11 +22,12 @@ from cdc.operations import (
 )
 from project.pages.latest import Latest, Reading
 
-RATE_BINS, RATE_SECONDS = 60, 2
+RATE_BINS, RATE_SECONDS = 60, 60
 FRESH_SECONDS = 5.0
 """A status that is older than this number of seconds is not shown as current."""
 _EXAMINATION_SECONDS = 300.0
 _ACTIVITY_SECONDS = 30.0
+_RATES_FRESH_SECONDS, _RATES_TOLERANCE = 10.0, 60.0
 _ACTIVITY_PATIENCE = 0.2
 
 
@@ -39,6 +40,8 @@ class FeedState:
     problems: tuple[str, ...]
     state: State | None
     """None if the status has not been read yet."""
+    since: datetime | None = None
+    """When the state began; None if this is not known."""
 
     @property
     def healthy(self) -> bool:
@@ -75,23 +78,28 @@ class FeedWatch:
     def __init__(self) -> None:
         self.latest: Latest[Status] = Latest(self._read, tolerance=FRESH_SECONDS)
         self._outage_since: float | None = None
+        self._outage_at: datetime | None = None
 
     def state(self) -> FeedState:
         """Return the current state, within two seconds even during an outage."""
         reading = self.latest.get()
         status = reading.value
         problems = (*filter(None, [reading.problem]), *(status.problems if status else ()))
-        state = status.state if status else None
+        state, since = (status.state, status.since) if status else (None, None)
         if problems:
             state, verdict = State.UNREACHABLE, self._outage(reading)
+            since = self._outage_at
         else:
-            self._outage_since = None
+            self._outage_since = self._outage_at = None
             verdict = status.verdict if status else "The status has not been read yet."
-        return FeedState(reading=reading, verdict=verdict, problems=problems, state=state)
+        return FeedState(
+            reading=reading, verdict=verdict, problems=problems, state=state, since=since
+        )
 
     def _outage(self, reading: Reading[Status]) -> str:
         now = time.monotonic()
         self._outage_since = self._outage_since or now
+        self._outage_at = self._outage_at or datetime.now(UTC)
         status = reading.value
         # An old status still names the services, but its counts are out of date.
         queued = "" if status is None or reading.problem else status.queued
@@ -122,8 +130,13 @@ deployment: Latest[list[Check]] = Latest(
     deployment_problems, fresh=_EXAMINATION_SECONDS, patience=0.0
 )
 """What `manage.py doctor` finds; not known until the first examination has ended."""
-rates: Latest[list[float]] = Latest(_read_rates, fresh=RATE_SECONDS)
-"""The number of changes per second that have reached the replica, for each two-second interval."""
+rates: Latest[list[float]] = Latest(
+    _read_rates,
+    fresh=_RATES_FRESH_SECONDS,
+    patience=_ACTIVITY_PATIENCE,
+    tolerance=_RATES_TOLERANCE,
+)
+"""The changes per second that have reached the replica, for each minute of the last hour."""
 activity: Latest[Activity] = Latest(
     _read_activity, fresh=_ACTIVITY_SECONDS, patience=_ACTIVITY_PATIENCE
 )

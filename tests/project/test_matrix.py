@@ -66,6 +66,9 @@ PAGES: dict[str, Row] = {
     "operations/dead_letters/<int:pk>/": READERS,
     "operations/dead_letters/<int:pk>/replay/": ACTORS,
     "operations/dead_letters/<int:pk>/discard/": ACTORS,
+    # Nothing is selected, so those who can act are sent back to the list.
+    "operations/dead_letters/replay/": (302, 403, 302, 403, 403, 302),
+    "operations/dead_letters/discard/": (302, 403, 302, 403, 403, 302),
     "operations/pause/": ACTORS,
     "operations/resume/": ACTORS,
     "operations/jobs/": READERS,

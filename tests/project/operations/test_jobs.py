@@ -2,9 +2,12 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from cdc.models import Job, JobState, OperatorAction
@@ -46,11 +49,50 @@ def test_a_job_is_watched_and_cancelled(worker: Client, manager: Client) -> None
     assert "<html" not in live.content.decode()
     assert "no progress reported for 60 s" in live.content.decode()
     assert 'value="10"' in live.content.decode()
+    assert "25%" in live.content.decode()
     confirmation = worker.get(f"/operations/jobs/{job.pk}/cancel/").content.decode()
-    assert f'<h1 class="h3 mb-3">Cancel job {job.pk}</h1>' in confirmation
+    assert f"<h1>Cancel job {job.pk}</h1>" in confirmation
     page = worker.post(f"/operations/jobs/{job.pk}/cancel/", {}, follow=True)
-    assert "cancelling" in page.content.decode()
+    assert "Cancelling" in page.content.decode()
     assert "Cancel the job" not in page.content.decode()
     assert manager.get("/operations/jobs/").status_code == 200
     assert manager.post("/operations/jobs/reconcile/", {}).status_code == 403
     assert Job.objects.count() == 1
+
+
+def test_the_list_shows_progress_people_and_durations(worker: Client) -> None:
+    started = timezone.now() - timedelta(seconds=125)
+    Job.objects.create(
+        kind="repair",
+        arguments="{}",
+        state=JobState.DONE,
+        asked_by=str(worker.session["_auth_user_id"]),
+        total=3,
+        done=3,
+        started_at=started,
+        finished_at=started + timedelta(seconds=125),
+    )
+
+    page = worker.get("/operations/jobs/").content.decode()
+
+    for shown in ("Reconciliation with repair, job", "100%", "2 min 5 s", "technical_worker@"):
+        assert shown in page, shown
+    assert page.count("Reconcile…") == 1
+
+
+def test_a_longer_list_needs_no_more_queries(
+    worker: Client, manager: Client, django_assert_num_queries: Any
+) -> None:
+    def ask(client: Client, number: int) -> None:
+        for _ in range(number):
+            who = str(client.session["_auth_user_id"])
+            Job.objects.create(kind="repair", arguments="{}", asked_by=who)
+
+    ask(worker, 1)
+    worker.get("/operations/jobs/")
+    with CaptureQueriesContext(connection) as one:
+        worker.get("/operations/jobs/")
+    ask(worker, 6)
+    ask(manager, 6)
+    with django_assert_num_queries(len(one)):
+        worker.get("/operations/jobs/")

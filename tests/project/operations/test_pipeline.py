@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 def test_senior_management_reads_but_cannot_act(manager: Client) -> None:
     page = manager.get("/operations/").content.decode()
-    assert '<h1 class="h3">Pipeline</h1>' in page
+    assert "<h1>Pipeline</h1>" in page
     assert "In sync: 3 rows everywhere." in page
     assert "Pause the consumers" not in page
 
@@ -34,7 +34,7 @@ def test_it_shows_the_verdict_and_the_numbers(
     monkeypatch.setattr(feed_state.feed, "latest", patient(busy_status))
     page = worker.get("/technical_worker/").content.decode()
     assert coded(busy_status().verdict) in page
-    for shown in (">3<", "oldest change is 1.2 s old", "<td>17</td>", "<td>41</td>", "<td>42</td>"):
+    for shown in (">3<", "oldest change is 1.2 s old", ">17<", ">41<", ">42<"):
         assert shown in page, shown
 
 
@@ -48,7 +48,7 @@ def test_it_names_what_is_unreachable(worker: Client, monkeypatch: pytest.Monkey
     monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: status))
     page = worker.get("/technical_worker/").content.decode()
     assert "MongoDB is not responding. At least 3 changes queued, none lost." in page
-    assert '<li class="text-break">MongoDB &lt;is&gt; not responding.</li>' in page
+    assert "<span>MongoDB &lt;is&gt; not responding.</span></li>" in page
     assert "Unknown while Kafka or MongoDB is not responding." in page
     assert "sf-bad" in page
 
@@ -72,7 +72,7 @@ def test_a_failing_process_is_shown_with_its_error(
     page = worker.get("/operations/").content.decode()
 
     assert "<strong>Failing.</strong> Consumer &lt;a&gt; has failed for 60 s (7 attempts)" in page
-    assert "since 2 Jan, 03:04:05 UTC, 7 attempts: run <code>x</code></li>" in page
+    assert "since 2 Jan, 03:04:05 UTC, 7 attempts: run <code>x</code></span></li>" in page
 
 
 @pytest.mark.parametrize("client", ["worker", "manager"])
@@ -100,6 +100,8 @@ def test_the_problems_of_the_deployment_are_shown_to_those_who_can_act(
     found = [warning("database.durability", "`sync_binlog` is <0>", "set it to 1")]
     monkeypatch.setattr(feed_state, "deployment", patient(lambda: found))
 
-    shown = "<strong>Warning.</strong> <code>sync_binlog</code> is &lt;0&gt;: set it to 1.</li>"
+    shown = (
+        "<strong>Warning.</strong> <code>sync_binlog</code> is &lt;0&gt;: set it to 1.</span></li>"
+    )
     assert shown in worker.get("/operations/").content.decode()
     assert "sync_binlog" not in manager.get("/operations/").content.decode()

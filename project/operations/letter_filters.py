@@ -1,0 +1,78 @@
+"""The filters of the list of dead letters. They are part of its address."""
+
+import re
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.http import QueryDict
+
+from cdc.models import DeadLetter, DeadLetterStatus
+from cdc.operations import Audience
+from project.operations.link_filters import link
+
+ALL = "all"
+STATES = {
+    DeadLetterStatus.WAITING.value: "Waiting",
+    DeadLetterStatus.REPLAYED.value: "Replayed",
+    DeadLetterStatus.DISCARDED.value: "Discarded",
+    ALL: "All",
+}
+LONGEST = 100
+# Larger numbers do not fit into the columns.
+_POSITION = re.compile(r"(\d{1,9}):(\d{1,18})")
+_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterFilters:
+    """What a list of dead letters contains."""
+
+    status: str = DeadLetterStatus.WAITING.value
+    reason: str = ""
+    """A part of the reason, in any case."""
+    text: str = ""
+    """A part of the key, the table or the topic, an id, or a position such as `3:1842`."""
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a filter other than the state is used."""
+        return bool(self.reason or self.text)
+
+    def of(self, letters: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
+        """Return those dead letters that the filters select."""
+        if self.status != ALL:
+            letters = letters.filter(status=self.status)
+        if self.reason:
+            letters = letters.filter(reason__icontains=self.reason)
+        return letters.filter(_about(self.text)) if self.text else letters
+
+    def link(self, **changes: Any) -> str:
+        """Return the query of an address with these filters and `changes`, without defaults."""
+        values = asdict(replace(self, **changes))
+        if values["status"] == DeadLetterStatus.WAITING:
+            values["status"] = ""
+        return link(values)
+
+
+def filters_of(query: QueryDict, audience: Audience) -> tuple[LetterFilters, str]:
+    """Return the filters of an address, and the state in it if there is no such state.
+
+    Keys and reasons may quote people. An audience that may not see them cannot search them either.
+    """
+    wanted = query.get("status", "") or (ALL if "all" in query else "")
+    status = wanted or DeadLetterStatus.WAITING.value
+    filters = LetterFilters(status=status if status in STATES else DeadLetterStatus.WAITING.value)
+    if audience.sees_people:
+        texts = {name: query.get(name, "").strip()[:LONGEST] for name in ("reason", "text")}
+        filters = replace(filters, **texts)
+    return filters, wanted if wanted and wanted not in STATES else ""
+
+
+def _about(text: str) -> Q:
+    position = _POSITION.search(text)
+    if position and position.end() == len(text):
+        partition, offset = map(int, position.groups())
+        return Q(partition=partition, offset=offset)
+    found = Q(key_text__icontains=text) | Q(table__icontains=text) | Q(topic__icontains=text)
+    return found | Q(pk=int(text)) if _NUMBER.fullmatch(text) else found

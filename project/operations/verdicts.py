@@ -1,0 +1,58 @@
+"""The verdict as the pages show it: its tone, its icon and what to do about it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cdc.operations import State
+from project.pages.feed_state import FeedState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """The look of a state, and the page with which it can be ended."""
+
+    tone: str
+    """The kind of the notice: good, warn, bad or neutral."""
+    icon: str
+    remedy: str = ""
+    """The text of the link to that page."""
+    page: str = ""
+    """The name of its URL."""
+    acts: bool = False
+    """Whether only those who may act on the pipeline can open it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One sentence on the pipeline, with a word for its state."""
+
+    word: str
+    sentence: str
+    since: datetime | None
+    look: Look
+
+
+_REPAIR = {"remedy": "Reconcile and repair…", "page": "repair"}
+_UNKNOWN = Look(tone="neutral", icon="circle-dashed")
+_LOOKS = {
+    State.HEALTHY: Look(tone="good", icon="circle-check"),
+    State.UNREACHABLE: Look(tone="bad", icon="unplug"),
+    State.PAUSED: Look(tone="warn", icon="circle-pause"),
+    State.DELAYED: Look(tone="warn", icon="hourglass"),
+    State.FAILING: Look(tone="bad", icon="circle-x"),
+    State.RECORDS_LOST: Look(tone="bad", icon="circle-x", acts=True, **_REPAIR),
+    State.NOT_VERIFIED: Look(tone="warn", icon="triangle-alert", acts=True, **_REPAIR),
+    State.OUT_OF_SYNC: Look(tone="bad", icon="circle-x", acts=True, **_REPAIR),
+    State.DEAD_LETTERS: Look(
+        tone="warn", icon="mail-warning", remedy="Show the dead letters", page="dead_letters"
+    ),
+}
+
+
+def verdict_of(state: FeedState) -> Verdict:
+    """Return the verdict on a state of the pipeline, as its reader may see it."""
+    if state.state is None:
+        return Verdict(word="Unknown", sentence=state.verdict, since=None, look=_UNKNOWN)
+    look = _LOOKS[state.state]
+    since = None if state.healthy else state.since
+    return Verdict(word=state.state.label, sentence=state.verdict, since=since, look=look)

@@ -10,6 +10,7 @@ import orjson
 from django.db.models import Max, QuerySet
 from django.views.generic import DetailView
 
+from cdc.api import registry
 from cdc.models import DeadLetter, DeadLetterStatus
 from cdc.operations import (
     Audience,
@@ -159,5 +160,6 @@ def _name(letter: DeadLetter) -> str:
     if isinstance(key, dict) and len(key) == 1:
         (value,) = key.values()
         if isinstance(value, str | int):
-            return f"{letter.table} {value}".strip()
+            nouns = {each.table: each.model._meta.verbose_name for each in registry}
+            return f"{nouns.get(letter.table, letter.table)} {value}".strip()
     return letter.key_text or "no key"

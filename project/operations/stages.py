@@ -60,7 +60,7 @@ class Stage:
     @property
     def tone(self) -> str:
         """The kind of the pill that shows the health."""
-        return _TONES[self.health]
+        return "warn" if self.label == _PAUSED else _TONES[self.health]
 
 
 class StageRenderer:

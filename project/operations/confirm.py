@@ -46,6 +46,8 @@ class ConfirmView(ActorsMixin, RefusalMixin, FormView[Any]):
     button = ""
     back = "operations"
     """The URL name of the page that links to this page."""
+    level = messages.SUCCESS
+    """The level of the message; an action that was done in part sets WARNING."""
     done_url = ""
     """The URL of the page to show after the action; if empty, `back_url()` is used."""
 
@@ -62,5 +64,6 @@ class ConfirmView(ActorsMixin, RefusalMixin, FormView[Any]):
         return super().get_context_data(**texts, back=self.back_url(), **context)
 
     def form_valid(self, form: Any) -> HttpResponse:
-        messages.success(self.request, self.act(form))
+        sentence = self.act(form)
+        messages.add_message(self.request, self.level, sentence)
         return HttpResponseRedirect(self.done_url or self.back_url())

@@ -115,6 +115,8 @@ class BulkDecideView(ConfirmView):
 
     def act(self, form: Any) -> str:
         outcome = self.decide(form.cleaned_data["letters"], form.cleaned_data["why"])
+        if outcome.unchanged or not outcome.resolved:
+            self.level = messages.WARNING
         return outcome_sentence(outcome, self.verb.lower())
 
     def decide(self, numbers: Iterable[int], why: str) -> Outcome:

@@ -80,7 +80,7 @@ class DeadLetterListView(ReadersMixin, FilteredListView[DeadLetter]):
         }
 
     def _newest(self) -> int | None:
-        """Return the newest id, so that nobody decides about dead letters that arrive later."""
+        """Return the newest id, so that a decision leaves out dead letters that arrive later."""
         newest: int | None = self._filters.of(DeadLetter.objects.all()).aggregate(n=Max("pk"))["n"]
         return newest
 

@@ -1,5 +1,5 @@
-// The operators' pages: what a screen reader is told while a page refreshes itself, the focus after a
-// refresh, and the selection of dead letters. Without this script, the pages do the same by hand.
+// The operators' pages: what a screen reader announces while a page refreshes itself, the focus after
+// a refresh, and the selection of dead letters. Without this script, everything can be done by hand.
 const APART_MILLISECONDS = 5000;
 const announcement = document.getElementById("announcement");
 let announced = document.querySelector("[data-announce]")?.dataset.announce;
@@ -21,7 +21,7 @@ const announce = () => {
   announcement.textContent = `${state}.`;
 };
 
-// htmx moves the focus to the new element with the same ID. If there is none, the focus would be lost.
+// htmx moves the focus to the new element with the same ID. Without such an element, the focus would be lost.
 const REPLACED_BY = { pause: "resume", resume: "pause" };
 let focused = "";
 document.addEventListener("htmx:beforeSwap", (event) => {

@@ -113,8 +113,8 @@ def test_a_letter_is_decided_about_once(story: Story) -> None:
     again = discard([DeadLetter.objects.get(pk=about.pk)], "", using="default")
     late = discard([stale], "", using="default")
 
-    assert "The dead letter was already replayed by ann@people.example." in again.refused[0]
-    assert late.refused == [
+    assert "The dead letter was already replayed by ann@people.example." in again.decided[0]
+    assert late.decided == [
         f"Dead letter {about.pk} was not discarded. Another decision was recorded in the meantime."
     ]
     assert OperatorAction.objects.count() == 1

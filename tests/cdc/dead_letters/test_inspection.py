@@ -69,6 +69,7 @@ def test_row_and_replica_are_equal(ends: Ends) -> None:
 
     assert inspection.differing == ()
     assert "is the same in the replica" in inspection.verdict
+    assert not inspection.changes
     date = next(line for line in inspection.lines if line.column == "submit_date")
     assert date.source == date.replica
 
@@ -103,11 +104,13 @@ def test_a_deleted_row(ends: Ends) -> None:
 
     inspection = Inspector(ends.settings, "default").inspect(about, Audience.OPERATORS)
     assert "has been deleted, but not from the replica: a replay sends" in inspection.verdict
+    assert inspection.changes
 
     for name in COLLECTIONS:
         ends.database[name].delete_many({})
     inspection = Inspector(ends.settings, "default").inspect(about, Audience.OPERATORS)
     assert "and its document have been deleted" in inspection.verdict
+    assert not inspection.changes
 
 
 def test_a_message_of_any_shape_can_be_inspected(ends: Ends) -> None:

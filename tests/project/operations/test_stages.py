@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cdc.outbox.table import Depth
-from cdc.status.facts import CanaryStatus, ChangedColumns, LastReconcile
+from cdc.status.facts import CanaryStatus, ChangedColumns, LastReconcile, Paused, TableCount
 from cdc.status.verdict import Status
 from project.operations.stages import Health, StageRenderer
 from tests.support.status import healthy_status, lag
@@ -84,3 +84,21 @@ def test_a_missing_process_needs_attention_once_the_verdict_says_so(
 def test_collections_that_may_differ_are_never_healthy(doubt: dict[str, Any]) -> None:
     for status in (healthy_status(**doubt), healthy_status(**WAITING, **doubt)):
         assert health(status)["Collections"] is Health.BAD
+
+
+def test_a_pause_is_the_only_cause_that_a_paused_pipeline_shows() -> None:
+    paused = Paused(who="ann", at=datetime(2026, 1, 2, tzinfo=UTC), why="")
+    unequal = (TableCount(table="t", rows=9, documents={"a": 4}),)
+    status = healthy_status(paused=paused, lags=(lag(5, 60.0),), tables=unequal)
+
+    *_, topic, consumers, collections, _ = StageRenderer().stages(status, 0.0)
+
+    assert (topic.label, topic.tone, topic.note) == (
+        "Waiting",
+        "info",
+        "in 1 partition, the oldest record is 60.0 s old",
+    )
+    assert (consumers.label, consumers.tone) == ("Paused", "warn")
+    assert (collections.label, collections.tone) == ("Waiting", "info")
+    later = StageRenderer().stages(status, 60.0)[3]
+    assert (later.label, later.tone) == ("Unknown", "neutral")

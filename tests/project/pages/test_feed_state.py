@@ -26,9 +26,13 @@ def test_an_outage_is_timed_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> No
     state = watch.state()
     assert state.verdict == "MongoDB is not responding. 0 changes queued, none lost."
     assert (state.problems, state.healthy) == ((problem,), False)
+    assert state.since is not None
     clock[0] += 38
-    assert watch.state().verdict == "MongoDB unreachable for 38 s. 0 changes queued, none lost."
-    assert watch.state().verdict == "In sync: 3 rows everywhere."
+    later = watch.state()
+    assert later.verdict == "MongoDB unreachable for 38 s. 0 changes queued, none lost."
+    assert later.since == state.since
+    healthy = watch.state()
+    assert (healthy.verdict, healthy.since) == ("In sync: 3 rows everywhere.", None)
 
 
 def test_counts_of_an_old_status_are_not_shown() -> None:

@@ -22,7 +22,7 @@ class Rates:
 
 
 def read_rates() -> Rates | None:
-    """Return the rates; None if they could not be read within the last minute."""
+    """Return the rates; None if they could not be read."""
     reading = feed_state.rates.get()
     if not reading.value or reading.problem:
         return None

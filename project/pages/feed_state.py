@@ -27,7 +27,7 @@ FRESH_SECONDS = 5.0
 """A status that is older than this number of seconds is not shown as current."""
 _EXAMINATION_SECONDS = 300.0
 _ACTIVITY_SECONDS = 30.0
-_RATES_FRESH_SECONDS, _RATES_TOLERANCE = 10.0, 60.0
+_RATES_FRESH_SECONDS, _RATES_TOLERANCE = 30.0, 120.0
 _ACTIVITY_PATIENCE = 0.2
 
 

@@ -31,6 +31,8 @@ class Presentation:
     """The JSON column whose `name` is the row's topic; the live feed can filter by this topic."""
     page: str = ""
     """The name of the URL pattern of a row's page; the pattern's argument is the row's key."""
+    trace: str = ""
+    """The name of the URL pattern of a row's replication trace; its argument is the key."""
     personal: frozenset[str] = frozenset()
     """Columns with personal data, shown only to users who may see such data."""
 

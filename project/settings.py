@@ -131,7 +131,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = ENVIRONMENT.home / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "project.http.static_files.StaticFiles"},
 }
 WHITENOISE_USE_FINDERS = DEBUG
 FILE_UPLOAD_HANDLERS = ["project.http.limits.NoUploads"]

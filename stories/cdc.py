@@ -17,6 +17,7 @@ register(
             title="title",
             topic_field="topic",
             page="story",
+            trace="story_trace",
             personal=frozenset({"user", "submitted_by_id"}),
         ),
     )

@@ -23,6 +23,8 @@ class Filter:
     """A column that an update must have changed."""
     topic_name: str = ""
     """The name in a row's topic column."""
+    text: str = ""
+    """A part of the title."""
     user: str = ""
 
     @classmethod
@@ -37,6 +39,7 @@ class Filter:
             key=_text(query, "story"),
             field=_text(query, "field"),
             topic_name=_text(query, "topic"),
+            text=_text(query, "text"),
             user=_text(query, "who") if audience.sees_people else "",
         )
 
@@ -53,6 +56,7 @@ class Filter:
             and (not self.key or change.key == self.key)
             and (not self.field or self.field in change.visible_fields(audience))
             and (not self.topic_name or change.topic_name.casefold() == self.topic_name.casefold())
+            and (not self.text or self.text.casefold() in change.title.casefold())
             and (not self.user or change.user == self.user)
         )
 
@@ -63,7 +67,13 @@ class Filter:
         )
 
     def _pairs(self) -> list[tuple[str, str]]:
-        named = {"story": self.key, "field": self.field, "topic": self.topic_name, "who": self.user}
+        named = {
+            "story": self.key,
+            "field": self.field,
+            "topic": self.topic_name,
+            "text": self.text,
+            "who": self.user,
+        }
         return [("op", op) for op in sorted(self.ops)] + [
             (name, value) for name, value in named.items() if value
         ]

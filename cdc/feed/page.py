@@ -1,8 +1,9 @@
 """The content of the feed's page: the latest changes, or changes after a time or an offset."""
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +25,7 @@ from cdc.wire.windows import Slow
 _MOST_PAST_EVENTS = 1_000
 """The maximum number of events of the history that are searched for one page."""
 _MOST_DIGITS = 18
+_FIELD_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?\Z", re.ASCII)
 _KAFKA_UNREACHABLE = (
     "Kafka is not responding. New changes are kept and will appear here automatically."
 )
@@ -83,6 +85,42 @@ class PageContent:
     """The error message of the service; only operators see this message."""
 
 
+def asked_values(query: QueryDict) -> dict[str, str]:
+    """Return the values of the fields that jump to a place in the topic."""
+    fields = {name: query.get(name, "") for name in ("time", "partition", "offset")}
+    return {**fields, "time": _field_time(fields["time"].strip())}
+
+
+def _field_time(text: str) -> str:
+    """Return a time as browsers accept it in a field: in UTC, without a zone, to the second."""
+    if _FIELD_TIME.match(text):
+        return text
+    with suppress(Rejected):
+        return _moment(text).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return ""
+
+
+def chips(wanted: Filter) -> list[tuple[str, str, str]]:
+    """Return label, value and query string of each condition; the query string is without it."""
+    labels = {
+        "key": "Story",
+        "field": "Changed field",
+        "topic_name": "Topic",
+        "text": "Title contains",
+        "user": "User",
+    }
+    return [
+        (label, value, _without(wanted, name).query())
+        for name, label in labels.items()
+        if (value := getattr(wanted, name))
+    ]
+
+
+def _without(wanted: Filter, name: str) -> Filter:
+    empty: dict[str, Any] = {name: ""}
+    return replace(wanted, **empty)
+
+
 def content_of(asked: PageRequest, wanted: Filter, audience: Audience) -> PageContent:
     """Return the page's content; if a service is unreachable, the content says so."""
     try:
@@ -140,7 +178,8 @@ def _row(
     data: dict[str, Any] = orjson.loads(change.data[audience])
     seconds = delays.get(change.version) if change.version else None
     moment = datetime.fromtimestamp(change.ts_ms / 1000, tz=UTC) if change.op else None
-    return {**data, "moment": moment, "ms": None if seconds is None else round(seconds * 1000)}
+    delay = {} if seconds is None else {"ms": round(seconds * 1000), "seconds": f"{seconds:.2f}"}
+    return {"ms": None, **data, **delay, "moment": moment}
 
 
 def _jumped_to(asked: PageRequest, changes: list[RenderedChange]) -> tuple[int, int] | None:

@@ -43,6 +43,8 @@ class RenderedChange:
     op: str
     """One of c, u, d, r; empty for a message that is not an event of a captured model."""
     key: str
+    title: str
+    """The name of the row, as the list shows it."""
     topic_name: str
     """The name in the row's topic column."""
     user: str
@@ -59,7 +61,7 @@ class RenderedChange:
     @property
     def size(self) -> int:
         """The approximate size of the change in memory, in bytes."""
-        return _OVERHEAD_BYTES + sum(map(len, self.data.values()))
+        return _OVERHEAD_BYTES + len(self.title) + sum(map(len, self.data.values()))
 
     def visible_fields(self, audience: Audience) -> frozenset[str]:
         """Return the changed columns that an audience may see."""
@@ -113,19 +115,21 @@ class Renderer:
 
 def _change(place: Place, event: ChangeEvent, capture: Capture) -> RenderedChange:
     fields = _changed_columns(event, capture)
+    title = printable(_text(_latest(event).get(capture.presentation.title)), _LONGEST_TITLE)
     base = {
         **place,
         "op": event.op.value,
         "at": _iso(event.ts_ms),
         "key": printable(str(event.key), _LONGEST_NAME),
-        "title": printable(_text(_latest(event).get(capture.presentation.title)), _LONGEST_TITLE),
-        "page": _page(event, capture),
+        "title": title,
+        "page": _page(capture.presentation.page, event),
         "version": [event.version.epoch, event.version.outbox_id],
     }
     return RenderedChange(
         **place,
         op=event.op.value,
         key=str(event.key),
+        title=title,
         topic_name=_topic_name(event, capture),
         user=event.user,
         fields=frozenset(fields),
@@ -166,6 +170,7 @@ def _unrecognised(record: Record, reason: str) -> RenderedChange:
         **_place(record),
         op="",
         key="",
+        title="",
         topic_name="",
         user="",
         fields=frozenset(),
@@ -186,6 +191,8 @@ def _details(
         "table": event.table,
         "key": event.key,
         "version": [event.version.epoch, event.version.outbox_id],
+        "page": _page(capture.presentation.page, event),
+        "trace": _page(capture.presentation.trace, event),
         **({"user": event.user} if audience.sees_people else {}),
         "before": _visible_columns(event.before, capture, audience),
         "after": _visible_columns(event.after, capture, audience),
@@ -236,8 +243,8 @@ def _topic_name(event: ChangeEvent, capture: Capture) -> str:
     return _text(topic.get("name")) if isinstance(topic, dict) else ""
 
 
-def _page(event: ChangeEvent, capture: Capture) -> str:
-    return "" if event.deletes else _url(capture.presentation.page, event.key)
+def _page(name: str, event: ChangeEvent) -> str:
+    return "" if event.deletes else _url(name, event.key)
 
 
 @lru_cache(maxsize=4096)

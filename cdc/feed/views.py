@@ -6,7 +6,9 @@ from typing import Any
 
 import orjson
 from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user_model
 from django.contrib.auth.mixins import UserPassesTestMixin
+from django.core.exceptions import ValidationError
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
@@ -22,6 +24,7 @@ from cdc.feed.detached import detached
 from cdc.feed.filter import Filter
 from cdc.feed.position import FeedPosition
 from cdc.feed.stream import Frames, Reader
+from cdc.printable import printable
 from cdc.wire.event import Operation
 
 _HEADERS = {
@@ -31,6 +34,7 @@ _HEADERS = {
     "Content-Encoding": "identity",
     "X-Accel-Buffering": "no",
 }
+_LONGEST_NAME = 100
 _OPERATION_LABELS = {
     Operation.CREATE: "Created",
     Operation.UPDATE: "Updated",
@@ -132,8 +136,9 @@ class FeedPage(_ForAudience, TemplateView):
             query=wanted.query(),
             key=page_key(self.request, audience),
             sees_people=audience.sees_people,
+            chips=page.chips(wanted),
             operations=[(op, label, op in wanted.ops) for op, label in _OPERATION_LABELS.items()],
-            asked={name: query.get(name, "") for name in ("time", "partition", "offset")},
+            asked=page.asked_values(query),
         )
 
 
@@ -150,9 +155,23 @@ class FeedChange(_ForAudience, View):
             return _error(503, str(error))
         if found is None:
             return _error(404, "Neither Kafka nor the history has this change.")
+        if found.get("user"):
+            found["user_name"] = _name_of(found["user"])
         return HttpResponse(
             orjson.dumps(found, option=orjson.OPT_INDENT_2), content_type="application/json"
         )
+
+
+def _name_of(user: str) -> str:
+    """Return the name of a user, or an empty string if there is no such user.
+
+    The key comes from a message, so it may be any text, such as the name of a command.
+    """
+    try:
+        found = get_user_model().objects.filter(pk=user).first()
+    except (ValueError, ValidationError):
+        return ""
+    return printable(found.get_full_name(), _LONGEST_NAME) if found else ""
 
 
 def _refused(refusal: Refusal) -> HttpResponse:

@@ -6,6 +6,18 @@ from pathlib import Path
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
+from whitenoise.storage import CompressedManifestStaticFilesStorage
+
+_IMPORTS = (r'(?P<matched>from "(?P<url>\./[a-z_]+\.js)";)', 'from "%(url)s";')
+
+
+class StaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
+    """Static files whose names contain a hash, also where JavaScript modules import each other.
+
+    Django's own setting for imports also changes the examples in comments of other packages.
+    """
+
+    patterns = (*CompressedManifestStaticFilesStorage.patterns, ("cdc/feed/*.js", (_IMPORTS,)))
 
 
 def collect_static_files() -> bool:

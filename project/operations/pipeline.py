@@ -5,6 +5,7 @@ from typing import Any
 from django.views.generic import TemplateView
 
 from project.operations.access import ReadersMixin, may_act
+from project.operations.feed_health import feed_health
 from project.operations.rates import read_rates
 from project.operations.stages import StageRenderer
 from project.operations.verdicts import verdict_of
@@ -56,7 +57,13 @@ class VerdictView(ReadersMixin, TemplateView):
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         state = feed_state.feed.state().visible_to(audience_of(self.request.user))
-        return super().get_context_data(**context, state=state, verdict=verdict_of(state))
+        return super().get_context_data(
+            **context,
+            state=state,
+            verdict=verdict_of(state),
+            health=feed_health(state),
+            may_act=may_act(self.request),
+        )
 
 
 class TechnicalWorkerHome(PipelineView):

@@ -1,15 +1,18 @@
 """The live feed in a real browser, with a real web process, relay and Kafka."""
 
+import json
 import re
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
 from cdc.conf import CdcSettings
+from cdc.models import ConsumerPause, DeadLetter
 from stories.models import Story
 from tests.acceptance.conftest import environment
 from tests.browser.conftest import Visitor, new_context, watched
@@ -23,6 +26,7 @@ from users.models import User
 pytestmark = [pytest.mark.browser, pytest.mark.services, pytest.mark.django_db(transaction=True)]
 ROWS = "#changes > [data-row]"
 MOST_AT_ONCE = 12
+DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 WATCH = """() => {
   window.longest = 0; window.most = 0;
   new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
@@ -115,10 +119,11 @@ def test_a_change_in_one_window_is_a_row_in_another(
     expect(row.locator("ins").first).to_contain_text("<img src=x onerror=alert(1)>\\u202e")
     expect(row.get_by_role("link").first).to_have_attribute("href", f"/stories/{stories[0].pk}/")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    row.get_by_text("Details").click()
-    expect(row.locator("pre")).to_contain_text('"op": "u"')
-    row.get_by_role("button", name="Copy JSON").click()
-    expect(row.get_by_role("button", name="Copied")).to_be_visible()
+    row.locator("[data-short-place]").click()
+    drawer = page.get_by_role("dialog", name="Change")
+    expect(drawer.locator("pre")).to_contain_text('"op": "u"')
+    drawer.get_by_role("button", name="Copy JSON").click()
+    expect(drawer.get_by_role("button", name="Copied")).to_be_visible()
     assert "onerror" in page.evaluate("navigator.clipboard.readText()")
     assert not other.complaints
     context.close()
@@ -349,3 +354,327 @@ def test_management_gets_an_accessible_page_without_personal_fields(
     assert not visitor.complaints
     strict.close()
     loose.close()
+
+
+def size(page: Page, wanted: dict[str, int]) -> None:
+    page.set_viewport_size(wanted)  # type: ignore[arg-type]
+
+
+def drawer_of(page: Page) -> Locator:
+    return page.locator("#drawer[open]")
+
+
+def verdict_of(visitor: Visitor, people: dict[str, User]) -> Locator:
+    visitor.log_in(people["technical_worker"])
+    opened(visitor)
+    return visitor.page.locator("#verdict")
+
+
+# The twelve points.
+
+
+def test_a_pause_counts_the_changes_that_arrive(page: Page, topic: Topic) -> None:
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator("#state")).to_contain_text("Paused")
+    titled(topic, 0, 12, stories=4)
+    expect(page.locator("#pause")).to_have_text("Resume (12 new)")
+    expect(page.locator(ROWS)).to_have_count(3)
+    page.get_by_role("button", name="Resume (12 new)").click()
+    expect(page.locator(ROWS)).to_have_count(15)
+    expect(page.locator("#pause")).to_have_text("Pause")
+
+
+def test_filters_are_in_the_link_and_survive_a_reload(page: Page, topic: Topic) -> None:
+    titled(topic, 0, 20, stories=4)
+    expect(page.locator(ROWS)).to_have_count(23)
+    page.locator("label").filter(has_text="Updated").click()
+    expect(page).to_have_url(re.compile(r"/feed/\?op=u#asked$"))
+    expect(page.locator(ROWS)).to_have_count(20)
+    expect(page.locator("#state")).to_contain_text("Live")
+    page.get_by_text("Filter and jump").click()
+    page.get_by_label("Title contains").fill("T1")
+    page.get_by_label("Topic").fill("people")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"\?op=u&text=T1&topic=people#asked$"))
+    wanted = {"t1", *(f"t{n}" for n in range(10, 20))}
+    expect(page.locator(ROWS)).to_have_count(len(wanted))
+    page.reload()
+    expect(page.locator("#state")).to_contain_text("Live")
+    assert {row["title"] for row in shown(page)} == wanted
+    expect(page.get_by_role("checkbox", name="Updated")).to_be_checked()
+    expect(page.get_by_label("Title contains")).to_have_value("T1")
+    titled(topic, 30, 5, stories=4)
+    titled(topic, 100, 1, stories=4)
+    expect(page.locator(ROWS)).to_have_count(len(wanted) + 1)
+    page.get_by_role("link", name="Remove the filter Title contains").click()
+    expect(page).to_have_url(re.compile(r"\?op=u&topic=people$"))
+
+
+def test_the_drawer_shows_each_field_before_and_after(page: Page, topic: Topic) -> None:
+    title = "<b>bold</b>"
+    topic.send([outgoing(update(2, 90, diggs=9, title=title), topic.name)])
+    row = page.locator(ROWS).filter(has_text="bold")
+    expect(row.locator("[data-fields]")).to_contain_text("diggs 4 → 9")
+    row.locator("[data-op]").click()
+    changed = drawer_of(page).get_by_role("table", name="Changed fields")
+    expect(changed.locator("tbody tr")).to_have_count(2)
+    diggs = changed.locator("tr").filter(has_text="diggs")
+    expect(diggs.locator("del")).to_have_text("4")
+    expect(diggs.locator("ins")).to_have_text("9")
+    expect(changed.locator("ins").first).to_contain_text(title)
+    expect(drawer_of(page)).to_contain_text("16 unchanged fields")
+    for text, address in {
+        "Open the story": "/stories/2/",
+        "Replication trace": "/stories/2/way/",
+        "Only this story": "/feed/?story=2",
+    }.items():
+        link = drawer_of(page).get_by_role("link", name=text)
+        expect(link).to_have_attribute("href", address)
+
+
+def test_a_jump_by_time_or_by_link_lands_on_its_change(page: Page, topic: Topic) -> None:
+    titled(topic, 0, 40, stories=5)
+    expect(page.locator(ROWS)).to_have_count(43)
+    row = page.locator(ROWS).nth(20)
+    place, at = row.get_attribute("data-change"), row.locator("time").get_attribute("datetime")
+    row.locator("[data-op]").click()
+    drawer_of(page).get_by_role("link", name="Link to this change").click()
+    expect(page.locator("#asked")).to_have_attribute("data-change", place or "")
+    expect(page.locator("#asked")).to_be_in_viewport()
+    page.goto(f"{page.url.partition('?')[0]}?time={at}#asked")
+    expect(page.locator("#asked").locator("time")).to_have_attribute("datetime", at or "")
+    expect(page.locator("#asked")).to_be_in_viewport()
+
+
+def test_a_change_is_copied_as_json(page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.keyboard.press("j")
+    page.keyboard.press("c")
+    expect(drawer_of(page).get_by_role("button", name="Copied")).to_be_visible()
+    copied = json.loads(page.evaluate("navigator.clipboard.readText()"))
+    assert f"{copied['partition']}:{copied['offset']}" == shown(page)[0]["at"]
+    assert copied["after"]["title"] == "t"
+
+
+def test_lag_and_rate_are_shown(visitor: Visitor, people: dict[str, User], topic: Topic) -> None:
+    verdict = verdict_of(visitor, people)
+    expect(verdict.locator("[data-lag]")).to_have_text(re.compile(r"^[\d.]+ s$"))
+    chart = verdict.get_by_role("img", name="Changes per second over the last 2 minutes")
+    expect(chart).to_be_visible()
+    assert chart.locator("polyline").get_attribute("points")
+
+
+def test_dead_letters_show_in_the_verdict(
+    visitor: Visitor, people: dict[str, User], topic: Topic, feed_settings: CdcSettings
+) -> None:
+    DeadLetter.objects.create(
+        group=feed_settings.group,
+        topic=topic.name,
+        topic_id="t",
+        partition=0,
+        offset=1,
+        reason="not an event",
+    )
+    verdict = verdict_of(visitor, people)
+    expect(verdict).to_contain_text(re.compile("dead letter", re.IGNORECASE))
+    # The most important problem comes first. It may be another one.
+    expect(verdict.get_by_role("link").first).to_be_visible()
+
+
+def test_paused_consumers_are_an_icon_a_word_and_a_remedy(
+    visitor: Visitor, people: dict[str, User], topic: Topic, feed_settings: CdcSettings
+) -> None:
+    ConsumerPause.objects.create(group=feed_settings.group, who="Ann", why="maintenance")
+    verdict = verdict_of(visitor, people)
+    expect(verdict.locator("strong")).to_have_text("Paused.")
+    expect(verdict).to_contain_text("Consumers paused by Ann")
+    expect(verdict.locator(".sf-health-icon svg")).to_be_visible()
+    verdict.get_by_role("link", name="Resume…").click()
+    expect(visitor.page).to_have_url(re.compile("/operations/resume/$"))
+
+
+def test_the_keyboard_does_everything(page: Page, topic: Topic) -> None:
+    titled(topic, 0, 5, stories=5)
+    expect(page.locator(ROWS)).to_have_count(8)
+    places = [row["at"] for row in shown(page)]
+    focused = page.locator(f"{ROWS}:focus")
+    for key, number in (("j", 0), ("j", 1), ("ArrowDown", 2), ("k", 1), ("ArrowUp", 0)):
+        page.keyboard.press(key)
+        expect(focused).to_have_attribute("data-change", places[number])
+    page.keyboard.press("Enter")
+    title = page.locator("#drawer-title")
+    expect(title).to_have_text(f"Change {places[0]}")
+    expect(title).to_be_focused()
+    page.keyboard.press("j")
+    expect(title).to_have_text(f"Change {places[1]}")
+    expect(page.locator("#drawer-json")).to_contain_text(f'"offset": {places[1].split(":")[1]}')
+    page.keyboard.press("Escape")
+    expect(page.locator("#drawer")).not_to_have_attribute("open", "")
+    expect(focused).to_have_attribute("data-change", places[1])
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("f")
+    expect(page.get_by_label("Story", exact=True)).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator(".sf-filter > summary")).to_be_focused()
+    page.keyboard.press("p")
+    expect(page.locator("#pause")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("/")
+    expect(page.get_by_label("Search stories")).to_be_focused()
+
+
+def test_one_tab_reaches_the_list_and_one_leaves_it(page: Page) -> None:
+    page.locator("#show-keys").focus()
+    page.keyboard.press("Tab")
+    expect(page.locator(ROWS).first).to_be_focused()
+    page.keyboard.press("Tab")
+    assert page.locator(f"{ROWS}:focus").count() == 0
+
+
+def test_rows_are_held_back_while_they_are_read(page: Page, topic: Topic) -> None:
+    page.keyboard.press("j")
+    titled(topic, 0, 4, stories=4)
+    page.get_by_role("button", name="4 new").wait_for()
+    expect(page.locator(ROWS)).to_have_count(3)
+    page.keyboard.press("n")
+    expect(page.locator(ROWS)).to_have_count(7)
+
+
+def test_both_themes_are_accessible_at_both_sizes(
+    browser: Browser, site: str, people: dict[str, User], topic: Topic
+) -> None:
+    topic.send([outgoing(update(7, 5, title="new", diggs=9), topic.name)])
+    topic.publish(30)
+    context = new_context(browser, bypass_csp=True, reduced_motion="reduce")
+    visitor = watched(context.new_page(), site)
+    visitor.log_in(people["technical_worker"])
+    page = opened(visitor)
+    expect(page.locator("[data-lag]")).to_be_visible()
+    for wanted in (DESK, PHONE):
+        size(page, wanted)
+        assert page.evaluate(EXCESS_WIDTH) <= 0, wanted
+        assert violations(visitor) == [], wanted
+        page.locator(ROWS).filter(has_text="Updated").locator("[data-op]").click()
+        expect(page.get_by_role("table", name="Changed fields")).to_be_visible()
+        assert page.evaluate(EXCESS_WIDTH) <= 0, wanted
+        assert violations(visitor) == [], wanted
+        page.keyboard.press("Escape")
+    page.keyboard.press("f")
+    assert violations(visitor) == []
+    context.close()
+
+
+def test_an_empty_feed_says_what_to_do(
+    visitor: Visitor, people: dict[str, User], topic: Topic
+) -> None:
+    visitor.log_in(people["technical_worker"])
+    page = opened(visitor)
+    empty = page.locator("#empty")
+    expect(empty).to_contain_text("No changes yet.")
+    expect(empty.get_by_role("link", name="Submit a story")).to_be_visible()
+    topic.publish(1)
+    expect(page.locator(ROWS)).to_have_count(1)
+    expect(empty).to_be_hidden()
+
+
+def test_a_gap_is_a_row_that_offers_a_reload(
+    browser: Browser, site: str, people: dict[str, User], topic: Topic
+) -> None:
+    topic.publish(2)
+    context = new_context(browser)
+    context.add_init_script("delete window.SharedWorker")  # so that requests can be intercepted
+    visitor = watched(context.new_page(), site)
+    visitor.log_in(people["technical_worker"])
+    frames = 'event: state\ndata: {"kafka":"up"}\n\nevent: gap\ndata: {"why":"<i>","missing":5}\n\n'
+    context.route(
+        "**/feed/stream*",
+        lambda route: route.fulfill(body=frames, content_type="text/event-stream"),
+        times=1,
+    )
+    visitor.open("/feed/")
+    gap = visitor.page.locator("#changes > .sf-gap")
+    expect(gap).to_contain_text("Missing here: up to 5 changes. <i>")
+    gap.get_by_role("link", name="Reload the page").click()
+    expect(gap).to_have_count(0)
+    assert not visitor.complaints
+    context.close()
+
+
+def test_a_lost_connection_is_grey_and_says_since_when(page: Page) -> None:
+    table = page.locator("table.sf-feed")
+    expect(table).not_to_have_class(re.compile("sf-stale"))
+    page.context.set_offline(True)
+    said = re.compile(r"Connection lost at \d\d:\d\d:\d\d UTC")
+    expect(page.locator("#state")).to_have_text(said)
+    expect(table).to_have_class(re.compile("sf-stale"))
+    page.context.set_offline(False)
+    expect(page.locator("#state")).to_contain_text("Live")
+    expect(table).not_to_have_class(re.compile("sf-stale"))
+
+
+# Density and traffic.
+
+VISIBLE = """(rows) => {
+  const bar = document.querySelector(".sf-bar")?.getBoundingClientRect().top || innerHeight;
+  const inside = ({ top, bottom }) => top >= 0 && bottom <= Math.min(bar, innerHeight);
+  return rows.filter((row) => inside(row.getBoundingClientRect())).length;
+}"""
+
+
+@pytest.mark.parametrize(("wanted", "least"), [(DESK, 12), (PHONE, 6)])
+def test_many_rows_are_visible(
+    page: Page, topic: Topic, wanted: dict[str, int], least: int
+) -> None:
+    size(page, wanted)
+    topic.publish(30)
+    expect(page.locator(ROWS)).to_have_count(33)
+    expect(page.locator("[data-lag]")).to_be_visible()
+    assert page.locator(ROWS).evaluate_all(VISIBLE) >= least
+
+
+TRAFFIC = """() => {
+  window.redraws = []; window.sentences = []; window.longest = 0;
+  new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
+    window.longest = Math.max(window.longest, entry.duration);
+  })).observe({ entryTypes: ["longtask"] });
+  const note = (times) => () => times.push(performance.now());
+  const watch = (id, times, options) =>
+    new MutationObserver(note(times)).observe(document.getElementById(id), options);
+  watch("changes", window.redraws, { childList: true });
+  watch("said", window.sentences, { childList: true, characterData: true, subtree: true });
+}"""
+REGIONS = "[aria-live]:not([aria-live=off]), [role=status], [role=alert], [role=log]"
+
+
+def test_twenty_changes_per_second_are_drawn_in_batches(
+    page: Page, topic: Topic, record_property: Any
+) -> None:
+    page.evaluate(TRAFFIC)
+    began = time.monotonic()
+    for turn in range(60):
+        titled(topic, 4 * turn, 4, stories=20)
+        time.sleep(max(0.0, began + 0.2 * (turn + 1) - time.monotonic()))
+    expect(page.locator(ROWS)).to_have_count(243)
+    redraws, sentences = page.evaluate("[window.redraws, window.sentences]")
+    between = [after - before for before, after in pairwise(redraws)]
+    # A batch with more than twelve changes takes several frames.
+    assert sum(gap > 100 for gap in between) * 450 <= redraws[-1] - redraws[0]
+    assert all(after - before >= 4_900 for before, after in pairwise(sentences))
+    assert sentences
+    record_property("longest_task_ms", page.evaluate("window.longest"))
+    regions = page.locator(REGIONS).evaluate_all("(all) => all.map((each) => each.id)")
+    assert [each for each in regions if each != "offline"] == ["said"]
+
+
+def test_what_is_read_does_not_move(page: Page, topic: Topic) -> None:
+    titled(topic, 0, 60, stories=20)
+    expect(page.locator(ROWS)).to_have_count(63)
+    page.mouse.move(600, 500)
+    page.mouse.wheel(0, 900)
+    expect(page.locator("#top")).not_to_be_in_viewport()
+    row = page.locator(f'[data-change="{shown(page)[30]["at"]}"]')
+    before = row.bounding_box()
+    titled(topic, 100, 20, stories=20)
+    expect(page.get_by_role("button", name="20 new")).to_be_visible()
+    assert row.bounding_box() == before

@@ -34,6 +34,8 @@ def wanted(query: str, audience: Audience = OPERATORS) -> Filter:
         ("field=user", True),
         ("topic=people", True),
         ("topic=offbeat", False),
+        ("text=A+STORY", True),
+        ("text=poem", False),
         ("who=7", True),
         ("who=8", False),
         ("op=u&story=17&field=diggs&topic=People&who=7", True),

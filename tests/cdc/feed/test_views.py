@@ -131,6 +131,34 @@ def test_form_and_links_keep_the_filter(
     assert all(f'value="{given}"' in shown for given in ("diggs", "Harbours", "9"))
 
 
+def test_each_condition_can_be_removed_alone(
+    broker: MemoryBroker, history: MemoryHistory, worker: Client
+) -> None:
+    shown = page(worker, "?op=u&story=7&text=%3Cb%3E")
+    assert "Title contains: <bdi>&lt;b&gt;</bdi>" in shown
+    assert 'href="/feed/?op=u&amp;story=7"' in shown
+    assert 'href="/feed/?op=u&amp;text=%3Cb%3E"' in shown
+    assert "Submit a story" not in shown
+
+
+def test_details_name_the_user_and_link_to_the_trace(
+    broker: MemoryBroker, history: MemoryHistory, worker: Client
+) -> None:
+    person = User.objects.get()
+    events = [
+        replace(change("u", 5, 1), user=str(person.pk)),
+        replace(change("d", 5, 2), user="an_import"),
+        replace(change("c", 5, 3), user=str(2**70)),
+    ]
+    publish(broker, *(outgoing(event, TOPIC) for event in events))
+    ((at, _),) = broker.logs.items()
+    named, unnamed, large = (worker.get(f"/feed/{at.partition}/{n}/").json() for n in range(3))
+    assert (named["page"], named["trace"]) == ("/stories/5/", "/stories/5/way/")
+    assert named["user_name"] == person.name
+    assert (unnamed["page"], unnamed["trace"], unnamed["user_name"]) == ("", "", "")
+    assert large["user_name"] == ""
+
+
 @pytest.mark.parametrize(
     ("query", "said"),
     [
@@ -204,6 +232,22 @@ def test_the_form_keeps_the_place_that_was_asked_for(
 
     for name, value in {"time": "2025-11-24T16:00", "partition": "2", "offset": "7"}.items():
         assert f'name="{name}" value="{value}"' in shown
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("2025-11-24T16:00:05.029Z", "2025-11-24T16:00:05"),
+        ("2025-11-24T18:00:05%2B02:00", "2025-11-24T16:00:05"),
+        ("2025-11-24T16:00:05", "2025-11-24T16:00:05"),
+        ("yesterday", ""),
+        ("0001-01-01T00:00%2B14:00", ""),
+    ],
+)
+def test_a_time_has_the_format_that_browsers_accept(
+    broker: MemoryBroker, history: MemoryHistory, worker: Client, given: str, shown: str
+) -> None:
+    assert f'name="time" value="{shown}"' in page(worker, f"?time={given}")
 
 
 def test_details_come_from_kafka_or_else_from_the_history(

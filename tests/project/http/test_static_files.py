@@ -1,6 +1,7 @@
 """Static files are collected only if a source file has changed."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def source(tmp_path: Path) -> Iterator[Path]:
         STATICFILES_FINDERS=["django.contrib.staticfiles.finders.FileSystemFinder"],
         STORAGES={
             "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-            "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+            "staticfiles": {"BACKEND": "project.http.static_files.StaticFiles"},
         },
     ):
         yield folder
@@ -59,3 +60,16 @@ def test_interrupted_run_does_not_count(source: Path, tmp_path: Path) -> None:
         collect_static_files()
     (source / "b.css").unlink()
     assert collect_static_files()
+
+
+def test_modules_of_the_feed_import_each_other_by_hashed_names(
+    source: Path, tmp_path: Path
+) -> None:
+    folder = source / "cdc" / "feed"
+    folder.mkdir(parents=True)
+    (folder / "page.js").write_text("export const a = 1;\n")
+    (folder / "main.js").write_text('import { a } from "./page.js";\n')
+    (source / "other.js").write_text('// import { a } from "./missing.js";\n')
+    collect_static_files()
+    (hashed,) = (tmp_path / "root" / "cdc" / "feed").glob("main.*.js")
+    assert re.fullmatch(r'import { a } from "\./page\.[0-9a-f]{12}\.js";\n', hashed.read_text())

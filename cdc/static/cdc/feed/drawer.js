@@ -1,0 +1,133 @@
+// The drawer with everything about one change, which is fetched when the drawer shows the change.
+import { factsOf, fieldsOf, linksOf } from "./details.js";
+import { focusOn, rows } from "./list.js";
+import { addressOf, byId, list } from "./page.js";
+
+const drawer = byId("drawer");
+const problem = byId("drawer-problem");
+const copyButton = byId("copy");
+const PARTS = ["drawer-facts", "drawer-links", "drawer-fields"];
+const FAILED = "The details could not be loaded. Close this window and try again.";
+let row = null;
+let text = "";
+let change = null;
+let request = new AbortController();
+let loaded = Promise.resolve();
+
+export const isOpen = () => drawer.open;
+export const current = () => (row?.isConnected ? row : null);
+
+function clear() {
+  request.abort();
+  request = new AbortController();
+  text = "";
+  change = null;
+  problem.hidden = true;
+  copyButton.textContent = "Copy JSON";
+  byId("drawer-json").textContent = "Loading…";
+  PARTS.forEach((id) => byId(id).replaceChildren());
+}
+
+function showFacts() {
+  if (change) byId("drawer-facts").replaceChildren(...factsOf(change, row));
+}
+
+function show(place) {
+  byId("drawer-json").textContent = text;
+  showFacts();
+  byId("drawer-links").replaceChildren(...linksOf(change, place));
+  byId("drawer-fields").replaceChildren(...fieldsOf(change));
+}
+
+function fail(sentence) {
+  byId("drawer-json").textContent = "";
+  problem.textContent = sentence || FAILED;
+  problem.hidden = false;
+}
+
+async function load(place) {
+  clear();
+  const { signal } = request;
+  try {
+    const answer = await fetch(addressOf(place), { signal });
+    const body = await answer.text();
+    if (!answer.headers.get("Content-Type")?.includes("json")) {
+      fail(answer.headers.get("Content-Type")?.startsWith("text/plain") ? body : "");
+      return;
+    }
+    text = body;
+    change = JSON.parse(body);
+    show(place);
+  } catch {
+    if (!signal.aborted) fail(FAILED);
+  }
+}
+
+export function open(next) {
+  row?.removeAttribute("aria-current");
+  row = next;
+  row.setAttribute("aria-current", "true");
+  byId("drawer-title").textContent = `Change ${row.dataset.change}`;
+  if (!drawer.open) {
+    drawer.showModal();
+    byId("drawer-title").focus();
+  }
+  drawer.scrollTop = 0;
+  row.scrollIntoView({ block: "nearest" });
+  const all = rows();
+  byId("drawer-newer").disabled = row === all[0];
+  byId("drawer-older").disabled = row === all.at(-1);
+  loaded = load(row.dataset.change);
+}
+
+// Moves by one row: down to an older change, or up to a newer one.
+export function move(step) {
+  const all = rows();
+  const focused = document.activeElement.closest?.("#changes > [data-change]");
+  const from = drawer.open ? row : focused;
+  const next = all[from ? all.indexOf(from) + step : 0];
+  if (!next) return;
+  if (drawer.open) open(next);
+  else focusOn(next);
+}
+
+export async function copy() {
+  await loaded;
+  if (!text) return;
+  try {
+    await navigator.clipboard.writeText(text);
+    copyButton.textContent = "Copied";
+  } catch {
+    // Without TLS, a browser may refuse access to the clipboard. The text is then selected, so that
+    // the user can copy it.
+    getSelection().selectAllChildren(byId("drawer-json"));
+    copyButton.textContent = "Selected: press Ctrl+C";
+  }
+}
+
+function closed() {
+  request.abort();
+  row?.removeAttribute("aria-current");
+  if (row?.isConnected) focusOn(row);
+}
+
+function clicked(event) {
+  const found = event.target.closest("#changes > [data-change]");
+  const link = event.target.closest("a");
+  if (!found || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  if (link && !link.matches("[data-json-link]")) return;
+  if (!link && !getSelection().isCollapsed) return;
+  event.preventDefault();
+  open(found);
+}
+
+export function prepareDrawer() {
+  list.addEventListener("click", clicked);
+  list.addEventListener("delays", showFacts);
+  drawer.addEventListener("close", closed);
+  drawer.addEventListener("click", (event) => event.target === drawer && drawer.close());
+  byId("drawer-close").addEventListener("click", () => drawer.close());
+  byId("drawer-newer").addEventListener("click", () => move(-1));
+  byId("drawer-older").addEventListener("click", () => move(1));
+  copyButton.addEventListener("click", copy);
+}

@@ -459,7 +459,7 @@ def test_a_change_is_copied_as_json(page: Page) -> None:
 def test_lag_and_rate_are_shown(visitor: Visitor, people: dict[str, User], topic: Topic) -> None:
     verdict = verdict_of(visitor, people)
     expect(verdict.locator("[data-lag]")).to_have_text(re.compile(r"^[\d.]+ s$"))
-    chart = verdict.get_by_role("img", name="Changes per second over the last 2 minutes")
+    chart = verdict.get_by_role("img", name="Changes per second over the last 60 minutes")
     expect(chart).to_be_visible()
     assert chart.locator("polyline").get_attribute("points")
 

@@ -1,4 +1,4 @@
-"""Benchmark against the peer: `python -m tests.bench [--rounds 3] [--rate 100] [--quick]`.
+"""Benchmark against the peer, or against another revision: `python -m tests.bench [options]`.
 
 The peer is what a Django team would otherwise use: Debezium's MySQL connector and MongoDB's Kafka
 sink in one Kafka Connect worker. The program starts MySQL, Kafka and mongod in a temporary folder,
@@ -9,7 +9,6 @@ downloaded, the program prints the reason and measures the other systems. See do
 
 import argparse
 import os
-import signal
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -26,14 +25,15 @@ from project.stack.mongod import Mongod
 from project.stack.ports import free_port
 from project.up.console import Console
 from tests.__main__ import environment
+from tests.bench.interruption import exit_on_signals
+from tests.bench.options import parse
+from tests.bench.results import Results
 from tests.support.servers import running
-
-_QUICK = {"rounds": 1, "seconds": 4.0, "changes": 500, "saves": 50}
 
 
 def main() -> int:
-    options = _options()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    options = parse(None, __doc__)
+    exit_on_signals()
     console = Console()
     try:
         with (
@@ -47,31 +47,6 @@ def main() -> int:
         console.show(f"storyfeed bench: {error}")
         return 1
     return 0
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument(
-        "--rate", type=float, default=100.0, help="changes per second (default: 100)"
-    )
-    parser.add_argument("--rounds", type=int, default=3, help="rounds (default: 3)")
-    parser.add_argument(
-        "--seconds", type=float, default=15.0, help="duration of a delay measurement (default: 15)"
-    )
-    parser.add_argument(
-        "--changes", type=int, default=10_000, help="changes per backlog (default: 10000)"
-    )
-    parser.add_argument(
-        "--saves", type=int, default=500, help="saves per writer measurement (default: 500)"
-    )
-    parser.add_argument(
-        "--quick", action="store_true", help="one round with few changes, as a trial"
-    )
-    options = parser.parse_args()
-    if options.quick:
-        parser.set_defaults(**_QUICK)
-        options = parser.parse_args()
-    return options
 
 
 def _measure(folder: Path, options: argparse.Namespace, console: Console, stack: ExitStack) -> None:
@@ -90,19 +65,20 @@ def _measure(folder: Path, options: argparse.Namespace, console: Console, stack:
     )
     os.environ.update(env)
     django.setup()
-    rounds = import_module("tests.bench.rounds")  # only after django.setup()
     client: MongoClient[dict[str, Any]] = MongoClient(mongod.uri, tz_aware=True)
     stack.enter_context(client)
-    servers = rounds.Servers(
-        folder=folder,
-        env=env,
-        mysql=mysql,
-        kafka=kafka,
-        mongod=mongod,
-        client=client,
-        console=console,
-    )
-    rounds.measure(servers, options)
+    found = Results(console, options.json, [f"Options: {' '.join(sys.argv[1:]) or 'none'}."])
+    # Only after django.setup().
+    systems = import_module("tests.bench.systems")
+    servers = systems.Servers(folder=folder, env=env, client=client, console=console)
+    import_module(_program(options)).measure(servers, options, found)
+
+
+def _program(options: argparse.Namespace) -> str:
+    if options.against:
+        return "tests.bench.against.revisions"
+    curves = options.growth or options.rates is not None
+    return "tests.bench.growth.curves" if curves else "tests.bench.rounds"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,11 @@
-"""Measures how long a system takes to copy changes that were committed while it was stopped."""
+"""Measures how long a system takes to copy changes that were committed while it was held.
+
+All processes are running and ready before the changes are committed. Then the system is released.
+"""
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from stories.models import Story
 from tests.bench.results import Results
@@ -9,71 +13,94 @@ from tests.bench.stories import marks, new_story
 from tests.bench.system import System
 from tests.bench.usage import Usage
 
+KINDS = ("inserts", "updates", "deletes")
 _CHUNK = 500
 _POLL_SECONDS = 0.02
+_Holds = Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drained:
+    """One measured backlog."""
+
+    kind: str
+    changes: int
+    first: float
+    """Seconds from the release until the first change was visible."""
+    last: float
+    """Seconds from the release until the last change was visible."""
+    usage: Usage
+
+    @property
+    def per_second(self) -> float:
+        return self.changes / self.last
 
 
 def measure(system: System, changes: int, found: Results) -> None:
     """Measure three backlogs: `changes` inserts, then as many updates, then as many deletes."""
-    with system.selected():
-        with system.running():
-            system.clear()
-        for kind, write in (("inserts", _insert), ("updates", _update), ("deletes", _delete)):
-            begun, done = write(system, changes)
-            _copy(system, kind, changes, (begun, done), found)
+    for drained in drain(system, changes):
+        name, what = system.title, f"backlog of {changes:,}: {drained.kind}"
+        found.add(name, f"{what}, release to first, s", drained.first)
+        found.add(name, f"{what}, release to last, s", drained.last)
+        found.add(name, f"{what}, per second", drained.per_second, "higher")
+        found.add(name, f"{what}, processor time, s", drained.usage.seconds)
+        found.add(name, f"{what}, memory, MB", drained.usage.megabytes)
 
 
-def _copy(
-    system: System,
-    kind: str,
-    changes: int,
-    state: tuple[Callable[[], bool], Callable[[], bool]],
-    found: Results,
-) -> None:
+def drain(system: System, changes: int) -> Iterator[Drained]:
+    """Yield a measured backlog of each kind. The replica is empty before and after."""
+    with system.selected(), system.running():
+        system.clear()
+        for kind, write in zip(KINDS, (_insert, _update, _delete), strict=True):
+            system.hold()
+            state = write(system, changes)
+            yield _copied(system, kind, changes, state)
+
+
+def _copied(system: System, kind: str, changes: int, state: tuple[_Holds, _Holds]) -> Drained:
     begun, done = state
     with Usage(system.pids) as usage:
-        began = time.monotonic()
-        system.start()
-        try:
-            system.wait(begun, f"the first of the {kind}", _POLL_SECONDS)
-            first = time.monotonic()
-            system.wait(done, f"the last of the {kind}", _POLL_SECONDS)
-            last = time.monotonic()
-        finally:
-            system.stop()
-    name, what = system.title, f"backlog of {changes:,}: {kind}"
-    found.add(name, f"{what}, start to first, s", first - began)
-    found.add(name, f"{what}, start to last, s", last - began)
-    found.add(name, f"{what}, per second after the first", changes / (last - first), "higher")
-    found.add(name, f"{what}, processor time, s", usage.seconds)
-    found.add(name, f"{what}, memory, MB", usage.megabytes)
+        system.release()
+        released = time.monotonic()
+        system.wait(begun, f"the first of the {kind}", _POLL_SECONDS)
+        first = time.monotonic() - released
+        system.wait(done, f"the last of the {kind}", _POLL_SECONDS)
+        last = time.monotonic() - released
+    return Drained(kind=kind, changes=changes, first=first, last=last, usage=usage)
 
 
-def _insert(system: System, changes: int) -> tuple[Callable[[], bool], Callable[[], bool]]:
+def _insert(system: System, changes: int) -> tuple[_Holds, _Holds]:
     for size in _chunks(changes):
         Story.objects.bulk_create([new_story() for _ in range(size)])
     count = system.replica.estimated_document_count
     return (lambda: count() > 0), (lambda: count() >= changes)
 
 
-def _update(system: System, changes: int) -> tuple[Callable[[], bool], Callable[[], bool]]:
+def _update(system: System, changes: int) -> tuple[_Holds, _Holds]:
     mark = next(marks)
-    keys = list(Story.objects.order_by("pk").values_list("pk", flat=True))
+    keys = _keys()
     for start in range(0, changes, _CHUNK):
         Story.objects.filter(pk__in=keys[start : start + _CHUNK]).update(diggs=mark)
     find = system.replica.find_one
-    return (
-        lambda: find({"diggs": mark}) is not None,
-        lambda: find({"diggs": {"$ne": mark}}) is None,
-    )
+    last = {"_id": {"$in": [keys[-1], {"id": keys[-1]}]}, "diggs": mark}
+
+    def done() -> bool:
+        # The key first: a search through all documents would slow MongoDB down.
+        return find(last) is not None and find({"diggs": {"$ne": mark}}) is None
+
+    return (lambda: find({"diggs": mark}) is not None), done
 
 
-def _delete(system: System, changes: int) -> tuple[Callable[[], bool], Callable[[], bool]]:
-    keys = list(Story.objects.order_by("pk").values_list("pk", flat=True))
+def _delete(system: System, changes: int) -> tuple[_Holds, _Holds]:
+    keys = _keys()
     for start in range(0, changes, _CHUNK):
         Story.objects.filter(pk__in=keys[start : start + _CHUNK]).delete()
     count = system.replica.estimated_document_count
     return (lambda: count() < changes), (lambda: count() == 0)
+
+
+def _keys() -> list[int]:
+    return list(Story.objects.order_by("pk").values_list("pk", flat=True))
 
 
 def _chunks(changes: int) -> Iterator[int]:

@@ -62,7 +62,47 @@ def table(title: str, lines: Sequence[Line], ratios: Sequence[tuple[str, str]]) 
         found = [str(line.figures[name]) if name in line.figures else "" for name in systems]
         compared = [line.ratio(ours, peer) for ours, peer in ratios]
         rows.append([line.what, line.better, *found, *compared])
-    widths = [max(len(row[index]) for row in rows) for index in range(len(head))]
+    return _aligned(rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ratio:
+    """The ratios of two systems in the rounds that have a value of both."""
+
+    rounds: int
+    lowest: float
+    median: float
+    highest: float
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Ratio | None:
+    """Return our value divided by theirs, round by round; None if no round has such a ratio.
+
+    The machine may be slower in one round than in another. Both values of a round are affected, so
+    that their ratio varies less than the values.
+    """
+    found = [one / other for one, other in zip(ours, theirs, strict=False) if other]
+    if not found:
+        return None
+    return Ratio(
+        rounds=len(found), lowest=min(found), median=statistics.median(found), highest=max(found)
+    )
+
+
+def ratio_table(pairs: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> str:
+    """Return a Markdown table with the ratios of each measurement that has ratios."""
+    head = ["ratio", "rounds", "min", "median", "max"]
+    rows = [head, ["---"] * len(head)]
+    for what, (ours, theirs) in pairs.items():
+        found = ratio(ours, theirs)
+        if found is not None:
+            numbers = (found.lowest, found.median, found.highest)
+            rows.append([what, str(found.rounds), *(f"{each:.2f}" for each in numbers)])
+    return _aligned(rows)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
     return "\n".join(_row(row, widths) for row in rows)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from project.stack.errors import StackError
 from tests.bench.system import Replica, System
 from tests.bench.worker import SINK, SOURCE, Worker
 
@@ -59,6 +60,15 @@ class Peer(System):
 
     def kill(self) -> None:
         self._worker.kill()
+
+    def hold(self) -> None:
+        """Pause the source. Its task stays ready, and reads the binlog until its queue is full."""
+        self._worker.pause(SOURCE)
+        self.wait(lambda: self._worker.paused(SOURCE), "the pause of the source")
+
+    def release(self) -> None:
+        if not self._worker.resume():
+            raise StackError(f"{self.title}: the worker did not resume its source.")
 
     def pids(self) -> Sequence[int]:
         pid = self._worker.pid

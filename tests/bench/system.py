@@ -41,6 +41,12 @@ class System(ABC):
     def kill(self) -> None:
         """Send SIGKILL to all processes of the system."""
 
+    def hold(self) -> None:  # noqa: B027 -- optional
+        """Let no change pass until `release`; the processes of the running system stay ready."""
+
+    def release(self) -> None:  # noqa: B027 -- optional
+        """Let changes pass again, at once."""
+
     @abstractmethod
     def pids(self) -> Sequence[int]:
         """Return the process ids."""
@@ -58,8 +64,8 @@ class System(ABC):
     @contextmanager
     def running(self) -> Iterator[None]:
         """Run the system inside the block, which begins when the system has caught up."""
-        self.start()
         try:
+            self.start()
             self.catch_up()
             yield
         finally:

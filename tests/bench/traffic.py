@@ -1,5 +1,6 @@
 """Several writers at a steady rate. A single writer would have to wait for each commit."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from tests.bench.stories import marks, new_story
 from tests.bench.system import System
 from tests.bench.watcher import Commit
 
-WRITERS = 4
+_WRITERS, _MOST_PER_WRITER = 4, 50
 _MIX = 10
 """Of ten changes in mixed traffic, one is an insert, one is a delete and eight are updates."""
 
@@ -58,6 +59,11 @@ class Traffic(threading.Thread):
         self.commits.append(Commit(at=time.monotonic(), key=key, mark=None))
 
 
+def writers_for(rate: float) -> int:
+    """Return the number of writers: 4, or more if each would write over 50 changes a second."""
+    return max(_WRITERS, math.ceil(rate / _MOST_PER_WRITER))
+
+
 def write(
     system: System,
     stories: Sequence[Story],
@@ -71,8 +77,9 @@ def write(
 
     After half of the time, call `meanwhile`. If `mixed` is false, all changes are updates.
     """
-    shares = [list(stories[number::WRITERS]) for number in range(WRITERS)]
-    writers = [Traffic(system, share, rate / WRITERS, mixed=mixed) for share in shares]
+    count = writers_for(rate)
+    shares = [list(stories[number::count]) for number in range(count)]
+    writers = [Traffic(system, share, rate / count, mixed=mixed) for share in shares]
     for writer in writers:
         writer.start()
         time.sleep(1 / rate)  # so that the writers do not write at the same moment

@@ -65,6 +65,14 @@ class Worker(Service):
             return False
         return True
 
+    def pause(self, name: str) -> None:
+        """Pause a connector; its tasks stay ready."""
+        self._ask("PUT", f"/connectors/{name}/pause")
+
+    def paused(self, name: str) -> bool:
+        """Return whether a connector and its tasks are paused."""
+        return _states(self._ask("GET", f"/connectors/{name}/status")) == {"PAUSED"}
+
     def halt(self) -> None:
         """Stop the connectors and their tasks, but not the process."""
         for name in self.connectors:
@@ -77,8 +85,7 @@ class Worker(Service):
 
     def _runs(self, name: str) -> bool:
         status = self._ask("GET", f"/connectors/{name}/status")
-        states = [status["connector"]["state"], *(task["state"] for task in status["tasks"])]
-        return set(states) == {"RUNNING"} and len(states) > 1
+        return _states(status) == {"RUNNING"} and bool(status["tasks"])
 
     def _ask(self, method: str, path: str, seconds: float = _ANSWER_SECONDS) -> Any:
         connection = HTTPConnection(LOOPBACK, self.port, timeout=seconds)
@@ -137,6 +144,11 @@ class Worker(Service):
             "value.converter": converter,
             "value.converter.schemas.enable": "false",
         }
+
+
+def _states(status: Mapping[str, Any]) -> set[str]:
+    """Return the states of a connector and of its tasks."""
+    return {status["connector"]["state"], *(task["state"] for task in status["tasks"])}
 
 
 def _write(file: Path, config: Mapping[str, str]) -> None:

@@ -19,15 +19,16 @@ def measure(database: str, saves: int, found: Results) -> None:
     for kind, topic in ((PLAIN, None), (CAPTURED, database)):
         with capturing(topic):
             stories = [new_story() for _ in range(saves)]
-            found.add(kind, "writer: a save of a new story, ms", _each(stories))
+            found.add(kind, "writer: a save of a new story, ms", milliseconds_each(stories))
             for story in stories:
                 story.diggs = next(marks)
-            found.add(kind, "writer: a save of an existing story, ms", _each(stories))
+            found.add(kind, "writer: a save of an existing story, ms", milliseconds_each(stories))
         with capturing(None):
             Story.objects.all().delete()
 
 
-def _each(stories: list[Story]) -> float:
+def milliseconds_each(stories: list[Story]) -> float:
+    """Save each story, and return the mean duration of a save."""
     began = time.perf_counter()
     for story in stories:
         story.save()

@@ -1,0 +1,12 @@
+"""The order in which systems take turns."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+def rotated(items: Sequence[Item], number: int) -> list[Item]:
+    """Return the items of round `number`, from 0: each item is first in turn."""
+    turn = number % len(items) if items else 0
+    return [*items[turn:], *items[:turn]]

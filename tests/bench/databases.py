@@ -19,6 +19,18 @@ def create(name: str) -> None:
     call_command("migrate", verbosity=0)
 
 
+def drop_expression_indexes(table: str) -> None:
+    """Drop the indexes on expressions, because Debezium cannot parse the definition of one."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT index_name FROM information_schema.statistics "
+            "WHERE table_schema = DATABASE() AND table_name = %s AND expression IS NOT NULL",
+            [table],
+        )
+        for (name,) in cursor.fetchall():
+            cursor.execute(f"ALTER TABLE {table} DROP INDEX {name}")
+
+
 def use(name: str) -> None:
     """Make this process use the database `name` from now on."""
     connection.close()

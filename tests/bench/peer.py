@@ -94,6 +94,9 @@ class Peer(System):
             "include.schema.changes": "false",
             "schema.history.internal.kafka.bootstrap.servers": endpoints.bootstrap_servers,
             "schema.history.internal.kafka.topic": f"{PREFIX}-history",
+            # Debezium cannot parse the indexes on expressions that other systems' tables have.
+            "schema.history.internal.store.only.captured.tables.ddl": "true",
+            "schema.history.internal.store.only.captured.databases.ddl": "true",
             **(tuned if self._tuned else {}),
         }
 

@@ -14,7 +14,7 @@ from pymongo import MongoClient
 from project.stack.errors import StackError
 from project.stack.ports import free_port
 from project.up.console import Console
-from tests.bench.databases import create
+from tests.bench.databases import create, drop_expression_indexes
 from tests.bench.machine import machine, versions
 from tests.bench.ours import Ours
 from tests.bench.peer import Endpoints, Peer
@@ -98,14 +98,13 @@ def peers(servers: Servers, worker: Worker) -> list[System]:
     """Start the worker, and return the tuned peer and the peer as shipped."""
     database = "bench_peer"
     create(database)
+    drop_expression_indexes(TABLE)
     endpoints = _endpoints(servers)
     replica = servers.client[database][TABLE]
     tuned = Peer(PEER, database, replica, worker, endpoints, tuned=True)
     shipped = Peer(SHIPPED, database, replica, worker, endpoints, tuned=False)
     # Create the topic first, because a sink notices a new topic only after minutes.
-    admin = AdminClient({"bootstrap.servers": servers.bootstrap_servers})
-    new = NewTopic(tuned.topic, num_partitions=PARTITIONS, replication_factor=1)
-    admin.create_topics([new])[tuned.topic].result(30)
+    _create_topic(servers, tuned.topic)
     worker.connectors = tuned.connectors
     worker.start()
     with tuned.selected():
@@ -115,6 +114,12 @@ def peers(servers: Servers, worker: Worker) -> list[System]:
     tuned.stop()
     servers.console.say(f"Kafka Connect listens on {worker.address}")
     return [tuned, shipped]
+
+
+def _create_topic(servers: Servers, topic: str) -> None:
+    admin = AdminClient({"bootstrap.servers": servers.bootstrap_servers})
+    new = NewTopic(topic, num_partitions=PARTITIONS, replication_factor=1)
+    admin.create_topics([new])[topic].result(30)
 
 
 def _endpoints(servers: Servers) -> Endpoints:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench.figures import Figure, Line, percentile, table
+from tests.bench.figures import Figure, Line, percentile, ratio, ratio_table, table
 
 HUNDRED = [float(number) for number in range(1, 101)]
 
@@ -48,4 +48,28 @@ def test_table_has_a_row_per_line_and_a_column_per_pair() -> None:
         "| ----- | ------ | ---- | ---- | ----------- |",
         "| time  | lower  | 3    | 2    | 1.50        |",
         "| time  | lower  |      | 4    |             |",
+    ]
+
+
+def test_ratios_are_computed_round_by_round() -> None:
+    # The second round was slow for both, which the ratio of the medians would not show.
+    found = ratio([2.0, 9.0, 3.0], [4.0, 18.0, 4.0])
+    assert found is not None
+    assert (found.rounds, found.lowest, found.median, found.highest) == (3, 0.5, 0.5, 0.75)
+
+
+def test_rounds_without_both_values_have_no_ratio() -> None:
+    found = ratio([2.0, 9.0, 3.0], [0.0, 18.0])
+    assert found is not None
+    assert (found.rounds, found.median) == (1, 0.5)
+    assert ratio([1.0], []) is None
+    assert ratio([1.0], [0.0]) is None
+
+
+def test_ratio_table_leaves_out_measurements_without_a_ratio() -> None:
+    made = ratio_table({"p50": ([1.0, 3.0], [2.0, 2.0]), "memory": ([1.0], [])})
+    assert made.splitlines() == [
+        "| ratio | rounds | min  | median | max  |",
+        "| ----- | ------ | ---- | ------ | ---- |",
+        "| p50   | 2      | 0.50 | 1.00   | 1.50 |",
     ]

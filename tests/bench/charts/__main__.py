@@ -24,18 +24,22 @@ def main() -> int:
         help="where the charts are written (default: docs/images)",
     )
     options = parser.parse_args()
-    content = read(options.file)
-    found = curves(content["measured"])
-    if not found:
+    if not draw(options.file, options.folder):
         parser.error(f"{options.file} contains no curve: use --rates or --growth.")
-    console = Console()
+    return 0
+
+
+def draw(file: Path, folder: Path) -> int:
+    """Write the charts into the folder, and return their number."""
+    content, console = read(file), Console()
     console.show("\n".join([*content["about"], ""]))
-    options.folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    found = curves(content["measured"])
     for curve in found:
         name = file_name(curve.title)
-        (options.folder / name).write_text(svg(curve))
+        (folder / name).write_text(svg(curve))
         console.show(f"![{curve.title}](images/{name})")
-    return 0
+    return len(found)
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ class Worker(Service):
     def _prepare(self) -> None:
         (self.folder / "log4j2.properties").write_text(LOG4J)
         self._tmp.mkdir(exist_ok=True)
-        _write(self._config, self._worker_config())
+        _write(self._config, self.config())
         for name, config in self.connectors.items():
             _write(self._file(name), {"name": name, **config})
 
@@ -130,7 +130,8 @@ class Worker(Service):
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.properties"
 
-    def _worker_config(self) -> dict[str, str]:
+    def config(self) -> dict[str, str]:
+        """Return the configuration of the worker itself."""
         converter = "org.apache.kafka.connect.json.JsonConverter"
         return {
             "bootstrap.servers": self._bootstrap_servers,

@@ -51,7 +51,8 @@ class Servers:
     def about(self, *, peer: bool) -> list[str]:
         """Return the machine and the versions, one sentence each."""
         mongodb = str(self.client.server_info()["version"])
-        with connection.cursor() as cursor:
+        # The database in the settings need not exist.
+        with connection._nodb_cursor() as cursor:
             cursor.execute("SELECT VERSION()")
             (mysql,) = cursor.fetchone()
         return [f"Machine: {machine()}.", f"Versions: {versions(mysql, mongodb, peer=peer)}."]

@@ -13,7 +13,6 @@ import pytest
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
-from cdc.mongo import replica as replica_module
 from cdc.mongo.replica import MongoReplica
 from cdc.runtime import fault_points
 from cdc.wire.records import TopicPartition
@@ -122,7 +121,7 @@ class Pair:
 
     def run(self, order: str, patch: pytest.MonkeyPatch) -> int:
         """Take the steps in this order, and return how many transactions committed."""
-        patch.setattr(replica_module.fault_points, "reach", self._reach)
+        patch.setattr(fault_points, "reach", self._reach)
         for name, source in self._sources.items():
             owner = self.world.owner(f"{name} {order}", source)
             self.transactions[name] = Transaction(owner, self.events[name], source)

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from stories.models import Story
 from tests.bench.results import Results
 from tests.bench.stories import marks, new_story
-from tests.bench.system import System
+from tests.bench.system import PATIENCE_SECONDS, System
 from tests.bench.usage import Usage
 
 KINDS = ("inserts", "updates", "deletes")
 _CHUNK = 500
 _POLL_SECONDS = 0.02
+_SLOWEST = 500
+"""A system that copies fewer changes per second is reported as broken."""
 _Holds = Callable[[], bool]
 
 
@@ -62,9 +64,10 @@ def _copied(system: System, kind: str, changes: int, state: tuple[_Holds, _Holds
     with Usage(system.pids) as usage:
         system.release()
         released = time.monotonic()
-        system.wait(begun, f"the first of the {kind}", _POLL_SECONDS)
+        patience = PATIENCE_SECONDS + changes / _SLOWEST
+        system.wait(begun, f"the first of the {kind}", _POLL_SECONDS, patience)
         first = time.monotonic() - released
-        system.wait(done, f"the last of the {kind}", _POLL_SECONDS)
+        system.wait(done, f"the last of the {kind}", _POLL_SECONDS, patience)
         last = time.monotonic() - released
     return Drained(kind=kind, changes=changes, first=first, last=last, usage=usage)
 

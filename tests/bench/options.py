@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PARTS = ("consumers", "collections", "stories")
+BACKLOG = "backlog"
+"""A part of `--growth` that is measured only on request, because it takes long."""
 _RATES = (50, 100, 200, 400, 800)
 _QUICK = {"rounds": 1, "seconds": 4.0, "changes": 500, "saves": 50}
 _QUICK_RATES = (50, 100)
@@ -18,9 +20,10 @@ class Steps:
     consumers: tuple[int, ...] = (1, 2, 3, 4, 5)
     collections: tuple[int, ...] = (1, 2, 3, 4, 5)
     stories: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
+    backlog: tuple[int, ...] = (10_000, 100_000, 1_000_000)
 
 
-FULL, QUICK = Steps(), Steps((1, 2), (1, 2), (1_000, 2_000))
+FULL, QUICK = Steps(), Steps((1, 2), (1, 2), (1_000, 2_000), (100, 200))
 
 
 def parse(arguments: Sequence[str] | None, description: str | None) -> argparse.Namespace:
@@ -50,8 +53,8 @@ def numbers(text: str) -> tuple[int, ...]:
 def parts(text: str) -> tuple[str, ...]:
     """Return the parts of `--growth` that a list such as `consumers,stories` names."""
     found = tuple(text.split(","))
-    if not set(found) <= set(PARTS):
-        raise argparse.ArgumentTypeError(f"choose from {','.join(PARTS)}")
+    if not set(found) <= {*PARTS, BACKLOG}:
+        raise argparse.ArgumentTypeError(f"choose from {','.join([*PARTS, BACKLOG])}")
     return found
 
 
@@ -91,7 +94,8 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         metavar="PARTS",
         help="measure only how our figures grow: the backlog with 1 to 5 consumers, the backlog "
         "and the delay with 1 to 5 collections, a save with 1 thousand to 1 million stories "
-        "(default of PARTS: consumers,collections,stories); can be combined with --rates",
+        "(default of PARTS: consumers,collections,stories); with PARTS=backlog, the backlog of "
+        "10 thousand to 1 million changes; can be combined with --rates",
     )
     add(
         "--json",

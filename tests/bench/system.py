@@ -15,7 +15,7 @@ from tests.bench.databases import capturing, use
 from tests.bench.stories import new_story
 
 Replica = Collection[dict[str, Any]]
-_PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 120.0
 
 
 class System(ABC):
@@ -84,16 +84,22 @@ class System(ABC):
         Story.objects.all().delete()
         self.wait(lambda: self.replica.find_one() is None, "the last delete")
 
-    def wait(self, holds: Callable[[], bool], what: str, every: float = 0.05) -> None:
+    def wait(
+        self,
+        holds: Callable[[], bool],
+        what: str,
+        every: float = 0.05,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
         """Call `holds` every `every` seconds until it returns true.
 
-        Raise StackError after two minutes; its message names the expected event, `what`.
+        Raise StackError after `patience` seconds; its message names the expected event, `what`.
         """
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + patience
         while not holds():
             if time.monotonic() > deadline:
                 raise StackError(
-                    f"{self.title}: {what} did not occur within two minutes: see its log."
+                    f"{self.title}: {what} did not occur within {patience:.0f} s: see its log."
                 )
             time.sleep(every)
 

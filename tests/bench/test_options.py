@@ -20,6 +20,7 @@ def test_rates_and_growth_without_values_measure_everything() -> None:
     options = parse(["--rates", "--growth"], None)
     assert options.rates == (50, 100, 200, 400, 800)
     assert options.growth == PARTS
+    assert parse(["--growth", "stories,backlog"], None).growth == ("stories", "backlog")
     assert options.steps == FULL
 
 

@@ -10,30 +10,30 @@ from project.stack.run_program import run
 from tests.support.paths import ROOT
 
 _SECONDS = 120.0
+_CACHES = shutil.ignore_patterns("__pycache__")
 
 
 @contextmanager
-def worktree(revision: str, folder: Path) -> Iterator[Path]:
-    """Yield a Git worktree of `revision` in `folder`, in which `tests` is that of this tree.
+def worktree(revision: str, folder: Path, root: Path = ROOT) -> Iterator[Path]:
+    """Yield a Git worktree of `revision` in `folder`, in which `tests` is that of `root`.
 
     Raise StackError if Git does not know the revision.
     """
-    commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    name = f"{revision}^{{commit}}"
+    commit = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", name)
     tree = folder / "revision"
     try:
-        _git("worktree", "add", "--detach", str(tree), commit)
+        _git(root, "worktree", "add", "--detach", str(tree), commit)
         shutil.rmtree(tree / "tests", ignore_errors=True)
-        shutil.copytree(
-            ROOT / "tests", tree / "tests", ignore=shutil.ignore_patterns("__pycache__")
-        )
+        shutil.copytree(root / "tests", tree / "tests", ignore=_CACHES)
         yield tree
     finally:
         if tree.exists():
-            _git("worktree", "remove", "--force", str(tree))
+            _git(root, "worktree", "remove", "--force", str(tree))
 
 
-def _git(*arguments: str) -> str:
-    done = run(["git", "-C", str(ROOT), *arguments], seconds=_SECONDS)
+def _git(root: Path, *arguments: str) -> str:
+    done = run(["git", "-C", str(root), *arguments], seconds=_SECONDS)
     if done.exit_code != 0:
         reason = done.output.strip() or "no such revision"
         raise StackError(f"git {' '.join(arguments)} failed: {reason}.")

@@ -8,6 +8,7 @@ from tests.bench.alternation import rotated
 from tests.bench.backlog import drain
 from tests.bench.figures import PERCENTILES
 from tests.bench.growth import saves
+from tests.bench.options import BACKLOG
 from tests.bench.ours import Ours
 from tests.bench.results import Results
 from tests.bench.system import System
@@ -82,6 +83,16 @@ def _collections(servers: Servers, options: argparse.Namespace, found: Results) 
             found.add(f"p{percent}", what, measured.milliseconds(percent))
 
 
+def _backlog(servers: Servers, options: argparse.Namespace, found: Results) -> None:
+    system = ours(servers, ONE, "bench_backlog", [TABLE])
+    for number in range(options.rounds):
+        servers.console.say(f"round {number + 1} of {options.rounds}")
+        for changes in options.steps.backlog:
+            for drained in drain(system, changes):
+                what = f"backlog by changes, changes per second: {changes:,}"
+                found.add(drained.kind, what, drained.per_second, "higher")
+
+
 def _in_rounds(servers: Servers, systems: Sequence[Ours], rounds: int) -> list[Ours]:
     servers.console.say(f"{rounds} rounds with {len(systems)} systems")
     return [system for number in range(rounds) for system in rotated(systems, number)]
@@ -97,4 +108,5 @@ _PARTS: dict[str, _Part] = {
     "consumers": _consumers,
     "collections": _collections,
     "stories": saves.measure,
+    BACKLOG: _backlog,
 }

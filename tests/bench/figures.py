@@ -89,15 +89,26 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Ratio | None:
     )
 
 
-def ratio_table(pairs: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """The values of two systems in each round; `better` is as in Line."""
+
+    better: str
+    ours: Sequence[float]
+    theirs: Sequence[float]
+
+
+def ratio_table(pairs: Mapping[str, Pair]) -> str:
     """Return a Markdown table with the ratios of each measurement that has ratios."""
-    head = ["ratio", "rounds", "min", "median", "max"]
+    head = ["ratio", "better", "rounds", "min", "median", "max"]
     rows = [head, ["---"] * len(head)]
-    for what, (ours, theirs) in pairs.items():
-        found = ratio(ours, theirs)
+    for what, pair in pairs.items():
+        found = ratio(pair.ours, pair.theirs)
         if found is not None:
             numbers = (found.lowest, found.median, found.highest)
-            rows.append([what, str(found.rounds), *(f"{each:.2f}" for each in numbers)])
+            rows.append(
+                [what, pair.better, str(found.rounds), *(f"{each:.2f}" for each in numbers)]
+            )
     return _aligned(rows)
 
 

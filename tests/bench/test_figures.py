@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench.figures import Figure, Line, percentile, ratio, ratio_table, table
+from tests.bench.figures import Figure, Line, Pair, percentile, ratio, ratio_table, table
 
 HUNDRED = [float(number) for number in range(1, 101)]
 
@@ -67,9 +67,14 @@ def test_rounds_without_both_values_have_no_ratio() -> None:
 
 
 def test_ratio_table_leaves_out_measurements_without_a_ratio() -> None:
-    made = ratio_table({"p50": ([1.0, 3.0], [2.0, 2.0]), "memory": ([1.0], [])})
+    made = ratio_table(
+        {
+            "p50": Pair(better="lower", ours=[1.0, 3.0], theirs=[2.0, 2.0]),
+            "memory": Pair(better="lower", ours=[1.0], theirs=[]),
+        }
+    )
     assert made.splitlines() == [
-        "| ratio | rounds | min  | median | max  |",
-        "| ----- | ------ | ---- | ------ | ---- |",
-        "| p50   | 2      | 0.50 | 1.00   | 1.50 |",
+        "| ratio | better | rounds | min  | median | max  |",
+        "| ----- | ------ | ------ | ---- | ------ | ---- |",
+        "| p50   | lower  | 2      | 0.50 | 1.00   | 1.50 |",
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from project.stack.errors import StackError
 from tests.bench.against.worktree import worktree
 from tests.bench.alternation import rotated
-from tests.bench.figures import ratio_table
+from tests.bench.figures import Pair, ratio_table
 from tests.bench.results import Measured, Results, read
 from tests.bench.systems import Servers
 from tests.support.paths import ROOT
@@ -61,7 +61,11 @@ def _add(found: Results, name: str, measured: Sequence[Measured]) -> None:
 
 def _ratios(found: Results, other: str) -> str:
     pairs = {
-        each["what"]: (each["values"].get(THIS, []), each["values"].get(other, []))
+        each["what"]: Pair(
+            better=each["better"],
+            ours=each["values"].get(THIS, []),
+            theirs=each["values"].get(other, []),
+        )
         for each in found.measured
         if each["better"]
     }

@@ -29,10 +29,11 @@ def measure(servers: Servers, options: argparse.Namespace, found: Results) -> No
     """Measure everything and print the tables."""
     worker = peer_worker(servers)
     try:
+        # Before the peer starts, because it reads each later definition of a table.
+        create(_WRITES)
         systems = _own(servers)
         other = peers(servers, worker) if worker else []
         systems += other[:1]
-        create(_WRITES)
         for number in range(options.rounds):
             servers.console.say(f"round {number + 1} of {options.rounds}")
             _round(servers, rotated(systems, number), options, found)

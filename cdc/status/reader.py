@@ -153,12 +153,17 @@ class StatusReader:
         )
 
     def _moved(self, lags: Iterable[PartitionLag]) -> int:
-        """Return how many changes were captured or published since the queues were read."""
+        """Return how many changes were captured or published since the queues were read.
+
+        The outbox is read first, because a change that leaves it meanwhile is then counted twice,
+        not overlooked.
+        """
+        captured = outbox.depth(using=DEFAULT_DB_ALIAS).rows
         published = sum(
             self._watermarks.of(TopicPartition(lag.topic, lag.partition))[1] - lag.end
             for lag in lags
         )
-        return outbox.depth(using=DEFAULT_DB_ALIAS).rows + published
+        return captured + published
 
     def _gaps(self) -> tuple[OpenGap, ...]:
         return tuple(

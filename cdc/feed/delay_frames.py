@@ -23,8 +23,8 @@ The function raises a CdcError if the history cannot be read.
 class DelayFrames:
     """Keeps the latest frames that report delays. Each new frame has the next number.
 
-    These frames do not change a reader's position. A reader that is disconnected when a delay is
-    reported therefore never receives the report.
+    These frames do not change a reader's position. A reader that connects receives the frames that
+    are kept; older reports are lost for it.
     """
 
     def __init__(self, look_up: LookUp) -> None:

@@ -61,7 +61,8 @@ class Reader:
         """The number of the next change in the ring; None until the reader has reached the ring."""
         self._ahead_since: float | None = None
         self._reported_state = ""
-        self._next_delay = hub.delays.next
+        self._next_delay = 0
+        """A page may have been rendered before a delay was reported, so it gets all kept frames."""
         self._sent = time.monotonic()
         self._phase = random() if phase is None else phase  # noqa: S311 -- no secret
         self._checked = self._last_due(self._sent)

@@ -426,6 +426,20 @@ def test_the_delay_of_a_change_is_reported_once_known() -> None:
     play(scene)
 
 
+def test_a_page_that_was_rendered_before_a_report_gets_it() -> None:
+    async def scene(world: World) -> None:
+        first = world.reader()
+        await world.until(lambda: bool(first.named("here")))
+        world.publish(3)
+        world.delays = {Version(1, 2): 0.0174}
+        await world.until(lambda: bool(first.named("applied")))
+        later = world.reader(first.last_id)
+        await world.until(lambda: bool(later.named("applied")))
+        assert later.named("applied") == first.named("applied")
+
+    play(scene)
+
+
 def test_the_tail_ends_after_the_last_reader() -> None:
     async def scene(world: World) -> None:
         reader = world.reader()

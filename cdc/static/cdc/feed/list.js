@@ -13,6 +13,7 @@ const FRAMES = 4;
 const ROWS_PER_FRAME = 12;
 const ANNOUNCE_MS = 10_000;
 const REPORT_MS = 30_000;
+const MOST_EARLY = 1000;
 const pauseButton = byId("pause");
 const newButton = byId("new");
 
@@ -27,6 +28,8 @@ let drawn = -REDRAW_MS;
 const rowsByPlace = new Map();
 // The rows whose delay is not known yet, and the time at which they were drawn.
 const undelivered = new Map();
+// Delays that were reported before their changes arrived.
+const earlyDelays = new Map();
 
 const isRead = () => list.contains(document.activeElement) || byId("drawer").open;
 const isHeld = () => paused || !atTop || isRead();
@@ -41,12 +44,17 @@ function drawOne(item) {
   if (item.gap) return gapOf(item.gap);
   const row = rowOf(item.change);
   rowsByPlace.set(row.dataset.change, row);
-  if (item.delay === undefined) {
-    showOnItsWay(row);
-    undelivered.set(row.dataset.change, performance.now());
-  } else showDelay(row, item.delay);
+  const delay = earlyDelays.get(row.dataset.change);
+  if (delay === undefined) awaitReport(row);
+  else showDelay(row, delay);
+  earlyDelays.delete(row.dataset.change);
   prepare(row);
   return row;
+}
+
+function awaitReport(row) {
+  showOnItsWay(row);
+  undelivered.set(row.dataset.change, performance.now());
 }
 
 function trim() {
@@ -128,23 +136,24 @@ export function takeGap(gap) {
   drawSoon();
 }
 
-// A delay may be known before its row is drawn.
-function setDelay(partition, offset, milliseconds) {
-  const item = waiting.find(
-    ({ change }) => change?.partition === partition && change.offset === offset,
-  );
-  if (item) item.delay = milliseconds;
+// A delay may be known before its change has arrived or its row is drawn.
+function keepEarly(place, milliseconds) {
+  earlyDelays.set(place, milliseconds);
+  if (earlyDelays.size > MOST_EARLY) earlyDelays.delete(earlyDelays.keys().next().value);
 }
 
 export function takeDelays({ changes }) {
   for (const [partition, offset, milliseconds] of changes) {
-    const row = rowsByPlace.get(`${partition}:${offset}`);
+    const place = `${partition}:${offset}`;
+    const row = rowsByPlace.get(place);
     if (row) showDelay(row, milliseconds);
-    else setDelay(partition, offset, milliseconds);
-    undelivered.delete(`${partition}:${offset}`);
+    else keepEarly(place, milliseconds);
+    undelivered.delete(place);
   }
   list.dispatchEvent(new Event("delays"));
 }
+
+const isReported = (row) => Boolean(part(row, "delay").querySelector("[aria-hidden]"));
 
 // A report of a delay may be lost with a connection, so a row waits for it only for some time.
 function giveUpReports() {
@@ -152,7 +161,7 @@ function giveUpReports() {
     if (performance.now() - at < REPORT_MS) return;
     undelivered.delete(place);
     const row = rowsByPlace.get(place);
-    if (row && !part(row, "delay").querySelector("[aria-hidden]")) showNoReport(row);
+    if (row && !isReported(row)) showNoReport(row);
   }
 }
 
@@ -183,7 +192,10 @@ export function prepareRows() {
 }
 
 export function watch() {
-  rows().forEach((row) => rowsByPlace.set(row.dataset.change, row));
+  for (const row of rows()) {
+    rowsByPlace.set(row.dataset.change, row);
+    if (!isReported(row)) undelivered.set(row.dataset.change, performance.now());
+  }
   pauseButton.hidden = false;
   pauseButton.addEventListener("click", () => pause());
   newButton.addEventListener("click", showNew);

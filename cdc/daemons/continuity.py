@@ -7,9 +7,10 @@ from cdc.context import acting_as
 from cdc.jobs.kinds import REPAIR
 from cdc.jobs.table import Jobs
 from cdc.kafka.last_published import LastPublished
+from cdc.models import Job
 from cdc.mongo.reader import LastApplied
 from cdc.operator_log import log_action
-from cdc.outbox.continuity import ACTOR, EpochGuard
+from cdc.outbox.continuity import ACTOR, EPOCH_ARGUMENT, EpochGuard
 from cdc.registry import all_topics
 from cdc.runtime.loop import Clock
 from cdc.runtime.telemetry import Tally
@@ -23,17 +24,24 @@ def epoch_guard(settings: CdcSettings, clock: Clock, counters: Tally) -> EpochGu
     return EpochGuard(
         using=DEFAULT_DB_ALIAS,
         witnesses=[kafka, *mongodb],
-        on_new_epoch=ask_for_repair,
+        on_new_epoch=ask_for_relay,
         clock=clock,
         counters=counters,
     )
 
 
-def ask_for_repair(epoch: int, reason: str) -> None:
-    """Log the new epoch and create a job for a repair, in the caller's transaction.
-
-    A repair is necessary because the replica may contain changes that the database has lost.
-    """
+def ask_for_relay(epoch: int, reason: str) -> None:
+    """Log the epoch that the relay has begun and request a repair, in the caller's transaction."""
     with acting_as(ACTOR):
-        log_action("new_epoch", f"epoch {epoch}", reason, using=DEFAULT_DB_ALIAS)
-        Jobs(DEFAULT_DB_ALIAS).ensure(REPAIR, {}, "all models", reason)
+        ask_for_repair(epoch, reason)
+
+
+def ask_for_repair(epoch: int, reason: str) -> Job:
+    """Log a new epoch and create a job for a repair, in the caller's transaction.
+
+    A repair is necessary because the replica may contain changes that the database has lost. The
+    current actor is the one that began the epoch.
+    """
+    log_action("new_epoch", f"epoch {epoch}", reason, using=DEFAULT_DB_ALIAS)
+    arguments = {EPOCH_ARGUMENT: epoch}
+    return Jobs(DEFAULT_DB_ALIAS).ensure(REPAIR, arguments, "all models", reason)

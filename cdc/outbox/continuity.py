@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from django.db import connections, transaction
 
-from cdc.models import Epoch, OutboxRecord, RelayLease
+from cdc.models import Epoch, OutboxRecord
 from cdc.outbox import table as outbox
 from cdc.outbox.next_id import next_id
 from cdc.runtime import telemetry
@@ -23,6 +23,8 @@ from cdc.wire.published import Published
 
 ACTOR = "relay"
 """The actor, in the operator log, of a new epoch and of the repair that follows."""
+EPOCH_ARGUMENT = "epoch"
+"""The argument that distinguishes the repair after a new epoch from other repairs."""
 CHECK_SECONDS = 1.0
 FLUSH_SECONDS = 10.0
 """How long the epoch's row may be missing: `flush` deletes the row and later inserts another."""
@@ -170,8 +172,6 @@ class EpochGuard:
                 return False
             lowest = max(int(self._clock.time() * 1000), self._highest.epoch + 1)
             epoch = outbox.begin_epoch(lowest, using=self._using)
-            # The next relay must not skip rows up to the mark of the previous epoch.
-            RelayLease.objects.using(self._using).update(mark=0)
             self._on_new_epoch(epoch, reason)
         self._epoch = self._begun = epoch
         self._counters.add(telemetry.IDS_REUSED)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from django.db import connections, transaction
 from django.db.models import Max, Min
 
-from cdc.models import Epoch, OutboxRecord
+from cdc.models import Epoch, OutboxRecord, RelayLease
 
 _COLUMNS = ("topic", "key", "op", "before", "after", "ts_ms", "db", "table", "user", "traceparent")
 _ROWS_PER_INSERT = 50
@@ -84,6 +84,8 @@ def begin_epoch(now_ms: int, *, using: str) -> int:
         new = max(old + 1, now_ms)
         Epoch.objects.using(using).all().delete()
         Epoch.objects.using(using).create(value=new)
+        # The ids may restart. The next relay must not skip rows up to the mark of the old epoch.
+        RelayLease.objects.using(using).update(mark=0)
     return new
 
 

@@ -5,7 +5,9 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, transaction
 
-from cdc.operator_log import log_command
+from cdc.context import acting_as
+from cdc.daemons.continuity import ask_for_repair
+from cdc.operator_log import system_user
 from cdc.outbox import table as outbox
 from cdc.runtime.command import FeedCommand
 from cdc.runtime.loop import SystemClock
@@ -13,9 +15,10 @@ from cdc.runtime.loop import SystemClock
 
 class Command(FeedCommand):
     help = (
-        "Begin a new epoch manually. This is rarely necessary: the relay begins a new epoch itself "
-        "if it detects that outbox ids are reused, for example after a restore. Run `reconcile "
-        "--repair` afterwards."
+        "Begin a new epoch manually, and request a repair, which `run_jobs` executes. Run this "
+        "command after a restore of the database, before the daemons start. In other cases it is "
+        "rarely necessary: the relay begins a new epoch itself if it detects that outbox ids are "
+        "reused."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -33,7 +36,10 @@ class Command(FeedCommand):
                 "or use --force."
             )
         now_ms = int(SystemClock().time() * 1000)
-        with transaction.atomic():
+        with transaction.atomic(), acting_as(system_user()):
             epoch = outbox.begin_epoch(now_ms, using=DEFAULT_DB_ALIAS)
-            log_command("new_epoch", f"epoch {epoch}", using=DEFAULT_DB_ALIAS)
-        self.stdout.write(f"The epoch is now {epoch}.")
+            job = ask_for_repair(epoch, "")
+        self.stdout.write(
+            f"The epoch is now {epoch}. Job {job.pk} repairs the replica: `manage.py run_jobs` "
+            "runs it."
+        )

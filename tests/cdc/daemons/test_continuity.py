@@ -3,17 +3,18 @@
 import pytest
 from django.db import transaction
 
-from cdc.daemons.continuity import ask_for_repair
+from cdc.daemons.continuity import ask_for_relay
 from cdc.jobs.kinds import REPAIR
 from cdc.jobs.table import Jobs
 from cdc.models import Job, JobState, OperatorAction
+from cdc.status.new_epoch import unverified
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 REASON = "The next outbox id is 1, but id 7 has been published."
 
 
 def test_a_repair_is_requested_and_logged() -> None:
-    ask_for_repair(12, REASON)
+    ask_for_relay(12, REASON)
 
     job = Job.objects.get()
     assert (job.kind, job.state, job.asked_by) == (REPAIR, JobState.WAITING, "relay")
@@ -24,27 +25,28 @@ def test_a_repair_is_requested_and_logged() -> None:
     ]
 
 
-def test_a_waiting_repair_is_enough() -> None:
+def test_a_repair_that_a_user_has_requested_is_not_enough() -> None:
+    """The status would not show that the replica is not verified."""
     Jobs("default").ask(REPAIR, {}, "all", "by hand")
 
-    ask_for_repair(12, REASON)
+    ask_for_relay(12, REASON)
 
-    assert Job.objects.count() == 1
-    assert OperatorAction.objects.filter(who="relay").count() == 2
+    assert Job.objects.count() == 2
+    assert f"Job {Job.objects.latest('id').pk} waits" in unverified()
 
 
 def test_a_running_repair_is_not() -> None:
-    ask_for_repair(11, REASON)
+    ask_for_relay(11, REASON)
     assert Jobs("default").claim("somewhere")
 
-    ask_for_repair(12, REASON)
+    ask_for_relay(12, REASON)
 
     assert Job.objects.filter(state=JobState.WAITING).count() == 1
 
 
 def test_it_is_part_of_the_transaction() -> None:
     with transaction.atomic():
-        ask_for_repair(12, REASON)
+        ask_for_relay(12, REASON)
         transaction.set_rollback(True)
 
     assert not Job.objects.exists()

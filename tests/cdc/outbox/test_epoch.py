@@ -6,10 +6,15 @@ import pytest
 from django.apps import apps
 from django.core.management import CommandError, call_command
 
-from cdc.models import Epoch, OutboxRecord
+from cdc.jobs.kinds import REPAIR
+from cdc.models import Epoch, Job, JobState, OperatorAction, OutboxRecord, RelayLease
 from cdc.outbox import table as outbox
 from cdc.outbox.epoch import ensure_epoch
+from cdc.status.new_epoch import unverified
+from cdc.wire.event import Version
 from tests.cdc.capture.world import story
+from tests.cdc.outbox.guarded import Scene, epoch, save
+from tests.support.outbox_ids import truncate
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
@@ -82,7 +87,34 @@ def test_the_command_begins_a_new_epoch(rows: int) -> None:
     call_command("new_epoch", *["--force"] * rows, stdout=out)
 
     assert outbox.current_epoch(using="default") == LATER + 1
-    assert out.getvalue() == f"The epoch is now {LATER + 1}.\n"
+    assert out.getvalue().startswith(f"The epoch is now {LATER + 1}. Job ")
+
+
+def test_the_command_requests_a_repair() -> None:
+    call_command("new_epoch", stdout=StringIO())
+
+    job = Job.objects.get()
+    assert (job.kind, job.state) == (REPAIR, JobState.WAITING)
+    assert job.asked_by.startswith("os:")
+    assert unverified().startswith(f"{job.asked_by} began a new epoch on ")
+    log = OperatorAction.objects.order_by("id").values_list("who", "what")
+    assert list(log) == [(job.asked_by, "new_epoch"), (job.asked_by, REPAIR)]
+
+
+def test_after_the_command_no_relay_continues_at_the_old_mark() -> None:
+    """The ids may have restarted. Rows up to the mark would be published seconds later."""
+    scene = Scene()
+    (saved, *_) = save(20)
+    scene.run()
+    truncate()
+    RelayLease.objects.update(mark=10**9)
+    call_command("new_epoch", stdout=StringIO())
+    scene.restart()
+    saved.save()
+
+    scene.run()
+
+    assert Version(epoch(), 1) in scene.versions()
 
 
 def test_a_database_without_the_table_has_no_epoch() -> None:

@@ -1,10 +1,10 @@
-"""After the relay has begun a new epoch, the status is unhealthy until a repair has ended."""
+"""After a new epoch has begun, the status is unhealthy until a repair has ended."""
 
 from datetime import UTC, datetime
 
 import pytest
 
-from cdc.daemons.continuity import ask_for_repair
+from cdc.daemons.continuity import ask_for_relay
 from cdc.jobs.kinds import REPAIR
 from cdc.jobs.table import Jobs
 from cdc.models import Job, JobState, ReconcileRun
@@ -15,7 +15,7 @@ JOBS = Jobs("default")
 
 
 def claimed() -> Job:
-    ask_for_repair(12, "because")
+    ask_for_relay(12, "because")
     job = JOBS.claim("somewhere")
     assert job is not None
     return job

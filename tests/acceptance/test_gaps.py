@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 
+from cdc.conf import CdcSettings
 from cdc.kafka.tail import KafkaTail
 from cdc.wire.topic import TopicBounds
 from stories.models import Story
@@ -23,25 +24,23 @@ def status(feed: RunningFeed) -> dict[str, Any]:
     return found
 
 
-def bounds(feed: RunningFeed) -> TopicBounds:
-    tail = KafkaTail(feed.settings)
+def bounds(settings: CdcSettings) -> TopicBounds:
+    tail = KafkaTail(settings)
     found = tail.bounds()
     tail.close()
     return found
 
 
-def delete_records(feed: RunningFeed, ends: TopicBounds) -> None:
+def delete_records(settings: CdcSettings, ends: TopicBounds) -> None:
     """Delete all records, as Kafka's retention would."""
-    admin = AdminClient({"bootstrap.servers": feed.settings.bootstrap_servers})
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
     policy = ConfigEntry("cleanup.policy", "delete", incremental_operation=AlterConfigOpType.SET)
     changed = ConfigResource(
-        ConfigResource.Type.TOPIC, feed.settings.topic, incremental_configs=[policy]
+        ConfigResource.Type.TOPIC, settings.topic, incremental_configs=[policy]
     )
     for future in admin.incremental_alter_configs([changed]).values():
         future.result(60)
-    asked = [
-        TopicPartition(feed.settings.topic, number, end) for number, end in enumerate(ends.end)
-    ]
+    asked = [TopicPartition(settings.topic, number, end) for number, end in enumerate(ends.end)]
     wait_until(lambda: _deleted(admin, asked), "the broker applies the policy")
 
 
@@ -61,14 +60,16 @@ def test_a_gap_is_shown_until_a_reconciliation_has_repaired_it(feed: RunningFeed
     stories = [Story.objects.create(title=f"{n}", href="http://a.example/") for n in range(20)]
     feed.wait_until_equal()
     feed.consumer.stop()
-    before = bounds(feed)
+    before = bounds(feed.settings)
     for story in stories:
         story.title = "changed"
         story.save()
-    wait_until(lambda: sum(bounds(feed).end) == sum(before.end) + 20, "the changes are in Kafka")
-    delete_records(feed, bounds(feed))
-    ends = zip(before.end, bounds(feed).end, strict=True)
-    lost = {number for number, (old, new) in enumerate(ends) if old < new}
+    wait_until(
+        lambda: sum(bounds(feed.settings).end) == sum(before.end) + 20, "the changes are in Kafka"
+    )
+    delete_records(feed.settings, bounds(feed.settings))
+    moves = zip(before.end, bounds(feed.settings).end, strict=True)
+    lost = {number for number, (old, new) in enumerate(moves) if old < new}
 
     found = status(feed)
     assert {each["partition"] for each in found["lags"] if each["lost"]} == lost
@@ -100,14 +101,16 @@ def test_a_rewind_over_lost_records_hides_no_gap(feed: RunningFeed) -> None:
     Story.objects.create(title="first", href="http://a.example/")
     feed.wait_until_equal()
     feed.consumer.stop()
-    before = bounds(feed)
+    before = bounds(feed.settings)
     for number in range(20):
         Story.objects.create(title=f"{number}", href="http://a.example/")
-    wait_until(lambda: sum(bounds(feed).end) == sum(before.end) + 20, "the changes are in Kafka")
-    delete_records(feed, bounds(feed))
+    wait_until(
+        lambda: sum(bounds(feed.settings).end) == sum(before.end) + 20, "the changes are in Kafka"
+    )
+    delete_records(feed.settings, bounds(feed.settings))
     lost = {
         number: [old, new]
-        for number, (old, new) in enumerate(zip(before.end, bounds(feed).end, strict=True))
+        for number, (old, new) in enumerate(zip(before.end, bounds(feed.settings).end, strict=True))
         if old < new
     }
 

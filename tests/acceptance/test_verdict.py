@@ -233,7 +233,7 @@ def test_a_gap_is_shown_with_its_beginning(watched: Watched) -> None:
     watched.feed.consumer.stop()
     Story.objects.update(title="changed")
     wait_until(lambda: not OutboxRecord.objects.exists(), "the changes are in Kafka")
-    delete_records(watched.feed, bounds(watched.feed))
+    delete_records(watched.feed.settings, bounds(watched.feed.settings))
     watched.wait_for(State.RECORDS_LOST, "A gap in partition")
 
     watched.feed.consumer.start()

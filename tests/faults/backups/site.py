@@ -1,0 +1,123 @@
+"""A pipeline under traffic, whose stores are replaced by backups."""
+
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from django.db import connection
+
+from cdc.conf import CdcSettings
+from cdc.models import DeadLetter, Job, JobState
+from cdc.registry import registry
+from cdc.status.findings import State
+from cdc.status.reader import StatusReader
+from cdc.status.verdict import Status
+from tests.faults.crew import Crew, wait_until
+from tests.faults.traffic import Traffic
+from tests.faults.watcher import Judge, Watcher
+from tests.support.commands import manage
+from tests.support.processes import Daemon
+
+
+class Site:
+    """One relay, one consumer and `run_jobs`, with writers and a watcher."""
+
+    def __init__(self, settings: CdcSettings, folder: Path) -> None:
+        self.settings = settings
+        self.crew = Crew(settings, folder, relays=1, consumers=1)
+        (self.relay,) = (each.daemon for each in self.crew.relays)
+        (self.consumer,) = (each.daemon for each in self.crew.consumers)
+        self.jobs = Daemon(folder / "jobs.log", self.crew.environment, "run_jobs")
+        self.traffic = Traffic()
+        self.watcher = Watcher(settings.mongodb_uri, settings.mongodb_database)
+
+    @property
+    def daemons(self) -> tuple[Daemon, ...]:
+        return self.relay, self.consumer, self.jobs
+
+    def kill(self) -> None:
+        for daemon in self.daemons:
+            if daemon.alive():
+                daemon.kill()
+
+    def write(self, changes: int = 150) -> None:
+        """Let the writers commit so many changes."""
+        enough = self.traffic.written + changes
+        wait_until(lambda: self.traffic.written >= enough, "the writers continue")
+
+    def stop(self, *daemons: Daemon) -> None:
+        for daemon in daemons:
+            daemon.signal(signal.SIGTERM)
+        assert [daemon.wait() for daemon in daemons] == [0] * len(daemons)
+
+    def start(self, *daemons: Daemon) -> None:
+        for daemon in daemons:
+            daemon.start()
+
+    def run(self, *command: str, **environment: str) -> str:
+        """Run a command that must succeed, and return its output."""
+        done = manage({**self.crew.environment, **environment}, *command)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def status(self, settings: CdcSettings | None = None) -> Status:
+        connection.close()  # The database may have been replaced.
+        return StatusReader(settings or self.settings, registry).read()
+
+    def wait_for(self, state: State, text: str) -> Status:
+        """Wait until the status gives `text` as the reason for `state`."""
+        found: list[Status] = []
+
+        def shown() -> bool:
+            found.append(self.status())
+            findings = {each.state: each.text for each in found[-1].findings}
+            return text in findings.get(state, "")
+
+        try:
+            wait_until(shown, f"{state}: {text}", 60)
+        except AssertionError as error:
+            error.add_note(found[-1].verdict)
+            raise
+        assert not found[-1].healthy
+        return found[-1]
+
+    def forget_versions(self) -> None:
+        """Judge the snapshots that follow by themselves, because MongoDB was replaced."""
+        assert self.watcher.judge.violations == []
+        self.watcher.judge = Judge()
+
+    def end(self) -> None:
+        """Pause the writers until both ends are equal. The status must then be healthy."""
+        with self.traffic.paused():
+            self.crew.wait_until_equal(120)
+            wait_until(self._repaired, "the requested repairs", 60)
+            self._until_healthy(self.status)
+        assert self.watcher.judge.violations == []
+        assert not DeadLetter.objects.exists()
+        assert not self.crew.ended
+
+    def healthy_group(self, settings: CdcSettings) -> None:
+        """Wait until the status of another consumer group is healthy."""
+        self._until_healthy(lambda: self.status(settings))
+
+    def _repaired(self) -> bool:
+        return not Job.objects.exclude(state=JobState.DONE).exists()
+
+    def _until_healthy(self, read: Callable[[], Status]) -> None:
+        found: list[Status] = []
+
+        def healthy() -> bool:
+            found.append(read())
+            return found[-1].healthy
+
+        try:
+            wait_until(healthy, "a healthy status", 60)
+        except AssertionError as error:
+            error.add_note(found[-1].verdict)
+            raise
+
+
+def other_group(settings: CdcSettings, uri: str) -> CdcSettings:
+    """Return the settings of a consumer group that fills another MongoDB deployment."""
+    return replace(settings, group=f"{settings.group}_other", mongodb_uri=uri)

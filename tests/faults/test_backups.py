@@ -1,0 +1,237 @@
+"""The steps of docs/backup.md: under traffic, stores are replaced by older backups."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from pytest_django.plugin import DjangoDbBlocker
+
+from cdc.models import Job, OutboxRecord
+from cdc.outbox import table as outbox
+from cdc.status.findings import State
+from stories.models import Story
+from tests.acceptance.test_gaps import bounds, delete_records
+from tests.faults.backups.copies import MongoCopy, SqlDump, replace_data
+from tests.faults.backups.site import Site, other_group
+from tests.faults.conftest import captured_into, isolated_settings
+from tests.faults.crew import Member, daemon_environment, wait_until
+from tests.faults.databases import isolated_database
+from tests.support.equality import COLLECTIONS, replica_content, table_content
+from tests.support.mongodb import OwnMongod, running
+
+# A backup of SQLite is a copy of a file: see tests/acceptance/test_ids_reused.py.
+pytestmark = [pytest.mark.services, pytest.mark.faults, pytest.mark.row_locks]
+
+
+@pytest.fixture(scope="module")
+def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnMongod]:
+    with running(OwnMongod(tmp_path_factory.mktemp("mongod"))) as server:
+        assert isinstance(server, OwnMongod)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def site(
+    django_db_blocker: DjangoDbBlocker,
+    bootstrap_servers: str,
+    mongod: OwnMongod,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("site")
+    settings = isolated_settings(bootstrap_servers, mongod.uri)
+    with ExitStack() as stack:
+        stack.enter_context(captured_into(settings.topic))
+        stack.enter_context(django_db_blocker.unblock())
+        stack.enter_context(isolated_database(settings.group, folder))
+        site = Site(settings, folder)
+        stack.callback(site.kill)
+        site.crew.wait_until_ready()
+        stack.enter_context(site.watcher)
+        stack.enter_context(site.traffic)
+        yield site
+
+
+def epoch() -> int:
+    return outbox.current_epoch(using="default") or 0
+
+
+def restore(site: Site, dump: SqlDump) -> None:
+    """Restore the database in the documented steps."""
+    with site.traffic.paused():
+        site.stop(*site.daemons)
+        dump.restore()
+        site.run("new_epoch", "--force")
+        site.wait_for(State.NOT_VERIFIED, "began a new epoch on")
+        site.start(*site.daemons)
+
+
+def replace_mongodb(site: Site, mongod: OwnMongod, copy: MongoCopy | None) -> None:
+    """Replace the data of MongoDB while the consumers are stopped."""
+    site.stop(site.consumer)
+    site.forget_versions()
+    replace_data(mongod, None) if copy is None else copy.restore(mongod)
+    site.forget_versions()
+
+
+@pytest.mark.database
+def test_the_database_is_restored_to_an_earlier_moment(site: Site) -> None:
+    site.write()
+    before, dump = epoch(), SqlDump(lambda: site.write(20))
+    site.write()
+
+    restore(site, dump)
+    site.write()
+    site.end()
+
+    assert epoch() > before
+    assert "no differences remain" in Job.objects.latest("id").result
+
+
+def test_a_dump_may_contain_higher_ids_than_its_rows_need(site: Site) -> None:
+    """The relay cannot detect this, because no id is reused. Therefore a repair always follows."""
+    with site.traffic.paused():
+        site.crew.wait_until_equal()
+        before = epoch()
+        dump = SqlDump(lambda: Story.objects.create(title="lost", href="http://a.example/"))
+        site.crew.wait_until_equal()
+        site.stop(*site.daemons)
+        dump.restore()
+        site.start(site.relay, site.consumer)
+        site.relay.wait_for("relay.started")
+        site.wait_for(State.OUT_OF_SYNC, "Out of sync: stories_story has")
+        assert epoch() == before
+        site.stop(site.relay, site.consumer)
+        site.run("new_epoch", "--force")
+        site.start(*site.daemons)
+    site.end()
+
+
+def test_mongodb_is_restored_to_an_earlier_moment(
+    site: Site, mongod: OwnMongod, tmp_path: Path
+) -> None:
+    site.write()
+    copy = MongoCopy(mongod, tmp_path / "copy")
+    site.write()
+
+    replace_mongodb(site, mongod, copy)
+    site.wait_for(State.DELAYED, "and no consumer is running")
+    site.start(site.consumer)
+    site.write()
+    site.end()
+
+
+@pytest.mark.parametrize("older", ["database", "mongodb"])
+def test_both_are_restored_to_different_moments(
+    site: Site, mongod: OwnMongod, tmp_path: Path, older: str
+) -> None:
+    first, copy = SqlDump(), MongoCopy(mongod, tmp_path / "first")
+    site.write()
+    second, later = SqlDump(), MongoCopy(mongod, tmp_path / "second")
+    site.write()
+    dump = first if older == "database" else second
+
+    with site.traffic.paused():
+        site.stop(*site.daemons)
+        site.forget_versions()
+        dump.restore()
+        (later if older == "database" else copy).restore(mongod)
+        site.forget_versions()
+        site.run("new_epoch", "--force")
+        site.wait_for(State.NOT_VERIFIED, "began a new epoch on")
+        site.start(*site.daemons)
+    site.write()
+    site.end()
+
+
+def test_an_empty_mongodb_is_filled_from_the_topic(site: Site, mongod: OwnMongod) -> None:
+    site.run("send_to_kafka")  # Another test may have deleted records.
+    replace_mongodb(site, mongod, None)
+    site.wait_for(State.DELAYED, "and no consumer is running")
+    site.start(site.consumer)
+    site.write()
+    site.end()
+
+
+def test_dropped_collections_are_filled_by_a_repair(site: Site) -> None:
+    """Their delete markers and positions remain, so that a rewind would not fill them."""
+    site.stop(site.consumer)
+    site.forget_versions()
+    with MongoClient[dict[str, Any]](site.settings.mongodb_uri) as client:
+        for name in COLLECTIONS:
+            client[site.settings.mongodb_database].drop_collection(name)
+    site.forget_versions()
+    site.wait_for(State.OUT_OF_SYNC, "Out of sync: stories_story has")
+    site.start(site.consumer)
+    site.run("reconcile", "--repair", "--restart")
+    site.write()
+    site.end()
+
+
+def test_another_deployment_is_another_group(site: Site, tmp_path: Path) -> None:
+    """Its consumer is stopped while the database is restored and repaired."""
+    with running(OwnMongod(tmp_path)) as server:
+        settings = other_group(site.settings, server.uri)
+        environment = daemon_environment(settings, tmp_path)
+        command = ("consume_and_save_to_mongodb", "--instance", "other")
+        other = Member("other", tmp_path, environment, *command).daemon
+        other.wait_for("partition.taken")
+        dump = SqlDump()
+        site.write()
+        site.stop(other)
+        restore(site, dump)
+        site.end()
+        other.start()
+        site.write()
+        with site.traffic.paused():
+            site.crew.wait_until_equal()
+            wait_until(lambda: filled(server.uri, site), "the other deployment is equal")
+            site.healthy_group(settings)
+            site.run("reconcile", **environment)
+        site.stop(other)
+    site.end()
+
+
+def filled(uri: str, site: Site) -> bool:
+    found = replica_content(uri, site.settings.mongodb_database)
+    return all(content == table_content() for content in found)
+
+
+def test_kafka_has_deleted_what_a_restored_mongodb_lacks(
+    site: Site, mongod: OwnMongod, tmp_path: Path
+) -> None:
+    copy = MongoCopy(mongod, tmp_path / "copy")
+    site.write()
+
+    replace_mongodb(site, mongod, copy)
+    delete_published(site)
+    site.start(site.consumer)
+    site.consumer.wait_for("partition.gap")
+    site.wait_for(State.RECORDS_LOST, "A gap in partition")
+    site.run("reconcile", "--repair", "--restart")
+    site.write()
+    site.end()
+
+
+def test_an_empty_mongodb_is_filled_by_a_snapshot(site: Site, mongod: OwnMongod) -> None:
+    """The topic does not contain all rows."""
+    with site.traffic.paused():
+        Story.objects.create(pk=1000, title="seldom changed", href="http://a.example/")
+        site.crew.wait_until_equal()
+        delete_published(site)
+    replace_mongodb(site, mongod, None)
+    site.start(site.consumer)
+    with site.traffic.paused():
+        site.wait_for(State.OUT_OF_SYNC, "Out of sync: stories_story has")
+    site.run("send_to_kafka")
+    site.write()
+    site.end()
+
+
+def delete_published(site: Site) -> None:
+    """Delete all records of the topic, as Kafka's retention would."""
+    with site.traffic.paused():
+        wait_until(lambda: not OutboxRecord.objects.exists(), "the changes are in Kafka")
+        delete_records(site.settings, bounds(site.settings))

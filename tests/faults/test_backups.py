@@ -71,9 +71,8 @@ def restore(site: Site, dump: SqlDump) -> None:
 def replace_mongodb(site: Site, mongod: OwnMongod, copy: MongoCopy | None) -> None:
     """Replace the data of MongoDB while the consumers are stopped."""
     site.stop(site.consumer)
-    site.forget_versions()
-    replace_data(mongod, None) if copy is None else copy.restore(mongod)
-    site.forget_versions()
+    with site.replacing_mongodb():
+        replace_data(mongod, None) if copy is None else copy.restore(mongod)
 
 
 @pytest.mark.database
@@ -135,10 +134,9 @@ def test_both_are_restored_to_different_moments(
 
     with site.traffic.paused():
         site.stop(*site.daemons)
-        site.forget_versions()
         dump.restore()
-        (later if older == "database" else copy).restore(mongod)
-        site.forget_versions()
+        with site.replacing_mongodb():
+            (later if older == "database" else copy).restore(mongod)
         site.run("new_epoch", "--force")
         site.wait_for(State.NOT_VERIFIED, "began a new epoch on")
         site.start(*site.daemons)
@@ -156,15 +154,19 @@ def test_an_empty_mongodb_is_filled_from_the_topic(site: Site, mongod: OwnMongod
 
 
 def test_dropped_collections_are_filled_by_a_repair(site: Site) -> None:
-    """Their delete markers and positions remain, so that a rewind would not fill them."""
-    site.stop(site.consumer)
-    site.forget_versions()
-    with MongoClient[dict[str, Any]](site.settings.mongodb_uri) as client:
-        for name in COLLECTIONS:
-            client[site.settings.mongodb_database].drop_collection(name)
-    site.forget_versions()
-    site.wait_for(State.OUT_OF_SYNC, "Out of sync: stories_story has")
-    site.start(site.consumer)
+    """A rewind is not enough, because their delete markers remain."""
+    with site.traffic.paused():
+        Story.objects.create(title="never changed again", href="http://a.example/")
+        site.crew.wait_until_equal()
+        site.stop(site.consumer)
+        client = MongoClient[dict[str, Any]](site.settings.mongodb_uri)
+        with site.replacing_mongodb(), client:
+            for name in COLLECTIONS:
+                client[site.settings.mongodb_database].drop_collection(name)
+        site.run("rewind", "--to-earliest")
+        site.start(site.consumer)
+        wait_until(lambda: site.status().waiting == 0, "the consumer has caught up")
+        site.wait_for(State.OUT_OF_SYNC, "Out of sync: stories_story has")
     site.run("reconcile", "--repair", "--restart")
     site.write()
     site.end()

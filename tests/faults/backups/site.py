@@ -1,7 +1,8 @@
 """A pipeline under traffic, whose stores are replaced by backups."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,9 +83,11 @@ class Site:
         assert not found[-1].healthy
         return found[-1]
 
-    def forget_versions(self) -> None:
-        """Judge the snapshots that follow by themselves, because MongoDB was replaced."""
+    @contextmanager
+    def replacing_mongodb(self) -> Iterator[None]:
+        """Judge the snapshots after the block apart from those before it."""
         assert self.watcher.judge.violations == []
+        yield
         self.watcher.judge = Judge()
 
     def end(self) -> None:

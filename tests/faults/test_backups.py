@@ -126,17 +126,20 @@ def test_mongodb_is_restored_to_an_earlier_moment(
 def test_both_are_restored_to_different_moments(
     site: Site, mongod: OwnMongod, tmp_path: Path, older: str
 ) -> None:
-    first, copy = SqlDump(), MongoCopy(mongod, tmp_path / "first")
+    dump = SqlDump()
+    if older == "database":
+        site.write()
+    copy = MongoCopy(mongod, tmp_path / "copy")
+    if older == "mongodb":
+        site.write()
+        dump = SqlDump()
     site.write()
-    second, later = SqlDump(), MongoCopy(mongod, tmp_path / "second")
-    site.write()
-    dump = first if older == "database" else second
 
     with site.traffic.paused():
         site.stop(*site.daemons)
         dump.restore()
         with site.replacing_mongodb():
-            (later if older == "database" else copy).restore(mongod)
+            copy.restore(mongod)
         site.run("new_epoch", "--force")
         site.wait_for(State.NOT_VERIFIED, "began a new epoch on")
         site.start(*site.daemons)
@@ -193,7 +196,6 @@ def test_another_deployment_is_another_group(site: Site, tmp_path: Path) -> None
             site.healthy_group(settings)
             site.run("reconcile", **environment)
         site.stop(other)
-    site.end()
 
 
 def filled(uri: str, site: Site) -> bool:

@@ -30,7 +30,7 @@ class Site:
         (self.relay,) = (each.daemon for each in self.crew.relays)
         (self.consumer,) = (each.daemon for each in self.crew.consumers)
         self.jobs = Daemon(folder / "jobs.log", self.crew.environment, "run_jobs")
-        self.traffic = Traffic()
+        self.traffic = Traffic(pause=0.02)
         self.watcher = Watcher(settings.mongodb_uri, settings.mongodb_database)
 
     @property
@@ -42,7 +42,7 @@ class Site:
             if daemon.alive():
                 daemon.kill()
 
-    def write(self, changes: int = 150) -> None:
+    def write(self, changes: int = 100) -> None:
         """Let the writers commit so many changes."""
         enough = self.traffic.written + changes
         wait_until(lambda: self.traffic.written >= enough, "the writers continue")

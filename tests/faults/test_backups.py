@@ -175,14 +175,18 @@ def test_dropped_collections_are_filled_by_a_repair(site: Site) -> None:
     site.end()
 
 
-def test_another_deployment_is_another_group(site: Site, tmp_path: Path) -> None:
+def test_another_deployment_is_another_group(
+    site: Site, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     """Its consumer is stopped while the database is restored and repaired."""
     with running(OwnMongod(tmp_path)) as server:
         settings = other_group(site.settings, server.uri)
         environment = daemon_environment(settings, tmp_path)
         command = ("consume_and_save_to_mongodb", "--instance", "other")
         other = Member("other", tmp_path, environment, *command).daemon
+        request.addfinalizer(lambda: other.kill() if other.alive() else None)
         other.wait_for("partition.taken")
+        site.run("send_to_kafka")  # Another test may have deleted records.
         dump = SqlDump()
         site.write()
         site.stop(other)

@@ -87,7 +87,8 @@ class Watched:
         with plain_static_files():
             assert label in self._client.get("/technical_worker/").content.decode()
             part = self._client.get("/operations/verdict/").content.decode()
-        assert (label in part) is not status.healthy
+        assert label in part
+        assert ("sf-good" in part) is status.healthy
         found = samples_of(self._client.get("/metrics").content.decode())
         states = {labels for labels, value in found["storyfeed_state"].items() if value}
         assert states == {(("state", status.state.value),)}

@@ -99,7 +99,7 @@ def _pause(pause: Paused, queued: str) -> str:
     return (
         f"Consumers paused by {pause.who} on {pause.at.day} {pause.at:%b %Y, %H:%M:%S} "
         f"UTC{reason}. {queued.capitalize() or 'An unknown number of changes queued'}: "
-        "resume the consumers on the operations page."
+        "resume the consumers on the Pipeline page."
     )
 
 

@@ -55,4 +55,7 @@ def verdict_of(state: FeedState) -> Verdict:
         return Verdict(word="Unknown", sentence=state.verdict, since=None, look=_UNKNOWN)
     look = _LOOKS[state.state]
     since = None if state.healthy else state.since
-    return Verdict(word=state.state.label, sentence=state.verdict, since=since, look=look)
+    word = state.state.label
+    # Some sentences begin with the word, because elsewhere they stand alone.
+    sentence = state.verdict.removeprefix(f"{word}: ")
+    return Verdict(word=word, sentence=sentence, since=since, look=look)

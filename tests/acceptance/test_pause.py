@@ -25,7 +25,7 @@ def test_a_paused_consumer_stays_in_its_group(feed: RunningFeed) -> None:
 
     assert status.consumers == 1
     assert not status.healthy
-    assert "1 change queued: resume the consumers on the operations page." in status.verdict
+    assert "1 change queued: resume the consumers on the Pipeline page." in status.verdict
     assert "(an index is built)" in status.verdict
 
     feed.consumer.kill()

@@ -218,7 +218,7 @@ def test_the_verdict_on_a_pause() -> None:
     held = healthy_status(**WAITING, lags=(lag(5, 60.0),), paused=paused)
     assert held.verdict == (
         "Consumers paused by ann@people.example on 2 Jan 2026, 00:00:00 UTC (an index). "
-        "12 changes queued: resume the consumers on the operations page."
+        "12 changes queued: resume the consumers on the Pipeline page."
     )
     assert not held.healthy
 

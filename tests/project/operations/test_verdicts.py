@@ -35,6 +35,14 @@ def test_each_state_has_a_word_a_tone_and_an_icon(state: State) -> None:
     assert not found.look.page or reverse(found.look.page)
 
 
+def test_the_word_of_a_state_is_not_repeated() -> None:
+    counts = "stories_story has 3 rows, its collections have 2 documents."
+    found = FeedState(
+        reading=NOTHING, verdict=f"Out of sync: {counts}", problems=(), state=State.OUT_OF_SYNC
+    )
+    assert verdict_of(found).sentence == counts
+
+
 def test_a_state_that_is_not_read_yet_is_unknown() -> None:
     assert (verdict(None).word, verdict(None).look.tone) == ("Unknown", "neutral")
 

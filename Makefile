@@ -12,7 +12,7 @@ HASHES := --require-hashes --no-deps
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header
 
-.PHONY: run install test check lint bench faults mutation production lock clean
+.PHONY: run install test check lint bench faults mutation production pictures lock clean
 
 run: install
 	@exec $(BIN)/python manage.py up --traffic 1 \
@@ -48,6 +48,10 @@ mutation: .venv/test.stamp
 # cannot run on this machine is skipped with a sentence. PRODUCTION=compose runs one part.
 production: .venv/databases.stamp
 	@$(BIN)/python -m tests.production $(PRODUCTION)
+
+# Take the screenshots of the documentation again. Takes two minutes.
+pictures: .venv/databases.stamp
+	@$(BIN)/python -m tests.pictures
 
 lint: .venv/test.stamp
 	@$(BIN)/ruff check .

@@ -29,7 +29,7 @@ class Daemon:
         program: Sequence[str] = MANAGE,
     ) -> None:
         self._log, self.root, self._program = log, root, program
-        self._environment = {**os.environ, **environment}
+        self._environment = {**os.environ, "PYTHONFAULTHANDLER": "1", **environment}
         self._arguments = arguments
         self._process: subprocess.Popen[bytes]
         self.start()
@@ -77,9 +77,13 @@ class Daemon:
         self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> int:
-        """Send SIGTERM and return the exit code."""
+        """Send SIGTERM and return the exit code; log the stack of a process that does not end."""
         self._process.terminate()
-        return self._process.wait(timeout=90)
+        try:
+            return self._process.wait(timeout=90)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGABRT)
+            raise
 
     def alive(self) -> bool:
         return self._process.poll() is None

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from cdc.feed.rendering import RenderedChange
 from cdc.feed.ring import Ring
 from cdc.feed.sse import message
 from cdc.runtime.threads import attempt
@@ -69,13 +70,16 @@ class DelayFrames:
             self.next += 1
         return bool(delays)
 
+    def expect(self, changes: Iterable[RenderedChange]) -> None:
+        """Report the delays of these changes, which need not be in the ring."""
+        for change in changes:
+            if change.version:
+                self._pending[change.version] = (change.partition, change.offset)
+
     def _take(self, ring: Ring) -> None:
         """Add the ring's new changes; drop the oldest pending changes if there are too many."""
         start = self._number if ring.first <= self._number <= ring.next else ring.first
-        for entry in ring.since(start):
-            change = entry.change
-            if change.version:
-                self._pending[change.version] = (change.partition, change.offset)
+        self.expect(entry.change for entry in ring.since(start))
         self._number = ring.next
         for version in list(self._pending)[:-_MOST_PENDING]:
             del self._pending[version]

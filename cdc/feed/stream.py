@@ -21,6 +21,8 @@ from cdc.feed.sse import frame, heartbeat, message, retry
 HEARTBEAT_SECONDS = 15.0
 CHECK_SECONDS = 30.0
 """The interval at which the reader's access is checked again."""
+_MOST_REPORTS = 100
+"""The number of changes of a batch from Kafka for which delays are reported, the newest ones."""
 _LONGEST_WAIT = 1.0
 _SHORTEST_WAIT = 0.01
 _PATIENCE_SECONDS = 10.0
@@ -190,6 +192,7 @@ class Reader:
             async for missed in batches:
                 self._at = missed.position
                 yield b"".join(self._frame(RingEntry(*found)) for found in missed.changes)
+                self._hub.delays.expect(change for change, _ in missed.changes[-_MOST_REPORTS:])
                 if missed.lost:
                     why = "Kafka has removed them and keeps only the latest change of each row."
                     yield message("gap", self._at, why=why, missing=missed.lost)

@@ -440,6 +440,19 @@ def test_a_page_that_was_rendered_before_a_report_gets_it() -> None:
     play(scene)
 
 
+def test_the_delay_of_a_change_from_before_the_first_reader_is_reported() -> None:
+    """The page was rendered, and the change was published, before the stream began."""
+
+    async def scene(world: World) -> None:
+        world.publish(3)
+        world.delays = {Version(1, 2): 0.0174}
+        reader = world.reader(start(world))
+        await world.until(lambda: bool(reader.named("applied")))
+        assert len(reader.named("change")) == 3
+
+    play(scene)
+
+
 def test_the_tail_ends_after_the_last_reader() -> None:
     async def scene(world: World) -> None:
         reader = world.reader()

@@ -155,7 +155,15 @@ class KafkaSource:
             self._consumer.store_offsets(offsets=ours)
 
     def close(self) -> None:
-        """Commit the stored offsets and leave the group, so that another consumer can take over."""
+        """Commit the stored offsets and leave the group, so that another consumer can take over.
+
+        A source that has started no partition only stops polling: Kafka then assigns its partitions
+        to other consumers after the session timeout.
+        """
+        # Revoking partitions that were just assigned can block librdkafka indefinitely, while the
+        # client holds Python's global lock: then nothing in this process could end it.
+        if not self._started:
+            return
         # Unsubscribe first: if a callback unassigns partitions during the close, the library can
         # block indefinitely.
         with suppress(KafkaException):  # The group may already have removed this consumer.

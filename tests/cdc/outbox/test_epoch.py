@@ -1,10 +1,13 @@
 """Epochs, and the command `new_epoch`."""
 
 from io import StringIO
+from threading import Thread
+from typing import Any
 
 import pytest
 from django.apps import apps
 from django.core.management import CommandError, call_command
+from django.db import DatabaseError, connection, connections
 
 from cdc.jobs.kinds import REPAIR
 from cdc.models import Epoch, Job, JobState, OperatorAction, OutboxRecord, RelayLease
@@ -55,6 +58,39 @@ def test_a_new_epoch_is_above_the_old_and_not_before_now(old: int, now: int, new
 
     assert outbox.begin_epoch(now, using="default") == new
     assert list(Epoch.objects.values_list("value", flat=True)) == [new]
+
+
+@pytest.mark.parametrize("before", [1, 2, 3])
+def test_a_save_while_an_epoch_begins_waits_for_it_or_has_the_old_one(before: int) -> None:
+    """The save comes before the first, second or third write of the transaction."""
+    Epoch.objects.update(value=5)
+    writes: list[str] = []
+    threads: list[Thread] = []
+    errors: list[Exception] = []
+
+    def save_in_thread() -> None:
+        try:
+            save()
+        except DatabaseError as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    def save_before(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith(("INSERT", "DELETE", "UPDATE")):
+            writes.append(sql)
+            if len(writes) == before:
+                threads.append(Thread(target=save_in_thread))
+                threads[0].start()
+                threads[0].join(0.5)
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(save_before):
+        assert outbox.begin_epoch(9, using="default") == 9
+    threads[0].join(60)
+    assert errors == []
+    assert set(OutboxRecord.objects.values_list("epoch", flat=True)) <= {5, 9}
+    assert OutboxRecord.objects.exists()
 
 
 def test_each_row_has_the_epoch_at_its_insert() -> None:

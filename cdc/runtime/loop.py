@@ -1,5 +1,6 @@
 """The daemons' main loop, and a stop that an unresponsive service cannot delay."""
 
+import faulthandler
 import os
 import random
 import signal
@@ -15,6 +16,9 @@ from cdc.errors import Retryable
 
 GRACE_SECONDS = 4.5
 """The maximum number of seconds from the first signal to the exit. The documented limit is 5."""
+_LAST_SECONDS = 0.4
+"""How much later the process is ended if no thread of Python can run."""
+_STANDARD_ERROR = 2
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LONGEST_PAUSE = 1.0
 
@@ -49,7 +53,8 @@ class Stop:
     The first signal requests a stop. After a second signal, or after `grace` seconds, the process
     exits at once. This is safe, because the processes tolerate a kill at any point. A thread
     watches for the signals, because Python's own handlers do not run while the main thread is
-    blocked inside a client library.
+    blocked inside a client library. If the library also holds Python's global lock, that thread
+    cannot run either: a timer of the interpreter then logs all stacks and exits with code 1.
     """
 
     def __init__(self, grace: float = GRACE_SECONDS) -> None:
@@ -70,6 +75,7 @@ class Stop:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
+        faulthandler.cancel_dump_traceback_later()
         signal.set_wakeup_fd(self._old_descriptor)
         for number, handler in self._old.items():
             signal.signal(number, handler)
@@ -94,6 +100,8 @@ class Stop:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
+        limit = self._grace + _LAST_SECONDS
+        faulthandler.dump_traceback_later(limit, exit=True, file=_STANDARD_ERROR)
 
     def _watch(self, reader: socket.socket) -> None:
         with reader:

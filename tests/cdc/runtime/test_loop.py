@@ -62,6 +62,35 @@ def test_a_loop_that_hangs_is_ended_with_0_when_its_grace_is_over() -> None:
     assert process.returncode == 0
 
 
+LOCKED = """
+import ctypes, time
+from cdc.runtime.loop import Stop
+with Stop(grace=1) as stop:
+    print("ready", flush=True)
+    while not stop.requested:
+        time.sleep(0.01)
+    ctypes.PyDLL(None).sleep(600)
+"""
+"""A call of a library that does not return, and that holds Python's global lock."""
+
+
+def test_a_call_that_holds_the_global_lock_is_ended_with_its_stack() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", LOCKED],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert 'File "<string>", line 8 in <module>' in errors
+
+
 def test_a_second_signal_ends_the_process_at_once() -> None:
     process = start(stubborn=True)
 

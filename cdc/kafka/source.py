@@ -157,12 +157,12 @@ class KafkaSource:
     def close(self) -> None:
         """Commit the stored offsets and leave the group, so that another consumer can take over.
 
-        A source that has started no partition only stops polling: Kafka then assigns its partitions
-        to other consumers after the session timeout.
+        A source that never started a partition leaves the group only with the end of the process,
+        after the session timeout.
         """
-        # Revoking partitions that were just assigned can block librdkafka indefinitely, while the
-        # client holds Python's global lock: then nothing in this process could end it.
-        if not self._started:
+        # A consumer that was stopped between its first assignment and its first start did not
+        # return from revoking the partitions: librdkafka blocked indefinitely.
+        if not self._starts:
             return
         # Unsubscribe first: if a callback unassigns partitions during the close, the library can
         # block indefinitely.

@@ -57,6 +57,7 @@ def test_partitions_that_are_not_started_can_be_revoked(group: Group) -> None:
 def test_a_replaced_source_raises_the_reason_even_when_it_is_closed(group: Group) -> None:
     first = group.join("same")
     group.poll_until(lambda: len(first.waiting()) == 5)
+    first.start(min(first.waiting()), None)
     second = group.join("same")
 
     with (
@@ -65,6 +66,17 @@ def test_a_replaced_source_raises_the_reason_even_when_it_is_closed(group: Group
         closing(first),
     ):
         group.poll_until(lambda: False)
+
+
+def test_a_source_that_was_released_leaves_its_group(group: Group) -> None:
+    """The consumers are paused: no partition is fetched when the process stops."""
+    source = group.join("only")
+    group.poll_until(lambda: len(source.waiting()) == 5)
+    source.start(min(source.waiting()), None)
+    source.release()
+    source.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        source.poll(1, 0.0)
 
 
 def test_a_partition_that_lost_its_offset_waits_and_says_so(group: Group) -> None:

@@ -28,8 +28,9 @@ class Groups:
     """
 
     def __init__(self, settings: CdcSettings) -> None:
-        self._settings = settings
-        self.renew()
+        self._errors = ErrorLog(settings)
+        self._config = client_config(settings, error_cb=self._errors)
+        self._admin = make_client(AdminClient, self._config)
 
     def members(self, name: str) -> int:
         """Return the number of consumers in a group; 0 if Kafka does not know the group.
@@ -71,8 +72,8 @@ class Groups:
 
     def renew(self) -> None:
         """Replace the client, and forget its requests."""
-        self._errors = ErrorLog(self._settings)
-        self._admin = make_client(AdminClient, client_config(self._settings, error_cb=self._errors))
+        self._errors.forget()  # The new client reports its own errors.
+        self._admin = make_client(AdminClient, self._config)
 
     def _describe(self, name: str, *, with_rights: bool = False) -> ConsumerGroupDescription:
         request = self.request(name, with_rights=with_rights)

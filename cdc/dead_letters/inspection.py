@@ -79,17 +79,12 @@ class Inspector:
         """Return what `audience` may see of the message, the row and the replica."""
         payload = audience.text(printable(_payload(letter), LONGEST_PAYLOAD))
         if not audience.sees_people and not is_event(letter):
-            return Inspection(
-                payload=payload, verdict=_MALFORMED, lines=(), replayable=False, changes=False
-            )
+            return _discardable(payload, _MALFORMED)
         try:
             row = row_of(letter)
             source = self._source(row)
         except (Rejected, Refused) as error:
-            verdict = audience.text(str(error))
-            return Inspection(
-                payload=payload, verdict=verdict, lines=(), replayable=False, changes=False
-            )
+            return _discardable(payload, audience.text(str(error)))
         replicas: dict[str, Document | None] = {}
         changes = True
         try:

@@ -74,7 +74,7 @@ class DeadLetterListView(ReadersMixin, FilteredListView[DeadLetter]):
             "states": states,
             "unknown": self._unknown,
             "plain": filters.link(reason="", text=""),
-            "query": f"{filters.link()}&"[1:].removeprefix("&"),
+            "query": filters.prefix,
             "may_act": acts,
             "newest": self._newest() if acts and found["is_paginated"] else None,
         }

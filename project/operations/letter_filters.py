@@ -9,7 +9,7 @@ from django.http import QueryDict
 
 from cdc.models import DeadLetter, DeadLetterStatus
 from cdc.operations import Audience
-from project.operations.link_filters import link
+from project.operations.link_filters import link, prefix
 
 ALL = "all"
 STATES = {
@@ -49,10 +49,18 @@ class LetterFilters:
 
     def link(self, **changes: Any) -> str:
         """Return the query of an address with these filters and `changes`, without defaults."""
-        values = asdict(replace(self, **changes))
-        if values["status"] == DeadLetterStatus.WAITING:
-            values["status"] = ""
-        return link(values)
+        return link(replace(self, **changes).values)
+
+    @property
+    def prefix(self) -> str:
+        """The query to which a page number is appended."""
+        return prefix(self.values)
+
+    @property
+    def values(self) -> dict[str, str]:
+        """The parameters of the address by name; a default is empty."""
+        found: dict[str, str] = asdict(self)
+        return {**found, "status": "" if self.status == DeadLetterStatus.WAITING else self.status}
 
 
 def filters_of(query: QueryDict, audience: Audience) -> tuple[LetterFilters, str]:

@@ -15,6 +15,12 @@ def link(values: dict[str, str]) -> str:
     return "?" + urlencode({name: value for name, value in values.items() if value})
 
 
+def prefix(values: dict[str, str]) -> str:
+    """Return the query to which a page number is appended; empty if no filter is used."""
+    query = link(values).removeprefix("?")
+    return f"{query}&" if query else ""
+
+
 class FilteredListView(ListView[M]):
     """Redirects from an address with empty parameters, which a form sends, to one without them."""
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 from cdc.models import OperatorAction
 from cdc.operations import Audience, user_names
 from project.operations.access import ReadersMixin
-from project.operations.link_filters import FilteredListView, link
+from project.operations.link_filters import FilteredListView, prefix
 from users.roles import audience_of
 
 _LONGEST = 255
@@ -53,10 +53,10 @@ class OperatorLogView(ReadersMixin, FilteredListView[OperatorAction]):
             **found,
             "rows": [_row(action, names, audience) for action in actions],
             "kinds": _used("what"),
-            "people": [(who, names.get(who, who)) for who in people],
+            "people": {who: names.get(who, who) for who in people},
             "wanted": self._wanted,
             "filtered": any(self._wanted.values()),
-            "query": f"{link(self._wanted)[1:]}&".removeprefix("&"),
+            "query": prefix(self._wanted),
         }
 
     @cached_property

@@ -14,6 +14,7 @@ from cdc.errors import Misconfigured, Retryable
 from cdc.feed import page as page_module
 from cdc.feed import wiring
 from cdc.feed.topic_pages import TopicPages
+from cdc.feed.views import _name_of
 from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
 from cdc.wire import windows
@@ -399,3 +400,9 @@ def test_a_slow_broker_is_called_slow(
     shown = page(worker)
     assert "Kafka is slow" in shown
     assert "not responding" not in shown
+
+
+@pytest.mark.parametrize("user", ["9" * 40, "-1", "x", "1\x00", "\ud800", "1.5"])
+def test_a_user_that_is_no_key_has_no_name(user: str) -> None:
+    """The text comes from a message, which may contain anything."""
+    assert _name_of(user) == ""

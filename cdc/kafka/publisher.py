@@ -69,7 +69,8 @@ class KafkaPublisher:
 
         Raise Retryable if any other record was not acknowledged; the caller must then write all
         records again. Call `keep_waiting` at least every 0.1 s. When `keep_waiting` returns False,
-        or a broker refuses the login or TLS, drop the records in flight and raise Retryable.
+        or brokers refuse the login or TLS and no record was acknowledged, drop the records in
+        flight and raise Retryable.
         """
         outcomes: dict[int, KafkaError | None] = {}
         spans = PublishSpans()
@@ -80,7 +81,7 @@ class KafkaPublisher:
             while len(outcomes) < len(records):
                 self._producer.poll(0.1)
                 if len(outcomes) < len(records):
-                    self._require_connection(keep_waiting)
+                    self._wait_on(keep_waiting, acknowledged=_any_acknowledged(outcomes))
         except Retryable:
             # Otherwise, records in flight could arrive after newer records of another relay.
             self._restart()
@@ -94,11 +95,16 @@ class KafkaPublisher:
         self._producer.purge()
         self._producer.poll(0)
 
-    def _require_connection(self, keep_waiting: Callable[[], bool]) -> None:
+    def _wait_on(self, keep_waiting: Callable[[], bool], *, acknowledged: bool) -> None:
+        """Raise Retryable if it is pointless to wait for the other records.
+
+        After a refusal, the client itself would try again in silence, because its records never
+        expire. If only some brokers refuse it, it must: each repetition would write the
+        acknowledged records once more.
+        """
         if not keep_waiting():
             raise Retryable("Publishing was cancelled: the records stay in the outbox.")
-        # The client itself would try again in silence, because its records never expire.
-        if refusal := self._errors.last_refusal():
+        if not acknowledged and (refusal := self._errors.last_refusal()):
             raise Retryable(refusal.text)
 
     def _produce(
@@ -155,6 +161,11 @@ class KafkaPublisher:
         self.close()
         self._errors.forget()  # The new client reports its own errors.
         self._producer = make_client(Producer, self._config)
+
+
+def _any_acknowledged(outcomes: Mapping[int, KafkaError | None]) -> bool:
+    # `None in` would compare each KafkaError with None, which raises TypeError.
+    return any(error is None for error in outcomes.values())
 
 
 def _timestamp(record: Outgoing) -> int:

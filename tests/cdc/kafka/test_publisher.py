@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from confluent_kafka import KafkaError
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
@@ -27,6 +28,24 @@ def test_an_outage_lasts_until_the_caller_stops_waiting() -> None:
         publisher.publish([record()], lambda: next(answers))
 
     assert next(answers, None) is None
+    publisher.close()
+
+
+@pytest.mark.services
+def test_a_refusal_by_one_broker_repeats_no_acknowledged_record(feed_settings: CdcSettings) -> None:
+    Topics(feed_settings).ensure("orders")
+    publisher = KafkaPublisher(feed_settings)
+    asked: list[bool] = []
+
+    def keep_waiting() -> bool:
+        asked.append(True)
+        # By now "orders" has acknowledged its record. The other topic is looked for for 3 s.
+        if len(asked) == 10:
+            publisher._errors(KafkaError(KafkaError._AUTHENTICATION, "sasl_ssl://a:1/1: refused"))
+        return len(asked) < 15
+
+    with pytest.raises(Retryable, match="was cancelled"):
+        publisher.publish([record(), replace(record(), topic="missing")], keep_waiting)
     publisher.close()
 
 

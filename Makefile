@@ -36,7 +36,7 @@ faults: .venv/databases.stamp
 	@FAULT_SEED=$(SEED) FAULT_CLUSTER=$(CLUSTER) FAULT_COUNT=$(or $(COUNT),100) \
 		FAULT_OPERATIONS=$(or $(OPERATIONS),100000) FAULT_RESULTS=$(RESULTS) \
 		$(BIN)/python -m tests --db $(if $(findstring command,$(origin DB)),$(DB),mysql) \
-		-q tests/faults/test_schedule.py
+		-q -o faulthandler_timeout=0 tests/faults/test_schedule.py
 
 # Change the code in many places, and check that tests fail. Takes hours; an interrupted run resumes.
 # MUTATION="--units cdc/wire" checks one package without servers; see MUTATION=--help.

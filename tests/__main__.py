@@ -6,6 +6,7 @@ parallel. The last line shows what was run and what was not. With `--units`, no 
 """
 
 import argparse
+import math
 import os
 import secrets
 import shutil
@@ -21,7 +22,7 @@ from pathlib import Path
 from project.stack.errors import StackError
 from project.up.console import Console
 from tests.support.databases import DATABASES, SQLITE
-from tests.support.runs import Lane, Run, side_by_side
+from tests.support.runs import LIMIT_SECONDS, Lane, Run, side_by_side
 from tests.support.servers import Servers
 
 NEEDS_ALL_SERVERS = "tests/project/stack/sql/test_server.py"
@@ -159,7 +160,8 @@ def runs(databases: Mapping[str, Callable[[str], str]], arguments: Sequence[str]
 
     def run(name: str, database: str, *chosen: str) -> Run:
         url = databases[name](database)
-        return Run(name=name, url=url, arguments=[*chosen, *arguments])
+        limit = math.inf if arguments else LIMIT_SECONDS
+        return Run(name=name, url=url, arguments=[*chosen, *arguments], limit_seconds=limit)
 
     beside = [
         # The arguments may select only tests without the marker.

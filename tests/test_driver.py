@@ -2,8 +2,10 @@
 
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -21,7 +23,7 @@ from tests.support import containers
 from tests.support.containers import docker_answers
 from tests.support.databases import DATABASES
 from tests.support.paths import ROOT
-from tests.support.runs import Lane, Run, side_by_side
+from tests.support.runs import LIMIT_SECONDS, Lane, Run, side_by_side
 from tests.support.servers import Servers
 
 
@@ -209,6 +211,34 @@ def test_a_run_killed_by_a_signal_has_failed(capsys: pytest.CaptureFixture[str])
     assert "did not finish (exit code -9)" in capsys.readouterr().out
 
 
+def test_a_run_that_hangs_is_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    (lane,) = lanes("import time; time.sleep(600)")
+    lane.queue[0] = replace(lane.queue[0], limit_seconds=0)
+
+    assert side_by_side([lane]) == {"mysql": signal.SIGABRT}
+    assert f"did not finish (exit code {-signal.SIGABRT})" in capsys.readouterr().out
+    assert {run.limit_seconds for run in runs(urls(*DATABASES), [])} == {LIMIT_SECONDS}
+
+
+@pytest.mark.slow
+def test_a_test_that_hangs_ends_its_run(tmp_path: Path) -> None:
+    (tmp_path / "test_endless.py").write_text("import time\ndef test_it(): time.sleep(600)\n")
+    command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml")]
+
+    run = subprocess.run(
+        [*command, "--rootdir", str(ROOT), "-o", "faulthandler_timeout=1", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert run.returncode == 1
+    assert "Timeout (0:00:01)!" in run.stderr
+    assert "in test_it" in run.stderr
+
+
 def test_a_file_is_shown_when_its_run_ends(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -225,7 +255,9 @@ def test_an_error_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> Non
         raise KeyboardInterrupt
 
     # Patched only in `tests.support.runs`: threads such as a database client's also call sleep().
-    monkeypatch.setattr("tests.support.runs.time", SimpleNamespace(sleep=interrupted))
+    monkeypatch.setattr(
+        "tests.support.runs.time", SimpleNamespace(sleep=interrupted, monotonic=time.monotonic)
+    )
     with pytest.MonkeyPatch.context() as patch:
         # A shell starts background processes with SIGINT ignored, so the program may not end.
         patch.setattr("tests.support.runs.GRACE_SECONDS", 0.5)

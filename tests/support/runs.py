@@ -1,5 +1,6 @@
 """Runs pytest processes in parallel. Most tests wait for a server, so this saves time."""
 
+import math
 import signal
 import subprocess
 import sys
@@ -16,6 +17,8 @@ PYTEST_CODES = range(6)
 NO_TESTS = 5
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 15
+LIMIT_SECONDS = 3600
+"""How long a part of the suite may take: a process that hangs at its exit has no other limit."""
 _SLOWEST = ("--durations=12", "--durations-min=4")
 """pytest's options that report the slowest tests after each run."""
 
@@ -29,6 +32,7 @@ class Run:
     arguments: Sequence[str]
     may_be_empty: bool = False
     """Whether the run succeeds if its arguments select no tests."""
+    limit_seconds: float = math.inf
 
     @property
     def title(self) -> str:
@@ -60,12 +64,14 @@ class Lane:
     """The highest exit code of each database. A signal's negative code counts as its number."""
     _run: Run | None = None
     _process: "subprocess.Popen[bytes] | None" = None
+    _ends: float = math.inf
 
     def step(self) -> bool:
         """Start the next run if the current one has ended. Return False when no run is left."""
         if self._process is not None and self._run is not None:
             code = self._process.poll()
             if code is None:
+                self._enforce_limit(self._process)
                 return True
             self._process = None
             self._ended(self._run, code)
@@ -74,6 +80,7 @@ class Lane:
         self._run = self.queue.popleft()
         self.console.say(self._run.title)
         self._process = self._run.start(self.env, self.output)
+        self._ends = time.monotonic() + self._run.limit_seconds
         return True
 
     def end(self) -> None:
@@ -86,6 +93,12 @@ class Lane:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def _enforce_limit(self, process: "subprocess.Popen[bytes]") -> None:
+        if time.monotonic() > self._ends:
+            # pytest's handler of this signal prints where each thread is.
+            process.send_signal(signal.SIGABRT)
+            self._ends = math.inf
 
     def _ended(self, run: Run, code: int) -> None:
         if code == NO_TESTS and run.may_be_empty:

@@ -157,21 +157,23 @@ class KafkaSource:
     def close(self) -> None:
         """Commit the stored offsets and leave the group, so that another consumer can take over.
 
-        A source that never started a partition leaves the group only with the end of the process,
-        after the session timeout.
+        Always close a source: librdkafka never ends a client whose last assignment or revocation
+        was not served, so the collection of such an object blocks the process. For the same
+        reason, the callbacks that wait are served before and after leaving the group.
         """
-        # A consumer that was stopped between its first assignment and its first start did not
-        # return from revoking the partitions: librdkafka blocked indefinitely.
-        if not self._starts:
-            return
-        # Unsubscribe first: if a callback unassigns partitions during the close, the library can
-        # block indefinitely.
-        with suppress(KafkaException):  # The group may already have removed this consumer.
-            self._consumer.unsubscribe()
         deadline = time.monotonic() + _LEAVE_SECONDS
-        while (self._waiting or self._started) and time.monotonic() < deadline:
-            self._consumer.poll(0.05)
+        with suppress(KafkaException):  # The group may already have removed this consumer.
+            self._serve_callbacks(deadline)
+            self._consumer.unsubscribe()
+            self._serve_callbacks(deadline)
+            while (self._waiting or self._started) and time.monotonic() < deadline:
+                self._consumer.poll(0.05)
         self._consumer.close()
+
+    def _serve_callbacks(self, deadline: float) -> None:
+        """Call the callbacks that wait, and drop the records before them."""
+        while self._consumer.poll(0) is not None and time.monotonic() < deadline:
+            pass
 
     def _require_connection(self) -> None:
         """Raise Retryable if no record arrives because brokers refuse the login or TLS.

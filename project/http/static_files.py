@@ -1,23 +1,82 @@
-"""Collects static files again only if their sources have changed."""
+"""Collects static files again only if their sources have changed, and bundles some of them."""
 
 import hashlib
+import posixpath
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
+from django.core.files.base import ContentFile
+from django.core.files.storage import InMemoryStorage
 from django.core.management import call_command
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
-_IMPORTS = (r'(?P<matched>from "(?P<url>\./[a-z_]+\.js)";)', 'from "%(url)s";')
+BUNDLES = ("project/site.css", "project/admin.css", "cdc/feed/main.js")
+"""The files that contain the files which they import."""
+_SHEET = re.compile(r'^@import "(?P<path>[^"]+)";$', re.MULTILINE)
+# The address of Bootstrap's source map is wrong in a bundle.
+_DROPPED = re.compile(r"/\*# sourceMappingURL=[^*]*\*/")
+_MODULE = re.compile(r'^import (?P<names>\{[^}]*\}) from "\./(?P<stem>\w+)\.js";$', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async )?(?:const|function) (?P<name>\w+))", re.MULTILINE)
+_OTHER_IMPORT_OR_EXPORT = re.compile(r"^(?:import|export)\b(?!\().*", re.MULTILINE)
 
 
 class StaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
-    """Static files whose names contain a hash, also where JavaScript modules import each other.
+    """Static files whose names contain a hash. They include bundles, so that a page needs few.
 
-    Django's own setting for imports also changes the examples in comments of other packages.
+    While `DEBUG` is on, browsers get the sources and load imported files themselves.
     """
 
-    patterns = (*CompressedManifestStaticFilesStorage.patterns, ("cdc/feed/*.js", (_IMPORTS,)))
+    def post_process(self, paths: dict[str, Any], *args: Any, **options: Any) -> Iterator[Any]:
+        """Store the files under their final names, and bundles in place of their sources."""
+
+        def read(name: str) -> str:
+            storage, path = paths[name]
+            with storage.open(path) as file:
+                return str(file.read().decode())
+
+        bundles = InMemoryStorage()
+        sources = dict(paths)
+        for name in filter(paths.__contains__, BUNDLES):
+            bundles.save(name, ContentFile(bundle(name, read).encode()))
+            sources[name] = (bundles, name)
+        yield from super().post_process(sources, *args, **options)
+
+
+def bundle(name: str, read: Callable[[str], str]) -> str:
+    """Return the content of a style sheet or a JavaScript module and of all that it imports."""
+    if name.endswith(".css"):
+        return _style_sheet(name, read)
+    modules: dict[str, str] = {}
+    _add_module(name, read, modules)
+    return "".join(modules.values())
+
+
+def _style_sheet(name: str, read: Callable[[str], str]) -> str:
+    def imported(found: re.Match[str]) -> str:
+        path = posixpath.join(posixpath.dirname(name), found["path"])
+        return _style_sheet(posixpath.normpath(path), read)
+
+    return _DROPPED.sub("", _SHEET.sub(imported, read(name)))
+
+
+def _add_module(name: str, read: Callable[[str], str], modules: dict[str, str]) -> None:
+    """Add a module after those that it imports; each becomes a function with its own scope."""
+    source = read(name)
+    for found in _MODULE.finditer(source):
+        path = posixpath.join(posixpath.dirname(name), f"{found['stem']}.js")
+        if path not in modules:
+            _add_module(path, read, modules)
+    exported = ", ".join(found["name"] for found in _EXPORT.finditer(source))
+    body = _EXPORT.sub("", _MODULE.sub(r"const \g<names> = \g<stem>_js;", source))
+    unknown = _OTHER_IMPORT_OR_EXPORT.search(body)
+    if unknown:
+        raise ValueError(f"{name} cannot be bundled because of {unknown[0]!r}.")
+    stem = posixpath.basename(name).removesuffix(".js")
+    modules[name] = f"const {stem}_js = (() => {{\n{body}return {{ {exported} }};\n}})();\n"
 
 
 def collect_static_files() -> bool:

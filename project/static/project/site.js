@@ -26,6 +26,24 @@ const showOffline = () => {
   if (banner) banner.hidden = navigator.onLine;
 };
 
+// While the server does not respond, the live parts of a page are marked as stale, so that old data
+// does not look healthy.
+let heard = new Date();
+const markStale = (stale) => {
+  const note = document.getElementById("stale");
+  all("[data-live]").forEach((part) => part.classList.toggle("sf-stale", stale));
+  if (note && note.hidden === stale) {
+    note.hidden = !stale;
+    note.textContent = stale
+      ? `No response since ${heard.toISOString().slice(11, 19)} UTC. This page shows data from that time.`
+      : "";
+  }
+};
+const onAnswer = ({ detail: { successful } }) => {
+  if (successful) heard = new Date();
+  markStale(!successful);
+};
+
 const prepareThemes = () => {
   all("[data-theme-row]").forEach((row) => {
     row.hidden = false;
@@ -66,6 +84,7 @@ prefersDark.addEventListener("change", applyTheme);
 window.addEventListener("online", showOffline);
 window.addEventListener("offline", showOffline);
 document.addEventListener("click", onClick);
+document.addEventListener("htmx:afterRequest", onAnswer);
 // A page that uses the key itself listens on the document, and is asked first.
 window.addEventListener("keydown", onKey);
 document.addEventListener("DOMContentLoaded", () => {

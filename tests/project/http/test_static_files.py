@@ -1,4 +1,4 @@
-"""Static files are collected only if a source file has changed."""
+"""Static files are collected only if a source file has changed. Some are bundled."""
 
 import os
 import re
@@ -62,14 +62,55 @@ def test_interrupted_run_does_not_count(source: Path, tmp_path: Path) -> None:
     assert collect_static_files()
 
 
-def test_modules_of_the_feed_import_each_other_by_hashed_names(
-    source: Path, tmp_path: Path
-) -> None:
+def collected(root: Path, pattern: str) -> str:
+    """Collect the files and return the content of the one that browsers get."""
+    collect_static_files()
+    (hashed,) = root.glob(pattern)
+    return hashed.read_text()
+
+
+def test_style_sheet_contains_the_sheets_that_it_imports(source: Path, tmp_path: Path) -> None:
+    for folder in ("project", "other"):
+        (source / folder).mkdir()
+    (source / "project/site.css").write_text('@import "../other/b.css";\n@import "c.css";\nd {}\n')
+    (source / "other/b.css").write_text('@import "b2.css";\n')
+    (source / "other/b2.css").write_text("b{}\n/*# sourceMappingURL=b.map */\n")
+    (source / "other/b.map").write_bytes(b"")
+    (source / "project/c.css").write_text("c { background: url(c.png) }\n")
+    (source / "project/c.png").write_bytes(b"")
+    content = collected(tmp_path / "root", "project/site.*.css")
+    assert re.sub(r"\.[0-9a-f]{12}\.", ".", content).split() == [
+        *("b{}", "c", "{", "background:", 'url("c.png")', "}", "d", "{}")
+    ]
+    assert "b.css" in (source / "project/site.css").read_text()
+
+
+def test_module_contains_the_modules_that_it_imports_once(source: Path, tmp_path: Path) -> None:
     folder = source / "cdc" / "feed"
     folder.mkdir(parents=True)
     (folder / "page.js").write_text("export const a = 1;\n")
-    (folder / "main.js").write_text('import { a } from "./page.js";\n')
-    (source / "other.js").write_text('// import { a } from "./missing.js";\n')
-    collect_static_files()
-    (hashed,) = (tmp_path / "root" / "cdc" / "feed").glob("main.*.js")
-    assert re.fullmatch(r'import { a } from "\./page\.[0-9a-f]{12}\.js";\n', hashed.read_text())
+    (folder / "list.js").write_text(
+        'import { a } from "./page.js";\nconst b = a;\nexport async function c() {}\n'
+        "export function d() {}\n"
+    )
+    (folder / "main.js").write_text(
+        'import { c } from "./list.js";\nimport { a } from "./page.js";\nimport("./d.js");\n'
+    )
+    assert collected(tmp_path / "root", "cdc/feed/main.*.js") == (
+        "const page_js = (() => {\nconst a = 1;\nreturn { a };\n})();\n"
+        "const list_js = (() => {\nconst { a } = page_js;\nconst b = a;\n"
+        "async function c() {}\nfunction d() {}\nreturn { c, d };\n})();\n"
+        "const main_js = (() => {\nconst { c } = list_js;\nconst { a } = page_js;\n"
+        'import("./d.js");\nreturn {  };\n})();\n'
+    )
+
+
+@pytest.mark.parametrize(
+    "line", ['import a from "./a.js";', 'import * as a from "./a.js";', "export default 1;"]
+)
+def test_a_module_that_cannot_be_bundled_is_refused(source: Path, line: str) -> None:
+    folder = source / "cdc" / "feed"
+    folder.mkdir(parents=True)
+    (folder / "main.js").write_text(f"{line}\n")
+    with pytest.raises(ValueError, match=re.escape(line)):
+        collect_static_files()

@@ -1,0 +1,79 @@
+"""Each page makes few requests, with the static files of production."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, expect
+
+from cdc.conf import CdcSettings
+from cdc.jobs.kinds import COUNT
+from cdc.models import Job
+from stories.models import Story
+from tests.acceptance.conftest import environment
+from tests.browser.conftest import new_context, watched
+from tests.browser.test_pages import MANAGEMENT, MORE, plain_pages
+from tests.support.commands import manage
+from tests.support.letters import letter_about
+from tests.support.web import Topic, Web
+from users.models import User
+
+pytestmark = [pytest.mark.browser, pytest.mark.services, pytest.mark.django_db(transaction=True)]
+MOST_REQUESTS = 10
+FEED = ("/feed/", "/feed/?op=u")
+# The admin's other pages load Django's own scripts, each with a request.
+FURTHER = {"technical_worker": FEED, MANAGEMENT: FEED, "superuser": ("/admin/",)}
+
+
+@pytest.fixture
+def site(
+    transactional_db: None, topic: Topic, feed_settings: CdcSettings, tmp_path: Path
+) -> Iterator[str]:
+    env = environment(feed_settings, tmp_path)
+    done = manage(env, "collectstatic", "--noinput")
+    assert done.returncode == 0, done.stderr
+    with Web(tmp_path / "web.log", env, debug=False) as web:
+        yield web.url
+
+
+def addresses(context: BrowserContext, site: str, path: str) -> set[str]:
+    """Open a page; return the addresses that it requests, each once, since a page may poll."""
+    visitor = watched(context.new_page(), site)
+    page, found = visitor.page, set()
+    page.on("request", lambda request: found.add(request.url.removeprefix(site)))
+    visitor.open(path)
+    if path in FEED:
+        expect(page.locator("#state")).to_contain_text("Live")
+        expect(page.locator("[data-lag]")).to_be_visible()
+        assert any(each.startswith("/feed/stream") for each in found)
+    else:
+        page.wait_for_load_state("networkidle")
+    page.close()
+    assert not visitor.complaints
+    # A browser asks only once for the icon of all pages.
+    return {each for each in found if "/icon." not in each} | {"icon"}
+
+
+def test_each_page_makes_few_requests(
+    browser: Browser, site: str, people: dict[str, User], stories: list[Story]
+) -> None:
+    story, letter = stories[1].pk, letter_about(stories[1].pk)
+    job = Job.objects.create(kind=COUNT, arguments="{}", asked_by="1")
+    found: dict[str, set[str]] = {}
+    for role in (*MORE, "superuser"):
+        context = new_context(browser)
+        context.add_init_script("delete window.SharedWorker")  # its requests would not be seen
+        if role in people:
+            watched(context.new_page(), site).log_in(people[role])
+        paths = (*plain_pages(role), *MORE[role]) if role in MORE else ()
+        for each in (*paths, *FURTHER.get(role, ())):
+            path = each.format(
+                story=f"/stories/{story}/",
+                job=f"/operations/jobs/{job.pk}/",
+                letter=f"/operations/dead_letters/{letter.pk}/",
+            )
+            found[f"{role} {path}"] = addresses(context, site, path)
+        context.close()
+    many = {page: requested for page, requested in found.items() if len(requested) > MOST_REQUESTS}
+    assert many == {}
+    assert len(found) > len(FURTHER)

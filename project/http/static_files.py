@@ -17,8 +17,9 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 BUNDLES = ("project/site.css", "project/admin.css", "cdc/feed/main.js")
 """The files that contain the files which they import."""
 _SHEET = re.compile(r'^@import "(?P<path>[^"]+)";$', re.MULTILINE)
-# The address of Bootstrap's source map is wrong in a bundle.
-_DROPPED = re.compile(r"/\*# sourceMappingURL=[^*]*\*/")
+# The address of Bootstrap's source map is wrong in a bundle. Its rule for whatever follows a legend
+# would make browsers compute the styles of a whole list again for each new row.
+_DROPPED = re.compile(r"/\*# sourceMappingURL=[^*]*\*/|legend\+\*\{clear:left\}")
 _MODULE = re.compile(r'^import (?P<names>\{[^}]*\}) from "\./(?P<stem>\w+)\.js";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:const|function) (?P<name>\w+))", re.MULTILINE)
 _OTHER_IMPORT_OR_EXPORT = re.compile(r"^(?:import|export)\b(?!\().*", re.MULTILINE)

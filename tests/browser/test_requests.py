@@ -1,5 +1,6 @@
-"""Each page makes few requests, with the static files of production."""
+"""Pages make few requests, and a new row is cheap, with the static files of production."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from cdc.jobs.kinds import COUNT
 from cdc.models import Job
 from stories.models import Story
 from tests.acceptance.conftest import environment
-from tests.browser.conftest import new_context, watched
+from tests.browser.conftest import Visitor, new_context, watched
+from tests.browser.test_feed import ROWS, opened
 from tests.browser.test_pages import MANAGEMENT, MORE, plain_pages
 from tests.support.commands import manage
 from tests.support.letters import letter_about
@@ -77,3 +79,21 @@ def test_each_page_makes_few_requests(
     many = {page: requested for page, requested in found.items() if len(requested) > MOST_REQUESTS}
     assert many == {}
     assert len(found) > len(FURTHER)
+
+
+def test_a_new_row_leaves_the_styles_of_the_other_rows(
+    browser: Browser, visitor: Visitor, people: dict[str, User], topic: Topic
+) -> None:
+    topic.publish(100)
+    visitor.log_in(people["technical_worker"])
+    page = opened(visitor)
+    expect(page.locator(ROWS)).to_have_count(100)
+    browser.start_tracing(page=page, categories=["devtools.timeline"])
+    topic.publish(1, title="new")
+    expect(page.locator(ROWS).first).to_contain_text("new")
+    events = json.loads(browser.stop_tracing())["traceEvents"]
+    # An event that began before the recording has no count.
+    styled = [
+        each["args"].get("elementCount", 0) for each in events if each["name"] == "UpdateLayoutTree"
+    ]
+    assert 0 < max(styled) < page.locator("#changes *").count() / 2

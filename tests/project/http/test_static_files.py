@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.contrib.staticfiles import finders
 from django.test import override_settings
 
-from project.http.static_files import collect_static_files
+from project.http.static_files import bundle, collect_static_files
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_style_sheet_contains_the_sheets_that_it_imports(source: Path, tmp_path:
         (source / folder).mkdir()
     (source / "project/site.css").write_text('@import "../other/b.css";\n@import "c.css";\nd {}\n')
     (source / "other/b.css").write_text('@import "b2.css";\n')
-    (source / "other/b2.css").write_text("b{}\n/*# sourceMappingURL=b.map */\n")
+    (source / "other/b2.css").write_text("b{}legend+*{clear:left}\n/*# sourceMappingURL=b.map */\n")
     (source / "other/b.map").write_bytes(b"")
     (source / "project/c.css").write_text("c { background: url(c.png) }\n")
     (source / "project/c.png").write_bytes(b"")
@@ -114,3 +115,15 @@ def test_a_module_that_cannot_be_bundled_is_refused(source: Path, line: str) -> 
     (folder / "main.js").write_text(f"{line}\n")
     with pytest.raises(ValueError, match=re.escape(line)):
         collect_static_files()
+
+
+def test_a_new_row_does_not_change_the_styles_of_its_neighbours() -> None:
+    """A rule for any following sibling would apply to all rows of a list of changes."""
+    sheets = [bundle("project/site.css", read), read("cdc/feed.css")]
+    assert len(sheets[0]) > 200_000
+    for sheet in sheets:
+        assert re.findall(r"[^,{}]*[+~]\s*\*[^,{}]*", sheet) == []
+
+
+def read(name: str) -> str:
+    return Path(str(finders.find(name))).read_text()

@@ -60,30 +60,33 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
         paused.start()
         presence = Presence(Instances(connect(settings), settings, instance), instance, clock)
         startup.do(presence.claim)
-        source = KafkaSource(settings, sorted(all_topics()), instance)
-        consumer = ReplicaConsumer(
-            source=source,
-            topics=topics,
-            replica=replica,
-            dead_letters=DeadLetterStore(settings.group, DEFAULT_DB_ALIAS),
-            routes=routes(),
-            source_epoch=partial(source_epoch, using=DEFAULT_DB_ALIAS),
-            old_events=OldEvents(
-                SourceRows(registry.by_table(), DEFAULT_DB_ALIAS),
-                clock,
-                settings.delete_marker_days,
-            ),
-            counters=counters,
-            clock=clock,
-            paused=paused,
-        )
-        telemetry.log(_log, logging.INFO, telemetry.CONSUMER_STARTED, instance=instance)
-        # What exists now stays until the end. A search for garbage then examines only the batch:
-        # this saves a quarter of the consumer's work per change.
-        gc.collect()
-        gc.freeze()
         # Release the name last, because closing the source leaves the group.
-        with presence.beating(), closing(source), stop.bounding_errors():
+        with (
+            presence.beating(),
+            closing(KafkaSource(settings, sorted(all_topics()), instance)) as source,
+            stop.bounding_errors(),
+        ):
+            consumer = ReplicaConsumer(
+                source=source,
+                topics=topics,
+                replica=replica,
+                dead_letters=DeadLetterStore(settings.group, DEFAULT_DB_ALIAS),
+                routes=routes(),
+                source_epoch=partial(source_epoch, using=DEFAULT_DB_ALIAS),
+                old_events=OldEvents(
+                    SourceRows(registry.by_table(), DEFAULT_DB_ALIAS),
+                    clock,
+                    settings.delete_marker_days,
+                ),
+                counters=counters,
+                clock=clock,
+                paused=paused,
+            )
+            telemetry.log(_log, logging.INFO, telemetry.CONSUMER_STARTED, instance=instance)
+            # What exists now stays until the end. A search for garbage then examines only the
+            # batch: this saves a quarter of the consumer's work per change.
+            gc.collect()
+            gc.freeze()
             run_until_stopped(
                 supervised(errors.watched(consumer.run_once)),
                 stopped=lambda: stop.requested,

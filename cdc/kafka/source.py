@@ -158,15 +158,16 @@ class KafkaSource:
         """Commit the stored offsets and leave the group, so that another consumer can take over.
 
         Always close a source: librdkafka never ends a client whose last assignment or revocation
-        was not served, so the collection of such an object blocks the process. For the same
-        reason, the callbacks that wait are served before and after leaving the group.
+        was not served, so the collection of such an object blocks the process.
         """
         deadline = time.monotonic() + _LEAVE_SECONDS
         with suppress(KafkaException):  # The group may already have removed this consumer.
             self._serve_callbacks(deadline)
             self._consumer.unsubscribe()
             self._serve_callbacks(deadline)
-            while (self._waiting or self._started) and time.monotonic() < deadline:
+            # The client forgets its member ID when it leaves, after the last callback. A callback
+            # within `Consumer.close` could block indefinitely (librdkafka issue 4884).
+            while self._consumer.memberid() and time.monotonic() < deadline:
                 self._consumer.poll(0.05)
         self._consumer.close()
 

@@ -5,9 +5,12 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 import pytest
+from confluent_kafka import Consumer
+from confluent_kafka import TopicPartition as KafkaPartition
 
 from cdc.conf import CdcSettings
 from cdc.errors import Fatal
+from cdc.kafka.groups import Groups
 from cdc.kafka.source import KafkaSource
 from cdc.kafka.topics import Topics
 from tests.support.commands import wait_until
@@ -68,15 +71,34 @@ def test_a_replaced_source_raises_the_reason_even_when_it_is_closed(group: Group
         group.poll_until(lambda: False)
 
 
-def test_a_source_that_was_released_leaves_its_group(group: Group) -> None:
-    """The consumers are paused: no partition is fetched when the process stops."""
+@pytest.mark.parametrize("was_started", [False, True])
+def test_a_source_whose_partitions_wait_leaves_its_group(
+    group: Group, *, was_started: bool
+) -> None:
+    """A consumer that is stopped before it has started, or while it is paused."""
     source = group.join("only")
     group.poll_until(lambda: len(source.waiting()) == 5)
-    source.start(min(source.waiting()), None)
-    source.release()
+    if was_started:
+        source.start(min(source.waiting()), None)
+        source.release()
     source.close()
-    with pytest.raises(RuntimeError, match="closed"):
-        source.poll(1, 0.0)
+    assert Groups(group.settings).members(group.settings.group) == 0
+
+
+def test_a_closed_source_has_committed_its_offsets(group: Group) -> None:
+    source = group.join("only")
+    group.poll_until(lambda: len(source.waiting()) == 5)
+    partition = min(source.waiting())
+    source.start(partition, None)
+    source.store({partition: 7})
+    source.close()
+
+    reader = Consumer(
+        {"bootstrap.servers": group.settings.bootstrap_servers, "group.id": group.settings.group}
+    )
+    with closing(reader):
+        (found,) = reader.committed([KafkaPartition(partition.topic, partition.partition)], 60)
+    assert found.offset == 7
 
 
 def test_a_partition_that_lost_its_offset_waits_and_says_so(group: Group) -> None:

@@ -1,5 +1,6 @@
 """Fixtures for all tests: the servers that `make test` starts, and settings with unique names."""
 
+import gc
 import os
 import shutil
 import uuid
@@ -149,3 +150,10 @@ def proxy(
     """Yield nginx in front of a web process with production settings."""
     with behind_nginx(environment(feed_settings, tmp_path), tmp_path) as proxy:
         yield proxy
+
+
+def pytest_collection_finish() -> None:
+    """Leave what exists out of the search for garbage: this saves a sixth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)

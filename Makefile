@@ -12,7 +12,7 @@ HASHES := --require-hashes --no-deps
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header
 
-.PHONY: run install test check lint bench faults mutation production pictures lock clean
+.PHONY: run install test check units lint bench faults mutation production pictures lock clean
 
 run: install
 	@exec $(BIN)/python manage.py up --traffic 1 \
@@ -24,7 +24,10 @@ test: .venv/$(if $(filter sqlite,$(DB)),test,databases).stamp
 	@$(BIN)/python -m tests --db $(DB)
 
 # Run the linter, the type checker and the tests that need no servers. Takes less than a minute.
-check: lint
+check:
+	@$(MAKE) --no-print-directory --jobs=2 lint units
+
+units: .venv/test.stamp
 	@$(BIN)/python -m tests --units -q
 
 # Compare performance with Debezium. BENCH=--quick is a short trial; see BENCH=--help.

@@ -29,7 +29,7 @@ NEEDS_ALL_SERVERS = "tests/project/stack/sql/test_server.py"
 UNITS = "not services and not faults and not browser and not slow and (not database or counted)"
 UNIT_PARTS = (
     "tests/cdc/consumer tests/cdc/feed tests/cdc/resync",
-    "tests/project/config tests/project/http tests/project/metrics tests/stories tests/users",
+    "tests/project/http tests/project/up tests/stories tests/users",
 )
 """Parts of the unit tests that take about as long as the rest."""
 ACCEPTANCE = "tests/acceptance"

@@ -10,6 +10,7 @@ import pytest
 from project.config.environment import BASE_DIR
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variable", "value", "sentence"),
     [

@@ -75,6 +75,7 @@ class TestChanges:
         assert not [record for record in records if record.key == f'{{"id":{other.pk}}}']
         assert all(record.before != record.after for record in records)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("count", [0, 20, 12])
     def test_number_of_stories_stays_in_its_range(
         self,
@@ -97,6 +98,7 @@ class TestChanges:
         assert (lowest >= min(count, 12), highest <= 20) == (True, True)
         assert found >= 12
 
+    @pytest.mark.slow
     def test_the_stories_of_the_year_remain_and_a_day_has_few_new_ones(
         self, traffic: DemoTraffic, clock: ManualClock
     ) -> None:

@@ -63,6 +63,7 @@ def test_a_wrong_setting_is_the_last_record_of_the_log(
     assert last["error"].startswith("KAFKA_BOOTSTRAP_SERVERS is not set: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", [("manage.py", "run_jobs"), ("-m", "project.web_server")], ids=lambda each: each[-1]
 )
@@ -75,6 +76,7 @@ def test_a_setting_that_cannot_be_read_is_a_record_too(
     assert last["error"].startswith("ALLOWED_HOSTS has '*', which allows every name")
 
 
+@pytest.mark.slow
 def test_an_unexpected_error_is_a_record_with_its_traceback(tmp_path: Path) -> None:
     done = run(tmp_path, "-c", CRASH)
     in_thread, last = (json.loads(line) for line in done.stderr.splitlines())

@@ -117,6 +117,7 @@ def test_trust_in_every_address_is_refused(network: str) -> None:
         load(TRUSTED_PROXIES=f"10.0.0.0/8,{network}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["DATABASE_URL", "EMAIL_URL", "KAFKA_TOPIC", "WEB_WORKERS"])
 def test_invalid_setting_is_one_line_and_exit_code_2(name: str, tmp_path: Path) -> None:
     value, sentence = WRONG[name]
@@ -124,6 +125,7 @@ def test_invalid_setting_is_one_line_and_exit_code_2(name: str, tmp_path: Path) 
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"storyfeed: {sentence}\n")
 
 
+@pytest.mark.slow
 def test_missing_key_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     done = manage(tmp_path, "cdc_status")
     assert done.returncode == 2
@@ -159,6 +161,7 @@ def test_collectstatic_needs_no_key(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_unreachable_database_is_one_line(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'missing' / 'a.sqlite3'}"
     done = manage(tmp_path, "migrate", DATABASE_URL=url, DJANGO_SECRET_KEY="x")

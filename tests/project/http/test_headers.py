@@ -104,6 +104,7 @@ def test_loopback_needs_no_tls_and_passes_the_deploy_check() -> None:
         call_command("check", deploy=True, fail_level="WARNING")
 
 
+@pytest.mark.slow
 def test_other_names_require_tls_and_pass_the_deploy_check() -> None:
     code = (
         "from django.conf import settings as s; "

@@ -114,6 +114,7 @@ def test_the_addresses_of_one_customer_are_counted_together(
     play(monkeypatch, scene, address=2)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_a_stream_has_no_thread_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     cookie = session_of(person("a"))
@@ -131,6 +132,7 @@ def test_a_stream_has_no_thread_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
     play(monkeypatch, scene)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_readers_that_lose_their_streams_together_come_back_apart(
     monkeypatch: pytest.MonkeyPatch,

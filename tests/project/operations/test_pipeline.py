@@ -7,6 +7,7 @@ from django.test import Client
 
 from cdc.doctor.check import warning
 from cdc.status.facts import CanaryStatus, Trouble
+from cdc.status.latency import Delays
 from project.pages import feed_state
 from project.templatetags.sentences import coded
 from tests.support.latest import patient
@@ -51,6 +52,14 @@ def test_it_names_what_is_unreachable(worker: Client, monkeypatch: pytest.Monkey
     assert "<span>MongoDB &lt;is&gt; not responding.</span></li>" in page
     assert "Unknown while Kafka or MongoDB is not responding." in page
     assert "sf-bad" in page
+
+
+def test_the_latency_is_in_milliseconds(worker: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    status = healthy_status(delays=Delays(changes=9, p50=0.0214, p95=1.2, p99=1.25))
+    monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: status))
+    page = worker.get("/operations/").content.decode()
+    assert ">21 ms<" in page
+    assert "p95 1,200 ms, p99 1,250 ms" in page
 
 
 def test_a_canary_that_never_arrived(worker: Client, monkeypatch: pytest.MonkeyPatch) -> None:

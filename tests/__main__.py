@@ -1,7 +1,7 @@
 """The test driver: `python -m tests [--units] [--db mysql,mariadb,sqlite] [pytest arguments]`.
 
 Starts Kafka, mongod and the databases in a temporary folder. Runs the whole suite on the first
-database and the tests marked `database` on the other databases. Two pytest processes run in
+database and the tests marked `database` on the other databases. Three pytest processes run in
 parallel. The last line shows what was run and what was not. With `--units`, no servers are started.
 """
 
@@ -30,8 +30,9 @@ UNITS = "not services and not faults and not browser and not slow and (not datab
 UNIT_PARTS = (
     "tests/cdc/consumer tests/cdc/feed tests/cdc/resync",
     "tests/project/http tests/project/up tests/stories tests/users",
+    "tests/cdc/capture tests/cdc/runtime tests/project/dashboard tests/project/operations",
 )
-"""Parts of the unit tests that take about as long as the rest."""
+"""Parts of the unit tests. More parts than processors, because many tests wait."""
 ACCEPTANCE = "tests/acceptance"
 ADDRESSES = ("KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI")
 # The user's own settings must not influence the tests.
@@ -99,7 +100,7 @@ def run_units(folder: Path, arguments: Sequence[str], console: Console) -> int:
 
 
 def unit_runs(folder: Path, arguments: Sequence[str]) -> list[Run]:
-    """Return three runs, or a single run if the arguments name tests."""
+    """Return a run for each part and the rest, or a single run if the arguments name tests."""
     named = any(not each.startswith("-") for each in arguments)
     parts = [part.split() for part in UNIT_PARTS]
     rest = [f"--ignore={each}" for part in parts for each in part]

@@ -105,7 +105,7 @@ def test_a_failed_container_is_replaced_by_local_servers(
     )
 
 
-def test_units_run_in_three_parts_unless_some_are_named(tmp_path: Path) -> None:
+def test_units_run_in_parts_unless_some_are_named(tmp_path: Path) -> None:
     parts = unit_runs(tmp_path, ["-q"])
     named = [part.split() for part in UNIT_PARTS]
     folders = [folder for part in named for folder in part]

@@ -53,8 +53,6 @@ MIDDLEWARE = [
     "project.http.limits.limit_addresses",
     "project.http.odd_requests.OddRequestsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    # Its random padding hides the length of a page, and the CSRF token differs in each response.
-    "django.middleware.gzip.GZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "project.http.health.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

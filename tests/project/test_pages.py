@@ -1,4 +1,4 @@
-"""Pages are light, and contain nothing inline or from other sites."""
+"""No page contains inline scripts or styles, is heavy, or loads anything from other sites."""
 
 import gzip
 import re
@@ -41,16 +41,6 @@ def test_page_is_light(client: Client, address: str) -> None:
     texts = [bundle(name, read) if name in BUNDLES else read(name) for name in names]
     bodies = [page, *(text.encode() for text in texts)]
     assert sum(len(gzip.compress(body)) for body in bodies) <= MOST_BYTES
-
-
-def test_page_is_compressed_if_the_browser_accepts_it(client: Client) -> None:
-    """`tests/acceptance/test_stream.py` shows that event streams are not."""
-    plain, compressed = client.get("/"), client.get("/", headers={"accept-encoding": "gzip"})
-    assert not plain.has_header("Content-Encoding")
-    assert compressed["Content-Encoding"] == "gzip"
-    assert "Accept-Encoding" in compressed["Vary"]
-    assert gzip.decompress(compressed.content).lower().startswith(b"<!doctype html>")
-    assert len(compressed.content) == int(compressed["Content-Length"]) < len(plain.content) / 2
 
 
 def read(name: str) -> str:

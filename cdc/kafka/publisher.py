@@ -31,6 +31,8 @@ _TOPIC_MISSING = frozenset(
 )
 _TOPIC_PATIENCE_MS = 3_000
 """How long a topic may be unknown before it is considered missing."""
+_PARTIAL_SECONDS = 30.0
+"""How long records wait for brokers that refuse the client, if others have acknowledged a part."""
 
 
 class KafkaPublisher:
@@ -69,9 +71,11 @@ class KafkaPublisher:
 
         Raise Retryable if any other record was not acknowledged; the caller must then write all
         records again. Call `keep_waiting` at least every 0.1 s. When `keep_waiting` returns False,
-        or brokers refuse the login or TLS and no record was acknowledged, drop the records in
-        flight and raise Retryable.
+        or brokers refuse the login or TLS, drop the records in flight and raise Retryable. If a
+        part was acknowledged, a refusal is raised only after 30 s: each repetition writes that part
+        once more, and perhaps only some brokers refuse the client.
         """
+        began = time.monotonic()
         outcomes: dict[int, KafkaError | None] = {}
         spans = PublishSpans()
         records = spans.marked(records)
@@ -81,7 +85,9 @@ class KafkaPublisher:
             while len(outcomes) < len(records):
                 self._producer.poll(0.1)
                 if len(outcomes) < len(records):
-                    self._wait_on(keep_waiting, acknowledged=_any_acknowledged(outcomes))
+                    is_early = time.monotonic() - began < _PARTIAL_SECONDS
+                    patient = is_early and _any_acknowledged(outcomes)
+                    self._require_connection(keep_waiting, patient=patient)
         except Retryable:
             # Otherwise, records in flight could arrive after newer records of another relay.
             self._restart()
@@ -95,16 +101,11 @@ class KafkaPublisher:
         self._producer.purge()
         self._producer.poll(0)
 
-    def _wait_on(self, keep_waiting: Callable[[], bool], *, acknowledged: bool) -> None:
-        """Raise Retryable if it is pointless to wait for the other records.
-
-        After a refusal, the client itself would try again in silence, because its records never
-        expire. If only some brokers refuse it, it must: each repetition would write the
-        acknowledged records once more.
-        """
+    def _require_connection(self, keep_waiting: Callable[[], bool], *, patient: bool) -> None:
         if not keep_waiting():
             raise Retryable("Publishing was cancelled: the records stay in the outbox.")
-        if not acknowledged and (refusal := self._errors.last_refusal()):
+        # The client itself would try again in silence, because its records never expire.
+        if not patient and (refusal := self._errors.last_refusal()):
             raise Retryable(refusal.text)
 
     def _produce(

@@ -32,7 +32,12 @@ def test_an_outage_lasts_until_the_caller_stops_waiting() -> None:
 
 
 @pytest.mark.services
-def test_a_refusal_by_one_broker_repeats_no_acknowledged_record(feed_settings: CdcSettings) -> None:
+@pytest.mark.parametrize(("seconds", "reason"), [(30.0, "was cancelled"), (0.0, "refuse")])
+def test_a_refusal_after_an_acknowledgement_is_reported_later(
+    feed_settings: CdcSettings, monkeypatch: pytest.MonkeyPatch, seconds: float, reason: str
+) -> None:
+    """If only some brokers refuse the client, each repetition writes the other records again."""
+    monkeypatch.setattr("cdc.kafka.publisher._PARTIAL_SECONDS", seconds)
     Topics(feed_settings).ensure("orders")
     publisher = KafkaPublisher(feed_settings)
     asked: list[bool] = []
@@ -44,7 +49,7 @@ def test_a_refusal_by_one_broker_repeats_no_acknowledged_record(feed_settings: C
             publisher._errors(KafkaError(KafkaError._AUTHENTICATION, "sasl_ssl://a:1/1: refused"))
         return len(asked) < 15
 
-    with pytest.raises(Retryable, match="was cancelled"):
+    with pytest.raises(Retryable, match=reason):
         publisher.publish([record(), replace(record(), topic="missing")], keep_waiting)
     publisher.close()
 

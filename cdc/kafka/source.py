@@ -162,19 +162,12 @@ class KafkaSource:
         """
         deadline = time.monotonic() + _LEAVE_SECONDS
         with suppress(KafkaException):  # The group may already have removed this consumer.
-            self._serve_callbacks(deadline)
             self._consumer.unsubscribe()
-            self._serve_callbacks(deadline)
             # The client forgets its member ID when it leaves, after the last callback. A callback
             # within `Consumer.close` could block indefinitely (librdkafka issue 4884).
             while self._consumer.memberid() and time.monotonic() < deadline:
                 self._consumer.poll(0.05)
         self._consumer.close()
-
-    def _serve_callbacks(self, deadline: float) -> None:
-        """Call the callbacks that wait, and drop the records before them."""
-        while self._consumer.poll(0) is not None and time.monotonic() < deadline:
-            pass
 
     def _require_connection(self) -> None:
         """Raise Retryable if no record arrives because brokers refuse the login or TLS.

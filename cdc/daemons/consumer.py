@@ -73,20 +73,13 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
                 dead_letters=DeadLetterStore(settings.group, DEFAULT_DB_ALIAS),
                 routes=routes(),
                 source_epoch=partial(source_epoch, using=DEFAULT_DB_ALIAS),
-                old_events=OldEvents(
-                    SourceRows(registry.by_table(), DEFAULT_DB_ALIAS),
-                    clock,
-                    settings.delete_marker_days,
-                ),
+                old_events=_old_events(settings, clock),
                 counters=counters,
                 clock=clock,
                 paused=paused,
             )
             telemetry.log(_log, logging.INFO, telemetry.CONSUMER_STARTED, instance=instance)
-            # What exists now stays until the end. A search for garbage then examines only the
-            # batch: this saves a quarter of the consumer's work per change.
-            gc.collect()
-            gc.freeze()
+            _exempt_from_garbage_search()
             run_until_stopped(
                 supervised(errors.watched(consumer.run_once)),
                 stopped=lambda: stop.requested,
@@ -102,6 +95,21 @@ def _look_at_columns(settings: CdcSettings) -> None:
     columns = DocumentColumns(connect(settings), settings)
     for capture in registry:
         columns.look(capture.table, capture.columns, capture.collections)
+
+
+def _old_events(settings: CdcSettings, clock: Clock) -> OldEvents:
+    rows = SourceRows(registry.by_table(), DEFAULT_DB_ALIAS)
+    return OldEvents(rows, clock, settings.delete_marker_days)
+
+
+def _exempt_from_garbage_search() -> None:
+    """Exempt what exists now, and stays until the end.
+
+    A search for garbage then examines only the batch: this saves a quarter of the consumer's work
+    per change.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _replica(settings: CdcSettings, instance: str, clock: Clock) -> MongoReplica:

@@ -97,8 +97,12 @@ def collect_static_files() -> bool:
 
 
 def _digest() -> str:
-    """Return a digest of the path, size and modification time of every source file."""
+    """Return a digest of the path, size and modification time of every source file.
+
+    The bundles also depend on this module.
+    """
     digest = hashlib.sha256(str(settings.STORAGES["staticfiles"]).encode())
+    digest.update(Path(__file__).read_bytes())
     for finder in get_finders():
         for path, storage in finder.list([]):
             stat = Path(storage.path(path)).stat()

@@ -46,6 +46,15 @@ def test_changed_file_is_collected_again(source: Path) -> None:
     assert collect_static_files()
 
 
+def test_another_way_of_bundling_collects_again(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collect_static_files()
+    (tmp_path / "module.py").write_text("BUNDLES = ()\n")
+    monkeypatch.setattr("project.http.static_files.__file__", str(tmp_path / "module.py"))
+    assert collect_static_files()
+
+
 def test_removed_file_is_deleted(source: Path, tmp_path: Path) -> None:
     (source / "b.css").write_text("b {}")
     collect_static_files()

@@ -61,11 +61,11 @@ def options(environment: Environment) -> dict[str, Any]:
     }
 
 
-def serve(bound: socket.socket) -> bool:
+def serve(bound: socket.socket, environment: Environment) -> bool:
     """Serve until SIGTERM or Ctrl-C. Return False if the server could not start."""
     raise_limit()
     ClientConnection.most = most_clients()
-    server = Server(uvicorn.Config(**options(load_environment(os.environ))))
+    server = Server(uvicorn.Config(**options(environment)))
     with suppress(KeyboardInterrupt):
         server.run(sockets=[bound])
     return server.started
@@ -78,12 +78,13 @@ def main() -> int:
     parser.add_argument("--fd", type=int, help="a listening socket that this process inherits")
     given = parser.parse_args()
     try:
+        environment = load_environment(os.environ)
         bound = (
             listener.listen(given.host, given.port)
             if given.fd is None
             else socket.socket(fileno=given.fd)
         )
-        return 0 if serve(bound) else STARTUP_FAILURE
+        return 0 if serve(bound, environment) else STARTUP_FAILURE
     except Misconfigured as error:
         return report_failure(str(error), 2)
 

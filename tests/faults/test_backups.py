@@ -75,10 +75,19 @@ def replace_mongodb(site: Site, mongod: OwnMongod, copy: MongoCopy | None) -> No
         replace_data(mongod, None) if copy is None else copy.restore(mongod)
 
 
+def change_and_apply(site: Site, story: Story) -> None:
+    """Make a change that only a repair can undo, because the writers do not touch this story."""
+    story.title = "lost"
+    story.save()
+    with site.traffic.paused():
+        site.crew.wait_until_equal()
+
+
 @pytest.mark.database
 def test_the_database_is_restored_to_an_earlier_moment(site: Site) -> None:
-    site.write()
+    story = Story.objects.create(pk=2000, title="kept", href="http://a.example/")
     before, dump = epoch(), SqlDump(lambda: site.write(20))
+    change_and_apply(site, story)
     site.write()
 
     restore(site, dump)

@@ -14,6 +14,7 @@ from pytest_django.plugin import DjangoDbBlocker
 from cdc.conf import CdcSettings
 from cdc.models import DeadLetter, Epoch, Job, JobState, OperatorAction
 from project.stack.service import Service
+from stories.models import Story
 from tests.faults.conftest import captured_into
 from tests.faults.crew import Crew, wait_until
 from tests.faults.databases import isolated_database, server_kind
@@ -96,7 +97,11 @@ def epoch() -> int:
 
 def test_a_new_epoch_begins_and_both_ends_become_equal(scene: Scene) -> None:
     before = epoch()
+    # The writers do not touch this story: only a repair can undo its change.
+    story = Story.objects.create(pk=1000, title="kept", href="http://a.example/")
     scene.copy()
+    story.title = "lost"
+    story.save()
     lost = scene.write_for(LOST_SECONDS)
 
     scene.put_back()

@@ -1,7 +1,6 @@
 """A column is added and removed while processes with the old and the new code run side by side."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -15,17 +14,12 @@ from tests.acceptance.conftest import RunningFeed
 from tests.acceptance.test_send_to_kafka import replica
 from tests.support.commands import Done, manage, wait_until
 from tests.support.equality import COLLECTIONS, table_content
+from tests.support.next_version import NEWEST, write_next_version
 from tests.support.paths import ROOT
 from tests.support.processes import Daemon
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
-CODE = ("project", "users", "stories", "cdc", "templates", "docs/schema")
-NEWEST = max(path.stem for path in (ROOT / "stories" / "migrations").glob("0*.py"))
-BEFORE = "    source_id = models.CharField("
-COLUMN = """\
-    language = models.CharField(max_length=8, default="en", db_default="en")
-"""
 CREATE = """\
 from stories.models import Story
 Story.objects.create(title="new code", href="http://example.org/", language="de")
@@ -72,17 +66,8 @@ def old(feed: RunningFeed) -> Version:
 @pytest.fixture
 def new(feed: RunningFeed, tmp_path: Path) -> Iterator[Version]:
     """Yield the code with one more column of stories, which no migration has added yet."""
-    root = tmp_path / "new"
-    for name in CODE:
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "manage.py", root)
-    models = root / "stories" / "models.py"
-    text = models.read_text()
-    assert BEFORE in text
-    models.write_text(text.replace(BEFORE, COLUMN + BEFORE))
-    version = Version(feed, root)
-    version.run("makemigrations", "stories", "--name", "language")
-    version.run("event_schema", "--write")
+    version = Version(feed, tmp_path / "new")
+    write_next_version(version.root, version.run)
     yield version
     version.run("migrate", "stories", NEWEST)
 

@@ -12,6 +12,7 @@ from django.db import connection
 from cdc.conf import CdcSettings
 from cdc.runtime.fault_points import FILE_VARIABLE
 from tests.support.equality import replica_content, table_content
+from tests.support.paths import ROOT
 from tests.support.processes import MANAGE, Daemon
 
 
@@ -34,11 +35,14 @@ class Member:
         environment: dict[str, str],
         *command: str,
         program: Sequence[str] = MANAGE,
+        root: Path = ROOT,
     ) -> None:
         self.name = name
         self._fault = folder / f"{name}.fault"
         environment = {**environment, FILE_VARIABLE: str(self._fault)}
-        self.daemon = Daemon(folder / f"{name}.log", environment, *command, program=program)
+        self.daemon = Daemon(
+            folder / f"{name}.log", environment, *command, program=program, root=root
+        )
 
     def arm(self, fault: str) -> None:
         """Set a fault such as `POINT:kill`, which is executed once when POINT is reached."""
@@ -80,6 +84,8 @@ class Crew:
     ) -> None:
         self.settings = settings
         self.environment = {**daemon_environment(settings, folder), **(environment or {})}
+        self.root = ROOT
+        """The folder of the code that new members run."""
         self.ended: list[tuple[str, int | None]] = []
         """The names and exit codes of all processes that `tend` has restarted."""
         self.relays = [
@@ -162,7 +168,7 @@ class Crew:
     def consumer(self, name: str, folder: Path) -> Member:
         """Start a consumer that is not a member."""
         command = ("consume_and_save_to_mongodb", "--instance", f"{socket.gethostname()}-{name}")
-        return Member(name, folder, self.environment, *command)
+        return Member(name, folder, self.environment, *command, root=self.root)
 
 
 def daemon_environment(settings: CdcSettings, folder: Path) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """The checks of order, equality and versions that the fault tests use report violations."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.faults.topic import Seen, out_of_order
@@ -72,6 +74,14 @@ def seen(number: int, before: str | None, after: str | None, op: str = "u") -> S
 
 C, U, V = seen(1, None, "a", "c"), seen(2, "a", "b"), seen(3, "b", "c")
 LOG = {(1, 1, "1"), (1, 2, "1"), (1, 3, "1")}
+
+
+def test_a_column_that_was_added_between_two_images_is_not_compared() -> None:
+    added = replace(U, before={"title": "a", "language": "en"})
+    assert out_of_order([C, added, V], LOG) == []
+    assert out_of_order([C, replace(added, before={"title": "b", "language": "en"}), V], LOG) == [
+        "1: (1, 2) did not follow (1, 1)"
+    ]
 
 
 def test_repeated_records_are_in_order_when_the_first_ones_are() -> None:

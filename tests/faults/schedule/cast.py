@@ -1,12 +1,13 @@
 """The processes of a schedule: daemons, the web server and writers."""
 
+import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cdc.conf import CdcSettings
 from project.stack.ports import free_port
-from tests.faults.crew import Crew, Member
+from tests.faults.crew import Crew, Member, wait_until
 
 STORIES = 200
 WRITERS = 3
@@ -58,6 +59,7 @@ class Cast:
                 str(seed),
                 str(STORIES),
                 program=program,
+                root=self.crew.root,
             )
             for seed in seeds
         ]
@@ -65,6 +67,19 @@ class Cast:
     def stop_writers(self) -> None:
         writers, self.writers = self.writers, []
         self.writer_codes += [member.daemon.stop() for member in writers]
+
+    def upgrade(self, members: Sequence[Member]) -> None:
+        """Stop members cleanly. Wait until `tend` has started them with the code in `crew.root`."""
+        before = [member.daemon.pid for member in members]
+        for member in members:
+            member.daemon.root = self.crew.root
+            member.daemon.signal(signal.SIGTERM)
+        wait_until(
+            lambda: all(
+                member.daemon.pid != pid for member, pid in zip(members, before, strict=True)
+            ),
+            "the members run the new code",
+        )
 
     def rebalance(self, seconds: float) -> None:
         """Add a consumer for some seconds."""

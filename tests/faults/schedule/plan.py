@@ -13,7 +13,7 @@ ON_PROCESSES = ("kill", "suspend")
 ON_SERVERS = ("kill", "suspend", "cut", "slow", "reset")
 ON_ALL = ("kill_all",)
 MAINTENANCE = ("snapshot", "reconcile", "rewind", "rebalance")
-ONCE = ("add_partition",)
+ONCE = ("add_partition", "add_column")
 _AT_ONCE = 0.25
 """The probability that two faults happen at the same time."""
 _LONGEST_SECONDS = {"kill": 2.0, "kill_all": 2.0, "slow": 4.0}

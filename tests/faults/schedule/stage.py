@@ -13,7 +13,8 @@ from tests.faults.schedule.plan import Fault, Step
 from tests.faults.schedule.probe import Probe
 from tests.faults.schedule.servers import Server, Servers
 from tests.faults.topic import Seen, ends_of, read_topic
-from tests.support.commands import manage
+from tests.support.commands import Done, manage
+from tests.support.next_version import write_next_version
 
 _SLOW_SECONDS = 0.03
 _REWIND = timedelta(seconds=20)
@@ -68,6 +69,8 @@ class Stage:
                 self.cast.rebalance(fault.seconds)
             case "add_partition":
                 self._add_partition()
+            case "add_column":
+                self._add_column()
             case "kill_all":
                 self._kill_all(fault)
             case _ if fault.target in self.cast.processes:
@@ -101,11 +104,12 @@ class Stage:
         moment = (datetime.now(UTC) - _REWIND).isoformat(timespec="seconds")
         self._command("rewind", "--to-time", moment)
 
-    def _command(self, *arguments: str) -> None:
-        done = manage(self.cast.crew.environment, *arguments)
+    def _command(self, *arguments: str) -> Done:
+        done = manage(self.cast.crew.environment, *arguments, root=self.cast.crew.root)
         if done.returncode:
             lines = (done.stdout + done.stderr).strip().splitlines()
             self.refused.append(f"{' '.join(arguments)}: {' '.join(lines[-2:])}")
+        return done
 
     def _add_partition(self) -> None:
         """Add a partition to the drained topic, and restart the daemons, which then use it."""
@@ -120,6 +124,16 @@ class Stage:
             for member in self.cast.crew.members:
                 member.daemon.kill()
         self.cast.start_writers()
+
+    def _add_column(self) -> None:
+        """Deploy a version with one more column in the documented order, under traffic."""
+        crew = self.cast.crew
+        crew.root = self.cast.folder / "next"
+        write_next_version(crew.root, self._command)
+        self.cast.upgrade(crew.consumers)
+        self._command("migrate", "stories")
+        self.cast.upgrade([*crew.relays, self.cast.web, *self.cast.writers])
+        self._command("reconcile", "--repair")
 
     def records(self) -> list[Seen]:
         """Return the records of the topic. Those from before a partition was added come first."""

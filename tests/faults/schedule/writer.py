@@ -20,6 +20,8 @@ django.setup()
 
 from stories.models import Story  # noqa: E402
 
+ADDED = "language"
+"""The column that a schedule adds. See tests/support/next_version.py."""
 _LATE_SECONDS = 0.5
 _PAUSE_SECONDS = 0.004
 
@@ -33,6 +35,8 @@ def _save(chance: random.Random, key: int) -> None:
     number = chance.randint(1, 1_000_000)
     address = f"http://example.org/{number}"
     values = {"title": f"title {number}", "href": address, "link": address}
+    if hasattr(Story, ADDED):
+        values[ADDED] = str(number % 10)
     Story.objects.update_or_create(pk=key, defaults=values)
 
 

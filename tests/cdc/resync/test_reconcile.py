@@ -108,6 +108,7 @@ def test_a_stopped_run_is_resumed(feed: MemoryFeed) -> None:
     assert said[0].startswith(f"Resuming {TABLE}: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("repair", [False, True])
 @pytest.mark.parametrize("checks", range(16))
 def test_a_run_stopped_anywhere_reports_each_difference_once(

@@ -49,6 +49,7 @@ def reports() -> Reports:
     return Reports()
 
 
+@pytest.mark.slow
 def test_data_set_imports_its_distinct_stories(tmp_path: Path, reports: Reports) -> None:
     rows = digg_like()
     importer = reports.run(write_lines(tmp_path / "s.ndjson", *rows))

@@ -9,6 +9,7 @@ from django.contrib import admin, messages
 from django.contrib.auth import get_user
 from django.db import router, transaction
 from django.forms import BaseForm
+from django.forms.utils import ErrorDict
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.utils.functional import SimpleLazyObject
 
@@ -39,7 +40,7 @@ class RefusalMixin:
             if self._form is None:
                 raise
             refusal = refused(request, error)
-            self._form.add_error(None, refusal.sentence)
+            refuse_form(self._form, refusal.sentence)
             answer = self.form_invalid(self._form)  # type: ignore[attr-defined]
             return marked(answer, refusal)
         return answer
@@ -151,6 +152,17 @@ def refusal_in(request: HttpRequest) -> Refusal | None:
     """Return the refusal of the request's write, or None."""
     found: Refusal | None = getattr(request, _REFUSAL, None)
     return found
+
+
+def refuse_form(form: Any, sentence: str) -> None:
+    """Add an error to a form. If the form was not validated yet, leave it so.
+
+    Its other errors could reveal what the request wanted to find out, such as whether a password is
+    correct.
+    """
+    if form._errors is None:  # noqa: SLF001 -- `errors` would validate the form
+        form._errors, form.cleaned_data = ErrorDict(), {}  # noqa: SLF001
+    form.add_error(None, sentence)
 
 
 def show_refusal(request: HttpRequest, form: BaseForm) -> None:

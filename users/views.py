@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.urls import reverse_lazy
 from django.views.generic import FormView
 
-from cdc.pages import RefusalMixin
+from cdc.pages import RefusalMixin, refuse_form
 from users.client_address import client_network
 from users.fields import LONGEST, normalized
 from users.forms import (
@@ -61,7 +61,33 @@ class LogoutView(auth.LogoutView):
         return page
 
 
-class RegisterView(RefusalMixin, FormView[RegistrationForm]):
+class LimitedMixin:
+    """A `FormView` that examines only as many forms as a limit admits.
+
+    Place this class after RefusalMixin, which shows the form again if the database refuses to
+    record the attempt.
+    """
+
+    too_many = ""
+    """The sentence on the page if the limit is reached."""
+
+    def is_admitted(self) -> bool:
+        """Record the attempt. Return False if a limit is reached."""
+        raise NotImplementedError
+
+    def post(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        form = self.get_form()  # type: ignore[attr-defined]  # of the form view
+        if self.is_admitted():
+            answer: HttpResponse = super().post(request, *args, **options)  # type: ignore[misc]
+            return answer
+        refuse_form(form, self.too_many)
+        context = self.get_context_data(form=form)  # type: ignore[attr-defined]
+        status = HTTPStatus.TOO_MANY_REQUESTS
+        refusal: HttpResponse = self.render_to_response(context, status=status)  # type: ignore[attr-defined]
+        return refusal
+
+
+class RegisterView(RefusalMixin, LimitedMixin, FormView[RegistrationForm]):
     """Creates an account with the role Customer and logs the new user in."""
 
     form_class = RegistrationForm
@@ -73,18 +99,16 @@ class RegisterView(RefusalMixin, FormView[RegistrationForm]):
         "other": "login",
         "before_other": "Do you have an account?",
     }
+    too_many = "Too many registrations from your network. Wait an hour."
 
     def dispatch(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponseBase:
         if isinstance(request.user, User):
             return HttpResponseRedirect(home_of(request.user))
         return super().dispatch(request, *args, **options)
 
-    def post(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
-        """Refuse further attempts of an account or a network that has reached its limit."""
-        email = str(normalized(request.POST.get("email", "")))[:LONGEST].replace("\0", "")
-        if REGISTRATION.admit(email, client_network(request)):
-            return super().post(request, *args, **options)
-        return _too_many(self, "Too many registrations from your network. Wait an hour.")
+    def is_admitted(self) -> bool:
+        email = str(normalized(self.request.POST.get("email", "")))[:LONGEST].replace("\0", "")
+        return REGISTRATION.admit(email, client_network(self.request))
 
     def form_valid(self, form: RegistrationForm) -> HttpResponse:
         """Create the account. If another request has just created it, show the usual form error."""
@@ -99,7 +123,7 @@ class RegisterView(RefusalMixin, FormView[RegistrationForm]):
         return HttpResponseRedirect(home_of(user))
 
 
-class PasswordChangeView(RefusalMixin, auth.PasswordChangeView):
+class PasswordChangeView(RefusalMixin, LimitedMixin, auth.PasswordChangeView):
     """Changes the user's own password and ends the user's other sessions.
 
     A stolen session does not lead to the password: the old password can be guessed ten times an
@@ -114,11 +138,10 @@ class PasswordChangeView(RefusalMixin, auth.PasswordChangeView):
         "lead": "You will be logged out on all other devices.",
         "button": "Change password",
     }
+    too_many = "Too many attempts. Wait an hour, or reset your password."
 
-    def post(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
-        if PASSWORD_CHANGE.admit(request.user.get_username(), ""):
-            return super().post(request, *args, **options)
-        return _too_many(self, "Too many attempts. Wait an hour, or reset your password.")
+    def is_admitted(self) -> bool:
+        return PASSWORD_CHANGE.admit(self.request.user.get_username(), "")
 
     def form_valid(self, form: Any) -> HttpResponse:
         with transaction.atomic():
@@ -177,11 +200,3 @@ class PasswordResetConfirmView(RefusalMixin, auth.PasswordResetConfirmView):
             done = super().form_valid(form)
         messages.success(self.request, "Your password was reset. You can now log in.")
         return done
-
-
-def _too_many(view: FormView[Any], sentence: str) -> HttpResponse:
-    """Return the page of a form with the reason why the attempt was not examined."""
-    form = view.get_form()
-    form.add_error(None, sentence)
-    context = view.get_context_data(form=form)
-    return view.render_to_response(context, status=HTTPStatus.TOO_MANY_REQUESTS)

@@ -13,7 +13,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.generic import FormView, ListView, View
 
 from cdc.errors import Refused
-from cdc.pages import RefusalMixin
+from cdc.pages import RefusalMixin, refused
+from cdc.refusals import REFUSALS
 from stories.actions import votes
 from stories.actions.review import (
     approve,
@@ -45,6 +46,11 @@ class VoteView(LoginRequiredMixin, View):
         except Refused as error:
             messages.error(request, str(error))
             return self._back(pk, refresh=True)
+        except REFUSALS as error:
+            if _by_script(request):
+                raise  # the script names the failure on its page
+            messages.error(request, refused(request, error).sentence)
+            return self._back(pk)
         if not _by_script(request):
             return self._back(pk)
         return render(request, "stories/_vote.html", {"story": story, "dug": self.is_dug})

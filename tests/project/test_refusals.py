@@ -228,11 +228,29 @@ PAGES: dict[str, Callable[[Site], Page]] = {
         table="django_session",
         data={"email": "new@people.example", "name": TYPED, **NEW_PASSWORD},
     ),
+    "registration's limit": lambda _: Page(
+        url="/register/",
+        table="users_resetrequest",
+        data={"email": "new@people.example", "name": TYPED, **NEW_PASSWORD},
+    ),
+    "password's limit": lambda _: Page(
+        url="/password/",
+        table="users_resetrequest",
+        data={"old_password": "a guess", "new_password1": CHOSEN, "new_password2": CHOSEN},
+        kept="new_password1",
+    ),
     "login": lambda _: Page(
         url="/login/",
         table="users_user",
         data={"username": "boss@people.example", "password": PASSWORD},
         kept="boss@people.example",
+    ),
+    "digg": lambda site: Page(
+        url=f"/stories/{site.story.pk}/digg/",
+        table="stories_vote",
+        data={"next": "/stories/"},
+        kept="A lamp",
+        follow=True,
     ),
     "pause": operation("pause", "cdc_consumer_pause"),
     "reconciliation": operation("reconcile", "cdc_job"),
@@ -333,6 +351,13 @@ def test_a_refused_login_leaves_the_user_logged_out(site: Site) -> None:
     assert client.get("/stories/").status_code == 302
     assert client.post(page.url, page.data).status_code == 302
     assert client.get("/stories/").status_code == 200
+
+
+def test_a_refused_attempt_is_not_examined(site: Site) -> None:
+    page = PAGES["password's limit"](site)
+    with refusing(page.table, DEADLOCK):
+        answer = site.post(page)
+    assert "incorrectly" not in answer.content.decode()
 
 
 def test_a_page_without_database_has_status_503(

@@ -1,5 +1,6 @@
 """Registrations, and guesses of the old password, are limited per hour."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -7,8 +8,9 @@ from django.test import Client
 from django.utils import timezone
 
 from tests.users.conftest import PASSWORD, logged_in
-from users.limits import WINDOW, Limit
+from users.limits import PASSWORD_CHANGE, WINDOW, Limit
 from users.models import ResetRequest, User
+from users.views import PasswordChangeView, RegisterView
 
 pytestmark = pytest.mark.django_db
 LIMIT = Limit(purpose="test", per_account=2, per_network=3)
@@ -74,3 +76,28 @@ def test_a_stolen_session_cannot_guess_the_password(ann: User) -> None:
     assert change(stolen, PASSWORD) == 429
     ann.refresh_from_db()
     assert ann.check_password(PASSWORD)
+
+
+def test_a_limit_does_not_tell_whether_the_password_is_right(ann: User) -> None:
+    stolen = logged_in(ann)
+    PASSWORD_CHANGE.admit(ann.email, "")
+    ResetRequest.objects.bulk_create(
+        ResetRequest(purpose=PASSWORD_CHANGE.purpose, email=ann.email) for _ in range(9)
+    )
+    pages = []
+    for old in ("wrong", PASSWORD):
+        data = {"old_password": old, "new_password1": "a", "new_password2": "b"}
+        page = stolen.post("/password/", data).content.decode()
+        assert PasswordChangeView.too_many in page
+        pages.append(re.sub(r'value="[^"]{40,}"', "", page))
+    assert pages[0] == pages[1]
+
+
+def test_a_limit_does_not_tell_whether_an_account_exists(
+    ann: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none = Limit(purpose="t", per_account=0, per_network=0)
+    monkeypatch.setattr("users.views.REGISTRATION", none)
+    page = Client().post("/register/", {"email": ann.email}).content.decode()
+    assert RegisterView.too_many in page
+    assert "already exists" not in page

@@ -19,9 +19,10 @@ from django.contrib.auth.forms import UserChangeForm as BaseUserChangeForm
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 from django.forms.models import ModelChoiceIterator, ModelMultipleChoiceField
+from django.http import HttpRequest
 
 from users.fields import LoginEmailInput
-from users.mail import mail_thread
+from users.mail import host_in_links, mail_thread
 from users.models import User
 
 _LOGINS = tuple(Lock() for _ in range(64))
@@ -112,6 +113,10 @@ class ResetForm(PasswordResetForm):
         label="E-mail address",
         widget=forms.EmailInput(attrs={"autofocus": True, "autocomplete": "email"}),
     )
+
+    def save(self, *, request: HttpRequest, **options: Any) -> None:  # type: ignore[override]
+        """Send the mail, with links to this site, whatever port the request names."""
+        super().save(**options, request=request, domain_override=host_in_links(request))
 
     def send_mail(self, *mail: Any, **options: Any) -> None:
         """Send the mail in a thread, so that the response time does not show if an account exists.

@@ -4,8 +4,12 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from email.errors import MessageError
 from smtplib import SMTPException
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.core.mail import send_mail
+from django.http import HttpRequest
+from django.http.request import split_domain_port
 
 _logger = logging.getLogger(__name__)
 # One thread sends the mails. Before the process exits, the thread sends the mails in its queue.
@@ -15,6 +19,23 @@ _BODY = (
     "The {what} of your account was changed. If you did not request this, reset your password and "
     "inform an admin."
 )
+
+
+def host_in_links(request: HttpRequest) -> str:
+    """Return the host for links in mails: the host of the request, with a port of this site.
+
+    Whoever requests a mail chooses its Host header, and Django checks only the name in it. Another
+    program may listen on another port. The ports of the site are the default port, the port of
+    this server, and those in `CSRF_TRUSTED_ORIGINS`.
+    """
+    host = request.get_host()
+    name, port = split_domain_port(host)
+    own = request.get_port()
+    origins = [urlsplit(origin).netloc.lower() for origin in settings.CSRF_TRUSTED_ORIGINS]
+    if port in {"", own} or f"{name}:{port}" in origins:
+        return host
+    # Behind a proxy with TLS, the port of this server is not that of the site.
+    return name if request.is_secure() or not own.isdecimal() else f"{name}:{own}"
 
 
 def announce_change(what: str, to: str) -> None:

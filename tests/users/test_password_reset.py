@@ -134,6 +134,30 @@ def test_limit_ends_after_its_window(ann: User) -> None:
     assert ResetRequest.objects.count() == 1
 
 
+@pytest.mark.parametrize(
+    ("host", "secure", "expected"),
+    [
+        ("testserver", False, "http://testserver/"),
+        ("testserver:8000", False, "http://testserver:8000/"),
+        ("TestServer:6666", False, "http://testserver:8000/"),
+        ("[::1]:6666", False, "http://[::1]:8000/"),
+        ("testserver", True, "https://testserver/"),
+        ("testserver:6666", True, "https://testserver/"),
+        ("testserver:8443", True, "https://testserver:8443/"),
+    ],
+)
+def test_a_mail_links_to_a_port_of_this_site_only(
+    ann: User, settings: Any, host: str, secure: bool, expected: str
+) -> None:
+    settings.ALLOWED_HOSTS = ["testserver", "[::1]"]
+    settings.CSRF_TRUSTED_ORIGINS = ["https://testserver:8443"]
+    request: dict[str, Any] = {"secure": secure, "headers": {"Host": host}, "SERVER_PORT": "8000"}
+    Client().post("/password/reset/", {"email": ann.email}, **request)
+    assert mails() == [ann.email]
+    links = re.findall(r"https?://[^/]+/", str(mail.outbox[0].body))
+    assert links == [expected] * 2
+
+
 def test_weak_password_is_refused(client: Client, ann: User) -> None:
     to = client.get(mailed_link(ann.email), follow=True).redirect_chain[-1][0]
     answer = client.post(to, {"new_password1": "12345678", "new_password2": "12345678"})

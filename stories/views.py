@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.generic import DetailView, ListView, TemplateView, UpdateView
 
+from cdc.errors import Refused
 from cdc.operations import trace_row
 from cdc.pages import RefusalMixin
 from stories.actions.review import may_review, may_withdraw
@@ -128,7 +129,7 @@ class SubmissionView(LoginRequiredMixin, RefusalMixin, UpdateView[Story, Submiss
                     form.cleaned_data["link"], apart_from=form.instance.pk
                 )
             if not form.duplicate:
-                story = form.save_changes()
+                story = self.save(form)
         if form.duplicate:
             form.add_error("link", DUPLICATE)
             return self.form_invalid(form)
@@ -138,6 +139,10 @@ class SubmissionView(LoginRequiredMixin, RefusalMixin, UpdateView[Story, Submiss
         level = messages.SUCCESS if replicated else messages.INFO
         messages.add_message(self.request, level, message)
         return HttpResponseRedirect(reverse("story", args=[story.pk]))
+
+    def save(self, form: SubmissionForm) -> Story:
+        """Save the story in the transaction in which its address was checked."""
+        return form.save_changes()
 
 
 class AddressCheckView(LoginRequiredMixin, TemplateView):
@@ -167,6 +172,15 @@ class ChangeView(UserPassesTestMixin, SubmissionView):
     def get_object(self, queryset: Any = None) -> Story:
         """Return the story. Raise Http404 if the user may not read it."""
         return get_object_or_404(readable_by(self.request.user), pk=self.kwargs["pk"])
+
+    def save(self, form: SubmissionForm) -> Story:
+        """Save the story if the user may still change it: it may just have been reviewed."""
+        story = Story.objects.select_for_update().filter(pk=form.instance.pk).first()
+        if story is None:
+            raise Refused("The story was deleted in the meantime.")
+        if not may_change(self.request.user, story):
+            raise Refused("The story was reviewed in the meantime.")
+        return super().save(form)
 
 
 def _stored_under(text: str, own: int) -> Story | None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from django.db import connection
@@ -60,6 +61,34 @@ def test_a_correction_writes_only_the_changed_fields() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("event", "sentence"),
+    [("reviewed", "The story was reviewed"), ("deleted", "The story was deleted")],
+)
+def test_a_story_cannot_be_changed_after_a_simultaneous_review(
+    monkeypatch: pytest.MonkeyPatch, event: str, sentence: str
+) -> None:
+    _, client = person("ann")
+    client.post("/stories/new/", SENT)
+    story = Story.objects.get()
+
+    @contextmanager
+    def after_the_check(_: str) -> Iterator[None]:
+        stories = Story.objects.filter(pk=story.pk)
+        if event == "reviewed":
+            stories.update(status=Status.POPULAR)
+        else:
+            stories.delete()
+        yield
+
+    monkeypatch.setattr("stories.views.alone_with", after_the_check)
+    answer = client.post(f"/stories/{story.pk}/change/", {**SENT, "title": "Buy a lamp"})
+    page = answer.content.decode()
+    assert f"Nothing was changed. {sentence} in the meantime." in page
+    assert 'value="Buy a lamp"' in page
+    assert not Story.objects.filter(title="Buy a lamp")
+
+
 def test_an_invalid_story_is_refused_in_the_form() -> None:
     _, client = person("ann")
     page = client.post("/stories/new/", {**SENT, "link": "javascript:alert(1)"})

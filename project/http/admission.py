@@ -9,7 +9,7 @@ from asgiref.sync import ThreadSensitiveContext
 
 from project.http.asgi_types import Application, Message, Receive, Scope, Send
 from project.http.refusal import BUSY, Refusal
-from project.http.request_body import Bodies, Body, refusal_of
+from project.http.request_body import Bodies, Body, drain, refusal_of
 from project.http.threads import Slot, Threads, afterwards
 
 _PATIENCE_SECONDS = 5.0
@@ -54,7 +54,11 @@ class Admission:
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        body = refusal_of(scope) or await self._bodies.read(receive)
+        if refusal := refusal_of(scope):
+            await drain(scope, receive)
+            await refusal.send(send)
+            return
+        body = await self._bodies.read(scope, receive)
         if isinstance(body, Refusal):
             await body.send(send)
         elif body:

@@ -30,6 +30,23 @@ def refusal_of(scope: Scope) -> Refusal | None:
     return None
 
 
+async def drain(scope: Scope, receive: Receive, *, begun: bool = False) -> None:
+    """Receive the rest of a refused body if the connection closes after the response.
+
+    A client that is still sending when its connection closes may not receive the response. A client
+    that waits for `100 Continue` sends nothing until its body has `begun` to be received.
+    """
+    expects = any(value.lower() == b"100-continue" for value in _values(scope, b"expect"))
+    more = _closes(scope) and (begun or not expects)
+    while more:
+        more = (await receive()).get("more_body", False)
+
+
+def _closes(scope: Scope) -> bool:
+    options = b",".join(_values(scope, b"connection")).lower().split(b",")
+    return scope["http_version"] == "1.0" or b"close" in map(bytes.strip, options)
+
+
 def _values(scope: Scope, wanted: bytes) -> Iterator[bytes]:
     return (value for name, value in scope["headers"] if name == wanted)
 
@@ -43,20 +60,23 @@ class Bodies:
     def __init__(self) -> None:
         self._total = 0
 
-    async def read(self, receive: Receive) -> "Body | Refusal | None":
+    async def read(self, scope: Scope, receive: Receive) -> "Body | Refusal | None":
         """Return the whole body, a refusal, or None if the client disconnects."""
         body = Body(self)
-        while True:
+        more = True
+        while more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 body.forget()
                 return None
             body.content += message.get("body", b"")
+            more = message.get("more_body", False)
             if refusal := self._refusal(body):
                 body.forget()
+                if more:
+                    await drain(scope, receive, begun=True)
                 return refusal
-            if not message.get("more_body", False):
-                return body
+        return body
 
     def count(self, change: int) -> None:
         self._total += change

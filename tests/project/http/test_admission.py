@@ -46,6 +46,7 @@ class Request:
         self.ends = True
         self.sent: list[Message] = []
         scope = {"type": "http", "path": path, "query_string": b"", "headers": headers}
+        scope["http_version"] = "1.1"
         self.task = asyncio.create_task(self._run(application, scope))
 
     @property
@@ -53,8 +54,17 @@ class Request:
         return int(self.sent[0]["status"]) if self.sent else 0
 
     @property
+    def has_been_read(self) -> bool:
+        return not self.ends
+
+    @property
     def retry_after(self) -> int:
         return int(dict(self.sent[0]["headers"])[b"retry-after"])
+
+    def all_in_one(self) -> None:
+        """Let the body arrive as one message."""
+        self._messages[:] = [{**self._messages[0], "more_body": False}]
+        self.ends = False
 
     async def done(self) -> int:
         await asyncio.wait_for(self.task, SECONDS)
@@ -351,6 +361,43 @@ def test_large_body_is_status_413(path: str, chunks: tuple[bytes, ...]) -> None:
         request = Request(admitted(site), path, *chunks, headers=headers)
         assert await request.done() == 413
         assert site.begun == 0
+
+    run(test)
+
+
+CLOSE, EXPECT = (b"connection", b"TE, Close"), (b"expect", b"100-continue")
+
+
+LENGTH = (b"content-length", b"4000000")
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_read"),
+    [
+        ((), False),
+        ((LENGTH,), False),
+        ((CLOSE,), True),
+        ((CLOSE, LENGTH), True),
+        ((CLOSE, EXPECT), True),
+        ((CLOSE, EXPECT, LENGTH), False),  # the client has not begun to send
+    ],
+)
+def test_large_body_is_read_before_its_connection_closes(
+    headers: tuple[tuple[bytes, bytes], ...], is_read: bool
+) -> None:
+    async def test() -> None:
+        request = Request(admitted(Site()), "/", *(LARGE,) * 4, headers=headers)
+        assert await request.done() == 413
+        assert request.has_been_read is is_read
+
+    run(test)
+
+
+def test_a_body_that_has_arrived_is_not_awaited_again() -> None:
+    async def test() -> None:
+        request = Request(admitted(Site()), "/", b"x" * 2_700_000, headers=(CLOSE,))
+        request.all_in_one()
+        assert await request.done() == 413
 
     run(test)
 

@@ -10,7 +10,6 @@ from django.utils import timezone
 from tests.users.conftest import PASSWORD, logged_in
 from users.limits import PASSWORD_CHANGE, WINDOW, Limit
 from users.models import ResetRequest, User
-from users.views import PasswordChangeView, RegisterView
 
 pytestmark = pytest.mark.django_db
 LIMIT = Limit(purpose="test", per_account=2, per_network=3)
@@ -88,7 +87,7 @@ def test_a_limit_does_not_tell_whether_the_password_is_right(ann: User) -> None:
     for old in ("wrong", PASSWORD):
         data = {"old_password": old, "new_password1": "a", "new_password2": "b"}
         page = stolen.post("/password/", data).content.decode()
-        assert PasswordChangeView.too_many in page
+        assert "Too many attempts" in page
         pages.append(re.sub(r'value="[^"]{40,}"', "", page))
     assert pages[0] == pages[1]
 
@@ -99,5 +98,5 @@ def test_a_limit_does_not_tell_whether_an_account_exists(
     none = Limit(purpose="t", per_account=0, per_network=0)
     monkeypatch.setattr("users.views.REGISTRATION", none)
     page = Client().post("/register/", {"email": ann.email}).content.decode()
-    assert RegisterView.too_many in page
+    assert "Too many registrations" in page
     assert "already exists" not in page

@@ -11,7 +11,7 @@ from stories.addresses import canonical, submitted_before
 from stories.listing.expressions import TOPIC_LENGTH
 from stories.listing.topics import topic_object, topics
 from stories.models import LONGEST_REASON, Status, Story, reason_of
-from stories.validators import validate_text
+from stories.validators import validate_text, validate_visible
 
 REASON_MISSING = "Enter the reason. The submitter reads it."
 DUPLICATE = "This address was submitted before. A page can be submitted once."
@@ -89,6 +89,7 @@ class TopicChoice(forms.ModelForm[Story]):
         self.initial["topic"] = current = name if isinstance(name, str) else ""
         names = topics()
         more = [current] if current and current not in names else []
+        self.fields["title"].validators.append(validate_visible)
         field: Any = self.fields["topic"]
         field.choices = [("", "No topic"), *((each, each) for each in (*names, *more))]
 
@@ -179,7 +180,7 @@ class StoryForm(TopicChoice):
     new_topic = forms.CharField(
         required=False,
         max_length=TOPIC_LENGTH,
-        validators=[validate_text],
+        validators=[validate_text, validate_visible],
         help_text="The name of a topic that no story has yet.",
     )
     reason = RejectionForm.base_fields["reason"]

@@ -1,5 +1,6 @@
 """Validators for story columns, the same on every database."""
 
+import unicodedata
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -23,6 +24,12 @@ def validate_text(value: str) -> None:
         raise ValidationError(
             "Remove the invalid character (a lone surrogate).", code="surrogate"
         ) from None
+
+
+def validate_visible(value: str) -> None:
+    """Refuse text without visible characters: a link with such a text cannot be seen."""
+    if not any(unicodedata.category(character)[0] in "LNPS" for character in value):
+        raise ValidationError("Enter a text with visible characters.", code="invisible")
 
 
 def validate_object(value: Any) -> None:

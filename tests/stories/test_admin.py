@@ -213,6 +213,8 @@ def test_empty_json_box_means_the_default(client: Client, stories: list[Story]) 
         ({"diggs": -1}, "diggs"),
         ({"diggs": 2**40}, "diggs"),
         ({"topic": "[]"}, "topic"),
+        ({"title": "\u200b\ufeff"}, "title"),
+        ({"new_topic": "\u200b"}, "new_topic"),
         ({"new_topic": "a\0"}, "new_topic"),
         ({"new_topic": "x" * 101}, "new_topic"),
         ({"status": "rejected"}, "reason"),

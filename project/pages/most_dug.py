@@ -1,7 +1,7 @@
 """The stories of the last day with the most diggs, for the front page and the home page."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.core.cache import cache
 from django.utils import timezone
@@ -12,6 +12,8 @@ _LISTED = 6
 _SECONDS = 30
 _KEY = "most_dug"
 _DAY = timedelta(days=1)
+_SECOND_DAY = datetime.min.replace(tzinfo=UTC) + _DAY
+"""The earliest date before which there is another day."""
 # Strangers see these stories, so somebody must have reviewed them.
 _REVIEWED = (Status.UPCOMING, Status.POPULAR)
 
@@ -40,5 +42,6 @@ def _read() -> MostDug:
     newest = reviewed.order_by("-submit_date").values_list("submit_date", flat=True).first()
     if newest is None:
         return MostDug()
-    stories = reviewed.filter(submit_date__gt=newest - _DAY).order_by("-diggs", "-id")
+    since = max(newest, _SECOND_DAY) - _DAY
+    stories = reviewed.filter(submit_date__gt=since).order_by("-diggs", "-id")
     return MostDug(stories=tuple(stories[:_LISTED]), newest=newest)

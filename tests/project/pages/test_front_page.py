@@ -75,6 +75,11 @@ def test_an_old_data_set_has_a_newest_day() -> None:
     assert "Of the future" not in page
 
 
+def test_the_first_day_of_the_calendar_is_a_day() -> None:
+    story("Ancient", submit_date=datetime(1, 1, 1, 9, tzinfo=UTC))
+    assert "Ancient" in front()
+
+
 def test_the_stories_are_not_read_for_each_visitor(
     django_assert_num_queries: Any,
 ) -> None:

@@ -11,7 +11,7 @@ from stories.addresses import canonical, submitted_before
 from stories.listing.expressions import TOPIC_LENGTH
 from stories.listing.topics import topic_object, topics
 from stories.models import LONGEST_REASON, Status, Story, reason_of
-from stories.validators import validate_text, validate_visible
+from stories.validators import validate_slashes, validate_text, validate_visible
 
 REASON_MISSING = "Enter the reason. The submitter reads it."
 DUPLICATE = "This address was submitted before. A page can be submitted once."
@@ -90,6 +90,8 @@ class TopicChoice(forms.ModelForm[Story]):
         names = topics()
         more = [current] if current and current not in names else []
         self.fields["title"].validators.append(validate_visible)
+        for address in {"link", "href"} & self.fields.keys():
+            self.fields[address].validators.append(validate_slashes)
         field: Any = self.fields["topic"]
         field.choices = [("", "No topic"), *((each, each) for each in (*names, *more))]
 

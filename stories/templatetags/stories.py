@@ -16,13 +16,17 @@ _TINTS = 6
 
 @register.filter
 def web_address(value: Any) -> str:
-    """Return an http or https address unchanged; for anything else, return an empty string."""
+    """Return an http or https address unchanged; for anything else, return an empty string.
+
+    Browsers read a backslash as a slash, and would open another host than `host` returns.
+    """
     text = str(value or "")
     try:
         parts = urlsplit(text)
     except ValueError:
         return ""
-    return text if parts.scheme in {"http", "https"} and parts.netloc else ""
+    is_web = parts.scheme in {"http", "https"} and parts.netloc and "\\" not in parts.netloc
+    return text if is_web else ""
 
 
 @register.filter

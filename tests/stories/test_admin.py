@@ -210,6 +210,8 @@ def test_empty_json_box_means_the_default(client: Client, stories: list[Story]) 
     ("changes", "field"),
     [
         ({"link": "javascript:alert(1)"}, "link"),
+        ({"link": "http://a.example\\@b.example/"}, "link"),
+        ({"href": "http://a.example\\@b.example/?b\\"}, "href"),
         ({"diggs": -1}, "diggs"),
         ({"diggs": 2**40}, "diggs"),
         ({"topic": "[]"}, "topic"),

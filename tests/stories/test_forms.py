@@ -93,6 +93,8 @@ def test_an_invalid_story_is_refused_in_the_form() -> None:
     _, client = person("ann")
     page = client.post("/stories/new/", {**SENT, "link": "javascript:alert(1)"})
     assert "Enter a valid URL" in page.content.decode()
+    page = client.post("/stories/new/", {**SENT, "link": "http://a.example\\@b.example/"})
+    assert "Write the address with slashes, not backslashes." in page.content.decode()
     page = client.post("/stories/new/", {**SENT, "title": "\u202e\u2066"})
     assert "Enter a text with visible characters." in page.content.decode()
     page = client.post("/stories/new/", {**SENT, "description": "x" * 1_000_000})

@@ -128,7 +128,14 @@ def test_long_description_is_shown_in_full_on_its_page_only(client: Client) -> N
     assert "x" * 300 not in page(client, "/stories/")
 
 
-@pytest.mark.parametrize("address", ["javascript:alert(1)", "data:text/html,x", "//evil.example/"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("javascript:alert(1)", "data:text/html,x", "//evil.example/"),
+        # Browsers open the part before the backslash.
+        *("http://evil.example\\@good.example/", "http://evil.example:80\\@good.example/"),
+    ],
+)
 def test_only_web_addresses_are_links(client: Client, address: str) -> None:
     made = story()
     Story.objects.filter(pk=made.pk).update(link=address, href=address)

@@ -148,8 +148,12 @@ class StoryAdmin(BulkChanges, RefusalMessages):
         return None
 
     def save_model(self, request: HttpRequest, obj: Story, form: Any, change: bool) -> None:
-        """Save the story and the reason of its rejection."""
-        super().save_model(request, obj, form, change)
+        """Save the story and the reason of its rejection. An edit writes only what it changed."""
+        if change:
+            names = {"topic" if name == "new_topic" else name for name in form.changed_data}
+            obj.save(update_fields=names - {"reason"})
+        else:
+            super().save_model(request, obj, form, change)
         if {"status", "reason"} & set(form.changed_data):
             rejected = obj.status == Status.REJECTED
             reason = form.cleaned_data.get("reason", "") if rejected else ""

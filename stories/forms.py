@@ -14,6 +14,7 @@ from stories.models import LONGEST_REASON, Status, Story, reason_of
 from stories.validators import validate_slashes, validate_text, validate_visible
 
 REASON_MISSING = "Enter the reason. The submitter reads it."
+_CHANGED_MEANWHILE = {"status", "promote_date", "diggs", "comments"}
 DUPLICATE = "This address was submitted before. A page can be submitted once."
 
 
@@ -176,7 +177,9 @@ class RejectionForm(forms.Form):
 class StoryForm(TopicChoice):
     """Edits a story in the admin.
 
-    If a time is not changed, it keeps its milliseconds, which the form does not show.
+    If a time is not changed, it keeps its milliseconds, which the form does not show. Votes and
+    reviews change a story while its form is open: the form also posts what it showed of these
+    columns, so that only what the editor changed is written.
     """
 
     new_topic = forms.CharField(
@@ -197,6 +200,8 @@ class StoryForm(TopicChoice):
         super().__init__(*args, **options)
         self.initial["reason"] = reason_of(self.instance)
         self.fields["reason"].required = False
+        for name in _CHANGED_MEANWHILE & self.fields.keys():
+            self.fields[name].show_hidden_initial = True
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

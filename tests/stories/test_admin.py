@@ -16,6 +16,7 @@ from cdc.models import OutboxRecord
 from cdc.status.row_trace import RowTrace
 from stories.forms import IndentedEncoder, JSONColumnField
 from stories.models import Rejection, Status, Story
+from tests.support.fuzzing import Fields
 from tests.support.static_files import plain_static_files
 from users.models import User, UserType
 
@@ -197,6 +198,19 @@ def test_edit_emits_an_event_and_changes_nothing_else(client: Client, stories: l
     after = {field.attname: getattr(story, field.attname) for field in Story._meta.fields}
     assert after == {**before, "diggs": 7}
     assert operations() == ["u"]
+
+
+def test_an_edit_keeps_votes_and_a_review_of_the_meantime(
+    client: Client, stories: list[Story]
+) -> None:
+    story = stories[0]
+    page = client.get(f"{LIST}{story.pk}/change/").content.decode()
+    data = {**Fields(page).values, "title": "Corrected"}
+    now = timezone.now().replace(microsecond=0)
+    newer = {"status": Status.POPULAR, "promote_date": now, "diggs": 7, "comments": 3}
+    Story.objects.filter(pk=story.pk).update(**newer)
+    assert client.post(f"{LIST}{story.pk}/change/", data).status_code == 302
+    assert Story.objects.filter(pk=story.pk, title="Corrected", **newer).exists()
 
 
 def test_empty_json_box_means_the_default(client: Client, stories: list[Story]) -> None:

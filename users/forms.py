@@ -27,6 +27,7 @@ from users.models import User
 
 _LOGINS = tuple(Lock() for _ in range(64))
 """Logins to one account take the same lock."""
+_CHANGED_MEANWHILE = {"email", "name", "user_type", "is_active", "is_staff", "is_superuser"}
 TAKEN = "An account with this e-mail address already exists. Log in, or reset your password."
 
 
@@ -85,10 +86,27 @@ class UserCreationForm(ErrorsAtPassword, BaseUserCreationForm[User]):
 
 
 class UserChangeForm(BaseUserChangeForm[User]):
+    """Edits an account in the admin.
+
+    The form also posts what it showed, and changes only what differs from that. A form that was
+    opened before an account was disabled, or lost its role, does not restore them.
+    """
+
     class Meta:
         model = User
         fields = "__all__"
         field_classes: dict[str, Any] = {}
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for name in _CHANGED_MEANWHILE & self.fields.keys():
+            is_posted = self.add_initial_prefix(name) in self.data
+            self.fields[name].show_hidden_initial = is_posted or not self.is_bound
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        kept = _CHANGED_MEANWHILE - set(self.changed_data)
+        return {name: value for name, value in cleaned.items() if name not in kept}
 
 
 class NewPasswordForm(ErrorsAtPassword, SetPasswordForm):  # type: ignore[type-arg]  # as above

@@ -8,6 +8,7 @@ from django.test import Client
 
 from cdc.models import OutboxRecord
 from stories.models import Story
+from tests.support.fuzzing import Fields
 from users.models import RoleChange, User, UserType
 
 pytestmark = pytest.mark.django_db
@@ -135,6 +136,32 @@ def test_change_in_the_admin_is_recorded(as_boss: Client, ann: User) -> None:
     assert list(RoleChange.objects.values_list(*fields)) == [expected]
     page = as_boss.get("/admin/users/rolechange/").content.decode()
     assert "technical_worker, staff" in page
+
+
+def test_an_old_form_does_not_undo_what_others_changed(as_boss: Client, ann: User) -> None:
+    ann.user_type = UserType.TECHNICAL_WORKER
+    ann.is_staff = True
+    ann.save()
+    url = f"/admin/users/user/{ann.pk}/change/"
+    old = {**Fields(as_boss.get(url).content.decode()).values, "is_active": "on", "is_staff": "on"}
+
+    ann.user_type = UserType.CUSTOMER
+    ann.is_active = ann.is_staff = False
+    ann.save()
+    assert as_boss.post(url, {**old, "name": "Corrected"}).status_code == 302
+
+    ann.refresh_from_db()
+    assert (ann.name, ann.role, ann.is_active) == ("Corrected", "customer", False)
+    assert as_boss.post(url, {**old, "user_type": "senior_management"}).status_code == 302
+    ann.refresh_from_db()
+    assert (ann.name, ann.role, ann.is_active) == ("Corrected", "senior_management", False)
+
+
+def test_a_form_without_the_old_values_changes_all(as_boss: Client, ann: User) -> None:
+    data = {"email": "new@people.example", "name": "New", "user_type": "customer"}
+    assert as_boss.post(f"/admin/users/user/{ann.pk}/change/", data).status_code == 302
+    ann.refresh_from_db()
+    assert (ann.email, ann.name, ann.is_active) == ("new@people.example", "New", False)
 
 
 def test_clerk_without_permission_cannot_set_a_type(client: Client, clerk: User, ann: User) -> None:

@@ -24,18 +24,18 @@ _BODY = (
 def host_in_links(request: HttpRequest) -> str:
     """Return the host for links in mails: the host of the request, with a port of this site.
 
-    Whoever requests a mail chooses its Host header, and Django checks only the name in it. Another
-    program may listen on another port. The ports of the site are the default port, the port of
-    this server, and those in `CSRF_TRUSTED_ORIGINS`.
+    A client can write any port into the header, because Django checks only the name. Another
+    program may listen on another port. The ports of the site are the default port, the port of this
+    server if it is reached without TLS, and those in `CSRF_TRUSTED_ORIGINS`.
     """
     host = request.get_host()
     name, port = split_domain_port(host)
-    own = request.get_port()
+    # With TLS, there is a proxy, and the port of this server is not that of the site.
+    own = "" if request.is_secure() else request.get_port()
     origins = [urlsplit(origin).netloc.lower() for origin in settings.CSRF_TRUSTED_ORIGINS]
     if port in {"", own} or f"{name}:{port}" in origins:
         return host
-    # Behind a proxy with TLS, the port of this server is not that of the site.
-    return name if request.is_secure() or not own.isdecimal() else f"{name}:{own}"
+    return f"{name}:{own}" if own.isdecimal() else name
 
 
 def announce_change(what: str, to: str) -> None:

@@ -143,6 +143,7 @@ def test_limit_ends_after_its_window(ann: User) -> None:
         ("[::1]:6666", False, "http://[::1]:8000/"),
         ("testserver", True, "https://testserver/"),
         ("testserver:6666", True, "https://testserver/"),
+        ("testserver:8000", True, "https://testserver/"),
         ("testserver:8443", True, "https://testserver:8443/"),
     ],
 )

@@ -7,6 +7,7 @@ from django import forms
 from django.contrib.admin.widgets import AdminSplitDateTime
 from django.urls import reverse
 
+from cdc.pages import post_initial
 from stories.addresses import canonical, submitted_before
 from stories.listing.expressions import TOPIC_LENGTH
 from stories.listing.topics import topic_object, topics
@@ -200,8 +201,9 @@ class StoryForm(TopicChoice):
         super().__init__(*args, **options)
         self.initial["reason"] = reason_of(self.instance)
         self.fields["reason"].required = False
-        for name in _CHANGED_MEANWHILE & self.fields.keys():
-            self.fields[name].show_hidden_initial = True
+        # Django posts the initial values of columns with a default that is computed.
+        computed = {name for name, field in self.fields.items() if field.show_hidden_initial}
+        post_initial(self, _CHANGED_MEANWHILE | computed)
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

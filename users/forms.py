@@ -21,6 +21,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.forms.models import ModelChoiceIterator, ModelMultipleChoiceField
 from django.http import HttpRequest
 
+from cdc.pages import post_initial
 from users.fields import LoginEmailInput
 from users.mail import host_in_links, mail_thread
 from users.models import User
@@ -99,9 +100,7 @@ class UserChangeForm(BaseUserChangeForm[User]):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        for name in _CHANGED_MEANWHILE & self.fields.keys():
-            is_posted = self.add_initial_prefix(name) in self.data
-            self.fields[name].show_hidden_initial = is_posted or not self.is_bound
+        post_initial(self, _CHANGED_MEANWHILE)
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

@@ -39,8 +39,7 @@ class Environment:
     for debugging."""
     csrf_trusted_origins: tuple[str, ...]
     """The origins that may post forms, each with its scheme (`https://news.example`), separated by
-    commas. Links in mails have a port only if it is in one of these, or if it is the port of the web
-    server, reached without TLS."""
+    commas. With TLS, links in mails have a port only if one of these has it."""
     database_url: str = field(repr=False)
     """The database. For MySQL and MariaDB, write `mysql://user:password@host:3306/name`."""
     database_password: str = field(repr=False)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 
 from cdc.models import OutboxRecord
@@ -79,7 +79,8 @@ def test_a_story_cannot_be_changed_after_a_simultaneous_review(
             stories.update(status=Status.POPULAR)
         else:
             stories.delete()
-        yield
+        with transaction.atomic():
+            yield
 
     monkeypatch.setattr("stories.views.alone_with", after_the_check)
     answer = client.post(f"/stories/{story.pk}/change/", {**SENT, "title": "Buy a lamp"})

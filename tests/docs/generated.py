@@ -2,6 +2,7 @@
 
 from tests.docs.picture import architecture
 from tests.docs.reference import reference
+from tests.docs.rules import rules_page
 from tests.support.paths import ROOT
 
 _DOCS = ROOT / "docs"
@@ -9,4 +10,5 @@ _DOCS = ROOT / "docs"
 GENERATED = {
     _DOCS / "architecture.svg": architecture,
     _DOCS / "reference.md": reference,
+    _DOCS / "rules.md": rules_page,
 }

@@ -1,9 +1,12 @@
 """The mutation check: `python -m tests.mutation [--units] [--list] [--sample N] [path ...]`.
 
+With `--rules`, `python -m tests.mutation --rules [--units] [P3 ...] [path ...]`.
+
 Lets mutmut change the code, one place at a time, and run the tests of the changed module. Mutations
 that survive are checked again with more tests, including the contract tests. Prints the score of
 each module. Fails if a mutation survives that `survivors.txt` does not list. An interrupted run
-resumes at the next start. `--sample` checks some random mutations only. See docs/testing.md.
+resumes at the next start. `--sample` checks some random mutations only. `--rules` instead removes
+the rules that keep the promises, one at a time. See docs/testing.md.
 """
 
 import argparse
@@ -21,6 +24,8 @@ from project.stack.errors import StackError
 from project.up.console import Console
 from tests.__main__ import ADDRESSES, environment
 from tests.mutation.results import Score, codes, forget_survivors, scores
+from tests.mutation.rule_check import RuleCheck
+from tests.mutation.rules import all_rules, matching
 from tests.mutation.sample import Sample, summary
 from tests.mutation.survivors import compare, parse
 from tests.mutation.tree import Target, configure, refresh
@@ -45,15 +50,19 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="only show the results of the last run")
     sample = "check N random mutations of each path, and do not fail if some survive"
     parser.add_argument("--sample", type=int, metavar="N", help=sample)
+    rules = "remove the rules of the named promises and paths instead, one at a time"
+    parser.add_argument("--rules", action="store_true", help=rules)
     parser.add_argument("--seed", type=int, default=0, help="of the sample, default: %(default)s")
-    parser.add_argument("paths", nargs="*", default=PACKAGES, help=f"default: {' '.join(PACKAGES)}")
+    parser.add_argument("paths", nargs="*", help=f"default: {' '.join(PACKAGES)}")
     options = parser.parse_args()
-    targets = [Target(path.rstrip("/")) for path in options.paths]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    if options.rules:
+        return check_rules(options.paths, units=options.units)
+    targets = [Target(path.rstrip("/")) for path in options.paths or PACKAGES]
     if missing := [each.path for each in targets if not (ROOT / each.path).exists()]:
         parser.error(f"{', '.join(missing)} does not exist.")
     if options.sample is not None and options.sample < 1:
         parser.error("--sample must be at least 1.")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     check = Check(Console(), options.sample and Sample(options.sample, options.seed))
     try:
         if not options.list:
@@ -62,6 +71,20 @@ def main() -> int:
         check.console.show(f"storyfeed mutation: {error}")
         return 1
     return max([check.report(target) for target in targets])
+
+
+def check_rules(names: list[str], *, units: bool) -> int:
+    """Return 1 if a rule can be removed unnoticed, or if the check fails."""
+    console = Console()
+    rules = matching(all_rules(), names)
+    if not rules:
+        console.show(f"storyfeed mutation: No rule belongs to {', '.join(names)}.")
+        return 1
+    try:
+        return RuleCheck(console).run(rules, units=units)
+    except (StackError, ValueError) as error:
+        console.show(f"storyfeed mutation: {error}")
+        return 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,13 +97,25 @@ def _logs(node: ast.Expr) -> bool:
     return ast.unparse(node).startswith(_LOGGERS)
 
 
-def _texts(target: Target) -> Iterator[tuple[Path, bytes]]:
+def copy_checkout(folder: Path) -> None:
+    """Copy the files of the checkout, without those that git ignores, to a new folder."""
+    for name in _names():
+        copy = folder / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, copy)
+
+
+def _names() -> list[str]:
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    for name in sorted(set(names.splitlines()) - {"pyproject.toml"}):
-        path = ROOT / name
-        if not path.is_file():
+    return [name for name in sorted(set(names.splitlines())) if (ROOT / name).is_file()]
+
+
+def _texts(target: Target) -> Iterator[tuple[Path, bytes]]:
+    for name in _names():
+        if name == "pyproject.toml":
             continue
+        path = ROOT / name
         mutated = name.startswith(target.path) and name.endswith(".py")
         yield Path(name), without_texts(path.read_text()).encode() if mutated else path.read_bytes()
 

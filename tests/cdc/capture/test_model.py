@@ -5,7 +5,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import pytest
-from django.db import connection, models, transaction
+from django.db import IntegrityError, connection, models, transaction
 from django.db.models import Value
 from django.db.models.functions import Now, Upper
 
@@ -88,6 +88,22 @@ def test_a_row_inserted_again_during_its_delete_remains(monkeypatch: pytest.Monk
     assert one.pk is None
     assert list(table(Story)) == [key]
     assert [event.op for event in events()] == ["c", "d", "c"]
+
+
+def test_a_row_that_the_lock_has_not_found_is_not_updated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The update would have no image before it."""
+    one = story()
+    one.save()
+    # Another writer inserts the row after the lock has found none.
+    monkeypatch.setattr(captured, "read_image", lambda *_, **__: None)
+
+    with pytest.raises(IntegrityError):
+        story(pk=one.pk, title="new").save()
+
+    assert table(Story)[one.pk]["title"] == one.title
+    assert [event.op for event in events()] == ["c"]
 
 
 def test_on_commit_runs_after_the_event() -> None:

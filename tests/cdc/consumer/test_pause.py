@@ -12,6 +12,7 @@ from cdc.consumer.pause import PauseWatch, current_pause, pause, resume
 from cdc.context import acting_as
 from cdc.models import OperatorAction
 from cdc.runtime import telemetry
+from cdc.wire.records import Record
 from tests.cdc.consumer.test_consumer import TOPIC, Feed
 from tests.support.builders import change, outgoing
 
@@ -44,6 +45,24 @@ def test_a_paused_consumer_applies_nothing_and_resumes_where_it_was() -> None:
 
     assert feed.titles() == {key: f"version 1.{key + 100}" for key in range(1, 10)}
     assert feed.counters.counted.total() == 0
+
+
+def test_a_paused_consumer_polls_so_that_it_stays_in_its_group(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    feed, polled = Feed(), list[int]()
+    feed.consumer._paused = lambda: True
+
+    def poll(_: object, limit: int, __: float) -> list[Record]:
+        polled.append(limit)
+        return []
+
+    monkeypatch.setattr(type(feed.source), "poll", poll)
+
+    for _ in range(3):
+        assert feed.consumer.run_once()
+
+    assert len(polled) == 3
 
 
 @pytest.mark.django_db

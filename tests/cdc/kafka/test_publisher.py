@@ -22,12 +22,34 @@ def record(timestamp_ms: int = 0) -> Outgoing:
 
 def test_an_outage_lasts_until_the_caller_stops_waiting() -> None:
     publisher = KafkaPublisher(AWAY)
-    answers = iter([True, True, False])
+    answers, client = iter([True, True, False]), publisher._producer
 
     with pytest.raises(Retryable, match="the records stay in the outbox"):
         publisher.publish([record()], lambda: next(answers))
 
     assert next(answers, None) is None
+    assert publisher._producer is not client, "no record of the cancelled batch can arrive later"
+    publisher.close()
+
+
+def test_an_outage_of_any_length_keeps_the_records_and_their_order() -> None:
+    publisher = KafkaPublisher(AWAY)
+    kept = {"acks": "all", "enable.idempotence": True, "message.timeout.ms": 0}
+    assert {name: publisher._config[name] for name in kept} == kept
+    publisher.close()
+
+
+@pytest.mark.parametrize(
+    "code", [KafkaError.NOT_ENOUGH_REPLICAS, KafkaError._TIMED_OUT, KafkaError._PURGE_QUEUE]
+)
+def test_a_temporary_error_is_no_rejection(code: int) -> None:
+    publisher = KafkaPublisher(AWAY)
+    outcomes = {0: None, 1: KafkaError(code), 2: KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)}
+
+    with pytest.raises(Retryable, match="did not acknowledge"):
+        publisher._verdict([record()] * 3, outcomes)
+    del outcomes[1]
+    assert list(publisher._verdict([record()] * 3, outcomes)) == [2]
     publisher.close()
 
 

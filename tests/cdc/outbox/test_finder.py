@@ -156,6 +156,24 @@ def test_only_the_rows_that_were_published_are_passed(world: World) -> None:
     assert world.finder.find() == [2, 3]
 
 
+def test_a_gap_is_read_after_the_new_rows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise, a change could be published before an earlier change of the same row."""
+    world.table.rows = {1, 3}
+    world.publish()
+    read = world.table.ids_in
+
+    def read_before_a_commit(ranges: Sequence[Range], limit: int | None = None) -> list[int]:
+        found = read(ranges, limit)
+        world.table.rows |= {2, 4}  # 4 is a later change of the row that 2 changes
+        return found
+
+    monkeypatch.setattr(world.table, "ids_in", read_before_a_commit)
+    world.publish()
+    world.publish()
+
+    assert world.published == [1, 3, 2, 4]
+
+
 def test_more_rows_than_a_batch_are_found_in_order(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

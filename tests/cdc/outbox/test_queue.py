@@ -206,6 +206,7 @@ def test_a_database_error_is_retryable(queue: OutboxQueue) -> None:
     try:
         with pytest.raises(Retryable, match="Database error"):
             queue.ids(above=0, limit=1)
+        assert connection.connection is None, "the next statement opens a new connection"
     finally:
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE cdc_outbox_away RENAME TO cdc_outbox")

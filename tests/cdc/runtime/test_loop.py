@@ -91,6 +91,27 @@ def test_a_call_that_holds_the_global_lock_is_ended_with_its_stack() -> None:
     assert 'File "<string>", line 8 in <module>' in errors
 
 
+FAILED = """
+import time
+from cdc.runtime.loop import Stop
+with Stop(grace=0.1) as stop:
+    try:
+        with stop.bounding_errors():
+            raise RuntimeError
+    finally:
+        time.sleep(600)
+"""
+"""A process that fails, and then waits for a client that cannot be closed."""
+
+
+def test_a_failed_process_ends_although_its_client_cannot_be_closed() -> None:
+    process = subprocess.Popen([sys.executable, "-c", FAILED], cwd=ROOT)
+    try:
+        assert process.wait(timeout=60) == 1
+    finally:
+        process.kill()
+
+
 def test_a_second_signal_ends_the_process_at_once() -> None:
     process = start(stubborn=True)
 

@@ -430,6 +430,7 @@ def test_a_restarted_consumer_resumes_at_the_replicas_position() -> None:
 
     assert feed.titles() == {1: "version 1.2"}
     assert len(feed.store.history) == 2
+    assert feed.counters.counted.total() == 0, "nothing was read again"
 
 
 def test_a_replay_from_the_start_changes_nothing() -> None:

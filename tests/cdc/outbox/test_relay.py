@@ -604,6 +604,26 @@ def test_the_lease_counts_from_before_the_statement() -> None:
     assert kept == [False]
 
 
+def test_rows_are_sent_again_if_the_lease_expired_counted_from_before_the_statement() -> None:
+    clock = FakeClock()
+    outbox = TimedLease(clock)
+    outbox.takes = 0.8 * LEASE_SECONDS
+
+    class Slow(MemoryBroker):
+        def publish(
+            self, records: Sequence[Outgoing], keep_waiting: Callable[[], bool]
+        ) -> dict[int, str]:
+            clock.sleep(0.25 * LEASE_SECONDS)
+            outbox.takes = 0
+            assert outbox.take_lease("other", LEASE_SECONDS)
+            return super().publish(records, keep_waiting)
+
+    story()
+    relay(Slow(), "slow", clock, outbox).run_once()
+
+    assert [row.op for row in OutboxRecord.objects.all()] == ["r"]
+
+
 def test_a_lease_lost_while_reading_leaves_nothing_in_doubt() -> None:
     broker, clock = MemoryBroker(), FakeClock()
 

@@ -127,5 +127,5 @@ class Copy:
 
 def _failed(output: str) -> str:
     """Return which test has failed, from pytest's output."""
-    found = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - |$)", output, re.MULTILINE)
+    found = re.search(r"^(?:FAILED|ERROR) (\S+\.py.*?)(?: - |$)", output, re.MULTILINE)
     return f"noticed by {found[1]}" if found else "noticed"

@@ -712,6 +712,32 @@ def test_a_row_that_cannot_be_sent_again_does_not_end_the_relay(
     assert telemetry.RELAY_NOT_SENT_AGAIN in [record.getMessage() for record in caplog.records]
 
 
+def test_rows_are_sent_again_after_an_attempt_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker, clock = MemoryBroker(), FakeClock()
+    story()
+    failures, again = [Retryable("a deadlock")], list[OutboxRecord]()
+
+    def meanwhile() -> None:
+        OutboxQueue("default").drop_lease("suspended")
+        other = relay(broker, "other", clock)
+        other.run_once()
+        other.close()
+
+    def send(rows: Sequence[OutboxRecord]) -> None:
+        if failures:
+            raise failures.pop()
+        again.extend(rows)
+
+    suspended = relay(Suspending(broker, clock, meanwhile), "suspended", clock)
+    monkeypatch.setattr(suspended, "_send_again", send)
+    with pytest.raises(Retryable, match="a deadlock"):
+        suspended.run_once()
+    suspended.run_once()
+    suspended.run_once()
+
+    assert len(again) == 1
+
+
 def updates(count: int) -> list[OutboxRecord]:
     """Change one story several times, so that all its events are in one partition."""
     saved = story(0)

@@ -174,6 +174,17 @@ def test_the_owner_fences_when_the_offset_alone_would_match(storage: Storage) ->
         old.apply([delivered(change("u", 1, 2))], {SOURCE: 6})
 
 
+def test_the_offset_fences_when_the_owner_alone_would_match(storage: Storage) -> None:
+    mine, also_mine = owned(storage, "a"), owned(storage, "a")
+    also_mine.apply([], {SOURCE: 5})
+
+    with pytest.raises(Fenced):
+        mine.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
+
+    assert titles(storage) == {}
+    assert mine.take_over(SOURCE, "topic 1").next_offset == 5
+
+
 def test_one_lost_partition_fences_the_whole_batch(storage: Storage) -> None:
     old = owned(storage, "old")
     old.take_over(OTHER, "topic 1")
@@ -499,15 +510,16 @@ def test_a_replay_rewrites_neither_history_nor_documents_nor_markers(storage: St
 
 @pytest.mark.parametrize("op", ["u", "d", "r"])
 @pytest.mark.parametrize("last", ["c", "d"])
+@pytest.mark.parametrize(("epoch", "number"), [(1, 9), (2, 4)])
 def test_a_stale_event_writes_no_document_and_no_marker(
-    storage: Storage, op: str, last: str
+    storage: Storage, op: str, last: str, epoch: int, number: int
 ) -> None:
     replica = owned(storage)
     replica.apply([delivered(change(last, 1, 5, epoch=2))], {SOURCE: 1})
     names = (*COLLECTIONS, ROUTES[TABLE].markers)
     before = [storage.documents(name) for name in names]
 
-    applied = replica.apply([delivered(change(op, 1, 9, epoch=1))], {SOURCE: 2})
+    applied = replica.apply([delivered(change(op, 1, number, epoch=epoch))], {SOURCE: 2})
 
     assert (applied.written, applied.stale) == (0, 1)
     assert [storage.documents(name) for name in names] == before

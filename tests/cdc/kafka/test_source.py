@@ -109,6 +109,7 @@ def test_a_partition_that_lost_its_offset_waits_and_says_so(group: Group) -> Non
 
     source.start(partition, 1_000)  # Kafka has no such offset.
     group.poll_until(lambda: partition in source.waiting())
+    assert partition not in source.started()
     assert source.lost_at(partition, 1_000, None)
     assert not source.lost_at(partition, 1_000, 1), "the position was moved since"
     assert not source.lost_at(partition, 0, None)

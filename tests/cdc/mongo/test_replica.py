@@ -141,6 +141,23 @@ def test_a_collection_that_was_added_later_receives_changes(storage: Storage) ->
     assert [version.get("_version") for version in versions] == [2, 2, 2]
 
 
+def test_a_replay_into_emptied_collections_is_applied_and_keeps_the_history(
+    storage: Storage,
+) -> None:
+    replica = storage.replica()
+    created = delivered(change("c", 1, 1))
+    replica.apply([created], {SOURCE: 1})
+    for name in (*COLLECTIONS, ROUTE.markers):
+        storage.database[name].delete_many({})
+    history = storage.database[storage.settings.history_collection]
+    before = list(history.find())
+
+    assert replica.apply([created], {SOURCE: 2}).written == 1
+
+    assert [storage.database[name].count_documents({}) for name in COLLECTIONS] == [1, 1, 1]
+    assert list(history.find()) == before
+
+
 def test_an_unreachable_mongodb_is_retryable(feed_settings: CdcSettings) -> None:
     unreachable = replace(feed_settings, mongodb_uri="mongodb://127.0.0.1:9/?replicaSet=rs0")
 

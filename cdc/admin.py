@@ -76,7 +76,7 @@ class DeadLetterAdmin(ForAudience):
     list_display = ("id", "status", "short_reason", "short_key", "where", "since", "by")
     list_filter = ("status", "group", "topic", ("table", TableFilter), "created_at")
     search_fields = ("key_text", "reason", "topic", "=offset")
-    search_help_text = "Search in keys, reasons and topics, or for an exact offset."
+    search_help_text = "Search keys, reasons and topics, or enter an exact offset."
     ordering = ("-id",)
     personal = ("short_reason", "short_key", "reason", "key_text", "table")
     actions = ("replay_selected", "discard_selected")
@@ -128,7 +128,7 @@ class DeadLetterAdmin(ForAudience):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Show the dead letter's message beside its current row and documents in the replica."""
+        """Show the dead letter's message next to its row and its documents in the replica."""
         letter = self.get_object(request, object_id)
         context = dict(extra_context or {}, title="Dead letter")
         if letter is not None:

@@ -1,4 +1,4 @@
-"""The base classes of read-only admin pages, and of pages that hide personal data from some."""
+"""Base classes for read-only admin pages, and for pages that hide personal data from some users."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -34,7 +34,7 @@ class ForAudience(ReadOnlyAdmin):
 
     audience_of: AudienceOf = staticmethod(no_access)
     personal: ClassVar[tuple[str, ...]] = ()
-    """The fields, columns of the list and search fields that may contain personal data."""
+    """The fields, list columns and search fields that may contain personal data."""
 
     def audience(self, request: HttpRequest) -> Audience:
         """Return what the user of a request may see."""
@@ -54,7 +54,7 @@ class ForAudience(ReadOnlyAdmin):
         return self._visible(super().get_search_fields(request), request)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Refuse filters in the URL by fields that the user must not see."""
+        """Refuse URL filters on fields that the user must not see."""
         if not self.audience(request).sees_people:
             offered = {_field_of(each) for each in self.get_list_filter(request)}
             if lookup.partition("__")[0] not in offered:
@@ -68,5 +68,5 @@ class ForAudience(ReadOnlyAdmin):
 
 
 def _field_of(item: Any) -> str:
-    """Return the name of a list filter, which may be a pair with its class, or of a field."""
+    """Return the name of a field or of a list filter, which may be a pair of a name and a class."""
     return str(item[0] if isinstance(item, tuple) else item)

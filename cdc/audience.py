@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Audience(Enum):
-    """The groups of readers. The group of a reader determines what the reader may see."""
+    """The groups of readers. A reader's group determines what the reader may see."""
 
     OPERATORS = "operators"
     """Everything, including who made a change."""

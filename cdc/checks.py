@@ -38,7 +38,7 @@ def check_databases(**_: Any) -> list[CheckMessage]:
     return [
         Error(
             f"{capture.model.__name__} is captured, but DATABASE_ROUTERS writes it to {alias!r}: "
-            f"only changes of {DEFAULT_DB_ALIAS!r} are published, so its writes are refused.",
+            f"only changes in {DEFAULT_DB_ALIAS!r} are published, so its writes are refused.",
             hint=f"Write it to {DEFAULT_DB_ALIAS!r}, or do not capture it.",
             obj=capture.model,
             id="cdc.E016",
@@ -72,7 +72,7 @@ def _unregistered() -> Iterator[CheckMessage]:
         if issubclass(model, CapturedModel) and registry.find(model) is None:
             yield Error(
                 f"{model.__name__} is a CapturedModel that is not registered.",
-                hint=f"Write register(Capture(model={model.__name__})) in its app's cdc.py.",
+                hint=f"Add register(Capture(model={model.__name__})) to its app's cdc.py.",
                 obj=model,
                 id="cdc.E004",
             )

@@ -32,7 +32,7 @@ _OWN_KAFKA_SETTINGS = frozenset(
         # Which brokers and topics exist.
         *("bootstrap.servers", "metadata.broker.list", "test.mock.num.brokers"),
         *("test.mock.broker.rtt", "topic.blacklist", "allow.auto.create.topics"),
-        # Objects of Python's client, which no text can be.
+        # Objects of the Python client, which cannot be written as text.
         *("logger", "on_commit", "on_delivery", "default.topic.config", "plugin.library.paths"),
     }
 )
@@ -93,8 +93,8 @@ class CdcSettings:
     """The maximum number of open streams from one client address in one web process. An IPv6
     network with a prefix of 64 bits counts as one address."""
     home: Path = Path("var")
-    """A folder that all consumers on one machine share. Lock files in it ensure that two consumers
-    do not use the same instance name."""
+    """A folder that all consumers on one machine share. Lock files in it ensure that no two
+    consumers use the same instance name."""
     schema_dir: Path | None = None
     """The folder of the committed JSON Schemas, which `manage.py event_schema` writes and
     `manage.py check` compares with the captured tables; None disables this check."""
@@ -115,23 +115,25 @@ class CdcSettings:
         if self.max_event_bytes > LARGEST_EVENT_LIMIT:
             raise Misconfigured(
                 f"MAX_EVENT_BYTES is {self.max_event_bytes}: a MongoDB document has at most "
-                f"16 MB, so give {LARGEST_EVENT_LIMIT} or less."
+                f"16 MB, so set it to {LARGEST_EVENT_LIMIT} or less."
             )
         if not self.group.strip():
-            raise Misconfigured("CONSUMER_GROUP is empty: give the consumer group a name.")
+            raise Misconfigured("CONSUMER_GROUP is empty: set it to the consumer group's name.")
 
 
 def cdc_settings() -> CdcSettings:
     """Return `settings.CDC`; raise Misconfigured if it is not a CdcSettings object."""
     value = settings.CDC
     if not isinstance(value, CdcSettings):
-        raise Misconfigured(f"settings.CDC is {type(value).__name__}: give a CdcSettings object.")
+        raise Misconfigured(
+            f"settings.CDC is {type(value).__name__}: set it to a CdcSettings object."
+        )
     return value
 
 
 def _at_least(name: str, value: int, least: int) -> None:
     if value < least:
-        raise Misconfigured(f"{name} is {value}: give {least} or more.")
+        raise Misconfigured(f"{name} is {value}: set it to {least} or more.")
 
 
 def _name(name: str, value: str, pattern: re.Pattern[str], allowed: str) -> None:

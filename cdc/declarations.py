@@ -78,7 +78,7 @@ def _reserved_columns(capture: Declared) -> Iterator[Conflict]:
                 model=capture.model,
                 problem=f"{capture.model.__name__} has the column {name!r}, but the "
                 "documents in MongoDB cannot have a field of this name.",
-                hint="Set another db_column: not _id, _epoch or _version, no '$' at the start, "
+                hint="Set a different db_column: not _id, _epoch or _version, no '$' at the start, "
                 "no '.' and no NUL.",
             )
 
@@ -92,8 +92,8 @@ def _unusable_table(capture: Declared) -> Iterator[Conflict]:
             model=capture.model,
             problem=f"{capture.model.__name__} has the table {table!r}, but MongoDB does "
             "not allow this name for the collection of its delete markers.",
-            hint=f"Set another db_table: at most {_LONGEST_TABLE} bytes, no '$', no NUL, and no "
-            "'system.' at the start.",
+            hint=f"Set a different db_table: at most {_LONGEST_TABLE} bytes, no '$', no NUL, and "
+            "no 'system.' at the start.",
         )
 
 
@@ -111,7 +111,7 @@ def _own_collections(capture: Declared, captures: Sequence[Declared]) -> Iterato
                 model=capture.model,
                 problem=f"{capture.model.__name__} is replicated to {name!r}, which contains "
                 f"{taken[name]}.",
-                hint="Choose another name in its Capture(collections=...).",
+                hint="Choose a different name in its Capture(collections=...).",
             )
 
 

@@ -36,7 +36,10 @@ class TooLarge(Retryable):
 
 
 class Fenced(Retryable):
-    """A partition has another owner or position now: discard the batch, and take it over again."""
+    """Another consumer took over a partition, or its position was moved.
+
+    Discard the batch, and take the partition over again.
+    """
 
 
 class Fatal(CdcError):

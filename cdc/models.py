@@ -92,7 +92,7 @@ class DaemonError(models.Model):
     """The kind and the name of the process, such as `relay web-1:42`."""
     error = models.TextField()
     since = models.DateTimeField()
-    """The first error since the process last worked."""
+    """The first error since the process last succeeded."""
     last_at = models.DateTimeField()
     attempts = models.BigIntegerField()
     """The number of attempts that failed since then."""

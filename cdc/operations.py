@@ -122,9 +122,9 @@ def request_job(kind: str, arguments: Mapping[str, Any], target: str, why: str) 
 
 
 def ensure_job(kind: str, arguments: Mapping[str, Any], target: str, why: str) -> Job:
-    """Queue a job of any registered kind, unless an equal job is waiting; return the job.
+    """Queue a job of any registered kind, unless an identical job is waiting; return the job.
 
-    In contrast to `request_job`, other jobs of this kind may be unfinished.
+    Unlike `request_job`, this function allows other jobs of this kind to be unfinished.
     """
     return Jobs(DEFAULT_DB_ALIAS).ensure(kind, arguments, target, why)
 

@@ -101,7 +101,7 @@ class _AwaitedChange:
     def _trusts(self, versions: Sequence[Version | None]) -> bool:
         """Return whether these versions prove that the change was applied.
 
-        A restored database assigns versions again that the replica already has. A version therefore
+        A restored database reuses versions that the replica already has. A version therefore
         proves nothing if this database has not assigned it yet, or if the replica already had it at
         the first check.
         """

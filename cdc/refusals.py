@@ -16,12 +16,12 @@ _FIRST_CLIENT_ERROR, _LAST_CLIENT_ERROR = 2000, 2999
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """The reason for which nothing was written, for the user."""
+    """The reason why nothing was written, for the user."""
 
     sentence: str
     status: int = _OK
     """The status of the response: 200 for a value that the user can correct, as for other errors of
-    a form; 409 if another change held the rows; 503 if the database is unavailable."""
+    a form; 409 if another change locked the rows; 503 if the database is unavailable."""
 
     @property
     def is_temporary(self) -> bool:

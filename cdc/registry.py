@@ -100,7 +100,7 @@ class Capture:
         """Do the same for a row with a value that cannot be encoded, and raise Refused."""
         if unread := self.unread(row):
             raise Refused(
-                f"Column {unread[0]} of {self.table} {row[self.key.attname]} holds a value that "
+                f"Column {unread[0]} of {self.table} {row[self.key.attname]} contains a value that "
                 "Django cannot read: correct it."
             )
         try:
@@ -197,7 +197,7 @@ def _check_names(model: type[models.Model], topic: str, collections: Any) -> Non
         )
     if not isinstance(collections, tuple) or not collections:
         raise Misconfigured(
-            f"{model.__name__} has the collections {collections!r}: give a tuple of names, such "
+            f"{model.__name__} has the collections {collections!r}: use a tuple of names, such "
             "as ('orders',)."
         )
     wrong = [name for name in collections if not COLLECTION_NAME.match(name)]
@@ -240,7 +240,7 @@ def _check_presentation(capture: Capture) -> None:
     if public := sorted(shown.personal & {shown.title, shown.topic_field, capture.key.name}):
         raise Misconfigured(
             f"{name} has the personal column {', '.join(public)}, which every reader sees as the "
-            "key, title or topic of a row: name another column in its Presentation."
+            "key, title or topic of a row: name a different column in its Presentation."
         )
 
 

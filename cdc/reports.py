@@ -49,7 +49,7 @@ __all__ = [
 
 
 def read_last_change(table_name: str) -> datetime | None:
-    """Return when the newest change of a table was saved that has reached the replica.
+    """Return when the newest change of a table that has reached the replica was saved.
 
     The result is None if no history is kept.
     """

@@ -84,8 +84,8 @@ class BulkCreate:
         after = read_images(self.capture, keys, using=self.using)
         if len(after) != len(keys):
             raise Refused(
-                f"Only {len(after)} of {len(keys)} new rows of {self.capture.table} are found by "
-                "their keys: use keys that the database stores unchanged."
+                f"Only {len(after)} of {len(keys)} new rows of {self.capture.table} can be found "
+                "by their keys: use keys that the database stores unchanged."
             )
         return record(self.capture, changes_between({}, after), using=self.using)
 

@@ -207,7 +207,7 @@ def _entry(
 
 
 def refuse_early(capture: Capture, values: Mapping[str, Any]) -> None:
-    """Raise Refused if one of `values`, by attname, cannot be encoded; call it before a save."""
+    """Raise Refused if one of `values`, by attname, cannot be encoded. Call this before a save."""
     capture.refuse_early(values)
     key = values.get(capture.key.attname)
     if isinstance(key, str):

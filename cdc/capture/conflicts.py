@@ -10,7 +10,7 @@ from django.db.models.lookups import Exact
 
 
 def conflicts(obj: models.Model, unique_fields: Iterable[str] | None, *, using: str) -> list[Q]:
-    """Return one condition for each unique key; it finds the row with the same key as `obj`.
+    """Return one condition for each unique key; each finds the row with the same key as `obj`.
 
     If `unique_fields` is None, all unique keys of the table are used, in MySQL's order: the primary
     key, keys without nullable columns, other keys. MySQL updates the row that conflicts in the

@@ -134,7 +134,7 @@ def pop_image_before(instance: Model) -> Image:
 
 
 def set_unrecorded(instance: Model) -> None:
-    """Mark the instance, because a save is about to write its row and its event is not recorded."""
+    """Mark the instance: a save is about to write its row, and its event is not recorded yet."""
     instance.__dict__[_UNRECORDED] = True
 
 

@@ -27,7 +27,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
     def update(self, **values: Any) -> int:
         """Update the matching rows, with an event for each row.
 
-        The rows are locked in key order, because two updates with opposite orders would deadlock.
+        The rows are locked in key order, because two updates with opposite orders could deadlock.
         The filter is then evaluated again, and only the rows that still match are written.
         """
         capture = registry.find(self.model)
@@ -53,7 +53,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
         capture = registry.find(self.model)
         objs, fields = tuple(objs), list(fields)
         if capture is not None:
-            # Attribute names, such as `author_id`: to read `author` would query the database.
+            # Attribute names, such as `author_id`: reading `author` would query the database.
             attnames = list(_by_attname(self.model, dict.fromkeys(fields)))
             for obj in objs:
                 refuse_early(capture, {name: getattr(obj, name, None) for name in attnames})
@@ -199,7 +199,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
         after = read_images(capture, [target], using=using)
         if count and not after:
             raise Refused(
-                f"The row {key!r} of {capture.table} is not found under its new key {target!r}: "
+                f"The row {key!r} of {capture.table} cannot be found under its new key {target!r}: "
                 "use a key that the database stores unchanged."
             )
         record(capture, changes_between(before, after), using=using)
@@ -227,7 +227,7 @@ def _with_evaluated_key(
 ) -> dict[str, Any]:
     """Return an update's values; if the new key is an expression, replace it with its value.
 
-    In the next statement, expressions such as `Now()` and `Random()` would have another value.
+    In the next statement, expressions such as `Now()` and `Random()` would have a different value.
     """
     (name,) = (name for name in values if row.model._meta.get_field(name).primary_key)
     if not hasattr(values[name], "resolve_expression"):

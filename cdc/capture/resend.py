@@ -21,7 +21,7 @@ from cdc.wire.event import Operation, decode_key
 
 _log = logging.getLogger(__name__)
 _ATTEMPTS = 6
-"""The maximum number of attempts at one transaction, which take about 1.5 s."""
+"""The maximum number of attempts at one transaction, about 1.5 s in total."""
 
 
 def send_state(capture: Capture, keys: Iterable[Any], *, using: str) -> None:

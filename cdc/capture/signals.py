@@ -133,7 +133,7 @@ def _after_save(sender: type[Model], instance: Model, created: bool, using: str,
     after = read_image(capture, instance.pk, using=using)
     if after is None:
         raise Refused(
-            f"The saved {sender.__name__} is not found by its key {instance.pk!r}: "
+            f"The saved {sender.__name__} cannot be found by its key {instance.pk!r}: "
             "use a key that the database stores unchanged."
         )
     outbox_id = record(capture, [Change(before=before, after=after)], using=using)

@@ -10,7 +10,7 @@ from cdc.wire.records import Record
 
 RECORDS = 1_000
 BYTES = 10_000_000
-"""The maximum bytes that a batch writes: it must fit into a small part of MongoDB's cache."""
+"""The maximum number of bytes in a batch, which must fit into a small part of MongoDB's cache."""
 ATTEMPTS = 3
 """The number of consecutive failures after which batches are halved."""
 ATTEMPTS_ALONE = 30

@@ -14,7 +14,7 @@ The change that frees the value may be in a partition of a consumer that was kil
 that partition to another consumer after 6 s, and a restarted consumer must connect first.
 """
 _WHOLE = 10
-"""The weight of an attempt if no more records seem to wait in Kafka; otherwise the weight is 1."""
+"""The weight of an attempt if no more records seem to be waiting in Kafka; otherwise, it is 1."""
 
 
 class Conflicts:

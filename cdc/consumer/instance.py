@@ -65,7 +65,7 @@ def _lock(lock: IO[str], name: str) -> None:
             if time.monotonic() >= deadline:
                 raise Misconfigured(
                     f"Another process on {socket.gethostname()} already uses the instance name "
-                    f"{name!r}: give this consumer another name with --instance, or stop that "
+                    f"{name!r}: give this consumer a different name with --instance, or stop that "
                     "process first."
                 ) from None
             time.sleep(_POLL_SECONDS)

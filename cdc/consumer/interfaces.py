@@ -79,7 +79,7 @@ class Replica(Protocol):
         """
 
     def check(self, sources: frozenset[TopicPartition]) -> None:
-        """Raise Fenced if one of `sources` has another owner, or if its position was moved."""
+        """Raise Fenced if another consumer took over one of `sources` or its position was moved."""
 
     def forget(self) -> None:
         """Forget the owned partitions and their positions, which then must be taken over again."""

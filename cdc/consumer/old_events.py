@@ -8,7 +8,7 @@ from cdc.runtime.loop import Clock
 
 _DAY_SECONDS = 86_400
 _CLOCK_SKEW_SECONDS = 3_600
-"""How much the clocks of two machines may differ. With more, a deleted row could reappear."""
+"""How much the clocks of two machines may differ. Above this, a deleted row could reappear."""
 
 
 class Rows(Protocol):

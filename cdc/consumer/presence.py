@@ -70,7 +70,7 @@ class Presence:
             if now.beat != last.beat:
                 raise Misconfigured(
                     f"Process {last.process.pid} on {last.process.host} already uses the "
-                    f"instance name {self._name!r}: give this consumer another name with "
+                    f"instance name {self._name!r}: give this consumer a different name with "
                     "--instance, or stop that process first."
                 )
 

@@ -17,10 +17,10 @@ class TopicFacts(Protocol):
     """Kafka's descriptions of topics."""
 
     def topic_id(self, topic: str) -> str:
-        """Return Kafka's id of the topic; a topic that is created again gets another id."""
+        """Return Kafka's id of the topic; a topic that is created again gets a different id."""
 
     def recreated(self, known: Mapping[str, str]) -> bool:
-        """Return whether a topic has another id than in `known`, without waiting for Kafka."""
+        """Return whether the id of a topic differs from `known`, without waiting for Kafka."""
 
     def partitions(self, topic: str) -> tuple[int, ...]:
         """Return the numbers of the topic's partitions."""

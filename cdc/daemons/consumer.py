@@ -103,10 +103,10 @@ def _old_events(settings: CdcSettings, clock: Clock) -> OldEvents:
 
 
 def _exempt_from_garbage_search() -> None:
-    """Exempt what exists now, and stays until the end.
+    """Exempt the existing objects, which live as long as the process, from garbage collection.
 
-    A search for garbage then examines only the batch: this saves a quarter of the consumer's work
-    per change.
+    A collection then examines only the objects of the batch, which saves a quarter of the
+    consumer's work per change.
     """
     gc.collect()
     gc.freeze()

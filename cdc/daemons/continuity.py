@@ -1,4 +1,4 @@
-"""Assembles the relay's guard against outbox ids that are assigned again."""
+"""Assembles the relay's guard against reused outbox ids."""
 
 from django.db import DEFAULT_DB_ALIAS
 

@@ -30,7 +30,7 @@ from cdc.runtime.service_manager import supervised
 from cdc.runtime.tracing import flushing
 
 _DRAIN_SECONDS = 1.5
-"""How long a stop waits for the deletion of published rows; the next relay repeats the rest."""
+"""How long a stop waits for the deletion of published rows; the rest will be published again."""
 _log = logging.getLogger(__name__)
 
 

@@ -73,7 +73,7 @@ class RejectedRowStore:
         letter = DeadLetter(
             group=RELAY_GROUP,
             topic=row.topic,
-            # In another epoch the same id belongs to another row.
+            # In a different epoch, the same id belongs to a different row.
             topic_id=str(row.epoch or ""),
             partition=-1,
             offset=row.id,

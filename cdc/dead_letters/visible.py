@@ -17,7 +17,7 @@ _LARGEST_READ = 65_536
 
 
 def visible_reason(letter: DeadLetter, audience: Audience) -> str:
-    """Return the reason, which may quote a value of the message, or a sentence instead."""
+    """Return the reason, or a substitute for readers who must not see values that it may quote."""
     return audience.text(letter.reason)
 
 

@@ -36,7 +36,7 @@ def check_between(settings: CdcSettings, using: str) -> Iterator[Check]:
             yield from or_ok(
                 judge_deletes(name, int(found.config["delete.retention.ms"]), settings),
                 "between.deletes",
-                f"MongoDB and the topic {name} keep deletes equally long",
+                f"MongoDB and the topic {name} keep deletes for the same time",
             )
 
 

@@ -8,7 +8,7 @@ from cdc.errors import Misconfigured
 
 
 class Level(StrEnum):
-    """How a check ended, in the order of severity."""
+    """How a check ended, in order of severity."""
 
     OK = "ok"
     WARNING = "warning"
@@ -59,7 +59,7 @@ def or_ok(found: Iterable[Check], check: str, sentence: str) -> Iterator[Check]:
 
 
 def refuse(checks: Iterable[Check]) -> None:
-    """Raise Misconfigured for the first check because of which a daemon must not start."""
+    """Raise Misconfigured for the first check that prevents a daemon from starting."""
     for check in checks:
         if check.stops:
             raise Misconfigured(check.text)

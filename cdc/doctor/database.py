@@ -21,9 +21,9 @@ from cdc.registry import registry
 from cdc.runtime.database import explain, is_denied, retryable_errors
 
 _NEVER_CHANGED = {OperatorAction}
-"""Tables to which rows are only added, so that the other rights can be revoked."""
+"""Append-only tables, on which the other rights can be revoked."""
 _FULL = 2
-"""SQLite's number of `PRAGMA synchronous=FULL`."""
+"""SQLite's number for `PRAGMA synchronous=FULL`."""
 
 
 def check_database(settings: CdcSettings, using: str) -> Iterator[Check]:
@@ -59,7 +59,7 @@ def clock_offset(using: str) -> float:
 
 def _server(settings: CdcSettings, using: str) -> Iterator[Check]:
     if connections[using].vendor == "sqlite":
-        yield from or_ok(_sqlite(using), "database.durability", "Each commit is on the disk")
+        yield from or_ok(_sqlite(using), "database.durability", "Each commit is flushed to disk")
         return
     marks = ", ".join(["%s"] * len(NAMES))
     query = f"SHOW SESSION VARIABLES WHERE Variable_name IN ({marks})"
@@ -73,7 +73,7 @@ def _server(settings: CdcSettings, using: str) -> Iterator[Check]:
 
 
 def _encryption(using: str) -> Iterator[Check]:
-    """Check that a connection for which DATABASE_URL asks TLS has it.
+    """Check that the connection is encrypted if DATABASE_URL asks for TLS.
 
     The client of MariaDB ignores `ssl_mode=REQUIRED` if the server does not offer TLS.
     """
@@ -84,7 +84,7 @@ def _encryption(using: str) -> Iterator[Check]:
         yield wrong(
             "database.encryption",
             "The connection to the database is not encrypted, although DATABASE_URL asks for TLS",
-            "configure the certificate of the server, and give ssl-ca in DATABASE_URL",
+            "configure the server's certificate, and set ssl-ca in DATABASE_URL",
             stops=True,
         )
 
@@ -194,7 +194,7 @@ def _rights(using: str) -> Iterator[Check]:
         others = f" and {len(named) - 1} other rights" if len(named) > 1 else ""
         yield wrong(
             "database.rights",
-            f"The database user has not the right {named[0]}{others}",
+            f"The database user does not have the right {named[0]}{others}",
             f"grant SELECT, INSERT, UPDATE and DELETE on all tables of {_name(using)}",
             stops=any(model._meta.app_label == "cdc" for model in lacking),
         )

@@ -13,7 +13,7 @@ from cdc.registry import all_topics
 _DAY_MS = 86_400_000
 READ, WRITE = "Read", "Write"
 GROUP = "Group"
-"""The right of consumers to be a member of their group."""
+"""The right that consumers need to join their group."""
 
 
 def check_kafka(settings: CdcSettings, needs: Collection[str] = ()) -> Iterator[Check]:
@@ -65,7 +65,7 @@ def judge_topic(
     if not found.config:
         yield warning(
             "kafka.topic_config",
-            f"This client must not read the settings of the topic {name}",
+            f"This client may not read the settings of the topic {name}",
             "grant DescribeConfigs on the topic, so that they can be examined",
         )
     else:
@@ -77,7 +77,7 @@ def _group(groups: Groups, name: str, *, stops: bool) -> Check:
         return ok("kafka.group", f"This client may use the consumer group {name}")
     return wrong(
         "kafka.group",
-        f"This client has not the right Read on the consumer group {name}",
+        f"This client does not have the right Read on the consumer group {name}",
         "grant Read on the group; a client of relays alone does not need it",
         stops=stops,
     )
@@ -100,7 +100,7 @@ def _missing(name: str, refusal: str) -> Check:
 def _hidden(name: str, reason: str) -> Check:
     return wrong(
         "kafka.rights",
-        f"This client must not use the topic {name} ({reason})",
+        f"This client may not use the topic {name} ({reason})",
         "grant Describe, Read and Write on the topic",
         stops=True,
     )
@@ -112,7 +112,7 @@ def _rights(name: str, found: TopicState, needs: Collection[str]) -> Iterator[Ch
     if lacking:
         yield wrong(
             "kafka.rights",
-            f"This client has not the right {' and '.join(lacking)} on the topic {name}",
+            f"This client does not have the right {' and '.join(lacking)} on the topic {name}",
             "grant Describe, Read and Write on the topic; a client of consumers alone needs no "
             "right to write",
             stops=not set(needs).isdisjoint(lacking),
@@ -127,8 +127,8 @@ def _config(name: str, found: TopicState, settings: CdcSettings) -> Iterator[Che
         yield wrong(
             "kafka.max_message_bytes",
             f"The topic {name} has max.message.bytes={config['max.message.bytes']}, but an event "
-            f"may have {largest} bytes with MAX_EVENT_BYTES={settings.max_event_bytes}, and "
-            "becomes a dead letter if it is larger",
+            f"may have {largest} bytes with MAX_EVENT_BYTES={settings.max_event_bytes}, so the "
+            "largest events would become dead letters",
             f"set max.message.bytes to {largest} or more, or reduce MAX_EVENT_BYTES",
         )
     yield from _insync(name, int(config["min.insync.replicas"]), found.replicas)

@@ -68,7 +68,7 @@ def judge_version(version: str, compatibility: str) -> Iterator[Check]:
     if _number(version) < _OLDEST:
         yield wrong(
             "mongodb.version",
-            f"MongoDB has the version {version}, which is too old",
+            f"MongoDB's version is {version}, which is too old",
             f"use MongoDB {needed} or newer",
             stops=True,
         )
@@ -93,15 +93,15 @@ def judge_rights(privileges: Sequence[Mapping[str, Any]], name: str) -> Iterator
     if lacking := sorted(_ACTIONS - granted):
         yield wrong(
             "mongodb.rights",
-            f"The MongoDB user has not the right {', '.join(lacking)} on the database {name}",
+            f"The MongoDB user does not have the right {', '.join(lacking)} on the database {name}",
             "grant the role readWrite on the database",
             stops=True,
         )
     elif _CHANGE not in granted:
         yield warning(
             "mongodb.rights",
-            f"The MongoDB user has not the right {_CHANGE} on the database {name}, without which "
-            "a consumer cannot change HISTORY_DAYS and DELETE_MARKER_DAYS",
+            f"The MongoDB user does not have the right {_CHANGE} on the database {name}, without "
+            "which a consumer cannot apply a new HISTORY_DAYS or DELETE_MARKER_DAYS",
             f"grant the action {_CHANGE} on the database",
         )
 
@@ -120,12 +120,12 @@ def _version(client: Any) -> Iterator[Check]:
     yield from or_ok(
         judge_version(version, compatibility),
         "mongodb.version",
-        f"MongoDB has the version {version}",
+        f"MongoDB's version is {version}",
     )
 
 
 def _compatibility(client: Any) -> str:
-    """Return the featureCompatibilityVersion; empty if the user must not read it."""
+    """Return the featureCompatibilityVersion; empty if the user may not read it."""
     try:
         with reaching():
             asked = {"getParameter": 1, "featureCompatibilityVersion": 1}
@@ -166,8 +166,8 @@ def _unique(name: str, indexes: Mapping[str, Any]) -> Iterator[Check]:
         if options.get("unique"):
             yield warning(
                 "mongodb.unique_index",
-                f"The collection {name} has the unique index {index}, because of which changes "
-                "may wait or become dead letters",
+                f"The collection {name} has the unique index {index}, which may delay changes "
+                "or turn them into dead letters",
                 "drop the index unless the values of this column are unique in the table too",
             )
 

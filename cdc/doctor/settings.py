@@ -25,7 +25,7 @@ def check_settings(settings: CdcSettings) -> Iterator[Check]:
     require_valid_clients(settings)
     yield ok("settings.clients", "The clients accept the settings of Kafka and MongoDB")
     yield from _traces()
-    yield from or_ok(_disk(settings.home), "settings.disk", "The disk of the home has free space")
+    yield from or_ok(_disk(settings.home), "settings.disk", "The home folder's disk has free space")
 
 
 def require_valid_clients(settings: CdcSettings) -> None:

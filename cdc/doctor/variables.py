@@ -16,7 +16,7 @@ NAMES = (
 _STRICT = {"STRICT_TRANS_TABLES", "STRICT_ALL_TABLES"}
 _ROOM = 100_000
 _LARGEST_CHUNK = 1_000_000
-"""How many bytes several outbox rows in one statement have at most."""
+"""The maximum number of bytes of several outbox rows in one statement."""
 _OPTIONS = "remove the options of DATABASE_URL and the server's init_connect that change it"
 
 
@@ -26,12 +26,12 @@ def judge(variables: Mapping[str, str], settings: CdcSettings) -> Iterator[Check
     yield from _session(variables)
     yield from _packet(int(variables["max_allowed_packet"]), settings)
     yield from or_ok(
-        _durability(variables), "database.durability", "Each commit is flushed to the disk"
+        _durability(variables), "database.durability", "Each commit is flushed to disk"
     )
 
 
 def _one_writer(variables: Mapping[str, str]) -> Iterator[Check]:
-    """Check that the ids of the outbox rise in commit order, for which one server must write."""
+    """Check that only one server writes, so that outbox ids rise in commit order."""
     cluster = _cluster(variables)
     if cluster:
         yield wrong(
@@ -43,7 +43,7 @@ def _one_writer(variables: Mapping[str, str]) -> Iterator[Check]:
     elif variables.get("read_only", "OFF") not in {"OFF", "0"}:
         yield wrong(
             "database.one_writer",
-            "The database server is read-only, as a standby server is",
+            "The database server is read-only, like a standby server",
             "name the primary server in DATABASE_URL",
         )
     elif (step := variables["auto_increment_increment"]) != "1":

@@ -25,7 +25,7 @@ class DelayFrames:
     """Keeps the latest frames that report delays. Each new frame has the next number.
 
     These frames do not change a reader's position. A reader that connects receives the frames that
-    are kept; older reports are lost for it.
+    are kept, but no older reports.
     """
 
     def __init__(self, look_up: LookUp) -> None:

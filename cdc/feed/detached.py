@@ -1,4 +1,4 @@
-"""Serves streams outside of Django's handler, so that a stream keeps nothing of its request.
+"""Serves streams outside of Django's handler, so that a stream does not keep its request alive.
 
 Inside the handler, a stream would keep the thread of its request, the request, its session and its
 user, and the response, until its client disconnects.

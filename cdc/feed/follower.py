@@ -1,4 +1,4 @@
-"""The thread that reads new records of the topic, even after an outage or a re-created topic."""
+"""The thread that reads new records, even after an outage or the re-creation of the topic."""
 
 import time
 from collections.abc import Callable
@@ -51,7 +51,7 @@ class Follower:
         )
 
     def stop(self) -> None:
-        """Ask the thread to end within a second; this method does not wait for the end."""
+        """Ask the thread to end within a second; this method does not wait for it to end."""
         self.stopped = True
 
     def _run(self) -> None:

@@ -101,7 +101,7 @@ def _field_time(text: str) -> str:
 
 
 def chips(wanted: Filter) -> list[tuple[str, str, str]]:
-    """Return label, value and query string of each condition; the query string is without it."""
+    """Return each condition's label and value, and the query string without the condition."""
     labels = {
         "key": "Story",
         "field": "Changed field",

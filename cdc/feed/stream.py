@@ -22,7 +22,7 @@ HEARTBEAT_SECONDS = 15.0
 CHECK_SECONDS = 30.0
 """The interval at which the reader's access is checked again."""
 _MOST_REPORTS = 100
-"""The number of changes of a batch from Kafka for which delays are reported, the newest ones."""
+"""In a batch from Kafka, delays are reported only for this number of the newest changes."""
 _LONGEST_WAIT = 1.0
 _SHORTEST_WAIT = 0.01
 _PATIENCE_SECONDS = 10.0

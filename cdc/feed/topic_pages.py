@@ -93,7 +93,7 @@ class _Walk:
         return {n: (at, min(high, at + self.window)) for n, (at, high) in pairs if at < high}
 
     def _read(self, windows: dict[int, tuple[int, int]]) -> dict[int, OffsetChanges] | None:
-        """Return the changes of the windows; None if they are too large, with a smaller `window`.
+        """Return the changes in the windows; None if they are too large, with a smaller `window`.
 
         A walk backwards cannot use a part of a window, because its last records come first.
         """
@@ -162,7 +162,7 @@ class TopicPages:
             )
 
     def since(self, after: FeedPosition | None, wanted: Filter, audience: Audience) -> TopicPage:
-        """Return the first changes after a position; no changes for a position of another topic."""
+        """Return the first changes after a position; none for a position in a different topic."""
         with self._lock:
             bounds = self._bounds()
             at = bounds.held(after) or bounds.end

@@ -16,9 +16,10 @@ from cdc.resync.snapshot_run import SnapshotRun
 COUNT, SNAPSHOT, RECONCILE, REPAIR = "count", "snapshot", "reconcile", "repair"
 _LONGEST_NAME = 32
 """The length of the column `kind`."""
-_SENT_EVENTS = (
-    "The job stops after the current chunk of rows. The events that it has already sent do no "
-    "harm, because each event contains the state that its row had when the event was sent."
+_STOPS = "The job stops after the current chunk of rows."
+_STOPS_SENDING = (
+    f"{_STOPS} Events that were already sent are harmless: each contains a state that its row "
+    "really had."
 )
 
 
@@ -72,12 +73,12 @@ def repair(context: JobContext) -> list[str] | None:
 
 
 KINDS: dict[str, JobKind] = {
-    name: JobKind(name=name, label=label, run=run, on_cancel=_SENT_EVENTS)
-    for name, label, run in (
-        (COUNT, "Dry run of a snapshot", count),
-        (SNAPSHOT, "Snapshot", snapshot),
-        (RECONCILE, "Reconciliation", reconcile),
-        (REPAIR, "Reconciliation with repair", repair),
+    name: JobKind(name=name, label=label, run=run, on_cancel=on_cancel)
+    for name, label, run, on_cancel in (
+        (COUNT, "Dry run of a snapshot", count, _STOPS),
+        (SNAPSHOT, "Snapshot", snapshot, _STOPS_SENDING),
+        (RECONCILE, "Reconciliation", reconcile, _STOPS),
+        (REPAIR, "Reconciliation with repair", repair, _STOPS_SENDING),
     )
 }
 """All kinds of jobs by name."""

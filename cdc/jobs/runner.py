@@ -40,7 +40,7 @@ class JobContext:
     def stopped(self) -> bool:
         """Return whether the job must return early: after a cancel, a lost lease or a signal.
 
-        A job function calls this method between its steps, so it also shows that the job proceeds.
+        A job function calls this method between its steps, so a call also shows progress.
         """
         notify_alive()
         return self.cancelled or self.lost or self._stopping()

@@ -51,7 +51,7 @@ class Jobs:
         return job
 
     def ensure(self, kind: str, arguments: Mapping[str, Any], target: str, why: str) -> Job:
-        """Log the request, and add a job unless an equal job is waiting to begin.
+        """Log the request, and add a job unless an identical job is waiting to begin.
 
         A running job does not count, because it may already have passed the affected rows.
         """
@@ -84,9 +84,9 @@ class Jobs:
         Jobs that were never claimed come first, in the order of the requests. Then comes the job
         that ran least recently, so that a job that is retried does not delay the others.
 
-        If the process of a job has died, the job is available after the lease has expired. To
-        claim such a job counts as a crash, because a job that kills its process must not be retried
-        indefinitely. A job that `owner` itself left unfinished is available at once.
+        If the process of a job has died, the job is available after the lease has expired.
+        Claiming such a job counts as a crash, because a job that kills its process must not be
+        retried indefinitely. A job that `owner` itself left unfinished is available at once.
         """
         available = self._rows().filter(
             leases.available_to(owner, LEASE_SECONDS), state__in=_UNFINISHED

@@ -1,4 +1,4 @@
-"""Finds out how a broker answers TLS, which librdkafka does not report."""
+"""Finds out how a broker responds to TLS, which librdkafka does not report."""
 
 import socket
 import ssl

@@ -17,9 +17,9 @@ from cdc.kafka.certificate import FOUND_BY_THE_LIBRARY
 from cdc.kafka.refusals import ErrorLog
 
 ENVELOPE_ROOM = 100_000
-"""The bytes over `MAX_EVENT_BYTES` that clients and topics allow, for keys and headers."""
+"""The bytes beyond `MAX_EVENT_BYTES` that clients and topics allow, for keys and headers."""
 _SECRET = re.compile(r"pas+w|pwd|secret|token|jaas|pem|cred|\.key\Z|oauthbearer\.config")
-"""Settings whose values no message repeats."""
+"""Settings whose values are never shown in a message."""
 _FILES = re.compile(r"\Assl\..*\.location\Z")
 Client = TypeVar("Client")
 _log = logging.getLogger("cdc.kafka")
@@ -29,7 +29,7 @@ def client_config(settings: CdcSettings, **config: Any) -> dict[str, Any]:
     """Return librdkafka's configuration; raise Misconfigured if no broker is configured."""
     if not settings.bootstrap_servers:
         raise Misconfigured(
-            "KAFKA_BOOTSTRAP_SERVERS is not set: give host:port, or run `manage.py up`."
+            "KAFKA_BOOTSTRAP_SERVERS is not set: set it to host:port, or run `manage.py up`."
         )
     require_valid_config(tuple(settings.kafka_config.items()))
     return {
@@ -62,7 +62,7 @@ def make_client(kind: Callable[[dict[str, Any]], Client], config: dict[str, Any]
 
 @lru_cache(maxsize=16)
 def require_valid_config(given: tuple[tuple[str, str], ...]) -> None:
-    """Raise Misconfigured for a setting that librdkafka does not know or accept, by its name."""
+    """Raise Misconfigured, naming the setting, if librdkafka does not know or accept one."""
     for name, value in given:
         if _FILES.match(name) and value != FOUND_BY_THE_LIBRARY:
             _require_readable(name, value)

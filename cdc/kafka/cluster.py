@@ -40,7 +40,7 @@ class TopicState:
     replicas: int
     """The smallest number of replicas of a partition."""
     config: Mapping[str, str]
-    """The settings of the topic; empty if this client must not read them."""
+    """The settings of the topic; empty if this client may not read them."""
     may_read: bool
     may_write: bool
 
@@ -65,7 +65,7 @@ class Cluster:
             raise self._errors.unavailable("describe", "the cluster", error) from error
 
     def topic(self, name: str) -> TopicState | str | None:
-        """Return the state of a topic, None if it does not exist, or why it must not be seen."""
+        """Return a topic's state, None if it does not exist, or why this client may not see it."""
         answer = self._admin.describe_topics(
             TopicCollection([name]),
             include_authorized_operations=True,
@@ -84,7 +84,7 @@ class Cluster:
             raise self._errors.unavailable("describe the topic", name, error) from error
 
     def config(self, name: str) -> dict[str, str]:
-        """Return the settings of a topic; empty if this client must not read them."""
+        """Return the settings of a topic; empty if this client may not read them."""
         asked = ConfigResource(ResourceType.TOPIC, name)
         answer = self._admin.describe_configs([asked], request_timeout=REQUEST_SECONDS)[asked]
         try:

@@ -32,7 +32,7 @@ _TOPIC_MISSING = frozenset(
 _TOPIC_PATIENCE_MS = 3_000
 """How long a topic may be unknown before it is considered missing."""
 _PARTIAL_SECONDS = 30.0
-"""How long records wait for brokers that refuse the client, if others have acknowledged a part."""
+"""How long records wait for brokers that refuse the client, if others have acknowledged some."""
 
 
 class KafkaPublisher:
@@ -104,7 +104,7 @@ class KafkaPublisher:
     def _require_connection(self, keep_waiting: Callable[[], bool], *, patient: bool) -> None:
         if not keep_waiting():
             raise Retryable("Publishing was cancelled: the records stay in the outbox.")
-        # The client itself would try again in silence, because its records never expire.
+        # The client itself would silently keep trying, because its records never expire.
         if not patient and (refusal := self._errors.last_refusal()):
             raise Retryable(refusal.text)
 

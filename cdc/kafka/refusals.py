@@ -23,7 +23,7 @@ REQUEST_SECONDS = 5.0
 _REPEAT_SECONDS = 30.0
 _POLL_SECONDS = 0.05
 _RECONNECT_SECONDS = 1.0
-"""The time in which a client connects again, longer than `reconnect.backoff.max.ms`."""
+"""The time within which a client reconnects, longer than `reconnect.backoff.max.ms`."""
 _SERVER = re.compile(r"\A\w+://([^/]+)/\S+: ")
 _STATE = re.compile(r" \(after \d+ms in state \w+\)")
 _TLS_FAILED = re.compile(r"SSL handshake failed|SSL routines|certificate verify failed")
@@ -97,7 +97,7 @@ class ErrorLog:
         """Return the answer to a request of the client; raise KafkaException or TimeoutError.
 
         Brokers that refuse the connection end the wait at once. If they refused the connection
-        before the request, the client gets the time to connect again.
+        before the request, the client gets time to reconnect.
         """
         admin.poll(0)
         self._is_new = False

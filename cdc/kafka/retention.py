@@ -34,7 +34,7 @@ def kept_seconds(config: Mapping[str, str]) -> float | None:
     """Return the shortest time after which Kafka may remove a record that is still needed.
 
     With `cleanup.policy=delete`, Kafka removes every record after `retention.ms`. With `compact`,
-    it keeps the newest record of each key, so that a replica needs no other. An exception is a
+    it keeps the newest record of each key, and a replica needs no others. An exception is a
     delete: its tombstone is removed after `delete.retention.ms`. Return None if nothing is removed.
     """
     policies = {policy.strip() for policy in config.get("cleanup.policy", "").split(",")}

@@ -63,7 +63,7 @@ class KafkaSource:
                     "enable.auto.commit": True,
                     "auto.commit.interval.ms": 1000,
                     "fetch.message.max.bytes": settings.max_event_bytes + ENVELOPE_ROOM,
-                    # A new partition is fetched after the running fetch has returned. Without new
+                    # A new partition is fetched after the current fetch has returned. Without new
                     # records, the broker returns that fetch after this time.
                     "fetch.wait.max.ms": 100,
                     # KiB for all partitions: limits the memory of prefetched records.
@@ -158,7 +158,7 @@ class KafkaSource:
         """Commit the stored offsets and leave the group, so that another consumer can take over.
 
         Always close a source: librdkafka never ends a client whose last assignment or revocation
-        was not served, so the collection of such an object blocks the process.
+        was not served, so garbage-collecting such an object blocks the process.
         """
         deadline = time.monotonic() + _LEAVE_SECONDS
         with suppress(KafkaException):  # The group may already have removed this consumer.
@@ -172,7 +172,7 @@ class KafkaSource:
     def _require_connection(self) -> None:
         """Raise Retryable if no record arrives because brokers refuse the login or TLS.
 
-        The client itself would try again in silence.
+        The client itself would silently keep trying.
         """
         if refusal := self._errors.last_refusal():
             try:

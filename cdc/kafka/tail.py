@@ -53,7 +53,7 @@ class KafkaTail:
     def bounds(self) -> TopicBounds:
         described = self._describe()
         if not described.partitions:
-            raise Retryable("Kafka names no partition of the topic yet: try again.")
+            raise Retryable("Kafka lists no partitions of the topic yet: try again.")
         held = [self._partition_bounds(number) for number in range(len(described.partitions))]
         first, end = zip(*held, strict=True)
         return TopicBounds(
@@ -85,7 +85,7 @@ class KafkaTail:
     def poll(self, limit: int, seconds: float) -> list[Record]:
         try:
             first = self._consumer.poll(seconds)
-            # A message without a value is false.
+            # A message without a value is falsy.
             messages = [] if first is None else [first, *self._consumer.consume(limit - 1, 0)]
         except KafkaException as error:
             raise Retryable(_explanation(error)) from error

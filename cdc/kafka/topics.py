@@ -59,14 +59,14 @@ class Topics:
         return True
 
     def topic_id(self, topic: str) -> str:
-        """Return Kafka's id of the topic; a topic that is created again gets another id."""
+        """Return Kafka's id of the topic; a topic that is created again gets a different id."""
         try:
             return str(self._errors.answer(self._admin, self._describe(topic)).topic_id)
         except (KafkaException, TimeoutError) as error:
             raise self._errors.unavailable("describe the topic", topic, error) from error
 
     def recreated(self, known: Mapping[str, str]) -> bool:
-        """Return whether a topic has another id than in `known`, the ids by topic name.
+        """Return whether the id of a topic differs from `known`, the ids by topic name.
 
         This method does not wait. Each call sends requests, and evaluates the answers to the
         requests of earlier calls.

@@ -48,7 +48,7 @@ _CACHE_IS_FULL = ("cache overflow", "cache full", "will not fit in the storage e
 """Parts of WiredTiger's error texts for a transaction that is too large for the cache."""
 _WRITES = WriteConcern("majority", j=True)
 _STANDALONE = (
-    "MONGODB_URI leads to a standalone mongod, which has no transactions: start it with --replSet "
+    "MONGODB_URI points to a standalone mongod, which has no transactions: start it with --replSet "
     "and initiate the replica set."
 )
 _OPTIONS: Mapping[str, Any] = {

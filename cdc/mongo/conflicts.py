@@ -1,4 +1,4 @@
-"""Recognises writes that fail because of a unique index that the user created."""
+"""Recognises writes rejected by a unique index that an operator added to the replica."""
 
 import re
 from collections.abc import Mapping

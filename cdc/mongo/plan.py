@@ -70,7 +70,7 @@ class Known:
     live: bool
     """False if the replica has only a delete marker."""
     marked: bool = True
-    """False if the replica surely has no delete marker."""
+    """False if the replica certainly has no delete marker."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,7 +82,7 @@ class Writes:
     deletes: list[Identity] = field(default_factory=list)
     markers: list[Document] = field(default_factory=list)
     unmarked: set[Identity] = field(default_factory=set)
-    """The keys that surely have no marker yet. To insert these markers is faster."""
+    """The keys that certainly have no marker yet; inserting these markers is faster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

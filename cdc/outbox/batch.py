@@ -12,7 +12,7 @@ PORTION_BYTES = 4_000_000
 """The maximum size of one read, in bytes. The lease is renewed between reads. A larger row is read
 alone."""
 _ASKED_BYTES = 64_000_000
-"""The maximum bytes of the rows whose sizes one query returns: the database reads whole rows."""
+"""The maximum bytes of rows that one query measures: the database reads the rows in full."""
 _MOST_ROWS = 500
 
 

@@ -1,9 +1,9 @@
-"""Detects that the database assigns outbox ids again, before the next row is published.
+"""Detects reused outbox ids before the next row is published.
 
-A version (epoch, outbox id) must never be used twice. But ids are assigned again after TRUNCATE, a
-rebuild of the table, a restore from a backup, or a failover that lost the last commits. Versions
-are also repeated if `loaddata` loads an old epoch. The outbox is therefore compared with the
-changes that were published last, as the relay's memory, Kafka or MongoDB contains them.
+A version (epoch, outbox id) must never be used twice. But ids are reused after TRUNCATE, a rebuild
+of the table, a restore from a backup, or a failover that lost the last commits. Versions are also
+repeated if `loaddata` loads an old epoch. The relay therefore compares the outbox with the last
+published changes, which it finds in its memory, Kafka or MongoDB.
 """
 
 import logging
@@ -27,7 +27,7 @@ EPOCH_ARGUMENT = "epoch"
 """The argument that distinguishes the repair after a new epoch from other repairs."""
 CHECK_SECONDS = 1.0
 FLUSH_SECONDS = 10.0
-"""How long the epoch's row may be missing: `flush` deletes the row and later inserts another."""
+"""How long the epoch's row may be missing: `flush` deletes the row and later inserts a new one."""
 _REMEMBERED = 128
 """The number of published changes that are remembered and compared with the outbox rows."""
 _log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class EpochGuard:
     """Begins a new epoch if the outbox does not continue the published changes.
 
     Normally, the next version is higher than every published version, and no outbox row has the id
-    of a different published change. If one of these rules is broken, ids were assigned again.
+    of a different published change. If one of these rules is broken, ids were reused.
 
     One transaction writes the new epoch, an entry in the operator log and a job for a repair. If
     the transaction fails, nothing is written, and the next check finds the same evidence.
@@ -97,7 +97,7 @@ class EpochGuard:
     def check(
         self, token: int | None, keep_waiting: Callable[[], bool], *, at_once: bool = False
     ) -> bool:
-        """Begin a new epoch if ids were assigned again; return whether a new epoch has begun.
+        """Begin a new epoch if ids were reused; return whether a new epoch has begun.
 
         The database is queried for each new `token` of the lease, on each new connection, once a
         second, and if `at_once` is True. Raise Retryable on an error. Do not publish anything until
@@ -181,7 +181,7 @@ class EpochGuard:
         return True
 
     def _sign(self) -> str:
-        """Return the evidence that ids were assigned again; empty if there is no evidence."""
+        """Return the evidence that ids were reused; empty if there is no evidence."""
         epoch = outbox.current_epoch(using=self._using)
         now = self._clock.monotonic()
         if epoch is None:  # Nothing can be inserted.

@@ -61,10 +61,13 @@ class Guard(Protocol):
     def check(
         self, token: int | None, keep_waiting: Callable[[], bool], *, at_once: bool = False
     ) -> bool:
-        """Begin a new epoch if ids were assigned again; return whether a new epoch has begun."""
+        """Begin a new epoch if ids were reused; return whether a new epoch has begun."""
 
     def admits(self, rows: Sequence[OutboxRecord]) -> bool:
-        """Return whether these rows may be published; if not, call `check` first."""
+        """Return whether these rows may be published.
+
+        If not, the relay must call `check` before it tries again.
+        """
 
     def is_older(self, row: OutboxRecord) -> bool:
         """Return whether newer changes of the same captured row may already have been published."""
@@ -141,7 +144,7 @@ class Relay:
         self._found = []
 
     def _continues(self, *, at_once: bool = False) -> bool:
-        """Begin a new epoch if ids were assigned again; return whether the relay may continue.
+        """Begin a new epoch if ids were reused; return whether the relay may continue.
 
         In a new epoch, the relay reads the outbox from the first row again.
         """
@@ -218,7 +221,7 @@ class Relay:
         fault_points.reach(fault_points.RELAY_PRODUCED)
         self._sweeper.published(rows)
         if self._token == token:
-            # With another token, the relay has started over, and these ids may belong to other
+            # With a different token, the relay has started over, and these ids may belong to other
             # rows.
             self._finder.published(rows)
         self._sent_at = self._clock.monotonic()

@@ -15,7 +15,7 @@ from cdc.runtime.loop import Clock
 LOOK_SECONDS = 5.0
 """The minimum interval between two searches for overlooked rows."""
 _LOOK_SHARE = 50
-"""Another minimum of this interval, as a multiple of the duration of the last search."""
+"""A second minimum of this interval, as a multiple of the duration of the last search."""
 _REFUSED_SECONDS = 1.0
 _PAUSE_SECONDS = 0.2
 _LOOK_LIMIT = 5_000

@@ -42,7 +42,7 @@ def at_offset(offset: int) -> Target:
         first, end = marks.of(source)
         if not first <= offset <= end:
             raise Misconfigured(
-                f"Partition {source.partition} has no offset {offset}: give an offset from {first} "
+                f"Partition {source.partition} has no offset {offset}: use an offset from {first} "
                 f"to {end}."
             )
         return offset
@@ -57,7 +57,7 @@ def at_time(moment: datetime) -> Target:
     """
     since_ms = milliseconds(moment)
     if since_ms is None:
-        raise Misconfigured(f"The time is {moment.isoformat()}: give one from 1970 to 9999.")
+        raise Misconfigured(f"The time is {moment.isoformat()}: use a time between 1970 and 9999.")
     return lambda marks, source: marks.since(source, since_ms)
 
 

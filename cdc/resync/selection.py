@@ -46,7 +46,7 @@ def selections(model: str | None, conditions: Sequence[str]) -> list[Selection]:
     captures = [capture for capture in registry if model in {None, capture.model._meta.label}]
     if not captures:
         known = ", ".join(capture.model._meta.label for capture in registry)
-        raise Misconfigured(f"--model is {model!r}, which is not captured: give one of {known}.")
+        raise Misconfigured(f"--model is {model!r}, which is not captured: use one of {known}.")
     if conditions and len(captures) > 1:
         raise Misconfigured("--where needs --model: several models are captured.")
     return [Selection(capture=capture, conditions=tuple(conditions)) for capture in captures]
@@ -65,7 +65,7 @@ def visible_conditions(conditions: Sequence[str], audience: Audience) -> list[st
 def _condition(model: type[Model], text: str) -> Q:
     name, equals, value = text.partition("=")
     if not equals:
-        raise Misconfigured(f"--where {text!r} contains no equals sign: give field=value.")
+        raise Misconfigured(f"--where {text!r} contains no equals sign: use field=value.")
     found = _field(model, name.strip())
     if not value and found.null:
         empty = Q(**{f"{found.name}__isnull": True})
@@ -82,10 +82,10 @@ def _field(model: type[Model], name: str) -> Any:
     if found not in fields.values():
         raise Misconfigured(
             f"--where names {name!r}, but {model.__name__} has no such field: "
-            f"give one of {', '.join(sorted(fields))}."
+            f"use one of {', '.join(sorted(fields))}."
         )
     if isinstance(found, JSONField):
-        raise Misconfigured(f"--where names {name!r}, a JSON field: name another field.")
+        raise Misconfigured(f"--where names {name!r}, a JSON field: name a different field.")
     return found
 
 

@@ -1,4 +1,4 @@
-"""The base classes of commands and daemons: exit codes, and error messages of one sentence."""
+"""The base classes of commands and daemons: exit codes and one-sentence error messages."""
 
 import logging
 import sys
@@ -46,7 +46,11 @@ class FeedCommand(BaseCommand):
 
 
 class DaemonCommand(FeedCommand):
-    """A daemon. The error with which it ends is a record of its log, in the format of the log."""
+    """A daemon.
+
+    If an error ends the process, it is logged in the configured log format instead of being
+    printed.
+    """
 
     _is_own_process = False
 

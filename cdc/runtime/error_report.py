@@ -23,7 +23,7 @@ STALE_SECONDS = 30.0
 _WRITE_SECONDS = 1.0
 _BACKOFF_FACTOR = 10
 _QUIET_SECONDS = 5.0
-"""A process recovers after this time without an error, because attempts may fail in turns."""
+"""A process recovers after this time without an error: failures and successes may alternate."""
 _KEPT_DAYS = 1
 _LONGEST_PROCESS, _LONGEST_ERROR = 255, 1000
 

@@ -1,6 +1,6 @@
 """Leases on rows: only the owner of a row may do the work that the row describes.
 
-A lease is a row with an `owner` and an `expires_at`. To take, renew or release a lease is one
+A lease is a row with an `owner` and an `expires_at`. Taking, renewing or releasing a lease is one
 conditional UPDATE, so only one of several processes succeeds. All times are those of the database's
 clock, because the clocks of the machines may differ.
 """

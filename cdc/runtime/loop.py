@@ -83,7 +83,9 @@ class Stop:
 
     @contextmanager
     def bounding_errors(self) -> Iterator[None]:
-        """Make the process exit with code 1 within `grace` seconds after an error leaves the block.
+        """If an error leaves the block, force the process to exit with code 1.
+
+        This happens only if the process does not end by itself within `grace` seconds.
 
         Without this limit, a client that cannot be closed would keep a failed process alive, and
         the supervisor would never restart the process.

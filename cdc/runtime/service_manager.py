@@ -34,7 +34,9 @@ def notify_alive() -> None:
 
 
 def supervised(run_once: Callable[[], bool]) -> Callable[[], bool]:
-    """Return `run_once`, so that each call reports a running loop, and the first success is ready.
+    """Return `run_once`, reporting at each call that the loop is running.
+
+    The first success reports that the process is ready.
 
     A call that raises Retryable also shows that the loop is running: a loop that waits for a server
     is not restarted.

@@ -1,7 +1,7 @@
-"""Background threads that survive an unexpected error, and reports of what they suffer from.
+"""Background threads that survive unexpected errors, and reports of their problems.
 
-`attempt` is the only code that catches every error. Use it where an unexpected error would end a
-thread in silence, although other parts rely on the thread.
+`attempt` is the only code that catches every error. Use it where an unexpected error would silently
+end a thread on which other parts rely.
 """
 
 import logging
@@ -74,7 +74,7 @@ def start_thread(
 
 
 def thread_problems() -> tuple[str, ...]:
-    """Return a sentence for each thread of this process that has failed in the last seconds."""
+    """Return a sentence for each thread of this process that has failed in the last few seconds."""
     now = time.monotonic()
     return tuple(text for at, text in list(_problems.values()) if now - at < CALM_SECONDS)
 

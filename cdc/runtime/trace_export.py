@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 
 def export_traces(environ: Mapping[str, str], service: str) -> None:
-    """Export spans as `environ` says, under the name `service` unless it has another name.
+    """Export spans as `environ` specifies, under the name `service` unless it sets another name.
 
     Do nothing if no exporter is named, or if the application has a provider of its own. Raise
     Misconfigured for an invalid value.
@@ -71,7 +71,7 @@ def is_wanted(environ: Mapping[str, str]) -> bool:
     """Return whether `environ` names an exporter; raise Misconfigured if that is not clear."""
     disabled = environ.get(DISABLED, "").strip().lower()
     if disabled not in {"", "true", "false"}:
-        raise Misconfigured(f"{DISABLED} is {environ[DISABLED]!r}: give true or false.")
+        raise Misconfigured(f"{DISABLED} is {environ[DISABLED]!r}: set it to true or false.")
     named = environ.get(EXPORTER, "").strip()
     return disabled != "true" and named.lower() not in {"", "none"}
 
@@ -102,7 +102,7 @@ def _require_provider(environ: Mapping[str, str]) -> None:
     known = sorted(point.name for point in entry_points(group=_PROVIDERS))
     if environ[_PROVIDER] not in known:
         raise Misconfigured(
-            f"{_PROVIDER} is {environ[_PROVIDER]!r}: give {' or '.join(known)}, or remove it."
+            f"{_PROVIDER} is {environ[_PROVIDER]!r}: set it to {' or '.join(known)}, or remove it."
         )
 
 
@@ -113,7 +113,7 @@ def _exporter(name: str, environ: Mapping[str, str]) -> EntryPoint:
         if candidate in installed:
             return installed[candidate]
     known = ", ".join(sorted({*(each.partition("_proto_")[0] for each in installed), "none"}))
-    remedy = _PACKAGE if name.startswith("otlp") else f"give one of {known}"
+    remedy = _PACKAGE if name.startswith("otlp") else f"use one of {known}"
     raise Misconfigured(f"{EXPORTER} has {name!r}, which is not installed: {remedy}.")
 
 
@@ -126,23 +126,23 @@ def _otlp(environ: Mapping[str, str]) -> Iterator[str]:
 def _require_valid(environ: Mapping[str, str]) -> None:
     given = {name: value.strip() for name, value in environ.items() if value.strip()}
     for name in _PROTOCOLS:
-        _require(name, given, given.get(name) in {None, *_OTLP}, f"give {' or '.join(_OTLP)}")
+        _require(name, given, given.get(name) in {None, *_OTLP}, f"set it to {' or '.join(_OTLP)}")
     plain = _OTLP["grpc"] in _otlp(environ)
     for name in _ENDPOINTS:
         if not _is_endpoint(given.get(name), plain=plain):
             # The value may contain a password, so the message does not repeat it.
-            raise Misconfigured(f"{name} is not a URL: give http://host:4318.")
+            raise Misconfigured(f"{name} is not a URL: use a URL such as http://host:4318.")
     for name in _NUMBERS:
         number = given.get(name, "1")
         valid = number.isascii() and number.isdigit() and int(number) > 0
-        _require(name, given, valid, "give a whole number above 0")
+        _require(name, given, valid, "set it to a whole number above 0")
     sampler = given.get(_SAMPLER, _SAMPLERS[0]).lower()
-    _require(_SAMPLER, given, sampler in _SAMPLERS, f"give one of {', '.join(_SAMPLERS)}")
+    _require(_SAMPLER, given, sampler in _SAMPLERS, f"set it to one of {', '.join(_SAMPLERS)}")
     if sampler in _RATIOS:
         ratio = given.get(_SAMPLER_ARG, "1")
-        _require(_SAMPLER_ARG, given, _is_ratio(ratio), "give a number from 0 to 1")
+        _require(_SAMPLER_ARG, given, _is_ratio(ratio), "set it to a number from 0 to 1")
     pairs = given.get(_RESOURCE, "a=b").rstrip(",").split(",")
-    _require(_RESOURCE, given, all("=" in pair for pair in pairs), "give name=value,name=value")
+    _require(_RESOURCE, given, all("=" in pair for pair in pairs), "use name=value,name=value")
 
 
 def _require(name: str, given: Mapping[str, str], valid: bool, remedy: str) -> None:

@@ -18,8 +18,8 @@ from cdc.runtime import tracing
 def start(exporters: Iterable[EntryPoint], service: str, delay_ms: int | None) -> None:
     """Export all spans of this process, unless the application has a provider of its own.
 
-    `service` is the name of the service; if it is empty, the environment has the name. `delay_ms`
-    is the time between two exports; if it is None, the environment has the time.
+    `service` is the name of the service; if it is empty, the environment contains the name.
+    `delay_ms` is the time between two exports; if it is None, the environment contains the time.
     """
     if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         return

@@ -236,7 +236,7 @@ def _record(
         attributes["messaging.batch.message_count"] = len(messages)
     since = min((at for each in messages if (at := each.waiting_since_ms)), default=None)
     if since is not None:
-        # Another machine, with another clock, may have set the time.
+        # A different machine, with its own clock, may have set the time.
         began = min(since * _NS_OF_A_MS, step.started_ns)
         waited = round((step.started_ns - began) / _NS_OF_A_MS, 3)
         attributes[f"change.wait.{step.waited_in}_ms"] = waited

@@ -54,7 +54,7 @@ class Finding:
     since: datetime | None = None
     """When the problem began; None if this is not known."""
     parts: tuple[Part, ...] = (Part.COLLECTIONS,)
-    """The parts that are not well."""
+    """The parts that are affected."""
 
 
 Rule = Callable[[Observed], Iterator[Finding]]

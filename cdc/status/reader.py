@@ -75,7 +75,7 @@ class StatusReader:
         """Return the current state; `problems` names the services that do not respond."""
         reads = _Reads()
         database, kafka, mongodb = (partial(reads.attempt, name) for name in _SERVICES)
-        # The queues are read before the counts: what is counted has left the queues, or waits.
+        # Read the queues before the counts: a change missing from the counts was then in a queue.
         depth = database(lambda: outbox.depth(using=DEFAULT_DB_ALIAS))
         positions = mongodb(self._positions.all)
         lags = None if positions is None else kafka(partial(self._lags, positions))

@@ -49,7 +49,7 @@ class RowTrace:
     offset: int | None = None
     arrivals: tuple[Arrival, ...] = ()
     problem: str = ""
-    """The error because of which the state of the replica is unknown; part of `sentence`."""
+    """The error that makes the state of the replica unknown; part of `sentence`."""
 
     def sentence_for(self, audience: Audience) -> str:
         """Return the sentence without the text of an error, unless the audience may see it."""

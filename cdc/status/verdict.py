@@ -58,7 +58,7 @@ class Status(Observed):
         return f"In sync: {counted(rows, 'row')} everywhere."
 
     def as_json(self) -> dict[str, Any]:
-        """Return the documented JSON shape (docs/status.md)."""
+        """Return the status as JSON-compatible data, as documented in docs/status.md."""
         judged = {
             "waiting": self.waiting,
             "healthy": self.healthy,

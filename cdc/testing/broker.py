@@ -53,11 +53,11 @@ class MemoryBroker:
         return self.ids.get(topic, f"id of {topic}")
 
     def recreated(self, known: Mapping[str, str]) -> bool:
-        """Return whether a topic has another id than in `known`."""
+        """Return whether the id of a topic differs from `known`."""
         return any(self.topic_id(topic) != topic_id for topic, topic_id in known.items())
 
     def recreate(self, topic: str) -> None:
-        """Delete a topic and create it again, empty and with another id."""
+        """Delete a topic and create it again, empty and with a different id."""
         self.ids[topic] = f"{self.topic_id(topic)}, recreated"
         for held in (self.logs, self.firsts, self.elections):
             for source in [source for source in held if source.topic == topic]:

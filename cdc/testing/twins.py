@@ -186,7 +186,10 @@ class MemoryReplica:
         for source in sources:
             held = (self._store.owners.get(source), self._store.positions.get(source))
             if held != (self._owner, self._expected.get(source)):
-                raise Fenced(f"Partition {source.partition} has another owner or position.")
+                raise Fenced(
+                    f"Partition {source.partition} was taken over by another consumer, or its "
+                    "position was moved."
+                )
 
     def forget(self) -> None:
         """Forget the expected positions."""
@@ -195,7 +198,10 @@ class MemoryReplica:
     def _fence(self, source: TopicPartition) -> None:
         expected = (self._owner, self._expected.get(source))
         if (self._store.owners.get(source), self._store.positions.get(source)) != expected:
-            raise Fenced("A partition of the batch has another owner or position.")
+            raise Fenced(
+                f"Partition {source.partition} was taken over by another consumer, or its position "
+                "was moved."
+            )
 
     def _resume(self, source: TopicPartition, resume_at: int | None) -> None:
         lost_from = self._store.positions.get(source)

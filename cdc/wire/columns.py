@@ -59,7 +59,7 @@ class Column:
         except (TypeError, ValueError, ArithmeticError, AttributeError):
             what = _UNREAD if value is None else _short(value)
             raise Refused(
-                f"Column {self.name} holds {what}, which its type does not allow: correct it."
+                f"Column {self.name} contains {what}, which its type does not allow: correct it."
             ) from None
 
     def refuse_early(self, value: Any) -> None:
@@ -121,7 +121,7 @@ def wire_time(moment: datetime) -> str:
 
 def _boolean_to_wire(value: Any) -> bool:
     if value not in {0, 1}:
-        raise Refused(f"holds {_short(value)}: store 0 or 1.")
+        raise Refused(f"contains {_short(value)}: store 0 or 1.")
     return bool(value)
 
 
@@ -132,21 +132,21 @@ def _integer_to_wire(value: Any) -> int:
     if type(value) is int and SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
         return value
     if value != int(value):
-        raise Refused(f"holds {_short(value)}: store a whole number.")
+        raise Refused(f"contains {_short(value)}: store a whole number.")
     if not SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
-        raise Refused(f"holds {value}: MongoDB's integers have 64 bits.")
+        raise Refused(f"contains {value}: MongoDB's integers have 64 bits.")
     return int(value)
 
 
 def _float_to_wire(value: Any) -> float:
     if not math.isfinite(value):
-        raise Refused(f"holds {value}: JSON has no such number; use null.")
+        raise Refused(f"contains {value}: JSON has no such number; use null.")
     return float(value)
 
 
 def _decimal_to_wire(value: Any) -> str:
     if not value.is_finite():
-        raise Refused(f"holds {value}: not every database can store it; use null.")
+        raise Refused(f"contains {value}: not every database can store it; use null.")
     return str(value)
 
 
@@ -159,7 +159,7 @@ def _text_to_wire(value: Any) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise Refused(f"holds a lone surrogate in {_short(text)}: remove it.") from None
+        raise Refused(f"contains a lone surrogate in {_short(text)}: remove it.") from None
     return text
 
 
@@ -179,7 +179,7 @@ def _json_to_wire(value: Any, depth: int = 0) -> Any:
         return [_json_to_wire(item, depth + 1) for item in value]
     if isinstance(value, float):
         return _float_to_wire(value)
-    raise Refused(f"holds a {type(value).__name__}, which is not JSON: store plain JSON values.")
+    raise Refused(f"contains a {type(value).__name__}, which is not JSON: store plain JSON values.")
 
 
 def _key_to_wire(key: Any) -> str:
@@ -193,25 +193,25 @@ def _integer_from_wire(value: Any) -> int:
     # Subclasses of `int` are valid too: MongoDB's 64-bit integers have their own class.
     whole = isinstance(value, int) and not isinstance(value, bool)
     if not whole or not SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
-        raise Rejected(f"holds {_short(value)}, not a 64-bit integer.")
+        raise Rejected(f"contains {_short(value)}, not a 64-bit integer.")
     return int(value)
 
 
 def _float_from_wire(value: Any) -> float:
     if type(value) not in {int, float} or not math.isfinite(value):
-        raise Rejected(f"holds {_short(value)}, not a number.")
+        raise Rejected(f"contains {_short(value)}, not a number.")
     return float(value)
 
 
 def _boolean_from_wire(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise Rejected(f"holds {_short(value)}, not true or false.")
+        raise Rejected(f"contains {_short(value)}, not true or false.")
     return value
 
 
 def _text_from_wire(value: Any) -> str:
     if not isinstance(value, str):
-        raise Rejected(f"holds {_short(value)}, not text.")
+        raise Rejected(f"contains {_short(value)}, not text.")
     return value
 
 
@@ -219,13 +219,13 @@ def _time_from_wire(value: Any) -> datetime:
     try:
         moment = datetime.fromisoformat(_text_from_wire(value))
     except ValueError:
-        raise Rejected(f"holds {_short(value)}, not an ISO 8601 time.") from None
+        raise Rejected(f"contains {_short(value)}, not an ISO 8601 time.") from None
     if moment.tzinfo is None:
-        raise Rejected(f"holds {_short(value)}, a time without a zone.")
+        raise Rejected(f"contains {_short(value)}, a time without a zone.")
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise Rejected(f"holds {_short(value)}, a time outside years 1 to 9999.") from None
+        raise Rejected(f"contains {_short(value)}, a time outside the years 1 to 9999.") from None
 
 
 def _json_from_wire(value: Any) -> Any:

@@ -131,9 +131,9 @@ def _is_kept(keyword: str, value: Any, after: dict[str, Any]) -> bool:
 def _in_envelope(older: Any, newer: Mapping[str, Any]) -> Iterator[Break]:
     found = list(_differences(older, newer))
     if _TABLE in found:
-        yield Break(Kind.TABLE, "has another name in source.table")
+        yield Break(Kind.TABLE, "has a different name in source.table")
     if rest := [path for path in found if path != _TABLE]:
-        yield Break(Kind.ENVELOPE, f"has another envelope (at {', '.join(rest)})")
+        yield Break(Kind.ENVELOPE, f"has a different envelope (at {', '.join(rest)})")
 
 
 def _differences(older: Any, newer: Any, path: str = "") -> Iterator[str]:

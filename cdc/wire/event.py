@@ -191,5 +191,5 @@ def _consistent(event: ChangeEvent) -> ChangeEvent:
     held = row.get(event.key_column)
     if type(held) is not type(event.key) or held != event.key:
         shown = json.dumps(event.key)[:60]
-        raise Rejected(f"The key is {shown}, but the row in {name} has another key.")
+        raise Rejected(f"The key is {shown}, but the row in {name} has a different key.")
     return event

@@ -11,7 +11,7 @@ LAST_RECORDS = 32
 """The number of records at the end of a partition that are read to find the last changes.
 
 One record is not enough: the last record may have a lower version than an earlier record, because
-transactions may commit in another order than their outbox ids.
+transactions may not commit in the order of their outbox ids.
 """
 _MOST_DIGITS = 18
 """The maximum number of digits in a header. The next epoch is then still a 64-bit integer."""

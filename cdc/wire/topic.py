@@ -13,7 +13,7 @@ class TopicBounds:
 
     topic: str
     topic_id: str
-    """Kafka's id of the topic. A topic that is deleted and created again gets another id."""
+    """Kafka's id of the topic. A topic that is deleted and created again gets a different id."""
     first: tuple[int, ...]
     """The first offset in each partition that Kafka has not deleted."""
     end: tuple[int, ...]

@@ -120,7 +120,7 @@ def test_a_standalone_mongodb_stops_the_consumer(
         assert "a standalone mongod" in exits(feed_settings, tmp_path, *CONSUME, **uri)
         done = doctor(feed_settings, tmp_path, **uri)
     assert done.returncode == 2
-    assert "wrong    mongodb   MONGODB_URI leads to a standalone mongod" in done.stdout
+    assert "wrong    mongodb   MONGODB_URI points to a standalone mongod" in done.stdout
 
 
 @pytest.mark.parametrize("command", DAEMONS[:2], ids=lambda command: command[0])

@@ -114,4 +114,4 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
     error = failure(*arguments)
 
     assert error.returncode == 2
-    assert "Give the IDs of the dead letters" in str(error)
+    assert "Pass the IDs of the dead letters" in str(error)

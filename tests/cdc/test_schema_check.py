@@ -293,7 +293,7 @@ def test_the_command_agrees_with_the_published_schema(capsys: Any) -> None:
 
 def test_the_command_refuses_wrong_use(project: Project, settings: Any) -> None:
     project.declare({})
-    with pytest.raises(CommandError, match="give one of things") as raised:
+    with pytest.raises(CommandError, match="use one of things") as raised:
         call_command("event_schema", table="other")
     assert raised.value.returncode == 2
 

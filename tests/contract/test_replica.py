@@ -315,7 +315,7 @@ def test_a_version_that_is_used_again_is_refused(storage: Storage, reused: Chang
     replica.apply([delivered(event) for event in events], {SOURCE: 3})
     before = storage.history()
 
-    with pytest.raises(Rejected, match=r"Version 1\.2 has been applied with other content"):
+    with pytest.raises(Rejected, match=r"Version 1\.2 has been applied with different content"):
         replica.apply([delivered(change("u", 2, 4)), delivered(reused)], {SOURCE: 5})
 
     assert titles(storage) == {1: "version 1.2", 2: "version 1.3"}

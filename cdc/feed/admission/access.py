@@ -46,7 +46,7 @@ class Reading:
 
     @property
     def phase(self) -> float:
-        """The time of the checks within their interval, from 0 to 1; the same for a session."""
+        """The time of the checks within their interval, from 0 to 1; constant for a session."""
         return crc32((self.key or "").encode()) / 2**32
 
 
@@ -105,8 +105,8 @@ def is_from_page_of(request: HttpRequest, audience: Audience) -> bool:
 
 def _look_up(batch: list[Reading]) -> list[Access]:
     found: list[Access] = []
-    # While the database is away, each further attempt could take seconds, so the first error ends
-    # the batch.
+    # While the database is unavailable, each further attempt could take seconds, so the first
+    # error ends the batch.
     with suppress(Error):
         found.extend(map(_access, batch))
     connections.close_all()

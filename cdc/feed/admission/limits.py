@@ -20,7 +20,7 @@ For IPv6, this should be a network: a customer of a provider has many addresses.
 
 
 def peer_address(request: HttpRequest) -> str:
-    """Return the address from which the connection comes; a proxy has one address for all."""
+    """Return the address of the connection, which is the proxy's for all clients of a proxy."""
     return str(request.META.get("REMOTE_ADDR") or "")
 
 
@@ -93,7 +93,7 @@ class Places:
         return self.refusal(account, address) or Place(self, account, address)
 
     def count(self, account: str, address: str, change: int) -> None:
-        """Add 1 or -1 to the numbers of streams. Only `Place` calls this method."""
+        """Add 1 or -1 to the counts of streams. Only `Place` calls this method."""
         self._total += change
         for counter, name in ((self._accounts, account), (self._addresses, address)):
             counter[name] += change

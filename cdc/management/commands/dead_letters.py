@@ -87,7 +87,7 @@ class Command(FeedCommand):
 
     def _decide(self, decide: Callable[..., Outcome], word: str, options: dict[str, Any]) -> None:
         if bool(options["ids"]) == options["waiting"]:
-            self.misuse("Give the IDs of the dead letters, or --waiting for all that are waiting.")
+            self.misuse("Pass the IDs of the dead letters, or --waiting for all that are waiting.")
         named = self._named(options["ids"])
         letters = each_waiting(using=DEFAULT_DB_ALIAS) if options["waiting"] else named
         with acting_as(system_user()):

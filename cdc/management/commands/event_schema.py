@@ -41,7 +41,7 @@ class Command(FeedCommand):
         captures = [capture for capture in registry if table in {None, capture.table}]
         if table is not None and not captures:
             known = ", ".join(sorted(capture.table for capture in registry))
-            self.misuse(f"No captured model has the table {table!r}: give one of {known}.")
+            self.misuse(f"No captured model has the table {table!r}: use one of {known}.")
         return captures
 
     def _write(self, captures: list[Capture]) -> None:

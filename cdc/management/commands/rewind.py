@@ -57,6 +57,7 @@ def _moment(text: str) -> datetime:
         moment = None
     if moment is None or milliseconds(moment) is None:
         raise ArgumentTypeError(
-            f"{text!r} is not a time from 1970 to 9999: give one such as 2026-03-16T20:36:41."
+            f"{text!r} is not a valid time between 1970 and 9999. Use a format such as "
+            "2026-03-16T20:36:41."
         )
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -50,7 +50,7 @@ class Command(FeedCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["rate"] < 0:
             self.misuse(
-                f"--rate is {options['rate']:g}: give a number of rows per second, or 0 for no "
+                f"--rate is {options['rate']:g}: use a number of rows per second, or 0 for no "
                 "limit."
             )
         with Stop() as stop:

@@ -24,7 +24,7 @@ from cdc.wire.event import Operation
 
 LARGEST_BATCH = 64
 _MOST_CONDITIONS = 16
-"""The most updates and deletes of a batch.
+"""The maximum number of updates and deletes in a batch.
 
 A condition besides `_id` makes each of them slower. With more of them, a look-up is faster.
 """

@@ -32,7 +32,7 @@ class KnownVersions:
         session: ClientSession | None = None,
         deletes: Container[RowKey] = (),
     ) -> dict[RowKey, Known]:
-        """Return the highest version of each row that the replica has. `keys` are by table.
+        """Return the highest version of each row that the replica has. `keys` is grouped by table.
 
         `deletes` are rows whose markers are read in any case.
         """

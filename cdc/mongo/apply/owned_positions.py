@@ -58,14 +58,17 @@ class OwnedPositions:
 
         A gap is a range of records that Kafka has lost and that may not have been applied.
 
-        Raise Fenced if the partition has another owner or position.
+        Raise Fenced if the partition was taken over by another consumer, or its position was moved.
         """
         lost_from = self._expected.get(source)
         moved = self._positions.update_one(
             self._mine(source), resumed_after_gap(lost_from, resume_at, {})
         )
         if not moved.matched_count:
-            raise Fenced("The partition has another owner or position.")
+            raise Fenced(
+                f"Partition {source.partition} was taken over by another consumer, or its position "
+                "was moved."
+            )
         self._expected[source] = resume_at
         return StoredPosition(next_offset=resume_at, recreated=False)
 
@@ -77,7 +80,7 @@ class OwnedPositions:
     ) -> None:
         """Move positions in the session's transaction.
 
-        Raise Fenced if a partition has another owner or position.
+        Raise Fenced if a partition was taken over by another consumer, or its position was moved.
         """
         moves: list[Any] = [
             UpdateOne(
@@ -88,14 +91,17 @@ class OwnedPositions:
         ]
         result = self._positions.bulk_write(moves, session=session)
         if result.matched_count != len(moves):
-            raise Fenced("A partition of the batch has another owner or position.")
+            raise Fenced(
+                "A partition of the batch was taken over by another consumer, or its position was "
+                "moved."
+            )
 
     def expect(self, advance: Mapping[TopicPartition, int]) -> None:
         """Store the new positions, after the transaction that moved them was committed."""
         self._expected.update(advance)
 
     def check(self, sources: frozenset[TopicPartition]) -> None:
-        """Raise Fenced if one of `sources` has another owner or position."""
+        """Raise Fenced if another consumer took over one of `sources` or its position was moved."""
         if not sources:
             return
         names = [position_id(self._group, source) for source in sources]
@@ -108,7 +114,10 @@ class OwnedPositions:
         }
         for source in sources:
             if held.get(source) != (self._owner, self._expected.get(source)):
-                raise Fenced(f"Partition {source.partition} has another owner or position.")
+                raise Fenced(
+                    f"Partition {source.partition} was taken over by another consumer, or its "
+                    "position was moved."
+                )
 
     def forget(self) -> None:
         """Forget the expected positions."""

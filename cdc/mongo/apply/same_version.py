@@ -26,7 +26,7 @@ def refuse_other_events(
     written, reused = _written(planned), []
     for delivered in events:
         event = delivered.event
-        # The time is not compared: a delete that was read from its tombstone has another time.
+        # The time is not compared: a delete that was read from its tombstone has a different time.
         content = (event.table, event.key, event.op.value, event.after)
         first = known.setdefault(event.version, content)
         if first == content:
@@ -76,7 +76,7 @@ def _differs(sent: Any, ours: Any, held: Any) -> bool:
 
 def _reused(version: Version) -> Rejected:
     return Rejected(
-        f"Version {version.epoch}.{version.outbox_id} has been applied with other content: the "
+        f"Version {version.epoch}.{version.outbox_id} has been applied with different content: the "
         "database has reused an outbox id. Replay this dead letter, then run "
         "`manage.py reconcile --repair`."
     )

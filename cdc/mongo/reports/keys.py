@@ -37,7 +37,7 @@ def by_field(*paths: str) -> Key:
 
 
 def by_choice(path: str, values: Iterable[str]) -> Key:
-    """Group by a field. All other values than `values` are one group, with the key None."""
+    """Group by a field. All values other than `values` form one group, with the key None."""
     return {"$cond": [{"$in": [f"${path}", list(values)]}, f"${path}", None]}
 
 
@@ -50,7 +50,7 @@ def by_host(path: str) -> Key:
 def by_calendar(path: str, unit: Unit) -> Key:
     """Group by the day, week, month or year of a date: the key is its first moment.
 
-    The key is None if the value is no date.
+    The key is None if the value is not a date.
     """
     field = f"${path}"
     span = _DAY_MS * (7 if unit is Unit.WEEK else 1)
@@ -61,7 +61,7 @@ def by_calendar(path: str, unit: Unit) -> Key:
 
 
 def by_minutes(start: str, end: str) -> Key:
-    """Group by the whole minutes between two dates; None if one of them is no date."""
+    """Group by the whole minutes between two dates; None if one of them is not a date."""
     dates = [_is_date(path) for path in (start, end)]
     minutes = {"$floor": {"$divide": [{"$subtract": [f"${end}", f"${start}"]}, _MINUTE_MS]}}
     return {"$cond": [{"$and": dates}, minutes, None]}

@@ -178,11 +178,11 @@ def trimmed(transactional_db: None) -> Iterator[None]:
 
 
 WRITES: dict[str, Callable[[], Any]] = {
-    "The saved Label is not found by its key ' b '": lambda: Label(text=" b ").save(),
-    "Only 1 of 2 new rows of toy_label are found": lambda: Label.objects.bulk_create(
+    "The saved Label cannot be found by its key ' b '": lambda: Label(text=" b ").save(),
+    "Only 1 of 2 new rows of toy_label can be found": lambda: Label.objects.bulk_create(
         [Label(text="a"), Label(text=" b ")]
     ),
-    "Only 0 of 1 new rows of toy_label are found": lambda: Label.objects.bulk_create(
+    "Only 0 of 1 new rows of toy_label can be found": lambda: Label.objects.bulk_create(
         [Label(text=" b ")], ignore_conflicts=True
     ),
 }

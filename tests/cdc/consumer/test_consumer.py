@@ -139,7 +139,7 @@ def test_a_version_that_is_used_again_is_a_dead_letter_and_delays_nothing() -> N
 
     assert feed.titles() == {key: f"version 1.{10 + key}" for key in range(1, 9)}
     assert len(feed.letters.kept) == 2
-    assert all("with other content" in reason for reason in feed.letters.kept.values())
+    assert all("with different content" in reason for reason in feed.letters.kept.values())
     assert feed.counters.counted[telemetry.REJECTED] == 2
     assert feed.counters.counted[telemetry.DUPLICATE] == 0
 

@@ -212,7 +212,7 @@ def test_a_value_of_the_wrong_type_is_rejected_with_its_column() -> None:
     event = change("c", 17, 5)
     broken = {**(event.after or {}), "diggs": "many"}
 
-    with pytest.raises(Rejected, match="Column diggs holds 'many', not a 64-bit integer"):
+    with pytest.raises(Rejected, match="Column diggs contains 'many', not a 64-bit integer"):
         deliver(
             ChangeEvent(
                 op=event.op,
@@ -252,7 +252,7 @@ def test_the_key_of_another_column_is_rejected() -> None:
 
 
 def test_a_delete_of_a_key_that_no_row_can_have_is_rejected() -> None:
-    with pytest.raises(Rejected, match=r"^Column id holds '17', not a 64-bit integer"):
+    with pytest.raises(Rejected, match=r"^Column id contains '17', not a 64-bit integer"):
         deliver(replace(change("d", 17, 5), key="17"), ROUTE, SOURCE, 0)
 
 
@@ -384,7 +384,7 @@ def test_a_column_that_allows_null_now_takes_values_and_null() -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("count", "x"), ("seen", 5), ("words", 1)])
 def test_a_value_of_the_wrong_type_has_no_default(name: str, value: Any) -> None:
-    with pytest.raises(Rejected, match=f"Column {name} holds"):
+    with pytest.raises(Rejected, match=f"Column {name} contains"):
         content(1, {**FULL, name: value}, SAMPLE)
 
 

@@ -22,7 +22,7 @@ from tests.support.toy.models import Sample
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 CAPTURE = registry.by_table()["toy_sample"]
-SAID = "Column at of toy_sample 2 holds a value that Django cannot read: correct it."
+SAID = "Column at of toy_sample 2 contains a value that Django cannot read: correct it."
 
 
 @pytest.fixture

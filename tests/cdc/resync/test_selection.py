@@ -22,13 +22,13 @@ def selection(*conditions: str) -> Selection:
 @pytest.mark.parametrize(
     ("condition", "message"),
     [
-        ("nope=1", "--where names 'nope', but Story has no such field: give one of comments"),
+        ("nope=1", "--where names 'nope', but Story has no such field: use one of comments"),
         ("submitted_by__email=a", "Story has no such field"),
         ("diggs=many", "must be an integer"),
         ("submit_date=yesterday", "invalid format"),
         ("status=famous", "is not a valid choice"),
         ("user=1", "a JSON field"),
-        ("diggs", "give field=value"),
+        ("diggs", "use field=value"),
     ],
 )
 def test_a_wrong_condition_is_refused(condition: str, message: str) -> None:
@@ -60,7 +60,7 @@ def test_every_captured_model_is_selected_unless_one_is_named() -> None:
 @pytest.mark.parametrize(
     ("model", "conditions", "message"),
     [
-        ("users.User", [], "--model is 'users.User', which is not captured: give one of "),
+        ("users.User", [], "--model is 'users.User', which is not captured: use one of "),
         (None, ["diggs=3"], "--where needs --model: several models are captured."),
     ],
 )
@@ -73,8 +73,8 @@ def test_a_wrong_model_is_refused(model: str | None, conditions: list[str], mess
 @pytest.mark.parametrize(
     ("condition", "text"),
     [
-        ("diggs", "--where 'diggs' contains no equals sign: give field=value."),
-        ("user=1", "--where names 'user', a JSON field: name another field."),
+        ("diggs", "--where 'diggs' contains no equals sign: use field=value."),
+        ("user=1", "--where names 'user', a JSON field: name a different field."),
         ("diggs=x", "--where gives diggs the value 'x': “x” value must be an integer."),
     ],
 )
@@ -108,7 +108,7 @@ def test_one_of_two_captured_models_has_to_be_named(monkeypatch: pytest.MonkeyPa
         selections(None, ["diggs=3"])
     with pytest.raises(Misconfigured) as refused:
         selections("stories.Nothing", [])
-    assert str(refused.value).endswith(f"give one of {two[0].model._meta.label}, toy.Label.")
+    assert str(refused.value).endswith(f"use one of {two[0].model._meta.label}, toy.Label.")
     monkeypatch.setattr(module, "registry", two[:1])
     (one,) = selections(None, ["diggs=3"])
     assert str(one) == "stories_story with diggs=3"

@@ -19,15 +19,18 @@ CONSOLE = {"OTEL_TRACES_EXPORTER": "console"}
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"OTEL_TRACES_EXPORTER": "jaeger"}, "has 'jaeger', which is not installed: give one of"),
+        ({"OTEL_TRACES_EXPORTER": "jaeger"}, "has 'jaeger', which is not installed: use one of"),
         ({"OTEL_TRACES_EXPORTER": "console,jaeger"}, "has 'jaeger'"),
         ({"OTEL_TRACES_EXPORTER": "console,none"}, "has 'none'"),
         ({"OTEL_TRACES_EXPORTER": "console,"}, "has ''"),
-        ({"OTEL_SDK_DISABLED": "yes"}, "OTEL_SDK_DISABLED is 'yes': give true or false."),
-        ({"OTEL_TRACES_SAMPLER": "sometimes"}, "OTEL_TRACES_SAMPLER is 'sometimes': give one of"),
+        ({"OTEL_SDK_DISABLED": "yes"}, "OTEL_SDK_DISABLED is 'yes': set it to true or false."),
+        (
+            {"OTEL_TRACES_SAMPLER": "sometimes"},
+            "OTEL_TRACES_SAMPLER is 'sometimes': set it to one",
+        ),
         (
             {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "10%"},
-            "OTEL_TRACES_SAMPLER_ARG is '10%': give a number from 0 to 1.",
+            "OTEL_TRACES_SAMPLER_ARG is '10%': set it to a number from 0 to 1.",
         ),
         (
             {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "1.5"},
@@ -37,14 +40,20 @@ CONSOLE = {"OTEL_TRACES_EXPORTER": "console"}
             {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "nan"},
             "OTEL_TRACES_SAMPLER_ARG is 'nan'",
         ),
-        ({"OTEL_BSP_MAX_QUEUE_SIZE": "-1"}, "OTEL_BSP_MAX_QUEUE_SIZE is '-1': give a whole number"),
+        (
+            {"OTEL_BSP_MAX_QUEUE_SIZE": "-1"},
+            "OTEL_BSP_MAX_QUEUE_SIZE is '-1': set it to a whole",
+        ),
         ({"OTEL_BSP_SCHEDULE_DELAY": "5s"}, "OTEL_BSP_SCHEDULE_DELAY is '5s'"),
         ({"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "9999"}, "less than or equal to max_queue_size"),
-        ({"OTEL_EXPORTER_OTLP_PROTOCOL": "http"}, "OTEL_EXPORTER_OTLP_PROTOCOL is 'http': give"),
+        (
+            {"OTEL_EXPORTER_OTLP_PROTOCOL": "http"},
+            "OTEL_EXPORTER_OTLP_PROTOCOL is 'http': set it",
+        ),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector"}, "OTEL_EXPORTER_OTLP_ENDPOINT is not a URL"),
         ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "ftp://a"}, "TRACES_ENDPOINT is not a URL"),
-        ({"OTEL_RESOURCE_ATTRIBUTES": "team"}, "OTEL_RESOURCE_ATTRIBUTES is 'team': give name="),
-        ({"OTEL_PYTHON_TRACER_PROVIDER": "mine"}, "OTEL_PYTHON_TRACER_PROVIDER is 'mine': give"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "team"}, "OTEL_RESOURCE_ATTRIBUTES is 'team': use name="),
+        ({"OTEL_PYTHON_TRACER_PROVIDER": "mine"}, "OTEL_PYTHON_TRACER_PROVIDER is 'mine': set it"),
     ],
     ids=str,
 )

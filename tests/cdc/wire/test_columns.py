@@ -98,7 +98,7 @@ def test_a_value_that_cannot_be_published_is_refused(name: str, value: Any) -> N
     ],
 )
 def test_a_value_of_another_type_is_refused(name: str, value: Any) -> None:
-    with pytest.raises(Refused, match=f"^Column {name} holds "):
+    with pytest.raises(Refused, match=f"^Column {name} contains "):
         COLUMNS[name].to_wire(value)
 
 
@@ -180,21 +180,21 @@ def test_a_long_integer_of_mongodb_is_an_integer() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
-        ("shiny", 2, "holds 2: store 0 or 1."),
-        ("diggs", 1.5, "holds 1.5: store a whole number."),
-        ("diggs", -(2**63) - 1, f"holds {-(2**63) - 1}: MongoDB's integers have 64 bits."),
-        ("weight", float("inf"), "holds inf: JSON has no such number; use null."),
-        ("price", Decimal("NaN"), "holds NaN: not every database can store it; use null."),
-        ("title", "a\udcff", "holds a lone surrogate in 'a\\udcff': remove it."),
+        ("shiny", 2, "contains 2: store 0 or 1."),
+        ("diggs", 1.5, "contains 1.5: store a whole number."),
+        ("diggs", -(2**63) - 1, f"contains {-(2**63) - 1}: MongoDB's integers have 64 bits."),
+        ("weight", float("inf"), "contains inf: JSON has no such number; use null."),
+        ("price", Decimal("NaN"), "contains NaN: not every database can store it; use null."),
+        ("title", "a\udcff", "contains a lone surrogate in 'a\\udcff': remove it."),
         ("user", nested(DEEPEST_JSON + 1), "nests deeper than 80 levels: flatten it."),
-        ("user", [set()], "holds a set, which is not JSON: store plain JSON values."),
+        ("user", [set()], "contains a set, which is not JSON: store plain JSON values."),
         ("user", {"a\0": 1}, "has NUL in the key 'a\\x00': MongoDB rejects it; rename the key."),
         (
             "submit_date",
             None,
-            f"holds {NULL}, which its type does not allow: correct it.",
+            f"contains {NULL}, which its type does not allow: correct it.",
         ),
-        ("made_on", "some day", "holds 'some day', which its type does not allow: correct it."),
+        ("made_on", "some day", "contains 'some day', which its type does not allow: correct it."),
     ],
 )
 def test_a_refusal_names_the_value_and_what_to_do(name: str, value: Any, reason: str) -> None:
@@ -207,24 +207,24 @@ def test_a_refusal_names_the_value_and_what_to_do(name: str, value: Any, reason:
 @pytest.mark.parametrize(
     ("name", "wire", "reason"),
     [
-        ("diggs", 1.0, "holds 1.0, not a 64-bit integer."),
-        ("diggs", -(2**63) - 1, "holds -9223372036854775809, not a 64-bit integer."),
-        ("weight", "1", "holds '1', not a number."),
-        ("weight", True, "holds True, not a number."),
-        ("weight", float("inf"), "holds inf, not a number."),
-        ("shiny", 1, "holds 1, not true or false."),
-        ("title", 5, "holds 5, not text."),
-        ("submit_date", "yesterday", "holds 'yesterday', not an ISO 8601 time."),
-        ("submit_date", 5, "holds 5, not text."),
+        ("diggs", 1.0, "contains 1.0, not a 64-bit integer."),
+        ("diggs", -(2**63) - 1, "contains -9223372036854775809, not a 64-bit integer."),
+        ("weight", "1", "contains '1', not a number."),
+        ("weight", True, "contains True, not a number."),
+        ("weight", float("inf"), "contains inf, not a number."),
+        ("shiny", 1, "contains 1, not true or false."),
+        ("title", 5, "contains 5, not text."),
+        ("submit_date", "yesterday", "contains 'yesterday', not an ISO 8601 time."),
+        ("submit_date", 5, "contains 5, not text."),
         (
             "submit_date",
             "2009-01-02T03:04:05",
-            "holds '2009-01-02T03:04:05', a time without a zone.",
+            "contains '2009-01-02T03:04:05', a time without a zone.",
         ),
         (
             "submit_date",
             "0001-01-01T00:00:00+05:00",
-            "holds '0001-01-01T00:00:00+05:00', a time outside years 1 to 9999.",
+            "contains '0001-01-01T00:00:00+05:00', a time outside the years 1 to 9999.",
         ),
         ("user", {"a\0": 1}, "has NUL in the key 'a\\x00': MongoDB rejects it; rename the key."),
     ],
@@ -241,7 +241,8 @@ def test_a_long_value_is_shortened_in_the_reason() -> None:
         COLUMNS["diggs"].from_wire("x" * 1000)
 
     assert (
-        str(caught.value) == f"Column diggs holds '{'x' * 27}...{'x' * 28}', not a 64-bit integer."
+        str(caught.value)
+        == f"Column diggs contains '{'x' * 27}...{'x' * 28}', not a 64-bit integer."
     )
 
 

@@ -111,7 +111,7 @@ REASONS = {
     "a time that is text": f"ts_ms {NUMBER}",
     "a time below zero": f"ts_ms {NUMBER}",
     "a time beyond 64 bits": f"ts_ms {NUMBER}",
-    "another key": "The key is 17, but the row in after has another key.",
+    "another key": "The key is 17, but the row in after has a different key.",
 }
 BAD_VALUES |= {
     "a sequence that is no list": broken(source={"sequence": "{}"}),
@@ -154,7 +154,7 @@ def test_a_long_key_is_shortened_in_the_reason() -> None:
     with pytest.raises(Rejected) as caught:
         decode(encode_key("id", "k" * 100).encode(), broken())
 
-    assert str(caught.value) == f'The key is "{"k" * 59}, but the row in after has another key.'
+    assert str(caught.value) == f'The key is "{"k" * 59}, but the row in after has a different key.'
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ def test_a_key_of_another_type_is_not_the_rows(key: bytes) -> None:
 
 @pytest.mark.parametrize("held", [True, 1.0, "1", None])
 def test_a_row_whose_key_is_only_equal_to_the_messages_key_is_rejected(held: object) -> None:
-    with pytest.raises(Rejected, match="the row in after has another key"):
+    with pytest.raises(Rejected, match="the row in after has a different key"):
         decode(b'{"id":1}', broken(after={"id": held}))
 
 

@@ -173,7 +173,7 @@ class DeadLetterAdmin(ForAudience):
         return None
 
     def _refusal(self, request: HttpRequest, sentence: str) -> str:
-        """Return a sentence about a refusal; its cause may quote a value of the row."""
+        """Return the message about a refusal; its cause may quote a value in the row."""
         summary, _, cause = sentence.partition(". ")
         return f"{summary}. {self.audience(request).text(cause)}"
 

@@ -11,19 +11,19 @@ class Audience(Enum):
     OPERATORS = "operators"
     """Everything, including who made a change."""
     OVERSEERS = "overseers"
-    """Everything except personal fields, who made a change, and texts that may quote people."""
+    """Everything except personal fields, who made a change, and strings that may quote people."""
 
     @property
     def sees_people(self) -> bool:
         """Whether the audience may see personal fields and the author of a change.
 
-        An error may quote a value, and a malformed message may contain anything. Such texts are
+        An error may quote a value, and a malformed message may contain anything. Such strings are
         also shown only to this audience.
         """
         return self is Audience.OPERATORS
 
     def text(self, text: str) -> str:
-        """Return a text that may quote people, or the sentence that replaces it."""
+        """Return a string that may quote people, or a replacement for it."""
         return text if self.sees_people else HIDDEN
 
 

@@ -1,4 +1,4 @@
-"""The errors of `cdc`. The name of an error says how it is handled.
+"""The errors of `cdc`. The name of an error shows how it is handled.
 
 A message states the problem, the value that was found, and the remedy. The module that calls a
 service converts the service's errors to these errors. The daemons' loop in `cdc/runtime/loop.py`

@@ -77,7 +77,7 @@ def _earlier(field: Any, target: Any, column: Column) -> tuple[Any, ...]:
 
 
 def _added(field: Any) -> Any:
-    """Return the constant with which Django's migrations fill a new column, or NOT_PROVIDED."""
+    """Return the constant that Django's migrations write to a new column, or NOT_PROVIDED."""
     if field.has_db_default():
         return _literal(field.db_default)
     if field.has_default():

@@ -19,8 +19,8 @@ class Epoch(models.Model):
 
     class Meta:
         db_table = "cdc_epoch"
-        # No index on the value: an insert into the outbox that waits for the lock of the old row
-        # would read it only downwards from there, and find no epoch when that row is deleted.
+        # No index on the value: with one, an insert into the outbox that waits for the lock on the
+        # old row would then read the index only downwards, and find no epoch if the row is deleted.
 
     def __str__(self) -> str:
         return str(self.value)

@@ -202,7 +202,7 @@ def dead_letter_position(letter: DeadLetter) -> str:
 
 
 def user_names(actors: Iterable[str]) -> dict[str, str]:
-    """Return the login names of those actors that are users, as a dictionary by actor."""
+    """Return the login names of those actors that are users, as a dictionary keyed by actor."""
     return people(set(actors))
 
 

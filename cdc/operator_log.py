@@ -37,7 +37,7 @@ def system_user() -> str:
 
 
 def people(actors: set[str]) -> dict[str, str]:
-    """Return the login names of those actors that are users, as a dictionary by actor."""
+    """Return the login names of those actors that are users, as a dictionary keyed by actor."""
     keys = [int(actor) for actor in actors if actor.isdecimal() and actor.isascii()]
     users = get_user_model().objects.in_bulk(keys)
     return {str(key): user.get_username() for key, user in users.items()}

@@ -17,7 +17,7 @@ from cdc.refusals import REFUSALS, Refusal, close_broken_connections, error_code
 from cdc.runtime import telemetry
 
 CONFIRMED = "confirmed"
-"""The parameter with which the form of an action is posted."""
+"""The parameter that the form of an action posts."""
 _REFUSAL, _JOB = "_cdc_refusal", "_cdc_job"
 _RETRY_SECONDS = "1"
 _log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class RefusalMessages(admin.ModelAdmin[Any]):
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any
     ) -> Any:
-        """Return the class of the form. After a refusal, the form is invalid and says why."""
+        """Return the class of the form. After a refusal, the form is invalid and shows why."""
         form = super().get_form(request, obj, change=change, **options)
         refusal = refusal_in(request)
         return form if refusal is None else _with_error(form, refusal.sentence)

@@ -10,7 +10,7 @@ _ACTIVE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 def printable(value: bytes | str | None, longest: int) -> str:
     """Return `value` as printable text; None becomes an empty string.
 
-    A text that is longer than `longest` characters is truncated, and its full length is appended.
+    Text that is longer than `longest` characters is truncated, and its full length is appended.
     Characters that a terminal or a browser would interpret are escaped. HTML is not escaped,
     because templates do that.
     """

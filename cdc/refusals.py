@@ -7,7 +7,7 @@ from django.db import DataError, Error, IntegrityError, InterfaceError, connecti
 from cdc.errors import CdcError, Retryable
 
 REFUSALS = (Error, CdcError)
-"""The errors for which `refusal_of` has a sentence."""
+"""The errors that `refusal_of` explains."""
 REFUSED_LOGIN = frozenset({1044, 1045, 1130, 1698, 1820, 1862, 3118, 4151})
 """MySQL's error codes for a refused login."""
 _OK, _CONFLICT, _UNAVAILABLE = 200, 409, 503
@@ -35,7 +35,7 @@ BUSY = Refusal(
 )
 LOST = Refusal(
     sentence="The database closed the connection. Check whether your change was saved, then try "
-    "again. If you entered a long text, shorten it.",
+    "again. If you entered a lot of text, shorten it.",
     status=_UNAVAILABLE,
 )
 UNAVAILABLE = Refusal(

@@ -17,7 +17,7 @@ from cdc.wire import columns
 from cdc.wire.columns import Column
 
 _KEY_TYPES = ("integer", "string")
-# A decimal number has several texts: 1.5 on an instance may be 1.50 in the row.
+# A decimal number has several text forms: 1.5 on an instance may be 1.50 in the row.
 _NO_KEYS = (columns.DECIMAL,)
 
 
@@ -235,7 +235,7 @@ def _check_presentation(capture: Capture) -> None:
     name, shown = capture.model.__name__, capture.presentation
     named = {shown.title, shown.topic_field, *shown.personal} - {""}
     if unknown := sorted(named - {column.name for column in capture.columns}):
-        # A misspelt personal column would be shown to everybody.
+        # A misspelt personal column would be shown to everyone.
         raise Misconfigured(f"{name} has no column {', '.join(unknown)}: correct its Presentation.")
     if public := sorted(shown.personal & {shown.title, shown.topic_field, capture.key.name}):
         raise Misconfigured(

@@ -91,7 +91,7 @@ def read_highest(
 ) -> list[Document]:
     """Return the `fields` of the documents of a period with the largest integers in `by`.
 
-    Documents that have one of the values `without` are left out.
+    Documents with one of the values in `without` are left out.
     """
     return _reports().highest(collection, period, by, fields=fields, without=without, limit=limit)
 

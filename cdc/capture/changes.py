@@ -35,7 +35,7 @@ class Change:
     before: Image | None
     after: Image | None
     read: bool = False
-    """Whether the row is unchanged and is only sent again, as operation `r`."""
+    """Whether the row is unchanged and is only resent, as operation `r`."""
 
     @property
     def operation(self) -> Operation:

@@ -67,7 +67,7 @@ def send_again(rows: Sequence[OutboxRecord], *, using: str) -> None:
             _send_each(captures[table], found, using=using)
     except Error as error:
         connections[using].close()
-        raise Retryable(f"Rows could not be sent again: the database failed ({error}).") from error
+        raise Retryable(f"Rows could not be resent: the database failed ({error}).") from error
 
 
 def _send_each(capture: Capture, keys: Collection[Any], *, using: str) -> None:

@@ -32,13 +32,13 @@ class Outcome:
 
     resolved: Sequence[int]
     refused: Sequence[str]
-    """One sentence for each dead letter that could not be decided about."""
+    """One message for each dead letter that could not be replayed or discarded."""
     decided: Sequence[str] = ()
-    """One sentence for each dead letter about which a decision had already been made."""
+    """One message for each dead letter that had already been replayed or discarded."""
 
     @property
     def unchanged(self) -> tuple[str, ...]:
-        """One sentence for each dead letter that was left unchanged."""
+        """One message for each dead letter that was left unchanged."""
         return (*self.refused, *self.decided)
 
 
@@ -95,7 +95,7 @@ def each_of(numbers: Iterable[int], *, using: str) -> Iterator[DeadLetter]:
 def replay(letters: Iterable[DeadLetter], why: str, *, using: str) -> Outcome:
     """Send the current state of the rows of these dead letters through the outbox.
 
-    The message itself is never sent again: the message could not be applied, and Kafka may have
+    The message itself is never resent: the message could not be applied, and Kafka may have
     removed it. If the row no longer exists, a delete is sent. After a crash, a row may be sent
     twice, which is harmless.
     """

@@ -12,11 +12,11 @@ from cdc.registry import topic_names
 _DAY_MS = 86_400_000
 _APART_SECONDS = 5.0
 _TOO_FAR_APART_SECONDS = 300.0
-"""Far below the hour at which a deleted row could reappear (`cdc/consumer/old_events.py`)."""
+"""Far below one hour, at which a deleted row could reappear (`cdc/consumer/old_events.py`)."""
 
 
 def check_between(settings: CdcSettings, using: str) -> Iterator[Check]:
-    """Yield the checks; raise Retryable if Kafka does not answer."""
+    """Yield the checks; raise Retryable if Kafka does not respond."""
     offsets = {"this machine": 0.0}
     # An unreachable service is reported by its own part.
     clocks: dict[str, Callable[[], float]] = {

@@ -203,7 +203,7 @@ def _rights(using: str) -> Iterator[Check]:
 def _lacking(model: type[models.Model], using: str) -> str:
     """Return a missing right, or an empty string.
 
-    The statements match no row, but the server checks the rights nevertheless.
+    The statements match no row, but the server checks the rights anyway.
     """
     quote = connections[using].ops.quote_name
     table = quote(model._meta.db_table)

@@ -17,7 +17,7 @@ GROUP = "Group"
 
 
 def check_kafka(settings: CdcSettings, needs: Collection[str] = ()) -> Iterator[Check]:
-    """Yield the checks of Kafka; raise Retryable if Kafka does not answer.
+    """Yield the checks of Kafka; raise Retryable if Kafka does not respond.
 
     A daemon that needs the rights `needs` does not start without them.
     """

@@ -29,7 +29,7 @@ _ACTIONS = frozenset(
 )
 """The actions on its database without which a consumer cannot work."""
 _CHANGE = "collMod"
-"""The action with which a consumer changes the days of an index that exists."""
+"""The action that a consumer needs to change the expiry time of an existing index."""
 
 
 def check_mongodb(settings: CdcSettings) -> Iterator[Check]:

@@ -92,7 +92,7 @@ def asked_values(query: QueryDict) -> dict[str, str]:
 
 
 def _field_time(text: str) -> str:
-    """Return a time as browsers accept it in a field: in UTC, without a zone, to the second."""
+    """Return a time as form fields in browsers accept it: in UTC, without a zone, to the second."""
     if _FIELD_TIME.match(text):
         return text
     with suppress(Rejected):

@@ -26,7 +26,7 @@ _MOST_REPORTS = 100
 _LONGEST_WAIT = 1.0
 _SHORTEST_WAIT = 0.01
 _PATIENCE_SECONDS = 10.0
-"""The seconds for which a reader's position may be ahead of this process.
+"""How many seconds a reader's position may be ahead of this process.
 
 Another process may have given the reader this position.
 """
@@ -95,7 +95,7 @@ class Reader:
             yield retry(self._hub.crowd)
 
     def _longest_wait(self) -> float:
-        """Return the seconds after which the reader must act even if there is no news."""
+        """Return how many seconds the reader may wait, even if there is no news."""
         if self._number is None:  # What the reader waits for may happen without a turn of the hub.
             return _LONGEST_WAIT
         due = min(self._sent + HEARTBEAT_SECONDS, self._checked + CHECK_SECONDS)

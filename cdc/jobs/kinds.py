@@ -33,7 +33,7 @@ class JobKind:
     """The name on the pages."""
     run: JobFunction
     on_cancel: str
-    """What a cancel leaves, in one or two sentences, for the page that cancels a job."""
+    """The effect of a cancellation, in one or two sentences, for the page that cancels a job."""
 
     def __post_init__(self) -> None:
         if not 0 < len(self.name) <= _LONGEST_NAME:

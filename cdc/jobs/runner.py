@@ -1,4 +1,4 @@
-"""Runs jobs one after the other, and renews the lease of the running job every second."""
+"""Runs jobs one after another, and renews the lease of the running job every second."""
 
 import json
 import threading

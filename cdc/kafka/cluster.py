@@ -46,7 +46,7 @@ class TopicState:
 
 
 class Cluster:
-    """The brokers; methods raise Retryable if Kafka does not answer."""
+    """The brokers; methods raise Retryable if Kafka does not respond."""
 
     def __init__(self, settings: CdcSettings) -> None:
         self._settings = settings
@@ -54,7 +54,7 @@ class Cluster:
         self._admin = make_client(AdminClient, client_config(settings, error_cb=self._errors))
 
     def brokers(self) -> int | Refusal:
-        """Return the number of brokers that are running, or why they refuse the login."""
+        """Return the number of running brokers, or why they refuse the login."""
         answer = self._admin.describe_cluster(request_timeout=REQUEST_SECONDS)
         try:
             return len(self._errors.answer(self._admin, answer).nodes)

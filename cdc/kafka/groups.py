@@ -35,7 +35,7 @@ class Groups:
     def members(self, name: str) -> int:
         """Return the number of consumers in a group; 0 if Kafka does not know the group.
 
-        Raise Retryable if Kafka does not answer.
+        Raise Retryable if Kafka does not respond.
         """
         try:
             return len(self._describe(name).members)
@@ -47,7 +47,7 @@ class Groups:
     def may_read(self, name: str) -> bool:
         """Return whether this client has the right to read in a group.
 
-        Raise Retryable if Kafka does not answer.
+        Raise Retryable if Kafka does not respond.
         """
         try:
             found = self._describe(name, with_rights=True).authorized_operations

@@ -56,7 +56,7 @@ class LastPublished:
     def __call__(self, keep_waiting: Callable[[], bool]) -> list[Published]:
         """Return the last changes of all partitions, unordered; a missing topic has no changes.
 
-        Raise Retryable if Kafka does not answer, or when `keep_waiting` returns False.
+        Raise Retryable if Kafka does not respond, or when `keep_waiting` returns False.
         """
         found: list[Published] = []
         left = {(name, number) for name in self._names for number in self._topics.partitions(name)}

@@ -78,7 +78,7 @@ class ErrorLog:
         self._is_explained = self._are_closed = False
         """Whether a cause came after the brokers were last down, and whether none came before."""
         self._is_new = False
-        """Whether an error came during the present request."""
+        """Whether an error came during the current request."""
         self._examined: tuple[KafkaError, Refusal | None] | None = None
 
     def __call__(self, error: KafkaError) -> None:
@@ -219,7 +219,7 @@ def _refused_server(error: KafkaError) -> str | None:
 
 
 def _closing(settings: CdcSettings) -> Refusal | None:
-    """Return why brokers that can be reached close each connection."""
+    """Return why reachable brokers close every connection."""
     protocol = settings.kafka_config.get("security.protocol", "plaintext").lower()
     for server in filter(None, map(str.strip, settings.bootstrap_servers.split(","))):
         found = speaks_tls(server)

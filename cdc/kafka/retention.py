@@ -7,18 +7,18 @@ from cdc.conf import CdcSettings
 from cdc.kafka.cluster import Cluster
 
 _FRESH_SECONDS = 60.0
-"""The configuration of a topic seldom changes: it is read at this interval."""
+"""The configuration of a topic rarely changes: it is read at this interval."""
 
 
 class Retention:
-    """Reads how long Kafka keeps records; raises Retryable if Kafka does not answer."""
+    """Reads how long Kafka keeps records; raises Retryable if Kafka does not respond."""
 
     def __init__(self, settings: CdcSettings) -> None:
         self._cluster = Cluster(settings)
         self._known: dict[str, tuple[float, float | None]] = {}
 
     def seconds(self, topic: str) -> float | None:
-        """Return the time for which Kafka is certain to keep a record that a consumer needs.
+        """Return how long Kafka is certain to keep a record that a consumer needs.
 
         Return None if Kafka keeps such records indefinitely, or if this client may not read the
         configuration of the topic.

@@ -20,7 +20,7 @@ _DAY_MS = 86_400_000
 
 
 class Topics:
-    """Kafka's topics; most methods raise Retryable if Kafka does not answer."""
+    """Kafka's topics; most methods raise Retryable if Kafka does not respond."""
 
     def __init__(self, settings: CdcSettings) -> None:
         self._settings = settings
@@ -99,7 +99,7 @@ class Topics:
 
 
 def new_topic(settings: CdcSettings, name: str, partitions: int = 0) -> NewTopic:
-    """Return the description with which a missing topic is created."""
+    """Return the description of a topic to be created."""
     return NewTopic(
         name,
         num_partitions=partitions or settings.partitions,

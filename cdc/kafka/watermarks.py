@@ -20,7 +20,7 @@ def first_and_next(
 ) -> tuple[int, int]:
     """Return the first offset that Kafka has not deleted, and the offset of the next record.
 
-    Raise the error that `unavailable` returns if Kafka does not answer.
+    Raise the error that `unavailable` returns if Kafka does not respond.
     """
     partition = KafkaPartition(source.topic, source.partition)
     try:

@@ -253,7 +253,7 @@ def _write(writes: Writes, delivered: Delivered, held: Known | None) -> None:
     else:
         writes.inserts.append(delivered.document)
         # If two consumers write the same row at once, one may insert the document while the other
-        # writes only the delete marker. Both write the marker, so that MongoDB finds the conflict.
+        # writes only the delete marker. Both write the marker, so MongoDB detects the conflict.
         writes.markers.append(marker(event))
 
 

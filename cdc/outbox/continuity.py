@@ -129,7 +129,7 @@ class EpochGuard:
         return True
 
     def version_of(self, row: OutboxRecord) -> Version:
-        """Return the version with which a row is published.
+        """Return the version under which a row is published.
 
         The id of an outbox row of an earlier epoch may already have been published in that epoch.
         Such a row is therefore published in the current epoch. The order of changes is preserved: a

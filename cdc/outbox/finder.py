@@ -17,7 +17,7 @@ _MOST_RANGES = 64
 _MOST_SETTLED = 1_000
 """The maximum number of gaps that one call of `find` examines."""
 _MOST_STATEMENTS = 32
-"""The maximum number of statements with which one call of `find` examines gaps."""
+"""The maximum number of statements in which one call of `find` examines gaps."""
 _REREAD = 16
 """The number of ids below the new ones that are read again, to detect ids that are reused."""
 

@@ -73,7 +73,7 @@ class Guard(Protocol):
         """Return whether newer changes of the same captured row may already have been published."""
 
     def version_of(self, row: OutboxRecord) -> Version:
-        """Return the version with which a row is published."""
+        """Return the version under which a row is published."""
 
 
 class Relay:
@@ -198,7 +198,7 @@ class Relay:
     def _read(self) -> tuple[list[OutboxRecord], int]:
         """Return the rows of the next batch, and the number of found ids that were read.
 
-        Return no rows if the lease was lost meanwhile.
+        Return no rows if the lease was lost in the meantime.
         """
         token = self._token
         rows, taken = self._reader.read(
@@ -253,11 +253,11 @@ class Relay:
                 self._publish_alone(rows[owners[index]], record)
 
     def _resend_if_superseded(self) -> None:
-        """Send the rows of the last batch again if another relay may have published meanwhile.
+        """Resend the rows of the last batch if another relay may have published in the meantime.
 
         If a relay was suspended until its lease had expired, its batch may reach the topic after
         newer events of the same rows. The replica does not apply stale events. For other readers of
-        the topic, the current state of the rows is sent again.
+        the topic, the current state of the rows is resent.
         """
         if self._in_flight is None:
             return
@@ -266,7 +266,7 @@ class Relay:
             self._lease_checked = float("-inf")
             self._hold_lease()
         # With the next token, this relay has taken its own expired lease again: no other relay has
-        # had the lease meanwhile.
+        # had the lease in the meantime.
         if self._token not in {token, token + 1}:
             self._send_again(rows)
             self._counters.add(telemetry.SENT_AGAIN, len(rows))

@@ -52,9 +52,9 @@ class TableReport:
     rows: int = 0
     """The number of rows that were compared."""
     repaired: int = 0
-    """The number of keys that were sent again and then matched."""
+    """The number of keys that were resent and then matched."""
     unrepaired: int = 0
-    """The number of keys that still differ after they were sent again, or that cannot be sent."""
+    """The number of keys that still differ after they were resent, or that cannot be sent."""
 
     def add(self, differences: Iterable[Difference]) -> None:
         for difference in differences:

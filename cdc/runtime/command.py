@@ -62,7 +62,7 @@ class DaemonCommand(FeedCommand):
         super().run_from_argv(argv)
 
     def execute(self, *args: Any, **options: Any) -> Any:
-        """Run the daemon, and log the error with which the process ends."""
+        """Run the daemon, and log the error that ends the process."""
         try:
             return super().execute(*args, **options)
         except CommandError as error:

@@ -30,7 +30,7 @@ _PROBLEMS = {
     ),
     3159: ("requires TLS", "add ?ssl-ca=/path/of/the/authority.pem to DATABASE_URL"),
 }
-"""What a server does, and the remedy, by the codes of MySQL and its client."""
+"""What a server does, and the remedy, by error code of MySQL and its client."""
 _TLS_FAILED = 2026
 _TLS_TEXT = "TLS/SSL error: "
 _NO_TLS = "does not support it"

@@ -46,7 +46,7 @@ class ErrorReport:
         self._stored = True
         """Whether the database may have a row: a killed process of this name may have left one."""
         self._written = False
-        """Whether the row has the beginning of the present errors."""
+        """Whether the row has the start time of the current errors."""
 
     def __enter__(self) -> Self:
         return self

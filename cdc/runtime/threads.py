@@ -19,7 +19,7 @@ _REPEAT_SECONDS = 30.0
 """The traceback of a thread that fails repeatedly is logged at this interval."""
 _log = logging.getLogger(__name__)
 _problems: dict[int, tuple[float, str]] = {}
-"""For each thread that is running and has failed, when it failed and with which error."""
+"""For each running thread that has failed, the time and the error of the failure."""
 _logged: dict[str, float] = {}
 
 
@@ -37,7 +37,7 @@ def attempt(
 
 
 def explanation(error: Exception) -> str:
-    """Return the message of an error of `cdc`, or a sentence about an unexpected error."""
+    """Return the message of an error of `cdc`, or a message about an unexpected error."""
     if isinstance(error, CdcError):
         return str(error)
     return f"Unexpected error ({type(error).__name__}: {error}): see the log of this process."
@@ -52,7 +52,7 @@ def start_thread(
 ) -> threading.Thread:
     """Run `body` in a daemon thread until it returns; after an error, run it again with backoff.
 
-    `on_error` receives each error, as a Retryable with a sentence, before the pause. While the
+    `on_error` receives each error, as a Retryable with a message, before the pause. While the
     thread keeps failing, `thread_problems` reports it.
     """
 
@@ -74,7 +74,7 @@ def start_thread(
 
 
 def thread_problems() -> tuple[str, ...]:
-    """Return a sentence for each thread of this process that has failed in the last few seconds."""
+    """Return a message for each thread of this process that has failed in the last few seconds."""
     now = time.monotonic()
     return tuple(text for at, text in list(_problems.values()) if now - at < CALM_SECONDS)
 

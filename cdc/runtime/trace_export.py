@@ -77,7 +77,7 @@ def is_wanted(environ: Mapping[str, str]) -> bool:
 
 
 def not_installed(environ: Mapping[str, str]) -> str:
-    """Return a sentence if `environ` names an exporter, but OpenTelemetry is not installed."""
+    """Return an error message if `environ` names an exporter but OpenTelemetry is missing."""
     if _is_installed() or not is_wanted(environ):
         return ""
     return (

@@ -180,7 +180,7 @@ def milliseconds(headers: Headers, name: str) -> int | None:
 
 
 def identity(headers: Headers) -> dict[str, str | int | float]:
-    """Return the attributes with which the spans of one change are found."""
+    """Return the attributes by which the spans of one change can be found."""
     found = {name: value or b"" for name, value in headers}
     return {
         f"change.{name}": int(found[name])

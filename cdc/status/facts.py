@@ -23,10 +23,10 @@ class PartitionLag:
     lost: bool = False
     """Whether Kafka no longer has the position's record. A consumer that finds it stores a gap."""
     seconds_to_loss: float | None = None
-    """How long the consumers may still stay away before Kafka may remove a record that is not
+    """How long the consumers can stay offline before Kafka may remove a record that is not
     applied; None if Kafka removes none, or if its configuration cannot be read."""
     seconds_to_marker_expiry: float | None = None
-    """How long they may stay away before the first unapplied record is older than the delete
+    """How long they can stay offline before the first unapplied record is older than the delete
     markers in MongoDB."""
 
 

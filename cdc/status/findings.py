@@ -66,7 +66,7 @@ def findings(seen: Observed) -> tuple[Finding, ...]:
 
 
 def outage(services: Sequence[str], queued: str, seconds: float = 0.0) -> str:
-    """Return the sentence for services that do not respond.
+    """Return the message about services that do not respond.
 
     `services` is empty if the services are not known. `queued` is empty if no queue could be read.
     `seconds` is the duration of the outage.

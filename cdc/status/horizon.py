@@ -1,4 +1,4 @@
-"""How long the consumers may still stay away before something that they need is gone."""
+"""How long the consumers can stay offline before something that they need is gone."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ _DAY_SECONDS = 86_400
 def with_horizon(lag: PartitionLag, kept_seconds: float | None, marker_days: int) -> PartitionLag:
     """Add the time until Kafka or MongoDB forgets what the first unapplied record needs.
 
-    `kept_seconds` is the time for which Kafka keeps records; None if that is unlimited or unknown.
+    `kept_seconds` is how long Kafka keeps records; None if that is unlimited or unknown.
     The first unapplied record is the oldest one. Without such a record, the next one counts.
     """
     loss = None if kept_seconds is None else max(kept_seconds - lag.seconds, 0.0)

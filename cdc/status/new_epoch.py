@@ -12,7 +12,7 @@ _REMEDIES = {
 
 
 def unverified() -> str:
-    """Return a sentence until the repair that a new epoch requires is done; otherwise empty.
+    """Return a message until the repair after a new epoch is done, then an empty string.
 
     After a failed or cancelled repair, a later reconciliation also ends this state.
     """

@@ -1,4 +1,4 @@
-"""What could be read of the pipeline, before any judgement."""
+"""What could be read about the pipeline, before it is judged."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -155,7 +155,7 @@ class StatusReader:
     def _moved(self, lags: Iterable[PartitionLag]) -> int:
         """Return how many changes were captured or published since the queues were read.
 
-        The outbox is read first, because a change that leaves it meanwhile is then counted twice,
+        The outbox is read first, because a change that leaves it in between is then counted twice,
         not overlooked.
         """
         captured = outbox.depth(using=DEFAULT_DB_ALIAS).rows

@@ -1,4 +1,4 @@
-"""The processes that currently fail, as they report it in the database."""
+"""The processes that have reported an error in the database and have not recovered."""
 
 from datetime import timedelta
 

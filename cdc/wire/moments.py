@@ -8,7 +8,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def milliseconds(moment: datetime) -> int | None:
     """Return the time in milliseconds since 1970; None if Kafka cannot look it up.
 
-    A time without a zone is in UTC. Kafka gives negative times a meaning of their own.
+    A time without a zone is in UTC. Kafka gives negative times a special meaning.
     """
     try:
         at = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)

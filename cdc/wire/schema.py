@@ -46,7 +46,7 @@ def event_schema(captured: CapturedTable, connector: str) -> dict[str, Any]:
         "$defs": {
             "row": _object({column.name: column.schema() for column in captured.columns}),
             # `before` contains only the key if the row was too long or could not be encoded, and
-            # in a delete that is sent again.
+            # in a delete that is resent.
             "key": _object({captured.key.name: captured.key.schema()}),
         },
     }

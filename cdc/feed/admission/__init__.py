@@ -1,1 +1,1 @@
-"""Who may have a stream: the checks of a reader's access, and the limits on streams."""
+"""Who may open a stream: checks of a reader's access, and limits on streams."""

@@ -22,7 +22,7 @@ from cdc.audience import Audience, AudienceOf
 from cdc.runtime.threads import attempt
 
 _LINGER_SECONDS = 0.2
-"""The time for which a batch waits for further readings."""
+"""How long a batch waits for further readings."""
 _ANSWER_SECONDS = 30.0
 
 

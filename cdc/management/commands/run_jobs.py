@@ -8,7 +8,7 @@ from cdc.runtime.command import DaemonCommand
 
 class Command(DaemonCommand):
     help = (
-        "Run the jobs that pages or the relay have requested, one after the other, until SIGTERM. "
+        "Run the jobs that pages or the relay have requested, one after another, until SIGTERM. "
         "Also save the canary, a test row, every ten seconds. An interrupted job resumes at its "
         "checkpoint. Any number of these processes may run."
     )

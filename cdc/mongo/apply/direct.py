@@ -29,7 +29,7 @@ _MOST_CONDITIONS = 16
 A condition besides `_id` makes each of them slower. With more of them, a look-up is faster.
 """
 _MOST_BYTES = 4_000_000
-"""A command may have 16 MB, and a transaction must fit into MongoDB's cache."""
+"""A command can have up to 16 MB, and a transaction must fit into MongoDB's cache."""
 _OPERATIONS = frozenset({Operation.CREATE, Operation.UPDATE, Operation.DELETE})
 
 

@@ -1,4 +1,4 @@
-"""What a report groups documents by, and what it counts: expressions of MongoDB.
+"""MongoDB expressions for what a report groups documents by and for what it counts.
 
 An expression accepts documents of any shape, because another program may have written them.
 """

@@ -14,7 +14,7 @@ from cdc.mongo.reports.keys import Key, Measure
 from cdc.mongo.statistics import Statistics
 
 EARLIEST = datetime(1000, 1, 1, tzinfo=UTC)
-"""Earlier dates are ignored. They are mistakes, and one of them would make a period very long."""
+"""Earlier dates are ignored. They are mistakes, and a single one would make a period very long."""
 _LIMIT_MS = 5_000
 _DOCUMENTS = "documents"
 _ENDS = 2
@@ -123,7 +123,7 @@ class Reports:
     ) -> list[Document]:
         """Return the `fields` of the documents with the largest integers in the field `by`.
 
-        Documents that have one of the values `without` are left out.
+        Documents with one of the values in `without` are left out.
         """
         wanted: Document = {
             **period.condition,

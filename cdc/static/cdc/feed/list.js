@@ -155,7 +155,7 @@ export function takeDelays({ changes }) {
 
 const isReported = (row) => Boolean(part(row, "delay").querySelector("[aria-hidden]"));
 
-// A report of a delay may be lost with a connection, so a row waits for it only for some time.
+// A report of a delay may be lost with a connection, so a row waits for it only for a limited time.
 function giveUpReports() {
   for (const [place, at] of undelivered) {
     if (performance.now() - at < REPORT_MS) return;

@@ -8,7 +8,7 @@ import { byId, list } from "./page.js";
 prepareRows();
 prepareDrawer();
 prepareKeys();
-// Empty fields do not belong into the address.
+// Empty fields do not belong in the address.
 byId("filter").addEventListener("formdata", ({ formData }) => {
   [...formData].forEach(([name, value]) => value || formData.delete(name));
 });

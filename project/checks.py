@@ -1,4 +1,4 @@
-"""A Django check of the database server's limit of connections."""
+"""A Django check of the database server's connection limit."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from django.db import connections
 from project.http.admission import OTHER_CONNECTIONS
 
 _DAEMON_CONNECTIONS = 12
-"""Those of one relay, one consumer, `run_jobs` and a command."""
+"""The connections of one relay, one consumer, `run_jobs` and a command."""
 
 
 def check_connections(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:

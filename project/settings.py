@@ -95,7 +95,7 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
-# A lock applies only to the client's network of the failed logins, so that an attacker cannot lock
+# A lock applies only to the network from which the logins failed, so that an attacker cannot lock
 # out the owner of the account. Attempts during a lock do not extend the lock.
 AXES_FAILURE_LIMIT = "users.lockout.failure_limit"
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False

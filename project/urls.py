@@ -38,7 +38,7 @@ urlpatterns = [
     path("senior_management/", Dashboard.as_view(), name="senior_management"),
     path("senior_management/<slug:table_name>.csv", TableFile.as_view(), name="dashboard_table"),
     path("styleguide/", StyleGuide.as_view(), name="styleguide"),
-    # Browsers and programs also ask for this address on pages that name another icon.
+    # Browsers and programs also ask for this address on pages that name a different icon.
     path("favicon.ico", home_pages.favicon),
     path("operations/", include("project.operations.urls")),
     path("feed/", FeedPage.as_view(audience_of=feed_audience), name="feed"),

@@ -56,7 +56,7 @@ class ColumnChart:
     """What `templates/charts/columns.html` draws."""
 
     summary: str
-    """The accessible name, which says what a reader would see."""
+    """The accessible name, which describes what a sighted reader sees."""
     layers: tuple[Layer, ...]
     line: str
     """The points of the comparison line; empty without a comparison."""

@@ -30,7 +30,7 @@ def nice_values(largest: int, most: int = _MOST) -> tuple[int, ...]:
 
 
 def ticks(values: tuple[int, ...], height: int) -> tuple[Tick, ...]:
-    """Return the lines for `values`, of which the last is at the top of the drawing."""
+    """Return the lines for `values`; the last is at the top of the drawing."""
     top = values[-1]
     return tuple(Tick(short_number(each), height - each * height // top) for each in values)
 

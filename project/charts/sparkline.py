@@ -23,7 +23,7 @@ class Sparkline:
     """What `templates/charts/sparkline.html` draws."""
 
     summary: str
-    """The accessible name, which says what a reader would see."""
+    """The accessible name, which describes what a sighted reader sees."""
     points: str
     area: str
     """The area between the line and the bottom, as the data of an SVG path."""

@@ -61,12 +61,10 @@ def database(url: str) -> dict[str, Any]:
         # The URL may contain a password, so the message repeats only the scheme.
         raise Misconfigured(
             f"DATABASE_URL starts with {url.partition(':')[0]!r}: "
-            "give mysql://user:pass@host:3306/name or sqlite:////path/to/file."
+            "use mysql://user:pass@host:3306/name or sqlite:////path/to/file."
         )
     if not config["NAME"]:
-        raise Misconfigured(
-            "DATABASE_URL names no database: give mysql://user:pass@host:3306/name."
-        )
+        raise Misconfigured("DATABASE_URL names no database: use mysql://user:pass@host:3306/name.")
     given = config.get("OPTIONS", {})
     _require_known(engine, given)
     config["OPTIONS"] = {**_OPTIONS[engine], **_encryption(given), **given}
@@ -78,7 +76,7 @@ def set_query_timeouts() -> None:
     """Make queries of web requests fail if MySQL does not respond for a long time.
 
     Otherwise, a host that disappears would occupy the threads of the requests forever. The time is
-    longer than MySQL's longest wait for a lock. `DATABASE_URL` may set another time.
+    longer than MySQL's longest wait for a lock. `DATABASE_URL` may set a different time.
     """
     for config in connections.settings.values():
         if config["ENGINE"] == _MYSQL:
@@ -87,7 +85,7 @@ def set_query_timeouts() -> None:
 
 
 def _encryption(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the option with which a certificate authority in the URL protects the connection.
+    """Return the option that protects the connection with the URL's certificate authority.
 
     Without this option, the client would accept a certificate of the authority for any host, and a
     connection without TLS. Raise Misconfigured if the file of the authority cannot be read.
@@ -114,27 +112,27 @@ def _require_known(engine: str, given: dict[str, Any]) -> None:
         elif name not in _MAY_BE_SET[engine]:
             known = ", ".join(_MAY_BE_SET[engine]).replace("ssl,", "ssl-ca,")
             raise Misconfigured(
-                f"DATABASE_URL has the option {name!r}, which it cannot have: remove the option, "
+                f"DATABASE_URL has the option {name!r}, which is not supported: remove the option, "
                 f"or use one of {known}."
             )
         elif name in _SECONDS and (isinstance(value, bool) or not isinstance(value, int)):
             raise Misconfigured(
-                f"DATABASE_URL has the option {name!r} with the value {value!r}: give a whole "
+                f"DATABASE_URL has the option {name!r} with the value {value!r}: use a whole "
                 "number of seconds."
             )
         elif name == "ssl_mode" and value not in _SSL_MODES and not isinstance(value, list):
             raise Misconfigured(
-                f"DATABASE_URL has the option 'ssl_mode' with the value {value!r}: give one of "
+                f"DATABASE_URL has the option 'ssl_mode' with the value {value!r}: use one of "
                 f"{', '.join(_SSL_MODES)}."
             )
         elif isinstance(value, list):
-            raise Misconfigured(f"DATABASE_URL has the option {name!r} twice: give it once.")
+            raise Misconfigured(f"DATABASE_URL has the option {name!r} twice: set it once.")
 
 
 def _require_fixed(name: str, value: Any) -> None:
     needed, reason = _FIXED[name]
     if str(value).lower() != needed.lower():
         raise Misconfigured(
-            f"DATABASE_URL has the option {name!r} with the value {value!r}, with which {reason}: "
+            f"DATABASE_URL has the option {name!r} with the value {value!r}, so {reason}: "
             f"remove the option; its value is {needed!r}."
         )

@@ -77,17 +77,17 @@ class Environment:
         _require_one_of("LOG_LEVEL", self.log_level, _LOG_LEVELS)
         _require_one_of("LOG_FORMAT", self.log_format, _LOG_FORMATS)
         if self.web_workers < 1:
-            raise Misconfigured(f"WEB_WORKERS is {self.web_workers}: give 1 or more.")
+            raise Misconfigured(f"WEB_WORKERS is {self.web_workers}: set it to 1 or more.")
         if not 1 <= self.database_connections <= _MOST_CONNECTIONS:
             raise Misconfigured(
                 f"DATABASE_CONNECTIONS is {self.database_connections}: "
-                f"give 1 to {_MOST_CONNECTIONS}."
+                f"set it to a number from 1 to {_MOST_CONNECTIONS}."
             )
         if 0 < len(self.metrics_token) < _MIN_TOKEN_LENGTH:
             # The token is a secret, so the message contains only its length.
             raise Misconfigured(
                 f"METRICS_TOKEN has {len(self.metrics_token)} characters: "
-                f"give a random text of at least {_MIN_TOKEN_LENGTH} characters."
+                f"use a random text of at least {_MIN_TOKEN_LENGTH} characters."
             )
         for host in self.allowed_hosts:
             _require_host(host, debug=self.debug)
@@ -191,7 +191,7 @@ def _kafka_config(text: str) -> dict[str, str]:
         value = None
     if not isinstance(value, dict):
         # The value may contain a password, so the message does not repeat the value.
-        raise Misconfigured('KAFKA_CONFIG is not a JSON object: give {"setting": "value", …}.')
+        raise Misconfigured('KAFKA_CONFIG is not a JSON object: use {"setting": "value", …}.')
     return {name: _kafka_setting(name, setting) for name, setting in value.items()}
 
 
@@ -201,40 +201,40 @@ def _kafka_setting(name: str, value: object) -> str:
     if not isinstance(value, str | int | float):
         kind = {"dict": "an object", "list": "a list"}.get(type(value).__name__, "null")
         raise Misconfigured(
-            f"KAFKA_CONFIG has {kind} as the value of {name!r}: give a text, a number, true or "
+            f"KAFKA_CONFIG has {kind} as the value of {name!r}: use a string, a number, true or "
             "false."
         )
     return str(value)
 
 
 def _sqlite_url(path: Path) -> str:
-    # A path may contain characters with a meaning in URLs, such as `#`.
+    # A path may contain characters with a special meaning in URLs, such as `#`.
     return f"sqlite:///{quote(str(path))}"
 
 
 def _require_host(host: str, *, debug: bool) -> None:
     if host.strip(".") in {"*", ""} and not debug:
         raise Misconfigured(
-            f"ALLOWED_HOSTS has {host!r}, which allows every name: links in mails could lead to "
-            "the site of an attacker, so name the hosts of this site."
+            f"ALLOWED_HOSTS has {host!r}, which allows every name: links in e-mails could lead to "
+            "an attacker's site, so name the hosts of this site."
         )
     if not _HOST.fullmatch(host):
         raise Misconfigured(
-            f"ALLOWED_HOSTS has {host!r}: give the name alone, without a scheme, a port or a path."
+            f"ALLOWED_HOSTS has {host!r}: use the name alone, without a scheme, a port or a path."
         )
 
 
 def _port(number: int) -> int | None:
     if not 0 <= number <= 65_535:  # noqa: PLR2004 -- the range of a TCP port
         raise Misconfigured(
-            f"METRICS_PORT is {number}: give a port from 1 to 65535, or 0 for no metrics."
+            f"METRICS_PORT is {number}: use a port from 1 to 65535, or 0 for no metrics."
         )
     return number or None
 
 
 def _require_one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise Misconfigured(f"{name} is {value!r}: give one of {', '.join(allowed)}.")
+        raise Misconfigured(f"{name} is {value!r}: set it to one of {', '.join(allowed)}.")
 
 
 def _require_scheme(name: str, value: str) -> None:
@@ -247,7 +247,7 @@ def _mongodb_uri(value: str, password: str) -> str:
         # The URI may contain a password, so the message repeats only the scheme.
         raise Misconfigured(
             f"MONGODB_URI starts with {value.partition(':')[0]!r}: "
-            "give mongodb://host:27017/?replicaSet=name."
+            "use mongodb://host:27017/?replicaSet=name."
         )
     return with_password("MONGODB_URI", value, password)
 
@@ -257,7 +257,7 @@ def _require_network(name: str, value: str) -> None:
         network = ip_network(value)
     except ValueError:
         raise Misconfigured(
-            f"{name} has {value!r}: give addresses or networks such as 10.0.0.0/8."
+            f"{name} has {value!r}: use addresses or networks such as 10.0.0.0/8."
         ) from None
     if network.prefixlen == 0:
         raise Misconfigured(

@@ -20,9 +20,9 @@ def mail(url: str) -> dict[str, Any]:
         # The URL may contain a password, so the message repeats only the scheme.
         raise Misconfigured(
             f"EMAIL_URL starts with {url.partition(':')[0]!r}: "
-            "give smtp://user:pass@host:587, smtps://…, console:// or file:///path."
+            "use smtp://user:pass@host:587, smtps://…, console:// or file:///path."
         )
     if url.startswith("file:"):
-        # The library drops the first slash, and mails would go to the working folder.
+        # The library drops the first slash, and e-mails would be written to the working folder.
         config["EMAIL_FILE_PATH"] = unquote(urlsplit(url).path)
     return config

@@ -27,8 +27,8 @@ def require_secret_key() -> None:
     """Raise Misconfigured if the settings have no key."""
     if not settings.ENVIRONMENT.secret_key:
         raise Misconfigured(
-            "DJANGO_SECRET_KEY is not set: give a long random text, name a file with this text in "
-            "DJANGO_SECRET_KEY_FILE, or let `manage.py up` generate a key."
+            "DJANGO_SECRET_KEY is not set: set it to a long random text, name a file with this "
+            "text in DJANGO_SECRET_KEY_FILE, or let `manage.py up` generate a key."
         )
 
 

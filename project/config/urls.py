@@ -24,7 +24,7 @@ def require_encoded(name: str, url: str, schemes: tuple[str, ...]) -> None:
     if splits_early or has_other_text or not _has_valid_port(url):
         raise Misconfigured(
             f"{name} cannot be split into its parts: percent-encode special characters in the "
-            f"user name, the password and the path ({_SPECIAL}), and give a number as the port."
+            f"user name, the password and the path ({_SPECIAL}), and use a number as the port."
         )
 
 
@@ -41,7 +41,7 @@ def with_password(name: str, url: str, password: str) -> str:
     if not (user := user.partition(":")[0]):
         raise Misconfigured(
             f"{name.rpartition('_')[0]}_PASSWORD is set, but {name} names no user: "
-            f"give {scheme or 'scheme'}://user@host."
+            f"use {scheme or 'scheme'}://user@host."
         )
     return f"{scheme}://{user}:{quote(password, safe='')}@{hosts}{rest[len(authority) :]}"
 

@@ -28,7 +28,7 @@ class Variables:
         """Return NAME as a boolean; the default is False."""
         value = self.text(name).lower()
         if value not in _TRUE | _FALSE:
-            raise Misconfigured(f"{name} is {value!r}: give 'true' or 'false'.")
+            raise Misconfigured(f"{name} is {value!r}: set it to 'true' or 'false'.")
         return value in _TRUE
 
     def number(self, name: str, default: int) -> int:
@@ -36,7 +36,7 @@ class Variables:
         try:
             return int(value)
         except ValueError:
-            raise Misconfigured(f"{name} is {value!r}: give a whole number.") from None
+            raise Misconfigured(f"{name} is {value!r}: set it to a whole number.") from None
 
     def names(self, name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return the comma-separated parts of NAME, stripped and without empty parts."""

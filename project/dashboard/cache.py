@@ -30,7 +30,7 @@ class Reports:
     def begin(self, choice: Choice) -> Callable[[], Reading[tuple[Report | None]]]:
         """Start to read a report. Return a function that waits for it, for at most 3 s.
 
-        A value is a tuple of one, because a report may be None: there is no story.
+        A value is a one-element tuple, because a report is None if there are no stories.
         """
         wait = self._of(choice).begin()
 

@@ -26,7 +26,7 @@ def columns_of(report: Report) -> list[Series]:
 
 
 def totals_before(report: Report) -> list[int]:
-    """Return the stories of the period before in each column; no values without such a period."""
+    """Return the stories of the period before by column; an empty list without such a period."""
     if report.span.before is None:
         return []
     totals = [0] * len(report.span.columns)

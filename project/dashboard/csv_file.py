@@ -11,20 +11,20 @@ from project.dashboard.tables import Row, Table
 BOM = "\ufeff"
 """Without this mark, Excel does not read a file as UTF-8."""
 _ROWS = 200
-# Spreadsheets also accept the full-width forms, and skip what is invisible before them.
+# Spreadsheets also accept the full-width forms, and skip invisible characters before them.
 _FORMULA = frozenset("=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}")
 _FORMULA |= frozenset("\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}\N{MINUS SIGN}")
 
 
 def harmless(value: str) -> str:
-    """Return a text that no spreadsheet runs as a formula: such a text gets an apostrophe."""
+    """Return text that no spreadsheet runs as a formula; an apostrophe is added if necessary."""
     start = next((each for each in value if each.isprintable() and not each.isspace()), "")
     hidden = value[:1] in {"\t", "\r", "\n"}
     return f"'{value}" if hidden or start in _FORMULA else value
 
 
 async def chunks(table: Table) -> AsyncIterator[bytes]:
-    """Yield the file in UTF-8, some rows at a time."""
+    """Yield the file in UTF-8, a few rows at a time."""
     yield BOM.encode() + _encoded([map(harmless, table.heads)])  # topics are among them
     rows = iter(table.rows)
     while some := list(islice(rows, _ROWS)):

@@ -49,12 +49,12 @@ def _by_label(groups: Labelled) -> dict[str, dict[str, int]]:
 
 
 def text_of(value: Any) -> str:
-    """Return a text of one line; an empty text for values of other types."""
+    """Return a one-line text; an empty text for values of other types."""
     return " ".join(value.split())[:_LONGEST_LABEL] if isinstance(value, str) else ""
 
 
 def site_of(host: str) -> str:
-    """Return a host in lower case, without `www.`, user name and port."""
+    """Return a host in lower case, without `www.`, a user name or a port."""
     return host.rpartition("@")[2].partition(":")[0].lower().removeprefix("www.")
 
 

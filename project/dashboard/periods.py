@@ -12,10 +12,10 @@ from cdc.reports import EARLIEST, Period, Unit
 FIELD = "submit_date"
 DEFAULT = "30"
 MOST_COLUMNS = 120
-"""The most days, weeks, months or years that a chart shows."""
+"""The maximum number of days, weeks, months or years that a chart shows."""
 _LONGEST_QUOTE = 20
 _DAY = timedelta(days=1)
-# The most days for which a chart has a column for each day, week or month.
+# The maximum number of days for which a chart has a column for each day, week or month.
 _LIMITS = ((92, Unit.DAY), (2 * 366, Unit.WEEK), (9 * 366, Unit.MONTH))
 
 
@@ -29,7 +29,7 @@ class Choice:
     days: int | None
     """None for all stories."""
     last: date | None = None
-    """The day on which the period ends at the latest; None for the newest day."""
+    """The latest day on which the period may end; None for the newest day."""
 
     @property
     def query(self) -> str:
@@ -96,7 +96,7 @@ class Span:
 
 
 def choose(name: str | None) -> tuple[Choice, str]:
-    """Return the choice with this name, and a sentence if another one had to be returned."""
+    """Return the choice with this name, or the default and an error message."""
     if not name:
         return CHOICES[DEFAULT], ""
     if name in CHOICES:
@@ -106,7 +106,7 @@ def choose(name: str | None) -> tuple[Choice, str]:
 
 
 def end_at(choice: Choice, text: str | None) -> tuple[Choice, str]:
-    """Return the choice with a last day, and a sentence if `text` is no date."""
+    """Return the choice with its last day, and an error message if `text` is not a date."""
     if not text:
         return choice, ""
     try:
@@ -117,7 +117,7 @@ def end_at(choice: Choice, text: str | None) -> tuple[Choice, str]:
 
 
 def end_of(choice: Choice, now: datetime) -> datetime:
-    """Return the last moment that a period may include. Stories of the future are left out."""
+    """Return the last moment that a period may include. Stories with later dates are left out."""
     if choice.last is None or choice.last >= now.date():
         return now
     return _midnight(choice.last) + _DAY - timedelta(milliseconds=1)
@@ -160,7 +160,7 @@ _LENGTHS = {Unit.DAY: 1, Unit.WEEK: 7, Unit.MONTH: 31, Unit.YEAR: 366}
 
 
 def _begin(day: date, unit: Unit) -> date:
-    """Return the first day of the unit with this day."""
+    """Return the first day of the unit that contains this day."""
     if unit is Unit.WEEK:
         return day - timedelta(days=day.weekday())
     if unit is Unit.MONTH:

@@ -28,9 +28,9 @@ from project.dashboard.periods import FIELD, Choice, Span, end_of, span_of
 from stories.models import Status, Story
 
 CHARTED_TOPICS = 5
-"""The topics with a colour of their own in the chart. The others share one."""
+"""The number of topics with their own colour in the chart. The others share one."""
 MOST_LINES = 1_000
-"""The most lines of a table."""
+"""The maximum number of lines in a table."""
 NO_TOPIC = "No topic"
 DIGGS, COMMENTS, POPULAR = "diggs", "comments", Status.POPULAR.value
 _HIGHEST = 100
@@ -68,7 +68,7 @@ class Report:
     stories: tuple[Mapping[str, Any], ...]
     """Some fields of the stories with the most diggs."""
     changed_at: datetime | None
-    """When the newest change was saved that has reached the replica."""
+    """When the newest change that has reached the replica was saved."""
     earlier: date | None
     """The day of the newest story before the period."""
 
@@ -122,7 +122,7 @@ class _Queries:
         before = self.span.period_before
         return Sides(
             self._groups(self.span.period, key, counts=counts, limit=limit),
-            # A line may have been much shorter, so that no limit may leave it out.
+            # A line may have ranked much lower in the period before, so this limit is high.
             self._groups(before, key, counts=(), limit=_MANY) if before else (),
         )
 

@@ -66,7 +66,7 @@ class Dashboard(RoleRequiredMixin, TemplateView):
 class TableFile(RoleRequiredMixin, View):
     """A table of the dashboard as a CSV file in UTF-8, with the same parameters.
 
-    A text that a spreadsheet would run as a formula is preceded by an apostrophe. A file has at
+    Text that a spreadsheet would run as a formula is preceded by an apostrophe. A file has at
     most 1,000 lines.
     """
 
@@ -91,7 +91,7 @@ class TableFile(RoleRequiredMixin, View):
 
 
 def _chosen(request: HttpRequest) -> tuple[Choice, list[str]]:
-    """Return the choice of a request, and a sentence for each parameter that is not valid."""
+    """Return the choice of a request, and an error message for each invalid parameter."""
     choice, wrong_days = choose(request.GET.get("days"))
     choice, wrong_date = end_at(choice, request.GET.get("until"))
     return choice, [problem for problem in (wrong_days, wrong_date) if problem]

@@ -21,7 +21,7 @@ _APART = {"/healthz": 1, "/readyz": 2, "/metrics": 2, _STATIC: 4}
 PROBES = ("/healthz", "/readyz", "/metrics")
 """The paths that respond even if the process has too many connections."""
 OTHER_CONNECTIONS = 16
-"""The most database connections of a web process besides those of the pages.
+"""The maximum number of database connections of a web process, without those of the pages.
 
 The probes have up to 5, the readings in the background 6, and event streams 2.
 """
@@ -32,9 +32,9 @@ _TOO_MANY_STREAMS = Refusal(
 
 
 class Admission:
-    """An ASGI application that admits at most `pages` requests for pages at once to another.
+    """An ASGI application that passes at most `pages` page requests at once to another one.
 
-    Further requests wait for some seconds, and then get status 503. A request has its thread, and
+    Further requests wait for a few seconds and then get status 503. A request has its thread, and
     with it a database connection, from the time when its body has arrived until its response
     starts. Slow clients and open streams therefore use no thread.
     """

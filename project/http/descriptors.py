@@ -10,7 +10,7 @@ _KEPT_BACK = 200
 
 
 def raise_limit() -> None:
-    """Raise the soft limit of descriptors to the hard limit, as far as it is of use."""
+    """Raise the soft limit of descriptors to the hard limit, as far as that is useful."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _WANTED if hard == resource.RLIM_INFINITY else min(hard, _WANTED)
     if resource.RLIM_INFINITY != soft < wanted:
@@ -27,5 +27,5 @@ def most_clients() -> int:
 
 
 def most_streams() -> int:
-    """Return the number of open event streams; the other clients are kept for pages."""
+    """Return the maximum number of open event streams; the other clients are kept for pages."""
     return most_clients() * 3 // 4

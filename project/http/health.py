@@ -40,7 +40,7 @@ class CommonMiddleware(common.CommonMiddleware):
     """Django's CommonMiddleware, except that `/healthz` accepts any Host header.
 
     Probes often use an IP address as the host. The header is still checked for `/readyz` and
-    `/metrics`, because these pages reveal details. Without the check, a web page of an attacker
+    `/metrics`, because these pages reveal details. Without the check, an attacker's web page
     could read these details through a browser on this machine, if the attacker's host name resolves
     to this machine (DNS rebinding).
     """

@@ -43,7 +43,7 @@ def _refusal(request: HttpRequest) -> HttpResponse | None:
     if len(request.path) + len(request.META.get("QUERY_STRING", "")) <= _LONGEST_TARGET:
         return None
     return HttpResponse(
-        f"The address is too long: it may have {_LONGEST_TARGET} characters.\n",
+        f"The address is too long: it may have at most {_LONGEST_TARGET} characters.\n",
         status=HTTPStatus.REQUEST_URI_TOO_LONG,
         content_type="text/plain; charset=utf-8",
     )

@@ -18,7 +18,7 @@ _LOOKUPS = ("__regex", "__iregex")
 class OddRequestsMiddleware(MiddlewareMixin):
     """Answers requests of these kinds with status 400.
 
-    - The request names another encoding than UTF-8. Django would also decode the query string with
+    - The request names an encoding other than UTF-8. Django would also decode the query string with
       this encoding, and some encodings yield characters that no database can store.
     - The length of the body is not a number.
     - `_to_field`, the column by which the admin finds a row, is empty.
@@ -58,7 +58,7 @@ class OddRequestsMiddleware(MiddlewareMixin):
 
 
 def _are_keys(texts: list[str], view: Any) -> bool:
-    """Return whether all texts can be keys of the model of an admin view."""
+    """Return whether all strings can be keys of the model of an admin view."""
     model_admin = getattr(view, "model_admin", None)
     try:
         for text in texts if model_admin else ():

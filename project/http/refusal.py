@@ -1,4 +1,4 @@
-"""Answers to requests that never reach Django, as one sentence of plain text."""
+"""One-sentence plain-text answers to requests that never reach Django."""
 
 import random
 from dataclasses import dataclass

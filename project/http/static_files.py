@@ -26,7 +26,7 @@ _OTHER_IMPORT_OR_EXPORT = re.compile(r"^(?:import|export)\b(?!\().*", re.MULTILI
 
 
 class StaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
-    """Static files whose names contain a hash. They include bundles, so that a page needs few.
+    """Static files whose names contain a hash. They include bundles, so that pages need few files.
 
     While `DEBUG` is on, browsers get the sources and load imported files themselves.
     """

@@ -24,10 +24,10 @@ from project.operations.letter_filters import LetterFilters, filters_of
 from users.roles import audience_of
 
 MOST = 500
-"""The most dead letters of one decision, so that the request ends in time."""
+"""The maximum number of dead letters in one decision, so that the request ends in time."""
 _LONGEST_ID = 18
 _SENT = (
-    "The current state of {row} in the database is sent again through the outbox. "
+    "The current state of {row} in the database is resent through the outbox. "
     "The {message} not sent."
 )
 _KEPT = "Nothing is sent. The {letters} kept and marked as discarded."
@@ -120,7 +120,7 @@ class BulkDecideView(ConfirmView):
         return outcome_sentence(outcome, self.verb.lower())
 
     def decide(self, numbers: Iterable[int], why: str) -> Outcome:
-        """Decide about the dead letters with these ids."""
+        """Replay or discard the dead letters with these ids."""
         raise NotImplementedError
 
     @cached_property
@@ -174,7 +174,7 @@ def outcome_sentence(outcome: Outcome, verb: str) -> str:
     done = len(outcome.resolved)
     sentences = [f"{counted(done)} {'was' if done == 1 else 'were'} {verb}ed."]
     if outcome.decided:
-        sentences.append(f"{counted(len(outcome.decided))} had already been decided.")
+        sentences.append(f"{counted(len(outcome.decided))} had already been replayed or discarded.")
     if outcome.refused:
         failed = counted(len(outcome.refused))
         sentences.append(f"{failed} could not be {verb}ed. {outcome.refused[0]}")

@@ -1,4 +1,4 @@
-"""The delay and the rate of changes, as the live feed shows them beside the verdict."""
+"""The delay and the rate of changes, as the live feed shows them next to the verdict."""
 
 from dataclasses import dataclass
 

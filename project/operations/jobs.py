@@ -153,7 +153,7 @@ class RepairView(RequestJobView):
     title = "Reconcile and repair"
     lead = (
         "This job compares every row with its documents in MongoDB, while writes continue. A row "
-        "that differs from one of its documents is sent again through the outbox, and all of its "
+        "that differs from one of its documents is resent through the outbox, and all of its "
         "documents are replaced. Documents without a row are deleted."
     )
     button = "Compare and repair"

@@ -64,7 +64,7 @@ class LetterFilters:
 
 
 def filters_of(query: QueryDict, audience: Audience) -> tuple[LetterFilters, str]:
-    """Return the filters of an address, and the state in it if there is no such state.
+    """Return the filters in an address, and the state that it names if no such state exists.
 
     Keys and reasons may quote people. An audience that may not see them cannot search them either.
     """

@@ -22,7 +22,7 @@ def prefix(values: dict[str, str]) -> str:
 
 
 class FilteredListView(ListView[M]):
-    """Redirects from an address with empty parameters, which a form sends, to one without them."""
+    """If the URL has empty parameters, redirects to the same URL without them."""
 
     def get(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
         used = [(name, value) for name, values in request.GET.lists() for value in values]

@@ -16,7 +16,7 @@ from users.roles import audience_of
 
 _LONGEST = 255
 _MOST_PEOPLE = 200
-"""The most people that the filter offers."""
+"""The maximum number of people that the filter offers."""
 _LINKED = re.compile(r"(job|dead letter) ([0-9]{1,18})\b")
 _PAGES = {"job": "job", "dead letter": "dead_letter"}
 

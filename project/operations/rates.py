@@ -30,7 +30,7 @@ def read_rates() -> Rates | None:
 
 
 def rates_of(rates: list[float], until: datetime) -> Rates:
-    """Return the chart of these changes per second, of which the last interval ends at `until`."""
+    """Return the chart of these rates per second; the last interval ends at `until`."""
     counts = [round(rate * feed_state.RATE_SECONDS) for rate in rates]
     begins = [until - timedelta(minutes=_MINUTES * place) for place in range(len(rates), 0, -1)]
     labels = [f"{begin:%H:%M}" for begin in begins]

@@ -9,7 +9,7 @@ from project.pages.feed_state import FeedState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """The look of a state, and the page with which it can be ended."""
+    """The look of a state, and the page on which the problem can be resolved."""
 
     tone: str
     """The kind of the notice: good, warn, bad or neutral."""

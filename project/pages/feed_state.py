@@ -140,4 +140,4 @@ rates: Latest[list[float]] = Latest(
 activity: Latest[Activity] = Latest(
     _read_activity, fresh=_ACTIVITY_SECONDS, patience=_ACTIVITY_PATIENCE
 )
-"""Today's changes and their delay. Strangers see it too, so it is read seldom."""
+"""Today's changes and their delay. Anonymous visitors also see them, so they are read rarely."""

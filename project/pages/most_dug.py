@@ -14,7 +14,7 @@ _KEY = "most_dug"
 _DAY = timedelta(days=1)
 _SECOND_DAY = datetime.min.replace(tzinfo=UTC) + _DAY
 """The earliest date before which there is another day."""
-# Strangers see these stories, so somebody must have reviewed them.
+# Anonymous visitors see these stories, so the stories must have been reviewed.
 _REVIEWED = (Status.UPCOMING, Status.POPULAR)
 
 

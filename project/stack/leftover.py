@@ -63,7 +63,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
 def _start_time(pid: int) -> int | None:
     """Return the start time in clock ticks since boot; None for an ended process or a zombie."""
     try:
-        # The program's name is in parentheses. The name may contain blanks and parentheses too.
+        # The program's name is in parentheses. The name may contain spaces and parentheses too.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None

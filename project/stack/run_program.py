@@ -55,6 +55,6 @@ def run(
 
 
 def setpriv_prefix() -> list[str]:
-    """Return a command prefix with which a program ends when this process ends or is killed."""
+    """Return a command prefix that ends a program when this process ends or is killed."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []

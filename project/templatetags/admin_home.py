@@ -1,4 +1,4 @@
-"""What waits for a decision, on the home page of the admin."""
+"""The pending decisions that the home page of the admin shows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -45,6 +45,6 @@ def pill(kind: str, word: Any, icon: str = "") -> SafeString:
 
 @register.simple_tag(takes_context=True)
 def navigation(context: dict[str, Any]) -> Navigation | None:
-    """Return the navigation of the user, or None on pages without a user, such as error pages."""
+    """Return the user's navigation, or None for anonymous users and without a request."""
     request = context.get("request")
     return navigation_of(context.get("user"), request.path) if request else None

@@ -15,7 +15,7 @@ class Console:
         self.show(f"{time.monotonic() - self._start:6.1f} s  {line}")
 
     def show(self, text: str) -> None:
-        """Write a text. If the terminal is closed, do nothing."""
+        """Write text. If the terminal is closed, do nothing."""
         try:
             sys.stdout.write(f"{text.rstrip()}\n")
             sys.stdout.flush()

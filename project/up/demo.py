@@ -34,7 +34,7 @@ class DemoLoad:
         self._process.wait()
 
     def result(self) -> str:
-        """Return the output of the command, or a sentence that says why the command failed."""
+        """Return the output of the command, or the reason why the command failed."""
         printed, _ = self._process.communicate()
         if self._process.returncode == 0:
             return printed

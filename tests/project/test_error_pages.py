@@ -47,7 +47,7 @@ def test_a_story_of_somebody_else_is_no_question_of_the_role(client: Client) -> 
     answer = client.get(f"/stories/{story.pk}/change/")
     page = answer.content.decode()
     assert answer.status_code == 403
-    assert "This story belongs to somebody else, or it has been reviewed." in page
+    assert "This story belongs to another user, or it has been reviewed." in page
     assert "for the role" not in page
 
 

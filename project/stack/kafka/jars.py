@@ -32,7 +32,7 @@ def sha512(file: Path) -> str:
 
 
 def verify(folder: Path, sums: dict[str, str]) -> None:
-    """Raise StackError if a file of `sums` is missing in `folder` or has another checksum."""
+    """Raise StackError if a file of `sums` is missing in `folder` or has a different checksum."""
     for path, expected in sums.items():
         file = folder / path
         if not file.exists():

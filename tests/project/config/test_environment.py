@@ -14,7 +14,7 @@ from project.config.mail import mail
 
 # An invalid value of each setting, with the error message: the setting, the value, what to do.
 WRONG = {
-    "DJANGO_DEBUG": ("maybe", "DJANGO_DEBUG is 'maybe': give 'true' or 'false'."),
+    "DJANGO_DEBUG": ("maybe", "DJANGO_DEBUG is 'maybe': set it to 'true' or 'false'."),
     "CSRF_TRUSTED_ORIGINS": (
         "a.example",
         "CSRF_TRUSTED_ORIGINS has 'a.example': add the scheme, https://a.example.",
@@ -23,61 +23,61 @@ WRONG = {
         "postgres://ann:hidden@db/x",
         (
             "DATABASE_URL starts with 'postgres': "
-            "give mysql://user:pass@host:3306/name or sqlite:////path/to/file."
+            "use mysql://user:pass@host:3306/name or sqlite:////path/to/file."
         ),
     ),
     "KAFKA_CONFIG": (
         "[1]",
-        'KAFKA_CONFIG is not a JSON object: give {"setting": "value", …}.',
+        'KAFKA_CONFIG is not a JSON object: use {"setting": "value", …}.',
     ),
     "KAFKA_TOPIC": (
         "story events",
         "KAFKA_TOPIC is 'story events': use letters, digits, '.', '_' and '-'.",
     ),
-    "KAFKA_PARTITIONS": ("0", "KAFKA_PARTITIONS is 0: give 1 or more."),
+    "KAFKA_PARTITIONS": ("0", "KAFKA_PARTITIONS is 0: set it to 1 or more."),
     "KAFKA_REPLICATION_FACTOR": (
         "three",
-        "KAFKA_REPLICATION_FACTOR is 'three': give a whole number.",
+        "KAFKA_REPLICATION_FACTOR is 'three': set it to a whole number.",
     ),
     "MONGODB_URI": (
         "ann:hidden@mongo:27017",
-        "MONGODB_URI starts with 'ann': give mongodb://host:27017/?replicaSet=name.",
+        "MONGODB_URI starts with 'ann': use mongodb://host:27017/?replicaSet=name.",
     ),
     "MONGODB_DATABASE": ("a b", "MONGODB_DATABASE is 'a b': use letters, digits, '_', '-'."),
     "REPLICA_COLLECTIONS": (
         "a,b,a",
         "REPLICA_COLLECTIONS is 'a,b,a': name each collection once.",
     ),
-    "CONSUMER_GROUP": (" ", "CONSUMER_GROUP is empty: give the consumer group a name."),
-    "HISTORY_DAYS": ("-1", "HISTORY_DAYS is -1: give 0 or more."),
-    "DELETE_MARKER_DAYS": ("0", "DELETE_MARKER_DAYS is 0: give 1 or more."),
-    "MAX_EVENT_BYTES": ("10", "MAX_EVENT_BYTES is 10: give 1000 or more."),
-    "FEED_STREAMS": ("0", "FEED_STREAMS is 0: give 1 or more."),
-    "FEED_STREAMS_PER_ACCOUNT": ("0", "FEED_STREAMS_PER_ACCOUNT is 0: give 1 or more."),
-    "FEED_STREAMS_PER_ADDRESS": ("-1", "FEED_STREAMS_PER_ADDRESS is -1: give 1 or more."),
+    "CONSUMER_GROUP": (" ", "CONSUMER_GROUP is empty: set it to the consumer group's name."),
+    "HISTORY_DAYS": ("-1", "HISTORY_DAYS is -1: set it to 0 or more."),
+    "DELETE_MARKER_DAYS": ("0", "DELETE_MARKER_DAYS is 0: set it to 1 or more."),
+    "MAX_EVENT_BYTES": ("10", "MAX_EVENT_BYTES is 10: set it to 1000 or more."),
+    "FEED_STREAMS": ("0", "FEED_STREAMS is 0: set it to 1 or more."),
+    "FEED_STREAMS_PER_ACCOUNT": ("0", "FEED_STREAMS_PER_ACCOUNT is 0: set it to 1 or more."),
+    "FEED_STREAMS_PER_ADDRESS": ("-1", "FEED_STREAMS_PER_ADDRESS is -1: set it to 1 or more."),
     "EMAIL_URL": (
         "mailto:ann@a.example",
         (
             "EMAIL_URL starts with 'mailto': "
-            "give smtp://user:pass@host:587, smtps://…, console:// or file:///path."
+            "use smtp://user:pass@host:587, smtps://…, console:// or file:///path."
         ),
     ),
     "TRUSTED_PROXIES": (
         "10.0.0.300",
-        "TRUSTED_PROXIES has '10.0.0.300': give addresses or networks such as 10.0.0.0/8.",
+        "TRUSTED_PROXIES has '10.0.0.300': use addresses or networks such as 10.0.0.0/8.",
     ),
-    "LOG_LEVEL": ("loud", "LOG_LEVEL is 'loud': give one of debug, info, warning, error."),
-    "LOG_FORMAT": ("xml", "LOG_FORMAT is 'xml': give one of key-value, json."),
+    "LOG_LEVEL": ("loud", "LOG_LEVEL is 'loud': set it to one of debug, info, warning, error."),
+    "LOG_FORMAT": ("xml", "LOG_FORMAT is 'xml': set it to one of key-value, json."),
     "METRICS_PORT": (
         "70000",
-        "METRICS_PORT is 70000: give a port from 1 to 65535, or 0 for no metrics.",
+        "METRICS_PORT is 70000: use a port from 1 to 65535, or 0 for no metrics.",
     ),
     "METRICS_TOKEN": (
         "hidden",
-        "METRICS_TOKEN has 6 characters: give a random text of at least 16 characters.",
+        "METRICS_TOKEN has 6 characters: use a random text of at least 16 characters.",
     ),
-    "WEB_WORKERS": ("0", "WEB_WORKERS is 0: give 1 or more."),
-    "DATABASE_CONNECTIONS": ("0", "DATABASE_CONNECTIONS is 0: give 1 to 1000."),
+    "WEB_WORKERS": ("0", "WEB_WORKERS is 0: set it to 1 or more."),
+    "DATABASE_CONNECTIONS": ("0", "DATABASE_CONNECTIONS is 0: set it to a number from 1 to 1000."),
 }
 
 
@@ -129,7 +129,9 @@ def test_invalid_setting_is_one_line_and_exit_code_2(name: str, tmp_path: Path) 
 def test_missing_key_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     done = manage(tmp_path, "cdc_status")
     assert done.returncode == 2
-    assert done.stderr.startswith("storyfeed: DJANGO_SECRET_KEY is not set: give a long random")
+    assert done.stderr.startswith(
+        "storyfeed: DJANGO_SECRET_KEY is not set: set it to a long random"
+    )
     assert done.stderr.count("\n") == 1
 
 
@@ -252,7 +254,7 @@ def test_every_host_is_allowed_for_debugging() -> None:
     ["https://news.example", "news.example:443", "news.example/", "*.news.example", "a b", "a@b"],
 )
 def test_an_allowed_host_is_a_name_alone(host: str) -> None:
-    with pytest.raises(Misconfigured, match=r"ALLOWED_HOSTS has .*: give the name alone"):
+    with pytest.raises(Misconfigured, match=r"ALLOWED_HOSTS has .*: use the name alone"):
         load_environment({"ALLOWED_HOSTS": host})
 
 

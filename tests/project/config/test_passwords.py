@@ -54,7 +54,7 @@ def test_a_password_needs_a_user(name: str, url: str, example: str) -> None:
     setting = f"{name.rpartition('_')[0]}_PASSWORD"
     with pytest.raises(Misconfigured) as caught:
         load_environment({name: url, setting: "hidden"})
-    sentence = f"{setting} is set, but {name} names no user: give {example}."
+    sentence = f"{setting} is set, but {name} names no user: use {example}."
     assert str(caught.value) == sentence
 
 

@@ -41,7 +41,7 @@ def test_flags(value: str, expected: bool) -> None:
 
 
 def test_invalid_flag_is_refused() -> None:
-    with pytest.raises(Misconfigured, match="A is 'maybe': give 'true' or 'false'"):
+    with pytest.raises(Misconfigured, match="A is 'maybe': set it to 'true' or 'false'"):
         Variables({"A": "maybe"}).flag("A")
 
 
@@ -52,7 +52,7 @@ def test_numbers() -> None:
 
 @pytest.mark.parametrize("value", ["twelve", "1.5", "1e3"])
 def test_invalid_number_is_refused(value: str) -> None:
-    with pytest.raises(Misconfigured, match=f"A is '{value}': give a whole number"):
+    with pytest.raises(Misconfigured, match=f"A is '{value}': set it to a whole number"):
         Variables({"A": value}).number("A", 3)
 
 

@@ -44,7 +44,7 @@ def event_of(story: Story, **columns: Any) -> DeadLetter:
     event = change("u", story.pk, 5, title="as the message has it")
     row = {**(event.after or {}), "user": {"name": SECRET}, **columns}
     sent = outgoing(replace(event, before=row, after=row, user=SECRET), "story-events")
-    return letter(sent.key, sent.value, f"Column user holds '{SECRET}', not text.")
+    return letter(sent.key, sent.value, f"Column user contains '{SECRET}', not text.")
 
 
 def malformed(story: Story) -> list[DeadLetter]:
@@ -63,7 +63,7 @@ def malformed(story: Story) -> list[DeadLetter]:
 
 def job() -> Job:
     arguments = orjson.dumps({"model": "stories.Story", "where": [f"submitted_by={SECRET}"]})
-    said = f"Column user holds '{SECRET}'"
+    said = f"Column user contains '{SECRET}'"
     return Job.objects.create(
         kind=SNAPSHOT,
         arguments=arguments.decode(),

@@ -54,8 +54,8 @@ def test_a_replay_of_many_counts_what_was_done(worker: Client, story: Story) -> 
     assert states() == ["discarded", "replayed", "replayed", "waiting"]
     assert [each.why for each in OperatorAction.objects.all()] == ["wider now"] * 2
     assert (
-        "2 dead letters were replayed. 1 dead letter had already been decided. 1 dead letter "
-        f"could not be replayed. Dead letter {nameless.pk} was not replayed. The key"
+        "2 dead letters were replayed. 1 dead letter had already been replayed or discarded. "
+        f"1 dead letter could not be replayed. Dead letter {nameless.pk} was not replayed. The key"
     ) in done.content.decode()
     assert "sf-toast-warning" in done.content.decode()
     assert done.redirect_chain == [(LIST, 302)]

@@ -28,7 +28,7 @@ def letters() -> list[DeadLetter]:
         letter(b'{"id":17}', None, "The title is 100% too wide."),
         letter_about(18),
         letter(b'{"id":19}', b"no JSON", "The value is not JSON."),
-        letter(b'{"id":20}', reason="Column topic holds 3."),
+        letter(b'{"id":20}', reason="Column topic contains 3."),
     ]
     DeadLetter.objects.filter(pk=found[3].pk).update(status="replayed")
     return found

@@ -41,7 +41,7 @@ class WithCheckboxes(admin.ModelAdmin[Any]):
 
 
 class WrittenBySuperusers(admin.ModelAdmin[Any]):
-    """A `ModelAdmin` that only superusers may write with, whatever permissions others have."""
+    """A `ModelAdmin` with which only superusers may write, whatever permissions others have."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return is_superuser(request.user) and super().has_add_permission(request)
@@ -92,8 +92,8 @@ class UserAdmin(DeletesInJob, RefusalMessages, WithCheckboxes, BaseUserAdmin[Use
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Make privileges read-only for staff, who could otherwise grant themselves privileges.
 
-        Staff may change only the name of their own account: with another e-mail address, a stolen
-        session could be turned into a new password.
+        Staff may change only the name of their own account: by changing the e-mail address, the
+        thief of a session could set a new password.
         """
         fields = tuple(super().get_readonly_fields(request, obj))
         if is_superuser(request.user):
@@ -138,7 +138,7 @@ admin.site.unregister(Group)
 
 @admin.register(Group)
 class GroupAdmin(WrittenBySuperusers, RefusalMessages, WithCheckboxes, BaseGroupAdmin):
-    """Groups. Their permissions apply to the members, so only superusers write them."""
+    """Groups. Their permissions apply to the members, so only superusers may change them."""
 
     filter_horizontal = ()
 
@@ -160,6 +160,6 @@ def _reserve(model: type[models.Model]) -> None:
     admin.site.register(model, type(base.__name__, (WrittenBySuperusers, base), {}))
 
 
-# A member of staff who deletes failed logins ends a lock, and can guess passwords again.
+# A member of staff who deletes failed logins ends a lock, and could guess passwords again.
 for _model in (AccessAttempt, AccessFailureLog, AccessLog):
     _reserve(_model)

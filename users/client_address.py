@@ -39,7 +39,7 @@ def client_address(request: HttpRequest) -> str:
 
 
 def client_network(request: HttpRequest) -> str:
-    """Return the address by which the attempts of a client are counted.
+    """Return the address by which a client's attempts are counted.
 
     For IPv6, this is the first address of the /64 network: every customer of a provider has at
     least such a network, and can use a new address from it for each request. Clients without an

@@ -46,10 +46,10 @@ class LoginForm(AuthenticationForm):
     }
 
     def clean(self) -> dict[str, Any]:
-        """Examine one login to an account at a time.
+        """Check the passwords for one account one at a time.
 
-        Otherwise, the passwords of simultaneous logins would all be examined before the first
-        failures count towards the limit.
+        Otherwise, simultaneous attempts would all be checked before the first failures count
+        towards the limit.
         """
         with _LOGINS[hash(self.cleaned_data.get("username")) % len(_LOGINS)]:
             return super().clean()
@@ -109,7 +109,7 @@ class UserChangeForm(BaseUserChangeForm[User]):
 
 
 class NewPasswordForm(ErrorsAtPassword, SetPasswordForm):  # type: ignore[type-arg]  # as above
-    """Asks for a new password, after the link of a mail."""
+    """Asks for a new password, after the user has followed a reset link."""
 
 
 class ChangeForm(ErrorsAtPassword, PasswordChangeForm):
@@ -136,9 +136,9 @@ class ResetForm(PasswordResetForm):
         super().save(**options, request=request, domain_override=host_in_links(request))
 
     def send_mail(self, *mail: Any, **options: Any) -> None:
-        """Send the mail in a thread, so that the response time does not show if an account exists.
+        """Send the e-mail in a thread, to hide from the response time whether an account exists.
 
-        If a mail cannot be sent, Django logs the error.
+        If the e-mail cannot be sent, Django logs the error.
         """
         mail_thread.submit(super().send_mail, *mail, **options)
 

@@ -1,4 +1,4 @@
-"""Mails to the owners of accounts, sent in a thread so that no response waits for them."""
+"""E-mails to account owners, sent in a thread so that no response waits for them."""
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.http.request import split_domain_port
 
 _logger = logging.getLogger(__name__)
-# One thread sends the mails. Before the process exits, the thread sends the mails in its queue.
+# One thread sends the e-mails. Before the process exits, it sends the e-mails in its queue.
 mail_thread = ThreadPoolExecutor(1, thread_name_prefix="mail")
 
 _BODY = (
@@ -39,9 +39,9 @@ def host_in_links(request: HttpRequest) -> str:
 
 
 def announce_change(what: str, to: str) -> None:
-    """Queue a mail which says that the password or the e-mail address of an account was changed.
+    """Queue an e-mail announcing that an account's password or e-mail address was changed.
 
-    If the mail cannot be sent, the error is logged without the address.
+    If the e-mail cannot be sent, the error is logged without the address.
     """
     mail_thread.submit(_send, f"Your {what} was changed", _BODY.format(what=what), to)
 
@@ -50,4 +50,4 @@ def _send(subject: str, body: str, to: str) -> None:
     try:
         send_mail(subject, body, None, [to])
     except (SMTPException, OSError, MessageError, ValueError) as error:
-        _logger.warning("A mail about a changed account was not sent: %s", type(error).__name__)
+        _logger.warning("An e-mail about a changed account was not sent: %s", type(error).__name__)

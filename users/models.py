@@ -152,7 +152,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         self.session_version = max(self.session_version, stored.session_version) + ends
 
     def _announce_changes(self, stored: "User", using: str) -> None:
-        """Mail the owner after the commit; after a change of the address, mail the old address."""
+        """E-mail the owner after the commit; if the address was changed, use the old address."""
         changed = {
             "password": stored.password != self.password,
             "e-mail address": stored.email != normalized(self.email),

@@ -41,7 +41,7 @@ def audience_of(user: User | AnonymousUser) -> Audience:
 
 
 def only_for(*roles: UserType) -> str:
-    """Return the sentence of the page that a user gets instead of a page of other roles."""
+    """Return the message for users who open a page for other roles."""
     names = " or ".join(str(role.label) for role in roles)
     return f"This page is for the role {names}. If you need access, ask an admin."
 

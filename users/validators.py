@@ -22,7 +22,7 @@ def validate_address(value: str) -> None:
 
     Django's validation also accepts the dotless i, the long s and the sign for kelvin before the @,
     and invisible characters after it. In quotes, it accepts control characters before the @, some
-    of which would end the line in the header of a mail.
+    of which would end the line in an e-mail header.
     """
     local, _, domain = value.rpartition("@")
     kinds = {unicodedata.category(character)[0] for character in domain}

@@ -97,7 +97,7 @@ class RegisterView(RefusalMixin, LimitedMixin, FormView[RegistrationForm]):
         "lead": "Submit stories and dig those of others. Your account will have the role Customer.",
         "button": "Register",
         "other": "login",
-        "before_other": "Do you have an account?",
+        "before_other": "Already have an account?",
     }
     too_many = "Too many registrations from your network. Wait an hour."
 
@@ -151,7 +151,7 @@ class PasswordChangeView(RefusalMixin, LimitedMixin, auth.PasswordChangeView):
 
 
 class PasswordResetView(RefusalMixin, auth.PasswordResetView):
-    """E-mails a link to reset a password. The response does not reveal if an account exists."""
+    """E-mails a link to reset a password. The response does not show whether an account exists."""
 
     form_class = ResetForm
     template_name = "users/form.html"
@@ -166,7 +166,7 @@ class PasswordResetView(RefusalMixin, auth.PasswordResetView):
     }
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Send the mail unless a limit is reached. The message is the same in both cases."""
+        """Send the e-mail unless a limit is reached. The message is the same in both cases."""
         messages.info(
             self.request,
             "If an account with this e-mail address exists, we send a link to the address. The "

@@ -21,7 +21,7 @@ _NAME = "delete_accounts"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deletion:
-    """What happened to some accounts."""
+    """The outcome of deleting some accounts."""
 
     deleted: int = 0
     queued: int = 0
@@ -34,7 +34,7 @@ class Deletion:
             sentences.append(f"{_accounts(self.deleted)} deleted.")
         if self.job:
             sentences.append(
-                f"{_accounts(self.queued)} deactivated, because of the many rows that refer to an "
+                f"{_accounts(self.queued)} deactivated, because many rows refer to an "
                 f"account. Job {self.job.pk} completes the deletion; the Jobs page shows its "
                 "progress."
             )

@@ -18,7 +18,7 @@ _EXPLANATION = (
 
 
 class DeletesInJob(JobMessages):
-    """A `ModelAdmin` that deletes few rows at once, and many in a job."""
+    """A `ModelAdmin` that deletes a few rows at once, and many rows in a job."""
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         self._delete(request, [obj])

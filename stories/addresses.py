@@ -19,7 +19,7 @@ _UNESCAPED = "/:@!$&'()*+,;=~-._%?"
 def canonical(address: str) -> str:
     """Return a web address without parts that do not change the page.
 
-    These are upper case in the host, the default port, parameters that trace visitors, and the
+    These are upper case in the host, the default port, parameters that track visitors, and the
     fragment, unless it is the path of an application, such as `#!/page`.
     """
     parts = _split(address)
@@ -36,7 +36,7 @@ def submitted_before(address: str, *, apart_from: int | None = None) -> Story | 
     """Return the first story with the same page, or None."""
     stories = Story.objects.filter(link__in=_variants(address)).exclude(pk=apart_from)
     key = _key(address)
-    # MySQL ignores the case, which matters in a path.
+    # MySQL ignores case, which matters in a path.
     return next((story for story in stories.order_by("pk") if _key(story.link) == key), None)
 
 
@@ -50,7 +50,7 @@ def alone_with(address: str) -> Iterator[None]:
     key = hashlib.sha256(_key(address).encode(errors="replace")).hexdigest()
     targets = connections[using].features.supports_update_conflicts_with_target
     with transaction.atomic(using=using):
-        # A plain insert that meets the key would leave a shared lock, and could deadlock.
+        # A plain insert that finds the key present would leave a shared lock, and could deadlock.
         AddressLock.objects.bulk_create(
             [AddressLock(key=key, at=timezone.now())],
             update_conflicts=True,
@@ -89,7 +89,7 @@ def _traces(name: str) -> bool:
 
 
 def _key(address: str) -> str:
-    """Return a text that is the same for all addresses of a page."""
+    """Return a string that is the same for all addresses of a page."""
     parts = _split(canonical(address))
     if parts is None:
         return address

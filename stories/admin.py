@@ -148,7 +148,7 @@ class StoryAdmin(BulkChanges, RefusalMessages):
         return None
 
     def save_model(self, request: HttpRequest, obj: Story, form: Any, change: bool) -> None:
-        """Save the story and the reason of its rejection. An edit writes only what it changed."""
+        """Save the story and the reason for its rejection. An edit writes only what it changed."""
         if change:
             names = {"topic" if name == "new_topic" else name for name in form.changed_data}
             obj.save(update_fields=names - {"reason"})

@@ -36,7 +36,7 @@ def _in_a_day(rng: random.Random, day: datetime, now: datetime) -> datetime:
 
 
 def rhythm(moment: datetime) -> float:
-    """Return how much faster than on average demo traffic is at a moment: from 0.5 to 2.
+    """Return the speed of demo traffic at a moment, relative to the average: from 0.5 to 2.
 
     The average over a day is about 1. Waves of 15 minutes make the last hour look alive.
     """

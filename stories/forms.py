@@ -30,7 +30,7 @@ class ColumnDecoder(json.JSONDecoder):
     """Decodes JSON, and raises JSONDecodeError for all text that cannot be decoded.
 
     Python raises other errors for a number with too many digits and for text that is nested too
-    deeply. It also accepts text that a form could not show again: NaN, and half of a character.
+    deeply. It also accepts text that a form could not show again: NaN, and a lone surrogate.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -77,7 +77,7 @@ class NamedSplitDateTime(AdminSplitDateTime):
 
 
 class TopicChoice(forms.ModelForm[Story]):
-    """A form in which the topic is a choice of the topics that stories have.
+    """A form in which the topic is chosen from the topics of all stories.
 
     An unchanged topic keeps the whole JSON object, and a new one gets that of another story.
     """
@@ -155,7 +155,7 @@ class SubmissionForm(TopicChoice):
         return story
 
     def _check_while_typing(self) -> dict[str, str]:
-        """Return the attributes with which the page looks for the address before it is sent."""
+        """Return the attributes that make the page look up the address before the form is sent."""
         own = f"?story={self.instance.pk}" if self.instance.pk else ""
         return {
             "hx-get": f"{reverse('story_check')}{own}",
@@ -165,7 +165,7 @@ class SubmissionForm(TopicChoice):
 
 
 class RejectionForm(forms.Form):
-    """The reason of a rejection."""
+    """The reason for a rejection."""
 
     reason = forms.CharField(
         max_length=LONGEST_REASON,
@@ -246,7 +246,7 @@ class BulkEditForm(forms.Form):
 
     @property
     def why(self) -> str:
-        """The reason of a rejection; an empty string for other changes."""
+        """The reason for a rejection; an empty string for other changes."""
         rejects = self.cleaned_data["status"] == Status.REJECTED
         return str(self.cleaned_data["reason"]) if rejects else ""
 

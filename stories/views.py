@@ -37,7 +37,7 @@ class StoryListView(LoginRequiredMixin, ListView[Story]):
     paginate_by = 20
 
     def get(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
-        """Redirect from the URL of a form with empty fields to the URL without them."""
+        """Show the list. If the URL has empty parameters, redirect to the same URL without them."""
         query = request.GET
         empty = [name for name in _PARAMETERS if name in query and not query[name]]
         if not empty:
@@ -161,8 +161,8 @@ class ChangeView(UserPassesTestMixin, SubmissionView):
 
     extra_context = {"title": "Edit story", "button": "Save"}
     permission_denied_message = (
-        "This story belongs to somebody else, or it has been reviewed. "
-        "Since then, only Technical Workers may edit it."
+        "This story belongs to another user, or it has been reviewed. "
+        "After a review, only Technical Workers may edit a story."
     )
 
     def test_func(self) -> bool:

@@ -10,12 +10,12 @@ from stories.models import Status, Story
 
 
 def own_stories(user: Any) -> QuerySet[Story]:
-    """Return the submissions of a user, newest first, with the reasons of their rejection."""
+    """Return the submissions of a user, newest first, with the reasons for rejections."""
     return Story.objects.filter(submitted_by=user.pk).select_related("rejection")
 
 
 def may_withdraw(user: Any, story: Story) -> bool:
-    """Return whether a user may withdraw a story: an own story that is not reviewed yet."""
+    """Return whether a user may withdraw a story: the user's own, if it is not reviewed yet."""
     return story.submitted_by_id == user.pk and story.status == Status.SUBMITTED
 
 
@@ -38,7 +38,7 @@ def approve(user: Any, key: int) -> bool:
 
 
 def reject(user: Any, key: int, reason: str) -> bool:
-    """Reject a story, or change the reason of its rejection. Return False if it was deleted."""
+    """Reject a story, or change the reason for its rejection. Return False if it was deleted."""
     change = BulkChange(
         word="rejected", user=str(user.pk), values={"status": Status.REJECTED}, reason=reason
     )

@@ -146,7 +146,7 @@ class ApproveView(ReviewView):
 
     extra_context = {
         "title": "Approve this story?",
-        "text": "The story becomes popular, and everybody can read it.",
+        "text": "The story becomes popular, and everyone can read it.",
         "button": "Approve",
     }
 
@@ -154,7 +154,7 @@ class ApproveView(ReviewView):
         if approve(self.request.user, self.story.pk):
             messages.success(self.request, "The story was approved.")
         else:
-            messages.info(self.request, "The story was popular already.")
+            messages.info(self.request, "The story was already popular.")
         return super().form_valid(form)
 
 

@@ -32,7 +32,7 @@ class BulkChange:
     values: dict[str, Any] | None
     """The new values by field; None if the stories are deleted."""
     reason: str = ""
-    """The reason of a rejection."""
+    """The reason for a rejection."""
 
     def write(self, stories: QuerySet[Story]) -> int:
         """Write the stories, their reason and the admin's log; return the number of stories."""
@@ -58,7 +58,7 @@ class BulkChange:
 
 
 def queue(stories: QuerySet[Story], change: BulkChange) -> Job:
-    """Let a job write these stories; stories that are submitted later do not belong to them."""
+    """Let a job write these stories; stories that are submitted later are not included."""
     keys = sorted(stories.order_by().values_list("pk", flat=True))
     arguments = {
         "ranges": list(_ranges(keys)),
@@ -122,7 +122,7 @@ def _delete(stories: QuerySet[Story]) -> int:
 
 
 def replace_reason(keys: Sequence[int], reason: str, actor: Any) -> None:
-    """Replace the reasons for which these stories were rejected; an empty one removes them."""
+    """Replace the reasons for rejecting these stories; an empty reason removes them."""
     Rejection.objects.filter(story_id__in=keys).delete()
     if reason:
         Rejection.objects.bulk_create(
@@ -135,5 +135,5 @@ BULK_JOB = JobKind(
     label="Change of many stories",
     run=_run,
     on_cancel="The job stops after the current chunk of rows. The stories that it has already "
-    "written stay as they are now.",
+    "written keep their new state.",
 )

@@ -62,7 +62,7 @@ def _as_is(value: Any) -> Any:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise BadRow(f"is {excerpt(value)}: write text")
+        raise BadRow(f"is {excerpt(value)}: it must be a string")
     return value
 
 
@@ -77,7 +77,7 @@ def _source_id(value: Any) -> str:
 def _count(value: Any) -> int:
     whole = isinstance(value, float) and value.is_integer()
     if type(value) is not int and not whole:
-        raise BadRow(f"is {excerpt(value)}: write a whole number")
+        raise BadRow(f"is {excerpt(value)}: it must be a whole number")
     return int(value)
 
 

@@ -11,6 +11,6 @@ class BadRow(Exception):
 
 def excerpt(value: Any) -> str:
     """Return the `repr` of a value from a file, at most 60 characters long."""
-    # A text is cut first, because the repr of five megabytes takes time.
+    # Long text is cut first, because the repr of five megabytes takes time.
     text = repr(value[: _LONGEST + 1] if isinstance(value, str) else value)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -65,7 +65,7 @@ class Filters:
         return any(each.name in {"topic", "status"} for each in self.unknown)
 
     def changed(self, name: str, value: str) -> Self:
-        """Return these filters with another value; a search then begins with the newest stories."""
+        """Return these filters with one value changed; a search begins with the newest stories."""
         changes: dict[str, Any] = {"after": 0, name: value}
         return replace(self, **changes)
 

@@ -12,7 +12,7 @@ _LONGEST_SEARCH = 100
 
 
 def search_words(text: str) -> str:
-    """Return `text` without NUL characters, which databases refuse, cut to 100 characters."""
+    """Return `text` without NUL characters and surrounding spaces, cut to 100 characters."""
     return text.replace("\0", "").strip()[:_LONGEST_SEARCH]
 
 

@@ -43,7 +43,7 @@ def topics() -> list[str]:
 def known_topic(text: str) -> str:
     """Return the topic that a parameter names, or an empty string.
 
-    The name may be written in another way, for example `linux_unix` for the topic `Linux/Unix`.
+    The name may be written differently, for example `linux_unix` for the topic `Linux/Unix`.
     """
     if Story.objects.alias(name=JSONName("topic")).filter(name=text).exists():
         return text
@@ -63,7 +63,7 @@ def _names(after: Any = "") -> QuerySet[Any, Any]:
 
 
 def _recent_names() -> set[str]:
-    """Return the topics of the newest stories. Without an index, to find all takes too long."""
+    """Return the topics of the newest stories. Without an index, finding all takes too long."""
     stories = Story.objects.annotate(name=JSONName("topic")).order_by("-submit_date")
     names = stories.values_list("name", flat=True)[:_RECENT]
     return {name for name in names if name}
@@ -76,5 +76,5 @@ def _first(after: Any, using: str) -> tuple[str, list[Any]]:
 
 
 def _plain(text: str) -> str:
-    """Return the letters and digits of a text, in lower case."""
+    """Return the letters and digits of a string, in lower case."""
     return re.sub(r"[\W_]+", "", text.casefold())

@@ -59,5 +59,5 @@ def ago(moment: datetime) -> str:
 
 @register.filter
 def tint(value: Any) -> int:
-    """Return a number from 0 to 5 for a text, always the same for the same text."""
+    """Return a number from 0 to 5 for a string, always the same for the same string."""
     return zlib.crc32(str(value).encode(errors="replace")) % _TINTS

@@ -142,7 +142,7 @@ def test_an_approved_story_is_popular_and_has_no_reason(
     assert (story.status, story.promote_date is None) == (Status.POPULAR, False)
     assert not Rejection.objects.exists()
     assert "Too short." not in page(ann[1], f"/stories/{story.pk}/")
-    assert "was popular already" in staff.post(path, follow=True).content.decode()
+    assert "was already popular" in staff.post(path, follow=True).content.decode()
 
 
 def test_only_staff_who_may_change_stories_review_them(

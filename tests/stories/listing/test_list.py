@@ -170,7 +170,7 @@ def test_a_list_has_an_end(client: Client, monkeypatch: pytest.MonkeyPatch) -> N
         add(f"S{number:02}", diggs=number)
     monkeypatch.setattr(pages, "MOST_LISTED", 22)
     assert shown(client, "?sort=diggs&page=2") == ["S04", "S03"]
-    assert "A list ends after 22 stories." in text(client, "?sort=diggs&page=2")
+    assert "Lists show at most 22 stories." in text(client, "?sort=diggs&page=2")
     assert "More than 22 stories found" in text(client, "?q=S")
     assert client.get("/stories/?page=3").status_code == 404
 

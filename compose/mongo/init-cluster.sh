@@ -2,7 +2,7 @@
 # Initiates the replica set of cluster.yaml, and creates Storyfeed's user. It can run repeatedly.
 set -eu
 
-# The certificate of a member may do everything.
+# A member's certificate has all rights.
 shell() {
     mongosh --quiet --tls --tlsCAFile /run/secrets/ca --tlsCertificateKeyFile /run/secrets/mongo-1 \
         --authenticationMechanism MONGODB-X509 --authenticationDatabase "\$external" "$@"

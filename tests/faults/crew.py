@@ -139,7 +139,7 @@ class Crew:
                 member.daemon.start()
 
     def equal(self) -> bool:
-        """Restart members that have ended. Return whether table and collections are equal."""
+        """Restart ended members. Return whether the table and the collections are equal."""
         self.tend()
         connection.close()  # An outage may have broken the connection.
         wanted = table_content()
@@ -147,7 +147,7 @@ class Crew:
         return all(content == wanted for content in found)
 
     def wait_until_equal(self, seconds: float = 90.0) -> float:
-        return self._wait_until(self.equal, "table and collections are equal", seconds)
+        return self._wait_until(self.equal, "the table and the collections are equal", seconds)
 
     def _wait_until(self, holds: Callable[[], bool], what: str, seconds: float = 90.0) -> float:
         """Wait until `holds()` is true. A failure shows the members' logs."""

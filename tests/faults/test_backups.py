@@ -1,4 +1,4 @@
-"""The steps of docs/backup.md: under traffic, stores are replaced by older backups."""
+"""The steps of docs/backup.md: under traffic, stores are replaced with older backups."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack

@@ -84,7 +84,7 @@ def test_an_open_transaction_delays_no_other_change(
 
 
 def burst() -> None:
-    """Commit 20 rows together. Databases scan the table to delete so many rows."""
+    """Commit 20 rows together. Databases scan the table to delete this many rows."""
     with transaction.atomic():
         for number in range(20):
             save(f"other {number}")

@@ -116,7 +116,7 @@ def _scene(servers: Servers, settings: CdcSettings, folder: Path) -> Iterator[Sc
 
 
 class Before:
-    """The crew before an outage, to compare with."""
+    """The crew before an outage, for comparison."""
 
     def __init__(self, scene: Scene) -> None:
         self.members = [

@@ -49,7 +49,7 @@ class Scene:
         return self.crew.strike(role, f"{point}:{action}", provoke)
 
     def settle(self) -> None:
-        """Pause the writers until table and collections are equal."""
+        """Pause the writers until the table and the collections are equal."""
         with self.traffic.paused():
             self.crew.wait_until_equal()
 

@@ -1,4 +1,4 @@
-"""Under traffic, the data folder of the database is replaced by an older copy."""
+"""Under traffic, the data folder of the database is replaced with an older copy."""
 
 import os
 import shutil
@@ -44,7 +44,7 @@ class Scene:
             self.server.start()
 
     def put_back(self) -> None:
-        """Replace the data folder by its copy, while the writers and the daemons keep running."""
+        """Replace the data folder with its copy, while the writers and the daemons keep running."""
         self.server.stop(60)
         shutil.rmtree(self._data)
         self._copy.rename(self._data)

@@ -118,7 +118,7 @@ def flush_the_database(scene: Scene) -> None:
 
 
 def send_everything(settings: CdcSettings) -> None:
-    """Send every story of the table and of the replica again, as a repair does."""
+    """Resend every story in the table and in the replica, as a repair does."""
     capture = registry.find(Story)
     assert capture is not None
     replicas = replica_content(settings.mongodb_uri, settings.mongodb_database)

@@ -103,7 +103,7 @@ def clear_outbox_log() -> None:
 
 
 def logged() -> set[tuple[int, int, str]]:
-    """Return the epoch, the id and the key of each committed outbox row, also of deleted rows."""
+    """Return the epoch, the id and the key of each committed outbox row, including deleted rows."""
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT epoch, id, story FROM {_LOG}")
         return {(int(row[0]), int(row[1]), str(row[2])) for row in cursor.fetchall()}

@@ -1,4 +1,4 @@
-"""Reads the three collections in snapshots without pause, and checks each snapshot."""
+"""Reads the three collections in continuous snapshots, and checks each snapshot."""
 
 import threading
 from collections.abc import Mapping, Sequence

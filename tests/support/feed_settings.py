@@ -9,5 +9,5 @@ from cdc.conf import CdcSettings
 
 
 def without_servers(**changes: Any) -> CdcSettings:
-    """Return the settings with `changes`. Without these, no address of a server is set."""
+    """Return the settings with `changes`. Unless they set one, there is no server address."""
     return replace(settings.CDC, **{"bootstrap_servers": "", "mongodb_uri": "", **changes})

@@ -24,7 +24,7 @@ class Answer:
 
 @dataclass(slots=True, kw_only=True)
 class HttpsClient:
-    """A client with one address of this machine. It follows no redirects."""
+    """A client that uses one address of this machine. It follows no redirects."""
 
     url: str
     certificate: Path | None = None

@@ -1,4 +1,4 @@
-"""A Kafka broker that belongs to one test, with another configuration than usual."""
+"""A Kafka broker that belongs to one test, with a different configuration than usual."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -19,6 +19,6 @@ def letter(
 
 
 def letter_about(key: int) -> DeadLetter:
-    """Store a dead letter with a well-formed event of story `key`, whose title is not the row's."""
+    """Store a dead letter with a valid event of story `key`; its title differs from the row's."""
     sent = outgoing(change("u", key, 5, title="as the message has it"), "story-events")
     return letter(sent.key, sent.value)

@@ -62,7 +62,7 @@ class Secondary(Mongod):
 
 
 class LockedMongod(OwnMongod):
-    """A mongod that requires a login. The user `admin` may do everything."""
+    """A mongod that requires a login. The user `admin` has all rights."""
 
     def _prepare(self) -> None:
         super()._prepare()

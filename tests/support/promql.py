@@ -1,6 +1,6 @@
 """The part of PromQL that the alert rules and the dashboard use: a strict parser and an evaluator.
 
-An expression with anything else is an error. Series have one value per minute.
+Any other expression is an error. Series have one value per minute.
 """
 
 import re
@@ -167,7 +167,7 @@ class Either(Expression):
 
 
 def _growth(values: Sequence[float]) -> float:
-    """Return by how much a counter grew; a lower value means that it began at 0 again."""
+    """Return by how much a counter grew; a lower value means that it restarted at 0."""
     steps = pairwise(values)
     return sum(after - before if after >= before else after for before, after in steps)
 

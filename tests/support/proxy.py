@@ -55,7 +55,7 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._open.set)
 
     def reset(self) -> None:
-        """Close all connections by RST. New connections work."""
+        """Close all connections with RST. New connections work."""
         self._run(self._abort())
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:

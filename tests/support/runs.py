@@ -50,7 +50,7 @@ class Run:
 
 @dataclass(slots=True, kw_only=True)
 class Lane:
-    """Takes runs from the queue and executes one after the other.
+    """Takes runs from the queue and executes them one after another.
 
     The output of a run goes to the terminal, or to the file `output`. The file is shown when the
     run has ended.

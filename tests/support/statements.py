@@ -1,4 +1,4 @@
-"""Counts the statements that a connection sends, also those that Django does not log."""
+"""Counts the statements that a connection sends, including those that Django does not log."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,7 @@
 """A server that completes TLS handshakes and nothing else, and certificates for it.
 
 `valid` and `expired` are certificates for `localhost` and 127.0.0.1, signed by `authority`. `valid`
-is valid until 2120. `stranger` is another authority. The keys are used in tests only.
+is valid until 2120. `stranger` is a different authority. The keys are used in tests only.
 """
 
 import socket

@@ -1,7 +1,7 @@
 """Backups of the database and of MongoDB, taken while the pipeline is running.
 
-The machine of the tests has no dump tools. The backups are therefore taken in the same way as by
-these tools: a dump by `SELECT` in one snapshot, and a copy of the data folder under `fsyncLock`.
+The machine of the tests has no dump tools. The backups are therefore taken in the same way as
+these tools do: a dump by `SELECT` in one snapshot, and a copy of the data folder under `fsyncLock`.
 """
 
 import shutil
@@ -40,7 +40,7 @@ class SqlDump:
             self._tables = {name: _read(cursor, name) for name in tables}
 
     def restore(self) -> None:
-        """Replace the database by the backup. No other program may be connected."""
+        """Replace the database with the backup. No other program may be connected."""
         with closing(_connect()) as found, found.cursor() as cursor:
             cursor.execute("SET foreign_key_checks = 0")
             for name in connection.introspection.table_names():
@@ -66,12 +66,12 @@ class MongoCopy:
                 client.admin.command("fsyncUnlock")
 
     def restore(self, server: Mongod) -> None:
-        """Replace the data folder of the server by a copy of this copy."""
+        """Replace the data folder of the server with a copy of this copy."""
         replace_data(server, self._folder)
 
 
 def replace_data(server: Mongod, copy: Path | None) -> None:
-    """Replace the data folder of the server by `copy`, or by an empty folder."""
+    """Replace the data folder of the server with `copy`, or with an empty folder."""
     server.stop(60)
     data = server.folder / "data"
     shutil.rmtree(data)

@@ -41,7 +41,7 @@ _STATEMENTS = {
 
 
 class Pair:
-    """A primary and a replica. The proxy leads clients to the present primary."""
+    """A primary and a replica. The proxy connects clients to the current primary."""
 
     def __init__(self, kind: str, folder: Path) -> None:
         self._position, self._source, self._begin, self._cut, self._end = _STATEMENTS[kind]
@@ -51,13 +51,13 @@ class Pair:
 
     @property
     def url(self) -> str:
-        """The URL of the present primary, without the name of a database."""
+        """The URL of the current primary, without the name of a database."""
         return (
             self.primary.url("").rstrip("/").replace(str(self.primary.port), str(self.proxy.port))
         )
 
     def replicate(self) -> None:
-        """Make the replica from a copy of the primary. No client may write meanwhile."""
+        """Create the replica from a copy of the primary. No client may write in the meantime."""
         self.primary.stop(60)
         shutil.copytree(self.primary.folder, self._replica.folder)
         for name in ("auto.cnf", "mysqld.sock", "mysqld.sock.lock"):
@@ -70,7 +70,7 @@ class Pair:
         _run(self._replica, self._begin)
 
     def cut(self) -> None:
-        """Let the replica receive no more commits."""
+        """Cut the replica off from further commits."""
         _run(self._replica, self._cut)
 
     def fail_over(self) -> None:

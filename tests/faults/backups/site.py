@@ -1,4 +1,4 @@
-"""A pipeline under traffic, whose stores are replaced by backups."""
+"""A pipeline under traffic, whose stores are replaced with backups."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -43,7 +43,7 @@ class Site:
                 daemon.kill()
 
     def write(self, changes: int = 100) -> None:
-        """Let the writers commit so many changes."""
+        """Let the writers commit this many changes."""
         enough = self.traffic.written + changes
         wait_until(lambda: self.traffic.written >= enough, "the writers continue")
 
@@ -85,13 +85,13 @@ class Site:
 
     @contextmanager
     def replacing_mongodb(self) -> Iterator[None]:
-        """Judge the snapshots after the block apart from those before it."""
+        """Judge the snapshots after the block separately from those before it."""
         assert self.watcher.judge.violations == []
         yield
         self.watcher.judge = Judge()
 
     def end(self) -> None:
-        """Pause the writers until both ends are equal. The status must then be healthy."""
+        """Pause the writers until the replica equals the table; the status must then be healthy."""
         with self.traffic.paused():
             self.crew.wait_until_equal(120)
             wait_until(self._repaired, "the requested repairs", 60)

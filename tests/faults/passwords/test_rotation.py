@@ -1,6 +1,6 @@
-"""A password is changed on its server while the site runs: what is said, and that nothing is lost.
+"""A password is changed on its server while the site runs: it is reported, and nothing is lost.
 
-The tests run in this order on one site, because its servers and processes take long to start.
+The tests run in this order on one site, because its servers and processes are slow to start.
 """
 
 import time
@@ -122,7 +122,7 @@ def names(text: str, server: str) -> bool:
 
 
 def check_pages(world: World, name: str) -> None:
-    """Verify what operators see. Without its database, the site has no other page than this."""
+    """Verify what operators see. Without its database, the site has no page other than this one."""
     if name == "database":
         status, page = world.site.shown("/operations/", world.cookie)
         assert (status, "because the database is not available" in page) == (503, True), page

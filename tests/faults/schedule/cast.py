@@ -82,7 +82,7 @@ class Cast:
         )
 
     def rebalance(self, seconds: float) -> None:
-        """Add a consumer for some seconds."""
+        """Add a consumer for `seconds`."""
         spare = self.crew.consumer(_SPARE, self.folder)
         time.sleep(seconds)
         spare.daemon.stop()

@@ -56,7 +56,7 @@ class Targets:
 def plan(seed: int, count: int, targets: Targets) -> list[Step]:
     """Return a schedule of `count` faults.
 
-    Every kind of fault occurs before one is repeated.
+    Every combination of fault and target occurs once before any is repeated.
     """
     chance = random.Random(seed)
     faults = _faults(chance, count, targets)
@@ -98,7 +98,7 @@ def _seconds(chance: random.Random, kind: str) -> float:
 
 
 def _may_meet(faults: Sequence[Fault]) -> bool:
-    """Return whether the first two faults may happen at once: both are outages of other targets."""
+    """Return whether the first two faults, outages of different targets, may happen at once."""
     first, second = faults[:2]
     kinds = {*ON_PROCESSES, *ON_SERVERS}
     return first.target != second.target and {first.kind, second.kind} <= kinds

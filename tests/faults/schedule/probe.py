@@ -1,4 +1,4 @@
-"""Measures how long changes take to become visible, also during faults."""
+"""Measures how long changes take to become visible, including during faults."""
 
 import threading
 import time
@@ -42,7 +42,7 @@ class Delays(Judge):
 
 
 class Probe:
-    """Saves a story ten times per second while the block runs, directly at the database."""
+    """Saves a story ten times per second while the block runs, directly in the database."""
 
     def __init__(self, delays: Delays) -> None:
         self._delays = delays

@@ -44,7 +44,7 @@ class Stage:
             each.result()
 
     def settle(self) -> float:
-        """Stop the writers and wait until table and collections are equal.
+        """Stop the writers and wait until the table and the collections are equal.
 
         Call this method while the probe is paused or stopped.
         """

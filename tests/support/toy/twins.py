@@ -8,7 +8,7 @@ from cdc.api import CapturedModel
 
 
 class BranchFields(models.Model):
-    """A tree whose rows also refer to each other in other ways."""
+    """A tree whose rows also have other references to each other."""
 
     parent = models.ForeignKey(
         "self", null=True, on_delete=models.CASCADE, related_name="%(class)s_children"

@@ -155,7 +155,7 @@ def refusal_in(request: HttpRequest) -> Refusal | None:
 
 
 def refuse_form(form: Any, sentence: str) -> None:
-    """Add an error to a form. If the form was not validated yet, leave it so.
+    """Add an error to a form. Do not validate a form that is not validated yet.
 
     Its other errors could reveal what the request wanted to find out, such as whether a password is
     correct.

@@ -27,18 +27,18 @@ def validate_text(value: str) -> None:
 
 
 def validate_slashes(value: str) -> None:
-    """Refuse addresses for which browsers may open another host than the one that the site shows.
+    """Refuse addresses for which browsers may open a different host than the site shows.
 
-    Browsers read a backslash as a slash, so that the host ends before it.
+    Browsers read a backslash as a slash, so the host ends before it.
     """
     if "\\" in value.partition("?")[0].partition("#")[0]:
         raise ValidationError("Write the address with slashes, not backslashes.", code="backslash")
 
 
 def validate_visible(value: str) -> None:
-    """Refuse text without visible characters: a link with such a text cannot be seen."""
+    """Refuse text without visible characters: a link with such text cannot be seen."""
     if not any(unicodedata.category(character)[0] in "LNPS" for character in value):
-        raise ValidationError("Enter a text with visible characters.", code="invisible")
+        raise ValidationError("Enter text with visible characters.", code="invisible")
 
 
 def validate_object(value: Any) -> None:

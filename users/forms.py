@@ -132,7 +132,7 @@ class ResetForm(PasswordResetForm):
     )
 
     def save(self, *, request: HttpRequest, **options: Any) -> None:  # type: ignore[override]
-        """Send the mail, with links to this site, whatever port the request names."""
+        """Send the e-mail, with links to this site, whatever port the request names."""
         super().save(**options, request=request, domain_override=host_in_links(request))
 
     def send_mail(self, *mail: Any, **options: Any) -> None:

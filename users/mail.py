@@ -22,7 +22,7 @@ _BODY = (
 
 
 def host_in_links(request: HttpRequest) -> str:
-    """Return the host for links in mails: the host of the request, with a port of this site.
+    """Return the host for links in e-mails: the host of the request, with a port of this site.
 
     A client can write any port into the header, because Django checks only the name. Another
     program may listen on another port. The ports of the site are the default port, the port of this

@@ -69,7 +69,7 @@ class LimitedMixin:
     """
 
     too_many = ""
-    """The sentence on the page if the limit is reached."""
+    """The message on the page if the limit is reached."""
 
     def is_admitted(self) -> bool:
         """Record the attempt. Return False if a limit is reached."""

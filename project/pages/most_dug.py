@@ -13,7 +13,7 @@ _SECONDS = 30
 _KEY = "most_dug"
 _DAY = timedelta(days=1)
 _SECOND_DAY = datetime.min.replace(tzinfo=UTC) + _DAY
-"""The earliest date before which there is another day."""
+"""The second day that Python can represent, which has a day before it."""
 # Anonymous visitors see these stories, so the stories must have been reviewed.
 _REVIEWED = (Status.UPCOMING, Status.POPULAR)
 

@@ -18,7 +18,7 @@ _TINTS = 6
 def web_address(value: Any) -> str:
     """Return an http or https address unchanged; for anything else, return an empty string.
 
-    Browsers read a backslash as a slash, and would open another host than `host` returns.
+    Browsers read a backslash as a slash, and would open a different host than `host` returns.
     """
     text = str(value or "")
     try:

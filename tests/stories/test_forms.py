@@ -97,7 +97,7 @@ def test_an_invalid_story_is_refused_in_the_form() -> None:
     page = client.post("/stories/new/", {**SENT, "link": "http://a.example\\@b.example/"})
     assert "Write the address with slashes, not backslashes." in page.content.decode()
     page = client.post("/stories/new/", {**SENT, "title": "\u202e\u2066"})
-    assert "Enter a text with visible characters." in page.content.decode()
+    assert "Enter text with visible characters." in page.content.decode()
     page = client.post("/stories/new/", {**SENT, "description": "x" * 1_000_000})
     assert "MAX_EVENT_BYTES is 900000: shorten the row by " in page.content.decode()
     assert page.context["form"]["description"].value() == "x" * 1_000_000

@@ -147,9 +147,9 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
         ({"reconcile": COMPARED}, False, "Out of sync at the last reconciliation: 3 rows"),
         ({"unverified": "Outbox ids were"}, False, "Outbox ids were"),
         (
-            {**WAITING, "unverified": "Outbox ids were assigned again."},
+            {**WAITING, "unverified": "Outbox ids were reused."},
             False,
-            "Outbox ids were assigned again.",
+            "Outbox ids were reused.",
         ),
         (
             {"dead_letters": 2},

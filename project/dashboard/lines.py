@@ -49,7 +49,7 @@ def _by_label(groups: Labelled) -> dict[str, dict[str, int]]:
 
 
 def text_of(value: Any) -> str:
-    """Return a one-line text; an empty text for values of other types."""
+    """Return one line of text; an empty string for values of other types."""
     return " ".join(value.split())[:_LONGEST_LABEL] if isinstance(value, str) else ""
 
 

@@ -68,7 +68,9 @@ class BatchSize:
         self._succeed()
 
     def _size(self, delivered: Delivered | None) -> int:
-        return 0 if delivered is None else written_bytes(delivered, self._routes)
+        if delivered is None or delivered.tombstone:  # A tombstone writes next to nothing.
+            return 0
+        return written_bytes(delivered, self._routes)
 
     def _fail(self, records: int) -> None:
         self._successes = 0

@@ -11,7 +11,7 @@ from cdc.consumer.epochs import KnownEpochs
 from cdc.consumer.interfaces import DeadLetters, Replica, Source
 from cdc.consumer.old_events import OldEvents
 from cdc.consumer.rejection_limit import RejectionLimit
-from cdc.consumer.tombstones import Tombstones, without_repeats
+from cdc.consumer.tombstones import Tombstones
 from cdc.consumer.topics import KnownTopics, TopicFacts
 from cdc.errors import Fenced, Rejected, Retryable
 from cdc.mongo.plan import Applied, Conflict, Delivered, Route, StoredPosition, deliver
@@ -114,6 +114,7 @@ class ReplicaConsumer:
         for topic in {source.topic for source in waiting}:
             self._known_topics.refresh(topic)
         for source in waiting:
+            self._tombstones.forget(source)
             position = self._replica.take_over(source, self._known_topics.ids[source.topic])
             fault_points.reach(fault_points.CONSUMER_TAKEN)
             position = self._after_gap(source, position)
@@ -167,7 +168,8 @@ class ReplicaConsumer:
 
     def _apply_or_split(self, decoded: Sequence[Decoded]) -> Applied | None:
         """Apply records as one batch; return None if they had to be applied in parts."""
-        batch = without_repeats([delivered for _, delivered in decoded if delivered is not None])
+        events = [delivered for _, delivered in decoded if delivered is not None]
+        batch = self._tombstones.without_repeats(events)
         advance = {record.source: record.offset + 1 for record, _ in decoded}
         epochs = {record.source: record.leader_epoch for record, _ in decoded}
         try:
@@ -186,6 +188,7 @@ class ReplicaConsumer:
         self._counters.add(telemetry.STALE, applied.stale)
         self._source.store(advance)
         self._conflicts.settle(batch)
+        self._tombstones.applied(batch)
         self._limit.applied(len(batch))
         return applied
 
@@ -275,8 +278,8 @@ class ReplicaConsumer:
         if event is None:
             return None
         self._epochs.check(event.version.epoch)
-        delivered = deliver(event, self._routes[event.table], record.source, record.offset)
-        return replace(delivered, tombstone=True)
+        route = self._routes[event.table]
+        return deliver(event, route, record.source, record.offset, tombstone=True)
 
     def _reject(self, record: Record, error: Rejected) -> None:
         topic_id = self._known_topics.ids[record.source.topic]

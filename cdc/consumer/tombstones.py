@@ -1,12 +1,12 @@
 """Converts tombstones to deletes: after compaction, a topic may contain only the tombstone."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from cdc.mongo.plan import Delivered, Route
 from cdc.runtime import telemetry
-from cdc.wire.event import ChangeEvent, decode_key, deletion, tombstone_version
-from cdc.wire.records import Record
+from cdc.wire.event import ChangeEvent, Version, decode_key, deletion, tombstone_version
+from cdc.wire.records import Record, TopicPartition
 
 _log = logging.getLogger("cdc.consumer")
 
@@ -25,6 +25,8 @@ class Tombstones:
         for table, route in routes.items():
             self._tables.setdefault((route.topic, route.key), []).append(table)
         self._logged: set[tuple[str, str]] = set()
+        self._applied: dict[TopicPartition, Version] = {}
+        """The version of the last delete of each partition that was applied."""
 
     def event(self, record: Record) -> ChangeEvent | None:
         """Return the delete of a tombstone; None for an ignored tombstone.
@@ -42,6 +44,29 @@ class Tombstones:
             return None
         return deletion(tables[0], column, key, version, record.timestamp_ms)
 
+    def without_repeats(self, batch: Sequence[Delivered]) -> list[Delivered]:
+        """Return the batch without tombstones whose deletes are in it or were just applied."""
+        deletes = {each.event.version for each in batch if not each.tombstone}
+        return [
+            each
+            for each in batch
+            if not each.tombstone
+            or not (
+                each.event.version in deletes
+                or each.event.version == self._applied.get(each.source)
+            )
+        ]
+
+    def applied(self, batch: Iterable[Delivered]) -> None:
+        """Remember the last delete of each partition, because its tombstone may come next."""
+        for each in batch:
+            if each.event.deletes:
+                self._applied[each.source] = each.event.version
+
+    def forget(self, source: TopicPartition) -> None:
+        """Forget what was applied, because the replica or the position may have been changed."""
+        self._applied.pop(source, None)
+
     def _ignore(self, record: Record, reason: str) -> None:
         topic = record.source.topic
         if (topic, reason) not in self._logged:
@@ -55,9 +80,3 @@ class Tombstones:
                 offset=record.offset,
                 reason=reason,
             )
-
-
-def without_repeats(batch: Sequence[Delivered]) -> list[Delivered]:
-    """Return the batch without tombstones whose delete messages are also in the batch."""
-    deletes = {each.event.version for each in batch if not each.tombstone}
-    return [each for each in batch if not each.tombstone or each.event.version not in deletes]

@@ -60,6 +60,8 @@ class Delivered:
 
     Such a delete never counts as a duplicate or as stale, because its delete event already counts.
     """
+    encoded: dict[str, bytes] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """The documents in BSON; only `cdc.mongo.apply.encoded` uses this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +133,14 @@ class StoredPosition:
     """The leader epoch of the record before `next_offset`; None if unknown."""
 
 
-def deliver(event: ChangeEvent, route: Route, source: TopicPartition, offset: int) -> Delivered:
+def deliver(
+    event: ChangeEvent,
+    route: Route,
+    source: TopicPartition,
+    offset: int,
+    *,
+    tombstone: bool = False,
+) -> Delivered:
     """Return the event with its document; raise Rejected if the row does not match the table."""
     if event.key_column != route.key:
         name = event.key_column[:60]
@@ -142,7 +151,9 @@ def deliver(event: ChangeEvent, route: Route, source: TopicPartition, offset: in
     if event.deletes:
         _check_key(event, route)
     document = None if event.deletes else _document(event, route)
-    return Delivered(event=event, source=source, offset=offset, document=document)
+    return Delivered(
+        event=event, source=source, offset=offset, document=document, tombstone=tombstone
+    )
 
 
 def content(key: Identity, row: Row, columns: Sequence[Column]) -> Document:
@@ -207,28 +218,6 @@ def written(planned: Plan) -> int:
     )
 
 
-def history_document(delivered: Delivered, applied_at: datetime) -> Document:
-    """Return the history document of an event.
-
-    `at` is the time of the capture by the application's clock, and `applied_at` the time of the
-    write to the replica by the consumer's clock.
-    """
-    event = delivered.event
-    return {
-        "_id": {"epoch": event.version.epoch, "outbox_id": event.version.outbox_id},
-        "op": event.op.value,
-        "table": event.table,
-        "key": event.key,
-        "before": event.before,
-        "after": event.after,
-        "user": event.user,
-        "at": _moment(event.ts_ms),
-        "applied_at": applied_at,
-        "partition": delivered.source.partition,
-        "offset": delivered.offset,
-    }
-
-
 def newest_by_row(batch: Iterable[Delivered]) -> list[Delivered]:
     """Return the event with the highest version of each row, in key order."""
     best: dict[RowKey, Delivered] = {}
@@ -279,13 +268,6 @@ def marker(event: ChangeEvent) -> Document:
         "_version": event.version.outbox_id,
         "at": datetime.now(tz=UTC),
     }
-
-
-def _moment(ts_ms: int) -> datetime:
-    try:
-        return datetime.fromtimestamp(ts_ms / 1000, tz=UTC)
-    except (OverflowError, ValueError, OSError):
-        raise Rejected(f"ts_ms is {ts_ms}, not a time in milliseconds since 1970.") from None
 
 
 def _order(key: Identity) -> tuple[bool, Identity]:

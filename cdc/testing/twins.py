@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from cdc.errors import CdcError, Fenced
 from cdc.mongo.apply.same_version import refuse_other_events
+from cdc.mongo.history_document import history_document
 from cdc.mongo.plan import (
     Applied,
     Delivered,
@@ -19,7 +20,6 @@ from cdc.mongo.plan import (
     RowKey,
     StoredPosition,
     Writes,
-    history_document,
     keys_of,
     plan,
     written,

@@ -85,6 +85,7 @@ class Mongo:
     params=[
         "memory",
         pytest.param("mongo, direct", marks=pytest.mark.services),
+        pytest.param("mongo, direct, updates checked together", marks=pytest.mark.services),
         pytest.param("mongo, looked up", marks=pytest.mark.services),
     ]
 )
@@ -92,11 +93,13 @@ def storage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "memory":
         yield Memory()
         return
-    if request.param == "mongo, direct":
+    if request.param == "mongo, looked up":
+        monkeypatch.setattr("cdc.mongo.replica.direct_batch", lambda *_: None)
+    else:
         # Try each batch without a look-up, also after one that needed it.
         monkeypatch.setattr("cdc.mongo.replica._CAREFUL_BATCHES", 0)
-    else:
-        monkeypatch.setattr("cdc.mongo.apply.direct.LARGEST_BATCH", 0)
+    if request.param == "mongo, direct, updates checked together":
+        monkeypatch.setattr("cdc.mongo.apply.direct._MOST_CONDITIONS", 0)
     mongo = Mongo(request.getfixturevalue("feed_settings"))
     yield mongo
     mongo.client.drop_database(mongo.settings.mongodb_database)
@@ -379,6 +382,21 @@ def test_a_large_batch_is_applied_whole(storage: Storage) -> None:
     replica.apply([delivered(change("c", key, key)) for key in range(1, 1001)], {SOURCE: 1000})
 
     assert len(titles(storage)) == 1000
+    partitions = (SOURCE, OTHER)
+    replica.take_over(OTHER, "topic 1")
+    for op, first in (("u", 2000), ("d", 4000)):
+        # The second partition is behind: its versions are lower than those of the first one.
+        batch = [
+            delivered(change(op, key, first + key - 900 * (key % 2)), source=partitions[key % 2])
+            for key in range(1, 1001)
+        ]
+        replica.apply(batch, {SOURCE: first, OTHER: first})
+        expected = {} if op == "d" else {each.event.key: each.event.version for each in batch}
+        held = {
+            item["_id"]: Version(item["_epoch"], item["_version"])
+            for item in storage.documents(TABLE)
+        }
+        assert held == expected
 
 
 def test_an_event_of_a_deleted_row_is_stale_when_the_replica_does_not_know_the_row(

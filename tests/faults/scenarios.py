@@ -164,3 +164,11 @@ def a_replay_of_a_deleted_story_alone(world: World) -> None:
     """Each batch is applied without a look-up, as after a restart of the consumer."""
     for number, event in enumerate([("c", 1, 1), ("d", 1, 2), ("c", 1, 1)]):
         apply(world, world.owner(f"a{number}"), [event], number + 1)
+
+
+def a_replay_of_an_old_delete(world: World) -> None:
+    """The story was created again under its key."""
+    replica = world.owner("a")
+    for number, event in enumerate([("c", 1, 1), ("d", 1, 2), ("c", 1, 3), ("d", 1, 2)]):
+        apply(world, replica, [event], number + 1)
+    world.end(s1=3)

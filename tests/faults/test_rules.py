@@ -4,11 +4,11 @@ Every scenario runs twice on a real mongod: with all rules, and without one of t
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pymongo import UpdateOne
-from pymongo.client_session import ClientSession
 
 from cdc.conf import CdcSettings
 from cdc.mongo import plan as sink
@@ -23,6 +23,7 @@ from tests.faults.scenarios import (
     a_replay_of_a_deleted_story,
     a_replay_of_a_deleted_story_alone,
     a_replay_of_a_live_story,
+    a_replay_of_an_old_delete,
     an_old_update,
     an_owner_resumed_before_the_new_topic_is_read,
     an_owner_resumed_late,
@@ -46,7 +47,13 @@ def world(feed_settings: CdcSettings) -> Iterator[World]:
 
 def without_the_condition(patch: pytest.MonkeyPatch) -> None:
     """A write without a look-up replaces or deletes a document whatever its version is."""
-    _patch_statements(patch, lambda each: {**each, "q": {"_id": each["q"]["_id"]}})
+    real = direct.older
+    patch.setattr(direct, "older", lambda batch: [{"_id": each["_id"]} for each in real(batch)])
+
+
+def without_the_check(patch: pytest.MonkeyPatch) -> None:
+    """Many updates without a look-up are written whatever the versions of their documents are."""
+    patch.setattr(DirectWriter, "_check", lambda *_: None)
 
 
 def without_the_count(patch: pytest.MonkeyPatch) -> None:
@@ -56,26 +63,12 @@ def without_the_count(patch: pytest.MonkeyPatch) -> None:
 
 def without_the_direct_marker(patch: pytest.MonkeyPatch) -> None:
     """No marker is written without a look-up."""
-    real = direct._add
+    real = direct._statements
 
-    def add(table: Any, delivered: Delivered) -> None:
-        real(table, delivered)
-        table.markers.clear()
+    def statements(table: Any) -> Any:
+        return replace(real(table), replaced_markers=[], new_markers=[])
 
-    patch.setattr(direct, "_add", add)
-
-
-def _patch_statements(
-    patch: pytest.MonkeyPatch, change_it: Callable[[dict[str, Any]], dict[str, Any]]
-) -> None:
-    real = direct._add
-
-    def add(table: Any, delivered: Delivered) -> None:
-        real(table, delivered)
-        table.updates[:] = map(change_it, table.updates)
-        table.deletes[:] = map(change_it, table.deletes)
-
-    patch.setattr(direct, "_add", add)
+    patch.setattr(direct, "_statements", statements)
 
 
 def _run_unchecked(
@@ -84,11 +77,11 @@ def _run_unchecked(
     collection: str,
     kind: str,
     statements: Sequence[Any],
-    session: ClientSession,
+    *rest: Any,
 ) -> None:
     if statements:
         writer._db.command(
-            {command: collection, kind: statements, "ordered": True}, session=session
+            {command: collection, kind: statements, "ordered": True}, session=rest[-1]
         )
 
 
@@ -177,6 +170,7 @@ RULES: list[tuple[Removal, Scenario, str]] = [
 
 DIRECT_RULES: list[tuple[Removal, Scenario, str]] = [
     (without_the_condition, an_old_update, "went back"),
+    (without_the_condition, a_replay_of_an_old_delete, "story 1 ends as None"),
     (without_the_count, an_update_of_an_absent_story, "story 2 ends as None"),
     (without_the_direct_marker, a_replay_of_a_deleted_story_alone, "came back"),
     (without_the_direct_marker, two_consumers_that_write_one_story, "story 1 ends as (1, 1)"),
@@ -185,8 +179,15 @@ DIRECT_RULES: list[tuple[Removal, Scenario, str]] = [
 ]
 
 
+MANY_UPDATES_RULES: list[tuple[Removal, Scenario, str]] = [
+    (without_the_check, an_old_update, "went back"),
+    (without_the_condition, an_old_update, "went back"),
+    (without_the_count, an_update_of_an_absent_story, "story 2 ends as None"),
+]
+
+
 def always_look_up(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(direct, "LARGEST_BATCH", 0)
+    patch.setattr(replica_module, "direct_batch", lambda *_: None)
 
 
 def rarely_look_up(patch: pytest.MonkeyPatch) -> None:
@@ -194,10 +195,16 @@ def rarely_look_up(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(replica_module, "_CAREFUL_BATCHES", 0)
 
 
+def rarely_look_up_and_check_updates_together(patch: pytest.MonkeyPatch) -> None:
+    rarely_look_up(patch)
+    patch.setattr(direct, "_MOST_CONDITIONS", 0)
+
+
 @pytest.mark.parametrize(
     ("way", "remove", "scenario", "violation"),
     [(always_look_up, *rule) for rule in RULES]
-    + [(rarely_look_up, *rule) for rule in DIRECT_RULES],
+    + [(rarely_look_up, *rule) for rule in DIRECT_RULES]
+    + [(rarely_look_up_and_check_updates_together, *rule) for rule in MANY_UPDATES_RULES],
 )
 def test_without_the_rule_a_violation_is_reported(
     world: World,
@@ -214,7 +221,9 @@ def test_without_the_rule_a_violation_is_reported(
     assert violation in "; ".join(world.violations)
 
 
-@pytest.mark.parametrize("way", [always_look_up, rarely_look_up])
+@pytest.mark.parametrize(
+    "way", [always_look_up, rarely_look_up, rarely_look_up_and_check_updates_together]
+)
 @pytest.mark.parametrize(
     "scenario", list(dict.fromkeys(rule[1] for rule in (*RULES, *DIRECT_RULES)))
 )

@@ -1,35 +1,33 @@
-"""Applies a small batch without reading the replica first.
+"""Applies a batch of new changes without reading the replica first.
 
-Almost every batch of a live feed consists of new changes of different rows. Their writes need no
-look-up: each write has a condition, such as an older version, and MongoDB reports how many
-documents met it. If one document did not, the transaction is rolled back, and the batch is applied
-with a look-up.
+Almost every batch consists of new changes of different rows. Their writes need no look-up: the
+writes have conditions, such as an older version, and MongoDB reports how many documents met them.
+If one document did not, the transaction is rolled back, and the batch is applied with a look-up.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import bson
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from cdc.errors import Rejected
-from cdc.mongo.plan import Delivered, Document, Route, RowKey, history_document, marker
+from cdc.mongo.apply import encoded
+from cdc.mongo.plan import Delivered, Document, Route, RowKey, marker
 from cdc.runtime import fault_points
 from cdc.wire.event import Operation
 
-LARGEST_BATCH = 64
 _MOST_CONDITIONS = 16
-"""The maximum number of updates and deletes in a batch.
+"""The most updates that have a condition each.
 
-A condition besides `_id` makes each of them slower. With more of them, a look-up is faster.
+A condition besides `_id` makes an update slower. More updates are checked together before.
 """
-_MOST_BYTES = 4_000_000
-"""A command can have up to 16 MB, and a transaction must fit into MongoDB's cache."""
+_MOST_BYTES = 16_000_000
+"""A command may have 48 MB, and a transaction must fit into MongoDB's cache."""
 _OPERATIONS = frozenset({Operation.CREATE, Operation.UPDATE, Operation.DELETE})
 
 
@@ -39,19 +37,33 @@ class Unexpected(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class _Table:
-    """The statements of one table, and the encoded documents."""
+    """The changes of one table, by operation."""
 
-    deletes: list[Document] = field(default_factory=list)
-    updates: list[Document] = field(default_factory=list)
-    inserts: list[RawBSONDocument] = field(default_factory=list)
-    markers: list[Document] = field(default_factory=list)
+    creates: list[Delivered] = field(default_factory=list)
+    updates: list[Delivered] = field(default_factory=list)
+    deletes: list[Delivered] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Statements:
+    """The statements for one table, and the encoded documents."""
+
+    older: list[Document]
+    """The conditions that the documents of the updates must meet before."""
+    deletes: list[Document]
+    updates: list[Document]
+    inserts: list[RawBSONDocument]
+    replaced_markers: list[Document]
+    new_markers: list[Document]
+    deleted: int
+    """The number of documents that `deletes` must delete."""
 
 
 @dataclass(slots=True, kw_only=True)
 class DirectBatch:
     """The encoded writes of a batch."""
 
-    tables: dict[str, _Table]
+    tables: dict[str, _Statements]
     history: list[RawBSONDocument]
     written: int
 
@@ -68,18 +80,12 @@ def direct_batch(
     """
     if not _may_be_direct(batch, deleted_rows):
         return None
-    tables: dict[str, _Table] = {}
-    history = []
     try:
-        for delivered in batch:
-            _add(tables.setdefault(delivered.event.table, _Table()), delivered)
-            if now is not None and routes[delivered.event.table].history:
-                history.append(_encoded(history_document(delivered, now)))
+        tables = {table: _statements(changes) for table, changes in _by_table(batch).items()}
+        history = _history(batch, routes, now) if now is not None else []
     except (BSONError, OverflowError, RecursionError, Rejected):
         return None  # MongoDB cannot store the batch: the look-up finds the change that it rejects.
-    encoded = [*history, *(each for table in tables.values() for each in table.inserts)]
-    updates = [each["u"] for table in tables.values() for each in table.updates]
-    if sum(len(each.raw) for each in (*encoded, *updates)) > _MOST_BYTES:
+    if sum(len(each) for delivered in batch for each in delivered.encoded.values()) > _MOST_BYTES:
         return None
     return DirectBatch(tables=tables, history=history, written=len(batch))
 
@@ -88,36 +94,77 @@ def _may_be_direct(batch: Sequence[Delivered], deleted_rows: Container[RowKey]) 
     rows = {(each.event.table, each.event.key) for each in batch}
     versions = {each.event.version for each in batch}
     return (
-        0 < len(batch) <= LARGEST_BATCH
-        and len(rows) == len(versions) == len(batch)
+        0 < len(batch) == len(rows) == len(versions)
         and all(each.event.op in _OPERATIONS and not each.tombstone for each in batch)
-        and sum(each.event.op is not Operation.CREATE for each in batch) <= _MOST_CONDITIONS
         and not any(row in deleted_rows for row in rows)
     )
 
 
-def _add(table: _Table, delivered: Delivered) -> None:
-    event = delivered.event
-    older = {
-        "_id": event.key,
-        "_epoch": event.version.epoch,
-        "_version": {"$lt": event.version.outbox_id},
-    }
-    if event.op is Operation.UPDATE:
-        table.updates.append({"q": older, "u": _encoded(delivered.document)})
-        return
-    if event.op is Operation.DELETE:
-        table.deletes.append({"q": older, "limit": 1})
-    else:
-        table.inserts.append(_encoded(delivered.document))
-    # A marker that is not older does not meet the condition. The upsert then fails, because it
-    # would insert a second document with this key.
-    table.markers.append({"q": older, "u": marker(event), "upsert": True})
+def _by_table(batch: Iterable[Delivered]) -> dict[str, _Table]:
+    tables: dict[str, _Table] = {}
+    for each in batch:
+        table = tables.setdefault(each.event.table, _Table())
+        if each.event.op is Operation.CREATE:
+            table.creates.append(each)
+        elif each.event.op is Operation.UPDATE:
+            table.updates.append(each)
+        else:
+            table.deletes.append(each)
+    return tables
 
 
-def _encoded(document: Document | None) -> RawBSONDocument:
-    # Encoded once for all collections.
-    return RawBSONDocument(bson.encode(document or {}))
+def _statements(table: _Table) -> _Statements:
+    few = len(table.updates) <= _MOST_CONDITIONS
+    return _Statements(
+        older=[] if few else older(table.updates),
+        # Each document is older than its delete, and a marker is never newer than the documents of
+        # its row: the markers need no condition.
+        deletes=[{"q": each, "limit": 0} for each in older(table.deletes)],
+        deleted=len(table.deletes),
+        replaced_markers=[
+            {"q": {"_id": each.event.key}, "u": marker(each.event), "upsert": True}
+            for each in table.deletes
+        ],
+        updates=[_update(each, checked=not few) for each in table.updates],
+        inserts=[_document(each) for each in table.creates],
+        new_markers=[marker(each.event) for each in table.creates],
+    )
+
+
+def _update(delivered: Delivered, *, checked: bool) -> Document:
+    condition = {"_id": delivered.event.key} if checked else older([delivered])[0]
+    return {"q": condition, "u": _document(delivered)}
+
+
+def older(changes: Iterable[Delivered]) -> list[Document]:
+    """Return conditions that the documents of rows meet if they are older than the changes.
+
+    There is one condition for each partition and epoch. Kafka keeps the order of a partition, so
+    its documents are usually older than all of its changes in the batch.
+    """
+    groups: dict[Any, list[Delivered]] = {}
+    for each in changes:
+        groups.setdefault((each.source, each.event.version.epoch), []).append(each)
+    return [
+        {
+            "_id": {"$in": [each.event.key for each in group]},
+            "_epoch": epoch,
+            "_version": {"$lt": min(each.event.version.outbox_id for each in group)},
+        }
+        for (_, epoch), group in groups.items()
+    ]
+
+
+def _history(
+    batch: Iterable[Delivered], routes: Mapping[str, Route], now: datetime
+) -> list[RawBSONDocument]:
+    applied_at = encoded.time_of(now)
+    kept = (each for each in batch if routes[each.event.table].history)
+    return [encoded.applied(each, applied_at) for each in kept]
+
+
+def _document(delivered: Delivered) -> RawBSONDocument:
+    return RawBSONDocument(encoded.document(delivered))
 
 
 class DirectWriter:
@@ -137,13 +184,35 @@ class DirectWriter:
         for name, table in batch.tables.items():
             route = self._routes[name]
             for collection in route.collections:
+                self._check(collection, table, session)
                 # Deletes first, because they free unique values.
-                self._run("delete", collection, "deletes", table.deletes, session)
-                self._run("update", collection, "updates", table.updates, session)
-                self._run("insert", collection, "documents", table.inserts, session)
-            self._run("update", route.markers, "updates", table.markers, session)
+                self._run("delete", collection, "deletes", table.deletes, table.deleted, session)
+                self._run(
+                    "update", collection, "updates", table.updates, len(table.updates), session
+                )
+                self._insert(collection, table.inserts, session)
+            replaced = table.replaced_markers
+            self._run("update", route.markers, "updates", replaced, len(replaced), session)
+            # A row that was deleted before has a marker: the insert then fails.
+            self._insert(route.markers, table.new_markers, session)
         fault_points.reach(fault_points.REPLICA_DIRECT)
-        self._run("insert", self._history, "documents", batch.history, session)
+        self._insert(self._history, batch.history, session)
+
+    def _check(self, collection: str, table: _Statements, session: ClientSession) -> None:
+        """Raise Unexpected if the updates have no conditions, and a document does not meet it."""
+        if not table.older:
+            return
+        pipeline = [{"$match": {"$or": table.older}}, {"$count": "n"}]
+        answer = self._db.command(
+            {"aggregate": collection, "pipeline": pipeline, "cursor": {}}, session=session
+        )
+        if answer["cursor"]["firstBatch"] != [{"n": len(table.updates)}]:
+            raise Unexpected
+
+    def _insert(
+        self, collection: str, documents: Sequence[Mapping[str, Any]], session: ClientSession
+    ) -> None:
+        self._run("insert", collection, "documents", documents, len(documents), session)
 
     def _run(
         self,
@@ -151,6 +220,7 @@ class DirectWriter:
         collection: str,
         kind: str,
         statements: Sequence[Mapping[str, Any]],
+        expected: int,
         session: ClientSession,
     ) -> None:
         if not statements:
@@ -158,5 +228,5 @@ class DirectWriter:
         answer = self._db.command(
             {command: collection, kind: statements, "ordered": True}, session=session
         )
-        if answer.get("writeErrors") or answer["n"] != len(statements):
+        if answer.get("writeErrors") or answer["n"] != expected:
             raise Unexpected

@@ -1,10 +1,9 @@
 """Builds the writes of a batch in an order that unique indexes allow, and computes their size."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-import bson
 from bson.errors import BSONError
 from pymongo import DeleteMany, DeleteOne, InsertOne, ReplaceOne, UpdateOne
 from pymongo.client_session import ClientSession
@@ -13,11 +12,12 @@ from pymongo.errors import BulkWriteError
 from pymongo.results import BulkWriteResult
 
 from cdc.errors import Rejected
+from cdc.mongo.apply import encoded
 from cdc.mongo.apply.direct import Unexpected
-from cdc.mongo.plan import Delivered, Document, Route, Writes, history_document
+from cdc.mongo.history_document import history_document
+from cdc.mongo.plan import Delivered, Document, Route, Writes
 
 _DUPLICATE_KEY = 11000
-_EPOCH = datetime.fromtimestamp(0, tz=UTC)
 
 
 def replica_operations(writes: Writes, *, apart: bool) -> list[Any]:
@@ -86,8 +86,8 @@ def written_bytes(delivered: Delivered, routes: Mapping[str, Route]) -> int:
     """
     route = routes[delivered.event.table]
     try:
-        document = len(bson.encode(delivered.document)) if delivered.document else 0
-        history = len(bson.encode(history_document(delivered, _EPOCH))) if route.history else 0
+        document = len(encoded.document(delivered)) if delivered.document else 0
+        history = len(encoded.history(delivered)) if route.history else 0
     except (BSONError, OverflowError, RecursionError, Rejected):
         return 0  # The replica will reject the event.
     return document * len(route.collections) + history

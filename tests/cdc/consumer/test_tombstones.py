@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from cdc.consumer.tombstones import Tombstones, without_repeats
+from cdc.consumer.tombstones import Tombstones
 from cdc.errors import Rejected
 from cdc.mongo.plan import Route
 from cdc.runtime import telemetry
 from cdc.wire.event import ChangeEvent, Operation, Version
 from cdc.wire.records import Headers, Record, TopicPartition
-from tests.support.builders import ROUTE, TABLE, change, delivered
+from tests.support.builders import ROUTE, SOURCE, TABLE, change, delivered
 
 VERSION: Headers = (("outbox_id", b"12"), ("epoch", b"7"))
 OTHER = replace(ROUTE, table="other", key="code")
@@ -104,7 +104,23 @@ def test_a_tombstone_after_its_delete_is_left_out() -> None:
     delete, update = delivered(change("d", 1, 5)), delivered(change("u", 2, 6))
     its = replace(delete, tombstone=True)
     alone = replace(delivered(change("d", 3, 7)), tombstone=True)
+    found = tombstones()
 
-    assert without_repeats([delete, its, update, alone]) == [delete, update, alone]
-    assert without_repeats([its, delete]) == [delete]
-    assert without_repeats([its]) == [its]
+    assert found.without_repeats([delete, its, update, alone]) == [delete, update, alone]
+    assert found.without_repeats([its, delete]) == [delete]
+    assert found.without_repeats([its]) == [its]
+
+
+def test_a_tombstone_whose_delete_was_just_applied_is_left_out() -> None:
+    """A batch may end between the two."""
+    delete = delivered(change("d", 1, 5))
+    its = replace(delete, tombstone=True)
+    elsewhere = replace(its, source=TopicPartition(SOURCE.topic, 1))
+    later = replace(delivered(change("d", 1, 6)), tombstone=True)
+    found = tombstones()
+
+    found.applied([delivered(change("d", 2, 4)), delete, delivered(change("u", 3, 7))])
+    assert found.without_repeats([its, elsewhere, later]) == [elsewhere, later]
+
+    found.forget(SOURCE)
+    assert found.without_repeats([its]) == [its]

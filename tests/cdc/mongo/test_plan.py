@@ -17,7 +17,6 @@ from cdc.mongo.plan import (
     Known,
     content,
     deliver,
-    history_document,
     keys_of,
     newest_by_row,
     plan,
@@ -25,7 +24,6 @@ from cdc.mongo.plan import (
 )
 from cdc.testing.twins import MemoryReplica, MemoryStore
 from cdc.wire.event import ChangeEvent, Version
-from cdc.wire.records import TopicPartition
 from tests.support.builders import COLLECTIONS, ROUTE, ROUTES, SOURCE, TABLE, change, delivered
 from tests.support.toy.models import Sample
 
@@ -273,39 +271,6 @@ def test_a_conflict_names_its_reason_and_version() -> None:
     assert (str(conflict), conflict.version) == ("The index refuses it.", Version(1, 5))
 
 
-def test_a_history_document_has_exactly_what_happened() -> None:
-    event = replace(change("u", 17, 5, epoch=3), user="7", ts_ms=1_764_000_000_123)
-    source = TopicPartition(SOURCE.topic, 4)
-    applied_at = datetime(2026, 1, 2, tzinfo=UTC)
-
-    document = history_document(replace(delivered(event, offset=12), source=source), applied_at)
-
-    assert document == {
-        "_id": {"epoch": 3, "outbox_id": 5},
-        "op": "u",
-        "table": TABLE,
-        "key": 17,
-        "before": event.before,
-        "after": event.after,
-        "user": "7",
-        "at": datetime(2025, 11, 24, 16, 0, 0, 123_000, tzinfo=UTC),
-        "applied_at": applied_at,
-        "partition": 4,
-        "offset": 12,
-    }
-    assert document["at"].utcoffset() == timedelta(0)
-
-
-def test_a_time_that_is_none_is_rejected() -> None:
-    event = replace(change("u", 17, 5), ts_ms=2**63 - 1)
-
-    with pytest.raises(Rejected) as caught:
-        history_document(delivered(event), datetime(2026, 1, 2, tzinfo=UTC))
-
-    expected = f"ts_ms is {2**63 - 1}, not a time in milliseconds since 1970."
-    assert str(caught.value) == expected
-
-
 SAMPLE = columns_of(Sample)
 FULL = {
     "number": 1,
@@ -386,17 +351,6 @@ def test_a_column_that_allows_null_now_takes_values_and_null() -> None:
 def test_a_value_of_the_wrong_type_has_no_default(name: str, value: Any) -> None:
     with pytest.raises(Rejected, match=f"Column {name} contains"):
         content(1, {**FULL, name: value}, SAMPLE)
-
-
-def test_history_keeps_both_images_under_the_version() -> None:
-    applied_at = datetime(2026, 1, 2, tzinfo=UTC)
-
-    document = history_document(delivered(change("u", 17, 5), offset=12), applied_at)
-
-    assert document["_id"] == {"epoch": 1, "outbox_id": 5}
-    assert (document["op"], document["key"], document["offset"]) == ("u", 17, 12)
-    assert document["applied_at"] == applied_at
-    assert document["before"]["title"] == document["after"]["title"] == "version 1.5"
 
 
 @st.composite

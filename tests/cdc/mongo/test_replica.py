@@ -204,7 +204,7 @@ def test_every_snapshot_shows_equal_collections(storage: Storage) -> None:
     assert not differences
 
 
-@pytest.mark.parametrize("largest", [0, 64])
+@pytest.mark.parametrize("looks_up", [True, False])
 @pytest.mark.parametrize(
     ("op", "finds"),
     [("u", list(COLLECTIONS)), ("c", [*COLLECTIONS, ROUTE.markers])],
@@ -214,13 +214,15 @@ def test_a_transaction_uses_only_what_sharded_collections_allow(
     monkeypatch: pytest.MonkeyPatch,
     op: str,
     finds: list[str],
-    largest: int,
+    *,
+    looks_up: bool,
 ) -> None:
     """MongoDB refuses `$lookup` there. A story that is in every collection needs no marker read.
 
-    A small batch of new changes needs no read at all.
+    A batch of new changes needs no read at all.
     """
-    monkeypatch.setattr("cdc.mongo.apply.direct.LARGEST_BATCH", largest)
+    if looks_up:
+        monkeypatch.setattr("cdc.mongo.replica.direct_batch", lambda *_: None)
     with COMMANDS.record() as sent:
         storage = Storage(feed_settings)
         replica = storage.replica()
@@ -233,7 +235,7 @@ def test_a_transaction_uses_only_what_sharded_collections_allow(
     names = [next(iter(command)) for command in sent if "autocommit" in command]
     assert set(names) <= {"find", "insert", "update", "delete", "commitTransaction"}
     found = [command["find"] for command in sent if "find" in command]
-    assert found == ([] if largest else finds)
+    assert found == (finds if looks_up else [])
     for command in sent:
         for each in (*command.get("updates", ()), *command.get("deletes", ())):
             assert "_id" in each["q"]  # the shard key

@@ -23,8 +23,8 @@ pytestmark = pytest.mark.services
 # Batch -> the commands with one collection, and with three collections.
 BASELINE: dict[str, tuple[dict[str, int], dict[str, int]]] = {
     "1 create": (
-        {"update": 2, "insert": 2, "commitTransaction": 1},
-        {"update": 2, "insert": 4, "commitTransaction": 1},
+        {"update": 1, "insert": 3, "commitTransaction": 1},
+        {"update": 1, "insert": 5, "commitTransaction": 1},
     ),
     "1 update": (
         {"update": 2, "insert": 1, "commitTransaction": 1},
@@ -35,16 +35,20 @@ BASELINE: dict[str, tuple[dict[str, int], dict[str, int]]] = {
         {"update": 2, "delete": 3, "insert": 1, "commitTransaction": 1},
     ),
     "48 creates, 12 updates, 4 deletes": (
-        {"update": 3, "delete": 1, "insert": 2, "commitTransaction": 1},
-        {"update": 5, "delete": 3, "insert": 4, "commitTransaction": 1},
+        {"update": 3, "delete": 1, "insert": 3, "commitTransaction": 1},
+        {"update": 5, "delete": 3, "insert": 5, "commitTransaction": 1},
     ),
     "1000 creates": (
-        {"find": 2, "update": 1, "insert": 3, "commitTransaction": 1},
-        {"find": 4, "update": 1, "insert": 5, "commitTransaction": 1},
+        {"update": 1, "insert": 3, "commitTransaction": 1},
+        {"update": 1, "insert": 5, "commitTransaction": 1},
     ),
     "1000 updates": (
-        {"find": 1, "update": 2, "insert": 1, "commitTransaction": 1},
-        {"find": 3, "update": 4, "insert": 1, "commitTransaction": 1},
+        {"aggregate": 1, "update": 2, "insert": 1, "commitTransaction": 1},
+        {"aggregate": 3, "update": 4, "insert": 1, "commitTransaction": 1},
+    ),
+    "400 deletes": (
+        {"update": 2, "delete": 1, "insert": 1, "commitTransaction": 1},
+        {"update": 2, "delete": 3, "insert": 1, "commitTransaction": 1},
     ),
 }
 

@@ -166,9 +166,10 @@ def a_replay_of_a_deleted_story_alone(world: World) -> None:
         apply(world, world.owner(f"a{number}"), [event], number + 1)
 
 
-def a_replay_of_an_old_delete(world: World) -> None:
-    """The story was created again under its key."""
+def an_old_delete(world: World) -> None:
+    """The story was created again under its key, and this has already been applied."""
     replica = world.owner("a")
-    for number, event in enumerate([("c", 1, 1), ("d", 1, 2), ("c", 1, 3), ("d", 1, 2)]):
-        apply(world, replica, [event], number + 1)
+    apply(world, replica, [("c", 1, 1)], 1)
+    apply(world, replica, [("u", 1, 3)], 2)
+    apply(world, replica, [("d", 1, 2)], 3)
     world.end(s1=3)

@@ -19,12 +19,12 @@ from cdc.errors import Rejected
 from cdc.mongo.apply import encoded
 from cdc.mongo.plan import Delivered, Document, Route, RowKey, marker
 from cdc.runtime import fault_points
-from cdc.wire.event import Operation
+from cdc.wire.event import ChangeEvent, Operation, Version
 
 _MOST_CONDITIONS = 16
-"""The most updates that have a condition each.
+"""The most updates, or replaced markers, that have a condition each.
 
-A condition besides `_id` makes an update slower. More updates are checked together before.
+A condition besides `_id` makes each of them slower. More of them are checked together before.
 """
 _MOST_BYTES = 16_000_000
 """A command may have 48 MB, and a transaction must fit into MongoDB's cache."""
@@ -48,15 +48,18 @@ class _Table:
 class _Statements:
     """The statements for one table, and the encoded documents."""
 
-    older: list[Document]
-    """The conditions that the documents of the updates must meet before."""
     deletes: list[Document]
-    updates: list[Document]
-    inserts: list[RawBSONDocument]
-    replaced_markers: list[Document]
-    new_markers: list[Document]
     deleted: int
     """The number of documents that `deletes` must delete."""
+    updates: list[Document]
+    updated: list[Document]
+    """Conditions that the documents of `updates` must meet before."""
+    inserts: list[RawBSONDocument]
+    markers: list[Document]
+    """The updates of the markers of deleted rows."""
+    marked: list[Document]
+    """Conditions that these markers must meet before, if they exist."""
+    new_markers: list[Document]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,45 +117,53 @@ def _by_table(batch: Iterable[Delivered]) -> dict[str, _Table]:
 
 
 def _statements(table: _Table) -> _Statements:
-    few = len(table.updates) <= _MOST_CONDITIONS
+    updated, of_updates = _conditions(table.updates)
+    marked, of_markers = _conditions(table.deletes)
     return _Statements(
-        older=[] if few else older(table.updates),
-        # Each document is older than its delete, and a marker is never newer than the documents of
-        # its row: the markers need no condition.
-        deletes=[{"q": each, "limit": 0} for each in older(table.deletes)],
+        deletes=[{"q": each, "limit": 0} for each in _together(table.deletes)],
         deleted=len(table.deletes),
-        replaced_markers=[
-            {"q": {"_id": each.event.key}, "u": marker(each.event), "upsert": True}
-            for each in table.deletes
+        updates=[
+            {"q": condition, "u": _document(each)}
+            for condition, each in zip(of_updates, table.updates, strict=True)
         ],
-        updates=[_update(each, checked=not few) for each in table.updates],
+        updated=updated,
         inserts=[_document(each) for each in table.creates],
+        # A marker that is not older does not meet its condition. The upsert then fails, because it
+        # would insert a second document with this key.
+        markers=[
+            {"q": condition, "u": marker(each.event), "upsert": True}
+            for condition, each in zip(of_markers, table.deletes, strict=True)
+        ],
+        marked=marked,
         new_markers=[marker(each.event) for each in table.creates],
     )
 
 
-def _update(delivered: Delivered, *, checked: bool) -> Document:
-    condition = {"_id": delivered.event.key} if checked else older([delivered])[0]
-    return {"q": condition, "u": _document(delivered)}
+def _conditions(changes: Sequence[Delivered]) -> tuple[list[Document], list[Document]]:
+    """Return the conditions to check before the changes are written, and the one of each write."""
+    if len(changes) <= _MOST_CONDITIONS:
+        return [], [older(each.event.key, each.event.version) for each in changes]
+    return _together(changes), [{"_id": each.event.key} for each in changes]
 
 
-def older(changes: Iterable[Delivered]) -> list[Document]:
-    """Return conditions that the documents of rows meet if they are older than the changes.
+def _together(changes: Iterable[Delivered]) -> list[Document]:
+    """Return the conditions that documents are older than changes, one for each partition.
 
-    There is one condition for each partition and epoch. Kafka keeps the order of a partition, so
-    its documents are usually older than all of its changes in the batch.
+    Kafka keeps the order of a partition, so its documents are usually older than all of its changes
+    in the batch.
     """
-    groups: dict[Any, list[Delivered]] = {}
+    groups: dict[Any, list[ChangeEvent]] = {}
     for each in changes:
-        groups.setdefault((each.source, each.event.version.epoch), []).append(each)
+        groups.setdefault((each.source, each.event.version.epoch), []).append(each.event)
     return [
-        {
-            "_id": {"$in": [each.event.key for each in group]},
-            "_epoch": epoch,
-            "_version": {"$lt": min(each.event.version.outbox_id for each in group)},
-        }
-        for (_, epoch), group in groups.items()
+        older({"$in": [event.key for event in group]}, min(event.version for event in group))
+        for group in groups.values()
     ]
+
+
+def older(key: Any, version: Version) -> Document:
+    """Return the condition that the document with this key is older than `version`."""
+    return {"_id": key, "_epoch": version.epoch, "_version": {"$lt": version.outbox_id}}
 
 
 def _history(
@@ -184,30 +195,40 @@ class DirectWriter:
         for name, table in batch.tables.items():
             route = self._routes[name]
             for collection in route.collections:
-                self._check(collection, table, session)
+                self._require(collection, table.updated, len(table.updates), session)
                 # Deletes first, because they free unique values.
                 self._run("delete", collection, "deletes", table.deletes, table.deleted, session)
-                self._run(
-                    "update", collection, "updates", table.updates, len(table.updates), session
-                )
+                self._update(collection, table.updates, session)
                 self._insert(collection, table.inserts, session)
-            replaced = table.replaced_markers
-            self._run("update", route.markers, "updates", replaced, len(replaced), session)
+            newer = [{"_id": each["_id"], "$nor": [each]} for each in table.marked]
+            self._require(route.markers, newer, 0, session)
+            self._update(route.markers, table.markers, session)
             # A row that was deleted before has a marker: the insert then fails.
             self._insert(route.markers, table.new_markers, session)
         fault_points.reach(fault_points.REPLICA_DIRECT)
         self._insert(self._history, batch.history, session)
 
-    def _check(self, collection: str, table: _Statements, session: ClientSession) -> None:
-        """Raise Unexpected if the updates have no conditions, and a document does not meet it."""
-        if not table.older:
+    def _require(
+        self,
+        collection: str,
+        conditions: Sequence[Mapping[str, Any]],
+        expected: int,
+        session: ClientSession,
+    ) -> None:
+        """Raise Unexpected if another number of documents meets one of the conditions."""
+        if not conditions:
             return
-        pipeline = [{"$match": {"$or": table.older}}, {"$count": "n"}]
+        pipeline = [{"$match": {"$or": conditions}}, {"$count": "n"}]
         answer = self._db.command(
             {"aggregate": collection, "pipeline": pipeline, "cursor": {}}, session=session
         )
-        if answer["cursor"]["firstBatch"] != [{"n": len(table.updates)}]:
+        if sum(each["n"] for each in answer["cursor"]["firstBatch"]) != expected:
             raise Unexpected
+
+    def _update(
+        self, collection: str, statements: Sequence[Mapping[str, Any]], session: ClientSession
+    ) -> None:
+        self._run("update", collection, "updates", statements, len(statements), session)
 
     def _insert(
         self, collection: str, documents: Sequence[Mapping[str, Any]], session: ClientSession

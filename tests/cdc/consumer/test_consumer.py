@@ -12,7 +12,7 @@ from cdc.consumer.consumer import ReplicaConsumer
 from cdc.consumer.old_events import OldEvents
 from cdc.consumer.rejection_limit import MAX_REJECTED
 from cdc.errors import Fatal, Fenced, Rejected, Retryable
-from cdc.mongo.plan import Delivered, Route
+from cdc.mongo.plan import Applied, Delivered, Route
 from cdc.runtime import telemetry
 from cdc.runtime.loop import run_until_stopped
 from cdc.testing.twins import (
@@ -873,3 +873,28 @@ def test_each_beginning_and_end_of_a_pause_is_logged_once(caplog: pytest.LogCapt
     logged = [item.message for item in caplog.records if "pause" in item.message]
     logged += [item.message for item in caplog.records if "resume" in item.message]
     assert logged == [telemetry.CONSUMER_PAUSED] * 2 + [telemetry.CONSUMER_RESUMED]
+
+
+@pytest.mark.parametrize("taken_over", [False, True])
+def test_a_tombstone_alone_in_its_batch_is_left_out_after_its_delete(*, taken_over: bool) -> None:
+    """After a partition was taken over, the position or the replica may have been changed."""
+    sizes: list[int] = []
+
+    class Recording(MemoryReplica):
+        def apply(self, batch: Sequence[Delivered], *rest: Any) -> Applied:
+            sizes.append(len(batch))
+            return super().apply(batch, *rest)
+
+    feed = Feed(Recording)
+    feed.consumer._size.records = 1
+    delete = change("d", 1, 2)
+    feed.send(outgoing(change("c", 1, 1), TOPIC), outgoing(delete, TOPIC))
+    feed.drain()
+    if taken_over:
+        feed.source.release()
+    feed.send(tombstone(delete, TOPIC))
+    feed.drain()
+
+    assert sizes == [1, 1, int(taken_over)]
+    assert feed.titles() == {}
+    assert feed.counters.counted[telemetry.DUPLICATE] == 0

@@ -241,6 +241,29 @@ def test_a_transaction_uses_only_what_sharded_collections_allow(
             assert "_id" in each["q"]  # the shard key
 
 
+def test_a_large_batch_uses_only_what_sharded_collections_allow(
+    feed_settings: CdcSettings,
+) -> None:
+    """A replaced document is found by its shard key; only a delete may name several keys."""
+    with COMMANDS.record() as sent:
+        storage = Storage(feed_settings)
+        replica = storage.replica()
+        for number, op in enumerate("cud"):
+            batch = [delivered(change(op, key, 100 * number + key)) for key in range(1, 30)]
+            replica.apply(batch, {SOURCE: number + 1})
+    storage.client.drop_database(feed_settings.mongodb_database)
+    storage.client.close()
+
+    pipelines = [command["pipeline"] for command in sent if "aggregate" in command]
+    assert {tuple(next(iter(stage)) for stage in each) for each in pipelines} == {
+        ("$match", "$count")
+    }
+    sources = [each["q"]["_id"] for command in sent for each in command.get("updates", ())]
+    rows = [key for key in sources if isinstance(key, int)]
+    assert len(rows) == 29 * (len(COLLECTIONS) + 1)
+    assert not [key for key in sources if isinstance(key, dict) and "$in" in key]
+
+
 @pytest.mark.parametrize("ahead", COLLECTIONS)
 def test_the_newest_version_of_any_collection_counts(storage: Storage, ahead: str) -> None:
     """Another program may have restored a backup of some of the collections."""
@@ -266,6 +289,25 @@ def test_a_marker_counts_although_a_document_is_back_in_one_collection(storage: 
 
     assert (applied.written, applied.stale) == (0, 1)
     assert storage.database[COLLECTIONS[0]].find_one({"_id": 1}) is None
+
+
+@pytest.mark.parametrize("most_conditions", [0, 16])
+def test_a_newer_marker_counts_although_the_document_is_back(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, most_conditions: int
+) -> None:
+    """The delete would find an older document in every collection."""
+    monkeypatch.setattr("cdc.mongo.apply.direct._MOST_CONDITIONS", most_conditions)
+    replica = storage.replica()
+    replica.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
+    documents = [storage.database[name].find_one({"_id": 1}) or {} for name in COLLECTIONS]
+    replica.apply([delivered(change("d", 1, 7))], {SOURCE: 2})
+    for name, document in zip(COLLECTIONS, documents, strict=True):
+        storage.database[name].insert_one(document)
+
+    applied = replica.apply([delivered(change("d", 1, 5))], {SOURCE: 3})
+
+    assert (applied.written, applied.stale) == (0, 1)
+    assert (storage.database[ROUTE.markers].find_one({"_id": 1}) or {})["_version"] == 7
 
 
 TYPES: dict[str, dict[str, Any]] = {

@@ -47,8 +47,8 @@ BASELINE: dict[str, tuple[dict[str, int], dict[str, int]]] = {
         {"aggregate": 3, "update": 4, "insert": 1, "commitTransaction": 1},
     ),
     "400 deletes": (
-        {"update": 2, "delete": 1, "insert": 1, "commitTransaction": 1},
-        {"update": 2, "delete": 3, "insert": 1, "commitTransaction": 1},
+        {"aggregate": 1, "update": 2, "delete": 1, "insert": 1, "commitTransaction": 1},
+        {"aggregate": 1, "update": 2, "delete": 3, "insert": 1, "commitTransaction": 1},
     ),
 }
 

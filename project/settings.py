@@ -53,6 +53,7 @@ MIDDLEWARE = [
     "project.http.limits.limit_addresses",
     "project.http.odd_requests.OddRequestsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "project.http.compression.PageCompressionMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "project.http.health.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

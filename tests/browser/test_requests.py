@@ -1,13 +1,16 @@
-"""Pages make few requests, and a new row is cheap, with the static files of production."""
+"""Pages are light and make few requests, and a new row is cheap, as in production."""
 
 import json
+import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from cdc.conf import CdcSettings
+from cdc.context import acting_as
 from cdc.jobs.kinds import COUNT
 from cdc.models import Job
 from stories.models import Story
@@ -15,13 +18,13 @@ from tests.acceptance.conftest import environment
 from tests.browser.conftest import Visitor, new_context, watched
 from tests.browser.test_feed import ROWS, opened
 from tests.browser.test_pages import MANAGEMENT, MORE, plain_pages
+from tests.project.test_pages import MOST_BYTES, MOST_REQUESTS
 from tests.support.commands import manage
 from tests.support.letters import letter_about
 from tests.support.web import Topic, Web
 from users.models import User
 
 pytestmark = [pytest.mark.browser, pytest.mark.services, pytest.mark.django_db(transaction=True)]
-MOST_REQUESTS = 10
 FEED = ("/feed/", "/feed/?op=u")
 # The admin's other pages load Django's own scripts, each with a request.
 FURTHER = {"technical_worker": FEED, MANAGEMENT: FEED, "superuser": ("/admin/",)}
@@ -38,30 +41,68 @@ def site(
         yield web.url
 
 
-def addresses(context: BrowserContext, site: str, path: str) -> set[str]:
-    """Open a page; return the addresses that it requests, each once, since a page may poll."""
+def words(seed: random.Random, count: int) -> str:
+    """Return words of random letters, which compress worse than any language."""
+    return " ".join("".join(seed.choices("abcdefghijklmnopqrstuvwxyz", k=6)) for _ in range(count))
+
+
+@pytest.fixture
+def full_list(stories: list[Story]) -> None:
+    """Create more stories than a page of the list shows, with long texts."""
+    seed = random.Random(0)
+    with acting_as("test"):
+        for number in range(30):
+            Story.objects.create(
+                title=words(seed, 12),
+                description=words(seed, 40),
+                link=f"http://{words(seed, 1)}.example/{number}",
+                topic={"name": words(seed, 2)},
+            )
+
+
+def loaded(context: BrowserContext, site: str, path: str) -> dict[str, int]:
+    """Open a page with an empty cache.
+
+    Return what it loads and the bytes of each, once, since a page may poll.
+    """
     visitor = watched(context.new_page(), site)
-    page, found = visitor.page, set()
-    page.on("request", lambda request: found.add(request.url.removeprefix(site)))
+    page, found, sizes = visitor.page, dict[str, str](), dict[str, int]()
+    network = context.new_cdp_session(page)
+    network.send("Network.enable")
+    network.send("Network.setCacheDisabled", {"cacheDisabled": True})
+
+    def requested(event: dict[str, Any]) -> None:
+        url = event["request"]["url"]
+        if not url.startswith("data:"):
+            found[event["requestId"]] = address = url.removeprefix(site)
+            sizes.setdefault(address, 0)
+
+    def finished(event: dict[str, Any]) -> None:
+        if address := found.get(event["requestId"]):
+            sizes[address] = sizes[address] or int(event["encodedDataLength"])
+
+    network.on("Network.requestWillBeSent", requested)
+    network.on("Network.loadingFinished", finished)
     visitor.open(path)
     if path in FEED:
         expect(page.locator("#state")).to_contain_text("Live")
         expect(page.locator("[data-lag]")).to_be_visible()
-        assert any(each.startswith("/feed/stream") for each in found)
+        assert any(each.startswith("/feed/stream") for each in sizes)
     else:
         page.wait_for_load_state("networkidle")
     page.close()
     assert not visitor.complaints
     # A browser asks only once for the icon of all pages.
-    return {each for each in found if "/icon." not in each} | {"icon"}
+    icon = max((sizes.pop(each) for each in list(sizes) if "/icon." in each), default=0)
+    return {**sizes, "icon": icon}
 
 
-def test_each_page_makes_few_requests(
-    browser: Browser, site: str, people: dict[str, User], stories: list[Story]
+def test_each_page_is_light_and_makes_few_requests(
+    browser: Browser, site: str, people: dict[str, User], stories: list[Story], full_list: None
 ) -> None:
     story, letter = stories[1].pk, letter_about(stories[1].pk)
     job = Job.objects.create(kind=COUNT, arguments="{}", asked_by="1")
-    found: dict[str, set[str]] = {}
+    found: dict[str, dict[str, int]] = {}
     for role in (*MORE, "superuser"):
         context = new_context(browser)
         context.add_init_script("delete window.SharedWorker")  # its requests would not be seen
@@ -74,10 +115,12 @@ def test_each_page_makes_few_requests(
                 job=f"/operations/jobs/{job.pk}/",
                 letter=f"/operations/dead_letters/{letter.pk}/",
             )
-            found[f"{role} {path}"] = addresses(context, site, path)
+            found[f"{role} {path}"] = loaded(context, site, path)
         context.close()
-    many = {page: requested for page, requested in found.items() if len(requested) > MOST_REQUESTS}
+    many = {page: sizes for page, sizes in found.items() if len(sizes) > MOST_REQUESTS}
     assert many == {}
+    weights = {page: sum(sizes.values()) for page, sizes in found.items()}
+    assert {page: weight for page, weight in weights.items() if weight > MOST_BYTES} == {}
     assert len(found) > len(FURTHER)
 
 

@@ -64,6 +64,13 @@ class Filters:
         """Whether no story matches, because there is no such topic or status."""
         return any(each.name in {"topic", "status"} for each in self.unknown)
 
+    @property
+    def around_search(self) -> dict[str, str]:
+        """The parameters that another search keeps."""
+        sort = self.sort if self.sort != "new" else ""
+        given = {"topic": self.topic, "sort": sort, "status": self.status}
+        return {name: value for name, value in given.items() if value}
+
     def changed(self, name: str, value: str) -> Self:
         """Return these filters with one value changed; a search begins with the newest stories."""
         changes: dict[str, Any] = {"after": 0, name: value}
@@ -76,9 +83,7 @@ class Filters:
         """
         pairs = {
             "q": self.q,
-            "topic": self.topic,
-            "sort": self.sort if self.sort != "new" else "",
-            "status": self.status,
+            **self.around_search,
             "after": after or self.after or "",
             "page": page if page > 1 else "",
         }
@@ -101,6 +106,7 @@ def choices(filters: Filters, topics: Sequence[str]) -> dict[str, Any]:
     return {
         "filters": filters,
         "q": filters.q,
+        "search_within": filters.around_search.items(),
         "sorts": [_choice(filters, "sort", *pair) for pair in SORTS.items()],
         "statuses": [_choice(filters, "status", *pair) for pair in labels.items()],
         "topics": [_choice(filters, "topic", name, name) for name in topics],

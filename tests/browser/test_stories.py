@@ -125,8 +125,8 @@ def test_a_story_is_found_and_dug_without_a_script(
     page = visitor.page
     visitor.log_in(people["customer"])
     visitor.open("/stories/?topic=Harbours")
-    page.get_by_label("Search in this list").fill("ferry")
-    page.locator(".sf-story-search").get_by_role("button", name="Search").click()
+    page.get_by_label("Search stories").fill("ferry")
+    page.get_by_role("search").get_by_role("button", name="Search").click()
     expect(page).to_have_url(re.compile(r"q=ferry&topic=Harbours$"))
     page.get_by_role("button", name="digg A ferry").click()
     expect(page).to_have_url(re.compile(r"q=ferry&topic=Harbours$"))
@@ -134,6 +134,27 @@ def test_a_story_is_found_and_dug_without_a_script(
     expect(undo).to_contain_text("1")
     assert Story.objects.get(pk=stories[0].pk).diggs == 1
     context.close()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_list_has_one_search_which_keeps_the_filters(
+    visitor: Visitor, people: dict[str, User], stories: list[Story], width: int
+) -> None:
+    page = visitor.page
+    page.set_viewport_size({"width": width, "height": 844})
+    visitor.log_in(people["customer"])
+    visitor.open("/stories/")
+    expect(page.get_by_role("searchbox")).to_have_count(1)
+    page.locator("#filters").get_by_role("link", name="Harbours").click()
+    expect(page).to_have_url(f"{visitor.url}/stories/?topic=Harbours")
+    page.get_by_label("Search stories").fill("ferry")
+    page.get_by_role("button", name="Search").click()
+    expect(page).to_have_url(f"{visitor.url}/stories/?q=ferry&topic=Harbours")
+    expect(titles(page)).to_have_text([stories[0].title])
+    page.get_by_label("Remove the filter ferry").click()
+    expect(page).to_have_url(f"{visitor.url}/stories/?topic=Harbours")
+    expect(page.get_by_label("Search stories")).to_have_value("")
+    expect(page.get_by_role("searchbox")).to_have_count(1)
 
 
 def test_the_pages_of_a_review_are_accessible(

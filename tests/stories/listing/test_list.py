@@ -105,6 +105,19 @@ def test_links_keep_the_other_filters_and_have_no_empty_parameters(
         assert not [link for link in hrefs(text(client, query)) if re.search(r"=(&|$)|\?$", link)]
 
 
+@pytest.mark.parametrize(
+    "kept", [{}, {"topic": "Gardens", "sort": "diggs", "status": "popular"}, {"topic": 'A&"B'}]
+)
+def test_the_only_search_keeps_the_other_filters(client: Client, kept: dict[str, str]) -> None:
+    add("A", topic={"name": "Gardens"})
+    add("B", topic={"name": 'A&"B'})
+    page = client.get("/stories/", {"q": "a", "page": "1", **kept}).content.decode()
+    (form,) = re.findall(r'<form[^>]*role="search".*?</form>', page, re.DOTALL)
+    fields = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form)
+    assert {name: unescape(value) for name, value in fields} == kept
+    assert 'type="search"' not in page.replace(form, "")
+
+
 def hrefs(page: str) -> list[str]:
     return [link for link in re.findall(r'href="([^"]*)"', page) if link.startswith("/stories/")]
 

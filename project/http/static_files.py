@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
@@ -14,9 +15,22 @@ from django.core.files.storage import InMemoryStorage
 from django.core.management import call_command
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
-BUNDLES = ("project/site.css", "project/admin.css", "cdc/feed/main.js")
+BUNDLES = (
+    *("project/site.css", "project/admin.css", "cdc/feed/main.js"),
+    *("admin/css/base.css", "admin/css/forms.css"),
+)
 """The files that contain the files which they import."""
-_SHEET = re.compile(r'^@import "(?P<path>[^"]+)";$', re.MULTILINE)
+_ADMIN = "admin/js"
+SCRIPTS = {
+    "project/admin_base.js": (
+        *(f"{_ADMIN}/vendor/jquery/jquery.min.js", f"{_ADMIN}/jquery.init.js"),
+        *(f"{_ADMIN}/core.js", f"{_ADMIN}/admin/RelatedObjectLookups.js", f"{_ADMIN}/actions.js"),
+    ),
+    "project/admin_dates.js": (f"{_ADMIN}/calendar.js", f"{_ADMIN}/admin/DateTimeShortcuts.js"),
+}
+"""The scripts of Django's admin that browsers get as one file; each bundle has no other source."""
+_SHEET = re.compile(r"^@import (?:url\()?[\"'](?P<path>[^\"']+)[\"']\)?;$", re.MULTILINE)
+_DRAWING = re.compile(r"url\([\"']?(?P<path>[^\"':)]+\.svg)[\"']?\)")
 # The address of Bootstrap's source map is wrong in a bundle. Its rule for whatever follows a legend
 # would make browsers compute the styles of a whole list again for each new row.
 _DROPPED = re.compile(r"/\*# sourceMappingURL=[^*]*\*/|legend\+\*\{clear:left\}")
@@ -44,6 +58,12 @@ class StaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
         for name in filter(paths.__contains__, BUNDLES):
             bundles.save(name, ContentFile(bundle(name, read).encode()))
             sources[name] = (bundles, name)
+        for name, scripts in SCRIPTS.items():
+            if paths.keys() >= set(scripts):
+                # WhiteNoise also compresses the file under its original name.
+                self.delete(name)
+                self.save(name, ContentFile("\n;\n".join(map(read, scripts)).encode()))
+                sources[name] = (self, name)
         yield from super().post_process(sources, *args, **options)
 
 
@@ -58,10 +78,15 @@ def bundle(name: str, read: Callable[[str], str]) -> str:
 
 def _style_sheet(name: str, read: Callable[[str], str]) -> str:
     def imported(found: re.Match[str]) -> str:
-        path = posixpath.join(posixpath.dirname(name), found["path"])
-        return _style_sheet(posixpath.normpath(path), read)
+        return _style_sheet(beside(found["path"]), read)
 
-    return _DROPPED.sub("", _SHEET.sub(imported, read(name)))
+    def drawn(found: re.Match[str]) -> str:
+        return f"url(data:image/svg+xml,{quote(read(beside(found['path'])), safe='')})"
+
+    def beside(path: str) -> str:
+        return posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
+
+    return _DROPPED.sub("", _SHEET.sub(imported, _DRAWING.sub(drawn, read(name))))
 
 
 def _add_module(name: str, read: Callable[[str], str], modules: dict[str, str]) -> None:

@@ -26,8 +26,11 @@ from users.models import User
 
 pytestmark = [pytest.mark.browser, pytest.mark.services, pytest.mark.django_db(transaction=True)]
 FEED = ("/feed/", "/feed/?op=u")
-# The admin's other pages load Django's own scripts, each with a request.
-FURTHER = {"technical_worker": FEED, MANAGEMENT: FEED, "superuser": ("/admin/",)}
+ADMIN = (
+    *("/admin/", "/admin/stories/story/", "/admin/stories/story/add/", "{admin_story}"),
+    *("/admin/users/user/add/", "/admin/auth/group/add/", "/admin/cdc/deadletter/"),
+)
+FURTHER = {"technical_worker": FEED, MANAGEMENT: FEED, "superuser": ADMIN}
 
 
 @pytest.fixture
@@ -112,6 +115,7 @@ def test_each_page_is_light_and_makes_few_requests(
         for each in (*paths, *FURTHER.get(role, ())):
             path = each.format(
                 story=f"/stories/{story}/",
+                admin_story=f"/admin/stories/story/{story}/change/",
                 job=f"/operations/jobs/{job.pk}/",
                 letter=f"/operations/dead_letters/{letter.pk}/",
             )
@@ -122,6 +126,24 @@ def test_each_page_is_light_and_makes_few_requests(
     weights = {page: sum(sizes.values()) for page, sizes in found.items()}
     assert {page: weight for page, weight in weights.items() if weight > MOST_BYTES} == {}
     assert len(found) > len(FURTHER)
+
+
+def test_the_bundled_scripts_of_the_admin_work(
+    browser: Browser, site: str, people: dict[str, User], stories: list[Story]
+) -> None:
+    context = new_context(browser)
+    visitor = watched(context.new_page(), site)
+    page = visitor.page
+    visitor.log_in(people["superuser"])
+    visitor.open("/admin/stories/story/")
+    page.locator("#action-toggle").check()
+    expect(page.get_by_text("4 of 4 selected")).to_be_visible()
+    visitor.open(f"/admin/stories/story/{stories[0].pk}/change/")
+    page.locator("[name=promote_date_0]").fill("")
+    page.locator(".field-promote_date").get_by_role("link", name="Today").click()
+    expect(page.locator("[name=promote_date_0]")).not_to_have_value("")
+    assert visitor.complaints == []
+    context.close()
 
 
 def test_a_new_row_leaves_the_styles_of_the_other_rows(

@@ -1,5 +1,6 @@
 """Static files are collected only if a source file has changed. Some are bundled."""
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -7,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from django.contrib.staticfiles import finders
+from django.core.management import call_command
 from django.test import override_settings
 
-from project.http.static_files import bundle, collect_static_files
+from project.http.static_files import SCRIPTS, bundle, collect_static_files
 
 
 @pytest.fixture
@@ -113,6 +115,33 @@ def test_module_contains_the_modules_that_it_imports_once(source: Path, tmp_path
         "const main_js = (() => {\nconst { c } = list_js;\nconst { a } = page_js;\n"
         'import("./d.js");\nreturn {  };\n})();\n'
     )
+
+
+def test_style_sheet_contains_its_drawings(source: Path, tmp_path: Path) -> None:
+    (source / "admin/css").mkdir(parents=True)
+    (source / "admin/img").mkdir()
+    (source / "admin/css/forms.css").write_text("@import url('widgets.css');\n")
+    (source / "admin/css/widgets.css").write_text(
+        "a { background: url(../img/a.svg) 0 0 }\nb { background: url('data:image/png,b') }\n"
+    )
+    (source / "admin/img/a.svg").write_text('<svg a="(1)"/>')
+    assert collected(tmp_path / "root", "admin/css/forms.*.css").split("\n")[:2] == [
+        "a { background: url(data:image/svg+xml,%3Csvg%20a%3D%22%281%29%22%2F%3E) 0 0 }",
+        "b { background: url('data:image/png,b') }",
+    ]
+
+
+def test_scripts_of_the_admin_are_one_file(source: Path, tmp_path: Path) -> None:
+    names = SCRIPTS["project/admin_dates.js"]
+    for number, name in enumerate(names):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text(f"// {number}")
+    for last in ("// 1", "// 2"):
+        (source / names[-1]).write_text(last)
+        call_command("collectstatic", interactive=False, verbosity=0)
+        manifest = json.loads((tmp_path / "root" / "staticfiles.json").read_text())["paths"]
+        found = (tmp_path / "root" / manifest["project/admin_dates.js"]).read_text()
+        assert found == f"// 0\n;\n{last}"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from cdc.runtime.loop import Clock, Stop, SystemClock, backoff, run_until_stoppe
 from cdc.runtime.service_manager import notify_alive, notify_ready
 from cdc.runtime.telemetry import log
 from cdc.runtime.threads import attempt, explanation, start_thread, thread_problems
+from cdc.runtime.tracing import flush as flush_spans
 
 __all__ = [
     "FAILED",
@@ -22,6 +23,7 @@ __all__ = [
     "daemon_started",
     "database_problem",
     "explanation",
+    "flush_spans",
     "log",
     "notify_alive",
     "notify_ready",

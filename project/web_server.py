@@ -13,7 +13,7 @@ from typing import Any
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
-from cdc.commands import notify_alive, notify_ready
+from cdc.commands import flush_spans, notify_alive, notify_ready
 from cdc.errors import Misconfigured
 from project.config.environment import Environment, load_environment
 from project.config.logs import logging_config, report_failure
@@ -36,6 +36,11 @@ class Server(uvicorn.Server):
             each.listen(listener.BACKLOG)  # uvicorn has reduced it to `_ACCEPTED_AT_ONCE`
             uvicorn.server.logger.info("Uvicorn running on socket %s", each.getsockname())
         notify_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        # uvicorn then raises the signal again. It ends the process without calling exit handlers.
+        flush_spans()
 
     async def on_tick(self, counter: int) -> bool:
         notify_alive()

@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 
 from cdc.operations import Delays, PartitionLag, State, Status, TableCount
 from project.pages import feed_state
-from project.pages.latest import Reading
+from project.pages.feed_state import FeedState
 
 
 class FeedCollector(Collector):
@@ -16,15 +16,18 @@ class FeedCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics that have a value. A status older than one second is read again."""
-        return (metric for metric in _metrics(feed_state.feed.latest.get()) if metric.samples)
+        return (metric for metric in _metrics(feed_state.feed.state()) if metric.samples)
 
 
-def _metrics(reading: Reading[Status]) -> Iterator[Metric]:
-    status = reading.value
-    problems = max(len(status.problems) if status else 0, int(bool(reading.problem)))
-    yield _gauge("storyfeed_problems", "Services that are not responding.", problems)
+def _metrics(found: FeedState) -> Iterator[Metric]:
+    status = found.reading.value
+    if found.state is not None:
+        yield _gauge("storyfeed_problems", "Services that are not responding.", _problems(found))
+        yield _gauge("storyfeed_healthy", "1 if the pipeline is healthy.", int(found.healthy))
+        yield _state(found.state)
     if status:
-        yield _gauge("storyfeed_status_age_seconds", "Age of this status.", reading.seconds)
+        age = found.reading.seconds
+        yield _gauge("storyfeed_status_age_seconds", "Age of this status.", age)
         yield from _summary(status)
         yield from _lags(status.lags or ())
         yield from _horizons(status.lags or ())
@@ -33,12 +36,16 @@ def _metrics(reading: Reading[Status]) -> Iterator[Metric]:
         yield _delays(status.delays)
 
 
+def _problems(found: FeedState) -> int:
+    """Count the services. If the status could not be read, at least one does not respond."""
+    status = found.reading.value
+    return max(len(status.unreachable) if status else 0, int(bool(found.problems)))
+
+
 def _summary(status: Status) -> Iterator[Metric]:
     outbox = status.outbox
     oldest = status.outbox_seconds if outbox else None
     relay = None if status.relay is None else int(bool(status.relay))
-    yield _gauge("storyfeed_healthy", "1 if the pipeline is healthy.", int(status.healthy))
-    yield _state(status.state)
     yield _gauge("storyfeed_outbox_rows", "Rows in the outbox.", outbox.rows if outbox else None)
     yield _gauge("storyfeed_outbox_oldest_seconds", "Age of the oldest outbox row.", oldest)
     yield _gauge("storyfeed_relay_active", "1 if a relay has the lease.", relay)

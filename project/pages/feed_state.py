@@ -29,6 +29,7 @@ _EXAMINATION_SECONDS = 300.0
 _ACTIVITY_SECONDS = 30.0
 _RATES_FRESH_SECONDS, _RATES_TOLERANCE = 30.0, 120.0
 _ACTIVITY_PATIENCE = 0.2
+_NOT_READ = "The status has not been read yet."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +84,8 @@ class FeedWatch:
     def state(self) -> FeedState:
         """Return the current state, within two seconds even during an outage."""
         reading = self.latest.get()
+        if reading.is_first:
+            return FeedState(reading=reading, verdict=_NOT_READ, problems=(), state=None)
         status = reading.value
         problems = (*filter(None, [reading.problem]), *(status.problems if status else ()))
         state, since = (status.state, status.since) if status else (None, None)
@@ -91,7 +94,7 @@ class FeedWatch:
             since = self._outage_at
         else:
             self._outage_since = self._outage_at = None
-            verdict = status.verdict if status else "The status has not been read yet."
+            verdict = status.verdict if status else _NOT_READ
         return FeedState(
             reading=reading, verdict=verdict, problems=problems, state=state, since=since
         )

@@ -24,6 +24,8 @@ class Reading(Generic[T]):
     """The age of the value; 0 if there is no value."""
     problem: str
     """Why there is no newer value; empty if the value is fresh."""
+    is_first: bool = False
+    """Whether the first read has not ended yet."""
 
 
 class Latest(Generic[T]):
@@ -73,12 +75,14 @@ class Latest(Generic[T]):
         with self._lock:
             value, problem = self._value, self._problem
             age = time.monotonic() - self._read_at
+            is_first = self._tried_at == float("-inf")
         late = late and age > self._tolerance
         late_problem = f"No response within {self._patience:g} s." if late else ""
         return Reading(
             value=value,
             seconds=round(age, 1) if value is not None else 0.0,
             problem=problem or late_problem,
+            is_first=is_first,
         )
 
     def _reading(self) -> threading.Thread | None:

@@ -1,5 +1,6 @@
 """The page `/metrics` of the web process: its metrics, and who may read them."""
 
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -9,12 +10,14 @@ from django.test import Client
 
 from cdc.errors import Retryable
 from cdc.status.latency import delays_of
+from cdc.status.verdict import Status
 from project.http.refusal import REFUSED_REQUESTS
 from project.pages import feed_state
-from tests.project.metrics.samples import samples_of
+from project.pages.latest import Latest
+from tests.project.metrics.samples import Samples, samples_of
 from tests.support.latest import patient
 from tests.support.status import busy_status as status
-from tests.support.status import lag
+from tests.support.status import healthy_status, lag
 
 TOKEN = "a-token-of-some-length"
 ELSEWHERE = "203.0.113.9"
@@ -145,7 +148,55 @@ def test_unreadable_status_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(feed_state.feed, "latest", patient(fail))
     found = samples_of(ask().content.decode())
     assert found["storyfeed_problems"] == {(): 1.0}
+    assert states(found) == {"unreachable"}
+    assert found["storyfeed_healthy"] == {(): 0.0}
     assert "process_cpu_seconds_total" in found
+
+
+def states(found: dict[str, Samples]) -> set[str]:
+    return {dict(labels)["state"] for labels, on in found["storyfeed_state"].items() if on}
+
+
+def test_an_old_status_is_not_healthy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that stops responding makes a reading take minutes, and pages say so at once."""
+    end, statuses = threading.Event(), [healthy_status()]
+
+    def read() -> Status:
+        if not statuses:
+            end.wait(60)
+        return statuses.pop()
+
+    latest = patient(read, fresh=0)
+    monkeypatch.setattr(feed_state.feed, "latest", latest)
+    assert samples_of(ask().content.decode())["storyfeed_healthy"] == {(): 1.0}
+    monkeypatch.setattr(latest, "_patience", 0.01)
+    found = samples_of(ask().content.decode())
+    assert states(found) == {"unreachable"}
+    assert found["storyfeed_healthy"] == {(): 0.0}
+    assert found["storyfeed_problems"] == {(): 1.0}
+    assert found["storyfeed_status_age_seconds"].keys() == {()}
+    statuses.append(healthy_status())
+    end.set()
+
+
+def test_a_status_that_is_read_for_the_first_time_is_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    end = threading.Event()
+    monkeypatch.setattr(feed_state.feed, "latest", Latest(lambda: end.wait(60), patience=0.01))
+    text = ask().content.decode()
+    assert "process_cpu_seconds_total" in text
+    assert "storyfeed_healthy" not in text, "the alert StoryfeedNoStatus needs its absence"
+    assert "storyfeed_problems" not in text
+    end.set()
+
+
+def test_each_silent_service_is_one_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    away = status(problems=("No topic.", "No group."), unreachable=("Kafka",))
+    monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: away))
+    found = samples_of(ask().content.decode())
+    assert found["storyfeed_problems"] == {(): 1.0}
+    assert states(found) == {"unreachable"}
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.3.2.1", "::1"])

@@ -1,5 +1,6 @@
 """The state of the pipeline on pages, with the duration of an outage."""
 
+import threading
 import time
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from cdc.errors import Retryable
 from cdc.status.verdict import Status
 from project.pages.feed_state import FeedWatch
+from project.pages.latest import Latest
 from tests.support.latest import patient
 from tests.support.status import healthy_status
 
@@ -50,3 +52,20 @@ def test_counts_of_an_old_status_are_not_shown() -> None:
     state = watch.state()
     assert state.verdict == "A service is not responding. No saved change is lost."
     assert (state.problems, state.healthy) == (("Kafka is not responding.",), False)
+
+
+def test_a_first_reading_that_takes_long_is_no_outage() -> None:
+    end = threading.Event()
+
+    def read() -> Status:
+        end.wait(60)
+        return healthy_status()
+
+    watch = FeedWatch()
+    watch.latest = Latest(read, patience=0.01)
+    state = watch.state()
+    assert (state.state, state.problems, state.healthy) == (None, (), False)
+    assert state.verdict == "The status has not been read yet."
+    end.set()
+    watch.latest._patience = 60
+    assert watch.state().healthy

@@ -111,11 +111,14 @@ class Observed:
 
     @property
     def queued(self) -> str:
-        """The number of queued changes as text, with `at least` if a queue could not be read."""
-        if self.outbox is None and self.lags is None and self.in_kafka is None:
-            return ""
+        """The number of queued changes as text, with `at least` if a queue could not be read.
+
+        Empty if none was found and a queue could not be read.
+        """
         complete = self.outbox is not None and (self.lags is not None or self.in_kafka is not None)
         count = self.waiting + (0 if self.lags is not None else self.in_kafka or 0)
+        if not (complete or count):
+            return ""
         return f"{'' if complete else 'at least '}{counted(count, 'change')} queued"
 
 

@@ -49,6 +49,8 @@ from cdc.status.verdict import Status
 from cdc.wire.records import TopicPartition
 
 _LONGEST_REASON = 300
+_SILENT_SECONDS = 0.5
+"""A service that takes longer to fail has not responded, and is not asked again."""
 _DATABASE = "the database"
 _SERVICES = (_DATABASE, "Kafka", "MongoDB")
 T = TypeVar("T")
@@ -79,7 +81,7 @@ class StatusReader:
         depth = database(lambda: outbox.depth(using=DEFAULT_DB_ALIAS))
         positions = mongodb(self._positions.all)
         lags = None if positions is None else kafka(partial(self._lags, positions))
-        tables = mongodb(self._tables)
+        tables = mongodb(self._tables) if depth else None
         moved = None
         if depth and lags is not None and not all(table.equal for table in tables or ()):
             moved = kafka(partial(self._moved, lags))
@@ -207,23 +209,34 @@ class StatusReader:
 
 
 class _Reads:
-    """Collects the problems that occur while reading."""
+    """Collects the problems that occur while reading.
+
+    Each read of a service that does not respond waits for a timeout. One such wait is enough.
+    """
 
     def __init__(self) -> None:
         self.problems: list[str] = []
         self.unreachable: set[str] = set()
+        self._silent: set[str] = set()
 
     def attempt(self, service: str, read: Callable[[], T]) -> T | None:
         """Return the result of `read`, or None if `service` or the database does not respond."""
+        if service in self._silent:
+            return None
+        began = time.monotonic()
         try:
             return read()
         except Retryable as error:
-            self.problems.append(str(error))
-            self.unreachable.add(service)
+            self._failed(service, str(error), began)
         except Error as error:
-            self.problems.append(database_problem(error))
-            self.unreachable.add(_DATABASE)
+            self._failed(_DATABASE, database_problem(error), began)
         return None
+
+    def _failed(self, service: str, problem: str, began: float) -> None:
+        self.problems.append(problem)
+        self.unreachable.add(service)
+        if time.monotonic() - began > _SILENT_SECONDS:
+            self._silent.add(service)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
-from cdc.status.reader import StatusReader
+from cdc.errors import Retryable
+from cdc.status.reader import StatusReader, _Reads
 from cdc.wire.records import TopicPartition
 from tests.support.feed_settings import without_servers
 from tests.support.status import lag
@@ -35,3 +37,37 @@ def test_a_change_that_leaves_the_outbox_meanwhile_is_not_overlooked(
     monkeypatch.setattr(reader._watermarks, "of", end_of)
     monkeypatch.setattr("cdc.status.reader.outbox.depth", depth)
     assert reader._moved([lag(0, 0.0)]) >= 1
+
+
+class Asked:
+    """A service that fails after some seconds on the clock of the reader."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float, error: Exception) -> None:
+        self.times, self._error, self._seconds, self._now = 0, error, seconds, 0.0
+        clock = SimpleNamespace(monotonic=lambda: self._now)
+        monkeypatch.setattr("cdc.status.reader.time", clock)
+
+    def read(self) -> None:
+        self.times += 1
+        self._now += self._seconds
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [Retryable("Away."), OperationalError(2013, "Lost connection")])
+def test_a_silent_service_is_asked_once(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """A reading of ten values would otherwise wait for ten timeouts."""
+    reads, asked = _Reads(), Asked(monkeypatch, 5.0, error)
+    for _ in range(3):
+        assert reads.attempt("the database", asked.read) is None
+    assert asked.times == 1
+    assert reads.unreachable == {"the database"}
+    assert len(reads.problems) == 1
+    assert reads.attempt("Kafka", lambda: 7) == 7
+
+
+def test_each_value_that_is_refused_at_once_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next value may be readable."""
+    reads, asked = _Reads(), Asked(monkeypatch, 0.01, OperationalError(1142, "SELECT denied"))
+    assert [reads.attempt("the database", asked.read) for _ in range(3)] == [None] * 3
+    assert asked.times == 3
+    assert reads.attempt("the database", lambda: 7) == 7

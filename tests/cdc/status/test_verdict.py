@@ -228,9 +228,15 @@ def test_the_verdict_on_a_pause() -> None:
     [
         ({"lags": None}, "at least 7 changes queued"),
         ({"outbox": None, "lags": None, "in_kafka": 1}, "at least 1 change queued"),
+        ({"outbox": None, "lags": None}, ""),
+        ({"outbox": None}, ""),
+        ({"outbox": Depth(rows=0, oldest_ms=None), "lags": None}, ""),
+        (
+            {"outbox": Depth(rows=0, oldest_ms=None), "lags": None, "in_kafka": 0},
+            "0 changes queued",
+        ),
         ({"lags": None, "in_kafka": 3}, "10 changes queued"),
         ({"outbox": None, "lags": None, "in_kafka": 3}, "at least 3 changes queued"),
-        ({"outbox": None, "lags": None}, ""),
     ],
 )
 def test_the_queue_is_counted_as_far_as_it_is_known(changes: dict[str, Any], queued: str) -> None:

@@ -23,7 +23,7 @@ def refused_certificate(server: str, config: Mapping[str, str]) -> str:
 
 
 def speaks_tls(server: str) -> bool | None:
-    """Return whether a broker completes a TLS handshake; None if it accepts no connection."""
+    """Return whether a broker completes a TLS handshake; None if it is not responding."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
@@ -32,6 +32,8 @@ def speaks_tls(server: str) -> bool | None:
         return None
     try:
         _handshake(server, context)
+    except TimeoutError:
+        return None
     except OSError:
         return False
     return True

@@ -1,5 +1,6 @@
 """What a page says when the database or `cdc` refuses a write."""
 
+import re
 from dataclasses import dataclass
 
 from django.db import DataError, Error, IntegrityError, InterfaceError, connections
@@ -12,6 +13,8 @@ REFUSED_LOGIN = frozenset({1044, 1045, 1130, 1698, 1820, 1862, 3118, 4151})
 """MySQL's error codes for a refused login."""
 _OK, _CONFLICT, _UNAVAILABLE = 200, 409, 503
 _FIRST_CLIENT_ERROR, _LAST_CLIENT_ERROR = 2000, 2999
+_CONNECTING = re.compile(r"Lost connection to (MySQL )?server at '")
+"""The message of a server that accepted a new connection, and did not respond to the login."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +97,8 @@ def refusal_of(error: Exception) -> Refusal:
         status = _UNAVAILABLE if isinstance(error, Retryable) else _OK
         return Refusal(sentence=f"Nothing was changed. {error}", status=status)
     code = error_code(error)
+    if _CONNECTING.search(str(error)):
+        return UNAVAILABLE
     return _by_number(code) or _by_class(error) or (not code and _by_words(error)) or _UNKNOWN
 
 

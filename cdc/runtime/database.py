@@ -22,7 +22,7 @@ _MISSING_RIGHT = frozenset({1142, 1143, 1227, 1370})
 _AWAY = ("is not responding ({})", "check that it is up and that DATABASE_URL names it")
 _RIGHT = ("refuses a statement ({})", "grant the rights to the user in DATABASE_URL")
 _PROBLEMS = {
-    **dict.fromkeys((2002, 2003, 2005), _AWAY),
+    **dict.fromkeys((2002, 2003, 2005, 2006, 2013, 2055), _AWAY),
     **dict.fromkeys(_MISSING_RIGHT, _RIGHT),
     1049: (
         "refuses the connection ({})",

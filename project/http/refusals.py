@@ -11,12 +11,14 @@ from django.utils.deprecation import MiddlewareMixin
 from django.views import defaults
 
 from cdc.commands import database_problem, log
+from cdc.operations import outage_verdict
 from cdc.pages import marked, refused
 from cdc.refusals import BUSY, LOST, REFUSALS, UNAVAILABLE, Refusal, refusal_of
 
 REQUEST_FAILED = "request.failed"
 """The log record of a request for which the database is not available."""
 _OK = 200
+_OUTAGE = f"{outage_verdict(('the database',), '')} Try again in a moment."
 _log = logging.getLogger(__name__)
 
 
@@ -33,9 +35,9 @@ class RefusalMiddleware(MiddlewareMixin):
         _report(error)
         if request.method == "POST":
             refusal = refused(request, error)
-            return _shown_again(request, refusal) or _unavailable(refusal)
+            return _shown_again(request, refusal) or _unavailable(request, refusal)
         if (refusal := refusal_of(error)) in {BUSY, LOST, UNAVAILABLE}:
-            return _unavailable(refusal)
+            return _unavailable(request, refusal)
         return None
 
 
@@ -52,7 +54,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     error = sys.exc_info()[1]
     if isinstance(error, Error):
         _report(error)
-        return _unavailable(refusal_of(error))
+        return _unavailable(request, refusal_of(error))
     return defaults.server_error(request)
 
 
@@ -72,11 +74,15 @@ def _shown_again(request: HttpRequest, refusal: Refusal) -> HttpResponse | None:
 
 def _report(error: Exception) -> None:
     """Log why the database is not available. The page does not say so."""
-    if isinstance(error, Error) and refusal_of(error) == UNAVAILABLE:
+    if isinstance(error, Error) and refusal_of(error) in {LOST, UNAVAILABLE}:
         log(_log, logging.ERROR, REQUEST_FAILED, error=database_problem(error))
 
 
-def _unavailable(refusal: Refusal) -> HttpResponse:
+def _unavailable(request: HttpRequest, refusal: Refusal) -> HttpResponse:
+    """Return the page of a refusal. A request that only reads gets the verdict on the pipeline."""
+    writes = request.method == "POST"
+    is_outage = not writes and refusal in {LOST, UNAVAILABLE}
+    sentence = _OUTAGE if is_outage else refusal.sentence
     # The page is rendered without the request, whose user is in the database.
-    page = render_to_string("503.html", {"sentence": refusal.sentence})
+    page = render_to_string("503.html", {"sentence": sentence, "writes": writes})
     return marked(HttpResponse(page), refusal)

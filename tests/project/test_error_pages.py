@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
-from django.test import Client
+from django.db import OperationalError
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
 
 from cdc.context import acting_as
+from project.http.refusals import RefusalMiddleware
 from stories.models import Story
 from tests.support.static_files import plain_static_files
 from users.models import User, UserType
@@ -78,3 +81,25 @@ def test_operators_are_users_of_a_role() -> None:
     client.force_login(user)
     page = client.get("/operations/pause/").content.decode()
     assert "This page is for the role Technical Worker. If" in page
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationalError(2003, "Can't connect to server on 'db' (111)"),
+        OperationalError(2013, "Lost connection to server during query"),
+    ],
+    ids=str,
+)
+def test_a_page_that_only_reads_shows_the_verdict_during_an_outage(
+    error: OperationalError,
+) -> None:
+    """A visitor who changed nothing need not check whether a change was saved."""
+    middleware = RefusalMiddleware(lambda _: HttpResponse())
+    answer = middleware.process_exception(RequestFactory().get("/operations/"), error)
+    assert answer is not None
+    assert answer.status_code == 503
+    page = answer.content.decode()
+    assert "The database is not responding. No saved change is lost. Try again in a moment." in page
+    assert "change was saved" not in page
+    assert "what you entered" not in page

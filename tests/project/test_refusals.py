@@ -366,9 +366,11 @@ def test_a_page_without_database_has_status_503(
     monkeypatch.setitem(settings.DATABASES["default"], "PORT", 1)
     monkeypatch.setitem(connection.settings_dict, "PORT", 1)
     connection.close()
-    for answer in (site.client.get("/stories/"), site.client.post("/stories/new/", STORY)):
+    reads, writes = site.client.get("/stories/"), site.client.post("/stories/new/", STORY)
+    for answer in (reads, writes):
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
-        assert "the database is not available" in answer.content.decode()
+    assert "The database is not responding. No saved change is lost." in reads.content.decode()
+    assert "Nothing was changed, because the database is not" in writes.content.decode()
 
 
 @pytest.mark.parametrize("query", ["container__contains=1", "title__icontains=%00", "id__in=9e9"])

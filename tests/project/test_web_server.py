@@ -1,9 +1,9 @@
 """The options of the web server."""
 
+import http.client
 import signal
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -45,7 +45,10 @@ def test_the_last_spans_are_exported_before_the_process_ends(
     late = {"OTEL_TRACES_EXPORTER": "console", "OTEL_BSP_SCHEDULE_DELAY": "600000"}
     environment = {**late, "STORYFEED_HOME": str(tmp_path), "DJANGO_SECRET_KEY": "x"}
     with Web(tmp_path / "web.log", environment) as web:
-        assert urllib.request.urlopen(f"{web.url}/healthz", timeout=60).status == 200
+        connection = http.client.HTTPConnection(web.url.removeprefix("http://"), timeout=60)
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().status == 200
+        connection.close()
         assert printed(web.log) == []
         web.process.send_signal(number)
         web.process.wait(60)

@@ -199,6 +199,8 @@ def test_a_connection_that_is_not_encrypted_although_it_should_be_is_refused(
         (OperationalError(1213, "Deadlock found"), "Database error ((1213, 'Deadlock found'))"),
         (OperationalError(), "Database error (): check that the database is up and migrated."),
         (OperationalError("unable to open database file"), "is not responding (unable to open"),
+        (OperationalError(2013, "Lost connection to server at 'x'"), "is not responding (Lost"),
+        (OperationalError(2006, "Server has gone away"), "is not responding (Server has gone"),
     ],
 )
 def test_pages_and_probes_have_the_same_sentence(error: Error, expected: str) -> None:

@@ -32,8 +32,8 @@ class Latest(Generic[T]):
     """Reads a value in a background thread, at most once in `fresh` seconds for all callers.
 
     A caller waits at most `patience` seconds and then gets the last value with its age. A slow
-    source is a problem only if this value is older than `tolerance` seconds. The process may exit
-    without waiting for the thread.
+    source is a problem only if this value is older than `tolerance` seconds plus the time that its
+    read took. The process may exit without waiting for the thread.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Latest(Generic[T]):
         self._value: T | None = None
         self._read_at = float("-inf")
         self._tried_at = float("-inf")
+        self._took = 0.0
         self._problem = ""
 
     def begin(self) -> Callable[[float], Reading[T]]:
@@ -76,7 +77,8 @@ class Latest(Generic[T]):
             value, problem = self._value, self._problem
             age = time.monotonic() - self._read_at
             is_first = self._tried_at == float("-inf")
-        late = late and age > self._tolerance
+            tolerance = self._tolerance + self._took
+        late = late and age > tolerance
         late_problem = f"No response within {self._patience:g} s." if late else ""
         return Reading(
             value=value,
@@ -98,6 +100,7 @@ class Latest(Generic[T]):
 
     def _run(self) -> None:
         values: list[T] = []
+        began = time.monotonic()
         error = attempt("latest", lambda: self._read_into(values), expected=(CdcError, Error))
         with self._lock:
             self._tried_at = time.monotonic()
@@ -105,6 +108,7 @@ class Latest(Generic[T]):
             if not error:
                 (self._value,) = values
                 self._read_at = self._tried_at
+                self._took = self._read_at - began
 
     def _read_into(self, values: list[T]) -> None:
         try:

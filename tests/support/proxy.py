@@ -49,6 +49,22 @@ class Proxy:
         """Delay each chunk of data by `seconds` until `restore`."""
         self._delay = seconds
 
+    def silence(self) -> None:
+        """Let no client get an answer until `restore`, as if the server were suspended.
+
+        Existing connections are reset, so that clients try to connect again.
+        """
+        self.cut()
+        self.reset()
+
+    def stop(self) -> None:
+        """Refuse connections until `start`, as if the server were stopped."""
+        self._run(self._close())
+
+    def start(self) -> None:
+        """Accept connections again."""
+        self._run(self._listen())
+
     def restore(self) -> None:
         """End a cut or a delay."""
         self._delay = 0.0

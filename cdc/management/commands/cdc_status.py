@@ -4,9 +4,11 @@ import json
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.db import DEFAULT_DB_ALIAS
 from rich.console import Console
 
 from cdc.conf import cdc_settings
+from cdc.daemons.startup import LONG_QUERY_SECONDS, set_query_timeouts
 from cdc.registry import registry
 from cdc.runtime.command import FeedCommand
 from cdc.runtime.loop import Stop
@@ -32,6 +34,7 @@ class Command(FeedCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        set_query_timeouts(DEFAULT_DB_ALIAS, LONG_QUERY_SECONDS)
         reader = StatusReader(cdc_settings(), registry)
         if options["watch"]:
             with Stop() as stop:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -97,3 +98,36 @@ def test_an_unexpected_error_is_a_problem_and_the_next_read_is_done(error: Excep
     assert reading.value is None
     assert type(error).__name__ in reading.problem
     assert (latest.get().value, latest.get().problem == "") == (7, False), "no answer is left"
+
+
+def test_a_source_that_always_takes_long_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The counts of a large table take seconds. The pages must not show an outage in between."""
+    clock, end = [100.0], threading.Event()
+    reads: list[int] = []
+
+    def read() -> int:
+        reads.append(1)
+        clock[0] += 6
+        if len(reads) > 1:
+            end.wait(60)
+        return len(reads)
+
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    latest = Latest(read, fresh=0, patience=60, tolerance=5)
+    assert latest.get().problem == ""
+    monkeypatch.setattr(latest, "_patience", 0.0)
+
+    latest.get()
+    wait_for(lambda: len(reads) == 2)
+    assert latest.get().problem == ""
+    clock[0] += 5.1
+    assert latest.get().problem == "No response within 0 s."
+    end.set()
+
+
+def wait_for(reached: Callable[[], bool]) -> None:
+    for _ in range(6_000):
+        if reached():
+            return
+        threading.Event().wait(0.01)
+    pytest.fail("timed out")

@@ -55,8 +55,17 @@ def _summary(status: Status) -> Iterator[Metric]:
     )
     failing = None if status.troubles is None else len(status.troubles)
     yield _gauge("storyfeed_failing_processes", "Processes that retry after an error.", failing)
-    gaps = None if status.gaps is None else len(status.gaps)
+    gaps = _gaps(status)
     yield _gauge("storyfeed_gaps", "Gaps that no reconciliation has closed.", gaps)
+
+
+def _gaps(status: Status) -> int | None:
+    """Count the stored gaps, and those that a consumer will store when it is started."""
+    if status.gaps is None:
+        return None
+    stored = {(gap.topic, gap.partition) for gap in status.gaps}
+    lost = {(lag.topic, lag.partition) for lag in status.lags or () if lag.lost}
+    return len(status.gaps) + len(lost - stored)
 
 
 def _state(current: State) -> Metric:

@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.conf import settings
 from django.test import Client
 
 from cdc.errors import Retryable
+from cdc.status.facts import OpenGap
 from cdc.status.latency import delays_of
 from cdc.status.verdict import Status
 from project.http.refusal import REFUSED_REQUESTS
@@ -197,6 +199,16 @@ def test_each_silent_service_is_one_problem(monkeypatch: pytest.MonkeyPatch) -> 
     found = samples_of(ask().content.decode())
     assert found["storyfeed_problems"] == {(): 1.0}
     assert states(found) == {"unreachable"}
+
+
+def test_a_gap_counts_before_a_consumer_has_found_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verdict says so at once, and consumers may be stopped for a long time."""
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    gap = OpenGap(topic="story-events", partition=1, lost_from=3, resumed_at=6, at=at)
+    lost = [replace(lag(0, 0.0, partition=number), lost=True) for number in (1, 2)]
+    found = status(gaps=(gap,), lags=(lag(0, 0.0), *lost))
+    monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: found))
+    assert samples_of(ask().content.decode())["storyfeed_gaps"] == {(): 2.0}
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.3.2.1", "::1"])

@@ -87,6 +87,8 @@ class ReplicaConsumer:
             self._counters.add(kind)
             self._replica.forget()
             self._source.release()
+            # The alert on retries must fire during the outage, not when it has ended.
+            self._counters.flush()
             raise
         return True
 

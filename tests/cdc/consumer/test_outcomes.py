@@ -168,6 +168,23 @@ def test_counters_are_flushed_in_each_round_also_in_a_pause() -> None:
     assert counters.flushes == 3
 
 
+def test_counters_are_flushed_after_each_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The retries of an outage would otherwise be counted when it has ended."""
+    feed, counters = Feed(), Flushes()
+    feed.consumer._counters = counters
+
+    def fail(*_: object) -> None:
+        raise Retryable("MongoDB is not responding.")
+
+    feed.send(outgoing(change("c", 1, 1), TOPIC))
+    monkeypatch.setattr(MemoryReplica, "apply", fail)
+    for number in range(1, 7):
+        with suppress(Retryable):
+            feed.consumer.run_once()
+        assert counters.flushes == number
+    assert counters[telemetry.RETRIED] > 1
+
+
 def test_a_poll_waits_for_a_fraction_of_a_second_and_for_a_batch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -58,4 +58,7 @@ def verdict_of(state: FeedState) -> Verdict:
     word = state.state.label
     # Some sentences begin with the word, because elsewhere they stand alone.
     sentence = state.verdict.removeprefix(f"{word}: ")
+    if sentence.startswith(f"{word} "):
+        sentence = sentence.removeprefix(f"{word} ")
+        sentence = f"{sentence[:1].upper()}{sentence[1:]}"
     return Verdict(word=word, sentence=sentence, since=since, look=look)

@@ -35,12 +35,16 @@ def test_each_state_has_a_word_a_tone_and_an_icon(state: State) -> None:
     assert not found.look.page or reverse(found.look.page)
 
 
-def test_the_word_of_a_state_is_not_repeated() -> None:
-    counts = "stories_story has 3 rows, its collections have 2 documents."
-    found = FeedState(
-        reading=NOTHING, verdict=f"Out of sync: {counts}", problems=(), state=State.OUT_OF_SYNC
-    )
-    assert verdict_of(found).sentence == counts
+@pytest.mark.parametrize(
+    ("sentence", "shown"),
+    [
+        ("Out of sync: stories_story has 3 rows.", "stories_story has 3 rows."),
+        ("Out of sync at the last reconciliation: …", "At the last reconciliation: …"),
+    ],
+)
+def test_the_word_of_a_state_is_not_repeated(sentence: str, shown: str) -> None:
+    found = FeedState(reading=NOTHING, verdict=sentence, problems=(), state=State.OUT_OF_SYNC)
+    assert verdict_of(found).sentence == shown
 
 
 def test_a_state_that_is_not_read_yet_is_unknown() -> None:

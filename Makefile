@@ -12,7 +12,7 @@ HASHES := --require-hashes --no-deps
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header
 
-.PHONY: run install test check units lint bench faults mutation production pictures lock clean
+.PHONY: run install test check units lint bench faults recovery soak mutation production pictures lock clean
 
 run: install
 	@exec $(BIN)/python manage.py up --traffic 1 \
@@ -40,6 +40,14 @@ faults: .venv/databases.stamp
 		FAULT_OPERATIONS=$(or $(OPERATIONS),100000) FAULT_RESULTS=$(RESULTS) \
 		$(BIN)/python -m tests --db $(if $(findstring command,$(origin DB)),$(DB),mysql) \
 		-q -o faulthandler_timeout=0 tests/faults/test_schedule.py
+
+# Measure the time to recover from a SIGKILL. RECOVERY="--rate 100 --rounds 1" is a short trial.
+recovery: .venv/databases.stamp
+	@$(BIN)/python -m tests.faults.recovery $(RECOVERY)
+
+# Run for an hour under faults, and check that no process grows. SOAK="--minutes 6" is a short trial.
+soak: .venv/databases.stamp
+	@$(BIN)/python -m tests.faults.soak $(SOAK)
 
 # Change the code in many places, and check that tests fail. Takes hours; an interrupted run resumes.
 # MUTATION="--units cdc/wire" checks one package without servers; see MUTATION=--help.

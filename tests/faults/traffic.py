@@ -11,7 +11,7 @@ from django.db import Error, connection, transaction
 from stories.models import Story
 
 STORIES = 40
-_LOG = "outbox_log"
+LOG = "outbox_log"
 
 
 class Traffic:
@@ -90,22 +90,22 @@ def create_outbox_log() -> None:
     each = "FOR EACH ROW" if mysql else "FOR EACH ROW BEGIN"
     end = "" if mysql else "; END"
     with connection.cursor() as cursor:
-        cursor.execute(f"CREATE TABLE {_LOG} (epoch BIGINT, id BIGINT, story VARCHAR(255))")
+        cursor.execute(f"CREATE TABLE {LOG} (epoch BIGINT, id BIGINT, story VARCHAR(255))")
         cursor.execute(
             f"CREATE TRIGGER outbox_logged AFTER INSERT ON cdc_outbox {each} "
-            f"INSERT INTO {_LOG} VALUES (NEW.epoch, NEW.id, NEW.{_quoted('key')}){end}"
+            f"INSERT INTO {LOG} VALUES (NEW.epoch, NEW.id, NEW.{_quoted('key')}){end}"
         )
 
 
 def clear_outbox_log() -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f"DELETE FROM {_LOG}")
+        cursor.execute(f"DELETE FROM {LOG}")
 
 
 def logged() -> set[tuple[int, int, str]]:
     """Return the epoch, the id and the key of each committed outbox row, including deleted rows."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT epoch, id, story FROM {_LOG}")
+        cursor.execute(f"SELECT epoch, id, story FROM {LOG}")
         return {(int(row[0]), int(row[1]), str(row[2])) for row in cursor.fetchall()}
 
 

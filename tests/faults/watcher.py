@@ -59,10 +59,13 @@ class Judge:
 
 
 class Watcher:
-    """Takes and checks snapshots in a thread, about 30 per second."""
+    """Takes and checks snapshots in a thread, by default about 30 per second."""
 
-    def __init__(self, uri: str, database: str, judge: Judge | None = None) -> None:
+    def __init__(
+        self, uri: str, database: str, judge: Judge | None = None, *, every: float = 0.03
+    ) -> None:
         self.judge = judge or Judge()
+        self._every = every
         self.looks = 0
         self._uri, self._database = uri, database
         self._stopped = threading.Event()
@@ -91,7 +94,7 @@ class Watcher:
             self._uri, serverSelectionTimeoutMS=500, socketTimeoutMS=3000
         )
         with client:
-            while not self._stopped.wait(0.03):
+            while not self._stopped.wait(self._every):
                 try:
                     self.look(client)
                 except PyMongoError:

@@ -1,8 +1,9 @@
-"""The processes of a schedule: daemons, the web server and writers."""
+"""The processes of a schedule: daemons, web server, job process and writers."""
 
 import signal
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cdc.conf import CdcSettings
@@ -10,27 +11,54 @@ from project.stack.ports import free_port
 from tests.faults.crew import Crew, Member, wait_until
 
 STORIES = 200
-WRITERS = 3
 _SPARE = "spare"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """The numbers of processes, and the changes per second of all writers."""
+
+    relays: int = 3
+    consumers: int = 3
+    jobs: int = 0
+    writers: int = 3
+    rate: float | None = None
+    """None means: as fast as possible, with a short pause after each write."""
+
+
 class Cast:
-    """Three relays, three consumers, a web server and three writers.
+    """Relays, consumers, a web server, job processes and writers.
 
     `tend` restarts whatever has ended, as a supervisor does.
     """
 
     def __init__(
-        self, settings: CdcSettings, folder: Path, environment: Mapping[str, str], seed: int
+        self,
+        settings: CdcSettings,
+        folder: Path,
+        environment: Mapping[str, str],
+        seed: int,
+        size: Size,
     ) -> None:
-        self.folder, self._seed = folder, seed
-        self.crew = Crew(settings, folder, relays=3, consumers=3, environment=environment)
+        self.folder, self._seed, self._size = folder, seed, size
+        self.crew = Crew(
+            settings,
+            folder,
+            relays=size.relays,
+            consumers=size.consumers,
+            environment=environment,
+        )
+        self.jobs = [
+            Member(f"jobs-{number}", folder, self.crew.environment, "run_jobs")
+            for number in range(1, size.jobs + 1)
+        ]
+        self.web_port = free_port()
         self.web = Member(
             "web",
             folder,
             {**self.crew.environment, "DJANGO_DEBUG": "on"},
             "--port",
-            str(free_port()),
+            str(self.web_port),
             program=("-m", "project.web_server"),
         )
         self.writers: list[Member] = []
@@ -39,18 +67,24 @@ class Cast:
     @property
     def processes(self) -> dict[str, Member]:
         """The members that a schedule may strike, by name."""
-        return {member.name: member for member in [*self.crew.members, self.web]}
+        return {member.name: member for member in [*self.crew.members, *self._others]}
+
+    @property
+    def _others(self) -> list[Member]:
+        return [self.web, *self.jobs]
 
     def tend(self) -> None:
         self.crew.tend()
-        for member in [self.web, *self.writers]:
+        for member in [*self._others, *self.writers]:
             if not member.daemon.alive():
                 self.writer_codes += [member.daemon.exit_code] if member in self.writers else []
                 member.daemon.start()
 
     def start_writers(self) -> None:
         program = ("-m", "tests.faults.schedule.writer")
-        seeds = [self._seed * 1000 + number for number in range(WRITERS)]
+        count = self._size.writers
+        seeds = [self._seed * 1000 + number for number in range(count)]
+        rate = [] if self._size.rate is None else [str(self._size.rate / count)]
         self.writers = [
             Member(
                 f"writer-{seed}",
@@ -58,6 +92,7 @@ class Cast:
                 self.crew.environment,
                 str(seed),
                 str(STORIES),
+                *rate,
                 program=program,
                 root=self.crew.root,
             )
@@ -89,6 +124,6 @@ class Cast:
 
     def end(self) -> None:
         self.crew.kill()
-        for member in [self.web, *self.writers]:
+        for member in [*self._others, *self.writers]:
             if member.daemon.alive():
                 member.daemon.kill()

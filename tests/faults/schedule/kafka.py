@@ -25,8 +25,8 @@ transaction.state.log.min.isr={insync}
 share.coordinator.state.topic.replication.factor={replicas}
 share.coordinator.state.topic.min.isr={insync}
 controller.quorum.election.timeout.ms=1000
-broker.session.timeout.ms=6000
-broker.heartbeat.interval.ms=1000
+broker.session.timeout.ms={session_ms}
+broker.heartbeat.interval.ms={heartbeat_ms}
 unclean.leader.election.enable=false
 """
 
@@ -44,9 +44,15 @@ class Node:
 class Broker(Kafka):
     """One of the brokers in `nodes`."""
 
-    def __init__(self, folder: Path, node: Node, nodes: Sequence[Node], seed: int) -> None:
+    def __init__(
+        self, folder: Path, node: Node, nodes: Sequence[Node], seed: int, *, quick: bool = True
+    ) -> None:
+        """`quick` shortens the timeouts of the cluster; otherwise they are Kafka's defaults."""
         super().__init__(folder / f"kafka-{node.number}", node.port, node.controller_port)
         self._node, self._nodes, self._seed = node, nodes, seed
+        self._timeouts = {"session_ms": 9000, "heartbeat_ms": 2000}
+        if quick:
+            self._timeouts = {"session_ms": 6000, "heartbeat_ms": 1000}
 
     @property
     def bootstrap_servers(self) -> str:
@@ -83,6 +89,7 @@ class Broker(Kafka):
             advertised=self._node.advertised,
             replicas=replicas,
             insync=max(replicas - 1, 1),
+            **self._timeouts,
         )
         with self._config.open("a") as file:
             file.write(overrides)

@@ -17,9 +17,12 @@ _NO_SUCH_CONFIG = (94, 93, 74)
 class Member(Mongod):
     """A member of a replica set. `hosts` maps each member's number to its advertised port."""
 
-    def __init__(self, folder: Path, number: int, port: int, hosts: Mapping[int, int]) -> None:
+    def __init__(
+        self, folder: Path, number: int, port: int, hosts: Mapping[int, int], *, quick: bool = True
+    ) -> None:
+        """`quick` shortens the timeouts of the set; otherwise they are MongoDB's defaults."""
         super().__init__(folder / f"mongod-{number}", port)
-        self._number, self._hosts = number, hosts
+        self._number, self._hosts, self._quick = number, hosts, quick
 
     @property
     def uri(self) -> str:
@@ -48,8 +51,9 @@ class Member(Mongod):
         members = [
             {"_id": number, "host": f"{LOOPBACK}:{port}"} for number, port in self._hosts.items()
         ]
-        settings = {"electionTimeoutMillis": 3000, "heartbeatIntervalMillis": 500}
-        config = {"_id": REPLICA_SET, "members": members, "settings": settings}
+        config: dict[str, Any] = {"_id": REPLICA_SET, "members": members}
+        if self._quick:
+            config["settings"] = {"electionTimeoutMillis": 3000, "heartbeatIntervalMillis": 500}
         try:
             client.admin.command("replSetInitiate", config)
         except OperationFailure as error:

@@ -59,7 +59,7 @@ def plan(seed: int, count: int, targets: Targets) -> list[Step]:
     Every combination of fault and target occurs once before any is repeated.
     """
     chance = random.Random(seed)
-    faults = _faults(chance, count, targets)
+    faults = draw(chance, count, targets, ONCE)
     steps: list[Step] = []
     while faults:
         size = 2 if len(faults) > 1 and chance.random() < _AT_ONCE and _may_meet(faults) else 1
@@ -68,8 +68,11 @@ def plan(seed: int, count: int, targets: Targets) -> list[Step]:
     return steps
 
 
-def _faults(chance: random.Random, count: int, targets: Targets) -> list[Fault]:
-    once = [Fault(kind, "", 0.0) for kind in ONCE]
+def draw(
+    chance: random.Random, count: int, targets: Targets, kinds_once: Sequence[str] = ()
+) -> list[Fault]:
+    """Return `count` faults in a random order. Each of `kinds_once` occurs at most once."""
+    once = [Fault(kind, "", 0.0) for kind in kinds_once]
     pool = list(_all_kinds(targets))
     rounds: list[tuple[str, str]] = []
     while len(rounds) < count - len(once):

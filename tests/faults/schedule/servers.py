@@ -9,7 +9,6 @@ from pathlib import Path
 
 from project.stack.ports import free_port
 from project.stack.service import Service
-from tests.faults.databases import server_kind
 from tests.faults.schedule.kafka import Broker, Node
 from tests.faults.schedule.mongodb import Member
 from tests.support.databases import DATABASES
@@ -25,6 +24,10 @@ class Server:
     name: str
     service: Service
     proxy: Proxy
+
+    @property
+    def has_proxy(self) -> bool:
+        return self.proxy.port != self.proxy.target
 
     def kill(self, seconds: float) -> None:
         """Kill the process, and start it again after `seconds`."""
@@ -43,21 +46,31 @@ class Server:
 
 
 class Servers:
-    """All servers of a schedule, which no other test uses."""
+    """All servers of a schedule, which no other test uses.
 
-    def __init__(self, folder: Path, *, cluster: bool, seed: int) -> None:
+    `kind` is the database, such as `mysql`. `plain` servers have no proxies, and the timeouts of
+    the clusters are the defaults.
+    """
+
+    def __init__(
+        self, folder: Path, kind: str, *, cluster: bool, seed: int, plain: bool = False
+    ) -> None:
+        def front(port: int) -> int:
+            return port if plain else free_port()
+
         numbers = range(1, 4 if cluster else 2)
         self.replicas = len(numbers)
-        nodes = [Node(number, free_port(), free_port(), free_port()) for number in numbers]
-        brokers = [Broker(folder, node, nodes, seed) for node in nodes]
-        hosts = {number: free_port() for number in numbers}
-        members = [Member(folder, number, free_port(), hosts) for number in numbers]
+        ports = {number: free_port() for number in numbers}
+        nodes = [Node(n, ports[n], free_port(), front(ports[n])) for n in numbers]
+        brokers = [Broker(folder, node, nodes, seed, quick=not plain) for node in nodes]
+        ports = {number: free_port() for number in numbers}
+        hosts = {number: front(ports[number]) for number in numbers}
+        members = [Member(folder, n, ports[n], hosts, quick=not plain) for n in numbers]
         self.bootstrap_servers, self.mongodb_uri = brokers[0].bootstrap_servers, members[0].uri
-        self._kind = server_kind()
-        database = DATABASES[self._kind].server(folder)
+        self._kind, self._folder = kind, folder
+        database = DATABASES[kind].server(folder)
         assert database is not None
-        self._database, self._database_port = database, free_port()
-        self._folder = folder
+        self._database, self._database_port = database, front(database.port)
         self.members = members
         self.all = [
             *(
@@ -83,7 +96,8 @@ class Servers:
 
     def start(self, stack: ExitStack) -> None:
         for server in self.all:
-            stack.enter_context(server.proxy)
+            if server.has_proxy:
+                stack.enter_context(server.proxy)
             server.service.install()
             stack.callback(server.service.kill)
             server.service.launch()

@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import Any
 
 LIMITS = {"memory in MB": 10.0, "descriptors": 2.0, "TCP connections": 2.0, "threads": 2.0}
 """The most that a figure may grow in an hour."""
@@ -52,6 +53,13 @@ class Samples:
 
     def add(self, at: float, name: str, pid: int, figure: str, value: float) -> None:
         self.series.setdefault((name, pid, figure), []).append((at, value))
+
+    def as_lists(self) -> list[dict[str, Any]]:
+        """Return all series for a JSON file."""
+        return [
+            {"name": name, "pid": pid, "figure": figure, "points": points}
+            for (name, pid, figure), points in sorted(self.series.items())
+        ]
 
     def trends(self, seconds: float) -> list[Trend]:
         """Return the trend of each series that is longer than its warm-up in a run of `seconds`."""

@@ -99,7 +99,12 @@ def run(folder: Path, servers: Servers, options: Namespace) -> bool:
         scene.cast.start_writers()
         soak = Soak(scene, options)
         with Sampler(cast, servers) as sampler:
-            soak.run()
+            try:
+                soak.run()
+            finally:  # a run that fails early has figures, too
+                trends = sampler.samples.trends(soak.seconds)
+                for each in trends:
+                    show(str(each))
         rate = changes_logged() / soak.seconds
         scene.stage.finish()
         records = scene.stage.records()
@@ -113,18 +118,18 @@ def run(folder: Path, servers: Servers, options: Namespace) -> bool:
             looks=scene.watcher.looks,
             duplicates=len(records) - len(logged_stories()),
             answers=dict(visitor.answers),
-            trends=sampler.samples.trends(soak.seconds),
+            trends=trends,
             wrong=scene.wrong(records),
         )
     for line in _report(result):
         show(line)
     if options.json:
-        options.json.write_text(json.dumps(asdict(result), indent=2))
+        series = sampler.samples.as_lists()
+        options.json.write_text(json.dumps({**asdict(result), "series": series}))
     return not _failures(result)
 
 
 def _report(result: Result) -> Iterator[str]:
-    yield from map(str, result.trends)
     yield (
         f"{result.minutes:g} minutes on {result.database}, {result.rate:.1f} changes/s, "
         f"{len(result.faults)} faults, {len(result.restarts)} restarts, longest lag "

@@ -121,10 +121,9 @@ class ReplicaConsumer:
             fault_points.reach(fault_points.CONSUMER_TAKEN)
             position = self._after_gap(source, position)
             self._source.start(source, position.next_offset, position.leader_epoch)
-            event = (
-                telemetry.PARTITION_RECREATED if position.recreated else telemetry.PARTITION_TAKEN
-            )
-            level = logging.WARNING if position.recreated else logging.INFO
+            recreated = position.recreated
+            event = telemetry.PARTITION_RECREATED if recreated else telemetry.PARTITION_TAKEN
+            level = logging.WARNING if recreated else logging.INFO
             telemetry.log(
                 _log, level, event, partition=source.partition, offset=position.next_offset
             )

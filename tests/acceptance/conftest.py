@@ -17,10 +17,13 @@ from tests.support.processes import Daemon
 class RunningFeed:
     """A relay and a consumer that use the test's database, topic and replica."""
 
-    def __init__(self, settings: CdcSettings, folder: Path) -> None:
+    def __init__(
+        self, settings: CdcSettings, folder: Path, through: dict[str, str] | None = None
+    ) -> None:
+        """`through` is the environment of the processes, if they connect through proxies."""
         self.settings = settings
         self.folder = folder
-        self.environment = environment(settings, folder)
+        self.environment = through or environment(settings, folder)
         self.relay = Daemon(folder / "relay.log", self.environment, "relay_outbox")
         self.consumer = self.consumer_named("one", folder)
 

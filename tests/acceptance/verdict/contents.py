@@ -1,0 +1,125 @@
+"""Conditions of what Kafka, the outbox and the collections contain."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cdc.models import Job, JobState, OutboxRecord
+from stories.models import Story
+from tests.acceptance.test_dead_letters import poison, publish
+from tests.acceptance.test_gaps import bounds, delete_records
+from tests.acceptance.test_reconcile import reconcile
+from tests.acceptance.verdict.processes import another, without_consumer
+from tests.acceptance.verdict.product import Product
+from tests.support.commands import manage, wait_until
+from tests.support.outbox_ids import truncate
+
+DISCARD = ("dead_letters", "discard", "--waiting", "--why", "a test")
+_SLOW_SECONDS = 0.25
+"""The delay of each chunk of data to and from MongoDB. A search takes several of them."""
+
+
+@contextmanager
+def lost_records(product: Product) -> Iterator[None]:
+    """Delete records from Kafka that the consumer has not read yet."""
+    try:
+        with without_consumer(product):
+            Story.objects.update(title="changed")
+            wait_until(lambda: not OutboxRecord.objects.exists(), "the changes are in Kafka")
+            delete_records(product.settings, bounds(product.settings))
+            yield
+    finally:
+        product.consumer.wait_for("partition.gap")
+        repair(product)
+
+
+@contextmanager
+def gap(product: Product) -> Iterator[None]:
+    """Let the consumer resume after the lost records."""
+    with lost_records(product):
+        product.consumer.start()
+        product.consumer.wait_for("partition.gap")
+        yield
+
+
+@contextmanager
+def reused_ids(product: Product) -> Iterator[None]:
+    truncate()
+    product.story()
+    product.relay.wait_for("outbox.ids_reused")
+    try:
+        yield
+    finally:
+        with another(product, "jobs", product.environment, "run_jobs"):
+            done = Job.objects.filter(state=JobState.DONE)
+            wait_until(done.exists, "the repair", 120)
+
+
+@contextmanager
+def dead_letter(product: Product) -> Iterator[None]:
+    publish(product, poison(product, 9))
+    try:
+        yield
+    finally:
+        done = manage(product.environment, *DISCARD)
+        assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def missing_documents(product: Product) -> Iterator[None]:
+    with product.collection() as documents:
+        documents.delete_many({})
+    try:
+        yield
+    finally:
+        repair(product)
+
+
+@contextmanager
+def superfluous_documents(product: Product) -> Iterator[None]:
+    keys = (901, 902)
+    with product.collection() as documents:
+        documents.insert_many({"_id": key} for key in keys)
+        try:
+            yield
+        finally:
+            documents.delete_many({"_id": {"$in": keys}})
+
+
+@contextmanager
+def difference(product: Product) -> Iterator[None]:
+    with product.collection() as documents:
+        documents.update_one({}, {"$set": {"title": "edited"}})
+    assert reconcile(product)[0] == 1
+    try:
+        yield
+    finally:
+        repair(product)
+
+
+@contextmanager
+def lacking_column(product: Product) -> Iterator[None]:
+    """Remove a column from a document, as if the model did not have it when it was written."""
+    with product.collection() as documents:
+        story = documents.find_one_and_update({}, {"$unset": {"title": ""}})
+        assert story is not None
+        record = f"{product.settings.positions_collection}_columns"
+        documents.database[record].delete_many({})
+        try:
+            yield
+        finally:
+            documents.replace_one({"_id": story["_id"]}, story)
+
+
+@contextmanager
+def slow_search(product: Product) -> Iterator[None]:
+    with lacking_column(product):
+        product.proxies["MongoDB"].slow(_SLOW_SECONDS)
+        try:
+            yield
+        finally:
+            product.proxies["MongoDB"].restore()
+
+
+def repair(product: Product) -> None:
+    code, result = reconcile(product, "--repair")
+    assert code == 0, result

@@ -1,0 +1,192 @@
+"""The five views of the state: Pipeline page, feed page, `/metrics`, `/readyz` and `cdc_status`."""
+
+import html
+import http.client
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cdc.status.findings import State
+from tests.acceptance.verdict.table import Row
+from tests.project.metrics.samples import Samples, samples_of
+from tests.project.metrics.test_alerts import ALERTS, EVALUATED, fires
+from tests.support.commands import manage
+
+SECONDS = 90.0
+_UNHEALTHY = frozenset({"StoryfeedUnhealthy"})
+_PARTS = {"The database": "database", "Kafka": "kafka", "MongoDB": "mongodb"}
+"""The services in the verdict, and their names in `/readyz`."""
+_AGES = ("storyfeed_outbox_oldest_seconds", "storyfeed_lag_seconds")
+"""The metrics that grow as long as a change waits."""
+_VERDICT = re.compile(r"<strong>(?P<word>[\w ]+)\.</strong> (?P<sentence>.*?)</p>", re.DOTALL)
+_ERROR = re.compile(r"<h1>.*?</h1>\s*<p>(?P<sentence>.*?)</p>", re.DOTALL)
+_LINK = re.compile(r" <a .*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response of the web process."""
+
+    status: int
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """The metrics at a time."""
+
+    at: float
+    samples: Mapping[str, Samples]
+
+    @property
+    def states(self) -> set[str]:
+        series = self.samples.get("storyfeed_state", {})
+        return {dict(labels)["state"] for labels, on in series.items() if on}
+
+
+class Views:
+    """What the web process and the command show, to a Technical Worker and to programs."""
+
+    def __init__(self, url: str, session: str, environment: dict[str, str]) -> None:
+        self._host = url.removeprefix("http://")
+        self._session, self._environment = session, environment
+
+    def scrape(self) -> Scrape:
+        return Scrape(time.monotonic(), samples_of(self._get("/metrics").body))
+
+    def sentence(self) -> str:
+        """Return the verdict as the feed page shows it."""
+        found = _VERDICT.search(self._get("/operations/verdict/").body)
+        return _text(found["sentence"]) if found else ""
+
+    def status(self) -> tuple[int, dict[str, Any]]:
+        """Return the exit code and the output of `cdc_status`."""
+        done = manage(self._environment, "cdc_status", "--json")
+        lines = done.stdout.splitlines()
+        assert lines, done.stderr
+        return done.returncode, json.loads(lines[0])
+
+    def disagreements(self, row: Row, before: Scrape) -> list[str]:
+        """Return how the views differ from the documented row.
+
+        `before` is a scrape of the healthy pipeline. The command takes longest, so it is asked only
+        if the other views agree.
+        """
+        found = [
+            *self._wrong_page(row, "/operations/", self._get("/operations/")),
+            *self._wrong_feed(row),
+            *self._wrong_metrics(row, before),
+            *self._wrong_readiness(row),
+        ]
+        return found or list(self._wrong_command(row))
+
+    def _wrong_page(self, row: Row, name: str, answer: Answer) -> Iterator[str]:
+        if _is_without_database(row):
+            # The session and the role of the visitor are in the database.
+            found = _ERROR.search(answer.body)
+            sentence = _text(found["sentence"]) if found else answer.body
+            if answer.status != 503 or not row.describes(sentence.removesuffix(_AGAIN)):
+                yield f"{name}: {answer.status} {sentence}"
+            return
+        found = _VERDICT.search(answer.body)
+        if answer.status != 200 or found is None:
+            yield f"{name}: {answer.status} {answer.body}"
+        elif found["word"] != row.state.label or not row.describes(_text(found["sentence"])):
+            yield f"{name}: {found['word']}. {_text(found['sentence'])}"
+        elif ("sf-good" in answer.body[: found.start()]) != (row.state is State.HEALTHY):
+            yield f"{name}: the colour of the verdict"
+
+    def _wrong_feed(self, row: Row) -> Iterator[str]:
+        part = "/operations/verdict/"
+        yield from self._wrong_page(row, part, self._get(part))
+        page = self._get("/feed/")
+        if _is_without_database(row):
+            yield from self._wrong_page(row, "/feed/", page)
+        elif page.status != 200 or f'hx-get="{part}"' not in page.body:
+            yield f"/feed/: {page.status}"
+        elif ("Kafka is not responding." in page.body) != (_service_of(row) == "kafka"):
+            yield "/feed/: the state of Kafka"
+
+    def _wrong_metrics(self, row: Row, before: Scrape) -> Iterator[str]:
+        now = self.scrape()
+        if now.states != {row.state.value}:
+            yield f"/metrics: {now.states}"
+        if now.samples.get("storyfeed_healthy") != {(): float(row.state is State.HEALTHY)}:
+            yield f"/metrics: healthy is {now.samples.get('storyfeed_healthy')}"
+        if now.samples.get("storyfeed_problems") != {(): float(bool(_service_of(row)))}:
+            yield f"/metrics: problems are {now.samples.get('storyfeed_problems')}"
+        alerts = _alerts(before, now) - _alerts(before, before)
+        wanted = row.alerts if row.state is State.HEALTHY else row.alerts | _UNHEALTHY
+        if alerts != wanted:
+            yield f"alerts: {sorted(alerts)} instead of {sorted(wanted)}"
+
+    def _wrong_readiness(self, row: Row) -> Iterator[str]:
+        answer, service = self._get("/readyz"), _service_of(row)
+        away = {name for name, state in json.loads(answer.body)["parts"].items() if state != "ok"}
+        # The migrations are in the database.
+        wanted = {service, "migrations"} if service == "database" else {service} - {""}
+        if (answer.status, away) != (503 if wanted else 200, wanted):
+            yield f"/readyz: {answer.status} {sorted(away)}"
+
+    def _wrong_command(self, row: Row) -> Iterator[str]:
+        code, shown = self.status()
+        if (code, shown["state"]) != (row.exit_code, row.state):
+            yield f"cdc_status: exit code {code}, {shown['state']}"
+        if not row.describes(shown["verdict"]):
+            yield f"cdc_status: {shown['verdict']}"
+
+    def _get(self, path: str) -> Answer:
+        connection = http.client.HTTPConnection(self._host, timeout=SECONDS)
+        try:
+            connection.request("GET", path, headers={"Cookie": f"sessionid={self._session}"})
+            response = connection.getresponse()
+            return Answer(response.status, response.read().decode())
+        finally:
+            connection.close()
+
+
+_AGAIN = " Try again in a moment."
+
+
+def _service_of(row: Row) -> str:
+    """Return the service that does not respond, as `/readyz` names it; usually empty."""
+    if row.state is not State.UNREACHABLE:
+        return ""
+    return next(part for name, part in _PARTS.items() if row.verdict.startswith(name))
+
+
+def _is_without_database(row: Row) -> bool:
+    return _service_of(row) == "database"
+
+
+def _text(shown: str) -> str:
+    """Return a sentence of a page as the terminal shows it."""
+    plain = re.sub(r"</?code>", "`", _LINK.sub("", shown))
+    return html.unescape(plain).strip()
+
+
+def _alerts(before: Scrape, now: Scrape) -> set[str]:
+    """Return the alerts that fire if the pipeline stays as it is now for an hour."""
+    series = {
+        name: {
+            frozenset(labels): _hour(name, before.samples.get(name, {}).get(labels), value, seconds)
+            for labels, value in samples.items()
+        }
+        for name, samples in now.samples.items()
+        for seconds in [now.at - before.at]
+    }
+    return {rule["alert"] for rule in ALERTS if fires(rule, series)}
+
+
+def _hour(name: str, before: float | None, now: float, seconds: float) -> list[float]:
+    """Return the value of a metric in each minute: first as before, then as now."""
+    first = now if before is None else before
+    per_minute = 0.0
+    if name.endswith("_total"):
+        per_minute = 60 * (now - first) / max(seconds, 1.0)
+    elif name in _AGES and now:
+        per_minute = 60.0
+    return [first, *(now + per_minute * minute for minute in range(EVALUATED))]

@@ -59,7 +59,8 @@ class Memory:
 
 class Mongo:
     def __init__(self, settings: CdcSettings) -> None:
-        self.settings = settings
+        # The events are from 2025: with the default, MongoDB may delete their history at any time.
+        self.settings = replace(settings, history_days=10_000)
         self.client = connect(settings)
         self.database = database(self.client, settings)
         self.replica("setup").prepare()

@@ -128,8 +128,10 @@ def run(folder: Path, servers: Servers, options: Namespace) -> bool:
         settings = cast.crew.settings
         with Probes(settings.mongodb_uri, settings.mongodb_database) as probes:
             cast.start_writers()
+            began = time.monotonic()
             trial = Trial(cast, servers, probes.lags)
             found = _measure(trial, options)
+            took = time.monotonic() - began
         cast.stop_writers()
         cast.crew.wait_until_equal(SETTLE_SECONDS)
         records = read_topic(settings, SETTLE_SECONDS)
@@ -137,7 +139,10 @@ def run(folder: Path, servers: Servers, options: Namespace) -> bool:
         restarts = cast.crew.ended
     complete = len(found) == options.rounds * len(options.kinds)
     if not complete:
-        show(f"This machine cannot make {options.rate:g} changes/s: the lag stayed above 1 s.")
+        show(
+            f"This machine is too slow for {options.rate:g} changes/s: {len(records)} were made in "
+            f"{took:.0f} s, and the lag stayed above 1 s without a fault."
+        )
     for each in [*map(str, found), f"restarts: {restarts}", *wrong]:
         show(each)
     if options.json:

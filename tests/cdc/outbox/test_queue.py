@@ -204,7 +204,7 @@ def test_a_database_error_is_retryable(queue: OutboxQueue) -> None:
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE cdc_outbox RENAME TO cdc_outbox_away")
     try:
-        with pytest.raises(Retryable, match="Database error|is not responding"):
+        with pytest.raises(Retryable, match=r"Database error|is not responding"):
             queue.ids(above=0, limit=1)
         assert connection.connection is None, "the next statement opens a new connection"
     finally:
@@ -266,7 +266,7 @@ def test_a_lock_is_a_refusal_and_any_other_error_is_retryable(
         if refused:
             assert QUESTIONS[question](queue) is False
         else:
-            with pytest.raises(Retryable, match="Database error|is not responding"):
+            with pytest.raises(Retryable, match=r"Database error|is not responding"):
                 QUESTIONS[question](queue)
 
 

@@ -125,7 +125,7 @@ def check_pages(world: World, name: str) -> None:
     """Verify what operators see. Without its database, the site has no page other than this one."""
     if name == "database":
         status, page = world.site.shown("/operations/", world.cookie)
-        assert (status, "because the database is not available" in page) == (503, True), page
+        assert (status, "The database is not responding." in page) == (503, True), page
     else:
         for process in REPORTED[name]:
             known = Q(process__startswith=f"{process} ") & Q(error__contains=REFUSALS[name])

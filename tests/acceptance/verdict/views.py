@@ -20,7 +20,7 @@ _UNHEALTHY = frozenset({"StoryfeedUnhealthy"})
 _PARTS = {"The database": "database", "Kafka": "kafka", "MongoDB": "mongodb"}
 """The services in the verdict, and their names in `/readyz`."""
 _AGES = ("storyfeed_outbox_oldest_seconds", "storyfeed_lag_seconds")
-"""The metrics that grow as long as a change waits."""
+"""The metrics that grow as long as the same change waits."""
 _VERDICT = re.compile(r"<strong>(?P<word>[\w ]+)\.</strong> (?P<sentence>.*?)</p>", re.DOTALL)
 _ERROR = re.compile(r"<h1>.*?</h1>\s*<p>(?P<sentence>.*?)</p>", re.DOTALL)
 _LINK = re.compile(r" <a .*", re.DOTALL)
@@ -118,7 +118,8 @@ class Views:
             yield f"/metrics: healthy is {now.samples.get('storyfeed_healthy')}"
         if now.samples.get("storyfeed_problems") != {(): float(bool(_service_of(row)))}:
             yield f"/metrics: problems are {now.samples.get('storyfeed_problems')}"
-        alerts = _alerts(before, now) - _alerts(before, before)
+        waits = row.state is not State.HEALTHY
+        alerts = _alerts(before, now, waits=waits) - _alerts(before, before, waits=waits)
         wanted = row.alerts if row.state is State.HEALTHY else row.alerts | _UNHEALTHY
         if alerts != wanted:
             yield f"alerts: {sorted(alerts)} instead of {sorted(wanted)}"
@@ -168,11 +169,16 @@ def _text(shown: str) -> str:
     return html.unescape(plain).strip()
 
 
-def _alerts(before: Scrape, now: Scrape) -> set[str]:
-    """Return the alerts that fire if the pipeline stays as it is now for an hour."""
+def _alerts(before: Scrape, now: Scrape, *, waits: bool) -> set[str]:
+    """Return the alerts that fire if the pipeline stays as it is now for an hour.
+
+    If no change `waits`, the changes in transit are new ones all the time.
+    """
     series = {
         name: {
-            frozenset(labels): _hour(name, before.samples.get(name, {}).get(labels), value, seconds)
+            frozenset(labels): _hour(
+                name, before.samples.get(name, {}).get(labels), value, seconds, waits=waits
+            )
             for labels, value in samples.items()
         }
         for name, samples in now.samples.items()
@@ -181,12 +187,14 @@ def _alerts(before: Scrape, now: Scrape) -> set[str]:
     return {rule["alert"] for rule in ALERTS if fires(rule, series)}
 
 
-def _hour(name: str, before: float | None, now: float, seconds: float) -> list[float]:
+def _hour(
+    name: str, before: float | None, now: float, seconds: float, *, waits: bool
+) -> list[float]:
     """Return the value of a metric in each minute: first as before, then as now."""
     first = now if before is None else before
     per_minute = 0.0
     if name.endswith("_total"):
         per_minute = 60 * (now - first) / max(seconds, 1.0)
-    elif name in _AGES and now:
+    elif name in _AGES and now and waits:
         per_minute = 60.0
     return [first, *(now + per_minute * minute for minute in range(EVALUATED))]

@@ -1,10 +1,11 @@
 """Validators for story columns, the same on every database."""
 
-import unicodedata
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
+
+from users.validators import is_visible
 
 LARGEST_COUNT = 2**32 - 1
 """The largest unsigned INTEGER in MySQL. SQLite would accept larger numbers."""
@@ -37,7 +38,7 @@ def validate_slashes(value: str) -> None:
 
 def validate_visible(value: str) -> None:
     """Refuse text without visible characters: a link with such text cannot be seen."""
-    if not any(unicodedata.category(character)[0] in "LNPS" for character in value):
+    if not is_visible(value):
         raise ValidationError("Enter text with visible characters.", code="invisible")
 
 

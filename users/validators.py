@@ -6,6 +6,16 @@ from django.core.exceptions import ValidationError
 
 _LONGEST_LOCAL_PART = 64
 _LONGEST_PASSWORD = 128
+# Fonts draw these as empty space: the fillers of Hangul and the blank of braille.
+_BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+
+
+def is_visible(text: str) -> bool:
+    """Return whether a text has a character that can be seen, as the text of a link must have."""
+    return any(
+        unicodedata.category(character)[0] in "LNPS" and character not in _BLANK
+        for character in text
+    )
 
 
 def validate_name(value: str) -> None:
@@ -13,7 +23,7 @@ def validate_name(value: str) -> None:
     kinds = {unicodedata.category(character) for character in value}
     if kinds & {"Cc", "Cs", "Zl", "Zp"}:
         raise ValidationError("Enter the name on one line, without control characters.")
-    if not any(kind[0] in "LNPS" for kind in kinds):
+    if not is_visible(value):
         raise ValidationError("Enter a name with visible characters.")
 
 

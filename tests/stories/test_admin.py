@@ -230,6 +230,7 @@ def test_empty_json_box_means_the_default(client: Client, stories: list[Story]) 
         ({"diggs": 2**40}, "diggs"),
         ({"topic": "[]"}, "topic"),
         ({"title": "\u200b\ufeff"}, "title"),
+        ({"title": "\u3164\u2800"}, "title"),
         ({"new_topic": "\u200b"}, "new_topic"),
         ({"new_topic": "a\0"}, "new_topic"),
         ({"new_topic": "x" * 101}, "new_topic"),

@@ -51,7 +51,7 @@ def test_a_name_is_one_line_without_control_characters(name: str) -> None:
         validate_name(name)
 
 
-@pytest.mark.parametrize("name", ["", " ", "\u200f\u202e", "\u3000", "\u0301"])
+@pytest.mark.parametrize("name", ["", " ", "\u200f\u202e", "\u3000", "\u0301", "\u3164\u2800"])
 def test_a_name_has_a_visible_character(name: str) -> None:
     with pytest.raises(ValidationError, match="visible characters"):
         validate_name(name)

@@ -165,18 +165,6 @@ def refuse_form(form: Any, sentence: str) -> None:
     form.add_error(None, sentence)
 
 
-def post_initial(form: Any, names: set[str]) -> None:
-    """Let a form also post what it showed in these fields.
-
-    What others changed while the form was open then does not count as a change by its user. Without
-    these values, for example from a script, a form is compared with the database.
-    """
-    for name in names & form.fields.keys():
-        posted = form.add_initial_prefix(name)
-        is_posted = posted in form.data or f"{posted}_0" in form.data
-        form.fields[name].show_hidden_initial = is_posted or not form.is_bound
-
-
 def show_refusal(request: HttpRequest, form: BaseForm) -> None:
     """Add the refusal of the request's write, if any, to a form."""
     refusal = refusal_in(request)

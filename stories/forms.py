@@ -7,12 +7,12 @@ from django import forms
 from django.contrib.admin.widgets import AdminSplitDateTime
 from django.urls import reverse
 
-from cdc.pages import post_initial
 from stories.addresses import canonical, submitted_before
 from stories.listing.expressions import TOPIC_LENGTH
 from stories.listing.topics import topic_object, topics
 from stories.models import LONGEST_REASON, Status, Story, reason_of
 from stories.validators import validate_slashes, validate_text, validate_visible
+from users.forms import post_initial
 
 REASON_MISSING = "Enter the reason. The submitter reads it."
 _CHANGED_MEANWHILE = {"status", "promote_date", "diggs", "comments"}

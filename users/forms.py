@@ -21,7 +21,6 @@ from django.contrib.contenttypes.models import ContentType
 from django.forms.models import ModelChoiceIterator, ModelMultipleChoiceField
 from django.http import HttpRequest
 
-from cdc.pages import post_initial
 from users.fields import LoginEmailInput
 from users.mail import host_in_links, mail_thread
 from users.models import User
@@ -84,6 +83,18 @@ class UserCreationForm(ErrorsAtPassword, BaseUserCreationForm[User]):
         model = User
         fields = ("email", "name", "user_type", "is_staff", "is_superuser")
         field_classes: dict[str, Any] = {}
+
+
+def post_initial(form: Any, names: set[str]) -> None:
+    """Let a form also post what it showed in these fields.
+
+    What others changed while the form was open then does not count as a change by its user. Without
+    these values, for example from a script, a form is compared with the database.
+    """
+    for name in names & form.fields.keys():
+        posted = form.add_initial_prefix(name)
+        is_posted = posted in form.data or f"{posted}_0" in form.data
+        form.fields[name].show_hidden_initial = is_posted or not form.is_bound
 
 
 class UserChangeForm(BaseUserChangeForm[User]):

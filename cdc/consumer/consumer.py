@@ -169,8 +169,7 @@ class ReplicaConsumer:
 
     def _apply_or_split(self, decoded: Sequence[Decoded]) -> Applied | None:
         """Apply records as one batch; return None if they had to be applied in parts."""
-        events = [delivered for _, delivered in decoded if delivered is not None]
-        batch = self._tombstones.without_repeats(events)
+        batch = self._tombstones.without_repeats([each for _, each in decoded if each is not None])
         advance = {record.source: record.offset + 1 for record, _ in decoded}
         epochs = {record.source: record.leader_epoch for record, _ in decoded}
         try:

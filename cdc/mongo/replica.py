@@ -67,7 +67,7 @@ class _Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _How:
-    """How a batch is written after its look-up."""
+    """How a batch is written after its lookup."""
 
     apart: bool = False
     """Whether all old documents are deleted before new documents are written."""
@@ -168,7 +168,7 @@ class MongoReplica:
         return applied
 
     def _apply_directly(self, work: _Work) -> Applied | None:
-        """Apply a batch of new changes without a look-up; return None if it needs a look-up."""
+        """Apply a batch of new changes without a lookup; return None if it needs a lookup."""
         if self._careful_batches:
             self._careful_batches -= 1
             return None

@@ -64,10 +64,7 @@ class Guard(Protocol):
         """Begin a new epoch if ids were reused; return whether a new epoch has begun."""
 
     def admits(self, rows: Sequence[OutboxRecord]) -> bool:
-        """Return whether these rows may be published.
-
-        If not, the relay must call `check` before it tries again.
-        """
+        """Return whether these rows may be published; if not, the relay must call `check` first."""
 
     def is_older(self, row: OutboxRecord) -> bool:
         """Return whether newer changes of the same captured row may already have been published."""

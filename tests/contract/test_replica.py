@@ -97,7 +97,7 @@ def storage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "mongo, looked up":
         monkeypatch.setattr("cdc.mongo.replica.direct_batch", lambda *_: None)
     else:
-        # Try each batch without a look-up, also after one that needed it.
+        # Try each batch without a lookup, also after one that needed it.
         monkeypatch.setattr("cdc.mongo.replica._CAREFUL_BATCHES", 0)
     if request.param == "mongo, direct, updates checked together":
         monkeypatch.setattr("cdc.mongo.apply.direct._MOST_CONDITIONS", 0)

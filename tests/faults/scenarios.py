@@ -161,7 +161,7 @@ def an_update_of_an_absent_story(world: World) -> None:
 
 
 def a_replay_of_a_deleted_story_alone(world: World) -> None:
-    """Each batch is applied without a look-up, as after a restart of the consumer."""
+    """Each batch is applied without a lookup, as after a restart of the consumer."""
     for number, event in enumerate([("c", 1, 1), ("d", 1, 2), ("c", 1, 1)]):
         apply(world, world.owner(f"a{number}"), [event], number + 1)
 

@@ -46,22 +46,22 @@ def world(feed_settings: CdcSettings) -> Iterator[World]:
 
 
 def without_the_condition(patch: pytest.MonkeyPatch) -> None:
-    """A write without a look-up replaces or deletes a document whatever its version is."""
+    """A write without a lookup replaces or deletes a document whatever its version is."""
     patch.setattr(direct, "older", lambda key, _version: {"_id": key})
 
 
 def without_the_check(patch: pytest.MonkeyPatch) -> None:
-    """Many updates without a look-up are written whatever the versions of their documents are."""
+    """Many updates without a lookup are written whatever the versions of their documents are."""
     patch.setattr(DirectWriter, "_require", lambda *_: None)
 
 
 def without_the_count(patch: pytest.MonkeyPatch) -> None:
-    """A write without a look-up does not check how many documents met its condition."""
+    """A write without a lookup does not check how many documents met its condition."""
     patch.setattr(DirectWriter, "_run", _run_unchecked)
 
 
 def without_the_direct_marker(patch: pytest.MonkeyPatch) -> None:
-    """No marker is written without a look-up."""
+    """No marker is written without a lookup."""
     real = direct._statements
 
     def statements(table: Any) -> Any:
@@ -189,7 +189,7 @@ def always_look_up(patch: pytest.MonkeyPatch) -> None:
 
 
 def rarely_look_up(patch: pytest.MonkeyPatch) -> None:
-    """Try each batch without a look-up."""
+    """Try each batch without a lookup."""
     patch.setattr(replica_module, "_CAREFUL_BATCHES", 0)
 
 

@@ -72,7 +72,7 @@ class Transaction:
             self._await()
 
     def finish(self) -> None:
-        """Take the steps of a batch that was rolled back and is applied with a look-up."""
+        """Take the steps of a batch that was rolled back and is applied with a lookup."""
         for _ in range(4 * len(STEPS)):
             self.step()
         self._thread.join(PATIENCE_SECONDS)
@@ -212,7 +212,7 @@ def test_no_order_of_two_transactions_ends_wrong(
 
     assert set(committed.values()) <= {1, 2}
     if way is always_look_up:
-        # A batch without a look-up may be rolled back and begin again, so that its order is
+        # A batch without a lookup may be rolled back and begin again, so that its order is
         # another one.
         assert committed["aaabbb"] == committed["bbbaaa"] == 2
         assert {committed[order] for order in OVERLAPPING} == {1}

@@ -1,8 +1,8 @@
 """Applies a batch of new changes without reading the replica first.
 
-Almost every batch consists of new changes of different rows. Their writes need no look-up: the
+Almost every batch consists of new changes of different rows. Their writes need no lookup: the
 writes have conditions, such as an older version, and MongoDB reports how many documents met them.
-If one document did not, the transaction is rolled back, and the batch is applied with a look-up.
+If one document did not, the transaction is rolled back, and the batch is applied with a lookup.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -77,7 +77,7 @@ def direct_batch(
     deleted_rows: Container[RowKey],
     now: datetime | None,
 ) -> DirectBatch | None:
-    """Return the encoded writes of a batch, or None if the batch needs a look-up.
+    """Return the encoded writes of a batch, or None if the batch needs a lookup.
 
     `now` is the time of the history documents. If it is None, there is no history.
     """
@@ -87,7 +87,7 @@ def direct_batch(
         tables = {table: _statements(changes) for table, changes in _by_table(batch).items()}
         history = _history(batch, routes, now) if now is not None else []
     except (BSONError, OverflowError, RecursionError, Rejected):
-        return None  # MongoDB cannot store the batch: the look-up finds the change that it rejects.
+        return None  # MongoDB cannot store the batch: the lookup finds the change that it rejects.
     if sum(len(each) for delivered in batch for each in delivered.encoded.values()) > _MOST_BYTES:
         return None
     return DirectBatch(tables=tables, history=history, written=len(batch))

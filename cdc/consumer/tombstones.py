@@ -3,11 +3,13 @@
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 
-from cdc.mongo.plan import Delivered, Route
+from cdc.mongo.plan import Delivered, Route, RowKey
 from cdc.runtime import telemetry
 from cdc.wire.event import ChangeEvent, Version, decode_key, deletion, tombstone_version
 from cdc.wire.records import Record, TopicPartition
 
+Change = tuple[TopicPartition, RowKey, Version]
+"""A change, as a delete and its tombstone have it in common."""
 _log = logging.getLogger("cdc.consumer")
 
 
@@ -25,8 +27,8 @@ class Tombstones:
         for table, route in routes.items():
             self._tables.setdefault((route.topic, route.key), []).append(table)
         self._logged: set[tuple[str, str]] = set()
-        self._applied: dict[TopicPartition, Version] = {}
-        """The version of the last delete of each partition that was applied."""
+        self._applied: dict[TopicPartition, Change] = {}
+        """The last delete of each partition that was applied."""
 
     def event(self, record: Record) -> ChangeEvent | None:
         """Return the delete of a tombstone; None for an ignored tombstone.
@@ -46,22 +48,15 @@ class Tombstones:
 
     def without_repeats(self, batch: Sequence[Delivered]) -> list[Delivered]:
         """Return the batch without tombstones whose deletes are in it or were just applied."""
-        deletes = {each.event.version for each in batch if not each.tombstone}
-        return [
-            each
-            for each in batch
-            if not each.tombstone
-            or not (
-                each.event.version in deletes
-                or each.event.version == self._applied.get(each.source)
-            )
-        ]
+        known = {_change(each) for each in batch if not each.tombstone}
+        known.update(self._applied.values())
+        return [each for each in batch if not (each.tombstone and _change(each) in known)]
 
     def applied(self, batch: Iterable[Delivered]) -> None:
         """Remember the last delete of each partition, because its tombstone may come next."""
         for each in batch:
             if each.event.deletes:
-                self._applied[each.source] = each.event.version
+                self._applied[each.source] = _change(each)
 
     def forget(self, source: TopicPartition) -> None:
         """Forget what was applied, because the replica or the position may have been changed."""
@@ -80,3 +75,8 @@ class Tombstones:
                 offset=record.offset,
                 reason=reason,
             )
+
+
+def _change(delivered: Delivered) -> Change:
+    event = delivered.event
+    return delivered.source, (event.table, event.key), event.version

@@ -104,9 +104,11 @@ def test_a_tombstone_after_its_delete_is_left_out() -> None:
     delete, update = delivered(change("d", 1, 5)), delivered(change("u", 2, 6))
     its = replace(delete, tombstone=True)
     alone = replace(delivered(change("d", 3, 7)), tombstone=True)
+    other = replace(delivered(change("d", 9, 5)), tombstone=True)
     found = tombstones()
 
     assert found.without_repeats([delete, its, update, alone]) == [delete, update, alone]
+    assert found.without_repeats([delete, other]) == [delete, other]
     assert found.without_repeats([its, delete]) == [delete]
     assert found.without_repeats([its]) == [its]
 
@@ -117,10 +119,11 @@ def test_a_tombstone_whose_delete_was_just_applied_is_left_out() -> None:
     its = replace(delete, tombstone=True)
     elsewhere = replace(its, source=TopicPartition(SOURCE.topic, 1))
     later = replace(delivered(change("d", 1, 6)), tombstone=True)
+    other = replace(delivered(change("d", 9, 5)), tombstone=True)
     found = tombstones()
 
     found.applied([delivered(change("d", 2, 4)), delete, delivered(change("u", 3, 7))])
-    assert found.without_repeats([its, elsewhere, later]) == [elsewhere, later]
+    assert found.without_repeats([its, elsewhere, later, other]) == [elsewhere, later, other]
 
     found.forget(SOURCE)
     assert found.without_repeats([its]) == [its]

@@ -34,12 +34,7 @@ class Trend:
 
     @property
     def grows(self) -> bool:
-        """Whether both the slope and the difference of the ends are above the limit.
-
-        A figure that rises in the middle and falls again does not grow.
-        """
-        ends = (self.last - self.first) / max(self.minutes, 1e-9) * 60
-        return self.judged and min(self.per_hour, ends) > LIMITS[self.figure]
+        return self.judged and self.per_hour > LIMITS[self.figure]
 
     def __str__(self) -> str:
         verdict = f"the limit is {LIMITS[self.figure]:g}" if self.judged else "too short to judge"

@@ -1,15 +1,6 @@
 import pytest
 
-from tests.faults.endurance.series import (
-    CONNECTIONS,
-    LIMITS,
-    MEMORY,
-    THREADS,
-    Samples,
-    not_judged,
-    slope,
-    trend,
-)
+from tests.faults.endurance.series import LIMITS, MEMORY, THREADS, Samples, not_judged, slope, trend
 
 HOUR = 3600.0
 
@@ -33,15 +24,6 @@ def test_a_figure_that_grows_with_each_fault_is_found() -> None:
     assert "GROWS" in str(found)
 
 
-def test_a_figure_that_falls_back_does_not_grow() -> None:
-    # As many connections as before, after two failovers.
-    points = [(at, 121 + at / 200 if at < 3300 else 121) for at in range(0, 3600, 10)]
-    found = trend("mongod", CONNECTIONS, points, HOUR)
-    assert found is not None
-    assert found.per_hour > LIMITS[CONNECTIONS]
-    assert not found.grows
-
-
 def test_the_warm_up_does_not_count() -> None:
     points = [(at, min(at, 500) / 5) for at in range(0, 3600, 10)]
     found = trend("relay-2", MEMORY, points, HOUR)
@@ -50,7 +32,7 @@ def test_the_warm_up_does_not_count() -> None:
     assert found.minutes == pytest.approx(50, abs=0.2)
 
 
-@pytest.mark.parametrize("share", [0.95, 1.05])
+@pytest.mark.parametrize("share", [0.99, 1.01])
 def test_a_trend_counts_only_above_its_limit(share: float) -> None:
     points = [(at, share * LIMITS[MEMORY] * at / HOUR) for at in range(0, 3600, 10)]
     found = trend("web", MEMORY, points, HOUR)

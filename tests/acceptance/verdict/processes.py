@@ -18,7 +18,7 @@ NOWHERE = "127.0.0.1:9"
 """An address at which nothing responds."""
 NO_KAFKA = {"KAFKA_BOOTSTRAP_SERVERS": NOWHERE}
 NO_MONGODB = {"MONGODB_URI": f"mongodb://{NOWHERE}/?serverSelectionTimeoutMS=500"}
-_WRITE_SECONDS = 0.005
+_WRITE_SECONDS = 0.02
 
 
 @contextmanager

@@ -6,14 +6,18 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cdc.status.findings import State
 from tests.acceptance.verdict.table import Row
 from tests.project.metrics.samples import Samples, samples_of
 from tests.project.metrics.test_alerts import ALERTS, EVALUATED, fires
 from tests.support.commands import manage
+
+if TYPE_CHECKING:
+    from tests.support.promql import Labels
 
 SECONDS = 90.0
 _UNHEALTHY = frozenset({"StoryfeedUnhealthy"})
@@ -23,6 +27,8 @@ _AGES = ("storyfeed_outbox_oldest_seconds", "storyfeed_lag_seconds")
 """The metrics that grow as long as the same change waits."""
 _VERDICT = re.compile(r"<strong>(?P<word>[\w ]+)\.</strong> (?P<sentence>.*?)</p>", re.DOTALL)
 _ERROR = re.compile(r"<h1>.*?</h1>\s*<p>(?P<sentence>.*?)</p>", re.DOTALL)
+_PAGES = ("/operations/", "/operations/verdict/", "/feed/", "/metrics", "/readyz")
+_AGAIN = " Try again in a moment."
 _LINK = re.compile(r" <a .*", re.DOTALL)
 
 
@@ -75,62 +81,17 @@ class Views:
         `before` is a scrape of the healthy pipeline. The command takes longest, so it is asked only
         if the other views agree.
         """
+        # During an outage, each answer takes seconds.
+        with ThreadPoolExecutor(len(_PAGES)) as threads:
+            page, part, feed, metrics, ready = threads.map(self._get, _PAGES)
         found = [
-            *self._wrong_page(row, "/operations/", self._get("/operations/")),
-            *self._wrong_feed(row),
-            *self._wrong_metrics(row, before),
-            *self._wrong_readiness(row),
+            *_wrong_verdict(row, "/operations/", page),
+            *_wrong_verdict(row, "/operations/verdict/", part),
+            *_wrong_feed(row, feed),
+            *_wrong_metrics(row, before, Scrape(time.monotonic(), samples_of(metrics.body))),
+            *_wrong_readiness(row, ready),
         ]
         return found or list(self._wrong_command(row))
-
-    def _wrong_page(self, row: Row, name: str, answer: Answer) -> Iterator[str]:
-        if _is_without_database(row):
-            # The session and the role of the visitor are in the database.
-            found = _ERROR.search(answer.body)
-            sentence = _text(found["sentence"]) if found else answer.body
-            if answer.status != 503 or not row.describes(sentence.removesuffix(_AGAIN)):
-                yield f"{name}: {answer.status} {sentence}"
-            return
-        found = _VERDICT.search(answer.body)
-        if answer.status != 200 or found is None:
-            yield f"{name}: {answer.status} {answer.body}"
-        elif found["word"] != row.state.label or not row.describes(_text(found["sentence"])):
-            yield f"{name}: {found['word']}. {_text(found['sentence'])}"
-        elif ("sf-good" in answer.body[: found.start()]) != (row.state is State.HEALTHY):
-            yield f"{name}: the colour of the verdict"
-
-    def _wrong_feed(self, row: Row) -> Iterator[str]:
-        part = "/operations/verdict/"
-        yield from self._wrong_page(row, part, self._get(part))
-        page = self._get("/feed/")
-        if _is_without_database(row):
-            yield from self._wrong_page(row, "/feed/", page)
-        elif page.status != 200 or f'hx-get="{part}"' not in page.body:
-            yield f"/feed/: {page.status}"
-        elif ("Kafka is not responding." in page.body) != (_service_of(row) == "kafka"):
-            yield "/feed/: the state of Kafka"
-
-    def _wrong_metrics(self, row: Row, before: Scrape) -> Iterator[str]:
-        now = self.scrape()
-        if now.states != {row.state.value}:
-            yield f"/metrics: {now.states}"
-        if now.samples.get("storyfeed_healthy") != {(): float(row.state is State.HEALTHY)}:
-            yield f"/metrics: healthy is {now.samples.get('storyfeed_healthy')}"
-        if now.samples.get("storyfeed_problems") != {(): float(bool(_service_of(row)))}:
-            yield f"/metrics: problems are {now.samples.get('storyfeed_problems')}"
-        waits = row.state is not State.HEALTHY
-        alerts = _alerts(before, now, waits=waits) - _alerts(before, before, waits=waits)
-        wanted = row.alerts if row.state is State.HEALTHY else row.alerts | _UNHEALTHY
-        if alerts != wanted:
-            yield f"alerts: {sorted(alerts)} instead of {sorted(wanted)}"
-
-    def _wrong_readiness(self, row: Row) -> Iterator[str]:
-        answer, service = self._get("/readyz"), _service_of(row)
-        away = {name for name, state in json.loads(answer.body)["parts"].items() if state != "ok"}
-        # The migrations are in the database.
-        wanted = {service, "migrations"} if service == "database" else {service} - {""}
-        if (answer.status, away) != (503 if wanted else 200, wanted):
-            yield f"/readyz: {answer.status} {sorted(away)}"
 
     def _wrong_command(self, row: Row) -> Iterator[str]:
         code, shown = self.status()
@@ -149,7 +110,54 @@ class Views:
             connection.close()
 
 
-_AGAIN = " Try again in a moment."
+def _wrong_verdict(row: Row, name: str, answer: Answer) -> Iterator[str]:
+    if _is_without_database(row):
+        # The session and the role of the visitor are in the database.
+        found = _ERROR.search(answer.body)
+        sentence = _text(found["sentence"]) if found else answer.body
+        if answer.status != 503 or not row.describes(sentence.removesuffix(_AGAIN)):
+            yield f"{name}: {answer.status} {sentence}"
+        return
+    found = _VERDICT.search(answer.body)
+    if answer.status != 200 or found is None:
+        yield f"{name}: {answer.status} {answer.body}"
+    elif found["word"] != row.state.label or not row.describes(_text(found["sentence"])):
+        yield f"{name}: {found['word']}. {_text(found['sentence'])}"
+    elif ("sf-good" in answer.body[: found.start()]) != (row.state is State.HEALTHY):
+        yield f"{name}: the colour of the verdict"
+
+
+def _wrong_feed(row: Row, page: Answer) -> Iterator[str]:
+    """Yield what is wrong with the feed page, which loads its verdict separately."""
+    if _is_without_database(row):
+        yield from _wrong_verdict(row, "/feed/", page)
+    elif page.status != 200 or 'hx-get="/operations/verdict/"' not in page.body:
+        yield f"/feed/: {page.status}"
+    elif ("Kafka is not responding." in page.body) != (_service_of(row) == "kafka"):
+        yield "/feed/: the state of Kafka"
+
+
+def _wrong_metrics(row: Row, before: Scrape, now: Scrape) -> Iterator[str]:
+    if now.states != {row.state.value}:
+        yield f"/metrics: {now.states}"
+    if now.samples.get("storyfeed_healthy") != {(): float(row.state is State.HEALTHY)}:
+        yield f"/metrics: healthy is {now.samples.get('storyfeed_healthy')}"
+    if now.samples.get("storyfeed_problems") != {(): float(bool(_service_of(row)))}:
+        yield f"/metrics: problems are {now.samples.get('storyfeed_problems')}"
+    waits = row.state is not State.HEALTHY
+    alerts = _alerts(before, now, waits=waits) - _alerts(before, before, waits=waits)
+    wanted = row.alerts if row.state is State.HEALTHY else row.alerts | _UNHEALTHY
+    if alerts != wanted:
+        yield f"alerts: {sorted(alerts)} instead of {sorted(wanted)}"
+
+
+def _wrong_readiness(row: Row, answer: Answer) -> Iterator[str]:
+    service = _service_of(row)
+    away = {name for name, state in json.loads(answer.body)["parts"].items() if state != "ok"}
+    # The migrations are in the database.
+    wanted = {service, "migrations"} if service == "database" else {service} - {""}
+    if (answer.status, away) != (503 if wanted else 200, wanted):
+        yield f"/readyz: {answer.status} {sorted(away)}"
 
 
 def _service_of(row: Row) -> str:
@@ -174,27 +182,15 @@ def _alerts(before: Scrape, now: Scrape, *, waits: bool) -> set[str]:
 
     If no change `waits`, the changes in transit are new ones all the time.
     """
-    series = {
-        name: {
-            frozenset(labels): _hour(
-                name, before.samples.get(name, {}).get(labels), value, seconds, waits=waits
-            )
-            for labels, value in samples.items()
-        }
-        for name, samples in now.samples.items()
-        for seconds in [now.at - before.at]
-    }
+    series: dict[str, dict[Labels, list[float]]] = {}
+    for name, samples in now.samples.items():
+        for labels, value in samples.items():
+            first = before.samples.get(name, {}).get(labels, value)
+            growth = 0.0
+            if name.endswith("_total"):
+                growth = 60 * (value - first) / max(now.at - before.at, 1.0)
+            elif name in _AGES and value and waits:
+                growth = 60.0
+            minutes = [first, *(value + growth * minute for minute in range(EVALUATED))]
+            series.setdefault(name, {})[frozenset(labels)] = minutes
     return {rule["alert"] for rule in ALERTS if fires(rule, series)}
-
-
-def _hour(
-    name: str, before: float | None, now: float, seconds: float, *, waits: bool
-) -> list[float]:
-    """Return the value of a metric in each minute: first as before, then as now."""
-    first = now if before is None else before
-    per_minute = 0.0
-    if name.endswith("_total"):
-        per_minute = 60 * (now - first) / max(seconds, 1.0)
-    elif name in _AGES and now and waits:
-        per_minute = 60.0
-    return [first, *(now + per_minute * minute for minute in range(EVALUATED))]

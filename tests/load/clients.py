@@ -1,16 +1,20 @@
 """Many clients of the live stream in one event loop, with little CPU time for each."""
 
 import asyncio
+import re
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from time import time
+from time import monotonic, time
 
 import orjson
 
 _CHUNK = 262_144
 _CHANGE = b"event: change\n"
+_ID = b"\nid: "
+_RETRY = re.compile(rb"^retry: (\d+)$", re.MULTILINE)
 _PER_ADDRESS = 100
 """The number of clients that connect from one loopback address (Linux)."""
 _SAMPLE_EVERY = 20
@@ -56,6 +60,9 @@ class Received:
     sampled: bool
     connected: asyncio.Event = field(default_factory=asyncio.Event)
     attempts: int = 0
+    retry: float = 1.0
+    """The seconds before the next attempt, as the stream asks for."""
+    last_id: bytes = b""
     count: int = 0
     positions: set[tuple[int, int]] = field(default_factory=set)
     rest: bytes = b""
@@ -70,6 +77,9 @@ class Clients:
         self.delays: list[float] = []
         """The seconds from the capture of each change until a sampled client received it."""
         self.ended = 0
+        """How often a stream has ended after its client had caught up."""
+        self.returned: list[float] = []
+        """The times at which clients whose streams had ended caught up again."""
         self._tasks: list[asyncio.Task[None]] = []
         self._writers: list[asyncio.StreamWriter] = []
 
@@ -83,7 +93,14 @@ class Clients:
     @property
     def refused(self) -> int:
         """The number of attempts to connect that failed."""
-        return sum(received.attempts - 1 for received in self.received)
+        made = sum(received.attempts for received in self.received)
+        return made - self.ended - sum(each.connected.is_set() for each in self.received)
+
+    @property
+    def most_at_once(self) -> int:
+        """The largest number of clients that returned within one second."""
+        seconds = Counter(int(at - self.returned[0]) for at in self.returned)
+        return max(seconds.values(), default=0)
 
     @property
     def counts(self) -> list[int]:
@@ -102,16 +119,26 @@ class Clients:
                 return
             await asyncio.sleep(0.1)
 
+    async def wait_until_returned(self, seconds: float) -> None:
+        """Wait until as many clients have returned as there are, for at most `seconds`."""
+        for _ in range(round(seconds * 10)):
+            if len(self.returned) >= len(self.received):
+                return
+            await asyncio.sleep(0.1)
+
     async def _receive(self, number: int, received: Received) -> None:
-        while not received.connected.is_set():
+        """Read the stream as a browser does: after its end, continue behind the last event."""
+        while True:
             if received.attempts:
-                await asyncio.sleep(1)
+                await asyncio.sleep(received.retry)
             received.attempts += 1
             with suppress(OSError):
-                await self._read(await self._open(number), received)
-        self.ended += 1
+                await self._read(await self._open(number, received.last_id), received)
+            if received.connected.is_set():
+                received.connected.clear()
+                self.ended += 1
 
-    async def _open(self, number: int) -> asyncio.StreamReader:
+    async def _open(self, number: int, last_id: bytes) -> asyncio.StreamReader:
         address = f"127.0.0.{1 + number // _PER_ADDRESS}"
         reader, writer = await asyncio.open_connection(
             self._host, self._port, limit=_CHUNK, local_addr=(address, 0)
@@ -119,7 +146,10 @@ class Clients:
         self._writers.append(writer)
         request = f"GET /feed/stream HTTP/1.1\r\nHost: {self._host}\r\n"
         cookie = self._cookies[number % len(self._cookies)]
-        writer.write(f"{request}Cookie: sessionid={cookie}\r\n\r\n".encode())
+        head = f"{request}Cookie: sessionid={cookie}\r\n".encode()
+        if last_id:
+            head += b"Last-Event-ID: %b\r\n" % last_id
+        writer.write(head + b"\r\n")
         return reader
 
     async def _read(self, reader: asyncio.StreamReader, received: Received) -> None:
@@ -128,8 +158,11 @@ class Clients:
             body = received.rest + received.chunks.feed(data)
             if not received.connected.is_set() and b"event: here" in body:
                 received.connected.set()
+                if self.ended:
+                    self.returned.append(monotonic())
             end = body.rfind(b"\n\n") + 2 if b"\n\n" in body else 0
             received.rest = body[end:]
+            _remember(received, body[:end])
             if received.sampled:
                 self._parse(received, body[:end])
             else:
@@ -144,3 +177,12 @@ class Clients:
             change = orjson.loads(frame[frame.index(b"data: ") + 6 :])
             received.positions.add((change["partition"], change["offset"]))
             self.delays.append(now - datetime.fromisoformat(change["at"]).timestamp())
+
+
+def _remember(received: Received, body: bytes) -> None:
+    """Take over what a browser remembers of a stream: the last id, and when to come back."""
+    _, found, rest = (b"\n" + body).rpartition(_ID)
+    if found:
+        received.last_id = rest.partition(b"\n")[0]
+    if found_retry := _RETRY.findall(body):
+        received.retry = int(found_retry[-1]) / 1000

@@ -5,6 +5,10 @@ relay, a consumer and one web process on a new SQLite database. Saves stories wh
 read the stream. Prints a line every ten seconds. The last line shows whether all clients received
 all changes, the delays from capture to client, and the memory of the web process. The exit code is
 1 if a change was missing or was received twice.
+
+With `--restart`, the web process is restarted afterwards, while stories are saved. The clients come
+back as browsers do: after the time that the stream asked for, and behind the last event that they
+received. A last line shows how long that took and how many came back within one second.
 """
 
 import argparse
@@ -102,6 +106,7 @@ def main() -> int:
     parser.add_argument("--readers", type=int, default=200)
     parser.add_argument("--rate", type=float, default=100.0, help="changes a second")
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--restart", action="store_true", help="restart the web process, too")
     options = parser.parse_args()
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))

@@ -14,6 +14,7 @@ from cdc.models import OutboxRecord
 from stories.models import Story
 from tests.load.clients import Clients
 from tests.load.readers import Writer, measure
+from tests.load.restart import measure_restart
 from tests.support.processes import Daemon
 from tests.support.web import Web, session_of
 from users.models import User, UserType
@@ -45,7 +46,15 @@ def run(folder: Path, env: dict[str, str], options: argparse.Namespace) -> bool:
         clients = Clients(web.url, [session_of(worker) for worker in workers], options.readers)
         writer = Writer(stories, options.rate)
         process = psutil.Process(web.process.pid)
-        complete = asyncio.run(measure(clients, writer, process, options.seconds))
+
+        async def both() -> bool:
+            complete = await measure(clients, writer, process, options.seconds)
+            if options.restart:
+                again = Writer(stories, options.rate)
+                complete &= await measure_restart(clients, again, web, writer.saved)
+            return complete
+
+        complete = asyncio.run(both())
     for daemon in daemons:
         daemon.stop()
     return complete

@@ -48,6 +48,17 @@ class Web:
     def __enter__(self) -> Self:
         self.socket = listener.listen("127.0.0.1", free_port())
         self.url = listener.url(self.socket).removesuffix("/")
+        self._start()
+        return self
+
+    def restart(self) -> None:
+        """Stop the process as a supervisor does, and start another one on the same socket."""
+        self.process.terminate()
+        self.process.wait(SECONDS)
+        self._start()
+
+    def _start(self) -> None:
+        logged = len(self.log) if self._log.exists() else 0
         descriptor = self.socket.fileno()
         argv = [sys.executable, "-m", "project.web_server", "--fd", str(descriptor)]
         with self._log.open("ab") as output:
@@ -59,8 +70,7 @@ class Web:
                 stdout=output,
                 stderr=output,
             )
-        self._wait()
-        return self
+        self._wait(logged)
 
     def __exit__(
         self,
@@ -74,10 +84,10 @@ class Web:
         self.process.wait()
         self.socket.close()
 
-    def _wait(self) -> None:
+    def _wait(self, logged: int) -> None:
         # The socket accepts connections before uvicorn serves them.
         deadline = time.monotonic() + SECONDS
-        while "Uvicorn running" not in self.log:
+        while "Uvicorn running" not in self.log[logged:]:
             assert self.process.poll() is None, self.log
             assert time.monotonic() < deadline, self.log
             time.sleep(0.02)

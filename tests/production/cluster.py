@@ -52,6 +52,6 @@ def _test(here: Project) -> None:
 
 
 def _kill(here: Project, service: str) -> str:
-    before = max(here.inspect(each)["RestartCount"] for each in here.containers(service))
+    before = here.restarts(service)
     here.kill(service)
     return f"restarted after {here.wait_restarted(service, before):.1f} s"

@@ -92,7 +92,7 @@ def _first_story(here: Project, site: Site) -> None:
 
 def _killed(here: Project, site: Site, service: str) -> None:
     def kill() -> str:
-        before = max(here.inspect(each)["RestartCount"] for each in here.containers(service))
+        before = here.restarts(service)
         here.kill(service)
         return f"restarted after {here.wait_restarted(service, before):.1f} s"
 

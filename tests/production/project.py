@@ -61,10 +61,18 @@ class Project:
             if pid := self.inspect(each)["State"]["Pid"]:
                 os.kill(pid, signal.SIGKILL)
 
-    def wait_restarted(self, service: str, restarts: int) -> float:
+    def restarts(self, service: str) -> dict[str, int]:
+        """Return how often each container of a service has been restarted."""
+        return {each: self.inspect(each)["RestartCount"] for each in self.containers(service)}
+
+    def wait_restarted(self, service: str, before: dict[str, int]) -> float:
+        """Wait until each container has been restarted more often than `before`."""
+
         def again() -> bool:
-            counts = [self.inspect(each)["RestartCount"] for each in self.containers(service)]
-            return bool(counts) and min(counts) > restarts and self.running(service)
+            now = self.restarts(service)
+            return all(now[each] > count for each, count in before.items()) and self.running(
+                service
+            )
 
         return wait_for(f"the restart of {service}", again)
 

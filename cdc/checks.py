@@ -38,7 +38,7 @@ def check_databases(**_: Any) -> list[CheckMessage]:
     return [
         Error(
             f"{capture.model.__name__} is captured, but DATABASE_ROUTERS writes it to {alias!r}: "
-            f"only changes in {DEFAULT_DB_ALIAS!r} are published, so its writes are refused.",
+            f"only changes in {DEFAULT_DB_ALIAS!r} are published, so these writes are refused.",
             hint=f"Write it to {DEFAULT_DB_ALIAS!r}, or do not capture it.",
             obj=capture.model,
             id="cdc.E016",
@@ -84,7 +84,7 @@ def _check_many_to_many(model: type[models.Model]) -> Iterator[CheckMessage]:
         if through is None or registry.find(through) is None:
             yield Warning(
                 f"{model.__name__}.{field.name} is a many-to-many field: its rows are in another "
-                "table, and their changes have no events.",
+                "table, and changes to these rows have no events.",
                 hint="Derive a model for that table from CapturedModel, name it in through=, and "
                 "register it; or silence this check if the replica does not need the rows.",
                 obj=field,
@@ -114,7 +114,7 @@ def _check_model(model: type[models.Model]) -> Iterator[CheckMessage]:
 
 
 def _extended() -> Iterator[type[models.Model]]:
-    """Yield the models that another model extends with a table of its own."""
+    """Yield the models that another model extends by multi-table inheritance."""
     for other in apps.get_models():
         yield from other._meta.parents if not other._meta.proxy else ()
 
@@ -149,8 +149,8 @@ def _proxies(model: type[models.Model]) -> Iterator[type[models.Model]]:
 def _check_references(model: type[models.Model]) -> Iterator[CheckMessage]:
     for field in model._meta.concrete_fields:
         on_delete = getattr(field.remote_field, "on_delete", None)
-        # For other handlers, Django loads the referring rows, and then updates them without a
-        # queryset or a signal.
+        # For any other handler that is not lazy, Django loads the referring rows, and then updates
+        # these rows without a queryset or a signal.
         updates = on_delete not in {models.CASCADE, models.PROTECT, models.RESTRICT, None}
         lazy = getattr(on_delete, "lazy_sub_objs", on_delete is models.DO_NOTHING)
         if updates and not lazy:

@@ -139,6 +139,6 @@ def _shared(one: Declared, other: Declared) -> Iterator[Conflict]:
             check="cdc.E015",
             model=other.model,
             problem=f"{names} both have the table {one.table}: a message names only the table, so "
-            "its model is not known.",
+            "its model would not be known.",
             hint="Register one model, and make the other model a proxy of it.",
         )

@@ -61,7 +61,7 @@ def _column(field: Any) -> Column:
 
 
 def _earlier(field: Any, target: Any, column: Column) -> tuple[Any, ...]:
-    """Return the BSON value that existing rows got when the column was added, in a tuple.
+    """Return, in a tuple, the BSON value that existing rows got when the column was added.
 
     The tuple is empty if the value is not known.
     """

@@ -14,13 +14,14 @@ class Epoch(models.Model):
     """The database's epoch (one row). A restored or re-created database gets a higher epoch."""
 
     value = models.BigIntegerField()
-    """The time at which the epoch began, in milliseconds since 1970. If the previous value plus one
-    is higher, it is used instead."""
+    """The time at which the epoch began, in milliseconds since 1970, or the previous value plus one
+    if that is higher."""
 
     class Meta:
         db_table = "cdc_epoch"
-        # No index on the value: with one, an insert into the outbox that waits for the lock on the
-        # old row would then read the index only downwards, and find no epoch if the row is deleted.
+        # The value has no index. With an index, an insert into the outbox could wait for the lock
+        # on the old row, then read the index only downwards, and find no epoch if that row was
+        # deleted.
 
     def __str__(self) -> str:
         return str(self.value)
@@ -62,7 +63,8 @@ class RelayLease(models.Model):
     token = models.BigIntegerField(default=0)
     """A number that is incremented each time the lease is taken."""
     mark = models.BigIntegerField(default=0, db_default=0)
-    """The next relay starts after this id. Every id up to it is published or will never be used."""
+    """The id after which the next relay starts. Every id up to this one is published or will never
+    be used."""
     expires_at = models.DateTimeField()
 
     class Meta:
@@ -92,10 +94,10 @@ class DaemonError(models.Model):
     """The kind and the name of the process, such as `relay web-1:42`."""
     error = models.TextField()
     since = models.DateTimeField()
-    """The first error since the process last succeeded."""
+    """The time of the first error since the process last succeeded."""
     last_at = models.DateTimeField()
     attempts = models.BigIntegerField()
-    """The number of attempts that failed since then."""
+    """The number of failed attempts since the process last succeeded."""
 
     class Meta:
         db_table = "cdc_daemon_error"

@@ -58,7 +58,7 @@ class Capture:
     """The first part of the JSON Schema's file name; by default, the lower-case model name."""
     columns: tuple[Column, ...] = field(init=False)
     attnames: tuple[str, ...] = field(init=False)
-    """The attribute names of the columns, in the same order."""
+    """The attribute names of the columns, in the order of `columns`."""
     key: Column = field(init=False)
     _conversions: tuple[tuple[str, str, bool, Callable[[Any], Any]], ...] = field(init=False)
     """Name, attribute name, whether null is allowed, and conversion of each column."""
@@ -97,7 +97,7 @@ class Capture:
         return self._refused_row(row)
 
     def _refused_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Do the same for a row with a value that cannot be encoded, and raise Refused."""
+        """Convert a row like `wire_row`, more slowly, and raise Refused with the invalid value."""
         if unread := self.unread(row):
             raise Refused(
                 f"Column {unread[0]} of {self.table} {row[self.key.attname]} contains a value that "
@@ -111,7 +111,7 @@ class Capture:
             raise Refused(f"{self.table} {row[self.key.attname]}: {error}") from None
 
     def unread(self, row: Mapping[str, Any]) -> list[str]:
-        """Return the attribute names that are not in `row`: Django could not read their values."""
+        """Return the attribute names that `row` lacks because Django could not read the values."""
         return [name for name in self.attnames if name not in row]
 
     def key_to_wire(self, key: Any) -> Any:
@@ -139,7 +139,7 @@ class Capture:
     def refuse_early(self, values: Mapping[str, Any]) -> None:
         """Raise Refused if one of the values, by attname, cannot be encoded.
 
-        A database may change such a value when it stores it: SQLite stores NaN as null, and MySQL
+        A database may change such a value while storing it: SQLite stores NaN as null, and MySQL
         rounds a long integer in JSON. The values are therefore checked before they are stored.
         """
         for column in self.columns:

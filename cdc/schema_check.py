@@ -29,7 +29,7 @@ _HINTS = {
     Kind.REMOVED: f"""\
 Keep the column, with its old name as db_column, until no reader needs it. Then {_WRITE}""",
     Kind.TYPE: f"""\
-Keep the column and add another one with the new type. When no reader needs the old type, \
+Keep the column and add another column with the new type. When no reader needs the old type, \
 {_WRITE}""",
     Kind.NULL: f"""\
 Keep the column NOT NULL until every reader accepts null. Then {_WRITE}""",
@@ -37,7 +37,7 @@ Keep the column NOT NULL until every reader accepts null. Then {_WRITE}""",
 Keep the key, because readers identify a row by it, or capture a new model with its own topic. If \
 no reader is left, {_WRITE}""",
     Kind.TABLE: f"""\
-Set db_table to the old name until every reader knows the new one. Then {_WRITE}""",
+Set db_table to the old name until every reader knows the new name. Then {_WRITE}""",
     Kind.ENVELOPE: f"""\
 Another version of `cdc` or another `connector` wrote the file, or the file was edited. Check that \
 every reader accepts the events of this version, for example an update whose `before` has only the \
@@ -90,8 +90,8 @@ def _check(capture: Capture, folder: Path) -> Iterator[CheckMessage]:
         committed = json.loads(path.read_bytes())
     except FileNotFoundError:
         yield Warning(
-            f"{path} is missing: changes of {capture.table} that break its readers are not "
-            "detected.",
+            f"{path} is missing, so changes to the schema of {capture.table} that break readers "
+            "are not detected.",
             hint="Write it with `manage.py event_schema --write` and commit it.",
             obj=capture.model,
             id="cdc.W011",
@@ -119,7 +119,7 @@ def _compare(capture: Capture, path: Path, committed: Any) -> Iterator[CheckMess
         news = ", ".join(map(repr, added(committed, current)))
         yield Warning(
             f"{path} is out of date" + (f": it does not contain {news}." if news else "."),
-            hint=f"Its readers can read the new events. To show the change to them, {_WRITE}",
+            hint=f"Readers of this file can read the new events. To show them the change, {_WRITE}",
             obj=capture.model,
             id="cdc.W012",
         )

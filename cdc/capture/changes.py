@@ -21,7 +21,7 @@ from cdc.wire.message import encode_key, encode_row, largest_size
 
 _LONGEST_KEY = 255
 _ENVELOPE = 1_000
-"""The maximum size of an envelope in bytes, without its rows and its names."""
+"""The maximum size of an envelope in bytes, without the two rows and the names in it."""
 _LONGEST_ESCAPE = 6
 """The maximum number of bytes of one character in JSON."""
 _SHORT_COLUMN = 1_000
@@ -145,8 +145,8 @@ def entry_of(
     """Return the outbox entry of a change that is being made.
 
     If the message is too large, `before` is reduced to the key. Raise Refused if the key is too
-    long, or if the message is still too large. Even then, an update that does not lengthen a long
-    column is accepted, so that a row that is already too large can be shortened.
+    long, or if the message is still too large. One exception: an update that does not lengthen a
+    long column is accepted, so that a row that is already too large can be shortened.
     """
     entry, excess = _fitted(capture, operation, origin, before, after)
     if excess > 0 and (operation is not Operation.UPDATE or _lengthens(before, after)):

@@ -155,7 +155,7 @@ def read_image(capture: Capture, key: Any, *, using: str, lock: bool = False) ->
     statement = _statement(capture, using, lock)
     connection = connections[using]
     primary = capture.model._meta.pk
-    # The key is converted as for a lookup. As for an insert, MySQL's AutoField would reject 0.
+    # The key is converted as for a lookup. Converted as for an insert, MySQL would reject 0.
     value = primary.get_db_prep_value(primary.get_prep_value(key), connection, prepared=True)
     try:
         with connection.cursor() as cursor:

@@ -59,8 +59,8 @@ class PendingDeletes:
     def is_running(self, using: str) -> bool:
         """Return whether the transaction or savepoint of the delete is still open.
 
-        After an error, the origin of the delete or a traceback may keep this object alive. Its
-        images may then be outdated.
+        After an error, the origin of the delete or a traceback may keep this object alive. The
+        images in this object may then be outdated.
         """
         return self._block is None or self._block in connections[using].atomic_blocks
 
@@ -91,7 +91,7 @@ class PendingDeletes:
         return images
 
     def take(self, sender: type[Model], existing: "Existing") -> Images:
-        """Forget the rows that were deleted as `sender`; return their images before the delete."""
+        """Forget the rows that were deleted as `sender`; return their images before the deletion."""
         images = self.current(self._expected.pop(sender, []), existing)
         for key in images:
             del self.images[key]
@@ -99,7 +99,7 @@ class PendingDeletes:
 
 
 Existing = Callable[[list[int]], set[int]]
-"""A function that returns those of the given outbox ids whose rows were not rolled back."""
+"""A function that returns the given outbox ids except those whose rows were rolled back."""
 
 
 class _Changed(NamedTuple):
@@ -109,12 +109,12 @@ class _Changed(NamedTuple):
 
 
 def _running(using: str) -> list[PendingDeletes]:
-    """Return the pending deletes of this connection, without those of a delete that failed."""
+    """Return this connection's pending deletes whose transaction or savepoint is still open."""
     return [pending for pending in _pending(using) if pending.is_running(using)]
 
 
 def _pending(using: str) -> "WeakSet[PendingDeletes]":
-    """Return the running deletes of this connection."""
+    """Return all pending deletes of this connection, including any that have failed."""
     pending: WeakSet[PendingDeletes] = vars(connections[using]).setdefault(
         _PENDING_DELETES, WeakSet()
     )
@@ -181,7 +181,7 @@ def pop_pending_deletes(instance: Model) -> PendingDeletes | None:
 def since_last_event(
     capture: Capture, changes: Iterable[Change], existing: Existing, *, using: str
 ) -> list[Change]:
-    """Return the changes; for rows of a pending delete, `before` is the row as of its last event.
+    """Return the changes; in a pending delete, `before` is the row as of the row's last event.
 
     Before a cascading delete on MySQL, Django sets nullable references between the rows to NULL,
     without a signal. The next event of such a row therefore has to contain that update too.

@@ -45,8 +45,8 @@ class Column:
     nullable: bool
     type: ColumnType
     earlier: tuple[Any, ...] = ()
-    """The BSON value for rows from before the column existed, in a tuple; empty if it is unknown.
-    """
+    """In a tuple, the BSON value for rows that were written before the column existed; empty if the
+    value is unknown."""
 
     def to_wire(self, value: Any) -> Any:
         """Convert a Django value to JSON; raise Refused with the name of the column."""

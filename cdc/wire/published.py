@@ -14,7 +14,7 @@ One record is not enough: the last record may have a lower version than an earli
 transactions may not commit in the order of their outbox ids.
 """
 _MOST_DIGITS = 18
-"""The maximum number of digits in a header. The next epoch is then still a 64-bit integer."""
+"""The maximum number of digits in a header, so that the next epoch still fits into 64 bits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

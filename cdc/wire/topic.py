@@ -31,7 +31,7 @@ class Tail(Protocol):
     def shape(self) -> tuple[str, int]:
         """Return the topic's id and its number of partitions.
 
-        A different result means that the topic was created again or has new partitions.
+        If the result changes, the topic was created again or has new partitions.
         """
 
     def bounds(self) -> TopicBounds:

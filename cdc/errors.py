@@ -28,7 +28,7 @@ class Retryable(CdcError):
 
 
 class Unreachable(Retryable):
-    """A service cannot be reached: retry, but do not split the work, which would not help."""
+    """A service cannot be reached: retry the same work; splitting the work would not help."""
 
 
 class TooLarge(Retryable):
@@ -36,7 +36,7 @@ class TooLarge(Retryable):
 
 
 class Fenced(Retryable):
-    """Another consumer took over a partition, or its position was moved.
+    """Another consumer took over a partition, or the partition's position was moved.
 
     Discard the batch, and take the partition over again.
     """

@@ -22,7 +22,7 @@ _SUCCESSES = 10
 """The number of consecutive successes after which batches are doubled."""
 
 Decoded = tuple[Record, Delivered | None]
-"""A record and its event; None if there is nothing to apply, as for a dead letter."""
+"""A record and its event. The event is None if there is nothing to apply, as for a dead letter."""
 
 
 class BatchSize:

@@ -14,7 +14,7 @@ The change that frees the value may be in a partition of a consumer that was kil
 that partition to another consumer after 6 s, and a restarted consumer must connect first.
 """
 _WHOLE = 10
-"""The weight of an attempt if no more records seem to be waiting in Kafka; otherwise, it is 1."""
+"""The weight of an attempt while no more records seem to wait in Kafka; else the weight is 1."""
 
 
 class Conflicts:
@@ -30,9 +30,10 @@ class Conflicts:
     def lasts(self, conflict: Conflict, *, counts: bool) -> bool:
         """Count an attempt; return whether the conflict is permanent.
 
-        Without `counts`, the attempt counts as a tenth. This is used while more records wait in
-        Kafka, because one of them may free the value. Such attempts still count, because that
-        record may be in the same partition, where it has to wait for this change.
+        If `counts` is False, the attempt counts as a tenth. The consumer passes False while more
+        records wait in Kafka, because one of these records may free the value. The attempt still
+        counts a little: the record that frees the value may be in the same partition, where it
+        has to wait for this change.
         """
         self._attempts[conflict.version] += _WHOLE if counts else 1
         return self._attempts[conflict.version] >= ATTEMPTS * _WHOLE

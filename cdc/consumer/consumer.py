@@ -132,7 +132,8 @@ class ReplicaConsumer:
         """Return where the partition starts: at its first offset if Kafka has lost the position.
 
         Events that are read again are not applied twice; a reconciliation finds missing changes.
-        A partition without a position also starts there, and a later loss is then detected.
+        A partition without a position also starts at its first offset: once it has a position, a
+        later loss is detected.
         """
         lost_from, epoch = position.next_offset, position.leader_epoch
         if lost_from is not None and not self._source.lost_at(source, lost_from, epoch):
@@ -261,7 +262,7 @@ class ReplicaConsumer:
         return None
 
     def _is_stale(self, event: ChangeEvent, route: Route) -> bool:
-        """Return whether the replica has this event's change or a later change of its row.
+        """Return whether the replica has this event's change or a later change of the same row.
 
         An event that does not fit the table may be older than a change of the table's columns.
         """

@@ -16,8 +16,8 @@ class KnownEpochs:
     def check(self, epoch: int) -> None:
         """Raise Rejected if `epoch` is higher than the database's epoch.
 
-        If such a message were applied, later changes of its row, with a lower epoch, would be
-        stale. Raise Retryable if the database's epoch cannot be read.
+        If such a message were applied, later changes of the same row, which have a lower epoch,
+        would count as stale. Raise Retryable if the database's epoch cannot be read.
         """
         if epoch > self._highest:
             self._highest = max(self._highest, self._ask())

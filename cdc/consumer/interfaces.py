@@ -35,7 +35,7 @@ class Source(Protocol):
         """
 
     def first_offset(self, source: TopicPartition) -> int:
-        """Return the first offset of the partition that Kafka has not deleted; raise Retryable."""
+        """Return the first offset that Kafka still has of the partition; raise Retryable."""
 
     def release(self) -> None:
         """Stop fetching; every assigned partition then waits for the next `start`."""
@@ -68,8 +68,8 @@ class Replica(Protocol):
     ) -> Applied:
         """Apply a batch and move the positions to `advance`, in one transaction.
 
-        `deleted_rows` are rows that the database no longer has. `leader_epochs` are the leader
-        epochs of the last record of each partition.
+        `deleted_rows` are rows that the database no longer has. `leader_epochs` contains, for each
+        partition, the leader epoch of the partition's last record in the batch.
         """
 
     def version(self, table: str, key: Identity) -> Version | None:
@@ -79,10 +79,10 @@ class Replica(Protocol):
         """
 
     def check(self, sources: frozenset[TopicPartition]) -> None:
-        """Raise Fenced if another consumer took over one of `sources` or its position was moved."""
+        """Raise Fenced if a partition in `sources` was taken over or its position was moved."""
 
     def forget(self) -> None:
-        """Forget the owned partitions and their positions, which then must be taken over again."""
+        """Forget the positions of the owned partitions, which must then be taken over again."""
 
 
 class DeadLetters(Protocol):

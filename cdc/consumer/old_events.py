@@ -8,7 +8,7 @@ from cdc.runtime.loop import Clock
 
 _DAY_SECONDS = 86_400
 _CLOCK_SKEW_SECONDS = 3_600
-"""How much the clocks of two machines may differ. Above this, a deleted row could reappear."""
+"""The tolerated difference between two machines' clocks; with more, a deleted row could reappear."""
 
 
 class Rows(Protocol):
@@ -36,7 +36,7 @@ class OldEvents:
         self._young_seconds = delete_marker_days * _DAY_SECONDS - _CLOCK_SKEW_SECONDS
 
     def deleted_rows(self, batch: Sequence[Delivered]) -> frozenset[RowKey]:
-        """Return those rows of old events in `batch` that the database no longer has.
+        """Return the rows that old events in `batch` refer to and that the database no longer has.
 
         Raise Rejected for a key that no row can have, and Retryable on a database error.
         """

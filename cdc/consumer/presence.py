@@ -25,7 +25,7 @@ class Presence:
     """Reserves an instance name for this process, with a heartbeat in MongoDB every second.
 
     Without this reservation, Kafka would remove the older of two processes with the same name from
-    the group. The supervisor would restart this process, which would then replace the other
+    the group. A supervisor would restart the removed process, which would then replace the newer
     process, and so on. A process that is known to have ended is replaced at once.
     """
 
@@ -93,8 +93,8 @@ def this_process() -> Process:
 def ended(process: Process, *, seen_by: Process) -> bool:
     """Return whether a process is known to have ended.
 
-    `seen_by` is this process. Another process with the same host name and process id has ended,
-    even on an unknown machine: its container was restarted.
+    `seen_by` is this process. A different process with the host name and the process id of this
+    process has ended, even if its machine is unknown: its container was restarted.
     """
     if process.host != seen_by.host:
         return False

@@ -12,8 +12,8 @@ WINDOW = 1_000
 class RejectionLimit:
     """Stops the consumer if more than `maximum` of the last `window` messages became dead letters.
 
-    Two causes would turn the whole topic into dead letters: a producer that writes another format,
-    and a consumer whose release is older than the message format. Only new dead letters count. Each
+    Two causes would turn the whole topic into dead letters: a producer that writes a different
+    format, and a consumer that is older than the message format. Only new dead letters count. Each
     process counts from zero, so a restarted consumer may store `maximum` more dead letters.
     """
 
@@ -37,7 +37,7 @@ class RejectionLimit:
             raise Fatal(
                 f"{len(self._rejected)} of the last {min(self._seen, self._window)} messages "
                 f"became dead letters, more than {self._maximum}. The consumer stops before it "
-                "applies their batch, so it skips nothing. See the reasons with `manage.py "
+                "applies this batch, so no message is skipped. See the reasons with `manage.py "
                 "dead_letters list`, fix the producer, and restart the consumer, which then reads "
                 "this batch again."
             )

@@ -1,4 +1,4 @@
-"""Reads the epoch from the database, and whether rows exist."""
+"""Reads from the database: its epoch, and whether rows exist."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

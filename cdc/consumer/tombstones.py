@@ -9,7 +9,7 @@ from cdc.wire.event import ChangeEvent, Version, decode_key, deletion, tombstone
 from cdc.wire.records import Record, TopicPartition
 
 Change = tuple[TopicPartition, RowKey, Version]
-"""A change, as a delete and its tombstone have it in common."""
+"""What identifies a change; a delete and its tombstone have the same value."""
 _log = logging.getLogger("cdc.consumer")
 
 
@@ -47,7 +47,7 @@ class Tombstones:
         return deletion(tables[0], column, key, version, record.timestamp_ms)
 
     def without_repeats(self, batch: Sequence[Delivered]) -> list[Delivered]:
-        """Return the batch without tombstones whose deletes are in it or were just applied."""
+        """Return the batch without tombstones whose deletes are in the batch or just applied."""
         known = {_change(each) for each in batch if not each.tombstone}
         known.update(self._applied.values())
         return [each for each in batch if not (each.tombstone and _change(each) in known)]
@@ -59,7 +59,7 @@ class Tombstones:
                 self._applied[each.source] = _change(each)
 
     def forget(self, source: TopicPartition) -> None:
-        """Forget what was applied, because the replica or the position may have been changed."""
+        """Forget the partition's last delete: the replica or the position may have changed."""
         self._applied.pop(source, None)
 
     def _ignore(self, record: Record, reason: str) -> None:

@@ -30,7 +30,7 @@ from cdc.runtime.service_manager import supervised
 from cdc.runtime.tracing import flushing
 
 _DRAIN_SECONDS = 1.5
-"""How long a stop waits for the deletion of published rows; the rest will be published again."""
+"""How long a stop waits for published rows to be deleted; remaining rows are published again."""
 _log = logging.getLogger(__name__)
 
 
@@ -89,7 +89,7 @@ def run_relay(settings: CdcSettings) -> None:
 def _sweeping(
     sweeper: Sweeper, outbox: OutboxQueue, clock: SystemClock, errors: ErrorReport
 ) -> Iterator[threading.Thread]:
-    """Run the sweeper in a thread with its own connection; at the end, wait until it is idle."""
+    """Run the sweeper in a thread with its own connection; wait at the end until it is idle."""
     ended = threading.Event()
 
     def run() -> None:

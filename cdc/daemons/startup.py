@@ -66,11 +66,11 @@ class Startup:
         )
 
     def examine(self, part: Callable[[], Iterable[Check]]) -> None:
-        """Raise Misconfigured if the daemon cannot work with a part; log its other problems."""
+        """Raise Misconfigured if a part keeps the daemon from working; log other problems of it."""
         self.do(partial(_examine, part))
 
     def examine_once(self, part: Callable[[], Iterable[Check]]) -> None:
-        """Examine a part that the daemon can do without for a time; it may be unreachable."""
+        """Examine a part that may be unreachable: the daemon can work without it for a time."""
         try:
             _examine(part)
         except Retryable as error:

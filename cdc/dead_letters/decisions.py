@@ -60,7 +60,7 @@ def row_of(letter: DeadLetter) -> Row:
     """Return the row that a dead letter is about. Raise Rejected if the row is unknown.
 
     The message names the table of the row. If the message has no table, the row belongs to the only
-    captured table with this topic and key column.
+    captured table with the message's topic and key column.
     """
     name, value = _key_of(letter)
     captures = [

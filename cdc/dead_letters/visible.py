@@ -13,16 +13,16 @@ from cdc.models import DeadLetter
 from cdc.wire.event import Operation, decode
 
 _LARGEST_READ = 65_536
-"""Larger messages are not read for a list, because a page of them may take 50 MB."""
+"""Larger messages are not read for a list, because those of one page could add up to 50 MB."""
 
 
 def visible_reason(letter: DeadLetter, audience: Audience) -> str:
-    """Return the reason, or a substitute for readers who must not see values that it may quote."""
+    """Return the reason, or a substitute if the audience must not see the values in a reason."""
     return audience.text(letter.reason)
 
 
 def visible_key(letter: DeadLetter, audience: Audience) -> str:
-    """Return the key. If the message is malformed, its key may contain anything."""
+    """Return the key, or an empty string: the key of a malformed message may contain anything."""
     return letter.key_text if audience.sees_people or is_event(letter) else ""
 
 
@@ -39,7 +39,7 @@ def is_event(letter: DeadLetter) -> bool:
 
 
 def operations_of(numbers: Collection[int], *, using: str) -> dict[int, str]:
-    """Return the operations that messages name, by the id of the dead letter.
+    """Return the operation that each message names, keyed by dead letter id.
 
     A message that is very large, or that names no operation, is left out.
     """

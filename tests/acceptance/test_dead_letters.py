@@ -138,7 +138,8 @@ def test_a_flood_stops_the_consumer_and_a_restart_resumes(feed: RunningFeed) -> 
     wait_for_the_end(feed.consumer)
 
     assert (
-        "The consumer stops before it applies their batch, so it skips nothing" in feed.consumer.log
+        "The consumer stops before it applies this batch, so no message is skipped"
+        in feed.consumer.log
     )
     assert "Traceback" not in feed.consumer.log
     feed.consumer.start()

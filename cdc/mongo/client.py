@@ -145,7 +145,7 @@ def _ask_each_server(uri: str) -> None:
     """
     parsed = parse_uri(uri)
     wanted = parsed["options"].get("replicaSet")
-    # A login would fail without the rest of its options, and `hello` needs none.
+    # A login would fail without the other options in the URI, and `hello` needs no login.
     encryption = {
         name: value
         for name, value in parsed["options"].items()

@@ -110,7 +110,7 @@ class DocumentColumns:
     def _found(
         self, conditions: Mapping[str, Document], collections: Sequence[str], until: float
     ) -> dict[str, bool | None]:
-        """Return True for each condition that a document fulfils, None if its search timed out."""
+        """Return the fulfilled conditions with True, and those whose search timed out with None."""
         any_of_them: Document = {"$or": list(conditions.values())}
         if not conditions or self._any(any_of_them, collections, until) is False:
             return {}

@@ -31,11 +31,13 @@ def conflict_of(error: BulkWriteError) -> Conflict | None:
 
 def _reason(refused: Mapping[str, Any]) -> str:
     place = _PLACE.search(str(refused.get("errmsg", "")))
-    collection, index = place.groups() if place else ("a collection", "of unknown name")
     fields = ", ".join(refused["keyPattern"])
+    index = "A unique index, which MongoDB does not name,"
+    if place:
+        index = f"The unique index {place[2]} of {place[1]}"
     return (
-        f"The unique index {index} of {collection} refuses the document: another document has the "
-        f"same {fields}. Drop the index, or change one of the two rows."
+        f"{index} refuses the document: another document has the same {fields}. Drop the index, or "
+        "change one of the two rows."
     )
 
 

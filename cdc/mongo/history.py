@@ -49,8 +49,8 @@ class History:
     def applied(self, versions: Sequence[Version]) -> dict[Version, float]:
         """Return the delays, in seconds, of those changes that the replica has applied.
 
-        A delay is the difference of two times: the application's clock measures the first time, and
-        the consumer's clock the second. A negative difference is returned as 0.
+        A delay begins at the capture, by the application's clock, and ends at the write to the
+        replica, by the consumer's clock. A negative delay is returned as 0.
         """
         ids = [{"epoch": item.epoch, "outbox_id": item.outbox_id} for item in versions]
         with reaching():

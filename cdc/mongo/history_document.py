@@ -9,8 +9,8 @@ from cdc.mongo.plan import Delivered, Document
 def history_document(delivered: Delivered, applied_at: datetime) -> Document:
     """Return the history document of an event.
 
-    `at` is the time of the capture by the application's clock, and `applied_at` the time of the
-    write to the replica by the consumer's clock.
+    `at` is the time of the capture, by the application's clock. `applied_at` is the time of the
+    write to the replica, by the consumer's clock.
     """
     return {**event_document(delivered), "applied_at": applied_at}
 

@@ -110,7 +110,7 @@ class Applied:
 
 
 class Conflict(Retryable):
-    """A unique index of the replica refuses the document of an event.
+    """A unique index in the replica refuses the document of an event.
 
     Another document already has the unique value. The conflict may be temporary, because a later
     event may change or delete the other document.

@@ -5,7 +5,7 @@ import re
 from pymongo.errors import PyMongoError, ServerSelectionTimeoutError
 
 ANSWER, _CODE = ", full error", re.compile(r"'code': (\d+)")
-"""The beginning of the server's answer in the client's text, and the code in the answer."""
+"""The text before the server's answer in the client's error, and the code in that answer."""
 LOGIN_REFUSED, _RIGHT_MISSING = frozenset({18, 8000}), 13
 _HANDSHAKE = re.compile(
     r"(?:SSL handshake failed: |(?=\S+: \[SSL: ))(\S+): (?:\[.+?\] )?(.+?)(?: \(_ssl\.c|\Z)"

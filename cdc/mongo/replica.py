@@ -52,7 +52,10 @@ from cdc.wire.records import UNKNOWN_EPOCHS, LeaderEpochs, TopicPartition
 
 _DAY_SECONDS = 86_400
 _CAREFUL_BATCHES = 16
-"""The number of batches that are looked up after an unexpected one, as during a replay."""
+"""The number of batches that are applied with a lookup after a direct batch has failed.
+
+During a replay, for example, most direct batches would fail.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,7 @@ class MongoReplica:
     def record_gap(self, source: TopicPartition, resume_at: int) -> StoredPosition:
         """Move the position to `resume_at`, and store the gap.
 
-        Raise Fenced if the partition was taken over by another consumer, or its position was moved.
+        Raise Fenced if another consumer took over the partition, or the position was moved.
         """
         with reaching():
             return self._owned.record_gap(source, resume_at)
@@ -150,9 +153,9 @@ class MongoReplica:
         `deleted_rows` are rows that the database no longer has. `leader_epochs` contains, for each
         partition, the leader epoch of the partition's last record in the batch.
 
-        Raise Fenced if a partition was taken over by another consumer or its position was moved,
-        Rejected if MongoDB refuses a document, and Retryable for any other failure. After each of
-        these errors, the caller must take over the partitions again.
+        Raise Fenced if another consumer took over a partition or the partition's position was
+        moved, Rejected if MongoDB refuses a document, and Retryable for any other failure. After
+        each of these errors, the caller must take over the partitions again.
         """
         work = _Work(batch, advance, deleted_rows, leader_epochs)
         incomplete = lacking(batch, self._routes)
@@ -185,7 +188,7 @@ class MongoReplica:
         return Applied(written=direct.written, duplicates=0, stale=0)
 
     def _apply_looked_up(self, work: _Work) -> Applied:
-        """Apply a batch after looking up the versions, if necessary in a different way."""
+        """Look up the versions and apply a batch; if that fails, retry with a different `_How`."""
         how = _How()
         while True:
             try:
@@ -231,7 +234,7 @@ class MongoReplica:
         return held.version if held else None
 
     def check(self, sources: frozenset[TopicPartition]) -> None:
-        """Raise Fenced if another consumer took over one of `sources` or its position was moved."""
+        """Raise Fenced if a partition in `sources` was taken over or its position was moved."""
         with reaching():
             self._owned.check(sources)
 

@@ -78,7 +78,7 @@ class Statistics:
         return [counts.get(place, 0) / seconds for place in range(bins)]
 
     def changes_since(self, since: datetime) -> int:
-        """Return the number of applied changes since a time. It is 0 if no history is kept."""
+        """Return the number of applied changes saved since a time; 0 if no history is kept."""
         with reaching():
             return self._history.count_documents({"at": {"$gte": since}}, maxTimeMS=_RATES_MS)
 

@@ -131,7 +131,7 @@ class MemoryReplica:
         deleted_rows: Container[RowKey] = (),
         leader_epochs: LeaderEpochs = UNKNOWN_EPOCHS,
     ) -> Applied:
-        """Apply a batch and move its partitions to `advance`, together or not at all.
+        """Apply a batch and move the positions to `advance`, together or not at all.
 
         After an error, the caller must take over the partitions again.
         """
@@ -187,8 +187,8 @@ class MemoryReplica:
             held = (self._store.owners.get(source), self._store.positions.get(source))
             if held != (self._owner, self._expected.get(source)):
                 raise Fenced(
-                    f"Partition {source.partition} was taken over by another consumer, or its "
-                    "position was moved."
+                    f"Another consumer took over partition {source.partition}, or the position of "
+                    "the partition was moved."
                 )
 
     def forget(self) -> None:
@@ -199,8 +199,8 @@ class MemoryReplica:
         expected = (self._owner, self._expected.get(source))
         if (self._store.owners.get(source), self._store.positions.get(source)) != expected:
             raise Fenced(
-                f"Partition {source.partition} was taken over by another consumer, or its position "
-                "was moved."
+                f"Another consumer took over partition {source.partition}, or the position of the "
+                "partition was moved."
             )
 
     def _resume(self, source: TopicPartition, resume_at: int | None) -> None:

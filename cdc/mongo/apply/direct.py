@@ -22,12 +22,14 @@ from cdc.runtime import fault_points
 from cdc.wire.event import ChangeEvent, Operation, Version
 
 _MOST_CONDITIONS = 16
-"""The most updates, or replaced markers, that have a condition each.
+"""The maximum number of updates, or of replaced markers, that each contain their own condition.
 
-A condition besides `_id` makes each of them slower. More of them are checked together before.
+A condition besides `_id` makes a write slower. The conditions of more writes than this number are
+checked together, before the writes.
 """
 _MOST_BYTES = 16_000_000
-"""A command may have 48 MB, and a transaction must fit into MongoDB's cache."""
+"""The maximum size of a direct batch: MongoDB accepts commands of up to 48 MB, and a transaction
+must fit into MongoDB's cache."""
 _OPERATIONS = frozenset({Operation.CREATE, Operation.UPDATE, Operation.DELETE})
 
 
@@ -53,12 +55,12 @@ class _Statements:
     """The number of documents that `deletes` must delete."""
     updates: list[Document]
     updated: list[Document]
-    """Conditions that the documents of `updates` must meet before."""
+    """Conditions that the documents must meet before `updates` are written."""
     inserts: list[RawBSONDocument]
     markers: list[Document]
     """The updates of the markers of deleted rows."""
     marked: list[Document]
-    """Conditions that these markers must meet before, if they exist."""
+    """Conditions that existing markers must meet before `markers` are written."""
     new_markers: list[Document]
 
 
@@ -128,8 +130,8 @@ def _statements(table: _Table) -> _Statements:
         ],
         updated=updated,
         inserts=[_document(each) for each in table.creates],
-        # A marker that is not older does not meet its condition. The upsert then fails, because it
-        # would insert a second document with this key.
+        # A marker that is not older than the delete does not meet the condition. The upsert then
+        # fails, because it would insert a second document with this key.
         markers=[
             {"q": condition, "u": marker(each.event), "upsert": True}
             for condition, each in zip(of_markers, table.deletes, strict=True)
@@ -140,17 +142,17 @@ def _statements(table: _Table) -> _Statements:
 
 
 def _conditions(changes: Sequence[Delivered]) -> tuple[list[Document], list[Document]]:
-    """Return the conditions to check before the changes are written, and the one of each write."""
+    """Return the conditions to check before the writes, and the condition of each write."""
     if len(changes) <= _MOST_CONDITIONS:
         return [], [older(each.event.key, each.event.version) for each in changes]
     return _together(changes), [{"_id": each.event.key} for each in changes]
 
 
 def _together(changes: Iterable[Delivered]) -> list[Document]:
-    """Return the conditions that documents are older than changes, one for each partition.
+    """Return one condition per partition and epoch: the documents are older than all the changes.
 
-    Kafka keeps the order of a partition, so its documents are usually older than all of its changes
-    in the batch.
+    Kafka keeps the order within a partition, so a document is usually older than every change that
+    the batch contains from the partition of the document's row.
     """
     groups: dict[Any, list[ChangeEvent]] = {}
     for each in changes:
@@ -215,7 +217,7 @@ class DirectWriter:
         expected: int,
         session: ClientSession,
     ) -> None:
-        """Raise Unexpected if another number of documents meets one of the conditions."""
+        """Raise Unexpected unless exactly `expected` documents meet one of the conditions."""
         if not conditions:
             return
         pipeline = [{"$match": {"$or": conditions}}, {"$count": "n"}]

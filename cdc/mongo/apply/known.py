@@ -22,7 +22,7 @@ class KnownVersions:
         self._routes = routes
 
     def of_batch(self, batch: Sequence[Delivered], session: ClientSession) -> dict[RowKey, Known]:
-        """Return what the replica has of the rows of a batch."""
+        """Return the versions that the replica has of the rows of a batch."""
         deletes = {(each.event.table, each.event.key) for each in batch if each.document is None}
         return self.of(keys_of(batch), session, deletes)
 
@@ -34,7 +34,7 @@ class KnownVersions:
     ) -> dict[RowKey, Known]:
         """Return the highest version of each row that the replica has. `keys` is grouped by table.
 
-        `deletes` are rows whose markers are read in any case.
+        `deletes` are the rows that a batch deletes; their markers are always read.
         """
         known: dict[RowKey, Known] = {}
         for table, identities in keys.items():

@@ -58,7 +58,7 @@ class OwnedPositions:
 
         A gap is a range of records that Kafka has lost and that may not have been applied.
 
-        Raise Fenced if the partition was taken over by another consumer, or its position was moved.
+        Raise Fenced if another consumer took over the partition, or the position was moved.
         """
         lost_from = self._expected.get(source)
         moved = self._positions.update_one(
@@ -66,8 +66,8 @@ class OwnedPositions:
         )
         if not moved.matched_count:
             raise Fenced(
-                f"Partition {source.partition} was taken over by another consumer, or its position "
-                "was moved."
+                f"Another consumer took over partition {source.partition}, or the position of the "
+                "partition was moved."
             )
         self._expected[source] = resume_at
         return StoredPosition(next_offset=resume_at, recreated=False)
@@ -80,7 +80,7 @@ class OwnedPositions:
     ) -> None:
         """Move positions in the session's transaction.
 
-        Raise Fenced if a partition was taken over by another consumer, or its position was moved.
+        Raise Fenced if another consumer took over a partition, or a position was moved.
         """
         moves: list[Any] = [
             UpdateOne(
@@ -92,8 +92,8 @@ class OwnedPositions:
         result = self._positions.bulk_write(moves, session=session)
         if result.matched_count != len(moves):
             raise Fenced(
-                "A partition of the batch was taken over by another consumer, or its position was "
-                "moved."
+                "Another consumer took over a partition of the batch, or a position of the batch "
+                "was moved."
             )
 
     def expect(self, advance: Mapping[TopicPartition, int]) -> None:
@@ -101,7 +101,7 @@ class OwnedPositions:
         self._expected.update(advance)
 
     def check(self, sources: frozenset[TopicPartition]) -> None:
-        """Raise Fenced if another consumer took over one of `sources` or its position was moved."""
+        """Raise Fenced if a partition in `sources` was taken over or its position was moved."""
         if not sources:
             return
         names = [position_id(self._group, source) for source in sources]
@@ -115,8 +115,8 @@ class OwnedPositions:
         for source in sources:
             if held.get(source) != (self._owner, self._expected.get(source)):
                 raise Fenced(
-                    f"Partition {source.partition} was taken over by another consumer, or its "
-                    "position was moved."
+                    f"Another consumer took over partition {source.partition}, or the position of "
+                    "the partition was moved."
                 )
 
     def forget(self) -> None:

@@ -60,7 +60,7 @@ def add_history(
     now: datetime,
     session: ClientSession,
 ) -> None:
-    """Insert the history documents of new events; raise Unexpected if the history has one."""
+    """Insert the history documents of new events; raise Unexpected if one of them exists."""
     try:
         write(history, [InsertOne(history_document(each, now)) for each in events], session)
     except BulkWriteError as error:

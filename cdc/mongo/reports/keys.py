@@ -1,4 +1,4 @@
-"""MongoDB expressions for what a report groups documents by and for what it counts.
+"""MongoDB expressions for the keys and the measures of a report.
 
 An expression accepts documents of any shape, because another program may have written them.
 """
@@ -48,7 +48,7 @@ def by_host(path: str) -> Key:
 
 
 def by_calendar(path: str, unit: Unit) -> Key:
-    """Group by the day, week, month or year of a date: the key is its first moment.
+    """Group by the day, week, month or year of a date; the key is the first moment of that unit.
 
     The key is None if the value is not a date.
     """

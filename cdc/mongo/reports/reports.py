@@ -38,9 +38,10 @@ class Period:
 
     @property
     def hint(self) -> Document | None:
-        """The way to read the documents; None to let MongoDB choose.
+        """How MongoDB must read the documents; None to let MongoDB choose.
 
-        MongoDB would read all documents through the index on the date, which takes twice as long.
+        To read all documents, MongoDB would choose the index on the date, which takes twice as
+        long.
         """
         return None if self.since else _IN_ORDER_OF_STORAGE
 

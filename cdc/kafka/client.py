@@ -62,7 +62,7 @@ def make_client(kind: Callable[[dict[str, Any]], Client], config: dict[str, Any]
 
 @lru_cache(maxsize=16)
 def require_valid_config(given: tuple[tuple[str, str], ...]) -> None:
-    """Raise Misconfigured, naming the setting, if librdkafka does not know or accept one."""
+    """Raise Misconfigured for the first setting that librdkafka does not know or accept."""
     for name, value in given:
         if _FILES.match(name) and value != FOUND_BY_THE_LIBRARY:
             _require_readable(name, value)

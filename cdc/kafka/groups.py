@@ -24,7 +24,7 @@ class Groups:
 
     If such a request times out in librdkafka 2.16, the process ends with a failed assertion as soon
     as a broker changes its state (`rd_kafka_enq_once_del_source_return`). Therefore the requests
-    have a timeout that is never reached: a client that has not answered in time is replaced.
+    have a timeout that is never reached: a client that gets no answer in time is replaced.
     """
 
     def __init__(self, settings: CdcSettings) -> None:
@@ -64,7 +64,7 @@ class Groups:
     ) -> "Future[ConsumerGroupDescription]":
         """Request the description of a group; the future raises KafkaException.
 
-        Call `renew` if it is not done in time.
+        Call `renew` if the future is not done in time.
         """
         return self._admin.describe_consumer_groups(
             [name], include_authorized_operations=with_rights, request_timeout=_LONGEST_SECONDS

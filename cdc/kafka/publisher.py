@@ -22,7 +22,7 @@ _REJECTING = frozenset(
         KafkaError._INVALID_DIFFERENT_RECORD,  # noqa: SLF001 -- a documented code
     }
 )
-"""Error codes for a record that Kafka rejects permanently, and for other records in its batch."""
+"""Error codes for a permanently rejected record, and for the other records in the same batch."""
 _TOPIC_MISSING = frozenset(
     {
         KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -32,7 +32,7 @@ _TOPIC_MISSING = frozenset(
 _TOPIC_PATIENCE_MS = 3_000
 """How long a topic may be unknown before it is considered missing."""
 _PARTIAL_SECONDS = 30.0
-"""How long records wait for brokers that refuse the client, if others have acknowledged some."""
+"""How long records wait for brokers that refuse the client after other brokers accepted some."""
 
 
 class KafkaPublisher:
@@ -71,9 +71,9 @@ class KafkaPublisher:
 
         Raise Retryable if any other record was not acknowledged; the caller must then write all
         records again. Call `keep_waiting` at least every 0.1 s. When `keep_waiting` returns False,
-        or brokers refuse the login or TLS, drop the records in flight and raise Retryable. If a
-        part was acknowledged, a refusal is raised only after 30 s: each repetition writes that part
-        once more, and perhaps only some brokers refuse the client.
+        or brokers refuse the login or TLS, drop the records in flight and raise Retryable. If some
+        records were acknowledged, a refusal is raised only after 30 s: each repetition writes those
+        records once more, and perhaps only some brokers refuse the client.
         """
         began = time.monotonic()
         outcomes: dict[int, KafkaError | None] = {}

@@ -66,17 +66,18 @@ class ErrorLog:
     """The errors of a client: logs each error code at most once in 30 seconds, and explains them.
 
     An instance is the `error_cb` of its client, which is called when the client is polled. The
-    client reports an error that repeats at most once a minute, so a cause stays known until
-    `forget`, which the owner of the client calls after an answer.
+    client reports a repeated error at most once a minute. A cause therefore stays known until the
+    owner of the client calls `forget`, after an answer from a broker.
     """
 
     def __init__(self, settings: CdcSettings) -> None:
         self._settings = settings
         self._logged: dict[str, float] = {}
         self._last: KafkaError | None = None
-        """The last error that names a cause, since the last answer."""
+        """The last error that named a cause, since a broker last answered."""
         self._is_explained = self._are_closed = False
-        """Whether a cause came after the brokers were last down, and whether none came before."""
+        """Two facts about the last report that all brokers are down: whether an error with a cause
+        came after that report, and whether none came before it."""
         self._is_new = False
         """Whether an error came during the current request."""
         self._examined: tuple[KafkaError, Refusal | None] | None = None

@@ -34,8 +34,9 @@ def kept_seconds(config: Mapping[str, str]) -> float | None:
     """Return the shortest time after which Kafka may remove a record that is still needed.
 
     With `cleanup.policy=delete`, Kafka removes every record after `retention.ms`. With `compact`,
-    it keeps the newest record of each key, and a replica needs no others. An exception is a
-    delete: its tombstone is removed after `delete.retention.ms`. Return None if nothing is removed.
+    Kafka keeps the newest record of each key, and a replica needs no other records. An exception is
+    a delete: the tombstone is removed after `delete.retention.ms`. Return None if Kafka removes
+    nothing.
     """
     policies = {policy.strip() for policy in config.get("cleanup.policy", "").split(",")}
     limits = {"delete": "retention.ms", "compact": "delete.retention.ms"}

@@ -126,13 +126,13 @@ class KafkaSource:
     def lost_at(self, source: TopicPartition, offset: int, leader_epoch: int | None) -> bool:
         """Return whether Kafka has lost the records of a waiting partition at this position.
 
-        Kafka reports a loss only for the position of the last `start`. For another position, return
-        False: the partition must first be started there.
+        Kafka reports a loss only for the position of the last `start`. For any other position,
+        return False: the partition must first be started at that position.
         """
         return self._lost.get(source) == (offset, leader_epoch)
 
     def first_offset(self, source: TopicPartition) -> int:
-        """Return the first offset of the partition that Kafka has not deleted; raise Retryable."""
+        """Return the first offset that Kafka still has of the partition; raise Retryable."""
         return first_and_next(self._consumer, source, self._errors.unavailable)[0]
 
     def release(self) -> None:
@@ -170,7 +170,7 @@ class KafkaSource:
         self._consumer.close()
 
     def _require_connection(self) -> None:
-        """Raise Retryable if no record arrives because brokers refuse the login or TLS.
+        """Raise Retryable if no record arrives because brokers refuse the login or a TLS handshake.
 
         The client itself would silently keep trying.
         """
@@ -187,7 +187,7 @@ class KafkaSource:
         )
 
     def _validate(self, at: KafkaPartition) -> None:
-        """Make the client compare the leader epoch with Kafka's before it fetches.
+        """Make the client compare the leader epoch with Kafka's before the client fetches.
 
         Without a seek, the client compares the epochs only after the election of a new leader.
         """

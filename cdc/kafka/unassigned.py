@@ -25,7 +25,7 @@ class Unassigned:
     If all consumers are killed and restarted, Kafka gives each static member its old assignment
     back, without a rebalance. A partition that was added in the meantime is then assigned to no
     member, because only the leader of the last rebalance looks for new partitions (KIP-345,
-    KIP-814). It would wait until the membership of the group changes.
+    KIP-814). Such a partition would wait until the membership of the group changes.
     """
 
     def __init__(self, settings: CdcSettings, topics: Sequence[str]) -> None:

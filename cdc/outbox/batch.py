@@ -6,13 +6,13 @@ from typing import Protocol
 from cdc.models import OutboxRecord
 
 BATCH_BYTES = 8_000_000
-"""The size at which a batch ends, in bytes. Its records in Kafka's client need as much memory
-again."""
+"""The size at which a batch ends, in bytes. In Kafka's client, the records of the batch need as
+much memory again."""
 PORTION_BYTES = 4_000_000
 """The maximum size of one read, in bytes. The lease is renewed between reads. A larger row is read
 alone."""
 _ASKED_BYTES = 64_000_000
-"""The maximum bytes of rows that one query measures: the database reads the rows in full."""
+"""The maximum size of the rows that one query measures, because the database reads them in full."""
 _MOST_ROWS = 500
 
 
@@ -27,7 +27,7 @@ class Rows(Protocol):
 
 
 class BatchReader:
-    """Reads rows in portions. Most rows have at most `largest` bytes, but larger ones are read."""
+    """Reads rows in portions. Most rows have at most `largest` bytes; larger rows are read too."""
 
     def __init__(self, rows: Rows, largest: int) -> None:
         self._rows = rows

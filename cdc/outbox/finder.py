@@ -19,7 +19,7 @@ _MOST_SETTLED = 1_000
 _MOST_STATEMENTS = 32
 """The maximum number of statements in which one call of `find` examines gaps."""
 _REREAD = 16
-"""The number of ids below the new ones that are read again, to detect ids that are reused."""
+"""The number of ids below the new ids that are read again, to detect reused ids."""
 
 
 class Ids(Protocol):
@@ -49,9 +49,9 @@ class Finder:
         self.more = False
         """Whether there may be more new rows than the last `find` returned."""
         self.passed = frozenset[int]()
-        """The ids of the last `find` that were already finished (see `Progress`). Such a row was
-        inserted late, or it was published before and then restored. Newer changes of the same
-        captured row may have been published before."""
+        """The ids that the last `find` returned although they were already finished (see
+        `Progress`). The row of such an id was inserted late, or was published and then restored.
+        Newer changes of the same captured row may already have been published."""
         self.start_over(0)
 
     @property

@@ -1,7 +1,7 @@
 """Finds changes that wait in the outbox of a database other than the default one.
 
-The relay reads only the outbox of the default database. Capture refuses writes to the other ones,
-but a database may have been the default one before.
+The relay reads only the outbox of the default database. Capture refuses writes to other databases,
+but one of them may have been the default database before.
 """
 
 import threading
@@ -15,7 +15,8 @@ from cdc.outbox.table import current_epoch, depth
 from cdc.runtime.threads import attempt
 
 PATIENCE_SECONDS = 10.0
-"""Another program may run a relay for the database. Such a relay needs less than this time."""
+"""Changes that wait for less than this time are no problem: another program may run a relay for
+the database, which needs less time."""
 _WAIT_SECONDS = 1.0
 
 
@@ -31,7 +32,7 @@ class OtherOutbox:
 
 
 class OtherDatabases:
-    """Looks in a thread, because another database may be slow or unreachable."""
+    """Reads the other outboxes in a thread, because a database may be slow or unreachable."""
 
     def __init__(self, aliases: Iterable[str] | None = None) -> None:
         names = list(connections) if aliases is None else aliases

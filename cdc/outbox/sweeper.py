@@ -15,7 +15,7 @@ from cdc.runtime.loop import Clock
 LOOK_SECONDS = 5.0
 """The minimum interval between two searches for overlooked rows."""
 _LOOK_SHARE = 50
-"""A second minimum of this interval, as a multiple of the duration of the last search."""
+"""The interval is also at least this multiple of the duration of the last search."""
 _REFUSED_SECONDS = 1.0
 _PAUSE_SECONDS = 0.2
 _LOOK_LIMIT = 5_000
@@ -53,7 +53,7 @@ class Sweeper:
         self.forget()
 
     def forget(self) -> None:
-        """Forget all rows: the relay starts over, and the same ids may belong to other rows now."""
+        """Forget all rows, because the relay starts over, and ids may now belong to other rows."""
         with self._lock:
             self._round = object()
             self._new: deque[_Published] = deque()

@@ -15,7 +15,7 @@ from cdc.registry import Capture
 _ATTEMPTS = 10
 """The maximum number of checks of a row that keeps changing; the row then counts as equal.
 
-Every change writes the whole document, and so removes an earlier difference.
+Every change writes the whole document, and therefore removes any earlier difference.
 """
 _UNREADABLE = None
 

@@ -116,7 +116,8 @@ class Reconciler:
         run; with `restart`, it starts from the beginning.
         """
         began = self._clock.monotonic()
-        # A resumed run closes no gaps, because a gap may have been found after it compared a row.
+        # A resumed run closes no gaps, because the run may have compared a row before the gap with
+        # a change of that row was found.
         resumed = not restart and any(self._checkpoint(each).load() for each in registry)
         gaps = () if resumed else self._positions.gaps()
         columns = {} if resumed else self._recorded_columns()

@@ -53,7 +53,7 @@ def selections(model: str | None, conditions: Sequence[str]) -> list[Selection]:
 
 
 def visible_conditions(conditions: Sequence[str], audience: Audience) -> list[str]:
-    """Return conditions without those on columns that `audience` must not see."""
+    """Return the conditions, except those on columns that `audience` must not see."""
     hidden: set[str] = set()
     for capture in registry:
         columns = capture.hidden(audience)

@@ -12,7 +12,7 @@ from cdc.registry import topic_names
 _DAY_MS = 86_400_000
 _APART_SECONDS = 5.0
 _TOO_FAR_APART_SECONDS = 300.0
-"""Far below one hour, at which a deleted row could reappear (`cdc/consumer/old_events.py`)."""
+"""Far below the hour beyond which a deleted row could reappear (`cdc/consumer/old_events.py`)."""
 
 
 def check_between(settings: CdcSettings, using: str) -> Iterator[Check]:

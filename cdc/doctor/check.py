@@ -27,7 +27,7 @@ class Check:
     remedy: str = ""
     """What to do, as the end of the sentence; empty if nothing needs to be done."""
     stops: bool = False
-    """Whether a daemon that needs this part refuses to start."""
+    """Whether this result keeps a daemon that needs the part from starting."""
 
     @property
     def part(self) -> str:

@@ -21,7 +21,7 @@ from cdc.registry import registry
 from cdc.runtime.database import explain, is_denied, retryable_errors
 
 _NEVER_CHANGED = {OperatorAction}
-"""Append-only tables, on which the other rights can be revoked."""
+"""Append-only tables, on which the rights to update and delete can be revoked."""
 _FULL = 2
 """SQLite's number for `PRAGMA synchronous=FULL`."""
 

@@ -78,7 +78,7 @@ def _group(groups: Groups, name: str, *, stops: bool) -> Check:
     return wrong(
         "kafka.group",
         f"This client does not have the right Read on the consumer group {name}",
-        "grant Read on the group; a client of relays alone does not need it",
+        "grant Read on the group; a client that only relays use does not need it",
         stops=stops,
     )
 
@@ -113,8 +113,8 @@ def _rights(name: str, found: TopicState, needs: Collection[str]) -> Iterator[Ch
         yield wrong(
             "kafka.rights",
             f"This client does not have the right {' and '.join(lacking)} on the topic {name}",
-            "grant Describe, Read and Write on the topic; a client of consumers alone needs no "
-            "right to write",
+            "grant Describe, Read and Write on the topic; a client that only consumers use needs "
+            "no right to write",
             stops=not set(needs).isdisjoint(lacking),
         )
 
@@ -160,7 +160,7 @@ def _insync(name: str, insync: int, replicas: int) -> Iterator[Check]:
     elif insync == 1 < replicas:
         yield warning(
             "kafka.min_insync_replicas",
-            f"The topic {name} has min.insync.replicas=1, so a message may be on one disk only",
+            f"The topic {name} has min.insync.replicas=1, so a message can be on only one disk",
             "set min.insync.replicas to 2",
         )
 

@@ -27,7 +27,7 @@ _ACTIONS = frozenset(
         *("listCollections", "listIndexes"),
     }
 )
-"""The actions on its database without which a consumer cannot work."""
+"""The actions on the database that a consumer cannot work without."""
 _CHANGE = "collMod"
 """The action that a consumer needs to change the expiry time of an existing index."""
 
@@ -140,8 +140,8 @@ def _compatibility(client: Any) -> str:
 def _rights(client: Any, settings: CdcSettings) -> Iterator[Check]:
     with reaching():
         status = client.admin.command("connectionStatus", showPrivileges=True)["authInfo"]
-    # Without a login, everything is allowed if the server requires none. If it does, the next
-    # command fails.
+    # If the server requires no login, a client without a login may do everything. If the server
+    # requires a login, the next command fails.
     if status["authenticatedUsers"]:
         yield from judge_rights(status["authenticatedUserPrivileges"], settings.mongodb_database)
 
@@ -178,14 +178,14 @@ def _expiry(name: str, indexes: Mapping[str, Any], days: int) -> Iterator[Check]
     if found != needed:
         yield warning(
             "mongodb.expiry",
-            f"The documents of the collection {name} expire after {_seconds(found)}, not after "
+            f"The lifetime of the documents in the collection {name} is {_seconds(found)}, not "
             f"{_seconds(needed)}",
             "restart a consumer, which corrects the index at_ttl",
         )
 
 
 def _seconds(number: int | None) -> str:
-    return "no time" if number is None else f"{number} s"
+    return "unlimited" if number is None else f"{number} s"
 
 
 def _number(version: str) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ _FULL_BYTES, _LITTLE_BYTES = 5_000_000, 200_000_000
 
 
 def check_settings(settings: CdcSettings) -> Iterator[Check]:
-    """Yield the checks of the settings; raise Misconfigured for one that a client refuses."""
+    """Yield the checks of the settings; raise Misconfigured if a client refuses a setting."""
     found = django_checks("settings", include_deployment_checks=True)
     yield from or_ok(found, "settings.django", "Django's checks find nothing")
     require_valid_clients(settings)

@@ -21,13 +21,14 @@ class PartitionLag:
     end: int = 0
     """The offset of the partition's next record."""
     lost: bool = False
-    """Whether Kafka no longer has the position's record. A consumer that finds it stores a gap."""
+    """Whether Kafka no longer has the record at the position. A consumer that detects this stores a
+    gap."""
     seconds_to_loss: float | None = None
     """How long the consumers can stay offline before Kafka may remove a record that is not
     applied; None if Kafka removes none, or if its configuration cannot be read."""
     seconds_to_marker_expiry: float | None = None
-    """How long they can stay offline before the first unapplied record is older than the delete
-    markers in MongoDB."""
+    """How long the consumers can stay offline before the first unapplied record is older than the
+    delete markers in MongoDB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -164,7 +164,7 @@ def _cause(kind: str, seen: Observed) -> str:
 
 
 def _failing(seen: Observed) -> Iterator[Finding]:
-    """Yield the processes that fail without a delay or an outage that would explain it."""
+    """Yield the failing processes, unless a delay or an outage already explains the failure."""
     delayed = {"relay": seen.outbox_late, "consumer": seen.kafka_late and not seen.paused}
     for trouble in seen.troubles or ():
         kind = trouble.process.partition(" ")[0]
@@ -179,7 +179,7 @@ def _failing(seen: Observed) -> Iterator[Finding]:
 def _failing_text(trouble: Trouble, seen: Observed) -> str:
     seconds = max((seen.read_at - trouble.since).total_seconds(), 0.0)
     return (
-        f"{trouble.process} has failed for {seconds:.0f} s "
+        f"{trouble.process} has been failing for {seconds:.0f} s "
         f"({counted(trouble.attempts, 'attempt')}): {trouble.error}"
     )
 

@@ -10,8 +10,8 @@ _DAY_SECONDS = 86_400
 def with_horizon(lag: PartitionLag, kept_seconds: float | None, marker_days: int) -> PartitionLag:
     """Add the time until Kafka or MongoDB forgets what the first unapplied record needs.
 
-    `kept_seconds` is how long Kafka keeps records; None if that is unlimited or unknown.
-    The first unapplied record is the oldest one. Without such a record, the next one counts.
+    `kept_seconds` is how long Kafka keeps records; None if that is unlimited or unknown. The first
+    unapplied record is the oldest. If all records are applied, the next new record counts instead.
     """
     loss = None if kept_seconds is None else max(kept_seconds - lag.seconds, 0.0)
     return replace(

@@ -19,9 +19,10 @@ from cdc.status.facts import (
 from cdc.status.latency import Delays
 
 PATIENCE_SECONDS = 10.0
-"""A change that has been in transit for longer is delayed."""
+"""A change that has been in transit for more than this number of seconds counts as delayed."""
 _ABSENCE_SECONDS = 3.0
-"""A change is delayed after this time if no process works on it; a takeover needs less."""
+"""If no process works on a change, the change counts as delayed after this number of seconds. A
+takeover takes less time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

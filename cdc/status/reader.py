@@ -50,7 +50,7 @@ from cdc.wire.records import TopicPartition
 
 _LONGEST_REASON = 300
 _SILENT_SECONDS = 0.5
-"""A service that takes longer to fail has not responded, and is not asked again."""
+"""A service that takes longer than this to fail counts as unresponsive, and is not asked again."""
 _DATABASE = "the database"
 _SERVICES = (_DATABASE, "Kafka", "MongoDB")
 T = TypeVar("T")
@@ -157,8 +157,8 @@ class StatusReader:
     def _moved(self, lags: Iterable[PartitionLag]) -> int:
         """Return how many changes were captured or published since the queues were read.
 
-        The outbox is read first, because a change that leaves it in between is then counted twice,
-        not overlooked.
+        The outbox is read first, because a change that leaves the outbox between the two reads is
+        then counted twice instead of being overlooked.
         """
         captured = outbox.depth(using=DEFAULT_DB_ALIAS).rows
         published = sum(

@@ -33,7 +33,7 @@ class Arrival:
     outbox_id: int | None
     """The version of the document; None if there is no document or it has no version."""
     applied_at: datetime | None
-    """The time of the write of that version; None if the history does not have the version."""
+    """When that version was written; None if the history does not have the version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

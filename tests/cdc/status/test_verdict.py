@@ -79,12 +79,12 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
         (
             {**WAITING, "outbox_seconds": 7200.0, "troubles": (FAILING,)},
             False,
-            "7 changes in the outbox, the oldest for 7200.0 s: relay host:1 has failed for",
+            "7 changes in the outbox, the oldest for 7200.0 s: relay host:1 has been failing for",
         ),
         (
             {"troubles": (FAILING,)},
             False,
-            "Relay host:1 has failed for 60 s (9 attempts): Kafka refuses the message.",
+            "Relay host:1 has been failing for 60 s (9 attempts): Kafka refuses the message.",
         ),
         ({"troubles": (replace(FAILING, since=NOW - timedelta(seconds=9)),)}, True, "In sync"),
         (
@@ -130,7 +130,7 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
         (
             {"lags": (lag(5, 11.0),), "troubles": (replace(FAILING, process="consumer one"),)},
             False,
-            "5 records in Kafka, the oldest for 11.0 s: consumer one has failed for 60 s",
+            "5 records in Kafka, the oldest for 11.0 s: consumer one has been failing for 60 s",
         ),
         (
             {"tables": (LACKING,)},

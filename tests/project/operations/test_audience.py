@@ -118,7 +118,7 @@ def test_a_short_error_changes_no_other_word_of_the_verdict(
     status = healthy_status(troubles=(trouble,))
     monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: status))
     page = manager.get("/operations/verdict/").content.decode()
-    assert "Consumer a has failed for" in page
+    assert "Consumer a has been failing for" in page
     assert page.count(HIDDEN) == 1
 
 

@@ -80,7 +80,10 @@ def test_a_failing_process_is_shown_with_its_error(
 
     page = worker.get("/operations/").content.decode()
 
-    assert "<strong>Failing.</strong> Consumer &lt;a&gt; has failed for 60 s (7 attempts)" in page
+    assert (
+        "<strong>Failing.</strong> Consumer &lt;a&gt; has been failing for 60 s (7 attempts)"
+        in page
+    )
     assert "since 2 Jan, 03:04:05 UTC, 7 attempts: run <code>x</code></span></li>" in page
 
 

@@ -26,7 +26,7 @@ _LONGEST_KEY, _LONGEST_REASON = 60, 140
 _TO_THE_SECOND = "j\u00a0M\u00a0Y, H:i:s"
 """Django's format of a date and a time. No-break spaces keep the date on one line."""
 _LISTED = 20
-"""The number of dead letters that a confirmation page lists; the others are only counted."""
+"""The maximum number of dead letters that a confirmation page lists; the rest are only counted."""
 _MOST_FIELDS = 500
 """The maximum number of dead letters that a confirmation page sends as hidden fields.
 
@@ -94,7 +94,7 @@ class DeadLetterAdmin(ForAudience):
         return bool(getattr(request.user, "has_perm", bool)("cdc.resolve_deadletter"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
-        """Defer the columns `key` and `value`, which may take 50 MB on one page."""
+        """Defer the columns `key` and `value`, which can add up to 50 MB on one page."""
         return super().get_queryset(request).defer("key", "value")
 
     def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:
@@ -128,7 +128,7 @@ class DeadLetterAdmin(ForAudience):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Show the dead letter's message next to its row and its documents in the replica."""
+        """Show a dead letter's message next to the current row and the row's documents."""
         letter = self.get_object(request, object_id)
         context = dict(extra_context or {}, title="Dead letter")
         if letter is not None:
@@ -173,7 +173,7 @@ class DeadLetterAdmin(ForAudience):
         return None
 
     def _refusal(self, request: HttpRequest, sentence: str) -> str:
-        """Return the message about a refusal; its cause may quote a value in the row."""
+        """Return the message about a refusal, whose cause might quote a value in the row."""
         summary, _, cause = sentence.partition(". ")
         return f"{summary}. {self.audience(request).text(cause)}"
 

@@ -1,4 +1,4 @@
-"""The Django application, which imports the `cdc.py` of every app to register its captures."""
+"""The Django application. To register captures, it imports the module `cdc` of every app."""
 
 import os
 

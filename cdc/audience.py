@@ -17,13 +17,13 @@ class Audience(Enum):
     def sees_people(self) -> bool:
         """Whether the audience may see personal fields and the author of a change.
 
-        An error may quote a value, and a malformed message may contain anything. Such strings are
-        also shown only to this audience.
+        The audience may then also see strings that might quote people: an error may quote a value,
+        and a malformed message may contain anything.
         """
         return self is Audience.OPERATORS
 
     def text(self, text: str) -> str:
-        """Return a string that may quote people, or a replacement for it."""
+        """Return `text`, which might quote people, or a fixed sentence that replaces `text`."""
         return text if self.sees_people else HIDDEN
 
 

@@ -189,7 +189,7 @@ def discard_dead_letters(numbers: Iterable[int], why: str) -> Outcome:
 
 
 def dead_letter_operations(numbers: Collection[int]) -> dict[int, str]:
-    """Return the operations (c, u, d or r) that messages name, by the id of the dead letter.
+    """Return the operation (c, u, d or r) that each message names, keyed by dead letter id.
 
     A message that is very large, or that names no operation, is left out.
     """
@@ -229,7 +229,7 @@ def read_change_rates(until: datetime, *, bins: int, seconds: int) -> list[float
 
 
 def count_changes(since: datetime) -> int:
-    """Return the number of changes since a time that have reached the replica.
+    """Return the number of changes that were saved since a time and have reached the replica.
 
     Raise Retryable if MongoDB is unavailable.
     """
@@ -237,13 +237,13 @@ def count_changes(since: datetime) -> int:
 
 
 def read_delays() -> Delays:
-    """Return how long the newest changes took to the replica; raise Retryable without MongoDB."""
+    """Return how long the newest changes took to reach the replica; Retryable without MongoDB."""
     since = datetime.now(UTC) - timedelta(minutes=MINUTES)
     return delays_of(_replica().delays(since, MOST_CHANGES))
 
 
 def ensure_topics(settings: CdcSettings) -> list[str]:
-    """Create the missing topics of the captured models; return the names of all these topics."""
+    """Create the missing topics of the captured models; return the topic names of all models."""
     names = topic_names()
     topics = Topics(settings)
     for name in names:

@@ -17,7 +17,7 @@ from cdc.refusals import REFUSALS, Refusal, close_broken_connections, error_code
 from cdc.runtime import telemetry
 
 CONFIRMED = "confirmed"
-"""The parameter that the form of an action posts."""
+"""The parameter that the confirmation form of an action posts."""
 _REFUSAL, _JOB = "_cdc_refusal", "_cdc_job"
 _RETRY_SECONDS = "1"
 _log = logging.getLogger(__name__)
@@ -82,15 +82,15 @@ class RefusalMessages(admin.ModelAdmin[Any]):
         *args: Any,
         **options: Any,
     ) -> HttpResponse:
-        """Return the response of a view. If its write is refused, call the view again.
+        """Return the response of a view. If the write of the view is refused, call the view again.
 
-        `again` is what is then posted. If it is the same, the view's form shows the error. If it is
-        None, the user is redirected to the page.
+        `again` is the POST data of the second call. If `again` is `request.POST` itself, the view's
+        form shows the error. If `again` is None, the user is redirected to the requested page.
         """
         if request.method != "POST":
             return view(request, *args, **options)
         try:
-            # An action may write more than once.
+            # An action may write more than once: undo all of its writes if one is refused.
             with transaction.atomic(using=router.db_for_write(self.model)):
                 return view(request, *args, **options)
         except REFUSALS as error:
@@ -103,7 +103,7 @@ class RefusalMessages(admin.ModelAdmin[Any]):
         return marked(view(request, *args, **options), refusal)
 
     def _question(self, posted: QueryDict) -> QueryDict | None:
-        """Return what to post to an action so that it asks again; None if it does not ask."""
+        """Return the POST data with which an action asks again; None if the action never asks."""
         if posted.get("action") not in self.asking_actions:
             return None
         if CONFIRMED in posted:
@@ -114,10 +114,10 @@ class RefusalMessages(admin.ModelAdmin[Any]):
 
 
 class JobMessages(admin.ModelAdmin[Any]):
-    """A `ModelAdmin` that can leave a write to a job, and then says so in place of "was done"."""
+    """A `ModelAdmin` that can leave a write to a job, and then says so instead of "was done"."""
 
     def announce_job(self, request: HttpRequest, sentence: str) -> None:
-        """Show this sentence in place of the message that the write has succeeded."""
+        """Show this sentence instead of the message that the write has succeeded."""
         setattr(request, _JOB, sentence)
 
     def message_user(
@@ -155,9 +155,9 @@ def refusal_in(request: HttpRequest) -> Refusal | None:
 
 
 def refuse_form(form: Any, sentence: str) -> None:
-    """Add an error to a form. Do not validate a form that is not validated yet.
+    """Add an error to a form. If the form has not been validated yet, do not validate it.
 
-    Its other errors could reveal what the request wanted to find out, such as whether a password is
+    The other errors of the form could reveal a secret to the client, such as whether a password is
     correct.
     """
     if form._errors is None:  # noqa: SLF001 -- `errors` would validate the form
@@ -173,7 +173,7 @@ def show_refusal(request: HttpRequest, form: BaseForm) -> None:
 
 
 def marked(answer: HttpResponse, refusal: Refusal) -> HttpResponse:
-    """Set the status of a response to that of a refusal."""
+    """Return the response, with the status and `Retry-After` of the refusal."""
     answer.status_code = refusal.status
     if refusal.is_temporary:
         answer.headers["Retry-After"] = _RETRY_SECONDS

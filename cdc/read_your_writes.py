@@ -79,7 +79,7 @@ class _AwaitedChange:
     def _arrived(self, recorded: Recorded) -> bool:
         """Return whether every collection has this change or a later change."""
         epoch = outbox.current_epoch(using=self._using)
-        if epoch is None or epoch != self._epoch:  # The change may have either epoch.
+        if epoch is None or epoch != self._epoch:  # The change may have the old or the new epoch.
             return self._matches_row()
         wanted = Version(epoch, recorded.outbox_id)
         versions = self._versions(self._capture.key_to_wire(recorded.key))

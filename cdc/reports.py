@@ -1,8 +1,8 @@
 """Public functions for dashboards that count the documents of a replica collection.
 
 The names in `__all__` are documented and stay compatible. The functions use `settings.CDC`. They
-raise Retryable if MongoDB is unavailable, or needs more than 5 s. A report over a long period reads
-all of its documents, so keep its result for a few seconds.
+raise Retryable if MongoDB is unavailable, or needs more than 5 s. A report reads all documents of
+the period, so keep the result of a report over a long period for a few seconds.
 """
 
 from collections.abc import Mapping
@@ -49,7 +49,7 @@ __all__ = [
 
 
 def read_last_change(table_name: str) -> datetime | None:
-    """Return when the newest change of a table that has reached the replica was saved.
+    """Return when the newest replicated change of a table was saved.
 
     The result is None if no history is kept.
     """
@@ -89,7 +89,7 @@ def read_highest(
     without: Mapping[str, Any],
     limit: int,
 ) -> list[Document]:
-    """Return the `fields` of the documents of a period with the largest integers in `by`.
+    """Return the `fields` of those documents of a period that have the largest integers in `by`.
 
     Documents with one of the values in `without` are left out.
     """

@@ -1,7 +1,7 @@
 """Serves streams outside of Django's handler, so that a stream does not keep its request alive.
 
-Inside the handler, a stream would keep the thread of its request, the request, its session and its
-user, and the response, until its client disconnects.
+Inside the handler, a stream would keep the request, with its thread, session and user, and the
+response until the client disconnects.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ _DETACH = "cdc.detach"
 
 
 class DetachedStreams:
-    """An ASGI application: Django's handler, with streams that continue after it has ended.
+    """An ASGI application: Django's handler, with streams that continue when the handler has ended.
 
     Middleware sees the response of a stream as usual, but without content.
     """
@@ -42,7 +42,7 @@ class DetachedStreams:
 
 
 def detached(scope: Mapping[str, Any], frames: Frames) -> Frames:
-    """Return the content of a response that detaches `frames`, once Django begins to send it.
+    """Return the content of a response. When Django begins to send it, `frames` are detached.
 
     If the application is not a DetachedStreams, return `frames`, which Django then sends itself.
     """

@@ -34,7 +34,7 @@ _NOT_CONFIGURED = (
     "here when the setting is corrected."
 )
 _CUT_SHORT = (
-    "These changes are large, so this page has fewer of them. The others are on the adjacent pages."
+    "These changes are large, so this page has fewer changes. The adjacent pages have the rest."
 )
 _NO_HISTORY = (
     "These changes come from Kafka, because the history has no matching changes or is not "

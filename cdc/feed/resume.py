@@ -109,7 +109,7 @@ class CatchUp:
 
     @contextmanager
     def _lent(self, range_: tuple[FeedPosition, FeedPosition] | None) -> Iterator[_OpenTail]:
-        """Lend an idle tail, preferably one that is reading this range. Close it after an error."""
+        """Lend an idle tail, preferably one that is reading this range; close it on an error."""
         with self._lock:
             self._idle.sort(key=lambda each: each.range_ == range_)
             lent = self._idle.pop() if self._idle else None

@@ -49,7 +49,7 @@ class Reader:
         at: FeedPosition | None,
         phase: float | None = None,
     ) -> None:
-        """`phase`, from 0 to 1, is the time of the access checks within their interval.
+        """`phase`, from 0 to 1, is the point of the check interval at which access is checked.
 
         Readers with the same phase are checked together. The default is random, so that readers
         that connect together are not checked together.
@@ -64,7 +64,7 @@ class Reader:
         self._ahead_since: float | None = None
         self._reported_state = ""
         self._next_delay = 0
-        """A page may have been rendered before a delay was reported, so it gets all kept frames."""
+        """0, because a page may have been rendered before a kept frame reported a delay."""
         self._sent = time.monotonic()
         self._phase = random() if phase is None else phase  # noqa: S311 -- no secret
         self._checked = self._last_due(self._sent)
@@ -96,7 +96,7 @@ class Reader:
 
     def _longest_wait(self) -> float:
         """Return how many seconds the reader may wait, even if there is no news."""
-        if self._number is None:  # What the reader waits for may happen without a turn of the hub.
+        if self._number is None:  # The hub need not wake the reader for what it waits for.
             return _LONGEST_WAIT
         due = min(self._sent + HEARTBEAT_SECONDS, self._checked + CHECK_SECONDS)
         return max(due - time.monotonic(), _SHORTEST_WAIT)

@@ -24,7 +24,7 @@ _MOST_ROUNDS = 12
 """The maximum number of reads for one page. If few changes match, the page is not full."""
 _SECONDS = 5.0
 _MOST_BYTES = 48_000_000
-"""A page that has read more is cut short."""
+"""A page ends early after it has read more than this number of bytes."""
 OffsetChanges = list[tuple[int, RenderedChange | None]]
 """Offsets, and the change to show for each offset, if any."""
 
@@ -95,7 +95,8 @@ class _Walk:
     def _read(self, windows: dict[int, tuple[int, int]]) -> dict[int, OffsetChanges] | None:
         """Return the changes in the windows; None if they are too large, with a smaller `window`.
 
-        A walk backwards cannot use a part of a window, because its last records come first.
+        A walk backwards cannot use a part of a window, because it takes the window's last records
+        first.
         """
         try:
             read = read_windows(self.tail, windows, bounded=self.window > 1)

@@ -18,7 +18,7 @@ from cdc.refusals import REFUSED_LOGIN
 
 _FILE = "_cdc_file"
 _MISSING_RIGHT = frozenset({1142, 1143, 1227, 1370})
-"""MySQL's error codes for a missing right."""
+"""MySQL's error codes for a missing privilege."""
 _AWAY = ("is not responding ({})", "check that it is up and that DATABASE_URL names it")
 _RIGHT = ("refuses a statement ({})", "grant the rights to the user in DATABASE_URL")
 _PROBLEMS = {

@@ -19,11 +19,12 @@ from cdc.runtime.database import DatabaseNow
 from cdc.runtime.loop import Clock
 
 STALE_SECONDS = 30.0
-"""A row that was not updated for this long is ignored: its process was killed."""
+"""A row that has not been updated for this long is ignored, because its process was killed."""
 _WRITE_SECONDS = 1.0
 _BACKOFF_FACTOR = 10
 _QUIET_SECONDS = 5.0
-"""A process recovers after this time without an error: failures and successes may alternate."""
+"""A process counts as recovered after this time without an error, because failures and successes
+may alternate."""
 _KEPT_DAYS = 1
 _LONGEST_PROCESS, _LONGEST_ERROR = 255, 1000
 

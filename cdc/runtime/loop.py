@@ -17,7 +17,7 @@ from cdc.errors import Retryable
 GRACE_SECONDS = 4.5
 """The maximum number of seconds from the first signal to the exit. The documented limit is 5."""
 _LAST_SECONDS = 0.4
-"""How much later the process is ended if no thread of Python can run."""
+"""The seconds after the grace period until the process is ended even if no Python thread runs."""
 _STANDARD_ERROR = 2
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LONGEST_PAUSE = 1.0
@@ -83,9 +83,7 @@ class Stop:
 
     @contextmanager
     def bounding_errors(self) -> Iterator[None]:
-        """If an error leaves the block, force the process to exit with code 1.
-
-        This happens only if the process does not end by itself within `grace` seconds.
+        """After an error in the block, end the process with code 1 if it lives `grace` s longer.
 
         Without this limit, a client that cannot be closed would keep a failed process alive, and
         the supervisor would never restart the process.

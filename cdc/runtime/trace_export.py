@@ -32,12 +32,13 @@ _EXPORTERS, _PROVIDERS = "opentelemetry_traces_exporter", "opentelemetry_tracer_
 _OTLP = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}
 _PACKAGE = "install opentelemetry-exporter-otlp-proto-http"
 _DELAY_MS = 1000
-"""A process that is killed loses the spans of this time."""
+"""The time between two exports. A killed process loses the spans that ended since its last export.
+"""
 _log = logging.getLogger(__name__)
 
 
 def export_traces(environ: Mapping[str, str], service: str) -> None:
-    """Export spans as `environ` specifies, under the name `service` unless it sets another name.
+    """Export spans as `environ` specifies, as service `service` unless `environ` names a service.
 
     Do nothing if no exporter is named, or if the application has a provider of its own. Raise
     Misconfigured for an invalid value.
@@ -118,7 +119,7 @@ def _exporter(name: str, environ: Mapping[str, str]) -> EntryPoint:
 
 
 def _otlp(environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield the exporters for the protocol; without a protocol, any that is installed."""
+    """Yield the exporter for the protocol in `environ`, or all exporters if none is set."""
     protocol = next((environ[name] for name in _PROTOCOLS if environ.get(name)), "").strip()
     yield from [_OTLP[protocol]] if protocol else _OTLP.values()
 
@@ -151,7 +152,7 @@ def _require(name: str, given: Mapping[str, str], valid: bool, remedy: str) -> N
 
 
 def _is_endpoint(value: str | None, *, plain: bool) -> bool:
-    """Return whether an exporter accepts the value; the one for gRPC also accepts host:port."""
+    """Return whether an exporter accepts the value; the gRPC exporter also accepts host:port."""
     if value is None:
         return True
     scheme, separator, rest = value.partition("://")

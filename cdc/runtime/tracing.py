@@ -1,4 +1,4 @@
-"""OpenTelemetry's spans of a change; without its packages, or without an exporter, no spans.
+"""Records OpenTelemetry spans of a change, if OpenTelemetry is installed and an exporter is named.
 
 The span of a request is the parent of all steps of its changes: the outbox row and the Kafka
 message carry its context as a `traceparent`. The steps are recorded after they have ended, and only
@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, SpanContext, Tracer, TracerProvider
 
 PUBLISHED = "published_ms"
-"""The header with the time of publication, in milliseconds since 1970, of a sampled message."""
+"""The header with a sampled message's time of publication, in milliseconds since 1970."""
 FLUSH_SECONDS = 1.0
 """How long the end of a process waits for the export of the last spans."""
 _TRACEPARENT = "traceparent"
 _SPANS_OF_A_REQUEST = 10
-"""How many messages of one request have their own span in a batch. The others share one span."""
+"""How many messages of one request have their own span in a batch. All further messages share one
+span."""
 _METHODS = frozenset(
     ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
 )
@@ -151,7 +152,7 @@ class Step:
     """Such as `publish`."""
     topic: str
     sends: bool
-    """Whether the step writes to Kafka; the other step reads from Kafka."""
+    """Whether the step writes to Kafka; otherwise, the step reads from Kafka."""
     waited_in: str
     """Where a message waits before this step, such as `outbox`."""
     started_ns: int
@@ -171,7 +172,7 @@ def sampled(headers: Headers) -> str:
 
 
 def milliseconds(headers: Headers, name: str) -> int | None:
-    """Return the time in a header; None if it has none, or one that cannot be a time."""
+    """Return the time in a header; None if the header is missing or contains no valid time."""
     for found, value in headers:
         if found == name:
             digits = value or b""

@@ -22,7 +22,7 @@ from cdc.audience import Audience, AudienceOf
 from cdc.runtime.threads import attempt
 
 _LINGER_SECONDS = 0.2
-"""How long a batch waits for further readings."""
+"""How long a batch of checks waits for further readings."""
 _ANSWER_SECONDS = 30.0
 
 
@@ -46,14 +46,14 @@ class Reading:
 
     @property
     def phase(self) -> float:
-        """The time of the checks within their interval, from 0 to 1; constant for a session."""
+        """The point, from 0 to 1, of the check interval at which this session is checked."""
         return crc32((self.key or "").encode()) / 2**32
 
 
 class AccessChecks:
     """Looks up sessions and their users, in batches.
 
-    Streams of one session share a check, if they ask at the same time.
+    Streams of one session that ask at the same time share a check.
     """
 
     def __init__(self) -> None:
@@ -97,7 +97,8 @@ def page_key(request: HttpRequest, audience: Audience) -> str:
 def is_from_page_of(request: HttpRequest, audience: Audience) -> bool:
     """Return whether the page that asks for a stream, if any, belongs to this session.
 
-    After another user has logged in, older pages of the browser must not show this user's stream.
+    If another user has logged in since, older pages of the browser must not show the new user's
+    stream.
     """
     key = request.GET.get("key")
     return key is None or constant_time_compare(key, page_key(request, audience))

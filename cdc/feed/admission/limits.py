@@ -11,7 +11,7 @@ from random import randint
 from django.http import HttpRequest
 
 _START_SECONDS = 30.0
-"""A stream that has not begun by then never will, because its client has disconnected."""
+"""A stream that has not begun after this time never will: its client has disconnected."""
 AddressOf = Callable[[HttpRequest], str]
 """Maps a request to the address by which its client is counted.
 
@@ -20,7 +20,7 @@ For IPv6, this should be a network: a customer of a provider has many addresses.
 
 
 def peer_address(request: HttpRequest) -> str:
-    """Return the address of the connection, which is the proxy's for all clients of a proxy."""
+    """Return the address of the connection; for clients of a proxy, the address of the proxy."""
     return str(request.META.get("REMOTE_ADDR") or "")
 
 

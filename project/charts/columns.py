@@ -1,4 +1,4 @@
-"""Column charts: stacked columns over time, with a line for the period before."""
+"""Column charts: stacked columns over time, with a line for the previous period."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -78,8 +78,8 @@ def column_chart(
 ) -> ColumnChart:
     """Return a chart with a column for each of the `labels`, in which the `series` are stacked.
 
-    `titles` are the tooltips of the columns. `before` are the sums of the columns in the period
-    before. All sequences have the same length, and no value is negative.
+    `titles` are the tooltips of the columns. `before` contains, for each column, the total in the
+    previous period. All sequences have the same length, and no value is negative.
     """
     stacks = [tuple(accumulate(column)) for column in zip(*(s.values for s in series), strict=True)]
     largest = max((*(stack[-1] for stack in stacks), *before), default=0)

@@ -10,7 +10,7 @@ from project.pages.latest import Latest, Reading
 
 FRESH_SECONDS = 15.0
 _TOLERANCE_SECONDS = 60.0
-"""While MongoDB is slow, an older report is shown as out of date."""
+"""While MongoDB is slow, a report that is older than this is shown as out of date."""
 _FIRST_SECONDS = 3.0
 _NEXT_SECONDS = 0.1
 _MOST = 16
@@ -19,7 +19,7 @@ _MOST = 16
 class Reports:
     """Reads reports with `read`, each at most once in 15 s. The last 16 choices are kept.
 
-    If there is an older report, a reader gets it at once, while a new one is counted.
+    If there is an older report, a reader gets that report at once, while a new report is counted.
     """
 
     def __init__(self, read: Callable[[Choice], Report | None] = read_report) -> None:
@@ -30,7 +30,7 @@ class Reports:
     def begin(self, choice: Choice) -> Callable[[], Reading[tuple[Report | None]]]:
         """Start to read a report. Return a function that waits for it, for at most 3 s.
 
-        A value is a one-element tuple, because a report is None if there are no stories.
+        Each value is a tuple with one report, because the report is None if there are no stories.
         """
         wait = self._of(choice).begin()
 

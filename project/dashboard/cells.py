@@ -34,7 +34,7 @@ def day(value: date) -> Cell:
 
 
 def share(part: int, whole: int) -> Cell:
-    """Return a share in percent; without a whole, there is no share."""
+    """Return a share in percent, or a cell without a value if `whole` is 0."""
     if not whole:
         return Cell(text=NONE, value="", css="sf-number")
     percent = round(100 * part / whole, 1)
@@ -42,7 +42,7 @@ def share(part: int, whole: int) -> Cell:
 
 
 def change(now: int, before: int) -> Cell:
-    """Return the change of a number in percent of the number before."""
+    """Return the change from `before` to `now`, in percent of `before`."""
     if not before:
         shown = "no change" if not now else "new"
         return Cell(text=shown, value="", css=f"sf-number {_UP if now else _SAME}")

@@ -26,7 +26,7 @@ def columns_of(report: Report) -> list[Series]:
 
 
 def totals_before(report: Report) -> list[int]:
-    """Return the stories of the period before by column; an empty list without such a period."""
+    """Return the stories of the previous period by column; empty without a previous period."""
     if report.span.before is None:
         return []
     totals = [0] * len(report.span.columns)
@@ -38,7 +38,7 @@ def totals_before(report: Report) -> list[int]:
 
 
 def chart_of(report: Report) -> ColumnChart:
-    """Return the chart, with the period before as a line."""
+    """Return the chart, with the previous period as a line."""
     series, before = columns_of(report), totals_before(report)
     columns, unit = report.span.columns, report.span.unit
     totals = [sum(values) for values in zip(*(each.values for each in series), strict=True)]
@@ -71,7 +71,7 @@ def _title(
     parts = [f"{each.name} {each.values[place]:,}" for each in series if each.values[place]]
     lines = [
         f"{name_of(report.span.columns[place], report.span.unit)}: {_stories(totals[place])}",
-        *([f"Period before: {before[place]:,}"] if before else []),
+        *([f"Previous period: {before[place]:,}"] if before else []),
         *parts,
     ]
     return "\n".join(lines)
@@ -80,7 +80,7 @@ def _title(
 def _summary(report: Report, totals: list[int], before: list[int]) -> str:
     columns, unit = report.span.columns, report.span.unit
     highest = max(range(len(totals)), key=lambda place: totals[place])
-    compared = f" Period before: {_stories(sum(before))}." if before else ""
+    compared = f" Previous period: {_stories(sum(before))}." if before else ""
     return (
         f"{_stories(sum(totals))} from {name_of(report.span.first, Unit.DAY)} to "
         f"{name_of(report.span.last, Unit.DAY)}, by {unit.value}. Maximum: {totals[highest]:,}, "

@@ -1,4 +1,4 @@
-"""The figures at the top of the dashboard, each next to the same figure for the period before."""
+"""The figures at the top of the dashboard, each compared with the figure of the previous period."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -60,7 +60,7 @@ class Span:
     columns: tuple[date, ...]
     """The first day of each column of a chart."""
     before: date | None
-    """The first day of the period before; None if it has no stories."""
+    """The first day of the previous period; None if that period has no stories."""
 
     @property
     def period(self) -> Period:
@@ -83,7 +83,7 @@ class Span:
 
     @property
     def before_is_complete(self) -> bool:
-        """Whether the data set begins before the period before, or on its first day."""
+        """Whether the data set begins on or before the first day of the previous period."""
         return self.before is not None and self.oldest <= self.before
 
     def place(self, day: date) -> int | None:
@@ -91,7 +91,7 @@ class Span:
         return self.columns.index(day) if day in self.columns else None
 
     def place_before(self, day: date) -> int | None:
-        """Return the number of the column to compare with a `day` of the period before."""
+        """Return the number of the column to compare with a `day` of the previous period."""
         return self.place(day + (self.first - self.before)) if self.before else None
 
 

@@ -1,4 +1,4 @@
-"""A report: the stories of a period and of the period before it, counted in MongoDB."""
+"""A report: the stories of a period and of the previous period, counted in MongoDB."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +28,7 @@ from project.dashboard.periods import FIELD, Choice, Span, end_of, span_of
 from stories.models import Status, Story
 
 CHARTED_TOPICS = 5
-"""The number of topics with their own colour in the chart. The others share one."""
+"""The number of topics with their own colour in the chart. All other topics share one colour."""
 MOST_LINES = 1_000
 """The maximum number of lines in a table."""
 NO_TOPIC = "No topic"
@@ -45,7 +45,7 @@ _MEASURES = {
 
 
 class Sides(NamedTuple):
-    """The groups of a period, and the groups of the period before."""
+    """The groups of a period, and the groups of the previous period."""
 
     now: Sequence[Group]
     before: Sequence[Group]
@@ -62,7 +62,7 @@ class Report:
     submitters: tuple[Line, ...]
     media: tuple[Line, ...]
     days: Sides
-    """The counts for each first day of a column. In the period itself, also for each topic."""
+    """The counts for each column, by its first day; in the period itself, also by topic."""
     minutes: Sides
     """The number of stories for each number of minutes from submission to promotion."""
     stories: tuple[Mapping[str, Any], ...]
@@ -118,11 +118,11 @@ class _Queries:
         )
 
     def _both(self, key: Key, *counts: str, limit: int = MOST_LINES) -> Sides:
-        """Return the groups of the period, and those of the period before."""
+        """Return the groups of the period, and the groups of the previous period."""
         before = self.span.period_before
         return Sides(
             self._groups(self.span.period, key, counts=counts, limit=limit),
-            # A line may have ranked much lower in the period before, so this limit is high.
+            # A line may have ranked much lower in the previous period, so this limit is high.
             self._groups(before, key, counts=(), limit=_MANY) if before else (),
         )
 

@@ -20,7 +20,7 @@ from project.dashboard.report import COMMENTS, DIGGS, NO_TOPIC, POPULAR, Report
 Row = Sequence[Cell]
 
 _OF_COLUMNS = ("sf-number", "sf-extra")
-"""The classes of a cell that its whole column has."""
+"""The classes that all cells of a column have in common, including the head."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ def _figures(name: str, title: str, report: Report, _: Audience) -> Table:
         for each in figures(report)
     )
     return Table(
-        name=name, title=title, heads=("Figure", "Value", "Period before", "Unit"), rows=rows
+        name=name, title=title, heads=("Figure", "Value", "Previous period", "Unit"), rows=rows
     )
 
 
@@ -88,13 +88,13 @@ def _days(name: str, title: str, report: Report, _: Audience) -> Table:
         earlier = [cells.number(before[place])] if before else []
         row = [cells.day(first), cells.number(sum(counts)), *earlier, *map(cells.number, counts)]
         rows.append(tuple(row))
-    heads = (unit, "Stories", *(("Period before",) if before else ()))
+    heads = (unit, "Stories", *(("Previous period",) if before else ()))
     names = tuple(series.name for series in charted)
     return Table(name=name, title=title, heads=(*heads, *names), rows=tuple(rows))
 
 
 def _compared(report: Report, line: Line) -> Iterator[Cell]:
-    """Yield the cells with the stories of a line, of the period before, and the change."""
+    """Yield the cells of a line: the stories of this and of the previous period, and the change."""
     now = line.now["documents"]
     yield cells.number(now)
     if report.span.before:

@@ -28,7 +28,7 @@ class Dashboard(RoleRequiredMixin, TemplateView):
     """Stories by day and topic, top lists, and how fast stories become popular.
 
     The parameter `days` is 7, 30, 90 or all. The period ends with the newest story, or with the
-    newest story up to the day `until`. Each figure is compared with the period before.
+    newest story up to the day `until`. Each figure is compared with that of the previous period.
     """
 
     role = UserType.SENIOR_MANAGEMENT

@@ -1,4 +1,4 @@
-"""The chart of the dashboard: topics in columns, and the period before as a line."""
+"""The chart of the dashboard: topics in columns, and the previous period as a line."""
 
 from datetime import date
 
@@ -25,11 +25,11 @@ def test_the_period_before_is_a_line_only_if_there_is_one() -> None:
 def test_tooltips_and_summary_have_the_numbers() -> None:
     chart = chart_of(report(CHOICES["7"]))
     assert chart.slots[1].title == (
-        "26 Mar 2010: 4 stories\nPeriod before: 2\nHarbours 2\nOther topics 2"
+        "26 Mar 2010: 4 stories\nPrevious period: 2\nHarbours 2\nOther topics 2"
     )
     assert chart.summary == (
         "32 stories from 25 Mar 2010 to 31 Mar 2010, by day. Maximum: 8, 28 Mar 2010. "
-        "Period before: 14 stories."
+        "Previous period: 14 stories."
     )
 
 

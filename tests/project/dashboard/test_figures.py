@@ -1,4 +1,4 @@
-"""The figures, each beside the same figure of the period before."""
+"""The figures, each beside the same figure of the previous period."""
 
 import pytest
 

@@ -57,7 +57,7 @@ def csv_of(client: Client, name: str, query: str = "") -> str:
 def test_the_page_shows_the_period_and_the_period_before() -> None:
     page = main_of(client_of())
     assert "2 Mar 2010 to 31 Mar 2010" in page
-    assert "The period before is 31 Jan 2010 to 1 Mar 2010." in page
+    assert "The previous period is 31 Jan 2010 to 1 Mar 2010." in page
     for shown in ("146", "+143%", "60 before", "Harbours", "site-0.example", "A ferry captain"):
         assert shown in page, shown
     assert 'class="sf-chart-before"' in page

@@ -36,7 +36,7 @@ class Entry:
     current: bool
     begins_group: bool
     waiting: int
-    """The number of things on this page that need a decision."""
+    """The number of pending decisions on this page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class Navigation:
 
     @property
     def waiting(self) -> int:
-        """The number of things that need a decision on the pages in `more`."""
+        """The number of pending decisions on the pages in `more`."""
         return sum(entry.waiting for entry in self.more)
 
 
@@ -71,7 +71,7 @@ def navigation(user: User | AnonymousUser | None, path: str) -> Navigation | Non
     if not isinstance(user, User):
         return None
     entries = tuple(_entries(user, path))
-    # The bar begins with the home page of the user. `sorted` keeps the order of the others.
+    # The bar begins with the home page of the user. `sorted` keeps the order of the other pages.
     ordered = tuple(sorted(entries, key=lambda entry: not _is_home(entry.page, user)))
     return Navigation(
         entries=entries, bar=ordered[:_SHOWN_ON_PHONES], more=ordered[_SHOWN_ON_PHONES:]

@@ -23,7 +23,7 @@ from project.up import listener
 
 _GRACE_SECONDS = 2
 _LARGEST_HEAD = 32_768
-# asyncio accepts this many connections at once, before the surplus can be closed.
+# asyncio accepts up to this many connections at once, before any surplus connection can be closed.
 _ACCEPTED_AT_ONCE = 32
 
 

@@ -39,7 +39,7 @@ class Environment:
     for debugging."""
     csrf_trusted_origins: tuple[str, ...]
     """The origins that may post forms, each with its scheme (`https://news.example`), separated by
-    commas. With TLS, links in e-mails have a port only if one of these has it."""
+    commas. With TLS, links in e-mails have a port only if one of these origins has that port."""
     database_url: str = field(repr=False)
     """The database. For MySQL and MariaDB, write `mysql://user:password@host:3306/name`."""
     database_password: str = field(repr=False)

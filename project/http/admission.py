@@ -15,8 +15,9 @@ from project.http.threads import Slot, Threads, afterwards
 _PATIENCE_SECONDS = 5.0
 _AFTERWARDS_THREADS = 2
 _STATIC = "/static/"
-# These have threads of their own, so that pages cannot delay their responses. A path such as
-# `/healthz/` has none, because the page for a missing address may wait for the database.
+# These paths have threads of their own, so that pages cannot delay them. A path such as `/healthz/`
+# has no threads, because Django answers it with the page for a missing address, which may wait for
+# the database.
 _APART = {"/healthz": 1, "/readyz": 2, "/metrics": 2, _STATIC: 4}
 PROBES = ("/healthz", "/readyz", "/metrics")
 """The paths that respond even if the process has too many connections."""
@@ -32,7 +33,7 @@ _TOO_MANY_STREAMS = Refusal(
 
 
 class Admission:
-    """An ASGI application that passes at most `pages` page requests at once to another one.
+    """An ASGI application that passes at most `pages` page requests at once to `application`.
 
     Further requests wait for a few seconds and then get status 503. A request has its thread, and
     with it a database connection, from the time when its body has arrived until its response

@@ -15,9 +15,10 @@ from project.http.refusal import BUSY
 _WRITE_SECONDS = 60.0
 """How long a client may receive nothing while its data waits."""
 _LARGEST_UPLOAD = 10_485_760
-"""The bytes of a request after which the connection is closed, even if it was refused before."""
+"""The size of a request, in bytes, beyond which the connection is closed, even if the request has
+already been refused."""
 _SPARE = 32
-"""The connections above the limit that may wait for their request, so that a probe can."""
+"""How many connections above the limit may wait for their requests, so that a probe can connect."""
 _SENTENCE = b"The request took too long to arrive: try again.\n"
 _LATE = (
     b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n"
@@ -41,19 +42,19 @@ SECONDS = {Phase.HEAD: 10.0, Phase.BODY: 30.0}
 
 
 class ClientConnection(H11Protocol):
-    """uvicorn's connection, which also closes if its client is slow, or if there are too many.
+    """uvicorn's connection, which is also closed if its client is slow or connections are too many.
 
-    If there are more connections than `most`, the one whose request has been arriving for the
-    longest time is closed, or the one whose client has received nothing for the longest time. If
-    `most` connections are serving requests, further requests get status 503, except those of
-    probes.
+    If there are more connections than `most`, the connection whose request has been arriving for
+    the longest time is closed or, if few requests are arriving, the connection whose client has
+    received nothing for the longest time. If `most` connections are serving requests, further
+    requests get status 503, except those of probes.
     """
 
     most: ClassVar[int] = 10_000
     arriving: ClassVar[dict["ClientConnection", None]] = {}
-    """The connections whose requests have not arrived completely, in the order of their times."""
+    """The connections whose requests have not arrived completely, the longest waiting first."""
     stalled: ClassVar[dict["ClientConnection", None]] = {}
-    """The connections whose clients do not receive their data, in the order of their times."""
+    """The connections whose clients have stopped receiving data, the longest stalled first."""
     _phase = Phase.SERVING
     _timer: asyncio.TimerHandle | None = None
     _stall_timer: asyncio.TimerHandle | None = None

@@ -27,5 +27,5 @@ def most_clients() -> int:
 
 
 def most_streams() -> int:
-    """Return the maximum number of open event streams; the other clients are kept for pages."""
+    """Return the maximum number of open event streams; the remaining connections are for pages."""
     return most_clients() * 3 // 4

@@ -24,7 +24,7 @@ class OddRequestsMiddleware(MiddlewareMixin):
     - `_to_field`, the column by which the admin finds a row, is empty.
     - An action of an admin list is for a row whose key cannot exist.
     - A filter in the URL of an admin list has a regular expression. The admin has no such filter,
-      and a database takes very long for some of them.
+      and a database takes very long to evaluate some expressions.
     - A filter in the URL of an admin list cannot be applied. Django checks only a part of them.
     """
 

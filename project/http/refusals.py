@@ -25,8 +25,8 @@ _log = logging.getLogger(__name__)
 class RefusalMiddleware(MiddlewareMixin):
     """Shows the page of a refused POST again, with the reason.
 
-    The pages with forms of this project do that themselves (`cdc.pages`), and keep what was typed.
-    This middleware serves the other pages, such as those of other apps in the admin.
+    This project's own pages with forms do that themselves (`cdc.pages`), and keep what was typed.
+    This middleware serves all other pages, such as the admin pages of other apps.
     """
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
@@ -59,7 +59,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def _shown_again(request: HttpRequest, refusal: Refusal) -> HttpResponse | None:
-    """Return the page as after GET, or None if it has none, or if the database is unavailable."""
+    """Return the page as for a GET request, or None if GET fails or the database is unavailable."""
     match = request.resolver_match
     if match is None or refusal == UNAVAILABLE:
         return None
@@ -73,7 +73,7 @@ def _shown_again(request: HttpRequest, refusal: Refusal) -> HttpResponse | None:
 
 
 def _report(error: Exception) -> None:
-    """Log why the database is not available. The page does not say so."""
+    """Log why the database is not available, because the page does not show the reason."""
     if isinstance(error, Error) and refusal_of(error) in {LOST, UNAVAILABLE}:
         log(_log, logging.ERROR, REQUEST_FAILED, error=database_problem(error))
 

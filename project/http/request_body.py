@@ -33,8 +33,8 @@ def refusal_of(scope: Scope) -> Refusal | None:
 async def drain(scope: Scope, receive: Receive, *, begun: bool = False) -> None:
     """Receive the rest of a refused body if the connection closes after the response.
 
-    A client that is still sending when its connection closes may not receive the response. A client
-    that waits for `100 Continue` sends nothing until its body has `begun` to be received.
+    A client that is still sending when its connection closes might not receive the response. A
+    client that waits for `100 Continue` sends nothing until the server has `begun` to receive.
     """
     expects = any(value.lower() == b"100-continue" for value in _values(scope, b"expect"))
     more = _closes(scope) and (begun or not expects)
@@ -54,7 +54,7 @@ def _values(scope: Scope, wanted: bytes) -> Iterator[bytes]:
 class Bodies:
     """The bodies that are being read, or wait for a thread.
 
-    Small bodies are always read. The large ones of all requests together have a limit.
+    Small bodies are always read. All large bodies together have a limit.
     """
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ BUNDLES = (
     *("project/site.css", "project/admin.css", "cdc/feed/main.js"),
     *("admin/css/base.css", "admin/css/forms.css"),
 )
-"""The files that contain the files which they import."""
+"""The files in which each import is replaced with the content of the imported file."""
 _ADMIN = "admin/js"
 SCRIPTS = {
     "project/admin_base.js": (
@@ -28,11 +28,11 @@ SCRIPTS = {
     ),
     "project/admin_dates.js": (f"{_ADMIN}/calendar.js", f"{_ADMIN}/admin/DateTimeShortcuts.js"),
 }
-"""The scripts of Django's admin that browsers get as one file; each bundle has no other source."""
+"""For each bundle that no source file imports, the scripts of Django's admin that it consists of."""
 _SHEET = re.compile(r"^@import (?:url\()?[\"'](?P<path>[^\"']+)[\"']\)?;$", re.MULTILINE)
 _DRAWING = re.compile(r"url\([\"']?(?P<path>[^\"':)]+\.svg)[\"']?\)")
-# The address of Bootstrap's source map is wrong in a bundle. Its rule for whatever follows a legend
-# would make browsers compute the styles of a whole list again for each new row.
+# The address of Bootstrap's source map is wrong in a bundle. Bootstrap's rule for elements after a
+# legend would make browsers compute the styles of a whole list again for each new row.
 _DROPPED = re.compile(r"/\*# sourceMappingURL=[^*]*\*/|legend\+\*\{clear:left\}")
 _MODULE = re.compile(r'^import (?P<names>\{[^}]*\}) from "\./(?P<stem>\w+)\.js";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:const|function) (?P<name>\w+))", re.MULTILINE)

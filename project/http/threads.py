@@ -32,7 +32,7 @@ class Threads:
     """A fixed number of threads. A thread serves one request at a time.
 
     A thread lives as long as the process, so that Django keeps its database connection for the next
-    request. The threads that were used last are used first; idle ones are not even started.
+    request. A request gets the most recently used thread, so a thread starts only when needed.
     """
 
     def __init__(self, name: str, size: int, afterwards: Executor) -> None:

@@ -37,7 +37,7 @@ def _metrics(found: FeedState) -> Iterator[Metric]:
 
 
 def _problems(found: FeedState) -> int:
-    """Count the services. If the status could not be read, at least one does not respond."""
+    """Count the services that do not respond: at least one if the status could not be read."""
     status = found.reading.value
     return max(len(status.unreachable) if status else 0, int(bool(found.problems)))
 

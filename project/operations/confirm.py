@@ -47,7 +47,7 @@ class ConfirmView(ActorsMixin, RefusalMixin, FormView[Any]):
     back = "operations"
     """The URL name of the page that links to this page."""
     level = messages.SUCCESS
-    """The level of the message; an action that was done in part sets WARNING."""
+    """The level of the message; an action that succeeds only in part sets WARNING."""
     done_url = ""
     """The URL of the page to show after the action; if empty, `back_url()` is used."""
 

@@ -26,7 +26,7 @@ _NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterFilters:
-    """What a list of dead letters contains."""
+    """The filters that select the dead letters of a list."""
 
     status: str = DeadLetterStatus.WAITING.value
     reason: str = ""
@@ -64,9 +64,9 @@ class LetterFilters:
 
 
 def filters_of(query: QueryDict, audience: Audience) -> tuple[LetterFilters, str]:
-    """Return the filters in an address, and the state that it names if no such state exists.
+    """Return the filters in an address, and the name of the state in it if no such state exists.
 
-    Keys and reasons may quote people. An audience that may not see them cannot search them either.
+    Keys and reasons may quote people. An audience that must not see such texts cannot search them.
     """
     wanted = query.get("status", "") or (ALL if "all" in query else "")
     status = wanted or DeadLetterStatus.WAITING.value

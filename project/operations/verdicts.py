@@ -9,7 +9,7 @@ from project.pages.feed_state import FeedState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """The look of a state, and the page on which the problem can be resolved."""
+    """The look of a state, and the page on which a user can resolve the problem."""
 
     tone: str
     """The kind of the notice: good, warn, bad or neutral."""
@@ -17,9 +17,9 @@ class Look:
     remedy: str = ""
     """The text of the link to that page."""
     page: str = ""
-    """The name of its URL."""
+    """The URL name of that page."""
     acts: bool = False
-    """Whether only those who may act on the pipeline can open it."""
+    """Whether only users who may act on the pipeline can open that page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +50,13 @@ _LOOKS = {
 
 
 def verdict_of(state: FeedState) -> Verdict:
-    """Return the verdict on a state of the pipeline, as its reader may see it."""
+    """Return the verdict on a state, from which private text is already removed if necessary."""
     if state.state is None:
         return Verdict(word="Unknown", sentence=state.verdict, since=None, look=_UNKNOWN)
     look = _LOOKS[state.state]
     since = None if state.healthy else state.since
     word = state.state.label
-    # Some sentences begin with the word, because elsewhere they stand alone.
+    # Some verdicts begin with the word, because other places show the verdict alone.
     sentence = state.verdict.removeprefix(f"{word}: ")
     if sentence.startswith(f"{word} "):
         sentence = sentence.removeprefix(f"{word} ")

@@ -32,8 +32,8 @@ class Latest(Generic[T]):
     """Reads a value in a background thread, at most once in `fresh` seconds for all callers.
 
     A caller waits at most `patience` seconds and then gets the last value with its age. A slow
-    source is a problem only if this value is older than `tolerance` seconds plus the time that its
-    read took. The process may exit without waiting for the thread.
+    source is a problem only if the last value is older than `tolerance` seconds plus the time that
+    it took to read. The process can exit without waiting for the thread.
     """
 
     def __init__(

@@ -28,7 +28,7 @@ class MostDug:
 
     @property
     def today(self) -> bool:
-        """Whether the day is the last one. An old data set has no stories of today."""
+        """Whether the day is the last 24 hours; in an old data set, the day is an earlier one."""
         return self.newest is None or self.newest > timezone.now() - _DAY
 
 

@@ -17,7 +17,7 @@ register = template.Library()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A number of things that wait, and the page on which they are decided."""
+    """A number of pending decisions, and the page on which to make them."""
 
     label: str
     icon: str
@@ -27,7 +27,7 @@ class Waiting:
 
 @register.simple_tag
 def waiting_for(user: User) -> list[Waiting]:
-    """Return what waits on the pages that a user may open. A count may be 0."""
+    """Return the pending decisions on the pages that a user may open. A count can be 0."""
     return list(_all_for(user))
 
 

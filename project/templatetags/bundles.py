@@ -14,15 +14,16 @@ register = template.Library()
 UNUSED = frozenset(
     f"admin/js/{name}.js" for name in ("urlify", "prepopulate", "vendor/xregexp/xregexp.min")
 )
-"""What `prepopulated_fields` needs. No model of the admin has such fields.
+"""The scripts for `prepopulated_fields`, which the admin of no model uses.
 
-Nor has one `autocomplete_fields`, whose script would have to run in the middle of a bundle.
+The admin of no model uses `autocomplete_fields` either: its script would have to run in the middle
+of a bundle.
 """
 
 
 @register.filter
 def bundled(media: Any) -> Any:
-    """Return media with bundles in place of their scripts, if the bundles have been collected."""
+    """Return media with bundles in place of single scripts, if the bundles have been collected."""
     if settings.DEBUG or not isinstance(staticfiles_storage, StaticFiles):
         return media
     # A Media object has no public list of its files.

@@ -37,7 +37,7 @@ def duration(seconds: float) -> str:
 
 @register.filter
 def before(moment: datetime) -> str:
-    """Return how long ago a moment was, such as `5 min ago`; in words if it was just now."""
+    """Return how long ago a moment was, such as `5 min ago` or `just now`."""
     seconds = (datetime.now(UTC) - moment).total_seconds()
     unit, size = next((each for each in _UNITS if seconds >= each[1]), _UNITS[-1])
     return f"{int(seconds // size)} {unit} ago" if seconds >= _MINUTE else "just now"

@@ -132,8 +132,8 @@ def _check_managers(model: type[models.Model]) -> Iterator[CheckMessage]:
         for manager in one._meta.managers:
             if not _captures(manager):
                 yield Error(
-                    f"{one.__name__}.{manager.name} is not a captured manager: its writes "
-                    "have no events.",
+                    f"{one.__name__}.{manager.name} is not a captured manager: writes "
+                    "through it have no events.",
                     hint="Create the manager from cdc.api.CapturedQuerySet.",
                     obj=one,
                     id="cdc.E003",
@@ -156,7 +156,7 @@ def _check_references(model: type[models.Model]) -> Iterator[CheckMessage]:
         if updates and not lazy:
             yield Error(
                 f"{model.__name__}.{field.name} has on_delete={_name(on_delete)}, which Django "
-                "applies without a queryset or a signal: those changes have no events.",
+                "applies without a queryset or a signal: such changes have no events.",
                 hint="Use CASCADE, PROTECT, RESTRICT, SET_NULL, SET(value) or DO_NOTHING.",
                 obj=field,
                 id="cdc.E006",

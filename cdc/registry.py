@@ -173,7 +173,7 @@ class Registry:
         """Raise Misconfigured for the first conflict between captures.
 
         `register` does not look for conflicts, because `manage.py check` must be able to start and
-        list all of them.
+        list all conflicts.
         """
         if self._sound:
             return

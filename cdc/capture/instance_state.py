@@ -91,7 +91,7 @@ class PendingDeletes:
         return images
 
     def take(self, sender: type[Model], existing: "Existing") -> Images:
-        """Forget the rows that were deleted as `sender`; return their images before the deletion."""
+        """Forget the rows that were deleted as `sender`; return each row's image from before."""
         images = self.current(self._expected.pop(sender, []), existing)
         for key in images:
             del self.images[key]

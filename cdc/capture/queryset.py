@@ -149,7 +149,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
         )
 
     def _lock_matching(self, capture: Capture, using: str) -> tuple[list[Any], Images]:
-        """Lock the matching rows; return the keys of those that still match, and their images.
+        """Lock the matching rows; return the keys and the images of the rows that still match.
 
         The keys are in the queryset's order, in which MySQL also updates rows. A filter may depend
         on rows of other chunks, so all chunks are locked and filtered before any row is written.

@@ -99,9 +99,9 @@ def connect(model: type[Model]) -> None:
     """Connect the signal receivers of a captured model.
 
     This happens while the class is created, before other receivers can be connected. Capture is
-    therefore called first. If another receiver then writes the same row, that change is recorded
-    second. The receivers are connected for each class, because receivers for all senders would
-    disable Django's fast delete for every model of the project.
+    therefore called first: if another receiver then writes the same row, the change that it makes
+    is recorded later. The receivers are connected for each class, because receivers for all senders
+    would disable Django's fast delete for every model of the project.
     """
     pre_save.connect(_before_save, sender=model)
     post_save.connect(_after_save, sender=model)

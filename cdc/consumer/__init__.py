@@ -1,1 +1,1 @@
-"""The consumer: applies events from Kafka to the replica in batches, each exactly once."""
+"""The consumer: applies each event from Kafka to the replica exactly once, in batches."""

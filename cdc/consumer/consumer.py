@@ -1,4 +1,4 @@
-"""The consumer: applies the events of its topics to the replica, each exactly once."""
+"""The consumer: applies each event of its topics to the replica exactly once."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -131,9 +131,8 @@ class ReplicaConsumer:
     def _after_gap(self, source: TopicPartition, position: StoredPosition) -> StoredPosition:
         """Return where the partition starts: at its first offset if Kafka has lost the position.
 
-        Events that are read again are not applied twice; a reconciliation finds missing changes.
-        A partition without a position also starts at its first offset: once it has a position, a
-        later loss is detected.
+        Events that are read again are not applied twice; a reconciliation finds missing changes. A
+        partition without a position also starts at its first offset, so that it has a position.
         """
         lost_from, epoch = position.next_offset, position.leader_epoch
         if lost_from is not None and not self._source.lost_at(source, lost_from, epoch):
@@ -228,7 +227,7 @@ class ReplicaConsumer:
             self._apply_or_split(held)
 
     def _retake(self, decoded: Sequence[Decoded]) -> None:
-        """After a failure, take over the records' partitions again, or raise Fenced."""
+        """After a failure, take over the records' partitions again; Fenced if they were moved."""
         first: dict[TopicPartition, int] = {}
         for record, _ in decoded:
             first.setdefault(record.source, record.offset)

@@ -8,7 +8,10 @@ from cdc.runtime.loop import Clock
 
 _DAY_SECONDS = 86_400
 _CLOCK_SKEW_SECONDS = 3_600
-"""The tolerated difference between two machines' clocks; with more, a deleted row could reappear."""
+"""The tolerated difference between the clocks of two machines.
+
+If the clocks differ by more, a deleted row could reappear.
+"""
 
 
 class Rows(Protocol):

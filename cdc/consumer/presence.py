@@ -104,7 +104,7 @@ def ended(process: Process, *, seen_by: Process) -> bool:
 
 
 def _machine() -> str:
-    """Return an id of the machine's boot and the process namespace; empty without /proc."""
+    """Return text that identifies this boot and the process namespace; empty without /proc."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"

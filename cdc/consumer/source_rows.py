@@ -1,4 +1,4 @@
-"""Reads from the database: its epoch, and whether rows exist."""
+"""Reads the database's epoch, and finds out which rows exist."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -20,7 +20,7 @@ Row = Mapping[str, Any]
 
 
 class Operation(StrEnum):
-    """The type of a change. The values are those of Debezium."""
+    """The type of a change, with Debezium's values."""
 
     CREATE = "c"
     UPDATE = "u"

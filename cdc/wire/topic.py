@@ -51,7 +51,7 @@ class Tail(Protocol):
         """Return up to `limit` records; wait up to `seconds` for the first one."""
 
     def ended(self) -> Mapping[int, int]:
-        """Return the end offsets of those partitions that were read to their end."""
+        """Return the end offset of each partition that was read to the end."""
 
     def close(self) -> None: ...
 

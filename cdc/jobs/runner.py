@@ -40,7 +40,8 @@ class JobContext:
     def stopped(self) -> bool:
         """Return whether the job must return early: after a cancel, a lost lease or a signal.
 
-        A job function calls this method between its steps, so a call also shows progress.
+        A job function calls this method between its steps. Each call therefore also reports to the
+        service manager that the loop is running.
         """
         notify_alive()
         return self.cancelled or self.lost or self._stopping()

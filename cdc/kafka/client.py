@@ -69,7 +69,7 @@ def require_valid_config(given: tuple[tuple[str, str], ...]) -> None:
         try:
             AdminClient({"log_level": 0, name: value})
         except (KafkaException, TypeError, ValueError) as error:
-            # Some settings are valid only together with others: `make_client` checks these.
+            # Some settings are valid only together with others: `make_client` checks such settings.
             reason = _reason(error)
             if not reason.startswith("Failed to create"):
                 raise Misconfigured(_refusal(name, value, reason)) from None

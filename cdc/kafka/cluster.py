@@ -65,7 +65,7 @@ class Cluster:
             raise self._errors.unavailable("describe", "the cluster", error) from error
 
     def topic(self, name: str) -> TopicState | str | None:
-        """Return a topic's state, None if it does not exist, or why this client may not see it."""
+        """Return the state of a topic, None for no such topic, or why this client cannot see it."""
         answer = self._admin.describe_topics(
             TopicCollection([name]),
             include_authorized_operations=True,

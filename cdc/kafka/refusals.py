@@ -123,7 +123,7 @@ class ErrorLog:
         self._last, self._is_explained, self._are_closed = None, False, False
 
     def last_refusal(self) -> Refusal | None:
-        """Return why a broker refuses the login or TLS; None if another error came last."""
+        """Return why a broker refuses the login or TLS; None if the last error differs."""
         if self._last is None:
             return None
         if self._examined is None or self._examined[0] is not self._last:
@@ -131,7 +131,7 @@ class ErrorLog:
         return self._examined[1]
 
     def refusal(self) -> Refusal | None:
-        """Return why the brokers refuse the connections; None if another error came last."""
+        """Return why the brokers refuse the connections; None if the last error differs."""
         return _closing(self._settings) if self._are_closed else self.last_refusal()
 
     def unavailable(self, request: str, name: str, error: BaseException | None = None) -> Retryable:
@@ -212,7 +212,7 @@ def _refusal_of(error: KafkaError, config: Mapping[str, str]) -> Refusal | None:
 
 
 def _refused_server(error: KafkaError) -> str | None:
-    """Return the broker that refuses the login or TLS; None if this is another error."""
+    """Return the broker that refuses the login or TLS; None for any other kind of error."""
     text = _text(error)
     refused = error.code() in _REFUSED or _TLS_FAILED.search(text) is not None
     server = _SERVER.match(text)

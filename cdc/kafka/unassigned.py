@@ -20,7 +20,7 @@ _INTERVAL_SECONDS = 5.0
 
 
 class Unassigned:
-    """Compares the group's assignment with the partitions of its topics, at intervals.
+    """Compares the group's assignment with the partitions of the topics, at intervals.
 
     If all consumers are killed and restarted, Kafka gives each static member its old assignment
     back, without a rebalance. A partition that was added in the meantime is then assigned to no
@@ -39,8 +39,8 @@ class Unassigned:
     def found(self, instance: str) -> bool:
         """Return whether the member `instance` must cause a rebalance. This method does not wait.
 
-        True if the same partitions were assigned to no member twice in succession, and `instance`
-        is the first member.
+        True if two checks in succession found the same partitions without a member, and `instance`
+        is the first member of the group.
         """
         if time.monotonic() - self._asked >= _INTERVAL_SECONDS and not self._answers:
             self._ask()

@@ -72,7 +72,7 @@ _OPTIONS: Mapping[str, Any] = {
     "readPreferenceTags": "",
     "maxStalenessSeconds": -1,
 }
-"""Options that override those in the URI, because the delivery guarantees depend on them."""
+"""Options that override the options in the URI, because the delivery guarantees depend on them."""
 
 
 def connect(settings: CdcSettings) -> MongoClient[Document]:

@@ -48,7 +48,7 @@ class Unlike:
 
 
 class DocumentColumns:
-    """Compares the columns of documents with those of models.
+    """Compares the columns of documents with the columns of models.
 
     Each method raises Retryable if MongoDB is unavailable.
 
@@ -85,7 +85,7 @@ class DocumentColumns:
     def remember(self, table: str, columns: Iterable[Column], before: Recorded) -> None:
         """Record that every document has exactly these columns.
 
-        `before` is the result of `recorded()` from the time before the documents were read.
+        `before` is what `recorded()` returned before the documents were read.
         """
         self._write(table, {column.name: column.null for column in columns}, before)
 
@@ -110,7 +110,7 @@ class DocumentColumns:
     def _found(
         self, conditions: Mapping[str, Document], collections: Sequence[str], until: float
     ) -> dict[str, bool | None]:
-        """Return the fulfilled conditions with True, and those whose search timed out with None."""
+        """Return each condition that a document fulfils (True) or whose search timed out (None)."""
         any_of_them: Document = {"$or": list(conditions.values())}
         if not conditions or self._any(any_of_them, collections, until) is False:
             return {}

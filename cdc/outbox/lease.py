@@ -42,7 +42,7 @@ class LeaseRow:
             row = self._lease()
             if held is not None:
                 # An expired lease is not renewed. A restored row contains an old, expired lease: a
-                # relay that renewed it would continue at its own mark, which is too high for the
+                # relay that renewed this lease would keep its old mark, which is too high for the
                 # restored ids.
                 ours = row.filter(leases.unexpired(), token=held.token)
                 if leases.renew(ours, owner, seconds, mark=held.mark):

@@ -14,7 +14,7 @@ _OPTIONS = re.compile(r"\bENGINE=.*?(?:\bAUTO_INCREMENT=(\d+)|$)", re.DOTALL)
 def next_id(*, using: str) -> int | None:
     """Return the next outbox id; None if it cannot be determined.
 
-    The next id is higher than all assigned ids, including those of rows that are not committed or
+    The next id is higher than all assigned ids, including the ids of rows that are not committed or
     were rolled back.
     """
     connection = connections[using]

@@ -26,8 +26,8 @@ are as large as a portion of a batch."""
 class OutboxQueue(LeaseRow):
     """The pending rows of one database; every method raises Retryable on a database error.
 
-    The relay reads small rows with one statement: besides ids, `ids` reads the first few rows,
-    and `sizes` reads all rows. The next call of `rows` returns the rows that were read.
+    The relay reads small rows with one statement: `ids` also reads the content of the first few
+    rows, and `sizes` the content of all its rows. The next call of `rows` returns what was read.
     """
 
     def __init__(self, using: str) -> None:
@@ -35,7 +35,7 @@ class OutboxQueue(LeaseRow):
         self._ahead: dict[int, OutboxRecord] = {}
         """The small rows that the last call of `ids` or `sizes` has read."""
         self._large = 0
-        """The id of a large row. As long as that row is among the ids to read, `ids` reads only ids,
+        """The id of a large row. As long as that row is among those to read, `ids` reads only ids,
         because the database would read the large row in full again."""
 
     def ids(self, *, above: int, limit: int) -> list[int]:

@@ -13,7 +13,8 @@ _COLUMNS = ("topic", "key", "op", "before", "after", "ts_ms", "db", "table", "us
 _ROWS_PER_INSERT = 50
 """Older versions of SQLite accept at most 999 parameters in a statement."""
 _BYTES_PER_INSERT = 1_000_000
-"""Even if every byte is escaped, this is far below MariaDB's limit of 16 MB for a statement."""
+"""The maximum size of the rows in one INSERT. Even if every byte is escaped, the statement is far
+below MariaDB's limit of 16 MB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

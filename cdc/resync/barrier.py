@@ -48,8 +48,8 @@ class Barrier:
     def wait(self) -> None:
         """Wait until the replica has applied every change that was committed before the call.
 
-        Raise Retryable if the relay or the consumer makes no progress. The message names the
-        process.
+        Raise Retryable if the relay or the consumer makes no progress. The message says which of
+        the two.
         """
         highest = self._rows.aggregate(highest=Max("id"))["highest"] or 0
         self._until_none(lambda: self._rows.filter(id__lte=highest).count(), lambda: _NO_RELAY)

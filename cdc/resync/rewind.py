@@ -36,7 +36,7 @@ def earliest(marks: Watermarks, source: TopicPartition) -> int:
 
 
 def at_offset(offset: int) -> Target:
-    """Return a target that selects `offset`, or raises Misconfigured if Kafka does not have it."""
+    """Return a target that selects `offset`; it raises Misconfigured if Kafka lacks the offset."""
 
     def target(marks: Watermarks, source: TopicPartition) -> int:
         first, end = marks.of(source)
@@ -53,7 +53,7 @@ def at_offset(offset: int) -> Target:
 def at_time(moment: datetime) -> Target:
     """Return a target that selects the first record at or after `moment`.
 
-    Raise Misconfigured if Kafka cannot look this time up.
+    Raise Misconfigured if Kafka cannot look up `moment`.
     """
     since_ms = milliseconds(moment)
     if since_ms is None:

@@ -24,7 +24,7 @@ from cdc.wire.event import ChangeEvent, Operation, Version
 _MOST_CONDITIONS = 16
 """The maximum number of updates, or of replaced markers, that each contain their own condition.
 
-A condition besides `_id` makes a write slower. The conditions of more writes than this number are
+A condition besides `_id` makes a write slower. If there are more writes, their conditions are
 checked together, before the writes.
 """
 _MOST_BYTES = 16_000_000
@@ -149,10 +149,10 @@ def _conditions(changes: Sequence[Delivered]) -> tuple[list[Document], list[Docu
 
 
 def _together(changes: Iterable[Delivered]) -> list[Document]:
-    """Return one condition per partition and epoch: the documents are older than all the changes.
+    """Return one condition for each group of changes with the same partition and epoch.
 
-    Kafka keeps the order within a partition, so a document is usually older than every change that
-    the batch contains from the partition of the document's row.
+    The condition is that the group's documents are older than every change of the group. Kafka
+    keeps the order within a partition, so this condition is usually met.
     """
     groups: dict[Any, list[ChangeEvent]] = {}
     for each in changes:

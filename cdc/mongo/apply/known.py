@@ -1,4 +1,4 @@
-"""Looks up the versions that the replica has of rows."""
+"""Looks up the versions of rows in the replica."""
 
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ class KnownVersions:
         self._routes = routes
 
     def of_batch(self, batch: Sequence[Delivered], session: ClientSession) -> dict[RowKey, Known]:
-        """Return the versions that the replica has of the rows of a batch."""
+        """Return the version in the replica of each row of a batch."""
         deletes = {(each.event.table, each.event.key) for each in batch if each.document is None}
         return self.of(keys_of(batch), session, deletes)
 
@@ -32,7 +32,7 @@ class KnownVersions:
         session: ClientSession | None = None,
         deletes: Container[RowKey] = (),
     ) -> dict[RowKey, Known]:
-        """Return the highest version of each row that the replica has. `keys` is grouped by table.
+        """Return the highest version of each row in the replica. `keys` is grouped by table.
 
         `deletes` are the rows that a batch deletes; their markers are always read.
         """

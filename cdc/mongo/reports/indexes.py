@@ -7,7 +7,7 @@ from cdc.mongo.plan import Document
 
 
 def ensure_indexes(collection: Collection[Document], columns: tuple[str, ...]) -> None:
-    """Create an index on each of these columns, unless the collection has one with any name."""
+    """Create an index on each of these columns, unless one already exists under any name."""
     if not columns:
         return
     existing = {

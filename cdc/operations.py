@@ -237,7 +237,10 @@ def count_changes(since: datetime) -> int:
 
 
 def read_delays() -> Delays:
-    """Return how long the newest changes took to reach the replica; Retryable without MongoDB."""
+    """Return how long the newest changes took to reach the replica.
+
+    Raise Retryable if MongoDB is unavailable.
+    """
     since = datetime.now(UTC) - timedelta(minutes=MINUTES)
     return delays_of(_replica().delays(since, MOST_CHANGES))
 

@@ -47,7 +47,7 @@ class RefusalMixin:
 
 
 class RefusalMessages(admin.ModelAdmin[Any]):
-    """A `ModelAdmin` that shows the form or the question again if the write is refused.
+    """A `ModelAdmin` that shows the form or confirmation page again if the write is refused.
 
     Use it for captured models, and for models whose deletion changes captured rows.
     """

@@ -66,7 +66,7 @@ class Startup:
         )
 
     def examine(self, part: Callable[[], Iterable[Check]]) -> None:
-        """Raise Misconfigured if a part keeps the daemon from working; log other problems of it."""
+        """Raise Misconfigured if a part keeps the daemon from working; log all other problems."""
         self.do(partial(_examine, part))
 
     def examine_once(self, part: Callable[[], Iterable[Check]]) -> None:

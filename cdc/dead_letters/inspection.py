@@ -163,7 +163,7 @@ def _plain(value: Any) -> Any:
 
 
 def _verdict(row: Row, source: Values, replicas: Mapping[str, Document | None]) -> tuple[str, bool]:
-    """Return a sentence on a replay's effect, and whether it would change anything."""
+    """Return a sentence on a replay's effect, and whether a replay would change anything."""
     name = f"{row.capture.table} {printable(str(row.key), 60)}"
     missing = [held is None for held in replicas.values()]
     if source is None and all(missing):

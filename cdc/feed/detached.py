@@ -18,7 +18,7 @@ _DETACH = "cdc.detach"
 
 
 class DetachedStreams:
-    """An ASGI application: Django's handler, with streams that continue when the handler has ended.
+    """An ASGI application: Django's handler, with streams that outlive the call of the handler.
 
     Middleware sees the response of a stream as usual, but without content.
     """

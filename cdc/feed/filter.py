@@ -29,7 +29,7 @@ class Filter:
 
     @classmethod
     def parse(cls, query: QueryDict, audience: Audience) -> Self:
-        """Return the filter in a query string; unknown values are ignored.
+        """Return the filter in a query string; unknown operations are ignored.
 
         An audience that does not see users cannot filter by user either, because the result would
         reveal who made a change.

@@ -75,8 +75,7 @@ class PageContent:
     live: str = ""
     """The position at which the stream continues; empty if newer changes follow this page."""
     follows: bool = False
-    """Whether the page reads the stream. It does so at the topic's end and while Kafka is
-    unreachable."""
+    """Whether the page reads the stream: at the topic's end, and while Kafka is unreachable."""
     asked: tuple[int, int] | None = None
     """The partition and offset of the change that the user jumped to."""
     notice: str = ""

@@ -1,7 +1,7 @@
 """The last error of a process, stored in the database for the status.
 
-A row exists while a process fails. Its times are those of the database's clock, because the clocks
-of the machines may differ.
+A row exists while a process fails. The times in the row come from the database's clock, because the
+clocks of the machines may differ.
 """
 
 from collections.abc import Callable

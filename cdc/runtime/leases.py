@@ -1,7 +1,7 @@
 """Leases on rows: only the owner of a row may do the work that the row describes.
 
 A lease is a row with an `owner` and an `expires_at`. Taking, renewing or releasing a lease is one
-conditional UPDATE, so only one of several processes succeeds. All times are those of the database's
+conditional UPDATE, so only one of several processes succeeds. All times come from the database's
 clock, because the clocks of the machines may differ.
 """
 

@@ -17,7 +17,7 @@ from cdc.errors import Retryable
 GRACE_SECONDS = 4.5
 """The maximum number of seconds from the first signal to the exit. The documented limit is 5."""
 _LAST_SECONDS = 0.4
-"""The seconds after the grace period until the process is ended even if no Python thread runs."""
+"""How long after the grace period the process is ended even if no Python thread can run."""
 _STANDARD_ERROR = 2
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LONGEST_PAUSE = 1.0

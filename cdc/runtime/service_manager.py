@@ -25,7 +25,7 @@ def notify_ready() -> None:
 def notify_alive() -> None:
     """Report that the loop is running, at most once per second.
 
-    While the process is not ready, it gets more time for its start.
+    Until the process is ready, the report extends the time limit for the start instead.
     """
     now = time.monotonic()
     if now - _last.get("alive", float("-inf")) >= _INTERVAL:

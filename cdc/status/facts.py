@@ -75,7 +75,7 @@ class ChangedColumns:
     left_over: tuple[str, ...]
     """Columns that at least one document has, although the model no longer has them."""
     in_time: bool = True
-    """False if the search timed out. The columns then include those not completely searched."""
+    """False if the search timed out; some of the columns were then not searched completely."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

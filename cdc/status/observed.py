@@ -1,4 +1,4 @@
-"""What could be read about the pipeline, before it is judged."""
+"""What could be read about the pipeline; `cdc.status.findings` judges it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

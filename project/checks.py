@@ -15,7 +15,7 @@ _DAEMON_CONNECTIONS = 12
 
 
 def check_connections(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """Compare the connections that all processes may open with those that the server accepts."""
+    """Warn if all processes together may open more connections than the server accepts."""
     environment = settings.ENVIRONMENT
     pages = environment.web_workers * (environment.database_connections + OTHER_CONNECTIONS)
     needed = pages + _DAEMON_CONNECTIONS

@@ -24,7 +24,7 @@ class Page:
     icon: str
     url_name: str
     alias: str = ""
-    """The name of another URL with the same page."""
+    """The name of a second URL that shows the same page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

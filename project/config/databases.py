@@ -85,7 +85,7 @@ def set_query_timeouts() -> None:
 
 
 def _encryption(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the option that protects the connection with the URL's certificate authority.
+    """Return the option that verifies the server with the certificate authority in the URL.
 
     Without this option, the client would accept a certificate of the authority for any host, and a
     connection without TLS. Raise Misconfigured if the file of the authority cannot be read.

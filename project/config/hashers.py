@@ -13,7 +13,7 @@ _places = BoundedSemaphore(MOST_AT_ONCE)
 
 
 class Argon2PasswordHasher(hashers.Argon2PasswordHasher):
-    """Django's hasher, which computes at most `MOST_AT_ONCE` hashes at once; others wait."""
+    """Django's hasher, which computes at most `MOST_AT_ONCE` hashes at once; further ones wait."""
 
     def encode(self, password: str, salt: str) -> str:
         with _places:

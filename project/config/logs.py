@@ -68,9 +68,9 @@ def logging_config(*, level: str, form: str) -> dict[str, Any]:
 
 
 def report_failure(sentence: str, exit_code: int) -> int:
-    """Write why a process does not start to standard error, and return `exit_code`.
+    """Write to standard error why a process does not start, and return `exit_code`.
 
-    The settings may be invalid, so only the variable `LOG_FORMAT` itself decides on the format.
+    The settings may be invalid, so the format is taken from the variable `LOG_FORMAT` alone.
     """
     if os.environ.get("LOG_FORMAT", "").lower() == "json":
         fields = {"name": "storyfeed", "levelname": "ERROR", "msg": "command.failed"}

@@ -52,7 +52,7 @@ def change(now: int, before: int) -> Cell:
 
 
 def secondary(cell: Cell) -> Cell:
-    """Return a cell that narrow screens leave out."""
+    """Return the cell with a class that hides it on narrow screens."""
     return replace(cell, css=f"{cell.css} sf-extra".strip())
 
 

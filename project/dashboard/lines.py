@@ -33,7 +33,7 @@ def lines_of(now: Labelled, before: Labelled) -> tuple[Line, ...]:
 
 
 def added(sides: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """Return the sum of each count."""
+    """Return the sum of each count over all `sides`."""
     sums: dict[str, int] = {}
     for side in sides:
         for name, count in side.items():

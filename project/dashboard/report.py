@@ -53,7 +53,7 @@ class Sides(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The stories of a choice, when they were counted."""
+    """The result of counting the stories of a choice."""
 
     choice: Choice
     span: Span

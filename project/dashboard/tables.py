@@ -1,4 +1,4 @@
-"""The tables of the dashboard. Each of them is also a CSV file."""
+"""The tables of the dashboard. Each table can also be downloaded as a CSV file."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -22,7 +22,7 @@ _APART = {"/healthz": 1, "/readyz": 2, "/metrics": 2, _STATIC: 4}
 PROBES = ("/healthz", "/readyz", "/metrics")
 """The paths that respond even if the process has too many connections."""
 OTHER_CONNECTIONS = 16
-"""The maximum number of database connections of a web process, without those of the pages.
+"""The maximum number of database connections that a web process needs besides those for pages.
 
 The probes have up to 5, the readings in the background 6, and event streams 2.
 """

@@ -6,7 +6,7 @@ from contextlib import suppress
 _WANTED = 65_536
 _MOST_CLIENTS = 10_000
 _KEPT_BACK = 200
-"""The descriptors that remain for the database, Kafka, MongoDB and files."""
+"""The number of descriptors that are reserved for the database, Kafka, MongoDB and files."""
 
 
 def raise_limit() -> None:
@@ -19,7 +19,7 @@ def raise_limit() -> None:
 
 
 def most_clients() -> int:
-    """Return the number of client connections that the process may have open."""
+    """Return the maximum number of client connections that the process can have open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return _MOST_CLIENTS

@@ -25,7 +25,7 @@ class OddRequestsMiddleware(MiddlewareMixin):
     - An action of an admin list is for a row whose key cannot exist.
     - A filter in the URL of an admin list has a regular expression. The admin has no such filter,
       and a database takes very long to evaluate some expressions.
-    - A filter in the URL of an admin list cannot be applied. Django checks only a part of them.
+    - A filter in the URL of an admin list cannot be applied. Django itself checks only a few.
     """
 
     def process_request(self, request: HttpRequest) -> None:

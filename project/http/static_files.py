@@ -1,4 +1,4 @@
-"""Collects static files again only if their sources have changed, and bundles some of them."""
+"""Collects static files if their sources have changed, and bundles some of the files."""
 
 import hashlib
 import posixpath
@@ -28,7 +28,7 @@ SCRIPTS = {
     ),
     "project/admin_dates.js": (f"{_ADMIN}/calendar.js", f"{_ADMIN}/admin/DateTimeShortcuts.js"),
 }
-"""For each bundle that no source file imports, the scripts of Django's admin that it consists of."""
+"""The admin's scripts that are joined to each bundle; these bundles have no source file."""
 _SHEET = re.compile(r"^@import (?:url\()?[\"'](?P<path>[^\"']+)[\"']\)?;$", re.MULTILINE)
 _DRAWING = re.compile(r"url\([\"']?(?P<path>[^\"':)]+\.svg)[\"']?\)")
 # The address of Bootstrap's source map is wrong in a bundle. Bootstrap's rule for elements after a
@@ -46,7 +46,7 @@ class StaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     """
 
     def post_process(self, paths: dict[str, Any], *args: Any, **options: Any) -> Iterator[Any]:
-        """Store the files under their final names, and bundles in place of their sources."""
+        """Store the files under their final names; a bundle replaces the file of the same name."""
 
         def read(name: str) -> str:
             storage, path = paths[name]

@@ -16,7 +16,7 @@ class FeedHealth:
     lag: float | None
     """The age in seconds of the oldest change that is not in the replica."""
     rate: float | None
-    """Changes per second in the newest minute."""
+    """Changes per second in the last minute."""
     chart: Sparkline | None
     """The rate in each minute of the last hour."""
 

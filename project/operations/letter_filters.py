@@ -48,7 +48,7 @@ class LetterFilters:
         return letters.filter(_about(self.text)) if self.text else letters
 
     def link(self, **changes: Any) -> str:
-        """Return the query of an address with these filters and `changes`, without defaults."""
+        """Return the URL query of these filters with `changes` made; omit default values."""
         return link(replace(self, **changes).values)
 
     @property

@@ -15,7 +15,7 @@ class Rates:
 
     chart: ColumnChart
     now: float
-    """Changes per second in the newest minute."""
+    """Changes per second in the last minute."""
     most: float
     """Changes per second in the busiest minute."""
     total: int

@@ -1,4 +1,4 @@
-"""The scripts of Django's admin, as the bundles that `collectstatic` makes of them."""
+"""Replaces the scripts of Django's admin with the bundles that `collectstatic` has built."""
 
 from typing import Any
 

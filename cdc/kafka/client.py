@@ -43,6 +43,8 @@ def client_config(settings: CdcSettings, **config: Any) -> dict[str, Any]:
         # By default, a client may wait 10 s before it reconnects to a broker that has restarted.
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 500,
+        # Otherwise, a client of librdkafka 2.16 loops without waiting while a broker is down.
+        "enable.sparse.connections": False,
         "topic.metadata.refresh.interval.ms": 5000,
         "logger": _log,
         # A broker would create a missing topic with one partition and without compaction.

@@ -1,0 +1,79 @@
+"""What the consumers cost while one broker of a cluster is down."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+import pytest
+from pytest_django.plugin import DjangoDbBlocker
+
+from project.stack.ports import free_port
+from tests.acceptance.conftest import environment
+from tests.faults.conftest import isolated_settings
+from tests.faults.databases import isolated_database
+from tests.faults.schedule.kafka import Broker, Node
+from tests.support.processes import Daemon
+
+pytestmark = [pytest.mark.services, pytest.mark.faults]
+
+_DOWN_SECONDS = 8.0
+_HIGHEST_SHARE = 0.1
+"""Of a core. A consumer that waits for messages takes about 0.01 of a core."""
+
+
+@pytest.fixture(scope="module")
+def brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Broker]]:
+    ports = [free_port() for _ in range(3)]
+    nodes = [Node(number, port, free_port(), port) for number, port in enumerate(ports, 1)]
+    folder = tmp_path_factory.mktemp("cluster")
+    with ExitStack() as stack:
+        found = [Broker(folder, node, nodes, seed=1) for node in nodes]
+        for each in found:
+            each.install()
+            stack.callback(each.kill)
+            each.launch()
+        for each in found:
+            each.wait_ready()
+        yield found
+
+
+def test_consumers_wait_for_a_broker_without_a_busy_loop(
+    brokers: list[Broker],
+    mongodb_uri: str,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path: Path,
+) -> None:
+    settings = isolated_settings(brokers[0].bootstrap_servers, mongodb_uri)
+    with django_db_blocker.unblock(), isolated_database(settings.group, tmp_path):
+        shared = {**environment(settings, tmp_path), "KAFKA_REPLICATION_FACTOR": "3"}
+        command = "consume_and_save_to_mongodb"
+        consumers = [Daemon(tmp_path / f"{number}.log", shared, command) for number in range(2)]
+        try:
+            for each in consumers:
+                each.wait_for("partition.taken")
+            shares = [_shares(broker, consumers) for broker in brokers[:2]]
+        finally:
+            for each in consumers:
+                each.kill()
+    assert max(map(max, shares)) < _HIGHEST_SHARE, shares
+
+
+def _shares(broker: Broker, consumers: list[Daemon]) -> list[float]:
+    """Return the share of a core that each consumer takes while the broker is down."""
+    broker.kill()
+    try:
+        began, before = time.monotonic(), [_cpu(each) for each in consumers]
+        time.sleep(_DOWN_SECONDS)
+        seconds = time.monotonic() - began
+        return [(_cpu(each) - was) / seconds for each, was in zip(consumers, before, strict=True)]
+    finally:
+        broker.launch()
+        broker.wait_ready()
+
+
+def _cpu(consumer: Daemon) -> float:
+    """Return the seconds of processor time that the consumer has taken."""
+    times = psutil.Process(consumer.pid).cpu_times()
+    return times.user + times.system

@@ -33,10 +33,10 @@ def canonical(address: str) -> str:
 
 
 def submitted_before(address: str, *, apart_from: int | None = None) -> Story | None:
-    """Return the first story with the same page, or None."""
+    """Return the first story that links to the same page, or None."""
     stories = Story.objects.filter(link__in=_variants(address)).exclude(pk=apart_from)
     key = _key(address)
-    # MySQL ignores case, which matters in a path.
+    # MySQL ignores case when it compares, but case matters in a path.
     return next((story for story in stories.order_by("pk") if _key(story.link) == key), None)
 
 
@@ -50,7 +50,7 @@ def alone_with(address: str) -> Iterator[None]:
     key = hashlib.sha256(_key(address).encode(errors="replace")).hexdigest()
     targets = connections[using].features.supports_update_conflicts_with_target
     with transaction.atomic(using=using):
-        # A plain insert that finds the key present would leave a shared lock, and could deadlock.
+        # A plain insert of a key that exists would leave a shared lock, and could deadlock.
         AddressLock.objects.bulk_create(
             [AddressLock(key=key, at=timezone.now())],
             update_conflicts=True,

@@ -92,7 +92,7 @@ class StoryAdmin(BulkChanges, RefusalMessages):
         return (*fieldsets, trace) if obj else fieldsets
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """Return the values in the URL. Django cannot show a date and time that is text."""
+        """Return the values in the URL, except times: Django cannot show a time given as text."""
         found = super().get_changeform_initial_data(request)
         return {name: found[name] for name in found.keys() - {"submit_date", "promote_date"}}
 
@@ -148,7 +148,7 @@ class StoryAdmin(BulkChanges, RefusalMessages):
         return None
 
     def save_model(self, request: HttpRequest, obj: Story, form: Any, change: bool) -> None:
-        """Save the story and the reason for its rejection. An edit writes only what it changed."""
+        """Save the story and the reason for its rejection. An edit writes only changed columns."""
         if change:
             names = {"topic" if name == "new_topic" else name for name in form.changed_data}
             obj.save(update_fields=names - {"reason"})

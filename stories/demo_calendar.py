@@ -5,7 +5,7 @@ import random
 from datetime import datetime, timedelta
 
 DAYS = 365
-# The share of each hour (UTC), from midnight on.
+# The relative number of stories in each hour of the day (UTC), beginning at midnight.
 _HOURS = (2, 1, 1, 1, 1, 2, 4, 7, 10, 11, 10, 9, 10, 10, 9, 8, 8, 9, 10, 11, 11, 9, 6, 4)
 _WEEKDAYS = (1.1, 1.15, 1.1, 1.1, 1.0, 0.6, 0.7)
 _AVERAGE = sum(_HOURS) / len(_HOURS)
@@ -13,10 +13,10 @@ _SLOWEST, _WAVE_SECONDS, _WAVE = 0.5, 900, 0.35
 
 
 def moments(count: int, now: datetime) -> list[datetime]:
-    """Return `count` moments in the year before `now`, oldest first, always the same ones.
+    """Return `count` moments in the year before `now`, oldest first.
 
-    There are more of them in the last months than in the first, fewer at weekends and few at
-    night. The last ones are a few minutes old.
+    The same arguments give the same moments. The last months have more moments than the first,
+    weekends have fewer, and nights have few. The last moments are a few minutes before `now`.
     """
     rng = random.Random(count)  # noqa: S311 -- not for security
     days = [now - timedelta(days=DAYS - number) for number in range(1, DAYS + 1)]

@@ -101,7 +101,7 @@ def headline(rng: random.Random, topic: str) -> str:
 
 
 def demo_story(number: int, now: datetime, submitted: datetime) -> Story:
-    """Return the unsaved demo story `number`, as it may be at the time `now`."""
+    """Return the unsaved demo story `number`, as it could be at the time `now`."""
     rng = random.Random(number)  # noqa: S311 -- not for security
     [topic] = rng.choices(list(_TOPICS), _TOPIC_SHARES)
     title = headline(rng, topic)
@@ -134,7 +134,7 @@ def demo_story(number: int, now: datetime, submitted: datetime) -> Story:
 
 
 def _fate(rng: random.Random, submitted: datetime, now: datetime) -> tuple[Status, datetime | None]:
-    """Return the status that a story has now, and when it became popular."""
+    """Return the current status of a story, and the time at which the story became popular."""
     age = now - submitted
     luck, wait = rng.random(), timedelta(minutes=15 + rng.gammavariate(2.2, 190))
     if age < _TO_REVIEW and luck < 1 - age / _TO_REVIEW:
@@ -160,7 +160,7 @@ def _diggs(rng: random.Random, status: Status, age: timedelta) -> int:
 
 
 def next_number() -> int:
-    """Return the highest number of a demo story plus one."""
+    """Return the next free number: the highest number of any demo story, plus one."""
     highest: str | None = demo_stories().aggregate(highest=Max("source_id"))["highest"]
     return int(highest.removeprefix(_PREFIX)) + 1 if highest else 1
 
@@ -168,7 +168,7 @@ def next_number() -> int:
 def fill(now: datetime) -> int:
     """If fewer than 1,000 demo stories exist, create stories until there are 1,200.
 
-    They were submitted in the year before `now`. Return the number of created stories.
+    The stories have dates in the year before `now`. Return the number of created stories.
     """
     count = demo_stories().count()
     if count >= MIN_COUNT:
@@ -184,7 +184,7 @@ def fill(now: datetime) -> int:
 
 
 def give_some_to(person: User) -> int:
-    """Make a user the submitter of the newest stories of each status; return their number."""
+    """Make a user the submitter of the newest stories of each status; count these stories."""
     each = _OF_ONE_PERSON // len(Status)
     keys = [
         key

@@ -44,7 +44,7 @@ _DAY = timedelta(days=1)
 _FEWEST_OF_A_DAY, _MOST_OF_A_DAY = 8, 16
 """More new stories would make the other days of the year look empty."""
 _AVERAGE_PLACE = 80
-"""The average place of a changed story in the list that begins with the newest story."""
+"""The average position of a changed story in the list of stories, newest first."""
 _REJECTED = 0.2
 
 logger = logging.getLogger(__name__)
@@ -154,7 +154,7 @@ class DemoTraffic:
         return ["diggs", "comments"]
 
     def _review(self, story: Story) -> bool:
-        """Give a story its next status; return False if it has its last one."""
+        """Give a story its next status; return False if the story already has its final status."""
         now = self._now()
         if story.status == Status.SUBMITTED:
             rejected = self._rng.random() < _REJECTED

@@ -30,7 +30,7 @@ class ColumnDecoder(json.JSONDecoder):
     """Decodes JSON, and raises JSONDecodeError for all text that cannot be decoded.
 
     Python raises other errors for a number with too many digits and for text that is nested too
-    deeply. It also accepts text that a form could not show again: NaN, and a lone surrogate.
+    deeply. Python also accepts NaN and lone surrogates, which a form could not show again.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -79,7 +79,8 @@ class NamedSplitDateTime(AdminSplitDateTime):
 class TopicChoice(forms.ModelForm[Story]):
     """A form in which the topic is chosen from the topics of all stories.
 
-    An unchanged topic keeps the whole JSON object, and a new one gets that of another story.
+    If the topic is not changed, its whole JSON object is kept. For a different topic, the form
+    copies the JSON object from the newest story with this topic.
     """
 
     topic = forms.ChoiceField(label="Topic (optional)", required=False)
@@ -179,8 +180,8 @@ class StoryForm(TopicChoice):
     """Edits a story in the admin.
 
     If a time is not changed, it keeps its milliseconds, which the form does not show. Votes and
-    reviews change a story while its form is open: the form also posts what it showed of these
-    columns, so that only what the editor changed is written.
+    reviews can change a story while its form is open. Therefore the form also posts the values
+    that it showed, and only columns that the editor changed are written.
     """
 
     new_topic = forms.CharField(

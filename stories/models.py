@@ -80,7 +80,7 @@ class Story(CapturedModel):
     class Meta(CapturedModel.Meta):
         verbose_name_plural = "stories"
         ordering = ["-submit_date", "-id"]
-        # The list of stories has three orders, for all stories and those of one status or topic.
+        # The list has three orders, each for all stories, for one status and for one topic.
         indexes = [
             models.Index(fields=["link"], name="story_link"),
             models.Index(fields=["diggs"], name="story_diggs"),
@@ -138,7 +138,7 @@ class AddressLock(models.Model):
 
 
 class Rejection(models.Model):
-    """Why a story was rejected. It counts only while the status of the story is `rejected`.
+    """Why a story was rejected. The reason counts only while the story's status is `rejected`.
 
     The table is not captured. A story that was rejected without a reason has no row.
     """
@@ -155,6 +155,6 @@ class Rejection(models.Model):
 
 
 def reason_of(story: Story) -> str:
-    """Return why a story is rejected; an empty string if it is not, or without a reason."""
+    """Return why a story is rejected; an empty string if it is not rejected or has no reason."""
     rejection: Rejection | None = getattr(story, "rejection", None)
     return rejection.reason if rejection and story.status == Status.REJECTED else ""

@@ -30,7 +30,7 @@ def validate_text(value: str) -> None:
 def validate_slashes(value: str) -> None:
     """Refuse addresses for which browsers may open a different host than the site shows.
 
-    Browsers read a backslash as a slash, so the host ends before it.
+    Browsers read a backslash as a slash, so for a browser, the host ends before the backslash.
     """
     if "\\" in value.partition("?")[0].partition("#")[0]:
         raise ValidationError("Write the address with slashes, not backslashes.", code="backslash")

@@ -174,7 +174,7 @@ class ChangeView(UserPassesTestMixin, SubmissionView):
         return get_object_or_404(readable_by(self.request.user), pk=self.kwargs["pk"])
 
     def save(self, form: SubmissionForm) -> Story:
-        """Save the story if the user may still change it: it may just have been reviewed."""
+        """Save the story, unless a review has just ended the user's right to change it."""
         story = Story.objects.select_for_update().filter(pk=form.instance.pk).first()
         if story is None:
             raise Refused("The story was deleted in the meantime.")

@@ -53,7 +53,7 @@ class WrittenBySuperusers(admin.ModelAdmin[Any]):
         return is_superuser(request.user) and super().has_delete_permission(request, obj)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Offer no actions to others, because an action may write without a permission."""
+        """Offer actions only to superusers, because an action can write without a permission."""
         return super().get_actions(request) if is_superuser(request.user) else {}
 
 
@@ -92,8 +92,8 @@ class UserAdmin(DeletesInJob, RefusalMessages, WithCheckboxes, BaseUserAdmin[Use
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Make privileges read-only for staff, who could otherwise grant themselves privileges.
 
-        Staff may change only the name of their own account: by changing the e-mail address, the
-        thief of a session could set a new password.
+        Staff may change only the name of their own account. Otherwise, someone who stole a session
+        could change the e-mail address, and then reset the password.
         """
         fields = tuple(super().get_readonly_fields(request, obj))
         if is_superuser(request.user):
@@ -111,7 +111,7 @@ class UserAdmin(DeletesInJob, RefusalMessages, WithCheckboxes, BaseUserAdmin[Use
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Apply the permission to the accounts that the user may manage.
 
-        Django's log of the user's own actions would be deleted with the account.
+        Users cannot delete their own account: Django's log of their actions would be deleted too.
         """
         applies = obj is None or may_manage(request.user, obj)
         return applies and super().has_delete_permission(request, obj)

@@ -25,6 +25,6 @@ class UsersConfig(AppConfig):
 def limit_session(request: HttpRequest, **_: Any) -> None:
     """Set the time at which the session of a login ends; connected to `user_logged_in`.
 
-    By default, each change of a session extends it, so a stolen one could be kept alive.
+    By default, each change of a session extends it, so a thief could keep a stolen session alive.
     """
     request.session.set_expiry(timezone.now() + timedelta(seconds=settings.SESSION_COOKIE_AGE))

@@ -55,7 +55,7 @@ class LoginForm(AuthenticationForm):
 
 
 class ErrorsAtPassword(SetPasswordMixin):  # type: ignore[type-arg]  # only in the stubs
-    """Shows the errors of a new password at its field. Django shows them at the confirmation."""
+    """Shows the errors of a new password at the password field, not at the confirmation field."""
 
     fields: dict[str, forms.Field]
 
@@ -86,10 +86,10 @@ class UserCreationForm(ErrorsAtPassword, BaseUserCreationForm[User]):
 
 
 def post_initial(form: Any, names: set[str]) -> None:
-    """Let a form also post what it showed in these fields.
+    """Let a form also post the values that it showed in these fields.
 
-    What others changed while the form was open then does not count as a change by its user. Without
-    these values, for example from a script, a form is compared with the database.
+    Changes that others made while the form was open then do not count as changes by the user of
+    the form. Without these values, for example from a script, a form is compared with the database.
     """
     for name in names & form.fields.keys():
         posted = form.add_initial_prefix(name)
@@ -100,8 +100,8 @@ def post_initial(form: Any, names: set[str]) -> None:
 class UserChangeForm(BaseUserChangeForm[User]):
     """Edits an account in the admin.
 
-    The form also posts what it showed, and changes only what differs from that. A form that was
-    opened before an account was disabled, or lost its role, does not restore them.
+    The form also posts the values that it showed, and changes only those that the user edited. A
+    form that was opened before the account was disabled or lost its role does not undo that.
     """
 
     class Meta:
@@ -155,7 +155,7 @@ class ResetForm(PasswordResetForm):
 
 
 class PermissionChoices(ModelChoiceIterator[Permission]):
-    """Yields the permissions of each model under the names of its app and of the model."""
+    """Yields the permissions, grouped under the names of app and model."""
 
     def __iter__(self) -> Iterator[Any]:
         # The permissions are ordered by their content type.

@@ -41,6 +41,6 @@ class Limit:
 
 
 RESET = Limit(purpose="reset", per_account=3, per_network=20)
-# Many people may register from one network, such as a school's.
+# Many people might register from one network, such as a school's.
 REGISTRATION = Limit(purpose="registration", per_account=20, per_network=100)
 PASSWORD_CHANGE = Limit(purpose="password", per_account=10, per_network=100)

@@ -30,7 +30,7 @@ def host_in_links(request: HttpRequest) -> str:
     """
     host = request.get_host()
     name, port = split_domain_port(host)
-    # With TLS, there is a proxy, and the port of this server is not that of the site.
+    # TLS ends at a proxy, so the port of this server is not the port of the site.
     own = "" if request.is_secure() else request.get_port()
     origins = [urlsplit(origin).netloc.lower() for origin in settings.CSRF_TRUSTED_ORIGINS]
     if port in {"", own} or f"{name}:{port}" in origins:

@@ -147,7 +147,7 @@ class User(AbstractBaseUser, PermissionsMixin):
                 self._announce_changes(stored, using)
 
     def _end_sessions(self, stored: "User") -> None:
-        """Raise `session_version` above the stored one if the change must end all sessions."""
+        """Raise `session_version` above the stored value if the change must end all sessions."""
         ends = stored.email != normalized(self.email) or stored.is_active != self.is_active
         self.session_version = max(self.session_version, stored.session_version) + ends
 
@@ -163,7 +163,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         # A change of this hash ends all sessions. Django's own version covers only the password.
         covered = f"{self.password}\n{self.role}"
-        if self.session_version:  # the sessions of earlier releases do not cover it
+        if self.session_version:  # sessions of earlier releases have no version
             covered += f"\n{self.session_version}"
         return salted_hmac("users.session", covered, secret=secret, algorithm="sha256").hexdigest()
 

@@ -66,9 +66,9 @@ def may_assign_roles(actor: User | AnonymousUser) -> bool:
 def may_manage(actor: User | AnonymousUser, account: User) -> bool:
     """Return whether the permissions that a user has on accounts apply to `account`.
 
-    Anyone who can set the password or the e-mail address of an account can act with its role.
-    Staff accounts, including one's own, are managed by superusers. The accounts of Technical
-    Workers and Senior Management are also managed by staff who may assign these types.
+    Anyone who can set the password or the e-mail address of an account can act with the role of
+    that account. Staff accounts, including one's own, are managed by superusers. The accounts of
+    Technical Workers and Senior Management are also managed by staff who may assign these types.
     """
     if is_superuser(actor):
         return True

@@ -11,7 +11,7 @@ _BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 
 
 def is_visible(text: str) -> bool:
-    """Return whether a text has a character that can be seen, as the text of a link must have."""
+    """Return whether a text has a visible character. The text of a link must have one."""
     return any(
         unicodedata.category(character)[0] in "LNPS" and character not in _BLANK
         for character in text

@@ -33,8 +33,8 @@ _BACKEND = "django.contrib.auth.backends.ModelBackend"
 class LoginView(RefusalMixin, auth.LoginView):
     """Logs a user in, then redirects to the page in `next`, or to the user's home page.
 
-    A user who is already logged in sees the form, too. The admin sends a user
-    who may not use it to this page. If this page sent the user back, the redirects would never end.
+    A user who is already logged in sees the form, too. The admin redirects users without access
+    to this page. If this page redirected them back, the redirects would never end.
     """
 
     form_class = LoginForm
@@ -126,8 +126,8 @@ class RegisterView(RefusalMixin, LimitedMixin, FormView[RegistrationForm]):
 class PasswordChangeView(RefusalMixin, LimitedMixin, auth.PasswordChangeView):
     """Changes the user's own password and ends the user's other sessions.
 
-    A stolen session does not lead to the password: the old password can be guessed ten times an
-    hour.
+    The thief of a session cannot find out the password: only ten guesses of the old password per
+    hour are allowed.
     """
 
     form_class = ChangeForm

@@ -1,4 +1,4 @@
-"""What becomes of a submission: its submitter withdraws it, or staff approve or reject it."""
+"""Decisions about a submission: the submitter withdraws it, or staff approve or reject it."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ def own_stories(user: Any) -> QuerySet[Story]:
 
 
 def may_withdraw(user: Any, story: Story) -> bool:
-    """Return whether a user may withdraw a story: the user's own, if it is not reviewed yet."""
+    """Return whether a user may withdraw a story, which must be the user's own and unreviewed."""
     return story.submitted_by_id == user.pk and story.status == Status.SUBMITTED
 
 
 def withdraw(user: Any, key: int) -> bool:
     """Delete the submission of a user. Return False if it was reviewed in the meantime."""
     own = Story.objects.filter(pk=key, submitted_by=user.pk, status=Status.SUBMITTED)
-    # The captured delete locks the story, and looks at its status again.
+    # The captured delete locks the story, and checks the story's status again.
     return own.delete()[0] > 0
 
 
@@ -38,7 +38,7 @@ def approve(user: Any, key: int) -> bool:
 
 
 def reject(user: Any, key: int, reason: str) -> bool:
-    """Reject a story, or change the reason for its rejection. Return False if it was deleted."""
+    """Reject a story, or change the reason for its rejection. False if the story was deleted."""
     change = BulkChange(
         word="rejected", user=str(user.pk), values={"status": Status.REJECTED}, reason=reason
     )

@@ -48,7 +48,7 @@ class VoteView(LoginRequiredMixin, View):
             return self._back(pk, refresh=True)
         except REFUSALS as error:
             if _by_script(request):
-                raise  # the script names the failure on its page
+                raise  # the script shows the failure on the page
             messages.error(request, refused(request, error).sentence)
             return self._back(pk)
         if not _by_script(request):
@@ -164,7 +164,7 @@ class RejectView(ReviewView):
     form_class = RejectionForm
     extra_context = {
         "title": "Reject this story?",
-        "text": "Only its submitter and people who see the live feed can read a rejected story. "
+        "text": "Only the submitter and people who see the live feed can read a rejected story. "
         "They also see the reason.",
         "button": "Reject",
     }
@@ -180,7 +180,7 @@ class RejectView(ReviewView):
 
 
 class MySubmissionsView(LoginRequiredMixin, ListView[Story]):
-    """The user's own submissions, newest first, with their state and what can be done."""
+    """The user's own submissions, newest first, each with its state and the possible actions."""
 
     template_name = "stories/mine.html"
     context_object_name = "stories"
@@ -191,7 +191,7 @@ class MySubmissionsView(LoginRequiredMixin, ListView[Story]):
 
 
 def back_to(request: HttpRequest) -> str:
-    """Return the path of this site in the posted field `next`, or an empty string."""
+    """Return the posted `next` if it is a path on this site; otherwise, return an empty string."""
     path = request.POST.get("next", "")
     if not path.startswith("/") or len(path) > _LONGEST_URL:
         return ""

@@ -1,4 +1,4 @@
-"""The admin's actions on many stories, which leave more than a thousand stories to a job."""
+"""The admin's bulk actions on stories; an action on more than 1,000 stories is left to a job."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ _LISTED = 20
 
 
 class BulkChanges(JobMessages):
-    """A `ModelAdmin` that writes few stories at once, and many in a job."""
+    """A `ModelAdmin` that writes up to 1,000 stories within the request, and more in a job."""
 
     def apply(
         self,

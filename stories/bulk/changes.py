@@ -1,4 +1,4 @@
-"""Changes or deletes many stories: a few at once, and more by a job, in short transactions."""
+"""Changes or deletes stories: up to 1,000 within the request, more in a job."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,14 +28,14 @@ class BulkChange:
     word: str
     """What is done, for messages, such as `approved`."""
     user: str
-    """The key of the user who asked for it, for the admin's log."""
+    """The key of the user who requested the change, for the admin's log."""
     values: dict[str, Any] | None
     """The new values by field; None if the stories are deleted."""
     reason: str = ""
     """The reason for a rejection."""
 
     def write(self, stories: QuerySet[Story]) -> int:
-        """Write the stories, their reason and the admin's log; return the number of stories."""
+        """Write the stories, the reason and the admin's log; return the number of stories."""
         actor = User.objects.filter(pk=self.user).first()
         if actor:
             flag = DELETION if self.values is None else CHANGE
@@ -51,8 +51,8 @@ class BulkChange:
         return count
 
     def pending(self, keys: Sequence[int]) -> QuerySet[Story]:
-        """Return those of the stories with these keys that still have other values."""
-        # With a range of keys, MySQL does not read another index.
+        """Return the stories with these keys that do not have the new values yet."""
+        # The range of keys makes MySQL use the primary key and no other index.
         stories = Story.objects.filter(pk__in=keys, pk__gte=min(keys), pk__lte=max(keys))
         return stories.exclude(**self.values) if self.values else stories
 
@@ -71,13 +71,13 @@ def queue(stories: QuerySet[Story], change: BulkChange) -> Job:
 
 
 def _run(context: JobContext) -> list[str] | None:
-    """Write the stories of a job in chunks. A job that resumes skips those that it has written."""
+    """Write the stories of a job in chunks. A resumed job skips the stories already written."""
     asked = context.arguments
     change = BulkChange(
         word=asked["word"],
         user=asked["user"],
         values=asked["values"],
-        # A job that an earlier version has queued has no reason.
+        # A job that an earlier release queued has no reason.
         reason=asked.get("reason", ""),
     )
     keys = [key for first, last in asked["ranges"] for key in range(first, last + 1)]

@@ -44,7 +44,7 @@ Counts = Counter[str]
 
 
 class Interrupted(CdcError):
-    """The import stopped because the database stayed unavailable. The message says where."""
+    """The import stopped because the database stayed unavailable. The message says at which row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,7 +106,7 @@ class _ArrayReader:
         """Move to the end of an item that is too long."""
         end: int | None = None
         while end is None:
-            # A backslash at the end of the text escapes the next character, so it stays.
+            # A backslash at the end of the text escapes the next character, so it is kept.
             self._at = len(self._text) - self._text.endswith("\\")
             if not self._read_more():
                 break

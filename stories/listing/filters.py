@@ -17,7 +17,7 @@ _MOST_DIGITS = 9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
-    """A parameter whose value is not known."""
+    """A parameter of the story list whose value is unknown, such as a topic that does not exist."""
 
     name: str
     value: str
@@ -25,7 +25,7 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """The valid parameters of a list, and those that are unknown."""
+    """The valid parameters of a story list, and the parameters whose values are unknown."""
 
     q: str = ""
     topic: str = ""
@@ -66,20 +66,20 @@ class Filters:
 
     @property
     def around_search(self) -> dict[str, str]:
-        """The parameters that another search keeps."""
+        """The parameters that do not change when the user searches for other words."""
         sort = self.sort if self.sort != "new" else ""
         given = {"topic": self.topic, "sort": sort, "status": self.status}
         return {name: value for name, value in given.items() if value}
 
     def changed(self, name: str, value: str) -> Self:
-        """Return these filters with one value changed; a search begins with the newest stories."""
+        """Return a copy with one value changed; a search in it begins with the newest stories."""
         changes: dict[str, Any] = {"after": 0, name: value}
         return replace(self, **changes)
 
     def link(self, page: int = 1, after: int = 0) -> str:
         """Return the query string of a page, without empty parameters.
 
-        `after` is the number of stories that a search skips, if it differs from that of this page.
+        `after` is the number of stories that the search skips; with 0, `self.after` is used.
         """
         pairs = {
             "q": self.q,
@@ -101,7 +101,7 @@ class Choice:
 
 
 def choices(filters: Filters, topics: Sequence[str]) -> dict[str, Any]:
-    """Return the links that change the filters of a list, and the filters in use."""
+    """Return the context of the filter templates: the filters, and links that change them."""
     labels = {"": "All", **{status.value: str(status.label) for status in Status}}
     return {
         "filters": filters,
@@ -122,7 +122,7 @@ def _choice(filters: Filters, name: str, value: str, label: str) -> Choice:
 
 
 def _in_use(filters: Filters, labels: dict[str, str]) -> list[Choice]:
-    """Return the filters that leave out stories, with links that remove them."""
+    """Return the filters that leave out stories, each with a link that removes the filter."""
     used = {"q": filters.q, "topic": filters.topic, "status": labels[filters.status]}
     return [
         Choice(label=label, link=filters.changed(name, "").link())

@@ -27,7 +27,7 @@ _UNUSED = ("container", "shorturl", "href", "thumbnail", "promote_date")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """The keys of the stories in a list, in its order."""
+    """The keys of the stories in a list, in the order of the list."""
 
     keys: Sequence[int] = ()
     is_cut: bool = False
@@ -68,7 +68,7 @@ def newest(user: Any, number: int) -> list[Story]:
 
 
 def _filtered(user: Any, filters: Filters) -> QuerySet[Story]:
-    """Return the stories of a topic and a status. Rejected stories have to be asked for."""
+    """Return the stories of a topic and a status. Rejected ones need the status `rejected`."""
     stories = _selected(filters)
     if filters.status == Status.REJECTED:
         return readable_by(user) & stories

@@ -43,7 +43,7 @@ def topics() -> list[str]:
 def known_topic(text: str) -> str:
     """Return the topic that a parameter names, or an empty string.
 
-    The name may be written differently, for example `linux_unix` for the topic `Linux/Unix`.
+    The parameter can spell the name differently: `linux_unix` is the topic `Linux/Unix`.
     """
     if Story.objects.alias(name=JSONName("topic")).filter(name=text).exists():
         return text
@@ -51,7 +51,7 @@ def known_topic(text: str) -> str:
 
 
 def topic_object(name: str) -> dict[str, Any]:
-    """Return the JSON of a topic, as the newest of its stories has it."""
+    """Return the JSON of a topic, as stored in the newest story that has this topic."""
     stories = Story.objects.alias(name=JSONName("topic")).filter(name=name)
     found = stories.values_list("topic", flat=True).first()
     return found if isinstance(found, dict) else {"name": name, "short_name": slugify(name)}
@@ -63,14 +63,14 @@ def _names(after: Any = "") -> QuerySet[Any, Any]:
 
 
 def _recent_names() -> set[str]:
-    """Return the topics of the newest stories. Without an index, finding all takes too long."""
+    """Return the topics of the newest stories: without an index, a query for all is too slow."""
     stories = Story.objects.annotate(name=JSONName("topic")).order_by("-submit_date")
     names = stories.values_list("name", flat=True)[:_RECENT]
     return {name for name in names if name}
 
 
 def _first(after: Any, using: str) -> tuple[str, list[Any]]:
-    """Return the SQL of the first name after another name."""
+    """Return the SQL that selects the first topic name after `after`."""
     sql, values = _names(after)[:1].query.get_compiler(using).as_sql()
     return sql, list(values)
 

@@ -1,4 +1,4 @@
-"""Deletes accounts. If many rows refer to them, a job does it in short transactions."""
+"""Deletes accounts. If many rows refer to accounts, a job deletes them in short transactions."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -34,15 +34,15 @@ class Deletion:
             sentences.append(f"{_accounts(self.deleted)} deleted.")
         if self.job:
             sentences.append(
-                f"{_accounts(self.queued)} deactivated, because many rows refer to an "
-                f"account. Job {self.job.pk} completes the deletion; the Jobs page shows its "
+                f"{_accounts(self.queued)} deactivated for now, because the deletion affects many "
+                f"other rows. Job {self.job.pk} completes the deletion; the Jobs page shows its "
                 "progress."
             )
         return " ".join(sentences)
 
 
 def delete_accounts(accounts: Iterable[User]) -> Deletion:
-    """Delete accounts. If too many rows refer to them, deactivate the others for a job.
+    """Delete accounts with up to 100 rows in all; deactivate the rest, and let a job delete them.
 
     A deactivated account keeps its e-mail address, and all its sessions end at once. Call this
     function in a transaction.
@@ -68,12 +68,12 @@ def count_rows(key: int, *, at_most: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A foreign key to accounts, and what a deletion does to its rows."""
+    """A foreign key to accounts, and what a deletion does to the rows that contain it."""
 
     field: Any
 
     def rows(self, *keys: int) -> models.QuerySet[Any]:
-        """Return the rows that refer to one of these accounts, in the order of their keys."""
+        """Return the rows that refer to one of these accounts, in primary key order."""
         rows: models.QuerySet[Any] = self.field.model._base_manager.all()  # noqa: SLF001
         return rows.filter(**{f"{self.field.attname}__in": keys}).order_by("pk")
 
@@ -83,7 +83,7 @@ class Reference:
         return bool(self.field.remote_field.on_delete is models.CASCADE)
 
     def write(self, rows: models.QuerySet[Any]) -> None:
-        """Delete the rows, or remove their reference."""
+        """Delete the rows, or set their reference to NULL."""
         if self.deletes:
             rows.delete()
         else:
@@ -112,7 +112,7 @@ def _all_rows(keys: Sequence[int]) -> int:
 
 
 def _run(context: JobContext) -> list[str] | None:
-    """Delete the accounts of a job. Each transaction writes few rows, so that it is short."""
+    """Delete the accounts of a job. Each transaction is short: it writes few rows."""
     keys: list[int] = context.arguments["accounts"]
     present = User.objects.in_bulk(keys)
     rest = _all_rows(list(present))
@@ -139,7 +139,7 @@ def _remove_references(context: JobContext, key: int, advance: Callable[[int], N
 
 
 def _write_chunk(reference: Reference, rows: models.QuerySet[Any], key: int) -> int:
-    """Write the first rows in one transaction, unless the account is active; return their number.
+    """Write the first rows in one transaction, unless the account is active. Return how many.
 
     The chunk is a range of keys: with a list of keys, MySQL could read the whole table.
     """

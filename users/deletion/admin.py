@@ -1,4 +1,4 @@
-"""The deletion of accounts in the admin, which leaves accounts with many rows to a job."""
+"""The deletion of accounts in the admin; accounts with many rows are left to a job."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -18,7 +18,7 @@ _EXPLANATION = (
 
 
 class DeletesInJob(JobMessages):
-    """A `ModelAdmin` that deletes a few rows at once, and many rows in a job."""
+    """A `ModelAdmin` that deletes up to 100 rows within the request, and more in a job."""
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         self._delete(request, [obj])
@@ -27,7 +27,7 @@ class DeletesInJob(JobMessages):
         self._delete(request, queryset.iterator())
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Return what the page lists before a deletion; for a job, only the number of rows."""
+        """Return what the confirmation page lists; for a job, only the number of rows."""
         few = objs[: MOST_AT_ONCE + 1]
         rows = sum(count_rows(account.pk, at_most=MOST_AT_ONCE) for account in few)
         if len(few) <= MOST_AT_ONCE and rows <= MOST_AT_ONCE:

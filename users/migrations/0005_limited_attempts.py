@@ -1,4 +1,4 @@
-"""Count other attempts than requests of reset links, and validate e-mail addresses."""
+"""Also count attempts other than requests for reset links, and validate e-mail addresses."""
 
 from django.db import migrations, models
 

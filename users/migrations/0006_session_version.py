@@ -1,4 +1,4 @@
-"""Add the version of an account's sessions, which a deactivation raises."""
+"""Add a version of an account's sessions; deactivating the account raises the version."""
 
 from django.db import migrations, models
 

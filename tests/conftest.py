@@ -153,7 +153,7 @@ def proxy(
 
 
 def pytest_collection_finish() -> None:
-    """Leave what exists out of the search for garbage: this saves a sixth of the time."""
+    """Exclude existing objects from garbage collection, which saves a sixth of the time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

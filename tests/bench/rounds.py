@@ -29,7 +29,7 @@ def measure(servers: Servers, options: argparse.Namespace, found: Results) -> No
     """Measure everything and print the tables."""
     worker = peer_worker(servers)
     try:
-        # Before the peer starts, because it reads each later definition of a table.
+        # Before the peer starts, because the peer reads each later definition of a table.
         create(_WRITES)
         systems = _own(servers)
         other = peers(servers, worker) if worker else []

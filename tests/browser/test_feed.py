@@ -477,7 +477,7 @@ def test_dead_letters_show_in_the_verdict(
     )
     verdict = verdict_of(visitor, people)
     expect(verdict).to_contain_text(re.compile("dead letter", re.IGNORECASE))
-    # The most important problem comes first. It may be another one.
+    # The most important problem comes first. This might be a problem other than the dead letter.
     expect(verdict.get_by_role("link").first).to_be_visible()
 
 

@@ -1,4 +1,4 @@
-"""The frame of the pages: search by a key, menus, the bar of phones, and messages."""
+"""The frame of the pages: search by a key, menus, the bar on phones, and messages."""
 
 import pytest
 from playwright.sync_api import expect

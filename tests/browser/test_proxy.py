@@ -1,4 +1,4 @@
-"""Many feed pages of one browser behind nginx, with HTTP/2."""
+"""One browser opens many feed pages through nginx, over HTTP/2."""
 
 import pytest
 from playwright.sync_api import Browser, expect

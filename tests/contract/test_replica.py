@@ -97,7 +97,7 @@ def storage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "mongo, looked up":
         monkeypatch.setattr("cdc.mongo.replica.direct_batch", lambda *_: None)
     else:
-        # Try each batch without a lookup, also after one that needed it.
+        # Try each batch without a lookup, even after a batch that needed a lookup.
         monkeypatch.setattr("cdc.mongo.replica._CAREFUL_BATCHES", 0)
     if request.param == "mongo, direct, updates checked together":
         monkeypatch.setattr("cdc.mongo.apply.direct._MOST_CONDITIONS", 0)
@@ -357,7 +357,7 @@ def test_a_version_that_is_used_twice_in_a_batch_is_refused(storage: Storage) ->
 
 
 def test_a_newer_version_is_applied_although_another_row_has_had_it(storage: Storage) -> None:
-    """The change is not lost, so it is only logged that the version was used twice."""
+    """No change is lost, so the reuse of the version is only logged."""
     replica = owned(storage)
     replica.apply([delivered(change("c", key, 1)) for key in (1, 2)], {SOURCE: 2})
     replica.apply([delivered(change("c", 3, 1)), delivered(change("u", 1, 2))], {SOURCE: 4})
@@ -386,7 +386,7 @@ def test_a_large_batch_is_applied_whole(storage: Storage) -> None:
     partitions = (SOURCE, OTHER)
     replica.take_over(OTHER, "topic 1")
     for op, first in (("u", 2000), ("d", 4000)):
-        # The second partition is behind: its versions are lower than those of the first one.
+        # The second partition is behind: its versions are lower than the versions of the first.
         batch = [
             delivered(change(op, key, first + key - 900 * (key % 2)), source=partitions[key % 2])
             for key in range(1, 1001)

@@ -46,7 +46,7 @@ def world(feed_settings: CdcSettings) -> Iterator[World]:
 
 
 def without_the_condition(patch: pytest.MonkeyPatch) -> None:
-    """A write without a lookup replaces or deletes a document whatever its version is."""
+    """A write without a lookup replaces or deletes a document, whatever version it has."""
     patch.setattr(direct, "older", lambda key, _version: {"_id": key})
 
 

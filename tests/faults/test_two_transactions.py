@@ -212,8 +212,8 @@ def test_no_order_of_two_transactions_ends_wrong(
 
     assert set(committed.values()) <= {1, 2}
     if way is always_look_up:
-        # A batch without a lookup may be rolled back and begin again, so that its order is
-        # another one.
+        # A batch without a lookup can be rolled back and begin again, which changes the order of
+        # the steps.
         assert committed["aaabbb"] == committed["bbbaaa"] == 2
         assert {committed[order] for order in OVERLAPPING} == {1}
 

@@ -120,14 +120,14 @@ class Clients:
             await asyncio.sleep(0.1)
 
     async def wait_until_returned(self, seconds: float) -> None:
-        """Wait until as many clients have returned as there are, for at most `seconds`."""
+        """Wait until all clients have returned, for at most `seconds`."""
         for _ in range(round(seconds * 10)):
             if len(self.returned) >= len(self.received):
                 return
             await asyncio.sleep(0.1)
 
     async def _receive(self, number: int, received: Received) -> None:
-        """Read the stream as a browser does: after its end, continue behind the last event."""
+        """Read the stream as a browser does: after its end, continue after the last event."""
         while True:
             if received.attempts:
                 await asyncio.sleep(received.retry)

@@ -7,7 +7,7 @@ all changes, the delays from capture to client, and the memory of the web proces
 1 if a change was missing or was received twice.
 
 With `--restart`, the web process is restarted afterwards, while stories are saved. The clients come
-back as browsers do: after the time that the stream asked for, and behind the last event that they
+back as browsers do: after the time that the stream asked for, and after the last event that they
 received. A last line shows how long that took and how many came back within one second.
 """
 

@@ -47,7 +47,7 @@ class Target:
 
 
 def refresh(target: Target) -> None:
-    """Copy the files that changed since the last run. mutmut keeps the results of the others."""
+    """Copy the files that changed since the last run. mutmut keeps the results of other files."""
     wanted = dict(_texts(target))
     for path in _files(target.folder):
         if path not in wanted and path.parts[0] != "mutants":

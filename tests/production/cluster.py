@@ -1,4 +1,4 @@
-"""The tests of compose/cluster.yaml: each part has a spare one, so the site survives each kill."""
+"""The tests of compose/cluster.yaml: each part has a spare, so the site survives each kill."""
 
 import tempfile
 import time

@@ -11,7 +11,7 @@ from pathlib import Path
 from project.stack.cache import cache_folder
 from tests.production.shell import attempt, wait_for
 
-# Of Debian's packages docker.io and docker-compose. A newer client lacks the builder.
+# From Debian's packages docker.io and docker-compose. A newer `docker` command lacks the builder.
 DOCKER = "/usr/bin/docker"
 COMPOSE = "docker-compose"
 

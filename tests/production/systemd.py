@@ -115,7 +115,7 @@ def _restarts(booted: Machine, unit: str, number: int) -> bool:
 
 
 def _watchdog(booted: Machine, started: Servers) -> None:
-    # A query of the jobs may take longer; they keep the limit of their unit.
+    # A query of `run_jobs` can take longer, so its unit keeps the usual limit.
     _override(booted, f"WatchdogSec={_WATCHDOG_SECONDS}", UNITS[:3])
     booted.run("systemctl restart storyfeed.target")
     with step("a unit that waits for its servers is not restarted") as result:

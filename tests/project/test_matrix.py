@@ -383,7 +383,7 @@ def test_path_that_is_closed_to_a_user_also_refuses_a_post(
     route: str, clients: dict[str, Client], ended: dict[Ended, Client]
 ) -> None:
     row = dict(zip(PEOPLE, MATRIX[route], strict=True))
-    # Who is logged in is refused with 403. Elsewhere, 302 means for example: nothing is selected.
+    # Logged-in users get 403. Elsewhere, 302 means for example: nothing is selected.
     refused = {
         kind: status
         for kind, status in row.items()

@@ -1,4 +1,4 @@
-"""A write that the database refuses is a sentence on its page, which keeps what was typed."""
+"""If the database refuses a write, the page shows a sentence and keeps what was typed."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,7 +56,7 @@ def refusing(table: str, code: int) -> Iterator[None]:
 
 @contextmanager
 def locked(table: str) -> Iterator[None]:
-    """Hold a lock in a second connection, so that writes to a table wait, and not for long."""
+    """Lock a table in a second connection, so that writes to it wait for 1 s and then fail."""
     other = connections.create_connection("default")
     try:
         with other.cursor() as cursor:

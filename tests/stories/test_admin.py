@@ -287,7 +287,7 @@ def test_oversized_story_shows_an_error_message(client: Client, stories: list[St
 
 @pytest.fixture
 def oversize(stories: list[Story], settings: Any) -> Story:
-    """Return a story that is larger than the limit, because the limit was lowered later."""
+    """Return a story that exceeds the limit, because the limit was lowered after the save."""
     stories[0].description, stories[0].submitted_by = "x" * 30_000, User.objects.get()
     stories[0].save()
     settings.CDC = replace(settings.CDC, max_event_bytes=20_000)

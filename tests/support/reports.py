@@ -69,7 +69,8 @@ def report(choice: Choice = CHOICES["30"], **changes: Any) -> Report:
 def drained(content: AsyncIterator[bytes]) -> bytes:
     """Return all parts of a stream that never waits.
 
-    No event loop is needed. In the thread of the browser tests, another one is running.
+    This needs no event loop of its own, because one is already running in the thread of the browser
+    tests.
     """
     parts = []
     while True:

@@ -247,7 +247,7 @@ def test_sessions_end_with_a_password_and_a_role_only(ann: User, settings: Any) 
 
 
 def test_sessions_outlive_an_upgrade_and_a_new_secret_key(ann: User, settings: Any) -> None:
-    """A session that any release has begun has this hash, so another one would end them all."""
+    """Sessions of every release contain this hash, so a different hash would end all sessions."""
     settings.SECRET_KEY = "k" * 50
     account = User(password="p", user_type=UserType.CUSTOMER)
     begun = "706b7d93f34611fcb3c75def2b4c9e700c9c9517b1adf57c2012002e7192b4e8"

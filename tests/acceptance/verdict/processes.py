@@ -28,7 +28,7 @@ def nothing(product: Product) -> Iterator[None]:
 
 @contextmanager
 def stopped(product: Product, service: str) -> Iterator[None]:
-    """Refuse the connections to a service. Before, save a change that then waits."""
+    """Refuse connections to a service, and save a change, which then waits."""
     product.proxies[service].stop()
     try:
         product.story()
@@ -72,7 +72,7 @@ def without_relay(product: Product) -> Iterator[None]:
 
 @contextmanager
 def in_transit(product: Product) -> Iterator[None]:
-    """Change a story again and again, so that a reading always finds a change on its way."""
+    """Change a story again and again, so that a reading always finds a change in transit."""
     story, ended = product.story(), threading.Event()
 
     def write() -> None:
@@ -156,7 +156,7 @@ def former_outbox(product: Product) -> Iterator[None]:
 
 @contextmanager
 def slow_consumers(product: Product) -> Iterator[None]:
-    """Replace the consumer by a member of the group that reads and applies nothing."""
+    """Replace the consumer by a group member that reads records but does not apply them."""
     ended = threading.Event()
     member = Consumer(
         {

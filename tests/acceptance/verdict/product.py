@@ -55,9 +55,10 @@ class Product(RunningFeed):
         return Story.objects.create(title=title, href="http://example.org/")
 
     def wait_until_healthy(self, seconds: float = 120.0) -> Scrape:
-        """Wait until nothing is wrong and nothing in transit, as a supervisor; return the metrics.
+        """Wait until nothing is wrong and nothing is in transit; return the metrics.
 
-        A consumer ends if Kafka has removed it from its group.
+        Restart daemons that have ended, as a supervisor does: a consumer ends if Kafka has removed
+        it from its group.
         """
         assert not self._is_broken, "an earlier condition has not ended"
         self._is_broken = True
@@ -70,7 +71,7 @@ class Product(RunningFeed):
                     daemon.start()
             if self.views.sentence().startswith("In sync:"):
                 found.append(self.views.scrape())
-            # The verdict does not name a failure of a moment; the metrics count it.
+            # The verdict does not name a short failure, but the metrics count it.
             return bool(found) and found[-1].samples["storyfeed_failing_processes"] == {(): 0.0}
 
         wait_until(healthy, "a healthy pipeline", seconds)

@@ -8,7 +8,7 @@ from tests.support.paths import ROOT
 
 HEADER = "| state | condition | the verdict, for example | exit code | alerts |"
 _SHAPES = (
-    # What may differ, and its replacement.
+    # Patterns for the parts of a sentence that can differ, and their replacements.
     (r" Also: .*", ""),
     (r"(attempts?\)): .*", r"\1"),
     (r" (is not responding|unreachable for \d+ s)\. .* lost\.", " is not responding."),

@@ -180,7 +180,8 @@ def _text(shown: str) -> str:
 def _alerts(before: Scrape, now: Scrape, *, waits: bool) -> set[str]:
     """Return the alerts that fire if the pipeline stays as it is now for an hour.
 
-    If no change `waits`, the changes in transit are new ones all the time.
+    If `waits` is false, newer changes constantly replace the changes in transit, so their age
+    does not grow.
     """
     series: dict[str, dict[Labels, list[float]]] = {}
     for name, samples in now.samples.items():

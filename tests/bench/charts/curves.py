@@ -8,7 +8,7 @@ from tests.bench.results import Measured
 
 
 def curves(measured: Sequence[Measured]) -> list[Curve]:
-    """Return the tables whose rows are numbers, and which have more than one row."""
+    """Return a curve for each table with more than one row whose label is a number."""
     sections: dict[str, dict[int, Measured]] = {}
     for each in measured:
         title, _, row = each["what"].partition(": ")

@@ -120,7 +120,7 @@ def test_without_a_target_a_row_that_conflicts_with_nothing_is_inserted() -> Non
     Coupon.objects.create(word="a", shelf=1, lot=1, rank=1, place=-1)
     for _ in "ab":
         upsert_any_key(Coupon(shelf=1, lot=None, note="new"), "note")
-    # Neither a key without its part that is null, nor one with a condition, nor a plain column.
+    # Nothing conflicts: `lot` is null, the key of `rank` has a condition, and `size` has no key.
     upsert_any_key(Coupon(rank=1, lot=None, note="new", size=7), "note")
 
     assert [event.op for event in events()] == ["c"] * 4

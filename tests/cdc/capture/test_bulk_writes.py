@@ -1,4 +1,4 @@
-"""Bulk writes: their statements, and what remains of them after an error, are Django's own."""
+"""Bulk writes send the same statements as Django, and have the same effect after an error."""
 
 from collections.abc import Callable
 from typing import Any

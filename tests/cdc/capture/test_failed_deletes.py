@@ -1,4 +1,4 @@
-"""A delete that failed leaves nothing behind that could be taken for the row."""
+"""After a failed delete, capture keeps no old image that it could mistake for the row."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The index hint for MySQL: which statements have it, and what becomes of them."""
+"""The index hint for MySQL: which statements get the hint, and how it changes them."""
 
 import re
 from collections.abc import Callable

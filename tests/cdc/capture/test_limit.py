@@ -37,7 +37,7 @@ def large(world: World, letters: int = 18_000) -> Story:
 
 @pytest.fixture
 def oversize(world: World, settings: Any) -> Story:
-    """Return a story that is larger than the limit, because the limit was lowered later."""
+    """Return a story that exceeds the limit, because the limit was lowered after the save."""
     settings.CDC = replace(settings.CDC, max_event_bytes=100_000)
     made = large(world, 60_000)
     settings.CDC = replace(settings.CDC, max_event_bytes=LIMIT)

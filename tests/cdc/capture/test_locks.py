@@ -1,4 +1,4 @@
-"""Each write locks its rows before it writes them, so no other transaction changes them between."""
+"""Each write first locks its rows, so no other transaction changes them before the write."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,7 +32,7 @@ def captured(model: Any = Story) -> Capture:
 
 @pytest.fixture
 def locking(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let Django ask SQLite for locks too; `statements` takes them off again."""
+    """Make Django add `FOR UPDATE` on SQLite, too; `statements` removes it from the SQL."""
     images._statement.cache_clear()
     monkeypatch.setattr(connection.features, "has_select_for_update", True)
     yield
@@ -41,7 +41,7 @@ def locking(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @contextmanager
 def statements(table: str = "stories_story") -> Iterator[list[str]]:
-    """Collect `lock`, `read` or `write` for each statement on the table, equal neighbours once."""
+    """Collect `lock`, `read` or `write` for each statement on the table; merge repetitions."""
     kinds: list[str] = []
 
     def note(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
@@ -81,7 +81,7 @@ def test_a_row_is_locked_before_it_is_written(locking: None, world: World, write
 
 @pytest.mark.parametrize("order", ["pk", "-pk"])
 def test_rows_are_locked_in_the_order_of_their_keys(locking: None, order: str) -> None:
-    """Two writes that lock them in opposite orders would wait for each other."""
+    """Two writes that lock the same rows in opposite orders would wait for each other."""
     Label.objects.bulk_create([Label(text=f"{number:03}") for number in range(CHUNK + 1)])
     locked: list[Any] = []
 

@@ -93,7 +93,7 @@ def test_a_row_inserted_again_during_its_delete_remains(monkeypatch: pytest.Monk
 def test_a_row_that_the_lock_has_not_found_is_not_updated(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The update would have no image before it."""
+    """The event of the update would have no before-image."""
     one = story()
     one.save()
     # Another writer inserts the row after the lock has found none.
@@ -165,7 +165,7 @@ def test_a_key_that_the_driver_reads_as_unsigned_is_corrected(
     save_table: Any = models.Model._save_table  # type: ignore[attr-defined]  # not in the stubs
 
     def unsigned(self: Toy, *args: Any, **options: Any) -> Any:
-        """As the driver of MySQL does after an insert."""
+        """Return the key as an unsigned number, as MySQL's driver does after an insert."""
         saved = save_table(self, *args, **options)
         self.pk %= 2**64
         return saved

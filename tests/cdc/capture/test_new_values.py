@@ -1,4 +1,4 @@
-"""The values of a new row, from which the rows that it conflicts with are found."""
+"""The values of a new row. Capture uses them to find the rows that the new row conflicts with."""
 
 from typing import Any
 

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 @dataclass(frozen=True, slots=True)
 class Odd:
-    """A column with such a value, as an SQL literal, and a valid value that replaces it."""
+    """A column, an unpublishable value of it as an SQL literal, and a valid replacement."""
 
     column: str
     literal: str

@@ -1,4 +1,4 @@
-"""Reading one row as Django reads it, and the errors that are not those of its values."""
+"""Reading one row as Django does, and errors that the values of the row do not cause."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ def captured() -> Capture:
 
 @contextmanager
 def failing(start: str) -> Iterator[None]:
-    """Let the first statement that begins so fail as the disk or the server would make it."""
+    """Make the first statement that begins with `start` fail, as with a disk or server error."""
     left = [OperationalError("disk I/O error")]
 
     def fail(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:

@@ -79,7 +79,7 @@ def test_the_limit_holds_for_what_is_sent_again(settings: Any) -> None:
 
 
 def test_rows_are_not_sent_inside_a_transaction() -> None:
-    """It would be over only later, and the locks would not end with what was sent."""
+    """The locks on the rows would last until the end of the outer transaction."""
     capture = registry.find(Ticket)
     assert capture is not None
     with pytest.raises(RuntimeError, match="durable"), transaction.atomic():

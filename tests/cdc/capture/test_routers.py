@@ -30,7 +30,7 @@ pytestmark = [
 
 
 class ReadFromOther:
-    """Reads from a replica, here an empty one, and writes to the primary."""
+    """Reads from a replica, which is empty here, and writes to the primary."""
 
     def db_for_read(self, model: type, **_: Any) -> str:
         return "other"
@@ -40,7 +40,7 @@ class ReadFromOther:
 
 
 class OnlyStories:
-    """Has a place only for instances of stories."""
+    """Names the default database only for instances of Story."""
 
     def db_for_write(self, model: type, instance: Any = None, **_: Any) -> str:
         return "default" if model is Story and isinstance(instance, Story) else "other"

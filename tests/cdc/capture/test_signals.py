@@ -155,7 +155,7 @@ def test_a_cascaded_delete_of_a_row_that_is_gone_has_no_event() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_signal_of_a_delete_that_did_not_happen_is_ignored() -> None:
-    """Libraries that only hide rows send it."""
+    """Libraries that only hide rows instead of deleting them send this signal."""
     one = story()
     one.save()
     forget()
@@ -167,7 +167,7 @@ def test_a_signal_of_a_delete_that_did_not_happen_is_ignored() -> None:
 
 @pytest.fixture
 def trimmed(transactional_db: None) -> Iterator[None]:
-    """A database that stores other keys than it is given, as some types of column do."""
+    """A database that changes a key when it stores the key, as some column types do."""
     with connection.cursor() as cursor:
         cursor.execute(
             "CREATE TRIGGER trimmed AFTER INSERT ON toy_label "

@@ -64,7 +64,7 @@ WRITES: dict[str, Callable[[World], Any]] = {
 }
 
 
-# One after the other: each write changes the rows of the first.
+# These run in this order: each later write changes the rows that the first write created.
 WRITES_OF_1000: dict[str, Callable[[list[Story]], Any]] = {
     "bulk_create of 1000": Story.objects.bulk_create,
     "bulk_update of 1000": lambda stories: Story.objects.bulk_update(stories, ["title"]),
@@ -88,7 +88,7 @@ def count(write: Callable[[Any], Any], argument: Any) -> int:
 
 
 def found_by(kind: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
-    """Return the number of statements of each write, with or without capture."""
+    """Return the number of statements of each write; `plain` writes are not captured."""
     found: dict[str, int] = {}
     with monkeypatch.context() as patch:
         if kind == "plain":

@@ -1,4 +1,4 @@
-"""Upserts and inserts whose rows change in between, or whose database returns no keys."""
+"""Upserts and inserts if rows change during the write, or if the database returns no keys."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 
 def test_a_row_that_was_not_found_at_first_is_updated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another transaction has inserted it since."""
+    """Another transaction has inserted the row in the meantime."""
     story(source_id="s", title="first").save()
     find = BulkCreate._conflicting
     calls: list[int] = []
@@ -57,7 +57,7 @@ def test_a_row_that_stops_conflicting_before_its_lock_is_left_alone(
 
 
 def test_an_object_keeps_the_key_that_it_was_given() -> None:
-    """As in Django, whichever row the database has updated."""
+    """As in Django, this does not depend on which row the database has updated."""
     story(source_id="s").save()
     (key,) = table()
     one = story(pk=key + 1, source_id="s", title="new")

@@ -70,7 +70,7 @@ def test_a_problem_of_a_field_that_the_form_lacks_is_the_form_s() -> None:
         "user": [f"Not saved. {found['user']}"],
         NON_FIELD_ERRORS: [f"Not saved. {found['shorturl']}"],
     }
-    # The form shows one of them; the next appears once this one is corrected.
+    # The form shows one problem; the next appears once this one is corrected.
     assert errors(one, exclude=["user", "shorturl"]) == {
         NON_FIELD_ERRORS: [f"Not saved. {found['user']}"]
     }
@@ -114,13 +114,13 @@ def test_the_longest_column_is_named_with_what_it_is_over() -> None:
 
 
 def _numbers(sentence: str) -> tuple[int, int]:
-    """Return the bytes of the row's event, and those over the limit."""
+    """Return the size of the row's event and its excess over the limit, both in bytes."""
     total = int(sentence.partition("The row's event has ")[2].split()[0])
     return total, int(sentence.partition("shorten the row by ")[2].split()[0])
 
 
 def test_a_form_that_is_accepted_can_be_saved() -> None:
-    """A new row's key is not known before, so the longest one counts."""
+    """The key of a new row is not known yet, so validation assumes the longest key."""
     one = story(description="x" * LIMIT)
     one.description = one.description[: -_numbers(problems(one)["description"])[1]]
     one.clean_fields()

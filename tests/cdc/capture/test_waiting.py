@@ -53,7 +53,7 @@ def uncommitted(write: Callable[[], Any]) -> Iterator[None]:
 
 
 def toys(rows: int) -> list[int]:
-    """Create toys, of which each second one is shiny, and delete the toy in the middle.
+    """Create toys, of which every second one is shiny, and delete the toy in the middle.
 
     Return the deleted key, followed by all keys.
     """

@@ -115,7 +115,7 @@ def test_one_change_that_is_too_large_is_a_dead_letter_and_the_others_are_applie
 
 
 def test_one_change_that_fails_for_another_reason_is_tried_again() -> None:
-    """The change may not be the cause of the error, so it does not become a dead letter."""
+    """The change might not be the cause of the error, so it does not become a dead letter."""
     kind = choosy(refused=frozenset({7}))
     feed = Feed(kind)
     feed.send(created(7))
@@ -162,14 +162,14 @@ def test_a_batch_holds_a_bounded_number_of_bytes() -> None:
 
 
 class Sized(BatchSize):
-    """A batch size for which the size of an event is its offset."""
+    """A `BatchSize` that uses the offset of each event as its size."""
 
     def _size(self, delivered: Delivered | None) -> int:
         return 0 if delivered is None else delivered.offset
 
 
 def cut(*sizes: int | None) -> list[list[int | None]]:
-    """Return the batches of events of these sizes. None is a record without an event."""
+    """Return the batches of events of these sizes. None means a record without an event."""
     record = Record(source=SOURCE, offset=0, key=None, value=None)
     decoded = [
         (record, None if size is None else delivered(change("c", 1, 1), offset=size))

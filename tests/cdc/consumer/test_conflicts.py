@@ -123,7 +123,7 @@ def test_an_attempt_counts_a_tenth_while_more_records_wait_in_kafka(
 def test_many_records_behind_a_lasting_conflict_do_not_wait_forever(
     monkeypatch: pytest.MonkeyPatch, records: int
 ) -> None:
-    """Every poll is full, but with records of the refused one's partition."""
+    """Every poll is full of records from the partition of the refused record."""
     monkeypatch.setattr(consumer, "RECORDS", records)
     feed = unique_feed()
     feed.consumer._size.records = records

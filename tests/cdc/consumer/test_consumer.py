@@ -734,7 +734,7 @@ def test_a_loss_later_on_is_checked_at_the_stored_position_first() -> None:
 
 
 def unfit(op: str, key: int, outbox_id: int) -> Outgoing:
-    """Return a change that does not fit the table, because a column has another type."""
+    """Return a change that does not fit the table, because a column has the wrong type."""
     event = change(op, key, outbox_id)
     return outgoing(replace(event, after={**(event.after or {}), "diggs": "many"}), TOPIC)
 
@@ -877,7 +877,7 @@ def test_each_beginning_and_end_of_a_pause_is_logged_once(caplog: pytest.LogCapt
 
 @pytest.mark.parametrize("taken_over", [False, True])
 def test_a_tombstone_alone_in_its_batch_is_left_out_after_its_delete(*, taken_over: bool) -> None:
-    """After a partition was taken over, the position or the replica may have been changed."""
+    """After a takeover of a partition, the position or the replica might have been changed."""
     sizes: list[int] = []
 
     class Recording(MemoryReplica):

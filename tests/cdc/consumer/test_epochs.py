@@ -1,4 +1,4 @@
-"""The consumer queries the database's epoch only for an event with a higher epoch than known."""
+"""The consumer queries the database's epoch only if an event has a higher epoch than known."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Consumers of one machine have different instance names, and keep them after a restart."""
+"""Consumers on one machine have different instance names, and keep them after a restart."""
 
 import socket
 from pathlib import Path

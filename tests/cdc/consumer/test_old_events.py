@@ -42,7 +42,7 @@ def test_only_the_newest_event_of_a_row_counts() -> None:
 
 
 class Asked(MemoryRows):
-    """Rows that record the table and the keys of each query."""
+    """Source rows that record the table and the keys of each query."""
 
     def __init__(self) -> None:
         super().__init__(deleted={1, 2})

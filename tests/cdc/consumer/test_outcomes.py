@@ -33,7 +33,7 @@ def test_the_history_holds_the_place_of_each_event_in_the_topic() -> None:
 
 
 def test_what_is_around_a_lasting_conflict_is_applied_once_and_in_one_call() -> None:
-    """Among them records without an event, in the partition of the conflict and in others."""
+    """These include records without an event, in the partition of the conflict and in others."""
     feed = unique_feed()
     other, held_up = (TopicPartition(TOPIC, partition(sent("c", key, 1, ""))) for key in (1, 2))
     unreadable = [replace(sent("c", key, 1, ""), value=b"?") for key in (1, 2)]
@@ -59,7 +59,7 @@ def test_what_is_around_a_lasting_conflict_is_applied_once_and_in_one_call() -> 
 
 @pytest.mark.parametrize(("column", "key"), [("number", 1), ("id", 2**63)])
 def test_an_event_that_no_row_can_have_is_not_stale(column: str, key: int) -> None:
-    """Another column than the table's key, and a key that MongoDB cannot store."""
+    """The events name a column that is not the table's key, or a key that MongoDB cannot store."""
     feed = Feed()
     feed.send(outgoing(change("c", 1, 5), TOPIC))
     feed.drain()
@@ -74,7 +74,7 @@ def test_an_event_that_no_row_can_have_is_not_stale(column: str, key: int) -> No
 
 
 def test_stale_events_that_do_not_fit_count_as_applied() -> None:
-    """A topic of old events with a few dead letters among them stops no consumer."""
+    """A topic of old events with a few dead letters among them does not stop the consumer."""
     feed = Feed()
     feed.consumer._limit = RejectionLimit(maximum=2, window=4)
     feed.send(outgoing(change("c", 1, 100), TOPIC))
@@ -169,7 +169,7 @@ def test_counters_are_flushed_in_each_round_also_in_a_pause() -> None:
 
 
 def test_counters_are_flushed_after_each_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The retries of an outage would otherwise be counted when it has ended."""
+    """Otherwise, the retries during an outage would be counted only after the outage."""
     feed, counters = Feed(), Flushes()
     feed.consumer._counters = counters
 
@@ -203,7 +203,7 @@ def test_a_poll_waits_for_a_fraction_of_a_second_and_for_a_batch(
 
 
 class Checked(MemoryReplica):
-    """Remembers what was checked."""
+    """A replica that remembers the partitions that were checked."""
 
     checks: list[frozenset[TopicPartition]]
 
@@ -242,7 +242,7 @@ class Picky(MemoryReplica):
 
 
 class Forwarded(Picky):
-    """Its positions are moved forward while the batch is examined."""
+    """A replica whose positions are moved forward while a batch is examined."""
 
     moved_to: int | None = None
 
@@ -255,7 +255,7 @@ class Forwarded(Picky):
 
 
 def test_a_batch_is_dropped_if_its_partition_was_moved_forward_meanwhile() -> None:
-    """By a rewind to a later offset: nothing before it may be written any more."""
+    """A rewind to a later offset moved it: changes before this offset must not be written."""
     feed = Feed(Forwarded)
     feed.send(outgoing(change("c", 1, 1), TOPIC))
     feed.drain()
@@ -303,7 +303,7 @@ def test_each_fault_point_is_passed_once_for_a_batch(monkeypatch: pytest.MonkeyP
 
 
 class Unstorable(MemoryReplica):
-    """Has no room for the key of any event, such as one with millions of characters."""
+    """A replica that refuses every key, as MongoDB refuses a key with millions of characters."""
 
     def version(self, table: str, key: object) -> Version | None:
         raise Rejected("MongoDB cannot store the key.")

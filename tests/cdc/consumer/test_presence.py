@@ -1,4 +1,4 @@
-"""Of two consumers with one instance name, the younger stops. A dead one is replaced at once."""
+"""Of two consumers with one instance name, the younger stops. A dead one's name is free at once."""
 
 import os
 import subprocess
@@ -155,7 +155,7 @@ def test_of_two_that_wait_for_a_silent_one_only_one_takes_the_name(instances: In
 def test_an_unexpected_error_does_not_silence_a_living_process(
     instances: Instances, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A silent process would lose its name to another one."""
+    """A process without heartbeats would lose its name to another process."""
     errors = [KeyError("a"), RuntimeError("b"), ValueError("c")]
     beaten = threading.Event()
     beat = Instances.beat

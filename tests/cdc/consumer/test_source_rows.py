@@ -1,4 +1,4 @@
-"""The consumer's queries to the database: which rows are missing, and which epoch it has."""
+"""The consumer's queries to the database: which rows are missing, and what the epoch is."""
 
 from typing import Any
 from uuid import UUID
@@ -69,7 +69,7 @@ def test_no_keys_are_no_question() -> None:
 
 
 def test_a_row_that_the_database_takes_for_another_one_is_no_error() -> None:
-    """MySQL's default collation ignores case; a document with the other key has no row."""
+    """MySQL's default collation ignores case; a document whose key differs in case has no row."""
     Label.objects.create(text="orders")
 
     rows = SourceRows(registry.by_table(), "default")

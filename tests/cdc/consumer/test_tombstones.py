@@ -114,7 +114,7 @@ def test_a_tombstone_after_its_delete_is_left_out() -> None:
 
 
 def test_a_tombstone_whose_delete_was_just_applied_is_left_out() -> None:
-    """A batch may end between the two."""
+    """A batch can end between the delete and its tombstone."""
     delete = delivered(change("d", 1, 5))
     its = replace(delete, tombstone=True)
     elsewhere = replace(its, source=TopicPartition(SOURCE.topic, 1))

@@ -26,7 +26,7 @@ def test_a_repair_is_requested_and_logged() -> None:
 
 
 def test_a_repair_that_a_user_has_requested_is_not_enough() -> None:
-    """The status would not show that the replica is not verified."""
+    """With only that repair, the status would not show that the replica is not verified."""
     Jobs("default").ask(REPAIR, {}, "all", "by hand")
 
     ask_for_relay(12, REASON)

@@ -1,4 +1,4 @@
-"""The comparison of the parts with each other."""
+"""The checks that compare the servers with each other, such as their clocks."""
 
 import pytest
 from django.conf import settings

@@ -279,7 +279,7 @@ def test_delays_are_reported_once_to_the_readers() -> None:
 
 
 def posting(world: World, follower: Follower) -> tuple[threading.Thread, list[bool]]:
-    """Post a change in a thread, as the follower does; return what it was answered."""
+    """Post a change in a thread, as the follower does; return the thread and the hub's answers."""
     taken: list[bool] = []
     change: Batch = [((0, 0), rendered(update(1, 1), 0, 0))]
     thread = threading.Thread(target=lambda: taken.append(world.hub._post(follower, change)))
@@ -294,7 +294,7 @@ def test_a_thread_waits_until_the_loop_has_taken_its_changes() -> None:
         hub._loop = asyncio.get_running_loop()
         hub._follower = follower = Follower(world._open, RENDERER.render, hub._post, hub._end)
         thread, taken = posting(world, follower)
-        # The loop is busy for longer than the thread waits at a time.
+        # The loop is busy for longer than a single wait of the thread.
         time.sleep(0.25)  # noqa: ASYNC251 -- it is to block
         assert taken == []
 
@@ -312,7 +312,7 @@ def test_a_thread_that_is_stopped_does_not_wait_for_the_loop() -> None:
         follower = Follower(world._open, RENDERER.render, world.hub._post, world.hub._end)
         follower.stop()
         thread, taken = posting(world, follower)
-        thread.join(60)  # The loop takes nothing meanwhile.
+        thread.join(60)  # The loop takes no change in the meantime.
 
         assert taken == [False]
 
@@ -336,7 +336,7 @@ def test_nothing_is_taken_without_a_loop_or_by_a_closed_one() -> None:
 def test_a_reader_of_kafka_that_dies_is_restarted_and_reported(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    """The thread continues at its place, so that no change is left out."""
+    """The new reader continues where the dead one ended, so that no change is left out."""
     failing = threading.Event()
     poll = MemoryTail.poll
 

@@ -331,7 +331,7 @@ def test_a_refused_stream_says_why(client: Client, role: UserType) -> None:
     ("given", "header"), [("zebra", ""), ("", "zebra"), ("00000000.1.1.1", "zebra")]
 )
 def test_an_invalid_position_is_refused(given: str, header: str) -> None:
-    """A browser that reconnects sends its last position in a header, and the first in the URL."""
+    """A browser that reconnects sends its last position in a header, its first in the URL."""
     client = AsyncClient()
     client.force_login(
         User.objects.create_user("w@p.example", name="N", user_type=UserType.TECHNICAL_WORKER)

@@ -244,7 +244,7 @@ def test_a_lease_that_is_never_renewed_is_lost() -> None:
 
 
 class Kinds:
-    """Job functions of which some cannot end yet; `order` is the order in which they ran."""
+    """Job functions, some of which cannot end yet; `order` is the order in which they ran."""
 
     def __init__(self, *waiting: str) -> None:
         self.order: list[str] = []
@@ -263,7 +263,7 @@ class Kinds:
 
 
 def run_all(*runners: JobRunner) -> None:
-    """Run the runners in turn, as often as there are jobs that can be tried, and once more."""
+    """Run the runners in turn, six times: more often than there are jobs."""
     for number in range(6):
         with suppress(Retryable):
             runners[number % len(runners)].run_once()
@@ -308,7 +308,7 @@ def test_a_new_job_precedes_one_that_is_tried_again() -> None:
 def test_a_poll_without_a_job_is_one_query(
     django_assert_num_queries: DjangoAssertNumQueries, finished: int
 ) -> None:
-    """An idle process polls twice per second, for as long as it runs, also after many jobs."""
+    """An idle process polls twice per second, for as long as it runs, even after many jobs."""
     for _ in range(finished):
         ask()
         run(do_nothing)

@@ -1,4 +1,4 @@
-"""Closing a source whose assignment no poll has served. librdkafka could block the process."""
+"""Closing a source before any poll has handled its assignment, which could block the process."""
 
 import subprocess
 import sys

@@ -10,7 +10,7 @@ from tests.support.feed_settings import without_servers
 def test_an_error_that_repeats_is_logged_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each request that is not answered replaces the client, which reports its errors again."""
+    """After each unanswered request, a new client is used, which reports the errors again."""
     monkeypatch.setattr("cdc.kafka.refusals.REQUEST_SECONDS", 0.5)
     groups = Groups(without_servers(bootstrap_servers="127.0.0.1:1"))
     for _ in range(3):

@@ -66,7 +66,7 @@ def test_a_refusal_after_an_acknowledgement_is_reported_later(
 
     def keep_waiting() -> bool:
         asked.append(True)
-        # By now "orders" has acknowledged its record. The other topic is looked for for 3 s.
+        # By now, "orders" has acknowledged its record. The publisher waits 3 s for the other topic.
         if len(asked) == 10:
             publisher._errors(KafkaError(KafkaError._AUTHENTICATION, "sasl_ssl://a:1/1: refused"))
         return len(asked) < 15

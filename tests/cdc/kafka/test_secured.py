@@ -1,4 +1,4 @@
-"""A Kafka with TLS and SCRAM: what is said if a setting is wrong."""
+"""Kafka with TLS and SCRAM: the error messages for wrong settings."""
 
 import logging
 import re
@@ -97,7 +97,7 @@ def sentence(call: object) -> str:
 
 
 def logged(settings: CdcSettings, caplog: pytest.LogCaptureFixture) -> str:
-    """Return what a daemon that is running logs; a publisher waits until Kafka is back."""
+    """Return what a running daemon logs; a publisher waits until Kafka is back."""
     deadline = time.monotonic() + 60
     sentences: list[str] = []
 

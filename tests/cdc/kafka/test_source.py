@@ -75,7 +75,7 @@ def test_a_replaced_source_raises_the_reason_even_when_it_is_closed(group: Group
 def test_a_source_whose_partitions_wait_leaves_its_group(
     group: Group, *, was_started: bool
 ) -> None:
-    """A consumer that is stopped before it has started, or while it is paused."""
+    """This happens if a consumer is stopped before it has started, or while it is paused."""
     source = group.join("only")
     group.poll_until(lambda: len(source.waiting()) == 5)
     if was_started:

@@ -217,7 +217,9 @@ def test_a_transaction_uses_only_what_sharded_collections_allow(
     *,
     looks_up: bool,
 ) -> None:
-    """MongoDB refuses `$lookup` there. A story that is in every collection needs no marker read.
+    """MongoDB refuses `$lookup` in sharded collections.
+
+    A story that is in every collection needs no marker read.
 
     A batch of new changes needs no read at all.
     """
@@ -295,7 +297,7 @@ def test_a_marker_counts_although_a_document_is_back_in_one_collection(storage: 
 def test_a_newer_marker_counts_although_the_document_is_back(
     storage: Storage, monkeypatch: pytest.MonkeyPatch, most_conditions: int
 ) -> None:
-    """The delete would find an older document in every collection."""
+    """Without the marker, the older delete would find an even older document everywhere."""
     monkeypatch.setattr("cdc.mongo.apply.direct._MOST_CONDITIONS", most_conditions)
     replica = storage.replica()
     replica.apply([delivered(change("c", 1, 1))], {SOURCE: 1})
@@ -386,7 +388,7 @@ def test_every_kind_of_unique_index_is_named_in_a_conflict(storage: Storage, kin
 def test_a_unique_index_of_the_history_names_the_event_that_it_refuses(
     storage: Storage, op: str
 ) -> None:
-    """Only this event can then be set aside."""
+    """The consumer can then set aside this event alone."""
     history = storage.database[storage.settings.history_collection]
     history.create_index("key", unique=True, name="one change for each row")
     replica = storage.replica()

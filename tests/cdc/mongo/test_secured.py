@@ -1,4 +1,4 @@
-"""A MongoDB that requires TLS and a login: what is said if a setting is wrong."""
+"""A MongoDB that requires TLS and a login: the error messages for wrong settings."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredMongod]
 
 
 def examined(settings: CdcSettings) -> str:
-    """Return why a daemon does not start, or why it asks again; `manage.py doctor` says so too."""
+    """Return why a daemon does not start or why it retries; `manage.py doctor` says the same."""
     try:
         refuse(check_mongodb(settings))
     except CdcError as error:
@@ -39,7 +39,7 @@ def examined(settings: CdcSettings) -> str:
 
 
 def retried(settings: CdcSettings) -> str:
-    """Return why a daemon that is running tries again."""
+    """Return why a running daemon retries."""
     with connect(settings) as client:
         try:
             Positions(client, settings).all()
@@ -49,7 +49,7 @@ def retried(settings: CdcSettings) -> str:
 
 
 def uri(server: SecuredMongod) -> str:
-    """Return the right URI. Without the name of the set, a wrong one is refused sooner."""
+    """Return a correct URI. Without the replica set's name, MongoDB refuses a wrong URI sooner."""
     return server.uri_of("admin").replace("replicaSet=rs0&", "")
 
 

@@ -65,7 +65,7 @@ def test_a_renewal_extends_the_lease_and_keeps_its_token(lease: LeaseRow) -> Non
 
 
 def test_a_lease_of_ones_own_that_is_taken_again_has_the_next_token(lease: LeaseRow) -> None:
-    """As after a restart: what was held before is not known."""
+    """As after a restart, when a process does not know which lease it held before."""
     first = lease.take_lease("a", LONG)
     assert first is not None
     lease.take_lease("a", LONG, replace(first, mark=7))
@@ -121,7 +121,7 @@ def test_only_the_lease_of_the_relay_counts(lease: LeaseRow) -> None:
 
 
 class Overtaken(LeaseRow):
-    """Another process takes the lease just before this one creates it, or just after."""
+    """Another process takes the lease just before or just after this process creates it."""
 
     def __init__(self, other: str, *, seen: bool, after: bool = False) -> None:
         super().__init__("default")
@@ -143,13 +143,13 @@ class Overtaken(LeaseRow):
 @pytest.mark.parametrize("other", ["first", "second"])
 @pytest.mark.parametrize("seen", [False, True])
 def test_of_two_that_create_the_lease_at_once_one_gets_it(other: str, *, seen: bool) -> None:
-    """Even if they have one name: a token belongs to one process."""
+    """This holds even if both have the same name, because a token belongs to one process."""
     assert Overtaken(other, seen=seen).take_lease("second", LONG) is None
     assert LeaseRow("default").publisher() == other
     assert RelayLease.objects.count() == 1
 
 
 def test_a_lease_that_another_one_has_when_it_is_read_was_not_taken() -> None:
-    """Its expiry passed in between."""
+    """The lease expired after its creation, and another process took it before the read."""
     assert Overtaken("first", seen=False, after=True).take_lease("second", -1) is None
     assert LeaseRow("default").publisher() == "first"

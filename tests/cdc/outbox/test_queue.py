@@ -81,7 +81,7 @@ def test_a_row_of_another_epoch_under_the_same_id_stays(queue: OutboxQueue) -> N
 
 
 def test_a_row_of_another_time_under_the_same_id_stays(queue: OutboxQueue) -> None:
-    """After a TRUNCATE."""
+    """The id was assigned again after a TRUNCATE."""
     rows = [row() for _ in range(3)]
     OutboxRecord.objects.filter(pk=rows[1].pk).update(ts_ms=2)
 

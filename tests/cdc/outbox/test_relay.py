@@ -278,7 +278,7 @@ def test_records_in_flight_are_abandoned_at_a_stop() -> None:
 
 
 class Suspending:
-    """A broker that suspends the relay before the first publishing and calls `meanwhile`."""
+    """A broker that suspends the relay before it first publishes, and then calls `meanwhile`."""
 
     def __init__(
         self,
@@ -804,7 +804,7 @@ def test_what_was_found_before_a_flush_is_found_again_in_order(single_rows: None
 
 
 def test_a_row_far_below_the_last_one_is_published_after_a_flush() -> None:
-    """The relay reads so low an id only after it has started from scratch."""
+    """The relay reads such a low id only after it has started from scratch."""
     broker, clock = MemoryBroker(), FakeClock()
     worker = relay(broker, clock=clock, sweeper=Inline(Unwatched("default"), clock))
     rows = updates(60)
@@ -976,7 +976,7 @@ def test_a_new_epoch_makes_the_relay_read_from_the_first_row() -> None:
 
 
 def pauses(worker: Relay, clock: FakeClock, idle: float) -> float:
-    """Return for how long the relay waits after it was idle for so many seconds."""
+    """Return for how long the relay waits after it was idle for `idle` seconds."""
     clock.sleep(idle)
     before = clock.now
     worker.pause()
@@ -1038,7 +1038,7 @@ def test_a_relay_closes_although_the_database_is_unreachable() -> None:
 
 
 def test_each_record_waits_only_while_the_lease_is_held() -> None:
-    """Both those of a batch and those that are sent alone after the batch was rejected."""
+    """This applies to records in a batch, and to those sent alone after a rejected batch."""
     asked: list[tuple[int, bool]] = []
 
     class Asking(BatchRejecting):
@@ -1122,7 +1122,7 @@ def test_a_message_names_the_feed_that_sent_it() -> None:
 
 
 def test_a_row_that_was_found_waits_for_a_lost_lease(single_rows: None) -> None:
-    """It is neither skipped nor published without one."""
+    """The row is not skipped, and it is not published without a lease."""
     broker, clock, rows = MemoryBroker(), FakeClock(), updates(3)
 
     class Losing(OutboxQueue):
@@ -1190,7 +1190,7 @@ def test_a_relay_with_nothing_to_do_does_not_ask_to_be_called_again() -> None:
 
 
 class Asking(SlowGuard):
-    """Remembers what it was asked about, and whether to wait for its witnesses."""
+    """Remembers the ids that it was asked about, and whether it could continue to wait."""
 
     def __init__(self) -> None:
         super().__init__(lambda: None)
@@ -1267,7 +1267,7 @@ def test_the_lease_is_renewed_when_it_is_due_and_not_with_each_poll() -> None:
 
 
 def test_a_successor_does_not_publish_the_whole_outbox_again() -> None:
-    """Rows below the mark may be left over; only the last few are read again."""
+    """Rows below the mark can be left over; only the last few are read again."""
     broker, clock = MemoryBroker(), FakeClock()
     outbox = OutboxQueue("default")
     leader = relay(broker, "leader", clock, sweeper=Sweeper(outbox, clock))

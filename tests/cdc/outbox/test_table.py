@@ -58,7 +58,7 @@ def test_nothing_to_insert_has_no_id() -> None:
 
 
 def test_the_epoch_is_the_highest_one() -> None:
-    """As after two databases were merged; a lower one could have been published already."""
+    """As after a merge of two databases. Changes in a lower epoch might be published already."""
     Epoch.objects.all().delete()
     for value in (7, 9, 8):
         Epoch.objects.create(value=value)

@@ -12,7 +12,7 @@ from stories.models import Story
 
 @dataclass
 class SlowRelay(FakeClock):
-    """A clock whose sleeps delete a row each, like a relay, after the time `asleep_until`."""
+    """A clock. From the time `asleep_until`, each sleep deletes a row, as a relay would."""
 
     asleep_until: float = 0.0
     sleeps: list[float] = field(default_factory=list)

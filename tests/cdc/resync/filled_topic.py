@@ -1,4 +1,4 @@
-"""Topics of Kafka with records, for tests of what reads and moves offsets."""
+"""Kafka topics with records, for tests of code that reads and moves offsets."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -24,7 +24,7 @@ def fill(
     *,
     first: Mapping[int, int] | None = None,
 ) -> None:
-    """Write so many records to each partition of a new topic; delete those before `first`."""
+    """Write `records` (partition: count) to a new topic; delete the records before `first`."""
     admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
     # Records of a compacted topic, as the feed has it, cannot be deleted by offset.
     kept = {"cleanup.policy": "delete", "retention.ms": "-1"}

@@ -82,7 +82,7 @@ class Consumer:
         self._settings = settings
 
     def reach(self, *offsets: int | None) -> None:
-        """Store the offsets of the three partitions; None for one that was never read."""
+        """Store the offsets of the three partitions; None for a partition that was never read."""
         sources = [(self.topics[0], 0), (self.topics[0], 1), (self.topics[1], 0)]
         for (topic, number), offset in zip(sources, offsets, strict=True):
             identity = position_id(self._settings.group, TopicPartition(topic, number))
@@ -133,7 +133,7 @@ def test_the_records_that_were_not_applied_are_waited_for(
 
 
 class ConsumingClock(FakeClock):
-    """Applies a record at each sleep; each takes a while."""
+    """A clock. At each sleep, which takes 20 s, the consumer applies a record."""
 
     def __init__(self, consumer: Consumer, steps: Mapping[int, tuple[int, int, int]]) -> None:
         super().__init__()
@@ -159,7 +159,7 @@ def test_a_consumer_that_catches_up_slowly_is_waited_for(consumer: Consumer) -> 
 def test_records_that_arrive_meanwhile_are_not_waited_for(
     consumer: Consumer, feed_settings: CdcSettings
 ) -> None:
-    """A position past what was the end then is no lost end."""
+    """A position past the end that the barrier saw does not mean that Kafka lost records."""
     consumer.reach(2, 0, 3)
 
     class Busy(FakeClock):
@@ -182,7 +182,7 @@ def test_only_the_outbox_of_its_database_is_waited_for() -> None:
     row.save(using="other", force_insert=True)
     other = Barrier(UNREACHABLE, [], FakeClock(), using="other", patience=30.0)
 
-    with pytest.raises(Unreachable):  # It has come as far as MongoDB.
+    with pytest.raises(Unreachable):  # The barrier has passed the outbox, and asks MongoDB.
         Barrier(UNREACHABLE, [], FakeClock(), using="default").wait()
     with pytest.raises(Retryable, match=r"Changes queued: 1\. The outbox"):
         other.wait()
@@ -198,7 +198,7 @@ def test_rows_that_are_committed_later_are_not_waited_for() -> None:
             OutboxRecord.objects.order_by("id")[:1].get().delete()
             Story.objects.create(title="b", href="http://a.example/")
 
-    with pytest.raises(Unreachable):  # It has come as far as MongoDB.
+    with pytest.raises(Unreachable):  # The barrier has passed the outbox, and asks MongoDB.
         Barrier(UNREACHABLE, [], Later(), using="default").wait()
 
     assert OutboxRecord.objects.count() == 1

@@ -75,7 +75,7 @@ def test_a_row_that_keeps_changing_is_not_reported() -> None:
 
 
 def test_a_row_that_comes_or_goes_meanwhile_is_compared_by_the_next_run() -> None:
-    """It does not end the comparison of the others."""
+    """The row does not end the comparison of the other rows."""
     feed, keys = MemoryFeed(), [story(str(number)) for number in range(4)]
     feed.run()
     for key in keys:
@@ -97,7 +97,7 @@ def test_a_row_that_comes_or_goes_meanwhile_is_compared_by_the_next_run() -> Non
 
 @pytest.mark.parametrize("written", [0, 1, 2])
 def test_a_document_that_was_written_meanwhile_is_compared_again(written: int) -> None:
-    """In whichever of the collections; the others alone would be reported at once."""
+    """A write to any one of the collections has this effect."""
     feed, key = MemoryFeed(), story()
     feed.run()
     for name in COLLECTIONS:

@@ -213,7 +213,7 @@ def test_the_progress_is_the_number_of_rows_also_of_a_resumed_run(feed: MemoryFe
 
 
 def test_a_repair_that_does_not_arrive_is_reported(feed: MemoryFeed) -> None:
-    """Such as one whose event became a dead letter."""
+    """For example, the event of the repair became a dead letter."""
     keys = sorted(feed.documents(TABLE))
     del feed.documents(TABLE)[keys[1]]
     feed.documents(f"{TABLE}_1")[keys[0]]["title"] = "edited"
@@ -251,7 +251,7 @@ def test_some_repairs_arrive_and_others_do_not(feed: MemoryFeed) -> None:
 
 @pytest.mark.parametrize("error", [1205, 1213])
 def test_a_repair_is_sent_again_after_a_lock(feed: MemoryFeed, error: int) -> None:
-    """The deletes of orphans too."""
+    """This includes the deletes of orphans."""
     plant(feed)
     failures = [OperationalError(error, "locked") for _ in range(2)]
 

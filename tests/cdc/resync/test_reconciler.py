@@ -1,4 +1,4 @@
-"""A reconciliation of all tables, with Kafka and MongoDB: its result, and what it closes."""
+"""A reconciliation of all tables, with Kafka and MongoDB: its result, and the gaps it closes."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -47,7 +47,7 @@ class Relay(FakeClock):
 
 
 class World(Bars):
-    """Five stories and a label, a replica of them in MongoDB, and a consumer at its end."""
+    """Five stories and a label, their replica in MongoDB, and a consumer at the topic's end."""
 
     def __init__(self, settings: CdcSettings) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class World(Bars):
         return result
 
     def stop_after(self, rows: int) -> None:
-        """Begin a run, and stop it once so many rows are compared."""
+        """Begin a run, and stop it once it has compared `rows` rows."""
         self.bars.clear()
         stopped = self.reconciler(
             stopped=lambda: sum(sum(steps) for _, _, steps in self.bars) >= rows

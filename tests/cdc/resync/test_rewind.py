@@ -133,7 +133,7 @@ def test_a_rewind_is_logged_with_its_targets(group: Group) -> None:
 def test_the_consumer_is_fenced_and_resumes_at_the_new_position(group: Group) -> None:
     group.rewind(at_offset(2), 1)
 
-    group.replica.apply([], {group.at(0): 5})  # The other partition is still its own.
+    group.replica.apply([], {group.at(0): 5})  # still owned
     with pytest.raises(Fenced):
         group.replica.apply([], {group.at(1): 3})
 

@@ -37,7 +37,7 @@ class Console(Bars):
 
 @pytest.fixture
 def feed(feed_settings: CdcSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryFeed]:
-    """Five stories and two labels; MongoDB holds a story too many and lacks one."""
+    """Five stories and two labels; MongoDB lacks one of these stories and holds an extra one."""
     monkeypatch.setattr(module, "cdc_settings", lambda: feed_settings)
     monkeypatch.setattr(snapshot_module, "CHUNK", 2)
     feed = MemoryFeed()
@@ -124,7 +124,7 @@ def test_a_stopped_count_is_incomplete(feed: MemoryFeed) -> None:
 
 
 def stopped_after(console: Console, chunks: int) -> SnapshotRun:
-    """Return a run that stops once so many chunks were sent."""
+    """Return a run that stops once `chunks` chunks are sent."""
     return run_of(console, lambda: sum(len(steps) for _, _, steps in console.bars) >= chunks)
 
 
@@ -229,7 +229,7 @@ def test_the_outbox_stays_under_its_limit(
     feed: MemoryFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Draining(FakeClock):
-        """Removes a row every ten seconds, as a slow relay."""
+        """Removes a row every ten seconds, like a slow relay."""
 
         def sleep(self, seconds: float) -> None:
             before = self.now

@@ -1,4 +1,4 @@
-"""The last words of a daemon are a record of its log."""
+"""A daemon that ends with an error reports the error as a record in its log."""
 
 import json
 import os

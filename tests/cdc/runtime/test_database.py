@@ -1,4 +1,4 @@
-"""Logins and TLS of MySQL and MariaDB, on real servers: what is said if a setting is wrong."""
+"""Logins and TLS of MySQL and MariaDB, on real servers: the error messages for wrong settings."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ LOGIN = r"The database at {} refuses the login \(Access denied.*\): correct the 
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """A server that requires TLS, and the ports of others in front of servers."""
+    """A server that requires TLS, and the ports of two programs in front of servers."""
 
     secured: SqlServer
     plain: int
@@ -47,7 +47,7 @@ class Servers:
         return self.secured.url(DATABASE)
 
     def in_the_clear(self) -> str:
-        """Return the URL of the suite's own database through the attacker."""
+        """Return the URL of the test run's database through the attacker, who removes TLS."""
         own = connections["default"].settings_dict
         return f"mysql://{own['USER']}:{own['PASSWORD']}@127.0.0.1:{self.plain}/{own['NAME']}"
 
@@ -92,7 +92,7 @@ def cipher() -> str:
 
 
 def examined() -> str:
-    """Return why a daemon does not start, or why it asks again; `manage.py doctor` says so too."""
+    """Return why a daemon does not start or why it retries; `manage.py doctor` says the same."""
     try:
         refuse(check_database(settings.CDC, USING))
     except CdcError as error:
@@ -101,7 +101,7 @@ def examined() -> str:
 
 
 def retried() -> str:
-    """Return why a daemon that is running tries again."""
+    """Return why a running daemon retries."""
     try:
         with retryable_errors(USING):
             connections[USING].ensure_connection()
@@ -180,7 +180,7 @@ def test_right_settings_encrypt_the_connection(servers: Servers, query: str) -> 
 def test_a_connection_that_is_not_encrypted_although_it_should_be_is_refused(
     servers: Servers,
 ) -> None:
-    """The client itself would go on in the clear."""
+    """The client itself would continue without encryption."""
     with connected(servers.in_the_clear() + "?ssl_mode=REQUIRED"):
         assert cipher() == ""
         assert examined().startswith(

@@ -1,4 +1,4 @@
-"""The last error of a process stands in the database while the process fails."""
+"""The last error of a process is stored in the database while the process fails."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""The time that the consumers may still stay away, from unit values and from real servers."""
+"""How long consumers can stay stopped without data loss, from unit values and real servers."""
 
 import time
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Readings of the status while changes are on their way."""
+"""Readings of the status while changes are in transit."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -16,11 +16,11 @@ from tests.support.status import lag
 def test_a_change_that_leaves_the_outbox_meanwhile_is_not_overlooked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Otherwise the counts of a copy under traffic would differ without an explanation."""
+    """Otherwise, the counts of table and replica would differ without an explanation."""
     found = {"rows": 1, "end": 0}
 
     def publish(answer: Any) -> Any:
-        """Publish the row after one of the two places was read."""
+        """Publish the row after the outbox or the topic was read, whichever comes first."""
         found.update(rows=0, end=1)
         return answer
 

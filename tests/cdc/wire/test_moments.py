@@ -1,4 +1,4 @@
-"""Times that Kafka can look up are converted, and no other."""
+"""Only times that Kafka can look up are converted."""
 
 from datetime import UTC, datetime, timedelta, timezone
 

@@ -142,8 +142,8 @@ def seconds_until_calm(
 ) -> float | None:
     """Return the seconds until the lag was below the limit for `calm` seconds.
 
-    These seconds are not counted. Return None if this does not happen within `limit`. `tend`
-    restarts what has ended.
+    The `calm` seconds themselves are not counted. Return None if the lag does not recover within
+    `limit` seconds. `tend` restarts processes that have ended.
     """
     while time.monotonic() < struck_at + limit:
         tend()

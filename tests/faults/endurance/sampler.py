@@ -53,7 +53,7 @@ class Sampler:
         connection.close()
 
     def _counted(self) -> Iterator[tuple[str, int]]:
-        """Yield the connections of each kind of server, if all its servers respond."""
+        """Yield the number of connections to each kind of server, unless one does not respond."""
         with suppress(Error):
             yield DATABASE, _sql_connections()
         with suppress(PyMongoError):

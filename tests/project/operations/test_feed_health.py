@@ -60,7 +60,7 @@ def test_the_rate_is_that_of_the_newest_minute(
 ) -> None:
     monkeypatch.setattr(feed_state.feed, "latest", patient(healthy_status))
     monkeypatch.setattr(feed_state, "rates", patient(lambda: [0.0] * 58 + [9.0, 3.0]))
-    # The first request starts to read the rates. A later one has them.
+    # The first request starts a reading of the rates. A later request shows the rates.
     shown = next(text for _ in range(200) if ">3.0/s<" in (text := verdict(worker)))
     assert "over the last 60 minutes: 3.0 now, 9.0 at most." in shown
     assert shown.count("<title>") == 60

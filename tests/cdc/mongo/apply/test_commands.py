@@ -1,7 +1,7 @@
 """The number of MongoDB commands for a batch, compared with committed numbers.
 
 Each command is a round trip, and most of the time of a small batch is round trips. If a change
-makes a number smaller, lower it here.
+of the code needs fewer commands, lower the committed number.
 """
 
 from collections import Counter

@@ -26,7 +26,7 @@ from tests.faults.traffic import logged
 pytestmark = [pytest.mark.services, pytest.mark.faults, pytest.mark.row_locks]
 
 SEED = int(os.environ.get("FAULT_SEED") or 1)
-"""The same by default, so that a change is not blamed for what another seed finds."""
+"""Fixed by default, so that a new change is not blamed for an error that a new seed finds."""
 FAULTS = int(os.environ.get("FAULT_COUNT", "10"))
 OPERATIONS = int(os.environ.get("FAULT_OPERATIONS", "1000"))
 CLUSTER = os.environ.get("FAULT_CLUSTER", "") == "yes"

@@ -21,7 +21,7 @@ from tests.support.databases import DATABASES, SQLITE
 from tests.support.servers import Servers
 
 LIMIT_SECONDS = 600
-"""How long the tests of a rule may take. Without the rule, they may wait forever."""
+"""How long the tests of a rule may take. Without the rule, they could wait forever."""
 _PASSED, _FAILED = 0, 1
 """pytest's exit codes. Any other code means that the tests could not be run."""
 

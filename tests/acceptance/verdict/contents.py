@@ -15,7 +15,7 @@ from tests.support.outbox_ids import truncate
 
 DISCARD = ("dead_letters", "discard", "--waiting", "--why", "a test")
 _SLOW_SECONDS = 0.1
-"""The delay of each chunk of data to and from MongoDB. A search takes several of them."""
+"""The delay of each chunk of data to and from MongoDB. A search is delayed several times."""
 
 
 @contextmanager

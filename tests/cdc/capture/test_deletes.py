@@ -194,7 +194,7 @@ KEYS = st.lists(st.integers(0, SIZE - 1), min_size=1, max_size=4, unique=True)
 BRIDGES = st.lists(st.tuples(st.integers(0, SIZE - 1), st.integers(0, SIZE - 1)), max_size=4)
 FIRST = 1000
 RESTRICTED = [*[(None, None, None)] * 2, (0, None, None), *[(None, None, None)] * 4, (0, None, 2)]
-"""A row that is deleted by its key and restricts the delete of another, which cascades."""
+"""A row that is deleted by its key, and that restricts the cascading delete of another row."""
 
 DELETES: dict[str, Callable[[Any, list[int]], Any]] = {
     "filter": lambda model, keys: model.objects.filter(pk__in=keys).delete(),

@@ -105,7 +105,7 @@ def test_only_mysql_has_it(monkeypatch: pytest.MonkeyPatch, vendor: str, hinted:
 
 _HINT = " FORCE INDEX (PRIMARY)"
 _FORM = re.compile(r"DELETE (\S+) FROM \S+ WHERE \(.* IS NOT NULL\) AND ")
-"""What MySQL reads and SQLite does not."""
+"""The hint and the form of DELETE that only MySQL understands."""
 WRITES: dict[str, Callable[[], Any]] = {
     "update": lambda: Sample.objects.update(place=5),
     "delete": lambda: Sample.objects.all().delete(),

@@ -66,7 +66,7 @@ def test_only_captured_models_have_receivers(signal: ModelSignal) -> None:
 
 SIGNALS = [pre_save, post_save, pre_delete, post_delete]
 _KEPT: list[type[CapturedModel]] = []
-"""Classes made by tests: signals know a class by its id, which another one must not get."""
+"""The classes that tests create. All are kept, because signals identify a class by its id."""
 
 
 @isolate_apps("tests.support.toy")

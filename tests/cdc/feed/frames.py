@@ -13,7 +13,7 @@ class Frames:
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     last_id: str = ""
     retry: int = 0
-    """The last time to wait before a reconnect, in milliseconds."""
+    """The reconnection delay that was received last, in milliseconds."""
     alive: int = 0
     """The number of received comments, which are heartbeats."""
     _rest: bytes = b""

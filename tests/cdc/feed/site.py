@@ -33,7 +33,7 @@ class Client:
         self.body = b""
         self.frames = Frames()
         self.reads = asyncio.Event()
-        """While this event is not set, the client takes nothing."""
+        """While this event is not set, the client reads nothing."""
         self.reads.set()
         self._gone = asyncio.Event()
         self._asked = False

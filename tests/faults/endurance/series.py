@@ -10,9 +10,9 @@ LIMITS = {"memory in MB": 10.0, "descriptors": 2.0, "TCP connections": 2.0, "thr
 """The most that a figure may grow in an hour."""
 MEMORY, DESCRIPTORS, CONNECTIONS, THREADS = LIMITS
 _WARM_SHARE, _JUDGED_SHARE = 1 / 6, 1 / 2
-"""Of a whole run: samples that are left out at the start of a series, and its shortest rest."""
+"""Shares of a run: the start of each series that is left out, and the shortest judged rest."""
 _ENDS = 6
-"""How many samples the first and the last value of a series are the median of."""
+"""The first and the last value of a series are each the median of this number of samples."""
 
 Point = tuple[float, float]
 """A time in seconds, and the value at this time."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from project.stack.service import Service
 
 USER = "feed"
-"""The user whose passwords are changed. The test itself logs in as others."""
+"""The user whose passwords are changed. The test itself logs in as other users."""
 NAMES = ("database", "kafka", "mongodb")
 
 

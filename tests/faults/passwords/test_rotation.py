@@ -47,7 +47,7 @@ AFFECTED = {
 }
 """The processes that say in their logs what is refused."""
 REPORTED = {"database": (), "kafka": ("relay", "consumer"), "mongodb": ("consumer", "jobs")}
-"""The processes whose last error the database has."""
+"""The processes whose last error is stored in the database."""
 JOBS = Jobs("default")
 MOST_LOOPS = 2
 """A relay has a loop that publishes, and a loop that deletes published rows."""

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 _MOST_BEHIND_SECONDS = 1.0
-"""What was missed for longer, as during an outage, is not caught up, which would be a burst."""
+"""The writer does not catch up after a longer delay, such as an outage, to avoid a burst."""
 
 
 class Pace:

@@ -55,8 +55,8 @@ mutation: .venv/test.stamp
 	@$(PIP) $(HASHES) -r requirements-mutation.txt
 	@$(BIN)/python -m tests.mutation $(MUTATION)
 
-# Run the files in compose/ for real, with a Docker engine and a systemd of our own. Needs root; what
-# cannot run on this machine is skipped with a sentence. PRODUCTION=compose runs one part.
+# Run the files in compose/ for real, with a separate Docker engine and systemd. Needs root. A part
+# that cannot run on this machine is skipped, with the reason. PRODUCTION=compose runs one part.
 production: .venv/databases.stamp
 	@$(BIN)/python -m tests.production $(PRODUCTION)
 

@@ -111,7 +111,8 @@ class UserAdmin(DeletesInJob, RefusalMessages, WithCheckboxes, BaseUserAdmin[Use
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Apply the permission to the accounts that the user may manage.
 
-        Users cannot delete their own account: Django's log of their actions would be deleted too.
+        Staff who are not superusers cannot delete their own account: the deletion would also remove
+        Django's log of their actions.
         """
         applies = obj is None or may_manage(request.user, obj)
         return applies and super().has_delete_permission(request, obj)

@@ -94,7 +94,8 @@ class RegisterView(RefusalMixin, LimitedMixin, FormView[RegistrationForm]):
     template_name = "users/form.html"
     extra_context = {
         "title": "Register",
-        "lead": "Submit stories and dig those of others. Your account will have the role Customer.",
+        "lead": "Submit stories, and dig the stories of other people. Your account will have the "
+        "role Customer.",
         "button": "Register",
         "other": "login",
         "before_other": "Already have an account?",

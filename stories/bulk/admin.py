@@ -57,7 +57,7 @@ class BulkChanges(JobMessages):
     def _queue(self, request: HttpRequest, stories: QuerySet[Story], change: BulkChange) -> None:
         job = queue(stories, change)
         text = f"The stories will be {change.word} by job {job.pk}."
-        self.announce_job(request, f"{text} The Jobs page shows its progress.")
+        self.announce_job(request, f"{text} The Jobs page shows the job's progress.")
 
 
 def _are_many(stories: Any) -> bool:

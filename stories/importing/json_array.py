@@ -62,7 +62,7 @@ class _ArrayReader:
             self._closed = False
             yield self._item()
         if not self._closed:
-            problem = "the array has no closing ']': the file may be incomplete"
+            problem = "the array has no closing ']': the file might be incomplete"
             yield FileRow(where=f"item {self._number + 1}", size=0, problem=problem)
 
     def _find_item(self) -> bool:

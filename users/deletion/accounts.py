@@ -13,7 +13,7 @@ from cdc.operations import JobContext, JobKind, ensure_job
 from users.models import User
 
 MOST_AT_ONCE = 100
-"""The maximum number of rows that one request deletes, or whose reference it removes."""
+"""The maximum number of rows that one request deletes or changes."""
 _CHUNK = 500
 """The number of rows that one transaction of the job writes."""
 _NAME = "delete_accounts"
@@ -35,8 +35,8 @@ class Deletion:
         if self.job:
             sentences.append(
                 f"{_accounts(self.queued)} deactivated for now, because the deletion affects many "
-                f"other rows. Job {self.job.pk} completes the deletion; the Jobs page shows its "
-                "progress."
+                f"other rows. Job {self.job.pk} completes the deletion; the Jobs page shows the "
+                "job's progress."
             )
         return " ".join(sentences)
 

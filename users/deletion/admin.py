@@ -13,7 +13,7 @@ from users.models import User
 _LISTED = 20
 _EXPLANATION = (
     "Many rows refer to these accounts. The accounts are deactivated at once. A job deletes them, "
-    "and the Jobs page shows its progress."
+    "and the Jobs page shows the job's progress."
 )
 
 

@@ -19,8 +19,8 @@ _UNESCAPED = "/:@!$&'()*+,;=~-._%?"
 def canonical(address: str) -> str:
     """Return a web address without parts that do not change the page.
 
-    These are upper case in the host, the default port, parameters that track visitors, and the
-    fragment, unless it is the path of an application, such as `#!/page`.
+    Remove the default port, parameters that track visitors, and the fragment, unless the fragment
+    is the path of an application, such as `#!/page`. Write the host in lower case.
     """
     parts = _split(address)
     if parts is None:

@@ -83,7 +83,7 @@ class StoryAdmin(BulkChanges, RefusalMessages):
     def get_readonly_fields(
         self, request: HttpRequest, obj: Story | None = None
     ) -> tuple[str, ...]:
-        """Make the source id of a saved story read-only, because imports find the story by it."""
+        """Make the source id of a saved story read-only: imports use the id to find the story."""
         return ("source_id", *_trace_fields(request)) if obj else ()
 
     def get_fieldsets(self, request: HttpRequest, obj: Story | None = None) -> Any:

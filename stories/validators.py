@@ -28,7 +28,7 @@ def validate_text(value: str) -> None:
 
 
 def validate_slashes(value: str) -> None:
-    """Refuse addresses for which browsers may open a different host than the site shows.
+    """Refuse addresses for which browsers might open a different host than the site shows.
 
     Browsers read a backslash as a slash, so for a browser, the host ends before the backslash.
     """

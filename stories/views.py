@@ -123,7 +123,7 @@ class SubmissionView(LoginRequiredMixin, RefusalMixin, UpdateView[Story, Submiss
 
     def form_valid(self, form: SubmissionForm) -> HttpResponse:
         with alone_with(form.cleaned_data["link"]):
-            # Another request may have submitted the address since the form was checked.
+            # Another request might have submitted the address since the form was checked.
             if "link" in form.changed_data:
                 form.duplicate = submitted_before(
                     form.cleaned_data["link"], apart_from=form.instance.pk

@@ -56,7 +56,7 @@ class VoteView(LoginRequiredMixin, View):
         return render(request, "stories/_vote.html", {"story": story, "dug": self.is_dug})
 
     def handle_no_permission(self) -> Any:
-        """Redirect to the login page. A script must load the whole page, not a part of it."""
+        """Redirect to the login page. If a script sent the request, redirect the whole page."""
         answer = super().handle_no_permission()
         if not _by_script(self.request):
             return answer

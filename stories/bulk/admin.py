@@ -47,7 +47,7 @@ class BulkChanges(JobMessages):
         return None if _are_many(queryset) else super().log_deletions(request, queryset)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Return what the page lists before a deletion; for a job, only some of the stories."""
+        """Return what the confirmation page lists; for a job, only some of the stories."""
         if not _are_many(objs):
             return super().get_deleted_objects(objs, request)
         count = objs.count()

@@ -31,12 +31,12 @@ CHUNK_ROWS = 50
 first events while the import runs."""
 CHUNK_SIZE = 1_000_000
 ATTEMPTS = 6
-"""The maximum number of attempts for one transaction. The waits after them add up to about two
-seconds, which is enough for deadlocks and a reconnection."""
+"""The maximum number of attempts for one transaction. The waits between the attempts add up to
+about two seconds, which is enough for a deadlock or a reconnection to be over."""
 _ROW_ERRORS = (Refused, IntegrityError, DataError)
 
 _JSON_COLUMNS = frozenset({"container", "topic", "user", "thumbnail", "shorturl"})
-"""Changes of these columns are saved row by row, because `bulk_update` would store JSON null
+"""Changes to these columns are saved row by row, because `bulk_update` would store JSON null
 instead of NULL."""
 
 Counts = Counter[str]

@@ -66,13 +66,13 @@ class Filters:
 
     @property
     def around_search(self) -> dict[str, str]:
-        """The parameters that do not change when the user searches for other words."""
+        """The parameters that stay the same when the user searches for different words."""
         sort = self.sort if self.sort != "new" else ""
         given = {"topic": self.topic, "sort": sort, "status": self.status}
         return {name: value for name, value in given.items() if value}
 
     def changed(self, name: str, value: str) -> Self:
-        """Return a copy with one value changed; a search in it begins with the newest stories."""
+        """Return a copy with one value changed. Its search begins with the newest stories again."""
         changes: dict[str, Any] = {"after": 0, name: value}
         return replace(self, **changes)
 

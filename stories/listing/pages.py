@@ -68,7 +68,7 @@ def newest(user: Any, number: int) -> list[Story]:
 
 
 def _filtered(user: Any, filters: Filters) -> QuerySet[Story]:
-    """Return the stories of a topic and a status. Rejected ones need the status `rejected`."""
+    """Return the filtered stories. Rejected ones are included only in the status `rejected`."""
     stories = _selected(filters)
     if filters.status == Status.REJECTED:
         return readable_by(user) & stories

@@ -14,7 +14,7 @@ from stories.models import Story
 MOST_TOPICS = 100
 """The maximum number of topics that are listed."""
 _RECENT = 10_000
-"""The number of stories whose topics MariaDB lists."""
+"""On MariaDB, only the topics of this many newest stories are listed."""
 # Each step seeks the next name in the index. DISTINCT would read the whole index.
 _SEEK = """
 WITH RECURSIVE topics (step, name) AS (
@@ -63,7 +63,7 @@ def _names(after: Any = "") -> QuerySet[Any, Any]:
 
 
 def _recent_names() -> set[str]:
-    """Return the topics of the newest stories: without an index, a query for all is too slow."""
+    """Return the topics of the newest stories: without an index, reading all topics is too slow."""
     stories = Story.objects.annotate(name=JSONName("topic")).order_by("-submit_date")
     names = stories.values_list("name", flat=True)[:_RECENT]
     return {name for name in names if name}

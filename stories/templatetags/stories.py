@@ -45,7 +45,7 @@ def short_name(value: Any) -> str:
 
 @register.filter
 def submitter(story: Any) -> str:
-    """Return the submitter's name: of the user here, or of the submitter at the source."""
+    """Return the name of the user who submitted a story, here or at the source of the import."""
     return story.submitted_by.name if story.submitted_by else short_name(story.user)
 
 

@@ -41,7 +41,7 @@ class WithCheckboxes(admin.ModelAdmin[Any]):
 
 
 class WrittenBySuperusers(admin.ModelAdmin[Any]):
-    """A `ModelAdmin` with which only superusers may write, whatever permissions others have."""
+    """A `ModelAdmin` that only superusers may write, whatever permissions other users have."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return is_superuser(request.user) and super().has_add_permission(request)

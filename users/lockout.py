@@ -15,12 +15,13 @@ from users.fields import normalized
 from users.forms import LoginForm
 
 MAX_PER_ACCOUNT = 5
-"""The number of failures for an account from one network."""
+"""An account is locked for a network after this many failed logins from the network."""
 MAX_PER_NETWORK = 100
-"""The number of failures for any accounts from one network.
+"""All accounts are locked for a network after this many failed logins from the network.
 
-The people of one network share its limit. A login deletes the failures of the account, so people
-who mistype do not reach the limit, but a program that tries one password for many accounts does.
+All people in a network share this limit. A successful login deletes the failures of the account,
+so people who mistype do not reach the limit. A program that tries one password for many accounts
+reaches it.
 """
 _TOO_MANY_REQUESTS = 429
 _MAX_LENGTH = 255

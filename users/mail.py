@@ -25,8 +25,8 @@ def host_in_links(request: HttpRequest) -> str:
     """Return the host for links in e-mails: the host of the request, with a port of this site.
 
     A client can write any port into the header, because Django checks only the name. Another
-    program may listen on another port. The ports of the site are the default port, the port of this
-    server if it is reached without TLS, and those in `CSRF_TRUSTED_ORIGINS`.
+    program might listen on another port. The ports of the site are the default port, the port of
+    this server if clients reach it without TLS, and those in `CSRF_TRUSTED_ORIGINS`.
     """
     host = request.get_host()
     name, port = split_domain_port(host)

@@ -29,7 +29,7 @@ ROLE_FIELDS = frozenset({"user_type", "is_staff", "is_superuser"})
 """The fields of a role. A change to any of these fields is recorded and ends all sessions of the
 user."""
 _ENDS_SESSIONS = frozenset({"email", "is_active"})
-"""The other fields whose change ends all sessions of the user, by raising `session_version`."""
+"""Other fields. A change to any of them raises `session_version`, which ends all sessions."""
 
 
 class UserQuerySet(models.QuerySet["User"]):

@@ -96,7 +96,7 @@ def test_a_gap_is_shown_until_a_reconciliation_has_repaired_it(feed: RunningFeed
 
 
 def test_a_rewind_over_lost_records_hides_no_gap(feed: RunningFeed) -> None:
-    """Also on partitions that were empty until then."""
+    """This also holds for partitions that were empty while the consumer was running."""
     feed.consumer.wait_for("partition.taken")
     Story.objects.create(title="first", href="http://a.example/")
     feed.wait_until_equal()

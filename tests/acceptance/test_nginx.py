@@ -67,7 +67,7 @@ def test_a_user_logs_in_and_the_feed_is_passed_on_at_once(
         frames.feed(stream.read1(65_536))
     for number in range(1, 4):
         topic.publish(1)
-        read_until(stream, frames, number)  # before the next one is published
+        read_until(stream, frames, number)  # the change arrives before the next one is published
     stream.close()
     topic.publish(50)
     resumed = Frames()

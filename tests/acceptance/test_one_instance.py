@@ -1,4 +1,4 @@
-"""Of two consumers with the same instance name, the younger stops. The older continues."""
+"""Of two consumers with the same instance name, the younger stops, and the older continues."""
 
 import signal
 from pathlib import Path

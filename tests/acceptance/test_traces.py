@@ -61,8 +61,8 @@ def test_one_trace_shows_the_request_the_publication_and_the_transaction(
         assert Client().get("/create/", headers={"traceparent": SAMPLED}).status_code == 200
     request = web.named("GET /create/")
     assert request.context is not None
-    # Neither of these must have spans downstream: the first is not sampled, the others have no
-    # valid context.
+    # The next three changes must have no spans in relay and consumer: the first is not sampled,
+    # and the other two have no valid trace context.
     Client().get("/create/", headers={"traceparent": UNSAMPLED})
     Client().get("/create/", headers={"traceparent": "nonsense"})
     with transaction.atomic():
@@ -81,7 +81,7 @@ def test_one_trace_shows_the_request_the_publication_and_the_transaction(
     assert outbox["start_time"] <= outbox["end_time"] == publish["start_time"]
     assert kafka["start_time"] <= kafka["end_time"] == apply["start_time"]
     assert publish["start_time"][:23] == kafka["start_time"][:23]  # in milliseconds
-    # The request that created and deleted a story has two messages, and the other ones have none.
+    # The request that created and deleted a story sent two messages, each with four spans.
     assert len(published + applied) == len(ours) + 8
     assert {span["context"]["trace_id"] for span in published + applied} == {f"0x{TRACE:032x}"}
     check_attributes(publish["attributes"], apply["attributes"], feed)

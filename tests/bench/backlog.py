@@ -1,4 +1,4 @@
-"""Measures how long a system takes to copy changes that were committed while it was held.
+"""Measures how long a system takes to copy changes that were committed while it was paused.
 
 All processes are running and ready before the changes are committed. Then the system is released.
 """

@@ -24,7 +24,7 @@ def machine() -> str:
 
 
 def versions(mysql: str, mongodb: str, *, peer: bool) -> str:
-    """Return the versions of all components; those of the peer only if `peer` is true.
+    """Return the versions of all components, including the peer's if `peer` is true.
 
     `mysql` and `mongodb` are the versions of these servers.
     """

@@ -42,7 +42,7 @@ class System(ABC):
         """Send SIGKILL to all processes of the system."""
 
     def hold(self) -> None:  # noqa: B027 -- optional
-        """Let no change pass until `release`; the processes of the running system stay ready."""
+        """Pause the system until `release`: copy no changes, but keep the processes ready."""
 
     def release(self) -> None:  # noqa: B027 -- optional
         """Let changes pass again, at once."""

@@ -52,7 +52,7 @@ def test_table_has_a_row_per_line_and_a_column_per_pair() -> None:
 
 
 def test_ratios_are_computed_round_by_round() -> None:
-    # The second round was slow for both, which the ratio of the medians would not show.
+    # In the second round, both systems were slow. The ratio of the medians would not show this.
     found = ratio([2.0, 9.0, 3.0], [4.0, 18.0, 4.0])
     assert found is not None
     assert (found.rounds, found.lowest, found.median, found.highest) == (3, 0.5, 0.5, 0.75)

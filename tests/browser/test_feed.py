@@ -44,7 +44,7 @@ WATCH = """() => {
 def site(
     transactional_db: None, topic: Topic, feed_settings: CdcSettings, tmp_path: Path
 ) -> Iterator[str]:
-    # A browser has at most three streams. The fourth is a stream that is being closed.
+    # A browser has at most three open streams; a fourth might still be closing.
     env = {**environment(feed_settings, tmp_path), "FEED_STREAMS_PER_ACCOUNT": "4"}
     with Web(tmp_path / "web.log", env) as web:
         yield web.url
@@ -325,7 +325,7 @@ def test_pages_with_many_filters_and_of_two_people(
     row = visitor.page.locator(ROWS).first
     expect(row).to_contain_text("personal field hidden")
     assert "Secret" not in visitor.page.content()
-    # The pages of the earlier session get no stream of the new one.
+    # The pages of the earlier session do not get a stream with the new session.
     hide(pages[0], hidden=True)
     hide(pages[0], hidden=False)
     expect(pages[0].locator("#state")).to_contain_text("no longer have access")
@@ -658,7 +658,7 @@ def test_twenty_changes_per_second_are_drawn_in_batches(
     expect(page.locator(ROWS)).to_have_count(243)
     redraws, sentences = page.evaluate("[window.redraws, window.sentences]")
     between = [after - before for before, after in pairwise(redraws)]
-    # A batch with more than twelve changes takes several frames.
+    # The page needs several frames to draw a batch of more than twelve changes.
     assert sum(gap > 100 for gap in between) * 450 <= redraws[-1] - redraws[0]
     assert all(after - before >= 4_900 for before, after in pairwise(sentences))
     assert sentences

@@ -1,4 +1,4 @@
-"""The operations pages in a real browser: is the copy right, pause, dead letters and jobs."""
+"""The operations pages in a real browser: reconciliation, pause, dead letters and jobs."""
 
 import re
 from collections.abc import Iterator

@@ -66,7 +66,7 @@ def full_list(stories: list[Story]) -> None:
 def loaded(context: BrowserContext, site: str, path: str) -> dict[str, int]:
     """Open a page with an empty cache.
 
-    Return what it loads and the bytes of each, once, since a page may poll.
+    Return the size in bytes of each address that the page loads. A polled address counts once.
     """
     visitor = watched(context.new_page(), site)
     page, found, sizes = visitor.page, dict[str, str](), dict[str, int]()
@@ -108,7 +108,7 @@ def test_each_page_is_light_and_makes_few_requests(
     found: dict[str, dict[str, int]] = {}
     for role in (*MORE, "superuser"):
         context = new_context(browser)
-        context.add_init_script("delete window.SharedWorker")  # its requests would not be seen
+        context.add_init_script("delete window.SharedWorker")  # its requests are not recorded
         if role in people:
             watched(context.new_page(), site).log_in(people[role])
         paths = (*plain_pages(role), *MORE[role]) if role in MORE else ()

@@ -10,7 +10,7 @@ WITHOUT_CONDITION = {
     "StoryfeedUnhealthy",  # fires in all states but healthy
     "StoryfeedNoStatus",  # the state is not known
     "StoryfeedSlow",  # concerns the past
-    "StoryfeedMarkerExpiryNear",  # needs days
+    "StoryfeedMarkerExpiryNear",  # develops only over days
 }
 
 

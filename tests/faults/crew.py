@@ -109,7 +109,7 @@ class Crew:
     def strike(
         self, members: Sequence[Member], fault: str, provoke: Callable[[], object]
     ) -> Member:
-        """Set a fault for `members`. Return the first member that executed it. The rest go on."""
+        """Set a fault for `members`. Return the first member that executed it; disarm the rest."""
         ended_before = len(self.ended)
         for member in members:
             member.arm(fault)

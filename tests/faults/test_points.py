@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.services, pytest.mark.faults]
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "1"))
 """How many times each fault point is tested. Manual runs use more than one."""
-# At these points a consumer stays suspended until another consumer replaces it, after 6 s.
+# At these points, a consumer stays suspended until another one replaces it after 6 s.
 UNTIL_REPLACED = {
     fault_points.REPLICA_MOVED,
     fault_points.REPLICA_DIRECT,

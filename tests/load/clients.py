@@ -92,7 +92,7 @@ class Clients:
 
     @property
     def refused(self) -> int:
-        """The number of attempts to connect that failed."""
+        """The number of failed attempts to connect."""
         made = sum(received.attempts for received in self.received)
         return made - self.ended - sum(each.connected.is_set() for each in self.received)
 

@@ -91,7 +91,7 @@ def counter() -> Callable[[], int]:
     def count() -> int:
         cursor = driver.cursor()
         cursor.execute("SHOW STATUS LIKE 'Threads_connected'")
-        return int(cursor.fetchone()[1]) - 1  # without this program's own
+        return int(cursor.fetchone()[1]) - 1  # without the connection of this program
 
     return count
 

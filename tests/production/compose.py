@@ -133,7 +133,7 @@ def _rolling(here: Project, site: Site) -> None:
 
 
 def under_traffic(here: Project, site: Site, title: str, disturb: Callable[[], str]) -> None:
-    """Save stories before, while and after `disturb` runs, and compare the collections."""
+    """Save stories before, during and after `disturb`, and compare the collections."""
     with step(f"{title}, under traffic") as result:
         traffic = Traffic(site, title)
         with traffic.running():

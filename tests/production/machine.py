@@ -1,4 +1,4 @@
-"""A bare Debian with a booted systemd. It shares this machine's network, and nothing else."""
+"""A minimal Debian with a booted systemd. It shares only the network with this machine."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ _GROUPS = Path("/sys/fs/cgroup")
 
 
 def missing() -> str:
-    """Return a sentence about what a boot lacks on this machine, or an empty string."""
+    """Return a sentence about what this machine lacks to boot a Debian, or an empty string."""
     if os.geteuid() != 0:
         return "booting a machine needs root"
     for program in ("debootstrap", "unshare", "nsenter"):

@@ -26,7 +26,7 @@ _AS_MEMBER = [
 
 
 class Project:
-    """The commands of an operator: `up`, `down`, `exec`, and those that harm."""
+    """The commands of an operator, such as `up` and `exec`, and disturbances such as kills."""
 
     def __init__(self, folder: Path, name: str, file: str) -> None:
         self.folder = folder / "compose"

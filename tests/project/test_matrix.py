@@ -80,7 +80,7 @@ PAGES: dict[str, Row] = {
     "operations/jobs/<int:pk>/cancel/": ACTORS,
     "feed/": READERS,
     "feed/<int:partition>/<int:offset>/": (302, 403, 404, 404, 403, 404),
-    # 501, because streams need an ASGI server and the test client is none.
+    # 501, because streams need an ASGI server, and the test client is not an ASGI server.
     "feed/stream": (403, 403, 501, 501, 403, 501),
     "stories/": LOGGED_IN,
     "stories/new/": LOGGED_IN,
@@ -345,7 +345,7 @@ NO_STREAM = 501
 @pytest.mark.django_db(transaction=False)
 @pytest.mark.parametrize("route", ROUTES)
 def test_large_requests_are_no_server_errors(route: str, clients: dict[str, Client]) -> None:
-    # A client of its own, because one of the pages logs out.
+    # A separate client, because one of the pages logs the client out.
     client, url = Client(), address(route)
     client.cookies["sessionid"] = clients["superuser"].cookies["sessionid"].value
     found = {}

@@ -115,7 +115,7 @@ class Lane:
 def side_by_side(lanes: Sequence[Lane]) -> dict[str, int]:
     """Run all lanes until the queue is empty. Return the highest exit code of each database."""
     try:
-        # any() would step only the first lane that has work.
+        # Without the list, any() would step only the first lane that has work.
         while sum(lane.step() for lane in lanes):
             time.sleep(POLL_SECONDS)
     finally:

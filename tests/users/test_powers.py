@@ -1,4 +1,4 @@
-"""No permission of a member of staff leads to a power that the user was not given."""
+"""No permission lets members of staff gain powers that they were not given."""
 
 from typing import Any
 

@@ -81,7 +81,7 @@ def superfluous_documents(product: Product) -> Iterator[None]:
     with product.collection() as documents:
         story = documents.find_one()
         assert story is not None
-        # With all columns: a document that lacks one would be a problem of its own.
+        # With all columns, because a document that lacks a column would be a separate problem.
         documents.insert_many({**story, "_id": key} for key in keys)
         try:
             yield

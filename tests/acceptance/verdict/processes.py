@@ -125,7 +125,7 @@ def failing_only_consumer(product: Product) -> Iterator[None]:
 
 @contextmanager
 def locked_outbox(product: Product) -> Iterator[None]:
-    """Lock a row of the outbox, so that the relay can publish it and not remove it."""
+    """Lock a row of the outbox, so that the relay can publish the row but not delete it."""
     with closing(connections.create_connection("default")) as other:
         with without_relay(product):
             other.set_autocommit(False)
@@ -139,7 +139,7 @@ def locked_outbox(product: Product) -> Iterator[None]:
 
 @contextmanager
 def former_outbox(product: Product) -> Iterator[None]:
-    """Leave a change in the outbox of a database that was the default one before."""
+    """Leave a change in the outbox of a database that used to be the default database."""
     file = product.folder / f"{FORMER}.sqlite3"
     minute_ago = int(time.time() - 60) * 1000
     with closing(sqlite3.connect(file)) as former, former:

@@ -71,7 +71,7 @@ class Product(RunningFeed):
                     daemon.start()
             if self.views.sentence().startswith("In sync:"):
                 found.append(self.views.scrape())
-            # The verdict does not name a short failure, but the metrics count it.
+            # The verdict does not mention a short failure, but the metrics count the failure.
             return bool(found) and found[-1].samples["storyfeed_failing_processes"] == {(): 0.0}
 
         wait_until(healthy, "a healthy pipeline", seconds)

@@ -1,10 +1,10 @@
-"""The project's settings, with a second database that was the default one before."""
+"""The project's settings, with a second database, which used to be the default database."""
 
 from project import settings
 from project.settings import *  # noqa: F403
 
 FORMER = "former"
-# The settings of the tests' own process do not change.
+# A copy, so that the settings of the process that runs the tests do not change.
 DATABASES = {
     **settings.DATABASES,
     FORMER: {

@@ -50,7 +50,7 @@ def test_chart_has_medians_at_equal_distances_and_ranges(file: Path) -> None:
     (curve,) = curves(read(file)["measured"])
     root = ET.fromstring(svg(curve))  # noqa: S314 -- our own text
     (line, single) = root.iter(f"{SVG}polyline")
-    # 0 ms is at y=290 and 20 ms at y=50.
+    # 0 ms is at y=290, and 20 ms is at y=50.
     assert line.get("points") == "190,230.0 430,122.0"
     assert single.get("points") == "190,230.0"
     ranges = [each for each in root.iter(f"{SVG}line") if "range" in (each.get("class") or "")]

@@ -45,7 +45,7 @@ def _save(size: int, kind: str, topic: str | None, saves: int, found: Results) -
     with capturing(topic):
         found.add(f"{kind}, existing", what, milliseconds_each(old))
         found.add(f"{kind}, new", what, milliseconds_each(new))
-    with capturing(None):  # The table keeps its size.
+    with capturing(None):  # so that the table keeps its size
         Story.objects.filter(pk__in=[story.pk for story in new]).delete()
 
 
@@ -53,7 +53,7 @@ def _sample(count: int) -> list[Story]:
     """Return stories from the whole table in random order, because neighbours share a page."""
     ends = Story.objects.aggregate(low=Min("pk"), high=Max("pk"))
     keys = range(ends["low"], ends["high"] + 1)
-    # Keys of deleted stories are unused, so that more keys than stories are drawn.
+    # Some keys belong to deleted stories, so more keys are drawn than stories are needed.
     drawn = random.sample(keys, min(3 * count, len(keys)))
     found = list(Story.objects.filter(pk__in=drawn)[:count])
     random.shuffle(found)

@@ -1,4 +1,4 @@
-"""Bulk writes have the result of plain Django, or its error, and each row has its event."""
+"""Bulk writes have the same result or error as in plain Django, and each row has its event."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -62,7 +62,7 @@ def test_a_subquery_finds_the_rows_from_before_the_update(
     for model in (Branch, PlainBranch):
         model.objects.bulk_create([model(pk=FIRST + n, size=n) for n in range(7)])
 
-    # MySQL refuses most of these, MariaDB and SQLite do not.
+    # MySQL refuses most of these subqueries; MariaDB and SQLite execute them.
     assert outcome(SUBQUERIES[what], Branch) == outcome(SUBQUERIES[what], PlainBranch)
     assert replay(events()) == table(Branch)
 

@@ -247,10 +247,10 @@ def state(branch: Any, bridge: Any) -> list[Any]:
 
 @pytest.fixture
 def observed() -> Iterator[None]:
-    """Receivers for the plain models, because Django collects and orders observed rows differently.
+    """Connect receivers to the plain models, because receivers change how Django deletes rows.
 
-    On MySQL, which checks each foreign key at once, it therefore cannot delete some trees whose
-    rows refer to a proxy.
+    Django then collects and orders the rows in another way. Therefore, on MySQL, which checks each
+    foreign key at once, Django cannot delete some trees whose rows refer to a proxy.
     """
 
     def receive(**_: Any) -> None:

@@ -1,4 +1,4 @@
-"""Validation says what a save would refuse, at the field that a form shows."""
+"""Validation reports what a save would refuse, at a field that the form shows."""
 
 from dataclasses import replace
 from typing import Any

@@ -285,7 +285,7 @@ def test_the_parts_of_a_split_batch_keep_the_order_of_each_row() -> None:
 
 
 def test_each_fault_point_is_passed_once_for_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests that kill and suspend processes depend on it."""
+    """The tests that kill and suspend processes at fault points depend on this."""
     points: list[str] = []
     monkeypatch.setattr(fault_points, "reach", points.append)
     feed = Feed()

@@ -27,7 +27,7 @@ class Ends:
     database: Database[Document]
 
     def copy(self, **columns: object) -> None:
-        """Insert the story into every collection, with other values for some columns."""
+        """Insert the story into every collection, with different values in some columns."""
         wire = {**_wire(self.story), "_epoch": 1, "_version": 2, **columns}
         for name in COLLECTIONS:
             self.database[name].insert_one({**wire, "_id": self.story.pk})

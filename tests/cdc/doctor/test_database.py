@@ -26,7 +26,7 @@ def checks() -> list[Check]:
 
 
 def problems() -> dict[str, Check]:
-    # The servers of the tests do not flush each commit.
+    # The test servers do not flush each commit to disk.
     found = {check.id: check for check in checks() if check.level is not Level.OK}
     found.pop("database.durability", None)
     return found

@@ -1,4 +1,4 @@
-"""A broker that does not respond is not one that refuses the connection."""
+"""A broker that does not respond is distinguished from one that refuses the connection."""
 
 import socket
 import threading

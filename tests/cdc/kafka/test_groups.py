@@ -1,4 +1,4 @@
-"""Requests about groups while no broker answers. For a broker that goes away, see tests/faults."""
+"""Requests about groups while no broker responds. tests/faults stops a broker that responded."""
 
 import pytest
 

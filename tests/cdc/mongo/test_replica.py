@@ -219,9 +219,8 @@ def test_a_transaction_uses_only_what_sharded_collections_allow(
 ) -> None:
     """MongoDB refuses `$lookup` in sharded collections.
 
-    A story that is in every collection needs no marker read.
-
-    A batch of new changes needs no read at all.
+    If a story is in every collection, no delete marker is read. A batch that is applied without a
+    lookup reads nothing.
     """
     if looks_up:
         monkeypatch.setattr("cdc.mongo.replica.direct_batch", lambda *_: None)

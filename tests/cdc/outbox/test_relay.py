@@ -1165,7 +1165,7 @@ def test_each_publication_is_logged_with_its_size_and_time(
 
 
 def test_each_fault_point_is_passed_once_for_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests that kill and suspend processes depend on it."""
+    """The tests that kill and suspend processes at fault points depend on this."""
     points: list[str] = []
     monkeypatch.setattr(fault_points, "reach", points.append)
     worker = relay(MemoryBroker(), sweeper=Sweeper(OutboxQueue("default"), FakeClock()))
@@ -1190,7 +1190,7 @@ def test_a_relay_with_nothing_to_do_does_not_ask_to_be_called_again() -> None:
 
 
 class Asking(SlowGuard):
-    """Remembers the ids that it was asked about, and whether it could continue to wait."""
+    """Remembers the ids that the relay asked about, and whether the relay could wait longer."""
 
     def __init__(self) -> None:
         super().__init__(lambda: None)

@@ -101,7 +101,7 @@ def run(folder: Path, servers: Servers, options: Namespace) -> bool:
         with Sampler(cast, servers) as sampler:
             try:
                 soak.run()
-            finally:  # a run that fails early has figures, too
+            finally:  # a run that fails early also has figures to report
                 trends = sampler.samples.trends(soak.seconds)
                 for each in trends:
                     show(str(each))

@@ -183,9 +183,10 @@ def test_an_old_report_has_its_age(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_copy_is_up_to_date_or_the_page_says_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
     client = client_of()
-    assert "The copy is up to date; counted 0 s ago, when the newest change was" in main_of(client)
+    current = r"The copy is up to date; counted \d s ago, when the newest change was"
+    assert re.search(current, main_of(client))
     monkeypatch.setattr(feed_state.feed, "latest", patient(busy_status))
-    assert "The copy may be out of date (counted 0 s ago): " in main_of(client)
+    assert re.search(r"The copy may be out of date \(counted \d s ago\): ", main_of(client))
     monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: None))
     assert "The state of the copy is not known yet" in main_of(client)
 

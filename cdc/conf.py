@@ -65,7 +65,7 @@ class CdcSettings:
     canary_collection: str
     """The collection with the only document of the canary, a test row that is saved repeatedly."""
     bootstrap_servers: str = ""
-    """The Kafka brokers as `host:port`, separated by commas; empty until `up` starts one."""
+    """The Kafka brokers as `host:port`, separated by commas; empty until `up` starts a broker."""
     kafka_config: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType({}), repr=False
     )

@@ -146,7 +146,7 @@ class SubmissionView(LoginRequiredMixin, RefusalMixin, UpdateView[Story, Submiss
 
 
 class AddressCheckView(LoginRequiredMixin, TemplateView):
-    """The part of the form that names the story with the same address (`link`), if there is one."""
+    """Names the story that already has the address (`link`) in the form, if such a story exists."""
 
     template_name = "stories/_duplicate.html"
 
@@ -157,7 +157,7 @@ class AddressCheckView(LoginRequiredMixin, TemplateView):
 
 
 class ChangeView(UserPassesTestMixin, SubmissionView):
-    """Edits any story for Technical Workers, and an unreviewed story for its submitter."""
+    """Lets Technical Workers edit any story, and submitters their own unreviewed stories."""
 
     extra_context = {"title": "Edit story", "button": "Save"}
     permission_denied_message = (

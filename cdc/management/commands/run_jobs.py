@@ -10,7 +10,7 @@ class Command(DaemonCommand):
     help = (
         "Run the jobs that pages or the relay have requested, one after another, until SIGTERM. "
         "Also save the canary, a test row, every ten seconds. An interrupted job resumes at its "
-        "checkpoint. Any number of these processes may run."
+        "checkpoint. Any number of these processes can run at the same time."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

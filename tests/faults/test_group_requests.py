@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.services, pytest.mark.faults]
 PROGRAM = """
 import sys
 import time
-from cdc.errors import Retryable
+from cdc.errors import Fatal, Retryable
 from cdc.kafka.groups import Groups
 from cdc.kafka.source import KafkaSource
 from cdc.kafka.topics import Topics
@@ -29,7 +29,11 @@ groups = Groups(settings)
 while True:
     deadline = time.monotonic() + 0.5
     while time.monotonic() < deadline:
-        source.poll(1, 0.1)
+        try:
+            source.poll(1, 0.1)
+        except Fatal:  # Kafka removed it from the group: a supervisor would restart it.
+            source.close()
+            source = KafkaSource(settings, [settings.topic], "one")
     try:
         print(groups.members(settings.group), flush=True)
     except Retryable:

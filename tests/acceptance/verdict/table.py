@@ -12,7 +12,7 @@ _SHAPES = (
     (r" Also: .*", ""),
     (r"(attempts?\)): .*", r"\1"),
     (r" (is not responding|unreachable for \d+ s)\. .* lost\.", " is not responding."),
-    (r"(elay|onsumer) \S+ has failed", r"\1 X has failed"),
+    (r"(elay|onsumer) \S+ has been failing", r"\1 X has been failing"),
     (r"log of relay \S+\.", "log of relay X."),
     (r"paused by \S+ on", "paused by X on"),
     (r"on \d+ \w+ \d{4}, \d\d:\d\d:\d\d UTC", "on T"),

@@ -72,7 +72,7 @@ def test_an_account_with_many_stories_is_deactivated_and_deleted_by_a_job(
     page = delete(as_boss, ann)
     job = Job.objects.get()
     (sentence,) = sentences(page)
-    assert sentence.startswith("1 account was deactivated, because many rows")
+    assert sentence.startswith("1 account was deactivated for now, because the")
     assert f"Job {job.pk} completes the deletion" in sentence
     assert own(ann) == 5
     assert reader.get("/stories/").status_code == 302, "its sessions have ended"

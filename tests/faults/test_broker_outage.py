@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -15,6 +14,7 @@ from tests.faults.conftest import isolated_settings
 from tests.faults.databases import isolated_database
 from tests.faults.schedule.kafka import Broker, Node
 from tests.support.processes import Daemon
+from tests.support.servers import launched
 
 pytestmark = [pytest.mark.services, pytest.mark.faults]
 
@@ -28,14 +28,8 @@ def brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Broker]]:
     ports = [free_port() for _ in range(3)]
     nodes = [Node(number, port, free_port(), port) for number, port in enumerate(ports, 1)]
     folder = tmp_path_factory.mktemp("cluster")
-    with ExitStack() as stack:
-        found = [Broker(folder, node, nodes, seed=1) for node in nodes]
-        for each in found:
-            each.install()
-            stack.callback(each.kill)
-            each.launch()
-        for each in found:
-            each.wait_ready()
+    found = [Broker(folder, node, nodes, seed=1) for node in nodes]
+    with launched(found):
         yield found
 
 
@@ -74,6 +68,7 @@ def _shares(broker: Broker, consumers: list[Daemon]) -> list[float]:
 
 
 def _cpu(consumer: Daemon) -> float:
-    """Return the seconds of processor time that the consumer has taken."""
+    """Return the seconds of processor time that the running consumer has taken."""
+    assert consumer.alive(), consumer.log  # A process that has ended takes no time, either.
     times = psutil.Process(consumer.pid).cpu_times()
     return times.user + times.system

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections import Counter
+from bisect import bisect_right
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -79,7 +79,7 @@ class Clients:
         self.ended = 0
         """How often a stream has ended after its client had caught up."""
         self.returned: list[float] = []
-        """The times at which clients whose streams had ended caught up again."""
+        """The times at which clients whose streams had ended received a stream again."""
         self._tasks: list[asyncio.Task[None]] = []
         self._writers: list[asyncio.StreamWriter] = []
 
@@ -99,8 +99,8 @@ class Clients:
     @property
     def most_at_once(self) -> int:
         """The largest number of clients that returned within one second."""
-        seconds = Counter(int(at - self.returned[0]) for at in self.returned)
-        return max(seconds.values(), default=0)
+        times = sorted(self.returned)
+        return max((bisect_right(times, at + 1) - n for n, at in enumerate(times)), default=0)
 
     @property
     def counts(self) -> list[int]:
@@ -156,7 +156,7 @@ class Clients:
         received.chunks = Chunks()
         while data := await reader.read(_CHUNK):
             body = received.rest + received.chunks.feed(data)
-            if not received.connected.is_set() and b"event: here" in body:
+            if not received.connected.is_set() and _began(received, body):
                 received.connected.set()
                 if self.ended:
                     self.returned.append(monotonic())
@@ -177,6 +177,11 @@ class Clients:
             change = orjson.loads(frame[frame.index(b"data: ") + 6 :])
             received.positions.add((change["partition"], change["offset"]))
             self.delays.append(now - datetime.fromisoformat(change["at"]).timestamp())
+
+
+def _began(received: Received, body: bytes) -> bool:
+    """Return whether new events follow; a stream that is continued only begins with a time."""
+    return b"event: here" in body or (bool(received.last_id) and b"retry: " in body)
 
 
 def _remember(received: Received, body: bytes) -> None:

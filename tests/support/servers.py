@@ -82,3 +82,16 @@ def running(services: Sequence[Service], console: Console) -> Iterator[None]:
             service.wait_ready()
             console.say(f"{service.name} is up on {service.address}")
         yield
+
+
+@contextmanager
+def launched(services: Sequence[Service]) -> Iterator[None]:
+    """Start servers that a test may kill, and kill them in reverse order on exit."""
+    with ExitStack() as stack:
+        for service in services:
+            service.install()
+            stack.callback(service.kill)
+            service.launch()
+        for service in services:
+            service.wait_ready()
+        yield

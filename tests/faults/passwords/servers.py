@@ -3,9 +3,8 @@
 import json
 import secrets
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from django.db import connection
 
@@ -14,9 +13,7 @@ from tests.faults.databases import server_kind
 from tests.support.databases import DATABASES
 from tests.support.kafka import SecuredKafka, scram_config
 from tests.support.mongodb import LockedMongod
-
-if TYPE_CHECKING:
-    from project.stack.service import Service
+from tests.support.servers import launched
 
 USER = "feed"
 """The user whose passwords are changed. The test itself logs in as other users."""
@@ -41,14 +38,7 @@ class Servers:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        services: list[Service] = [self.kafka, self.sql, self.mongod]
-        with ExitStack() as stack:
-            for service in services:
-                service.install()
-                stack.callback(service.kill)
-                service.launch()
-            for service in services:
-                service.wait_ready()
+        with launched([self.kafka, self.sql, self.mongod]):
             self.mongod.add_user("admin", "root")
             self.mongod.add_user(USER, "readWriteAnyDatabase", "dbAdminAnyDatabase")
             for name in ("kafka", "mongodb"):

@@ -12,6 +12,23 @@ from tests.browser.conftest import Visitor
 
 WIDTHS = (360, 768, 1280)
 EXCESS_WIDTH = "document.documentElement.scrollWidth - window.innerWidth"
+CUT_OFF = """
+[...document.querySelectorAll(".sf-meta")].flatMap((meta) => {
+  // The part of the list in its left margin is clipped.
+  const first = meta.getBoundingClientRect().left - parseFloat(getComputedStyle(meta).marginLeft);
+  const texts = document.createTreeWalker(meta, NodeFilter.SHOW_TEXT);
+  const cut = [];
+  while (texts.nextNode()) {
+    const range = document.createRange();
+    range.selectNodeContents(texts.currentNode);
+    if ([...range.getClientRects()].some((each) => each.width && each.left < first - 1)) {
+      cut.push(texts.currentNode.data.trim());
+    }
+  }
+  return cut;
+})
+"""
+"""The texts of lists with dots whose lines begin in the clipped margin."""
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 EVERYTHING = {"resultTypes": ["violations"]}
 COLOURS = {**EVERYTHING, "runOnly": ["color-contrast"]}
@@ -21,8 +38,8 @@ PICTURES = os.environ.get("STORYFEED_PICTURES")
 
 
 def look(visitor: Visitor, path: str, role: str) -> list[str]:
-    """Return a message for each window width at which a page is too wide."""
-    page, wide = visitor.page, []
+    """Return a message for each window width at which a page is too wide or cuts off a text."""
+    page, found = visitor.page, []
     visitor.open(path)
     # A theme changes only colours, so the widths are checked in one theme.
     for theme, width in product(THEMES if PICTURES else THEMES[:1], WIDTHS):
@@ -31,11 +48,12 @@ def look(visitor: Visitor, path: str, role: str) -> list[str]:
         excess = page.evaluate(EXCESS_WIDTH)
         # The admin's wide tables come from Django. On a phone they scroll sideways.
         if excess > 0 and not path.startswith("/admin/"):
-            wide.append(f"{path} is {excess} px too wide at {width}")
+            found.append(f"{path} is {excess} px too wide at {width}")
+        found += [f"{path} cuts off {text!r} at {width}" for text in page.evaluate(CUT_OFF)]
         if PICTURES:
             name = re.sub(r"\W+", "_", f"{role} {path} {theme} {width}")
             page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
-    return wide
+    return found
 
 
 def examine(visitor: Visitor, path: str) -> list[str]:

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 from project.dashboard import cache
 from project.pages import feed_state
 from tests.browser.conftest import Visitor, new_context, watched
-from tests.browser.looking import EXCESS_WIDTH, violations
+from tests.browser.looking import CUT_OFF, EXCESS_WIDTH, violations
 from tests.support.latest import patient
 from tests.support.reports import report
 from tests.support.status import healthy_status
@@ -81,5 +81,6 @@ def test_the_table_beneath_the_chart_is_accessible_and_fits_a_phone(
     visitor.page.get_by_text("The same numbers as a table").click()
     expect(visitor.page.get_by_text("“soon” is not a date")).to_be_visible()
     assert visitor.page.evaluate(EXCESS_WIDTH) <= 0
+    assert visitor.page.evaluate(CUT_OFF) == []
     assert violations(visitor) == []
     context.close()

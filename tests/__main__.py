@@ -28,9 +28,10 @@ from tests.support.servers import Servers
 NEEDS_ALL_SERVERS = "tests/project/stack/sql/test_server.py"
 UNITS = "not services and not faults and not browser and not slow and (not database or counted)"
 UNIT_PARTS = (
-    "tests/cdc/consumer tests/cdc/feed tests/cdc/resync",
-    "tests/project/http tests/project/up tests/stories tests/users",
-    "tests/cdc/capture tests/cdc/runtime tests/project/dashboard tests/project/operations",
+    "tests/cdc/feed",
+    "tests/project/http tests/project/up",
+    "tests/cdc/capture tests/cdc/consumer tests/cdc/resync tests/cdc/runtime",
+    "tests/project/dashboard tests/project/operations tests/stories tests/users",
 )
 """Parts of the unit tests. More parts than processors, because many tests wait."""
 ACCEPTANCE = "tests/acceptance"

@@ -13,6 +13,9 @@ from cdc.wire.event import Version
 _MOST_PENDING = 1_000
 _MOST_FRAMES = 50
 _LONGEST_PAUSE = 8
+_MOST_AT_START = 100
+"""Of the changes with which a ring starts, delays are reported only for this number of the newest
+changes; most delays were reported before."""
 
 LookUp = Callable[[Sequence[Version]], Mapping[Version, float]]
 """Returns the delay in seconds of each change that has been applied.
@@ -35,6 +38,10 @@ class DelayFrames:
         self._number = 0
         self._failures = 0
         self.next = 0
+
+    def begin(self, ring: Ring) -> None:
+        """Continue with the newest changes of a new ring."""
+        self._number = max(ring.next - _MOST_AT_START, ring.first)
 
     def since(self, number: int) -> Iterator[bytes]:
         """Yield the frames that are still in memory, starting at frame `number`."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass, field
 
 from cdc.errors import CdcError
 from cdc.feed.position import FeedBounds, FeedPosition
@@ -16,18 +17,51 @@ from cdc.wire.topic import OpenTail, Tail
 Render = Callable[[Record], RenderedChange | None]
 Batch = list[tuple[tuple[int, int], RenderedChange | None]]
 """The partition and offset of each record, and the change to show for it, if any."""
-Posted = Batch | FeedPosition | CdcError
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The position at which the follower starts, and the records that it read in advance."""
+
+    position: FeedPosition
+    recent: Batch
+
+
+@dataclass(slots=True)
+class _Recent:
+    """The records from `start` to `at`, of which none is missing."""
+
+    start: FeedPosition
+    at: FeedPosition
+    batch: Batch = field(default_factory=list)
+
+    def add(self, place: tuple[int, int], change: RenderedChange | None) -> None:
+        self.skip(*place)
+        self.batch.append((place, change))
+        self.at = self.at.after(*place)
+
+    def skip(self, partition: int, offset: int) -> None:
+        """Start the partition at `offset` if Kafka has removed records before it."""
+        if offset > self.at.offsets[partition]:
+            self.start = self.start.moved({partition: offset})
+            self.at = self.at.moved({partition: offset})
+            self.batch = [each for each in self.batch if each[0][0] != partition]
+
+
+Posted = Batch | Start | CdcError
 _MOST_RECORDS = 500
+_RECENT_SECONDS = 2.0
 _POLL_SECONDS = 0.1
 _CHECK_SECONDS = 2.0
 
 
 class Follower:
-    """Passes its start position to `post`, then batches of changes.
+    """Passes its start to `post`, then batches of changes.
 
-    If Kafka is unreachable, the follower posts the error. After an outage or an unexpected error,
-    the follower resumes at the position that `resume_at` returns. If the topic was re-created or
-    truncated and no longer has that position, the follower posts a new start position.
+    The first start includes the most recent changes of the topic. If Kafka is unreachable, the
+    follower posts the error. After an outage or an unexpected error, the follower resumes at the
+    position that `resume_at` returns. If the topic was re-created or truncated and no longer has
+    that position, the follower posts a new start.
     """
 
     def __init__(
@@ -36,9 +70,11 @@ class Follower:
         render: Render,
         post: Callable[["Follower", Posted], bool],
         resume_at: Callable[[], FeedPosition | None],
+        recent: int = 0,
     ) -> None:
+        """The first start is up to `recent` records before the topic's end."""
         self._open_tail, self._render, self._post = open_tail, render, post
-        self._resume_at = resume_at
+        self._resume_at, self._most_recent = resume_at, recent
         self.stopped = False
         self._failures = 0
 
@@ -70,11 +106,10 @@ class Follower:
     def _follow(self, tail: Tail) -> None:
         """Read until stopped, or until the topic is re-created or gets new partitions."""
         bounds = tail.bounds()
-        start = _start(self._resume_at(), FeedBounds.of(bounds))
+        start = self._start(tail, FeedBounds.of(bounds))
         if not self._post(self, start):
             return
         self._failures = 0
-        tail.start(dict(enumerate(start.offsets)))
         checked = time.monotonic()
         while not self.stopped:
             records = tail.poll(_MOST_RECORDS, _POLL_SECONDS)
@@ -86,14 +121,43 @@ class Follower:
                 if tail.shape() != bounds.shape:
                     return
 
+    def _start(self, tail: Tail, bounds: FeedBounds) -> Start:
+        """Let the tail read from the position at which to start or to resume."""
+        at = self._resume_at()
+        if at is None and (recent := self._recent(tail, bounds)):
+            return recent
+        position = bounds.end if at is None else _fitted(at, bounds)
+        tail.start(dict(enumerate(position.offsets)))
+        return Start(position, [])
+
+    def _recent(self, tail: Tail, bounds: FeedBounds) -> Start | None:
+        """Read the last records of the topic; return None if that takes too long."""
+        start = _before_end(bounds, self._most_recent)
+        recent = _Recent(start, start)
+        deadline = time.monotonic() + _RECENT_SECONDS
+        tail.start(dict(enumerate(start.offsets)))
+        while not recent.at.covers(bounds.end):
+            if self.stopped or time.monotonic() > deadline:
+                return None
+            for record in tail.poll(_MOST_RECORDS, _POLL_SECONDS):
+                recent.add(*self._rendered(record))
+            for partition, end in tail.ended().items():
+                recent.skip(partition, end)
+        return Start(recent.start, recent.batch)
+
     def _rendered(self, record: Record) -> tuple[tuple[int, int], RenderedChange | None]:
         return (record.source.partition, record.offset), self._render(record)
 
 
-def _start(at: FeedPosition | None, bounds: FeedBounds) -> FeedPosition:
-    """Return the position at which to resume; the topic's end if nothing has been read yet."""
-    if at is None:
-        return bounds.end
+def _before_end(bounds: FeedBounds, records: int) -> FeedPosition:
+    """Return the position about this number of records before the end."""
+    each = records // len(bounds.end.offsets)
+    pairs = enumerate(zip(bounds.first.offsets, bounds.end.offsets, strict=True))
+    return bounds.end.moved({number: max(first, end - each) for number, (first, end) in pairs})
+
+
+def _fitted(at: FeedPosition, bounds: FeedBounds) -> FeedPosition:
+    """Return the position at which to resume."""
     fitted = at.fitted(bounds.end)
     if fitted is None:
         return bounds.first  # No change of the new topic has been read yet.

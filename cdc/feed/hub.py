@@ -14,7 +14,7 @@ from cdc.audience import Audience
 from cdc.errors import CdcError
 from cdc.feed.delay_frames import DelayFrames, LookUp
 from cdc.feed.filter import Filter
-from cdc.feed.follower import Follower, Posted, Render
+from cdc.feed.follower import Batch, Follower, Posted, Render, Start
 from cdc.feed.position import FeedPosition
 from cdc.feed.ring import Ring
 from cdc.runtime.stop_flag import StopFlag
@@ -32,6 +32,12 @@ _DELAY_SECONDS = 0.4
 _MOST_CHUNKS = 16
 """The maximum number of chunks that are cached for other readers until the next tick."""
 _LINGER_SECONDS = 30.0
+_RECENT_RECORDS = 2_000
+"""The maximum number of records before the topic's end that are in memory from the start.
+
+After a restart of the process, all readers come back at once, and most of them missed only a few
+changes. They get these changes from memory; otherwise, each of them would read the topic.
+"""
 
 
 class Hub:
@@ -46,6 +52,7 @@ class Hub:
         look_up: LookUp = lambda _: {},
         memory: Callable[[FeedPosition], Ring] = Ring,
         linger: float = _LINGER_SECONDS,
+        recent: int = _RECENT_RECORDS,
     ) -> None:
         self.open_tail, self.render = open_tail, render
         self.ring: Ring | None = None
@@ -62,6 +69,7 @@ class Hub:
         """Until the next tick, readers see only changes below this number, so that they can share
         rendered chunks."""
         self._stop, self._memory, self._linger = stop, memory, linger
+        self._recent = recent
         self._news = [asyncio.Event() for _ in range(_GROUPS)]
         self._arrivals = 0
         self._follower: Follower | None = None
@@ -149,7 +157,7 @@ class Hub:
     def _begin(self) -> None:
         self._loop = asyncio.get_running_loop()
         self.ring, self.error, self._empty_since = None, "", None
-        self._follower = Follower(self.open_tail, self.render, self._post, self._end)
+        self._follower = Follower(self.open_tail, self.render, self._post, self._end, self._recent)
         self._follower.start()
         self._loop.call_later(_CHECK_SECONDS, self._check, self._follower)
         self._delays_task = self._loop.create_task(self._report_delays(self._follower))
@@ -186,17 +194,15 @@ class Hub:
         if self._follower is not follower:
             return
         self.error = str(posted) if isinstance(posted, CdcError) else ""
-        if isinstance(posted, FeedPosition):
-            if self.ring is None or self.ring.end != posted:
+        if isinstance(posted, Start):
+            if self.ring is None or self.ring.end != posted.position:
                 self._chunks.clear()
-                self.ring = self._memory(posted)
+                self.ring = self._memory(posted.position)
+                _add(posted.recent, self.ring)
+                self.delays.begin(self.ring)
                 self.visible = self.ring.next
         elif self.ring is not None and isinstance(posted, list):
-            for place, change in posted:
-                if change is None:
-                    self.ring.skip(*place)
-                else:
-                    self.ring.add(change)
+            _add(posted, self.ring)
         self._schedule_tick()
 
     def _schedule_tick(self) -> None:
@@ -238,6 +244,14 @@ class Hub:
             self.end()
             return
         self._loop.call_later(_CHECK_SECONDS, self._check, follower)
+
+
+def _add(batch: Batch, ring: Ring) -> None:
+    for place, change in batch:
+        if change is None:
+            ring.skip(*place)
+        else:
+            ring.add(change)
 
 
 def _set_and_clear(event: asyncio.Event) -> None:

@@ -11,7 +11,7 @@ from cdc.audience import Audience
 from cdc.errors import Retryable
 from cdc.feed import hub as module
 from cdc.feed.filter import Filter
-from cdc.feed.follower import Follower, Posted
+from cdc.feed.follower import Follower, Posted, Start
 from cdc.feed.hub import Hub
 from cdc.feed.position import FeedPosition
 from cdc.feed.ring import Ring
@@ -143,12 +143,12 @@ def test_a_record_without_a_change_moves_the_end() -> None:
 
 
 def other_topic(hub: Hub) -> Posted:
-    return FeedPosition("bbbbbbbb", (7,))
+    return Start(FeedPosition("bbbbbbbb", (7,)), [])
 
 
 def same_place(hub: Hub) -> Posted:
     assert hub.ring is not None
-    return hub.ring.end
+    return Start(hub.ring.end, [])
 
 
 @pytest.mark.parametrize(("start", "kept"), [(other_topic, False), (same_place, True)])

@@ -33,11 +33,15 @@ NO_DELAYS: Mapping[Version, float] = {}
 class World:
     """A hub over a topic in memory."""
 
-    def __init__(self, look_up: Callable[[Sequence[Version]], Mapping[Version, float]]) -> None:
+    def __init__(
+        self, look_up: Callable[[Sequence[Version]], Mapping[Version, float]], recent: int = 0
+    ) -> None:
         self.broker = MemoryBroker(partition_count=1)
         self.tails = 0
         self.flag = StopFlag()
-        self.hub = Hub(self._open, RENDERER.render, self.flag, look_up=look_up, linger=0.3)
+        self.hub = Hub(
+            self._open, RENDERER.render, self.flag, look_up=look_up, linger=0.3, recent=recent
+        )
 
     def _open(self) -> MemoryTail:
         self.tails += 1
@@ -62,9 +66,10 @@ async def reach(reached: Callable[[], bool]) -> None:
 def run(
     scene: Callable[[World], Coroutine[Any, Any, None]],
     look_up: Callable[[Sequence[Version]], Mapping[Version, float]] = lambda _: NO_DELAYS,
+    recent: int = 0,
 ) -> None:
     async def ended() -> None:
-        world = World(look_up)
+        world = World(look_up, recent)
         try:
             await scene(world)
         finally:
@@ -276,6 +281,27 @@ def test_delays_are_reported_once_to_the_readers() -> None:
         await reach(lambda: hub._follower is None and task.done())
 
     run(scene, look_up)
+
+
+def test_at_the_start_delays_are_looked_up_only_for_the_newest_changes() -> None:
+    asked: list[Sequence[Version]] = []
+
+    def look_up(versions: Sequence[Version]) -> Mapping[Version, float]:
+        asked.append(versions)
+        return dict.fromkeys(versions, 0.25)
+
+    async def scene(world: World) -> None:
+        for number in range(1, 131):
+            world.publish(number)
+        with world.hub.reading():
+            ring = await world.ready()
+            assert (ring.first, ring.next, world.hub.visible) == (0, 130, 130)
+            await reach(lambda: world.hub.delays.next == 1)
+        assert [set(versions) for versions in asked] == [
+            {Version(1, number) for number in range(31, 131)}
+        ]
+
+    run(scene, look_up, recent=2_000)
 
 
 def posting(world: World, follower: Follower) -> tuple[threading.Thread, list[bool]]:

@@ -46,7 +46,7 @@ class Broker(MemoryBroker):
 class World:
     """An in-memory broker, a hub that follows it, and readers."""
 
-    def __init__(self, memory: int = 4_000) -> None:
+    def __init__(self, memory: int = 4_000, recent: int = 0) -> None:
         self.broker = Broker(partition_count=3)
         self.first: dict[int, int] = {}
         self.tails: list[MemoryTail] = []
@@ -58,6 +58,7 @@ class World:
             memory=partial(Ring, changes=memory),
             look_up=self.look_up,
             linger=0.0,
+            recent=recent,
         )
         self.delays: dict[Version, float] | None = None
         self.catch_up = CatchUp(self.hub)
@@ -119,9 +120,11 @@ class World:
         }
 
 
-def play(scene: Callable[[World], Coroutine[Any, Any, None]], memory: int = 4_000) -> None:
+def play(
+    scene: Callable[[World], Coroutine[Any, Any, None]], memory: int = 4_000, recent: int = 0
+) -> None:
     async def run() -> None:
-        world = World(memory)
+        world = World(memory, recent)
         try:
             await scene(world)
         finally:
@@ -223,6 +226,38 @@ def test_changes_that_memory_lacks_come_from_kafka(known: bool) -> None:
         assert not reader.named("gap")
 
     play(scene, memory=10)
+
+
+def test_readers_that_return_after_a_restart_get_recent_changes_from_memory() -> None:
+    async def scene(world: World) -> None:
+        world.publish(90)
+        places = [
+            FeedPosition(start(world).tag, offsets)
+            for offsets in ((0, 0, 0), (7, 3, 30), (9, 9, 9))
+        ]
+        readers = [world.reader(place) for place in places]
+        await world.until(lambda: world.hub.ring is not None)
+        world.publish(20)
+        for reader, place in zip(readers, places, strict=True):
+            await world.until(partial(has, reader, 110 - sum(place.offsets)))
+            assert len(set(reader.places)) == len(reader.places)
+            assert min(offset for _, offset in reader.places) == min(place.offsets)
+            assert not reader.named("gap")
+        assert len(world.tails) == 1, "a reader read the topic"
+
+    play(scene, recent=2_000)
+
+
+def test_a_reader_without_a_position_gets_no_recent_changes() -> None:
+    async def scene(world: World) -> None:
+        world.publish(90)
+        reader = world.reader()
+        await world.until(lambda: bool(reader.named("here")))
+        world.publish(1)
+        await world.until(partial(has, reader, 1))
+        assert reader.named("change")[0]["key"] == "91"
+
+    play(scene, recent=2_000)
 
 
 def test_too_many_missed_changes_are_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,9 +57,9 @@ def read_last_change(table_name: str) -> datetime | None:
 
 
 def read_extent(collection: str, field: str, until: datetime) -> tuple[datetime, datetime] | None:
-    """Return the first and the last date in a field up to `until`, or None if no date is found.
+    """Return the earliest and the latest date in `field` that are not after `until`.
 
-    Dates before EARLIEST, the year 1000, are ignored.
+    Return None if no such date is found. Dates before EARLIEST, the year 1000, are ignored.
     """
     return _reports().extent(collection, field, until)
 

@@ -134,7 +134,10 @@ class SubmissionForm(TopicChoice):
             self.fields["wait"].widget = forms.HiddenInput()
 
     def clean_link(self) -> str:
-        """Return the address in its usual form. Refuse an address that was submitted before."""
+        """Return the canonical form of the address.
+
+        Raise ValidationError if the page was submitted before.
+        """
         address = canonical(self.cleaned_data["link"])
         if "link" in self.changed_data:
             self.duplicate = submitted_before(address, apart_from=self.instance.pk)

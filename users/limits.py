@@ -16,7 +16,8 @@ class Limit:
 
     purpose: str
     per_account: int
-    per_network: int
+    per_network: int | None
+    """None: the networks are not limited."""
 
     def admit(self, email: str, network: str) -> bool:
         """Record an attempt and return True, or return False if a limit is reached.
@@ -43,4 +44,4 @@ class Limit:
 RESET = Limit(purpose="reset", per_account=3, per_network=20)
 # Many people might register from one network, such as a school's.
 REGISTRATION = Limit(purpose="registration", per_account=20, per_network=100)
-PASSWORD_CHANGE = Limit(purpose="password", per_account=10, per_network=100)
+PASSWORD_CHANGE = Limit(purpose="password", per_account=10, per_network=None)

@@ -180,7 +180,7 @@ def _expiry(name: str, indexes: Mapping[str, Any], days: int) -> Iterator[Check]
             "mongodb.expiry",
             f"The lifetime of the documents in the collection {name} is {_seconds(found)}, not "
             f"{_seconds(needed)}",
-            "restart a consumer, which corrects the index at_ttl",
+            "restart a consumer: it corrects the index at_ttl when it starts",
         )
 
 

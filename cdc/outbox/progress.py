@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 Range = tuple[int, int]
-"""The first and the last of consecutive ids."""
+"""The first and the last id of a run of consecutive ids."""
 SETTLE_AGE_SECONDS = 3.0
 """How long an id must be missing before it may count as never used.
 

@@ -252,4 +252,4 @@ _RULES: Sequence[Rule] = (
     *(_unreachable, _paused, _outbox_delayed, _other_outboxes, _kafka_delayed, _failing),
     *(_gap, _unverified, _dead_letters, _columns, _counts, _reconcile),
 )
-"""In the order of importance."""
+"""In order of importance, the most important first."""

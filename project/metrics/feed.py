@@ -76,8 +76,10 @@ def _state(current: State) -> Metric:
 
 
 def _lags(lags: Iterable[PartitionLag]) -> Iterator[Metric]:
-    records = _gauge("storyfeed_lag_records", "Records that are not applied yet.")
-    seconds = _gauge("storyfeed_lag_seconds", "Age of the first record that is not applied yet.")
+    records = _gauge("storyfeed_lag_records", "Records that have not been applied yet.")
+    seconds = _gauge(
+        "storyfeed_lag_seconds", "Age of the oldest record that has not been applied yet."
+    )
     for lag in lags:
         labels = {"topic": lag.topic, "partition": str(lag.partition)}
         records.add_sample(records.name, labels, lag.records)

@@ -47,7 +47,7 @@ class UpOptions:
     def __post_init__(self) -> None:
         if self.traffic is not None and not 0 < self.traffic <= _MAX_TRAFFIC:
             raise Misconfigured(
-                f"--traffic is {self.traffic:g}: choose a number greater than 0, up to "
+                f"--traffic is {self.traffic:g}: choose a number greater than 0 and at most "
                 f"{_MAX_TRAFFIC}, or omit the option."
             )
 

@@ -64,7 +64,7 @@ class Importer:
         advance: Callable[[int], None] = lambda _: None,
         clock: Clock | None = None,
     ) -> None:
-        """`report` receives each problem, and `advance` the size of the rows just processed."""
+        """Call `report` with each problem, and `advance` with the size of each processed chunk."""
         self._report = report
         self._advance = advance
         self._clock = clock or SystemClock()

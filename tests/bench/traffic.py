@@ -1,4 +1,6 @@
-"""Several writers at a steady rate. A single writer would have to wait for each commit."""
+"""Several writers, which together keep a steady rate.
+
+A single writer would be too slow, because it waits for each commit."""
 
 import math
 import threading

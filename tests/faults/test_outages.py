@@ -159,7 +159,7 @@ def test_daemons_recover_from_an_outage_alone(scene: Scene, name: str, how: str)
 
 
 def ends_in_time(member: Member) -> int:
-    """Send SIGTERM and return the exit code. Fail if the process needs over STOP_SECONDS."""
+    """Send SIGTERM and return the exit code. Fail if this takes longer than STOP_SECONDS."""
     began = time.monotonic()
     code = member.daemon.stop()
     assert time.monotonic() - began < STOP_SECONDS, member.daemon.log[-2000:]

@@ -10,6 +10,7 @@ from cdc.capture.images import images_after
 from cdc.capture.resend import send_state, through_locks
 from cdc.errors import Refused
 from cdc.registry import Capture
+from cdc.resync.basis import Basis
 from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.comparison import Comparison, Difference, DifferenceKind
 from cdc.resync.orphans import Orphans, foreign_document
@@ -34,6 +35,7 @@ class Reconciliation:
         comparison: Comparison,
         orphans: Orphans,
         checkpoint: CheckpointStore,
+        basis: Basis,
         context: RunContext,
         *,
         repair: bool,
@@ -43,6 +45,7 @@ class Reconciliation:
         self._comparison = comparison
         self._orphans = orphans
         self._checkpoint = checkpoint
+        self._basis = basis
         self._context = context
         self._repair = repair
         self._using = using
@@ -56,6 +59,7 @@ class Reconciliation:
         saved = self._checkpoint.load()
         if saved is not None:
             self._collection, self._last = saved["place"], saved["last"]
+            self._basis = Basis.of(saved) or self._basis
             self.report = TableReport.from_json(saved["report"])
             self._context.advance(self.report.rows)
             self._context.say(
@@ -152,5 +156,11 @@ class Reconciliation:
         """
         self._last = last
         if last is None or isinstance(last, int | str):
-            state = {"place": self._collection, "last": last, "report": self.report.as_json()}
-            self._checkpoint.save(state)
+            self._checkpoint.save(
+                {
+                    "place": self._collection,
+                    "last": last,
+                    "report": self.report.as_json(),
+                    "basis": self._basis.as_json(),
+                }
+            )

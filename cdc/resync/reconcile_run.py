@@ -15,6 +15,7 @@ from cdc.mongo.reader import ReplicaReader
 from cdc.progress import Bar, Say, progress
 from cdc.registry import Capture, registry
 from cdc.resync.barrier import Barrier
+from cdc.resync.basis import Basis
 from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.comparison import Comparison
 from cdc.resync.orphans import Orphans
@@ -113,17 +114,23 @@ class Reconciler:
         """Compare, repair if requested, and store the result; return None if the run was stopped.
 
         Raise Retryable if a service is unavailable. A run resumes at the checkpoint of an earlier
-        run; with `restart`, it starts from the beginning.
+        run, unless the earlier comparisons may be wrong by now; with `restart`, it starts from the
+        beginning.
         """
         began = self._clock.monotonic()
+        basis = Basis.at(self._clock.time(), using=self._using)
+        if restart:
+            self.discard_checkpoints()
+        else:
+            self._discard_outdated(basis)
         # A resumed run closes no gaps, because the run may have compared a row before the gap with
         # a change of that row was found.
-        resumed = not restart and any(self._checkpoint(each).load() for each in registry)
+        resumed = any(self._checkpoint(each).load() for each in registry)
         gaps = () if resumed else self._positions.gaps()
         columns = {} if resumed else self._recorded_columns()
         tables = []
         for capture in registry:
-            report = self._table(capture, restart=restart)
+            report = self._table(capture, basis)
             if report is None:
                 return None
             tables.append(report)
@@ -163,10 +170,15 @@ class Reconciler:
         }
         return CheckpointStore(self._task, arguments, using=self._using)
 
-    def _table(self, capture: Capture, *, restart: bool) -> TableReport | None:
+    def _discard_outdated(self, basis: Basis) -> None:
+        for capture in registry:
+            saved = self._checkpoint(capture).load()
+            if saved and (why := basis.outdates(Basis.of(saved))):
+                self._say(f"{capture.table}: the stopped comparison is not resumed, because {why}.")
+                self._checkpoint(capture).remove()
+
+    def _table(self, capture: Capture, basis: Basis) -> TableReport | None:
         checkpoint = self._checkpoint(capture)
-        if restart:
-            checkpoint.remove()
         total = capture.model._meta.base_manager.using(self._using).count()
         with self._bar(f"Comparing {capture.table}", total, self._say) as (say, advance):
             reconciliation = Reconciliation(
@@ -174,6 +186,7 @@ class Reconciler:
                 Comparison(capture, self._reader, self._barrier.wait, using=self._using),
                 Orphans(capture, self._reader, self._using),
                 checkpoint,
+                basis,
                 RunContext(clock=self._clock, say=say, advance=advance, stopped=self._stopped),
                 repair=self._repair,
                 using=self._using,

@@ -94,8 +94,7 @@ class Snapshot:
             elif not self._admit(keys):
                 return False
             else:
-                send = partial(self._send_chunk, keys)
-                through_locks(send, self._context.clock, using=self._using)
+                self._send_chunk(keys)
                 last = keys[-1]
                 self._context.advance(len(keys))
         return True
@@ -108,18 +107,21 @@ class Snapshot:
     def _send_chunk(self, keys: Sequence[Any]) -> None:
         """Send a chunk in one transaction; if a row is refused, send the rows one by one."""
         try:
-            self._send(keys)
+            self._send_through_locks(keys)
         except Refused:
             for key in keys:
                 self._send_alone(key)
 
     def _send_alone(self, key: Any) -> None:
         try:
-            self._send([key])
+            self._send_through_locks([key])
         except Refused as error:
             self._context.say(str(error))
             self.sent.refused += 1
             self._save_row(key)
+
+    def _send_through_locks(self, keys: Sequence[Any]) -> None:
+        through_locks(partial(self._send, keys), self._context.clock, using=self._using)
 
     def _send(self, keys: Sequence[Any]) -> None:
         before = self.sent.rows

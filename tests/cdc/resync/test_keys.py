@@ -15,6 +15,7 @@ from cdc.registry import Capture, registry
 from cdc.resync import orphans as orphans_module
 from cdc.resync import reconcile as reconcile_module
 from cdc.resync import snapshot as snapshot_module
+from cdc.resync.basis import Basis
 from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.comparison import Comparison
 from cdc.resync.dry_run import PlannedChanges, dry_run
@@ -111,6 +112,7 @@ class Scene:
             Comparison(self.kind.capture, self.reader, self.feed.run, using="default"),
             self.orphans,
             CheckpointStore("reconcile", {}, using="default"),
+            Basis.at(0, using="default"),
             self.context(stopped),
             repair=repair,
             using="default",

@@ -13,6 +13,7 @@ from cdc.models import Checkpoint, OutboxRecord, ReconcileRun
 from cdc.mongo.client import connect, database, position_id
 from cdc.mongo.columns import DocumentColumns
 from cdc.mongo.positions import Positions
+from cdc.outbox import table
 from cdc.registry import Capture, registry
 from cdc.resync import reconcile as reconcile_module
 from cdc.resync import reconcile_run as module
@@ -74,6 +75,13 @@ class World(Bars):
         for capture in self.captures:
             store(self.feed, self.settings, capture)
 
+    def damage(self, number: int) -> None:
+        """Delete the documents of a story from MongoDB."""
+        key = Story.objects.order_by("id").values_list("id", flat=True)[number]
+        for name in self.captures[0].collections:
+            replicas = database(connect(self.settings), self.settings)
+            assert replicas[name].delete_one({"_id": key}).deleted_count
+
     def open_gap(self) -> None:
         database(connect(self.settings), self.settings)[
             self.settings.positions_collection
@@ -100,11 +108,11 @@ class World(Bars):
         assert result is not None
         return result
 
-    def stop_after(self, rows: int) -> None:
+    def stop_after(self, rows: int, *, repair: bool = False) -> None:
         """Begin a run, and stop it once it has compared `rows` rows."""
         self.bars.clear()
         stopped = self.reconciler(
-            stopped=lambda: sum(sum(steps) for _, _, steps in self.bars) >= rows
+            repair=repair, stopped=lambda: sum(sum(steps) for _, _, steps in self.bars) >= rows
         )
         assert stopped.run(restart=False) is None
 
@@ -243,6 +251,76 @@ def test_a_run_that_does_not_resume_closes_the_gaps(world: World, way: str) -> N
     assert world.said == []
     assert world.positions.gaps() == ()
     assert Checkpoint.objects.exists() is (way in {"another task", "a repair"})
+
+
+def test_a_run_does_not_skip_a_row_that_another_run_found_to_differ(world: World) -> None:
+    world.stop_after(2, repair=True)
+    world.damage(1)
+    assert not world.run().equal
+
+    result = world.run(repair=True)
+
+    assert (result.equal, result.different, sum(each.repaired for each in result.tables)) == (
+        (True, 3, 1)
+    )
+    assert world.said[-1] == (
+        "stories_story: the stopped comparison is not resumed, because another reconciliation has "
+        "finished since."
+    )
+    assert world.run(restart=True).equal
+
+
+def test_a_run_does_not_report_a_difference_that_another_run_repaired(world: World) -> None:
+    world.damage(1)
+    world.stop_after(4)
+    assert world.run(repair=True).equal
+
+    result = world.run()
+
+    assert (result.equal, result.different) == (True, 0)
+
+
+def another_epoch(world: World) -> None:
+    table.begin_epoch(int(world.clock.time() * 1000), using="default")
+
+
+def another_day(world: World) -> None:
+    world.clock.now += 86_401
+
+
+def another_release(_: World) -> None:
+    for checkpoint in Checkpoint.objects.all():
+        state = json.loads(checkpoint.state)
+        del state["basis"]
+        Checkpoint.objects.update(state=json.dumps(state))
+
+
+@pytest.mark.parametrize(
+    ("happens", "why"),
+    [
+        (another_epoch, "a new epoch has begun since"),
+        (another_day, "it began more than a day ago"),
+        (another_release, "an earlier release began it"),
+    ],
+)
+def test_a_run_that_would_be_outdated_is_not_resumed(
+    world: World, happens: Callable[[World], None], why: str
+) -> None:
+    world.stop_after(2)
+    happens(world)
+
+    assert sum(each.rows for each in world.run().tables) == 6
+    assert world.said == [f"stories_story: the stopped comparison is not resumed, because {why}."]
+
+
+def test_a_run_that_was_resumed_keeps_the_time_at_which_it_began(world: World) -> None:
+    for _ in range(2):
+        world.stop_after(2)
+        world.clock.now += 43_201
+
+    world.run()
+
+    assert world.said[-1].startswith("stories_story: the stopped comparison is not resumed")
 
 
 def test_a_gap_that_opens_during_the_run_stays_open(world: World) -> None:

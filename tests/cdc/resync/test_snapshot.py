@@ -259,6 +259,28 @@ def test_a_delete_is_sent_again_after_a_lock(feed: MemoryFeed) -> None:
     assert OutboxRecord.objects.filter(op="d").count() == sending.sent.deletes == 1
 
 
+def test_a_row_that_is_sent_alone_is_sent_once_if_a_later_row_is_locked(
+    feed: MemoryFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys, failures = sorted(feed.documents(TABLE)), [OperationalError(1213, "Deadlock found")]
+
+    def refuse(capture: Any, chunk: Any, *, using: str) -> Any:
+        if len(chunk) > 1:
+            raise Refused("One of the rows is too large.")
+        if chunk == [keys[1]] and failures:
+            raise failures.pop()
+        return send_rows(capture, chunk, using=using)
+
+    monkeypatch.setattr(module, "send_rows", refuse)
+    sending = snapshot(feed, [])
+
+    assert sending.run()
+
+    assert not failures
+    assert str(sending.sent) == "5 rows and 0 deletes sent"
+    assert OutboxRecord.objects.filter(op="r").count() == 5
+
+
 def test_each_refused_row_is_counted_and_the_others_are_sent(
     feed: MemoryFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

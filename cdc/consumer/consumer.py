@@ -63,6 +63,7 @@ class ReplicaConsumer:
         self._size = BatchSize(routes)
         self._conflicts = Conflicts()
         self._caught_up = True
+        self._positions: dict[TopicPartition, int | None] = {}
         self._paused = paused
         self._was_paused = False
 
@@ -79,12 +80,10 @@ class ReplicaConsumer:
             if records:
                 fault_points.reach(fault_points.CONSUMER_POLLED)
                 self._apply(records)
-            else:
-                self._check()
+            self._check()
             self._counters.flush()
         except (Retryable, Rejected) as error:
-            kind = telemetry.FENCED if isinstance(error, Fenced) else telemetry.RETRIED
-            self._counters.add(kind)
+            self._counters.add(telemetry.FENCED if isinstance(error, Fenced) else telemetry.RETRIED)
             self._replica.forget()
             self._source.release()
             # The alert on retries must fire during the outage, not when it has ended.
@@ -105,7 +104,7 @@ class ReplicaConsumer:
         return paused
 
     def _check(self) -> None:
-        """Detect within a second that a position was moved, even if no records arrive."""
+        """Detect within a second that the position of any partition was moved."""
         now = self._clock.monotonic()
         if now - self._checked >= _CHECK_SECONDS:
             self._checked = now
@@ -120,6 +119,7 @@ class ReplicaConsumer:
             position = self._replica.take_over(source, self._known_topics.ids[source.topic])
             fault_points.reach(fault_points.CONSUMER_TAKEN)
             position = self._after_gap(source, position)
+            self._positions[source] = position.next_offset
             self._source.start(source, position.next_offset, position.leader_epoch)
             recreated = position.recreated
             event = telemetry.PARTITION_RECREATED if recreated else telemetry.PARTITION_TAKEN
@@ -186,7 +186,7 @@ class ReplicaConsumer:
         fault_points.reach(fault_points.CONSUMER_APPLIED)
         self._counters.add(telemetry.DUPLICATE, applied.duplicates)
         self._counters.add(telemetry.STALE, applied.stale)
-        self._source.store(advance)
+        self._moved(advance)
         self._conflicts.settle(batch)
         self._tombstones.applied(batch)
         self._limit.applied(len(batch))
@@ -199,8 +199,8 @@ class ReplicaConsumer:
         if not middle:
             (record, _) = decoded[0]
             self._reject(record, error)
-            self._replica.apply([], {record.source: record.offset + 1})
-            self._source.store({record.source: record.offset + 1})
+            self._replica.apply([], advance := {record.source: record.offset + 1})
+            self._moved(advance)
         elif self._apply_or_split(decoded[:middle]):
             self._apply_or_split(decoded[middle:])
         else:
@@ -226,14 +226,15 @@ class ReplicaConsumer:
         if held := [pair for pair in rest if pair[0].source == source]:
             self._apply_or_split(held)
 
+    def _moved(self, advance: Mapping[TopicPartition, int]) -> None:
+        self._positions.update(advance)
+        self._source.store(advance)
+
     def _retake(self, decoded: Sequence[Decoded]) -> None:
         """After a failure, take over the records' partitions again; Fenced if they were moved."""
-        first: dict[TopicPartition, int] = {}
-        for record, _ in decoded:
-            first.setdefault(record.source, record.offset)
-        for source, offset in first.items():
+        for source in {record.source for record, _ in decoded}:
             position = self._replica.take_over(source, self._known_topics.ids[source.topic])
-            if position.next_offset is not None and position.next_offset > offset:
+            if position.next_offset != self._positions[source]:
                 raise Fenced("The position of a partition was moved: the batch is discarded.")
 
     def _decode(self, record: Record) -> Delivered | None:

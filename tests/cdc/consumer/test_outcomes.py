@@ -212,7 +212,7 @@ class Checked(MemoryReplica):
         super().check(sources)
 
 
-def test_an_idle_consumer_checks_its_positions_once_a_second() -> None:
+def test_a_consumer_checks_its_positions_once_a_second() -> None:
     feed = Feed(Checked)
     replica = feed.consumer._replica
     assert isinstance(replica, Checked)
@@ -230,7 +230,10 @@ def test_an_idle_consumer_checks_its_positions_once_a_second() -> None:
     feed.clock.sleep(5)
     feed.send(outgoing(change("c", 1, 1), TOPIC))
     feed.consumer.run_once()
-    assert len(replica.checks) == 2, "applying a batch checks its positions anyway"
+    assert len(replica.checks) == 3, "a batch does not check the positions of other partitions"
+    feed.send(outgoing(change("u", 1, 2), TOPIC))
+    feed.consumer.run_once()
+    assert len(replica.checks) == 3
 
 
 class Picky(MemoryReplica):
@@ -241,8 +244,8 @@ class Picky(MemoryReplica):
             raise Rejected("no threes")
 
 
-class Forwarded(Picky):
-    """A replica whose positions are moved forward while a batch is examined."""
+class Moved(Picky):
+    """A replica whose positions are moved while a batch is examined."""
 
     moved_to: int | None = None
 
@@ -254,14 +257,15 @@ class Forwarded(Picky):
         return replace(position, next_offset=self.moved_to)
 
 
-def test_a_batch_is_dropped_if_its_partition_was_moved_forward_meanwhile() -> None:
-    """A rewind to a later offset moved it: changes before this offset must not be written."""
-    feed = Feed(Forwarded)
+@pytest.mark.parametrize("offset", [0, 2])
+def test_a_batch_is_dropped_if_its_partition_was_moved_meanwhile(offset: int) -> None:
+    """A rewind moved it: later records must be read again, or earlier ones not be written."""
+    feed = Feed(Moved)
     feed.send(outgoing(change("c", 1, 1), TOPIC))
     feed.drain()
     replica = feed.consumer._replica
-    assert isinstance(replica, Forwarded)
-    replica.moved_to = 2
+    assert isinstance(replica, Moved)
+    replica.moved_to = offset
     feed.send(outgoing(change("u", 1, 2), TOPIC), outgoing(change("u", 1, 3), TOPIC))
 
     with pytest.raises(Fenced, match="moved"):

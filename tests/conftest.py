@@ -44,7 +44,7 @@ if not settings.ENVIRONMENT.secret_key:
 
 
 def pytest_report_header() -> list[str]:
-    """Return lines that name the tests which are left out."""
+    """Return lines that name the tests left out because a program or package is missing."""
     lines = []
     if not HAS_MYSQL_CLIENT:
         lines.append(f"left out because mysqlclient is not installed: {', '.join(collect_ignore)}")

@@ -22,7 +22,10 @@ def visible_reason(letter: DeadLetter, audience: Audience) -> str:
 
 
 def visible_key(letter: DeadLetter, audience: Audience) -> str:
-    """Return the key, or an empty string: the key of a malformed message may contain anything."""
+    """Return the key, or an empty string if the audience must not see it.
+
+    The key of a malformed message may contain personal data.
+    """
     return letter.key_text if audience.sees_people or is_event(letter) else ""
 
 

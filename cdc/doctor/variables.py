@@ -17,7 +17,10 @@ _STRICT = {"STRICT_TRANS_TABLES", "STRICT_ALL_TABLES"}
 _ROOM = 100_000
 _LARGEST_CHUNK = 1_000_000
 """The maximum number of bytes of several outbox rows in one statement."""
-_OPTIONS = "remove the options of DATABASE_URL and the server's init_connect that change it"
+_OPTIONS = (
+    "remove the setting that changes it from the options of DATABASE_URL or from the server's "
+    "init_connect"
+)
 
 
 def judge(variables: Mapping[str, str], settings: CdcSettings) -> Iterator[Check]:

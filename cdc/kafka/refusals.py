@@ -54,7 +54,7 @@ class Refusal:
     sentence: str
     remedy: str
     is_login: bool = False
-    """Whether the brokers refuse the user, so that a repetition will not succeed."""
+    """Whether the brokers refuse the login, so that a retry cannot succeed."""
 
     @property
     def text(self) -> str:

@@ -73,7 +73,7 @@ class Content:
         return self._encoded[1]
 
     def decoded(self) -> Document:
-        """Return the document as MongoDB returns it, with times in milliseconds."""
+        """Return the document as MongoDB would return it: its times have millisecond precision."""
         return bson.decode(bson.encode(self._document), _OPTIONS)
 
 

@@ -123,7 +123,7 @@ def _in_column(name: str, older: Any, newer: Any) -> Iterator[Break]:
 
 
 def _is_kept(keyword: str, value: Any, after: dict[str, Any]) -> bool:
-    """Whether each value of the schema `after` also satisfies one keyword of the older schema."""
+    """Whether the schema `after` has the same keyword, or narrows `number` to `integer`."""
     whole = (keyword, value, after.get("type")) == ("type", "number", "integer")
     return whole or after.get(keyword) == value
 

@@ -48,7 +48,7 @@ class Relay(FakeClock):
 
 
 class World(Bars):
-    """Five stories and a label, their replica in MongoDB, and a consumer at the topic's end."""
+    """Five stories and a label, their replica in MongoDB, and a position at the topic's end."""
 
     def __init__(self, settings: CdcSettings) -> None:
         super().__init__()

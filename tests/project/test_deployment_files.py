@@ -78,3 +78,11 @@ def test_all_units_are_confined_in_the_same_way() -> None:
     found = {confinement(unit) for unit in (*DAEMONS, "storyfeed-migrate.service")}
     assert len(found) == 1
     assert "CapabilityBoundingSet=\n" in found.pop()
+
+
+def test_every_process_limits_the_arenas_of_glibc() -> None:
+    """With an arena for each of its threads, the memory of the web server grows for hours."""
+    setting = "MALLOC_ARENA_MAX=2"
+    for unit in UNITS.glob("*.service"):
+        assert setting in unit.read_text(), unit.name
+    assert setting in (ROOT / "compose" / "Dockerfile").read_text()

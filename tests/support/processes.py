@@ -29,7 +29,8 @@ class Daemon:
         program: Sequence[str] = MANAGE,
     ) -> None:
         self._log, self.root, self._program = log, root, program
-        self._environment = {**os.environ, "PYTHONFAULTHANDLER": "1", **environment}
+        fixed = {"PYTHONFAULTHANDLER": "1", "MALLOC_ARENA_MAX": "2"}  # As in the systemd units.
+        self._environment = {**os.environ, **fixed, **environment}
         self._arguments = arguments
         self._process: subprocess.Popen[bytes]
         self.start()

@@ -43,7 +43,7 @@ class Web:
     ) -> None:
         self._log = log
         debugging = {"DJANGO_DEBUG": "on" if debug else "off"}
-        self._environment = {**os.environ, **environment, **debugging}
+        self._environment = {"MALLOC_ARENA_MAX": "2", **os.environ, **environment, **debugging}
 
     def __enter__(self) -> Self:
         self.socket = listener.listen("127.0.0.1", free_port())

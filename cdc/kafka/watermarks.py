@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from cdc.conf import CdcSettings
@@ -38,7 +38,12 @@ class Watermarks:
     def __init__(self, settings: CdcSettings) -> None:
         self._group = settings.group
         self._errors = ErrorLog(settings)
-        config = {"group.id": settings.group, "enable.auto.commit": False}
+        config = {
+            "group.id": settings.group,
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "error",
+        }
         self._consumer = make_client(
             Consumer, client_config(settings, error_cb=self._errors, **config)
         )
@@ -65,14 +70,19 @@ class Watermarks:
     def timestamp_ms(self, source: TopicPartition, offset: int) -> int | None:
         """Return the timestamp of the first record at or after `offset`, in ms since 1970.
 
-        Return None if no record arrives in time.
+        Return None if there is no such record. Raise Retryable if Kafka refuses to return the
+        record, or does not return it in time.
         """
         self._consumer.assign([KafkaPartition(source.topic, source.partition, offset)])
         message = self._consumer.poll(REQUEST_SECONDS)
         self._consumer.unassign()
-        if message is None or message.error() is not None:
+        if message is None:
+            raise self._unavailable("return a record of", source.topic)
+        if (error := message.error()) is None:
+            return int(message.timestamp()[1])
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 -- the library's own name
             return None
-        return int(message.timestamp()[1])
+        raise self._unavailable("return a record of", source.topic, KafkaException(error))
 
     def since(self, source: TopicPartition, since_ms: int) -> int:
         """Return the offset of the first record at or after the time `since_ms`.

@@ -20,7 +20,8 @@ def status_table(status: Status) -> RenderableType:
     else:
         table.add_row("outbox", str(status.outbox.rows), f"{status.outbox_seconds:.1f}")
     for lag in status.lags or ():
-        table.add_row(f"{lag.topic} {lag.partition}", str(lag.records), f"{lag.seconds:.1f}")
+        age = "?" if lag.seconds is None else f"{lag.seconds:.1f}"
+        table.add_row(f"{lag.topic} {lag.partition}", str(lag.records), age)
     for counted in status.tables or ():
         table.add_row(counted.table, str(counted.rows), "")
         for name, documents in counted.documents.items():

@@ -16,8 +16,10 @@ class PartitionLag:
     partition: int
     records: int
     """The number of offsets between the replica's position and the partition's end."""
-    seconds: float
-    """The age of the first record that is not applied; 0 if all records are applied."""
+    seconds: float | None
+    """The age of the first record that is not applied; 0 if all records are applied, and None if
+    Kafka did not return the record. While the record cannot be read, this is the highest age that
+    is possible after the last reading."""
     end: int = 0
     """The offset of the partition's next record."""
     lost: bool = False

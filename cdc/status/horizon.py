@@ -13,9 +13,12 @@ def with_horizon(lag: PartitionLag, kept_seconds: float | None, marker_days: int
     `kept_seconds` is how long Kafka keeps records; None if that is unlimited or unknown. The first
     unapplied record is the oldest. If all records are applied, the next new record counts instead.
     """
-    loss = None if kept_seconds is None else max(kept_seconds - lag.seconds, 0.0)
     return replace(
         lag,
-        seconds_to_loss=0.0 if lag.lost else loss,
-        seconds_to_marker_expiry=max(marker_days * _DAY_SECONDS - lag.seconds, 0.0),
+        seconds_to_loss=0.0 if lag.lost else _left(kept_seconds, lag.seconds),
+        seconds_to_marker_expiry=_left(marker_days * _DAY_SECONDS, lag.seconds),
     )
+
+
+def _left(kept_seconds: float | None, age: float | None) -> float | None:
+    return None if kept_seconds is None or age is None else max(kept_seconds - age, 0.0)

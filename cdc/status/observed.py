@@ -84,8 +84,11 @@ class Observed:
 
     @property
     def kafka_seconds(self) -> float:
-        """The age of the oldest record in Kafka that is not applied; 0 if all are applied."""
-        return max((lag.seconds for lag in self.lags or ()), default=0.0)
+        """The age of the oldest record in Kafka that is not applied; 0 if all are applied.
+
+        Ages that could not be read are missing, and `problems` contains the reason.
+        """
+        return max((lag.seconds or 0.0 for lag in self.lags or ()), default=0.0)
 
     @property
     def outbox_late(self) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,9 +16,6 @@ from cdc.conf import CdcSettings
 from cdc.consumer.pause import current_pause
 from cdc.errors import Retryable
 from cdc.kafka.groups import Groups
-from cdc.kafka.retention import Retention
-from cdc.kafka.topics import Topics
-from cdc.kafka.watermarks import Watermarks
 from cdc.models import DeadLetter, DeadLetterStatus, ReconcileRun
 from cdc.mongo.client import connect
 from cdc.mongo.columns import DocumentColumns
@@ -41,12 +38,11 @@ from cdc.status.facts import (
     Paused,
     TableCount,
 )
-from cdc.status.horizon import with_horizon
+from cdc.status.lags import Lags, age
 from cdc.status.latency import MINUTES, MOST_CHANGES, Delays, delays_of
 from cdc.status.new_epoch import unverified
 from cdc.status.troubles import troubles
 from cdc.status.verdict import Status
-from cdc.wire.records import TopicPartition
 
 _LONGEST_REASON = 300
 _SILENT_SECONDS = 0.5
@@ -63,10 +59,7 @@ class StatusReader:
         self._captures = list(captures)
         self._group = settings.group
         self._groups = Groups(settings)
-        self._topics = Topics(settings)
-        self._watermarks = Watermarks(settings)
-        self._retention = Retention(settings)
-        self._marker_days = settings.delete_marker_days
+        self._lags = Lags(settings, self._captures)
         self._others = OtherDatabases()
         client = connect(settings)
         self._replica = ReplicaReader(client, settings)
@@ -80,7 +73,10 @@ class StatusReader:
         # Read the queues before the counts: a change missing from the counts was then in a queue.
         depth = database(lambda: outbox.depth(using=DEFAULT_DB_ALIAS))
         positions = mongodb(self._positions.all)
-        lags = None if positions is None else kafka(partial(self._lags, positions))
+        failed = partial(reads.report, "Kafka")
+        lags = None
+        if positions is not None:
+            lags = kafka(lambda: self._lags.read(positions, failed))
         tables = mongodb(self._tables) if depth else None
         moved = None
         if depth and lags is not None and not all(table.equal for table in tables or ()):
@@ -88,10 +84,10 @@ class StatusReader:
         letters = database(_waiting_letters)
         return Status(
             outbox=depth,
-            outbox_seconds=_age(depth.oldest_ms) if depth else 0.0,
+            outbox_seconds=age(depth.oldest_ms) if depth and depth.oldest_ms else 0.0,
             lags=lags,
             moved=moved or 0,
-            in_kafka=kafka(self._in_kafka) if positions is None else None,
+            in_kafka=kafka(self._lags.after_commits) if positions is None else None,
             paused=database(lambda: _paused(self._group)),
             tables=tables,
             dead_letters=letters.number if letters else None,
@@ -112,48 +108,6 @@ class StatusReader:
             unreachable=tuple(name for name in _SERVICES if name in reads.unreachable),
         )
 
-    def _lags(self, positions: Mapping[TopicPartition, int]) -> tuple[PartitionLag, ...]:
-        return tuple(
-            with_horizon(
-                self._lag(source, positions),
-                self._retention.seconds(source.topic),
-                self._marker_days,
-            )
-            for source in self._sources()
-        )
-
-    def _sources(self) -> list[TopicPartition]:
-        topics = sorted({capture.topic for capture in self._captures})
-        return [
-            TopicPartition(topic, number)
-            for topic in topics
-            for number in self._topics.partitions(topic)
-        ]
-
-    def _in_kafka(self) -> int:
-        """Count the records after the offsets committed in Kafka, which may be a second old."""
-        sources = self._sources()
-        committed = self._watermarks.committed(sources)
-        marks = {source: self._watermarks.of(source) for source in sources}
-        return sum(
-            max(end - committed.get(source, first), 0) for source, (first, end) in marks.items()
-        )
-
-    def _lag(self, source: TopicPartition, positions: Mapping[TopicPartition, int]) -> PartitionLag:
-        first, end = self._watermarks.of(source)
-        stored = positions.get(source, first)
-        lost = not first <= stored <= end
-        position = first if lost else stored
-        oldest = self._watermarks.timestamp_ms(source, position) if end > position else None
-        return PartitionLag(
-            topic=source.topic,
-            partition=source.partition,
-            records=end - position,
-            end=end,
-            seconds=_age(oldest),
-            lost=lost,
-        )
-
     def _moved(self, lags: Iterable[PartitionLag]) -> int:
         """Return how many changes were captured or published since the queues were read.
 
@@ -161,11 +115,7 @@ class StatusReader:
         then counted twice instead of being overlooked.
         """
         captured = outbox.depth(using=DEFAULT_DB_ALIAS).rows
-        published = sum(
-            self._watermarks.of(TopicPartition(lag.topic, lag.partition))[1] - lag.end
-            for lag in lags
-        )
-        return captured + published
+        return captured + self._lags.published_since(lags)
 
     def _gaps(self) -> tuple[OpenGap, ...]:
         return tuple(
@@ -232,6 +182,11 @@ class _Reads:
             self._failed(_DATABASE, database_problem(error), began)
         return None
 
+    def report(self, service: str, error: Retryable) -> None:
+        """Add the problem of a service that has returned only a part of what was read."""
+        self.problems.append(str(error))
+        self.unreachable.add(service)
+
     def _failed(self, service: str, problem: str, began: float) -> None:
         self.problems.append(problem)
         self.unreachable.add(service)
@@ -273,8 +228,8 @@ def _canary() -> CanaryStatus | None:
         return None
     arrived = trip.arrived_at
     return CanaryStatus(
-        sent_seconds_ago=_age(int(trip.sent_at.timestamp() * 1000)),
-        arrived_seconds_ago=_age(int(arrived.timestamp() * 1000)) if arrived else None,
+        sent_seconds_ago=age(int(trip.sent_at.timestamp() * 1000)),
+        arrived_seconds_ago=age(int(arrived.timestamp() * 1000)) if arrived else None,
         seconds=None if trip.seconds is None else round(trip.seconds, 4),
     )
 
@@ -285,11 +240,7 @@ def _last_reconcile() -> LastReconcile | None:
         return None
     return LastReconcile(
         finished_at=run.finished_at,
-        seconds_ago=_age(int(run.finished_at.timestamp() * 1000)),
+        seconds_ago=age(int(run.finished_at.timestamp() * 1000)),
         equal=run.equal,
         verdict=json.loads(run.result)["verdict"],
     )
-
-
-def _age(since_ms: int | None) -> float:
-    return 0.0 if since_ms is None else round(max(time.time() - since_ms / 1000, 0.0), 3)

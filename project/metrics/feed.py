@@ -83,7 +83,8 @@ def _lags(lags: Iterable[PartitionLag]) -> Iterator[Metric]:
     for lag in lags:
         labels = {"topic": lag.topic, "partition": str(lag.partition)}
         records.add_sample(records.name, labels, lag.records)
-        seconds.add_sample(seconds.name, labels, lag.seconds)
+        if lag.seconds is not None:
+            seconds.add_sample(seconds.name, labels, lag.seconds)
     yield from (records, seconds)
 
 

@@ -8,6 +8,7 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from cdc.conf import CdcSettings
+from cdc.errors import Retryable
 from cdc.kafka.topics import Topics
 from cdc.kafka.watermarks import Watermarks
 from cdc.wire.records import TopicPartition
@@ -52,6 +53,21 @@ def test_an_offset_by_time_is_the_first_at_or_after_it(
 
 def test_the_time_of_a_record(watermarks: Watermarks, source: TopicPartition) -> None:
     assert watermarks.timestamp_ms(source, 1) == FIRST_MS + 1000
+
+
+def test_there_is_no_time_after_the_last_record(
+    watermarks: Watermarks, source: TopicPartition
+) -> None:
+    assert watermarks.timestamp_ms(source, 3) is None
+
+
+@pytest.mark.parametrize("offset", [4, 2**40])
+def test_a_record_that_kafka_does_not_return_has_no_time(
+    watermarks: Watermarks, source: TopicPartition, offset: int
+) -> None:
+    """Otherwise, a record that cannot be read would look like a new one."""
+    with pytest.raises(Retryable, match="Kafka could not return a record of 'test"):
+        watermarks.timestamp_ms(source, offset)
 
 
 def test_committed_offsets_are_the_groups_own(

@@ -34,7 +34,7 @@ def test_a_change_that_leaves_the_outbox_meanwhile_is_not_overlooked(
     away = "127.0.0.1:1"
     settings = without_servers(bootstrap_servers=away, mongodb_uri=f"mongodb://{away}/")
     reader = StatusReader(settings, [])
-    monkeypatch.setattr(reader._watermarks, "of", end_of)
+    monkeypatch.setattr(reader._lags._watermarks, "of", end_of)
     monkeypatch.setattr("cdc.status.reader.outbox.depth", depth)
     assert reader._moved([lag(0, 0.0)]) >= 1
 
@@ -71,3 +71,10 @@ def test_each_value_that_is_refused_at_once_is_asked_for(monkeypatch: pytest.Mon
     assert [reads.attempt("the database", asked.read) for _ in range(3)] == [None] * 3
     assert asked.times == 3
     assert reads.attempt("the database", lambda: 7) == 7
+
+
+def test_a_problem_of_a_part_is_a_problem_of_its_service() -> None:
+    reads = _Reads()
+    reads.report("Kafka", Retryable("No record."))
+    assert (reads.problems, reads.unreachable) == (["No record."], {"Kafka"})
+    assert reads.attempt("Kafka", lambda: 7) == 7, "it has answered the other requests"

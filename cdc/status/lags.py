@@ -1,0 +1,149 @@
+"""Reads from Kafka how many published records the replica has not applied, and their age."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from cdc.conf import CdcSettings
+from cdc.errors import Retryable
+from cdc.kafka.retention import Retention
+from cdc.kafka.topics import Topics
+from cdc.kafka.watermarks import Watermarks
+from cdc.registry import Capture
+from cdc.status.facts import PartitionLag
+from cdc.status.horizon import with_horizon
+from cdc.wire.records import TopicPartition
+
+Failed = Callable[[Retryable], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """What an earlier reading says about the age of the records of one partition."""
+
+    began_ms: int
+    """The time before the reading; every record from `end` on was published later."""
+    position: int
+    end: int
+    oldest_ms: int | None
+    """The time of the first unapplied record; None if all records were applied, or if it was not
+    known."""
+
+    def oldest_at(self, position: int) -> int | None:
+        """Return a time at or before that of the record at `position`; None if not known."""
+        if position >= self.end:
+            return self.began_ms
+        return self.oldest_ms if position >= self.position else None
+
+
+class Lags:
+    """Reads the lag of each partition of the captured topics.
+
+    An instance remembers its last reading. If Kafka then fails to return a record, the reading
+    limits the age of this record, so that one failure is not reported as a problem.
+    """
+
+    def __init__(self, settings: CdcSettings, captures: Iterable[Capture]) -> None:
+        self._names = sorted({capture.topic for capture in captures})
+        self._marker_days = settings.delete_marker_days
+        self._topics = Topics(settings)
+        self._watermarks = Watermarks(settings)
+        self._retention = Retention(settings)
+        self._last: dict[TopicPartition, _Reading] = {}
+
+    def read(
+        self, positions: Mapping[TopicPartition, int], failed: Failed
+    ) -> tuple[PartitionLag, ...]:
+        """Return the lag of each partition, and call `failed` if the age of a record is not known.
+
+        Raise Retryable if Kafka does not return the offsets. After the first record that Kafka does
+        not return, no other record is read, because each of these reads may wait for a timeout.
+        """
+        ages = _Ages(self._watermarks)
+        found = tuple(
+            with_horizon(
+                self._lag(source, positions, ages),
+                self._retention.seconds(source.topic),
+                self._marker_days,
+            )
+            for source in self._sources()
+        )
+        if ages.error and any(lag.seconds is None for lag in found):
+            failed(ages.error)
+        return found
+
+    def after_commits(self) -> int:
+        """Count the records after the offsets committed in Kafka, which may be a second old."""
+        sources = self._sources()
+        committed = self._watermarks.committed(sources)
+        marks = {source: self._watermarks.of(source) for source in sources}
+        return sum(
+            max(end - committed.get(source, first), 0) for source, (first, end) in marks.items()
+        )
+
+    def published_since(self, lags: Iterable[PartitionLag]) -> int:
+        """Return how many records were published since `lags` were read."""
+        return sum(
+            self._watermarks.of(TopicPartition(lag.topic, lag.partition))[1] - lag.end
+            for lag in lags
+        )
+
+    def _sources(self) -> list[TopicPartition]:
+        return [
+            TopicPartition(topic, number)
+            for topic in self._names
+            for number in self._topics.partitions(topic)
+        ]
+
+    def _lag(
+        self, source: TopicPartition, positions: Mapping[TopicPartition, int], ages: "_Ages"
+    ) -> PartitionLag:
+        began_ms = round(time.time() * 1000)
+        first, end = self._watermarks.of(source)
+        stored = positions.get(source, first)
+        lost = not first <= stored <= end
+        position = first if lost else stored
+        oldest_ms, seconds = None, 0.0 if end <= position else None
+        if end > position:
+            oldest_ms, seconds = ages.of(source, position, self._last.get(source))
+        self._last[source] = _Reading(
+            began_ms=began_ms, position=position, end=end, oldest_ms=oldest_ms
+        )
+        return PartitionLag(
+            topic=source.topic,
+            partition=source.partition,
+            records=end - position,
+            end=end,
+            seconds=seconds,
+            lost=lost,
+        )
+
+
+class _Ages:
+    """Reads the age of the first unapplied record of partitions, for one reading."""
+
+    def __init__(self, watermarks: Watermarks) -> None:
+        self._watermarks = watermarks
+        self.error: Retryable | None = None
+        """Why Kafka did not return a record; None if it returned all of them."""
+
+    def of(
+        self, source: TopicPartition, position: int, last: _Reading | None
+    ) -> tuple[int | None, float | None]:
+        """Return the time and the age of the record at `position`; None if not known.
+
+        The age is 0 if Kafka has removed all records from `position` on.
+        """
+        try:
+            if self.error is None:
+                found = self._watermarks.timestamp_ms(source, position)
+                return found, 0.0 if found is None else age(found)
+        except Retryable as error:
+            self.error = error
+        limit = last.oldest_at(position) if last else None
+        return limit, None if limit is None else age(limit)
+
+
+def age(since_ms: int) -> float:
+    """Return how many seconds have passed since a time in milliseconds since 1970."""
+    return round(max(time.time() - since_ms / 1000, 0.0), 3)

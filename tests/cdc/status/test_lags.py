@@ -1,0 +1,140 @@
+"""The lag of partitions, while Kafka does not return every record."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cdc.errors import Retryable
+from cdc.kafka.retention import Retention
+from cdc.kafka.topics import Topics
+from cdc.kafka.watermarks import Watermarks
+from cdc.status.facts import PartitionLag
+from cdc.status.lags import Lags
+from cdc.wire.records import TopicPartition
+from tests.support.feed_settings import without_servers
+from tests.support.status import healthy_status
+
+P0, P1 = TopicPartition("story-events", 0), TopicPartition("story-events", 1)
+
+
+class Kafka:
+    """A topic in memory: the time of each record by partition; it may return no records."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1_000.0
+        self.records: dict[TopicPartition, list[float]] = {P0: [], P1: []}
+        self.returns_records = True
+        self.reads = 0
+        self.problems: list[str] = []
+        away = "127.0.0.1:1"
+        settings = without_servers(bootstrap_servers=away, mongodb_uri=f"mongodb://{away}/")
+        for owner, name, function in (
+            (Topics, "partitions", lambda *_: (0, 1)),
+            (Retention, "seconds", lambda *_: 86_400.0),
+            (Watermarks, "of", lambda _, source: (0, len(self.records[source]))),
+            (Watermarks, "timestamp_ms", self._timestamp_ms),
+        ):
+            monkeypatch.setattr(owner, name, function)
+        monkeypatch.setattr("cdc.status.lags.time", SimpleNamespace(time=lambda: self.now))
+        capture: Any = SimpleNamespace(topic="story-events")
+        self.lags = Lags(settings, [capture])
+
+    def publish(self, source: TopicPartition = P0) -> None:
+        self.records[source].append(self.now)
+
+    def read(self, position: int, after: float = 0.0) -> PartitionLag:
+        """Return the lag of the first partition, `after` some seconds."""
+        self.now += after
+        self.problems.clear()
+        found = self.lags.read(
+            {P0: position, P1: 0}, lambda error: self.problems.append(str(error))
+        )
+        return found[0]
+
+    def _timestamp_ms(self, source: TopicPartition, offset: int) -> int:
+        self.reads += 1
+        if not self.returns_records:
+            raise Retryable("Kafka could not return a record.")
+        return round(self.records[source][offset] * 1000)
+
+
+@pytest.fixture
+def kafka(monkeypatch: pytest.MonkeyPatch) -> Kafka:
+    return Kafka(monkeypatch)
+
+
+def test_an_unknown_age_is_a_problem(kafka: Kafka) -> None:
+    """The consumers may be dead: unapplied records of an unknown age are not healthy."""
+    kafka.publish()
+    kafka.returns_records = False
+
+    lag = kafka.read(0, after=7_200.0)
+
+    assert (lag.records, lag.seconds) == (1, None)
+    assert (lag.seconds_to_loss, lag.seconds_to_marker_expiry) == (None, None)
+    assert kafka.problems == ["Kafka could not return a record."]
+    status = healthy_status(
+        lags=(lag,), problems=tuple(kafka.problems), unreachable=("Kafka",), consumers=0
+    )
+    assert not status.healthy
+    assert status.verdict == "Kafka is not responding. 1 change queued, none lost."
+
+
+def test_one_failure_does_not_change_the_verdict(kafka: Kafka) -> None:
+    kafka.publish()
+    assert kafka.read(0, after=2.0).seconds == 2.0
+    kafka.returns_records = False
+    assert kafka.read(0, after=1.0).seconds == 3.0
+    assert not kafka.problems
+
+
+def test_the_age_of_a_record_grows_while_it_cannot_be_read(kafka: Kafka) -> None:
+    kafka.publish()
+    kafka.read(0)
+    kafka.returns_records = False
+    for seconds in range(1, 60):
+        lag = kafka.read(0, after=1.0)
+        assert lag.seconds == seconds
+    status = healthy_status(lags=(lag,), consumers=0)
+    assert not status.healthy
+    assert "1 record in Kafka, the oldest for 59.0 s, and no consumer" in status.verdict
+
+
+@pytest.mark.parametrize("applied", [0, 1])
+def test_a_record_is_newer_than_a_reading_that_ended_before_it(kafka: Kafka, applied: int) -> None:
+    for _ in range(applied):
+        kafka.publish()
+    kafka.read(applied)
+    kafka.returns_records = False
+    kafka.now += 60.0
+    kafka.publish()
+    assert kafka.read(applied, after=1.0).seconds == 61.0
+    for number in range(applied + 1, 9):
+        kafka.publish()
+        lag = kafka.read(number, after=2.0)
+        assert lag.seconds == 2.0, "the consumer has applied all records of the last reading"
+        assert not kafka.problems
+
+
+def test_a_record_before_the_last_position_has_an_unknown_age(kafka: Kafka) -> None:
+    """A rewind has moved the position back."""
+    for _ in range(3):
+        kafka.publish()
+    kafka.read(2)
+    kafka.returns_records = False
+    assert kafka.read(1).seconds is None
+    assert kafka.problems
+
+
+def test_a_silent_kafka_is_asked_for_one_record(kafka: Kafka) -> None:
+    """Each read may wait for a timeout."""
+    kafka.publish(P0)
+    kafka.publish(P1)
+    kafka.returns_records = False
+    kafka.read(0)
+    assert kafka.reads == 1
+    assert len(kafka.problems) == 1
+    kafka.returns_records = True
+    assert kafka.read(0, after=4.0).seconds == 4.0
+    assert kafka.reads == 3

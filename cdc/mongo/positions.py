@@ -33,6 +33,15 @@ class Gap:
     """The time by MongoDB's clock at which the gap was last found or extended."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredOffset:
+    """The next offset of a partition, and the id of the topic to which the offset belongs."""
+
+    next_offset: int
+    topic_id: str | None = None
+    """None if it is not known."""
+
+
 class Positions:
     """The positions of one consumer group.
 
@@ -45,10 +54,16 @@ class Positions:
 
     def all(self) -> dict[TopicPartition, int]:
         """Return the next offset of each partition that has a stored position."""
+        return {source: stored.next_offset for source, stored in self.stored().items()}
+
+    def stored(self) -> dict[TopicPartition, StoredOffset]:
+        """Return the stored position of each partition that has one."""
         with reaching():
             found = self._positions.find({"_id.group": self._group})
             return {
-                _source(item): int(offset)
+                _source(item): StoredOffset(
+                    next_offset=int(offset), topic_id=_text(item.get("topic_id"))
+                )
                 for item in found
                 if isinstance(offset := item.get("next_offset"), int)
             }
@@ -111,6 +126,10 @@ def resumed_after_gap(
 
 def _source(item: Document) -> TopicPartition:
     return TopicPartition(item["_id"].get("topic"), item["_id"].get("partition"))
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _gap(item: Document) -> Gap:

@@ -25,6 +25,9 @@ class PartitionLag:
     lost: bool = False
     """Whether Kafka no longer has the record at the position. A consumer that detects this stores a
     gap."""
+    recreated: bool = False
+    """Whether the position belongs to a deleted topic of the same name. It is also `lost`, and all
+    records of the partition count as unapplied."""
     seconds_to_loss: float | None = None
     """How long the consumers can stay offline before Kafka may remove a record that is not
     applied; None if Kafka removes none, or if its configuration cannot be read."""

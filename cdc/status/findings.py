@@ -184,9 +184,26 @@ def _failing_text(trouble: Trouble, seen: Observed) -> str:
     )
 
 
+def _recreated(seen: Observed) -> Iterator[Finding]:
+    """Yield the topics that were created again, until their consumers store a gap."""
+    remedy = "check the logs of the consumers"
+    if seen.consumers == 0:
+        remedy = "start `manage.py consume_and_save_to_mongodb`"
+    for topic in sorted({lag.topic for lag in seen.lags or () if lag.recreated}):
+        yield Finding(
+            state=State.RECORDS_LOST,
+            text=(
+                f"The topic {topic} was deleted and created again, and the consumers have not "
+                f"noticed the new topic yet: {remedy}, then run `manage.py reconcile --repair`."
+            ),
+            parts=(Part.TOPIC, Part.CONSUMERS),
+        )
+
+
 def _gap(seen: Observed) -> Iterator[Finding]:
     open_gaps = {gap.partition for gap in seen.gaps or ()}
-    found = sorted(open_gaps | {lag.partition for lag in seen.lags or () if lag.lost})
+    lost = {lag.partition for lag in seen.lags or () if lag.lost and not lag.recreated}
+    found = sorted(open_gaps | lost)
     if found:
         noun = "partition" if len(found) == 1 else "partitions"
         text = (
@@ -250,6 +267,6 @@ def _reconcile(seen: Observed) -> Iterator[Finding]:
 
 _RULES: Sequence[Rule] = (
     *(_unreachable, _paused, _outbox_delayed, _other_outboxes, _kafka_delayed, _failing),
-    *(_gap, _unverified, _dead_letters, _columns, _counts, _reconcile),
+    *(_recreated, _gap, _unverified, _dead_letters, _columns, _counts, _reconcile),
 )
 """In order of importance, the most important first."""

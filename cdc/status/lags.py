@@ -9,6 +9,7 @@ from cdc.errors import Retryable
 from cdc.kafka.retention import Retention
 from cdc.kafka.topics import Topics
 from cdc.kafka.watermarks import Watermarks
+from cdc.mongo.positions import StoredOffset
 from cdc.registry import Capture
 from cdc.status.facts import PartitionLag
 from cdc.status.horizon import with_horizon
@@ -52,7 +53,7 @@ class Lags:
         self._last: dict[TopicPartition, _Reading] = {}
 
     def read(
-        self, positions: Mapping[TopicPartition, int], failed: Failed
+        self, positions: Mapping[TopicPartition, StoredOffset], failed: Failed
     ) -> tuple[PartitionLag, ...]:
         """Return the lag of each partition, and call `failed` if the age of a record is not known.
 
@@ -60,13 +61,15 @@ class Lags:
         not return, no other record is read, because each of these reads may wait for a timeout.
         """
         ages = _Ages(self._watermarks)
+        sources = self._sources()
+        ids = {name: self._topics.topic_id(name) for name in {each.topic for each in sources}}
         found = tuple(
             with_horizon(
-                self._lag(source, positions, ages),
+                self._lag(source, positions.get(source), ids[source.topic], ages),
                 self._retention.seconds(source.topic),
                 self._marker_days,
             )
-            for source in self._sources()
+            for source in sources
         )
         if ages.error and any(lag.seconds is None for lag in found):
             failed(ages.error)
@@ -96,13 +99,14 @@ class Lags:
         ]
 
     def _lag(
-        self, source: TopicPartition, positions: Mapping[TopicPartition, int], ages: "_Ages"
+        self, source: TopicPartition, stored: StoredOffset | None, topic_id: str, ages: "_Ages"
     ) -> PartitionLag:
         began_ms = round(time.time() * 1000)
         first, end = self._watermarks.of(source)
-        stored = positions.get(source, first)
-        lost = not first <= stored <= end
-        position = first if lost else stored
+        # The offsets of a topic say nothing about a new topic of the same name.
+        recreated = stored is not None and stored.topic_id not in {None, topic_id}
+        lost = stored is not None and (recreated or not first <= stored.next_offset <= end)
+        position = first if lost or stored is None else stored.next_offset
         oldest_ms, seconds = None, 0.0 if end <= position else None
         if end > position:
             oldest_ms, seconds = ages.of(source, position, self._last.get(source))
@@ -116,6 +120,7 @@ class Lags:
             end=end,
             seconds=seconds,
             lost=lost,
+            recreated=recreated,
         )
 
 

@@ -72,7 +72,7 @@ class StatusReader:
         database, kafka, mongodb = (partial(reads.attempt, name) for name in _SERVICES)
         # Read the queues before the counts: a change missing from the counts was then in a queue.
         depth = database(lambda: outbox.depth(using=DEFAULT_DB_ALIAS))
-        positions = mongodb(self._positions.all)
+        positions = mongodb(self._positions.stored)
         failed = partial(reads.report, "Kafka")
         lags = None
         if positions is not None:

@@ -9,7 +9,7 @@ import pytest
 from cdc.conf import CdcSettings
 from cdc.errors import Fenced
 from cdc.mongo.client import connect
-from cdc.mongo.positions import Positions
+from cdc.mongo.positions import Positions, StoredOffset
 from cdc.mongo.replica import MongoReplica
 from cdc.runtime.loop import SystemClock
 from tests.support.builders import ROUTES, SOURCE
@@ -36,6 +36,7 @@ def test_positions_are_the_groups_own(replica: MongoReplica, feed_settings: CdcS
     replica.apply([], {SOURCE: 4})
 
     assert positions.all() == {SOURCE: 4}
+    assert positions.stored() == {SOURCE: StoredOffset(next_offset=4, topic_id="topic 1")}
     assert other.all() == {}
 
 

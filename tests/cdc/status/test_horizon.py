@@ -105,7 +105,8 @@ def test_the_time_of_a_compacted_topic(feed_settings: CdcSettings) -> None:
     client = connect(settings)
     positions = database(client, settings)[settings.positions_collection]
     identity = position_id(settings.group, TopicPartition(settings.topic, 0))
-    positions.insert_one({"_id": identity, "topic_id": "a", "next_offset": 1})
+    topic_id = Topics(settings).topic_id(settings.topic)
+    positions.insert_one({"_id": identity, "topic_id": topic_id, "next_offset": 1})
     assert horizons(settings)[0] == (7 * DAY, 7 * DAY), "it has been applied"
     client.drop_database(settings.mongodb_database)
 

@@ -9,7 +9,9 @@ from cdc.errors import Retryable
 from cdc.kafka.retention import Retention
 from cdc.kafka.topics import Topics
 from cdc.kafka.watermarks import Watermarks
+from cdc.mongo.positions import StoredOffset
 from cdc.status.facts import PartitionLag
+from cdc.status.findings import State
 from cdc.status.lags import Lags
 from cdc.wire.records import TopicPartition
 from tests.support.feed_settings import without_servers
@@ -26,11 +28,13 @@ class Kafka:
         self.records: dict[TopicPartition, list[float]] = {P0: [], P1: []}
         self.returns_records = True
         self.reads = 0
+        self.topic_id = "new"
         self.problems: list[str] = []
         away = "127.0.0.1:1"
         settings = without_servers(bootstrap_servers=away, mongodb_uri=f"mongodb://{away}/")
         for owner, name, function in (
             (Topics, "partitions", lambda *_: (0, 1)),
+            (Topics, "topic_id", lambda *_: self.topic_id),
             (Retention, "seconds", lambda *_: 86_400.0),
             (Watermarks, "of", lambda _, source: (0, len(self.records[source]))),
             (Watermarks, "timestamp_ms", self._timestamp_ms),
@@ -43,13 +47,12 @@ class Kafka:
     def publish(self, source: TopicPartition = P0) -> None:
         self.records[source].append(self.now)
 
-    def read(self, position: int, after: float = 0.0) -> PartitionLag:
+    def read(self, position: int, after: float = 0.0, topic_id: str | None = "new") -> PartitionLag:
         """Return the lag of the first partition, `after` some seconds."""
         self.now += after
         self.problems.clear()
-        found = self.lags.read(
-            {P0: position, P1: 0}, lambda error: self.problems.append(str(error))
-        )
+        positions = {P0: StoredOffset(next_offset=position, topic_id=topic_id)}
+        found = self.lags.read(positions, lambda error: self.problems.append(str(error)))
         return found[0]
 
     def _timestamp_ms(self, source: TopicPartition, offset: int) -> int:
@@ -138,3 +141,43 @@ def test_a_silent_kafka_is_asked_for_one_record(kafka: Kafka) -> None:
     kafka.returns_records = True
     assert kafka.read(0, after=4.0).seconds == 4.0
     assert kafka.reads == 3
+
+
+@pytest.mark.parametrize(
+    ("consumers", "remedy"),
+    [
+        (0, "start `manage.py consume_and_save_to_mongodb`, then run"),
+        (1, "check the logs of the consumers, then run"),
+    ],
+)
+def test_a_position_in_a_deleted_topic_is_none_in_the_new_topic(
+    kafka: Kafka, consumers: int, remedy: str
+) -> None:
+    """The new topic has grown exactly to the position in the old one."""
+    for _ in range(5):
+        kafka.publish()
+
+    lag = kafka.read(5, after=2.0, topic_id="old")
+
+    assert (lag.records, lag.seconds, lag.recreated, lag.lost) == (5, 2.0, True, True)
+    status = healthy_status(lags=(lag,), consumers=consumers)
+    assert not status.healthy
+    assert status.state is State.RECORDS_LOST
+    assert status.verdict.startswith(
+        "The topic story-events was deleted and created again, and the consumers have not noticed "
+        f"the new topic yet: {remedy} `manage.py reconcile --repair`."
+    )
+
+
+@pytest.mark.parametrize("topic_id", ["new", None])
+def test_a_position_in_the_topic_counts(kafka: Kafka, topic_id: str | None) -> None:
+    kafka.publish()
+    lag = kafka.read(1, topic_id=topic_id)
+    assert (lag.records, lag.recreated, lag.lost) == (0, False, False)
+
+
+def test_a_position_after_the_end_is_lost(kafka: Kafka) -> None:
+    kafka.publish()
+    lag = kafka.read(2)
+    assert (lag.records, lag.recreated, lag.lost) == (1, False, True)
+    assert healthy_status(lags=(lag,)).verdict.startswith("A gap in partition 0")

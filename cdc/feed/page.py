@@ -18,7 +18,7 @@ from cdc.feed.filter import Filter
 from cdc.feed.position import FeedPosition
 from cdc.feed.rendering import RenderedChange
 from cdc.feed.topic_pages import PAGE, TopicPage
-from cdc.wire.event import Version
+from cdc.wire.event import PastEvent, Version
 from cdc.wire.moments import milliseconds
 from cdc.wire.windows import Slow
 
@@ -49,6 +49,8 @@ class PageRequest:
     before: FeedPosition | None = None
     after: FeedPosition | None = None
     moment: datetime | None = None
+    skip: int = 0
+    """How many changes of the history since `moment` are on earlier pages."""
     place: tuple[int, int] | None = None
 
     @classmethod
@@ -60,6 +62,7 @@ class PageRequest:
             before=_position(query.get("before", "")),
             after=_position(query.get("after", "")),
             moment=_moment(text) if text else None,
+            skip=_number(query.get("skip", "").strip() or "0") if text else 0,
             place=(_number(number or "0"), _number(offset)) if offset else None,
         )
 
@@ -123,7 +126,7 @@ def _without(wanted: Filter, name: str) -> Filter:
 def content_of(asked: PageRequest, wanted: Filter, audience: Audience) -> PageContent:
     """Return the page's content; if a service is unreachable, the content says so."""
     try:
-        if asked.moment and (found := _from_history(asked.moment, wanted, audience)):
+        if asked.moment and (found := _from_history(asked.moment, asked.skip, wanted, audience)):
             return found
         page, notice = _from_topic(asked, wanted, audience)
     except CdcError as error:
@@ -216,19 +219,22 @@ def _absent(place: tuple[int, int]) -> str:
     return "Kafka has no change at this offset. These are the next changes."
 
 
-def _from_history(moment: datetime, wanted: Filter, audience: Audience) -> PageContent | None:
+def _from_history(
+    moment: datetime, skip: int, wanted: Filter, audience: Audience
+) -> PageContent | None:
     """Return the first changes since `moment`, or None if the history returns no changes.
 
-    The history also has the changes that compaction has removed from the topic.
+    The first `skip` events are left out, because an earlier page has shown them. The history also
+    has the changes that compaction has removed from the topic.
     """
     try:
-        events = wiring.history().since(moment, _MOST_PAST_EVENTS)
+        events = wiring.history().since(moment, _MOST_PAST_EVENTS, skip)
     except CdcError:
         return None
     changes: list[RenderedChange] = []
-    last = moment
+    examined = 0
     for event in events:
-        last = datetime.fromtimestamp(event.event.ts_ms / 1000, tz=UTC)
+        examined += 1
         change = wiring.renderer().render_past(event)
         if change and wanted.matches(change, audience):
             changes.append(change)
@@ -236,16 +242,29 @@ def _from_history(moment: datetime, wanted: Filter, audience: Audience) -> PageC
                 break
     if not changes:
         return None
-    more = len(events) == _MOST_PAST_EVENTS or len(changes) >= PAGE
+    more = examined < len(events) or examined == _MOST_PAST_EVENTS
     older = wiring.topic_pages().at_time(milliseconds(moment) or 0)
     return PageContent(
         rows=rows(changes[::-1], audience),
         older=wanted.query(before=str(older)),
         asked=_jumped_to(PageRequest(moment=moment), changes[::-1]),
-        newer=wanted.query(time=last.isoformat()) if more and last > moment else wanted.query(),
+        newer=wanted.query(**(_continued(moment, skip, events[:examined]) if more else {})),
         notice="These changes come from the history, which also has the changes that Kafka has "
         "removed by compaction.",
     )
+
+
+def _continued(moment: datetime, skip: int, examined: list[PastEvent]) -> dict[str, str]:
+    """Return the query of the page after the events that were examined.
+
+    Many events may have the time of the last one, so the query says how many are not new.
+    """
+    last = examined[-1].event.ts_ms
+    same = sum(each.event.ts_ms == last for each in examined)
+    if last == milliseconds(moment):
+        same += skip
+    time = datetime.fromtimestamp(last / 1000, tz=UTC).isoformat()
+    return {"time": time, "skip": str(same)}
 
 
 def _position(text: str) -> FeedPosition | None:

@@ -29,13 +29,17 @@ class History:
         self._history = database(client, settings)[settings.history_collection]
         self._key_columns = key_columns
 
-    def since(self, moment: datetime, limit: int) -> list[PastEvent]:
-        """Return up to `limit` events captured at `moment` or later, oldest first."""
+    def since(self, moment: datetime, limit: int, skip: int = 0) -> list[PastEvent]:
+        """Return up to `limit` events captured at `moment` or later, oldest first.
+
+        The first `skip` of them are left out. Events with the same time are in the order in which
+        they were applied, so that a reader of pages can continue between them.
+        """
         with reaching():
             found = self._history.find(
                 {"at": {"$gte": moment, "$lte": LATEST}}, max_time_ms=_MOST_MS
             )
-            return self._events(found.sort("at", ASCENDING).limit(limit))
+            return self._events(found.sort("at", ASCENDING).skip(skip).limit(limit))
 
     def at(self, partition: int, offset: int) -> PastEvent | None:
         """Return the event that had this partition and offset in the topic, or None."""

@@ -19,6 +19,7 @@ from cdc.testing.tail import MemoryTail
 from cdc.testing.twins import MemoryBroker
 from cdc.wire import windows
 from cdc.wire.event import PastEvent, Version
+from cdc.wire.moments import milliseconds
 from cdc.wire.records import Outgoing
 from tests.cdc.feed.records import RENDERER, TOPIC, update
 from tests.support.builders import change, outgoing
@@ -34,8 +35,10 @@ class MemoryHistory:
     def __init__(self) -> None:
         self.events: list[PastEvent] | None = None
 
-    def since(self, moment: object, limit: int) -> list[PastEvent]:
-        return self._all()
+    def since(self, moment: datetime, limit: int, skip: int = 0) -> list[PastEvent]:
+        since_ms = milliseconds(moment) or 0
+        found = [item for item in self._all() if item.event.ts_ms >= since_ms]
+        return sorted(found, key=lambda item: item.event.ts_ms)[skip:][:limit]
 
     def at(self, partition: int, offset: int) -> PastEvent | None:
         places = {(item.partition, item.offset): item for item in self._all()}
@@ -212,7 +215,8 @@ def test_a_page_of_the_history_continues_in_both_directions(
     first, last = (each.event.ts_ms for each in (events[0], events[-1]))
     begin, end = (datetime.fromtimestamp(ms / 1000, tz=UTC).isoformat() for ms in (first, last))
     asked = f"?{urlencode({'time': begin, 'op': 'c'})}"
-    newest, further = ('rel="prev" href="?op=c"', f"?op=c&amp;{urlencode({'time': end})}")
+    newest = 'rel="prev" href="?op=c"'
+    further = f"?op=c&amp;{urlencode({'time': end})}&amp;skip=1"
     history.events = events
 
     shown = page(worker, asked)
@@ -221,9 +225,37 @@ def test_a_page_of_the_history_continues_in_both_directions(
     monkeypatch.setattr(page_module, "_MOST_PAST_EVENTS", 3)
     assert f'rel="prev" href="{further}"' in page(worker, asked)
 
-    monkeypatch.setattr(page_module, "_MOST_PAST_EVENTS", 1)
-    history.events = events[:1]
-    assert newest in page(worker, asked), "`Newer` would show the same page"
+
+@pytest.mark.parametrize("most", [1_000, 70])
+def test_newer_reaches_every_change_of_the_history(
+    broker: MemoryBroker,
+    history: MemoryHistory,
+    worker: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    most: int,
+) -> None:
+    """All changes that one statement makes have the same time."""
+    monkeypatch.setattr(page_module, "_MOST_PAST_EVENTS", most)
+    moments = [*range(30), *[100] * 350, *range(101, 180)]
+    history.events = [
+        PastEvent(
+            event=replace(change("c", n, n), ts_ms=1_764_000_000_000 + moment),
+            partition=1,
+            offset=n,
+        )
+        for n, moment in enumerate(moments)
+    ]
+    found: list[int] = []
+    query = "?time=2025-11-24T16:00"
+    for _ in range(10):
+        shown = page(worker, query)
+        offsets = re.findall(r"partition 1, offset (\d+)<", shown)
+        found += [int(offset) for offset in reversed(offsets)]
+        links = re.findall(r'rel="prev" href="([^"]*time=[^"]*)"', shown)
+        if not links:
+            break
+        query = links[0].replace("&amp;", "&")
+    assert found == list(range(len(moments)))
 
 
 def test_the_form_keeps_the_place_that_was_asked_for(

@@ -18,8 +18,9 @@ from cdc.feed.filter import Filter
 from cdc.feed.position import FeedPosition
 from cdc.feed.rendering import RenderedChange
 from cdc.feed.topic_pages import PAGE, TopicPage
-from cdc.wire.event import PastEvent, Version
+from cdc.wire.event import PastEvent, Version, tombstone_version
 from cdc.wire.moments import milliseconds
+from cdc.wire.records import Record
 from cdc.wire.windows import Slow
 
 _MOST_PAST_EVENTS = 1_000
@@ -164,14 +165,23 @@ def rows(changes: list[RenderedChange], audience: Audience) -> list[dict[str, An
 def details(partition: int, offset: int, audience: Audience) -> dict[str, Any] | None:
     """Return everything that an audience may see of a change.
 
-    The change is read from Kafka or, if Kafka does not have it, from the history.
+    The change is read from Kafka or, if Kafka does not have it, from the history. For a tombstone,
+    the history may have the delete; any other event at this place is of an earlier topic.
     """
     renderer = wiring.renderer()
     record = wiring.topic_pages().record(partition, offset)
     if record is not None and record.value is not None:
         return renderer.details(record, audience)
     past = wiring.history().at(partition, offset)
-    return renderer.past_details(past, audience) if past else None
+    if past is None or (record is not None and not _is_delete_of(record, past)):
+        return None
+    return renderer.past_details(past, audience)
+
+
+def _is_delete_of(tombstone: Record, past: PastEvent) -> bool:
+    with suppress(Rejected):  # Another program has written the tombstone.
+        return tombstone_version(tombstone.headers) == past.event.version
+    return False
 
 
 def _row(

@@ -42,7 +42,8 @@ def topic_pages() -> TopicPages:
 def history() -> History:
     """Return the history in MongoDB. Raise Misconfigured if no MongoDB is configured."""
     settings = cdc_settings()
-    keys = {capture.table: capture.key.name for capture in registry}
+    shown = (capture for capture in registry if capture.topic == settings.topic)
+    keys = {capture.table: capture.key.name for capture in shown}
     return History(connect(settings), settings, keys)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pymongo import ASCENDING, MongoClient
+from pymongo import ASCENDING, DESCENDING, MongoClient
 
 from cdc.conf import CdcSettings
 from cdc.mongo.client import database, reaching
@@ -18,9 +18,10 @@ _LARGEST = 2**63 - 1
 
 
 class History:
-    """Reads the history collection; each read has a time limit and raises Retryable if it fails.
+    """Reads the history of one topic; each read has a time limit and raises Retryable if it fails.
 
-    `key_columns` maps each captured table to its key column.
+    `key_columns` maps each captured table of the topic in the settings to its key column. Documents
+    of earlier releases name no topic, so their table decides.
     """
 
     def __init__(
@@ -28,6 +29,10 @@ class History:
     ) -> None:
         self._history = database(client, settings)[settings.history_collection]
         self._key_columns = key_columns
+        self._of_topic: Document = {
+            "table": {"$in": list(key_columns)},
+            "topic": {"$in": [settings.topic, None]},
+        }
 
     def since(self, moment: datetime, limit: int, skip: int = 0) -> list[PastEvent]:
         """Return up to `limit` events captured at `moment` or later, oldest first.
@@ -37,17 +42,22 @@ class History:
         """
         with reaching():
             found = self._history.find(
-                {"at": {"$gte": moment, "$lte": LATEST}}, max_time_ms=_MOST_MS
+                {"at": {"$gte": moment, "$lte": LATEST}, **self._of_topic}, max_time_ms=_MOST_MS
             )
             return self._events(found.sort("at", ASCENDING).skip(skip).limit(limit))
 
     def at(self, partition: int, offset: int) -> PastEvent | None:
-        """Return the event that had this partition and offset in the topic, or None."""
+        """Return the event that had this partition and offset in the topic, or None.
+
+        If the topic was deleted and created again, several events may have had them. The event that
+        was applied last is returned.
+        """
         if max(partition, offset) > _LARGEST:
             return None
-        place = {"partition": partition, "offset": offset}
+        place = {"partition": partition, "offset": offset, **self._of_topic}
         with reaching():
-            found = self._history.find(place, max_time_ms=_MOST_MS).limit(1)
+            found = self._history.find(place, max_time_ms=_MOST_MS)
+            found = found.sort("$natural", DESCENDING).limit(1)
             return next(iter(self._events(found)), None)
 
     def applied(self, versions: Sequence[Version]) -> dict[Version, float]:

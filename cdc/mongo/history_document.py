@@ -27,6 +27,7 @@ def event_document(delivered: Delivered) -> Document:
         "after": event.after,
         "user": event.user,
         "at": _moment(event.ts_ms),
+        "topic": delivered.source.topic,
         "partition": delivered.source.partition,
         "offset": delivered.offset,
     }

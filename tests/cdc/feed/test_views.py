@@ -22,7 +22,7 @@ from cdc.wire.event import PastEvent, Version
 from cdc.wire.moments import milliseconds
 from cdc.wire.records import Outgoing
 from tests.cdc.feed.records import RENDERER, TOPIC, update
-from tests.support.builders import change, outgoing
+from tests.support.builders import change, outgoing, tombstone
 from tests.support.static_files import plain_static_files
 from users.models import User, UserType
 
@@ -295,6 +295,19 @@ def test_details_come_from_kafka_or_else_from_the_history(
     ]
     assert worker.get(f"/feed/{at.partition}/1/").json()["after"]["title"] == "old"
     assert worker.get(f"/feed/{at.partition}/2/").status_code == 404
+
+
+def test_details_of_a_tombstone_are_those_of_its_delete(
+    broker: MemoryBroker, history: MemoryHistory, worker: Client
+) -> None:
+    """The history may also have a change at the same place of a topic that was deleted."""
+    publish(broker, tombstone(change("d", 5, 8), TOPIC))
+    ((at, _),) = broker.logs.items()
+    url = f"/feed/{at.partition}/0/"
+    history.events = [PastEvent(event=change("c", 9, 3), partition=at.partition, offset=0)]
+    assert worker.get(url).status_code == 404
+    history.events = [PastEvent(event=change("d", 5, 8), partition=at.partition, offset=0)]
+    assert worker.get(url).json()["version"] == [1, 8]
 
 
 def test_the_page_reports_an_outage(

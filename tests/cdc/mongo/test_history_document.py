@@ -28,6 +28,7 @@ def test_a_history_document_has_exactly_what_happened() -> None:
         "user": "7",
         "at": datetime(2025, 11, 24, 16, 0, 0, 123_000, tzinfo=UTC),
         "applied_at": applied_at,
+        "topic": SOURCE.topic,
         "partition": 4,
         "offset": 12,
     }

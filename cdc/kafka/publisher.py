@@ -79,15 +79,21 @@ class KafkaPublisher:
         outcomes: dict[int, KafkaError | None] = {}
         spans = PublishSpans()
         records = spans.marked(records)
-        for index, record in enumerate(records):
-            self._produce(index, record, outcomes, spans)
+
+        def require_connection() -> None:
+            is_early = time.monotonic() - began < _PARTIAL_SECONDS
+            patient = is_early and _any_acknowledged(outcomes)
+            self._require_connection(keep_waiting, patient=patient)
+
         try:
+            for index, record in enumerate(records):
+                while not self._produced(index, record, outcomes, spans):
+                    self._producer.poll(0.1)
+                    require_connection()
             while len(outcomes) < len(records):
                 self._producer.poll(0.1)
                 if len(outcomes) < len(records):
-                    is_early = time.monotonic() - began < _PARTIAL_SECONDS
-                    patient = is_early and _any_acknowledged(outcomes)
-                    self._require_connection(keep_waiting, patient=patient)
+                    require_connection()
         except Retryable:
             # Otherwise, records in flight could arrive after newer records of another relay.
             self._restart()
@@ -108,13 +114,15 @@ class KafkaPublisher:
         if not patient and (refusal := self._errors.last_refusal()):
             raise Retryable(refusal.text)
 
-    def _produce(
+    def _produced(
         self,
         index: int,
         record: Outgoing,
         outcomes: dict[int, KafkaError | None],
         spans: PublishSpans,
-    ) -> None:
+    ) -> bool:
+        """Give a record to the client; return False if the client's queue is full."""
+
         def delivered(error: KafkaError | None, message: Message) -> None:
             outcomes[index] = error
             if error is None:
@@ -124,25 +132,23 @@ class KafkaPublisher:
         if not TOPIC_NAME.match(record.topic):
             # Kafka may report such a topic as unknown, which would be retried.
             outcomes[index] = KafkaError(KafkaError.TOPIC_EXCEPTION)
-            return
-        while True:
-            try:
-                self._producer.produce(
-                    record.topic,
-                    record.value,
-                    record.key,
-                    headers=list(record.headers),
-                    timestamp=_timestamp(record),
-                    on_delivery=delivered,
-                )
-            except BufferError:
-                self._producer.poll(0.1)
-            except KafkaException as error:
-                outcomes[index] = error.args[0]
-                return
-            else:
-                self._producer.poll(0)
-                return
+            return True
+        try:
+            self._producer.produce(
+                record.topic,
+                record.value,
+                record.key,
+                headers=list(record.headers),
+                timestamp=_timestamp(record),
+                on_delivery=delivered,
+            )
+        except BufferError:
+            return False
+        except KafkaException as error:
+            outcomes[index] = error.args[0]
+        else:
+            self._producer.poll(0)
+        return True
 
     def _verdict(
         self, records: Sequence[Outgoing], outcomes: Mapping[int, KafkaError | None]

@@ -32,6 +32,21 @@ def test_an_outage_lasts_until_the_caller_stops_waiting() -> None:
     publisher.close()
 
 
+def test_an_outage_with_a_full_queue_lasts_until_the_caller_stops_waiting() -> None:
+    """The relay must renew its lease and report the outage meanwhile."""
+    small = {"queue.buffering.max.kbytes": "1"}
+    publisher = KafkaPublisher(replace(AWAY, kafka_config={**AWAY.kafka_config, **small}))
+    answers, client = iter([True, True, False]), publisher._producer
+    large = replace(record(), value=b"x" * 800)
+
+    with pytest.raises(Retryable, match="the records stay in the outbox"):
+        publisher.publish([large] * 3, lambda: next(answers))
+
+    assert next(answers, None) is None
+    assert publisher._producer is not client
+    publisher.close()
+
+
 def test_an_outage_of_any_length_keeps_the_records_and_their_order() -> None:
     publisher = KafkaPublisher(AWAY)
     kept = {"acks": "all", "enable.idempotence": True, "message.timeout.ms": 0}

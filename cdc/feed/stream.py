@@ -159,17 +159,18 @@ class Reader:
             yield message("here", ring.end)
             return
         at = self._at.fitted(ring.end)
-        if at is None:
-            yield self._gap(ring, "The Kafka topic was deleted and created again.", None)
-        elif not ring.end.covers(at):
+        if at is not None and not ring.end.covers(at):
             if self._is_lost(time.monotonic()):
                 yield self._gap(ring, "Kafka has lost the newest changes of the topic.", None)
+            return
+        self._ahead_since = None
+        if at is None:
+            yield self._gap(ring, "The Kafka topic was deleted and created again.", None)
         elif not at.covers(ring.start):
             async with aclosing(self._from_kafka(at, ring)) as parts:
                 async for part in parts:
                     yield part
         else:
-            self._ahead_since = None
             self._at, self._number = at, ring.number_at(at)
             if self._number is None:
                 yield self._from_ring(at, ring)

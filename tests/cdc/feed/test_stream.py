@@ -661,3 +661,24 @@ def test_a_position_between_those_of_memory_is_left_in_several_parts(
         assert FeedPosition.parse(frames.last_id).offsets == (2, 2, 1)
 
     play(scene)
+
+
+def test_the_patience_with_a_position_ahead_ends_when_kafka_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Otherwise, a later position ahead of this process would at once count as lost."""
+
+    async def scene(world: World) -> None:
+        in_memory(world, [], 0)
+        ahead = FeedPosition(start(world).tag, (1, 1, 1))
+        reader = Reader(world.hub, world.catch_up, Audience.OPERATORS, Filter(), ahead)
+        assert not (await news_of(reader)).named("gap")
+        world.publish(30)
+        world.hub.ring = Ring(FeedPosition(ahead.tag, (3, 3, 3)))
+        assert len((await news_of(reader)).places) == 6
+
+        monkeypatch.setattr(stream, "_PATIENCE_SECONDS", 0.0)
+        in_memory(world, [], 0)
+        assert not (await news_of(reader)).named("gap")
+
+    play(scene)

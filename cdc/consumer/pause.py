@@ -7,10 +7,11 @@ import time
 from django.db import Error, connections, transaction
 
 from cdc.context import current_actor
+from cdc.errors import Retryable
 from cdc.models import ConsumerPause
 from cdc.operator_log import log_action
 from cdc.runtime import telemetry
-from cdc.runtime.database import database_problem
+from cdc.runtime.database import database_problem, drop_replaced_file
 from cdc.runtime.threads import start_thread
 
 _POLL_SECONDS = 1.0
@@ -75,18 +76,20 @@ class PauseWatch:
     def poll(self) -> None:
         """Read the pause once; keep the last answer if the database does not respond."""
         try:
+            drop_replaced_file(self._using)
             self._paused = current_pause(self._group, using=self._using) is not None
             self._known.set()
+        except Retryable as error:
+            self._report(str(error))
         except Error as error:
             connections[self._using].close()
-            self._report(error)
+            self._report(database_problem(error, self._using))
 
-    def _report(self, error: Error) -> None:
+    def _report(self, problem: str) -> None:
         now = time.monotonic()
         if now - self._logged >= _REPEAT_SECONDS:
             self._logged = now
-            text = database_problem(error, self._using)
-            telemetry.log(_log, logging.WARNING, telemetry.CONSUMER_PAUSE_UNKNOWN, error=text)
+            telemetry.log(_log, logging.WARNING, telemetry.CONSUMER_PAUSE_UNKNOWN, error=problem)
 
     def _run(self) -> None:
         try:

@@ -3,10 +3,10 @@
 import orjson
 from django.db import Error, connections
 
-from cdc.errors import Fatal
+from cdc.errors import Fatal, Retryable
 from cdc.models import DeadLetter, OutboxRecord
 from cdc.printable import printable
-from cdc.runtime.database import retryable_errors
+from cdc.runtime.database import drop_replaced_file, retryable_errors
 from cdc.wire.records import Outgoing, Record
 
 RELAY_GROUP = "relay"
@@ -36,12 +36,12 @@ class DeadLetterStore:
         """
         try:
             return self._store(record, topic_id, reason)
-        except Error:
+        except (Error, Retryable):
             # Dead letters are rare: the server may have closed the idle connection.
             connections[self._using].close()
         try:
             return self._store(record, topic_id, reason)
-        except Error as error:
+        except (Error, Retryable) as error:
             connections[self._using].close()
             raise Fatal(
                 f"The message at {record.source.topic} {record.source.partition}:{record.offset} "
@@ -50,6 +50,7 @@ class DeadLetterStore:
             ) from error
 
     def _store(self, record: Record, topic_id: str, reason: str) -> bool:
+        drop_replaced_file(self._using)
         letter = DeadLetter(
             group=self._group,
             topic=record.source.topic,

@@ -10,12 +10,16 @@ from django.db import connection, connections
 
 from cdc.canary.beat import start_beating
 from cdc.canary.models import Canary
+from cdc.consumer.pause import PauseWatch, pause
+from cdc.dead_letters.store import DeadLetterStore
 from cdc.errors import Retryable
-from cdc.models import OutboxRecord
+from cdc.models import DeadLetter, OutboxRecord
 from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import LEASE_SECONDS
+from cdc.wire.records import Record
 from stories.models import Story
 from tests.cdc.outbox.guarded import Scene, epoch, save
+from tests.support.builders import SOURCE
 from tests.support.commands import wait_until
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
@@ -106,3 +110,50 @@ def test_a_missing_sqlite_file_is_not_created(scene: Scene, tmp_path: Path) -> N
     finally:
         away.rename(file)
     scene.run()
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """Return a copy of the database file."""
+    copy = tmp_path / "copy.sqlite3"
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM INTO %s", [str(copy)])
+    return copy
+
+
+def test_a_consumer_reads_the_pause_in_the_new_file(copy: Path) -> None:
+    watch = PauseWatch("storyfeed", "default")
+    pause("storyfeed", "", using="default")
+    watch.poll()
+    assert watch()
+
+    put_back(copy)
+    watch.poll()
+
+    assert not watch()
+
+
+def test_a_pause_stays_while_the_file_is_missing(copy: Path) -> None:
+    watch = PauseWatch("storyfeed", "default")
+    pause("storyfeed", "", using="default")
+    watch.poll()
+    file = Path(connection.settings_dict["NAME"])
+    file.unlink()
+
+    watch.poll()
+
+    assert watch()
+    assert not file.exists(), "an empty database would count as not paused"
+    put_back(copy)
+
+
+def test_a_dead_letter_is_stored_in_the_new_file(copy: Path) -> None:
+    """Its position moves on, so the message would not be seen again."""
+    assert not DeadLetter.objects.exists()
+    put_back(copy)
+    record = Record(source=SOURCE, offset=7, key=b"x", value=b"no event")
+
+    DeadLetterStore("storyfeed", "default").store(record, "an id", "The value is not JSON.")
+
+    connection.close()
+    assert DeadLetter.objects.count() == 1

@@ -1,6 +1,6 @@
 """Waits until the replica has applied all changes that are already committed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from django.db.models import Max
 
@@ -10,7 +10,7 @@ from cdc.kafka.topics import Topics
 from cdc.kafka.watermarks import Watermarks
 from cdc.models import ConsumerPause, OutboxRecord
 from cdc.mongo.client import connect
-from cdc.mongo.positions import Positions
+from cdc.mongo.positions import Positions, StoredOffset
 from cdc.runtime.loop import Clock
 from cdc.wire.records import TopicPartition
 
@@ -59,23 +59,28 @@ class Barrier:
             for number in self._topics.partitions(name)
             for source in [TopicPartition(name, number)]
         }
+        ids = {name: self._topics.topic_id(name) for name in self._topic_names}
         self._until_none(
-            lambda: self._lag(ends), lambda: _PAUSED if self._pauses.exists() else _NO_CONSUMER
+            lambda: self._lag(ends, ids), lambda: _PAUSED if self._pauses.exists() else _NO_CONSUMER
         )
 
-    def _lag(self, ends: dict[TopicPartition, tuple[int, int]]) -> int:
-        positions = self._positions.all()
+    def _lag(self, ends: dict[TopicPartition, tuple[int, int]], ids: Mapping[str, str]) -> int:
+        positions = self._positions.stored()
         return sum(
-            self._missing(source, positions.get(source, first), end)
+            _unnoticed(positions.get(source), ids[source.topic], end - first)
+            or self._missing(source, positions.get(source), first, end)
             for source, (first, end) in ends.items()
         )
 
-    def _missing(self, source: TopicPartition, position: int, end: int) -> int:
+    def _missing(
+        self, source: TopicPartition, stored: StoredOffset | None, first: int, end: int
+    ) -> int:
         """Return the number of records before `end` that are not applied.
 
         If the position is past the partition's present end, Kafka has lost records. No record then
         counts as applied until the consumer has found the gap.
         """
+        position = first if stored is None else stored.next_offset
         if position > end:
             first, present = self._watermarks.of(source)
             return max(end - first, 1) if position > present else 0
@@ -91,3 +96,12 @@ class Barrier:
             waiting = count()
             if waiting < fewest:
                 fewest, since = waiting, self._clock.monotonic()
+
+
+def _unnoticed(stored: StoredOffset | None, topic_id: str, records: int) -> int:
+    """Return the number of records of a topic whose re-creation the consumer has not noticed.
+
+    It is at least 1 for such a topic, because the consumer has to find the gap.
+    """
+    recreated = stored is not None and stored.topic_id not in {None, topic_id}
+    return max(records, 1) if recreated else 0

@@ -60,13 +60,35 @@ def test_a_position_past_the_end_of_kafka_is_not_caught_up(feed_settings: CdcSet
     positions = database(client, feed_settings)[feed_settings.positions_collection]
     source = TopicPartition(feed_settings.topic, 0)
     identity = position_id(feed_settings.group, source)
-    positions.insert_one({"_id": identity, "topic_id": "a", "next_offset": 5})
+    positions.insert_one({"_id": identity, "next_offset": 5})
     barrier = Barrier(feed_settings, [feed_settings.topic], FakeClock(), using="default")
 
     with pytest.raises(Retryable, match=r"Changes queued: 1\. The consumer is not catching up"):
         barrier.wait()
 
     positions.update_one({"_id": identity}, {"$set": {"next_offset": 0}})
+    barrier.wait()
+    client.drop_database(feed_settings.mongodb_database)
+
+
+@pytest.mark.services
+@pytest.mark.parametrize(("records", "waiting"), [(5, 5), (0, 1)])
+def test_the_consumer_must_notice_that_the_topic_was_created_again(
+    feed_settings: CdcSettings, records: int, waiting: int
+) -> None:
+    """A position in the old topic may be equal to the end of the new topic."""
+    fill(feed_settings, feed_settings.topic, {0: records})
+    client = connect(feed_settings)
+    positions = database(client, feed_settings)[feed_settings.positions_collection]
+    identity = position_id(feed_settings.group, TopicPartition(feed_settings.topic, 0))
+    positions.insert_one({"_id": identity, "topic_id": "old", "next_offset": records})
+    barrier = Barrier(feed_settings, [feed_settings.topic], FakeClock(), using="default")
+
+    with pytest.raises(Retryable, match=rf"Changes queued: {waiting}\. The consumer is not"):
+        barrier.wait()
+
+    topic_id = Topics(feed_settings).topic_id(feed_settings.topic)
+    positions.update_one({"_id": identity}, {"$set": {"topic_id": topic_id}})
     barrier.wait()
     client.drop_database(feed_settings.mongodb_database)
 

@@ -249,7 +249,7 @@ def _changed(changed: ChangedColumns) -> str:
 def _counts(seen: Observed) -> Iterator[Finding]:
     table = seen.missing
     if table:
-        counts = " or ".join(map(str, sorted(set(table.documents.values()))))
+        counts = " or ".join(f"{count:,}" for count in sorted(set(table.documents.values())))
         transit = f", with {counted(seen.waiting, 'change')} in transit" if seen.waiting else ""
         text = (
             f"Out of sync: {table.table} has {counted(table.rows, 'row')}, its collections have "

@@ -127,5 +127,5 @@ class Observed:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, such as `3 changes`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """Return a number with its noun, such as `1,205 changes`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -55,7 +55,8 @@ class Status(Observed):
     @property
     def _in_sync(self) -> str:
         rows = sum(table.rows for table in self.tables or ())
-        return f"In sync: {counted(rows, 'row')} everywhere."
+        proof = "" if self.reconcile else ", by count; not yet compared field by field"
+        return f"In sync: {counted(rows, 'row')} everywhere{proof}."
 
     def as_json(self) -> dict[str, Any]:
         """Return the status as JSON-compatible data, as documented in docs/status.md."""

@@ -24,6 +24,7 @@ from cdc.status.findings import Part, State, outage
 from cdc.status.latency import delays_of
 from tests.support.status import healthy_status, lag
 
+MANY = TableCount(table="stories_story", rows=1_205, documents={"a": 1_205})
 LACKING = TableCount(table="stories_story", rows=3, documents={"a": 3, "b": 2})
 COMPARED = LastReconcile(
     finished_at=datetime(2026, 1, 2, tzinfo=UTC),
@@ -53,7 +54,9 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
 @pytest.mark.parametrize(
     ("changes", "healthy", "sentence"),
     [
-        ({}, True, "In sync: 3 rows everywhere."),
+        ({}, True, "In sync: 3 rows everywhere, by count; not yet compared field by field."),
+        ({"reconcile": replace(COMPARED, equal=True)}, True, "In sync: 3 rows everywhere."),
+        ({"tables": (MANY,)}, True, "In sync: 1,205 rows everywhere, by count"),
         (
             {"other_outboxes": (OtherOutbox(database="old", rows=2, seconds=61.0),)},
             False,
@@ -124,8 +127,8 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
             "Not verified: documents of stories_story may lack the column language. Run",
         ),
         ({**WAITING, "columns": (ADDED,)}, False, "Out of sync: documents of stories_story lack"),
-        ({"columns": ()}, True, "In sync: 3 rows everywhere."),
-        ({"gaps": ()}, True, "In sync: 3 rows everywhere."),
+        ({"columns": ()}, True, "In sync: 3 rows everywhere, by count"),
+        ({"gaps": ()}, True, "In sync: 3 rows everywhere, by count"),
         ({"lags": (lag(5, 11.0),)}, False, "2 consumers are lagging. Check their logs"),
         (
             {"lags": (lag(5, 11.0),), "troubles": (replace(FAILING, process="consumer one"),)},
@@ -140,7 +143,7 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
         (
             {**WAITING, "tables": (replace(LACKING, rows=100_000),)},
             False,
-            "has 100000 rows, its collections have 2 or 3 documents, with 7 changes in transit.",
+            "has 100,000 rows, its collections have 2 or 3 documents, with 7 changes in transit.",
         ),
         ({**WAITING, "tables": (replace(LACKING, rows=9),)}, True, "7 changes in transit"),
         ({"moved": 1, "tables": (LACKING,)}, True, "In sync"),

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 def test_senior_management_reads_but_cannot_act(manager: Client) -> None:
     page = manager.get("/operations/").content.decode()
     assert "<h1>Pipeline</h1>" in page
-    assert "In sync: 3 rows everywhere." in page
+    assert "In sync: 3 rows everywhere, by count; not yet compared field by field." in page
     assert "Pause the consumers" not in page
 
 
@@ -93,7 +93,10 @@ def test_other_pages_show_the_verdict(
 ) -> None:
     reader: Client = request.getfixturevalue(client)
     assert 'hx-get="/operations/verdict/"' in reader.get("/feed/").content.decode()
-    assert "In sync: 3 rows everywhere." in reader.get("/operations/verdict/").content.decode()
+    assert (
+        "In sync: 3 rows everywhere, by count"
+        in reader.get("/operations/verdict/").content.decode()
+    )
 
     monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: healthy_status(dead_letters=4)))
 

@@ -113,14 +113,14 @@ def chips(wanted: Filter) -> list[tuple[str, str, str]]:
         "user": "User",
     }
     return [
-        (label, value, _without(wanted, name).query())
+        (label, value, without(wanted, **{name: ""}).query())
         for name, label in labels.items()
         if (value := getattr(wanted, name))
     ]
 
 
-def _without(wanted: Filter, name: str) -> Filter:
-    empty: dict[str, Any] = {name: ""}
+def without(wanted: Filter, **empty: Any) -> Filter:
+    """Return a filter without some of its conditions, given with their empty values."""
     return replace(wanted, **empty)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any, TypedDict
 
 import orjson
@@ -18,7 +19,8 @@ from cdc.wire.records import Record
 
 LONGEST_VALUE = 160
 """The number of characters of a value that the list shows; the details show the whole value."""
-_MOST_FIELDS = 8
+_ROW_LENGTH, _SEPARATORS = 36, 4
+"""The room of a row for changed fields, and what each field needs between its parts."""
 _LONGEST_TITLE = 120
 _LONGEST_NAME = 100
 _LONGEST_REASON = 300
@@ -151,15 +153,22 @@ def _data(
     visible = [name for name in fields if name not in hidden]
     before, after = event.before or {}, event.after or {}
     values = [(name, _value(before.get(name)), _value(after.get(name))) for name in visible]
+    fitting = _fitting(values)
     return orjson.dumps(
         {
             **base,
             **({"who": printable(event.user, _LONGEST_NAME)} if audience.sees_people else {}),
-            "fields": values[:_MOST_FIELDS],
-            "more": max(len(values) - _MOST_FIELDS, 0),
+            "fields": values[:fitting],
+            "more": len(values) - fitting,
             "hidden": len(fields) - len(visible),
         }
     )
+
+
+def _fitting(values: list[tuple[str, str | None, str | None]]) -> int:
+    """Return how many fields fit into a row; the first is always shown, with long values cut."""
+    lengths = [sum(len(part or "none") for part in each) + _SEPARATORS for each in values]
+    return max(sum(total <= _ROW_LENGTH for total in accumulate(lengths)), min(len(values), 1))
 
 
 def _unrecognised(record: Record, reason: str) -> RenderedChange:

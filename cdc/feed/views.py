@@ -137,6 +137,7 @@ class FeedPage(_ForAudience, TemplateView):
             key=page_key(self.request, audience),
             sees_people=audience.sees_people,
             chips=page.chips(wanted),
+            every_operation=page.without(wanted, ops=frozenset()).query(),
             operations=[(op, label, op in wanted.ops) for op, label in _OPERATION_LABELS.items()],
             asked=page.asked_values(query),
         )

@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -414,7 +415,8 @@ def test_the_drawer_shows_each_field_before_and_after(page: Page, topic: Topic) 
     title = "<b>bold</b>"
     topic.send([outgoing(update(2, 90, diggs=9, title=title), topic.name)])
     row = page.locator(ROWS).filter(has_text="bold")
-    expect(row.locator("[data-fields]")).to_contain_text("diggs 4 → 9")
+    expect(row.locator("[data-fields]")).to_contain_text("title a story → <b>bold</b>")
+    expect(row.locator("[data-further]")).to_have_text("+1")
     row.locator("[data-op]").click()
     changed = drawer_of(page).get_by_role("table", name="Changed fields")
     expect(changed.locator("tbody tr")).to_have_count(2)
@@ -678,3 +680,69 @@ def test_what_is_read_does_not_move(page: Page, topic: Topic) -> None:
     titled(topic, 100, 20, stories=20)
     expect(page.get_by_role("button", name="20 new")).to_be_visible()
     assert row.bounding_box() == before
+
+
+CUT = """(rows) => rows.flatMap((row) => {
+  const cell = row.querySelector(".sf-cell-what").getBoundingClientRect();
+  return [...row.querySelectorAll("ins, .sf-further")].filter((each) => {
+    const { width, right, bottom } = each.getBoundingClientRect();
+    const isInside = right <= cell.right + 1 && bottom <= cell.bottom + 1;
+    return width && !(isInside && each.scrollWidth <= each.clientWidth + 1);
+  }).map((each) => `${row.dataset.change} ${each.textContent}`);
+})"""
+"""The new values and the counts of further fields that are not completely visible."""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shown_fields", "further"),
+    [(DESK, ["comments", "diggs"], "+1"), (PHONE, ["comments"], "+2")],
+)
+def test_new_values_are_never_cut_and_the_other_fields_are_counted(
+    page: Page, topic: Topic, wanted: dict[str, int], shown_fields: list[str], further: str
+) -> None:
+    size(page, wanted)
+    event = update(2, 90, comments=1_234, diggs=56_789, status="rejected")
+    topic.send([outgoing(event, topic.name)])
+    row = page.locator(ROWS).filter(has_text="1234")
+    expect(row.locator(".sf-field:visible")).to_have_text(shown_fields)
+    expect(row.locator(".sf-further:visible")).to_have_text(further)
+    assert row.evaluate_all(CUT) == []
+
+    old, new = "An old headline that is very long. " * 3, "A new headline that is very long. " * 3
+    event = update(3, 91, title=new, diggs=9)
+    event = replace(event, before={**(event.before or {}), "title": old})
+    topic.send([outgoing(event, topic.name)])
+    changed = page.locator(ROWS).filter(has_text=new).locator("ins")
+    expect(changed).to_have_text(new.strip())
+    width = changed.bounding_box() or {"width": 0.0}
+    assert width["width"] >= 80, "a reader cannot see the new title"
+    counted = page.locator(ROWS).filter(has_text=new).locator(".sf-further")
+    place, column = counted.bounding_box(), counted.locator("xpath=ancestor::td").bounding_box()
+    assert place
+    assert column
+    assert place["x"] + place["width"] <= column["x"] + column["width"] + 1
+
+    page.reload()
+    expect(row.locator(".sf-field:visible")).to_have_text(shown_fields)
+    expect(row.locator(".sf-further:visible")).to_have_text(further)
+    assert row.evaluate_all(CUT) == []
+
+
+def test_the_chip_all_is_on_until_an_operation_is_chosen(page: Page) -> None:
+    chip = page.get_by_role("link", name="All", exact=True)
+    expect(chip).to_have_attribute("aria-current", "true")
+    page.goto(f"{page.url.partition('?')[0]}?op=u&story=3")
+    expect(chip).not_to_have_attribute("aria-current", "true")
+    chip.click()
+    expect(page).to_have_url(re.compile(r"/feed/\?story=3$"))
+
+
+def test_the_verdict_has_one_height_on_a_phone(page: Page, topic: Topic) -> None:
+    size(page, PHONE)
+    verdict = page.locator(".sf-health")
+    expect(verdict).to_be_visible()
+    before = verdict.bounding_box()
+    page.locator(".sf-health-sentence").evaluate(
+        "(each) => { each.textContent += ' word'.repeat(90); }"
+    )
+    assert verdict.bounding_box() == before

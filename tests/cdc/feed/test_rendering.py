@@ -48,7 +48,10 @@ def test_other_operations_show_no_columns(op: str) -> None:
 def test_only_operators_see_personal_columns_and_the_user() -> None:
     event = update(17, 5, user={"name": "Secret Person"}, submitted_by_id=70_001, diggs=9)
     full = rendered(event)
-    assert b"Secret Person" in full.data[OPERATORS]
+    assert (
+        b"Secret Person" in rendered(update(17, 5, user={"name": "Secret Person"})).data[OPERATORS]
+    )
+    assert orjson.loads(full.data[OPERATORS])["more"] == 2
     assert full.visible_fields(OPERATORS) == {"user", "submitted_by_id", "diggs"}
     assert full.visible_fields(OVERSEERS) == {"diggs"}
     less = full.data[OVERSEERS]
@@ -77,12 +80,29 @@ def test_undeclared_columns_are_hidden() -> None:
 
 
 def test_long_values_are_cut_and_control_characters_escaped() -> None:
-    data = shown(update(17, 5, description="x" * 60_000, title="\u202eevil\n\nevent: x"))
-    (_, _, title), (_, _, description) = data["fields"]
+    titled = shown(update(17, 5, title="\u202eevil\n\nevent: x"))
+    described = shown(update(17, 5, description="x" * 60_000))
+    (((_, _, title),), ((_, _, description),)) = titled["fields"], described["fields"]
     assert title == "\\u202eevil\\n\\nevent: x"
     assert description.startswith("x" * LONGEST_VALUE)
     assert "60,000" in description
     assert len(rendered(update(17, 5, description="y" * 60_000)).data[OPERATORS]) < 2_000
+
+
+@pytest.mark.parametrize(
+    ("after", "shown_fields", "more"),
+    [
+        ({"diggs": 59, "comments": 11}, ["diggs", "comments"], 0),
+        ({"title": "A headline that is much longer than a row", "diggs": 9}, ["title"], 1),
+        ({"status": "rejected", "diggs": 1_000_000_000, "comments": 5}, ["diggs", "comments"], 1),
+    ],
+)
+def test_only_whole_fields_are_shown_and_the_others_are_counted(
+    after: dict[str, Any], shown_fields: list[str], more: int
+) -> None:
+    data = shown(update(17, 5, **after))
+    assert sorted(name for name, *_ in data["fields"]) == sorted(shown_fields)
+    assert data["more"] == more
 
 
 def test_a_tombstone_shows_nothing() -> None:

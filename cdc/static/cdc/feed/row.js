@@ -11,18 +11,25 @@ export function valueOf(text) {
 }
 
 function fieldOf([name, before, after]) {
-  const arrow = element("span", "", "→");
+  const arrow = element("span", "sf-arrow", "→");
   arrow.setAttribute("aria-hidden", "true");
   const [old, now] = [element("del", "", valueOf(before)), element("ins", "", valueOf(after))];
   return element("span", "sf-field-change", element("span", "sf-field", name), " ", old, " ", arrow, " ", now);
 }
 
+// The number of changed fields for which the row has no room. A narrow window shows only one field.
+function moreOf({ fields = [], more }) {
+  const several = fields.length > 1;
+  const narrow = several ? [element("span", "sf-further sf-further-narrow", `+${fields.length + more - 1}`)] : [];
+  const wide = more ? [element("span", several ? "sf-further sf-further-wide" : "sf-further", `+${more}`)] : [];
+  return [...narrow, ...wide];
+}
+
 function noteOf(change) {
   if (!change.op) return [change.why, `${change.bytes} bytes.`].filter(Boolean).join(" ");
-  const more = change.more ? `${plural(change.more, "more field")}. ` : "";
   const hidden = change.hidden ? `${plural(change.hidden, "personal field")} hidden.` : "";
   const unknown = change.op === "u" && !change.fields.length && !hidden ? UNKNOWN_FIELDS : "";
-  return more + hidden + (NOTES[change.op] ?? unknown);
+  return hidden + (NOTES[change.op] ?? unknown);
 }
 
 function showTime(time, at) {
@@ -67,6 +74,7 @@ export function rowOf(change) {
   if (change.page) part(row, "page").setAttribute("href", change.page);
   part(row, "key").textContent = kind === "x" ? "" : `#${change.key}`;
   part(row, "fields").replaceChildren(...(change.fields ?? []).map(fieldOf));
+  part(row, "further").replaceChildren(...moreOf(change));
   part(row, "note").textContent = noteOf(change);
   if (change.at) showTime(part(row, "time"), change.at);
   showUser(part(row, "who"), change.who);

@@ -4,7 +4,7 @@ import { byId, clock, list } from "./page.js";
 
 const TEXTS = {
   connecting: "Connecting…",
-  up: "Live: changes appear here as they happen.",
+  up: "Live",
   paused: "Paused: new changes are collected until you resume.",
   away: "Kafka is not responding. New changes are kept and will appear here automatically.",
   full: "There are too many readers at the moment. This page tries again automatically.",

@@ -1,13 +1,14 @@
 """The pages on which operators find and inspect dead letters."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import orjson
-from django.db.models import Max, QuerySet
+from django.db.models import Count, Max, QuerySet
 from django.views.generic import DetailView
 
 from cdc.api import registry
@@ -21,7 +22,7 @@ from cdc.operations import (
     user_names,
 )
 from project.operations.access import ReadersMixin, may_act
-from project.operations.letter_filters import STATES, LetterFilters, filters_of
+from project.operations.letter_filters import ALL, STATES, LetterFilters, filters_of
 from project.operations.link_filters import FilteredListView
 from users.roles import audience_of
 
@@ -61,8 +62,9 @@ class DeadLetterListView(ReadersMixin, FilteredListView[DeadLetter]):
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         found = super().get_context_data(**context)
         filters = self._filters
+        counts = _counts()
         states = [
-            (label, filters.link(status=value), value == filters.status)
+            (label, filters.link(status=value), value == filters.status, counts[value])
             for value, label in STATES.items()
         ]
         acts = may_act(self.request) and filters.status == DeadLetterStatus.WAITING
@@ -72,6 +74,7 @@ class DeadLetterListView(ReadersMixin, FilteredListView[DeadLetter]):
             "sees_people": self._audience.sees_people,
             "filters": filters,
             "states": states,
+            "total": counts[ALL],
             "unknown": self._unknown,
             "plain": filters.link(reason="", text=""),
             "query": filters.prefix,
@@ -128,6 +131,14 @@ class DeadLetterView(ReadersMixin, DetailView[DeadLetter]):
             resolved_by=user_names([actor]).get(actor, actor),
             may_act=may_act(self.request) and letter.status == DeadLetterStatus.WAITING,
         )
+
+
+def _counts() -> Counter[str]:
+    """Return the number of dead letters in each state, and of all."""
+    states = DeadLetter.objects.order_by().values_list("status").annotate(Count("pk"))
+    counts = Counter(dict(states))
+    counts[ALL] = counts.total()
+    return counts
 
 
 def letter_rows(letters: Sequence[DeadLetter], audience: Audience) -> list[LetterRow]:

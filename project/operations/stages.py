@@ -36,6 +36,13 @@ _TONES = {
     Health.IDLE: "neutral",
     Health.UNKNOWN: "neutral",
 }
+_PURPOSES = {
+    "Outbox": "Holds changes until Kafka has them.",
+    "Relay": "Publishes the changes to Kafka.",
+    "Topic": "Keeps the changes of each row in order.",
+    "Consumers": "Apply the changes to MongoDB.",
+    "Collections": "The copies of all rows, written together.",
+}
 _PAUSED, _WAITING = "Paused", "Waiting"
 
 
@@ -48,6 +55,8 @@ class Stage:
     value: str = "?"
     unit: str = ""
     note: str = ""
+    detail: str = ""
+    """More about the value, such as the name of the process."""
     word: str = ""
     """The health in words, if the usual words do not fit."""
 
@@ -56,6 +65,11 @@ class Stage:
         """The health in words, because colour alone is not accessible."""
         usual = self.health is Health.UNKNOWN or not self.word
         return _LABELS[self.health] if usual else self.word
+
+    @property
+    def purpose(self) -> str:
+        """What the stage is for."""
+        return _PURPOSES.get(self.name, "")
 
     @property
     def tone(self) -> str:
@@ -103,7 +117,7 @@ def _outbox(name: str, status: Status) -> Stage:
         health=_queue_health(rows, late=status.outbox_late),
         value=f"{rows:,}",
         unit=_noun(rows, "change queued", "changes queued"),
-        note=f"the oldest change is {oldest:.1f} s old" if rows else "empty",
+        note=f"the oldest change is {oldest:.1f} s old" if rows else "",
     )
 
 
@@ -115,7 +129,8 @@ def _relay(name: str, status: Status) -> Stage:
         health=_process_health(status, Part.RELAY, running=bool(status.relay)),
         value=str(int(bool(status.relay))),
         unit="active",
-        note=status.relay or "no relay is running",
+        note="" if status.relay else "no relay is running",
+        detail=status.relay,
     )
 
 
@@ -142,12 +157,12 @@ def _consumers(name: str, status: Status) -> Stage:
     if status.consumers is None:
         return _unknown(name)
     count = status.consumers
-    note = "in the group" if count else "no consumer is running"
+    note = "" if count else "no consumer is running"
     return Stage(
         name=name,
         health=_process_health(status, Part.CONSUMERS, running=bool(count)),
         value=f"{count:,}",
-        unit=_noun(count, "process", "processes"),
+        unit="running",
         note=f"paused by {status.paused.who}" if status.paused else note,
         word=_PAUSED if status.paused else "",
     )
@@ -166,9 +181,8 @@ def _collections(name: str, status: Status) -> Stage:
         health=health,
         word=_WAITING if status.paused and health is Health.BUSY else "",
         value=" / ".join(f"{count:,}" for count in sorted(counts)) or "0",
-        unit="documents per collection",
-        note=f"{_noun(collections, '1 collection', f'{collections} collections')} for "
-        f"{_noun(rows, '1 row', f'{rows:,} rows')}",
+        unit=f"in {_noun(collections, '1 collection', f'each of {collections} collections')}",
+        note=f"for {_noun(rows, '1 row', f'{rows:,} rows')}",
     )
 
 

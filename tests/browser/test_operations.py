@@ -84,7 +84,7 @@ def test_a_pause_by_keyboard_is_shown_until_it_is_resumed(
     expect(page.get_by_role("link", name="Pause the consumers")).to_be_focused()
     expect(page.locator(".sf-part-bad")).to_have_count(0)
     assert OperatorAction.objects.get().what == "pause"
-    page.get_by_role("link", name="Operator log").click()
+    visitor.open("/operations/log/")
     expect(page.get_by_role("row").nth(1)).to_contain_text("an index is built")
 
 
@@ -109,6 +109,26 @@ def test_one_sentence_says_whether_the_copy_is_right(
     expect(page.get_by_role("link", name="Pause the consumers")).to_be_focused()
     verdict.get_by_role("link", name="Show the dead letters").click()
     expect(page.get_by_text("No dead letters need a decision.")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_long_verdict_moves_nothing_and_is_complete_below(
+    visitor: Visitor, people: dict[str, User], width: int
+) -> None:
+    page = visitor.page
+    page.set_viewport_size({"width": width, "height": 844})
+    SHOWN["reconcile"] = None
+    visitor.log_in(people["technical_worker"])
+    verdict = page.get_by_role("region", name="Is the copy right?")
+    expect(verdict).to_contain_text("by count; not yet compared field by field.")
+    places = [each.bounding_box() for each in (verdict, *page.locator(".sf-part").all())]
+    reason = "The database reused outbox ids. " * 20
+
+    SHOWN["unverified"] = reason.strip()
+
+    expect(page.get_by_role("region", name="Problems and warnings")).to_contain_text(reason.strip())
+    assert verdict.bounding_box() == places[0]
+    assert page.locator(".sf-part").first.bounding_box() == places[1]
 
 
 def test_a_screen_reader_hears_at_most_one_sentence_in_five_seconds(

@@ -144,3 +144,21 @@ def test_a_longer_list_needs_no_more_queries(
         letter_about(1)
     with django_assert_num_queries(len(one)):
         worker.get(LIST)
+
+
+def test_each_state_has_its_count(worker: Client, letters: list[DeadLetter]) -> None:
+    page = worker.get(LIST)
+    assert [(label, count) for label, *_, count in page.context["states"]] == [
+        ("Waiting", 3),
+        ("Replayed", 1),
+        ("Discarded", 0),
+        ("All", 4),
+    ]
+    assert 'Replayed <span class="sf-number">1</span>' in page.content.decode()
+
+
+def test_without_dead_letters_there_is_nothing_to_filter(worker: Client) -> None:
+    page = worker.get(LIST).content.decode()
+    assert "No dead letters need a decision." in page
+    assert "sf-letter-tools" not in page
+    assert "?status=all" not in page

@@ -66,7 +66,7 @@ def test_a_canary_that_never_arrived(worker: Client, monkeypatch: pytest.MonkeyP
     canary = CanaryStatus(sent_seconds_ago=3.0, arrived_seconds_ago=None, seconds=None)
     monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: healthy_status(canary=canary)))
     page = worker.get("/operations/").content.decode()
-    assert "every ten seconds: sent, but not arrived yet." in page
+    assert "test row sent, but not arrived yet. Needs attention." in page
     assert "Needs attention" in page
 
 

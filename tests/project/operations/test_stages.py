@@ -102,3 +102,17 @@ def test_a_pause_is_the_only_cause_that_a_paused_pipeline_shows() -> None:
     assert (collections.label, collections.tone) == ("Waiting", "info")
     later = StageRenderer().stages(status, 60.0)[3]
     assert (later.label, later.tone) == ("Unknown", "neutral")
+
+
+def test_each_stage_says_what_it_is_for() -> None:
+    *stages, canary = StageRenderer().stages(healthy_status(), 0.0)
+    assert all(stage.purpose.endswith(".") for stage in stages)
+    assert canary.purpose == ""
+    assert [f"{stage.value} {stage.unit}" for stage in stages] == [
+        "0 changes queued",
+        "1 active",
+        "0 records queued",
+        "2 running",
+        "3 in each of 2 collections",
+    ]
+    assert stages[1].detail == "host:1", "the name of a process is a detail"

@@ -54,8 +54,9 @@ def test_a_state_that_is_not_read_yet_is_unknown() -> None:
 @pytest.mark.django_db
 def test_a_reconciliation_is_the_proof(worker: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     page = worker.get("/operations/").content.decode()
-    assert "No reconciliation has run yet, so only the counts have been compared" in page
+    assert "No reconciliation has run yet" in page
     assert 'id="remedy" href="/operations/jobs/reconcile/"' in page
+    assert "sf-pill-warn" in page.partition("Last reconciliation")[2].partition("Never")[0]
 
     last = LastReconcile(finished_at=BEGAN, seconds_ago=9.0, equal=False, verdict="2 rows `differ`")
     status = healthy_status(reconcile=last)

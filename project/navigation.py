@@ -1,6 +1,5 @@
 """The pages that the navigation offers to a user, and which of them is open."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser
@@ -34,18 +33,43 @@ class Entry:
     page: Page
     url: str
     current: bool
-    begins_group: bool
     waiting: int
     """The number of pending decisions on this page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Navigation:
-    """The links of one user: all for the rail, and the same links in two parts for phones."""
+class Group:
+    """The links under one heading of the rail."""
 
+    name: str
     entries: tuple[Entry, ...]
-    bar: tuple[Entry, ...]
-    more: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Navigation:
+    """The links of one user: in groups for the rail, and in the same order in a bar on phones."""
+
+    groups: tuple[Group, ...]
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        return tuple(entry for group in self.groups for entry in group.entries)
+
+    @property
+    def bar(self) -> tuple[Entry, ...]:
+        """The links in the bar. The width of a phone suffices for four, with "More"."""
+        entries = self.entries
+        return entries if len(entries) <= _SHOWN_ON_PHONES else entries[: _SHOWN_ON_PHONES - 1]
+
+    @property
+    def more(self) -> tuple[Entry, ...]:
+        """The links in the menu "More" of the bar."""
+        return self.entries[len(self.bar) :]
+
+    @property
+    def more_is_current(self) -> bool:
+        """Whether the open page is one of those in `more`."""
+        return any(entry.current for entry in self.more)
 
     @property
     def waiting(self) -> int:
@@ -55,12 +79,13 @@ class Navigation:
 
 _HOME = Page(name="Home", icon="house", url_name="customer")
 _STORIES = Page(name="Stories", icon="newspaper", url_name="stories")
-_PIPELINE = (
-    Page(name="Feed", icon="activity", url_name="feed"),
+_MINE = Page(name="My submissions", icon="square-pen", url_name="my_stories")
+_REPLICATION = (
     Page(name="Pipeline", icon="workflow", url_name="operations", alias="technical_worker"),
+    Page(name="Feed", icon="activity", url_name="feed"),
     Page(name="Dead letters", icon="mail-warning", url_name="dead_letters"),
     Page(name="Jobs", icon="list-checks", url_name="jobs"),
-    Page(name="Log", icon="scroll-text", url_name="operator_log"),
+    Page(name="Operator log", icon="scroll-text", url_name="operator_log"),
 )
 _DASHBOARD = Page(name="Dashboard", icon="chart-column", url_name="senior_management")
 _ADMIN = Page(name="Admin", icon="shield", url_name="admin:index")
@@ -70,37 +95,36 @@ def navigation(user: User | AnonymousUser | None, path: str) -> Navigation | Non
     """Return the navigation of a user on the page with this path, or None for anonymous users."""
     if not isinstance(user, User):
         return None
-    entries = tuple(_entries(user, path))
-    # The bar begins with the home page of the user. `sorted` keeps the order of the other pages.
-    ordered = tuple(sorted(entries, key=lambda entry: not _is_home(entry.page, user)))
+    pages = {name: group for name, group in _pages(user).items() if group}
+    # The group with the home page of the user comes first. `sorted` keeps the order of the others.
+    ordered = sorted(pages, key=lambda name: not any(_is_home(page, user) for page in pages[name]))
+    here = _open_page([page for group in pages.values() for page in group], path)
     return Navigation(
-        entries=entries, bar=ordered[:_SHOWN_ON_PHONES], more=ordered[_SHOWN_ON_PHONES:]
+        groups=tuple(
+            Group(name=name, entries=tuple(_entry(page, here) for page in pages[name]))
+            for name in ordered
+        )
     )
 
 
-def _entries(user: User, path: str) -> Iterator[Entry]:
-    groups = [group for group in _groups(user) if group]
-    here = _open_page([page for group in groups for page in group], path)
-    for group in groups:
-        for page in group:
-            yield Entry(
-                page=page,
-                url=reverse(page.url_name),
-                current=page is here,
-                begins_group=page is group[0] and group is not groups[0],
-                waiting=_dead_letters(fresh=page is here) if page.url_name == "dead_letters" else 0,
-            )
+def _entry(page: Page, here: Page | None) -> Entry:
+    return Entry(
+        page=page,
+        url=reverse(page.url_name),
+        current=page is here,
+        waiting=_dead_letters(fresh=page is here) if page.url_name == "dead_letters" else 0,
+    )
 
 
-def _groups(user: User) -> list[tuple[Page, ...]]:
-    """Return the pages that a user may open, in groups."""
-    home = (_HOME,) if user.user_type == UserType.CUSTOMER else ()
+def _pages(user: User) -> dict[str, tuple[Page, ...]]:
+    """Return the pages that a user may open, by the name of their group."""
+    is_customer = user.user_type == UserType.CUSTOMER
     manages = (_DASHBOARD,) if may_open(user, UserType.SENIOR_MANAGEMENT) else ()
-    return [
-        (*home, _STORIES),
-        _PIPELINE if feed_audience(user) else (),
-        (*manages, *((_ADMIN,) if user.is_staff else ())),
-    ]
+    return {
+        "News": (_HOME, _STORIES, _MINE) if is_customer else (_STORIES,),
+        "Replication": _REPLICATION if feed_audience(user) else (),
+        "Management": (*manages, *((_ADMIN,) if user.is_staff else ())),
+    }
 
 
 def _is_home(page: Page, user: User) -> bool:

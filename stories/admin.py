@@ -9,8 +9,11 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db import models, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.utils import dateformat
+from django.utils.html import format_html
+from django.utils.text import Truncator
 
 from cdc.errors import Refused
 from cdc.operations import Audience, trace_row
@@ -26,6 +29,7 @@ from stories.forms import (
     StoryForm,
 )
 from stories.models import Status, Story
+from stories.templatetags.stories import submitter
 from users.roles import audience_of
 
 _LISTED = 20
@@ -39,15 +43,7 @@ class StoryAdmin(BulkChanges, RefusalMessages):
     """Stories in the admin. Every write is a captured save or update and produces an event."""
 
     form = StoryForm
-    list_display = (
-        "title",
-        "status",
-        "diggs",
-        "comments",
-        "submitted_at",
-        "promoted_at",
-        "submitted_by",
-    )
+    list_display = ("title", "state", "diggs", "submitted_at", "submitter")
     list_filter = ("status", "media", "submit_date", "promote_date")
     list_select_related = ("submitted_by",)
     list_per_page = 50
@@ -108,9 +104,14 @@ class StoryAdmin(BulkChanges, RefusalMessages):
     def submitted_at(self, story: Story) -> str:
         return _minute(story.submit_date)
 
-    @admin.display(description="Promoted", ordering="promote_date", empty_value="-")
-    def promoted_at(self, story: Story) -> str | None:
-        return _minute(story.promote_date) if story.promote_date else None
+    @admin.display(description="Status", ordering="status")
+    def state(self, story: Story) -> str:
+        return render_to_string("stories/_status.html", {"status": story.status})
+
+    @admin.display(description="Submitted by", empty_value="-")
+    def submitter(self, story: Story) -> str | None:
+        name = submitter(story)
+        return format_html("<bdi>{}</bdi>", Truncator(name).chars(40)) if name else None
 
     @admin.action(description="Approve selected stories", permissions=["change"])
     def approve(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:

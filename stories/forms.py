@@ -6,6 +6,8 @@ from typing import Any
 from django import forms
 from django.contrib.admin.widgets import AdminSplitDateTime
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from stories.addresses import canonical, submitted_before
 from stories.listing.expressions import TOPIC_LENGTH
@@ -16,7 +18,7 @@ from users.forms import post_initial
 
 REASON_MISSING = "Enter the reason. The submitter reads it."
 _CHANGED_MEANWHILE = {"status", "promote_date", "diggs", "comments"}
-DUPLICATE = "This address was submitted before. A page can be submitted once."
+DUPLICATE = "This link was submitted before. A page can be submitted once."
 
 
 class IndentedEncoder(json.JSONEncoder):
@@ -43,6 +45,10 @@ class ColumnDecoder(json.JSONDecoder):
         except (ValueError, RecursionError) as error:
             raise json.JSONDecodeError(str(error), s, 0) from None
         return value
+
+
+def _optional(label: str) -> SafeString:
+    return format_html('{} <span class="sf-optional">(optional)</span>', label)
 
 
 def _refuse_constant(name: str) -> None:
@@ -83,7 +89,7 @@ class TopicChoice(forms.ModelForm[Story]):
     copies the JSON object from the newest story with this topic.
     """
 
-    topic = forms.ChoiceField(label="Topic (optional)", required=False)
+    topic = forms.ChoiceField(label=_optional("Topic"), required=False)
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -109,7 +115,12 @@ class TopicChoice(forms.ModelForm[Story]):
 class SubmissionForm(TopicChoice):
     """Submits or edits a story. An edit writes only the fields that changed."""
 
-    link = forms.URLField(label="Address", max_length=500, assume_scheme="https")
+    link = forms.URLField(
+        max_length=500,
+        assume_scheme="https",
+        help_text="The address of the page. We check whether it was already submitted.",
+        widget=forms.URLInput(attrs={"placeholder": "https://…"}),
+    )
     wait = forms.BooleanField(
         label="Wait for replication",
         required=False,
@@ -120,7 +131,8 @@ class SubmissionForm(TopicChoice):
         model = Story
         fields = ("link", "title", "topic", "description")
         widgets = {"description": forms.Textarea(attrs={"rows": 5})}
-        labels = {"description": "Description (optional)"}
+        labels = {"description": _optional("Description")}
+        help_texts = {"title": "Up to 255 characters."}
 
     def __init__(self, *args: Any, offers_wait: bool = False, **options: Any) -> None:
         super().__init__(*args, **options)

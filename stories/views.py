@@ -113,7 +113,11 @@ class SubmissionView(LoginRequiredMixin, RefusalMixin, UpdateView[Story, Submiss
     model = Story
     form_class = SubmissionForm
     template_name = "stories/form.html"
-    extra_context = {"title": "Submit a story", "button": "Submit"}
+    extra_context = {
+        "title": "Submit a story",
+        "button": "Submit story",
+        "lead": "Your story is listed at once. Staff then approve it, or reject it with a reason.",
+    }
 
     def get_object(self, queryset: Any = None) -> Story:
         return Story(submitted_by_id=self.request.user.pk)

@@ -13,10 +13,12 @@ from django.utils import timezone
 
 class UsersConfig(AppConfig):
     name = "users"
+    verbose_name = "Accounts and roles"
 
     def ready(self) -> None:
         from users import lockout  # noqa: PLC0415
 
+        apps.get_app_config("auth").verbose_name = "Groups and permissions"
         apps.get_app_config("axes").verbose_name = "Logins"
         pre_save.connect(lockout.forget_form, sender=apps.get_model("axes", "AccessAttempt"))
         user_logged_in.connect(limit_session)

@@ -20,8 +20,14 @@ class Figure:
     change: str
     css: str
     before: str
+    note: str = ""
     now_value: float | int | str
     before_value: float | int | str
+
+    @property
+    def icon(self) -> str:
+        """The arrow of a change that has a sign; a change in words has none."""
+        return {"+": "arrow-up", cells.MINUS: "arrow-down"}.get(self.change[:1], "")
 
 
 def figures(report: Report) -> list[Figure]:
@@ -93,6 +99,7 @@ def _popular(now: Mapping[str, int], before: Mapping[str, int] | None) -> Figure
         change=change,
         css=css,
         before=theirs.text if theirs else "",
+        note="of submitted stories",
         now_value=ours.value,
         before_value=theirs.value if theirs else "",
     )
@@ -108,11 +115,12 @@ def _wait(
         change = f"{cells.duration(abs(now - before))} {faster}" if now != before else "no change"
         css = cells.direction(before - now)
     return Figure(
-        name="Time to popular (median)",
+        name="Time to popular",
         shown=cells.duration(now),
         change=change,
         css=css,
         before=cells.duration(before) if before_counts is not None else "",
+        note="median",
         now_value="" if now is None else now,
         before_value="" if before is None else before,
     )

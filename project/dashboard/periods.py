@@ -82,6 +82,14 @@ class Span:
         return self.first - _DAY
 
     @property
+    def shown(self) -> str:
+        return days_text(self.first, self.last)
+
+    @property
+    def shown_before(self) -> str:
+        return days_text(self.before, self.before_last) if self.before else ""
+
+    @property
     def before_is_complete(self) -> bool:
         """Whether the data set begins on or before the first day of the previous period."""
         return self.before is not None and self.oldest <= self.before
@@ -93,6 +101,16 @@ class Span:
     def place_before(self, day: date) -> int | None:
         """Return the number of the column to compare with a `day` of the previous period."""
         return self.place(day + (self.first - self.before)) if self.before else None
+
+
+def days_text(first: date, last: date) -> str:
+    """Return two days as text. What they have in common is written once."""
+    end = f"{last.day} {last:%b} {last.year}"
+    if first == last:
+        return end
+    month = "" if (first.year, first.month) == (last.year, last.month) else f" {first:%b}"
+    year = "" if first.year == last.year else f" {first.year}"
+    return f"{first.day}{month}{year} \N{EN DASH} {end}"
 
 
 def choose(name: str | None) -> tuple[Choice, str]:

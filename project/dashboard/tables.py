@@ -63,7 +63,7 @@ def _empty(name: str, title: str) -> Table:
 
 
 def _figures(name: str, title: str, report: Report, _: Audience) -> Table:
-    units = {"Became popular": "percent", "Time to popular (median)": "minutes"}
+    units = {"Became popular": "percent", "Time to popular": "minutes, median"}
     rows = tuple(
         (
             cells.text(each.name),

@@ -110,16 +110,16 @@ def _sentence(text: str, status: HTTPStatus) -> HttpResponse:
 def _freshness(
     state: FeedState, report: Report | None, reading: Reading[tuple[Report | None]]
 ) -> tuple[str, str]:
-    """Return the tone of the state of the copy, and one sentence about it."""
+    """Return the tone of the state of the copy, and a few words or a sentence about it."""
     counted = f"counted {_ago(reading.seconds)} ago"
     if state.state is None:
         return "neutral", f"The state of the copy is not known yet; {counted}."
     if not state.healthy:
         return "warn", f"The copy may be out of date ({counted}): {state.verdict}"
     if report is None or report.changed_at is None:
-        return "good", f"The copy is up to date; {counted}."
+        return "good", "Up to date"
     age = max((datetime.now(UTC) - report.changed_at).total_seconds() - reading.seconds, 0.0)
-    return "good", f"The copy is up to date; {counted}, when the newest change was {_ago(age)} old."
+    return "good", f"Up to date, newest change {_ago(age)} old"
 
 
 def _ago(seconds: float) -> str:

@@ -1,6 +1,5 @@
 """Filters that show a story's values."""
 
-import zlib
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +10,6 @@ from django.utils.timesince import timesince
 
 register = template.Library()
 _MINUTE = 60
-_TINTS = 6
 
 
 @register.filter
@@ -55,9 +53,3 @@ def ago(moment: datetime) -> str:
     if (timezone.now() - moment).total_seconds() < _MINUTE:
         return "just now"
     return f"{timesince(moment, depth=1)} ago"
-
-
-@register.filter
-def tint(value: Any) -> int:
-    """Return a number from 0 to 5 for a string, always the same for the same string."""
-    return zlib.crc32(str(value).encode(errors="replace")) % _TINTS

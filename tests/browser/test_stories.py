@@ -29,10 +29,10 @@ def register(visitor: Visitor) -> None:
 
 
 def submit(page: Page, address: str, title: str) -> None:
-    page.get_by_label("Address").fill(address)
+    page.get_by_label("Link").fill(address)
     page.get_by_label("Title").fill(title)
     page.get_by_label("Topic").select_option("Harbours")
-    page.get_by_role("button", name="Submit", exact=True).click()
+    page.get_by_role("button", name="Submit story").click()
 
 
 def titles(page: Page) -> Any:
@@ -41,7 +41,7 @@ def titles(page: Page) -> Any:
 
 def digg_and_undo(page: Page) -> None:
     OutboxRecord.objects.all().delete()
-    page.get_by_role("button", name="digg A heron").click()
+    page.get_by_role("button", name="Dig A heron").click()
     pressed = page.get_by_role("button", name="undo your digg for A heron")
     expect(pressed).to_have_attribute("aria-pressed", "true")
     expect(pressed).to_contain_text("1")
@@ -55,7 +55,7 @@ def digg_and_undo(page: Page) -> None:
     expect(failed).to_contain_text("the server did not respond")
     page.unroute("**/undo_digg/")
     pressed.press("Enter")
-    expect(page.get_by_role("button", name="digg A heron")).to_contain_text("0")
+    expect(page.get_by_role("button", name="Dig A heron")).to_contain_text("0")
     expect(failed).to_have_count(0)
 
 
@@ -80,9 +80,9 @@ def test_a_story_is_submitted_found_dug_rejected_and_withdrawn(
     register(visitor)
 
     visitor.open("/stories/new/")
-    page.get_by_label("Address").fill("https://www.b.example/0/")
+    page.get_by_label("Link").fill("https://www.b.example/0/")
     page.get_by_label("Title").focus()
-    expect(page.locator("#address-check")).to_contain_text("This address was submitted before")
+    expect(page.locator("#address-check")).to_contain_text("This link was submitted before")
     submit(page, "https://new.example/heron", "A heron")
     expect(page.get_by_role("heading", level=1)).to_have_text("A heron")
 
@@ -128,7 +128,7 @@ def test_a_story_is_found_and_dug_without_a_script(
     page.get_by_label("Search stories").fill("ferry")
     page.get_by_role("search").get_by_role("button", name="Search").click()
     expect(page).to_have_url(re.compile(r"q=ferry&topic=Harbours$"))
-    page.get_by_role("button", name="digg A ferry").click()
+    page.get_by_role("button", name="Dig A ferry").click()
     expect(page).to_have_url(re.compile(r"q=ferry&topic=Harbours$"))
     undo = page.get_by_role("button", name="undo your digg for A ferry")
     expect(undo).to_contain_text("1")

@@ -12,7 +12,7 @@ from tests.support.static_files import plain_static_files
 from users.models import User, UserType
 
 pytestmark = pytest.mark.django_db
-PIPELINE = ["Feed", "Pipeline", "Dead letters", "Jobs", "Log"]
+REPLICATION = ["Pipeline", "Feed", "Dead letters", "Jobs", "Operator log"]
 
 
 @pytest.fixture(autouse=True)
@@ -39,9 +39,9 @@ def shown(user: User, path: str = "/nowhere/") -> dict[str, int]:
 @pytest.mark.parametrize(
     ("user_type", "names"),
     [
-        (UserType.CUSTOMER, ["Home", "Stories"]),
-        (UserType.TECHNICAL_WORKER, ["Stories", *PIPELINE]),
-        (UserType.SENIOR_MANAGEMENT, ["Stories", *PIPELINE, "Dashboard"]),
+        (UserType.CUSTOMER, ["Home", "Stories", "My submissions"]),
+        (UserType.TECHNICAL_WORKER, [*REPLICATION, "Stories"]),
+        (UserType.SENIOR_MANAGEMENT, ["Dashboard", "Stories", *REPLICATION]),
     ],
 )
 def test_each_role_has_its_pages(user_type: UserType, names: list[str]) -> None:
@@ -50,28 +50,52 @@ def test_each_role_has_its_pages(user_type: UserType, names: list[str]) -> None:
 
 def test_staff_and_superusers_have_more() -> None:
     user = person(is_staff=True)
-    assert list(shown(user)) == ["Home", "Stories", "Admin"]
+    news = ["Home", "Stories", "My submissions"]
+    assert list(shown(user)) == [*news, "Admin"]
     user.is_superuser = True
-    assert list(shown(user)) == ["Home", "Stories", *PIPELINE, "Dashboard", "Admin"]
+    assert list(shown(user)) == [*news, *REPLICATION, "Dashboard", "Admin"]
 
 
 @pytest.mark.parametrize(
-    ("user_type", "first"),
+    ("user_type", "bar"),
     [
-        (UserType.CUSTOMER, "Home"),
-        (UserType.TECHNICAL_WORKER, "Pipeline"),
-        (UserType.SENIOR_MANAGEMENT, "Dashboard"),
+        (UserType.CUSTOMER, ["Home", "Stories", "My submissions"]),
+        (UserType.TECHNICAL_WORKER, ["Pipeline", "Feed", "Dead letters"]),
+        (UserType.SENIOR_MANAGEMENT, ["Dashboard", "Stories", "Pipeline"]),
     ],
 )
-def test_a_phone_shows_the_home_page_first_and_every_page_once(
-    user_type: UserType, first: str
+def test_a_phone_shows_the_home_page_first_and_the_order_of_the_rail(
+    user_type: UserType, bar: list[str]
 ) -> None:
     found = navigation(person(user_type), "/")
     assert found is not None
-    names = [entry.page.name for entry in (*found.bar, *found.more)]
-    assert names[0] == first
-    assert sorted(names) == sorted(entry.page.name for entry in found.entries)
-    assert len(found.bar) <= 4
+    assert [entry.page.name for entry in found.bar] == bar
+    assert (*found.bar, *found.more) == found.entries
+
+
+def test_four_pages_need_no_menu() -> None:
+    found = navigation(person(is_staff=True), "/")
+    assert found is not None
+    assert (len(found.bar), found.more) == (4, ())
+
+
+def test_the_groups_have_names() -> None:
+    found = navigation(person(UserType.SENIOR_MANAGEMENT), "/")
+    assert found is not None
+    assert [group.name for group in found.groups] == ["Management", "News", "Replication"]
+
+
+@pytest.mark.parametrize(("path", "is_current"), [("/operations/jobs/", True), ("/feed/", False)])
+def test_a_phone_marks_the_menu_with_the_open_page(
+    client: Client, path: str, is_current: bool
+) -> None:
+    user = person(UserType.TECHNICAL_WORKER)
+    found = navigation(user, path)
+    assert found is not None
+    assert found.more_is_current == is_current
+    client.force_login(user)
+    page = client.get(path).content.decode()
+    assert ('popovertarget="more" aria-current="true"' in page) == is_current
 
 
 @pytest.mark.parametrize(
@@ -83,7 +107,7 @@ def test_a_phone_shows_the_home_page_first_and_every_page_once(
         ("/technical_worker/", "Pipeline"),
         ("/operations/jobs/3/", "Jobs"),
         ("/operations/dead_letters/3/replay/", "Dead letters"),
-        ("/operations/log/", "Log"),
+        ("/operations/log/", "Operator log"),
         ("/feed/", "Feed"),
         ("/admin/stories/story/1/change/", "Admin"),
         ("/senior_management/", "Dashboard"),

@@ -148,9 +148,12 @@ def test_the_form_begins_with_the_address_and_marks_optional_fields() -> None:
     Story.objects.create(title="A", link="http://x.example/", topic={"name": "Tea", "icon": 7})
     _, client = person("ann")
     page = client.get("/stories/new/").content.decode()
-    labels = [text.strip() for text in re.findall(r"<label[^>]*>([^<]*)", page)]
-    form = labels[labels.index("Address") :]
-    assert form == ["Address", "Title", "Topic (optional)", "Description (optional)"]
+    labels = [
+        re.sub(r"<[^>]*>", "", text).strip()
+        for text in re.findall(r"<label[^>]*>(.*?)</label>", page, re.DOTALL)
+    ]
+    form = labels[labels.index("Link") :]
+    assert form == ["Link", "Title", "Topic (optional)", "Description (optional)"]
     client.post("/stories/new/", {**SENT, "topic": "Tea"})
     story = Story.objects.get(title=SENT["title"])
     assert story.topic == {"name": "Tea", "icon": 7}
@@ -191,7 +194,7 @@ def test_an_address_is_submitted_once(first: str) -> None:
     client.post("/stories/new/", {**SENT, "link": first, "title": "First"})
     for link in SAME:
         check = client.get("/stories/new/check/", {"link": link}).content.decode()
-        assert "This address was submitted before" in check, link
+        assert "This link was submitted before" in check, link
         assert "First" in check
         page = client.post("/stories/new/", {**SENT, "link": link})
         assert DUPLICATE in page.content.decode(), link

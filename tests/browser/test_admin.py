@@ -79,6 +79,7 @@ def test_all_pages(browser: Browser, site: str, people: dict[str, User], rows: N
     for path in [*OTHERS, password, *(page for model in models for page in pages(model, boss))]:
         look(looked, path, "admin") if PICTURES else looked.open(path)
         found += examine(examined, path)
+    found += examine(examined, "/admin/stories/story/?status__exact=submitted")
     found += violations(confirmation(examined, "cdc_deadletter", "Replay selected dead letters"))
     found += violations(confirmation(examined, "stories_story", "Delete selected stor"))
     found += violations(confirmation(examined, "stories_story", "Edit selected stor"))

@@ -30,7 +30,7 @@ def test_management_picks_a_period_compares_exports_and_prints(
     page.get_by_role("link", name="7 days").click()
     expect(page).to_have_url(f"{visitor.url}/senior_management/?days=7")
     expect(page.get_by_role("link", name="7 days")).to_have_attribute("aria-current", "true")
-    expect(page.get_by_text("compared with 18 – 24 Mar 2010")).to_be_visible()
+    expect(page.get_by_text("compared with 18 \u2013 24 Mar 2010")).to_be_visible()
     stories = page.locator(".sf-figure").filter(has=page.get_by_text("Stories", exact=True))
     expect(stories).to_contain_text("32")
     expect(stories).to_contain_text("+129%")

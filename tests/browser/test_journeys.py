@@ -75,6 +75,25 @@ def test_story_is_approved_in_the_admin(
     assert [record.op for record in OutboxRecord.objects.all()] == ["u"]
 
 
+def test_submitted_stories_are_reviewed_with_buttons(
+    visitor: Visitor, people: dict[str, User], stories: list[Story]
+) -> None:
+    page = visitor.page
+    visitor.log_in(people["superuser"])
+    visitor.open("/admin/")
+    page.get_by_role("link", name="1 stories to review").click()
+    page.get_by_role("checkbox", name=re.compile("Select this object")).check()
+    page.get_by_role("button", name="Reject selected").click()
+    page.get_by_label("Reason").fill("We have had that ferry.")
+    page.get_by_role("button", name="Reject stories").click()
+    expect(page.get_by_text("1 story was rejected.")).to_be_visible()
+    stories[0].refresh_from_db()
+    assert (stories[0].status, stories[0].rejection.reason) == (
+        Status.REJECTED,
+        "We have had that ferry.",
+    )
+
+
 def test_theme_is_switched_and_kept(visitor: Visitor) -> None:
     page = visitor.page
     visitor.open("/login/")

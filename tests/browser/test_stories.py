@@ -157,6 +157,25 @@ def test_the_list_has_one_search_which_keeps_the_filters(
     expect(page.get_by_role("searchbox")).to_have_count(1)
 
 
+def test_a_story_has_one_line_of_facts(
+    visitor: Visitor, people: dict[str, User], stories: list[Story]
+) -> None:
+    Story.objects.update(
+        topic={"name": "T" * 90},
+        user={"name": "a name of many words " * 4},
+        link=f"http://{'w' * 60}.example/",
+    )
+    page = visitor.page
+    page.set_viewport_size({"width": 1280, "height": 800})
+    visitor.log_in(people["customer"])
+    visitor.open("/stories/")
+    facts = page.locator(".sf-story-row .sf-meta")
+    expect(facts).to_have_count(len(stories) - 1)
+    heights = facts.evaluate_all("(all) => all.map((each) => each.clientHeight)")
+    line = facts.first.evaluate("(each) => parseFloat(getComputedStyle(each).lineHeight)")
+    assert max(heights) < 1.5 * line
+
+
 def test_the_pages_of_a_review_are_accessible(
     browser: Browser, site: str, people: dict[str, User], stories: list[Story]
 ) -> None:

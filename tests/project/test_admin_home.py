@@ -126,3 +126,10 @@ def test_permissions_are_in_groups_with_short_labels() -> None:
     assert "Logins: access attempts" in page
     assert "stories | story | Can" not in page
     assert page.count('name="permissions"') == Permission.objects.count()
+
+
+def test_the_daily_work_comes_first() -> None:
+    boss = User.objects.create_superuser("boss@people.example", name="Boss")
+    apps = re.findall(r'<div class="app-([a-z]+) module', page_of(boss))
+    assert apps[:2] == ["stories", "users"]
+    assert set(apps) >= {"auth", "axes", "cdc"}

@@ -1,5 +1,6 @@
 """Stories in the admin."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -395,3 +396,50 @@ def test_only_operators_see_the_error_of_a_trace(
     client.force_login(staff)
     page = client.get(f"/admin/stories/story/{stories[0].pk}/change/").content.decode()
     assert f'<div class="readonly">{ending}</div>' in page
+
+
+def press(client: Client, number: int, stories: list[Story]) -> str:
+    """Press one of the buttons beside the list of actions."""
+    page = client.get(f"{LIST}?status__exact=submitted").content.decode()
+    assert f'name="index" value="{number}"' in page
+    chosen = re.findall(r'<input type="hidden" name="action" value="(\w+)">', page)
+    data = {
+        "action": ["", *chosen],
+        "index": number,
+        "_selected_action": [story.pk for story in stories],
+    }
+    answer = client.post(f"{LIST}?status__exact=submitted", data, follow=True)
+    return answer.content.decode()
+
+
+def test_a_button_approves_submitted_stories(client: Client, stories: list[Story]) -> None:
+    assert "1 story was approved." in press(client, 1, stories[:1])
+    assert Story.objects.get(pk=stories[0].pk).status == Status.POPULAR
+
+
+def test_a_button_rejects_submitted_stories_with_a_reason(
+    client: Client, stories: list[Story]
+) -> None:
+    page = press(client, 2, stories[:1])
+    assert "Reject 1 story" in page
+    assert 'name="reason"' in page
+    assert operations() == []
+
+
+def test_only_the_list_to_review_has_the_buttons(client: Client, stories: list[Story]) -> None:
+    assert "Approve selected</button>" not in client.get(LIST).content.decode()
+    staff = User.objects.create_user("staff@people.example", "x", name="Staff", is_staff=True)
+    staff.user_permissions.set(Permission.objects.filter(codename="view_story"))
+    client.force_login(staff)
+    page = client.get(f"{LIST}?status__exact=submitted").content.decode()
+    assert stories[0].title in page
+    assert "Approve selected</button>" not in page
+
+
+def test_the_list_names_the_submitters_as_the_site_does(
+    client: Client, stories: list[Story]
+) -> None:
+    Story.objects.filter(pk=stories[1].pk).update(submitted_by=User.objects.get())
+    page = client.get(LIST).content.decode()
+    assert page.count("<bdi>ann</bdi>") == len(stories) - 1
+    assert page.count("<bdi>Boss</bdi></td>") == 1

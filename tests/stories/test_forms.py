@@ -149,7 +149,7 @@ def test_the_form_begins_with_the_address_and_marks_optional_fields() -> None:
     _, client = person("ann")
     page = client.get("/stories/new/").content.decode()
     labels = [
-        re.sub(r"<[^>]*>", "", text).strip()
+        re.sub(r"<[^>]*>|\*", "", text).strip()
         for text in re.findall(r"<label[^>]*>(.*?)</label>", page, re.DOTALL)
     ]
     form = labels[labels.index("Link") :]

@@ -157,3 +157,25 @@ def test_other_values_give_no_web_address(value: Any) -> None:
 
 def test_host_of_an_address() -> None:
     assert host("https://www.paper.example:8080/x") == "paper.example"
+
+
+def test_a_list_names_a_status_only_after_a_review(client: Client) -> None:
+    story(title="Not reviewed")
+    assert "sf-pill" not in page(client, "/stories/")
+    story(title="Reviewed", status=Status.UPCOMING)
+    assert page(client, "/stories/").count("sf-pill-info") == 1
+
+
+def test_a_placeholder_has_the_initial_of_the_site(client: Client) -> None:
+    story(link="http://www.paper.example/x")
+    shown = page(client, "/stories/")
+    assert '<span class="sf-thumb" aria-hidden="true">P</span>' in shown
+    story(link="http://www.paper.example/y", media="videos")
+    assert page(client, "/stories/").count("sf-thumb") == 2
+    assert page(client, "/stories/").count('aria-hidden="true">P</span>') == 1
+
+
+def test_a_page_has_one_link_to_submit(client: Client) -> None:
+    story()
+    for address, number in (("/stories/", 1), ("/customer/", 1), ("/stories/new/", 0)):
+        assert page(client, address).count('href="/stories/new/"') == number, address

@@ -24,6 +24,11 @@ def test_each_figure_is_compared_with_the_period_before() -> None:
     )
     assert (found["Diggs"].change, found["Diggs"].css) == ("\u221211%", "sf-down")
     assert found["Rejected"].css == "sf-same"
+    assert {name: each.icon for name, each in found.items() if each.icon} == {
+        **dict.fromkeys(("Stories", "Became popular"), "arrow-up"),
+        "Diggs": "arrow-down",
+    }
+    assert (popular.note, wait.note, stories.note) == ("of submitted stories", "median", "")
 
 
 def test_without_a_period_before_nothing_is_compared() -> None:

@@ -5,7 +5,16 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from cdc.reports import Unit
-from project.dashboard.periods import CHOICES, MOST_COLUMNS, Span, choose, end_at, end_of, span_of
+from project.dashboard.periods import (
+    CHOICES,
+    MOST_COLUMNS,
+    Span,
+    choose,
+    days_text,
+    end_at,
+    end_of,
+    span_of,
+)
 
 NEWEST = datetime(2010, 3, 31, 23, 59, 59, tzinfo=UTC)
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -127,3 +136,17 @@ def test_dates_of_a_thousand_years_ago_are_no_error(name: str) -> None:
     old = datetime(1000, 1, 1, tzinfo=UTC)
     assert len(span(name, old).columns) <= MOST_COLUMNS
     assert span(name, old, old + timedelta(hours=3)).columns
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "text"),
+    [
+        (date(2026, 10, 1), date(2026, 10, 30), "1 \u2013 30 Oct 2026"),
+        (date(2026, 10, 31), date(2026, 11, 29), "31 Oct \u2013 29 Nov 2026"),
+        (date(2025, 12, 31), date(2026, 1, 29), "31 Dec 2025 \u2013 29 Jan 2026"),
+        (date(2025, 10, 3), date(2026, 10, 4), "3 Oct 2025 \u2013 4 Oct 2026"),
+        (date(2026, 10, 3), date(2026, 10, 3), "3 Oct 2026"),
+    ],
+)
+def test_what_two_days_have_in_common_is_written_once(first: date, last: date, text: str) -> None:
+    assert days_text(first, last) == text

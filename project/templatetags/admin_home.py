@@ -21,10 +21,16 @@ _FIRST_APPS = ("stories", "users")
 class Waiting:
     """A number of pending decisions, and the page on which to make them."""
 
-    label: str
+    one: str
+    """The label of a single decision."""
+    many: str
     icon: str
     count: int
     url: str
+
+    @property
+    def label(self) -> str:
+        return self.one if self.count == 1 else self.many
 
 
 @register.simple_tag
@@ -43,14 +49,16 @@ def most_used_first(apps: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _all_for(user: User) -> Iterator[Waiting]:
     if user.has_perm("stories.view_story"):
         yield Waiting(
-            label="stories to review",
+            one="story to review",
+            many="stories to review",
             icon="newspaper",
             count=Story.objects.filter(status=Status.SUBMITTED).count(),
             url=f"{reverse('admin:stories_story_changelist')}?status__exact={Status.SUBMITTED}",
         )
     if user.has_perm("axes.view_accessattempt"):
         yield Waiting(
-            label="locked accounts",
+            one="locked account",
+            many="locked accounts",
             icon="lock",
             count=locked_accounts().count(),
             url=reverse("admin:axes_accessattempt_changelist"),
@@ -58,7 +66,8 @@ def _all_for(user: User) -> Iterator[Waiting]:
     if feed_audience(user) or user.has_perm("cdc.view_deadletter"):
         page = "dead_letters" if feed_audience(user) else "admin:cdc_deadletter_changelist"
         yield Waiting(
-            label="dead letters",
+            one="dead letter",
+            many="dead letters",
             icon="mail-warning",
             count=DeadLetter.objects.filter(status=DeadLetterStatus.WAITING).count(),
             url=reverse(page),

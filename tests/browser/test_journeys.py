@@ -81,7 +81,7 @@ def test_submitted_stories_are_reviewed_with_buttons(
     page = visitor.page
     visitor.log_in(people["superuser"])
     visitor.open("/admin/")
-    page.get_by_role("link", name="1 stories to review").click()
+    page.get_by_role("link", name="1 story to review").click()
     page.get_by_role("checkbox", name=re.compile("Select this object")).check()
     page.get_by_role("button", name="Reject selected").click()
     page.get_by_label("Reason").fill("We have had that ferry.")

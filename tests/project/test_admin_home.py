@@ -71,8 +71,8 @@ def test_superusers_see_all_that_waits() -> None:
     boss = User.objects.create_superuser("boss@people.example", name="Boss")
     assert waiting(page_of(boss)) == {
         "stories to review": (2, "/admin/stories/story/?status__exact=submitted"),
-        "locked accounts": (1, "/admin/axes/accessattempt/"),
-        "dead letters": (1, "/operations/dead_letters/"),
+        "locked account": (1, "/admin/axes/accessattempt/"),
+        "dead letter": (1, "/operations/dead_letters/"),
     }
 
 
@@ -87,8 +87,8 @@ def test_nothing_waits() -> None:
     ("codename", "label", "address"),
     [
         ("view_story", "stories to review", "/admin/stories/story/?status__exact=submitted"),
-        ("view_accessattempt", "locked accounts", "/admin/axes/accessattempt/"),
-        ("view_deadletter", "dead letters", "/admin/cdc/deadletter/"),
+        ("view_accessattempt", "locked account", "/admin/axes/accessattempt/"),
+        ("view_deadletter", "dead letter", "/admin/cdc/deadletter/"),
     ],
 )
 def test_staff_see_only_what_they_may_open(codename: str, label: str, address: str) -> None:

@@ -19,10 +19,10 @@ from cdc.wire.records import Record
 
 LONGEST_VALUE = 160
 """The number of characters of a value that the list shows; the details show the whole value."""
+_MOST_FIELDS = 8
 _ROW_LENGTH, _SEPARATORS = 36, 4
 """The room of a row for changed fields, and what each field needs between its parts."""
-_LONGEST_TITLE = 120
-_LONGEST_NAME = 100
+_LONGEST_TITLE, _LONGEST_NAME = 120, 100
 _LONGEST_REASON = 300
 _LONGEST_RAW = 10_000
 _OVERHEAD_BYTES = 600
@@ -153,13 +153,13 @@ def _data(
     visible = [name for name in fields if name not in hidden]
     before, after = event.before or {}, event.after or {}
     values = [(name, _value(before.get(name)), _value(after.get(name))) for name in visible]
-    fitting = _fitting(values)
     return orjson.dumps(
         {
             **base,
             **({"who": printable(event.user, _LONGEST_NAME)} if audience.sees_people else {}),
-            "fields": values[:fitting],
-            "more": len(values) - fitting,
+            "fields": values[:_MOST_FIELDS],
+            "fit": _fitting(values[:_MOST_FIELDS]),
+            "more": max(len(values) - _MOST_FIELDS, 0),
             "hidden": len(fields) - len(visible),
         }
     )

@@ -18,11 +18,17 @@ function fieldOf([name, before, after]) {
 }
 
 // The number of changed fields for which the row has no room. A narrow window shows only one field.
-function moreOf({ fields = [], more }) {
-  const several = fields.length > 1;
-  const narrow = several ? [element("span", "sf-further sf-further-narrow", `+${fields.length + more - 1}`)] : [];
-  const wide = more ? [element("span", several ? "sf-further sf-further-wide" : "sf-further", `+${more}`)] : [];
+function moreOf({ fields = [], fit = 0, more = 0 }) {
+  const [several, rest] = [fit > 1, fields.length - fit + more];
+  const narrow = several ? [element("span", "sf-further sf-further-narrow", `+${rest + fit - 1}`)] : [];
+  const wide = rest ? [element("span", several ? "sf-further sf-further-wide" : "sf-further", `+${rest}`)] : [];
   return [...narrow, ...wide];
+}
+
+// The fields for which the row has no room, for screen readers.
+function restOf({ fields = [], fit = 0, more = 0 }) {
+  const values = ([name, before, after]) => [`${name} `, valueOf(before), " → ", valueOf(after), " "];
+  return [...fields.slice(fit).flatMap(values), more ? `and ${more} more` : ""];
 }
 
 function noteOf(change) {
@@ -73,8 +79,9 @@ export function rowOf(change) {
   part(row, "title").textContent = kind === "x" ? "" : change.title || "Untitled";
   if (change.page) part(row, "page").setAttribute("href", change.page);
   part(row, "key").textContent = kind === "x" ? "" : `#${change.key}`;
-  part(row, "fields").replaceChildren(...(change.fields ?? []).map(fieldOf));
+  part(row, "fields").replaceChildren(...(change.fields ?? []).slice(0, change.fit).map(fieldOf));
   part(row, "further").replaceChildren(...moreOf(change));
+  part(row, "rest").replaceChildren(...restOf(change));
   part(row, "note").textContent = noteOf(change);
   if (change.at) showTime(part(row, "time"), change.at);
   showUser(part(row, "who"), change.who);

@@ -2,6 +2,8 @@
 
 import time
 from dataclasses import replace
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -25,20 +27,41 @@ def assigned(sources: list[KafkaSource], count: int, seconds: float = SECONDS) -
     return False
 
 
+def consume(settings: CdcSettings, names: list[str], ready: Connection) -> None:
+    """Report when all partitions are assigned, and wait for SIGKILL."""
+    sources = [KafkaSource(settings, [settings.topic], name) for name in names]
+    ready.send(assigned(sources, settings.partitions))
+    while True:
+        for source in sources:
+            source.poll(10, 0.05)
+
+
+def kill_consumers(settings: CdcSettings, names: list[str]) -> None:
+    """Run consumers in another process until they have all partitions, then kill this process."""
+    context = get_context("spawn")
+    mine, theirs = context.Pipe()
+    process = context.Process(target=consume, args=(settings, names, theirs), daemon=True)
+    process.start()
+    try:
+        assert mine.poll(2 * SECONDS)
+        assert mine.recv()
+    finally:
+        process.kill()
+        process.join(SECONDS)
+
+
 def test_it_is_assigned(feed_settings: CdcSettings) -> None:
     settings = replace(feed_settings, group=f"{feed_settings.group}-new")
     Topics(settings).ensure(settings.topic)
     names = ["one", "two", "three"]
-    sources = [KafkaSource(settings, [settings.topic], name) for name in names]
-    assert assigned(sources, settings.partitions)
+    kill_consumers(settings, names)
     client = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
     new = NewPartitions(settings.topic, settings.partitions + 1)
     client.create_partitions([new])[settings.topic].result(60)
-    # The new processes replace the old ones, which have not left the group, as after a SIGKILL.
-    killed = sources
+    # The killed consumers have not left the group.
     sources = [KafkaSource(settings, [settings.topic], name) for name in names]
     try:
         assert assigned(sources, settings.partitions + 1)
     finally:
-        for source in [*sources, *killed]:
+        for source in sources:
             source.close()

@@ -1,6 +1,6 @@
 // The state of the stream: a line at the top of the page, and the colours of the list.
 import { say } from "./announcer.js";
-import { byId, clock, list } from "./page.js";
+import { byId, clock, element, list } from "./page.js";
 
 const TEXTS = {
   connecting: "Connecting…",
@@ -31,13 +31,18 @@ function textOf(name) {
   return `Connection lost at ${clock(since)} UTC. Reconnecting. Changes that you miss will be loaded afterwards.`;
 }
 
+// The pill of the usual state is short; screen readers hear what it means.
+function hintOf(name) {
+  return name === "up" ? [element("span", "visually-hidden", ": changes appear here as they happen.")] : [];
+}
+
 function show() {
   const name = paused && state === "up" ? "paused" : state;
   const text = textOf(name);
   if (text === shown) return;
   shown = text;
   line.hidden = false;
-  line.textContent = text;
+  line.replaceChildren(text, ...hintOf(name));
   line.className = `sf-state sf-state-${TONES[name] ?? "neutral"}`;
   table.classList.toggle("sf-stale", ["lost", "full", "away", "denied"].includes(state));
   if (SENTENCES[name]) say(SENTENCES[name]);

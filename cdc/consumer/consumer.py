@@ -63,7 +63,7 @@ class ReplicaConsumer:
         self._size = BatchSize(routes)
         self._conflicts = Conflicts()
         self._caught_up = True
-        self._positions: dict[TopicPartition, int | None] = {}
+        self._positions: dict[TopicPartition, int | None] = {}  # As this consumer last moved them.
         self._paused = paused
         self._was_paused = False
 
@@ -121,12 +121,11 @@ class ReplicaConsumer:
             position = self._after_gap(source, position)
             self._positions[source] = position.next_offset
             self._source.start(source, position.next_offset, position.leader_epoch)
-            recreated = position.recreated
-            event = telemetry.PARTITION_RECREATED if recreated else telemetry.PARTITION_TAKEN
-            level = logging.WARNING if recreated else logging.INFO
-            telemetry.log(
-                _log, level, event, partition=source.partition, offset=position.next_offset
-            )
+            event, level = telemetry.PARTITION_TAKEN, logging.INFO
+            if position.recreated:
+                event, level = telemetry.PARTITION_RECREATED, logging.WARNING
+            place = {"partition": source.partition, "offset": position.next_offset}
+            telemetry.log(_log, level, event, **place)
 
     def _after_gap(self, source: TopicPartition, position: StoredPosition) -> StoredPosition:
         """Return where the partition starts: at its first offset if Kafka has lost the position.

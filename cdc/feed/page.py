@@ -191,8 +191,7 @@ def _row(
     seconds = delays.get(change.version) if change.version else None
     moment = datetime.fromtimestamp(change.ts_ms / 1000, tz=UTC) if change.op else None
     delay = {} if seconds is None else {"ms": round(seconds * 1000), "seconds": f"{seconds:.2f}"}
-    rest = len(data.get("fields", ())) - data.get("fit", 0) + data.get("more", 0)
-    return {"ms": None, **data, **delay, "moment": moment, "rest": rest}
+    return {"ms": None, **data, **delay, "moment": moment}
 
 
 def _jumped_to(asked: PageRequest, changes: list[RenderedChange]) -> tuple[int, int] | None:

@@ -14,7 +14,7 @@ from cdc.audience import Audience
 from cdc.errors import Rejected
 from cdc.printable import printable
 from cdc.registry import Capture
-from cdc.wire.event import ChangeEvent, Operation, PastEvent, Row, Version, decode
+from cdc.wire.event import ChangeEvent, PastEvent, Row, Version, decode
 from cdc.wire.records import Record
 
 LONGEST_VALUE = 160
@@ -116,8 +116,8 @@ class Renderer:
 
 
 def _change(place: Place, event: ChangeEvent, capture: Capture) -> RenderedChange:
-    fields = _changed_columns(event, capture)
-    title = printable(_text(_latest(event).get(capture.presentation.title)), _LONGEST_TITLE)
+    fields = event.changed(column.name for column in capture.columns)
+    title = printable(_text(event.row.get(capture.presentation.title)), _LONGEST_TITLE)
     base = {
         **place,
         "op": event.op.value,
@@ -153,12 +153,14 @@ def _data(
     visible = [name for name in fields if name not in hidden]
     before, after = event.before or {}, event.after or {}
     values = [(name, _value(before.get(name)), _value(after.get(name))) for name in visible]
+    fit = _fitting(values)
     return orjson.dumps(
         {
             **base,
             **({"who": printable(event.user, _LONGEST_NAME)} if audience.sees_people else {}),
             "fields": values[:_MOST_FIELDS],
-            "fit": _fitting(values[:_MOST_FIELDS]),
+            "fit": fit,
+            "rest": len(values) - fit,
             "more": max(len(values) - _MOST_FIELDS, 0),
             "hidden": len(fields) - len(visible),
         }
@@ -228,27 +230,8 @@ def _past_place(past: PastEvent) -> Place:
     return {"partition": past.partition, "offset": past.offset}
 
 
-def _changed_columns(event: ChangeEvent, capture: Capture) -> list[str]:
-    """Return the columns whose values an update changed; none for other operations.
-
-    If the old row does not fit into a message, `before` contains only the key. The changed columns
-    are then unknown.
-    """
-    if event.op is not Operation.UPDATE or event.before is None:
-        return []
-    before, after = event.before, event.after or {}
-    names = [column.name for column in capture.columns]
-    if before.keys() == {event.key_column}:
-        return []
-    return [name for name in names if before.get(name) != after.get(name)]
-
-
-def _latest(event: ChangeEvent) -> Row:
-    return event.after or event.before or {}
-
-
 def _topic_name(event: ChangeEvent, capture: Capture) -> str:
-    topic = _latest(event).get(capture.presentation.topic_field)
+    topic = event.row.get(capture.presentation.topic_field)
     return _text(topic.get("name")) if isinstance(topic, dict) else ""
 
 

@@ -41,6 +41,10 @@ class StoredOffset:
     topic_id: str | None = None
     """None if it is not known."""
 
+    def is_of(self, topic_id: str) -> bool:
+        """Whether the offset belongs to this topic, not to a deleted topic of the same name."""
+        return self.topic_id in {None, topic_id}
+
 
 class Positions:
     """The positions of one consumer group.

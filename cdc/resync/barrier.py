@@ -67,19 +67,25 @@ class Barrier:
     def _lag(self, ends: dict[TopicPartition, tuple[int, int]], ids: Mapping[str, str]) -> int:
         positions = self._positions.stored()
         return sum(
-            _unnoticed(positions.get(source), ids[source.topic], end - first)
-            or self._missing(source, positions.get(source), first, end)
-            for source, (first, end) in ends.items()
+            self._missing(source, positions.get(source), ids[source.topic], ends[source])
+            for source in ends
         )
 
     def _missing(
-        self, source: TopicPartition, stored: StoredOffset | None, first: int, end: int
+        self,
+        source: TopicPartition,
+        stored: StoredOffset | None,
+        topic_id: str,
+        bounds: tuple[int, int],
     ) -> int:
         """Return the number of records before `end` that are not applied.
 
-        If the position is past the partition's present end, Kafka has lost records. No record then
-        counts as applied until the consumer has found the gap.
+        If the position belongs to a deleted topic or is past the partition's present end, Kafka has
+        lost records. No record then counts as applied until the consumer has found the gap.
         """
+        first, end = bounds
+        if stored is not None and not stored.is_of(topic_id):
+            return max(end - first, 1)
         position = first if stored is None else stored.next_offset
         if position > end:
             first, present = self._watermarks.of(source)
@@ -96,12 +102,3 @@ class Barrier:
             waiting = count()
             if waiting < fewest:
                 fewest, since = waiting, self._clock.monotonic()
-
-
-def _unnoticed(stored: StoredOffset | None, topic_id: str, records: int) -> int:
-    """Return the number of records of a topic whose re-creation the consumer has not noticed.
-
-    It is at least 1 for such a topic, because the consumer has to find the gap.
-    """
-    recreated = stored is not None and stored.topic_id not in {None, topic_id}
-    return max(records, 1) if recreated else 0

@@ -10,7 +10,6 @@ from cdc.capture.images import images_after
 from cdc.capture.resend import send_state, through_locks
 from cdc.errors import Refused
 from cdc.registry import Capture
-from cdc.resync.basis import Basis
 from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.comparison import Comparison, Difference, DifferenceKind
 from cdc.resync.orphans import Orphans, foreign_document
@@ -35,7 +34,6 @@ class Reconciliation:
         comparison: Comparison,
         orphans: Orphans,
         checkpoint: CheckpointStore,
-        basis: Basis,
         context: RunContext,
         *,
         repair: bool,
@@ -45,7 +43,6 @@ class Reconciliation:
         self._comparison = comparison
         self._orphans = orphans
         self._checkpoint = checkpoint
-        self._basis = basis
         self._context = context
         self._repair = repair
         self._using = using
@@ -59,7 +56,6 @@ class Reconciliation:
         saved = self._checkpoint.load()
         if saved is not None:
             self._collection, self._last = saved["place"], saved["last"]
-            self._basis = Basis.of(saved) or self._basis
             self.report = TableReport.from_json(saved["report"])
             self._context.advance(self.report.rows)
             self._context.say(
@@ -156,11 +152,5 @@ class Reconciliation:
         """
         self._last = last
         if last is None or isinstance(last, int | str):
-            self._checkpoint.save(
-                {
-                    "place": self._collection,
-                    "last": last,
-                    "report": self.report.as_json(),
-                    "basis": self._basis.as_json(),
-                }
-            )
+            state = {"place": self._collection, "last": last, "report": self.report.as_json()}
+            self._checkpoint.save(state)

@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from django.db.models import Max
+
 from cdc.conf import cdc_settings
+from cdc.errors import Retryable
 from cdc.models import ReconcileRun
 from cdc.mongo.client import connect
 from cdc.mongo.columns import DocumentColumns, Recorded
 from cdc.mongo.positions import Positions
 from cdc.mongo.reader import ReplicaReader
+from cdc.outbox.table import current_epoch
 from cdc.progress import Bar, Say, progress
 from cdc.registry import Capture, registry
 from cdc.resync.barrier import Barrier
-from cdc.resync.basis import Basis
 from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.comparison import Comparison
 from cdc.resync.orphans import Orphans
@@ -23,6 +26,10 @@ from cdc.resync.reconcile import Reconciliation
 from cdc.resync.report import TableReport
 from cdc.resync.run_context import RunContext
 from cdc.runtime.loop import Clock, SystemClock
+
+_NEW_EPOCH = (
+    "A new epoch began during the comparison, so its result is not valid: run the command again."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +108,7 @@ class Reconciler:
         self._stopped = stopped
         self._repair = repair
         self._using = using
+        self._last_run: int | None = None
         self._clock = clock or SystemClock()
         settings = cdc_settings()
         topics = sorted({capture.topic for capture in registry})
@@ -113,16 +121,17 @@ class Reconciler:
     def run(self, *, restart: bool) -> Result | None:
         """Compare, repair if requested, and store the result; return None if the run was stopped.
 
-        Raise Retryable if a service is unavailable. A run resumes at the checkpoint of an earlier
-        run, unless the earlier comparisons may be wrong by now; with `restart`, it starts from the
-        beginning.
+        Raise Retryable if a service is unavailable, or if a new epoch begins meanwhile. A run
+        resumes at the checkpoint of an earlier run, unless the earlier comparisons may be wrong by
+        now; with `restart`, it starts from the beginning.
         """
         began = self._clock.monotonic()
-        basis = Basis.at(self._clock.time(), using=self._using)
+        epoch = current_epoch(using=self._using)
+        self._last_run = _last_run(self._using)
         if restart:
             self.discard_checkpoints()
         else:
-            self._discard_outdated(basis)
+            self._discard_outdated()
         # A resumed run closes no gaps, because the run may have compared a row before the gap with
         # a change of that row was found.
         resumed = any(self._checkpoint(each).load() for each in registry)
@@ -130,10 +139,12 @@ class Reconciler:
         columns = {} if resumed else self._recorded_columns()
         tables = []
         for capture in registry:
-            report = self._table(capture, basis)
+            report = self._table(capture)
             if report is None:
                 return None
             tables.append(report)
+        if current_epoch(using=self._using) != epoch:
+            raise Retryable(_NEW_EPOCH)
         result = Result(
             finished_at=datetime.fromtimestamp(self._clock.time(), tz=UTC),
             seconds=self._clock.monotonic() - began,
@@ -168,16 +179,14 @@ class Reconciler:
             "collections": capture.collections,
             "repair": self._repair,
         }
-        return CheckpointStore(self._task, arguments, using=self._using)
+        return CheckpointStore(self._task, arguments, using=self._using, last_run=self._last_run)
 
-    def _discard_outdated(self, basis: Basis) -> None:
+    def _discard_outdated(self) -> None:
         for capture in registry:
-            saved = self._checkpoint(capture).load()
-            if saved and (why := basis.outdates(Basis.of(saved))):
-                self._say(f"{capture.table}: the stopped comparison is not resumed, because {why}.")
-                self._checkpoint(capture).remove()
+            if why := self._checkpoint(capture).discard_outdated():
+                self._say(f"{capture.table}: the stopped run is not resumed, because {why}.")
 
-    def _table(self, capture: Capture, basis: Basis) -> TableReport | None:
+    def _table(self, capture: Capture) -> TableReport | None:
         checkpoint = self._checkpoint(capture)
         total = capture.model._meta.base_manager.using(self._using).count()
         with self._bar(f"Comparing {capture.table}", total, self._say) as (say, advance):
@@ -186,9 +195,14 @@ class Reconciler:
                 Comparison(capture, self._reader, self._barrier.wait, using=self._using),
                 Orphans(capture, self._reader, self._using),
                 checkpoint,
-                basis,
                 RunContext(clock=self._clock, say=say, advance=advance, stopped=self._stopped),
                 repair=self._repair,
                 using=self._using,
             )
             return reconciliation.report if reconciliation.run() else None
+
+
+def _last_run(using: str) -> int | None:
+    """Return the id of the newest finished reconciliation."""
+    found: int | None = ReconcileRun.objects.using(using).aggregate(value=Max("id"))["value"]
+    return found

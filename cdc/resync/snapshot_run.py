@@ -59,8 +59,8 @@ class SnapshotRun:
     def send(self, selections: Sequence[Selection], *, rate: float, restart: bool) -> list[str]:
         """Send the rows and return what was sent, one line per selection.
 
-        Raise Retryable if a service is unavailable. With `restart`, the run ignores the checkpoint
-        of an earlier run.
+        Raise Retryable if a service is unavailable. With `restart`, or if the checkpoint of an
+        earlier run is outdated, the run starts from the beginning.
         """
         lines = []
         for selection in selections:
@@ -92,6 +92,8 @@ class SnapshotRun:
         checkpoint = self._checkpoint(selection)
         if restart:
             checkpoint.remove()
+        elif why := checkpoint.discard_outdated():
+            say(f"{selection}: the stopped run is not resumed, because {why}.")
         _, orphans = self._replica(selection.capture)
         return Snapshot(
             selection,

@@ -104,7 +104,7 @@ class Lags:
         began_ms = round(time.time() * 1000)
         first, end = self._watermarks.of(source)
         # The offsets of a topic say nothing about a new topic of the same name.
-        recreated = stored is not None and stored.topic_id not in {None, topic_id}
+        recreated = stored is not None and not stored.is_of(topic_id)
         lost = stored is not None and (recreated or not first <= stored.next_offset <= end)
         position = first if lost or stored is None else stored.next_offset
         oldest_ms, seconds = None, 0.0 if end <= position else None

@@ -73,10 +73,8 @@ class StatusReader:
         # Read the queues before the counts: a change missing from the counts was then in a queue.
         depth = database(lambda: outbox.depth(using=DEFAULT_DB_ALIAS))
         positions = mongodb(self._positions.stored)
-        failed = partial(reads.report, "Kafka")
-        lags = None
-        if positions is not None:
-            lags = kafka(lambda: self._lags.read(positions, failed))
+        read_lags = partial(self._lags.read, positions or {}, partial(reads.report, "Kafka"))
+        lags = None if positions is None else kafka(read_lags)
         tables = mongodb(self._tables) if depth else None
         moved = None
         if depth and lags is not None and not all(table.equal for table in tables or ()):

@@ -2,7 +2,7 @@
 
 import json
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -55,6 +55,24 @@ class ChangeEvent:
     """The time of capture, in milliseconds since 1970."""
     db: str = ""
     user: str = ""
+
+    @property
+    def row(self) -> Row:
+        """The row after the change or, for a delete, before it."""
+        return self.after or self.before or {}
+
+    def changed(self, columns: Iterable[str]) -> list[str]:
+        """Return those of `columns` whose values an update changed; none for other operations.
+
+        If the old row does not fit into a message, `before` contains only the key. The changed
+        columns are then unknown.
+        """
+        if self.op is not Operation.UPDATE or self.before is None:
+            return []
+        before, after = self.before, self.after or {}
+        if before.keys() == {self.key_column}:
+            return []
+        return [name for name in columns if before.get(name) != after.get(name)]
 
     @property
     def deletes(self) -> bool:

@@ -15,7 +15,6 @@ from cdc.registry import Capture, registry
 from cdc.resync import orphans as orphans_module
 from cdc.resync import reconcile as reconcile_module
 from cdc.resync import snapshot as snapshot_module
-from cdc.resync.basis import Basis
 from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.comparison import Comparison
 from cdc.resync.dry_run import PlannedChanges, dry_run
@@ -112,7 +111,6 @@ class Scene:
             Comparison(self.kind.capture, self.reader, self.feed.run, using="default"),
             self.orphans,
             CheckpointStore("reconcile", {}, using="default"),
-            Basis.at(0, using="default"),
             self.context(stopped),
             repair=repair,
             using="default",

@@ -8,7 +8,6 @@ from django.db import connection
 
 from cdc.registry import registry
 from cdc.resync import snapshot as snapshot_module
-from cdc.resync.basis import Basis
 from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.comparison import Comparison
 from cdc.resync.orphans import Orphans
@@ -69,7 +68,6 @@ def test_a_reconciliation_reports_the_row(feed: MemoryFeed) -> None:
         Comparison(CAPTURE, reader, feed.run, using="default"),
         Orphans(CAPTURE, reader, "default"),
         CheckpointStore("reconcile", {}, using="default"),
-        Basis.at(0, using="default"),
         context(said),
         repair=True,
         using="default",

@@ -10,7 +10,6 @@ from cdc.models import Checkpoint
 from cdc.registry import registry
 from cdc.resync import orphans as orphans_module
 from cdc.resync import reconcile as module
-from cdc.resync.basis import Basis
 from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.comparison import Comparison
 from cdc.resync.orphans import Orphans
@@ -41,7 +40,6 @@ def reconciliation(
         Comparison(capture, reader, feed.run, using="default"),
         Orphans(capture, reader, "default"),
         CheckpointStore("reconcile", {}, using="default"),
-        Basis.at(0, using="default"),
         context,
         repair=repair,
         using="default",
@@ -193,7 +191,6 @@ def observed(
         Comparison(capture, reader, run or feed.run, using="default"),
         Orphans(capture, reader, "default"),
         CheckpointStore("reconcile", {}, using="default"),
-        Basis.at(0, using="default"),
         RunContext(clock=FakeClock(), say=said.append, advance=steps.append, stopped=stopped),
         repair=repair,
         using="default",
@@ -280,7 +277,6 @@ def test_the_table_of_the_named_database_is_compared(feed: MemoryFeed) -> None:
         Comparison(capture, reader, feed.run, using="other"),
         Orphans(capture, reader, "other"),
         CheckpointStore("reconcile", {}, using="default"),
-        Basis.at(0, using="default"),
         RunContext(clock=FakeClock(), say=print, advance=lambda _: None, stopped=lambda: False),
         repair=False,
         using="other",

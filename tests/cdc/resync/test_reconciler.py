@@ -3,9 +3,11 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
@@ -264,7 +266,7 @@ def test_a_run_does_not_skip_a_row_that_another_run_found_to_differ(world: World
         (True, 3, 1)
     )
     assert world.said[-1] == (
-        "stories_story: the stopped comparison is not resumed, because another reconciliation has "
+        "stories_story: the stopped run is not resumed, because another reconciliation has "
         "finished since."
     )
     assert world.run(restart=True).equal
@@ -284,23 +286,15 @@ def another_epoch(world: World) -> None:
     table.begin_epoch(int(world.clock.time() * 1000), using="default")
 
 
-def another_day(world: World) -> None:
-    world.clock.now += 86_401
-
-
-def another_release(_: World) -> None:
-    for checkpoint in Checkpoint.objects.all():
-        state = json.loads(checkpoint.state)
-        del state["basis"]
-        Checkpoint.objects.update(state=json.dumps(state))
+def another_day(_: World) -> None:
+    Checkpoint.objects.update(updated_at=timezone.now() - timedelta(hours=25))
 
 
 @pytest.mark.parametrize(
     ("happens", "why"),
     [
         (another_epoch, "a new epoch has begun since"),
-        (another_day, "it began more than a day ago"),
-        (another_release, "an earlier release began it"),
+        (another_day, "it was stopped more than a day ago"),
     ],
 )
 def test_a_run_that_would_be_outdated_is_not_resumed(
@@ -310,17 +304,23 @@ def test_a_run_that_would_be_outdated_is_not_resumed(
     happens(world)
 
     assert sum(each.rows for each in world.run().tables) == 6
-    assert world.said == [f"stories_story: the stopped comparison is not resumed, because {why}."]
+    assert world.said == [f"stories_story: the stopped run is not resumed, because {why}."]
 
 
-def test_a_run_that_was_resumed_keeps_the_time_at_which_it_began(world: World) -> None:
-    for _ in range(2):
-        world.stop_after(2)
-        world.clock.now += 43_201
+def test_a_run_during_which_an_epoch_begins_has_no_result(world: World) -> None:
+    """Its first comparisons say nothing about the database of the new epoch."""
+    bars = iter(range(3))
 
-    world.run()
+    def stopped() -> bool:
+        if next(bars, None) == 1:
+            another_epoch(world)
+        return False
 
-    assert world.said[-1].startswith("stories_story: the stopped comparison is not resumed")
+    with pytest.raises(Retryable, match="A new epoch began during the comparison"):
+        world.reconciler(stopped=stopped).run(restart=False)
+
+    assert not ReconcileRun.objects.exists()
+    assert world.run().equal
 
 
 def test_a_gap_that_opens_during_the_run_stays_open(world: World) -> None:

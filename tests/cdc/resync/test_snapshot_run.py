@@ -1,9 +1,11 @@
 """Snapshots of several selections, with a replica in MongoDB: what they report and resume."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import partial
 
 import pytest
+from django.utils import timezone
 
 from cdc.capture.resend import send_rows
 from cdc.conf import CdcSettings
@@ -88,6 +90,23 @@ def test_every_selection_is_sent_and_reported(feed: MemoryFeed) -> None:
     feed.run()
     assert -1 not in feed.documents("stories_story")
     assert not Checkpoint.objects.exists()
+
+
+def test_an_outdated_checkpoint_is_not_resumed(feed: MemoryFeed) -> None:
+    """The rows before it may be missing in a replica that was filled since."""
+    console = Console()
+    stopped = run_of(console, lambda: any(steps for _, _, steps in console.bars))
+    stopped.send(both(), rate=0, restart=False)
+    assert Checkpoint.objects.exists()
+    Checkpoint.objects.update(updated_at=timezone.now() - timedelta(hours=25))
+    OutboxRecord.objects.all().delete()
+
+    run_of(console).send(both(), rate=0, restart=False)
+
+    assert console.said == [
+        "stories_story: the stopped run is not resumed, because it was stopped more than a day ago."
+    ]
+    assert queued("stories_story") == "rrrrrd"
 
 
 def test_the_effects_are_counted_and_nothing_is_sent(feed: MemoryFeed) -> None:

@@ -18,8 +18,8 @@ function fieldOf([name, before, after]) {
 }
 
 // The number of changed fields for which the row has no room. A narrow window shows only one field.
-function moreOf({ fields = [], fit = 0, more = 0 }) {
-  const [several, rest] = [fit > 1, fields.length - fit + more];
+function moreOf({ fit = 0, rest = 0 }) {
+  const several = fit > 1;
   const narrow = several ? [element("span", "sf-further sf-further-narrow", `+${rest + fit - 1}`)] : [];
   const wide = rest ? [element("span", several ? "sf-further sf-further-wide" : "sf-further", `+${rest}`)] : [];
   return [...narrow, ...wide];

@@ -9,6 +9,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
+from cdc.kafka import watermarks as module
 from cdc.kafka.topics import Topics
 from cdc.kafka.watermarks import Watermarks
 from cdc.wire.records import TopicPartition
@@ -68,6 +69,14 @@ def test_a_record_that_kafka_does_not_return_has_no_time(
     """Otherwise, a record that cannot be read would look like a new one."""
     with pytest.raises(Retryable, match="Kafka could not return a record of 'test"):
         watermarks.timestamp_ms(source, offset)
+
+
+def test_a_record_that_does_not_arrive_in_time_has_no_time(
+    watermarks: Watermarks, source: TopicPartition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "REQUEST_SECONDS", 0.0)
+    with pytest.raises(Retryable, match="Kafka could not return a record of 'test"):
+        watermarks.timestamp_ms(source, 0)
 
 
 def test_committed_offsets_are_the_groups_own(

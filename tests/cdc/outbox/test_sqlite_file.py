@@ -12,7 +12,7 @@ from cdc.canary.beat import start_beating
 from cdc.canary.models import Canary
 from cdc.consumer.pause import PauseWatch, pause
 from cdc.dead_letters.store import DeadLetterStore
-from cdc.errors import Retryable
+from cdc.errors import Fatal, Retryable
 from cdc.models import DeadLetter, OutboxRecord
 from cdc.outbox.queue import OutboxQueue
 from cdc.outbox.relay import LEASE_SECONDS
@@ -157,3 +157,16 @@ def test_a_dead_letter_is_stored_in_the_new_file(copy: Path) -> None:
 
     connection.close()
     assert DeadLetter.objects.count() == 1
+
+
+def test_a_dead_letter_stops_the_consumer_while_the_file_is_missing(copy: Path) -> None:
+    record = Record(source=SOURCE, offset=7, key=b"x", value=b"no event")
+    assert not DeadLetter.objects.exists()
+    file = Path(connection.settings_dict["NAME"])
+    file.unlink()
+    try:
+        with pytest.raises(Fatal, match="can be neither applied nor stored"):
+            DeadLetterStore("storyfeed", "default").store(record, "an id", "The value is not JSON.")
+        assert not file.exists(), "the next start would find an empty database"
+    finally:
+        put_back(copy)

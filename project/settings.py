@@ -54,6 +54,7 @@ MIDDLEWARE = [
     "project.http.odd_requests.OddRequestsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "project.http.compression.PageCompressionMiddleware",
+    "project.http.headers.SessionCookieMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "project.http.health.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -1,5 +1,6 @@
 """Response headers that neither Django nor django-csp sets."""
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 
@@ -19,4 +20,21 @@ class DefaultHeadersMiddleware(MiddlewareMixin):
     ) -> HttpResponseBase:
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
+        return response
+
+
+class SessionCookieMiddleware(MiddlewareMixin):
+    """Lets only the response to a POST request, such as a logout, delete the session cookie.
+
+    SessionMiddleware deletes the cookie of an ended session in any response. A page that is still
+    open asks for the status and the stream. If such a response is late, the user may have logged in
+    again, and it would delete the cookie of the new session.
+    """
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        cookie = response.cookies.get(settings.SESSION_COOKIE_NAME)
+        if cookie is not None and not cookie.value and request.method != "POST":
+            del response.cookies[settings.SESSION_COOKIE_NAME]
         return response

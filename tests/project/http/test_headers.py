@@ -123,3 +123,16 @@ def test_other_names_require_tls_and_pass_the_deploy_check() -> None:
         [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.django_db
+def test_only_a_logout_deletes_the_session_cookie(client: Client) -> None:
+    """A late response to an open page could otherwise delete the cookie of a new session."""
+    client.force_login(User.objects.create_user("a@people.example"))
+    ended = client.cookies["sessionid"].value
+    assert client.post("/logout/").cookies["sessionid"].value == ""
+
+    for path in ("/", "/feed/", "/feed/stream", "/operations/verdict/", "/stories/"):
+        client.cookies["sessionid"] = ended
+        assert "sessionid" not in client.get(path).cookies, path
+        assert client.get("/stories/").status_code == 302, "the session has ended"

@@ -141,7 +141,7 @@ def _open_page(pages: list[Page], path: str) -> Page | None:
 def _dead_letters(*, fresh: bool) -> int:
     """Return the number of waiting dead letters, counted at most once in ten seconds.
 
-    On the pages of dead letters, where people decide about them, the number is always fresh.
+    On the pages of dead letters, where people replay or discard them, the number is always fresh.
     """
     waiting = DeadLetter.objects.filter(status=DeadLetterStatus.WAITING)
     if fresh:

@@ -17,7 +17,7 @@ _UNESCAPED = "/:@!$&'()*+,;=~-._%?"
 
 
 def canonical(address: str) -> str:
-    """Return a web address without parts that do not change the page.
+    """Return a web address without the parts that do not affect which page it opens.
 
     Remove the default port, parameters that track visitors, and the fragment, unless the fragment
     is the path of an application, such as `#!/page`. Write the host in lower case.

@@ -53,7 +53,7 @@ logger = logging.getLogger(__name__)
 class DemoTraffic:
     """Makes `rate` changes per second to demo stories, each change in its own transaction.
 
-    The rate is an average: there are fewer changes at night, and waves of 15 minutes.
+    The rate is an average: it is lower at night, and rises and falls in waves of 15 minutes.
     """
 
     def __init__(self, rate: float, *, clock: Clock, rng: random.Random) -> None:

@@ -91,7 +91,7 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
 
 
 def _look_at_columns(settings: CdcSettings) -> None:
-    """Record, for the status, which of the models' columns every document has."""
+    """Store which columns of each model every document has. The status reads the result."""
     columns = DocumentColumns(connect(settings), settings)
     for capture in registry:
         columns.look(capture.table, capture.columns, capture.collections)

@@ -1,4 +1,6 @@
-"""The job table: long-running work that pages start. At most one process runs a job.
+"""The job table: long-running work that pages, the relay or `new_epoch` request.
+
+Each job is run by at most one process at a time.
 
 The process that runs a job has a lease on the row of the job. A process that has lost the lease can
 no longer write to the row. If a process is killed, the next process resumes the job at the job's
@@ -81,8 +83,8 @@ class Jobs:
     def claim(self, owner: str) -> Job | None:
         """Claim an available job; return None if no job is available.
 
-        Jobs that were never claimed come first, in the order of the requests. Then comes the job
-        that ran least recently, so that a job that is retried does not delay the others.
+        Jobs that were never claimed come first, in the order of the requests, and then the job that
+        ran least recently, so that a job that is retried does not delay the others.
 
         If the process of a job has died, the job is available after the lease has expired.
         Claiming such a job counts as a crash, because a job that kills its process must not be

@@ -18,7 +18,7 @@ _KEPT_SECONDS = 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """A process on any machine."""
+    """A consumer process, identified across machines and restarts."""
 
     token: str
     """An id that no other process, past or present, has."""

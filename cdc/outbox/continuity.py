@@ -116,8 +116,8 @@ class EpochGuard:
     def admits(self, rows: Sequence[OutboxRecord]) -> bool:
         """Return whether these rows may be published; if so, remember them as published.
 
-        False means that an id of these rows was already published for a different change. The next
-        `check` then queries the database.
+        False means that the id of one of these rows was already published for a different change.
+        The next `check` then queries the database.
         """
         if any(self._contradicts(row.id, row.key, row.ts_ms) for row in rows):
             self._due = float("-inf")
@@ -186,7 +186,7 @@ class EpochGuard:
         now = self._clock.monotonic()
         if epoch is None:  # Nothing can be inserted.
             missing = now - self._epoch_seen >= FLUSH_SECONDS
-            return "The database has no epoch: its row was deleted." if missing else ""
+            return "The database has no epoch: the epoch's row was deleted." if missing else ""
         self._epoch, self._epoch_seen = epoch, now
         highest = self._highest
         if epoch > highest.epoch:

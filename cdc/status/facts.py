@@ -19,7 +19,7 @@ class PartitionLag:
     seconds: float | None
     """The age of the first record that is not applied; 0 if all records are applied, and None if
     Kafka did not return the record. While the record cannot be read, this is the highest age that
-    is possible after the last reading."""
+    the last reading allows."""
     end: int = 0
     """The offset of the partition's next record."""
     lost: bool = False

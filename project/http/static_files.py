@@ -124,7 +124,7 @@ def collect_static_files() -> bool:
 def _digest() -> str:
     """Return a digest of the path, size and modification time of every source file.
 
-    The bundles also depend on this module.
+    The digest also covers this module, because the bundles depend on it.
     """
     digest = hashlib.sha256(str(settings.STORAGES["staticfiles"]).encode())
     digest.update(Path(__file__).read_bytes())

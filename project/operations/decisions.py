@@ -34,7 +34,7 @@ _KEPT = "Nothing is sent. The {letters} kept and marked as discarded."
 
 
 class DecideView(ConfirmView):
-    """The base class of the pages that decide about one dead letter."""
+    """The base class of the pages that replay or discard one dead letter."""
 
     form_class = RequiredReasonForm
     template_name = "operations/dead_letter_decide.html"
@@ -86,7 +86,7 @@ class BulkForm(RequiredReasonForm):
 
 
 class BulkDecideView(ConfirmView):
-    """The base class of the pages that decide about many dead letters."""
+    """The base class of the pages that replay or discard many dead letters."""
 
     form_class = BulkForm
     template_name = "operations/dead_letters_decide.html"

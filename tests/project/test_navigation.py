@@ -131,7 +131,7 @@ def test_waiting_dead_letters_are_counted_once_for_many_pages(
     letter(value=b"other")
     with django_assert_num_queries(0):  # type: ignore[operator]
         assert shown(user)["Dead letters"] == 1
-    # On the page where people decide about them, the number is fresh.
+    # On the page where people replay or discard them, the number is fresh.
     assert shown(user, "/operations/dead_letters/")["Dead letters"] == 2
 
 

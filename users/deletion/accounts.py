@@ -59,7 +59,7 @@ def delete_accounts(accounts: Iterable[User]) -> Deletion:
 
 
 def count_rows(key: int, *, at_most: int) -> int:
-    """Return the number of rows that refer to an account; `at_most` + 1 if there are more."""
+    """Return the number of rows that refer to an account; at most `at_most` + 1 are counted."""
     found = 0
     for reference in references():
         found += reference.rows(key)[: max(at_most + 1 - found, 0)].count()

@@ -234,7 +234,7 @@ def test_a_deleted_epoch_is_replaced_unless_a_flush_does_it(scene: Scene) -> Non
     save(2)
     scene.run()
 
-    assert scene.began == [(epoch(), "The database has no epoch: its row was deleted.")]
+    assert scene.began == [(epoch(), "The database has no epoch: the epoch's row was deleted.")]
     assert epoch() > before
     assert len(scene.versions()) == 5
     assert scene.repeated() == {}

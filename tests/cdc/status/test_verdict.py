@@ -138,12 +138,12 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
         (
             {"tables": (LACKING,)},
             False,
-            "Out of sync: stories_story has 3 rows, its collections have 2 or 3 documents.",
+            "Out of sync: stories_story has 3 rows, but its collections have 2 or 3 documents.",
         ),
         (
             {**WAITING, "tables": (replace(LACKING, rows=100_000),)},
             False,
-            "has 100,000 rows, its collections have 2 or 3 documents, with 7 changes in transit.",
+            "100,000 rows, but its collections have 2 or 3 documents, with 7 changes in transit.",
         ),
         ({**WAITING, "tables": (replace(LACKING, rows=9),)}, True, "7 changes in transit"),
         ({"moved": 1, "tables": (LACKING,)}, True, "In sync"),

@@ -1,4 +1,4 @@
-"""The pages on which operators decide about many dead letters at once."""
+"""The pages on which operators replay or discard many dead letters at once."""
 
 from collections.abc import Iterator
 

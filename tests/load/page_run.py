@@ -29,7 +29,7 @@ _HEADER = (
 
 def run(folder: Path, env: dict[str, str], options: argparse.Namespace) -> bool:
     """Run the bursts. Return whether the site behaved in all of them."""
-    _create_database()
+    create_database()
     call_command("migrate", verbosity=0)
     link = "http://example.org/"
     Story.objects.bulk_create(
@@ -101,7 +101,8 @@ def show(text: str) -> None:
     sys.stdout.flush()
 
 
-def _create_database() -> None:
+def create_database() -> None:
+    """Create the database in the settings on MySQL or MariaDB; SQLite creates its file itself."""
     if connection.vendor == "mysql":
         name = connection.settings_dict["NAME"]
         connection.settings_dict["NAME"] = ""

@@ -28,6 +28,7 @@ from stories.forms import (
     RejectionForm,
     StoryForm,
 )
+from stories.listing.admin_filters import MediaFilter, YearFilter
 from stories.models import Status, Story
 from stories.templatetags.stories import submitter
 from users.roles import audience_of
@@ -44,11 +45,11 @@ class StoryAdmin(BulkChanges, RefusalMessages):
 
     form = StoryForm
     list_display = ("title", "state", "diggs", "submitted_at", "submitter")
-    list_filter = ("status", "media", "submit_date", "promote_date")
+    list_filter = ("status", MediaFilter, "submit_date", YearFilter, "promote_date")
     list_select_related = ("submitted_by",)
     list_per_page = 50
     search_fields = ("title", "description", "=source_id", "link")
-    date_hierarchy = "submit_date"
+    show_full_result_count = False  # it would count the whole table for each search
     ordering = ("-submit_date", "-id")
     # autocomplete_fields is not used, because its widget has no accessible name.
     raw_id_fields = ("submitted_by",)

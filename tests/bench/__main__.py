@@ -8,27 +8,18 @@ downloaded, the program prints the reason and measures the other systems. See do
 """
 
 import argparse
-import os
 import sys
-import tempfile
-from contextlib import ExitStack
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
-import django
 from pymongo import MongoClient
 
 from project.stack.errors import StackError
-from project.stack.kafka.broker import Kafka
-from project.stack.mongod import Mongod
-from project.stack.ports import free_port
 from project.up.console import Console
-from tests.__main__ import environment
 from tests.bench.interruption import exit_on_signals
 from tests.bench.options import parse
 from tests.bench.results import Results
-from tests.support.servers import running
+from tests.bench.servers import Started, started
 
 
 def main() -> int:
@@ -36,42 +27,23 @@ def main() -> int:
     exit_on_signals()
     console = Console()
     try:
-        with (
-            tempfile.TemporaryDirectory(
-                prefix="storyfeed-bench-", ignore_cleanup_errors=True
-            ) as name,
-            ExitStack() as stack,
-        ):
-            _measure(Path(name), options, console, stack)
+        with started(console, "bench") as servers:
+            _measure(servers, options, console)
     except StackError as error:
         console.show(f"storyfeed bench: {error}")
         return 1
     return 0
 
 
-def _measure(folder: Path, options: argparse.Namespace, console: Console, stack: ExitStack) -> None:
-    # The module needs mysqlclient, which `make run` does not install.
-    mysql = import_module("project.stack.sql.mysql").MySQL(folder / "mysql", free_port())
-    kafka = Kafka(folder / "kafka", port := free_port([mysql.port]), free_port([port]))
-    mongod = Mongod(folder / "mongod", free_port([mysql.port, kafka.port, kafka.controller_port]))
-    stack.enter_context(running([mysql, kafka, mongod], console))
-    env = environment(
-        folder,
-        DATABASE_URL=mysql.url("bench"),
-        DJANGO_SETTINGS_MODULE="project.settings",
-        KAFKA_BOOTSTRAP_SERVERS=kafka.bootstrap_servers,
-        MONGODB_URI=mongod.uri,
-        LOG_LEVEL="WARNING",
-    )
-    os.environ.update(env)
-    django.setup()
-    client: MongoClient[dict[str, Any]] = MongoClient(mongod.uri, tz_aware=True)
-    stack.enter_context(client)
+def _measure(running: Started, options: argparse.Namespace, console: Console) -> None:
     found = Results(console, options.json, [f"Options: {' '.join(sys.argv[1:]) or 'none'}."])
     # Only after django.setup().
     systems = import_module("tests.bench.systems")
-    servers = systems.Servers(folder=folder, env=env, client=client, console=console)
-    import_module(_program(options)).measure(servers, options, found)
+    with MongoClient[dict[str, Any]](running.mongod.uri, tz_aware=True) as client:
+        servers = systems.Servers(
+            folder=running.folder, env=running.env, client=client, console=console
+        )
+        import_module(_program(options)).measure(servers, options, found)
 
 
 def _program(options: argparse.Namespace) -> str:

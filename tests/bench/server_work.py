@@ -1,8 +1,8 @@
-"""The processor time of a server, and the number of requests that it has served."""
+"""The processor time of a server and of its client, and the number of requests."""
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +12,16 @@ class Work:
     """What happened inside a `with` block."""
 
     seconds: float = 0.0
+    client_seconds: float = 0.0
+    """The processor time of this process, with all threads."""
     server_seconds: float = 0.0
     """The processor time of the server."""
     requests: int = 0
+
+    @property
+    def waited(self) -> float:
+        """The seconds in which neither of the two worked: for a disk, or for a processor."""
+        return max(self.seconds - self.client_seconds - self.server_seconds, 0.0)
 
 
 class Watched:
@@ -29,9 +36,11 @@ class Watched:
     def working(self) -> Iterator[Work]:
         """Yield an object that holds the measured values at the end of the block."""
         work = Work()
-        requests, used, began = self._requests(), self._used(), time.perf_counter()
+        requests, used = self._requests(), self._used()
+        began, own = time.perf_counter(), time.process_time()
         yield work
         work.seconds = time.perf_counter() - began
+        work.client_seconds = time.process_time() - own
         work.server_seconds = self._used() - used
         work.requests = self._requests() - requests - 1
 
@@ -40,5 +49,8 @@ class Watched:
 
         `/proc/PID/stat` counts in hundredths of a second, which is longer than a batch takes.
         """
-        files = Path(f"/proc/{self._pid}/task").glob("*/schedstat")
-        return sum(int(file.read_text().split()[0]) for file in files) / 1e9
+        total = 0
+        for file in Path(f"/proc/{self._pid}/task").glob("*/schedstat"):
+            with suppress(OSError):  # The thread has ended.
+                total += int(file.read_text().split()[0])
+        return total / 1e9

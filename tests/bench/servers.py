@@ -26,6 +26,7 @@ class Started:
     folder: Path
     env: dict[str, str]
     mysql: Service
+    kafka: Kafka
     mongod: Mongod
 
 
@@ -54,4 +55,4 @@ def started(console: Console, database: str, **more: str) -> Iterator[Started]:
         )
         os.environ.update(env)
         django.setup()
-        yield Started(folder=folder, env=env, mysql=mysql, mongod=mongod)
+        yield Started(folder=folder, env=env, mysql=mysql, kafka=kafka, mongod=mongod)

@@ -8,6 +8,7 @@ consumers, that of the busiest. The durations of all parts were measured on one 
 
 import argparse
 import json
+import os
 import sys
 import time
 from importlib import import_module
@@ -71,12 +72,11 @@ def _measure(options: argparse.Namespace, console: Console) -> int:
     except StackError as error:
         console.show(f"storyfeed bench: {error}")
         return 1
-    day = time.strftime("%d %B %Y", time.gmtime())
-    write_costs(
-        options.json or Path("/dev/stdout"),
-        costs,
-        [f"Measured on {day}.", f"Machine: {machine()}."],
-    )
+    about = [
+        f"Measured on {time.strftime('%d %B %Y', time.gmtime())}.",
+        f"Machine: {machine()}; load average {os.getloadavg()[0]:.1f}.",
+    ]
+    write_costs(options.json or Path("/dev/stdout"), costs, about)
     return 0
 
 

@@ -41,13 +41,14 @@ class Cost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """The costs of a batch, in microseconds; the last two are numbers of network round trips.
+    """The costs of a batch: processor time in microseconds, in the last two cases round trips.
 
-    A step in a client and the server's part of it are separate, because servers are shared.
+    A step in a client and the server's part of it are separate, because servers are shared. The
+    client's part contains the waits that the step cannot avoid even alone, such as for a disk.
     """
 
     commit: Cost
-    """The database, to commit a transaction with this many captured changes. It is not simulated,
+    """The database, to execute a transaction with this many captured changes. It is not simulated,
     but it shows how busy the writers alone keep the database."""
     read: Cost
     """The relay, to read a batch, without the database's part."""

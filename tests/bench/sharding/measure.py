@@ -1,13 +1,13 @@
 """Measures the costs on real servers. Import this module only after Django is set up.
 
 The code of the relay and of the consumer does the work, batch after batch, in this process. While
-one step is measured, no other step runs.
+one step is measured, no other step runs. A cost is the processor time of the client and of the
+server, to which the client's part adds the shortest wait of a batch of one row. Programs that run
+at the same time hardly change these values, but would multiply the durations.
 """
 
 import gc
-import statistics
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
@@ -53,8 +53,41 @@ _FETCH_SECONDS = 0.3
 _JOIN_SECONDS = 30.0
 _NO_SHARD = "id > 0 AND CRC32(`key`) % 16 = 16"
 
-Samples = dict[str, dict[int, list[float]]]
-"""The measured values by cost and number of rows, in microseconds or round trips."""
+_LOWEST_SHARE = 0.1
+"""Of the values of a step, the lowest tenth ends at the one that counts: disturbances only add."""
+
+
+class _Samples:
+    """The values of all rounds, in microseconds or in round trips."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, dict[int, list[float]]] = {}
+        self._waits: dict[str, list[float]] = {}
+
+    def add(self, cost: str, size: int, value: float) -> None:
+        self._values.setdefault(cost, {}).setdefault(size, []).append(value)
+
+    def add_client(self, cost: str, size: int, work: Work, *, server: str = "") -> None:
+        """Add the client's part, and the server's as the cost `server` or, if empty, to it."""
+        used = work.client_seconds + (0.0 if server else work.server_seconds)
+        self.add(cost, size, used * 1e6)
+        if server:
+            self.add(server, size, work.server_seconds * 1e6)
+        if size == 1:
+            self._waits.setdefault(cost, []).append(work.waited * 1e6)
+
+    def typical(self) -> dict[str, dict[int, float]]:
+        """Return a value for each cost and number of rows."""
+        return {
+            cost: {
+                size: sorted(values)[int(len(values) * _LOWEST_SHARE)] + self._wait(cost)
+                for size, values in by_size.items()
+            }
+            for cost, by_size in self._values.items()
+        }
+
+    def _wait(self, cost: str) -> float:
+        return min(self._waits.get(cost, [0.0]))
 
 
 class _Source(KafkaSource):
@@ -73,10 +106,11 @@ def measure(servers: Started, database: str, console: Console, rounds: int = ROU
     create(database)
     settings = cdc_settings()
     Topics(settings).ensure(settings.topic)
-    found: Samples = defaultdict(lambda: defaultdict(list))
+    found = _Samples()
     with MongoClient[dict[str, Any]](servers.mongod.uri) as client:
         mongodb = Watched(servers.mongod.child.pid, partial(_mongodb_requests, client))
         mysql = Watched(servers.mysql.child.pid, _mysql_requests)
+        kafka = Watched(servers.kafka.child.pid, lambda: 0)
         with (
             closing(KafkaPublisher(settings)) as publisher,
             closing(_Source(settings, [settings.topic], "measure")) as source,
@@ -85,23 +119,25 @@ def measure(servers: Started, database: str, console: Console, rounds: int = ROU
             _join(consumer, source)
             gc.freeze()  # as the consumer does
             for number in range(_WARM_UP + rounds):
-                into = found if number >= _WARM_UP else defaultdict(lambda: defaultdict(list))
+                into = found if number >= _WARM_UP else _Samples()
                 for size in SIZES:
-                    records = _relay(mysql, publisher, size, into)
+                    records = _relay(mysql, kafka, publisher, size, into)
                     _apply(mongodb, consumer, source, records, into)
-    medians = _medians(found)
-    _show(console, medians)
-    return Costs(**{name: Cost.fitted(samples) for name, samples in medians.items()})
+    values = found.typical()
+    _show(console, values)
+    return Costs(**{name: Cost.fitted(samples) for name, samples in values.items()})
 
 
-def _relay(mysql: Watched, publisher: KafkaPublisher, size: int, found: Samples) -> int:
+def _relay(
+    mysql: Watched, kafka: Watched, publisher: KafkaPublisher, size: int, found: _Samples
+) -> int:
     """Commit changes, and measure the steps of a relay that publishes them.
 
     Return the number of records.
     """
     with mysql.working() as work:
         Story.objects.bulk_create([new_story() for _ in range(size)])
-    _add(found, "commit", size, work.server_seconds * 1e6)
+    found.add("commit", size, work.server_seconds * 1e6)
     clock, outbox = SystemClock(), OutboxQueue(DEFAULT_DB_ALIAS)
     finder = Finder(outbox, Sweeper(outbox, clock), clock)
     finder.start_over((OutboxRecord.objects.values_list("id", flat=True).first() or 1) - 1)
@@ -109,39 +145,39 @@ def _relay(mysql: Watched, publisher: KafkaPublisher, size: int, found: Samples)
         ids = finder.find()
         rows, _ = BatchReader(outbox, cdc_settings().max_event_bytes).read(ids, lambda: True)
     _require("rows", len(rows), size)
-    _add_split(found, "read", "read_database", size, work)
-    _add(found, "read_statements", size, work.requests)
+    found.add_client("read", size, work, server="read_database")
+    found.add("read_statements", size, work.requests)
     with mysql.working() as work, connection.cursor() as cursor:
         cursor.execute(f"SELECT id FROM cdc_outbox WHERE {_NO_SHARD} ORDER BY id LIMIT 1000")
-    _add(found, "scan_database", size, work.server_seconds * 1e6)
-    began = time.perf_counter()
-    records, _ = _outgoing(rows)
-    publisher.publish(records, lambda: True)
-    _add(found, "produce", size, (time.perf_counter() - began) * 1e6)
+    found.add("scan_database", size, work.server_seconds * 1e6)
+    with kafka.working() as work:
+        records, _ = _outgoing(rows)
+        publisher.publish(records, lambda: True)
+    found.add_client("produce", size, work)
     _delete(mysql, outbox, rows, found)
     return len(records)
 
 
 def _delete(
-    mysql: Watched, outbox: OutboxQueue, rows: Sequence[OutboxRecord], found: Samples
+    mysql: Watched, outbox: OutboxQueue, rows: Sequence[OutboxRecord], found: _Samples
 ) -> None:
     for at in range(0, len(rows), MOST_IDS):
         some = rows[at : at + MOST_IDS]
         with mysql.working() as work:
             outbox.delete([row.id for row in some], some[0].epoch, {row.ts_ms for row in some})
-        _add(found, "delete_database", len(some), work.server_seconds * 1e6)
+        found.add("delete_database", len(some), work.server_seconds * 1e6)
 
 
 def _apply(
-    mongodb: Watched, consumer: ReplicaConsumer, source: _Source, records: int, found: Samples
+    mongodb: Watched, consumer: ReplicaConsumer, source: _Source, records: int, found: _Samples
 ) -> None:
     """Measure one transaction of the consumer, with records that Kafka's client has fetched."""
     time.sleep(_FETCH_SECONDS)
     with mongodb.working() as work:
         consumer.run_once()
     if source.polled == records:
-        _add_split(found, "apply", "apply_mongodb", records, work)
-        _add(found, "apply_commands", records, work.requests)
+        found.add_client("apply", records, work, server="apply_mongodb")
+        found.add("apply_commands", records, work.requests)
     else:  # The client was slow: the batch is applied in parts, and does not count.
         applied = source.polled
         deadline = time.monotonic() + _JOIN_SECONDS
@@ -184,25 +220,8 @@ def _require(what: str, found: int, expected: int) -> None:
         raise StackError(f"{found} {what} instead of {expected}: the measurement is not valid.")
 
 
-def _add(found: Samples, cost: str, size: int, value: float) -> None:
-    found[cost][size].append(value)
-
-
-def _add_split(found: Samples, client: str, server: str, size: int, work: Work) -> None:
-    """Add the server's processor time, and the rest of the time as the client's."""
-    _add(found, server, size, work.server_seconds * 1e6)
-    _add(found, client, size, max(work.seconds - work.server_seconds, 0.0) * 1e6)
-
-
-def _medians(found: Samples) -> dict[str, dict[int, float]]:
-    return {
-        cost: {size: statistics.median(values) for size, values in sorted(by_size.items())}
-        for cost, by_size in found.items()
-    }
-
-
-def _show(console: Console, medians: dict[str, dict[int, float]]) -> None:
-    for cost, samples in medians.items():
+def _show(console: Console, found: dict[str, dict[int, float]]) -> None:
+    for cost, samples in found.items():
         line = Cost.fitted(samples)
         parts = (
             f"{size:,}: {value:,.1f} (line {line.of(size):,.1f})" for size, value in samples.items()

@@ -30,6 +30,7 @@ from cdc.models import DeadLetter, Job
 from cdc.mongo.client import connect
 from cdc.mongo.reader import ReplicaReader
 from cdc.mongo.statistics import Figures, Statistics
+from cdc.mongo.throughput import Throughput
 from cdc.operator_log import people
 from cdc.outbox import table
 from cdc.registry import topic_names
@@ -63,6 +64,7 @@ __all__ = [
     "Status",
     "StatusReader",
     "TableCount",
+    "Throughput",
     "cancel_job",
     "count_changes",
     "dead_letter_operations",
@@ -81,6 +83,7 @@ __all__ = [
     "pause_consumers",
     "read_change_rates",
     "read_delays",
+    "read_throughput",
     "read_totals",
     "register_job",
     "replay_dead_letter",
@@ -226,6 +229,14 @@ def read_change_rates(until: datetime, *, bins: int, seconds: int) -> list[float
     Each interval is `seconds` long. Raise Retryable if MongoDB is unavailable.
     """
     return _statistics().rates(until, bins=bins, seconds=seconds)
+
+
+def read_throughput(until: datetime, *, bins: int, seconds: int) -> Throughput:
+    """Return the changes that passed each part of the pipeline in `bins` intervals before `until`.
+
+    Each interval is `seconds` long. Raise Retryable if MongoDB is unavailable.
+    """
+    return _statistics().throughput(until, bins=bins, seconds=seconds)
 
 
 def count_changes(since: datetime) -> int:

@@ -11,6 +11,8 @@ from cdc.conf import CdcSettings
 from cdc.mongo.client import database, reaching
 from cdc.mongo.content import LATEST
 from cdc.mongo.plan import Document
+from cdc.mongo.throughput import Passed, Throughput, throughput_of
+from cdc.wire.event import Operation
 
 _TOTALS_MS = 5_000
 _RATES_MS = 1_000
@@ -67,15 +69,29 @@ class Statistics:
         the interval in which it was saved. All rates are 0 if no history is kept.
         """
         since = until - timedelta(seconds=bins * seconds)
-        number = {"$floor": {"$divide": [{"$subtract": ["$at", since]}, seconds * 1000]}}
         stages: list[Document] = [
             {"$match": {"at": {"$gte": since, "$lt": until}}},
-            {"$group": {"_id": number, "count": {"$sum": 1}}},
+            {"$group": {"_id": _interval("$at", since, seconds), "count": {"$sum": 1}}},
         ]
         with reaching():
             found = _aggregate(self._history, stages, _RATES_MS)
         counts = {int(row["_id"]): row["count"] for row in found}
         return [counts.get(place, 0) / seconds for place in range(bins)]
+
+    def throughput(self, until: datetime, *, bins: int, seconds: int) -> Throughput:
+        """Return the changes that passed the pipeline in each of `bins` intervals, oldest first.
+
+        An interval is `seconds` long, and the last interval ends at `until`. Only changes that were
+        captured in these intervals are counted. All numbers are 0 if no history is kept.
+        """
+        since = until - timedelta(seconds=bins * seconds)
+        stages: list[Document] = [
+            {"$match": {"at": {"$gte": since, "$lt": until}}},
+            {"$group": _passed(since, seconds)},
+        ]
+        with reaching():
+            found = _aggregate(self._history, stages, _RATES_MS)
+        return throughput_of(map(_passed_of, found), bins)
 
     def changes_since(self, since: datetime) -> int:
         """Return the number of applied changes saved since a time; 0 if no history is kept."""
@@ -95,6 +111,36 @@ class Statistics:
         """Return when the newest applied change was saved, or None if no history is kept."""
         with reaching():
             return self._changed_at(table)
+
+
+def _passed(since: datetime, seconds: int) -> Document:
+    """Return the $group stage that counts changes by the intervals of capture and of the write."""
+    is_date = {"$eq": [{"$type": "$applied_at"}, "date"]}
+    delay = {"$subtract": ["$applied_at", "$at"]}
+    return {
+        "_id": {
+            "captured": _interval("$at", since, seconds),
+            "applied": {"$cond": [is_date, _interval("$applied_at", since, seconds), None]},
+        },
+        "changes": {"$sum": 1},
+        "deletes": {"$sum": {"$cond": [{"$eq": ["$op", Operation.DELETE.value]}, 1, 0]}},
+        "slowest": {"$max": {"$cond": [is_date, delay, 0]}},
+    }
+
+
+def _interval(moment: str, since: datetime, seconds: int) -> Document:
+    return {"$floor": {"$divide": [{"$subtract": [moment, since]}, seconds * 1000]}}
+
+
+def _passed_of(group: Document) -> Passed:
+    applied = group["_id"]["applied"]
+    return Passed(
+        captured=int(group["_id"]["captured"]),
+        applied=None if applied is None else int(applied),
+        changes=group["changes"],
+        deletes=group["deletes"],
+        slowest=max(group["slowest"], 0) / 1000,
+    )
 
 
 def _totals(sums: tuple[str, ...]) -> Document:

@@ -1,13 +1,18 @@
-"""The numbers on a vertical axis."""
+"""The numbers on a vertical axis, and the value that the axis must reach."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
+from math import ceil
 
 _STEPS = (1, 2, 5)
 _MOST = 5
 _THOUSAND, _MILLION = 1_000, 1_000_000
 _SHORTEST = 10_000
 """Smaller numbers are written with all their digits."""
+_FEWEST = 5
+"""Fewer values have no usual size."""
+_USUAL_SHARE, _MOST_TIMES = 0.75, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,19 @@ def nice_values(largest: int, most: int = _MOST) -> tuple[int, ...]:
     steps = (step * 10**power for power in count() for step in _STEPS)
     step = next(each for each in steps if each * (most - 1) >= largest)
     return tuple(range(0, largest + step, step))
+
+
+def readable_largest(values: Iterable[float]) -> float:
+    """Return the largest value that is not exceptional; 0 if no value is above 0.
+
+    Three quarters of the values above 0 are usual. A value is exceptional if it is more than five
+    times the largest usual one. On a scale that reached it, the usual values would look like 0.
+    """
+    ordered = sorted(value for value in values if value > 0)
+    if len(ordered) < _FEWEST:
+        return ordered[-1] if ordered else 0
+    limit = _MOST_TIMES * ordered[ceil(_USUAL_SHARE * len(ordered)) - 1]
+    return next(value for value in reversed(ordered) if value <= limit)
 
 
 def ticks(values: tuple[int, ...], height: int) -> tuple[Tick, ...]:

@@ -1,7 +1,12 @@
-"""Sparklines: a line without axes, as tall as a few lines of text."""
+"""Sparklines: a line without axes, as tall as a few lines of text.
+
+An exceptionally large value does not fit on the scale. The line then ends at the top.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from project.charts.scale import readable_largest
 
 HEIGHT = 40
 """The height of the drawing in pixels."""
@@ -29,17 +34,21 @@ class Sparkline:
     """The area between the line and the bottom, as the data of an SVG path."""
     slots: tuple[Slot, ...]
     width: int
+    quiet: bool
+    """Whether no value is above 0."""
     height: int = HEIGHT
     step: int = STEP
 
 
 def sparkline(values: Sequence[float], *, summary: str, titles: Sequence[str] = ()) -> Sparkline:
-    """Return a line through `values`, from left to right. The largest value is at the top.
+    """Return a line through `values`, from left to right.
 
-    `titles` are the tooltips of the points. Negative values are drawn as 0.
+    The largest value is at the top. `titles` are the tooltips of the points. Negative values are
+    drawn as 0.
     """
-    largest = max(values, default=0) or 1
-    heights = [round(max(value, 0) * (HEIGHT - _TOP) / largest) for value in values]
+    largest = readable_largest(values)
+    shares = [min(max(value, 0) / (largest or 1), 1) for value in values]
+    heights = [round(share * (HEIGHT - _TOP)) for share in shares]
     places = [(place * STEP + STEP // 2, HEIGHT - each) for place, each in enumerate(heights)]
     points = " ".join(f"{x},{y}" for x, y in places)
     return Sparkline(
@@ -48,4 +57,5 @@ def sparkline(values: Sequence[float], *, summary: str, titles: Sequence[str] = 
         area=f"M{places[0][0]} {HEIGHT}L{points}V{HEIGHT}z" if places else "",
         slots=tuple(Slot(place * STEP, title) for place, title in enumerate(titles)),
         width=max(len(places), 1) * STEP,
+        quiet=not largest,
     )

@@ -6,7 +6,7 @@ from django.views.generic import TemplateView
 
 from project.operations.access import ReadersMixin, may_act
 from project.operations.feed_health import feed_health
-from project.operations.rates import read_rates
+from project.operations.rates import read_rates, read_stage_charts
 from project.operations.stages import StageRenderer
 from project.operations.verdicts import verdict_of
 from project.pages import feed_state
@@ -23,13 +23,14 @@ class PipelineMixin(ReadersMixin, TemplateView):
         audience = audience_of(self.request.user)
         state = feed_state.feed.state().visible_to(audience)
         status = state.reading.value
-        stages = renderer.stages(status, state.reading.seconds)
+        *stages, canary = renderer.stages(status, state.reading.seconds)
+        charts = read_stage_charts()
         return super().get_context_data(
             **context,
             state=state,
             status=status,
-            stages=stages[:-1],
-            canary=stages[-1],
+            stages=[(stage, charts[stage.name]) for stage in stages],
+            canary=canary,
             verdict=verdict_of(state),
             rates=read_rates(),
             may_act=may_act(self.request),

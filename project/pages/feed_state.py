@@ -14,11 +14,13 @@ from cdc.operations import (
     State,
     Status,
     StatusReader,
+    Throughput,
     count_changes,
     deployment_problems,
     outage_verdict,
     read_change_rates,
     read_delays,
+    read_throughput,
 )
 from project.pages.latest import Latest, Reading
 
@@ -28,6 +30,7 @@ FRESH_SECONDS = 5.0
 _EXAMINATION_SECONDS = 300.0
 _ACTIVITY_SECONDS = 30.0
 _RATES_FRESH_SECONDS, _RATES_TOLERANCE = 30.0, 120.0
+_THROUGHPUT_FRESH_SECONDS = 10.0
 _ACTIVITY_PATIENCE = 0.2
 _NOT_READ = "The status has not been read yet."
 
@@ -123,6 +126,10 @@ def _read_rates() -> list[float]:
     return read_change_rates(datetime.now(UTC), bins=RATE_BINS, seconds=RATE_SECONDS)
 
 
+def _read_throughput() -> Throughput:
+    return read_throughput(datetime.now(UTC), bins=RATE_BINS, seconds=RATE_SECONDS)
+
+
 def _read_activity() -> Activity:
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return Activity(changes=count_changes(midnight), delays=read_delays())
@@ -140,6 +147,13 @@ rates: Latest[list[float]] = Latest(
     tolerance=_RATES_TOLERANCE,
 )
 """The changes per second that have reached the replica, for each minute of the last hour."""
+throughput: Latest[Throughput] = Latest(
+    _read_throughput,
+    fresh=_THROUGHPUT_FRESH_SECONDS,
+    patience=_ACTIVITY_PATIENCE,
+    tolerance=_RATES_TOLERANCE,
+)
+"""What passed each stage of the pipeline in each minute of the last hour."""
 activity: Latest[Activity] = Latest(
     _read_activity, fresh=_ACTIVITY_SECONDS, patience=_ACTIVITY_PATIENCE
 )

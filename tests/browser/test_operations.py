@@ -11,6 +11,7 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
 from cdc.models import ConsumerPause, DeadLetter, Job, JobState, OperatorAction, OutboxRecord
+from cdc.mongo.throughput import Passed, throughput_of
 from cdc.status.facts import LastReconcile, Paused
 from cdc.status.verdict import Status
 from project.pages import feed_state
@@ -30,6 +31,9 @@ PROVED = LastReconcile(
     equal=True,
     verdict="In sync: 3 rows everywhere.",
 )
+HOUR = throughput_of(
+    [Passed(captured=9, applied=10, changes=1_200, deletes=0, slowest=2.5)], bins=60
+)
 SHOWN: dict[str, Any] = {}
 """The parts of the status that a test changes while a page is open."""
 LETTERS = "/operations/dead_letters/"
@@ -46,6 +50,7 @@ def read() -> Status:
 def known_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(feed_state.feed, "latest", patient(read, fresh=0.2))
     monkeypatch.setattr(feed_state, "rates", patient(lambda: [0.0, 1.0]))
+    monkeypatch.setattr(feed_state, "throughput", patient(lambda: HOUR))
     yield
     SHOWN.clear()
 
@@ -98,6 +103,9 @@ def test_one_sentence_says_whether_the_copy_is_right(
     expect(verdict).to_contain_text("Healthy. In sync: 3 rows everywhere.")
     expect(verdict).to_contain_text("Last proved equal by the reconciliation of 2 Jan, 03:04 UTC")
     expect(page.get_by_role("img", name="Changes per minute in the last hour")).to_be_visible()
+    spark = page.get_by_role("img", name="Longest delay of a change in the last hour")
+    expect(spark).to_have_accessible_name(re.compile("0.0 s in the last minute, 2.5 s at most"))
+    expect(spark).to_be_visible()
     places = [each.bounding_box() for each in page.locator(".sf-part").all()]
     page.get_by_role("link", name="Pause the consumers").focus()
 

@@ -69,6 +69,31 @@ def test_rates_are_counted_in_spans_oldest_first(
     assert Statistics(client, feed_settings).rates(now, bins=3, seconds=2) == [0.5, 2.0, 1.0]
 
 
+def test_throughput_is_counted_by_capture_and_by_write(
+    client: MongoClient[dict[str, Any]], feed_settings: CdcSettings
+) -> None:
+    now = datetime(2026, 1, 2, 3, 4, 5, 500_000, tzinfo=UTC)
+    history = database(client, feed_settings)[feed_settings.history_collection]
+    statistics = Statistics(client, feed_settings)
+    assert statistics.throughput(now, bins=3, seconds=60).captured == (0, 0, 0)
+    # The age in seconds at `now`, the delay in seconds, and the operation.
+    changes = [(170, 0.25, "c"), (170, 60, "u"), (60, 1.5, "d"), (10, -2, "u"), (500, 1, "c")]
+    history.insert_many(
+        {"at": at, "applied_at": at + timedelta(seconds=delay), "op": op}
+        for age, delay, op in changes
+        for at in [now - timedelta(seconds=age)]
+    )
+    history.insert_one({"at": now - timedelta(seconds=5), "applied_at": "later", "op": "u"})
+
+    found = statistics.throughput(now, bins=3, seconds=60)
+
+    assert found.captured == (2, 0, 3)
+    assert found.published == (2, 0, 4)
+    assert found.applied == (1, 1, 3)
+    assert found.in_transit == (1, 0, 0)
+    assert found.delays == (0.25, 60.0, 1.5)
+
+
 def test_changes_since_a_time(
     client: MongoClient[dict[str, Any]], feed_settings: CdcSettings
 ) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from project.charts.scale import nice_values, short_number, ticks
+from project.charts.scale import nice_values, readable_largest, short_number, ticks
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,24 @@ def test_every_axis_is_short_and_reaches_the_largest_value() -> None:
         values = nice_values(largest)
         assert 2 <= len(values) <= 5
         assert values[-1] >= largest > values[-2] or largest == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "largest"),
+    [
+        ([], 0),
+        ([0, 0], 0),
+        ([3, 400], 400),
+        ([5, 7, 0, 6, 8, 700], 8),
+        ([5, 7, 6, 8, 5, 6, 7, 30], 30),
+        ([5, 7, 6, 8, 5, 6, 7, 900, 1_000], 8),
+        ([1, 1, 1, 90, 95, 99], 99),
+    ],
+)
+def test_a_few_exceptional_values_do_not_decide_the_scale(
+    values: list[float], largest: float
+) -> None:
+    assert readable_largest(values) == largest
 
 
 def test_lines_are_at_the_height_of_their_number() -> None:

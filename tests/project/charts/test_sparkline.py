@@ -23,8 +23,16 @@ def test_the_line_is_scaled_to_the_largest_value() -> None:
     assert [each.text for each in root.iter("title")] == ["a", "b", "<c>"]
 
 
-def test_a_quiet_hour_is_a_flat_line() -> None:
-    assert sparkline([0, 0], summary="").points == "5,40 15,40"
+def test_an_exceptional_value_does_not_flatten_the_line() -> None:
+    chart = sparkline([2, 4, 4, 2, 4, 900], summary="")
+    assert chart.points == "5,21 15,2 25,2 35,21 45,2 55,2"
+
+
+def test_a_quiet_hour_is_a_flat_line_without_colour() -> None:
+    quiet, busy = sparkline([0, 0], summary=""), sparkline([0, 1], summary="")
+    assert (quiet.points, quiet.quiet, busy.quiet) == ("5,40 15,40", True, False)
+    assert "sf-chart-quiet" in (drawn(quiet).get("class") or "")
+    assert "sf-chart-quiet" not in (drawn(busy).get("class") or "")
 
 
 def test_no_value_and_one_value_are_drawn() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from django.test import Client
 
+from cdc.mongo.throughput import throughput_of
 from project.pages import feed_state
 from tests.support.latest import patient
 from tests.support.static_files import plain_static_files
@@ -18,6 +19,7 @@ def healthy_pipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # An earlier test in this process may have left an outage in the state.
     monkeypatch.setattr(feed_state.feed, "_outage_since", None)
     monkeypatch.setattr(feed_state, "rates", patient(lambda: [1.0]))
+    monkeypatch.setattr(feed_state, "throughput", patient(lambda: throughput_of([], 60)))
     with plain_static_files():
         yield
 

@@ -62,6 +62,12 @@ def test_the_latency_is_in_milliseconds(worker: Client, monkeypatch: pytest.Monk
     assert "p95 1,200 ms, p99 1,250 ms" in page
 
 
+def test_each_stage_shows_its_last_hour(worker: Client) -> None:
+    page = worker.get("/operations/state/").content.decode()
+    assert page.count('class="sf-chart-spark') == 5
+    assert "Changes saved per minute in the last hour: 0 in the last minute, 0 at most" in page
+
+
 def test_a_canary_that_never_arrived(worker: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     canary = CanaryStatus(sent_seconds_ago=3.0, arrived_seconds_ago=None, seconds=None)
     monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: healthy_status(canary=canary)))

@@ -1,17 +1,28 @@
-"""Column charts: stacked columns over time, with a line for the previous period."""
+"""Column charts: stacked columns over time, with a line for the previous period.
+
+A column that is exceptionally high does not fit on the scale. It is drawn with a break, and its
+value is written above it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from project.charts.scale import Tick, nice_values, ticks
+from project.charts.scale import Tick, nice_values, readable_largest, short_number, ticks
 
 HEIGHT = 200
 """The height of the drawing in pixels."""
 STEP = 10
 """The width of a column and its gap. The drawing is stretched to the width of the page."""
 _COLUMN = 8
+_EDGE = (STEP - _COLUMN) // 2
 _MARKS = 8
+_HEAD, _FOOT = 8, 20
+_PEAK_HEAD = 24
+"""The space above the drawing if there are numbers above columns."""
+_PEAKS = 8
+"""The maximum number of numbers that fit side by side."""
+_BREAK_Y, _BREAK = 16, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +58,7 @@ class Mark:
     text: str
     place: str
     """The centre of the column, in percent of the width."""
-    minor: bool
+    minor: bool = False
     """Whether the label is left out on narrow screens."""
 
 
@@ -63,9 +74,30 @@ class ColumnChart:
     ticks: tuple[Tick, ...]
     slots: tuple[Slot, ...]
     marks: tuple[Mark, ...]
+    peaks: tuple[Mark, ...]
+    """The values of the columns that do not fit on the scale."""
+    breaks: str
+    """The breaks in these columns, as the data of an SVG path."""
+    partial: int | None
+    """The place of the last column if its interval has not ended yet."""
     width: int
     height: int = HEIGHT
     step: int = STEP
+
+    @property
+    def head(self) -> int:
+        """The space above the drawing."""
+        return _PEAK_HEAD if self.peaks else _HEAD
+
+    @property
+    def outer_height(self) -> int:
+        """The height of the drawing and its labels."""
+        return self.head + self.height + _FOOT
+
+    @property
+    def label_y(self) -> int:
+        """The baseline of the labels on the horizontal axis."""
+        return self.outer_height - 2
 
 
 def column_chart(
@@ -75,16 +107,19 @@ def column_chart(
     titles: Sequence[str],
     summary: str,
     before: Sequence[int] = (),
+    unfinished: str = "",
 ) -> ColumnChart:
     """Return a chart with a column for each of the `labels`, in which the `series` are stacked.
 
     `titles` are the tooltips of the columns. `before` contains, for each column, the total in the
-    previous period. All sequences have the same length, and no value is negative.
+    previous period. All sequences have the same length, and no value is negative. `unfinished` is
+    the label of the last column if its interval has not ended yet.
     """
     stacks = [tuple(accumulate(column)) for column in zip(*(s.values for s in series), strict=True)]
-    largest = max((*(stack[-1] for stack in stacks), *before), default=0)
-    values = nice_values(largest)
+    totals = [stack[-1] for stack in stacks]
+    values = nice_values(round(readable_largest([*totals, *before])))
     top = values[-1]
+    peaks = [place for place, total in enumerate(totals) if total > top]
     return ColumnChart(
         summary=summary,
         layers=tuple(
@@ -97,7 +132,10 @@ def column_chart(
         ),
         ticks=ticks(values, HEIGHT),
         slots=tuple(Slot(place * STEP, title) for place, title in enumerate(titles)),
-        marks=_marks(labels),
+        marks=_marks(labels, unfinished),
+        peaks=_peaks(totals, peaks),
+        breaks="".join(_break(place) for place in peaks),
+        partial=(len(labels) - 1) * STEP if unfinished and labels else None,
         width=max(len(labels), 1) * STEP,
     )
 
@@ -106,25 +144,55 @@ def _layer(stacks: Sequence[tuple[int, ...]], number: int, top: int) -> str:
     """Return one closed rectangle for each column in which the series is not zero."""
     shapes = []
     for place, stack in enumerate(stacks):
-        lower = _height(stack[number - 1], top) if number else 0
-        upper = _height(stack[number], top)
+        # A column that is too high for the scale keeps the shares of its series.
+        scale = max(top, stack[-1])
+        lower = _height(stack[number - 1], scale) if number else 0
+        upper = _height(stack[number], scale)
         if upper > lower:
-            x = place * STEP + (STEP - _COLUMN) // 2
+            x = place * STEP + _EDGE
             shapes.append(f"M{x} {HEIGHT - lower}V{HEIGHT - upper}h{_COLUMN}V{HEIGHT - lower}z")
     return "".join(shapes)
 
 
 def _height(value: int, top: int) -> int:
     """Return the height of a value. A value above zero is visible, however small it is."""
-    return max(round(value * HEIGHT / top), 1) if value else 0
+    return min(max(round(value * HEIGHT / top), 1), HEIGHT) if value else 0
 
 
-def _marks(labels: Sequence[str]) -> tuple[Mark, ...]:
-    apart = max(-(-len(labels) // _MARKS), 1)
+def _break(place: int) -> str:
+    """Return a slanted band across a column, near its top."""
+    x = place * STEP + _EDGE
+    return f"M{x} {_BREAK_Y}l{_COLUMN} -{_BREAK}v{_BREAK}l-{_COLUMN} {_BREAK}z"
+
+
+def _peaks(totals: Sequence[int], places: Sequence[int]) -> tuple[Mark, ...]:
+    """Return the numbers above columns. Of columns that are too close, the highest has one."""
+    apart, chosen = -(-len(totals) // _PEAKS), list[int]()
+    for place in sorted(places, key=lambda place: -totals[place]):
+        if all(abs(place - other) >= apart for other in chosen):
+            chosen.append(place)
     return tuple(
-        Mark(labels[place], f"{_percent(2 * place + 1, 2 * len(labels))}%", number % 2 == 1)
-        for number, place in enumerate(range(0, len(labels), apart))
+        Mark(short_number(totals[place]), _centre(place, len(totals))) for place in sorted(chosen)
     )
+
+
+def _marks(labels: Sequence[str], unfinished: str) -> tuple[Mark, ...]:
+    apart = max(-(-len(labels) // _MARKS), 1)
+    places = list(range(0, len(labels), apart))
+    marks = [
+        Mark(labels[place], _centre(place, len(labels)), number % 2 == 1)
+        for number, place in enumerate(places)
+    ]
+    if not unfinished or not labels:
+        return tuple(marks)
+    last = len(labels) - 1
+    # The label of the last column replaces one that is too close.
+    kept = [mark for place, mark in zip(places, marks, strict=True) if last - place >= apart]
+    return (*kept, Mark(unfinished, _centre(last, len(labels))))
+
+
+def _centre(place: int, columns: int) -> str:
+    return f"{_percent(2 * place + 1, 2 * columns)}%"
 
 
 def _percent(part: int, whole: int) -> str:

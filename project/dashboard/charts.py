@@ -1,13 +1,19 @@
 """The chart of the dashboard: stories by day, week, month or year, and by topic."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from cdc.reports import Group, Unit
 from project.charts.columns import ColumnChart, Series, column_chart
-from project.dashboard.periods import Span
+from project.dashboard.periods import Span, next_column
 from project.dashboard.report import Report
 
 _OTHER = "Other topics"
+_UNFINISHED = {
+    Unit.DAY: "Today",
+    Unit.WEEK: "This week",
+    Unit.MONTH: "This month",
+    Unit.YEAR: "This year",
+}
 
 
 def columns_of(report: Report) -> list[Series]:
@@ -37,18 +43,30 @@ def totals_before(report: Report) -> list[int]:
     return totals
 
 
-def chart_of(report: Report) -> ColumnChart:
-    """Return the chart, with the previous period as a line."""
+def chart_of(report: Report, today: date | None = None) -> ColumnChart:
+    """Return the chart, with the previous period as a line. `today` is the current day in UTC."""
+    unfinished = _unfinished(report.span, today or datetime.now(UTC).date())
     series, before = columns_of(report), totals_before(report)
     columns, unit = report.span.columns, report.span.unit
     totals = [sum(values) for values in zip(*(each.values for each in series), strict=True)]
     return column_chart(
         series,
         labels=[label_of(day, unit) for day in columns],
-        titles=[_title(place, report, series, totals, before) for place in range(len(columns))],
-        summary=_summary(report, totals, before),
+        titles=[
+            _title(place, report, series, totals, before, unfinished)
+            for place in range(len(columns))
+        ],
+        summary=_summary(report, totals, before, unfinished),
         before=before,
+        unfinished=unfinished,
     )
+
+
+def _unfinished(span: Span, today: date) -> str:
+    """Return the name of the last column if it contains `today`, else an empty string."""
+    if not span.columns or next_column(span.columns[-1], span.unit) <= today:
+        return ""
+    return _UNFINISHED[span.unit] if span.columns[-1] <= today else ""
 
 
 def label_of(day: date, unit: Unit) -> str:
@@ -66,25 +84,34 @@ def name_of(day: date, unit: Unit) -> str:
 
 
 def _title(
-    place: int, report: Report, series: list[Series], totals: list[int], before: list[int]
+    place: int,
+    report: Report,
+    series: list[Series],
+    totals: list[int],
+    before: list[int],
+    unfinished: str,
 ) -> str:
     parts = [f"{each.name} {each.values[place]:,}" for each in series if each.values[place]]
+    is_last = place == len(totals) - 1
+    so_far = " so far" if unfinished and is_last else ""
+    name = name_of(report.span.columns[place], report.span.unit)
     lines = [
-        f"{name_of(report.span.columns[place], report.span.unit)}: {_stories(totals[place])}",
+        f"{name}: {_stories(totals[place])}{so_far}",
         *([f"Previous period: {before[place]:,}"] if before else []),
         *parts,
     ]
     return "\n".join(lines)
 
 
-def _summary(report: Report, totals: list[int], before: list[int]) -> str:
+def _summary(report: Report, totals: list[int], before: list[int], unfinished: str) -> str:
     columns, unit = report.span.columns, report.span.unit
     highest = max(range(len(totals)), key=lambda place: totals[place])
     compared = f" Previous period: {_stories(sum(before))}." if before else ""
+    so_far = f" {unfinished} is incomplete." if unfinished else ""
     return (
         f"{_stories(sum(totals))} from {name_of(report.span.first, Unit.DAY)} to "
         f"{name_of(report.span.last, Unit.DAY)}, by {unit.value}. Maximum: {totals[highest]:,}, "
-        f"{name_of(columns[highest], unit)}.{compared}"
+        f"{name_of(columns[highest], unit)}.{compared}{so_far}"
     )
 
 

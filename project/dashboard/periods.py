@@ -170,7 +170,12 @@ def _columns(first: date, last: date, unit: Unit) -> Iterator[date]:
     day = _begin(first, unit)
     while day <= last:
         yield day
-        day = _begin(day + timedelta(days=_LENGTHS[unit]), unit)
+        day = next_column(day, unit)
+
+
+def next_column(day: date, unit: Unit) -> date:
+    """Return the first day of the unit after the one that begins on `day`."""
+    return _begin(day + timedelta(days=_LENGTHS[unit]), unit)
 
 
 # A number of days that leads from the first day of a unit into the next unit.

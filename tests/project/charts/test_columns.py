@@ -22,7 +22,7 @@ def chart(values: list[list[int]], before: tuple[int, ...] = ()) -> ColumnChart:
 
 def drawn(found: ColumnChart) -> tuple[str, ET.Element]:
     html = render_to_string("charts/columns.html", {"chart": found})
-    return html, ET.fromstring(html)  # noqa: S314 -- our own template
+    return html, ET.fromstring(f"<div>{html}</div>")  # noqa: S314 -- our own template
 
 
 def test_series_are_stacked_without_a_gap() -> None:
@@ -33,6 +33,55 @@ def test_series_are_stacked_without_a_gap() -> None:
 
 def test_a_small_value_is_visible_and_zero_is_not() -> None:
     assert chart([[100_000, 1, 0]]).layers[0].path == "M1 200V0h8V200zM11 200V199h8V200z"
+
+
+def test_an_exceptional_column_has_a_break_and_its_number() -> None:
+    found = chart([[5, 6, 7, 8, 6, 700], [0, 0, 0, 0, 0, 700]])
+    assert [tick.text for tick in found.ticks] == ["0", "2", "4", "6", "8"]
+    assert [(peak.text, peak.place) for peak in found.peaks] == [("1,400", "91.67%")]
+    assert found.breaks == "M51 16l8 -4v4l-8 4z"
+    lower, upper = (layer.path for layer in found.layers)
+    assert lower.endswith("M51 200V100h8V200z")
+    assert upper == "M51 100V0h8V100z"
+    html, root = drawn(found)
+    assert "sf-chart-break" in html
+    assert "A column with a break is higher than the scale." in html
+    assert [each.text for each in root.iter("text") if each.get("class") == "sf-chart-peak"] == [
+        "1,400"
+    ]
+
+
+def test_without_an_exceptional_column_nothing_is_broken() -> None:
+    found = chart([[5, 6, 7, 8, 6, 12]])
+    assert (found.peaks, found.breaks) == ((), "")
+    assert "sf-chart-break" not in drawn(found)[0]
+
+
+def test_the_numbers_above_columns_do_not_overlap() -> None:
+    values = [5] * 30
+    values[3], values[4], values[20] = 900, 1_000, 800
+    assert [peak.text for peak in chart([values]).peaks] == ["1,000", "800"]
+    assert chart([values]).breaks.count("M") == 3
+
+
+def test_an_exceptional_value_of_the_period_before_stays_inside() -> None:
+    found = chart([[5, 6, 7, 8, 6]], before=(5, 6, 7, 8, 900))
+    assert found.line.endswith(",0")
+    assert found.peaks == ()
+
+
+def test_the_last_column_may_be_unfinished() -> None:
+    day = [Series("Topic", [1] * 30)]
+    labels = [f"{number} Mar" for number in range(1, 31)]
+    found = column_chart(day, labels=labels, titles=labels, summary="", unfinished="Today")
+    assert found.partial == 290
+    texts = [mark.text for mark in found.marks]
+    assert texts[-2:] == ["25 Mar", "Today"]
+    assert (found.marks[-1].place, found.marks[-1].minor) == ("98.33%", False)
+    assert "sf-chart-partial" in drawn(found)[0]
+    finished = column_chart(day, labels=labels, titles=labels, summary="")
+    assert finished.partial is None
+    assert "sf-chart-partial" not in drawn(finished)[0]
 
 
 def test_the_line_of_the_period_before_shares_the_axis() -> None:

@@ -33,6 +33,17 @@ def test_tooltips_and_summary_have_the_numbers() -> None:
     )
 
 
+def test_the_day_that_has_not_ended_is_labelled() -> None:
+    found = chart_of(report(CHOICES["7"]), date(2010, 3, 31))
+    assert found.marks[-1].text == "Today"
+    assert found.slots[-1].title.startswith("31 Mar 2010: 6 stories so far\n")
+    assert "so far" not in found.slots[-2].title
+    assert found.summary.endswith("Today is incomplete.")
+    for later in (date(2010, 4, 1), date(2026, 1, 1)):
+        ended = chart_of(report(CHOICES["7"]), later)
+        assert (ended.marks[-1].text, ended.partial) == ("31 Mar", None)
+
+
 def test_stories_with_a_date_of_another_type_are_not_drawn() -> None:
     odd = (group(None, "Harbours", documents=3), group(moment(date(1999, 1, 1)), None, documents=1))
     days = Sides((*odd, group(moment(date(2010, 3, 31)), "Harbours", documents=1)), odd[:1])

@@ -4,10 +4,12 @@ import { prepareDrawer } from "./drawer.js";
 import { prepareKeys } from "./keys.js";
 import { prepareRows, watch } from "./list.js";
 import { byId, list } from "./page.js";
+import { prepareSaved } from "./saved.js";
 
 prepareRows();
 prepareDrawer();
 prepareKeys();
+prepareSaved();
 // Empty fields do not belong in the address.
 byId("filter").addEventListener("formdata", ({ formData }) => {
   [...formData].forEach(([name, value]) => value || formData.delete(name));

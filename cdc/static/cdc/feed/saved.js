@@ -1,0 +1,85 @@
+// Saved filters: this browser keeps them, separately for each user.
+import { say } from "./announcer.js";
+import { byId, list } from "./page.js";
+
+const MOST = 20;
+const section = byId("saved");
+const key = `feed-filters-${section.dataset.owner}`;
+
+const isFilter = (each) => typeof each?.name === "string" && typeof each?.query === "string";
+
+function read() {
+  try {
+    const found = JSON.parse(localStorage.getItem(key));
+    return Array.isArray(found) ? found.filter(isFilter).slice(0, MOST) : [];
+  } catch {
+    return [];
+  }
+}
+
+function write(filters) {
+  try {
+    localStorage.setItem(key, JSON.stringify(filters.slice(0, MOST)));
+  } catch {
+    say("This browser does not save filters.");
+  }
+  show();
+}
+
+const without = (name) => read().filter((each) => each.name !== name);
+
+function remove(name) {
+  write(without(name));
+  say(`The filter ${name} is removed.`);
+  document.querySelector(".sf-filter > summary").focus();
+}
+
+function itemOf({ name, query }) {
+  const item = byId("saved-row").content.cloneNode(true);
+  const link = item.querySelector("a");
+  link.href = `${list.dataset.page}?${query}`;
+  if (query === list.dataset.query) link.setAttribute("aria-current", "true");
+  item.querySelector("bdi").textContent = name;
+  const button = item.querySelector("button");
+  button.querySelector(".visually-hidden").textContent = `Remove the saved filter ${name}`;
+  button.addEventListener("click", (event) => {
+    // The list is drawn again, so the click would seem to be outside the panel.
+    event.stopPropagation();
+    remove(name);
+  });
+  return item;
+}
+
+function show() {
+  const filters = read();
+  byId("saved-list").replaceChildren(...filters.map(itemOf));
+  byId("saved-list").hidden = !filters.length;
+  section.hidden = !filters.length && !byId("save");
+}
+
+// Describes the filter of this page, as the suggested name.
+function suggestion() {
+  const operations = document.querySelectorAll(".sf-feed-ops :checked");
+  const values = document.querySelectorAll(".sf-feed-chip > bdi");
+  const words = [...operations].map((box) => box.parentElement.textContent.trim());
+  return [...words, ...[...values].map((each) => each.textContent)].join(", ").slice(0, 40);
+}
+
+function save() {
+  const name = byId("saved-name").value.trim() || suggestion();
+  write([{ name, query: list.dataset.query }, ...without(name)]);
+  say(`The filter ${name} is saved.`);
+}
+
+export function prepareSaved() {
+  show();
+  if (!byId("save")) return;
+  byId("saved-name").value = suggestion();
+  byId("save").addEventListener("click", save);
+  byId("saved-name").addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    // Enter would apply the filter again.
+    event.preventDefault();
+    save();
+  });
+}

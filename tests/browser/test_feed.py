@@ -411,6 +411,31 @@ def test_filters_are_in_the_link_and_survive_a_reload(page: Page, topic: Topic) 
     expect(page).to_have_url(re.compile(r"\?op=u&topic=people$"))
 
 
+def test_a_filter_is_saved_under_a_name_and_removed(page: Page) -> None:
+    feed = page.url.partition("?")[0]
+    page.goto(f"{feed}?op=u&topic=people")
+    page.get_by_text("Filter and jump").click()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Updated, people")
+    page.get_by_label("Name", exact=True).fill("<b>mine</b>")
+    page.keyboard.press("Enter")
+    saved = page.get_by_role("link", name="<b>mine</b>", exact=True)
+    expect(saved).to_have_attribute("aria-current", "true")
+
+    page.goto(feed)
+    page.get_by_text("Filter and jump").click()
+    expect(page.get_by_role("button", name="Save this filter")).to_have_count(0)
+    saved.click()
+    expect(page).to_have_url(re.compile(r"/feed/\?op=u&topic=people$"))
+
+    page.get_by_text("Filter and jump").click()
+    page.get_by_role("button", name="Remove the saved filter <b>mine</b>").click()
+    expect(saved).to_have_count(0)
+    expect(page.get_by_role("button", name="Save this filter")).to_be_visible()
+    page.goto(feed)
+    page.get_by_text("Filter and jump").click()
+    expect(page.locator("#saved")).to_be_hidden()
+
+
 def test_the_drawer_shows_each_field_before_and_after(page: Page, topic: Topic) -> None:
     title = "<b>bold</b>"
     topic.send([outgoing(update(2, 90, diggs=9, title=title), topic.name)])

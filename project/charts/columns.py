@@ -78,6 +78,8 @@ class ColumnChart:
     """The values of the columns that do not fit on the scale."""
     breaks: str
     """The breaks in these columns, as the data of an SVG path."""
+    line_is_cut: bool
+    """Whether the comparison line does not fit on the scale. It then ends at the top."""
     partial: int | None
     """The place of the last column if its interval has not ended yet."""
     width: int
@@ -135,6 +137,7 @@ def column_chart(
         marks=_marks(labels, unfinished),
         peaks=_peaks(totals, peaks),
         breaks="".join(_break(place) for place in peaks),
+        line_is_cut=max(before, default=0) > top,
         partial=(len(labels) - 1) * STEP if unfinished and labels else None,
         width=max(len(labels), 1) * STEP,
     )

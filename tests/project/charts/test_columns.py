@@ -119,3 +119,15 @@ def test_no_locale_changes_a_coordinate() -> None:
     numbers = re.findall(r'(?:x|y|width|height|viewBox|x1|x2|y1|y2)="([^"]*)"', html)
     assert "0 0 4000 200" in numbers
     assert [each for each in numbers if not re.fullmatch(r"[\d ]+|\d+(\.\d\d)?%", each)] == []
+
+
+def test_a_line_that_does_not_fit_on_the_scale_is_explained() -> None:
+    note = "The line is higher than the scale where it runs along the top."
+    cut = chart([[10] * 20], before=(10,) * 19 + (500,))
+    assert cut.line.endswith(" 195,0")
+    html = render_to_string("charts/columns.html", {"chart": cut})
+    assert note in html
+    assert "A column with a break" not in html
+    assert note not in render_to_string(
+        "charts/columns.html", {"chart": chart([[10] * 20], before=(12,) * 20)}
+    )

@@ -1,5 +1,6 @@
 """The queryset of captured models. It captures bulk writes."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from cdc.registry import Capture, registry
 
 CHUNK = 500
 """The maximum number of rows that one statement locks, writes or reads."""
+_RANDOM = re.compile(r"\b(RAND|RANDOM|UUID)\(", re.IGNORECASE)
 
 
 class CapturedQuerySet(models.QuerySet[Any]):
@@ -35,6 +37,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
             return super().update(**values)
         using = self._writer(capture)
         refuse_early(capture, _by_attname(self.model, values))
+        self._refuse_groups()
         # Executes no statement. Raises Django's own errors, even if no row matches.
         models.QuerySet.update(self.none(), **values)
         with transaction.atomic(using=using, savepoint=False):
@@ -139,6 +142,17 @@ class CapturedQuerySet(models.QuerySet[Any]):
         limited = query.is_sliced or query.combinator or query.distinct_fields
         return bool(limited) or self._iterable_class is not ModelIterable
 
+    def _refuse_groups(self) -> None:
+        """Refuse a filter on the groups of `values()`: its rows cannot be found by their keys."""
+        query = self.query
+        grouped = isinstance(query.group_by, tuple) and query.where.contains_aggregate
+        # With joins, Django groups by the key as well.
+        if grouped and query.count_active_tables() <= 1:
+            raise Refused(
+                f"update() of {self.model.__name__} has a filter on rows that are grouped by "
+                "values(): use the groups in a subquery."
+            )
+
     def _refuse_options(self, *, update_fields: Any, unique_fields: Any, **conflicts: bool) -> None:
         """Raise the errors of Django's `bulk_create` for invalid options, before any write."""
         fields, pk = self.model._meta.get_field, self.model._meta.pk.name
@@ -157,11 +171,15 @@ class CapturedQuerySet(models.QuerySet[Any]):
         """
         found = _keys(self, using)
         images: Images = {}
-        matching = set()
+        locked: set[Any] = set()
         for chunk in _chunks(sorted(found) if self.query.order_by else found):
             images = read_images(capture, chunk, using=using, lock=True)
-            matching.update(_keys(self.filter(pk__in=list(images)), using))
-        return [key for key in found if key in matching], images if len(found) <= CHUNK else {}
+            locked.update(images)
+        if found and not _is_random(self, using):
+            # The whole queryset, not only the locked rows: a window function or an aggregate
+            # has another value if it is computed from fewer rows.
+            locked.intersection_update(_keys(self, using))
+        return [key for key in found if key in locked], images if len(found) <= CHUNK else {}
 
     def _write(
         self, capture: Capture, keys: list[Any], images: Images, values: dict[str, Any], using: str
@@ -214,12 +232,22 @@ def _rows(model: type[models.Model], using: str) -> models.QuerySet[Any]:
 
 
 def _keys(rows: models.QuerySet[Any], using: str) -> list[Any]:
+    # A join may return a row several times.
+    return list(dict.fromkeys(_only_keys(rows, using)))
+
+
+def _only_keys(rows: models.QuerySet[Any], using: str) -> models.QuerySet[Any, Any]:
     rows = rows.using(using).prefetch_related(None)
     rows.query.select_for_update = False
     if not rows.query.order_by:
         rows = rows.order_by("pk")
-    # A join may return a row several times.
-    return list(dict.fromkeys(rows.values_list("pk", flat=True)))
+    return rows.values_list("pk", flat=True)
+
+
+def _is_random(rows: models.QuerySet[Any], using: str) -> bool:
+    """Return whether the filter may match other rows each time, although no row has changed."""
+    sql, _ = _only_keys(rows, using).order_by().query.get_compiler(using).as_sql()
+    return bool(_RANDOM.search(sql))
 
 
 def _with_evaluated_key(

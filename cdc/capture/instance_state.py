@@ -41,19 +41,38 @@ class Recorded:
 
 
 class PendingDeletes:
-    """The rows that a running delete will remove, with their images."""
+    """The rows of one model that a running delete will remove, with their images.
 
-    __slots__ = ("__weakref__", "_block", "_changed", "_expected", "images", "model", "outbox_id")
+    All rows of the model that Django deletes in one block share this object: each event looks at
+    every object, and the first `post_delete` records all rows before another receiver is called.
+    """
 
-    def __init__(self, capture: Capture, images: Images, *, using: str) -> None:
+    __slots__ = (
+        "__weakref__",
+        "_block",
+        "_changed",
+        "_changes_of",
+        "_expected",
+        "_gone",
+        "images",
+        "model",
+        "outbox_id",
+    )
+
+    def __init__(self, capture: Capture, images: dict[Any, Image | None], *, using: str) -> None:
         self.model = capture.model
         self.images = images
+        """The image of each row; None if the lock has not found the row."""
         self.outbox_id = 0
         """The lowest outbox id of the deletes; 0 until they are recorded."""
-        blocks = connections[using].atomic_blocks
-        self._block = blocks[-1] if blocks else None
+        self._block = _innermost_block(using)
         self._changed: list[_Changed] = []
+        """The changes in the order of their outbox ids."""
+        self._changes_of: dict[Any, list[_Changed]] = {}
+        """The same changes by key."""
         self._expected: dict[type[Model], list[Any]] = {}
+        self._gone: dict[Any, int] = {}
+        """The outbox id of the last change of each row that was already deleted."""
         _pending(using).add(self)
 
     def is_running(self, using: str) -> bool:
@@ -64,9 +83,22 @@ class PendingDeletes:
         """
         return self._block is None or self._block in connections[using].atomic_blocks
 
+    def is_of_block(self, block: object) -> bool:
+        return self._block is block
+
     def expect(self, sender: type[Model], keys: Iterable[Any]) -> None:
         """Add the keys of rows that Django will delete as `sender`, the model or a proxy of it."""
         self._expected.setdefault(sender, []).extend(keys)
+
+    def add(self, key: Any, found: Images) -> list[Any]:
+        """Add the row that the lock has found by this key, or its absence; return its key.
+
+        A receiver can insert a row that the lock has not found. Django deletes this row too.
+        """
+        rows: dict[Any, Image | None] = {**found} or {key: None}
+        for stored, image in rows.items():
+            self.images.setdefault(stored, image)
+        return list(rows)
 
     def changed(self, capture: Capture, changes: Iterable[Change], outbox_id: int) -> None:
         """Store the changes that signal receivers make to the rows before the rows are deleted.
@@ -74,18 +106,20 @@ class PendingDeletes:
         `outbox_id` is the lowest outbox id of these changes.
         """
         # Outbox ids increase. A stored change with this id or a higher id has been rolled back.
-        self._changed = [one for one in self._changed if one.outbox_id < outbox_id]
+        while self._changed and self._changed[-1].outbox_id >= outbox_id:
+            self._changes_of[self._changed.pop().key].pop()
         for change in changes if self.model is capture.model else ():
             key = _key(capture, change)
             if key in self.images:
                 self._changed.append(_Changed(outbox_id, key, change.after))
+                self._changes_of.setdefault(key, []).append(self._changed[-1])
 
     def current(self, keys: Iterable[Any], existing: "Existing") -> dict[Any, Image | None]:
         """Return the current images of the rows with these keys; None for a row already deleted."""
         images: dict[Any, Image | None] = {
             key: self.images[key] for key in keys if key in self.images
         }
-        changed = [one for one in self._changed if one.key in images]
+        changed = [one for key in images for one in self._changes_of.get(key, ())]
         kept = existing([one.outbox_id for one in changed]) if changed else set()
         images.update({one.key: one.image for one in changed if one.outbox_id in kept})
         return images
@@ -95,7 +129,14 @@ class PendingDeletes:
         images = self.current(self._expected.pop(sender, []), existing)
         for key in images:
             del self.images[key]
+        for key in (key for key, image in images.items() if image is None):
+            changes = self._changes_of.get(key)
+            self._gone[key] = changes[-1].outbox_id if changes else 0
         return {key: image for key, image in images.items() if image is not None}
+
+    def outbox_id_of(self, key: Any) -> int:
+        """Return the outbox id of the row's delete; 0 if another transaction has deleted it."""
+        return self._gone.get(key, self.outbox_id)
 
 
 Existing = Callable[[list[int]], set[int]]
@@ -110,7 +151,10 @@ class _Changed(NamedTuple):
 
 def _running(using: str) -> list[PendingDeletes]:
     """Return this connection's pending deletes whose transaction or savepoint is still open."""
-    return [pending for pending in _pending(using) if pending.is_running(using)]
+    pending = _pending(using)
+    for one in [one for one in pending if not one.is_running(using)]:
+        pending.discard(one)  # a block that has ended does not begin again
+    return list(pending)
 
 
 def _pending(using: str) -> "WeakSet[PendingDeletes]":
@@ -119,6 +163,11 @@ def _pending(using: str) -> "WeakSet[PendingDeletes]":
         _PENDING_DELETES, WeakSet()
     )
     return pending
+
+
+def _innermost_block(using: str) -> object:
+    blocks = connections[using].atomic_blocks
+    return blocks[-1] if blocks else None
 
 
 def push_image_before(instance: Model, image: Image) -> None:
@@ -163,14 +212,19 @@ def set_pending_deletes(origin: Any, pending: PendingDeletes) -> None:
     vars(origin)[_PENDING_DELETES] = pending
 
 
-def pending_deletes_of(
-    origin: Any, model: type[Model], key: Any, *, using: str
-) -> PendingDeletes | None:
-    """Return the pending deletes of `origin` if they include the row with this key."""
+def pending_deletes_of(origin: Any, capture: Capture, *, using: str) -> PendingDeletes:
+    """Return the pending deletes to which a row of `origin` belongs that Django is about to delete.
+
+    They are those of the origin itself if it has the same model, or else those of the block.
+    """
     pending: PendingDeletes | None = getattr(origin, _PENDING_DELETES, None)
-    if pending is None or pending.model is not model or not pending.is_running(using):
-        return None
-    return pending if key in pending.images else None
+    if pending and pending.model is capture.model and pending.is_running(using):
+        return pending
+    block = _innermost_block(using)
+    for one in _running(using) if block else ():
+        if one.model is capture.model and one.is_of_block(block):
+            return one
+    return PendingDeletes(capture, {}, using=using)
 
 
 def pop_pending_deletes(instance: Model) -> PendingDeletes | None:

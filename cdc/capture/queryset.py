@@ -12,7 +12,7 @@ from django.db.models.query import ModelIterable
 
 from cdc.capture.bulk_create import BulkCreate
 from cdc.capture.changes import changes_between, refuse_early, refuse_unknown_key
-from cdc.capture.images import Images, found_by_key, read_images
+from cdc.capture.images import Image, Images, found_by_key, read_images
 from cdc.capture.instance_state import PendingDeletes, set_pending_deletes
 from cdc.capture.signals import record, refuse_without_event
 from cdc.errors import Refused
@@ -78,7 +78,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
         # The savepoint keeps the caller's transaction usable: Django raises errors such as
         # ProtectedError before it writes anything.
         with transaction.atomic(using=using):
-            images: Images = {}
+            images: dict[Any, Image | None] = {}
             instances: list[Any] = []
             for chunk in _chunks(self._lock_matching(capture, using)[0]):
                 found = read_images(capture, chunk, using=using)

@@ -113,7 +113,7 @@ def lock_for_delete(instance: Model, capture: Capture, using: str) -> bool:
     """Lock the row that the instance is about to delete; return whether the row exists."""
     images = _lock(instance, capture, using)
     if images:
-        set_pending_deletes(instance, PendingDeletes(capture, images, using=using))
+        set_pending_deletes(instance, PendingDeletes(capture, {**images}, using=using))
     return bool(images)
 
 
@@ -146,12 +146,12 @@ def _before_delete(sender: type[Model], instance: Model, using: str, origin: Any
         return
     capture.refuse_database(using)
     find_by_key(capture, using=using)
-    pending = pending_deletes_of(origin, capture.model, instance.pk, using=using)
-    if pending is None:
-        pending = PendingDeletes(capture, _lock(instance, capture, using), using=using)
-        pending.expect(sender, pending.images)
-    else:
+    pending = pending_deletes_of(origin, capture, using=using)
+    if instance.pk in pending.images:
         pending.expect(sender, [instance.pk])
+    else:
+        found = _lock(instance, capture, using)
+        pending.expect(sender, pending.add(instance.pk, found))
     set_pending_deletes(instance, pending)
 
 
@@ -161,11 +161,12 @@ def _after_delete(sender: type[Model], instance: Model, using: str, **_: Any) ->
     if capture is None or pending is None:
         return
     # Django first deletes all rows of the sender and then sends one signal for each row. The first
-    # call therefore records all deletes.
+    # call therefore records all deletes, also because a receiver could insert these rows again.
     images = pending.take(sender, partial(outbox.existing, using=using))
     if images:
         pending.outbox_id = record(capture, changes_between(images, {}), using=using)
-    set_recorded(instance, Recorded(key=instance.pk, outbox_id=pending.outbox_id))
+    outbox_id = pending.outbox_id_of(instance.pk)
+    set_recorded(instance, Recorded(key=instance.pk, outbox_id=outbox_id))
 
 
 def _lock(instance: Model, capture: Capture, using: str) -> Images:

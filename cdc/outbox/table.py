@@ -12,6 +12,7 @@ from cdc.models import Epoch, OutboxRecord, RelayLease
 _COLUMNS = ("topic", "key", "op", "before", "after", "ts_ms", "db", "table", "user", "traceparent")
 _ROWS_PER_INSERT = 50
 """Older versions of SQLite accept at most 999 parameters in a statement."""
+_IDS_PER_SELECT = 500
 _BYTES_PER_INSERT = 1_000_000
 """The maximum size of the rows in one INSERT. Even if every byte is escaped, the statement is far
 below MariaDB's limit of 16 MB."""
@@ -60,8 +61,12 @@ def add(entries: Sequence[Entry], *, using: str) -> int:
 
 def existing(ids: Iterable[int], *, using: str) -> set[int]:
     """Return those `ids` that have a row in the outbox."""
-    rows = OutboxRecord.objects.using(using).filter(id__in=list(ids))
-    return set(rows.values_list("id", flat=True))
+    ids = list(ids)
+    found: set[int] = set()
+    for start in range(0, len(ids), _IDS_PER_SELECT):
+        some = OutboxRecord.objects.using(using).filter(id__in=ids[start : start + _IDS_PER_SELECT])
+        found.update(some.values_list("id", flat=True))
+    return found
 
 
 def depth(*, using: str) -> Depth:

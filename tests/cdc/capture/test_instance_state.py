@@ -3,6 +3,8 @@
 import gc
 from typing import Any
 
+from django.db.models import Model
+
 from cdc.capture.changes import Change
 from cdc.capture.images import Image, Images
 from cdc.capture.instance_state import (
@@ -28,8 +30,8 @@ OLD: Image = {"id": 1, "title": "old"}
 NEW: Image = {"id": 1, "title": "new"}
 
 
-def captured() -> Capture:
-    found = registry.find(Story)
+def captured(model: type[Model] = Story) -> Capture:
+    found = registry.find(model)
     assert found is not None
     return found
 
@@ -42,14 +44,13 @@ def test_nested_saves_have_an_image_each() -> None:
     assert [pop_image_before(one), pop_image_before(one)] == [NEW, OLD]
 
 
-def test_pending_deletes_are_found_for_their_rows_only() -> None:
+def test_pending_deletes_are_found_for_their_model_only() -> None:
     one = Story(pk=1)
     pending = PendingDeletes(captured(), {1: OLD}, using="default")
     set_pending_deletes(one, pending)
 
-    assert pending_deletes_of(one, Story, 1, using="default") is pending
-    assert pending_deletes_of(one, Story, 2, using="default") is None
-    assert pending_deletes_of(one, Toy, 1, using="default") is None
+    assert pending_deletes_of(one, captured(), using="default") is pending
+    assert pending_deletes_of(one, captured(Toy), using="default").images == {}
     assert pop_pending_deletes(one) is pending
     assert pop_pending_deletes(one) is None
 
@@ -114,7 +115,7 @@ def test_a_change_begins_where_the_last_event_ended() -> None:
 def test_an_instance_has_no_state_before_its_first_write() -> None:
     one = Story()
     assert last_recorded(one) is None
-    assert pending_deletes_of(one, Story, 1, using="default") is None
+    assert pending_deletes_of(one, captured(), using="default").images == {}
     assert not pop_unrecorded(one)
 
 
@@ -226,5 +227,5 @@ def test_a_queryset_and_an_instance_carry_pending_deletes() -> None:
     pending = PendingDeletes(captured(), {1: OLD}, using="default")
     set_pending_deletes(rows, pending)
 
-    assert pending_deletes_of(rows, Story, 1, using="default") is pending
+    assert pending_deletes_of(rows, captured(), using="default") is pending
     assert pop_pending_deletes(Story()) is None

@@ -1,6 +1,6 @@
 """`bulk_create` for captured models: determines which rows were inserted or updated."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,21 @@ class BulkCreate:
             outbox_id = self._record_created(self._insert(objs))
             for obj in objs:
                 set_recorded(obj, Recorded(key=obj.pk, outbox_id=outbox_id))
+
+    def require_unique_key(self, names: Iterable[str]) -> None:
+        """Raise the database's own error if these fields are not a unique key of the table.
+
+        Django would raise it for its INSERT, but capture inserts a row without conflicts plainly.
+        """
+        options: Any = self.capture.model._meta
+        quote = connections[self.using].ops.quote_name
+        fields = [options.pk if name == "pk" else options.get_field(name) for name in names]
+        columns = ", ".join(quote(field.column) for field in fields)
+        table, key = quote(self.capture.table), quote(self.capture.key.name)
+        # Safe: the names are those of the model. The statement inserts no row.
+        sql = f"INSERT INTO {table} ({key}) SELECT {key} FROM {table} WHERE 1 = 0"  # noqa: S608
+        with connections[self.using].cursor() as cursor:
+            cursor.execute(f"{sql} ON CONFLICT ({columns}) DO NOTHING")
 
     def _insert(self, objs: Sequence[Any]) -> list[Any]:
         """Insert all objects, set their keys and return the keys.
@@ -121,6 +136,11 @@ class BulkCreate:
         return {}
 
     def _overwrite(self, obj: Any, before: Images, options: Mapping[str, Any]) -> None:
+        if len(before) > 1:
+            raise Refused(
+                f"{self.capture.table} has {len(before)} rows with the same values in a key that "
+                "is unique in the model: create the unique key in the database."
+            )
         (key,) = before
         if options["unique_fields"]:
             # The INSERT fails if `obj` also conflicts with another row, in another unique key.

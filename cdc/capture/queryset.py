@@ -126,6 +126,8 @@ class CapturedQuerySet(models.QuerySet[Any]):
             refuse_unknown_key(capture, obj.pk)
         bulk = BulkCreate(capture=capture, insert=super().bulk_create, using=using)
         with transaction.atomic(using=using, savepoint=False):
+            if update_conflicts and unique_fields:
+                bulk.require_unique_key(unique_fields)
             # As in Django, objects with keys are inserted first, so that the database does not
             # assign one of these keys.
             for chunk in _chunks(_with_key_first(objs), min(batch_size or CHUNK, CHUNK)):

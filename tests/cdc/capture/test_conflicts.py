@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, models, transaction
+from django.db import IntegrityError, OperationalError, connection, models, transaction
 from django.db.models import F
 from django.db.models.functions import Lower
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +16,7 @@ from cdc.errors import Refused
 from stories.models import Story
 from tests.cdc.capture.elsewhere import elsewhere
 from tests.cdc.capture.events import Event, events, forget, replay
+from tests.cdc.capture.test_bulk_create import upsert_any_key
 from tests.cdc.capture.world import FREE, World, story, table
 from tests.support.toy.models import Coupon, Locker, PlainCoupon
 
@@ -207,3 +208,49 @@ def test_a_saved_key_that_the_database_makes_is_read_or_refused() -> None:
 
     assert replay(events(), "number") == table(Locker)
     assert list(table(Locker)) == [9]
+
+
+@pytest.mark.skipif(MYSQL, reason="MySQL has no target")
+@pytest.mark.parametrize("existing", [0, 1, 2])
+@pytest.mark.parametrize("names", [["size"], ["word", "size"], ["rank"], ["slug", "shelf"]])
+def test_a_target_that_is_no_unique_key_is_the_error_of_the_database(
+    names: list[str], existing: int
+) -> None:
+    """`rank` is unique under a condition, and `slug` only as an expression."""
+    errors = []
+    model: Any
+    for model in (Coupon, PlainCoupon):
+        for n in range(existing):
+            model.objects.create(size=1, rank=1, word=f"{n}", lot=n, place=-1)
+        with pytest.raises(OperationalError, match="ON CONFLICT") as error, transaction.atomic():
+            upsert(model, model(size=1, rank=1, slug="a", shelf=1, lot=9), ["note"], *names)
+        errors.append(str(error.value))
+        assert model.objects.count() == existing
+
+    assert errors[0] == errors[1]
+    assert [event.op for event in events()] == ["c"] * existing
+
+
+@pytest.mark.skipif(MYSQL, reason="MySQL has no target")
+@pytest.mark.parametrize("names", [["pk"], ["id"], ["word"], ["place", "shelf"]])
+def test_a_target_that_is_a_unique_key_is_accepted(names: list[str]) -> None:
+    row = Coupon.objects.create(word="a", shelf=1, place=1)
+
+    again = Coupon(pk=row.pk, word="a", shelf=1, place=1, note="new")
+    upsert(Coupon, again, ["note"], *names)
+
+    assert list(Coupon.objects.values_list("pk", "note")) == [(row.pk, "new")]
+    assert replay(events()) == table(Coupon)
+
+
+def test_a_key_that_is_unique_only_in_the_model_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Coupon.objects.bulk_create([Coupon(size=1, lot=1), Coupon(size=1, lot=2)])
+    monkeypatch.setitem(vars(Coupon._meta.get_field("size")), "unique", True)
+    forget()
+
+    with pytest.raises(Refused, match="has 2 rows with the same values"):
+        upsert_any_key(Coupon(size=1, lot=3), "note")
+
+    assert events() == []

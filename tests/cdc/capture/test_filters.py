@@ -57,7 +57,6 @@ FILTERS: dict[str, Callable[[], Rows]] = {
     "a sum so far": lambda: Branch.objects.annotate(
         total=Window(Sum("size"), order_by="id")
     ).filter(total__gt=3),
-    "an ordered window": lambda: duplicates().order_by("-number", "-id"),
     "a distinct window": lambda: duplicates().distinct(),
     "a window in a subquery": lambda: Branch.objects.filter(pk__in=duplicates().values("pk")),
     "an aggregate": lambda: Branch.objects.annotate(n=Count("branch_children")).filter(n__gt=1),
@@ -82,6 +81,14 @@ FILTERS: dict[str, Callable[[], Rows]] = {
 }
 
 
+# MySQL's UPDATE has the order of the queryset, but cannot order by a window function.
+ORDERED: dict[str, Callable[[], Any]] = {
+    "an ordered window": lambda: duplicates().order_by("-number", "-id"),
+}
+DELETES = {**FILTERS, **ORDERED}
+UPDATES = FILTERS if connection.vendor == "mysql" else DELETES
+
+
 @pytest.fixture(autouse=True)
 def forest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Create eleven branches of three sizes; four of them are children of two others."""
@@ -93,25 +100,25 @@ def forest(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("value", [77, F("size") + 50])
-@pytest.mark.parametrize("what", FILTERS)
+@pytest.mark.parametrize("what", UPDATES)
 def test_an_update_writes_all_rows_that_match(what: str, value: Any) -> None:
-    expected = set(FILTERS[what]().values_list("pk", flat=True))
+    expected = set(UPDATES[what]().values_list("pk", flat=True))
     assert len(expected) > 1
 
-    assert FILTERS[what]().update(size=value) == len(expected)
+    assert UPDATES[what]().update(size=value) == len(expected)
 
     assert set(Branch.objects.filter(size__gte=50).values_list("pk", flat=True)) == expected
     assert replay(events()) == table(Branch)
 
 
-@pytest.mark.parametrize("what", FILTERS)
+@pytest.mark.parametrize("what", DELETES)
 def test_a_delete_removes_all_rows_that_match(what: str) -> None:
-    expected = set(FILTERS[what]().values_list("pk", flat=True))
+    expected = set(DELETES[what]().values_list("pk", flat=True))
     with_children = expected | set(
         Branch.objects.filter(parent__in=expected).values_list("pk", flat=True)
     )
 
-    assert FILTERS[what]().delete()[0] == len(with_children)
+    assert DELETES[what]().delete()[0] == len(with_children)
 
     left = set(Branch.objects.values_list("pk", flat=True))
     assert left == {FIRST + n for n in range(11)} - with_children

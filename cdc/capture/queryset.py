@@ -1,13 +1,11 @@
 """The queryset of captured models. It captures bulk writes."""
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db import models, transaction
-from django.db.models import Subquery
+from django.db.models import F
 from django.db.models.deletion import Collector
-from django.db.models.expressions import RawSQL
 from django.db.models.query import ModelIterable
 
 from cdc.capture.bulk_create import BulkCreate
@@ -15,12 +13,14 @@ from cdc.capture.changes import changes_between, refuse_early, refuse_unknown_ke
 from cdc.capture.images import Image, Images, found_by_key, read_images
 from cdc.capture.instance_state import PendingDeletes, set_pending_deletes
 from cdc.capture.signals import record, refuse_without_event
+from cdc.capture.statements import is_random, reads_table
 from cdc.errors import Refused
 from cdc.registry import Capture, registry
 
 CHUNK = 500
 """The maximum number of rows that one statement locks, writes or reads."""
-_RANDOM = re.compile(r"\b(RAND|RANDOM|UUID)\(", re.IGNORECASE)
+_LARGEST_STATEMENT = 20_000
+"""The maximum number of rows of an update that cannot be divided into chunks."""
 
 
 class CapturedQuerySet(models.QuerySet[Any]):
@@ -177,7 +177,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
         for chunk in _chunks(sorted(found) if self.query.order_by else found):
             images = read_images(capture, chunk, using=using, lock=True)
             locked.update(images)
-        if found and not _is_random(self, using):
+        if found and not is_random(_only_keys(self, using)):
             # The whole queryset, not only the locked rows: a window function or an aggregate
             # has another value if it is computed from fewer rows.
             locked.intersection_update(_keys(self, using))
@@ -187,10 +187,14 @@ class CapturedQuerySet(models.QuerySet[Any]):
         self, capture: Capture, keys: list[Any], images: Images, values: dict[str, Any], using: str
     ) -> int:
         count = 0
-        expressions = [*values.values(), *self.query.annotations.values()]
-        # A subquery must not read rows of this table that an earlier chunk has already changed.
-        whole = any(map(_has_subquery, expressions))
-        for chunk in _chunks(keys, max(len(keys), 1) if whole else CHUNK):
+        whole = len(keys) > CHUNK and self._depends_on_rows(keys, values, using)
+        if whole and len(keys) > _LARGEST_STATEMENT:
+            raise Refused(
+                f"update() of {len(keys)} rows of {capture.table} with a subquery on the same "
+                f"table: it must be one statement, and a statement may write {_LARGEST_STATEMENT} "
+                "rows. Update fewer rows at once."
+            )
+        for chunk in _chunks(keys, len(keys) if whole else CHUNK):
             before = {key: images[key] for key in chunk if key in images}
             before = before or read_images(capture, chunk, using=using)
             with found_by_key(capture, using=using):
@@ -198,6 +202,14 @@ class CapturedQuerySet(models.QuerySet[Any]):
             after = read_images(capture, chunk, using=using)
             record(capture, changes_between(before, after), using=using)
         return count
+
+    def _depends_on_rows(self, keys: list[Any], values: Mapping[str, Any], using: str) -> bool:
+        """Return whether a value may depend on rows that an earlier chunk would have changed."""
+        rows = self._rows_with_keys(keys[:1], using)
+        annotations = self.query.annotations
+        return any(reads_table(rows, value, value) for value in values.values()) or any(
+            reads_table(rows, value, F(name)) for name, value in annotations.items()
+        )
 
     def _rows_with_keys(self, keys: Sequence[Any], using: str) -> models.QuerySet[Any]:
         """Return a queryset of these keys, with the annotations to which an update may refer."""
@@ -246,12 +258,6 @@ def _only_keys(rows: models.QuerySet[Any], using: str) -> models.QuerySet[Any, A
     return rows.values_list("pk", flat=True)
 
 
-def _is_random(rows: models.QuerySet[Any], using: str) -> bool:
-    """Return whether the filter may match other rows each time, although no row has changed."""
-    sql, _ = _only_keys(rows, using).order_by().query.get_compiler(using).as_sql()
-    return bool(_RANDOM.search(sql))
-
-
 def _with_evaluated_key(
     capture: Capture, row: models.QuerySet[Any], values: dict[str, Any]
 ) -> dict[str, Any]:
@@ -268,11 +274,6 @@ def _with_evaluated_key(
     return {**values, name: target}
 
 
-def _has_subquery(expression: Any) -> bool:
-    parts = expression.flatten() if hasattr(expression, "flatten") else [expression]
-    return any(isinstance(part, Subquery | RawSQL | models.QuerySet) for part in parts)
-
-
 def _with_key_first(objs: Iterable[Any]) -> list[Any]:
     return sorted(objs, key=lambda obj: obj.pk is None)
 
@@ -283,6 +284,7 @@ def _by_attname(model: type[models.Model], values: Mapping[str, Any]) -> dict[st
     return {getattr(fields[name], "attname", name): value for name, value in values.items()}
 
 
-def _chunks(items: Sequence[Any], size: int = CHUNK) -> Iterator[Sequence[Any]]:
+def _chunks(items: Sequence[Any], size: int | None = None) -> Iterator[Sequence[Any]]:
+    size = size or CHUNK
     for start in range(0, len(items), size):
         yield items[start : start + size]

@@ -1,0 +1,43 @@
+"""What the statements of a bulk write depend on: chance, and the rows of the table."""
+
+import re
+from typing import Any
+
+from django.apps import apps
+from django.core.exceptions import FieldError
+from django.db.models import QuerySet, Subquery
+from django.db.models.expressions import RawSQL
+from django.db.models.sql import Query
+
+_RANDOM = re.compile(r"\b(RAND|RANDOM|UUID)\(", re.IGNORECASE)
+_SOURCE = re.compile(r"\b(?:FROM|JOIN)\s+[\"`]?(\w+)", re.IGNORECASE)
+
+
+def is_random(rows: QuerySet[Any, Any]) -> bool:
+    """Return whether the queryset may return other rows each time, although no row has changed."""
+    sql, _ = rows.order_by().query.get_compiler(rows.db).as_sql()
+    return bool(_RANDOM.search(sql))
+
+
+def reads_table(rows: QuerySet[Any, Any], expression: Any, reference: Any) -> bool:
+    """Return whether an expression may depend on other rows of the table of `rows`.
+
+    `reference` is the expression itself, or its name if it is an annotation of `rows`.
+    """
+    parts = expression.flatten() if hasattr(expression, "flatten") else [expression]
+    kinds = [part for part in parts if isinstance(part, Subquery | RawSQL | QuerySet | Query)]
+    if not kinds or any(isinstance(part, RawSQL) for part in kinds):
+        return bool(kinds)
+    try:
+        value = rows.order_by().annotate(cdc_value=reference).values_list("cdc_value")
+        sql, _ = value.query.get_compiler(rows.db).as_sql()
+    except FieldError:  # a type that only the update knows
+        return True
+    table = rows.model._meta.db_table
+    known = {
+        model._meta.db_table
+        for model in apps.get_models(include_auto_created=True)
+        if model._meta.managed  # another model may be a view of the table
+    }
+    mentions = re.findall(rf"\b{re.escape(table)}\b(?![\"`]?\.)", sql)
+    return len(mentions) > 1 or not known.issuperset(_SOURCE.findall(sql))

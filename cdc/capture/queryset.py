@@ -1,6 +1,7 @@
 """The queryset of captured models. It captures bulk writes."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from django.db import models, transaction
@@ -13,7 +14,7 @@ from cdc.capture.changes import changes_between, refuse_early, refuse_unknown_ke
 from cdc.capture.images import Image, Images, found_by_key, read_images
 from cdc.capture.instance_state import PendingDeletes, set_pending_deletes
 from cdc.capture.signals import record, refuse_without_event
-from cdc.capture.statements import is_random, reads_table
+from cdc.capture.statements import is_random, one_time, reads_table
 from cdc.errors import Refused
 from cdc.registry import Capture, registry
 
@@ -40,7 +41,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
         self._refuse_groups()
         # Executes no statement. Raises Django's own errors, even if no row matches.
         models.QuerySet.update(self.none(), **values)
-        with transaction.atomic(using=using, savepoint=False):
+        with transaction.atomic(using=using, savepoint=False), one_time(using):
             keys, images = self._lock_matching(capture, using)
             if capture.key.attname in _by_attname(self.model, values):
                 count = sum(self._update_key(capture, key, values, using) for key in keys)
@@ -63,7 +64,9 @@ class CapturedQuerySet(models.QuerySet[Any]):
             # `update` splits a larger batch into chunks, but each statement would contain the
             # values of the whole batch.
             batch_size = CHUNK if batch_size is None else min(batch_size, CHUNK)
-        return super().bulk_update(objs, fields, batch_size=batch_size)
+        self._for_write = True
+        with one_time(self.db) if capture is not None else nullcontext():
+            return super().bulk_update(objs, fields, batch_size=batch_size)
 
     def delete(self) -> tuple[int, dict[str, int]]:
         """Delete the matching rows and the rows to which the delete cascades.
@@ -80,7 +83,9 @@ class CapturedQuerySet(models.QuerySet[Any]):
         with transaction.atomic(using=using):
             images: dict[Any, Image | None] = {}
             instances: list[Any] = []
-            for chunk in _chunks(self._lock_matching(capture, using)[0]):
+            with one_time(using):
+                keys = self._lock_matching(capture, using)[0]
+            for chunk in _chunks(keys):
                 found = read_images(capture, chunk, using=using)
                 # A row with a value that Django cannot read must still be deletable.
                 unread = {name for image in found.values() for name in capture.unread(image)}
@@ -125,7 +130,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
             refuse_early(capture, obj.__dict__)
             refuse_unknown_key(capture, obj.pk)
         bulk = BulkCreate(capture=capture, insert=super().bulk_create, using=using)
-        with transaction.atomic(using=using, savepoint=False):
+        with transaction.atomic(using=using, savepoint=False), one_time(using):
             if update_conflicts and unique_fields:
                 bulk.require_unique_key(unique_fields)
             # As in Django, objects with keys are inserted first, so that the database does not

@@ -1,22 +1,52 @@
-"""What the statements of a bulk write depend on: chance, and the rows of the table."""
+"""What the statements of a bulk write depend on: the time, chance, and the rows of the table."""
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import FieldError
+from django.db import connections
 from django.db.models import QuerySet, Subquery
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Now
 from django.db.models.sql import Query
+
+from cdc.models import Epoch
 
 _RANDOM = re.compile(r"\b(RAND|RANDOM|UUID)\(", re.IGNORECASE)
 _SOURCE = re.compile(r"\b(?:FROM|JOIN)\s+[\"`]?(\w+)", re.IGNORECASE)
+_AS_TEXT = {"mysql": ("SELECT CAST({} AS CHAR)", "TIMESTAMP'{}'"), "sqlite": ("SELECT {}", "'{}'")}
+"""For each database: the statement that reads an expression as text, and the text as a literal."""
 
 
 def is_random(rows: QuerySet[Any, Any]) -> bool:
     """Return whether the queryset may return other rows each time, although no row has changed."""
     sql, _ = rows.order_by().query.get_compiler(rows.db).as_sql()
     return bool(_RANDOM.search(sql))
+
+
+@contextmanager
+def one_time(using: str) -> Iterator[None]:
+    """Give `Now()` the same value in all statements, as if they were one statement."""
+    connection = connections[using]
+    compiler = QuerySet(Epoch).query.get_compiler(using)
+    now, _ = compiler.compile(Now())
+    read, literal = _AS_TEXT[connection.vendor]
+    times: list[str] = []
+
+    def replaced(execute: Callable[..., Any], sql: str, params: Any, *rest: Any) -> Any:
+        if now in sql:
+            if not times:
+                context = rest[-1]
+                execute(read.format(now), (), False, context)
+                times.append(literal.format(context["cursor"].fetchone()[0]))
+            sql = sql.replace(now, times[0])
+        return execute(sql, params, *rest)
+
+    with connection.execute_wrapper(replaced):
+        yield
 
 
 def reads_table(rows: QuerySet[Any, Any], expression: Any, reference: Any) -> bool:

@@ -1,5 +1,6 @@
 """What an update of several chunks has in common with an update of one statement."""
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -7,13 +8,14 @@ import pytest
 from django.db import connection, transaction
 from django.db.models import Case, Count, Exists, F, Max, OuterRef, QuerySet, Subquery, When
 from django.db.models.expressions import RawSQL
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Now
 
-from cdc.capture import queryset
+from cdc.capture import bulk_create, queryset
+from cdc.capture.images import read_images
 from cdc.errors import Refused
 from tests.cdc.capture.events import events, forget
 from tests.cdc.capture.world import table
-from tests.support.toy.models import Box, Branch, Label
+from tests.support.toy.models import Box, Branch, Label, Toy
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
@@ -23,6 +25,71 @@ ROWS = 7
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queryset, "CHUNK", 2)
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let time pass between the statements of a write."""
+
+    def read(*args: Any, **options: Any) -> Any:
+        time.sleep(0.005)
+        return read_images(*args, **options)
+
+    for module in (queryset, bulk_create):
+        monkeypatch.setattr(module, "read_images", read)
+
+
+def with_now(toys: list[Toy]) -> list[Toy]:
+    for toy in toys:
+        toy.seen = Now()
+    return toys
+
+
+TIMES: dict[str, Callable[[], Any]] = {
+    "update": lambda: Toy.objects.update(seen=Now()),
+    "an expression": lambda: Toy.objects.update(seen=Coalesce("seen", Now())),
+    "a condition": lambda: Toy.objects.update(seen=Case(When(place=1, then=Now()), default=Now())),
+    "an annotation": lambda: Toy.objects.annotate(now=Now()).update(seen=F("now")),
+    "bulk_update": lambda: Toy.objects.bulk_update(with_now(list(Toy.objects.all())), ["seen"]),
+    "bulk_create": lambda: Toy.objects.bulk_create(
+        with_now([Toy(name=f"new {n}") for n in range(ROWS)])
+    ),
+}
+
+
+@pytest.mark.parametrize("write", TIMES)
+def test_a_write_has_one_time(slow: None, write: str) -> None:
+    Toy.objects.bulk_create(Toy(name=str(n), place=n) for n in range(ROWS))
+    forget()
+
+    TIMES[write]()
+
+    found = {event.row["seen"] for event in events()}
+    assert len(events()) == ROWS
+    assert len(found) == 1
+    assert None not in found
+    assert len(set(Toy.objects.exclude(seen=None).values_list("seen", flat=True))) == 1
+
+
+def test_a_filter_and_the_values_have_the_same_time(slow: None) -> None:
+    Toy.objects.bulk_create(Toy(name=str(n)) for n in range(ROWS))
+    Toy.objects.update(seen=Now())
+
+    assert Toy.objects.filter(seen__lt=Now()).update(seen=Now()) == ROWS
+    assert Toy.objects.filter(seen__lt=Now()).delete()[0] == ROWS
+
+
+def test_the_next_write_has_a_time_of_its_own(slow: None) -> None:
+    toy = Toy.objects.create(name="a")
+    times = []
+    for _ in range(2):
+        Toy.objects.update(seen=Now())
+        toy.refresh_from_db()
+        times.append(toy.seen)
+
+    assert times[0] is not None
+    assert times[1] is not None
+    assert times[0] < times[1]
 
 
 def largest() -> Any:

@@ -5,7 +5,7 @@ Both images are read from the database, so they contain the stored values even f
 database defaults and truncated text.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -98,15 +98,24 @@ def refuse_before_save(instance: Model, capture: Capture, using: str) -> None:
 def connect(model: type[Model]) -> None:
     """Connect the signal receivers of a captured model.
 
-    This happens while the class is created, before other receivers can be connected. Capture is
-    therefore called first: if another receiver then writes the same row, the change that it makes
-    is recorded later. The receivers are connected for each class, because receivers for all senders
-    would disable Django's fast delete for every model of the project.
+    This happens while the class is created, and the receivers are put before those for all senders
+    that were connected earlier. Capture is therefore called first: if another receiver then writes
+    the same row, the change that it makes is recorded later. The receivers are connected for each
+    class, because receivers for all senders would disable Django's fast delete for every model of
+    the project.
     """
-    pre_save.connect(_before_save, sender=model)
-    post_save.connect(_after_save, sender=model)
-    pre_delete.connect(_before_delete, sender=model)
-    post_delete.connect(_after_delete, sender=model)
+    _connect_first(pre_save, _before_save, model)
+    _connect_first(post_save, _after_save, model)
+    _connect_first(pre_delete, _before_delete, model)
+    _connect_first(post_delete, _after_delete, model)
+
+
+def _connect_first(signal: Any, receiver: Callable[..., None], model: type[Model]) -> None:
+    signal.connect(receiver, sender=model)
+    key = (id(receiver), id(model))  # what Django looks a receiver up by
+    with signal.lock:
+        signal.receivers.sort(key=lambda entry: entry[0] != key)  # keeps the order of the others
+        signal.sender_receivers_cache.clear()
 
 
 def lock_for_delete(instance: Model, capture: Capture, using: str) -> bool:

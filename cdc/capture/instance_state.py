@@ -57,6 +57,7 @@ class PendingDeletes:
         "images",
         "model",
         "outbox_id",
+        "spares_absent",
     )
 
     def __init__(self, capture: Capture, images: dict[Any, Image | None], *, using: str) -> None:
@@ -71,6 +72,8 @@ class PendingDeletes:
         self._changes_of: dict[Any, list[_Changed]] = {}
         """The same changes by key."""
         self._expected: dict[type[Model], list[Any]] = {}
+        self.spares_absent = False
+        """Whether DELETEs exclude the rows that the lock has not found."""
         self._gone: dict[Any, int] = {}
         """The outbox id of the last change of each row that was already deleted."""
         _pending(using).add(self)
@@ -99,6 +102,11 @@ class PendingDeletes:
         for stored, image in rows.items():
             self.images.setdefault(stored, image)
         return list(rows)
+
+    def absent(self, existing: "Existing") -> list[Any]:
+        """Return the keys of rows that the lock has not found and no receiver has inserted."""
+        missing = [key for key, image in self.images.items() if image is None]
+        return [key for key, image in self.current(missing, existing).items() if image is None]
 
     def changed(self, capture: Capture, changes: Iterable[Change], outbox_id: int) -> None:
         """Store the changes that signal receivers make to the rows before the rows are deleted.

@@ -13,6 +13,7 @@ from django.db import connections
 from django.db.models import Model
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 
+from cdc.capture.absent_rows import spare_absent_rows
 from cdc.capture.changes import (
     Change,
     Origin,
@@ -161,6 +162,10 @@ def _before_delete(sender: type[Model], instance: Model, using: str, origin: Any
     else:
         found = _lock(instance, capture, using)
         pending.expect(sender, pending.add(instance.pk, found))
+        if not found and not pending.spares_absent:
+            pending.spares_absent = True
+            absent = partial(pending.absent, partial(outbox.existing, using=using))
+            spare_absent_rows(capture, absent, using=using)
     set_pending_deletes(instance, pending)
 
 

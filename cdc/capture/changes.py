@@ -79,6 +79,8 @@ def problems_of(capture: Capture, instance: Model, *, using: str) -> dict[str, s
     found: dict[str, str] = {}
     row: dict[str, Any] = {}
     for column in capture.columns:
+        if not _is_known(instance, column.attname):
+            continue
         value = getattr(instance, column.attname)
         try:
             column.refuse_early(value)
@@ -86,6 +88,12 @@ def problems_of(capture: Capture, instance: Model, *, using: str) -> dict[str, s
         except Refused as error:
             found[column.attname] = str(error)
     return found or _too_long(capture, instance.pk, row, using)
+
+
+def _is_known(instance: Model, attname: str) -> bool:
+    """Return False for a generated column, and for a value that a new instance does not have."""
+    field: Any = instance._meta.get_field(attname)
+    return not field.generated and (attname in instance.__dict__ or not instance._state.adding)
 
 
 def _as_typed(column: Column, value: Any) -> Any:

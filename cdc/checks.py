@@ -128,6 +128,14 @@ def _check_managers(model: type[models.Model]) -> Iterator[CheckMessage]:
             obj=model,
             id="cdc.E002",
         )
+    elif _hides_rows(model._meta.base_manager):
+        yield Error(
+            f"{model.__name__}'s base manager {model._meta.base_manager.name} hides rows: they "
+            "could not be saved again, and cascades would leave them out.",
+            hint="Name a manager without a filter as base_manager_name, or remove the name.",
+            obj=model,
+            id="cdc.E026",
+        )
     for one in (model, *_proxies(model)):
         for manager in one._meta.managers:
             if not _captures(manager):
@@ -165,6 +173,11 @@ def _check_references(model: type[models.Model]) -> Iterator[CheckMessage]:
 
 def _name(handler: Any) -> str:
     return str(getattr(handler, "__name__", handler))
+
+
+def _hides_rows(manager: Any) -> bool:
+    query = manager.get_queryset().query
+    return bool(query.where) or query.is_sliced
 
 
 def _captures(manager: Any) -> bool:

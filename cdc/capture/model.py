@@ -7,6 +7,7 @@ from typing import Any
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import connections, models, router, transaction
 
+from cdc.capture import base_manager
 from cdc.capture.changes import problems_of
 from cdc.capture.images import read_image
 from cdc.capture.instance_state import (
@@ -38,7 +39,8 @@ class CapturedModel(models.Model):
 
     class Meta:
         abstract = True
-        # Cascades and related managers write through the base manager.
+        # Cascades and related managers write through the base manager. It is not this manager if
+        # the model has an `objects` of its own that may hide rows (`capture/base_manager.py`).
         base_manager_name = "objects"
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -126,6 +128,9 @@ class CapturedModel(models.Model):
                 return []
             push_image_before(self, before)
         return super()._do_update(*args, **options)
+
+
+base_manager.connect(CapturedModel)
 
 
 @contextmanager

@@ -135,6 +135,40 @@ def test_the_base_manager_must_capture(declared: Registry) -> None:
     assert ids(check_captured_models()) == ["cdc.E002", "cdc.E003"]
 
 
+class Few(CapturedManager):  # type: ignore[type-arg]
+    def get_queryset(self) -> Any:
+        return super().get_queryset().filter(deleted=False)
+
+
+class First(CapturedManager):  # type: ignore[type-arg]
+    def get_queryset(self) -> Any:
+        return super().get_queryset()[:1]
+
+
+@pytest.mark.parametrize("manager", [Few, First])
+def test_a_named_base_manager_must_not_hide_rows(declared: Registry, manager: type[Any]) -> None:
+    class Named(CapturedModel):
+        deleted = models.BooleanField(default=False)
+        some = manager()
+
+        class Meta:
+            app_label = "toy"
+            base_manager_name = "some"
+
+    class Unnamed(CapturedModel):
+        deleted = models.BooleanField(default=False)
+        objects = manager()
+
+        class Meta(CapturedModel.Meta):
+            app_label = "toy"
+
+    declare(declared, Named)
+    declare(declared, Unnamed)
+
+    (message,) = check_captured_models()
+    assert (message.id, message.obj) == ("cdc.E026", Named)
+
+
 def test_every_manager_must_capture(declared: Registry) -> None:
     class Leaky(CapturedModel):
         other = models.Manager()

@@ -32,6 +32,10 @@ _TYPES: tuple[tuple[type[models.Field[Any, Any]], ColumnType], ...] = (
     (models.GenericIPAddressField, columns.TEXT),
 )
 
+# What Django's own fields do with a value that is read. A field that does something else returns
+# objects of its own, which are not what the database holds.
+_CONVERTERS = (None, models.Field.get_db_converters, models.JSONField.from_db_value)
+
 # Callable defaults that always return equal values.
 _EMPTY = (dict, list)
 
@@ -41,23 +45,66 @@ def columns_of(model: type[models.Model]) -> tuple[Column, ...]:
     return tuple(_column(field) for field in model._meta.concrete_fields)
 
 
-def _column(field: Any) -> Column:
+def stored_field(field: Any) -> Any:
+    """Return a field of Django that reads what the database holds; None for a field of Django.
+
+    A subclass with `from_db_value()`, such as a list, an enum or encrypted text, returns objects
+    whose text is not the stored value. For an encrypted field, this text would be a leak.
+    """
     target = _value_field(field)
+    if not _converts(target):
+        return None
+    kind = target.get_internal_type()
+    if isinstance(target, models.UUIDField) and kind != "UUIDField":
+        return None  # A UUID may be stored as bytes, but is always published as a UUID.
+    plain = getattr(models, kind, None)
+    if not (isinstance(plain, type) and issubclass(plain, models.Field)):
+        return target
+    if plain is models.DecimalField:
+        return plain(max_digits=target.max_digits, decimal_places=target.decimal_places)
+    return plain()
+
+
+def _converts(field: Any) -> bool:
+    """Return whether a field converts the values that Django reads."""
+    kind = type(field)
+    found = (getattr(kind, name, None) for name in ("get_db_converters", "from_db_value"))
+    own_sql = kind.select_format is not models.Field.select_format
+    own_json = getattr(field, "decoder", None) is not None
+    return own_sql or own_json or not all(one in _CONVERTERS for one in found)
+
+
+def _column(field: Any) -> Column:
+    stored, value_field = stored_field(field), _value_field(field)
+    target = stored or value_field
     for field_class, column_type in _TYPES:
         if isinstance(target, field_class):
             # The values of a JSON field with an encoder cannot be checked before they are stored.
-            encoded = getattr(target, "encoder", None) is not None
+            encoded = getattr(value_field, "encoder", None) is not None
             column = Column(
                 name=field.column,
                 attname=field.attname,
                 nullable=field.null,
                 type=replace(column_type, early=()) if encoded else column_type,
             )
+            if stored is not None:
+                return replace(column, type=_prepared(value_field, column.type, field))
             return replace(column, earlier=_earlier(field, target, column))
     raise Misconfigured(
         f"{field.model.__name__}.{field.name} is a {type(field).__name__}, which cannot be "
         "captured: use a number, text, boolean, date, UUID or JSON field."
     )
+
+
+def _prepared(value_field: Any, column_type: ColumnType, field: Any) -> ColumnType:
+    """Return the type of a column whose values Django converts.
+
+    Only a key is read as Django converts it, because its value is compared with that of instances.
+    """
+    if not field.primary_key:
+        return column_type
+    to_wire = column_type.to_wire
+    return replace(column_type, to_wire=lambda key: to_wire(value_field.get_prep_value(key)))
 
 
 def _earlier(field: Any, target: Any, column: Column) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ from django.db import OperationalError, connections
 from django.db.models import F, Model, Q, QuerySet, Value
 from django.db.models.lookups import Exact
 
+from cdc.capture.stored_values import selected
 from cdc.errors import Refused
 from cdc.registry import Capture
 
@@ -176,8 +177,9 @@ def read_image(capture: Capture, key: Any, *, using: str, lock: bool = False) ->
 
 def _images(capture: Capture, rows: QuerySet[Any]) -> Images:
     key, names = capture.key.attname, capture.attnames
+    found = rows.values_list(*selected(capture))
     try:
-        images = [dict(zip(names, row, strict=True)) for row in rows.values_list(*names)]
+        images = [dict(zip(names, row, strict=True)) for row in found]
     except _UNREADABLE as error:
         _raise_unless_unreadable(error)
         return _readable(capture, rows)
@@ -190,9 +192,9 @@ def _readable(capture: Capture, rows: QuerySet[Any]) -> Images:
     for key in list(rows.values_list("pk", flat=True)):
         row = _rows(capture.model, rows.db, lock=False).filter(pk=key)
         images[key] = {capture.key.attname: key}
-        for name in capture.attnames:
+        for name, stored in zip(capture.attnames, selected(capture), strict=True):
             try:
-                images[key][name] = row.values_list(name, flat=True).get()
+                images[key][name] = row.values_list(stored, flat=True).get()
             except _UNREADABLE as error:
                 _raise_unless_unreadable(error)
     return images
@@ -214,7 +216,7 @@ def _statement(capture: Capture, using: str, lock: bool) -> _Statement:
     # Only the SQL is used, without the value. `pk=0` would fail if the key is a date.
     any_key = Exact(F("pk"), Value(0))
     rows = _rows(capture.model, using, lock=lock).filter(any_key).order_by()
-    compiler = rows.values_list(*capture.attnames).query.get_compiler(using)
+    compiler = rows.values_list(*selected(capture)).query.get_compiler(using)
     sql, _ = compiler.as_sql()
     converters = compiler.get_converters([column for column, _, _ in compiler.select])
     return _Statement(

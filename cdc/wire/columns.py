@@ -153,9 +153,9 @@ def _decimal_to_wire(value: Any) -> str:
 def _text_to_wire(value: Any) -> str:
     if type(value) is str and value.isascii():
         return value
-    if value is None or isinstance(value, bytes | bytearray | memoryview):
+    if not isinstance(value, str):
         raise TypeError
-    text = str(value)
+    text = str.__str__(value)  # of an enum with text, its value
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -183,6 +183,10 @@ def _json_to_wire(value: Any, depth: int = 0) -> Any:
 
 
 def _key_to_wire(key: Any) -> str:
+    if key is None:
+        raise Refused("has the key None: use text.")
+    if isinstance(key, int | float):
+        return str(key)  # as JSON stores it, except for true and false
     text = key if type(key) is str and key.isascii() else _text_to_wire(key)
     if "\0" in text:
         raise Refused(f"has NUL in the key {_short(text)}: MongoDB rejects it; rename the key.")

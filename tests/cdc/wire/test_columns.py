@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,10 @@ NULL = "a value that is read as null, such as 0000-00-00"
 EAST = timezone(timedelta(hours=5, minutes=30))
 
 
+class Shade(str, Enum):  # noqa: UP042 - its text is not its value, unlike that of StrEnum
+    RED = "r"
+
+
 def nested(levels: int) -> Any:
     value: Any = 1
     for _ in range(levels):
@@ -36,6 +41,8 @@ def nested(levels: int) -> Any:
     [
         ("diggs", 5, 5),
         ("title", "☃", "☃"),
+        ("title", Shade.RED, "r"),
+        ("user", {"a": Shade.RED}, {"a": "r"}),
         ("submit_date", datetime(2009, 1, 2, 3, 4, 5, tzinfo=UTC), "2009-01-02T03:04:05.000Z"),
         ("submit_date", datetime(2009, 1, 2, 3, 4, 5, 9, UTC), "2009-01-02T03:04:05.000009Z"),
         ("submit_date", datetime(2009, 1, 2, 3, 4, 5, 0, EAST), "2009-01-01T21:34:05.000Z"),
@@ -92,6 +99,8 @@ def test_a_value_that_cannot_be_published_is_refused(name: str, value: Any) -> N
         ("diggs", 1.5),
         ("shiny", 2),
         ("title", b"\xff"),
+        ("title", ["a"]),
+        ("title", 5),
         ("code", "no code"),
         ("made_on", "some day"),
         ("price", 1),

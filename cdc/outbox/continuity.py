@@ -184,7 +184,7 @@ class EpochGuard:
         """Return the evidence that ids were reused; empty if there is no evidence."""
         epoch = outbox.current_epoch(using=self._using)
         now = self._clock.monotonic()
-        if epoch is None:  # Nothing can be inserted.
+        if epoch is None:  # Nothing can be inserted, because the lease exists.
             missing = now - self._epoch_seen >= FLUSH_SECONDS
             return "The database has no epoch: the epoch's row was deleted." if missing else ""
         self._epoch, self._epoch_seen = epoch, now

@@ -1,12 +1,15 @@
 """Functions on the outbox table and the epoch."""
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
-from django.db import connections, transaction
+from django.db import IntegrityError, connections, transaction
 from django.db.models import Max, Min
 
+from cdc.errors import Refused
 from cdc.models import Epoch, OutboxRecord, RelayLease
 
 _COLUMNS = ("topic", "key", "op", "before", "after", "ts_ms", "db", "table", "user", "traceparent")
@@ -48,13 +51,13 @@ def add(entries: Sequence[Entry], *, using: str) -> int:
 
     Return 0 if there are no entries. Must run in the transaction of the change. The INSERT itself
     reads the epoch, because a cached value could be outdated after a restore. The returned id is
-    higher than the ids of all earlier changes of these rows.
+    higher than the ids of all earlier changes of these rows. A new database gets its first epoch.
     """
     lowest = 0
     with connections[using].cursor() as cursor:
         for chunk in _chunks(entries):
             values = [getattr(entry, name) for entry in chunk for name in _COLUMNS]
-            cursor.execute(_insert_statement(using, len(chunk)), values)
+            _insert(cursor, _insert_statement(using, len(chunk)), values, using)
             lowest = lowest or _first_id(cursor.lastrowid, len(chunk), using)
     return lowest
 
@@ -99,6 +102,32 @@ def current_epoch(*, using: str) -> int | None:
     """Return the database's epoch; None before the first migration and during a flush."""
     value: int | None = Epoch.objects.using(using).aggregate(value=Max("value"))["value"]
     return value
+
+
+def _insert(cursor: Any, statement: str, values: list[Any], using: str) -> None:
+    try:
+        cursor.execute(statement, values)
+    except IntegrityError:
+        if current_epoch(using=using) is not None:
+            raise
+        _begin_first_epoch(using)
+        cursor.execute(statement, values)
+
+
+def _begin_first_epoch(using: str) -> None:
+    """Begin the first epoch of a new database; raise Refused if a relay has worked with it.
+
+    `post_migrate` has not reached `cdc` yet, for example while a data migration loads rows, while
+    an app that precedes `cdc` creates its rows, or while a test restores serialized rows.
+    """
+    if RelayLease.objects.using(using).exists():
+        raise Refused(
+            "The database has no epoch, because its row was deleted: wait ten seconds until the "
+            "relay has begun a new epoch, or run `manage.py new_epoch`."
+        )
+    # Two transactions must not begin two epochs: the second waits for the first.
+    first = Epoch(id=1, value=time.time_ns() // 1_000_000)
+    Epoch.objects.using(using).bulk_create([first], ignore_conflicts=True)
 
 
 def _first_id(last: int, rows: int, using: str) -> int:

@@ -9,9 +9,9 @@ from pathlib import Path
 import orjson
 import pytest
 from django.core.management import call_command
-from django.db import IntegrityError, connection, transaction
+from django.db import connection, transaction
 
-from cdc.errors import Retryable
+from cdc.errors import Refused, Retryable
 from cdc.models import Epoch, OutboxRecord, RelayLease
 from cdc.outbox import table as outbox
 from cdc.outbox.continuity import FLUSH_SECONDS, EpochGuard
@@ -226,7 +226,7 @@ def test_a_deleted_epoch_is_replaced_unless_a_flush_does_it(scene: Scene) -> Non
         scene.clock.sleep(1)
         scene.run()
     assert scene.began == []
-    with pytest.raises(IntegrityError):
+    with pytest.raises(Refused, match="has no epoch"):
         save()
 
     scene.clock.sleep(1)

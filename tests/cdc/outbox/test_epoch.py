@@ -1,13 +1,14 @@
 """Epochs, and the command `new_epoch`."""
 
 from io import StringIO
-from threading import Thread
+from threading import Barrier, Thread
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, connections
+from django.db.models.signals import post_migrate
 
 from cdc.jobs.kinds import REPAIR
 from cdc.models import Epoch, Job, JobState, OperatorAction, OutboxRecord, RelayLease
@@ -15,6 +16,7 @@ from cdc.outbox import table as outbox
 from cdc.outbox.epoch import ensure_epoch
 from cdc.status.new_epoch import unverified
 from cdc.wire.event import Version
+from stories.models import Story
 from tests.cdc.capture.world import story
 from tests.cdc.outbox.guarded import Scene, epoch, save
 from tests.support.outbox_ids import truncate
@@ -50,6 +52,67 @@ def test_a_flush_begins_a_new_epoch() -> None:
     call_command("flush", interactive=False, verbosity=0)
 
     assert (outbox.current_epoch(using="default") or 0) > (before or 0)
+
+
+def test_a_handler_of_an_earlier_app_can_save_captured_rows() -> None:
+    """`post_migrate` reaches the apps in the order of INSTALLED_APPS, also after a flush."""
+    saved: list[Story] = []
+
+    def create(**_: Any) -> None:
+        one = story()
+        one.save()
+        saved.append(one)
+
+    first = next(iter(apps.get_app_configs()))
+    post_migrate.connect(create, sender=first)
+    try:
+        call_command("flush", interactive=False, verbosity=0)
+    finally:
+        post_migrate.disconnect(create, sender=first)
+
+    assert [one.pk for one in saved] == list(Story.objects.values_list("pk", flat=True))
+    (record,) = OutboxRecord.objects.all()
+    assert record.epoch == outbox.current_epoch(using="default")
+    assert Epoch.objects.count() == 1
+
+
+def test_fixtures_can_be_loaded_and_restored_before_the_first_epoch() -> None:
+    """As `loaddata` in a migration, and `serialized_rollback` of a test case."""
+    one = story()
+    one.save()
+    content = connection.creation.serialize_db_to_string()
+    call_command("flush", interactive=False, verbosity=0, inhibit_post_migrate=True)
+    assert not Epoch.objects.exists()
+
+    connection.creation.deserialize_db_from_string(content)
+
+    assert Story.objects.get().pk == one.pk
+    assert Epoch.objects.exists()
+    assert OutboxRecord.objects.exists()
+
+
+def test_simultaneous_first_writes_begin_one_epoch() -> None:
+    Epoch.objects.all().delete()
+    begin, errors = Barrier(4), list[Exception]()
+
+    def save_in_thread() -> None:
+        try:
+            begin.wait(30)
+            save()
+        except Exception as error:  # noqa: BLE001 - reported below
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [Thread(target=save_in_thread) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    assert errors == []
+    assert Epoch.objects.count() == 1
+    assert set(OutboxRecord.objects.values_list("epoch", flat=True)) == {epoch()}
 
 
 @pytest.mark.parametrize(("old", "now", "new"), [(5, 9, 9), (9, 5, 10), (9, 9, 10)])

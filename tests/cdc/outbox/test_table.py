@@ -1,13 +1,16 @@
 """What writers insert into the outbox, and what others read from it."""
 
+import time
 from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from cdc.models import Epoch, OutboxRecord
+from cdc.errors import Refused
+from cdc.models import Epoch, OutboxRecord, RelayLease
 from cdc.outbox import table as outbox
 from cdc.outbox.table import Depth, Entry
 
@@ -69,11 +72,43 @@ def test_the_epoch_is_the_highest_one() -> None:
     assert outbox.current_epoch(using="default") == 9
 
 
-def test_no_row_is_inserted_without_an_epoch() -> None:
+def test_a_new_database_gets_its_first_epoch_from_a_write() -> None:
+    Epoch.objects.all().delete()
+    before = time.time_ns() // 1_000_000
+
+    with transaction.atomic():
+        outbox.add([entry(number) for number in range(60)], using="default")
+        outbox.add([entry()], using="default")
+
+    (epoch,) = Epoch.objects.values_list("value", flat=True)
+    assert before <= epoch <= time.time_ns() // 1_000_000
+    assert [row.epoch for row in inserted()] == [epoch] * 61
+
+
+def test_a_first_epoch_that_is_rolled_back_leaves_none() -> None:
     Epoch.objects.all().delete()
 
-    with pytest.raises(IntegrityError), transaction.atomic():
+    with transaction.atomic():
         outbox.add([entry()], using="default")
+        transaction.set_rollback(True)
+
+    assert (Epoch.objects.count(), inserted()) == (0, [])
+
+
+def test_nothing_is_inserted_while_the_epoch_is_missing() -> None:
+    """Only the relay knows which versions it has published."""
+    Epoch.objects.all().delete()
+    RelayLease.objects.create(name="relay", expires_at=timezone.now())
+
+    with pytest.raises(Refused, match="new_epoch"), transaction.atomic():
+        outbox.add([entry()], using="default")
+
+    assert (Epoch.objects.count(), inserted()) == (0, [])
+
+
+def test_another_violation_is_still_the_database_s_error() -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        outbox.add([entry(user=None)], using="default")
 
 
 def statements(entries: list[Entry]) -> list[list[str]]:

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from cdc.audience import Audience, AudienceOf, no_access
 
 
-class ReadOnlyAdmin(admin.ModelAdmin[Any]):
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not at run time
     """A `ModelAdmin` that shows rows, but does not add, change or delete them."""
 
     list_per_page = 50

@@ -15,7 +15,7 @@ from cdc.wire import columns
 from cdc.wire.columns import Column, ColumnType
 
 # The first match counts, so a subclass precedes its base (DateTimeField is a DateField).
-_TYPES: tuple[tuple[type[models.Field[Any, Any]], ColumnType], ...] = (
+_TYPES: tuple[tuple[type[Any], ColumnType], ...] = (
     (models.BooleanField, columns.BOOLEAN),
     (models.IntegerField, columns.INTEGER),
     (models.FloatField, columns.FLOAT),

@@ -1,13 +1,20 @@
 """Model fields whose values are the same in the database, in Kafka and in MongoDB."""
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+if TYPE_CHECKING:
+    _CharField = models.CharField[str, str]
+    _DateTimeField = models.DateTimeField[Any, Any]
+else:
+    # Django's fields cannot be subscripted at run time.
+    _CharField, _DateTimeField = models.CharField, models.DateTimeField
 
-class MillisecondDateTimeField(models.DateTimeField[Any, Any]):
+
+class MillisecondDateTimeField(_DateTimeField):
     """A date and time truncated to milliseconds, the precision of a BSON date.
 
     If MySQL computes the time itself (`Now()`), the column rounds the time instead.
@@ -29,7 +36,7 @@ class MillisecondDateTimeField(models.DateTimeField[Any, Any]):
         return value
 
 
-class ExactCharField(models.CharField[str, str]):
+class ExactCharField(_CharField):
     """Text that the database compares byte by byte, as Kafka does.
 
     With MySQL's default collation, `Orders` would equal `orders`.

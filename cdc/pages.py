@@ -46,7 +46,7 @@ class RefusalMixin:
         return answer
 
 
-class RefusalMessages(admin.ModelAdmin[Any]):
+class RefusalMessages(admin.ModelAdmin):  # type: ignore[type-arg]  # not at run time
     """A `ModelAdmin` that shows the form or confirmation page again if the write is refused.
 
     Use it for captured models, and for models whose deletion changes captured rows.
@@ -113,7 +113,7 @@ class RefusalMessages(admin.ModelAdmin[Any]):
         return unconfirmed
 
 
-class JobMessages(admin.ModelAdmin[Any]):
+class JobMessages(admin.ModelAdmin):  # type: ignore[type-arg]  # not at run time
     """A `ModelAdmin` that can leave a write to a job, and then says so instead of "was done"."""
 
     def announce_job(self, request: HttpRequest, sentence: str) -> None:

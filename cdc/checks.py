@@ -6,7 +6,9 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 -- Django's name
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, models, router
+from django.db.utils import load_backend
 
 from cdc.capture.model import CapturedModel
 from cdc.capture.queryset import CapturedQuerySet
@@ -50,21 +52,40 @@ def check_databases(**_: Any) -> list[CheckMessage]:
 
 @register()
 def check_isolation(**_: Any) -> list[CheckMessage]:
-    """Return an error for each MySQL database whose isolation level is not READ COMMITTED."""
+    """Return an error if captured rows are in MySQL and the level is not READ COMMITTED."""
+    database = _default_database()
+    # With None, Django leaves the server's default, which is REPEATABLE READ.
+    level = _option(database, "isolation_level", _ISOLATION)
+    if _vendor(database) != "mysql" or level == _ISOLATION:
+        return []
     return [
         Error(
-            f"DATABASES[{alias!r}] has the isolation level {level!r}: captured writes would read "
-            "rows as of the start of the transaction, and statements on the outbox would take gap "
-            "locks.",
+            f"DATABASES[{DEFAULT_DB_ALIAS!r}] has the isolation level {level!r}: captured writes "
+            "would read rows as of the start of the transaction, and statements on the outbox "
+            "would take gap locks.",
             hint="Set OPTIONS['isolation_level'] to 'read committed', Django's default.",
             id="cdc.E007",
         )
-        for alias, database in settings.DATABASES.items()
-        if database.get("ENGINE", "").endswith("mysql")
-        # With None, Django leaves the server's default, which is REPEATABLE READ.
-        and str(level := database.get("OPTIONS", {}).get("isolation_level", _ISOLATION)).lower()
-        != _ISOLATION
     ]
+
+
+def _default_database() -> dict[str, Any]:
+    """Return the settings of the only database whose changes are published."""
+    database: dict[str, Any] = settings.DATABASES.get(DEFAULT_DB_ALIAS, {})
+    return database
+
+
+def _vendor(database: dict[str, Any]) -> str:
+    """Return the vendor of a database, for example "mysql", also for MariaDB."""
+    engine = database.get("ENGINE") or "django.db.backends.dummy"
+    try:
+        return str(load_backend(engine).DatabaseWrapper.vendor)
+    except ImproperlyConfigured:  # The driver is not installed.
+        return str(engine).rpartition(".")[2]
+
+
+def _option(database: dict[str, Any], name: str, default: str) -> str:
+    return str(database.get("OPTIONS", {}).get(name, default)).lower()
 
 
 def _unregistered() -> Iterator[CheckMessage]:

@@ -269,5 +269,21 @@ def test_mysql_must_use_read_committed(
     assert ids(check_isolation()) == found
 
 
+@pytest.mark.parametrize("level", [None, "repeatable read"])
+def test_another_database_may_have_any_isolation_level(settings: Any, level: str | None) -> None:
+    mysql = {"ENGINE": "django.db.backends.mysql"}
+    settings.DATABASES = {"default": mysql, "old": {**mysql, "OPTIONS": {"isolation_level": level}}}
+
+    assert check_isolation() == []
+
+
+def test_a_backend_derived_from_that_of_mysql_is_mysql(settings: Any) -> None:
+    engine = "django.contrib.gis.db.backends.mysql"
+    options = {"isolation_level": "serializable"}
+    settings.DATABASES = {"default": {"ENGINE": engine, "OPTIONS": options}}
+
+    assert ids(check_isolation()) == ["cdc.E007"]
+
+
 def test_stories_have_the_captured_manager() -> None:
     assert isinstance(Story._meta.base_manager, CapturedManager)

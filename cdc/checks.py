@@ -69,6 +69,22 @@ def check_isolation(**_: Any) -> list[CheckMessage]:
     ]
 
 
+@register()
+def check_time_zones(**_: Any) -> list[CheckMessage]:
+    """Return an error if the project stores times without a zone."""
+    if settings.USE_TZ:
+        return []
+    return [
+        Error(
+            "USE_TZ is False: times without a zone would be published as other times, and replays "
+            "and reconciliations would fail.",
+            hint="Set USE_TZ = True. MySQL and SQLite then store times in UTC: convert the stored "
+            "times first.",
+            id="cdc.E027",
+        )
+    ]
+
+
 def _default_database() -> dict[str, Any]:
     """Return the settings of the only database whose changes are published."""
     database: dict[str, Any] = settings.DATABASES.get(DEFAULT_DB_ALIAS, {})

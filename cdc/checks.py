@@ -16,6 +16,8 @@ from cdc.declarations import conflicts
 from cdc.registry import registry
 
 _ISOLATION = "read committed"
+_VENDORS = ("mysql", "sqlite")
+_DEFERRED = ("none", "deferred")
 
 
 @register()
@@ -85,6 +87,34 @@ def check_time_zones(**_: Any) -> list[CheckMessage]:
     ]
 
 
+@register()
+def check_vendor(**_: Any) -> list[CheckMessage]:
+    """Return a message if the database cannot be captured, or only with errors under load."""
+    database = _default_database()
+    vendor = _vendor(database)
+    if vendor not in _VENDORS:
+        return [
+            Error(
+                f"DATABASES[{DEFAULT_DB_ALIAS!r}] is of the type {vendor!r}: only MySQL, "
+                "MariaDB and SQLite can be captured.",
+                hint="Move the captured models to one of these databases, or remove 'cdc' from "
+                "INSTALLED_APPS.",
+                id="cdc.E028",
+            )
+        ]
+    if vendor == "sqlite" and _option(database, "transaction_mode", "none") in _DEFERRED:
+        return [
+            Warning(
+                f"DATABASES[{DEFAULT_DB_ALIAS!r}] has the transaction mode DEFERRED: a captured "
+                "write reads before it writes, so it fails at once with 'database is locked' if "
+                "another process writes in between.",
+                hint="Set OPTIONS['transaction_mode'] to 'IMMEDIATE'.",
+                id="cdc.W013",
+            )
+        ]
+    return []
+
+
 def _default_database() -> dict[str, Any]:
     """Return the settings of the only database whose changes are published."""
     database: dict[str, Any] = settings.DATABASES.get(DEFAULT_DB_ALIAS, {})
@@ -96,7 +126,7 @@ def _vendor(database: dict[str, Any]) -> str:
     engine = database.get("ENGINE") or "django.db.backends.dummy"
     try:
         return str(load_backend(engine).DatabaseWrapper.vendor)
-    except ImproperlyConfigured:  # The driver is not installed.
+    except (ImproperlyConfigured, ImportError):  # The driver is not installed.
         return str(engine).rpartition(".")[2]
 
 

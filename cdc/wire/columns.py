@@ -14,6 +14,8 @@ from cdc.errors import Refused, Rejected
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**63 - 1
 DEEPEST_JSON = 80
 """The maximum nesting depth of a JSON column. BSON allows a depth of 100 for a whole document."""
+_LONGEST_DECIMAL = 1_000
+"""No database stores a decimal number with so many digits."""
 _UNREAD = "a value that is read as null, such as 0000-00-00"
 _SHORT_REPR = reprlib.Repr()
 _SHORT_REPR.maxstring = 60
@@ -147,7 +149,8 @@ def _float_to_wire(value: Any) -> float:
 def _decimal_to_wire(value: Any) -> str:
     if not value.is_finite():
         raise Refused(f"contains {value}: not every database can store it; use null.")
-    return str(value)
+    # Without an exponent, as databases and Debezium write it: `str` writes 0.00000000 as 0E-8.
+    return format(value, "f") if abs(value.adjusted()) <= _LONGEST_DECIMAL else str(value)
 
 
 def _text_to_wire(value: Any) -> str:

@@ -49,6 +49,10 @@ def nested(levels: int) -> Any:
         ("submit_date", datetime(1, 1, 1, tzinfo=UTC), "0001-01-01T00:00:00.000Z"),
         ("made_on", date(1999, 12, 31), "1999-12-31"),
         ("price", Decimal("12.50"), "12.50"),
+        ("price", Decimal("0E-8"), "0.00000000"),
+        ("price", Decimal("1E-7"), "0.0000001"),
+        ("price", Decimal("-1.5E+3"), "-1500"),
+        ("price", Decimal("1E+999999"), "1E+999999"),
         ("code", UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         ("shiny", 1, True),
         ("weight", 0.1, 0.1),
@@ -109,6 +113,12 @@ def test_a_value_that_cannot_be_published_is_refused(name: str, value: Any) -> N
 def test_a_value_of_another_type_is_refused(name: str, value: Any) -> None:
     with pytest.raises(Refused, match=f"^Column {name} contains "):
         COLUMNS[name].to_wire(value)
+
+
+def test_a_key_of_json_that_is_none_is_named() -> None:
+    with pytest.raises(Refused, match=r"^Column user has the key None: "):
+        COLUMNS["user"].refuse_early({"a": {None: 1}})
+    COLUMNS["user"].refuse_early({1: 1, False: 2, 1.5: 3})
 
 
 def test_json_has_a_null_of_its_own() -> None:

@@ -10,7 +10,7 @@ from django.db import OperationalError, connections
 from django.db.models import F, Model, Q, QuerySet, Value
 from django.db.models.lookups import Exact
 
-from cdc.capture.stored_values import selected
+from cdc.capture.stored_values import converted, selected
 from cdc.errors import Refused
 from cdc.registry import Capture
 
@@ -173,6 +173,17 @@ def read_image(capture: Capture, key: Any, *, using: str, lock: bool = False) ->
         rows = _rows(capture.model, using, lock=lock).filter(pk=key)
         return next(iter(_readable(capture, rows).values()), None)
     return image
+
+
+def readable_instances(capture: Capture, rows: QuerySet[Any], images: Images) -> list[Any]:
+    """Return the instances of these rows; values that Django cannot read are deferred."""
+    unread = {name for image in images.values() for name in capture.unread(image)}
+    try:
+        return list(rows.defer(*unread))
+    except _UNREADABLE as error:
+        _raise_unless_unreadable(error)
+        # The images have these columns, because they were read without the fields' conversions.
+        return list(rows.defer(*unread, *converted(capture)))
 
 
 def _images(capture: Capture, rows: QuerySet[Any]) -> Images:

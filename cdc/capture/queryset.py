@@ -11,7 +11,7 @@ from django.db.models.query import ModelIterable
 
 from cdc.capture.bulk_create import BulkCreate
 from cdc.capture.changes import changes_between, refuse_early, refuse_unknown_key
-from cdc.capture.images import Image, Images, found_by_key, read_images
+from cdc.capture.images import Image, Images, found_by_key, read_images, readable_instances
 from cdc.capture.instance_state import PendingDeletes, set_pending_deletes
 from cdc.capture.signals import record, refuse_without_event
 from cdc.capture.statements import is_random, one_time, reads_table
@@ -88,8 +88,8 @@ class CapturedQuerySet(models.QuerySet[Any]):
             for chunk in _chunks(keys):
                 found = read_images(capture, chunk, using=using)
                 # A row with a value that Django cannot read must still be deletable.
-                unread = {name for image in found.values() for name in capture.unread(image)}
-                instances += _rows(self.model, using).filter(pk__in=list(found)).defer(*unread)
+                rows = _rows(self.model, using).filter(pk__in=list(found))
+                instances += readable_instances(capture, rows, found)
                 images |= found
             set_pending_deletes(self, PendingDeletes(capture, images, using=using))
             # One collector for all chunks: RESTRICT allows the delete of a row only together with

@@ -41,6 +41,15 @@ def selected(capture: Capture) -> tuple[Any, ...]:
     return tuple(_selected(name, fields[name]) for name in capture.attnames)
 
 
+def converted(capture: Capture) -> list[str]:
+    """Return the attribute names of the columns whose fields convert what Django reads."""
+    return [
+        name
+        for name, column in zip(capture.attnames, selected(capture), strict=True)
+        if isinstance(column, _Stored)
+    ]
+
+
 def _selected(name: str, field: Any) -> Any:
     stored = None if field.primary_key else stored_field(field)
     return name if stored is None else _Stored(name, stored)

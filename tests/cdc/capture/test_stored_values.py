@@ -128,6 +128,23 @@ def test_bulk_writes_publish_what_is_stored(odd: Any) -> None:
         assert event.row["secret"].endswith("$cba")
 
 
+@pytest.mark.parametrize("bulk", [True, False])
+def test_a_row_that_a_field_cannot_convert_can_be_deleted(odd: Any, bulk: bool) -> None:
+    one, two = (odd.objects.create(**VALUES) for _ in range(2))
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE toy_odd SET colour = 'q' WHERE id = %s", [two.pk])
+    forget()
+
+    if bulk:
+        assert odd.objects.all().delete()[0] == 2
+    else:
+        one.delete()
+        two.delete()
+
+    assert [event.row["colour"] for event in events()] == ["r", "q"]
+    assert odd.objects.count() == 0
+
+
 def test_a_snapshot_and_a_comparison_read_what_is_stored(odd: Any) -> None:
     odd.objects.create(**VALUES, secret="abc")
     capture = found(odd)
@@ -161,9 +178,11 @@ def test_a_key_that_is_converted_is_published_as_it_is_stored(transactional_db: 
 
         with captured(Coloured, Refers):
             forget()
-            one = Coloured.objects.create(colour=Colour.RED)
-            Refers.objects.create(to=one)
-            Coloured.objects.update(size=2)
+            one = Coloured(colour=Colour.RED)
+            one.save()
+            Refers(to=one).save()
+            one.size = 2
+            one.save()
             one.delete()
             capture = found(Coloured)
 
@@ -193,7 +212,8 @@ def test_an_object_of_a_decoder_is_published_as_json(transactional_db: None) -> 
 
         with captured(Decoded):
             forget()
-            one = Decoded.objects.create(data={"a": 1})
+            one = Decoded(data={"a": 1})
+            one.save()
 
             assert [event.row for event in events()] == [{"id": one.pk, "data": {"a": 1}}]
 

@@ -87,8 +87,10 @@ def _column(field: Any) -> Column:
                 nullable=field.null,
                 type=replace(column_type, early=()) if encoded else column_type,
             )
+            if field.primary_key:
+                column = replace(column, type=_key_type(value_field, column.type))
             if stored is not None:
-                return replace(column, type=_prepared(value_field, column.type, field))
+                return column
             return replace(column, earlier=_earlier(field, target, column))
     raise Misconfigured(
         f"{field.model.__name__}.{field.name} is a {type(field).__name__}, which cannot be "
@@ -96,15 +98,17 @@ def _column(field: Any) -> Column:
     )
 
 
-def _prepared(value_field: Any, column_type: ColumnType, field: Any) -> ColumnType:
-    """Return the type of a column whose values Django converts.
+def _key_type(field: Any, column_type: ColumnType) -> ColumnType:
+    """Return the type of a key. If its field makes objects, the stored value is published.
 
-    Only a key is read as Django converts it, because its value is compared with that of instances.
+    Unlike other columns, a key is read as Django converts it, because it is compared with the keys
+    of instances.
     """
-    if not field.primary_key:
+    django_s = type(field).to_python.__module__.startswith("django.")
+    if column_type is columns.DECIMAL or (django_s and not _converts(field)):
         return column_type
     to_wire = column_type.to_wire
-    return replace(column_type, to_wire=lambda key: to_wire(value_field.get_prep_value(key)))
+    return replace(column_type, to_wire=lambda key: to_wire(field.get_prep_value(key)))
 
 
 def _earlier(field: Any, target: Any, column: Column) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ from django.utils import timezone
 from cdc.errors import Misconfigured
 from cdc.field_columns import columns_of
 from cdc.fields import MillisecondDateTimeField
+from cdc.registry import Capture
 from tests.support.toy.models import Note, Toy
 
 
@@ -59,6 +60,44 @@ def test_a_generated_column_has_the_type_of_its_output() -> None:
             app_label = "sum"
 
     assert [column.schema()["type"] for column in columns_of(Sum)] == ["integer"] * 3
+
+
+class WordField(models.CharField[Any, Any]):
+    """Makes objects from text, but not from what it reads."""
+
+    def to_python(self, value: Any) -> Any:
+        return value if isinstance(value, tuple) else (str(value),)
+
+    def get_prep_value(self, value: Any) -> Any:
+        return value[0] if isinstance(value, tuple) else value
+
+
+class ExactField(models.DecimalField[Any, Any]):
+    def from_db_value(self, value: Any, *_: Any) -> Any:
+        return value
+
+
+def test_a_key_of_objects_is_published_as_it_is_stored() -> None:
+    class Word(models.Model):
+        text = WordField(max_length=9, primary_key=True)
+
+        class Meta:
+            app_label = "word"
+
+    capture = Capture(model=Word)
+
+    assert capture.key_to_wire("a") == capture.key_to_wire(("a",)) == "a"
+
+
+def test_a_decimal_field_that_converts_is_no_key() -> None:
+    class Price(models.Model):
+        price = ExactField(max_digits=9, decimal_places=2, primary_key=True)
+
+        class Meta:
+            app_label = "price"
+
+    with pytest.raises(Misconfigured, match="primary key price"):
+        Capture(model=Price)
 
 
 def test_a_foreign_key_has_the_type_of_its_target() -> None:

@@ -9,7 +9,7 @@ from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import Group, Permission
-from django.db import models
+from django.db import connections, models, router
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import reverse
 from django.utils import dateformat
@@ -88,6 +88,18 @@ class UserAdmin(DeletesInJob, RefusalMessages, WithCheckboxes, BaseUserAdmin[Use
     def last_seen(self, account: User) -> str | None:
         moment = account.last_login
         return dateformat.format(moment, "j\u00a0M\u00a0Y, H:i") if moment else None
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> User | None:
+        """Return an account. A form that writes locks it, and sees what others have just changed.
+
+        Otherwise, the account could become one that the user may not manage before it is written.
+        """
+        account = super().get_object(request, object_id, from_field)
+        if account is None or not connections[router.db_for_write(User)].in_atomic_block:
+            return account
+        return User.objects.select_for_update().filter(pk=account.pk).first()
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Make privileges read-only for staff, who could otherwise grant themselves privileges.

@@ -18,16 +18,19 @@ from django.contrib.auth.forms import (
 from django.contrib.auth.forms import UserChangeForm as BaseUserChangeForm
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
 from django.forms.models import ModelChoiceIterator, ModelMultipleChoiceField
 from django.http import HttpRequest
 
+from cdc.errors import Refused
 from users.fields import LoginEmailInput
 from users.mail import host_in_links, mail_thread
-from users.models import User
+from users.models import DELETED, User
 
 _LOGINS = tuple(Lock() for _ in range(64))
 """Logins to one account take the same lock."""
 _CHANGED_MEANWHILE = {"email", "name", "user_type", "is_active", "is_staff", "is_superuser"}
+DISABLED = "This account is disabled. Ask an admin to enable it."
 TAKEN = "An account with this e-mail address already exists. Log in, or reset your password."
 
 
@@ -41,7 +44,7 @@ class LoginForm(AuthenticationForm):
 
     error_messages = {
         "invalid_login": "Wrong e-mail address or password. Passwords are case-sensitive.",
-        "inactive": "This account is disabled. Ask an admin to enable it.",
+        "inactive": DISABLED,
     }
 
     def clean(self) -> dict[str, Any]:
@@ -119,12 +122,46 @@ class UserChangeForm(BaseUserChangeForm[User]):
         return {name: value for name, value in cleaned.items() if name not in kept}
 
 
-class NewPasswordForm(ErrorsAtPassword, SetPasswordForm):  # type: ignore[type-arg]  # as above
+class OwnPasswordForm(ErrorsAtPassword, SetPasswordForm):  # type: ignore[type-arg]  # as above
+    """Sets the password of the user's own account, unless others have just changed the account."""
+
+    changed_meanwhile: str
+    """What to do if the password or the role was changed since the account was read."""
+
+    def save(self, commit: bool = True) -> Any:
+        """Save the password. Raise Refused if the account was changed, disabled or deleted.
+
+        Hashing is slow, and others may change the account meanwhile. Therefore the account is read
+        again, and stays locked until the password is saved.
+        """
+        read = self.user.get_session_auth_hash()
+        super().save(commit=False)
+        if commit:
+            with transaction.atomic():
+                self._require_same(self.user.pk, read)
+                self.user.save()
+        return self.user
+
+    def _require_same(self, key: int, read: str) -> None:
+        stored = User.objects.select_for_update().filter(pk=key).first()
+        if stored is None:
+            raise Refused(DELETED)
+        if not stored.is_active:
+            raise Refused(DISABLED)
+        if stored.get_session_auth_hash() != read:
+            raise Refused(f"This account was changed in the meantime. {self.changed_meanwhile}")
+
+
+class NewPasswordForm(OwnPasswordForm):
     """Asks for a new password, after the user has followed a reset link."""
 
+    changed_meanwhile = "Request a new link."
 
-class ChangeForm(ErrorsAtPassword, PasswordChangeForm):
+
+class ChangeForm(OwnPasswordForm, PasswordChangeForm):
     """Asks for the old password and a new one."""
+
+    changed_meanwhile = "Log in again."
 
 
 class AdminPasswordForm(

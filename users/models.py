@@ -1,10 +1,12 @@
 """Users, who log in with their e-mail addresses, and the record of role changes."""
 
 from collections.abc import Collection, Iterable
+from copy import copy
 from functools import partial
 from typing import Any, ClassVar, Never
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models, router, transaction
 from django.utils import timezone
@@ -12,6 +14,7 @@ from django.utils.crypto import salted_hmac
 
 from cdc.api import current_actor
 from cdc.errors import Refused
+from users.changes.edits import TracksEdits
 from users.fields import LoginEmailField, normalized
 from users.mail import announce_change
 from users.validators import validate_address, validate_name
@@ -30,6 +33,8 @@ ROLE_FIELDS = frozenset({"user_type", "is_staff", "is_superuser"})
 user."""
 _ENDS_SESSIONS = frozenset({"email", "is_active"})
 """Other fields. A change to any of them raises `session_version`, which ends all sessions."""
+
+DELETED = "This account was deleted."
 
 
 class UserQuerySet(models.QuerySet["User"]):
@@ -94,7 +99,7 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email=username)
 
 
-class User(AbstractBaseUser, PermissionsMixin):
+class User(TracksEdits, AbstractBaseUser, PermissionsMixin):
     """A user. Registration creates Customers; only admins assign the other types."""
 
     email = LoginEmailField("e-mail address", unique=True, validators=[validate_address])
@@ -128,37 +133,56 @@ class User(AbstractBaseUser, PermissionsMixin):
         return ", ".join([self.user_type, *(name for name, is_set in flags.items() if is_set)])
 
     def save(self, **options: Any) -> None:
-        """Save the account and, in the same transaction, record a change of its role."""
+        """Save the account and, in the same transaction, record a change of its role.
+
+        Only the fields that were edited since the account was read are written. What others have
+        changed in the meantime stays as it is, and a deleted account is not created again.
+        """
         using = options.get("using") or router.db_for_write(User, instance=self)
         fields = options.get("update_fields")
-        if fields is not None:
-            if not (ROLE_FIELDS | _ENDS_SESSIONS) & set(fields):
-                super().save(**options)
-                return
-            options["update_fields"] = {*fields, "session_version"}
-        with transaction.atomic(using=using):
-            accounts = User.objects.using(using).select_for_update()
-            stored = accounts.filter(pk=self.pk).first() if self.pk else None
-            if stored:
-                self._end_sessions(stored)
+        if fields is not None and not (ROLE_FIELDS | _ENDS_SESSIONS) & set(fields):
             super().save(**options)
-            RoleChange.record(stored.role if stored else UserType.CUSTOMER.value, self, using)
-            if stored:
-                self._announce_changes(stored, using)
+            return
+        with transaction.atomic(using=using):
+            stored = User.objects.using(using).select_for_update().filter(pk=self.pk).first()
+            if stored is None or options.get("force_insert"):
+                self._insert(using, options)
+            else:
+                self._update(stored, using, options)
 
-    def _end_sessions(self, stored: "User") -> None:
+    def _insert(self, using: str, options: dict[str, Any]) -> None:
+        is_copy = self._state.adding or self._state.db != using or options.get("force_insert")
+        if self.pk and not is_copy:
+            raise Refused(DELETED)
+        super().save(**options)
+        RoleChange.record(UserType.CUSTOMER.value, self, using)
+
+    def _update(self, stored: "User", using: str, options: dict[str, Any]) -> None:
+        fields = options.get("update_fields")
+        edited = self.edited_fields(using) if fields is None else set(fields)
+        after = copy(stored)
+        for name in edited:
+            setattr(after, name, getattr(self, name))
+        self._end_sessions(stored, after)
+        super().save(**{**options, "update_fields": {*edited, "session_version"}})
+        RoleChange.record(stored.role, after, using)
+        _announce_changes(stored, after, using)
+
+    def _end_sessions(self, stored: "User", after: "User") -> None:
         """Raise `session_version` above the stored value if the change must end all sessions."""
-        ends = stored.email != normalized(self.email) or stored.is_active != self.is_active
+        ends = stored.email != normalized(after.email) or stored.is_active != after.is_active
         self.session_version = max(self.session_version, stored.session_version) + ends
 
-    def _announce_changes(self, stored: "User", using: str) -> None:
-        """E-mail the owner after the commit; if the address was changed, use the old address."""
-        changed = {
-            "password": stored.password != self.password,
-            "e-mail address": stored.email != normalized(self.email),
-        }
-        for what in (name for name, differs in changed.items() if differs):
-            transaction.on_commit(partial(announce_change, what, stored.email), using=using)
+    def check_password(self, raw_password: str | None) -> bool:
+        """Check a password. Renew its hash for a new hasher, unless the password was changed."""
+        return check_password(raw_password, self.password, self._renew_hash)
+
+    def _renew_hash(self, raw_password: str) -> None:
+        renewed = make_password(raw_password)
+        same = User.objects.using(self._state.db).filter(pk=self.pk, password=self.password)
+        if same.update(password=renewed):
+            self.password = renewed
+            self.mark_read(["password"])
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         # A change of this hash ends all sessions. Django's own version covers only the password.
@@ -172,6 +196,16 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def get_short_name(self) -> str:
         return self.get_full_name()
+
+
+def _announce_changes(stored: User, after: User, using: str) -> None:
+    """E-mail the owner after the commit; if the address was changed, use the old address."""
+    changed = {
+        "password": stored.password != after.password,
+        "e-mail address": stored.email != normalized(after.email),
+    }
+    for what in (name for name, differs in changed.items() if differs):
+        transaction.on_commit(partial(announce_change, what, stored.email), using=using)
 
 
 class AppendOnlyQuerySet(models.QuerySet["RoleChange"]):

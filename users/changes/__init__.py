@@ -1,0 +1,1 @@
+"""Which fields of a row a save writes."""

@@ -17,7 +17,13 @@ from django.utils import dateformat
 from cdc.admin_readers import ReadOnlyAdmin
 from cdc.pages import RefusalMessages
 from users.deletion.admin import DeletesInJob
-from users.forms import AdminPasswordForm, PermissionField, UserChangeForm, UserCreationForm
+from users.forms import (
+    AdminPasswordForm,
+    GroupForm,
+    PermissionField,
+    UserChangeForm,
+    UserCreationForm,
+)
 from users.models import RoleChange, User
 from users.roles import is_superuser, may_assign_roles, may_manage
 
@@ -40,6 +46,19 @@ class WithCheckboxes(admin.ModelAdmin[Any]):
         return super().formfield_for_manytomany(db_field, request, **options)
 
 
+class LockedWhileWritten(admin.ModelAdmin[Any]):
+    """A `ModelAdmin` that locks a row before a form writes it, and sees what others just changed.
+
+    Otherwise, an account could become one that the user may not manage before it is written.
+    """
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        row = super().get_object(request, object_id, from_field)
+        if row is None or not connections[router.db_for_write(self.model)].in_atomic_block:
+            return row
+        return self.get_queryset(request).select_for_update().filter(pk=row.pk).first()
+
+
 class WrittenBySuperusers(admin.ModelAdmin[Any]):
     """A `ModelAdmin` that only superusers may write, whatever permissions other users have."""
 
@@ -58,7 +77,9 @@ class WrittenBySuperusers(admin.ModelAdmin[Any]):
 
 
 @admin.register(User)
-class UserAdmin(DeletesInJob, RefusalMessages, WithCheckboxes, BaseUserAdmin[User]):
+class UserAdmin(
+    DeletesInJob, RefusalMessages, LockedWhileWritten, WithCheckboxes, BaseUserAdmin[User]
+):
     """Accounts. Only superusers may grant privileges and change the accounts of other staff.
 
     Superusers, and staff with the permission `assign_role`, may set a user's type.
@@ -88,18 +109,6 @@ class UserAdmin(DeletesInJob, RefusalMessages, WithCheckboxes, BaseUserAdmin[Use
     def last_seen(self, account: User) -> str | None:
         moment = account.last_login
         return dateformat.format(moment, "j\u00a0M\u00a0Y, H:i") if moment else None
-
-    def get_object(
-        self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> User | None:
-        """Return an account. A form that writes locks it, and sees what others have just changed.
-
-        Otherwise, the account could become one that the user may not manage before it is written.
-        """
-        account = super().get_object(request, object_id, from_field)
-        if account is None or not connections[router.db_for_write(User)].in_atomic_block:
-            return account
-        return User.objects.select_for_update().filter(pk=account.pk).first()
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Make privileges read-only for staff, who could otherwise grant themselves privileges.
@@ -150,9 +159,12 @@ admin.site.unregister(Group)
 
 
 @admin.register(Group)
-class GroupAdmin(WrittenBySuperusers, RefusalMessages, WithCheckboxes, BaseGroupAdmin):
+class GroupAdmin(
+    WrittenBySuperusers, RefusalMessages, LockedWhileWritten, WithCheckboxes, BaseGroupAdmin
+):
     """Groups. Their permissions apply to the members, so only superusers may change them."""
 
+    form = GroupForm
     filter_horizontal = ()
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import groupby
 from threading import Lock
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib.auth.forms import (
@@ -29,7 +29,8 @@ from users.models import DELETED, User
 
 _LOGINS = tuple(Lock() for _ in range(64))
 """Logins to one account take the same lock."""
-_CHANGED_MEANWHILE = {"email", "name", "user_type", "is_active", "is_staff", "is_superuser"}
+_KEY_DIGITS = 18
+"""SQLite cannot compare a key with more digits."""
 DISABLED = "This account is disabled. Ask an admin to enable it."
 TAKEN = "An account with this e-mail address already exists. Log in, or reset your password."
 
@@ -98,28 +99,74 @@ def post_initial(form: Any, names: set[str]) -> None:
         posted = form.add_initial_prefix(name)
         is_posted = posted in form.data or f"{posted}_0" in form.data
         form.fields[name].show_hidden_initial = is_posted or not form.is_bound
+        if isinstance(form.fields[name], ModelMultipleChoiceField):
+            form.fields[name].hidden_widget = ShownKeys
 
 
-class UserChangeForm(BaseUserChangeForm[User]):
-    """Edits an account in the admin.
+class ShownKeys(forms.HiddenInput):
+    """Posts the keys that a form showed in one input, which exists also if there are none."""
 
-    The form also posts the values that it showed, and changes only those that the user edited. A
-    form that was opened before the account was disabled or lost its role does not undo that.
+    def format_value(self, value: Any) -> str:
+        return ",".join(map(str, value or ()))
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str]:
+        keys = data.get(name, "").split(",")
+        return [key for key in keys if key.isdecimal() and len(key) <= _KEY_DIGITS]
+
+
+class OldFormMixin(forms.ModelForm[Any]):
+    """A form of the admin that writes only what its user edited, however old the form is.
+
+    The form also posts the values that it showed. A form that was opened before the account was
+    disabled, or lost its role or a group, does not undo that.
     """
 
-    class Meta:
-        model = User
-        fields = "__all__"
-        field_classes: dict[str, Any] = {}
+    single: ClassVar[set[str]]
+    """The fields with one value that others may change while the form is open."""
+    many: ClassVar[set[str]]
+    """The fields with a set of rows. Only the rows that the user added or removed are written."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        post_initial(self, _CHANGED_MEANWHILE)
+        if self.instance.pk:
+            post_initial(self, self.single | self.many)
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        kept = _CHANGED_MEANWHILE - set(self.changed_data)
-        return {name: value for name, value in cleaned.items() if name not in kept}
+        if not self.instance.pk:
+            return cleaned
+        kept = (self.single | self.many) - set(self.changed_data)
+        edited = {name: value for name, value in cleaned.items() if name not in kept}
+        for name in self.many & edited.keys():
+            edited[name] = self._merged(name, {row.pk for row in edited[name]})
+        return edited
+
+    def _merged(self, name: str, chosen: set[int]) -> set[int]:
+        """Return the keys of the current rows, with what the user added and without the removed."""
+        if not self.fields[name].show_hidden_initial:
+            return chosen
+        posted = ShownKeys().value_from_datadict(self.data, None, self.add_initial_prefix(name))
+        current = set(getattr(self.instance, name).values_list("pk", flat=True))
+        shown = {key for key in current | chosen if str(key) in posted}
+        return (current - shown) | (chosen - shown) | (current & chosen)
+
+
+class UserChangeForm(OldFormMixin, BaseUserChangeForm[User]):
+    """Edits an account in the admin."""
+
+    single: ClassVar = {"email", "name", "user_type", "is_active", "is_staff", "is_superuser"}
+    many: ClassVar = {"groups", "user_permissions"}
+
+    class Meta(BaseUserChangeForm.Meta):
+        model = User
+        field_classes: ClassVar[dict[str, Any]] = {}
+
+
+class GroupForm(OldFormMixin):
+    """Edits a group in the admin."""
+
+    single: ClassVar = {"name"}
+    many: ClassVar = {"permissions"}
 
 
 class OwnPasswordForm(ErrorsAtPassword, SetPasswordForm):  # type: ignore[type-arg]  # as above

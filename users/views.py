@@ -2,14 +2,15 @@
 
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.auth import login
 from django.contrib.auth import views as auth
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
-from django.urls import reverse_lazy
+from django.urls import reverse, reverse_lazy
 from django.views.generic import FormView
 
 from cdc.pages import RefusalMixin, refuse_form
@@ -44,9 +45,20 @@ class LoginView(RefusalMixin, auth.LoginView):
         with transaction.atomic():
             return super().form_valid(form)
 
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        """Add whether the user is logged in, but may not open the page in `next`."""
+        found = super().get_context_data(**context)
+        return {**found, "is_refused": _is_refused(self.request, self.get_redirect_url())}
+
     def get_default_redirect_url(self) -> str:
         user = self.request.user
         return home_of(user) if isinstance(user, User) else super().get_default_redirect_url()
+
+
+def _is_refused(request: HttpRequest, page: str) -> bool:
+    """Return whether the admin has redirected a user here. Other pages respond with 403."""
+    is_admin_page = urlsplit(page).path.startswith(reverse("admin:index"))
+    return is_admin_page and not admin.site.has_permission(request)
 
 
 class LogoutView(auth.LogoutView):

@@ -109,6 +109,32 @@ def test_user_without_admin_access_gets_an_explanation(client: Client, ann: User
     assert "ann@people.example. This account has no access to that page" in page
 
 
+@pytest.mark.parametrize("to", ["/stories/?q=a", "/customer/", "/administration"])
+def test_a_user_who_has_access_gets_a_link_to_the_page(client: Client, ann: User, to: str) -> None:
+    client.force_login(ann)
+    page = client.get("/login/", {"next": to}).content.decode()
+    assert "has no access" not in page
+    assert f'ann@people.example. <a href="{to}">Open the page</a>' in page
+
+
+def test_staff_get_a_link_to_the_admin(as_boss: Client) -> None:
+    page = as_boss.get("/login/?next=/admin/users/user/").content.decode()
+    assert '<a href="/admin/users/user/">Open the page</a>' in page
+
+
+@pytest.mark.parametrize("to", ["https://evil.example/", "javascript:alert(1)", "//evil.example"])
+def test_the_login_page_links_within_the_site_only(client: Client, ann: User, to: str) -> None:
+    client.force_login(ann)
+    answers = [client.get("/login/", {"next": to})]
+    wrong = {"username": ann.email, "password": "wrong", "next": to}
+    answers += [client.post("/login/", wrong) for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [200] * 5 + [429]
+    for answer in answers:
+        page = answer.content.decode()
+        assert "Open the page" not in page
+        assert f'href="{to}' not in page
+
+
 def test_logout_is_a_post(client: Client, ann: User) -> None:
     client.force_login(ann)
     assert client.get("/logout/").status_code == 405

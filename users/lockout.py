@@ -46,11 +46,18 @@ def forget_form(instance: AccessAttempt, **_: Any) -> None:
     instance.get_data = instance.post_data = ""
 
 
-def locked_accounts() -> QuerySet[AccessAttempt]:
-    """Return the accounts that are locked now, once for each network with failed logins."""
+def locked_accounts() -> QuerySet[AccessAttempt, dict[str, Any]]:
+    """Return the accounts that are locked now, once for each network with failed logins.
+
+    The failures of each browser are a row, and django-axes counts them together.
+    """
     since = timezone.now() - settings.AXES_COOLOFF_TIME
     recent: QuerySet[AccessAttempt] = AccessAttempt.objects.filter(attempt_time__gte=since)
-    return recent.filter(failures_since_start__gte=MAX_PER_ACCOUNT)
+    together = recent.order_by().values("username", "ip_address")
+    counted: QuerySet[AccessAttempt, dict[str, Any]] = together.alias(
+        failures=Sum("failures_since_start")
+    )
+    return counted.filter(failures__gte=MAX_PER_ACCOUNT)
 
 
 def locked(request: HttpRequest, *_: Any) -> HttpResponse:

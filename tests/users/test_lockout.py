@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from tests.support.hashers import LightArgon2PasswordHasher
 from tests.users.conftest import PASSWORD
-from users.lockout import login_name
+from users.lockout import locked_accounts, login_name
 from users.models import User
 
 pytestmark = pytest.mark.django_db
@@ -182,6 +182,27 @@ def test_another_browser_does_not_evade_it(ann: User) -> None:
         agent = {"User-Agent": f"browser {number}" * 100}
         Client().post("/login/", data, REMOTE_ADDR=HERE, headers=agent)
     assert attempt(ann.email, PASSWORD).status_code == 429
+
+
+def test_locked_accounts_are_counted_over_all_browsers(ann: User, boss: User) -> None:
+    def fail(email: str, times: int, browser: str, address: str = HERE) -> None:
+        data = {"username": email, "password": WRONG}
+        for _ in range(times):
+            agent = {"User-Agent": browser}
+            Client().post("/login/", data, REMOTE_ADDR=address, headers=agent)
+
+    for browser, times in (("one", 3), ("two", 2)):
+        fail(ann.email, times, browser)
+        fail(ann.email, times, browser, THERE)
+    fail(boss.email, 4, "one")
+    fail(boss.email, 1, "one", THERE)
+    found = [(row["username"], row["ip_address"]) for row in locked_accounts()]
+    assert sorted(found) == [(ann.email, HERE), (ann.email, THERE)]
+    assert locked_accounts().count() == 2
+
+    old = timezone.now() - timedelta(minutes=11)
+    AccessAttempt.objects.filter(ip_address=HERE, user_agent="two").update(attempt_time=old)
+    assert locked_accounts().count() == 1
 
 
 def test_attempts_during_a_lock_do_not_extend_it(ann: User) -> None:

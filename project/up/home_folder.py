@@ -2,12 +2,15 @@
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cdc.errors import Misconfigured
+
+_NOT_FOR_OTHERS = 0o077
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +33,22 @@ class HomeFolder:
     def locked(self) -> Iterator[None]:
         """Create and lock the folder. Raise Misconfigured if another process has the lock.
 
-        The kernel releases the lock of a process that dies.
+        The kernel releases the lock of a process that dies. Other users of the machine can read
+        neither the folder nor the files that this process and its children create.
         """
+        umask = os.umask(_NOT_FOR_OTHERS)
+        try:
+            with self._lock():
+                yield
+        finally:
+            os.umask(umask)
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
         lock = self.path / "lock"
         try:
             self.logs.mkdir(parents=True, exist_ok=True)
+            self._make_private()
             file = lock.open("a+")
         except OSError as error:
             raise Misconfigured(
@@ -54,3 +68,9 @@ class HomeFolder:
             file.write(str(os.getpid()))
             file.flush()
             yield
+
+    def _make_private(self) -> None:
+        """Let only the owner read the folder, unless it is shared, such as `/tmp`."""
+        status = self.path.stat()
+        if status.st_uid == os.geteuid() and not status.st_mode & stat.S_ISVTX:
+            self.path.chmod(stat.S_IRWXU)

@@ -1,7 +1,9 @@
 """The home folder and its lock."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,38 @@ def test_the_folder_is_created(tmp_path: Path) -> None:
     home = HomeFolder(tmp_path / "a" / "b")
     with home.locked():
         assert home.logs.is_dir()
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o7777
+
+
+@pytest.fixture
+def generous_umask() -> Iterator[None]:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("generous_umask")
+def test_other_users_cannot_read_the_home(tmp_path: Path) -> None:
+    home = HomeFolder(tmp_path / "home")
+    with home.locked():
+        (home.path / "storyfeed.sqlite3").touch()
+        subprocess.run(["touch", str(home.logs / "web.log")], check=True)
+    names = ("", "logs", "lock", "storyfeed.sqlite3", "logs/web.log")
+    assert [mode(home.path / name) for name in names] == [0o700, 0o700, 0o600, 0o600, 0o600]
+    (tmp_path / "other").touch()
+    assert mode(tmp_path / "other") == 0o644
+
+
+@pytest.mark.parametrize(("before", "after"), [(0o755, 0o700), (0o1777, 0o1777)])
+def test_an_older_home_becomes_private_and_a_shared_folder_does_not(
+    tmp_path: Path, before: int, after: int
+) -> None:
+    tmp_path.chmod(before)
+    with HomeFolder(tmp_path).locked():
+        assert mode(tmp_path) == after
 
 
 def test_a_home_locked_by_another_process_is_refused(tmp_path: Path) -> None:

@@ -1,14 +1,18 @@
 """User journeys in a real browser."""
 
 import re
+from threading import Event
+from typing import Any
 
 import pytest
+from django.http import HttpResponse
 from playwright.sync_api import expect
 
 from cdc.models import OutboxRecord
 from stories.models import Status, Story
 from tests.browser.conftest import PASSWORD, Visitor
 from users.models import User, UserType
+from users.views import RegisterView
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -34,6 +38,46 @@ def test_register_browse_and_log_out(visitor: Visitor, stories: list[Story]) -> 
     page.get_by_role("button", name="Account").click()
     page.get_by_role("button", name="Log out").click()
     expect(page).to_have_url(f"{visitor.url}/login/")
+
+
+def test_a_double_click_registers_once(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    succeed, fail, second = RegisterView.form_valid, RegisterView.form_invalid, Event()
+
+    def succeed_slowly(*args: Any) -> HttpResponse:
+        response = succeed(*args)
+        second.wait(2)
+        return response
+
+    def fail_and_say_so(*args: Any) -> HttpResponse:
+        second.set()
+        return fail(*args)
+
+    monkeypatch.setattr(RegisterView, "form_valid", succeed_slowly)
+    monkeypatch.setattr(RegisterView, "form_invalid", fail_and_say_so)
+    page = visitor.page
+    visitor.open("/register/")
+    page.get_by_label("E-mail address").fill("new@people.example")
+    page.get_by_label("Name").fill("New Person")
+    page.get_by_label("Password", exact=False).nth(0).fill(PASSWORD)
+    page.get_by_label("Password confirmation").fill(PASSWORD)
+    button = page.get_by_role("button", name="Register")
+    # Playwright would wait for the response to the first click.
+    button.evaluate("button => { button.click(); setTimeout(() => button.click(), 200); }")
+    expect(page.get_by_role("status").filter(has_text="Welcome")).to_contain_text("New Person")
+    expect(page).to_have_url(f"{visitor.url}/customer/")
+    assert not second.is_set()
+
+
+def test_a_form_can_be_sent_again_after_its_errors(
+    visitor: Visitor, people: dict[str, User]
+) -> None:
+    page = visitor.page
+    visitor.open("/login/")
+    for password, url in (("wrong", "/login/"), (PASSWORD, "/customer/")):
+        page.get_by_label("E-mail address").fill(people["customer"].email)
+        page.get_by_label("Password").fill(password)
+        page.locator("main").get_by_role("button", name="Log in").click()
+        expect(page).to_have_url(f"{visitor.url}{url}")
 
 
 @pytest.mark.parametrize("role", UserType)

@@ -2,6 +2,7 @@
 // once. The choice of the theme is stored under the same key as in Django's admin. Bootstrap and the
 // tokens read the theme from an attribute of the root element.
 const TOAST_MILLISECONDS = 12000;
+const RESUBMIT_MILLISECONDS = 5000;
 const THEMES = ["auto", "light", "dark"];
 const root = document.documentElement;
 const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
@@ -62,6 +63,16 @@ const onClick = (event) => {
   if (toast) toast.remove();
 };
 
+// The second click of a double click would cancel the response to the first. That response may
+// contain the cookie of a new session, and the second request may be refused as a duplicate.
+const submitted = new WeakMap();
+const onSubmit = (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || !form.matches("[method=post i]")) return;
+  if (event.timeStamp - submitted.get(form) < RESUBMIT_MILLISECONDS) event.preventDefault();
+  else submitted.set(form, event.timeStamp);
+};
+
 // A message of success disappears, unless the pointer or the focus is on it.
 const fade = (toast) => {
   const used = () => toast.matches(":hover, :focus-within");
@@ -84,6 +95,7 @@ prefersDark.addEventListener("change", applyTheme);
 window.addEventListener("online", showOffline);
 window.addEventListener("offline", showOffline);
 document.addEventListener("click", onClick);
+document.addEventListener("submit", onSubmit);
 document.addEventListener("htmx:afterRequest", onAnswer);
 // A page that uses the key itself listens on the document, and is asked first.
 window.addEventListener("keydown", onKey);

@@ -10,7 +10,7 @@ from cdc.consumer.conflicts import Conflicts, index_of
 from cdc.consumer.epochs import KnownEpochs
 from cdc.consumer.interfaces import DeadLetters, Replica, Source
 from cdc.consumer.old_events import OldEvents
-from cdc.consumer.rejection_limit import RejectionLimit
+from cdc.consumer.rejection_limit import RejectionLimit, report_rejected
 from cdc.consumer.tombstones import Tombstones
 from cdc.consumer.topics import KnownTopics, TopicFacts
 from cdc.errors import Fenced, Rejected, Retryable
@@ -80,6 +80,7 @@ class ReplicaConsumer:
             if records:
                 fault_points.reach(fault_points.CONSUMER_POLLED)
                 self._apply(records)
+            self._pass_ends()
             self._check()
             self._counters.flush()
         except (Retryable, Rejected) as error:
@@ -138,14 +139,9 @@ class ReplicaConsumer:
             return position
         resumed = self._replica.record_gap(source, self._source.first_offset(source))
         if lost_from is not None:
-            telemetry.log(
-                _log,
-                logging.ERROR,
-                telemetry.PARTITION_GAP,
-                partition=source.partition,
-                lost_from=lost_from,
-                resumed_at=resumed.next_offset,
-            )
+            lost = {"lost_from": lost_from, "resumed_at": resumed.next_offset}
+            gap = telemetry.PARTITION_GAP
+            telemetry.log(_log, logging.ERROR, gap, partition=source.partition, **lost)
         return replace(resumed, recreated=position.recreated)
 
     def _apply(self, records: Sequence[Record]) -> None:
@@ -225,6 +221,18 @@ class ReplicaConsumer:
         if held := [pair for pair in rest if pair[0].source == source]:
             self._apply_or_split(held)
 
+    def _pass_ends(self) -> None:
+        """Move positions past offsets without a record at the ends of partitions.
+
+        Otherwise, the markers of another program's transactions would count as unapplied changes.
+        The epochs of their leaders are not known.
+        """
+        ends = self._source.ends().items()
+        passed = {source: end for source, end in ends if end > (self._positions[source] or 0)}
+        if passed:
+            self._replica.apply([], passed)
+            self._moved(passed)
+
     def _moved(self, advance: Mapping[TopicPartition, int]) -> None:
         self._positions.update(advance)
         self._source.store(advance)
@@ -285,15 +293,7 @@ class ReplicaConsumer:
         topic_id = self._known_topics.ids[record.source.topic]
         new = self._dead_letters.store(record, topic_id, str(error))
         fault_points.reach(fault_points.DEAD_LETTER_STORED)
-        telemetry.log(
-            _log,
-            logging.ERROR,
-            telemetry.MESSAGE_REJECTED,
-            partition=record.source.partition,
-            offset=record.offset,
-            reason=str(error),
-        )
-        spans.rejected(record, str(error))
+        report_rejected(record, str(error))
         if new:
             self._counters.add(telemetry.REJECTED)
             self._limit.rejected()

@@ -37,6 +37,12 @@ class Source(Protocol):
     def first_offset(self, source: TopicPartition) -> int:
         """Return the first offset that Kafka still has of the partition; raise Retryable."""
 
+    def ends(self) -> Mapping[TopicPartition, int]:
+        """Return the ends that polls have reached since the last call, by partition.
+
+        Every record before an end was polled, but the last offsets may have no record.
+        """
+
     def release(self) -> None:
         """Stop fetching; every assigned partition then waits for the next `start`."""
 

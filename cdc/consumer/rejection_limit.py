@@ -1,12 +1,30 @@
 """The limit of dead letters above which the consumer stops."""
 
+import logging
 from collections import deque
 
+from cdc.consumer import spans
 from cdc.errors import Fatal
+from cdc.runtime import telemetry
+from cdc.wire.records import Record
 
 MAX_REJECTED = 100
 """The maximum number of dead letters among the last `WINDOW` messages."""
 WINDOW = 1_000
+_log = logging.getLogger(__name__)
+
+
+def report_rejected(record: Record, reason: str) -> None:
+    """Log that a message became a dead letter, and add this to its trace."""
+    telemetry.log(
+        _log,
+        logging.ERROR,
+        telemetry.MESSAGE_REJECTED,
+        partition=record.source.partition,
+        offset=record.offset,
+        reason=reason,
+    )
+    spans.rejected(record, reason)
 
 
 class RejectionLimit:

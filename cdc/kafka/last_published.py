@@ -8,7 +8,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
-from cdc.kafka.client import ENVELOPE_ROOM, client_config, make_client
+from cdc.kafka.client import ENVELOPE_ROOM, consumer_config, make_client
 from cdc.kafka.refusals import REQUEST_SECONDS, ErrorLog
 from cdc.kafka.topics import Topics
 from cdc.wire.published import LAST_RECORDS, Published, published
@@ -34,7 +34,7 @@ class LastPublished:
         self._errors = ErrorLog(settings)
         self._consumer = make_client(
             Consumer,
-            client_config(
+            consumer_config(
                 settings,
                 error_cb=self._errors,
                 **{

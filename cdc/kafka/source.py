@@ -10,7 +10,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from cdc.conf import CdcSettings
 from cdc.errors import Fatal, Retryable
-from cdc.kafka.client import ENVELOPE_ROOM, client_config, make_client
+from cdc.kafka.client import ENVELOPE_ROOM, consumer_config, make_client
 from cdc.kafka.record import record_of
 from cdc.kafka.refusals import ErrorLog, unavailable
 from cdc.kafka.unassigned import Unassigned
@@ -25,6 +25,7 @@ _NO_EPOCH = -1
 """The library's value for an unknown leader epoch."""
 _NAME_TAKEN = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
 _log = logging.getLogger(__name__)
+_END = KafkaError._PARTITION_EOF  # noqa: SLF001 -- the library's own name
 _POSITION_LOST = frozenset(
     {
         KafkaError._AUTO_OFFSET_RESET,
@@ -47,10 +48,11 @@ class KafkaSource:
         self._started: set[TopicPartition] = set()
         self._starts: dict[TopicPartition, tuple[int | None, int | None]] = {}
         self._lost: dict[TopicPartition, tuple[int | None, int | None]] = {}
+        self._ends: dict[TopicPartition, int] = {}
         self._errors = ErrorLog(settings)
         self._consumer = make_client(
             Consumer,
-            client_config(
+            consumer_config(
                 settings,
                 error_cb=self._errors,
                 **{
@@ -60,6 +62,7 @@ class KafkaSource:
                     "session.timeout.ms": 6000,
                     "auto.offset.reset": "error",
                     "enable.auto.offset.store": False,
+                    "enable.partition.eof": True,
                     "enable.auto.commit": True,
                     "auto.commit.interval.ms": 1000,
                     "fetch.message.max.bytes": settings.max_event_bytes + ENVELOPE_ROOM,
@@ -135,8 +138,18 @@ class KafkaSource:
         """Return the first offset that Kafka still has of the partition; raise Retryable."""
         return first_and_next(self._consumer, source, self._errors.unavailable)[0]
 
+    def ends(self) -> dict[TopicPartition, int]:
+        """Return the ends that polls have reached since the last call, by partition.
+
+        Offsets before an end may have no record, such as the markers of another program's
+        transactions.
+        """
+        found, self._ends = self._ends, {}
+        return {source: end for source, end in found.items() if source in self._started}
+
     def release(self) -> None:
         """Stop fetching; every assigned partition then waits for the next `start`."""
+        self._ends.clear()
         self._unassign(self._started)
         self._waiting |= self._started
         self._started.clear()
@@ -199,11 +212,15 @@ class KafkaSource:
     def _record(self, message: Message) -> Record | None:
         source = TopicPartition(message.topic() or "", message.partition() or 0)
         error = message.error()
-        if error is not None:
+        if error is not None and error.code() != _END:
             self._report(source, error)
             return None
         if source not in self._started:
             return None
+        if error is not None:
+            self._ends[source] = message.offset() or 0
+            return None
+        self._ends.pop(source, None)
         return record_of(message, source)
 
     def _report(self, source: TopicPartition, error: KafkaError) -> None:
@@ -219,10 +236,15 @@ class KafkaSource:
         if lost and source in self._started:
             # The partition is taken over again, which shows whether the topic was recreated. If it
             # was, no records of this topic are lost.
-            self._unassign({source})
-            self._started.discard(source)
-            self._waiting.add(source)
+            self._stop(source)
             self._lost[source] = self._starts[source]
+
+    def _stop(self, source: TopicPartition) -> None:
+        """Stop fetching one partition, which then waits for the next `start`."""
+        self._unassign({source})
+        self._ends.pop(source, None)
+        self._started.discard(source)
+        self._waiting.add(source)
 
     def _explanation(self, error: KafkaError) -> str:
         if _NAME_TAKEN in error.str():

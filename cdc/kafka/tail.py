@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
-from cdc.kafka.client import ENVELOPE_ROOM, client_config, make_client
+from cdc.kafka.client import ENVELOPE_ROOM, client_config, consumer_config, make_client
 from cdc.kafka.record import record_of
 from cdc.kafka.refusals import ErrorLog
 from cdc.wire.records import Record, TopicPartition
@@ -28,7 +28,7 @@ class KafkaTail:
         self._ended: dict[int, int] = {}
         self._consumer = make_client(
             Consumer,
-            client_config(
+            consumer_config(
                 settings,
                 **{
                     # The library requires a group name. It is never sent to a broker, because this

@@ -7,7 +7,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
-from cdc.kafka.client import client_config, make_client
+from cdc.kafka.client import consumer_config, make_client
 from cdc.kafka.refusals import REQUEST_SECONDS, ErrorLog
 from cdc.wire.records import TopicPartition
 
@@ -43,9 +43,11 @@ class Watermarks:
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "auto.offset.reset": "error",
+            # Only the times of records are read; the consumer reports damaged records.
+            "check.crcs": False,
         }
         self._consumer = make_client(
-            Consumer, client_config(settings, error_cb=self._errors, **config)
+            Consumer, consumer_config(settings, error_cb=self._errors, **config)
         )
 
     def of(self, source: TopicPartition) -> tuple[int, int]:

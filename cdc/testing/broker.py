@@ -24,6 +24,8 @@ class MemoryBroker:
     """Ids of recreated topics."""
     firsts: dict[TopicPartition, int] = field(default_factory=dict)
     """The first offsets of partitions whose oldest records are deleted."""
+    markers: set[tuple[TopicPartition, int]] = field(default_factory=set)
+    """The offsets of transaction markers, which no reader receives."""
     elections: dict[TopicPartition, list[int]] = field(default_factory=dict)
     """For each partition, the offsets at which the second and later leader epochs began."""
 
@@ -72,6 +74,17 @@ class MemoryBroker:
         del self.logs[source][end:]
         begun = self.elections.setdefault(source, [])
         begun[:] = [*(min(offset, end) for offset in begun), end]
+
+    def end_transaction(self, source: TopicPartition) -> None:
+        """Append the marker that another program's transaction leaves behind."""
+        log = self.logs.setdefault(source, [])
+        self.markers.add((source, len(log)))
+        marker = Outgoing(topic=source.topic, key=b"", value=None, headers=(), timestamp_ms=0)
+        log.append(marker)
+
+    def has(self, source: TopicPartition, offset: int) -> bool:
+        """Return whether readers receive a record at `offset`."""
+        return (source, offset) not in self.markers
 
     def bounds(self, source: TopicPartition) -> tuple[int, int]:
         """Return the first offset that is not deleted, and the offset of the next record."""
@@ -124,6 +137,7 @@ class MemorySource:
     starts: dict[TopicPartition, tuple[int | None, int | None]] = field(default_factory=dict)
     losses: dict[TopicPartition, tuple[int | None, int | None]] = field(default_factory=dict)
     stored: dict[TopicPartition, int] = field(default_factory=dict)
+    reached: dict[TopicPartition, int] = field(default_factory=dict)
 
     def poll(self, limit: int, seconds: float) -> list[Record]:
         """Return up to `limit` records of the started partitions."""
@@ -134,10 +148,15 @@ class MemorySource:
                 self.unstarted.add(source)
                 self.losses[source] = self.starts[source]
                 continue
-            end = min(self.broker.bounds(source)[1], offset + limit - len(records))
-            found = [self.broker.record(source, at) for at in range(offset, end)]
+            last = self.broker.bounds(source)[1]
+            end = min(last, offset + limit - len(records))
+            span = range(offset, end)
+            found = [self.broker.record(source, at) for at in span if self.broker.has(source, at)]
             if found:
-                self.offsets[source], self.epochs[source] = end, found[-1].leader_epoch
+                self.epochs[source] = found[-1].leader_epoch
+            self.offsets[source] = end
+            if end == last:
+                self.reached[source] = end
             records += found
         return records
 
@@ -166,8 +185,14 @@ class MemorySource:
         """Return the first offset of the partition that is not deleted."""
         return self.broker.bounds(source)[0]
 
+    def ends(self) -> Mapping[TopicPartition, int]:
+        """Return the ends that polls have reached since the last call."""
+        found, self.reached = self.reached, {}
+        return {source: end for source, end in found.items() if source in self.offsets}
+
     def release(self) -> None:
         """Stop fetching; every assigned partition then waits for the next `start`."""
+        self.reached.clear()
         self.unstarted |= self.offsets.keys()
         self.offsets.clear()
 

@@ -898,3 +898,45 @@ def test_a_tombstone_alone_in_its_batch_is_left_out_after_its_delete(*, taken_ov
     assert sizes == [1, 1, int(taken_over)]
     assert feed.titles() == {}
     assert feed.counters.counted[telemetry.DUPLICATE] == 0
+
+
+def test_a_position_passes_the_markers_at_the_end_of_a_partition() -> None:
+    """Otherwise, they would be changes in transit until the next record of the partition."""
+    feed = Feed()
+    feed.send(outgoing(change("c", 1, 1), TOPIC))
+    source = one_partition(feed)
+    empty = next(each for each in feed.source.waiting() if each != source)
+    for partition in (source, empty):
+        feed.broker.end_transaction(partition)
+
+    feed.drain()
+
+    assert feed.store.positions[source] == 2
+    assert feed.store.positions[empty] == 1
+    assert feed.source.stored == {source: 2, empty: 1}
+    feed.send(outgoing(change("u", 1, 2), TOPIC))
+    feed.drain()
+    assert feed.titles() == {1: "version 1.2"}
+
+
+def test_a_position_does_not_pass_records_that_could_not_be_applied(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    feed = Feed()
+    feed.drain()
+    feed.send(outgoing(change("c", 1, 1), TOPIC))
+    source = one_partition(feed)
+    feed.broker.end_transaction(source)
+
+    def fail(*_: object) -> None:
+        raise Retryable("MongoDB is down")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MemoryReplica, "apply", fail)
+        with pytest.raises(Retryable):
+            feed.consumer.run_once()
+    assert feed.store.positions[source] == 0
+
+    feed.drain()
+    assert feed.titles() == {1: "version 1.1"}
+    assert feed.store.positions[source] == 2

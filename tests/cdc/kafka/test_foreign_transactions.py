@@ -1,0 +1,98 @@
+"""Transactions of other programs on the topic; the relay itself uses none."""
+
+from contextlib import closing
+
+import pytest
+from confluent_kafka import Producer
+
+from cdc.conf import CdcSettings
+from cdc.kafka.last_published import LastPublished
+from cdc.kafka.source import KafkaSource
+from cdc.kafka.tail import KafkaTail
+from cdc.kafka.topics import Topics
+from cdc.kafka.watermarks import Watermarks
+from cdc.wire.records import Record, TopicPartition
+from tests.support.builders import change, outgoing
+from tests.support.commands import retried, wait_until
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture
+def source(feed_settings: CdcSettings) -> TopicPartition:
+    Topics(feed_settings).ensure(feed_settings.topic)
+    return TopicPartition(feed_settings.topic, 0)
+
+
+@pytest.fixture
+def foreign(feed_settings: CdcSettings, source: TopicPartition) -> Producer:
+    """Return another program's producer, which has written a record in an open transaction."""
+    config = {
+        "bootstrap.servers": feed_settings.bootstrap_servers,
+        "transactional.id": f"{feed_settings.topic}-foreign",
+    }
+    producer = Producer(config)
+    producer.init_transactions(60)
+    producer.begin_transaction()
+    producer.produce(source.topic, b"x", b"foreign", partition=source.partition)
+    assert producer.flush(60) == 0
+    return producer
+
+
+def publish(settings: CdcSettings, source: TopicPartition) -> None:
+    """Publish a change without a transaction, as the relay does."""
+    producer = Producer({"bootstrap.servers": settings.bootstrap_servers})
+    record = outgoing(change("c", 1, 1), source.topic)
+    producer.produce(
+        source.topic,
+        record.value,
+        record.key,
+        partition=source.partition,
+        headers=list(record.headers),
+    )
+    assert producer.flush(60) == 0
+
+
+def read(settings: CdcSettings, at: TopicPartition, end: int) -> list[Record]:
+    """Return the records of a partition, read until its source has reached `end`."""
+    found: list[Record] = []
+    ends: dict[TopicPartition, int] = {}
+    with closing(KafkaSource(settings, [at.topic], "only")) as source:
+
+        def polled() -> bool:
+            found.extend(source.poll(100, 0.2))
+            for waiting in source.waiting():
+                source.start(waiting, None)
+            ends.update(source.ends())
+            return ends.get(at) == end
+
+        wait_until(polled, f"the end {end} of {at}")
+    return found
+
+
+def test_records_after_an_open_transaction_are_read(
+    feed_settings: CdcSettings, source: TopicPartition, foreign: Producer
+) -> None:
+    """With the library's default, the consumer would stop here and the lag would be 0."""
+    publish(feed_settings, source)
+
+    assert [each.offset for each in read(feed_settings, source, 2)] == [0, 1]
+    with closing(Watermarks(feed_settings)) as watermarks:
+        assert retried(lambda: watermarks.of(source)) == (0, 2)
+        assert watermarks.timestamp_ms(source, 1) is not None
+    with closing(KafkaTail(feed_settings)) as tail:
+        assert tail.bounds().end[0] == 2
+    with closing(LastPublished(feed_settings, [source.topic])) as last:
+        assert len(last(lambda: True)) == 1
+    foreign.abort_transaction(60)
+
+
+@pytest.mark.parametrize("ending", ["commit_transaction", "abort_transaction"])
+def test_the_end_of_a_partition_may_be_a_marker(
+    feed_settings: CdcSettings, source: TopicPartition, foreign: Producer, ending: str
+) -> None:
+    getattr(foreign, ending)(60)
+    with closing(Watermarks(feed_settings)) as watermarks:
+        wait_until(lambda: retried(lambda: watermarks.of(source)) == (0, 2), "the marker")
+
+    assert [each.offset for each in read(feed_settings, source, 2)] == [0]

@@ -184,6 +184,19 @@ def _failing_text(trouble: Trouble, seen: Observed) -> str:
     )
 
 
+def _missing_topics(seen: Observed) -> Iterator[Finding]:
+    for topic in seen.missing_topics:
+        yield Finding(
+            state=State.RECORDS_LOST,
+            text=(
+                f"The topic {topic} does not exist in Kafka: correct KAFKA_TOPIC or "
+                "KAFKA_BOOTSTRAP_SERVERS. If the topic was deleted, start a relay, which creates "
+                "it, then run `manage.py reconcile --repair`."
+            ),
+            parts=(Part.TOPIC,),
+        )
+
+
 def _recreated(seen: Observed) -> Iterator[Finding]:
     """Yield the topics that were created again, until their consumers store a gap."""
     remedy = "check the logs of the consumers"
@@ -268,6 +281,6 @@ def _reconcile(seen: Observed) -> Iterator[Finding]:
 
 _RULES: Sequence[Rule] = (
     *(_unreachable, _paused, _outbox_delayed, _other_outboxes, _kafka_delayed, _failing),
-    *(_recreated, _gap, _unverified, _dead_letters, _columns, _counts, _reconcile),
+    *(_missing_topics, _recreated, _gap, _unverified, _dead_letters, _columns, _counts, _reconcile),
 )
 """In order of importance, the most important first."""

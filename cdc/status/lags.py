@@ -51,6 +51,8 @@ class Lags:
         self._watermarks = Watermarks(settings)
         self._retention = Retention(settings)
         self._last: dict[TopicPartition, _Reading] = {}
+        self.missing: tuple[str, ...] = ()
+        """The topics that did not exist at the last reading, although the group has positions."""
 
     def read(
         self, positions: Mapping[TopicPartition, StoredOffset], failed: Failed
@@ -62,7 +64,9 @@ class Lags:
         """
         ages = _Ages(self._watermarks)
         sources = self._sources()
-        ids = {name: self._topics.topic_id(name) for name in {each.topic for each in sources}}
+        found_topics = {source.topic for source in sources}
+        self.missing = tuple(name for name in self._names if positions and name not in found_topics)
+        ids = {name: self._topics.topic_id(name) for name in found_topics}
         found = tuple(
             with_horizon(
                 self._lag(source, positions.get(source), ids[source.topic], ages),

@@ -74,6 +74,8 @@ class Observed:
     """The processes whose last attempt failed."""
     other_outboxes: tuple[OtherOutbox, ...] = ()
     """The outboxes of other databases, whose changes no relay publishes."""
+    missing_topics: tuple[str, ...] = ()
+    """The topics that do not exist although the consumers have positions; their lag is unknown."""
     read_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
@@ -120,6 +122,7 @@ class Observed:
         Empty if none was found and a queue could not be read.
         """
         complete = self.outbox is not None and (self.lags is not None or self.in_kafka is not None)
+        complete = complete and not self.missing_topics
         count = self.waiting + (0 if self.lags is not None else self.in_kafka or 0)
         if not (complete or count):
             return ""

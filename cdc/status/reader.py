@@ -84,6 +84,7 @@ class StatusReader:
             outbox=depth,
             outbox_seconds=age(depth.oldest_ms) if depth and depth.oldest_ms else 0.0,
             lags=lags,
+            missing_topics=() if lags is None else self._lags.missing,
             moved=moved or 0,
             in_kafka=kafka(self._lags.after_commits) if positions is None else None,
             paused=database(lambda: _paused(self._group)),

@@ -29,11 +29,12 @@ class Kafka:
         self.returns_records = True
         self.reads = 0
         self.topic_id = "new"
+        self.partitions: tuple[int, ...] = (0, 1)
         self.problems: list[str] = []
         away = "127.0.0.1:1"
         settings = without_servers(bootstrap_servers=away, mongodb_uri=f"mongodb://{away}/")
         for owner, name, function in (
-            (Topics, "partitions", lambda *_: (0, 1)),
+            (Topics, "partitions", lambda *_: self.partitions),
             (Topics, "topic_id", lambda *_: self.topic_id),
             (Retention, "seconds", lambda *_: 86_400.0),
             (Watermarks, "of", lambda _, source: (0, len(self.records[source]))),
@@ -181,3 +182,24 @@ def test_a_position_after_the_end_is_lost(kafka: Kafka) -> None:
     lag = kafka.read(2)
     assert (lag.records, lag.recreated, lag.lost) == (1, False, True)
     assert healthy_status(lags=(lag,)).verdict.startswith("A gap in partition 0")
+
+
+def test_a_topic_that_does_not_exist_has_no_lag_that_is_0(kafka: Kafka) -> None:
+    """Unapplied changes were deleted with it, or the settings name another topic or cluster."""
+    kafka.partitions = ()
+    for other in (P0, TopicPartition("other", 0)):
+        positions = {other: StoredOffset(next_offset=5)}
+        assert kafka.lags.read(positions, lambda _: None) == ()
+        assert kafka.lags.missing == ("story-events",)
+
+    status = healthy_status(lags=(), missing_topics=kafka.lags.missing)
+    assert status.state is State.RECORDS_LOST
+    kafka.partitions = (0, 1)
+    kafka.read(0)
+    assert kafka.lags.missing == ()
+
+
+def test_a_new_pipeline_needs_no_topic_yet(kafka: Kafka) -> None:
+    kafka.partitions = ()
+    assert kafka.lags.read({}, lambda _: None) == ()
+    assert kafka.lags.missing == ()

@@ -109,6 +109,11 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
             "A gap in partitions 1, 3: ",
         ),
         (
+            {"missing_topics": ("story-events",), "lags": ()},
+            False,
+            "The topic story-events does not exist in Kafka: correct KAFKA_TOPIC or KAFKA_",
+        ),
+        (
             {"columns": (ADDED,)},
             False,
             (
@@ -203,7 +208,7 @@ def test_the_json_shape_is_the_documented_one() -> None:
         *("relay", "consumers", "delays", "last_error", "reconcile"),
         *("paused", "in_kafka", "canary", "other_outboxes", "unreachable", "gaps", "columns"),
         *("waiting", "healthy", "verdict", "unverified", "state", "since", "findings"),
-        *("dead_letters_since", "moved", "troubles", "read_at"),
+        *("dead_letters_since", "moved", "troubles", "read_at", "missing_topics"),
     }
     assert shape["reconcile"]["finished_at"] == "2026-01-02T00:00:00+00:00"
     assert shape["delays"] == {"changes": 1, "p50": 0.1, "p95": 0.1, "p99": 0.1}
@@ -233,6 +238,7 @@ def test_the_verdict_on_a_pause() -> None:
         ({"outbox": None, "lags": None, "in_kafka": 1}, "at least 1 change queued"),
         ({"outbox": None, "lags": None}, ""),
         ({"outbox": None}, ""),
+        ({"lags": (), "missing_topics": ("story-events",)}, "at least 7 changes queued"),
         ({"outbox": Depth(rows=0, oldest_ms=None), "lags": None}, ""),
         (
             {"outbox": Depth(rows=0, oldest_ms=None), "lags": None, "in_kafka": 0},

@@ -16,7 +16,7 @@ from cdc.dead_letters.visible import is_event
 from cdc.errors import Misconfigured, Refused, Rejected, Retryable
 from cdc.models import DeadLetter
 from cdc.mongo.client import connect
-from cdc.mongo.content import same
+from cdc.mongo.content import as_stored, same
 from cdc.mongo.plan import Document, Identity
 from cdc.mongo.reader import ReplicaReader
 from cdc.printable import printable
@@ -152,14 +152,9 @@ def _differs(capture: Capture, source: Values, held: Document | None, name: str)
     if name in _VERSION or source is None or held is None:
         return False
     column = next(column for column in capture.columns if column.name == name)
-    return name not in held or not same(_plain(column.from_wire(source[name])), held[name])
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as MongoDB stores it, with dates truncated to milliseconds."""
-    if isinstance(value, datetime):
-        return value.replace(microsecond=value.microsecond // 1000 * 1000)
-    return value
+    if name not in held:
+        return True
+    return not same(as_stored(column.from_wire(source[name])), as_stored(held[name]))
 
 
 def _verdict(row: Row, source: Values, replicas: Mapping[str, Document | None]) -> tuple[str, bool]:

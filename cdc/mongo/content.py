@@ -100,6 +100,15 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+def as_stored(value: Any) -> Any:
+    """Return a value as MongoDB returns it after a write.
+
+    Times then have millisecond precision, and an object with the keys `$ref` and `$id` is a
+    `DBRef`.
+    """
+    return bson.decode(bson.encode({"value": value}), _OPTIONS)["value"]
+
+
 def _type_of(value: Any) -> type:
     return next((each for each in _TYPES if isinstance(value, each)), type(value))
 

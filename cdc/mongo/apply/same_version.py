@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cdc.errors import Rejected
+from cdc.mongo.content import as_stored
 from cdc.mongo.plan import Delivered, Document, Identity, Plan, RowKey
 from cdc.wire.event import Version
 
@@ -29,7 +30,7 @@ def refuse_other_events(
         # The time is not compared: a delete that was read from its tombstone has a different time.
         content = (event.table, event.key, event.op.value, event.after)
         first = known.setdefault(event.version, content)
-        if first == content:
+        if not _stored_apart(first, content):
             continue
         row = (event.table, event.key)
         if first[:2] == row or (row, event.version) not in written:
@@ -71,7 +72,12 @@ def refuse_other_content(
 
 def _differs(sent: Any, ours: Any, held: Any) -> bool:
     """Return whether two values differ; two nulls are equal even if null is no longer allowed."""
-    return bool(ours != held) and not (sent is None and held is None)
+    return _stored_apart(ours, held) and not (sent is None and held is None)
+
+
+def _stored_apart(one: Any, other: Any) -> bool:
+    """Return whether two values differ after MongoDB has stored both."""
+    return bool(one != other and as_stored(one) != as_stored(other))
 
 
 def _reused(version: Version) -> Rejected:

@@ -1,13 +1,19 @@
 """Two events with the same version, without and with a history."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
+import bson
 import pytest
+from bson.codec_options import CodecOptions
 
 from cdc.conf import CdcSettings
 from cdc.errors import Rejected
-from cdc.mongo.apply.same_version import refuse_other_content
+from cdc.mongo.apply.same_version import refuse_other_content, refuse_other_events
 from cdc.mongo.client import connect
+from cdc.mongo.history_document import event_document
+from cdc.mongo.plan import Document, Plan
 from cdc.mongo.replica import MongoReplica
 from cdc.runtime.loop import SystemClock
 from tests.support.builders import ROUTES, SOURCE, change, delivered
@@ -68,3 +74,36 @@ def test_without_a_history_the_documents_are_compared(feed_settings: CdcSettings
 
     assert again.duplicates == 1
     client.drop_database(settings.mongodb_database)
+
+
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, 123456, tzinfo=UTC)
+REFERENCE = {"$ref": "#/defs/a", "$id": "https://example.org/schema", "more": [MOMENT]}
+
+
+@pytest.mark.parametrize("value", [MOMENT, [MOMENT], REFERENCE, {"in": [REFERENCE]}])
+def test_a_value_is_the_same_after_mongodb_has_stored_it(value: Any) -> None:
+    """MongoDB keeps milliseconds, and the client returns an object with two keys as a `DBRef`."""
+    event = delivered(change("u", 1, 2))
+    event = replace(event, document={**(event.document or {}), "media": value})
+    held: Document = bson.decode(bson.encode(event.document or {}), CodecOptions(tz_aware=True))
+    assert held != event.document
+
+    refuse_other_content([event], {1: held})
+    with pytest.raises(Rejected, match="with different content"):
+        refuse_other_content([event], {1: {**held, "media": "x"}})
+
+
+def test_an_event_is_the_same_after_the_history_has_stored_it() -> None:
+    reference = {"$ref": "#/defs/a", "$id": "https://example.org/schema"}
+    story = change("u", 1, 2)
+    event = delivered(story)
+    sent = replace(story, after={**(story.after or {}), "media": reference})
+    event = replace(event, event=sent)
+    past: Document = bson.decode(bson.encode(event_document(event)), CodecOptions(tz_aware=True))
+    assert past["after"] != event.event.after
+
+    assert refuse_other_events([event], [past], Plan(writes={}, duplicates=1, stale=0)) == []
+    with pytest.raises(Rejected, match="with different content"):
+        refuse_other_events(
+            [event], [{**past, "after": {}}], Plan(writes={}, duplicates=1, stale=0)
+        )

@@ -2,9 +2,21 @@
 
 from typing import cast
 
-from confluent_kafka import Message
+from confluent_kafka import KafkaError, Message
 
 from cdc.wire.records import Headers, Record, TopicPartition
+
+DAMAGED = frozenset(
+    {
+        KafkaError._BAD_MSG,  # noqa: SLF001 -- a documented code
+        KafkaError._BAD_COMPRESSION,  # noqa: SLF001 -- a documented code
+        KafkaError._NOT_IMPLEMENTED,  # noqa: SLF001 -- a documented code
+        KafkaError.INVALID_MSG,
+        KafkaError.INVALID_MSG_SIZE,
+        KafkaError.MSG_SIZE_TOO_LARGE,
+    }
+)
+"""Codes of batches that the client cannot read. For some of them, it skips the batch."""
 
 
 def record_of(message: Message, source: TopicPartition) -> Record:
@@ -18,4 +30,16 @@ def record_of(message: Message, source: TopicPartition) -> Record:
         headers=cast("Headers", tuple(message.headers() or ())),
         timestamp_ms=max(message.timestamp()[1], 0),
         leader_epoch=message.leader_epoch(),
+    )
+
+
+def damage(message: Message, error: KafkaError) -> str:
+    """Return a sentence on a batch that the client cannot read, with the remedies."""
+    place = f"{message.topic()} {message.partition()}"
+    offset = message.offset()
+    at = "" if offset is None or offset < 0 else f" at offset {offset}"
+    return (
+        f"Kafka returned a batch of {place}{at} that cannot be read ({error.str()}): make an "
+        "intact replica the leader of the partition, or skip the batch with `manage.py rewind "
+        f"--partition {message.partition()} --to-offset`, then run `manage.py reconcile --repair`."
     )

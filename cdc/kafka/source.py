@@ -11,7 +11,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from cdc.conf import CdcSettings
 from cdc.errors import Fatal, Retryable
 from cdc.kafka.client import ENVELOPE_ROOM, consumer_config, make_client
-from cdc.kafka.record import record_of
+from cdc.kafka.record import DAMAGED, damage, record_of
 from cdc.kafka.refusals import ErrorLog, unavailable
 from cdc.kafka.unassigned import Unassigned
 from cdc.kafka.watermarks import first_and_next
@@ -49,6 +49,7 @@ class KafkaSource:
         self._starts: dict[TopicPartition, tuple[int | None, int | None]] = {}
         self._lost: dict[TopicPartition, tuple[int | None, int | None]] = {}
         self._ends: dict[TopicPartition, int] = {}
+        self._unreadable = ""
         self._errors = ErrorLog(settings)
         self._consumer = make_client(
             Consumer,
@@ -81,8 +82,12 @@ class KafkaSource:
     def poll(self, limit: int, seconds: float) -> list[Record]:
         """Return up to `limit` records; wait up to `seconds` for the first record only.
 
-        Raise Retryable if no broker accepts the login or TLS.
+        Raise Retryable if no broker accepts the login or TLS, or if the last poll found a damaged
+        batch. Its partition then waits, and the other partitions are read.
         """
+        if self._unreadable:
+            reason, self._unreadable = self._unreadable, ""
+            raise Retryable(reason)
         if self._unassigned.found(self._instance):
             telemetry.log(_log, logging.WARNING, telemetry.GROUP_REJOINED)
             self._consumer.unsubscribe()
@@ -212,13 +217,18 @@ class KafkaSource:
     def _record(self, message: Message) -> Record | None:
         source = TopicPartition(message.topic() or "", message.partition() or 0)
         error = message.error()
-        if error is not None and error.code() != _END:
+        if error is not None and error.code() != _END and error.code() not in DAMAGED:
             self._report(source, error)
             return None
         if source not in self._started:
             return None
-        if error is not None:
+        if error is not None and error.code() == _END:
             self._ends[source] = message.offset() or 0
+            return None
+        if error is not None:
+            # The partition starts again at its position: the leader may have changed meanwhile.
+            self._stop(source)
+            self._unreadable = damage(message, error)
             return None
         self._ends.pop(source, None)
         return record_of(message, source)

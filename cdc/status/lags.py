@@ -1,8 +1,6 @@
 """Reads from Kafka how many published records the replica has not applied, and their age."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
@@ -11,30 +9,12 @@ from cdc.kafka.topics import Topics
 from cdc.kafka.watermarks import Watermarks
 from cdc.mongo.positions import StoredOffset
 from cdc.registry import Capture
+from cdc.status.ages import Reading, age, now_ms, reading_of
 from cdc.status.facts import PartitionLag
 from cdc.status.horizon import with_horizon
 from cdc.wire.records import TopicPartition
 
 Failed = Callable[[Retryable], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Reading:
-    """What an earlier reading says about the age of the records of one partition."""
-
-    began_ms: int
-    """The time before the reading; every record from `end` on was published later."""
-    position: int
-    end: int
-    oldest_ms: int | None
-    """The time of the first unapplied record; None if all records were applied, or if it was not
-    known."""
-
-    def oldest_at(self, position: int) -> int | None:
-        """Return a time at or before that of the record at `position`; None if not known."""
-        if position >= self.end:
-            return self.began_ms
-        return self.oldest_ms if position >= self.position else None
 
 
 class Lags:
@@ -50,7 +30,7 @@ class Lags:
         self._topics = Topics(settings)
         self._watermarks = Watermarks(settings)
         self._retention = Retention(settings)
-        self._last: dict[TopicPartition, _Reading] = {}
+        self._last: dict[TopicPartition, Reading] = {}
         self.missing: tuple[str, ...] = ()
         """The topics that did not exist at the last reading, although the group has positions."""
 
@@ -105,18 +85,18 @@ class Lags:
     def _lag(
         self, source: TopicPartition, stored: StoredOffset | None, topic_id: str, ages: "_Ages"
     ) -> PartitionLag:
-        began_ms = round(time.time() * 1000)
+        began_ms = now_ms()
         first, end = self._watermarks.of(source)
+        last = self._last.get(source)
         # The offsets of a topic say nothing about a new topic of the same name.
         recreated = stored is not None and not stored.is_of(topic_id)
         lost = stored is not None and (recreated or not first <= stored.next_offset <= end)
         position = first if lost or stored is None else stored.next_offset
-        oldest_ms, seconds = None, 0.0 if end <= position else None
+        reading = reading_of(position, end, began_ms, last)
+        seconds: float | None = 0.0
         if end > position:
-            oldest_ms, seconds = ages.of(source, position, self._last.get(source))
-        self._last[source] = _Reading(
-            began_ms=began_ms, position=position, end=end, oldest_ms=oldest_ms
-        )
+            reading.oldest_ms, seconds = ages.of(source, reading, last)
+        self._last[source] = reading
         return PartitionLag(
             topic=source.topic,
             partition=source.partition,
@@ -137,22 +117,18 @@ class _Ages:
         """Why Kafka did not return a record; None if it returned all of them."""
 
     def of(
-        self, source: TopicPartition, position: int, last: _Reading | None
+        self, source: TopicPartition, reading: Reading, last: Reading | None
     ) -> tuple[int | None, float | None]:
-        """Return the time and the age of the record at `position`; None if not known.
+        """Return the time and the age of the first unapplied record; None if not known.
 
-        The age is 0 if Kafka has removed all records from `position` on.
+        The age is 0 if Kafka has removed all records from the position on.
         """
         try:
             if self.error is None:
-                found = self._watermarks.timestamp_ms(source, position)
+                found = self._watermarks.timestamp_ms(source, reading.position)
+                found = None if found is None else reading.within_bounds(found, last)
                 return found, 0.0 if found is None else age(found)
         except Retryable as error:
             self.error = error
-        limit = last.oldest_at(position) if last else None
+        limit = last.oldest_at(reading.position) if last else None
         return limit, None if limit is None else age(limit)
-
-
-def age(since_ms: int) -> float:
-    """Return how many seconds have passed since a time in milliseconds since 1970."""
-    return round(max(time.time() - since_ms / 1000, 0.0), 3)

@@ -29,6 +29,7 @@ from cdc.printable import printable
 from cdc.registry import Capture
 from cdc.runtime import counters
 from cdc.runtime.database import database_problem
+from cdc.status.ages import OutboxAge, age
 from cdc.status.facts import (
     CanaryStatus,
     ChangedColumns,
@@ -38,7 +39,7 @@ from cdc.status.facts import (
     Paused,
     TableCount,
 )
-from cdc.status.lags import Lags, age
+from cdc.status.lags import Lags
 from cdc.status.latency import MINUTES, MOST_CHANGES, Delays, delays_of
 from cdc.status.new_epoch import unverified
 from cdc.status.troubles import troubles
@@ -60,6 +61,7 @@ class StatusReader:
         self._group = settings.group
         self._groups = Groups(settings)
         self._lags = Lags(settings, self._captures)
+        self._outbox_age = OutboxAge(DEFAULT_DB_ALIAS)
         self._others = OtherDatabases()
         client = connect(settings)
         self._replica = ReplicaReader(client, settings)
@@ -72,6 +74,8 @@ class StatusReader:
         database, kafka, mongodb = (partial(reads.attempt, name) for name in _SERVICES)
         # Read the queues before the counts: a change missing from the counts was then in a queue.
         depth = database(lambda: outbox.depth(using=DEFAULT_DB_ALIAS))
+        outbox_age = partial(self._outbox_age.seconds, depth.oldest_ms if depth else None)
+        outbox_seconds = database(outbox_age) if depth else 0.0
         positions = mongodb(self._positions.stored)
         read_lags = partial(self._lags.read, positions or {}, partial(reads.report, "Kafka"))
         lags = None if positions is None else kafka(read_lags)
@@ -82,7 +86,7 @@ class StatusReader:
         letters = database(_waiting_letters)
         return Status(
             outbox=depth,
-            outbox_seconds=age(depth.oldest_ms) if depth and depth.oldest_ms else 0.0,
+            outbox_seconds=outbox_seconds or 0.0,
             lags=lags,
             missing_topics=() if lags is None else self._lags.missing,
             moved=moved or 0,

@@ -41,12 +41,13 @@ class Kafka:
             (Watermarks, "timestamp_ms", self._timestamp_ms),
         ):
             monkeypatch.setattr(owner, name, function)
-        monkeypatch.setattr("cdc.status.lags.time", SimpleNamespace(time=lambda: self.now))
+        monkeypatch.setattr("cdc.status.ages.time", SimpleNamespace(time=lambda: self.now))
         capture: Any = SimpleNamespace(topic="story-events")
         self.lags = Lags(settings, [capture])
 
-    def publish(self, source: TopicPartition = P0) -> None:
-        self.records[source].append(self.now)
+    def publish(self, source: TopicPartition = P0, ahead: float = 0.0) -> None:
+        """Publish a record of a host whose clock is ahead."""
+        self.records[source].append(self.now + ahead)
 
     def read(self, position: int, after: float = 0.0, topic_id: str | None = "new") -> PartitionLag:
         """Return the lag of the first partition, `after` some seconds."""
@@ -203,3 +204,22 @@ def test_a_new_pipeline_needs_no_topic_yet(kafka: Kafka) -> None:
     kafka.partitions = ()
     assert kafka.lags.read({}, lambda _: None) == ()
     assert kafka.lags.missing == ()
+
+
+def test_a_clock_that_is_ahead_hides_no_delay(kafka: Kafka) -> None:
+    kafka.publish(ahead=600.0)
+    assert kafka.read(0).seconds == 0.0
+    assert kafka.read(0, after=4.0).seconds == 4.0
+    kafka.publish(ahead=600.0)
+    assert kafka.read(0, after=8.0).seconds == 12.0
+    assert kafka.read(1, after=1.0).seconds == 1.0, "it was there at the last reading"
+    assert kafka.read(2, after=1.0).seconds == 0.0
+
+
+def test_a_clock_that_is_behind_delays_nothing(kafka: Kafka) -> None:
+    kafka.read(0)
+    for number in range(5):
+        kafka.now += 1.0
+        kafka.publish(ahead=-11.0)
+        assert kafka.read(number, after=0.5).seconds == 1.5, "it is newer than the last reading"
+    assert kafka.read(4, after=20.0).seconds == 21.5

@@ -26,6 +26,8 @@ def status_table(status: Status) -> RenderableType:
         table.add_row(counted.table, str(counted.rows), "")
         for name, documents in counted.documents.items():
             table.add_row(f"  {name}", str(documents), "")
+        for name in counted.uncounted:
+            table.add_row(f"  {name}", "?", "")
     if status.dead_letters is not None:
         table.add_row("dead letters waiting", str(status.dead_letters), "")
     for name, value in (status.counters or {}).items():

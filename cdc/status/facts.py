@@ -58,6 +58,8 @@ class TableCount:
     table: str
     rows: int
     documents: Mapping[str, int]
+    uncounted: tuple[str, ...] = ()
+    """The collections whose documents could not be counted in time."""
 
     @property
     def equal(self) -> bool:

@@ -272,6 +272,17 @@ def _counts(seen: Observed) -> Iterator[Finding]:
         yield Finding(state=State.OUT_OF_SYNC, text=text)
 
 
+def _uncounted(seen: Observed) -> Iterator[Finding]:
+    for table in seen.tables or ():
+        if table.uncounted:
+            names = " and ".join(table.uncounted)
+            text = (
+                f"Not verified: the documents of {table.table} in {names} were not counted in "
+                "time. `manage.py reconcile` compares them."
+            )
+            yield Finding(state=State.NOT_VERIFIED, text=text)
+
+
 def _reconcile(seen: Observed) -> Iterator[Finding]:
     last = seen.reconcile
     if last is not None and not last.equal:
@@ -281,6 +292,7 @@ def _reconcile(seen: Observed) -> Iterator[Finding]:
 
 _RULES: Sequence[Rule] = (
     *(_unreachable, _paused, _outbox_delayed, _other_outboxes, _kafka_delayed, _failing),
-    *(_missing_topics, _recreated, _gap, _unverified, _dead_letters, _columns, _counts, _reconcile),
+    *(_missing_topics, _recreated, _gap, _unverified, _dead_letters, _columns, _counts),
+    *(_uncounted, _reconcile),
 )
 """In order of importance, the most important first."""

@@ -151,13 +151,15 @@ class StatusReader:
         return delays_of(self._replica.delays(since, MOST_CHANGES))
 
     def _tables(self) -> tuple[TableCount, ...]:
-        return tuple(
-            TableCount(
-                table=capture.table,
-                documents=self._replica.counts(capture.collections),
-                rows=QuerySet(model=capture.model).count(),
-            )
-            for capture in self._captures
+        return tuple(map(self._table, self._captures))
+
+    def _table(self, capture: Capture) -> TableCount:
+        documents = self._replica.counts(capture.collections)
+        return TableCount(
+            table=capture.table,
+            documents=documents,
+            uncounted=tuple(name for name in capture.collections if name not in documents),
+            rows=QuerySet(model=capture.model).count(),
         )
 
 

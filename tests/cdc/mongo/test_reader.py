@@ -49,6 +49,16 @@ def test_counts_documents_and_keys(reader: ReplicaReader) -> None:
     assert set(reader.held(["boxes"], [2, 3])["boxes"]) == {2}
 
 
+def test_a_collection_that_takes_too_long_is_not_counted(
+    reader: ReplicaReader, boxes: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other reads of MongoDB must not be skipped because of it."""
+    boxes["large"].insert_many({"_id": number} for number in range(200_000))
+    monkeypatch.setattr("cdc.mongo.reader._COUNT_MS", 1)
+    assert set(reader.counts(["large"])) == set()
+    assert reader.counts(["empty"]) == {"empty": 0}
+
+
 def test_a_document_without_a_version_has_none(
     reader: ReplicaReader, boxes: Database[dict[str, Any]]
 ) -> None:

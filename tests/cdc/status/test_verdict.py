@@ -114,6 +114,15 @@ WAITING = {"outbox": Depth(rows=7, oldest_ms=1), "outbox_seconds": 3.0}
             "The topic story-events does not exist in Kafka: correct KAFKA_TOPIC or KAFKA_",
         ),
         (
+            {
+                "tables": (
+                    TableCount(table="stories_story", rows=3, documents={}, uncounted=("a",)),
+                )
+            },
+            False,
+            "Not verified: the documents of stories_story in a were not counted in time. `manage",
+        ),
+        (
             {"columns": (ADDED,)},
             False,
             (

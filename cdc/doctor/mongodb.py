@@ -17,6 +17,7 @@ from cdc.mongo.client import (
 )
 from cdc.mongo.plan import delete_markers
 from cdc.mongo.refusals import LOGIN_REFUSED, access_problem
+from cdc.mongo.reports.indexes import expiry
 from cdc.registry import registry
 
 _OLDEST = (5, 0)
@@ -174,13 +175,13 @@ def _unique(name: str, indexes: Mapping[str, Any]) -> Iterator[Check]:
 
 def _expiry(name: str, indexes: Mapping[str, Any], days: int) -> Iterator[Check]:
     needed = days * _DAY_SECONDS if days else None
-    found = indexes.get("at_ttl", {}).get("expireAfterSeconds")
+    _, found = expiry(indexes)
     if found != needed:
         yield warning(
             "mongodb.expiry",
             f"The lifetime of the documents in the collection {name} is {_seconds(found)}, not "
             f"{_seconds(needed)}",
-            "restart a consumer: it corrects the index at_ttl when it starts",
+            "restart a consumer: it corrects the index on `at` when it starts",
         )
 
 

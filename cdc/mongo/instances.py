@@ -12,6 +12,7 @@ from pymongo.write_concern import WriteConcern
 from cdc.conf import CdcSettings
 from cdc.mongo.client import database, reaching
 from cdc.mongo.plan import Document
+from cdc.mongo.reports.indexes import expire_after
 
 _KEPT_SECONDS = 86_400
 
@@ -58,7 +59,7 @@ class Instances:
     def prepare(self) -> None:
         """Create the TTL index that removes a name one day after its last heartbeat."""
         with reaching():
-            self._documents.create_index("at", name="at_ttl", expireAfterSeconds=_KEPT_SECONDS)
+            expire_after(self._documents, _KEPT_SECONDS)
 
     def read(self) -> Sighting | None:
         """Return the process that has the name, or None if no process has it."""

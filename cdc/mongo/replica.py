@@ -44,7 +44,7 @@ from cdc.mongo.plan import (
     plan,
     written,
 )
-from cdc.mongo.reports.indexes import ensure_indexes
+from cdc.mongo.reports.indexes import ensure_indexes, expire_after
 from cdc.runtime import fault_points
 from cdc.runtime.loop import Clock
 from cdc.wire.event import Version
@@ -123,9 +123,10 @@ class MongoReplica:
             for name in sorted(wanted - existing):
                 self._db.create_collection(name, check_exists=False)
             require_plain_collections(self._db, wanted)
-            self._expire_after(self._history.name, self._settings.history_days)
+            expire_after(self._history, self._settings.history_days * _DAY_SECONDS)
             for route in self._routes.values():
-                self._expire_after(route.markers, self._settings.delete_marker_days)
+                marker_seconds = self._settings.delete_marker_days * _DAY_SECONDS
+                expire_after(self._db[route.markers], marker_seconds)
                 ensure_indexes(self._db[route.collections[0]], route.indexes)
 
     def take_over(self, source: TopicPartition, topic_id: str) -> StoredPosition:
@@ -271,17 +272,3 @@ class MongoReplica:
         if self._session is None:
             self._session = self._client.start_session(causal_consistency=False)
         return self._session
-
-    def _expire_after(self, name: str, days: int) -> None:
-        seconds = days * _DAY_SECONDS
-        indexes = self._db[name].index_information()
-        if not days:
-            if "at_ttl" in indexes:
-                self._db[name].drop_index("at_ttl")
-        elif "at_ttl" not in indexes:
-            self._db[name].create_index("at", name="at_ttl", expireAfterSeconds=seconds)
-        elif indexes["at_ttl"].get("expireAfterSeconds") != seconds:
-            change = {"name": "at_ttl", "expireAfterSeconds": seconds}
-            # Unlike PyMongo's other methods, `command` does not use the database's write concern.
-            written = self._db.write_concern.document
-            self._db.command("collMod", name, index=change, writeConcern=written)

@@ -398,3 +398,18 @@ def test_a_unique_index_of_the_history_names_the_event_that_it_refuses(
 
     assert raised.value.version == Version(1, 7)
     assert history.count_documents({}) == 1
+
+
+def test_an_operators_index_on_the_time_gets_the_expiry(storage: Storage) -> None:
+    """MongoDB refuses a second index with this key, so no consumer could start."""
+    history = storage.database[storage.settings.history_collection]
+    history.create_index("at", name="by_time")
+    history.create_index("at", name="some", partialFilterExpression={"op": "c"})
+
+    storage.replica("a").prepare()
+    storage.replica("b").prepare()
+
+    found = history.index_information()
+    assert found["by_time"]["expireAfterSeconds"] == storage.settings.history_days * 86_400
+    assert "at_ttl" not in found
+    assert "expireAfterSeconds" not in found["some"]

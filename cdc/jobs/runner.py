@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +11,7 @@ from django.db import Error, connections
 
 from cdc.context import acting_as
 from cdc.errors import CdcError, Retryable
-from cdc.jobs.table import LEASE_SECONDS, MOST_CRASHES, Jobs
+from cdc.jobs.table import LEASE_SECONDS, MOST_CRASHES, SAID_LIMIT, Jobs
 from cdc.models import Job, JobState
 from cdc.progress import Advance, Say
 from cdc.runtime.database import retryable_errors
@@ -33,7 +34,8 @@ class JobContext:
         self._stopping = stopping
         self._clock = clock
         self._renewed_at = clock.monotonic()
-        self._lines = job.said.splitlines()
+        self._lines = deque(job.said.splitlines())
+        self._length = len(job.said)
         # Each run counts from zero: the job function first reports the work of earlier runs.
         job.done = job.total = 0
 
@@ -48,8 +50,13 @@ class JobContext:
 
     def say(self, sentence: str) -> None:
         """Store a message, unless it equals the last message."""
-        if sentence not in self._lines[-1:]:
-            self._lines.append(sentence)
+        sentence = sentence[-SAID_LIMIT:]
+        if self._lines and self._lines[-1] == sentence:
+            return
+        self._lines.append(sentence)
+        self._length += len(sentence) + 1
+        while self._length > SAID_LIMIT and len(self._lines) > 1:
+            self._length -= len(self._lines.popleft()) + 1
 
     @contextmanager
     def bar(self, label: str, total: int | None, say: Say) -> Iterator[tuple[Say, Advance]]:
@@ -82,8 +89,8 @@ class JobContext:
 
     @property
     def said(self) -> str:
-        """The stored messages, one per line."""
-        return "\n".join(self._lines)
+        """The last messages, one per line."""
+        return "\n".join(tuple(self._lines))
 
 
 JobFunction = Callable[[JobContext], list[str] | None]

@@ -25,8 +25,10 @@ from cdc.runtime.database import DatabaseNow
 LEASE_SECONDS = 10.0
 MOST_CRASHES = 10
 """The maximum number of crashes of a job. After one more crash, the job fails."""
-_SAID_LIMIT = 20_000
+SAID_LIMIT = 20_000
 """The maximum number of characters of a job's messages; older characters are removed."""
+_RESULT_LIMIT = 200_000
+"""The maximum number of characters of a job's result, which must fit into a statement."""
 _UNFINISHED = (JobState.WAITING, JobState.RUNNING)
 
 
@@ -109,7 +111,7 @@ class Jobs:
 
     def renew(self, job: Job, said: str) -> bool:
         """Renew the lease and store the progress; return False if the lease has been lost."""
-        job.said = said[-_SAID_LIMIT:]
+        job.said = said[-SAID_LIMIT:]
         progress = {"done": job.done, "total": job.total, "said": job.said}
         return leases.renew(
             self._held(job), job.owner, LEASE_SECONDS, heard_at=DatabaseNow(), **progress
@@ -121,16 +123,16 @@ class Jobs:
 
     def give_back(self, job: Job) -> None:
         """Release the job, so that any process may resume it at once."""
-        leases.release(self._held(job), job.owner, done=job.done, said=job.said)
+        leases.release(self._held(job), job.owner, done=job.done, said=job.said[-SAID_LIMIT:])
 
     def finish(self, job: Job, state: JobState, result: str) -> None:
         """End the job, unless another process has claimed it."""
         self._held(job).update(
             state=state,
-            result=result,
+            result=result[:_RESULT_LIMIT],
             done=job.done,
             total=job.total,
-            said=job.said,
+            said=job.said[-SAID_LIMIT:],
             finished_at=DatabaseNow(),
         )
 

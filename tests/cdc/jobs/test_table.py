@@ -17,7 +17,7 @@ from cdc.context import acting_as, current_actor
 from cdc.errors import Misconfigured, Refused, Retryable
 from cdc.jobs import runner
 from cdc.jobs.runner import JobContext, JobFunction, JobRunner
-from cdc.jobs.table import LEASE_SECONDS, MOST_CRASHES, Jobs
+from cdc.jobs.table import LEASE_SECONDS, MOST_CRASHES, SAID_LIMIT, Jobs
 from cdc.models import Job, JobState, OperatorAction
 from cdc.runtime import telemetry
 from cdc.runtime.error_report import ErrorReport
@@ -322,3 +322,25 @@ def test_a_poll_without_a_job_is_one_query(
         clock.sleep(0.5)
         with django_assert_num_queries(1):
             assert not poll()
+
+
+def test_the_messages_of_a_job_are_limited() -> None:
+    """Otherwise, a statement that ends the job would be too large, and the job would never end."""
+    ask()
+    job = JOBS.claim("a")
+    assert job is not None
+    context = JobContext(job, JOBS, lambda: False, FakeClock())
+    for number in range(50_000):
+        context.say(f"document {number}")
+    assert len(context.said) < 50_000
+    assert context.said.endswith("document 49999")
+
+    job.said = "x" * 30_000_000
+    JOBS.give_back(job)
+    job = JOBS.claim("a")
+    assert job is not None
+    assert len(job.said) == SAID_LIMIT
+    job.said = "x" * 30_000_000
+    JOBS.finish(job, JobState.DONE, "y" * 30_000_000)
+    job.refresh_from_db()
+    assert (job.state, len(job.said), len(job.result)) == (JobState.DONE, SAID_LIMIT, 200_000)

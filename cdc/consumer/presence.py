@@ -16,6 +16,8 @@ from cdc.runtime.threads import start_thread
 SILENT_SECONDS = 3.0
 """A process without a heartbeat for this time is considered dead."""
 _BEAT_SECONDS = 1.0
+_TWIN_SECONDS = 1.5
+"""The same for a process that has probably ended: longer than the time between two heartbeats."""
 _POLL_SECONDS = 0.1
 _START_TIME = 19
 """The index of the start time among the fields that follow the name in `/proc/PID/stat`."""
@@ -46,7 +48,8 @@ class Presence:
         while not taken:
             last = self._instances.read()
             if last is not None and not ended(last.process, seen_by=self.process):
-                self._await_silence(last)
+                twin = _may_be_restarted(last.process, seen_by=self.process)
+                self._await_silence(last, _TWIN_SECONDS if twin else SILENT_SECONDS)
             taken = self._instances.take(self.process, last.process if last else None)
 
     @contextmanager
@@ -60,8 +63,8 @@ class Presence:
             with suppress(Retryable):
                 self._instances.release(self.process)
 
-    def _await_silence(self, last: Sighting) -> None:
-        deadline = self._clock.monotonic() + SILENT_SECONDS - last.seconds_ago
+    def _await_silence(self, last: Sighting, seconds: float) -> None:
+        deadline = self._clock.monotonic() + seconds - last.seconds_ago
         while self._clock.monotonic() < deadline:
             self._clock.sleep(_POLL_SECONDS)
             now = self._instances.read()
@@ -93,14 +96,22 @@ def this_process() -> Process:
 def ended(process: Process, *, seen_by: Process) -> bool:
     """Return whether a process is known to have ended.
 
-    `seen_by` is this process. A different process with the host name and the process id of this
-    process has ended, even if its machine is unknown: its container was restarted.
+    `seen_by` is this process.
     """
-    if process.host != seen_by.host:
+    if process.host != seen_by.host or process.machine != seen_by.machine:
         return False
     if process.pid == seen_by.pid:
-        return True
-    return process.machine == seen_by.machine and _start_time(process.pid) != process.started
+        return bool(process.machine)
+    return _start_time(process.pid) != process.started
+
+
+def _may_be_restarted(process: Process, *, seen_by: Process) -> bool:
+    """Return whether a process has the host name and the process id of this process.
+
+    Its container was probably restarted. But two containers that run at the same time also have the
+    same host name and process id if both use the network of their host.
+    """
+    return (process.host, process.pid) == (seen_by.host, seen_by.pid)
 
 
 def _machine() -> str:

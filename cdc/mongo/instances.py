@@ -73,7 +73,8 @@ class Instances:
         return Sighting(
             process=Process(**found[0]["process"]),
             beat=found[0]["at"],
-            seconds_ago=found[0]["age"] / 1000,
+            # The clock of a new primary may be behind that of the last one.
+            seconds_ago=max(found[0]["age"], 0) / 1000,
         )
 
     def take(self, process: Process, last: Process | None) -> bool:

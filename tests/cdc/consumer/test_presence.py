@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -16,6 +17,7 @@ from cdc.errors import Misconfigured
 from cdc.mongo.client import connect
 from cdc.mongo.instances import Instances, Process
 from cdc.runtime.loop import SystemClock
+from cdc.testing.twins import FakeClock
 
 US = this_process()
 
@@ -52,7 +54,7 @@ def presence(instances: Instances, clock: SystemClock | None = None, **other: ob
 
 def test_a_process_that_has_ended_is_known() -> None:
     assert ended(replace(US, pid=finished()), seen_by=US)
-    assert ended(replace(US, token="before", machine="a container"), seen_by=US)
+    assert ended(replace(US, token="before"), seen_by=US)
     # Not the start time of this process, because the parent may have started in the same tick.
     parent = replace(US, pid=os.getppid(), started="1")
     assert ended(parent, seen_by=US), "its id is used again: it started at another time"
@@ -64,6 +66,7 @@ def test_a_process_that_has_ended_is_known() -> None:
         replace(US, host="elsewhere"),
         replace(US, host="elsewhere", pid=finished()),
         replace(US, pid=finished(), machine="another container of this host"),
+        replace(US, token="other", machine="another container of this host"),
     ],
 )
 def test_a_process_that_cannot_be_seen_may_be_alive(other: Process) -> None:
@@ -176,3 +179,41 @@ def test_an_unexpected_error_does_not_silence_a_living_process(
     assert first is not None
     assert last is not None
     assert last.beat > first.beat
+
+
+@pytest.mark.services
+def test_two_containers_with_the_network_of_their_host_do_not_replace_each_other(
+    instances: Instances,
+) -> None:
+    """Both have the host name of the machine, and both are process 1 of their container."""
+    older = presence(instances, pid=1, machine="one container")
+    younger = presence(instances, pid=1, machine="another container")
+    older.claim()
+    with older.beating(), pytest.raises(Misconfigured, match="already uses the instance name"):
+        younger.claim()
+
+
+@pytest.mark.services
+def test_a_restarted_container_waits_for_one_heartbeat_only(instances: Instances) -> None:
+    before = presence(instances, pid=1, machine="before")
+    before.claim()
+    clock = FakeClock()
+    after = presence(instances, clock, pid=1, machine="after")  # type: ignore[arg-type]
+    began = clock.now
+
+    after.claim()
+
+    assert clock.now - began < SILENT_SECONDS / 2 + 0.2
+
+
+@pytest.mark.services
+def test_the_clock_of_a_new_primary_may_be_behind(
+    instances: Instances, feed_settings: CdcSettings
+) -> None:
+    presence(instances).claim()
+    later = datetime.now(tz=UTC) + timedelta(minutes=10)
+    instances._documents.update_one({}, {"$set": {"at": later}})
+
+    found = instances.read()
+    assert found is not None
+    assert found.seconds_ago == 0.0

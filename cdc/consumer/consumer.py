@@ -12,7 +12,7 @@ from cdc.consumer.interfaces import DeadLetters, Replica, Source
 from cdc.consumer.old_events import OldEvents
 from cdc.consumer.rejection_limit import RejectionLimit, report_rejected
 from cdc.consumer.tombstones import Tombstones
-from cdc.consumer.topics import KnownTopics, TopicFacts
+from cdc.consumer.topics import KnownTopics, TopicFacts, report_taken
 from cdc.errors import Fenced, Rejected, Retryable
 from cdc.mongo.plan import Applied, Conflict, Delivered, Route, StoredPosition, deliver
 from cdc.runtime import fault_points, telemetry
@@ -122,11 +122,7 @@ class ReplicaConsumer:
             position = self._after_gap(source, position)
             self._positions[source] = position.next_offset
             self._source.start(source, position.next_offset, position.leader_epoch)
-            event, level = telemetry.PARTITION_TAKEN, logging.INFO
-            if position.recreated:
-                event, level = telemetry.PARTITION_RECREATED, logging.WARNING
-            place = {"partition": source.partition, "offset": position.next_offset}
-            telemetry.log(_log, level, event, **place)
+            report_taken(source, position)
 
     def _after_gap(self, source: TopicPartition, position: StoredPosition) -> StoredPosition:
         """Return where the partition starts: at its first offset if Kafka has lost the position.
@@ -194,7 +190,8 @@ class ReplicaConsumer:
         if not middle:
             (record, _) = decoded[0]
             self._reject(record, error)
-            self._replica.apply([], advance := {record.source: record.offset + 1})
+            advance = {record.source: record.offset + 1}
+            self._replica.apply([], advance, (), {record.source: record.leader_epoch})
             self._moved(advance)
         elif self._apply_or_split(decoded[:middle]):
             self._apply_or_split(decoded[middle:])
@@ -238,8 +235,8 @@ class ReplicaConsumer:
         self._source.store(advance)
 
     def _retake(self, decoded: Sequence[Decoded]) -> None:
-        """After a failure, take over the records' partitions again; Fenced if they were moved."""
-        for source in {record.source for record, _ in decoded}:
+        """After a failure, take over all partitions again; Fenced if one of them was moved."""
+        for source in self._source.started() | {record.source for record, _ in decoded}:
             position = self._replica.take_over(source, self._known_topics.ids[source.topic])
             if position.next_offset != self._positions[source]:
                 raise Fenced("The position of a partition was moved: the batch is discarded.")

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from cdc.errors import Fenced
+from cdc.mongo.plan import StoredPosition
 from cdc.runtime import telemetry
 from cdc.runtime.loop import Clock
+from cdc.wire.records import TopicPartition
 
 CHECK_SECONDS = 2.0
 _RECREATED = "A topic was deleted and recreated: its partitions are taken over again."
@@ -80,3 +82,12 @@ class KnownTopics:
                 now=count,
                 advice="add partitions only to a drained topic",
             )
+
+
+def report_taken(source: TopicPartition, position: StoredPosition) -> None:
+    """Log where a partition that was taken over starts, and whether its topic is a new one."""
+    event, level = telemetry.PARTITION_TAKEN, logging.INFO
+    if position.recreated:
+        event, level = telemetry.PARTITION_RECREATED, logging.WARNING
+    place = {"partition": source.partition, "offset": position.next_offset}
+    telemetry.log(_log, level, event, **place)

@@ -940,3 +940,21 @@ def test_a_position_does_not_pass_records_that_could_not_be_applied(
     feed.drain()
     assert feed.titles() == {1: "version 1.1"}
     assert feed.store.positions[source] == 2
+
+
+def test_a_rejected_record_does_not_fence_idle_partitions() -> None:
+    """A failed batch makes the replica forget the positions of all partitions."""
+    feed = Feed()
+    feed.send(*(outgoing(change("c", key, key), TOPIC) for key in range(1, 20)))
+    feed.drain()
+    feed.counters.counted.clear()
+    feed.send(outgoing(change("c", 1, 1, title="other"), TOPIC))
+
+    for _ in range(5):
+        feed.clock.sleep(2.0)
+        feed.consumer.run_once()
+
+    assert len(feed.letters.kept) == 1
+    assert feed.counters.counted == {telemetry.REJECTED: 1}
+    (source, offset) = next(iter(feed.letters.kept))
+    assert feed.store.leader_epochs[source] == feed.broker.leader_epoch(source, offset)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -104,7 +105,7 @@ class RefusalMessages(admin.ModelAdmin):  # type: ignore[type-arg]  # not at run
 
     def _question(self, posted: QueryDict) -> QueryDict | None:
         """Return the POST data with which an action asks again; None if the action never asks."""
-        if posted.get("action") not in self.asking_actions:
+        if _chosen_action(posted) not in self.asking_actions:
             return None
         if CONFIRMED in posted:
             return posted
@@ -178,6 +179,20 @@ def marked(answer: HttpResponse, refusal: Refusal) -> HttpResponse:
     if refusal.is_temporary:
         answer.headers["Retry-After"] = _RETRY_SECONDS
     return answer
+
+
+def _chosen_action(posted: QueryDict) -> str:
+    """Return the action of the button that was pressed, as `ModelAdmin.response_action` finds it.
+
+    A list of rows can have several buttons, and then posts an action for each of them.
+    """
+    try:
+        button = int(posted.get("index", 0))
+    except ValueError:
+        button = 0
+    with suppress(IndexError):
+        return posted.getlist("action")[button]
+    return posted.get("action", "")
 
 
 def _with_error(form: type[BaseForm], sentence: str) -> type[BaseForm]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -451,6 +451,39 @@ def test_a_button_rejects_submitted_stories_with_a_reason(
     assert "Reject 1 story" in page
     assert 'name="reason"' in page
     assert operations() == []
+
+
+@pytest.mark.parametrize(
+    ("action", "button"), [("", "1"), ("approve", "0"), ("reject", "1"), ("approve", "x")]
+)
+def test_an_action_is_not_repeated_after_a_refused_write(
+    client: Client,
+    stories: list[Story],
+    monkeypatch: pytest.MonkeyPatch,
+    action: str,
+    button: str,
+) -> None:
+    """Above the stories to review, two buttons post their actions after the one in the list."""
+    attempts = 0
+
+    def deadlock(*_: Any) -> int:
+        nonlocal attempts
+        attempts += 1
+        raise OperationalError(1213, "Deadlock found when trying to get lock")
+
+    monkeypatch.setattr("stories.bulk.changes._update", deadlock)
+    answer = client.post(
+        f"{LIST}?status__exact=submitted",
+        {
+            "action": [action, "approve", "reject"],
+            "index": button,
+            "_selected_action": [stories[0].pk],
+        },
+        follow=True,
+    )
+    assert attempts == 1
+    assert answer.redirect_chain == [(f"{LIST}?status__exact=submitted", 302)]
+    assert "Nothing was changed" in answer.content.decode()
 
 
 def test_only_the_list_to_review_has_the_buttons(client: Client, stories: list[Story]) -> None:

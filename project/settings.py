@@ -63,6 +63,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "project.pages.lost_access.LostAccessMiddleware",
     "project.http.refusals.RefusalMiddleware",
     # AxesMiddleware must be last, because it replaces the response of the view if an account is
     # locked.

@@ -1,11 +1,9 @@
 """The roles that may read the operations pages or act on the pipeline (docs/decisions/0007)."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.contrib.auth.mixins import UserPassesTestMixin
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
-from django_htmx.http import HttpResponseClientRefresh
 
 from users.models import UserType
 from users.roles import may_open, only_for
@@ -25,12 +23,6 @@ class ReadersMixin(UserPassesTestMixin):
 
     def get_permission_denied_message(self) -> str:
         return only_for(*self.roles)
-
-    def dispatch(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponseBase:
-        """Make a live page reload if the user has lost access. The reload shows the 403 page."""
-        if getattr(request, "htmx", False) and not self.test_func():
-            return HttpResponseClientRefresh()
-        return super().dispatch(request, *args, **options)
 
 
 class ActorsMixin(ReadersMixin):

@@ -55,13 +55,6 @@ class VoteView(LoginRequiredMixin, View):
             return self._back(pk)
         return render(request, "stories/_vote.html", {"story": story, "dug": self.is_dug})
 
-    def handle_no_permission(self) -> Any:
-        """Redirect to the login page. If a script sent the request, redirect the whole page."""
-        answer = super().handle_no_permission()
-        if not _by_script(self.request):
-            return answer
-        return HttpResponse(headers={"HX-Redirect": reverse("login")})
-
     def _back(self, pk: int, *, refresh: bool = False) -> HttpResponse:
         if refresh and _by_script(self.request):
             return HttpResponse(headers={"HX-Refresh": "true"})

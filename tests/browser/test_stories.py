@@ -157,6 +157,36 @@ def test_the_list_has_one_search_which_keeps_the_filters(
     expect(page.get_by_role("searchbox")).to_have_count(1)
 
 
+def test_the_list_leads_to_the_login_when_the_session_has_ended(
+    visitor: Visitor, people: dict[str, User], stories: list[Story]
+) -> None:
+    page = visitor.page
+    visitor.log_in(people["customer"])
+    visitor.open("/stories/")
+    page.get_by_role("link", name="Most dug").click()
+    expect(page).to_have_url(f"{visitor.url}/stories/?sort=diggs")
+    page.context.clear_cookies()
+    page.get_by_role("link", name="Most commented").click()
+    expect(page).to_have_url(f"{visitor.url}/login/?next=/stories/%3Fsort%3Dcomments")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Log in")
+
+    visitor.log_in(people["customer"])
+    visitor.open("/stories/")
+    page.get_by_role("link", name="Most dug").click()
+    expect(page).to_have_url(f"{visitor.url}/stories/?sort=diggs")
+    page.context.clear_cookies()
+    page.go_back()
+    expect(page).to_have_url(f"{visitor.url}/login/?next=/stories/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Log in")
+
+    visitor.log_in(people["customer"])
+    visitor.open("/stories/new/")
+    page.context.clear_cookies()
+    page.get_by_label("Link").fill("http://new.example/")
+    page.get_by_label("Title").focus()
+    expect(page).to_have_url(f"{visitor.url}/login/?next=/stories/new/")
+
+
 def test_a_story_has_one_line_of_facts(
     visitor: Visitor, people: dict[str, User], stories: list[Story]
 ) -> None:

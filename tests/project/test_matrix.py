@@ -320,6 +320,19 @@ def test_path_responds_to_each_user(route: str, clients: dict[str, Client]) -> N
     )
 
 
+@pytest.mark.django_db(transaction=False)
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_script_gets_neither_the_login_page_nor_a_403(
+    route: str, clients: dict[str, Client]
+) -> None:
+    """It would show them inside the open page."""
+    for kind, client in clients.items():
+        answer = client.get(address(route), headers={"HX-Request": "true"})
+        place = answer.headers.get("Location", "").partition("?")[0]
+        assert answer.status_code != 403, kind
+        assert place not in {"/login/", "/admin/login/"}, kind
+
+
 MANY = "&".join(f"f{number}=1" for number in range(10_000))
 URLENCODED = "application/x-www-form-urlencoded"
 PARTS = encode_multipart(BOUNDARY, {f"f{number}": "1" for number in range(1_100)})

@@ -23,12 +23,6 @@ def test_senior_management_reads_but_cannot_act(manager: Client) -> None:
     assert "Pause the consumers" not in page
 
 
-def test_a_live_page_is_reloaded_when_its_reader_has_no_access() -> None:
-    answer = Client().get("/operations/state/", headers={"HX-Request": "true"})
-    assert answer.headers["HX-Refresh"] == "true"
-    assert answer.content == b""
-
-
 def test_it_shows_the_verdict_and_the_numbers(
     worker: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,8 +94,9 @@ def test_a_script_gets_only_the_vote(story: Story) -> None:
 
 
 def test_a_script_of_a_user_who_is_logged_out_loads_the_login_page(story: Story) -> None:
-    answer = Client().post(f"/stories/{story.pk}/digg/", headers=SCRIPT)
-    assert answer.headers["HX-Redirect"] == "/login/"
+    page = {"HX-Current-URL": "http://testserver/stories/?sort=diggs"}
+    answer = Client().post(f"/stories/{story.pk}/digg/", headers=SCRIPT | page)
+    assert answer.headers["HX-Redirect"] == "/login/?next=/stories/%3Fsort%3Ddiggs"
     assert diggs(story) == (0, 0)
 
 

@@ -35,25 +35,37 @@ class BulkChange:
     """The reason for a rejection."""
 
     def write(self, stories: QuerySet[Story]) -> int:
-        """Write the stories, the reason and the admin's log; return the number of stories."""
+        """Write the stories, the reason and the admin's log; return the number of stories.
+
+        All of it is one transaction. The stories are locked first, so that the log and the reasons
+        are about the stories that are written.
+        """
+        with transaction.atomic():
+            return self._write(_locked(stories))
+
+    def _write(self, stories: Sequence[Story]) -> int:
+        if not stories:
+            return 0
+        actor = self._log(stories)
+        keys = [story.pk for story in stories]
+        if self.values is None:
+            return _delete(_with_keys(keys))
+        if "status" in self.values:
+            replace_reason(keys, self.reason, actor)
+        return _update(_with_keys(keys), self.values)
+
+    def _log(self, stories: Sequence[Story]) -> User | None:
+        """Write the admin's log. Return the user, or None if the account was deleted."""
         actor = User.objects.filter(pk=self.user).first()
         if actor:
             flag = DELETION if self.values is None else CHANGE
             text = "" if self.values is None else f"{self.word.capitalize()}. {self.reason}".strip()
             LogEntry.objects.log_actions(self.user, stories, flag, text)
-        if self.values is None:
-            return _delete(stories)
-        with transaction.atomic():
-            decided = "status" in self.values
-            keys = list(stories.values_list("pk", flat=True)) if decided else []
-            count = _update(stories, self.values)
-            replace_reason(keys, self.reason, actor)
-        return count
+        return actor
 
     def pending(self, keys: Sequence[int]) -> QuerySet[Story]:
         """Return the stories with these keys that do not have the new values yet."""
-        # The range of keys makes MySQL use the primary key and no other index.
-        stories = Story.objects.filter(pk__in=keys, pk__gte=min(keys), pk__lte=max(keys))
+        stories = _with_keys(keys)
         return stories.exclude(**self.values) if self.values else stories
 
 
@@ -105,6 +117,20 @@ def _ranges(keys: Iterable[int]) -> Iterator[list[int]]:
         found = [key, key]
     if found:
         yield found
+
+
+def _with_keys(keys: Sequence[int]) -> QuerySet[Story]:
+    # The range of keys makes MySQL use the primary key and no other index.
+    return Story.objects.filter(pk__in=keys, pk__gte=min(keys), pk__lte=max(keys))
+
+
+def _locked(stories: QuerySet[Story]) -> list[Story]:
+    """Lock stories, in the order of captured writes; return those that still match."""
+    keys = sorted(set(stories.order_by().values_list("pk", flat=True)))
+    if not keys:
+        return []
+    locked = _with_keys(keys).select_for_update().order_by("pk")
+    return list(stories.filter(pk__in=list(locked.values_list("pk", flat=True))))
 
 
 def _update(stories: QuerySet[Story], values: dict[str, Any]) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
+from django.db import OperationalError
 from django.test import Client
 
 from cdc.context import acting_as
@@ -143,6 +144,20 @@ def test_an_approved_story_is_popular_and_has_no_reason(
     assert not Rejection.objects.exists()
     assert "Too short." not in page(ann[1], f"/stories/{story.pk}/")
     assert "was already popular" in staff.post(path, follow=True).content.decode()
+
+
+@pytest.mark.parametrize("action", ["approve", "reject"])
+def test_a_decision_that_is_not_stored_is_not_in_the_log(
+    story: Story, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    def deadlock(*_: Any) -> int:
+        raise OperationalError(1213, "Deadlock found when trying to get lock")
+
+    monkeypatch.setattr("stories.bulk.changes._update", deadlock)
+    answer = reviewer()[1].post(f"/stories/{story.pk}/{action}/", {"reason": "Spam."})
+    assert (answer.status_code, Story.objects.get().status) == (409, Status.SUBMITTED)
+    assert not LogEntry.objects.exists()
+    assert not Rejection.objects.exists()
 
 
 def test_only_staff_who_may_change_stories_review_them(

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from django.db import transaction
 from django.db.models import QuerySet
 
-from stories.bulk.changes import BulkChange, replace_reason
+from stories.bulk.changes import BulkChange
 from stories.models import Status, Story
 
 
@@ -43,10 +42,5 @@ def reject(user: Any, key: int, reason: str) -> bool:
         word="rejected", user=str(user.pk), values={"status": Status.REJECTED}, reason=reason
     )
     stories = Story.objects.filter(pk=key)
-    if change.write(stories.exclude(status=Status.REJECTED)):
-        return True
-    with transaction.atomic():
-        # The story itself does not change, so it has no event.
-        rejected = list(stories.select_for_update().values_list("pk", flat=True))
-        replace_reason(rejected, reason, user)
-    return bool(rejected)
+    change.write(stories)
+    return stories.exists()

@@ -30,9 +30,7 @@ class BulkChanges(JobMessages):
         if _are_many(stories):
             self._queue(request, stories, change)
         else:
-            count = change.write(stories)
-            noun = "story was" if count == 1 else "stories were"
-            sentence = f"{count} {noun} {word}."
+            sentence = change.sentence(change.write(stories))
         self.message_user(request, sentence, messages.SUCCESS)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:

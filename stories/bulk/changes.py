@@ -34,25 +34,47 @@ class BulkChange:
     reason: str = ""
     """The reason for a rejection."""
 
+    def sentence(self, count: int) -> str:
+        """Return what was done, for a message."""
+        return f"{count} {'story was' if count == 1 else 'stories were'} {self.word}."
+
     def write(self, stories: QuerySet[Story]) -> int:
         """Write the stories, the reason and the admin's log; return the number of stories.
 
         All of it is one transaction. The stories are locked first, so that the log and the reasons
-        are about the stories that are written.
+        are about the stories that are written. Stories that already have the new values and the
+        reason are left out.
         """
         with transaction.atomic():
-            return self._write(_locked(stories))
+            return self._write(self._unwritten(_locked(stories)))
+
+    def _unwritten(self, stories: Sequence[Story]) -> list[Story]:
+        reasons = _reasons(stories) if self.reason else {}
+        return [
+            story
+            for story in stories
+            if self._changes(story) or reasons.get(story.pk, "") != self.reason
+        ]
+
+    def _changes(self, story: Story) -> bool:
+        """Return whether the story itself is deleted or gets other values."""
+        values = self.values
+        return values is None or any(getattr(story, name) != values[name] for name in values)
 
     def _write(self, stories: Sequence[Story]) -> int:
-        if not stories:
-            return 0
-        actor = self._log(stories)
-        keys = [story.pk for story in stories]
+        actor = self._log(stories) if stories else None
+        # A story of which only the reason changes has no event.
+        if changed := [story.pk for story in stories if self._changes(story)]:
+            self._write_rows(with_keys(changed))
+        if self.values and "status" in self.values:
+            replace_reason([story.pk for story in stories], self.reason, actor)
+        return len(stories)
+
+    def _write_rows(self, stories: QuerySet[Story]) -> None:
         if self.values is None:
-            return _delete(_with_keys(keys))
-        if "status" in self.values:
-            replace_reason(keys, self.reason, actor)
-        return _update(_with_keys(keys), self.values)
+            stories.delete()
+        else:
+            _update(stories, self.values)
 
     def _log(self, stories: Sequence[Story]) -> User | None:
         """Write the admin's log. Return the user, or None if the account was deleted."""
@@ -62,11 +84,6 @@ class BulkChange:
             text = "" if self.values is None else f"{self.word.capitalize()}. {self.reason}".strip()
             LogEntry.objects.log_actions(self.user, stories, flag, text)
         return actor
-
-    def pending(self, keys: Sequence[int]) -> QuerySet[Story]:
-        """Return the stories with these keys that do not have the new values yet."""
-        stories = _with_keys(keys)
-        return stories.exclude(**self.values) if self.values else stories
 
 
 def queue(stories: QuerySet[Story], change: BulkChange) -> Job:
@@ -100,9 +117,9 @@ def _run(context: JobContext) -> list[str] | None:
                 return None
             chunk = keys[start : start + _CHUNK]
             with transaction.atomic():
-                count += change.write(change.pending(chunk))
+                count += change.write(with_keys(chunk))
             advance(len(chunk))
-    return [f"{count} stories were {change.word}."]
+    return [change.sentence(count)]
 
 
 def _ranges(keys: Iterable[int]) -> Iterator[list[int]]:
@@ -119,7 +136,8 @@ def _ranges(keys: Iterable[int]) -> Iterator[list[int]]:
         yield found
 
 
-def _with_keys(keys: Sequence[int]) -> QuerySet[Story]:
+def with_keys(keys: Sequence[int]) -> QuerySet[Story]:
+    """Return the stories with these keys, of which there is at least one."""
     # The range of keys makes MySQL use the primary key and no other index.
     return Story.objects.filter(pk__in=keys, pk__gte=min(keys), pk__lte=max(keys))
 
@@ -129,22 +147,23 @@ def _locked(stories: QuerySet[Story]) -> list[Story]:
     keys = sorted(set(stories.order_by().values_list("pk", flat=True)))
     if not keys:
         return []
-    locked = _with_keys(keys).select_for_update().order_by("pk")
+    locked = with_keys(keys).select_for_update().order_by("pk")
     return list(stories.filter(pk__in=list(locked.values_list("pk", flat=True))))
 
 
-def _update(stories: QuerySet[Story], values: dict[str, Any]) -> int:
+def _reasons(stories: Sequence[Story]) -> dict[int, str]:
+    rejections = Rejection.objects.filter(story_id__in=[story.pk for story in stories])
+    return dict(rejections.values_list("story_id", "reason"))
+
+
+def _update(stories: QuerySet[Story], values: dict[str, Any]) -> None:
     """Update stories. A story that becomes popular gets the current time as promotion date."""
     if values.get("status") != Status.POPULAR:
-        return stories.update(**values)
-    kept = stories.filter(status=Status.POPULAR).update(**values)
+        stories.update(**values)
+        return
+    stories.filter(status=Status.POPULAR).update(**values)
     promoted = {**values, "promote_date": timezone.now()}
-    return kept + stories.exclude(status=Status.POPULAR).update(**promoted)
-
-
-def _delete(stories: QuerySet[Story]) -> int:
-    # The total also counts rows that refer to the stories, such as votes.
-    return stories.delete()[1].get(Story._meta.label, 0)
+    stories.exclude(status=Status.POPULAR).update(**promoted)
 
 
 def replace_reason(keys: Sequence[int], reason: str, actor: Any) -> None:

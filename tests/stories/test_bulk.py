@@ -92,6 +92,29 @@ def test_few_stories_are_changed_at_once(boss: Client) -> None:
     assert not Job.objects.exists()
 
 
+@pytest.mark.parametrize("in_a_job", [False, True])
+def test_rejected_stories_get_a_new_reason(
+    boss: Client, monkeypatch: pytest.MonkeyPatch, in_a_job: bool
+) -> None:
+    """The stories themselves do not change, so they have no events."""
+    monkeypatch.setattr(admin, "MOST_AT_ONCE", 3 if in_a_job else 100)
+    Story.objects.update(status="rejected")
+    first = Story.objects.earliest("pk")
+    Rejection.objects.create(story=first, reason="New.")
+    OutboxRecord.objects.all().delete()
+    page = act(boss, "edit", confirmed="yes", status="rejected", reason="New.")
+    assert (run().result if in_a_job else page).count("5 stories were edited.") == 1
+    assert set(Story.objects.values_list("rejection__reason", flat=True)) == {"New."}
+    assert LogEntry.objects.filter(change_message="Edited. New.").count() == 5
+    assert not OutboxRecord.objects.exists()
+
+
+def test_a_job_counts_one_story_in_the_singular(boss: Client) -> None:
+    act(boss, "approve")
+    Story.objects.exclude(title="S0").delete()
+    assert run().result == "1 story was approved."
+
+
 @pytest.mark.parametrize(
     ("keys", "ranges"),
     [([], []), ([3], [[3, 3]]), ([1, 2, 3, 7, 9, 10], [[1, 3], [7, 7], [9, 10]])],

@@ -6,7 +6,7 @@ and `collections`; see `docs/capture.md`.
 
 from cdc.api import Capture, Presentation, register
 from cdc.operations import register_job
-from stories.bulk.changes import BULK_JOB
+from stories.bulk.job import BULK_JOB
 from stories.models import Story
 
 register(

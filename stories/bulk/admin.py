@@ -7,9 +7,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from cdc.pages import JobMessages
-from stories.bulk.changes import MOST_AT_ONCE, BulkChange, queue
+from stories.bulk.changes import BulkChange
+from stories.bulk.job import queue
 from stories.models import Story
 
+MOST_AT_ONCE = 1_000
+"""The maximum number of stories that one request changes or deletes."""
 _LISTED = 20
 
 

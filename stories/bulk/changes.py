@@ -1,6 +1,6 @@
-"""Changes or deletes stories: up to 1,000 within the request, more in a job."""
+"""Changes or deletes many stories."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,16 +9,11 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from cdc.models import Job
-from cdc.operations import JobContext, JobKind, ensure_job
 from stories.models import Rejection, Status, Story
 from users.models import User
 
-MOST_AT_ONCE = 1_000
-"""The maximum number of stories that one request changes or deletes."""
-_CHUNK = 500
-"""The number of stories that one transaction of the job writes."""
-_NAME = "edit_stories"
+_DECIDED = ("status", "media")
+"""The columns that only a decision of an editor changes. Votes change the counters, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +43,24 @@ class BulkChange:
         with transaction.atomic():
             return self._write(self._unwritten(_locked(stories)))
 
+    @property
+    def guards(self) -> tuple[str, ...]:
+        """The columns that must not have changed since a user requested the change."""
+        if self.values is None:
+            return ("status",)
+        return tuple(name for name in _DECIDED if name in self.values)
+
+    def write_later(self, stories: QuerySet[Story], was: Mapping[str, Any]) -> tuple[int, int]:
+        """Write stories that were requested earlier, if they still have the values in `was`.
+
+        Return the number of stories that were written, and the number of stories that were left
+        alone because they were changed since.
+        """
+        with transaction.atomic():
+            unwritten = self._unwritten(_locked(stories))
+            same = [story for story in unwritten if not _differs(story, was)]
+            return self._write(same), len(unwritten) - len(same)
+
     def _unwritten(self, stories: Sequence[Story]) -> list[Story]:
         reasons = _reasons(stories) if self.reason else {}
         return [
@@ -58,8 +71,7 @@ class BulkChange:
 
     def _changes(self, story: Story) -> bool:
         """Return whether the story itself is deleted or gets other values."""
-        values = self.values
-        return values is None or any(getattr(story, name) != values[name] for name in values)
+        return self.values is None or _differs(story, self.values)
 
     def _write(self, stories: Sequence[Story]) -> int:
         actor = self._log(stories) if stories else None
@@ -86,56 +98,6 @@ class BulkChange:
         return actor
 
 
-def queue(stories: QuerySet[Story], change: BulkChange) -> Job:
-    """Let a job write these stories; stories that are submitted later are not included."""
-    keys = sorted(stories.order_by().values_list("pk", flat=True))
-    arguments = {
-        "ranges": list(_ranges(keys)),
-        "word": change.word,
-        "user": change.user,
-        "values": change.values,
-        "reason": change.reason,
-    }
-    return ensure_job(_NAME, arguments, f"{len(keys)} stories {change.word}", "")
-
-
-def _run(context: JobContext) -> list[str] | None:
-    """Write the stories of a job in chunks. A resumed job skips the stories already written."""
-    asked = context.arguments
-    change = BulkChange(
-        word=asked["word"],
-        user=asked["user"],
-        values=asked["values"],
-        # A job that an earlier release queued has no reason.
-        reason=asked.get("reason", ""),
-    )
-    keys = [key for first, last in asked["ranges"] for key in range(first, last + 1)]
-    count = 0
-    with context.bar("Stories", len(keys), context.say) as (_, advance):
-        for start in range(0, len(keys), _CHUNK):
-            if context.stopped():
-                return None
-            chunk = keys[start : start + _CHUNK]
-            with transaction.atomic():
-                count += change.write(with_keys(chunk))
-            advance(len(chunk))
-    return [change.sentence(count)]
-
-
-def _ranges(keys: Iterable[int]) -> Iterator[list[int]]:
-    """Yield the first and the last key of each gapless range of sorted keys."""
-    found: list[int] = []
-    for key in keys:
-        if found and key == found[1] + 1:
-            found[1] = key
-            continue
-        if found:
-            yield found
-        found = [key, key]
-    if found:
-        yield found
-
-
 def with_keys(keys: Sequence[int]) -> QuerySet[Story]:
     """Return the stories with these keys, of which there is at least one."""
     # The range of keys makes MySQL use the primary key and no other index.
@@ -149,6 +111,10 @@ def _locked(stories: QuerySet[Story]) -> list[Story]:
         return []
     locked = with_keys(keys).select_for_update().order_by("pk")
     return list(stories.filter(pk__in=list(locked.values_list("pk", flat=True))))
+
+
+def _differs(story: Story, values: Mapping[str, Any]) -> bool:
+    return any(getattr(story, name) != value for name, value in values.items())
 
 
 def _reasons(stories: Sequence[Story]) -> dict[int, str]:
@@ -173,12 +139,3 @@ def replace_reason(keys: Sequence[int], reason: str, actor: Any) -> None:
         Rejection.objects.bulk_create(
             Rejection(story_id=key, reason=reason, by=actor) for key in keys
         )
-
-
-BULK_JOB = JobKind(
-    name=_NAME,
-    label="Change of many stories",
-    run=_run,
-    on_cancel="The job stops after the current chunk of rows. The stories that it has already "
-    "written keep their new state.",
-)

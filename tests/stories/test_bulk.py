@@ -10,8 +10,9 @@ from cdc.jobs.runner import JobRunner
 from cdc.jobs.table import Jobs
 from cdc.models import Job, JobState, OutboxRecord
 from cdc.testing.twins import FakeClock
-from stories.bulk import admin, changes
-from stories.bulk.changes import BULK_JOB
+from stories.actions.review import reject
+from stories.bulk import admin, job
+from stories.bulk.job import BULK_JOB
 from stories.models import Rejection, Story
 from tests.support.static_files import plain_static_files
 from users.models import User
@@ -24,7 +25,7 @@ LIST = "/admin/stories/story/"
 def boss(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     """Return a superuser's client. There are seven stories, and more than three are many."""
     monkeypatch.setattr(admin, "MOST_AT_ONCE", 3)
-    monkeypatch.setattr(changes, "_CHUNK", 2)
+    monkeypatch.setattr(job, "_CHUNK", 2)
     Story.objects.bulk_create(
         Story(title=f"S{number}", href="http://a.example/", status=status)
         for number, status in enumerate([*["submitted"] * 4, "popular", *["upcoming"] * 2])
@@ -57,8 +58,8 @@ def test_many_stories_are_approved_by_a_job_that_resumes(boss: Client) -> None:
     assert OutboxRecord.objects.count() == 2
     Story.objects.create(title="later", href="http://a.example/")
     OutboxRecord.objects.filter(op="c").delete()
-    job = run()
-    assert (job.state, job.result) == (JobState.DONE, "3 stories were approved.")
+    done = run()
+    assert (done.state, done.result) == (JobState.DONE, "3 stories were approved.")
     assert set(Story.objects.exclude(title="later").values_list("status", flat=True)) == {"popular"}
     assert Story.objects.get(title="later").status == "submitted"
     assert OutboxRecord.objects.filter(op="u").count() == 5
@@ -92,6 +93,52 @@ def test_few_stories_are_changed_at_once(boss: Client) -> None:
     assert not Job.objects.exists()
 
 
+LEFT = "\n1 story was left alone, because it was changed after the request."
+
+
+def test_a_job_leaves_later_decisions_alone(boss: Client) -> None:
+    act(boss, "approve")
+    story = Story.objects.get(title="S0")
+    reject(User.objects.get(), story.pk, "Spam.")
+    assert run().result == f"4 stories were approved.{LEFT}"
+    story.refresh_from_db()
+    assert (story.status, story.rejection.reason) == ("rejected", "Spam.")
+
+
+def test_a_resumed_job_leaves_decisions_about_its_own_stories_alone(boss: Client) -> None:
+    act(boss, "approve")
+    run(stopped=True)
+    story = Story.objects.exclude(promote_date=None).earliest("pk")
+    reject(User.objects.get(), story.pk, "Spam.")
+    assert run().result == f"3 stories were approved.{LEFT}"
+    assert Story.objects.get(pk=story.pk).status == "rejected"
+
+
+def test_a_job_deletes_no_story_about_which_others_have_decided(boss: Client) -> None:
+    act(boss, "delete_selected", post="yes")
+    Story.objects.filter(title="S0").update(status="popular")
+    assert run().result == f"5 stories were deleted.{LEFT}"
+    assert Story.objects.get().title == "S0"
+
+
+def test_a_job_keeps_an_edit_but_not_the_votes_of_the_meantime(boss: Client) -> None:
+    act(boss, "edit", confirmed="yes", media="images", diggs="7", status="")
+    Story.objects.filter(title="S0").update(media="videos")
+    Story.objects.filter(title="S1").update(diggs=3, status="popular")
+    assert run().result == f"5 stories were edited.{LEFT}"
+    edited = Story.objects.exclude(title="S0").values_list("media", "diggs")
+    assert set(edited) == {("images", 7)}
+    assert Story.objects.get(title="S0").media == "videos"
+
+
+def test_a_job_of_an_earlier_release_is_done(boss: Client) -> None:
+    keys = sorted(Story.objects.values_list("pk", flat=True))
+    arguments = {"ranges": [[keys[0], keys[-1]]], "word": "edited", "user": "1"}
+    Jobs("default").ensure(BULK_JOB.name, {**arguments, "values": {"diggs": 9}}, "6 stories", "")
+    assert run().result == "6 stories were edited."
+    assert set(Story.objects.values_list("diggs", flat=True)) == {9}
+
+
 @pytest.mark.parametrize("in_a_job", [False, True])
 def test_rejected_stories_get_a_new_reason(
     boss: Client, monkeypatch: pytest.MonkeyPatch, in_a_job: bool
@@ -120,7 +167,7 @@ def test_a_job_counts_one_story_in_the_singular(boss: Client) -> None:
     [([], []), ([3], [[3, 3]]), ([1, 2, 3, 7, 9, 10], [[1, 3], [7, 7], [9, 10]])],
 )
 def test_keys_are_stored_as_ranges(keys: list[int], ranges: list[list[int]]) -> None:
-    assert list(changes._ranges(keys)) == ranges
+    assert list(job._ranges(keys)) == ranges
 
 
 def test_a_job_rejects_many_stories_with_their_reason(boss: Client) -> None:

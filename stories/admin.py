@@ -20,6 +20,7 @@ from cdc.operations import Audience, trace_row
 from cdc.pages import CONFIRMED, RefusalMessages, show_refusal
 from stories.bulk.admin import BulkChanges
 from stories.bulk.changes import replace_reason
+from stories.bulk.shown import SHOWN, Unseen, code_of
 from stories.forms import (
     BulkEditForm,
     IndentedEncoder,
@@ -30,7 +31,7 @@ from stories.forms import (
 )
 from stories.listing.admin_filters import MediaFilter, YearFilter
 from stories.models import Status, Story
-from stories.templatetags.stories import submitter
+from stories.templatetags.stories import host, submitter
 from users.roles import audience_of
 
 _LISTED = 20
@@ -44,9 +45,9 @@ class StoryAdmin(BulkChanges, RefusalMessages):
     """Stories in the admin. Every write is a captured save or update and produces an event."""
 
     form = StoryForm
-    list_display = ("title", "state", "diggs", "submitted_at", "submitter")
+    list_display = ("title", "site", "state", "diggs", "submitted_at", "submitter")
     list_filter = ("status", MediaFilter, "submit_date", YearFilter, "promote_date")
-    list_select_related = ("submitted_by",)
+    list_select_related = ("submitted_by", "rejection")
     list_per_page = 50
     search_fields = ("title", "description", "=source_id", "link")
     show_full_result_count = False  # it would count the whole table for each search
@@ -59,7 +60,7 @@ class StoryAdmin(BulkChanges, RefusalMessages):
     fieldsets = (
         (None, {"fields": ("title", "description", "link", "href", "media")}),
         ("Topic", {"fields": (("topic", "new_topic"),)}),
-        ("Status", {"fields": ("status", "reason", "submit_date", "promote_date")}),
+        ("Status", {"fields": ("status", "reason", "shown", "submit_date", "promote_date")}),
         ("Counters", {"fields": (("diggs", "comments"),)}),
         ("Origin", {"fields": ("submitted_by", "source_id")}),
         (
@@ -100,6 +101,12 @@ class StoryAdmin(BulkChanges, RefusalMessages):
     @admin.display(description="Last change")
     def trace_without_errors(self, story: Story) -> str:
         return trace_row(story).sentence_for(Audience.OVERSEERS)
+
+    @admin.display(description="Site", empty_value="-")
+    def site(self, story: Story) -> str | None:
+        link = '<a href="{}" rel="noopener nofollow"><bdi>{}</bdi></a>'
+        name = host(story.link)
+        return format_html(link, story.link, Truncator(name).chars(40)) if name else None
 
     @admin.display(description="Submitted", ordering="submit_date")
     def submitted_at(self, story: Story) -> str:
@@ -146,17 +153,23 @@ class StoryAdmin(BulkChanges, RefusalMessages):
         show_refusal(request, form)
         if not form.is_valid():
             return self._confirm(request, queryset, form, "edit")
-        self.apply(request, queryset, "edited", form.changes, form.why)
+        try:
+            self.apply(request, queryset, "edited", form.changes, form.why)
+        except Unseen as error:
+            self.message_user(request, f"No story was edited. {error}", messages.ERROR)
         return None
 
     def save_model(self, request: HttpRequest, obj: Story, form: Any, change: bool) -> None:
         """Save the story and the reason for its rejection. An edit writes only changed columns."""
+        decides = {"status", "reason"} & set(form.changed_data)
         if change:
+            if decides:
+                _refuse_unseen(obj.pk, form.cleaned_data["shown"])
             names = {"topic" if name == "new_topic" else name for name in form.changed_data}
-            obj.save(update_fields=names - {"reason"})
+            obj.save(update_fields=names - {"reason", "shown"})
         else:
             super().save_model(request, obj, form, change)
-        if {"status", "reason"} & set(form.changed_data):
+        if decides:
             rejected = obj.status == Status.REJECTED
             reason = form.cleaned_data.get("reason", "") if rejected else ""
             replace_reason([obj.pk], reason, request.user)
@@ -176,6 +189,7 @@ class StoryAdmin(BulkChanges, RefusalMessages):
             "ids": stories.values_list("pk", flat=True)[:_MAX_IDS],
             "across": request.POST.get("select_across") == "1" or count > _MAX_IDS,
             "checkbox": ACTION_CHECKBOX_NAME,
+            "shown": request.POST.getlist(SHOWN),
         }
         return TemplateResponse(request, "admin/stories/story/edit_many.html", context)
 
@@ -192,6 +206,13 @@ class StoryAdmin(BulkChanges, RefusalMessages):
                 self.apply(request, stories, word, {"status": status}, reason)
         except Refused as error:
             self.message_user(request, f"No story was {word}. {error}", messages.ERROR)
+
+
+def _refuse_unseen(key: int, code: str) -> None:
+    """Lock a story; raise Refused if it is not what the form has shown. Scripts send no code."""
+    stored = Story.objects.select_for_update().filter(pk=key).first()
+    if stored and code and code != code_of(stored):
+        raise Refused("The story was changed in the meantime. Reload this page, then decide again.")
 
 
 def _minute(moment: datetime) -> str:

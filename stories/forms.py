@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from stories.addresses import canonical, submitted_before
+from stories.bulk.shown import code_of
 from stories.listing.expressions import TOPIC_LENGTH
 from stories.listing.topics import topic_object, topics
 from stories.models import LONGEST_REASON, Status, Story, reason_of
@@ -206,6 +207,7 @@ class StoryForm(TopicChoice):
         help_text="The name of a topic that no story has yet.",
     )
     reason = RejectionForm.base_fields["reason"]
+    shown = forms.CharField(required=False, widget=forms.HiddenInput)
 
     class Meta:
         help_texts = {
@@ -216,6 +218,7 @@ class StoryForm(TopicChoice):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.initial["reason"] = reason_of(self.instance)
+        self.initial["shown"] = code_of(self.instance)
         self.fields["reason"].required = False
         # Django posts the initial values of columns with a default that is computed.
         computed = {name for name, field in self.fields.items() if field.show_hidden_initial}

@@ -156,5 +156,7 @@ class Rejection(models.Model):
 
 def reason_of(story: Story) -> str:
     """Return why a story is rejected; an empty string if it is not rejected or has no reason."""
+    if story.status != Status.REJECTED:
+        return ""
     rejection: Rejection | None = getattr(story, "rejection", None)
-    return rejection.reason if rejection and story.status == Status.REJECTED else ""
+    return rejection.reason if rejection else ""

@@ -30,16 +30,31 @@ def may_review(user: Any) -> bool:
     return bool(user.is_staff and user.has_perm("stories.change_story"))
 
 
-def approve(user: Any, key: int) -> bool:
-    """Make a story popular. Return False if it is popular already, or was deleted."""
-    change = BulkChange(word="approved", user=str(user.pk), values={"status": Status.POPULAR})
+def approve(user: Any, key: int, code: str) -> bool:
+    """Make a story popular. Return False if it is popular already, or was deleted.
+
+    Raise Refused if `code` is not the code of the story as it is now (`stories.bulk.shown`).
+    """
+    change = BulkChange(
+        word="approved",
+        user=str(user.pk),
+        values={"status": Status.POPULAR},
+        shown={key: code},
+    )
     return change.write(Story.objects.filter(pk=key).exclude(status=Status.POPULAR)) > 0
 
 
-def reject(user: Any, key: int, reason: str) -> bool:
-    """Reject a story, or change the reason for its rejection. False if the story was deleted."""
+def reject(user: Any, key: int, reason: str, code: str) -> bool:
+    """Reject a story, or change the reason for its rejection. False if the story was deleted.
+
+    Raise Refused if `code` is not the code of the story as it is now (`stories.bulk.shown`).
+    """
     change = BulkChange(
-        word="rejected", user=str(user.pk), values={"status": Status.REJECTED}, reason=reason
+        word="rejected",
+        user=str(user.pk),
+        values={"status": Status.REJECTED},
+        reason=reason,
+        shown={key: code},
     )
     stories = Story.objects.filter(pk=key)
     change.write(stories)

@@ -24,6 +24,7 @@ from stories.actions.review import (
     reject,
     withdraw,
 )
+from stories.bulk.shown import SHOWN, code_of
 from stories.forms import RejectionForm
 from stories.models import Story, reason_of
 from stories.permissions import readable_by
@@ -133,6 +134,14 @@ class ReviewView(RefusalMixin, StoryActionView):
     def test_func(self) -> bool:
         return may_review(self.request.user)
 
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        return super().get_context_data(**context, shown=code_of(self.story))
+
+    @property
+    def code(self) -> str:
+        """The code of the story that the user has seen. Without one, the page is shown again."""
+        return self.request.POST.get(SHOWN, "")
+
 
 class ApproveView(ReviewView):
     """Makes a story popular."""
@@ -144,7 +153,7 @@ class ApproveView(ReviewView):
     }
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
-        if approve(self.request.user, self.story.pk):
+        if approve(self.request.user, self.story.pk, self.code):
             messages.success(self.request, "The story was approved.")
         else:
             messages.info(self.request, "The story was already popular.")
@@ -166,7 +175,8 @@ class RejectView(ReviewView):
         return {"reason": reason_of(self.story)}
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
-        if not reject(self.request.user, self.story.pk, form.cleaned_data["reason"]):
+        reason = form.cleaned_data["reason"]
+        if not reject(self.request.user, self.story.pk, reason, self.code):
             raise Http404("This story does not exist.")
         messages.success(self.request, "The story was rejected.")
         return super().form_valid(form)

@@ -5,10 +5,13 @@ from typing import Any
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from cdc.pages import JobMessages
 from stories.bulk.changes import BulkChange
 from stories.bulk.job import queue
+from stories.bulk.shown import SHOWN, code_of, read_codes, refuse_unseen
 from stories.models import Story
 
 MOST_AT_ONCE = 1_000
@@ -28,13 +31,26 @@ class BulkChanges(JobMessages):
         reason: str = "",
     ) -> None:
         """Set these values on the stories, and show a message."""
-        change = BulkChange(word=word, user=str(request.user.pk), values=values, reason=reason)
+        change = BulkChange(
+            word=word,
+            user=str(request.user.pk),
+            values=values,
+            reason=reason,
+            shown=read_codes(request.POST.getlist(SHOWN)) if "status" in values else {},
+        )
         sentence = ""
         if _are_many(stories):
+            refuse_unseen(stories.filter(pk__in=list(change.shown)), change.shown)
             self._queue(request, stories, change)
         else:
             sentence = change.sentence(change.write(stories))
         self.message_user(request, sentence, messages.SUCCESS)
+
+    def action_checkbox(self, obj: Story) -> SafeString:
+        """Return the checkbox of a story, with a code of what the list shows of the story."""
+        code = f"{obj.pk}:{code_of(obj)}"
+        hidden = format_html('<input type="hidden" name="{}" value="{}">', SHOWN, code)
+        return format_html("{}{}", super().action_checkbox(obj), hidden)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
         change = BulkChange(word="deleted", user=str(request.user.pk), values=None)

@@ -1,7 +1,7 @@
 """Changes or deletes many stories."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.admin.models import CHANGE, DELETION, LogEntry
@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from stories.bulk.shown import refuse_unseen
 from stories.models import Rejection, Status, Story
 from users.models import User
 
@@ -28,6 +29,8 @@ class BulkChange:
     """The new values by field; None if the stories are deleted."""
     reason: str = ""
     """The reason for a rejection."""
+    shown: Mapping[int, str] = field(default_factory=dict)
+    """The codes of the stories as the user saw them (`stories.bulk.shown`), by key."""
 
     def sentence(self, count: int) -> str:
         """Return what was done, for a message."""
@@ -38,10 +41,12 @@ class BulkChange:
 
         All of it is one transaction. The stories are locked first, so that the log and the reasons
         are about the stories that are written. Stories that already have the new values and the
-        reason are left out.
+        reason are left out. Raise Refused if the user has seen a story differently.
         """
         with transaction.atomic():
-            return self._write(self._unwritten(_locked(stories)))
+            locked = _locked(stories)
+            refuse_unseen(locked, self.shown)
+            return self._write(self._unwritten(locked))
 
     @property
     def guards(self) -> tuple[str, ...]:

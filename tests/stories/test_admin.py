@@ -388,6 +388,7 @@ def test_the_form_of_a_story_rejects_with_a_reason(client: Client, stories: list
     assert again["reason"] == "Spam."
     assert client.post(address, {**again, "title": "New"}).status_code == 302
     assert Story.objects.get(pk=stories[0].pk).rejection.reason == "Spam."
+    again = form_data(client, stories[0])
     assert client.post(address, {**again, "status": "upcoming"}).status_code == 302
     assert not Rejection.objects.exists()
 
@@ -451,6 +452,68 @@ def test_a_button_rejects_submitted_stories_with_a_reason(
     assert "Reject 1 story" in page
     assert 'name="reason"' in page
     assert operations() == []
+
+
+def codes(page: str) -> list[str]:
+    return re.findall(r'<input type="hidden" name="shown" value="(\d+:\w+)">', page)
+
+
+@pytest.mark.parametrize(
+    ("action", "typed"),
+    [
+        ("approve", {}),
+        ("reject", {"confirmed": "yes", "reason": "Spam."}),
+        ("edit", {"confirmed": "yes", "status": "popular", "media": "", "diggs": ""}),
+    ],
+)
+def test_an_action_decides_only_about_what_the_list_has_shown(
+    client: Client, stories: list[Story], action: str, typed: dict[str, str]
+) -> None:
+    url = f"{LIST}?status__exact=submitted"
+    shown = codes(client.get(url).content.decode())
+    assert len(shown) == 1
+    Story.objects.filter(pk=stories[0].pk).update(link="http://evil.example/")
+    OutboxRecord.objects.all().delete()
+    data = {"action": action, "_selected_action": [stories[0].pk], "shown": shown}
+    if typed:
+        asked = client.post(url, data).content.decode()
+        assert codes(asked) == shown
+    refused = client.post(url, {**data, **typed}, follow=True).content.decode()
+    verb = {"edit": "edited", "approve": "approved", "reject": "rejected"}[action]
+    assert f"No story was {verb}. “" in refused
+    assert "was changed in the meantime. Check what is shown now" in refused
+    assert operations() == []
+    again = {**data, "shown": codes(refused), **typed}
+    assert f"1 story was {verb}." in client.post(url, again, follow=True).content.decode()
+
+
+def test_the_list_shows_the_site_of_each_story(client: Client, stories: list[Story]) -> None:
+    Story.objects.filter(pk=stories[0].pk).update(link="http://evil.example\\@b.example/")
+    page = client.get(LIST).content.decode()
+    link = '<a href="http://b.example/" rel="noopener nofollow"><bdi>b.example</bdi></a>'
+    assert page.count(link) == len(stories) - 1
+    assert 'href="http://evil' not in page
+
+
+def test_malformed_codes_are_ignored(client: Client, stories: list[Story]) -> None:
+    data = {"action": "approve", "_selected_action": [stories[0].pk]}
+    junk = ["", ":", "x:1", "9" * 5_000 + ":1", "\0:", f"{stories[1].pk}:1"]
+    page = client.post(LIST, {**data, "shown": junk}, follow=True).content.decode()
+    assert "1 story was approved." in page
+
+
+def test_the_form_of_a_story_decides_only_about_what_it_has_shown(
+    client: Client, stories: list[Story]
+) -> None:
+    address = f"{LIST}{stories[0].pk}/change/"
+    data = {**form_data(client, stories[0]), "status": "popular"}
+    Story.objects.filter(pk=stories[0].pk).update(link="http://evil.example/")
+    answer = client.post(address, data)
+    assert "The story was changed in the meantime. Reload this page" in answer.content.decode()
+    assert Story.objects.get(pk=stories[0].pk).status == Status.SUBMITTED
+    data = {**form_data(client, stories[0]), "status": "popular"}
+    assert client.post(address, data).status_code == 302
+    assert Story.objects.get(pk=stories[0].pk).status == Status.POPULAR
 
 
 @pytest.mark.parametrize(

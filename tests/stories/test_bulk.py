@@ -13,6 +13,7 @@ from cdc.testing.twins import FakeClock
 from stories.actions.review import reject
 from stories.bulk import admin, job
 from stories.bulk.job import BULK_JOB
+from stories.bulk.shown import code_of
 from stories.models import Rejection, Story
 from tests.support.static_files import plain_static_files
 from users.models import User
@@ -99,7 +100,7 @@ LEFT = "\n1 story was left alone, because it was changed after the request."
 def test_a_job_leaves_later_decisions_alone(boss: Client) -> None:
     act(boss, "approve")
     story = Story.objects.get(title="S0")
-    reject(User.objects.get(), story.pk, "Spam.")
+    reject(User.objects.get(), story.pk, "Spam.", code_of(story))
     assert run().result == f"4 stories were approved.{LEFT}"
     story.refresh_from_db()
     assert (story.status, story.rejection.reason) == ("rejected", "Spam.")
@@ -109,7 +110,7 @@ def test_a_resumed_job_leaves_decisions_about_its_own_stories_alone(boss: Client
     act(boss, "approve")
     run(stopped=True)
     story = Story.objects.exclude(promote_date=None).earliest("pk")
-    reject(User.objects.get(), story.pk, "Spam.")
+    reject(User.objects.get(), story.pk, "Spam.", code_of(story))
     assert run().result == f"3 stories were approved.{LEFT}"
     assert Story.objects.get(pk=story.pk).status == "rejected"
 
@@ -137,6 +138,15 @@ def test_a_job_of_an_earlier_release_is_done(boss: Client) -> None:
     Jobs("default").ensure(BULK_JOB.name, {**arguments, "values": {"diggs": 9}}, "6 stories", "")
     assert run().result == "6 stories were edited."
     assert set(Story.objects.values_list("diggs", flat=True)) == {9}
+
+
+def test_a_job_is_not_queued_for_stories_that_changed_on_the_page(boss: Client) -> None:
+    codes = [f"{story.pk}:{code_of(story)}" for story in Story.objects.all()]
+    Story.objects.filter(title="S0").update(link="http://evil.example/")
+    chosen = {"action": "approve", "_selected_action": [1], "select_across": "1"}
+    page = boss.post(LIST, {**chosen, "shown": codes}, follow=True).content.decode()
+    assert "No story was approved." in page
+    assert not Job.objects.exists()
 
 
 @pytest.mark.parametrize("in_a_job", [False, True])

@@ -11,7 +11,10 @@ from django.test import Client
 
 from cdc.context import acting_as
 from cdc.models import OutboxRecord
+from stories.actions import review
+from stories.bulk.shown import code_of
 from stories.models import Rejection, Status, Story, Vote
+from tests.support.fuzzing import Fields
 from tests.support.static_files import plain_static_files
 from users.models import User, UserType
 
@@ -58,6 +61,12 @@ def page(client: Client, path: str) -> str:
     return answer.content.decode()
 
 
+def decide(client: Client, path: str, **data: str) -> Any:
+    """Open a page that asks, and press its button."""
+    shown = {"shown": Fields(page(client, path)).values.get("shown", "")}
+    return client.post(path, {**shown, **data})
+
+
 def events() -> list[tuple[str, str]]:
     return [(record.op, record.user) for record in OutboxRecord.objects.order_by("id")]
 
@@ -98,7 +107,7 @@ def test_a_rejected_story_is_a_page_for_its_submitter_with_the_reason(
         assert staff.post(path, {"reason": reason}).context["form"].errors, reason
     assert Story.objects.get().status == Status.SUBMITTED
 
-    shown = staff.post(path, {"reason": "Seen <before>."})
+    shown = decide(staff, path, reason="Seen <before>.")
     assert shown.status_code == 302
     assert events() == [("u", str(user.pk))]
     assert LogEntry.objects.get().change_message == "Rejected. Seen <before>."
@@ -107,7 +116,7 @@ def test_a_rejected_story_is_a_page_for_its_submitter_with_the_reason(
     assert "A heron" in page(ann[1], "/stories/?status=rejected")
     assert "A heron" not in page(ann[1], "/stories/")
 
-    staff.post(path, {"reason": "Spam."})
+    decide(staff, path, reason="Spam.")
     assert "Reason: <bdi>Spam.</bdi>" in page(ann[1], f"/stories/{story.pk}/")
     assert len(events()) == 1, "only the reason was changed"
 
@@ -134,11 +143,11 @@ def test_an_approved_story_is_popular_and_has_no_reason(
     ann: tuple[User, Client], story: Story
 ) -> None:
     _, staff = reviewer()
-    staff.post(f"/stories/{story.pk}/reject/", {"reason": "Too short."})
+    decide(staff, f"/stories/{story.pk}/reject/", reason="Too short.")
     path = f"/stories/{story.pk}/approve/"
     assert path in page(staff, f"/stories/{story.pk}/")
     assert "A heron" in page(staff, path)
-    staff.post(path)
+    decide(staff, path)
     story.refresh_from_db()
     assert (story.status, story.promote_date is None) == (Status.POPULAR, False)
     assert not Rejection.objects.exists()
@@ -154,10 +163,59 @@ def test_a_decision_that_is_not_stored_is_not_in_the_log(
         raise OperationalError(1213, "Deadlock found when trying to get lock")
 
     monkeypatch.setattr("stories.bulk.changes._update", deadlock)
-    answer = reviewer()[1].post(f"/stories/{story.pk}/{action}/", {"reason": "Spam."})
+    answer = decide(reviewer()[1], f"/stories/{story.pk}/{action}/", reason="Spam.")
     assert (answer.status_code, Story.objects.get().status) == (409, Status.SUBMITTED)
     assert not LogEntry.objects.exists()
     assert not Rejection.objects.exists()
+
+
+OTHERWISE: list[dict[str, Any]] = [
+    {"link": "http://evil.example/"},
+    {"title": "Other"},
+    {"topic": {"name": "Other"}},
+    {"description": "Other"},
+    {"status": Status.UPCOMING},
+]
+
+
+@pytest.mark.parametrize("action", ["approve", "reject"])
+@pytest.mark.parametrize("change", OTHERWISE)
+def test_only_what_was_shown_is_approved_or_rejected(
+    story: Story, action: str, change: dict[str, Any]
+) -> None:
+    path = f"/stories/{story.pk}/{action}/"
+    _, staff = reviewer()
+    shown = {**Fields(page(staff, path)).values, "reason": "Spam."}
+    Story.objects.update(**change)
+    OutboxRecord.objects.all().delete()
+
+    answer = staff.post(path, shown)
+    again = answer.content.decode()
+    assert "Nothing was changed." in again
+    assert "in the meantime. Check what is shown now" in again
+    (value,) = change.values()
+    assert str(value["name"] if isinstance(value, dict) else value) in again.lower() + again
+    assert (events(), Rejection.objects.count()) == ([], 0)
+    assert not LogEntry.objects.exists()
+
+    assert staff.post(path, {**Fields(again).values, "reason": "Spam."}).status_code == 302
+    assert len(events()) == 1
+
+
+def test_a_decision_of_the_meantime_is_shown_first(ann: tuple[User, Client], story: Story) -> None:
+    _, staff = reviewer()
+    path = f"/stories/{story.pk}/approve/"
+    shown = Fields(page(staff, path)).values
+    review.reject(ann[0], story.pk, "Spam.", code_of(story))
+    assert "in the meantime" in staff.post(path, shown).content.decode()
+    assert Rejection.objects.get().reason == "Spam."
+
+
+def test_a_decision_without_what_was_shown_asks_first(story: Story) -> None:
+    _, staff = reviewer()
+    answer = staff.post(f"/stories/{story.pk}/approve/")
+    assert "in the meantime" in answer.content.decode()
+    assert events() == []
 
 
 def test_only_staff_who_may_change_stories_review_them(
@@ -180,7 +238,7 @@ def test_a_rejection_outlives_the_account_of_the_reviewer(
     ann: tuple[User, Client], story: Story
 ) -> None:
     user, staff = reviewer()
-    staff.post(f"/stories/{story.pk}/reject/", {"reason": "Too short."})
+    decide(staff, f"/stories/{story.pk}/reject/", reason="Too short.")
     user.delete()
     assert "Too short." in page(ann[1], f"/stories/{story.pk}/")
 

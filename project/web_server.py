@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 from contextlib import suppress
+from ipaddress import IPv4Network, ip_network
 from typing import Any
 
 import uvicorn
@@ -23,6 +24,7 @@ from project.up import listener
 
 _GRACE_SECONDS = 2
 _LARGEST_HEAD = 32_768
+_MAPPED_PREFIX = 96
 # asyncio accepts up to this many connections at once, before any surplus connection can be closed.
 _ACCEPTED_AT_ONCE = 32
 
@@ -62,8 +64,26 @@ def options(environment: Environment) -> dict[str, Any]:
         "h11_max_incomplete_event_size": _LARGEST_HEAD,
         "timeout_graceful_shutdown": _GRACE_SECONDS,
         "proxy_headers": bool(environment.trusted_proxies),
-        "forwarded_allow_ips": list(environment.trusted_proxies),
+        "forwarded_allow_ips": [
+            form for proxy in environment.trusted_proxies for form in _forms(proxy)
+        ],
     }
+
+
+def _forms(proxy: str) -> list[str]:
+    """Return a network of proxies in the form of IPv4 and in the form of IPv6.
+
+    A socket for both kinds of addresses shows the IPv4 address of a proxy mapped to IPv6. uvicorn
+    compares addresses as they are.
+    """
+    network = ip_network(proxy)
+    if isinstance(network, IPv4Network):
+        mapped = f"::ffff:{network.network_address}/{_MAPPED_PREFIX + network.prefixlen}"
+        return [proxy, mapped]
+    address = network.network_address.ipv4_mapped
+    if address is None or network.prefixlen < _MAPPED_PREFIX:
+        return [proxy]
+    return [proxy, f"{address}/{network.prefixlen - _MAPPED_PREFIX}"]
 
 
 def serve(bound: socket.socket, environment: Environment) -> bool:

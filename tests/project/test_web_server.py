@@ -1,12 +1,15 @@
 """The options of the web server."""
 
+import asyncio
 import http.client
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from project.config.environment import load_environment
 from project.config.logs import logging_config
@@ -23,13 +26,45 @@ def test_invalid_port_is_one_line_and_exit_code_2() -> None:
     assert done.stderr == "storyfeed: --port is 70000: choose a port from 1 to 65535.\n"
 
 
+def test_without_proxies_no_client_is_named_by_another() -> None:
+    found = options(load_environment({}))
+    assert (found["proxy_headers"], found["forwarded_allow_ips"]) == (False, [])
+
+
 @pytest.mark.parametrize(
-    ("proxies", "trusted"), [("", []), ("10.0.0.0/8, 127.0.0.1", ["10.0.0.0/8", "127.0.0.1"])]
+    ("peer", "is_trusted"),
+    [
+        ("10.1.1.1", True),
+        ("::ffff:10.1.1.1", True),
+        ("127.0.0.1", True),
+        ("::ffff:127.0.0.1", True),
+        ("192.0.2.7", True),
+        ("::ffff:192.0.2.7", True),
+        ("2001:db8::7", True),
+        ("11.1.1.1", False),
+        ("::ffff:11.1.1.1", False),
+        ("::ffff:127.0.0.2", False),
+        ("192.0.3.7", False),
+        ("::1", False),
+        ("::10.1.1.1", False),
+    ],
 )
-def test_only_trusted_proxies_name_the_client(proxies: str, trusted: list[str]) -> None:
+def test_only_trusted_proxies_name_the_client(peer: str, is_trusted: bool) -> None:
+    """A socket for IPv4 and IPv6 shows the address of an IPv4 proxy mapped to IPv6."""
+    proxies = "10.0.0.0/8, 127.0.0.1, ::ffff:192.0.2.0/120, 2001:db8::/64"
     found = options(load_environment({"TRUSTED_PROXIES": proxies}))
-    assert found["proxy_headers"] == bool(trusted)
-    assert found["forwarded_allow_ips"] == trusted
+    assert found["proxy_headers"]
+    seen: list[Any] = []
+
+    async def application(scope: Any, _receive: Any, _send: Any) -> None:
+        seen.append(scope)
+
+    middleware = ProxyHeadersMiddleware(application, found["forwarded_allow_ips"])
+    headers = [(b"x-forwarded-proto", b"https"), (b"x-forwarded-for", b"203.0.113.9")]
+    scope: Any = {"type": "http", "scheme": "http", "client": (peer, 1), "headers": headers}
+    asyncio.run(middleware(scope, None, None))  # type: ignore[arg-type]  # not used
+    expected = ("https", "203.0.113.9") if is_trusted else ("http", peer)
+    assert (seen[0]["scheme"], seen[0]["client"][0]) == expected
 
 
 def test_the_servers_own_lines_have_the_chosen_format() -> None:

@@ -22,7 +22,8 @@ class LostAccessMiddleware(MiddlewareMixin):
     """Leads the whole page of a script to the login page, or to the 403 page.
 
     If the script asked for a part of the page, the page itself is opened again after the login. If
-    it followed a link, the page of the link is opened.
+    it followed a link, the page of the link is opened. If a write is refused with 403, for example
+    because the CSRF token is outdated, the script says so on the page.
     """
 
     def process_response(
@@ -32,7 +33,7 @@ class LostAccessMiddleware(MiddlewareMixin):
             return response
         if _leads_to_login(response):
             return HttpResponseClientRedirect(redirect_to_login(_page_of(request)).url)
-        if response.status_code != HTTPStatus.FORBIDDEN:
+        if response.status_code != HTTPStatus.FORBIDDEN or request.method != "GET":
             return response
         if _is_link(request):
             return HttpResponseClientRedirect(request.get_full_path())

@@ -1,11 +1,12 @@
 """The journey of a story in a real browser: submit, find, sort, digg, withdraw, reject."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from cdc.context import acting_as
 from cdc.models import OutboxRecord
@@ -115,6 +116,43 @@ def test_a_story_is_submitted_found_dug_rejected_and_withdrawn(
     page.get_by_role("button", name="Withdraw").click()
     expect(page.get_by_text("The story was withdrawn.")).to_be_visible()
     assert not Story.objects.filter(title="A stork").exists()
+
+
+def answering(status: int) -> Callable[[Route], None]:
+    return lambda route: route.fulfill(status=status)
+
+
+def test_a_failed_vote_says_why_and_what_to_do(
+    visitor: Visitor, people: dict[str, User], stories: list[Story], context: BrowserContext
+) -> None:
+    page = visitor.page
+    failed = page.get_by_role("alert")
+    vote = page.get_by_role("button", name="Dig A ferry")
+    visitor.log_in(people["customer"])
+    visitor.open("/stories/")
+    for status, words in (
+        (409, "another change is using the same rows. Try again."),
+        (503, "busy or not available. Try again in a moment."),
+        (500, "an error of the server. Try again later."),
+    ):
+        page.route("**/digg/", answering(status))
+        vote.click()
+        expect(failed).to_contain_text(words)
+        page.unroute("**/digg/")
+
+    # Another tab logs in again, so that the token of this page is no longer valid.
+    other = watched(context.new_page(), visitor.url)
+    other.open("/login/")
+    other.log_in(people["customer"])
+    vote.click()
+    expect(failed).to_contain_text("Reload the page.")
+    page.reload()
+    vote.click()
+    expect(page.get_by_role("button", name="undo your digg for A ferry")).to_be_visible()
+    Story.objects.filter(pk=stories[0].pk).delete()
+    page.get_by_role("button", name="undo your digg for A ferry").click()
+    expect(failed).to_contain_text("no longer exists. Reload the page.")
+    visitor.complaints.clear()  # htmx reports each refused vote
 
 
 def test_a_story_is_found_and_dug_without_a_script(

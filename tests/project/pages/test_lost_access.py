@@ -58,6 +58,14 @@ def test_a_link_without_access_opens_the_page_that_says_so(customer: Client) -> 
     assert answer.headers["HX-Redirect"] == "/operations/?x=1"
 
 
+def test_a_refused_write_stays_an_error_that_the_script_names() -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(User.objects.create_user("bob@people.example", name="Bob"))
+    answer = client.post("/stories/1/digg/", headers=PAGE)
+    assert answer.status_code == 403
+    assert "HX-Refresh" not in answer.headers
+
+
 def test_other_responses_are_unchanged(customer: Client) -> None:
     Story.objects.create(title="A heron", href="http://a.example/", link="http://a.example/")
     assert "A heron" in customer.get("/stories/", headers=LINK).content.decode()

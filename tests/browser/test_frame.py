@@ -30,6 +30,27 @@ def test_a_key_searches_stories(
     expect(page.get_by_label("Search stories")).to_have_value("ferry")
 
 
+@pytest.mark.parametrize(
+    "storage", ["null", "(() => { throw new DOMException('Denied', 'SecurityError'); })()"]
+)
+def test_pages_work_without_storage(
+    visitor: Visitor, people: dict[str, User], storage: str
+) -> None:
+    page = visitor.page
+    page.add_init_script(f"Object.defineProperty(window, 'localStorage', {{get: () => {storage}}})")
+    visitor.log_in(people["customer"])
+    page.keyboard.press("/")
+    expect(page.get_by_label("Search stories")).to_be_focused()
+    page.get_by_role("button", name="Account").click()
+    dark = page.get_by_role("button", name="Dark")
+    dark.click()
+    expect(dark).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+    page.context.set_offline(True)
+    expect(page.locator("#offline")).to_be_visible()
+    page.context.set_offline(False)
+
+
 def test_keyboard_alone_opens_the_account_menu_and_logs_out(
     visitor: Visitor, people: dict[str, User]
 ) -> None:

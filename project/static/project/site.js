@@ -8,8 +8,25 @@ const root = document.documentElement;
 const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
 const all = (selector) => [...document.querySelectorAll(selector)];
 
+// A browser may forbid storage. `localStorage` is then null, or reading it raises an error.
+let unstoredTheme = "auto";
+const storedTheme = () => {
+  try {
+    return localStorage.getItem("theme");
+  } catch {
+    return unstoredTheme;
+  }
+};
+const storeTheme = (theme) => {
+  try {
+    localStorage.setItem("theme", theme);
+  } catch {
+    unstoredTheme = theme;
+  }
+};
+
 const chosenTheme = () => {
-  const theme = localStorage.getItem("theme");
+  const theme = storedTheme();
   return THEMES.includes(theme) ? theme : "auto";
 };
 
@@ -51,7 +68,7 @@ const prepareThemes = () => {
   });
   all("[data-theme-choice]").forEach((button) => {
     button.addEventListener("click", () => {
-      localStorage.setItem("theme", button.dataset.themeChoice);
+      storeTheme(button.dataset.themeChoice);
       applyTheme();
     });
   });

@@ -113,6 +113,7 @@ def project(parent: Path, name: str, file: str = "compose.yaml") -> Iterator[Pro
     shutil.copytree(
         ROOT / "compose", parent / "compose", ignore=shutil.ignore_patterns("env", "secrets")
     )
+    run(["chmod", "-R", "go=", parent / "compose"])  # as in a checkout of a user with umask 077
     (parent / "compose" / "env").write_text((ROOT / "compose/env.example").read_text())
     run([parent / "compose" / "make-secrets"])
     if file == CLUSTER:

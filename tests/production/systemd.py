@@ -39,7 +39,8 @@ def _install(booted: Machine, started: Servers) -> None:
     for title, commands in _chapters().items():
         with step(f"docs/install-systemd.md: {title}"):
             for each in commands:
-                booted.run(each, seconds=1200)
+                # Root has this umask on hardened machines.
+                booted.run(f"umask 077\n{each}", seconds=1200)
             if title.startswith("2"):
                 _write_settings(booted, started)
 

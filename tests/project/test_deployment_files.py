@@ -1,6 +1,8 @@
 """The files for compose and systemd start what `up` starts, with settings that exist."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,43 @@ def test_no_secret_is_in_the_environment(file: Path, count: int) -> None:
     secret = {name for name in values if re.search("KEY|PASSWORD|TOKEN|EMAIL_URL", name)}
     assert len(secret) == count
     assert all(name.endswith("_FILE") for name in secret)
+
+
+def test_the_image_does_not_depend_on_the_modes_of_the_checkout() -> None:
+    stage = (ROOT / "compose" / "Dockerfile").read_text().rpartition("\nFROM ")[2]
+    *_, copies, rest = stage.partition("COPY docs/schema docs/schema\n")
+    assert copies
+    assert "COPY" not in rest
+    assert "chmod -R u=rwX,go=rX . " in rest.partition("compileall")[0]
+
+
+def test_the_containers_can_read_what_they_mount(tmp_path: Path) -> None:
+    """The checkout may be closed to other users, and some servers do not run as root."""
+    folder = tmp_path / "compose"
+    shutil.copytree(ROOT / "compose", folder, ignore=shutil.ignore_patterns("env", "secrets"))
+    subprocess.run(["chmod", "-R", "go=", folder], check=True)
+    subprocess.run([folder / "make-secrets"], check=True, stdin=subprocess.DEVNULL)
+    mounts = {
+        volume.partition(":")[0]
+        for file in (COMPOSE, CLUSTER)
+        for service in yaml.safe_load(file.read_text())["services"].values()
+        for volume in service.get("volumes", [])
+        if volume.startswith("./")
+    }
+    assert len(mounts) == 3
+    for mount in mounts:
+        assert (folder / mount).stat().st_mode & 0o044 == 0o044, mount
+    assert folder.joinpath("secrets").stat().st_mode & 0o777 == 0o700
+    assert (folder / "secrets" / "metrics_token").stat().st_mode & 0o044 == 0o044
+
+
+def test_the_user_of_the_units_can_read_what_root_installs() -> None:
+    page = (ROOT / "docs" / "install-systemd.md").read_text()
+    (block,) = (
+        each for each in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "-m venv" in each
+    )
+    commands = block.splitlines()
+    assert commands[0] == "umask 022"
 
 
 @pytest.mark.parametrize("unit", DAEMONS)

@@ -6,8 +6,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import uvicorn
 import yaml
 
+from project.config.environment import load_environment
+from project.http.client_connection import SECONDS, Phase
+from project.web_server import options
 from tests.support.paths import ROOT
 
 COMPOSE = ROOT / "compose" / "compose.yaml"
@@ -99,6 +103,13 @@ def test_the_user_of_the_units_can_read_what_root_installs() -> None:
     )
     commands = block.splitlines()
     assert commands[0] == "umask 022"
+
+
+def test_nginx_closes_unused_connections_before_the_web_server_does() -> None:
+    conf = (ROOT / "compose" / "nginx" / "storyfeed.conf").read_text()
+    (seconds,) = re.findall(r"^    keepalive_timeout (\d+)s;", conf, re.MULTILINE)
+    server = uvicorn.Config(**options(load_environment({})))
+    assert int(seconds) < min(server.timeout_keep_alive, SECONDS[Phase.HEAD])
 
 
 @pytest.mark.parametrize("unit", DAEMONS)

@@ -7,6 +7,8 @@ import pytest
 from cdc import checks
 from tests.cdc.test_checks import ids
 
+pytestmark = pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")
+
 
 def test_this_project_passes() -> None:
     assert checks.check_time_zones() == []

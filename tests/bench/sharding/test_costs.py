@@ -52,6 +52,7 @@ def test_sizes_and_pauses_are_those_of_the_code() -> None:
     assert pauses == (cluster.SHORTEST_PAUSE, cluster.LONGEST_PAUSE, cluster.PAUSE_SHARE)
 
 
+@pytest.mark.slow
 def test_command_prints_a_row_for_each_number_of_shards(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

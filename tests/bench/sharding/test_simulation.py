@@ -11,6 +11,8 @@ from tests.bench.sharding.costs import Cost, Costs
 from tests.bench.sharding.simulation import CONSUMER, DATABASE, MONGODB, RELAY, Outcome, simulate
 from tests.bench.sharding.topic import OrderBrokenError
 
+pytestmark = pytest.mark.slow  # some seconds each
+
 WAITING = Load(waiting=True, changes=50_000)
 LATE = Load(rate=20_000, changes=10_000, keys=200, late_share=0.2, late_seconds=0.02)
 """Changes of few keys, many of which are committed after higher ids."""

@@ -195,9 +195,9 @@ class CapturedQuerySet(models.QuerySet[Any]):
         whole = len(keys) > CHUNK and self._depends_on_rows(keys, values, using)
         if whole and len(keys) > _LARGEST_STATEMENT:
             raise Refused(
-                f"update() of {len(keys)} rows of {capture.table} with a subquery on the same "
-                f"table: it must be one statement, and a statement may write {_LARGEST_STATEMENT} "
-                "rows. Update fewer rows at once."
+                f"update() of {len(keys)} rows of {capture.table} with a subquery or raw SQL that "
+                "may read the same table: it must be one statement, and a statement may write "
+                f"{_LARGEST_STATEMENT} rows. Update fewer rows at once."
             )
         for chunk in _chunks(keys, len(keys) if whole else CHUNK):
             before = {key: images[key] for key in chunk if key in images}

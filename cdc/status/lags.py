@@ -1,6 +1,6 @@
 """Reads from Kafka how many published records the replica has not applied, and their age."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
@@ -32,7 +32,10 @@ class Lags:
         self._retention = Retention(settings)
         self._last: dict[TopicPartition, Reading] = {}
         self.missing: tuple[str, ...] = ()
-        """The topics that did not exist at the last reading, although the group has positions."""
+        """The topics that did not exist at the last reading, although the group has read them.
+
+        If the group has read none of the topics, all topics may have another name or be elsewhere.
+        """
 
     def read(
         self, positions: Mapping[TopicPartition, StoredOffset], failed: Failed
@@ -45,7 +48,7 @@ class Lags:
         ages = _Ages(self._watermarks)
         sources = self._sources()
         found_topics = {source.topic for source in sources}
-        self.missing = tuple(name for name in self._names if positions and name not in found_topics)
+        self.missing = self._missing(found_topics, {source.topic for source in positions})
         ids = {name: self._topics.topic_id(name) for name in found_topics}
         found = tuple(
             with_horizon(
@@ -58,6 +61,13 @@ class Lags:
         if ages.error and any(lag.seconds is None for lag in found):
             failed(ages.error)
         return found
+
+    def _missing(self, found: Collection[str], read: set[str]) -> tuple[str, ...]:
+        """Return the missing topics, without those of models whose first event is yet to come."""
+        elsewhere = bool(read) and read.isdisjoint(self._names)
+        return tuple(
+            name for name in self._names if name not in found and (elsewhere or name in read)
+        )
 
     def after_commits(self) -> int:
         """Count the records after the offsets committed in Kafka, which may be a second old."""

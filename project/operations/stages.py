@@ -169,7 +169,7 @@ def _consumers(name: str, status: Status) -> Stage:
 
 
 def _collections(name: str, status: Status) -> Stage:
-    if status.tables is None:
+    if status.tables is None or any(table.uncounted for table in status.tables):
         return _unknown(name)
     rows = sum(table.rows for table in status.tables)
     counts = {count for table in status.tables for count in table.documents.values()}

@@ -31,8 +31,11 @@ def captured(model: Any = Story) -> Capture:
 
 
 @pytest.fixture
-def locking(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Make Django add `FOR UPDATE` on SQLite, too; `statements` removes it from the SQL."""
+def locking(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Make Django add `FOR UPDATE` on SQLite, too; `statements` removes it from the SQL.
+
+    The `world` is made before that, because the save of a person locks its row.
+    """
     images._statement.cache_clear()
     monkeypatch.setattr(connection.features, "has_select_for_update", True)
     yield

@@ -54,8 +54,9 @@ def test_a_collection_that_takes_too_long_is_not_counted(
 ) -> None:
     """The other reads of MongoDB must not be skipped because of it."""
     boxes["large"].insert_many({"_id": number} for number in range(200_000))
-    monkeypatch.setattr("cdc.mongo.reader._COUNT_MS", 1)
-    assert set(reader.counts(["large"])) == set()
+    with monkeypatch.context() as patch:
+        patch.setattr("cdc.mongo.reader._COUNT_MS", 1)
+        assert set(reader.counts(["large"])) == set()
     assert reader.counts(["empty"]) == {"empty": 0}
 
 

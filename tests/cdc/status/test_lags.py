@@ -206,6 +206,24 @@ def test_a_new_pipeline_needs_no_topic_yet(kafka: Kafka) -> None:
     assert kafka.lags.missing == ()
 
 
+def test_the_first_event_of_a_new_model_may_be_yet_to_come(
+    kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captures: Any = [SimpleNamespace(topic="story-events"), SimpleNamespace(topic="new-events")]
+    away = "127.0.0.1:1"
+    settings = without_servers(bootstrap_servers=away, mongodb_uri=f"mongodb://{away}/")
+    lags = Lags(settings, captures)
+    existing: dict[str, tuple[int, ...]] = {"story-events": (0, 1), "new-events": ()}
+    monkeypatch.setattr(Topics, "partitions", lambda _, name: existing[name])
+    positions = {P0: StoredOffset(next_offset=0)}
+
+    assert len(lags.read(positions, lambda _: None)) == 2
+    assert not lags.missing
+    existing["story-events"] = ()
+    assert lags.read(positions, lambda _: None) == ()
+    assert lags.missing == ("story-events",)
+
+
 def test_a_clock_that_is_ahead_hides_no_delay(kafka: Kafka) -> None:
     kafka.publish(ahead=600.0)
     assert kafka.read(0).seconds == 0.0

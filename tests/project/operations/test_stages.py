@@ -86,6 +86,13 @@ def test_collections_that_may_differ_are_never_healthy(doubt: dict[str, Any]) ->
         assert health(status)["Collections"] is Health.BAD
 
 
+def test_collections_that_were_not_counted_in_time_have_no_number() -> None:
+    uncounted = (TableCount(table="t", rows=9, documents={"b": 9}, uncounted=("a",)),)
+    for tables in (uncounted, (replace(uncounted[0], documents={}),)):
+        *_, collections, _ = StageRenderer().stages(healthy_status(tables=tables), 0.0)
+        assert (collections.health, collections.value) == (Health.UNKNOWN, "?")
+
+
 def test_a_pause_is_the_only_cause_that_a_paused_pipeline_shows() -> None:
     paused = Paused(who="ann", at=datetime(2026, 1, 2, tzinfo=UTC), why="")
     unequal = (TableCount(table="t", rows=9, documents={"a": 4}),)

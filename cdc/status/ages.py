@@ -17,7 +17,7 @@ class Reading:
     """What one reading says about a queue; a position is an offset or an id."""
 
     began_ms: int
-    """The time before the reading; every change from `end` on arrived later."""
+    """A time before the reading; every change from `end` on was captured or committed later."""
     ended_ms: int
     """The time after the reading; every change before `end` arrived earlier."""
     position: int
@@ -56,6 +56,8 @@ class OutboxAge:
     def __init__(self, using: str) -> None:
         self._rows = OutboxRecord.objects.using(using)
         self._last: Reading | None = None
+        self.captured_since_ms = 0
+        """The changes that were not in Kafka at the last reading are from this time or later."""
 
     def seconds(self, oldest_ms: int | None) -> float:
         """Return the age of the oldest row, captured at `oldest_ms`; 0 without a row."""
@@ -63,10 +65,12 @@ class OutboxAge:
         ids = self._rows.aggregate(lowest=Min("id"), highest=Max("id"))
         if oldest_ms is None or ids["lowest"] is None:
             self._last = reading_of(0, 0, began_ms, None)  # Any row will be newer than this.
+            self.captured_since_ms = began_ms
             return 0.0
         reading = reading_of(ids["lowest"], ids["highest"] + 1, began_ms, self._last)
         reading.oldest_ms = reading.within_bounds(oldest_ms, self._last)
         self._last = reading
+        self.captured_since_ms = reading.oldest_ms
         return age(reading.oldest_ms)
 
 

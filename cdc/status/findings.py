@@ -265,9 +265,8 @@ def _counts(seen: Observed) -> Iterator[Finding]:
         counts = " or ".join(f"{count:,}" for count in sorted(set(table.documents.values())))
         transit = f", with {counted(seen.waiting, 'change')} in transit" if seen.waiting else ""
         text = (
-            f"Out of sync: {table.table} has {counted(table.rows, 'row')}, but its "
-            f"collections have "
-            f"{counts} documents{transit}. Run `manage.py reconcile --repair`."
+            f"Out of sync: {table.table} has {counted(table.rows, 'row')}, but its collections "
+            f"have {counts} documents{transit}. Run `manage.py reconcile --repair`."
         )
         yield Finding(state=State.OUT_OF_SYNC, text=text)
 

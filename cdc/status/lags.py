@@ -9,7 +9,7 @@ from cdc.kafka.topics import Topics
 from cdc.kafka.watermarks import Watermarks
 from cdc.mongo.positions import StoredOffset
 from cdc.registry import Capture
-from cdc.status.ages import Reading, age, now_ms, reading_of
+from cdc.status.ages import Reading, age, reading_of
 from cdc.status.facts import PartitionLag
 from cdc.status.horizon import with_horizon
 from cdc.wire.records import TopicPartition
@@ -38,9 +38,15 @@ class Lags:
         """
 
     def read(
-        self, positions: Mapping[TopicPartition, StoredOffset], failed: Failed
+        self,
+        positions: Mapping[TopicPartition, StoredOffset],
+        failed: Failed,
+        captured_since_ms: int,
     ) -> tuple[PartitionLag, ...]:
         """Return the lag of each partition, and call `failed` if the age of a record is not known.
+
+        `captured_since_ms` is a time before the changes that were not in Kafka just before the
+        call: after an outage of the relay, a new record may contain an old change.
 
         Raise Retryable if Kafka does not return the offsets. After the first record that Kafka does
         not return, no other record is read, because each of these reads may wait for a timeout.
@@ -52,7 +58,9 @@ class Lags:
         ids = {name: self._topics.topic_id(name) for name in found_topics}
         found = tuple(
             with_horizon(
-                self._lag(source, positions.get(source), ids[source.topic], ages),
+                self._lag(
+                    source, positions.get(source), ids[source.topic], ages, captured_since_ms
+                ),
                 self._retention.seconds(source.topic),
                 self._marker_days,
             )
@@ -93,9 +101,13 @@ class Lags:
         ]
 
     def _lag(
-        self, source: TopicPartition, stored: StoredOffset | None, topic_id: str, ages: "_Ages"
+        self,
+        source: TopicPartition,
+        stored: StoredOffset | None,
+        topic_id: str,
+        ages: "_Ages",
+        began_ms: int,
     ) -> PartitionLag:
-        began_ms = now_ms()
         first, end = self._watermarks.of(source)
         last = self._last.get(source)
         # The offsets of a topic say nothing about a new topic of the same name.

@@ -77,7 +77,8 @@ class StatusReader:
         outbox_age = partial(self._outbox_age.seconds, depth.oldest_ms if depth else None)
         outbox_seconds = database(outbox_age) if depth else 0.0
         positions = mongodb(self._positions.stored)
-        read_lags = partial(self._lags.read, positions or {}, partial(reads.report, "Kafka"))
+        since, report = self._outbox_age.captured_since_ms, partial(reads.report, "Kafka")
+        read_lags = partial(self._lags.read, positions or {}, report, since)
         lags = None if positions is None else kafka(read_lags)
         tables = mongodb(self._tables) if depth else None
         moved = None

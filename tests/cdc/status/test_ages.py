@@ -30,6 +30,10 @@ class Outbox:
         self.now += after
         return self._age.seconds(outbox.depth(using="default").oldest_ms)
 
+    @property
+    def captured_since(self) -> float:
+        return self._age.captured_since_ms / 1000
+
 
 @pytest.fixture
 def rows(monkeypatch: pytest.MonkeyPatch) -> Outbox:
@@ -59,3 +63,12 @@ def test_a_clock_that_is_behind_delays_nothing(rows: Outbox) -> None:
         rows.save(ahead=-11.0)
         assert rows.seconds(0.5) == 0.5
     assert rows.seconds(20.0) == 20.5
+
+
+def test_changes_that_are_not_in_kafka_yet_are_from_a_known_time_or_later(rows: Outbox) -> None:
+    assert rows.captured_since == 0.0
+    rows.seconds(5.0)
+    assert rows.captured_since == 1_005.0
+    rows.save(ahead=0.0)
+    rows.seconds(60.0)
+    assert rows.captured_since == 1_005.0

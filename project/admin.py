@@ -1,4 +1,4 @@
-"""Applies the audiences of the project to the admin pages of `cdc`."""
+"""Lets the roles of the project decide who sees personal data in the admin pages of `cdc`."""
 
 from cdc.admin_readers import ForAudience
 from users.roles import feed_audience

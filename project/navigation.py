@@ -57,7 +57,7 @@ class Navigation:
 
     @property
     def bar(self) -> tuple[Entry, ...]:
-        """The links in the bar. The width of a phone suffices for four, with "More"."""
+        """The links in the bar. A phone has room for four links, or for three and "More"."""
         entries = self.entries
         return entries if len(entries) <= _SHOWN_ON_PHONES else entries[: _SHOWN_ON_PHONES - 1]
 
@@ -139,7 +139,7 @@ def _open_page(pages: list[Page], path: str) -> Page | None:
 
 
 def _dead_letters(*, fresh: bool) -> int:
-    """Return the number of waiting dead letters, counted at most once in ten seconds.
+    """Return the number of waiting dead letters, counted at most once every ten seconds.
 
     On the pages of dead letters, where people replay or discard them, the number is always fresh.
     """

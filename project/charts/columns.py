@@ -19,9 +19,9 @@ _EDGE = (STEP - _COLUMN) // 2
 _MARKS = 8
 _HEAD, _FOOT = 8, 20
 _PEAK_HEAD = 24
-"""The space above the drawing if there are numbers above columns."""
+"""The space above the drawing if there are values above columns."""
 _PEAKS = 8
-"""The maximum number of numbers that fit side by side."""
+"""How many values above columns fit side by side."""
 _BREAK_Y, _BREAK = 16, 4
 
 
@@ -38,7 +38,7 @@ class Layer:
     """The rectangles of one series as the data of an SVG path."""
 
     number: int
-    """The number of the colour, from 1."""
+    """The number of the colour, starting at 1."""
     name: str
     path: str
 
@@ -53,7 +53,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A label on the horizontal axis."""
+    """A label on the horizontal axis, or a value above a column."""
 
     text: str
     place: str
@@ -64,7 +64,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnChart:
-    """What `templates/charts/columns.html` draws."""
+    """The data that `templates/charts/columns.html` draws."""
 
     summary: str
     """The accessible name, which describes what a sighted reader sees."""
@@ -81,7 +81,7 @@ class ColumnChart:
     line_is_cut: bool
     """Whether the comparison line does not fit on the scale. It then ends at the top."""
     partial: int | None
-    """The place of the last column if its interval has not ended yet."""
+    """The x coordinate of the last column if its interval has not ended yet."""
     width: int
     height: int = HEIGHT
     step: int = STEP
@@ -158,7 +158,7 @@ def _layer(stacks: Sequence[tuple[int, ...]], number: int, top: int) -> str:
 
 
 def _height(value: int, top: int) -> int:
-    """Return the height of a value. A value above zero is visible, however small it is."""
+    """Return the height of a value. Every value above zero is visible, however small it is."""
     return min(max(round(value * HEIGHT / top), 1), HEIGHT) if value else 0
 
 
@@ -169,7 +169,7 @@ def _break(place: int) -> str:
 
 
 def _peaks(totals: Sequence[int], places: Sequence[int]) -> tuple[Mark, ...]:
-    """Return the numbers above columns. Of columns that are too close, the highest has one."""
+    """Return the values above columns. If columns are too close, only the highest has its value."""
     apart, chosen = -(-len(totals) // _PEAKS), list[int]()
     for place in sorted(places, key=lambda place: -totals[place]):
         if all(abs(place - other) >= apart for other in chosen):

@@ -11,7 +11,7 @@ _THOUSAND, _MILLION = 1_000, 1_000_000
 _SHORTEST = 10_000
 """Smaller numbers are written with all their digits."""
 _FEWEST = 5
-"""Fewer values have no usual size."""
+"""If there are fewer values, none of them counts as exceptional."""
 _USUAL_SHARE, _MOST_TIMES = 0.75, 5
 
 
@@ -24,7 +24,7 @@ class Tick:
 
 
 def nice_values(largest: int, most: int = _MOST) -> tuple[int, ...]:
-    """Return up to `most` round numbers at equal distances, from 0 to `largest` or above it.
+    """Return up to `most` evenly spaced round numbers, from 0 to at least `largest`.
 
     The distance is 1, 2 or 5 times a power of ten, and at least 1.
     """
@@ -54,7 +54,7 @@ def ticks(values: tuple[int, ...], height: int) -> tuple[Tick, ...]:
 
 
 def short_number(number: int) -> str:
-    """Return an integer as text of few characters: 1,500, 20k, 2.5M."""
+    """Return an integer as a short text, such as `1,500`, `20k` or `2.5M`."""
     for unit, letter in ((_MILLION, "M"), (_THOUSAND, "k")):
         if number >= max(unit, _SHORTEST):
             return f"{number / unit:.1f}".removesuffix(".0") + letter

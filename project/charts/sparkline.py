@@ -12,7 +12,7 @@ HEIGHT = 40
 """The height of the drawing in pixels."""
 STEP = 10
 _TOP = 2
-"""The space above the highest point, so that the whole width of the line is visible."""
+"""The space above the highest point, so that the line there is not cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sparkline:
-    """What `templates/charts/sparkline.html` draws."""
+    """The data that `templates/charts/sparkline.html` draws."""
 
     summary: str
     """The accessible name, which describes what a sighted reader sees."""

@@ -46,7 +46,7 @@ _FIXED = {
     ),
     "transaction_mode": ("IMMEDIATE", "a write could fail at once with 'database is locked'"),
 }
-"""Options that a URL may only set to the value that the pipeline needs, and the reason."""
+"""The options for which a URL may set only one value: this value, and the effect of any other."""
 
 
 def database(url: str) -> dict[str, Any]:
@@ -75,8 +75,9 @@ def database(url: str) -> dict[str, Any]:
 def set_query_timeouts() -> None:
     """Make queries of web requests fail if MySQL does not respond for a long time.
 
-    Otherwise, a host that disappears would occupy the threads of the requests forever. The time is
-    longer than MySQL's longest wait for a lock. `DATABASE_URL` may set a different time.
+    Otherwise, if the database host disappeared, the threads of the requests would be blocked
+    forever. The timeout is longer than MySQL's longest wait for a lock. `DATABASE_URL` may set a
+    different timeout.
     """
     for config in connections.settings.values():
         if config["ENGINE"] == _MYSQL:
@@ -87,8 +88,9 @@ def set_query_timeouts() -> None:
 def _encryption(given: dict[str, Any]) -> dict[str, Any]:
     """Return the option that verifies the server with the certificate authority in the URL.
 
-    Without this option, the client would accept a certificate of the authority for any host, and a
-    connection without TLS. Raise Misconfigured if the file of the authority cannot be read.
+    Without this option, the client would accept connections without TLS, and certificates that the
+    authority issued for other hosts. Raise Misconfigured if the file of the authority cannot be
+    read.
     """
     ssl = given.get("ssl")
     if not isinstance(ssl, dict):
@@ -134,5 +136,5 @@ def _require_fixed(name: str, value: Any) -> None:
     if str(value).lower() != needed.lower():
         raise Misconfigured(
             f"DATABASE_URL has the option {name!r} with the value {value!r}, so {reason}: "
-            f"remove the option; its value is {needed!r}."
+            f"remove the option, because Storyfeed sets it to {needed!r}."
         )

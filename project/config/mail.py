@@ -23,6 +23,6 @@ def mail(url: str) -> dict[str, Any]:
             "use smtp://user:pass@host:587, smtps://…, console:// or file:///path."
         )
     if url.startswith("file:"):
-        # The library drops the first slash, and e-mails would be written to the working folder.
+        # The library drops the first slash, so the path would be relative to the working folder.
         config["EMAIL_FILE_PATH"] = unquote(urlsplit(url).path)
     return config

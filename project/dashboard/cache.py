@@ -1,4 +1,4 @@
-"""The reports that readers have opened, each counted once for all readers."""
+"""Caches reports, so that the stories of a period are counted once for all readers."""
 
 import threading
 from collections import OrderedDict
@@ -17,9 +17,9 @@ _MOST = 16
 
 
 class Reports:
-    """Reads reports with `read`, each at most once in 15 s. The last 16 choices are kept.
+    """Reads reports with `read`, each at most once every 15 s. The last 16 choices are kept.
 
-    If there is an older report, a reader gets that report at once, while a new report is counted.
+    While a new report is counted, readers get the previous one, if there is one.
     """
 
     def __init__(self, read: Callable[[Choice], Report | None] = read_report) -> None:
@@ -30,7 +30,7 @@ class Reports:
     def begin(self, choice: Choice) -> Callable[[], Reading[tuple[Report | None]]]:
         """Start to read a report. Return a function that waits for it, for at most 3 s.
 
-        Each value is a tuple with one report, because the report is None if there are no stories.
+        The report is in a tuple, because the report itself is None if there are no stories.
         """
         wait = self._of(choice).begin()
 

@@ -11,11 +11,11 @@ _UP, _DOWN, _SAME = "sf-up", "sf-down", "sf-same"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One value. `css` are classes; a number has the class `sf-number`."""
+    """One cell. `css` contains classes; a number has the class `sf-number`."""
 
     text: str
     value: str | int | float
-    """The value in a CSV file; dates as in ISO 8601, an empty text for no value."""
+    """The value in a CSV file. Dates are in ISO 8601; an empty string means no value."""
     css: str = ""
     address: str = ""
 
@@ -57,7 +57,7 @@ def secondary(cell: Cell) -> Cell:
 
 
 def direction(difference: float) -> str:
-    """Return the class of the colour of a difference. The text has a sign, too."""
+    """Return the class for the colour of a difference. The text of the cell also has a sign."""
     return _UP if difference > 0 else _DOWN if difference < 0 else _SAME
 
 

@@ -17,7 +17,7 @@ _UNFINISHED = {
 
 
 def columns_of(report: Report) -> list[Series]:
-    """Return the number of stories of each charted topic in each column, the largest first."""
+    """Return the number of stories of each charted topic in each column, largest topic first."""
     span, series = report.span, dict[str | None, list[int]]()
     for group in report.days.now:
         place = _place(span, group)
@@ -32,7 +32,7 @@ def columns_of(report: Report) -> list[Series]:
 
 
 def totals_before(report: Report) -> list[int]:
-    """Return the stories of the previous period by column; empty without a previous period."""
+    """Return the stories of the previous period in each column; empty without such a period."""
     if report.span.before is None:
         return []
     totals = [0] * len(report.span.columns)

@@ -1,4 +1,4 @@
-"""CSV files that a spreadsheet opens without running anything."""
+"""CSV files from which a spreadsheet runs no formulas."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ def harmless(value: str) -> str:
 
 async def chunks(table: Table) -> AsyncIterator[bytes]:
     """Yield the file in UTF-8, a few rows at a time."""
-    yield BOM.encode() + _encoded([map(harmless, table.heads)])  # topics are among them
+    yield BOM.encode() + _encoded([map(harmless, table.heads)])  # some heads are names of topics
     rows = iter(table.rows)
     while some := list(islice(rows, _ROWS)):
         yield _encoded([_values(row) for row in some])

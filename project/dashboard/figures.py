@@ -13,7 +13,7 @@ from stories.models import Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One figure. The values of a CSV file are numbers."""
+    """One figure, as texts for the page and as values for the CSV file."""
 
     name: str
     shown: str
@@ -26,7 +26,7 @@ class Figure:
 
     @property
     def icon(self) -> str:
-        """The arrow of a change that has a sign; a change in words has none."""
+        """The arrow of a change with a sign; empty if the change is in words."""
         return {"+": "arrow-up", cells.MINUS: "arrow-down"}.get(self.change[:1], "")
 
 

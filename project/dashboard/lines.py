@@ -25,7 +25,7 @@ class Line:
 def lines_of(now: Labelled, before: Labelled) -> tuple[Line, ...]:
     """Return a line for each label of the period, the line with the most stories first.
 
-    Several groups may have one label: `www.a.example` and `a.example`, for example.
+    Several groups may have the same label: `www.a.example` and `a.example`, for example.
     """
     ours, theirs = _by_label(now), _by_label(before)
     lines = [Line(label, counts, theirs.get(label, {})) for label, counts in ours.items()]

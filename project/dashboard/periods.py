@@ -66,7 +66,7 @@ class Span:
     def period(self) -> Period:
         return Period(
             field=FIELD,
-            # All stories are read faster without a first date.
+            # Without a first date, all stories are read faster.
             since=None if self.first <= self.oldest else _midnight(self.first),
             until=_midnight(self.last) + _DAY,
         )
@@ -104,7 +104,7 @@ class Span:
 
 
 def days_text(first: date, last: date) -> str:
-    """Return two days as text. What they have in common is written once."""
+    """Return two days as text. If they share the month or the year, it is written once."""
     end = f"{last.day} {last:%b} {last.year}"
     if first == last:
         return end
@@ -130,7 +130,7 @@ def end_at(choice: Choice, text: str | None) -> tuple[Choice, str]:
     try:
         last = date.fromisoformat(text)
     except ValueError:
-        return choice, (f"“{_quoted(text)}” is not a date such as 2026-03-31.")
+        return choice, (f"“{_quoted(text)}” is not a date. Use the format 2026-03-31.")
     return Choice(name=choice.name, label=choice.label, days=choice.days, last=last), ""
 
 
@@ -142,7 +142,7 @@ def end_of(choice: Choice, now: datetime) -> datetime:
 
 
 def span_of(choice: Choice, oldest: datetime, newest: datetime) -> Span:
-    """Return the dates of a choice in the data between two dates."""
+    """Return the dates of a choice for stories submitted from `oldest` to `newest`."""
     last = newest.date()
     first = oldest.date() if choice.days is None else _earlier(last, choice.days - 1)
     before = None if choice.days is None else _earlier(first, choice.days)
@@ -166,7 +166,7 @@ def _unit(days: int) -> Unit:
 
 
 def _columns(first: date, last: date, unit: Unit) -> Iterator[date]:
-    """Yield the first day of each unit from the one with `first` to the one with `last`."""
+    """Yield the first day of each unit, from the unit of `first` to the unit of `last`."""
     day = _begin(first, unit)
     while day <= last:
         yield day

@@ -62,7 +62,7 @@ class Report:
     submitters: tuple[Line, ...]
     media: tuple[Line, ...]
     days: Sides
-    """The counts for each column, by its first day; in the period itself, also by topic."""
+    """The counts of each column, by its first day; those of the period itself also by topic."""
     minutes: Sides
     """The number of stories for each number of minutes from submission to promotion."""
     stories: tuple[Mapping[str, Any], ...]

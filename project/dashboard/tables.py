@@ -20,7 +20,7 @@ from project.dashboard.report import COMMENTS, DIGGS, NO_TOPIC, POPULAR, Report
 Row = Sequence[Cell]
 
 _OF_COLUMNS = ("sf-number", "sf-extra")
-"""The classes that all cells of a column have in common, including the head."""
+"""The classes that apply to every cell of a column, including its head."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +45,9 @@ def _head_class(cell: Cell) -> str:
 
 
 def table(name: str, report: Report | None, audience: Audience) -> Table:
-    """Return a table with at most 1,000 rows as an audience may see it. `name` is in TABLES.
+    """Return a table as an audience may see it, with at most 1,000 rows. `name` is in `TABLES`.
 
-    Without a report, it has no rows and no heads.
+    Without a report, the table has no rows and no heads.
     """
     title, build = TABLES[name]
     return build(name, title, report, audience) if report else _empty(name, title)
@@ -94,7 +94,7 @@ def _days(name: str, title: str, report: Report, _: Audience) -> Table:
 
 
 def _compared(report: Report, line: Line) -> Iterator[Cell]:
-    """Yield the cells of a line: the stories of this and of the previous period, and the change."""
+    """Yield the cells of a line: the stories of both periods, and the change."""
     now = line.now["documents"]
     yield cells.number(now)
     if report.span.before:

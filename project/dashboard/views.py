@@ -64,10 +64,10 @@ class Dashboard(RoleRequiredMixin, TemplateView):
 
 
 class TableFile(RoleRequiredMixin, View):
-    """A table of the dashboard as a CSV file in UTF-8, with the same parameters.
+    """A table of the dashboard as a CSV file in UTF-8, with the parameters of the dashboard.
 
-    Text that a spreadsheet would run as a formula is preceded by an apostrophe. A file has at
-    most 1,000 lines.
+    Text that a spreadsheet would run as a formula is preceded by an apostrophe. A table has
+    at most 1,000 rows.
     """
 
     role = UserType.SENIOR_MANAGEMENT
@@ -110,12 +110,12 @@ def _sentence(text: str, status: HTTPStatus) -> HttpResponse:
 def _freshness(
     state: FeedState, report: Report | None, reading: Reading[tuple[Report | None]]
 ) -> tuple[str, str]:
-    """Return the tone of the state of the copy, and a few words or a sentence about it."""
+    """Return the tone for the state of the copy, and a few words or a sentence about the state."""
     counted = f"counted {_ago(reading.seconds)} ago"
     if state.state is None:
-        return "neutral", f"The state of the copy is not known yet; {counted}."
+        return "neutral", f"The state of the copy is not known yet. These figures were {counted}."
     if not state.healthy:
-        return "warn", f"The copy may be out of date ({counted}): {state.verdict}"
+        return "warn", f"The copy may be out of date (figures {counted}): {state.verdict}"
     if report is None or report.changed_at is None:
         return "good", "Up to date"
     age = max((datetime.now(UTC) - report.changed_at).total_seconds() - reading.seconds, 0.0)

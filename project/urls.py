@@ -18,7 +18,7 @@ from users.roles import feed_audience
 admin.site.site_header = "Storyfeed admin"
 admin.site.site_title = "Storyfeed admin"
 admin.site.index_title = "Admin"
-# The navigation of the site and the home page of the admin list the same pages.
+# Django's sidebar would only repeat the home page of the admin.
 admin.site.enable_nav_sidebar = False
 
 handler400 = "project.http.refusals.bad_request"

@@ -30,18 +30,18 @@ _ACCEPTED_AT_ONCE = 32
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, on sockets that are listening."""
+    """uvicorn's server, on sockets that are already listening."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for each in sockets or []:
-            each.listen(listener.BACKLOG)  # uvicorn has reduced it to `_ACCEPTED_AT_ONCE`
+            each.listen(listener.BACKLOG)  # uvicorn has set it to `_ACCEPTED_AT_ONCE`
             uvicorn.server.logger.info("Uvicorn running on socket %s", each.getsockname())
         notify_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
-        # uvicorn then raises the signal again. It ends the process without calling exit handlers.
+        # uvicorn then raises the signal again, which ends the process without its exit handlers.
         flush_spans()
 
     async def on_tick(self, counter: int) -> bool:
@@ -58,7 +58,7 @@ def options(environment: Environment) -> dict[str, Any]:
         "ws": "none",
         "lifespan": "off",
         "access_log": False,
-        # Without this option, uvicorn formats its own lines until Django has been loaded.
+        # Without this option, uvicorn would use its own log format until Django is loaded.
         "log_config": logging_config(level=environment.log_level, form=environment.log_format),
         "backlog": _ACCEPTED_AT_ONCE,
         "h11_max_incomplete_event_size": _LARGEST_HEAD,
@@ -71,10 +71,10 @@ def options(environment: Environment) -> dict[str, Any]:
 
 
 def _forms(proxy: str) -> list[str]:
-    """Return a network of proxies in the form of IPv4 and in the form of IPv6.
+    """Return the forms of a network of proxies. An IPv4 network also has a form mapped to IPv6.
 
-    A socket for both kinds of addresses shows the IPv4 address of a proxy mapped to IPv6. uvicorn
-    compares addresses as they are.
+    On a socket for both kinds of addresses, the IPv4 address of a proxy appears mapped to IPv6.
+    uvicorn compares addresses without converting them.
     """
     network = ip_network(proxy)
     if isinstance(network, IPv4Network):

@@ -1,1 +1,1 @@
-"""Security headers, static files, and the health and readiness endpoints."""
+"""The HTTP layer: limits, headers, compression, static files, and health and readiness checks."""

@@ -16,15 +16,14 @@ _PATIENCE_SECONDS = 5.0
 _AFTERWARDS_THREADS = 2
 _STATIC = "/static/"
 # These paths have threads of their own, so that pages cannot delay them. A path such as `/healthz/`
-# has no threads, because Django answers it with the page for a missing address, which may wait for
-# the database.
+# is not in this table: Django responds with the 404 page, which may wait for the database.
 _APART = {"/healthz": 1, "/readyz": 2, "/metrics": 2, _STATIC: 4}
 PROBES = ("/healthz", "/readyz", "/metrics")
 """The paths that respond even if the process has too many connections."""
 OTHER_CONNECTIONS = 16
 """The maximum number of database connections that a web process needs besides those for pages.
 
-The probes have up to 5, the readings in the background 6, and event streams 2.
+Probes use up to 5, readings in the background 6, and event streams 2.
 """
 _TOO_MANY_STREAMS = Refusal(
     status=HTTPStatus.SERVICE_UNAVAILABLE,
@@ -35,9 +34,9 @@ _TOO_MANY_STREAMS = Refusal(
 class Admission:
     """An ASGI application that passes at most `pages` page requests at once to `application`.
 
-    Further requests wait for a few seconds and then get status 503. A request has its thread, and
-    with it a database connection, from the time when its body has arrived until its response
-    starts. Slow clients and open streams therefore use no thread.
+    Further requests wait for a few seconds and then get status 503. A request holds a thread,
+    and with it a database connection, from the arrival of its whole body to the start of its
+    response. Slow clients and open streams therefore use no thread.
     """
 
     def __init__(

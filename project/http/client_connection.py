@@ -1,4 +1,4 @@
-"""A client's connection, with bounds on its number and on the time that a client may take."""
+"""Client connections, with limits on their number and on the time that a client may take."""
 
 import asyncio
 from dataclasses import replace
@@ -13,7 +13,7 @@ from project.http.asgi_types import Receive, Scope, Send
 from project.http.refusal import BUSY
 
 _WRITE_SECONDS = 60.0
-"""How long a client may receive nothing while its data waits."""
+"""How long a client may receive nothing while data waits for it."""
 _LARGEST_UPLOAD = 10_485_760
 """The size of a request, in bytes, beyond which the connection is closed, even if the request has
 already been refused."""
@@ -42,7 +42,7 @@ SECONDS = {Phase.HEAD: 10.0, Phase.BODY: 30.0}
 
 
 class ClientConnection(H11Protocol):
-    """uvicorn's connection, which is also closed if its client is slow or connections are too many.
+    """uvicorn's connection, closed if its client is slow or if there are too many connections.
 
     If there are more connections than `most`, the connection whose request has been arriving for
     the longest time is closed or, if few requests are arriving, the connection whose client has

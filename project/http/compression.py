@@ -1,14 +1,14 @@
-"""Compresses pages, and nothing else that a view returns."""
+"""Compresses pages, but no other responses of views."""
 
 from django.http import HttpRequest, HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 
 
 class PageCompressionMiddleware(GZipMiddleware):
-    """Compresses HTML if the browser accepts it; other responses stay as they are.
+    """Compresses HTML for browsers that accept compression. Other responses are not changed.
 
-    Django would compress each part of a stream by itself. Browsers read only the first part of such
-    a file, and events would wait for each other (docs/decisions/0038).
+    Django would compress each part of a stream separately. Some browsers decode only the first
+    part, and compression could delay events (docs/decisions/0038).
     """
 
     def process_response(

@@ -10,7 +10,7 @@ _KEPT_BACK = 200
 
 
 def raise_limit() -> None:
-    """Raise the soft limit of descriptors to the hard limit, as far as that is useful."""
+    """Raise the soft limit of descriptors to the hard limit, but to at most 65,536."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _WANTED if hard == resource.RLIM_INFINITY else min(hard, _WANTED)
     if resource.RLIM_INFINITY != soft < wanted:

@@ -16,7 +16,7 @@ Handler = Callable[[HttpRequest], Any]
 
 @sync_and_async_middleware
 def limit_addresses(get_response: Handler) -> Handler:
-    """Refuse addresses that are too long, with status 414."""
+    """Refuse requests whose URL is too long, with status 414."""
     if not iscoroutinefunction(get_response):
         return lambda request: _refusal(request) or get_response(request)
 
@@ -27,16 +27,16 @@ def limit_addresses(get_response: Handler) -> Handler:
 
 
 class NoUploads(FileUploadHandler):
-    """Refuses forms with files, with status 400, because no form of the site takes a file."""
+    """Refuses forms that contain files, with status 400. No form of the site has a file field."""
 
     def new_file(self, *args: Any, **options: Any) -> None:
-        raise MultiPartParserError("The site takes no files.")
+        raise MultiPartParserError("This site does not accept files.")
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        """Do nothing, because no file gets here."""
+        """Do nothing: `new_file` has already refused the file."""
 
     def file_complete(self, file_size: int) -> None:
-        """Do nothing, because no file gets here."""
+        """Do nothing: `new_file` has already refused the file."""
 
 
 def _refusal(request: HttpRequest) -> HttpResponse | None:

@@ -1,4 +1,4 @@
-"""Refuses requests that would otherwise end with an error of the server."""
+"""Refuses requests that would otherwise cause a server error."""
 
 import codecs
 from typing import Any
@@ -22,10 +22,10 @@ class OddRequestsMiddleware(MiddlewareMixin):
       this encoding, and some encodings yield characters that no database can store.
     - The length of the body is not a number.
     - `_to_field`, the column by which the admin finds a row, is empty.
-    - An action of an admin list is for a row whose key cannot exist.
+    - An action of an admin list names a row whose key cannot exist.
     - A filter in the URL of an admin list has a regular expression. The admin has no such filter,
       and a database takes very long to evaluate some expressions.
-    - A filter in the URL of an admin list cannot be applied. Django itself checks only a few.
+    - A filter in the URL of an admin list cannot be applied. Django checks only some filters.
     """
 
     def process_request(self, request: HttpRequest) -> None:
@@ -33,7 +33,7 @@ class OddRequestsMiddleware(MiddlewareMixin):
         if charset and not _is_utf_8(charset):
             raise BadRequest("The request is not encoded in UTF-8.")
         if charset:
-            # Django does not read a form that names UTF-8 differently, or that is in ASCII.
+            # Django refuses a form in ASCII, or with another name of UTF-8, such as `utf8`.
             request.encoding = "utf-8"
         length = str(request.META.get("CONTENT_LENGTH") or "0")
         if not (length.isascii() and length.isdigit() and len(length) <= _MOST_DIGITS):
@@ -44,7 +44,7 @@ class OddRequestsMiddleware(MiddlewareMixin):
         if match is None or "admin" not in match.namespaces:
             return
         if "" in {values.get(TO_FIELD_VAR) for values in (request.GET, request.POST)}:
-            raise BadRequest("The column of the row is empty.")
+            raise BadRequest(f"The parameter {TO_FIELD_VAR} is empty.")
         if any(name.endswith(_LOOKUPS) for name in request.GET):
             raise BadRequest("The admin has no such filter.")
         if not _are_keys(request.POST.getlist(ACTION_CHECKBOX_NAME), match.func):

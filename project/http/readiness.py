@@ -19,7 +19,7 @@ from project.pages.latest import Latest, Reading
 DATABASE, THREADS = "database", "threads"
 PATIENCE_SECONDS = 1.5
 Check = Callable[[], str]
-"""A function that returns a message about what is missing, or an empty string.
+"""A function that returns a message if something is missing; otherwise, an empty string.
 
 The function raises an error if the service is not responding.
 """

@@ -28,7 +28,7 @@ class Refusal:
     async def send(self, send: Send) -> None:
         """Send the response. A client that may try again gets a random `Retry-After`.
 
-        The clients of one burst therefore do not come back together.
+        The clients of one burst therefore do not return at the same moment.
         """
         REFUSED_REQUESTS.labels(self.status.value).inc()
         body = f"{self.sentence}\n".encode()

@@ -1,4 +1,4 @@
-"""The response to an error of the database or of `cdc` that a page does not show itself."""
+"""The responses to errors of the database or of `cdc` that a page does not handle itself."""
 
 import logging
 import sys
@@ -16,7 +16,7 @@ from cdc.pages import marked, refused
 from cdc.refusals import BUSY, LOST, REFUSALS, UNAVAILABLE, Refusal, refusal_of
 
 REQUEST_FAILED = "request.failed"
-"""The log record of a request for which the database is not available."""
+"""The log event of a request that failed because the database is not available."""
 _OK = 200
 _OUTAGE = f"{outage_verdict(('the database',), '')} Try again in a moment."
 _log = logging.getLogger(__name__)
@@ -25,8 +25,8 @@ _log = logging.getLogger(__name__)
 class RefusalMiddleware(MiddlewareMixin):
     """Shows the page of a refused POST again, with the reason.
 
-    This project's own pages with forms do that themselves (`cdc.pages`), and keep what was typed.
-    This middleware serves all other pages, such as the admin pages of other apps.
+    This project's own pages with forms do this themselves (`cdc.pages`), and keep what was typed.
+    This middleware is for all other pages, such as the admin pages of other apps.
     """
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
@@ -44,7 +44,7 @@ class RefusalMiddleware(MiddlewareMixin):
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
     """Return the page of a bad request.
 
-    Django's own view also checks the CSRF token. That fails again if the form cannot be read.
+    Django's own view also checks the CSRF token, which fails again if the form cannot be read.
     """
     return HttpResponseBadRequest(render_to_string("400.html"))
 
@@ -79,10 +79,10 @@ def _report(error: Exception) -> None:
 
 
 def _unavailable(request: HttpRequest, refusal: Refusal) -> HttpResponse:
-    """Return the page of a refusal. A request that only reads gets the verdict on the pipeline."""
+    """Return the page of a refusal. During an outage, a GET request gets the pipeline's verdict."""
     writes = request.method == "POST"
     is_outage = not writes and refusal in {LOST, UNAVAILABLE}
     sentence = _OUTAGE if is_outage else refusal.sentence
-    # The page is rendered without the request, whose user is in the database.
+    # The page is rendered without the request, whose user would be read from the database.
     page = render_to_string("503.html", {"sentence": sentence, "writes": writes})
     return marked(HttpResponse(page), refusal)

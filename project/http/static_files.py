@@ -68,7 +68,7 @@ class StaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
 
 
 def bundle(name: str, read: Callable[[str], str]) -> str:
-    """Return the content of a style sheet or a JavaScript module and of all that it imports."""
+    """Return the content of a style sheet or JavaScript module, and of everything it imports."""
     if name.endswith(".css"):
         return _style_sheet(name, read)
     modules: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Bounded threads for requests, each with a database connection of its own."""
+"""A limited number of threads for requests, each with a database connection of its own."""
 
 import asyncio
 from collections import deque
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class _Afterwards(ThreadPoolExecutor):
-    """Runs what is left to do after the response has started; keeps no database connection."""
+    """Runs the work that remains after a response has started; keeps no database connection."""
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         def run() -> T:
@@ -45,7 +45,7 @@ class Threads:
     async def take(self, seconds: float, receive: Receive) -> "Slot | None":
         """Return a thread for a request, or None if all are in use for `seconds`.
 
-        Also return None if the client disconnects: `receive` then ends.
+        Also return None if the client disconnects, which ends `receive`.
         """
         if self._idle:
             return Slot(self, self._idle.pop())
@@ -67,7 +67,7 @@ class Threads:
         return Slot(self, waiter.result())
 
     def give_back(self, thread: Executor) -> None:
-        """Reuse a thread once it has nothing left to do, such as a view whose client has left."""
+        """Reuse a thread once its work is done. A view may continue after its client has left."""
         loop = asyncio.get_running_loop()
 
         def put_back(_: Future[None]) -> None:

@@ -31,7 +31,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 def _encoder(accept: str) -> tuple[Callable[[Collector], bytes], str]:
-    """Return the encoder for an `Accept` header; the default one if its version is malformed."""
+    """Return the encoder for an `Accept` header; the default if the header is malformed."""
     try:
         return choose_encoder(accept)
     except (TypeError, ValueError):

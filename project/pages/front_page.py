@@ -27,7 +27,7 @@ class FrontPage(TemplateView):
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         form = LoginForm()
-        # The keyboard of a phone would hide the page.
+        # With this attribute, a phone would open its keyboard, which covers the page.
         form.fields["username"].widget.attrs.pop("autofocus", None)
         activity = feed_state.activity.get().value
         return super().get_context_data(**context, form=form, dug=most_dug(), activity=activity)

@@ -29,7 +29,7 @@ class Reading(Generic[T]):
 
 
 class Latest(Generic[T]):
-    """Reads a value in a background thread, at most once in `fresh` seconds for all callers.
+    """Reads a value in a background thread, at most once every `fresh` seconds for all callers.
 
     A caller waits at most `patience` seconds and then gets the last value with its age. A slow
     source is a problem only if the last value is older than `tolerance` seconds plus the time that
@@ -57,7 +57,7 @@ class Latest(Generic[T]):
         self._problem = ""
 
     def begin(self) -> Callable[[float], Reading[T]]:
-        """Start to read if the value is old. Return a function that waits for the value.
+        """Start reading if the value is old. Return a function that waits for the value.
 
         A caller that needs several values starts all reads before it waits for the first value, so
         that a slow read does not delay the others.

@@ -19,7 +19,7 @@ from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefre
 
 
 class LostAccessMiddleware(MiddlewareMixin):
-    """Leads the whole page of a script to the login page, or to the 403 page.
+    """Replaces the whole page with the login page or the 403 page, not only a part of it.
 
     If the script asked for a part of the page, the page itself is opened again after the login. If
     it followed a link, the page of the link is opened. If a write is refused with 403, for example
@@ -55,6 +55,6 @@ def _page_of(request: HttpRequest) -> str:
     """Return the URL of the page to open after the login."""
     if _is_link(request):
         return request.get_full_path()
-    with suppress(ValueError):  # of a header that is not a URL
+    with suppress(ValueError):  # the header is not a URL
         return request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]
     return "/"

@@ -40,7 +40,7 @@ class LetterRow:
 
     letter: DeadLetter
     name: str
-    """The table and the key of the row, or the number of the dead letter."""
+    """The model and the key of the row, or the number of the dead letter if the key is hidden."""
     operation: str
     """A word; empty if the message names no operation."""
     reason: str
@@ -134,7 +134,7 @@ class DeadLetterView(ReadersMixin, DetailView[DeadLetter]):
 
 
 def _counts() -> Counter[str]:
-    """Return the number of dead letters in each state, and of all."""
+    """Return the number of dead letters in each state, and their total."""
     states = DeadLetter.objects.order_by().values_list("status").annotate(Count("pk"))
     counts = Counter(dict(states))
     counts[ALL] = counts.total()
@@ -158,7 +158,7 @@ def letter_rows(letters: Sequence[DeadLetter], audience: Audience) -> list[Lette
 
 
 def faulty_column(reason: str, columns: Sequence[str]) -> str:
-    """Return the column that a reason begins with; empty if it names none of the columns."""
+    """Return the column that a reason names at its beginning; empty if it is not in `columns`."""
     named = re.match(r"Column (\S+) ", reason)
     return named[1] if named and named[1] in columns else ""
 

@@ -91,7 +91,7 @@ class BulkDecideView(ConfirmView):
     form_class = BulkForm
     template_name = "operations/dead_letters_decide.html"
     verb = ""
-    """What the button says; the past participle is `verb` with `ed`."""
+    """The label of the button. With `ed` appended, it is the past participle."""
 
     def get(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
         if not self._chosen[0]:
@@ -129,7 +129,7 @@ class BulkDecideView(ConfirmView):
 
     @cached_property
     def _chosen(self) -> tuple[list[int], int]:
-        """The oldest waiting dead letters that the address selects, and the number of all."""
+        """The oldest waiting dead letters that the URL selects, and how many it selects in all."""
         newest = ids(self.request.GET.getlist("newest"))
         if newest:
             chosen = self._filters.of(DeadLetter.objects.filter(pk__lte=newest[0]))
@@ -170,7 +170,7 @@ def ids(texts: Iterable[str]) -> list[int]:
 
 
 def outcome_sentence(outcome: Outcome, verb: str) -> str:
-    """Return what was done about many dead letters. `verb` is `replay` or `discard`."""
+    """Return the message after a decision on many dead letters. `verb` is `replay` or `discard`."""
     done = len(outcome.resolved)
     sentences = [f"{counted(done)} {'was' if done == 1 else 'were'} {verb}ed."]
     if outcome.decided:

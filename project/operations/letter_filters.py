@@ -30,7 +30,7 @@ class LetterFilters:
 
     status: str = DeadLetterStatus.WAITING.value
     reason: str = ""
-    """A part of the reason, in any case."""
+    """A part of the reason, in upper or lower case."""
     text: str = ""
     """A part of the key, the table or the topic, an id, or a position such as `3:1842`."""
 
@@ -40,7 +40,7 @@ class LetterFilters:
         return bool(self.reason or self.text)
 
     def of(self, letters: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
-        """Return those dead letters that the filters select."""
+        """Return the dead letters that the filters select."""
         if self.status != ALL:
             letters = letters.filter(status=self.status)
         if self.reason:
@@ -58,13 +58,13 @@ class LetterFilters:
 
     @property
     def values(self) -> dict[str, str]:
-        """The parameters of the address by name; a default is empty."""
+        """The parameters of the URL by name. Those with a default value are empty."""
         found: dict[str, str] = asdict(self)
         return {**found, "status": "" if self.status == DeadLetterStatus.WAITING else self.status}
 
 
 def filters_of(query: QueryDict, audience: Audience) -> tuple[LetterFilters, str]:
-    """Return the filters in an address, and the name of the state in it if no such state exists.
+    """Return the filters in a URL, and the name of the state in it if this state does not exist.
 
     Keys and reasons may quote people. An audience that must not see such texts cannot search them.
     """

@@ -16,7 +16,7 @@ from users.roles import audience_of
 
 _LONGEST = 255
 _MOST_PEOPLE = 200
-"""The maximum number of people that the filter offers."""
+"""The maximum number of actions, and of people, that the filter offers."""
 _LINKED = re.compile(r"(job|dead letter) ([0-9]{1,18})\b")
 _PAGES = {"job": "job", "dead letter": "dead_letter"}
 
@@ -79,9 +79,10 @@ def _row(action: OperatorAction, names: dict[str, str], audience: Audience) -> L
 
 
 def _visible_target(target: str, audience: Audience) -> str:
-    """Return a target without conditions on rows, and without the reason of a dead letter.
+    """Return a target. If the audience must not see people, leave out texts that may quote them.
 
-    Entries of earlier releases contain these reasons.
+    These texts are conditions on rows and, in entries of earlier releases, the reasons of dead
+    letters.
     """
     if audience.sees_people:
         return target

@@ -1,4 +1,4 @@
-"""The charts of the changes of the last hour: one for all changes, and one for each stage."""
+"""The charts of the last hour: one for all changes, and one for each stage."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -66,7 +66,7 @@ class _Measure:
     """A field of `Throughput`."""
     caption: str
     what: str
-    """The same for screen readers, which do not see the scale."""
+    """The caption for users of a screen reader, who do not see the scale."""
     unit: str = ""
 
 
@@ -86,7 +86,7 @@ def read_stage_charts() -> dict[str, StageChart]:
 
 
 def stage_charts(passed: Throughput | None) -> dict[str, StageChart]:
-    """Return the chart of each stage by its name; None if the numbers are not known."""
+    """Return the chart of each stage by its name. `passed` is None if the numbers are not known."""
     return {name: _stage_chart(measure, passed) for name, measure in _MEASURES.items()}
 
 

@@ -24,7 +24,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """One sentence on the pipeline, with a word for its state."""
+    """One sentence about the pipeline, and a word for its state."""
 
     word: str
     sentence: str

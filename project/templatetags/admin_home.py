@@ -41,7 +41,7 @@ def waiting_for(user: User) -> list[Waiting]:
 
 @register.filter
 def most_used_first(apps: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the applications of the admin in their order, after those with the daily work."""
+    """Return the apps of the admin, those for daily work first. The others keep their order."""
     daily = {label: place for place, label in enumerate(_FIRST_APPS)}
     return sorted(apps, key=lambda app: daily.get(app["app_label"], len(daily)))
 

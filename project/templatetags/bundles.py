@@ -14,10 +14,10 @@ register = template.Library()
 UNUSED = frozenset(
     f"admin/js/{name}.js" for name in ("urlify", "prepopulate", "vendor/xregexp/xregexp.min")
 )
-"""The scripts for `prepopulated_fields`, which the admin of no model uses.
+"""The scripts for `prepopulated_fields`, which no `ModelAdmin` of this site uses.
 
-The admin of no model uses `autocomplete_fields` either: its script would have to run in the middle
-of a bundle.
+No `ModelAdmin` may use `autocomplete_fields`: its script would have to run in the middle of a
+bundle.
 """
 
 

@@ -41,7 +41,7 @@ def draw(name: str) -> SafeString:
 def draw_sized(name: str, *, size: int = 24, **attributes: str) -> SafeString:
     """Return an icon of Lucide as inline SVG, with a side of `size` px.
 
-    Lucide's own tag of this name renders the icon each time, and a list shows 40 icons.
+    This tag replaces Lucide's own, which renders an icon again each time. A list shows 40 icons.
     """
     return SafeString(rendered(name, size=size, **attributes))
 

@@ -56,8 +56,8 @@ class Child:
         """Start the process. A process that a killed parent left running is ended first.
 
         `env` is added to the environment of the parent. The file descriptors in `pass_fds` stay
-        open in the child under the same numbers. If a file cannot be written, no process is
-        running, and OSError is raised.
+        open in the child under the same numbers. Raise OSError if a file cannot be written;
+        no process is running then.
         """
         if self.alive:
             raise StackError(

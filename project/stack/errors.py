@@ -1,4 +1,4 @@
-"""The only exception that this package raises."""
+"""The exception of this package."""
 
 
 class StackError(Exception):

@@ -1,7 +1,7 @@
 """Ends a process that an earlier, killed run left running.
 
-The system may reuse a process id. The process id together with the start time from `/proc` (clock
-ticks since boot) identifies one process.
+The system may reuse a process id. Only the id together with the start time from `/proc` (in clock
+ticks since boot) identifies a process.
 """
 
 import os

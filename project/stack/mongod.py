@@ -122,7 +122,7 @@ def _config(client: Client) -> dict[str, Any] | None:
 
 
 def binary() -> Path:
-    """Return the path of `mongod`. Raise StackError if its package is missing or unsupported."""
+    """Return the path of `mongod`. Raise StackError if it is not installed or unavailable here."""
     system, processor = platform.system(), platform.machine()
     if system not in DISTRIBUTIONS or processor not in PROCESSORS:
         raise StackError(

@@ -29,9 +29,9 @@ def port_is_free(port: int) -> bool:
 
 
 def free_port(taken: Collection[int] = ()) -> int:
-    """Return a loopback port that is free, not in `taken` and not returned before.
+    """Return a free loopback port that is not in `taken`.
 
-    On Linux, this function returns the port to no other process until this process ends.
+    On Linux, no call in this or another process returns the port again until this process ends.
     """
     for _ in range(1000):
         port = random.randint(FIRST, LAST)  # noqa: S311 (no secret)

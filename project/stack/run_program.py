@@ -13,7 +13,7 @@ from project.stack.errors import StackError
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
     exit_code: int
-    """Negative if a signal ended it."""
+    """Negative if a signal ended the program."""
     output: str
     """Standard output and standard error, interleaved."""
 

@@ -53,7 +53,7 @@ class UpOptions:
 
 
 class _StopRequestedError(Exception):
-    """A signal has requested that `up` stops."""
+    """A signal has requested that `up` stop."""
 
 
 class Embedded:
@@ -68,7 +68,7 @@ class Embedded:
         self._env = {
             "STORYFEED_HOME": str(home.path),
             "PYTHONUNBUFFERED": "1",
-            # Many threads allocate memory. With an arena for each, glibc returns less of it.
+            # With a memory arena for each of the many threads, glibc would return less memory.
             "MALLOC_ARENA_MAX": "2",
         }
         self._web = Web(home.logs, load_environment(os.environ))

@@ -30,7 +30,7 @@ class EmbeddedServers:
 
     @property
     def services(self) -> list[Service]:
-        """The servers to start. The slowest server is the first."""
+        """The servers to start, the slowest one first."""
         return [server for server in (self.kafka, self.mongod) if server]
 
     def install(self) -> None:

@@ -111,7 +111,7 @@ class Supervisor:
 
 
 def _disk_problem(folder: Path) -> str:
-    """Return a remark if the disk is full, because a program then often exits without a reason."""
+    """Return a remark if the disk is full: programs then often exit without an error message."""
     free = shutil.disk_usage(folder).free
     return f"the disk of {folder} is full, so free some space; " if free < _FULL_BYTES else ""
 

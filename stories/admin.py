@@ -209,7 +209,7 @@ class StoryAdmin(BulkChanges, RefusalMessages):
 
 
 def _refuse_unseen(key: int, code: str) -> None:
-    """Lock a story; raise Refused if it is not what the form has shown. Scripts send no code."""
+    """Lock a story; raise Refused if it differs from what the form showed. Scripts send no code."""
     stored = Story.objects.select_for_update().filter(pk=key).first()
     if stored and code and code != code_of(stored):
         raise Refused("The story was changed in the meantime. Reload this page, then decide again.")

@@ -1,4 +1,4 @@
-"""Register stories for capture, and the job that changes many stories.
+"""Registers stories for capture, and the job that changes many stories.
 
 Stories use the topic and the collections of the settings. A second model must name its own `topic`
 and `collections`; see `docs/capture.md`.

@@ -184,7 +184,7 @@ def fill(now: datetime) -> int:
 
 
 def give_some_to(person: User) -> int:
-    """Make a user the submitter of the newest stories of each status; count these stories."""
+    """Make a user the submitter of the newest stories of each status. Return their number."""
     each = _OF_ONE_PERSON // len(Status)
     keys = [
         key

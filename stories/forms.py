@@ -19,7 +19,7 @@ from users.forms import post_initial
 
 REASON_MISSING = "Enter the reason. The submitter reads it."
 _CHANGED_MEANWHILE = {"status", "promote_date", "diggs", "comments"}
-DUPLICATE = "This link was submitted before. A page can be submitted once."
+DUPLICATE = "This link was submitted before. A page can be submitted only once."
 
 
 class IndentedEncoder(json.JSONEncoder):
@@ -149,7 +149,7 @@ class SubmissionForm(TopicChoice):
     def clean_link(self) -> str:
         """Return the canonical form of the address.
 
-        Raise ValidationError if the page was submitted before.
+        Raise ValidationError if the address was submitted before.
         """
         address = canonical(self.cleaned_data["link"])
         if "link" in self.changed_data:
@@ -220,7 +220,7 @@ class StoryForm(TopicChoice):
         self.initial["reason"] = reason_of(self.instance)
         self.initial["shown"] = code_of(self.instance)
         self.fields["reason"].required = False
-        # Django posts the initial values of columns with a default that is computed.
+        # Django itself posts the initial values of columns with a computed default.
         computed = {name for name, field in self.fields.items() if field.show_hidden_initial}
         post_initial(self, _CHANGED_MEANWHILE | computed)
 

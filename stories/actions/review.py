@@ -31,9 +31,9 @@ def may_review(user: Any) -> bool:
 
 
 def approve(user: Any, key: int, code: str) -> bool:
-    """Make a story popular. Return False if it is popular already, or was deleted.
+    """Make a story popular. Return False if it is already popular or was deleted.
 
-    Raise Refused if `code` is not the code of the story as it is now (`stories.bulk.shown`).
+    Raise Refused if the story has changed since the page with this `code` was shown.
     """
     change = BulkChange(
         word="approved",
@@ -45,9 +45,9 @@ def approve(user: Any, key: int, code: str) -> bool:
 
 
 def reject(user: Any, key: int, reason: str, code: str) -> bool:
-    """Reject a story, or change the reason for its rejection. False if the story was deleted.
+    """Reject a story, or change the reason for its rejection. Return False if it was deleted.
 
-    Raise Refused if `code` is not the code of the story as it is now (`stories.bulk.shown`).
+    Raise Refused if the story has changed since the page with this `code` was shown.
     """
     change = BulkChange(
         word="rejected",

@@ -1,4 +1,4 @@
-"""The URLs that buttons on the story pages post to. Without a script, they are plain forms."""
+"""The actions on the story pages, and My submissions. Each action also works without a script."""
 
 from typing import Any
 
@@ -81,7 +81,7 @@ class UndoDiggView(VoteView):
 
 
 class StoryActionView(LoginRequiredMixin, UserPassesTestMixin, FormView[forms.Form]):
-    """Asks before it changes a story, and then changes it."""
+    """Asks for confirmation, then changes a story."""
 
     template_name = "stories/confirm.html"
     form_class = forms.Form
@@ -127,7 +127,7 @@ class WithdrawView(RefusalMixin, StoryActionView):
 
 
 class ReviewView(RefusalMixin, StoryActionView):
-    """Decides about a story. Only staff who may change stories may do that."""
+    """Approves or rejects a story. Only staff who may change stories can open this page."""
 
     permission_denied_message = "Only staff who may change stories can review them."
 
@@ -139,7 +139,7 @@ class ReviewView(RefusalMixin, StoryActionView):
 
     @property
     def code(self) -> str:
-        """The code of the story that the user has seen. Without one, the page is shown again."""
+        """The code of the story as the user saw it. Without a code, the decision is refused."""
         return self.request.POST.get(SHOWN, "")
 
 
@@ -166,8 +166,8 @@ class RejectView(ReviewView):
     form_class = RejectionForm
     extra_context = {
         "title": "Reject this story?",
-        "text": "Only the submitter and people who see the live feed can read a rejected story. "
-        "They also see the reason.",
+        "text": "Only the submitter, staff and people who see the live feed can read a rejected "
+        "story. They also see the reason.",
         "button": "Reject",
     }
 

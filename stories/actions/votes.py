@@ -43,8 +43,8 @@ def undo(user: Any, key: int) -> Story:
 
 
 def _locked(key: int) -> Story:
-    # The lock comes first: the key of a new vote would lock the story for others, too, and two
-    # votes at once would then deadlock.
+    # The story is locked before a vote is created. Otherwise, the vote's foreign key would take a
+    # shared lock on the story, and two simultaneous votes would deadlock.
     story: Story | None = Story.objects.select_for_update().filter(pk=key).first()
     if story is None:
         raise Http404("This story does not exist.")

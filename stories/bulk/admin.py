@@ -1,4 +1,4 @@
-"""The admin's bulk actions on stories; an action on more than 1,000 stories is left to a job."""
+"""The admin's bulk actions on stories; a job performs actions on more than 1,000 stories."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ class BulkChanges(JobMessages):
         self.message_user(request, sentence, messages.SUCCESS)
 
     def action_checkbox(self, obj: Story) -> SafeString:
-        """Return the checkbox of a story, with a code of what the list shows of the story."""
+        """Return the checkbox of a story, with a code of its content (`stories.bulk.shown`)."""
         code = f"{obj.pk}:{code_of(obj)}"
         hidden = format_html('<input type="hidden" name="{}" value="{}">', SHOWN, code)
         return format_html("{}{}", super().action_checkbox(obj), hidden)

@@ -14,7 +14,7 @@ from stories.models import Rejection, Status, Story
 from users.models import User
 
 _DECIDED = ("status", "media")
-"""The columns that only a decision of an editor changes. Votes change the counters, too."""
+"""The columns that only editors change. The counters are also changed by votes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class BulkChange:
     """What to do with each of many stories."""
 
     word: str
-    """What is done, for messages, such as `approved`."""
+    """A past participle for messages, such as `approved`."""
     user: str
     """The key of the user who requested the change, for the admin's log."""
     values: dict[str, Any] | None
@@ -39,9 +39,9 @@ class BulkChange:
     def write(self, stories: QuerySet[Story]) -> int:
         """Write the stories, the reason and the admin's log; return the number of stories.
 
-        All of it is one transaction. The stories are locked first, so that the log and the reasons
-        are about the stories that are written. Stories that already have the new values and the
-        reason are left out. Raise Refused if the user has seen a story differently.
+        Everything is written in one transaction. The stories are locked first, so that the log and
+        the reasons match the stories that are written. Stories that already have the new values and
+        the reason are skipped. Raise Refused if a story has changed since the user saw it.
         """
         with transaction.atomic():
             locked = _locked(stories)
@@ -56,10 +56,10 @@ class BulkChange:
         return tuple(name for name in _DECIDED if name in self.values)
 
     def write_later(self, stories: QuerySet[Story], was: Mapping[str, Any]) -> tuple[int, int]:
-        """Write stories that were requested earlier, if they still have the values in `was`.
+        """Write the stories of an earlier request that still have the values in `was`.
 
-        Return the number of stories that were written, and the number of stories that were left
-        alone because they were changed since.
+        Return the number of stories that were written, and the number of stories that were skipped
+        because they have changed since the request.
         """
         with transaction.atomic():
             unwritten = self._unwritten(_locked(stories))
@@ -80,7 +80,7 @@ class BulkChange:
 
     def _write(self, stories: Sequence[Story]) -> int:
         actor = self._log(stories) if stories else None
-        # A story of which only the reason changes has no event.
+        # If only the reason of a story changes, there is no event.
         if changed := [story.pk for story in stories if self._changes(story)]:
             self._write_rows(with_keys(changed))
         if self.values and "status" in self.values:
@@ -104,7 +104,7 @@ class BulkChange:
 
 
 def with_keys(keys: Sequence[int]) -> QuerySet[Story]:
-    """Return the stories with these keys, of which there is at least one."""
+    """Return the stories with these keys; `keys` must not be empty."""
     # The range of keys makes MySQL use the primary key and no other index.
     return Story.objects.filter(pk__in=keys, pk__gte=min(keys), pk__lte=max(keys))
 

@@ -19,8 +19,8 @@ _NAME = "edit_stories"
 def queue(stories: QuerySet[Story], change: BulkChange) -> Job:
     """Let a job write these stories; stories that are submitted later are not included.
 
-    The job may begin much later. Therefore, it also gets the values that the stories have now, and
-    leaves a story alone if another decision has changed them since.
+    The job may begin much later. Therefore, it also gets the current values of the stories, and
+    skips a story if another decision has changed its values since.
     """
     groups = list(_groups(stories, change.guards))
     arguments = {
@@ -35,7 +35,7 @@ def queue(stories: QuerySet[Story], change: BulkChange) -> Job:
 
 
 def _groups(stories: QuerySet[Story], guards: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    """Yield the ranges of the keys of the stories that have the same values."""
+    """Group the stories by their values. Yield the values and the ranges of keys of each group."""
     keys = defaultdict(list)
     for key, *was in stories.order_by().values_list("pk", *guards):
         keys[tuple(was)].append(key)
@@ -70,12 +70,12 @@ def _left_alone(count: int) -> list[str]:
     if not count:
         return []
     if count == 1:
-        return ["1 story was left alone, because it was changed after the request."]
-    return [f"{count} stories were left alone, because they were changed after the request."]
+        return ["1 story was skipped, because it was changed after the request."]
+    return [f"{count} stories were skipped, because they were changed after the request."]
 
 
 def _chunks(groups: Iterable[Mapping[str, Any]]) -> Iterator[tuple[list[int], dict[str, Any]]]:
-    """Yield keys, and the values that their stories had at the request."""
+    """Yield keys, and the values that their stories had at the time of the request."""
     for group in groups:
         keys = [key for first, last in group["ranges"] for key in range(first, last + 1)]
         for start in range(0, len(keys), _CHUNK):

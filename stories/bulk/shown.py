@@ -1,6 +1,6 @@
-"""What a page has shown of a story, so that a decision is about nothing else.
+"""Refuses a decision on a story that has changed since the page showed it.
 
-Until the review, the submitter may edit the story. Other editors may decide about it first.
+Until the review, the submitter may edit the story. Other editors may decide on it first.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from cdc.errors import Refused
 from stories.models import Story, reason_of
 
 SHOWN = "shown"
-"""The parameter with the codes of the stories on a page: each is a key, a colon and a code."""
+"""The parameter with the codes of the stories on a page. A value is a key, a colon and a code."""
 _LENGTH = 16
 
 
@@ -20,7 +20,7 @@ class Unseen(Refused):
 
 
 def code_of(story: Story) -> str:
-    """Return a code of the columns about which a reviewer decides, for a hidden field."""
+    """Return a code of the columns that a reviewer examines, for a hidden field."""
     decided = [story.status, reason_of(story)]
     content = [story.link, story.title, story.topic, story.description, *decided]
     text = json.dumps(content, sort_keys=True)

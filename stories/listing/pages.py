@@ -37,7 +37,7 @@ class Listing:
 
 
 def listing(user: Any, filters: Filters, topics: Sequence[str]) -> Listing:
-    """Return the stories in a list. `topics` are the names of the topics that a search finds."""
+    """Return the stories in a list. `topics` are the names of the topics that a search covers."""
     if filters.hides_all:
         return Listing()
     stories = _filtered(user, filters)
@@ -49,7 +49,7 @@ def listing(user: Any, filters: Filters, topics: Sequence[str]) -> Listing:
 
 
 def shown_to(user: Any, stories: QuerySet[Story]) -> QuerySet[Story]:
-    """Add what a page shows of stories: the submitter, and whether the user has dug the story."""
+    """Add the data that a page shows: the submitter, and whether the user has dug the story."""
     votes = Vote.objects.filter(story=OuterRef("pk"), user=user.pk)
     return stories.select_related("submitted_by").annotate(dug=Exists(votes))
 
@@ -68,7 +68,7 @@ def newest(user: Any, number: int) -> list[Story]:
 
 
 def _filtered(user: Any, filters: Filters) -> QuerySet[Story]:
-    """Return the filtered stories. Rejected ones are included only in the status `rejected`."""
+    """Return the filtered stories. Rejected ones are included only if their status is selected."""
     stories = _selected(filters)
     if filters.status == Status.REJECTED:
         return readable_by(user) & stories
@@ -109,7 +109,7 @@ def _found(stories: QuerySet[Story], filters: Filters, topics: Sequence[str]) ->
 
 
 def _date_at(filters: Filters, position: int) -> datetime | None:
-    """Return the date of the story at a position, if stories are ordered by date."""
+    """Return the date of the selected story at a position, counted from the newest one."""
     by_date = _selected(filters).order_by("-submit_date", "-pk")
     dates: Any = by_date.values_list("submit_date", flat=True)
     return next(iter(dates[position : position + 1]), None)

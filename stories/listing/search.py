@@ -48,5 +48,5 @@ def _contains(word: str, topics: Iterable[str]) -> Q:
 
 def _submitter(word: str) -> Q:
     named = Q(submitter__icontains=word)
-    # In JSON, a plain word is stored as it is. This check is much faster than reading the JSON.
+    # JSON contains such a word unchanged. This check is much faster than reading the JSON.
     return Q(submitter_json__icontains=word) & named if word.isascii() and word.isalnum() else named

@@ -14,7 +14,7 @@ from stories.models import Story
 MOST_TOPICS = 100
 """The maximum number of topics that are listed."""
 _RECENT = 10_000
-"""On MariaDB, only the topics of this many newest stories are listed."""
+"""The number of newest stories whose topics are listed on MariaDB."""
 # Each step seeks the next name in the index. DISTINCT would read the whole index.
 _SEEK = """
 WITH RECURSIVE topics (step, name) AS (

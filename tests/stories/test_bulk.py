@@ -94,7 +94,7 @@ def test_few_stories_are_changed_at_once(boss: Client) -> None:
     assert not Job.objects.exists()
 
 
-LEFT = "\n1 story was left alone, because it was changed after the request."
+LEFT = "\n1 story was skipped, because it was changed after the request."
 
 
 def test_a_job_leaves_later_decisions_alone(boss: Client) -> None:

@@ -47,9 +47,9 @@ class WithCheckboxes(admin.ModelAdmin[Any]):
 
 
 class LockedWhileWritten(admin.ModelAdmin[Any]):
-    """A `ModelAdmin` that locks a row before a form writes it, and sees what others just changed.
+    """A `ModelAdmin` that locks a row before it checks permissions and writes the row.
 
-    Otherwise, an account could become one that the user may not manage before it is written.
+    Otherwise, after the check, others could make an account one that the user may not manage.
     """
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
@@ -185,6 +185,6 @@ def _reserve(model: type[models.Model]) -> None:
     admin.site.register(model, type(base.__name__, (WrittenBySuperusers, base), {}))
 
 
-# A member of staff who deletes failed logins ends a lock, and could guess passwords again.
+# Staff who delete failed logins would end a lock, and could continue to guess passwords.
 for _model in (AccessAttempt, AccessFailureLog, AccessLog):
     _reserve(_model)

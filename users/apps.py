@@ -37,7 +37,7 @@ def limit_session(request: HttpRequest, **_: Any) -> None:
 
 
 def forget_ended_sessions(**_: Any) -> None:
-    """Delete sessions that have ended, after a login; connected to `user_logged_in`.
+    """After a login, delete sessions that have ended; connected to `user_logged_in`.
 
     Each login adds one session, and deletes up to 100, so their number does not grow. If they
     cannot be deleted, Django logs the error, and the login succeeds.

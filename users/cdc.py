@@ -1,4 +1,4 @@
-"""Register the job that deletes accounts."""
+"""Registers the job that deletes accounts."""
 
 from cdc.operations import register_job
 from users.deletion.accounts import DELETION_JOB

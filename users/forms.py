@@ -104,7 +104,7 @@ def post_initial(form: Any, names: set[str]) -> None:
 
 
 class ShownKeys(forms.HiddenInput):
-    """Posts the keys that a form showed in one input, which exists also if there are none."""
+    """Posts, in one input, the keys that a form showed; the input exists even without keys."""
 
     def format_value(self, value: Any) -> str:
         return ",".join(map(str, value or ()))
@@ -142,7 +142,7 @@ class OldFormMixin(forms.ModelForm[Any]):
         return edited
 
     def _merged(self, name: str, chosen: set[int]) -> set[int]:
-        """Return the keys of the current rows, with what the user added and without the removed."""
+        """Return the keys of the current rows, with the user's additions and removals applied."""
         if not self.fields[name].show_hidden_initial:
             return chosen
         posted = ShownKeys().value_from_datadict(self.data, None, self.add_initial_prefix(name))
@@ -239,7 +239,7 @@ class ResetForm(PasswordResetForm):
 
 
 class PermissionChoices(ModelChoiceIterator[Permission]):
-    """Yields the permissions, grouped under the names of app and model."""
+    """Yields the permissions, grouped by app and model."""
 
     def __iter__(self) -> Iterator[Any]:
         # The permissions are ordered by their content type.

@@ -17,7 +17,7 @@ class Limit:
     purpose: str
     per_account: int
     per_network: int | None
-    """None: the networks are not limited."""
+    """None if networks are not limited."""
 
     def admit(self, email: str, network: str) -> bool:
         """Record an attempt and return True, or return False if a limit is reached.

@@ -39,7 +39,7 @@ def failure_limit(request: HttpRequest, _: Mapping[str, Any] | None) -> int:
 
 
 def forget_form(instance: AccessAttempt, **_: Any) -> None:
-    """Empty the submitted form in a record of failed logins; connected to `pre_save`.
+    """Remove the submitted form from a record of failed logins; connected to `pre_save`.
 
     Users type passwords into wrong fields, and a program could send megabytes.
     """
@@ -49,7 +49,7 @@ def forget_form(instance: AccessAttempt, **_: Any) -> None:
 def locked_accounts() -> QuerySet[AccessAttempt, dict[str, Any]]:
     """Return the accounts that are locked now, once for each network with failed logins.
 
-    The failures of each browser are a row, and django-axes counts them together.
+    A row counts the failures of one browser. They are added up, as django-axes itself does.
     """
     since = timezone.now() - settings.AXES_COOLOFF_TIME
     recent: QuerySet[AccessAttempt] = AccessAttempt.objects.filter(attempt_time__gte=since)

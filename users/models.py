@@ -32,7 +32,7 @@ ROLE_FIELDS = frozenset({"user_type", "is_staff", "is_superuser"})
 """The fields of a role. A change to any of these fields is recorded and ends all sessions of the
 user."""
 _ENDS_SESSIONS = frozenset({"email", "is_active"})
-"""Other fields. A change to any of them raises `session_version`, which ends all sessions."""
+"""Further fields whose changes end all sessions, because they raise `session_version`."""
 
 DELETED = "This account was deleted."
 
@@ -121,7 +121,7 @@ class User(TracksEdits, AbstractBaseUser, PermissionsMixin):
 
     class Meta:
         ordering = ["email"]
-        permissions = [("assign_role", "Can give people a type")]
+        permissions = [("assign_role", "Can assign user types")]
 
     def __str__(self) -> str:
         return self.email
@@ -185,7 +185,7 @@ class User(TracksEdits, AbstractBaseUser, PermissionsMixin):
             self.mark_read(["password"])
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
-        # A change of this hash ends all sessions. Django's own version covers only the password.
+        # A change of this hash ends all sessions. Django's own hash covers only the password.
         covered = f"{self.password}\n{self.role}"
         if self.session_version:  # sessions of earlier releases have no version
             covered += f"\n{self.session_version}"

@@ -45,7 +45,7 @@ def validate_address(value: str) -> None:
 
 
 class MaximumLengthValidator:
-    """Refuses passwords that are so long that they waste time when they are hashed."""
+    """Refuses very long passwords, because hashing them would waste time."""
 
     def validate(self, password: str, user: object = None) -> None:
         if len(password) > _LONGEST_PASSWORD:

@@ -74,7 +74,7 @@ class LogoutView(auth.LogoutView):
 
 
 class LimitedMixin:
-    """A `FormView` that examines only as many forms as a limit admits.
+    """A `FormView` that processes only as many forms as a limit admits.
 
     Place this class after RefusalMixin, which shows the form again if the database refuses to
     record the attempt.

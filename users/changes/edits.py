@@ -41,10 +41,10 @@ class TracksEdits(models.Model):
         self._read = {**(self._read or {}), **{name: loaded[name] for name in names}}
 
     def edited_fields(self, using: str) -> set[str]:
-        """Return the fields to write to `using`; all of them for rows of unknown origin.
+        """Return the edited fields, or all fields if the instance was not read from `using`.
 
-        An instance that was written stays as edited as before, because its transaction may be
-        rolled back.
+        After a save, the same fields still count as edited, because the transaction may be rolled
+        back.
         """
         if self._read is None or self._state.db != using:
             return {field.name for field in self._meta.concrete_fields if not field.primary_key}

@@ -42,10 +42,10 @@ class Deletion:
 
 
 def delete_accounts(accounts: Iterable[User]) -> Deletion:
-    """Delete accounts with up to 100 rows in all; deactivate the rest, and let a job delete them.
+    """Delete accounts to which at most 100 rows refer in all. Let a job delete the others.
 
-    A deactivated account keeps its e-mail address, and all its sessions end at once. Call this
-    function in a transaction.
+    The others are deactivated at once: their sessions end, and their e-mail addresses stay
+    reserved. Call this function in a transaction.
     """
     deleted, left, later = 0, MOST_AT_ONCE, []
     for account in accounts:
@@ -139,7 +139,7 @@ def _remove_references(context: JobContext, key: int, advance: Callable[[int], N
 
 
 def _write_chunk(reference: Reference, rows: models.QuerySet[Any], key: int) -> int:
-    """Write the first rows in one transaction, unless the account is active. Return how many.
+    """Write the first rows in one transaction, unless the account is active. Return their number.
 
     The chunk is a range of keys: with a list of keys, MySQL could read the whole table.
     """

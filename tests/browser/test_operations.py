@@ -99,7 +99,7 @@ def test_one_sentence_says_whether_the_copy_is_right(
     page = visitor.page
     page.set_viewport_size({"width": 1280, "height": 900})
     visitor.log_in(people["technical_worker"])
-    verdict = page.get_by_role("region", name="Is the copy right?")
+    verdict = page.get_by_role("region", name="Is the replica correct?")
     expect(verdict).to_contain_text("Healthy. In sync: 3 rows everywhere.")
     expect(verdict).to_contain_text("Last proved equal by the reconciliation of 2 Jan, 03:04 UTC")
     expect(page.get_by_role("img", name="Changes per minute in the last hour")).to_be_visible()
@@ -127,7 +127,7 @@ def test_a_long_verdict_moves_nothing_and_is_complete_below(
     page.set_viewport_size({"width": width, "height": 844})
     SHOWN["reconcile"] = None
     visitor.log_in(people["technical_worker"])
-    verdict = page.get_by_role("region", name="Is the copy right?")
+    verdict = page.get_by_role("region", name="Is the replica correct?")
     expect(verdict).to_contain_text("by count; not yet compared field by field.")
     places = [each.bounding_box() for each in (verdict, *page.locator(".sf-part").all())]
     reason = "The database reused outbox ids. " * 20

@@ -1,5 +1,5 @@
 // The script of every page. It runs before the page is drawn, so that the right theme is shown at
-// once. The choice of the theme is stored under the same key as in Django's admin. Bootstrap and the
+// once. The chosen theme is stored under the same key as in Django's admin. Bootstrap and the
 // tokens read the theme from an attribute of the root element.
 const TOAST_MILLISECONDS = 12000;
 const RESUBMIT_MILLISECONDS = 5000;
@@ -90,7 +90,7 @@ const onSubmit = (event) => {
   else submitted.set(form, event.timeStamp);
 };
 
-// A message of success disappears, unless the pointer or the focus is on it.
+// A success message disappears, unless the pointer or the focus is on it.
 const fade = (toast) => {
   const used = () => toast.matches(":hover, :focus-within");
   setTimeout(() => (used() ? fade(toast) : toast.remove()), TOAST_MILLISECONDS);
@@ -114,7 +114,7 @@ window.addEventListener("offline", showOffline);
 document.addEventListener("click", onClick);
 document.addEventListener("submit", onSubmit);
 document.addEventListener("htmx:afterRequest", onAnswer);
-// A page that uses the key itself listens on the document, and is asked first.
+// A page that uses the key itself listens on the document, and gets the event first.
 window.addEventListener("keydown", onKey);
 document.addEventListener("DOMContentLoaded", () => {
   prepareThemes();

@@ -1,6 +1,6 @@
 // The page says why a vote or a filter has failed. htmx itself shows nothing.
 const SILENCE = "This failed, because the server did not respond. Try again.";
-const ERROR = "This failed, because of an error of the server. Try again later.";
+const ERROR = "This failed, because an error occurred on the server. Try again later.";
 const REASONS = {
   // A login replaces the token that the forms of all open pages contain.
   403: "Nothing was changed, because you have logged in or out since this page was opened. Reload the page.",

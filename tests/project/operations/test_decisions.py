@@ -75,7 +75,7 @@ def test_everything_that_matches_is_discarded_but_nothing_that_came_later(
     done = worker.post(f"{DISCARD}?{query}", {"letters": ids(found[:2]), "why": "noise"})
 
     assert "<h1>Discard 2 dead letters</h1>" in asked
-    assert "1 more will still wait" in asked
+    assert "1 more will remain" in asked
     assert f'value="{ids(found[:2])}"' in asked
     assert done.headers["Location"] == f"{LIST}?reason=WIDE"
     assert states() == ["discarded", "discarded", "waiting", "waiting", "waiting"]

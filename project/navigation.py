@@ -132,7 +132,7 @@ def _is_home(page: Page, user: User) -> bool:
 
 
 def _open_page(pages: list[Page], path: str) -> Page | None:
-    """Return the page whose URL is the longest beginning of the path."""
+    """Return the page whose URL is the longest prefix of the path."""
     urls = {reverse(name): page for page in pages for name in (page.url_name, page.alias) if name}
     matching = [url for url in urls if path.startswith(url)]
     return urls[max(matching, key=len)] if matching else None

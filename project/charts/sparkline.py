@@ -1,4 +1,4 @@
-"""Sparklines: a line without axes, as tall as a few lines of text.
+"""Sparklines: small line charts without axes.
 
 An exceptionally large value does not fit on the scale. The line then ends at the top.
 """

@@ -13,7 +13,7 @@ from stories.models import Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One figure, as texts for the page and as values for the CSV file."""
+    """One figure, as text for the page and as values for the CSV file."""
 
     name: str
     shown: str

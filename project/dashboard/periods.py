@@ -95,11 +95,11 @@ class Span:
         return self.before is not None and self.oldest <= self.before
 
     def place(self, day: date) -> int | None:
-        """Return the number of the column that begins on `day`, or None."""
+        """Return the index of the column that begins on `day`, or None."""
         return self.columns.index(day) if day in self.columns else None
 
     def place_before(self, day: date) -> int | None:
-        """Return the number of the column to compare with a `day` of the previous period."""
+        """Return the index of the column to compare with a `day` of the previous period."""
         return self.place(day + (self.first - self.before)) if self.before else None
 
 

@@ -1,4 +1,4 @@
-"""Reads the body of a request before the request takes a thread, within limits."""
+"""Reads the body of a request, within limits, before the request takes a thread."""
 
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -22,7 +22,7 @@ _ENCODED_TYPE = Refusal(
 
 
 def refusal_of(scope: Scope) -> Refusal | None:
-    """Return why a request is refused by its headers alone, or None."""
+    """Return the refusal if the headers alone are a reason to refuse the request, or None."""
     if any(b"*" in kind for kind in _values(scope, b"content-type")):
         return _ENCODED_TYPE
     if any(int(length) > _LARGEST_BODY for length in _values(scope, b"content-length")):

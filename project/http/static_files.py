@@ -28,7 +28,7 @@ SCRIPTS = {
     ),
     "project/admin_dates.js": (f"{_ADMIN}/calendar.js", f"{_ADMIN}/admin/DateTimeShortcuts.js"),
 }
-"""The admin's scripts that are joined to each bundle; these bundles have no source file."""
+"""The admin's scripts that are joined into each bundle. These bundles have no source file."""
 _SHEET = re.compile(r"^@import (?:url\()?[\"'](?P<path>[^\"']+)[\"']\)?;$", re.MULTILINE)
 _DRAWING = re.compile(r"url\([\"']?(?P<path>[^\"':)]+\.svg)[\"']?\)")
 # The address of Bootstrap's source map is wrong in a bundle. Bootstrap's rule for elements after a

@@ -1,4 +1,4 @@
-"""When demo stories are submitted: a year of days, with weekends, evenings and quiet nights."""
+"""The times at which demo stories are submitted in a year: fewer at weekends and at night."""
 
 import math
 import random
@@ -38,7 +38,7 @@ def _in_a_day(rng: random.Random, day: datetime, now: datetime) -> datetime:
 def rhythm(moment: datetime) -> float:
     """Return the speed of demo traffic at a moment, relative to the average: from 0.5 to 2.
 
-    The average over a day is about 1. Waves of 15 minutes make the last hour look alive.
+    The average over a day is about 1. Waves of 15 minutes vary it within each hour.
     """
     hour = moment.hour + moment.minute / 60
     first, second = int(hour) % 24, (int(hour) + 1) % 24

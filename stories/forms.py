@@ -17,7 +17,7 @@ from stories.models import LONGEST_REASON, Status, Story, reason_of
 from stories.validators import validate_slashes, validate_text, validate_visible
 from users.forms import post_initial
 
-REASON_MISSING = "Enter the reason. The submitter reads it."
+REASON_MISSING = "Enter a reason. The submitter will see it."
 _CHANGED_MEANWHILE = {"status", "promote_date", "diggs", "comments"}
 DUPLICATE = "This link was submitted before. A page can be submitted only once."
 
@@ -188,7 +188,7 @@ class RejectionForm(forms.Form):
         max_length=LONGEST_REASON,
         validators=[validate_text],
         widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
-        help_text="The submitter reads this text.",
+        help_text="The submitter will see this text.",
     )
 
 
@@ -247,7 +247,7 @@ class BulkEditForm(forms.Form):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.fields["reason"].required = False
-        self.fields["reason"].help_text = "Only for the status Rejected. The submitters read it."
+        self.fields["reason"].help_text = "Only for the status Rejected. Submitters will see it."
         for name in ("media", "diggs", "comments"):
             column: Any = Story._meta.get_field(name)
             field = column.formfield(required=False, initial=None)

@@ -139,8 +139,8 @@ class RegisterView(RefusalMixin, LimitedMixin, FormView[RegistrationForm]):
 class PasswordChangeView(RefusalMixin, LimitedMixin, auth.PasswordChangeView):
     """Changes the user's own password and ends the user's other sessions.
 
-    The thief of a session cannot find out the password: only ten guesses of the old password per
-    hour are allowed.
+    Someone who stole a session cannot find out the password: only ten guesses of the old password
+    per hour are allowed.
     """
 
     form_class = ChangeForm

@@ -76,7 +76,7 @@ def _filtered(user: Any, filters: Filters) -> QuerySet[Story]:
 
 
 def _selected(filters: Filters) -> QuerySet[Story]:
-    """Return the stories with a topic and a status, in a way that needs only one index."""
+    """Return the stories with the selected topic and status. The query needs only one index."""
     stories = Story.objects.all()
     if filters.status:
         stories = stories.filter(status=filters.status)

@@ -121,7 +121,7 @@ class User(TracksEdits, AbstractBaseUser, PermissionsMixin):
 
     class Meta:
         ordering = ["email"]
-        permissions = [("assign_role", "Can assign user types")]
+        permissions = [("assign_role", "Can give people a type")]
 
     def __str__(self) -> str:
         return self.email

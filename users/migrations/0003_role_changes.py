@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
             name="user",
             options={
                 "ordering": ["email"],
-                "permissions": [("assign_role", "Can assign user types")],
+                "permissions": [("assign_role", "Can give people a type")],
             },
         ),
     ]

@@ -20,7 +20,7 @@ def create(name: str) -> None:
 
 
 def drop_expression_indexes(table: str) -> None:
-    """Drop the indexes on expressions, because Debezium cannot parse the definition of one."""
+    """Drop the indexes on expressions, because Debezium cannot parse one of them."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT DISTINCT index_name FROM information_schema.statistics "

@@ -67,7 +67,7 @@ def table(title: str, lines: Sequence[Line], ratios: Sequence[tuple[str, str]]) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratio:
-    """The ratios of two systems in the rounds that have a value of both."""
+    """The ratios of two systems in the rounds that have values of both."""
 
     rounds: int
     lowest: float
@@ -76,10 +76,10 @@ class Ratio:
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Ratio | None:
-    """Return our value divided by theirs, round by round; None if no round has such a ratio.
+    """Return the ratios of our values to theirs in each round; None if no round has a ratio.
 
-    The machine may be slower in one round than in another. Both values of a round are affected, so
-    that their ratio varies less than the values.
+    The machine may be slower in one round than in another. This affects both values of a round, so
+    their ratio varies less than the values do.
     """
     found = [one / other for one, other in zip(ours, theirs, strict=False) if other]
     if not found:

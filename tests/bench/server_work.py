@@ -20,12 +20,12 @@ class Work:
 
     @property
     def waited(self) -> float:
-        """The seconds in which neither of the two worked: for a disk, or for a processor."""
+        """The seconds in which neither worked, but waited for a disk or a processor."""
         return max(self.seconds - self.client_seconds - self.server_seconds, 0.0)
 
 
 class Watched:
-    """A server that is watched."""
+    """A server whose processor time and requests are measured."""
 
     def __init__(self, pid: int | None, requests: Callable[[], int]) -> None:
         """`requests` returns the number of requests so far, and is a request itself."""

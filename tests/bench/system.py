@@ -45,7 +45,7 @@ class System(ABC):
         """Pause the system until `release`: copy no changes, but keep the processes ready."""
 
     def release(self) -> None:  # noqa: B027 -- optional
-        """Let changes pass again, at once."""
+        """Resume copying at once."""
 
     @abstractmethod
     def pids(self) -> Sequence[int]:

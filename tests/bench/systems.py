@@ -61,7 +61,7 @@ class Servers:
 def ours(
     servers: Servers, title: str, database: str, collections: Sequence[str] = (), consumers: int = 1
 ) -> Ours:
-    """Create the database, and return our system; without `collections` it writes the default."""
+    """Create the database, and return our system; by default, it has the default collections."""
     create(database)
     env = {
         **servers.env,

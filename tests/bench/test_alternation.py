@@ -21,7 +21,7 @@ def test_each_of_three_systems_is_equally_often_in_each_turn() -> None:
     assert len(turns) == 9
 
 
-def test_no_system_has_no_turn() -> None:
+def test_an_empty_list_stays_empty() -> None:
     assert rotated([], 3) == []
 
 

@@ -41,7 +41,7 @@ class Worker(Service):
         """The configuration of each connector; the worker reads it when it starts."""
 
     def install(self) -> None:
-        """Download missing jars (53 MB in all), and verify their checksums."""
+        """Download missing jars (53 MB in total), and verify their checksums."""
         java()
         self._jars.install()
 

@@ -37,7 +37,7 @@ def measure(servers: Servers, options: argparse.Namespace, found: Results) -> No
 def _turn(
     servers: Servers, root: Path, name: str, options: argparse.Namespace
 ) -> Sequence[Measured]:
-    """Measure one revision in a process of its own, and return the values."""
+    """Measure one revision in a separate process, and return the values."""
     file = servers.folder / f"{name}.json"
     numbers = [str(each) for each in (options.rate, options.seconds, options.changes)]
     command = [sys.executable, "-m", "tests.bench.against.turn", name, str(file), *numbers]

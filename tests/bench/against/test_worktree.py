@@ -1,4 +1,4 @@
-"""Another revision is checked out beside this tree, and removed again."""
+"""Another revision is checked out next to this tree, and removed again."""
 
 import subprocess
 from pathlib import Path

@@ -15,7 +15,7 @@ _CACHES = shutil.ignore_patterns("__pycache__")
 
 @contextmanager
 def worktree(revision: str, folder: Path, root: Path = ROOT) -> Iterator[Path]:
-    """Yield a Git worktree of `revision` in `folder`, in which `tests` is that of `root`.
+    """Yield a Git worktree of `revision` in `folder`, with the `tests` of `root`.
 
     Raise StackError if Git does not know the revision.
     """

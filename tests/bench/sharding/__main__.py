@@ -1,9 +1,9 @@
 """Simulate relays that each publish one shard of the outbox: `python -m tests.bench.sharding`.
 
 For each number of shards, the tables show how fast a backlog is copied, which part is then busiest,
-and the delay at a rate. A part's percentage is the time in which it is busy; of relays and of
-consumers, that of the busiest. The durations of all parts were measured on one machine
-(measured.json); the machines of the cluster are assumptions. See docs/performance.md.
+and the delay at a rate. A percentage is the share of the time in which a part is busy; for relays
+and consumers, it is that of the busiest one. The durations of all parts were measured on one
+machine (measured.json); the machines of the cluster are assumptions. See docs/performance.md.
 """
 
 import argparse

@@ -19,7 +19,7 @@ class Change:
     id: int
     key: int
     number: int
-    """The number of the change among the changes of its key, from 0, in the order of commits."""
+    """The position of the change among those of its key, in the order of commits, from 0."""
     committed: float
     shard: Shard
 

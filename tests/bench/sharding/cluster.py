@@ -51,7 +51,7 @@ class Load:
     """The exponent of Zipf's law: 0 if all keys change equally often. With 1, the second key
     changes half as often as the first, and the third a third as often."""
     largest_commit: int = 3
-    """A transaction has 1 to this many changes."""
+    """A transaction has between one and this many changes."""
     late_share: float = 0.03
     """The share of the transactions that commit late, after transactions with higher ids."""
     late_seconds: float = 0.05
@@ -80,7 +80,7 @@ class Shard:
 
 
 def shard_of(key: int, _outbox_id: int, shards: int) -> int:
-    """Return the shard of a key. Another rule than that of partitions keeps the two apart."""
+    """Return the shard of a key. The shard and the partition of a key are independent."""
     return crc32(b"shard of %d" % key) % shards
 
 

@@ -30,7 +30,7 @@ class Consumer:
         self._idle = True
         self._began = self._waited = 0.0
         self.busy = 0.0
-        """The time of all batches, without the time in which MongoDB was busy with others."""
+        """The duration of all batches, without the waits for a free core of MongoDB."""
 
     def wake(self) -> None:
         """Begin if this consumer was waiting for records."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 MEASURED = Path(__file__).with_name("measured.json")
-"""The measured costs, which are the defaults: the only place with their values."""
+"""The measured costs, which are the default. No other file contains their values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,10 @@ class Cost:
 
     @classmethod
     def fitted(cls, samples: Mapping[int, float]) -> Self:
-        """Return the line with the least squares of the relative errors; it never falls.
+        """Return the line that minimizes the squares of the relative errors; it never falls.
 
         `samples` maps numbers of rows to measured values. With absolute errors, the largest number
-        of rows would decide alone.
+        of rows would determine the line.
         """
         points = [(rows, value, 1 / value**2) for rows, value in samples.items() if value > 0]
         if not points:
@@ -41,33 +41,33 @@ class Cost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """The costs of a batch: processor time in microseconds, in the last two cases round trips.
+    """The costs of a batch: processor time in microseconds or, for the last two, round trips.
 
-    A step in a client and the server's part of it are separate, because servers are shared. The
-    client's part contains the waits that the step cannot avoid even alone, such as for a disk.
+    The client's and the server's part of a step are separate, because servers are shared. The
+    client's part includes the waits that the step cannot avoid, such as for a disk.
     """
 
     commit: Cost
-    """The database, to execute a transaction with this many captured changes. It is not simulated,
-    but it shows how busy the writers alone keep the database."""
+    """For the database: to execute a transaction with this many captured changes. This cost is not
+    simulated, but it shows how busy the writers alone keep the database."""
     read: Cost
-    """The relay, to read a batch, without the database's part."""
+    """For the relay: to read a batch, without the database's part."""
     read_database: Cost
-    """The database, to read a batch."""
+    """For the database: to read a batch."""
     scan_database: Cost
-    """The database, to skip rows of other shards, where it has to read them."""
+    """For the database: to skip rows of other shards, if it has to read them."""
     produce: Cost
-    """The relay and Kafka, to write a batch and to acknowledge it."""
+    """For the relay and Kafka: to write and acknowledge a batch."""
     delete_database: Cost
-    """The database, to delete published rows."""
+    """For the database: to delete published rows."""
     apply: Cost
-    """The consumer, to apply a batch in one transaction, without MongoDB's part."""
+    """For the consumer: to apply a batch in one transaction, without MongoDB's part."""
     apply_mongodb: Cost
-    """MongoDB, to apply a batch in one transaction."""
+    """For MongoDB: to apply a batch in one transaction."""
     read_statements: Cost
-    """The statements with which the relay reads a batch."""
+    """The number of statements with which the relay reads a batch."""
     apply_commands: Cost
-    """The commands with which the consumer applies a batch."""
+    """The number of commands with which the consumer applies a batch."""
 
 
 def read_costs(file: Path = MEASURED) -> Costs:

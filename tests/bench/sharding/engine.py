@@ -38,12 +38,12 @@ class Cores:
     def __init__(self, events: Events, cores: int) -> None:
         self._events = events
         self._free = [0.0] * cores
-        """For each core, when it is free."""
+        """The time at which each core becomes free."""
         self.busy = 0.0
-        """The time of all cores together."""
+        """The busy time of all cores together."""
 
     def serve(self, seconds: float, then: Callable[[], None]) -> float:
-        """Call `then` when a core has worked for `seconds`; return how long it is waited for."""
+        """Call `then` when a core has worked for `seconds`; return the wait for a free core."""
         started = max(self._events.now, self._free[0])
         heapq.heapreplace(self._free, started + seconds)
         self.busy += seconds

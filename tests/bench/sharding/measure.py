@@ -1,9 +1,9 @@
 """Measures the costs on real servers. Import this module only after Django is set up.
 
 The code of the relay and of the consumer does the work, batch after batch, in this process. While
-one step is measured, no other step runs. A cost is the processor time of the client and of the
-server, to which the client's part adds the shortest wait of a batch of one row. Programs that run
-at the same time hardly change these values, but would multiply the durations.
+one step is measured, no other step runs. A cost is the processor time of the client or of the
+server. The client's part also includes the shortest wait of a batch of one row. Other programs on
+the machine hardly change these values, but they would multiply the durations.
 """
 
 import gc
@@ -54,7 +54,7 @@ _JOIN_SECONDS = 30.0
 _NO_SHARD = "id > 0 AND CRC32(`key`) % 16 = 16"
 
 _LOWEST_SHARE = 0.1
-"""Of the values of a step, the lowest tenth ends at the one that counts: disturbances only add."""
+"""The quantile of a step's values that is its cost; disturbances only increase the values."""
 
 
 class _Samples:
@@ -68,7 +68,10 @@ class _Samples:
         self._values.setdefault(cost, {}).setdefault(size, []).append(value)
 
     def add_client(self, cost: str, size: int, work: Work, *, server: str = "") -> None:
-        """Add the client's part, and the server's as the cost `server` or, if empty, to it."""
+        """Add the client's part of a step as `cost`.
+
+        The server's part is added as the cost `server`; if this is empty, it is part of `cost`.
+        """
         used = work.client_seconds + (0.0 if server else work.server_seconds)
         self.add(cost, size, used * 1e6)
         if server:

@@ -27,7 +27,7 @@ class Outbox:
 
         The batch has the first `BATCH` rows above `highest`, which the relay has not read, and all
         rows below it that were committed late. The rows that were passed over are those of other
-        shards between the first and the last of these ids.
+        shards above `highest`; if the batch is full, only those up to its last id.
         """
         self._commit(now)
         unread = self._unread[shard]

@@ -45,7 +45,7 @@ class Relay:
         self._began = self._waited = 0.0
         self._sent = 0.0
         self.busy = 0.0
-        """The time of all batches, without the time in which the database was busy with others."""
+        """The duration of all batches, without the waits for a free core of the database."""
 
     def start(self) -> None:
         self._began = self._shared.events.now
@@ -64,13 +64,13 @@ class Relay:
     def _gaps(self) -> float:
         """Return the database's part of the statement that looks for rows committed late.
 
-        It is always needed: the ids of other shards, too, are gaps between those of this one.
+        It is always needed, because the ids of other shards are gaps, too.
         """
         return self._shared.costs.read_database.fixed
 
     def _receive(self, rows: Sequence[Change]) -> None:
         shared, size = self._shared, len(rows)
-        # With the statement that looks for gaps; half a round trip is over.
+        # This includes the statement that looks for gaps. Half a round trip has already passed.
         trips = shared.costs.read_statements.of(size) + 1 - 0.5
         took = seconds(shared.costs.read.of(size)) + trips * shared.cluster.round_trip
         if not rows:
@@ -99,7 +99,7 @@ class Relay:
 
 
 class _Sweeper:
-    """Deletes published rows beside its relay, one statement at a time."""
+    """Deletes published rows while the relay works, one statement at a time."""
 
     def __init__(self, shared: Surroundings, shard: Shard) -> None:
         self._shared = shared

@@ -25,7 +25,7 @@ class Row:
 
     cluster: Cluster
     backlog: Outcome
-    """How a backlog is copied."""
+    """The results for a backlog."""
     steady: Outcome | None
     """The delays at the rate of the load; None if the backlog is copied more slowly."""
 
@@ -74,7 +74,7 @@ def as_table(found: Sequence[Row]) -> str:
 
 
 def writers(load: Load, costs: Costs) -> str:
-    """Return how busy the writers alone keep the database, in a sentence.
+    """Return a sentence that says how busy the writers alone keep the database.
 
     The fixed part of a commit is left out, because simultaneous writers share it.
     """

@@ -19,17 +19,17 @@ _WARM_SHARE = 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a run has shown."""
+    """The result of a run."""
 
     published: float
     """Changes per second until the last one was in Kafka."""
     applied: float
     """Changes per second until the last one was in MongoDB."""
     delays: Sequence[float]
-    """The seconds from the commit in the database to the commit in MongoDB, by the latter."""
+    """The seconds from each commit in the database to that in MongoDB, in the latter's order."""
     used: Mapping[str, float]
-    """The share of the time in which each part was busy; of relays and of consumers, the busiest.
-    """
+    """The share of the time in which each part was busy; for relays and consumers, the share of
+    the busiest one."""
 
     @property
     def saturated(self) -> str:

@@ -146,7 +146,7 @@ def test_shards_that_split_a_key_break_the_order() -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 3), (4, 2)])
-def test_number_of_shards_changes_in_order_behind_a_barrier(before: int, after: int) -> None:
+def test_number_of_shards_changes_in_order_after_a_barrier(before: int, after: int) -> None:
     # Twice as many changes arrive as one relay publishes, so that rows are waiting.
     load, slow = replace(LATE, rate=40_000 * before, keys=2_000), costs(produce=Cost(500, 50))
     cluster, change = replace(CLUSTER, shards=before), Resharding(at=0.05, shards=after)

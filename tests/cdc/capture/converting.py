@@ -17,7 +17,7 @@ class Shade(str, enum.Enum):  # noqa: UP042 - its text is not its value, unlike 
 
 
 class Converting:
-    """Calls `read` for what the database holds, and `written` for what it is to hold."""
+    """Converts stored values with `read`, and values to be stored with `written`."""
 
     def from_db_value(self, value: Any, *_: Any) -> Any:
         return None if value is None else self.read(value)

@@ -23,7 +23,7 @@ pytestmark = [
 
 @pytest.fixture
 def others(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Return a function that makes others delete and insert a row around capture's lock."""
+    """Return a function with which others delete a row before its lock, and insert it again."""
 
     def race(model: Any, key: Any, insert: Callable[[], Any]) -> None:
         lock = signals._lock

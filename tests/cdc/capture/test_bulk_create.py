@@ -26,7 +26,7 @@ def upsert(one: Story) -> None:
     Story.objects.bulk_create([one], update_conflicts=True, update_fields=["title"], **target)
 
 
-@pytest.mark.skipif("sqlite" in connection.vendor, reason="SQLite lets one writer in at a time")
+@pytest.mark.skipif("sqlite" in connection.vendor, reason="SQLite allows one writer at a time")
 def test_a_row_inserted_in_between_is_updated(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -80,7 +80,7 @@ def test_a_bulk_create_is_one_transaction() -> None:
     assert replay(events()) == table()
 
 
-def test_the_queryset_s_own_method_is_what_inserts() -> None:
+def test_the_queryset_s_own_method_inserts() -> None:
     assert isinstance(Story.objects.all(), CapturedQuerySet)
     assert Story.objects.bulk_create(iter([story()]))[0].pk is not None
 
@@ -120,7 +120,7 @@ def test_without_a_target_a_row_that_conflicts_with_nothing_is_inserted() -> Non
     Coupon.objects.create(word="a", shelf=1, lot=1, rank=1, place=-1)
     for _ in "ab":
         upsert_any_key(Coupon(shelf=1, lot=None, note="new"), "note")
-    # Nothing conflicts: `lot` is null, the key of `rank` has a condition, and `size` has no key.
+    # Nothing conflicts: `lot` is null, `rank` is unique on a condition, and `size` is not unique.
     upsert_any_key(Coupon(rank=1, lot=None, note="new", size=7), "note")
 
     assert [event.op for event in events()] == ["c"] * 4

@@ -1,4 +1,4 @@
-"""The work of a delete grows with the number of its rows, and not with the square of it."""
+"""The work of a delete is proportional to the number of its rows, not to its square."""
 
 import sys
 from collections import Counter

@@ -34,7 +34,7 @@ def test_the_images_define_the_operation(change: Change, operation: Operation) -
     assert change.operation is operation
 
 
-def test_changes_are_in_the_order_of_the_images_before() -> None:
+def test_changes_are_in_the_order_of_the_before_images() -> None:
     changes = list(changes_between({2: B, 1: A}, {1: A, 3: {"id": 3}}))
 
     assert changes == [
@@ -86,7 +86,7 @@ def test_an_entry_has_the_time_of_the_change() -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("less", "kept"), [(0, True), (1, False)])
-def test_an_update_keeps_its_row_before_while_both_fit(
+def test_an_update_keeps_the_before_image_if_both_images_fit(
     settings: Any, less: int, kept: bool
 ) -> None:
     one = story(description="x" * 3_000)

@@ -184,7 +184,7 @@ def test_any_upsert_does_what_plain_django_does(steps: list[Any]) -> None:
     assert replay(events()) == table(Coupon)
 
 
-def test_a_key_that_the_database_makes_is_refused() -> None:
+def test_a_key_that_the_database_generates_is_refused() -> None:
     with transaction.atomic():
         with pytest.raises(Refused, match="set the key"):
             Locker.objects.bulk_create([Locker(number=1), Locker()])
@@ -195,7 +195,7 @@ def test_a_key_that_the_database_makes_is_refused() -> None:
     assert list(table(Locker)) == [3]
 
 
-def test_a_saved_key_that_the_database_makes_is_read_or_refused() -> None:
+def test_a_saved_key_that_the_database_generates_is_read_or_refused() -> None:
     locker = Locker()
     with transaction.atomic():
         if connection.features.can_return_columns_from_insert:

@@ -105,7 +105,7 @@ def test_times_are_shown(
 
     assert set(found) == {write.__name__ for write, _ in WRITES}
     with capsys.disabled():
-        print(f"\n{connection.display_name}, ms a row: plain, captured, ratio")  # noqa: T201
+        print(f"\n{connection.display_name}, ms per row: plain, captured, ratio")  # noqa: T201
         for name, times in found.items():
             plain, captured = (statistics.median(times[kind]) for kind in KINDS)
             print(f"  {name:24} {plain:.3f} {captured:.3f} {captured / plain:.1f}")  # noqa: T201

@@ -295,7 +295,7 @@ def test_a_delete_removes_what_django_removes_with_receivers(
 
 
 def history_from_here() -> None:
-    """Check that a replay of the events results in the tables, whose rows have no create event."""
+    """Check that a replay of the events results in the tables. The rows have no create events."""
     for model in (Branch, Bridge):
         left: dict[Any, Any] = {}
         for event, record in zip(events(), records(), strict=True):

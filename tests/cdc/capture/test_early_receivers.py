@@ -79,7 +79,7 @@ def test_a_row_that_post_delete_inserts_again_is_created_after_its_delete() -> N
 
 
 @pytest.mark.parametrize("signal", [pre_save, pre_delete])
-def test_a_write_before_is_part_of_the_image_before(signal: ModelSignal) -> None:
+def test_a_write_in_a_pre_signal_is_part_of_the_before_image(signal: ModelSignal) -> None:
     one = Toy.objects.create(name="a")
     with earlier(signal, lambda toy: Toy.objects.filter(pk=toy.pk).update(shiny=False)):
         one.save() if signal is pre_save else one.delete()

@@ -139,7 +139,7 @@ def test_a_random_filter_is_evaluated_once(write: str) -> None:
     assert Branch.objects.filter(size=5).count() == 400 - count
 
 
-@pytest.mark.skipif(connection.vendor == "mysql", reason="has no LIMIT in such a subquery")
+@pytest.mark.skipif(connection.vendor == "mysql", reason="MySQL allows no LIMIT there")
 @pytest.mark.parametrize("order", ["-id", "?"])
 def test_a_slice_in_a_subquery_keeps_its_length(order: str) -> None:
     some = Branch.objects.filter(pk__in=Branch.objects.order_by(order).values("pk")[:5])
@@ -163,7 +163,7 @@ def test_rows_are_read_again_by_one_statement(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_filter_on_groups_is_refused() -> None:
-    """Databases refuse it in an UPDATE. By its key, each row would be a group of its own."""
+    """Databases refuse it in an UPDATE. If selected by key, each row would be its own group."""
     groups = Branch.objects.values("size").annotate(n=Count("pk")).filter(n__gt=3)
     forget()
 

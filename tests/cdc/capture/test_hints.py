@@ -74,7 +74,7 @@ def test_any_other_statement_is_unchanged(sql: str) -> None:
     assert hint().added_to(sql) == sql
 
 
-def test_a_table_of_a_key_only_reads_the_key() -> None:
+def test_without_other_columns_the_hint_reads_the_key() -> None:
     key = SimpleNamespace(name="id")
     table: Any = SimpleNamespace(table="t", key=key, columns=[key])
 

@@ -79,8 +79,8 @@ def test_the_rows_after_a_key_are_read_in_the_order_of_keys() -> None:
         assert keys_after(captured(), last, limit, condition, using="default") == expected
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="it is a text of SQLite")
-def test_a_key_that_is_read_as_null_ends_a_reading() -> None:
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="only SQLite stores such a text")
+def test_a_row_whose_key_is_read_as_null_is_refused() -> None:
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO toy_hour (at, seat) VALUES ('now', 1)")
     hours = registry.find(Hour)

@@ -168,7 +168,7 @@ def test_changes_of_one_statement_are_all_kept() -> None:
     assert pending.current([1, 2], set) == {1: NEW, 2: {**NEW, "id": 2}}
 
 
-def test_an_id_that_a_rollback_gave_again_replaces_what_had_it() -> None:
+def test_an_id_reused_after_a_rollback_replaces_the_earlier_change() -> None:
     pending = PendingDeletes(captured(), {1: OLD, 2: OLD}, using="default")
     change("default", 5, None)
     change("default", 6, None)
@@ -204,7 +204,7 @@ def test_a_change_begins_with_its_last_event_on_this_database_only() -> None:
     assert there.images == {1: OLD}
 
 
-def test_a_row_that_a_receiver_deleted_and_made_again_keeps_its_own_image() -> None:
+def test_a_row_that_a_receiver_deleted_and_recreated_keeps_its_own_image() -> None:
     pending = PendingDeletes(captured(), {1: OLD}, using="default")
     change("default", 5, None)
     again = Change(before=NEW, after=OLD)
@@ -213,7 +213,7 @@ def test_a_row_that_a_receiver_deleted_and_made_again_keeps_its_own_image() -> N
     assert pending.images == {1: OLD}
 
 
-def test_pending_deletes_end_with_what_holds_them() -> None:
+def test_pending_deletes_end_with_their_holder() -> None:
     pending = PendingDeletes(captured(), {1: OLD}, using="default")
     del pending
     gc.collect()

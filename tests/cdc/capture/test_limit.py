@@ -95,7 +95,7 @@ def _assert_published(key: int) -> None:
     assert set(feed.documents("stories_story")) >= table().keys() & {key}
 
 
-def test_rows_that_fit_keep_the_whole_row_before(world: World) -> None:
+def test_rows_that_fit_keep_the_whole_before_image(world: World) -> None:
     large(world)
     Story.objects.update(diggs=9)
 

@@ -34,7 +34,7 @@ def captured(model: Any = Story) -> Capture:
 def locking(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Make Django add `FOR UPDATE` on SQLite, too; `statements` removes it from the SQL.
 
-    The `world` is made before that, because the save of a person locks its row.
+    The `world` is created before that, because the save of a person locks its row.
     """
     images._statement.cache_clear()
     monkeypatch.setattr(connection.features, "has_select_for_update", True)
@@ -123,7 +123,7 @@ def test_only_what_will_be_written_is_locked(locking: None, world: World) -> Non
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="MySQL stores any text as a code")
-def test_what_cannot_be_read_is_read_again_without_a_lock(locking: None) -> None:
+def test_a_row_that_cannot_be_read_is_read_again_without_a_lock(locking: None) -> None:
     toy = Toy.objects.create(name="a")
     with connection.cursor() as cursor:
         cursor.execute("UPDATE toy_toy SET code = 'no code'")
@@ -141,7 +141,7 @@ def test_an_insert_locks_nothing(locking: None, world: World) -> None:
     assert "lock" not in kinds
 
 
-def test_a_key_made_of_the_old_one_is_locked_first(locking: None) -> None:
+def test_a_key_computed_from_the_old_one_is_locked_first(locking: None) -> None:
     Label.objects.create(text="a")
     with statements("toy_label") as kinds:
         Label.objects.update(text=Concat(F("text"), Value("b")))

@@ -1,4 +1,4 @@
-"""The queryset: writes to concurrently changed rows, and the same behaviour as in Django."""
+"""The queryset: writes to concurrently changed rows, and otherwise the behaviour of Django's."""
 
 from typing import Any
 

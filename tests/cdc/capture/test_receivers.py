@@ -34,7 +34,7 @@ def once(signal: ModelSignal, act: Callable[[Story], Any]) -> Iterator[None]:
     assert done
 
 
-def test_a_change_in_pre_save_is_part_of_the_image_before(world: World) -> None:
+def test_a_change_in_pre_save_is_part_of_the_before_image(world: World) -> None:
     with once(pre_save, lambda one: Story.objects.filter(pk=one.pk).update(media="video")):
         world.a.title = "new"
         world.a.save(update_fields=["title"])
@@ -67,7 +67,7 @@ def test_a_save_in_post_save_is_recorded_after_the_first(world: World) -> None:
     assert events() == [created(first), updated(first, {**first, "media": "video"})]
 
 
-def test_a_change_in_pre_delete_is_part_of_the_image_before(world: World) -> None:
+def test_a_change_in_pre_delete_is_part_of_the_before_image(world: World) -> None:
     with once(pre_delete, lambda one: Story.objects.filter(pk=one.pk).update(media="video")):
         world.a.delete()
 

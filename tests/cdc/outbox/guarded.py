@@ -69,7 +69,7 @@ class Scene:
             pass
 
     def restart(self, owner: str = "b") -> None:
-        """Replace the relay by a new one, which has no memory of published versions."""
+        """Replace the relay with a new one, which has no memory of published versions."""
         self.relay.close()
         self.clock.sleep(LEASE_SECONDS)
         self.relay = self.new_relay(owner)

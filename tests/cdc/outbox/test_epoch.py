@@ -77,7 +77,7 @@ def test_a_handler_of_an_earlier_app_can_save_captured_rows() -> None:
 
 
 def test_fixtures_can_be_loaded_and_restored_before_the_first_epoch() -> None:
-    """As `loaddata` in a migration, and `serialized_rollback` of a test case."""
+    """`loaddata` in a migration does this, and so does `serialized_rollback` in a test case."""
     one = story()
     one.save()
     content = connection.creation.serialize_db_to_string()

@@ -66,7 +66,7 @@ class World:
             pass
 
     def wait(self, seconds: float = SETTLE_AGE_SECONDS + 1) -> None:
-        """Let time pass. Look at the outbox before and after it."""
+        """Let time pass, and look at the outbox before and afterwards."""
         self.publish()
         self.table.clock.sleep(seconds)
         self.publish()

@@ -74,7 +74,7 @@ PARTITIONS = "\n/*!50100 PARTITION BY RANGE (`id`)\n(PARTITION p0 VALUES LESS TH
 
 
 class Answer:
-    """What MySQL or MariaDB prints, recorded."""
+    """A cursor that returns a recorded answer of MySQL or MariaDB."""
 
     def __init__(self, printed: str) -> None:
         self.printed = printed

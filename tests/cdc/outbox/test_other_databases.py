@@ -20,7 +20,7 @@ OTHER = "other"
 
 @pytest.fixture(autouse=True)
 def kept() -> Iterator[None]:
-    """Keep the other database, which is in memory, while no test has a connection."""
+    """Hold a connection to the other database, which is in memory and would otherwise be lost."""
     connections[OTHER].ensure_connection()
     yield
     Epoch.objects.using(OTHER).all().delete()

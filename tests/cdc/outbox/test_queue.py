@@ -166,7 +166,7 @@ def test_a_renewal_stores_the_mark_for_the_successor(queue: OutboxQueue) -> None
 @pytest.mark.row_locks
 @pytest.mark.parametrize("rows", [3, 30, 300])
 def test_a_delete_does_not_wait_for_rows_that_are_not_listed(queue: OutboxQueue, rows: int) -> None:
-    """An open transaction has inserted an unlisted row. Databases scan to delete over 3 rows."""
+    """An unlisted row is not committed yet. Databases scan the table to delete over 3 rows."""
     below = [row().id for _ in range(rows)]
     late = OpenTransaction(row)
     try:
@@ -293,8 +293,8 @@ def test_a_row_without_images_has_the_size_of_the_other_one(queue: OutboxQueue) 
     assert found == [(one.id, size) for one, size in zip(rows, (6, 1, 3, 0), strict=True)]
 
 
-def test_a_question_is_one_statement(queue: OutboxQueue) -> None:
-    """An idle relay asks more than a hundred times a second."""
+def test_each_request_is_one_statement(queue: OutboxQueue) -> None:
+    """Each further statement would be a further round trip."""
     ids = [row().id for _ in range(3)]
     questions: list[Callable[[], object]] = [
         lambda: queue.rows(ids),
@@ -353,7 +353,7 @@ def test_a_large_row_is_not_read_with_the_ids(queue: OutboxQueue, column: str) -
 
     assert not asked_again(0), "the small rows are known"
     assert asked_again(0), "the large row would be read again"
-    assert not asked_again(ids[1]), "the large row is behind"
+    assert not asked_again(ids[1]), "only the rows after the large one are read"
     assert not asked_again(0)
     OutboxRecord.objects.filter(pk=ids[1]).delete()
     assert asked_again(0)

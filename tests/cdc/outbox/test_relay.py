@@ -397,7 +397,7 @@ def numbers(broker: MemoryBroker) -> list[int]:
 
 
 def settle(worker: Relay, clock: FakeClock) -> None:
-    """Let so much time pass that missing ids count as unused."""
+    """Let enough time pass for missing ids to count as unused."""
     for _ in range(int(SETTLE_AGE_SECONDS) + 3):
         worker.run_once()
         clock.sleep(1)
@@ -588,7 +588,7 @@ class TimedLease(LeaseByClock):
 
 
 def test_the_lease_counts_from_before_the_statement() -> None:
-    """The database counts from the start of the statement, and so must the relay."""
+    """The database measures from the start of the statement, and so must the relay."""
     clock = FakeClock()
     outbox = TimedLease(clock)
     outbox.takes = 0.8 * LEASE_SECONDS
@@ -754,7 +754,7 @@ def updates(count: int) -> list[OutboxRecord]:
 
 
 def insert_again(rows: Iterable[OutboxRecord]) -> None:
-    """Replace the rows by rows of the next epoch with the same ids, as after a flush."""
+    """Replace the rows with rows of the next epoch with the same ids, as after a flush."""
     OutboxRecord.objects.all().delete()
     for row in rows:
         row.epoch += 1
@@ -976,7 +976,7 @@ def test_a_new_epoch_makes_the_relay_read_from_the_first_row() -> None:
 
 
 def pauses(worker: Relay, clock: FakeClock, idle: float) -> float:
-    """Return for how long the relay waits after it was idle for `idle` seconds."""
+    """Return how long the relay waits after it was idle for `idle` seconds."""
     clock.sleep(idle)
     before = clock.now
     worker.pause()
@@ -1179,7 +1179,7 @@ def test_each_fault_point_is_passed_once_for_a_batch(monkeypatch: pytest.MonkeyP
 
 
 def test_a_relay_with_nothing_to_do_does_not_ask_to_be_called_again() -> None:
-    """Otherwise it would spin."""
+    """Otherwise, it would loop without a pause."""
     clock = FakeClock()
     leader, standby = relay(MemoryBroker(), "a", clock), relay(MemoryBroker(), "b", clock)
     assert leader.run_once() is False
@@ -1190,7 +1190,7 @@ def test_a_relay_with_nothing_to_do_does_not_ask_to_be_called_again() -> None:
 
 
 class Asking(SlowGuard):
-    """Remembers the ids that the relay asked about, and whether the relay could wait longer."""
+    """Records the ids that the relay asked about, and whether the relay could wait longer."""
 
     def __init__(self) -> None:
         super().__init__(lambda: None)
@@ -1244,7 +1244,7 @@ def test_a_standby_publishes_nothing_however_often_it_is_called() -> None:
 
 
 class Counted(LeaseByClock):
-    """Remembers when the lease was taken or renewed."""
+    """Records when the lease was taken or renewed."""
 
     def __init__(self, clock: FakeClock) -> None:
         super().__init__(clock)

@@ -148,7 +148,7 @@ def test_a_pause_stays_while_the_file_is_missing(copy: Path) -> None:
 
 
 def test_a_dead_letter_is_stored_in_the_new_file(copy: Path) -> None:
-    """Its position moves on, so the message would not be seen again."""
+    """The position moves past the message, so the consumer would not read it again."""
     assert not DeadLetter.objects.exists()
     put_back(copy)
     record = Record(source=SOURCE, offset=7, key=b"x", value=b"no event")

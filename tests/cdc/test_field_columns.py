@@ -63,7 +63,7 @@ def test_a_generated_column_has_the_type_of_its_output() -> None:
 
 
 class WordField(models.CharField[Any, Any]):
-    """Makes objects from text, but not from what it reads."""
+    """Converts text to objects in `to_python`, but does not convert values that Django reads."""
 
     def to_python(self, value: Any) -> Any:
         return value if isinstance(value, tuple) else (str(value),)

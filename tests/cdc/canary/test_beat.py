@@ -1,4 +1,4 @@
-"""The canary is sent and its time is measured. It has its own topic and collection."""
+"""The canary is sent, and its delay is measured. It has its own topic and collection."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the consumer leaves behind: positions, counters, dead letters and places in the history."""
+"""What the consumer stores: positions, counters, dead letters and places in the history."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -144,7 +144,7 @@ def test_duplicates_and_stale_events_are_counted_as_such() -> None:
 
 
 class Flushes(Counter[str]):
-    """Counters that remember each flush."""
+    """Counters that record each flush."""
 
     flushes = 0
 
@@ -203,7 +203,7 @@ def test_a_poll_waits_for_a_fraction_of_a_second_and_for_a_batch(
 
 
 class Checked(MemoryReplica):
-    """A replica that remembers the partitions that were checked."""
+    """A replica that records which partitions were checked."""
 
     checks: list[frozenset[TopicPartition]]
 
@@ -259,7 +259,7 @@ class Moved(Picky):
 
 @pytest.mark.parametrize("offset", [0, 2])
 def test_a_batch_is_dropped_if_its_partition_was_moved_meanwhile(offset: int) -> None:
-    """A rewind moved it: later records must be read again, or earlier ones not be written."""
+    """A rewind has moved it back, to read records again, or forward, to skip records."""
     feed = Feed(Moved)
     feed.send(outgoing(change("c", 1, 1), TOPIC))
     feed.drain()

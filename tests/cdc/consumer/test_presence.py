@@ -1,4 +1,4 @@
-"""Of two consumers with one instance name, the younger stops. A dead one's name is free at once."""
+"""Of two consumers with one instance name, the younger stops. A dead process frees its name."""
 
 import os
 import subprocess

@@ -103,7 +103,7 @@ def test_a_letter_without_a_known_row_can_only_be_discarded(
     assert discard([stray], "", using="default").resolved == [stray.pk]
 
 
-def test_a_letter_is_decided_about_once(story: Story) -> None:
+def test_a_letter_is_decided_once(story: Story) -> None:
     about = letter_about(story.pk)
     stale = DeadLetter.objects.get(pk=about.pk)
     ann = User.objects.create_user("ann@people.example", "correct-horse-7", name="Ann")

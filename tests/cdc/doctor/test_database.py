@@ -208,7 +208,7 @@ def test_a_refused_login_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @on_mysql
-def test_a_server_that_is_away_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_server_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(connection.settings_dict, "PORT", 1)
     connection.close()
     try:

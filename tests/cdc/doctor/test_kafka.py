@@ -127,7 +127,7 @@ def test_a_topic_on_one_disk_of_a_cluster_is_a_warning(feed_settings: CdcSetting
     assert (check.id, check.level) == ("kafka.min_insync_replicas", Level.WARNING)
 
 
-def test_brokers_that_are_away_are_not_refused(feed_settings: CdcSettings) -> None:
+def test_unreachable_brokers_are_not_refused(feed_settings: CdcSettings) -> None:
     with pytest.raises(Retryable, match="Kafka could not describe"):
         list(check_kafka(replace(feed_settings, bootstrap_servers="127.0.0.1:1")))
 

@@ -91,7 +91,7 @@ def reason(settings: CdcSettings) -> str:
     return ""
 
 
-def test_a_server_that_is_away_is_not_refused() -> None:
+def test_an_unreachable_server_is_not_refused() -> None:
     settings = without_servers(mongodb_uri="mongodb://127.0.0.1:1/?replicaSet=rs0")
     with pytest.raises(Unreachable, match="MongoDB is not responding"):
         list(check_mongodb(settings))

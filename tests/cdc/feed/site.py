@@ -76,7 +76,7 @@ class Client:
 
 
 class Site:
-    """The handler, a hub, and the clients of the scene."""
+    """The handler, a hub, and the clients of a test."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **limits: int) -> None:
         self.broker = MemoryBroker(partition_count=2)

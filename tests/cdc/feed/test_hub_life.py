@@ -125,7 +125,7 @@ def test_the_tail_ends_some_time_after_the_last_reader_and_the_next_gets_another
     run(scene)
 
 
-def test_a_reader_that_fails_is_counted_out() -> None:
+def test_a_reader_that_fails_is_not_counted_any_more() -> None:
     async def scene(world: World) -> None:
         with pytest.raises(ValueError, match="gone"), world.hub.reading():
             raise ValueError("gone")
@@ -321,7 +321,7 @@ def test_a_thread_waits_until_the_loop_has_taken_its_changes() -> None:
         hub._follower = follower = Follower(world._open, RENDERER.render, hub._post, hub._end)
         thread, taken = posting(world, follower)
         # The loop is busy for longer than a single wait of the thread.
-        time.sleep(0.25)  # noqa: ASYNC251 -- it is to block
+        time.sleep(0.25)  # noqa: ASYNC251 -- the loop must block
         assert taken == []
 
         await reach(lambda: not thread.is_alive())

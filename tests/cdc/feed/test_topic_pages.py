@@ -173,7 +173,7 @@ def test_removed_records_of_a_page_are_counted_once(
     assert keys(page.changes) == [n for n in range(9, -1, -1) if n not in {2, *removed}]
 
 
-def test_a_filter_on_a_personal_column_finds_nothing_for_who_does_not_see_it() -> None:
+def test_a_filter_on_a_personal_column_finds_nothing_for_readers_who_cannot_see_it() -> None:
     broker = MemoryBroker(partition_count=1)
     broker.publish([outgoing(update(1, 1, user={"name": "x"}), TOPIC)], lambda: True)
     wanted = Filter(field="user")

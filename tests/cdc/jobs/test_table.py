@@ -270,7 +270,7 @@ def run_all(*runners: JobRunner) -> None:
 
 
 @pytest.mark.parametrize("first", ["repair", "reconcile", "snapshot"])
-def test_a_job_that_cannot_go_on_does_not_starve_the_others(first: str) -> None:
+def test_a_job_that_cannot_continue_does_not_starve_the_others(first: str) -> None:
     others = [name for name in ("repair", "reconcile", "snapshot", "count") if name != first]
     for name in (first, *others):
         ask(name)
@@ -285,7 +285,7 @@ def test_a_job_that_cannot_go_on_does_not_starve_the_others(first: str) -> None:
     assert not Job.objects.exclude(state=JobState.DONE).exists()
 
 
-def test_two_jobs_that_cannot_go_on_take_turns() -> None:
+def test_two_jobs_that_cannot_continue_take_turns() -> None:
     for name in ("repair", "reconcile", "count"):
         ask(name)
     kinds = Kinds("repair", "reconcile")

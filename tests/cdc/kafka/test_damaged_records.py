@@ -1,4 +1,4 @@
-"""A record that a disk has damaged is not applied, and its partition does not pass it."""
+"""A record that a disk has damaged is not applied, and its partition is not read past it."""
 
 from collections.abc import Iterator
 from contextlib import closing

@@ -92,7 +92,7 @@ def test_a_refusal_after_an_acknowledgement_is_reported_later(
 
 
 @pytest.mark.services
-def test_kafka_decides_about_a_row_from_before_the_limit_was_lowered(
+def test_kafka_decides_whether_a_row_over_the_lowered_limit_is_rejected(
     feed_settings: CdcSettings,
 ) -> None:
     Topics(feed_settings).ensure("orders")

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.services
 
 
 def keep(settings: CdcSettings, milliseconds: int) -> None:
-    """Change for how long the topic keeps tombstones."""
+    """Change how long the topic keeps tombstones."""
     entry = ConfigEntry(
         "delete.retention.ms", str(milliseconds), incremental_operation=AlterConfigOpType.SET
     )

@@ -149,7 +149,7 @@ def test_a_partition_that_lost_its_offset_can_be_started_elsewhere_and_lose_it_a
         source.start(other, None)
     source.start(partition, 1_000)
     group.poll_until(lambda: partition in source.waiting())
-    assert source.started() == set(others), "the others are read on"
+    assert source.started() == set(others), "the others are still read"
 
     source.start(partition, 2_000)
     assert not source.lost_at(partition, 1_000, None)

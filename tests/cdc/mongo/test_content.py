@@ -54,7 +54,7 @@ def test_different(change: dict[str, Any]) -> None:
     assert not held({**WANTED, **VERSION, **change}).holds(Content(WANTED))
 
 
-def test_a_column_or_a_version_that_lacks_is_a_difference() -> None:
+def test_a_missing_column_or_version_is_a_difference() -> None:
     for name in (*WANTED, *VERSION):
         if name != "_id":
             document = {**WANTED, **VERSION}

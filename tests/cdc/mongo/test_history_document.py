@@ -35,7 +35,7 @@ def test_a_history_document_has_exactly_what_happened() -> None:
     assert document["at"].utcoffset() == timedelta(0)
 
 
-def test_a_time_that_is_none_is_rejected() -> None:
+def test_a_number_that_is_no_time_is_rejected() -> None:
     event = replace(change("u", 17, 5), ts_ms=2**63 - 1)
 
     with pytest.raises(Rejected) as caught:

@@ -43,7 +43,7 @@ def test_it_is_part_of_the_transaction() -> None:
 
 
 def test_a_checkpoint_of_an_earlier_release_is_found() -> None:
-    """An upgrade in the middle of a run must not begin it again."""
+    """An upgrade in the middle of a run must not restart the run."""
     digest = "c72808a999aa33a1d62a8c6de5ec09cd"
     Checkpoint.objects.create(name=f"send {digest}", state='{"last": 7}')
 

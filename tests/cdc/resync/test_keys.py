@@ -243,7 +243,7 @@ def _python(scene: Scene, key: Any) -> Any:
 
 
 @pytest.mark.parametrize("chunk", [1, 2])
-def test_a_key_that_is_read_as_null_is_refused_not_walked_for_ever(
+def test_a_key_that_is_read_as_null_is_refused_and_not_walked_indefinitely(
     monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
     for module in (snapshot_module, reconcile_module, orphans_module):

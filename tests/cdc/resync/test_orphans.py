@@ -69,7 +69,7 @@ def test_the_chunks_begin_after_the_last_key(
     assert [chunk.seen for chunk in orphans(feed).chunks(FIRST, keys[0])] == [2, 1]
 
 
-def test_an_orphan_that_is_removed_meanwhile_is_none(
+def test_an_orphan_that_is_removed_meanwhile_is_not_reported(
     feed: MemoryFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A delete for an earlier collection removes the document from every collection."""

@@ -184,7 +184,7 @@ def observed(
     run: Callable[[], None] | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Reconciliation:
-    """Return a reconciliation that reports its progress; `run` brings changes to the replica."""
+    """Return a reconciliation that reports its progress; `run` applies changes to the replica."""
     capture, reader = registry.by_table()[TABLE], MemoryReader(feed.store)
     return Reconciliation(
         capture,

@@ -30,7 +30,7 @@ STORIES, LABELS = (registry.by_table()[name] for name in ("stories_story", "toy_
 
 
 class Console(Bars):
-    """What a command shows."""
+    """Records what a command shows."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,7 +39,10 @@ class Console(Bars):
 
 @pytest.fixture
 def feed(feed_settings: CdcSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryFeed]:
-    """Five stories and two labels; MongoDB lacks one of these stories and holds an extra one."""
+    """Yield a feed with five stories and two labels.
+
+    One collection lacks a story, and another one has an extra document.
+    """
     monkeypatch.setattr(module, "cdc_settings", lambda: feed_settings)
     monkeypatch.setattr(snapshot_module, "CHUNK", 2)
     feed = MemoryFeed()

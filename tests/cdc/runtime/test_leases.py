@@ -24,7 +24,7 @@ def be_in(zone: str) -> None:
 
 
 def be_at(ahead: int) -> None:
-    """Set the clock of this session some seconds ahead of the server's."""
+    """Set the clock of this session `ahead` seconds ahead of the server's."""
     with connection.cursor() as cursor:
         cursor.execute("SET TIMESTAMP = DEFAULT")
         if ahead:

@@ -1,4 +1,4 @@
-"""How long consumers can stay stopped without data loss, from unit values and real servers."""
+"""How long consumers can stay stopped without data loss: the arithmetic, and real servers."""
 
 import time
 from collections.abc import Mapping

@@ -21,7 +21,7 @@ P0, P1 = TopicPartition("story-events", 0), TopicPartition("story-events", 1)
 
 
 class Kafka:
-    """A topic in memory: the time of each record by partition; it may return no records."""
+    """A topic in memory with the time of each record by partition. Reads of records may fail."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1_000.0
@@ -52,7 +52,7 @@ class Kafka:
         self.records[source].append(self.now + ahead)
 
     def read(self, position: int, after: float = 0.0, topic_id: str | None = "new") -> PartitionLag:
-        """Return the lag of the first partition, `after` some seconds."""
+        """Return the lag of the first partition, `after` seconds from now."""
         self.now += after
         self.problems.clear()
         positions = {P0: StoredOffset(next_offset=position, topic_id=topic_id)}

@@ -40,7 +40,7 @@ def test_a_change_that_leaves_the_outbox_meanwhile_is_not_overlooked(
 
 
 class Asked:
-    """A service that fails after some seconds on the clock of the reader."""
+    """A service that fails after `seconds` on the clock of the reader."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float, error: Exception) -> None:
         self.times, self._error, self._seconds, self._now = 0, error, seconds, 0.0

@@ -115,7 +115,7 @@ def test_a_value_of_another_type_is_refused(name: str, value: Any) -> None:
         COLUMNS[name].to_wire(value)
 
 
-def test_a_key_of_json_that_is_none_is_named() -> None:
+def test_none_as_a_key_in_json_is_named() -> None:
     with pytest.raises(Refused, match=r"^Column user has the key None: "):
         COLUMNS["user"].refuse_early({"a": {None: 1}})
     COLUMNS["user"].refuse_early({1: 1, False: 2, 1.5: 3})

@@ -134,7 +134,7 @@ def test_a_stream_has_no_thread_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_readers_that_lose_their_streams_together_come_back_apart(
+def test_readers_that_lose_their_streams_together_reconnect_apart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cookie = session_of(person("a"))

@@ -40,7 +40,7 @@ def publish(feed: RunningFeed, *records: Outgoing) -> None:
 
 
 def _acknowledged(publisher: KafkaPublisher, records: Sequence[Outgoing]) -> bool:
-    """Publish the records; return False if the topic was just created on the first attempt."""
+    """Publish the records. Return False if the attempt has only created the topic."""
     try:
         assert publisher.publish(records, lambda: True) == {}
     except Retryable:

@@ -163,7 +163,7 @@ def test_a_table_without_transactions_stops_each_daemon(
             cursor.execute("ALTER TABLE cdc_outbox ENGINE=InnoDB")
 
 
-def test_a_part_that_is_away_is_asked_again(feed_settings: CdcSettings, tmp_path: Path) -> None:
+def test_an_unreachable_service_is_asked_again(feed_settings: CdcSettings, tmp_path: Path) -> None:
     away = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
     env = {**environment(feed_settings, tmp_path), **away}
     relay = Daemon(tmp_path / "relay.log", env, "relay_outbox")

@@ -50,7 +50,7 @@ def connections() -> list[int]:
 
 
 def end_connections() -> None:
-    """Let the server close all other connections to the database."""
+    """Make the server close all other connections to the database."""
     with connection.cursor() as cursor:
         for number in connections():
             with suppress(OperationalError):  # closed meanwhile

@@ -45,7 +45,7 @@ def read_until(response: http.client.HTTPResponse, frames: Frames, count: int) -
         frames.feed(response.read1(65_536))
 
 
-def test_a_user_logs_in_and_the_feed_is_passed_on_at_once(
+def test_a_user_logs_in_and_the_feed_is_forwarded_at_once(
     proxy: Nginx, topic: Topic, worker: User
 ) -> None:
     plain = http.client.HTTPConnection("127.0.0.1", proxy.plain_port, timeout=SECONDS)

@@ -40,7 +40,7 @@ def filled(feed: RunningFeed, rows: int = ROWS) -> list[int]:
 
 
 def plant(feed: RunningFeed, keys: list[int]) -> dict[str, dict[str, list[int]]]:
-    """Make EACH differences of every kind. Return their keys by collection and kind."""
+    """Create EACH differences of every kind. Return their keys by collection and kind."""
     parts = [keys[start * EACH : (start + 1) * EACH] for start in range(7)]
     changed, deleted, inserted, gone, edited, typed, unversioned = parts
     database = replica(feed)

@@ -42,7 +42,7 @@ def write_some() -> None:
 
 
 @pytest.mark.parametrize("where", [("--to-earliest",), ("--to-time", "2020-01-01")])
-def test_a_running_consumer_reads_again_and_refuses_it_all(
+def test_a_running_consumer_reads_again_and_applies_nothing(
     feed: RunningFeed, where: tuple[str, ...]
 ) -> None:
     write_some()

@@ -92,7 +92,7 @@ def test_old_events_take_the_defaults_of_added_columns(feed: RunningFeed) -> Non
     assert status(feed)["columns"] == []
 
 
-def test_a_column_without_a_known_default_is_said_to_be_lacking(feed: RunningFeed) -> None:
+def test_a_column_without_a_known_default_is_reported_as_lacking(feed: RunningFeed) -> None:
     from_old_code(feed, without("title"))
     wait_until_applied(feed)
     read_again(feed)
@@ -128,7 +128,7 @@ def test_a_renamed_column_never_takes_its_default(feed: RunningFeed) -> None:
     assert not DeadLetter.objects.exists()
 
 
-def test_the_value_of_a_removed_column_is_ignored_and_brought_away(feed: RunningFeed) -> None:
+def test_the_value_of_a_removed_column_is_ignored_and_then_removed(feed: RunningFeed) -> None:
     def former(row: Row) -> None:
         row["language"] = "en"
 
@@ -151,7 +151,7 @@ def test_the_value_of_a_removed_column_is_ignored_and_brought_away(feed: Running
     repair(feed)
 
 
-def test_null_from_before_a_column_refused_it_is_no_dead_letter(feed: RunningFeed) -> None:
+def test_null_from_a_formerly_nullable_column_is_no_dead_letter(feed: RunningFeed) -> None:
     def nulls(row: Row) -> None:
         row.update(diggs=None, title=None, promote_date=None)
 

@@ -60,7 +60,7 @@ def test_readers_reconnect_and_a_stop_ends_all_streams(
     again.until(lambda: len(first.frames.places) + len(again.frames.places) == 600)
     places = first.frames.places + again.frames.places
     assert len(set(places)) == 600
-    # At the start of the topic, so that the older events are read from Kafka and not from memory.
+    # From the start of the topic, so that the older events are read from Kafka, not from memory.
     start = str(FeedBounds.of(topic.tail.bounds()).first)
     old = Stream(web, cookie, query=f"?after={start}")
     old.until(lambda: len(old.frames.places) == 620)

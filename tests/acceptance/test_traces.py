@@ -1,4 +1,4 @@
-"""One trace from a web request over the outbox, Kafka and MongoDB, in three processes."""
+"""One trace from a web request through the outbox and Kafka to MongoDB, in three processes."""
 
 from typing import Any
 

@@ -1,1 +1,1 @@
-"""The product in each condition, and what its five views show of it."""
+"""The product in each condition, and what its five views show."""

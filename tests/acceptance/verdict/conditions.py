@@ -1,4 +1,4 @@
-"""The ways to produce each condition of the table, and to end it."""
+"""How to produce and end each condition of the table."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -63,4 +63,4 @@ CONDITIONS: Mapping[tuple[State, str], tuple[Produce, ...]] = {
     (State.OUT_OF_SYNC, "a reconciliation has found differences"): (difference,),
     (State.OUT_OF_SYNC, "documents lack a column of the model"): (lacking_column,),
 }
-"""The ways to produce each condition, by the state and the condition in the table."""
+"""How to produce each condition, by the state and the condition in the table."""

@@ -1,4 +1,4 @@
-"""Conditions of what Kafka, the outbox and the collections contain."""
+"""The conditions that concern the contents of Kafka, the outbox and the collections."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ def lost_records(product: Product) -> Iterator[None]:
 
 @contextmanager
 def gap(product: Product) -> Iterator[None]:
-    """Let the consumer resume after the lost records."""
+    """Make the consumer resume after the lost records."""
     with lost_records(product):
         product.consumer.start()
         product.consumer.wait_for("partition.gap")

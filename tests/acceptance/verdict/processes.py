@@ -1,4 +1,4 @@
-"""Conditions of the services and of the processes of the pipeline."""
+"""The conditions that concern the services and the processes of the pipeline."""
 
 import sqlite3
 import threading
@@ -39,7 +39,7 @@ def stopped(product: Product, service: str) -> Iterator[None]:
 
 @contextmanager
 def silent(product: Product, service: str) -> Iterator[None]:
-    """Let a service accept connections and answer nothing."""
+    """Make a service accept connections but never respond."""
     product.proxies[service].silence()
     try:
         product.story()
@@ -156,7 +156,7 @@ def former_outbox(product: Product) -> Iterator[None]:
 
 @contextmanager
 def slow_consumers(product: Product) -> Iterator[None]:
-    """Replace the consumer by a group member that reads records but does not apply them."""
+    """Replace the consumer with a group member that reads records but does not apply them."""
     ended = threading.Event()
     member = Consumer(
         {

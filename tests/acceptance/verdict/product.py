@@ -24,7 +24,7 @@ from tests.support.web import Web, session_of
 from users.models import User, UserType
 
 _POLL_SECONDS = 0.5
-"""A reading of the status takes much of a core, which the daemons need."""
+"""This is long, because a reading of the status uses much of a core, which the daemons need."""
 Document = dict[str, object]
 
 
@@ -71,7 +71,7 @@ class Product(RunningFeed):
                     daemon.start()
             if self.views.sentence().startswith("In sync:"):
                 found.append(self.views.scrape())
-            # The verdict does not mention a short failure, but the metrics count the failure.
+            # The verdict does not mention a short failure, but the metrics count it.
             return bool(found) and found[-1].samples["storyfeed_failing_processes"] == {(): 0.0}
 
         wait_until(healthy, "a healthy pipeline", seconds)

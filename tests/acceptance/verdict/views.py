@@ -42,7 +42,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """The metrics at a time."""
+    """The metrics at one point in time."""
 
     at: float
     samples: Mapping[str, Samples]
@@ -78,10 +78,10 @@ class Views:
     def disagreements(self, row: Row, before: Scrape) -> list[str]:
         """Return how the views differ from the documented row.
 
-        `before` is a scrape of the healthy pipeline. The command takes longest, so it is asked only
+        `before` is a scrape of the healthy pipeline. The command takes longest, so it is run only
         if the other views agree.
         """
-        # During an outage, each answer takes seconds.
+        # During an outage, each response takes seconds.
         with ThreadPoolExecutor(len(_PAGES)) as threads:
             page, part, feed, metrics, ready = threads.map(self._get, _PAGES)
         found = [

@@ -44,7 +44,7 @@ def test_a_page_of_other_roles_names_them(client: Client, path: str, roles: str)
     assert f"This page is for the role {roles}. If" in answer.content.decode()
 
 
-def test_a_story_of_somebody_else_is_no_question_of_the_role(client: Client) -> None:
+def test_the_refusal_of_another_users_story_names_no_role(client: Client) -> None:
     with acting_as("test"):
         story = Story.objects.create(title="T", href="http://a.example/", link="http://b.example/")
     answer = client.get(f"/stories/{story.pk}/change/")

@@ -28,7 +28,7 @@ from users.models import User, UserType
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 EXAMPLES = int(os.environ.get("STORYFEED_FUZZ_EXAMPLES", "0"))
-"""The number of random requests. By default, there are a few requests, always the same."""
+"""The number of random requests. By default, there are few requests, which are always the same."""
 _FEW = 200
 FORMS = [
     route

@@ -1,4 +1,4 @@
-"""Every text colour of the design tokens can be read on the surfaces that it is used on."""
+"""Text in each colour of the design tokens is readable on the surfaces on which it is used."""
 
 import re
 from itertools import product

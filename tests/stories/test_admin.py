@@ -466,7 +466,7 @@ def codes(page: str) -> list[str]:
         ("edit", {"confirmed": "yes", "status": "popular", "media": "", "diggs": ""}),
     ],
 )
-def test_an_action_decides_only_about_what_the_list_has_shown(
+def test_an_action_decides_only_on_what_the_list_has_shown(
     client: Client, stories: list[Story], action: str, typed: dict[str, str]
 ) -> None:
     url = f"{LIST}?status__exact=submitted"
@@ -502,7 +502,7 @@ def test_malformed_codes_are_ignored(client: Client, stories: list[Story]) -> No
     assert "1 story was approved." in page
 
 
-def test_the_form_of_a_story_decides_only_about_what_it_has_shown(
+def test_the_form_of_a_story_decides_only_on_what_it_has_shown(
     client: Client, stories: list[Story]
 ) -> None:
     address = f"{LIST}{stories[0].pk}/change/"

@@ -92,7 +92,7 @@ def test_a_limit_does_not_tell_whether_the_password_is_right(ann: User) -> None:
     assert pages[0] == pages[1]
 
 
-def test_a_limit_does_not_tell_whether_an_account_exists(
+def test_a_limit_does_not_reveal_whether_an_account_exists(
     ann: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     none = Limit(purpose="t", per_account=0, per_network=0)

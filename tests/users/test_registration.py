@@ -117,7 +117,7 @@ def test_concurrent_forms_of_an_address_create_one_account() -> None:
 
 
 @pytest.mark.django_db
-def test_an_account_made_since_the_form_was_checked_is_the_usual_error(
+def test_an_account_created_since_the_check_of_the_form_is_the_usual_error(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save = RegistrationForm.save

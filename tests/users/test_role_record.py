@@ -65,14 +65,14 @@ class StayWithTheInstance:
 
 
 def people_of(database: str) -> list[tuple[str, str]]:
-    """Return the e-mail addresses of a database and the roles that its record gave to them."""
+    """Return the e-mail addresses in a database, each with its last recorded role."""
     changes = dict(RoleChange.objects.using(database).order_by("id").values_list("whom", "to_role"))
     emails = User.objects.using(database).order_by("id").values_list("email", flat=True)
     return [(email, changes.get(email, "")) for email in emails]
 
 
 def roles_of(database: str, user: User) -> list[tuple[str, str]]:
-    """Return what the record says of an account, in order."""
+    """Return the recorded changes of an account's role, in order."""
     rows = RoleChange.objects.using(database).filter(whom_id=user.pk).order_by("id")
     return list(rows.values_list("from_role", "to_role"))
 

@@ -1,4 +1,4 @@
-"""What the live feed hides from Senior Management, no other page shows to them."""
+"""No other page shows Senior Management what the live feed hides from them."""
 
 from collections.abc import Iterator
 from dataclasses import replace

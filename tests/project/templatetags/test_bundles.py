@@ -1,4 +1,4 @@
-"""The admin's scripts are replaced by the bundles that contain them, where there are bundles."""
+"""Bundles replace the admin's scripts that they contain, if the bundles exist."""
 
 import pytest
 from django.contrib import admin

@@ -25,7 +25,7 @@ def as_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def debootstrap(monkeypatch: pytest.MonkeyPatch, script: Script) -> Callable[[str], None]:
-    """Return a function that replaces debootstrap by a script with a given text."""
+    """Return a function that replaces debootstrap with a script with a given text."""
 
     def install(text: str) -> None:
         folder = script("debootstrap", text).parent

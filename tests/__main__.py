@@ -33,7 +33,7 @@ UNIT_PARTS = (
     "tests/cdc/capture tests/cdc/consumer tests/cdc/resync tests/cdc/runtime",
     "tests/project/dashboard tests/project/operations tests/stories tests/users",
 )
-"""Parts of the unit tests. More parts than processors, because many tests wait."""
+"""The parts of the unit tests: more than there are processors, because many tests wait."""
 ACCEPTANCE = "tests/acceptance"
 ADDRESSES = ("KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI")
 # The user's own settings must not influence the tests.
@@ -101,7 +101,7 @@ def run_units(folder: Path, arguments: Sequence[str], console: Console) -> int:
 
 
 def unit_runs(folder: Path, arguments: Sequence[str]) -> list[Run]:
-    """Return a run for each part and the rest, or a single run if the arguments name tests."""
+    """Return a run for each part and one for the rest; a single run if the arguments name tests."""
     named = any(not each.startswith("-") for each in arguments)
     parts = [part.split() for part in UNIT_PARTS]
     rest = [f"--ignore={each}" for part in parts for each in part]
@@ -123,7 +123,7 @@ def lanes(
     *,
     count: int = 3,
 ) -> list[Lane]:
-    """Return lanes with one queue. All but the first show a run's output only at its end."""
+    """Return lanes that share one queue. Only the first shows the output of a run while it runs."""
     queue = deque(parts)
     outputs = [None, *(folder / f"lane{number}.log" for number in range(1, count))]
     return [Lane(queue=queue, env=env, console=console, output=output) for output in outputs]

@@ -33,7 +33,7 @@ collect_ignore = (
     ]
 )
 
-# On a busy machine, examples and their generation are slow, and no test must fail because of that.
+# On a busy machine, examples and their generation are slow. No test may fail because of that.
 hypothesis_settings.register_profile(
     "no time limits", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -95,7 +95,7 @@ def _address(name: str) -> str:
 
 @pytest.fixture(autouse=True, scope="session")
 def no_examination() -> Iterator[None]:
-    """Let no page examine the test's servers in the background."""
+    """Prevent pages from examining the test's servers in the background."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("project.pages.feed_state.deployment._read", list)
         yield

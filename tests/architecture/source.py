@@ -49,7 +49,7 @@ def inside(module: str, package: str) -> bool:
 def members(package: str) -> list[str]:
     """Return the modules of a package. Fail if the package does not exist."""
     found = [name for name in TREES if inside(name, package)]
-    assert found, f"{package} is named in a rule and does not exist"
+    assert found, f"{package} is named in a rule but does not exist"
     return found
 
 

@@ -7,7 +7,7 @@ from tests.architecture.source import TREES, functions, name_of, sources
 LONGEST_FILE, LONGEST_FUNCTION = 300, 60
 
 
-def test_imports_stand_at_the_top() -> None:
+def test_imports_are_at_the_top() -> None:
     # Models can be registered only when Django is ready.
     found = [
         f"{module}.{function.name}"

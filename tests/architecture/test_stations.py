@@ -10,7 +10,7 @@ from cdc import api
 from tests.architecture.source import IMPORTS, TREES, inside, members, name_of, reached, sources
 from tests.support.paths import ROOT
 
-# Maps each station to the stations that it may import. A station must not import a station of a
+# Maps each station to the stations that it may import. A station must not import a station on a
 # later line.
 ALLOWED = {
     "ground": "",

@@ -83,7 +83,7 @@ def test_no_tic_of_speech(pattern: str) -> None:
     assert found == []
 
 
-def test_of_python_only_comments_and_texts_are_read(tmp_path: Path) -> None:
+def test_only_comments_and_strings_of_python_are_read(tmp_path: Path) -> None:
     file = tmp_path / "some.py"
     file.write_text('"""One\ntwo."""\nthree = "four"  # five\n')
     lines = [(1, '"""One'), (2, 'two."""'), (3, '"four"'), (3, "# five")]

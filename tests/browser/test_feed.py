@@ -209,7 +209,7 @@ HIDE = """(hidden) => {
 FILTERS = ("?op=u", "?story=1", "?story=2", "?field=title", "?op=c")
 """More filters than a browser has streams."""
 PAGES = 7
-"""One page more than a browser has connections for a site."""
+"""One page more than the connections that a browser opens to a site."""
 
 
 def assert_has(page: Page, titles: list[str]) -> None:
@@ -371,7 +371,7 @@ def verdict_of(visitor: Visitor, people: dict[str, User]) -> Locator:
     return visitor.page.locator("#verdict")
 
 
-# The twelve points.
+# What readers can do on the page, and what it shows.
 
 
 def test_a_pause_counts_the_changes_that_arrive(page: Page, topic: Topic) -> None:
@@ -641,7 +641,7 @@ def test_a_lost_connection_is_grey_and_says_since_when(page: Page) -> None:
     expect(table).not_to_have_class(re.compile("sf-stale"))
 
 
-# Density and traffic.
+# Many rows, and much traffic.
 
 VISIBLE = """(rows) => {
   const bar = document.querySelector(".sf-bar")?.getBoundingClientRect().top || innerHeight;

@@ -93,7 +93,7 @@ def test_a_pause_by_keyboard_is_shown_until_it_is_resumed(
     expect(page.get_by_role("row").nth(1)).to_contain_text("an index is built")
 
 
-def test_one_sentence_says_whether_the_copy_is_right(
+def test_one_sentence_says_whether_the_copy_is_correct(
     visitor: Visitor, people: dict[str, User]
 ) -> None:
     page = visitor.page

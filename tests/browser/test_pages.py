@@ -47,7 +47,7 @@ MORE: dict[str, tuple[str, ...]] = {
 
 
 def plain_pages(role: str) -> list[str]:
-    """Return the paths that a role may open, without those of the admin (see test_admin)."""
+    """Return the paths that a role may open, except those of the admin (see test_admin)."""
     column = PEOPLE.index(role)
     paths = [path for path in ROUTES if not re.search(r"^admin/|[<(]", path)]
     return [f"/{path}" for path in paths if MATRIX[path][column] == 200 and path not in ELSEWHERE]

@@ -1,4 +1,4 @@
-"""Pages are light and make few requests, and a new row is cheap, as in production."""
+"""With production settings, pages are light and make few requests, and a new row is cheap."""
 
 import json
 import random

@@ -16,7 +16,7 @@ _BLOCK = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
 
 
 def performance_page() -> str:
-    """Return docs/performance.md with the lines between the two comments written again."""
+    """Return docs/performance.md with the lines between the two comments regenerated."""
     lines = arithmetic((ROOT / "docs/bench.md").read_text())
     page = (ROOT / "docs/performance.md").read_text()
     return _BLOCK.sub(lambda _: f"{BEGIN}\n\n{lines}\n\n{END}", page)

@@ -1,4 +1,4 @@
-"""Takes the screenshots of the documentation: `python -m tests.docs.screenshots`.
+"""Takes the screenshots for the documentation: `python -m tests.docs.screenshots`.
 
 The program starts the embedded profile with demo traffic in a temporary folder, and opens pages as
 a Technical Worker. It writes a screenshot of each page in the light and in the dark theme to

@@ -1,4 +1,4 @@
-"""Each requirement that docs/security.md calls met names tests that exist."""
+"""Each requirement listed as met in docs/security.md names tests, and these tests exist."""
 
 import ast
 import re

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.services, pytest.mark.faults]
 
 _DOWN_SECONDS = 8.0
 _HIGHEST_SHARE = 0.1
-"""Of a core. A consumer that waits for messages takes about 0.01 of a core."""
+"""The highest share of a core. A consumer that waits for messages takes about 0.01 of a core."""
 
 
 @pytest.fixture(scope="module")

@@ -61,7 +61,7 @@ class Received:
     connected: asyncio.Event = field(default_factory=asyncio.Event)
     attempts: int = 0
     retry: float = 1.0
-    """The seconds before the next attempt, as the stream asks for."""
+    """The seconds before the next attempt, as requested by the stream."""
     last_id: bytes = b""
     count: int = 0
     positions: set[tuple[int, int]] = field(default_factory=set)

@@ -104,7 +104,7 @@ def show(text: str, delays: list[float]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.load.readers")
     parser.add_argument("--readers", type=int, default=200)
-    parser.add_argument("--rate", type=float, default=100.0, help="changes a second")
+    parser.add_argument("--rate", type=float, default=100.0, help="changes per second")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--restart", action="store_true", help="restart the web process, too")
     options = parser.parse_args()

@@ -157,7 +157,7 @@ class Check:
 
 
 def mutmut(target: Target, env: Mapping[str, str], *names: str, quiet: bool = False) -> int:
-    """Check the unchecked mutations, or those with these names. Return mutmut's exit code."""
+    """Check the unchecked mutations, or only those in `names`. Return mutmut's exit code."""
     program = str(Path(sys.executable).with_name("mutmut"))
     process = subprocess.Popen(
         [program, "run", "--max-children", "1", *names],

@@ -121,7 +121,8 @@ class Copy:
 
     def _write(self, path: Path, text: str) -> None:
         path.write_text(text)
-        # Python would use the old bytecode if the size and the second of the change are the same.
+        # Python would use the old bytecode if the file kept its size and, in whole seconds, its
+        # modification time.
         Path(cache_from_source(str(path))).unlink(missing_ok=True)
 
 

@@ -22,7 +22,7 @@ class Sample:
 
 
 def wilson(killed: int, total: int) -> tuple[float, float]:
-    """Return the limits of the Wilson interval of the share that is killed, with 95 %."""
+    """Return the limits of the 95 % Wilson interval for the share of killed mutations."""
     if not total:
         return 0.0, 1.0
     share, square = killed / total, _Z * _Z

@@ -1,1 +1,1 @@
-"""Takes the screenshots of the documentation."""
+"""Takes the screenshots for the documentation."""

@@ -1,4 +1,4 @@
-"""Writes the screenshots of the documentation: `make pictures`.
+"""Writes the screenshots for the documentation: `make pictures`.
 
 Starts `manage.py up` with demo data and traffic in a temporary folder, on a free port.
 """

@@ -1,4 +1,4 @@
-"""`python -m tests.production [compose] [systemd] [cluster]`: runs what compose/ ships for real.
+"""Runs the files of compose/ for real: `python -m tests.production [compose] [systemd] [cluster]`.
 
 Each part starts its own Docker engine or its own systemd, prints each step with its result, and
 ends everything that it started. The exit code is 1 if a step fails. If this machine cannot run a

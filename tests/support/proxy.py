@@ -50,7 +50,7 @@ class Proxy:
         self._delay = seconds
 
     def silence(self) -> None:
-        """Let no client get an answer until `restore`, as if the server were suspended.
+        """Stop all responses to clients until `restore`, as if the server were suspended.
 
         Existing connections are reset, so that clients try to connect again.
         """

@@ -1,6 +1,6 @@
 """Backups of the database and of MongoDB, taken while the pipeline is running.
 
-The machine of the tests has no dump tools. The backups are therefore taken in the same way as
+The test machine has no dump tools. The backups are therefore taken in the same way as
 these tools do: a dump by `SELECT` in one snapshot, and a copy of the data folder under `fsyncLock`.
 """
 

@@ -121,7 +121,7 @@ def _process(member: Member) -> tuple[Callable[[], object], Callable[[], object]
 
 
 def run(folder: Path, servers: Servers, options: Namespace) -> bool:
-    """Measure all recoveries. Return whether the copy and the order of the events are right."""
+    """Measure all recoveries. Return whether the copy and the order of the events are correct."""
     rate = max(options.rate - CHANGES_PER_SECOND, 1)
     size = Size(relays=2, consumers=2, writers=6, rate=rate)
     with acting(folder, servers, _SEED, size) as cast:

@@ -10,7 +10,8 @@ LIMITS = {"memory in MB": 10.0, "descriptors": 2.0, "TCP connections": 2.0, "thr
 """The most that a figure may grow in an hour."""
 MEMORY, DESCRIPTORS, CONNECTIONS, THREADS = LIMITS
 _WARM_SHARE, _JUDGED_SHARE = 1 / 6, 1 / 2
-"""Shares of a run: the start of each series that is left out, and the shortest judged rest."""
+"""Shares of a run: the start of each series, which is left out, and the shortest rest that is
+judged."""
 _ENDS = 6
 """The first and the last value of a series are each the median of this number of samples."""
 

@@ -89,7 +89,7 @@ class Soak:
 
 
 def run(folder: Path, servers: Servers, options: Namespace) -> bool:
-    """Return whether nothing grew, and the copy and the order of the events are right."""
+    """Return whether nothing grew, and whether the copy and the order of the events are correct."""
     size = Size(relays=2, consumers=2, jobs=1, rate=max(options.rate - _PROBE_RATE, 1))
     with (
         acting(folder, servers, options.seed, size) as cast,

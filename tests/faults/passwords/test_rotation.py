@@ -122,7 +122,7 @@ def names(text: str, server: str) -> bool:
 
 
 def check_pages(world: World, name: str) -> None:
-    """Verify what operators see. Without its database, the site has no page other than this one."""
+    """Verify what operators see. Without its database, the site shows only an error page."""
     if name == "database":
         status, page = world.site.shown("/operations/", world.cookie)
         assert (status, "The database is not responding." in page) == (503, True), page

@@ -88,7 +88,7 @@ def _update(system: System, changes: int) -> tuple[_Holds, _Holds]:
     last = {"_id": {"$in": [keys[-1], {"id": keys[-1]}]}, "diggs": mark}
 
     def done() -> bool:
-        # The key first: a search through all documents would slow MongoDB down.
+        # First look for one key: a search through all documents would slow MongoDB down.
         return find(last) is not None and find({"diggs": {"$ne": mark}}) is None
 
     return (lambda: find({"diggs": mark}) is not None), done

@@ -22,7 +22,7 @@ class Delays:
     seen: list[float]
     """The delay of each change, in seconds."""
     took: float
-    """The seconds in which the changes were written."""
+    """How long it took to write the changes, in seconds."""
     usage: Usage
 
     @property

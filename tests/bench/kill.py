@@ -28,7 +28,7 @@ def measure(
     records: Callable[[str], int],
     found: Results,
 ) -> None:
-    """Create, change and delete stories for `seconds`; kill and restart the system in the middle.
+    """Create, change and delete stories for `seconds`; halfway, kill and restart the system.
 
     `records` returns the number of records ever written to a topic.
     """

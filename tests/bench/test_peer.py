@@ -12,7 +12,7 @@ NAMES = re.compile(
     r"connector\.class|database(\.(?!ssl)|$)|driver|topic|table\.include|connection\.uri|collection"
     r"|change\.data|schema\.history\.internal\.kafka|bootstrap|listeners|offset|(key|value)\.converter$"
 )
-"""Settings that are addresses and names, and the classes that make the peer what it is."""
+"""The settings that the table omits: addresses, names and classes."""
 
 
 def documented() -> dict[tuple[str, str], tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""The work of a server."""
+"""The processor time and the requests of a server."""
 
 import itertools
 import os

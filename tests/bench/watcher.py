@@ -83,7 +83,7 @@ def delays(commits: Iterable[Commit], sights: Iterable[Sight]) -> list[float]:
 
 
 def steps_back(sights: Iterable[Sight]) -> int:
-    """Return how many times a document became older again, or was restored after its delete."""
+    """Return how often a document returned to an older state, or reappeared after its delete."""
     last: dict[int, float] = {}
     count = 0
     for sight in sights:

@@ -22,7 +22,7 @@ class Cluster:
     shards: int = 1
     """The relays, each with its own processor."""
     column: bool = True
-    """Whether each outbox row contains its shard, in an index with the id. Otherwise, the database
+    """Whether each outbox row contains its shard, indexed with the id. Otherwise, the database
     computes the shard of each row that it reads, and skips the rows of other shards."""
     partitions: int = 64
     consumers: int = 32

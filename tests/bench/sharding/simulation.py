@@ -26,7 +26,7 @@ class Outcome:
     applied: float
     """Changes per second until the last one was in MongoDB."""
     delays: Sequence[float]
-    """The seconds from each commit in the database to that in MongoDB, in the latter's order."""
+    """The seconds from each commit in the database to that in MongoDB, ordered by the latter."""
     used: Mapping[str, float]
     """The share of the time in which each part was busy; for relays and consumers, the share of
     the busiest one."""

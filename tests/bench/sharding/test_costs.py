@@ -1,4 +1,4 @@
-"""Costs, and the command."""
+"""The costs, and the command of the simulation."""
 
 import json
 from dataclasses import fields, replace

@@ -23,7 +23,10 @@ pytestmark = [
 
 @pytest.fixture
 def others(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Return a function with which others delete a row before its lock, and insert it again."""
+    """Return a function that simulates another connection.
+
+    The connection deletes a row just before capture locks it, and inserts a row afterwards.
+    """
 
     def race(model: Any, key: Any, insert: Callable[[], Any]) -> None:
         lock = signals._lock

@@ -105,7 +105,7 @@ def generic_relation(number: int) -> Callable[[], Any]:
 
 
 def one_by_one(number: int) -> Callable[[], Any]:
-    """Delete with many querysets that are kept, in one transaction."""
+    """Delete the rows one by one, with querysets that all exist until the end."""
     Branch.objects.bulk_create(Branch() for _ in range(number))
     querysets = [Branch.objects.filter(pk=one.pk) for one in Branch.objects.all()]
 
@@ -185,7 +185,7 @@ def test_a_model_has_one_object_while_a_cascade_runs() -> None:
 
 @pytest.mark.parametrize("delete", ["a cascade", "a tree"])
 def test_a_row_that_post_delete_inserts_again_is_created_after_its_delete(delete: str) -> None:
-    """Also if the signal of this row is sent later."""
+    """This holds even if the signal of this row is sent later."""
     act = DELETES[delete](4)
     model: Any = Toy if delete == "a cascade" else Branch
     keys = set(model.objects.values_list("pk", flat=True))

@@ -1,4 +1,4 @@
-"""Columns that only the database computes, in the validation of an instance."""
+"""The validation of instances with columns that only the database computes."""
 
 from collections.abc import Iterator
 from typing import Any

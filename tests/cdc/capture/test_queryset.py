@@ -1,4 +1,4 @@
-"""The queryset: writes to concurrently changed rows, and otherwise the behaviour of Django's."""
+"""The queryset handles concurrently changed rows, and otherwise behaves as Django's does."""
 
 from typing import Any
 

@@ -19,7 +19,7 @@ WRITERS = 8
 
 
 def race_until_every_write_succeeds() -> Counter[str]:
-    """Race for SECONDS, and longer if a kind of write has not succeeded, as on a busy machine."""
+    """Race for SECONDS, or longer if a kind of write has not succeeded, as on a busy machine."""
     wanted = {write.__name__ for write in WRITES}
     outcomes = race(WRITERS, SECONDS)
     deadline, seed = time.monotonic() + LONGEST_SECONDS, 0

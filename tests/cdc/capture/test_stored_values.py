@@ -1,4 +1,4 @@
-"""An event has what the database holds, even if a field converts it for Python."""
+"""An event contains the stored values, even if a field converts them for Python."""
 
 import json
 from collections.abc import Iterator

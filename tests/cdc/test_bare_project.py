@@ -1,4 +1,4 @@
-"""`cdc` in a project that has only the settings which docs/capture.md lists."""
+"""`cdc` in a project that has only the settings that docs/capture.md lists."""
 
 import subprocess
 import sys

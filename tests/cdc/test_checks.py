@@ -33,7 +33,7 @@ def declared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
 
 
 def declare(declared: Registry, model: type[models.Model], **names: Any) -> None:
-    """Capture a model into a topic and a collection of no other model."""
+    """Capture a model into its own topic and collection, unless `names` gives others."""
     name = model.__name__.lower()
     declared.register(Capture(model=model, **{"topic": name, "collections": (name,), **names}))
 

@@ -11,7 +11,7 @@ from tests.support.builders import TABLE, change, delivered
 DAYS = 7
 NOW = FakeClock(now=1_800_000_000)
 MARKERS_EXPIRE_MS = (NOW.now - DAYS * 86_400 + 3_600) * 1000
-"""Events from before this time are looked up. It includes an hour for differences of clocks."""
+"""Events from before this time are looked up. It allows for clocks that differ by an hour."""
 
 
 def at(event: ChangeEvent, ts_ms: float) -> ChangeEvent:

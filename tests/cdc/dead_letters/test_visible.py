@@ -1,4 +1,4 @@
-"""What lists say about the messages of dead letters."""
+"""What lists show of the messages of dead letters."""
 
 import pytest
 

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.services
 
 @pytest.fixture(autouse=True)
 def one_topic(feed_settings: CdcSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Examine the test's own topic only."""
+    """Examine only the test's own topic."""
     monkeypatch.setattr(doctor, "all_topics", lambda: {feed_settings.topic: 0})
 
 

@@ -1,4 +1,4 @@
-"""The judgement of a server's variables, for servers that the tests cannot start."""
+"""The checks of a server's variables, with values of servers that the tests cannot start."""
 
 from dataclasses import replace
 

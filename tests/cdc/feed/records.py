@@ -20,7 +20,7 @@ def record(event: ChangeEvent, partition: int = 0, offset: int = 0) -> Record:
 
 
 def update(key: int, outbox_id: int, **after: Any) -> ChangeEvent:
-    """Return an update of a story by which the columns in `after` change."""
+    """Return an update of a story that changes the columns in `after`."""
     event = change("u", key, outbox_id)
     row = wire_row(key)
     return replace(event, op=Operation.UPDATE, before=row, after={**row, **after})

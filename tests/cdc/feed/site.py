@@ -25,7 +25,7 @@ SECONDS = 90.0
 
 
 class Client:
-    """A client with one request, of which it reads the response as it arrives."""
+    """A client that sends one request, and reads the response as it arrives."""
 
     def __init__(self, site: "Site", cookie: str, method: str, query: str, address: str) -> None:
         self.status = 0

@@ -1,4 +1,4 @@
-"""The start of the follower: the most recent changes of the topic, without a hole."""
+"""The start of the follower: the most recent changes of the topic, with none left out."""
 
 import pytest
 
@@ -99,7 +99,7 @@ def test_the_start_is_after_the_last_removed_record(
     most: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A reader that missed a removed record must get a gap, which reading from Kafka finds."""
+    """A reader that missed a removed record must get a gap. Only a read from Kafka finds it."""
     monkeypatch.setattr(module, "_MOST_RECORDS", most)
 
     found = start(Compacted(broker=topic(), topic=TOPIC, removed=removed), 12)

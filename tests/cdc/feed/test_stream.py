@@ -627,7 +627,7 @@ async def news_of(reader: Reader) -> Frames:
 
 
 def test_a_heartbeat_names_no_position_beyond_what_was_sent() -> None:
-    """Otherwise a reader that reconnects would miss the changes that were not visible yet."""
+    """Otherwise, a reader that reconnects would miss the changes that were not visible yet."""
 
     async def scene(world: World) -> None:
         places = [(0, 0), (1, 0), (0, 1), (1, 1), (2, 0)]

@@ -300,7 +300,7 @@ def test_details_come_from_kafka_or_else_from_the_history(
 def test_details_of_a_tombstone_are_those_of_its_delete(
     broker: MemoryBroker, history: MemoryHistory, worker: Client
 ) -> None:
-    """The history may also have a change at the same place of a topic that was deleted."""
+    """The history may also have a change at the same place in a deleted topic."""
     publish(broker, tombstone(change("d", 5, 8), TOPIC))
     ((at, _),) = broker.logs.items()
     url = f"/feed/{at.partition}/0/"
@@ -376,7 +376,7 @@ def test_a_refused_stream_says_why(client: Client, role: UserType) -> None:
     ("given", "header"), [("zebra", ""), ("", "zebra"), ("00000000.1.1.1", "zebra")]
 )
 def test_an_invalid_position_is_refused(given: str, header: str) -> None:
-    """A browser that reconnects sends its last position in a header, its first in the URL."""
+    """A browser that reconnects sends its last position in a header, and its first in the URL."""
     client = AsyncClient()
     client.force_login(
         User.objects.create_user("w@p.example", name="N", user_type=UserType.TECHNICAL_WORKER)

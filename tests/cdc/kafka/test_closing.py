@@ -54,7 +54,7 @@ def test_a_source_that_was_not_polled_leaves_its_group(
         *(str(ROUNDS), replaced),
     ]
 
-    # In a process of its own: a client that blocks holds Python's global lock.
+    # In a separate process, because a client that blocks holds Python's global lock.
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM, *arguments],
         cwd=ROOT,

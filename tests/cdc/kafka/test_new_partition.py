@@ -37,7 +37,7 @@ def consume(settings: CdcSettings, names: list[str], ready: Connection) -> None:
 
 
 def kill_consumers(settings: CdcSettings, names: list[str]) -> None:
-    """Run consumers in another process until they have all partitions, then kill this process."""
+    """Run consumers in another process until they have all partitions, then kill that process."""
     context = get_context("spawn")
     mine, theirs = context.Pipe()
     process = context.Process(target=consume, args=(settings, names, theirs), daemon=True)

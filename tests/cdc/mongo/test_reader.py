@@ -52,7 +52,7 @@ def test_counts_documents_and_keys(reader: ReplicaReader) -> None:
 def test_a_collection_that_takes_too_long_is_not_counted(
     reader: ReplicaReader, boxes: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other reads of MongoDB must not be skipped because of it."""
+    """Such a collection must not prevent the other reads of MongoDB."""
     boxes["large"].insert_many({"_id": number} for number in range(200_000))
     with monkeypatch.context() as patch:
         patch.setattr("cdc.mongo.reader._COUNT_MS", 1)

@@ -387,7 +387,7 @@ def test_every_kind_of_unique_index_is_named_in_a_conflict(storage: Storage, kin
 def test_a_unique_index_of_the_history_names_the_event_that_it_refuses(
     storage: Storage, op: str
 ) -> None:
-    """The consumer can then set aside this event alone."""
+    """The consumer can then set aside only this event."""
     history = storage.database[storage.settings.history_collection]
     history.create_index("key", unique=True, name="one change for each row")
     replica = storage.replica()

@@ -191,7 +191,7 @@ def test_a_standby_publishes_within_two_seconds_of_the_leaders_death(
 ) -> None:
     """In the worst case, the leader dies right after a renewal.
 
-    The standby polls shortly before the lease expires, and then only after its whole pause.
+    The standby polls shortly before the lease expires, and then only after a full pause.
     """
     broker, clock = MemoryBroker(), FakeClock()
     outbox = LeaseByClock(clock)
@@ -355,7 +355,7 @@ def test_a_relay_suspended_alone_sends_nothing_again() -> None:
 
 
 class BatchRejecting:
-    """A broker that rejects the first records of a call together, like a batch in Kafka."""
+    """A broker that rejects the first records of a call together, as Kafka rejects a batch."""
 
     def __init__(self, broker: MemoryBroker, first: int) -> None:
         self.broker, self.first = broker, first

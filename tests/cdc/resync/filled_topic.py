@@ -26,7 +26,7 @@ def fill(
 ) -> None:
     """Write `records` (partition: count) to a new topic; delete the records before `first`."""
     admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
-    # Records of a compacted topic, as the feed has it, cannot be deleted by offset.
+    # Records of a compacted topic, such as the feed's, cannot be deleted by offset.
     kept = {"cleanup.policy": "delete", "retention.ms": "-1"}
     new = NewTopic(topic, len(records), config=kept)
     admin.create_topics([new])[topic].result(60)

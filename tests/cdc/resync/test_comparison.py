@@ -75,7 +75,7 @@ def test_a_row_that_keeps_changing_is_not_reported() -> None:
 
 
 def test_a_row_that_comes_or_goes_meanwhile_is_compared_by_the_next_run() -> None:
-    """The row does not end the comparison of the other rows."""
+    """The other rows are still compared."""
     feed, keys = MemoryFeed(), [story(str(number)) for number in range(4)]
     feed.run()
     for key in keys:

@@ -36,7 +36,7 @@ START = datetime(2010, 3, 16, 20, 36, 41, 7000, UTC)
 class Kind:
     model: Any
     key: Callable[[int], Any]
-    """Returns the key of the row with a number."""
+    """Returns the key of a row, given the number of the row."""
     foreign: tuple[Any, ...]
     """Keys that a document can have but a row cannot."""
     change: str = "seat"

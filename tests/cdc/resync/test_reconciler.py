@@ -42,7 +42,7 @@ class Relay(FakeClock):
 
     def sleep(self, seconds: float) -> None:
         super().sleep(5.0)
-        # The pipeline in memory has the topics of the declarations.
+        # The in-memory pipeline uses the topics of the declarations.
         OutboxRecord.objects.update(topic="story-events")
         if OutboxRecord.objects.exists():
             self.world.feed.run()

@@ -96,7 +96,7 @@ def test_every_selection_is_sent_and_reported(feed: MemoryFeed) -> None:
 
 
 def test_an_outdated_checkpoint_is_not_resumed(feed: MemoryFeed) -> None:
-    """The rows before it may be missing in a replica that was filled since."""
+    """If the replica was filled again since then, it may lack the rows before the checkpoint."""
     console = Console()
     stopped = run_of(console, lambda: any(steps for _, _, steps in console.bars))
     stopped.send(both(), rate=0, restart=False)

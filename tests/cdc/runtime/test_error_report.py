@@ -54,7 +54,7 @@ def test_the_first_error_is_stored_at_once_and_later_ones_once_a_second(clock: F
 
 
 def test_a_process_recovers_after_five_seconds_without_an_error(clock: FakeClock) -> None:
-    """Attempts may fail and succeed in turns: one record is refused, others are applied."""
+    """Attempts may fail and succeed alternately: one record is refused, others are applied."""
     errors = report(clock)
     for _ in range(4):
         fail(errors)

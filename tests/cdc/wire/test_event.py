@@ -22,7 +22,7 @@ from tests.cdc.wire.samples import ROWS, VERSION, value
 
 
 def broken(**changes: Any) -> bytes:
-    """Return the value of an update with other members. `source` is merged into the original."""
+    """Return the value of an update with changed members; those of `source` are merged into it."""
     envelope = json.loads(value("u", *ROWS["u"]))
     source = {**envelope["source"], **changes.pop("source", {})}
     return json.dumps({**envelope, "source": source, **changes}).encode()

@@ -46,7 +46,7 @@ def test_a_key_that_is_no_text_is_shown_as_far_as_it_is() -> None:
 
 @pytest.mark.parametrize("number", [0, 10**17, 10**18 - 1])
 def test_every_number_that_a_later_epoch_can_exceed_counts(number: int) -> None:
-    """A record with large numbers also shows that ids are reused."""
+    """A record with large numbers, too, can show that ids are reused."""
     headers = {"epoch": b"%d" % number, "outbox_id": b"%d" % number}
 
     assert published(b"k", None, headers) == Published(version=Version(number, number), key="k")

@@ -18,7 +18,7 @@ MANY = 100
 
 
 def taken(places: Places, *readers: tuple[str, str]) -> list[str]:
-    """Take a place for each account and address. Return the reasons of the refusals."""
+    """Take a place for each account and address. Return the reasons for the refusals."""
     found = [places.take(*reader) for reader in readers]
     return [each.why if isinstance(each, Refusal) else "" for each in found]
 

@@ -1,6 +1,6 @@
 """The generated files of the documentation, and for each the function that returns its content.
 
-Of performance.md, only one part is generated.
+Only a part of performance.md is generated.
 """
 
 from tests.docs.load import performance_page

@@ -34,8 +34,8 @@ The command `python -m tests.docs` generates this page from the code. A test fai
 the code differ.
 """
 _EXIT_CODES = """\
-Exit codes of all commands: 0: success; 1: a failure, or a difference was found; 2: wrong usage
-or a wrong setting.
+All commands exit with 0 after success, with 1 after a failure or if they found a difference, and
+with 2 after wrong usage or because of a wrong setting.
 """
 
 

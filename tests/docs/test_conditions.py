@@ -56,7 +56,7 @@ def test_each_alert_has_a_condition() -> None:
 
 
 def test_the_verdict_of_a_condition_fits_no_other_condition() -> None:
-    """Otherwise the comparison of a view with the table would prove little."""
+    """Otherwise, the comparison of a view with the table would prove little."""
     verdicts = {row.verdict for row in ROWS}
     for row in ROWS:
         assert row.describes(row.verdict)

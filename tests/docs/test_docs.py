@@ -99,7 +99,7 @@ def test_the_example_of_settings_is_complete() -> None:
 
 
 def _texts(file: Path) -> str:
-    """Return the texts in the code of a file; an f-string is a text for each of its constants."""
+    """Return the texts in the code of a file; each constant part of an f-string is a text."""
     nodes = ast.walk(ast.parse(file.read_text()))
     return "\n".join(
         node.value

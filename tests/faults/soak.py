@@ -6,8 +6,8 @@ requests pages and reads the live stream. Every `--fault-every` seconds, a fault
 the relays, one of the consumers, a broker, the primary or the database, or a command is run.
 
 Every ten seconds, the memory, descriptors, TCP connections and threads of each process are sampled,
-and the connections that the servers count. Prints for each figure of each process how much it grew
-in an hour. A process that was restarted begins a new series. The first sixth of the run is left out
+and the connections that the servers count. For each figure of each process, prints how much it grew
+per hour. A process that was restarted begins a new series. The first sixth of the run is left out
 of each series, and a series is judged if its rest is at least half as long as the run.
 
 The exit code is 1 if a figure grew by more than its limit, if the table and the collections differ

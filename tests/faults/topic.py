@@ -102,7 +102,7 @@ def _seen(message: Any, *, rows: bool) -> Seen:
 def out_of_order(records: Iterable[Seen], logged: set[tuple[int, int, str]]) -> list[str]:
     """Return a message for each error in the order of `records`.
 
-    `logged` are the epoch, the id and the key of every outbox row.
+    `logged` contains the epoch, the id and the key of every outbox row.
     """
     firsts, lasts = _first_appearances(records)
     wrong = []

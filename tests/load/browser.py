@@ -2,9 +2,9 @@
 
 The user logs in with the password in the environment variable PASSWORD, and should see all pages,
 as an administrator does. The first table shows for each page the weight, the number of requests and
-the median time to the first paint, with an empty and with a full cache of the browser. The second
+the median time to the first paint, with an empty and with a full browser cache. The second
 table shows the memory of the feed page, which stays open for `--minutes`; the site should make
-changes all the time, as `manage.py up --traffic 20` does. Each row is measured after a garbage
+changes continuously, as `manage.py up --traffic 20` does. Each row is measured after a garbage
 collection.
 
 The exit code is 1 if the feed page shows more rows than it may keep.

@@ -180,12 +180,12 @@ class Clients:
 
 
 def _began(received: Received, body: bytes) -> bool:
-    """Return whether new events follow; a stream that is continued only begins with a time."""
+    """Return whether new events follow; a resumed stream begins only with the delay `retry`."""
     return b"event: here" in body or (bool(received.last_id) and b"retry: " in body)
 
 
 def _remember(received: Received, body: bytes) -> None:
-    """Take over what a browser remembers of a stream: the last id, and when to come back."""
+    """Store what a browser remembers of a stream: the last id and the delay until it reconnects."""
     _, found, rest = (b"\n" + body).rpartition(_ID)
     if found:
         received.last_id = rest.partition(b"\n")[0]

@@ -31,7 +31,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.load.pages")
     parser.add_argument("--db", choices=DATABASES, default="mysql")
     parser.add_argument("--clients", default="1,10,100,1000", help="default: %(default)s")
-    parser.add_argument("--requests", type=int, default=300, help="at least so many for each row")
+    parser.add_argument("--requests", type=int, default=300, help="at least this many for each row")
     parser.add_argument("--path", default="/stories/")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="storyfeed-load-") as name, ExitStack() as stack:

@@ -2,7 +2,7 @@
 
 Starts Kafka, mongod, a database server and one web process, and adds stories to the database and to
 the replica until there are as many as the next number of the list. For each number, requests each
-page one request after the other, and prints a row of a table with the median time of each page in
+page several times in succession, and prints a row of a table with the median time of each page in
 milliseconds, and the longest time in brackets. The first request of each page is not counted: it
 fills the caches of the process.
 

@@ -36,7 +36,7 @@ class Score:
 
 
 def scores(target: Target, only: Collection[str] | None = None) -> list[Score]:
-    """Return the score of each module that has mutations, or that has some of these."""
+    """Return the score of each module with mutations. With `only`, other mutations do not count."""
     found = ((path, _codes(path)) for path in _results(target))
     if only is not None:
         found = ((path, _some(checked, only)) for path, checked in found)

@@ -64,7 +64,7 @@ def promises() -> dict[str, str]:
 
 
 def matching(rules: Iterable[Rule], names: Iterable[str]) -> list[Rule]:
-    """Return the rules of the named promises, files and folders; all rules without a name."""
+    """Return the rules of the named promises, files and folders; by default, all rules."""
     names = tuple(names)
     return [
         rule for rule in rules if not names or rule.promise in names or rule.file.startswith(names)

@@ -1,4 +1,4 @@
-"""A Docker engine of its own, which changes neither the firewall nor `ip_forward`."""
+"""A separate Docker engine, which changes neither the firewall nor `ip_forward`."""
 
 import os
 import shutil
@@ -17,9 +17,9 @@ COMPOSE = "docker-compose"
 
 
 def missing() -> str:
-    """Return a sentence about what the engine lacks on this machine, or an empty string."""
+    """Return what the engine lacks on this machine; an empty string if it lacks nothing."""
     if os.geteuid() != 0:
-        return "a Docker engine of our own needs root"
+        return "a separate Docker engine needs root"
     for program in ("dockerd", "containerd", DOCKER, COMPOSE):
         if shutil.which(program) is None:
             return f"{program} is missing (Debian's packages docker.io and docker-compose)"

@@ -15,21 +15,21 @@ _PACKAGES = (
     "systemd,systemd-sysv,dbus,ca-certificates,python3-venv,python3-dev,gcc,libc6-dev,"
     "libmariadb-dev,pkg-config"
 )
-"""The compiler is only here to save its download in each run."""
+"""The compiler is included only to save its download in each run."""
 _POWER_OFF = "RTMIN+4"
 _NAME = "storyfeed-test"
 _GROUPS = Path("/sys/fs/cgroup")
 
 
 def missing() -> str:
-    """Return a sentence about what this machine lacks to boot a Debian, or an empty string."""
+    """Return what this machine lacks to boot a Debian; an empty string if it lacks nothing."""
     if os.geteuid() != 0:
         return "booting a machine needs root"
     for program in ("debootstrap", "unshare", "nsenter"):
         if shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin") is None:
             return f"{program} is missing"
     if not (_GROUPS / "systemd").is_dir():
-        return "the control groups are not of version 1 with the hierarchy of systemd"
+        return "there are no control groups of version 1 with systemd's hierarchy"
     return ""
 
 

@@ -54,7 +54,7 @@ class Servers:
 
     @contextmanager
     def suspended(self, *servers: Service) -> Iterator[None]:
-        """Suspend servers: their connections stay open, and nothing is answered."""
+        """Suspend servers: their connections stay open, but they do not respond."""
         pids = [pid for each in servers if (pid := each.pid)]
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)

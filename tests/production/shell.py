@@ -37,7 +37,7 @@ def attempt(
     cwd: Path | None = None,
     seconds: float = 1800,
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a program, whose exit code may be any; its output includes standard error."""
+    """Run a program, whatever its exit code is. Its output includes standard error."""
     return subprocess.run(
         list(map(str, command)),
         env={**os.environ, **(env or {})},

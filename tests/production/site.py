@@ -51,7 +51,7 @@ class Site:
         found = self._client.post("/login/?next=/stories/", username=EMAIL, password=PASSWORD)
         expect(
             (found.status, found.location) == (_MOVED, "/stories/"),
-            f"logging in gave status {found.status}: {found.text[:300]}",
+            f"the login returned status {found.status}: {found.text[:300]}",
         )
 
     def save_story(self, title: str) -> bool:
@@ -67,7 +67,7 @@ class Site:
         connection = self._client.connect()
         connection.request("GET", "/feed/stream", headers={"Cookie": self._client.cookie_header})
         response = connection.getresponse()
-        expect(response.status == _OK, f"the feed gave status {response.status}")
+        expect(response.status == _OK, f"the feed returned status {response.status}")
         response.read1(1)
         return response
 

@@ -47,7 +47,7 @@ class Lags:
                     self._last_late = at
 
     def calm(self, now: float, seconds: float) -> bool:
-        """Return whether the lag has been below the limit for `seconds`, and changes arrive."""
+        """Return whether changes arrive, and the lag has been below the limit for `seconds`."""
         with self._lock:
             oldest = min(self._waiting.values(), default=now)
             return (

@@ -41,7 +41,7 @@ class Trend:
         verdict = f"the limit is {LIMITS[self.figure]:g}" if self.judged else "too short to judge"
         return (
             f"{self.name}, {self.minutes:.0f} min: {self.figure} {self.first:.1f} -> "
-            f"{self.last:.1f}, {self.per_hour:+.1f} an hour; "
+            f"{self.last:.1f}, {self.per_hour:+.1f} per hour; "
             f"{f'GROWS, {verdict}' if self.grows else verdict}"
         )
 

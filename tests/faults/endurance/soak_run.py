@@ -23,7 +23,7 @@ _PROBE_RATE = 10
 _LOOK_EVERY_SECONDS = 0.25
 _JOB_EVERY = 5
 """A reconciliation is requested from the job process with every fifth fault."""
-# The other relay, the other consumer, the web server and the job process live through the run.
+# The other relay, the other consumer, the web server and the job process run until the end.
 _TARGETS = Targets(
     processes=("relay-1", "consumer-1"),
     servers=(f"{KAFKA}-1", f"{MONGODB}-primary", DATABASE),
@@ -136,7 +136,7 @@ def _report(result: Result) -> Iterator[str]:
         f"{result.longest:.1f} s, {result.looks} snapshots, {result.duplicates} repeated records, "
         f"statuses of the web server: {result.answers}"
     )
-    yield from _failures(result) or ["Nothing grew, and the copy and the order are right."]
+    yield from _failures(result) or ["Nothing grew, and the copy and the order are correct."]
 
 
 def _failures(result: Result) -> Sequence[str]:

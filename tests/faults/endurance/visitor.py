@@ -1,4 +1,4 @@
-"""A technical worker who visits the pages and reads the live stream, while the site may fail."""
+"""A Technical Worker who visits the pages and reads the live stream, while the site may fail."""
 
 import http.client
 import threading

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 _MOST_BEHIND_SECONDS = 1.0
-"""The writer does not catch up after a longer delay, such as an outage, to avoid a burst."""
+"""After a longer delay, such as an outage, the writer does not catch up, to avoid a burst."""
 
 
 class Pace:

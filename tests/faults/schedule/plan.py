@@ -1,7 +1,7 @@
 """The schedule of a seed: which fault happens when, to what, and for how long.
 
 The same seed gives the same schedule. The processes that it strikes still run at their own pace,
-so a second run of a seed is not the same to the microsecond.
+so two runs of a seed are not identical to the microsecond.
 """
 
 import random

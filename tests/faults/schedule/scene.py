@@ -20,7 +20,7 @@ from tests.faults.traffic import LOG, create_outbox_log, logged
 from tests.faults.watcher import Watcher
 
 _STORY = '{"id":'
-"""The beginning of the key of a story. The job process also changes its canary."""
+"""The beginning of a story's key in the log. The log also contains changes of the canary."""
 
 
 class Scene:

@@ -2,7 +2,7 @@
 
 It writes the same STORIES stories as the other writers until it receives SIGTERM. It does not
 repeat a write that failed: after a broken connection, a write may or may not be committed. With
-RATE, it commits so many changes per second.
+RATE, it commits that many changes per second.
 """
 
 import math
@@ -87,7 +87,7 @@ def _rollback(chance: random.Random, key: int) -> int:
 
 
 Write = Callable[[random.Random, int], int]
-"""Changes stories from a key on, and returns the number of changes."""
+"""Changes stories, beginning at a key, and returns the number of changes."""
 WRITES: dict[Write, int] = {
     _save: 50,
     _delete: 15,

@@ -1,4 +1,4 @@
-"""The home page of the admin: things that wait for staff, and the link back to the site."""
+"""The home page of the admin: the items that wait for staff, and the link back to the site."""
 
 import re
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def page_of(user: User, path: str = "/admin/") -> str:
 
 
 def waiting(page: str) -> dict[str, tuple[int, str]]:
-    """Return the number of waiting things and the address of their page, by label."""
+    """Return the number of waiting items and the address of their page, by label."""
     found = re.findall(
         r'<a href="([^"]+)"[^>]*>.*?<strong class="sf-number">([\d,]+)</strong> ([^<]+)</span>',
         page.partition('<ul class="sf-waiting">')[2],

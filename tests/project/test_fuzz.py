@@ -1,4 +1,4 @@
-"""No hostile request to any URL of the site ends with an error of the server."""
+"""No hostile request to any URL of the site ends with a server error."""
 
 import os
 import re

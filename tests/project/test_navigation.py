@@ -30,7 +30,7 @@ def person(user_type: str = UserType.CUSTOMER, **privileges: bool) -> User:
 
 
 def shown(user: User, path: str = "/nowhere/") -> dict[str, int]:
-    """Return the names in the rail, each with its number of waiting things."""
+    """Return the names in the rail, each with its number of waiting items."""
     found = navigation(user, path)
     assert found is not None
     return {entry.page.name: entry.waiting for entry in found.entries}

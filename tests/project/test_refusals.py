@@ -38,7 +38,7 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @contextmanager
 def refusing(table: str, code: int) -> Iterator[None]:
-    """Make the server refuse every write to a table, with an error number of its own."""
+    """Make the server refuse every write to a table with the error number `code`."""
     events = ("INSERT", "UPDATE", "DELETE")
     try:
         with connection.cursor() as cursor:

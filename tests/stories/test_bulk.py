@@ -1,4 +1,4 @@
-"""An action on very many stories is done by a job, in short transactions."""
+"""An action on many stories is carried out by a job, in short transactions."""
 
 from collections.abc import Iterator
 

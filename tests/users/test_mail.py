@@ -1,4 +1,4 @@
-"""The owner of an account gets a mail when its password or its address changes."""
+"""The owner of an account gets an e-mail when the password or the address changes."""
 
 import pytest
 from django.core import mail

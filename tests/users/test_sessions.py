@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def add_sessions(number: int, *, hours: int) -> None:
-    """Add sessions that end in so many hours."""
+    """Add sessions that end `hours` hours from now."""
     ends = timezone.now() + timedelta(hours=hours)
     Session.objects.bulk_create(
         Session(session_key=f"{hours}-{each}", session_data="", expire_date=ends)

@@ -1,4 +1,4 @@
-"""The requests that are admitted to Django at once."""
+"""How many requests are admitted to Django at the same time, and which ones wait."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Requests that Django alone would answer with an error of the server, or not at all."""
+"""Requests that Django alone would answer with a server error, or not at all."""
 
 import pytest
 from asgiref.sync import async_to_sync

@@ -1,4 +1,4 @@
-"""A script whose user has lost access leads the whole page away, and shows nothing inside it."""
+"""If a script's user has lost access, the browser leaves or reloads the page."""
 
 from collections.abc import Iterator
 

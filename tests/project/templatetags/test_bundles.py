@@ -13,7 +13,7 @@ from tests.support.static_files import plain_static_files
 
 
 def media() -> Media:
-    """Return the media of a form of the admin, with a date."""
+    """Return the media of an admin form with a date."""
     own = Media(css={"all": ["own.css"]}, js=["own.js"])
     return admin.site.get_model_admin(Group).media + AdminSplitDateTime().media + own
 

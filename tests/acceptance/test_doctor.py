@@ -74,7 +74,7 @@ def test_each_result_is_one_line_with_its_remedy(
 
 
 def exits(settings: CdcSettings, folder: Path, *command: str, **changes: str) -> str:
-    """Run a daemon that must not start, and return its only line or the error in its log."""
+    """Run a daemon that must not start, and return its only output line or the error in its log."""
     daemon = Daemon(folder / "daemon.log", {**environment(settings, folder), **changes}, *command)
     try:
         assert daemon.wait() == 2, daemon.log

@@ -45,7 +45,7 @@ def delete_records(settings: CdcSettings, ends: TopicBounds) -> None:
 
 
 def _deleted(admin: AdminClient, asked: list[TopicPartition]) -> bool:
-    """Delete the records; return False if the broker does not have the topic's policy yet."""
+    """Delete the records; return False if the broker does not know the topic's policy yet."""
     try:
         for future in admin.delete_records(asked).values():
             future.result(60)

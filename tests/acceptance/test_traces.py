@@ -39,7 +39,7 @@ urlpatterns = [path("create/", create), path("create-and-delete/", create_and_de
 
 @pytest.fixture(autouse=True)
 def exporting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the processes of the test export their spans to their logs."""
+    """Make the processes of the test export their spans to their logs."""
     for name, value in EXPORT.items():
         monkeypatch.setenv(name, value)
 

@@ -33,7 +33,7 @@ TICS = {
     r"\bits way to\b": "its replication to",
 }
 ANY = re.compile("|".join(TICS), re.IGNORECASE)
-# Files that have to contain the words.
+# Files that must contain these words.
 RIGHT = ("tests/architecture/test_vocabulary.py",)
 FOLDERS = ("cdc", "project", "stories", "users", "templates", "tests", "docs", "compose")
 SUFFIXES = {".py", ".md", ".html", ".txt", ".js"}

@@ -28,7 +28,7 @@ CUT_OFF = """
   return cut;
 })
 """
-"""The texts, in dotted lists, with a line that begins in the clipped left margin."""
+"""Returns the texts in dotted lists that have a line in the clipped left margin."""
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 EVERYTHING = {"resultTypes": ["violations"]}
 COLOURS = {**EVERYTHING, "runOnly": ["color-contrast"]}

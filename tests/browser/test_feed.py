@@ -207,7 +207,7 @@ HIDE = """(hidden) => {
   document.dispatchEvent(new Event("visibilitychange"));
 }"""
 FILTERS = ("?op=u", "?story=1", "?story=2", "?field=title", "?op=c")
-"""More filters than a browser has streams."""
+"""More filters than the streams that a browser may open."""
 PAGES = 7
 """One page more than the connections that a browser opens to a site."""
 

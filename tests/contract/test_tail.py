@@ -30,7 +30,7 @@ class Parts:
     topic: str
 
     def publish(self, *values: bytes | None) -> None:
-        """Publish values with one key, and so to one partition. Their times are a second apart."""
+        """Publish values with the same key to one partition. Their times are a second apart."""
         records = [
             Outgoing(
                 topic=self.topic,

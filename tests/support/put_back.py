@@ -47,8 +47,8 @@ class DatabaseCopy:
                     f"INSERT INTO {name} SELECT * FROM {name}_copied",
                 ]
         statements += [
-            # The outbox comes last and at once: when its ids are lower, the relay may begin a new
-            # epoch, and a job may fill the outbox.
+            # The outbox comes last and is replaced in one step: as soon as its ids are lower, the
+            # relay may begin a new epoch, and a job may fill the outbox.
             "CREATE TABLE outbox_put_back LIKE cdc_outbox",
             "INSERT INTO outbox_put_back SELECT * FROM cdc_outbox_copied",
             f"ALTER TABLE outbox_put_back AUTO_INCREMENT = {self._next_id}",

@@ -88,7 +88,7 @@ class Product(RunningFeed):
 
 @contextmanager
 def running_product(folder: Path, mongodb_uri: str) -> Iterator[Product]:
-    """Yield a healthy product with five stories, on a database and a broker of its own."""
+    """Yield a healthy product with five stories, its own database and its own broker."""
     with ExitStack() as stack:
         advertised = free_port()
         kafka = OwnKafka(

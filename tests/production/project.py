@@ -48,7 +48,7 @@ class Project:
         return found[0]
 
     def running(self, service: str) -> bool:
-        """Whether all containers of a service run and are healthy, if they have a check."""
+        """Return whether all containers of a service run and are healthy, if they have a check."""
         states = [self.inspect(each)["State"] for each in self.containers(service)]
         healthy = all(
             each.get("Health", {}).get("Status", "healthy") == "healthy" for each in states

@@ -107,7 +107,7 @@ def path_of(route: str, ids: tuple[str, ...], key: int) -> str:
 
 
 def statuses(client: Client, path: str, attack: Attack) -> Iterator[tuple[str, int]]:
-    """Send the request, and yield what was sent and the status of the response."""
+    """Send a GET and, if `attack.post` is set, a POST. Yield each with the response's status."""
     where = f"{path}?{encoded(attack.query)}"
     answer = client.get(where, **attack.headers)  # type: ignore[arg-type]  # CGI variables
     yield f"GET {where} {attack.headers}", answer.status_code

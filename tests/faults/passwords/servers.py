@@ -65,7 +65,7 @@ class Servers:
         }
 
     def rotate(self, name: str) -> None:
-        """Change a password on its server, and end the connections that used the old one."""
+        """Change a password on its server, and end the connections that used the old password."""
         self.passwords[name] = secrets.token_urlsafe(12)
         self.used.add(self.passwords[name])
         self._set_password(name)

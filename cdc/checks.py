@@ -54,7 +54,7 @@ def check_databases(**_: Any) -> list[CheckMessage]:
 
 @register()
 def check_isolation(**_: Any) -> list[CheckMessage]:
-    """Return an error if captured rows are in MySQL and the level is not READ COMMITTED."""
+    """Return an error if MySQL's isolation level for captured rows is not READ COMMITTED."""
     database = _default_database()
     # With None, Django leaves the server's default, which is REPEATABLE READ.
     level = _option(database, "isolation_level", _ISOLATION)
@@ -78,7 +78,7 @@ def check_time_zones(**_: Any) -> list[CheckMessage]:
         return []
     return [
         Error(
-            "USE_TZ is False: times without a zone would be published as other times, and replays "
+            "USE_TZ is False: times without a zone would be published as wrong times, and replays "
             "and reconciliations would fail.",
             hint="Set USE_TZ = True. MySQL and SQLite then store times in UTC: convert the stored "
             "times first.",
@@ -89,7 +89,7 @@ def check_time_zones(**_: Any) -> list[CheckMessage]:
 
 @register()
 def check_vendor(**_: Any) -> list[CheckMessage]:
-    """Return a message if the database cannot be captured, or only with errors under load."""
+    """Return a message if the database cannot be captured, or if captured writes may fail."""
     database = _default_database()
     vendor = _vendor(database)
     if vendor not in _VENDORS:

@@ -32,8 +32,8 @@ _TYPES: tuple[tuple[type[Any], ColumnType], ...] = (
     (models.GenericIPAddressField, columns.TEXT),
 )
 
-# What Django's own fields do with a value that is read. A field that does something else returns
-# objects of its own, which are not what the database holds.
+# The converters of Django's own fields. A field with a different converter returns its own objects,
+# not the stored values.
 _CONVERTERS = (None, models.Field.get_db_converters, models.JSONField.from_db_value)
 
 # Callable defaults that always return equal values.
@@ -46,7 +46,7 @@ def columns_of(model: type[models.Model]) -> tuple[Column, ...]:
 
 
 def stored_field(field: Any) -> Any:
-    """Return a field of Django that reads what the database holds; None for a field of Django.
+    """Return a plain field that reads the stored value; None if `field` itself can be used.
 
     A subclass with `from_db_value()`, such as a list, an enum or encrypted text, returns objects
     whose text is not the stored value. For an encrypted field, this text would be a leak.
@@ -99,10 +99,10 @@ def _column(field: Any) -> Column:
 
 
 def _key_type(field: Any, column_type: ColumnType) -> ColumnType:
-    """Return the type of a key. If its field makes objects, the stored value is published.
+    """Return the type of a key. If its field converts values, events contain the stored value.
 
-    Unlike other columns, a key is read as Django converts it, because it is compared with the keys
-    of instances.
+    Other columns are read without the conversion. A key is read with it, because it is compared
+    with the keys of instances.
     """
     django_s = type(field).to_python.__module__.startswith("django.")
     if column_type is columns.DECIMAL or (django_s and not _converts(field)):

@@ -11,8 +11,8 @@ from cdc.registry import Capture
 def spare_absent_rows(capture: Capture, absent: Callable[[], Iterable[Any]], *, using: str) -> None:
     """Exclude the keys that `absent` returns from the DELETEs of the innermost block.
 
-    Django collects the rows of a cascade before capture locks them. If another transaction has
-    deleted a row in between, there is no row to lock, and a third transaction can insert a row with
+    Django collects the rows of a cascade before capture locks them. If another transaction
+    deletes a row in between, there is no row to lock, and a third transaction can insert a row with
     the same key. This row was never locked, so its delete would have no event.
     """
     connection = connections[using]
@@ -26,7 +26,7 @@ def spare_absent_rows(capture: Capture, absent: Callable[[], Iterable[Any]], *, 
         blocks = connection.atomic_blocks
         if block not in blocks:
             wrappers.remove(until_the_end)
-        # The deletes of receivers have inner blocks, and lock their rows themselves.
+        # Deletes in signal receivers run in inner blocks, and lock their rows themselves.
         elif blocks[-1] is block and sql.startswith("DELETE ") and f"{column} IN (" in sql:
             values = [key.get_db_prep_value(one, connection) for one in absent()]
             sql += f" AND {column} NOT IN ({', '.join(['%s'] * len(values))})" if values else ""

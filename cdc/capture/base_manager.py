@@ -14,12 +14,12 @@ _OBJECTS = "objects"
 
 
 class CapturedOptions(Options):  # type: ignore[type-arg]  # not subscriptable at run time
-    """The `_meta` of a captured model, whose base manager hides no rows.
+    """The `_meta` of a captured model, with a base manager that hides no rows.
 
-    `CapturedModel.Meta` names `objects`. If a model has an `objects` of its own, with a
-    `get_queryset()` that may hide rows, a hidden row could not be saved again, and a cascade would
-    leave it out. This class then replaces the base manager, outside of the managers that migrations
-    know. Django reads `_meta.base_manager` again after each change of the model.
+    `CapturedModel.Meta` names `objects` as the base manager. A model may define its own `objects`,
+    with a `get_queryset()` that hides rows. A hidden row could not be saved again, and cascades
+    would skip it. This class then uses a different base manager, which migrations do not contain.
+    Django reads `_meta.base_manager` again after each change of the model class.
     """
 
     @cached_property
@@ -28,19 +28,19 @@ class CapturedOptions(Options):  # type: ignore[type-arg]  # not subscriptable a
         if found.name == _OBJECTS:
             hides = type(found).get_queryset is not BaseManager.get_queryset
         else:
-            # Django's own, for example of a proxy whose Meta has no parent.
+            # Django has created it, for example for a proxy whose Meta has no parent.
             hides = found.auto_created
         return _unfiltered(self.model) if hides else found
 
 
 def prepare(sender: type[Model]) -> None:
-    """Give a captured model its base manager, when Django has created the class."""
+    """Give a captured model its base manager, after Django has created the class."""
     meta: Any = sender._meta
     meta.__class__ = CapturedOptions
     meta._expire_cache()  # noqa: SLF001 -- part of no public API, and called by Django only
     named = meta.original_attrs.get("base_manager_name") == _OBJECTS
     if named and _OBJECTS not in (meta.base_manager.name, meta.default_manager.name):
-        # The model in a migration has only the base manager and the default manager.
+        # A migration contains only these two managers, so its model would not find `objects`.
         del meta.original_attrs["base_manager_name"]
 
 

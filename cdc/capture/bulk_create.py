@@ -47,7 +47,7 @@ class BulkCreate:
     def require_unique_key(self, names: Iterable[str]) -> None:
         """Raise the database's own error if these fields are not a unique key of the table.
 
-        Django would raise it for its INSERT, but capture inserts a row without conflicts plainly.
+        Django's INSERT would raise it, but capture uses a plain INSERT for a row without conflicts.
         """
         options: Any = self.capture.model._meta
         quote = connections[self.using].ops.quote_name
@@ -63,7 +63,7 @@ class BulkCreate:
         """Insert all objects, set their keys and return the keys.
 
         If the database does not return the keys, they are computed from the first key: one INSERT
-        assigns keys at equal distances.
+        assigns keys in equal steps.
         """
         self.insert(list(objs))
         unknown = [obj for obj in objs if obj.pk is None]
@@ -128,7 +128,7 @@ class BulkCreate:
         """Lock and return the first row that conflicts with `obj`, if any."""
         rows: models.QuerySet[Any] = models.QuerySet(self.capture.model, using=self.using)
         for condition in conflicts(obj, unique_fields, using=self.using):
-            # The first search takes no locks, because a locking scan would wait for other rows.
+            # The first search takes no locks: a locking scan would wait for locks on other rows.
             keys = list(rows.filter(condition).values_list("pk", flat=True))
             locked = Q(pk__in=keys) & condition
             if keys and (found := images_where(self.capture, locked, using=self.using, lock=True)):

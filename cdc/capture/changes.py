@@ -215,7 +215,7 @@ def _entry(
 
 
 def refuse_early(capture: Capture, values: Mapping[str, Any]) -> None:
-    """Raise Refused if one of `values`, by attname, cannot be encoded. Call this before a save."""
+    """Raise Refused if one of `values` (by attname) cannot be encoded. Call this before a save."""
     capture.refuse_early(values)
     key = values.get(capture.key.attname)
     if isinstance(key, str):
@@ -239,7 +239,7 @@ def _refuse_long_key(key: str) -> None:
 
 
 def _excess(entry: Entry) -> int:
-    """Return the bytes by which the message exceeds the limit; 0 or less if it does not."""
+    """Return the number of bytes above the limit; 0 or less if the message does not exceed it."""
     settings = cdc_settings()
     limit = settings.max_event_bytes
     names = len(entry.db) + len(entry.table) + len(entry.user)

@@ -94,7 +94,7 @@ def _equal_expressions(obj: models.Model, values: dict[str, Any]) -> Iterator[Q]
 
 
 def _without_order(expression: Any) -> Any:
-    """Return the expression without its order: `Lower("name")` for `Lower("name").desc()`."""
+    """Return the expression without its sort order: `Lower("name")` for `Lower("name").desc()`."""
     plain = getattr(expression, "get_expression_for_validation", None)
     return plain() if plain else expression
 

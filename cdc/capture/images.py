@@ -19,7 +19,7 @@ Image = dict[str, Any]
 Images = dict[Any, Image]
 """Images by key, in key order."""
 _UNREADABLE = (ValueError, TypeError, ArithmeticError, RecursionError, OperationalError)
-"""The errors that are raised for stored values that Python cannot represent, such as 25:00:00."""
+"""The errors raised for stored values that Python cannot represent, such as 25:00:00."""
 _FOUND_BY_KEY = "_cdc_found_by_key"
 _NOT_UTF_8 = "Could not decode to UTF-8"
 """Part of SQLite's error for text that is not valid UTF-8. MySQL does not store such text."""
@@ -156,7 +156,7 @@ def read_image(capture: Capture, key: Any, *, using: str, lock: bool = False) ->
     statement = _statement(capture, using, lock)
     connection = connections[using]
     primary = capture.model._meta.pk
-    # The key is converted as for a lookup. Converted as for an insert, MySQL would reject 0.
+    # The key is converted as for a lookup. For an insert, Django would reject the key 0 on MySQL.
     value = primary.get_db_prep_value(primary.get_prep_value(key), connection, prepared=True)
     try:
         with connection.cursor() as cursor:

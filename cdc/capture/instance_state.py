@@ -9,7 +9,7 @@ to be deleted.
 - The instance stores the image before an update, from `_do_update` to `post_save`.
 - The origin stores the pending deletes from `delete()` to `pre_delete`. Then the instance stores
   them until `post_delete`.
-- The instance stores its last recorded change permanently, for `cdc.read_your_writes`.
+- The instance keeps its last recorded change, for `cdc.read_your_writes`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -36,15 +36,15 @@ class Recorded:
 
     key: Any
     outbox_id: int
-    """An outbox id above the ids of the row's earlier changes, and not above the change's own id.
-    """
+    """A lower bound of the change's outbox id, higher than the ids of the row's earlier changes."""
 
 
 class PendingDeletes:
     """The rows of one model that a running delete will remove, with their images.
 
-    All rows of the model that Django deletes in one block share this object: each event looks at
-    every object, and the first `post_delete` records all rows before another receiver is called.
+    All rows of the model that Django deletes in one block share this object. Each recorded event
+    searches all such objects, so there should be few of them. The first `post_delete` records all
+    rows before another receiver is called.
     """
 
     __slots__ = (
@@ -94,7 +94,7 @@ class PendingDeletes:
         self._expected.setdefault(sender, []).extend(keys)
 
     def add(self, key: Any, found: Images) -> list[Any]:
-        """Add the row that the lock has found by this key, or its absence; return its key.
+        """Add the row that the lock found by this key, or mark the key as absent; return the keys.
 
         A receiver can insert a row that the lock has not found. Django deletes this row too.
         """
@@ -133,7 +133,7 @@ class PendingDeletes:
         return images
 
     def take(self, sender: type[Model], existing: "Existing") -> Images:
-        """Forget the rows that were deleted as `sender`; return each row's image from before."""
+        """Forget the rows that were deleted as `sender`; return the before-image of each row."""
         images = self.current(self._expected.pop(sender, []), existing)
         for key in images:
             del self.images[key]
@@ -221,9 +221,9 @@ def set_pending_deletes(origin: Any, pending: PendingDeletes) -> None:
 
 
 def pending_deletes_of(origin: Any, capture: Capture, *, using: str) -> PendingDeletes:
-    """Return the pending deletes to which a row of `origin` belongs that Django is about to delete.
+    """Return the pending deletes of the captured model in the delete that `origin` has started.
 
-    They are those of the origin itself if it has the same model, or else those of the block.
+    They are those of `origin` if it has this model. Otherwise, all rows of the block share them.
     """
     pending: PendingDeletes | None = getattr(origin, _PENDING_DELETES, None)
     if pending and pending.model is capture.model and pending.is_running(using):

@@ -39,8 +39,8 @@ class CapturedModel(models.Model):
 
     class Meta:
         abstract = True
-        # Cascades and related managers write through the base manager. It is not this manager if
-        # the model has an `objects` of its own that may hide rows (`capture/base_manager.py`).
+        # Cascades and related managers write through the base manager. If the model defines its
+        # own `objects`, which may hide rows, `capture/base_manager.py` uses a different manager.
         base_manager_name = "objects"
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -146,7 +146,7 @@ def _atomic_once_written(instance: models.Model, using: str) -> Iterator[None]:
             yield
             refuse_without_event(type(instance), written=pop_unrecorded(instance))
         return
-    pop_unrecorded(instance)  # an earlier save that failed outside a transaction leaves the mark
+    pop_unrecorded(instance)  # left by an earlier save that failed outside a transaction
     try:
         yield
         refuse_without_event(type(instance), written=is_unrecorded(instance))

@@ -184,7 +184,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
             locked.update(images)
         if found and not is_random(_only_keys(self, using)):
             # The whole queryset, not only the locked rows: a window function or an aggregate
-            # has another value if it is computed from fewer rows.
+            # has a different value if it is computed from fewer rows.
             locked.intersection_update(_keys(self, using))
         return [key for key in found if key in locked], images if len(found) <= CHUNK else {}
 
@@ -196,7 +196,7 @@ class CapturedQuerySet(models.QuerySet[Any]):
         if whole and len(keys) > _LARGEST_STATEMENT:
             raise Refused(
                 f"update() of {len(keys)} rows of {capture.table} with a subquery or raw SQL that "
-                "may read the same table: it must be one statement, and a statement may write "
+                "may read the same table: it must be one statement, which may write at most "
                 f"{_LARGEST_STATEMENT} rows. Update fewer rows at once."
             )
         for chunk in _chunks(keys, len(keys) if whole else CHUNK):

@@ -21,7 +21,7 @@ from cdc.wire.event import Operation, decode_key
 
 _log = logging.getLogger(__name__)
 _ATTEMPTS = 6
-"""The maximum number of attempts at one transaction, about 1.5 s in total."""
+"""The maximum number of attempts at one transaction; together they take about 1.5 s."""
 
 
 def send_state(capture: Capture, keys: Iterable[Any], *, using: str) -> None:
@@ -50,7 +50,7 @@ def send_rows(capture: Capture, keys: Iterable[Any], *, using: str) -> Images:
 
 
 def send_again(rows: Sequence[OutboxRecord], *, using: str) -> None:
-    """Send the current state of each captured row that one of these outbox records is about.
+    """Send the current state of the captured rows to which these outbox records belong.
 
     A row that cannot be encoded is logged and skipped. Raise Retryable on a database error.
     """
@@ -71,7 +71,7 @@ def send_again(rows: Sequence[OutboxRecord], *, using: str) -> None:
 
 
 def _send_each(capture: Capture, keys: Collection[Any], *, using: str) -> None:
-    """Send the state of these rows, even if some of them are refused."""
+    """Send the state of these rows; a row that is refused does not stop the others."""
     try:
         send_state(capture, keys, using=using)
     except Refused as error:

@@ -99,11 +99,11 @@ def refuse_before_save(instance: Model, capture: Capture, using: str) -> None:
 def connect(model: type[Model]) -> None:
     """Connect the signal receivers of a captured model.
 
-    This happens while the class is created, and the receivers are put before those for all senders
-    that were connected earlier. Capture is therefore called first: if another receiver then writes
-    the same row, the change that it makes is recorded later. The receivers are connected for each
-    class, because receivers for all senders would disable Django's fast delete for every model of
-    the project.
+    This happens while the class is created. The receivers are moved to the front of the signal's
+    list, before any receivers for all senders. Capture is therefore called first: if another
+    receiver then writes the same row, that change is recorded later. The receivers are connected
+    for each class, because receivers for all senders would disable Django's fast delete for every
+    model of the project.
     """
     _connect_first(pre_save, _before_save, model)
     _connect_first(post_save, _after_save, model)
@@ -113,7 +113,7 @@ def connect(model: type[Model]) -> None:
 
 def _connect_first(signal: Any, receiver: Callable[..., None], model: type[Model]) -> None:
     signal.connect(receiver, sender=model)
-    key = (id(receiver), id(model))  # what Django looks a receiver up by
+    key = (id(receiver), id(model))  # Django's lookup key for a receiver
     with signal.lock:
         signal.receivers.sort(key=lambda entry: entry[0] != key)  # keeps the order of the others
         signal.sender_receivers_cache.clear()

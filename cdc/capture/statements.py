@@ -1,4 +1,4 @@
-"""What the statements of a bulk write depend on: the time, chance, and the rows of the table."""
+"""Finds what the statements of a bulk write depend on: the time, chance, and other rows."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ _AS_TEXT = {"mysql": ("SELECT CAST({} AS CHAR)", "TIMESTAMP'{}'"), "sqlite": ("S
 
 
 def is_random(rows: QuerySet[Any, Any]) -> bool:
-    """Return whether the queryset may return other rows each time, although no row has changed."""
+    """Return whether the queryset may return different rows each time, even without changes."""
     sql, _ = rows.order_by().query.get_compiler(rows.db).as_sql()
     return bool(_RANDOM.search(sql))
 
@@ -52,7 +52,7 @@ def one_time(using: str) -> Iterator[None]:
 def reads_table(rows: QuerySet[Any, Any], expression: Any, reference: Any) -> bool:
     """Return whether an expression may depend on other rows of the table of `rows`.
 
-    `reference` is the expression itself, or its name if it is an annotation of `rows`.
+    `reference` is the expression itself or, for an annotation of `rows`, an `F()` with its name.
     """
     parts = expression.flatten() if hasattr(expression, "flatten") else [expression]
     kinds = [part for part in parts if isinstance(part, Subquery | RawSQL | QuerySet | Query)]
@@ -61,7 +61,7 @@ def reads_table(rows: QuerySet[Any, Any], expression: Any, reference: Any) -> bo
     try:
         value = rows.order_by().annotate(cdc_value=reference).values_list("cdc_value")
         sql, _ = value.query.get_compiler(rows.db).as_sql()
-    except FieldError:  # a type that only the update knows
+    except FieldError:  # only the UPDATE would know the type of the value
         return True
     table = rows.model._meta.db_table
     known = {

@@ -1,4 +1,4 @@
-"""Reads the values that the database holds, for fields that convert what Django reads."""
+"""Reads stored values without the conversions that a field applies to them."""
 
 from functools import lru_cache
 from typing import Any
@@ -11,7 +11,7 @@ from cdc.registry import Capture
 
 
 class _StoredColumn(Col):
-    """A column that is read as another field reads it."""
+    """A column that is read with the converters of a different field."""
 
     def get_db_converters(self, connection: Any) -> list[Any]:
         return self.output_field.get_db_converters(connection)
@@ -35,14 +35,14 @@ class _Stored(F):
 def selected(capture: Capture) -> tuple[Any, ...]:
     """Return the columns of a captured table, for `values_list()`, in the order of `attnames`.
 
-    The key is read as Django converts it, because it is compared with the keys of instances.
+    The key is read with its conversion, because it is compared with the keys of instances.
     """
     fields = {field.attname: field for field in capture.model._meta.concrete_fields}
     return tuple(_selected(name, fields[name]) for name in capture.attnames)
 
 
 def converted(capture: Capture) -> list[str]:
-    """Return the attribute names of the columns whose fields convert what Django reads."""
+    """Return the attribute names of the columns whose fields convert stored values."""
     return [
         name
         for name, column in zip(capture.attnames, selected(capture), strict=True)

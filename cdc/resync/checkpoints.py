@@ -19,14 +19,14 @@ _OLDEST = timedelta(days=1)
 class CheckpointStore:
     """Stores the checkpoint of a task with certain arguments.
 
-    A resumed task relies on what was done before it was stopped. This may be wrong by now, so an
+    A resumed task relies on its results from before the stop. These may be wrong by now, so an
     outdated checkpoint must be discarded first.
     """
 
     def __init__(
         self, task: str, arguments: State, *, using: str, last_run: int | None = None
     ) -> None:
-        """`last_run` is the id of the newest finished reconciliation, if a newer one matters."""
+        """`last_run` is the id of the newest finished reconciliation; None for a snapshot."""
         text = json.dumps(arguments, sort_keys=True)
         self._name = f"{task} {hashlib.sha256(text.encode()).hexdigest()[:32]}"
         self._rows = Checkpoint.objects.using(using)

@@ -13,7 +13,7 @@ from cdc.registry import Capture
 from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.comparison import Comparison, Difference, DifferenceKind
 from cdc.resync.orphans import Orphans, foreign_document
-from cdc.resync.report import TableReport, new_report
+from cdc.resync.report import TableReport, counted, new_report
 from cdc.resync.run_context import RunContext
 
 CHUNK = 500
@@ -58,9 +58,8 @@ class Reconciliation:
             self._collection, self._last = saved["place"], saved["last"]
             self.report = TableReport.from_json(saved["report"])
             self._context.advance(self.report.rows)
-            self._context.say(
-                f"Resuming {self._capture.table}: {self.report.rows} rows compared so far."
-            )
+            rows = counted(self.report.rows, "row")
+            self._context.say(f"Resuming {self._capture.table}: {rows} compared so far.")
         finished = self._compare_rows() and self._find_orphans()
         if finished:
             self._checkpoint.remove()

@@ -23,7 +23,7 @@ from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.comparison import Comparison
 from cdc.resync.orphans import Orphans
 from cdc.resync.reconcile import Reconciliation
-from cdc.resync.report import TableReport
+from cdc.resync.report import TableReport, counted
 from cdc.resync.run_context import RunContext
 from cdc.runtime.loop import Clock, SystemClock
 
@@ -57,18 +57,18 @@ class Result:
     @property
     def verdict(self) -> str:
         """One sentence with the findings and the remedy."""
-        rows = sum(table.rows for table in self.tables)
+        rows = counted(sum(table.rows for table in self.tables), "row")
         if not self.different:
-            return f"{rows} rows compared: every document matches its row."
+            return f"{rows} compared: every document matches its row."
         if self.repair:
-            repaired = sum(table.repaired for table in self.tables)
+            repaired = counted(sum(table.repaired for table in self.tables), "key")
             left = sum(table.unrepaired for table in self.tables)
-            remaining = f"{left} still differ" if left else "no differences remain"
-            return f"{rows} rows compared, {repaired} keys repaired: {remaining}."
-        return (
-            f"{rows} rows compared, {self.different} documents differ: "
-            "run `manage.py reconcile --repair`."
-        )
+            verb = "differs" if left == 1 else "differ"
+            remaining = f"{left} still {verb}" if left else "no differences remain"
+            return f"{rows} compared, {repaired} repaired: {remaining}."
+        documents = counted(self.different, "document")
+        verb = "differs" if self.different == 1 else "differ"
+        return f"{rows} compared, {documents} {verb}: run `manage.py reconcile --repair`."
 
     def as_json(self) -> dict[str, Any]:
         """Return the documented JSON shape."""
@@ -121,7 +121,7 @@ class Reconciler:
     def run(self, *, restart: bool) -> Result | None:
         """Compare, repair if requested, and store the result; return None if the run was stopped.
 
-        Raise Retryable if a service is unavailable, or if a new epoch begins meanwhile. A run
+        Raise Retryable if a service is unavailable, or if a new epoch begins during the run. It
         resumes at the checkpoint of an earlier run, unless the earlier comparisons may be wrong by
         now; with `restart`, it starts from the beginning.
         """
@@ -132,8 +132,8 @@ class Reconciler:
             self.discard_checkpoints()
         else:
             self._discard_outdated()
-        # A resumed run closes no gaps, because the run may have compared a row before the gap with
-        # a change of that row was found.
+        # A resumed run closes no gaps: a gap may contain changes of rows that the run compared
+        # before the gap was found.
         resumed = any(self._checkpoint(each).load() for each in registry)
         gaps = () if resumed else self._positions.gaps()
         columns = {} if resumed else self._recorded_columns()

@@ -13,6 +13,7 @@ from cdc.capture.resend import send_rows, send_state, through_locks
 from cdc.errors import Refused
 from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.orphans import Orphans, foreign_document
+from cdc.resync.report import counted
 from cdc.resync.run_context import RunContext
 from cdc.resync.selection import Selection
 
@@ -42,8 +43,9 @@ class Sent:
     """The last processed key, as JSON."""
 
     def __str__(self) -> str:
-        refused = f", {self.refused} rows refused" if self.refused else ""
-        return f"{self.rows} rows and {self.deletes} deletes sent{refused}"
+        rows, deletes = counted(self.rows, "row"), counted(self.deletes, "delete")
+        refused = f", {counted(self.refused, 'row')} refused" if self.refused else ""
+        return f"{rows} and {deletes} sent{refused}"
 
 
 class Snapshot:
@@ -158,7 +160,7 @@ class Snapshot:
         self.sent.deletes += len(keys)
 
     def _admit(self, keys: Sequence[Any]) -> bool:
-        """Wait until these rows may be sent; return False at a stop."""
+        """Wait until these rows may be sent; return False if the run was stopped."""
         for throttle in self._throttles:
             throttle.wait(len(keys), self._context.stopped)
         return not self._context.stopped()

@@ -23,6 +23,7 @@ _SHAPES = (
     (r"N( or N|, N)*", "N"),
     (r"\b(change|record|row|document|dead letter|consumer|attempt|partition|column)s\b", r"\1"),
     (r"\bneed\b", "needs"),
+    (r"\bdiffer\b", "differs"),
     (r"\bare\b", "is"),
 )
 

@@ -150,7 +150,7 @@ def test_a_snapshot_sends_each_row_once_and_removes_orphans(scene: Scene) -> Non
 
     assert sending.run()
 
-    assert str(sending.sent) == "4 rows and 1 deletes sent"
+    assert str(sending.sent) == "4 rows and 1 delete sent"
     assert planned == PlannedChanges(
         collection=scene.kind.capture.collections[0], insert=0, update=4, remove=1
     )

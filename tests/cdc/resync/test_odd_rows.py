@@ -55,7 +55,7 @@ def test_a_snapshot_sends_the_others(feed: MemoryFeed) -> None:
 
     assert sending.run()
 
-    assert str(sending.sent) == "2 rows and 0 deletes sent, 1 rows refused"
+    assert str(sending.sent) == "2 rows and 0 deletes sent, 1 row refused"
     assert said == [SAID]
 
 
@@ -101,5 +101,5 @@ def test_a_snapshot_resumed_after_a_refused_row_does_not_try_it_again(
     last = sending(lambda: False)
     assert last.run()
 
-    assert str(last.sent) == "2 rows and 0 deletes sent, 1 rows refused"
+    assert str(last.sent) == "2 rows and 0 deletes sent, 1 row refused"
     assert said.count(SAID) == 1

@@ -183,7 +183,7 @@ def test_a_difference_keeps_the_gaps_open(world: World) -> None:
 
     assert result.lines() == [
         f"stories_story_1: 1 stale: {key}",
-        "6 rows compared, 1 documents differ: run `manage.py reconcile --repair`.",
+        "6 rows compared, 1 document differs: run `manage.py reconcile --repair`.",
     ]
     assert len(world.positions.gaps()) == 1
     assert world.recorded() == {each.table: [] for each in world.captures}
@@ -197,7 +197,7 @@ def test_a_repair_closes_the_gaps_once_it_has_arrived(world: World) -> None:
 
     assert (result.equal, result.verdict) == (
         True,
-        "6 rows compared, 1 keys repaired: no differences remain.",
+        "6 rows compared, 1 key repaired: no differences remain.",
     )
     assert result.seconds == pytest.approx(world.clock.now - NOW) != 0
     assert world.positions.gaps() == ()

@@ -61,7 +61,7 @@ def test_every_row_is_sent_and_orphans_are_removed(feed: MemoryFeed) -> None:
     before = feed.documents("stories_story_1")[keys[1]]["_version"]
     sending = snapshot(feed, said)
     assert sending.run()
-    assert str(sending.sent) == "4 rows and 1 deletes sent"
+    assert str(sending.sent) == "4 rows and 1 delete sent"
     feed.run()
     assert sorted(feed.documents("stories_story_1")) == keys[1:]
     assert feed.documents("stories_story_1")[keys[1]]["_version"] > before

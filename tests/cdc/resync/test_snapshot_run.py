@@ -80,7 +80,7 @@ def test_every_selection_is_sent_and_reported(feed: MemoryFeed) -> None:
     lines = run.send(both(), rate=0, restart=False)
 
     assert lines == [
-        "stories_story: 5 rows and 1 deletes sent",
+        "stories_story: 5 rows and 1 delete sent",
         "toy_label: 2 rows and 0 deletes sent",
     ]
     assert (run.incomplete, run.interrupted) == ("", False)
@@ -164,7 +164,7 @@ def test_a_stopped_run_is_resumed_with_the_selection_at_which_it_stopped(
     again = run_of(console)
     lines = again.send(both(), rate=0, restart=False)
 
-    assert lines[0] == "stories_story: 5 rows and 1 deletes sent"
+    assert lines[0] == "stories_story: 5 rows and 1 delete sent"
     assert console.said == ["Resuming stories_story: 4 rows and 0 deletes sent so far."]
     assert (queued("stories_story"), queued("toy_label")) == ("rrrrrd", "rr")
 
@@ -225,7 +225,7 @@ def test_refused_rows_are_incomplete_and_do_not_end_the_run(
     lines = run.send(both(), rate=0, restart=False)
 
     assert lines == [
-        "stories_story: 4 rows and 1 deletes sent, 1 rows refused",
+        "stories_story: 4 rows and 1 delete sent, 1 row refused",
         "toy_label: 2 rows and 0 deletes sent",
     ]
     assert run.incomplete == "Refused rows: 1. Correct these rows."
@@ -265,7 +265,7 @@ def test_the_outbox_stays_under_its_limit(
 
     lines = run_of(console).send([Selection(capture=STORIES)], rate=0, restart=False)
 
-    assert lines == ["stories_story: 5 rows and 1 deletes sent"]
+    assert lines == ["stories_story: 5 rows and 1 delete sent"]
     assert OutboxRecord.objects.count() <= 3
     assert console.said[0].startswith("The outbox has 2 rows and is not draining.")
 

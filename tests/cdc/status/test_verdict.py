@@ -30,7 +30,7 @@ COMPARED = LastReconcile(
     finished_at=datetime(2026, 1, 2, tzinfo=UTC),
     seconds_ago=60.0,
     equal=False,
-    verdict="3 rows compared, 1 documents differ.",
+    verdict="3 rows compared, 1 document differs.",
 )
 
 GAP = OpenGap(

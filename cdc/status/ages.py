@@ -14,7 +14,7 @@ from cdc.models import OutboxRecord
 
 @dataclass(slots=True, kw_only=True)
 class Reading:
-    """What one reading says about a queue; a position is an offset or an id."""
+    """The result of reading a queue once; a position is an offset or an id."""
 
     began_ms: int
     """A time before the reading; every change from `end` on was captured or committed later."""

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cdc.status.observed import counted
 from cdc.status.verdict import Status
 
 
@@ -22,11 +23,11 @@ def status_table(status: Status) -> RenderableType:
     for lag in status.lags or ():
         age = "?" if lag.seconds is None else f"{lag.seconds:.1f}"
         table.add_row(f"{lag.topic} {lag.partition}", str(lag.records), age)
-    for counted in status.tables or ():
-        table.add_row(counted.table, str(counted.rows), "")
-        for name, documents in counted.documents.items():
+    for each in status.tables or ():
+        table.add_row(each.table, str(each.rows), "")
+        for name, documents in each.documents.items():
             table.add_row(f"  {name}", str(documents), "")
-        for name in counted.uncounted:
+        for name in each.uncounted:
             table.add_row(f"  {name}", "?", "")
     if status.dead_letters is not None:
         table.add_row("dead letters waiting", str(status.dead_letters), "")
@@ -47,7 +48,8 @@ def _history(status: Status) -> Iterator[str]:
     delays, canary, reconcile = status.delays, status.canary, status.reconcile
     if delays is not None and delays.p50 is not None:
         percentiles = "/".join(str(value) for value in delays.milliseconds().values())
-        yield f"latency p50/p95/p99 of the last {delays.changes} changes: {percentiles} ms"
+        changes = counted(delays.changes, "change")
+        yield f"latency p50/p95/p99 of the last {changes}: {percentiles} ms"
     if canary is not None and canary.seconds is not None:
         age = _duration(canary.arrived_seconds_ago or 0.0)
         yield f"last canary, {age} ago: {1000 * canary.seconds:.0f} ms"
@@ -75,4 +77,4 @@ def _duration(seconds: float) -> str:
     for name, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {name}"
-    return f"{seconds:.0f} seconds"
+    return f"{seconds:.0f} s"

@@ -32,8 +32,8 @@ class PartitionLag:
     """How long the consumers can stay offline before Kafka may remove a record that is not
     applied; None if Kafka removes none, or if its configuration cannot be read."""
     seconds_to_marker_expiry: float | None = None
-    """How long the consumers can stay offline before the first unapplied record is older than the
-    delete markers in MongoDB."""
+    """How long the consumers can stay offline before delete markers that the first unapplied record
+    needs may have expired in MongoDB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -198,7 +198,7 @@ def _missing_topics(seen: Observed) -> Iterator[Finding]:
 
 
 def _recreated(seen: Observed) -> Iterator[Finding]:
-    """Yield the topics that were created again, until their consumers store a gap."""
+    """Yield the topics that were recreated, until their consumers store a gap."""
     remedy = "check the logs of the consumers"
     if seen.consumers == 0:
         remedy = "start `manage.py consume_and_save_to_mongodb`"
@@ -263,10 +263,11 @@ def _counts(seen: Observed) -> Iterator[Finding]:
     table = seen.missing
     if table:
         counts = " or ".join(f"{count:,}" for count in sorted(set(table.documents.values())))
+        noun = "document" if counts == "1" else "documents"
         transit = f", with {counted(seen.waiting, 'change')} in transit" if seen.waiting else ""
         text = (
             f"Out of sync: {table.table} has {counted(table.rows, 'row')}, but its collections "
-            f"have {counts} documents{transit}. Run `manage.py reconcile --repair`."
+            f"have {counts} {noun}{transit}. Run `manage.py reconcile --repair`."
         )
         yield Finding(state=State.OUT_OF_SYNC, text=text)
 

@@ -34,7 +34,8 @@ class Lags:
         self.missing: tuple[str, ...] = ()
         """The topics that did not exist at the last reading, although the group has read them.
 
-        If the group has read none of the topics, all topics may have another name or be elsewhere.
+        If the group has read other topics but none of these, all topics that do not exist are
+        included, because KAFKA_TOPIC or KAFKA_BOOTSTRAP_SERVERS may be wrong.
         """
 
     def read(
@@ -45,8 +46,9 @@ class Lags:
     ) -> tuple[PartitionLag, ...]:
         """Return the lag of each partition, and call `failed` if the age of a record is not known.
 
-        `captured_since_ms` is a time before the changes that were not in Kafka just before the
-        call: after an outage of the relay, a new record may contain an old change.
+        Changes that were not in Kafka just before the call were captured at `captured_since_ms` or
+        later. This bound is needed because, after an outage of the relay, a new record may contain
+        an old change.
 
         Raise Retryable if Kafka does not return the offsets. After the first record that Kafka does
         not return, no other record is read, because each of these reads may wait for a timeout.
@@ -71,7 +73,7 @@ class Lags:
         return found
 
     def _missing(self, found: Collection[str], read: set[str]) -> tuple[str, ...]:
-        """Return the missing topics, without those of models whose first event is yet to come."""
+        """Return the missing topics, except those of models that have had no event yet."""
         elsewhere = bool(read) and read.isdisjoint(self._names)
         return tuple(
             name for name in self._names if name not in found and (elsewhere or name in read)

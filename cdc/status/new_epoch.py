@@ -1,4 +1,4 @@
-"""The status message after a new epoch has begun and until the repair has ended."""
+"""The status message from the start of a new epoch until its repair has ended."""
 
 from django.db import DEFAULT_DB_ALIAS
 
@@ -12,9 +12,9 @@ _REMEDIES = {
 
 
 def unverified() -> str:
-    """Return a message until the repair after a new epoch is done, then an empty string.
+    """Return a message if the repair after a new epoch is not done yet; empty otherwise.
 
-    After a failed or cancelled repair, a later reconciliation also ends this state.
+    After a failed or cancelled repair, a later reconciliation also clears this message.
     """
     repairs = Job.objects.using(DEFAULT_DB_ALIAS).filter(
         arguments__startswith=f'{{"{EPOCH_ARGUMENT}"'

@@ -80,7 +80,7 @@ class Observed:
 
     @property
     def waiting(self) -> int:
-        """The number of changes in transit, without queues that could not be read."""
+        """The number of changes in transit, except in queues that could not be read."""
         rows = self.outbox.rows if self.outbox else 0
         return rows + sum(lag.records for lag in self.lags or ())
 
@@ -88,7 +88,7 @@ class Observed:
     def kafka_seconds(self) -> float:
         """The age of the oldest record in Kafka that is not applied; 0 if all are applied.
 
-        Ages that could not be read are missing, and `problems` contains the reason.
+        Ages that could not be read are left out; `problems` then contains the reason.
         """
         return max((lag.seconds or 0.0 for lag in self.lags or ()), default=0.0)
 

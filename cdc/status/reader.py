@@ -189,7 +189,7 @@ class _Reads:
         return None
 
     def report(self, service: str, error: Retryable) -> None:
-        """Add the problem of a service that has returned only a part of what was read."""
+        """Add the problem of a service that returned only a part of the requested data."""
         self.problems.append(str(error))
         self.unreachable.add(service)
 

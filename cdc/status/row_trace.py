@@ -59,9 +59,9 @@ class RowTrace:
 
 
 def trace_row(instance: Model) -> RowTrace:
-    """Trace the last change of `instance`'s row; returns within seconds, even during an outage.
+    """Trace the last change of `instance`'s row; return within seconds, even during an outage.
 
-    Raises Misconfigured for a model that is not captured.
+    Raise Misconfigured for a model that is not captured.
     """
     capture = registry.find(type(instance))
     if capture is None:

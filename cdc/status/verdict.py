@@ -37,7 +37,7 @@ class Status(Observed):
 
     @property
     def verdict(self) -> str:
-        """The most important finding as a sentence, and the names of the other findings."""
+        """The most important finding as a sentence, and the states of the other findings."""
         found = self.findings
         if not found:
             return self._in_transit or self._in_sync

@@ -1,4 +1,4 @@
-"""Compares the parts with each other: the clocks, and how long each keeps a delete."""
+"""Compares the services with each other: their clocks, and how long they keep deletes."""
 
 from collections.abc import Callable, Iterator
 
@@ -18,7 +18,7 @@ _TOO_FAR_APART_SECONDS = 300.0
 def check_between(settings: CdcSettings, using: str) -> Iterator[Check]:
     """Yield the checks; raise Retryable if Kafka does not respond."""
     offsets = {"this machine": 0.0}
-    # An unreachable service is reported by its own part.
+    # If a service is unreachable, its own checks report it.
     clocks: dict[str, Callable[[], float]] = {
         "the database": lambda: database.clock_offset(using),
         "MongoDB": lambda: mongodb.clock_offset(settings),
@@ -41,7 +41,7 @@ def check_between(settings: CdcSettings, using: str) -> Iterator[Check]:
 
 
 def judge_clocks(offsets: dict[str, float]) -> Iterator[Check]:
-    """Yield a problem if two clocks differ; the offsets are seconds ahead of this machine."""
+    """Yield a problem if two clocks differ too much; offsets are seconds ahead of this machine."""
     first, last = min(offsets, key=offsets.__getitem__), max(offsets, key=offsets.__getitem__)
     apart = offsets[last] - offsets[first]
     if apart < _APART_SECONDS:

@@ -8,7 +8,7 @@ from cdc.errors import Misconfigured
 
 
 class Level(StrEnum):
-    """How a check ended, in order of severity."""
+    """The outcome of a check, in order of severity."""
 
     OK = "ok"
     WARNING = "warning"

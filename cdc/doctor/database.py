@@ -67,7 +67,7 @@ def _server(settings: CdcSettings, using: str) -> Iterator[Check]:
         {str(name): str(value) for name, value in _rows(using, query, NAMES)}, settings
     )
     yield from or_ok(_zone(using), "database.time_zone", "The sessions use UTC")
-    yield from or_ok(_engines(using), "database.engine", "All tables have transactions")
+    yield from or_ok(_engines(using), "database.engine", "All tables support transactions")
     yield from or_ok(_charsets(using), "database.charset", "All tables use utf8mb4")
     yield from _encryption(using)
 
@@ -115,7 +115,7 @@ def _zone(using: str) -> Iterator[Check]:
         yield wrong(
             "database.time_zone",
             f"The time zone of a session is {zone!r}, not UTC",
-            "remove the options of DATABASE_URL and the server's init_connect that change it",
+            "remove the settings that change it from DATABASE_URL and the server's init_connect",
             stops=True,
         )
 
@@ -128,7 +128,7 @@ def _engines(using: str) -> Iterator[Check]:
     for table, engine in _of_models(using, query):
         yield wrong(
             "database.engine",
-            f"The table {table} has the engine {engine}, which has no transactions",
+            f"The table {table} has the engine {engine}, which does not support transactions",
             f"run ALTER TABLE {table} ENGINE=InnoDB",
             stops=True,
         )
@@ -165,7 +165,7 @@ def _migrations(using: str) -> Iterator[Check]:
     if missing:
         yield wrong(
             "database.migrations",
-            f"{len(missing)} migrations are not applied",
+            f"The database has {len(missing)} unapplied migration{'s' * (len(missing) != 1)}",
             "run `manage.py migrate`",
         )
     else:
@@ -176,8 +176,8 @@ def _other_outboxes() -> Iterator[Check]:
     for other in OtherDatabases().outboxes():
         yield wrong(
             "database.other_outbox",
-            f"{other.rows} changes wait in the outbox of the database {other.database!r}, the "
-            f"oldest for {other.seconds:.0f} s, and no relay reads it",
+            f"Changes wait in the outbox of the database {other.database!r} ({other.rows}, the "
+            f"oldest for {other.seconds:.0f} s), and no relay reads it",
             "start a relay whose DATABASE_URL names this database",
         )
 
@@ -191,7 +191,7 @@ def _rights(using: str) -> Iterator[Check]:
     }
     if lacking:
         named = [f"{right} on {model._meta.db_table}" for model, right in lacking.items()]
-        others = f" and {len(named) - 1} other rights" if len(named) > 1 else ""
+        others = f" and {len(named) - 1} more" if len(named) > 1 else ""
         yield wrong(
             "database.rights",
             f"The database user does not have the right {named[0]}{others}",

@@ -19,7 +19,7 @@ GROUP = "Group"
 def check_kafka(settings: CdcSettings, needs: Collection[str] = ()) -> Iterator[Check]:
     """Yield the checks of Kafka; raise Retryable if Kafka does not respond.
 
-    A daemon that needs the rights `needs` does not start without them.
+    `needs` are the rights without which a daemon does not start.
     """
     cluster = Cluster(settings)
     brokers = cluster.brokers()
@@ -32,7 +32,7 @@ def check_kafka(settings: CdcSettings, needs: Collection[str] = ()) -> Iterator[
         found = cluster.topic(name)
         if found is None:
             refusal = cluster.refusal(name, wanted)
-            # A daemon creates the topic, once it has found that it may start.
+            # A daemon creates missing topics after this check.
             yield from [] if needs and not refusal else [_missing(name, refusal)]
         elif isinstance(found, str):
             yield _hidden(name, found)
@@ -51,15 +51,15 @@ def judge_topic(
     if found.partitions != wanted:
         yield warning(
             "kafka.partitions",
-            f"The topic {name} has {found.partitions} partitions, not {wanted}",
+            f"The number of partitions of the topic {name} is {found.partitions}, not {wanted}",
             "set KAFKA_PARTITIONS to the number that the topic has, or add partitions only after "
             "the consumers have applied all messages",
         )
     if found.replicas == 1 and brokers > 1:
         yield warning(
             "kafka.replicas",
-            f"The topic {name} has one replica on a cluster of {brokers} brokers, so the loss of a "
-            "disk loses messages",
+            f"The topic {name} has one replica on a cluster of {brokers} brokers, so messages "
+            "are lost if a disk fails",
             "reassign its partitions to 3 replicas, and set KAFKA_REPLICATION_FACTOR to 3",
         )
     if not found.config:
@@ -135,7 +135,7 @@ def _config(name: str, found: TopicState, settings: CdcSettings) -> Iterator[Che
     if config.get("unclean.leader.election.enable") == "true":
         yield warning(
             "kafka.unclean_leader_election",
-            f"The topic {name} has unclean.leader.election.enable=true, with which Kafka may lose "
+            f"The topic {name} has unclean.leader.election.enable=true, so Kafka may lose "
             "messages that it has acknowledged",
             "set it to false",
         )
@@ -152,8 +152,8 @@ def _insync(name: str, insync: int, replicas: int) -> Iterator[Check]:
     if insync > replicas:
         yield wrong(
             "kafka.min_insync_replicas",
-            f"The topic {name} has min.insync.replicas={insync} but {replicas} replicas, so "
-            "Kafka accepts no message",
+            f"The topic {name} has min.insync.replicas={insync} but a replication factor of "
+            f"{replicas}, so Kafka accepts no messages",
             f"set min.insync.replicas to {max(replicas - 1, 1)}",
             stops=True,
         )
@@ -178,7 +178,7 @@ def _retention(name: str, config: Mapping[str, str], settings: CdcSettings) -> I
         yield warning(
             "kafka.cleanup_policy",
             f"The topic {name} has cleanup.policy={config['cleanup.policy']}, so Kafka deletes the "
-            "last message of a row after its retention",
+            "last message of a row after the retention time",
             "set cleanup.policy to compact",
         )
     if "delete" in policies and int(config["retention.bytes"]) > 0:

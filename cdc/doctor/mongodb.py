@@ -38,7 +38,7 @@ def check_mongodb(settings: CdcSettings) -> Iterator[Check]:
     with connect(settings) as client:
         try:
             require_transactions(client, settings.mongodb_uri)
-            yield ok("mongodb.replica_set", "MongoDB has transactions and a primary")
+            yield ok("mongodb.replica_set", "MongoDB supports transactions and has a primary")
             yield from _version(client)
             rights = [*_rights(client, settings)]
             yield from or_ok(rights, "mongodb.rights", "The user may change the database")

@@ -16,7 +16,7 @@ _EXIT_CODES = {Level.OK: 0, Level.WARNING: 1, Level.WRONG: 2}
 
 
 def examine(settings: CdcSettings, using: str) -> list[Check]:
-    """Return the results of all parts; a part that cannot be examined has one, `wrong`."""
+    """Return the results of all parts; a part that cannot be examined has one result, `wrong`."""
     parts: dict[str, Callable[[], Iterator[Check]]] = {
         "settings": lambda: check_settings(settings),
         "database": lambda: check_database(settings, using),

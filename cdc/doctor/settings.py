@@ -21,9 +21,9 @@ _FULL_BYTES, _LITTLE_BYTES = 5_000_000, 200_000_000
 def check_settings(settings: CdcSettings) -> Iterator[Check]:
     """Yield the checks of the settings; raise Misconfigured if a client refuses a setting."""
     found = django_checks("settings", include_deployment_checks=True)
-    yield from or_ok(found, "settings.django", "Django's checks find nothing")
+    yield from or_ok(found, "settings.django", "Django's checks find no problems")
     require_valid_clients(settings)
-    yield ok("settings.clients", "The clients accept the settings of Kafka and MongoDB")
+    yield ok("settings.clients", "The Kafka and MongoDB clients accept their settings")
     yield from _traces()
     yield from or_ok(_disk(settings.home), "settings.disk", "The home folder's disk has free space")
 

@@ -52,7 +52,8 @@ def _one_writer(variables: Mapping[str, str]) -> Iterator[Check]:
     elif (step := variables["auto_increment_increment"]) != "1":
         yield warning(
             "database.one_writer",
-            f"The server's auto_increment_increment is {step}, as with several writing servers",
+            f"The server's auto_increment_increment is {step}, as if several servers accepted "
+            "writes",
             "set it to 1, and let only one server accept writes",
         )
     else:

@@ -164,7 +164,7 @@ def test_a_table_without_transactions_is_refused() -> None:
     table = OutboxRecord._meta.db_table
     with changed(table, "ENGINE=MyISAM", "ENGINE=InnoDB"):
         found = problems()
-    refused(found, table, "MyISAM", "no transactions")
+    refused(found, table, "MyISAM", "support transactions")
 
 
 @on_mysql

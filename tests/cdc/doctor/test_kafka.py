@@ -76,7 +76,7 @@ def test_another_number_of_partitions_is_a_warning(feed_settings: CdcSettings) -
     create(feed_settings, partitions=3)
     found = problems(feed_settings)
     assert levels(found) == {"kafka.partitions": Level.WARNING}
-    assert "has 3 partitions, not 5" in found["kafka.partitions"].text
+    assert " is 3, not 5" in found["kafka.partitions"].text
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ The change that frees the value may be in a partition of a consumer that was kil
 that partition to another consumer after 6 s, and a restarted consumer must connect first.
 """
 _WHOLE = 10
-"""The weight of an attempt while no more records seem to wait in Kafka; else the weight is 1."""
+"""The weight of an attempt while no more records seem to wait in Kafka; otherwise, it is 1."""
 
 
 class Conflicts:

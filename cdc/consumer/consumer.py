@@ -125,7 +125,7 @@ class ReplicaConsumer:
             report_taken(source, position)
 
     def _after_gap(self, source: TopicPartition, position: StoredPosition) -> StoredPosition:
-        """Return where the partition starts: at its first offset if Kafka has lost the position.
+        """Return the position to start from: the first offset if Kafka lost the records there.
 
         Events that are read again are not applied twice; a reconciliation finds missing changes. A
         partition without a position also starts at its first offset, so that it has a position.
@@ -222,7 +222,7 @@ class ReplicaConsumer:
         """Move positions past offsets without a record at the ends of partitions.
 
         Otherwise, the markers of another program's transactions would count as unapplied changes.
-        The epochs of their leaders are not known.
+        The leader epochs at these offsets are unknown.
         """
         ends = self._source.ends().items()
         passed = {source: end for source, end in ends if end > (self._positions[source] or 0)}
@@ -235,7 +235,7 @@ class ReplicaConsumer:
         self._source.store(advance)
 
     def _retake(self, decoded: Sequence[Decoded]) -> None:
-        """After a failure, take over all partitions again; Fenced if one of them was moved."""
+        """After a failure, take over all partitions again; raise Fenced if a position was moved."""
         for source in self._source.started() | {record.source for record, _ in decoded}:
             position = self._replica.take_over(source, self._known_topics.ids[source.topic])
             if position.next_offset != self._positions[source]:

@@ -6,7 +6,7 @@ from cdc.errors import Rejected
 
 
 class KnownEpochs:
-    """Stores the database's epoch, and reads it again only when a message has a higher epoch."""
+    """Caches the database's epoch, and reads it again only if a message has a higher epoch."""
 
     def __init__(self, ask: Callable[[], int]) -> None:
         """`ask` returns the database's epoch, or raises Retryable."""

@@ -35,7 +35,7 @@ class Source(Protocol):
         """
 
     def first_offset(self, source: TopicPartition) -> int:
-        """Return the first offset that Kafka still has of the partition; raise Retryable."""
+        """Return the partition's first offset in Kafka; raise Retryable if it cannot be read."""
 
     def ends(self) -> Mapping[TopicPartition, int]:
         """Return the ends that polls have reached since the last call, by partition.
@@ -60,9 +60,9 @@ class Replica(Protocol):
         """
 
     def record_gap(self, source: TopicPartition, resume_at: int) -> StoredPosition:
-        """Move the partition's position to `resume_at`, because Kafka has lost records there.
+        """Move the position to `resume_at`, because Kafka has lost the records at the position.
 
-        The lost records are stored as a gap. If the partition had no position, there is no gap.
+        The lost records are stored as a gap, unless the partition had no position.
         """
 
     def apply(

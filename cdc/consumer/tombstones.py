@@ -9,7 +9,7 @@ from cdc.wire.event import ChangeEvent, Version, decode_key, deletion, tombstone
 from cdc.wire.records import Record, TopicPartition
 
 Change = tuple[TopicPartition, RowKey, Version]
-"""What identifies a change; a delete and its tombstone have the same value."""
+"""Identifies a change; a delete and its tombstone have the same value."""
 _log = logging.getLogger("cdc.consumer")
 
 
@@ -28,10 +28,10 @@ class Tombstones:
             self._tables.setdefault((route.topic, route.key), []).append(table)
         self._logged: set[tuple[str, str]] = set()
         self._applied: dict[TopicPartition, Change] = {}
-        """The last delete of each partition that was applied."""
+        """The last applied delete of each partition."""
 
     def event(self, record: Record) -> ChangeEvent | None:
-        """Return the delete of a tombstone; None for an ignored tombstone.
+        """Return the delete that belongs to a tombstone; None if the tombstone is ignored.
 
         Raise Rejected if the version or the key is malformed.
         """

@@ -1,4 +1,4 @@
-"""The topics that a consumer reads: their ids and their numbers of partitions."""
+"""The topics that a consumer reads: their ids and their partition counts."""
 
 import logging
 from collections.abc import Mapping
@@ -19,13 +19,13 @@ class TopicFacts(Protocol):
     """Kafka's descriptions of topics."""
 
     def topic_id(self, topic: str) -> str:
-        """Return Kafka's id of the topic; a topic that is created again gets a different id."""
+        """Return Kafka's id of the topic; a recreated topic has a different id."""
 
     def recreated(self, known: Mapping[str, str]) -> bool:
         """Return whether the id of a topic differs from `known`, without waiting for Kafka."""
 
     def partitions(self, topic: str) -> tuple[int, ...]:
-        """Return the numbers of the topic's partitions."""
+        """Return the partition numbers of the topic."""
 
 
 class KnownTopics:
@@ -85,7 +85,7 @@ class KnownTopics:
 
 
 def report_taken(source: TopicPartition, position: StoredPosition) -> None:
-    """Log where a partition that was taken over starts, and whether its topic is a new one."""
+    """Log that a partition was taken over, with its position; warn if its topic was recreated."""
     event, level = telemetry.PARTITION_TAKEN, logging.INFO
     if position.recreated:
         event, level = telemetry.PARTITION_RECREATED, logging.WARNING

@@ -1,1 +1,1 @@
-"""The daemons: each is assembled from its parts and runs until a signal."""
+"""The daemons: each is assembled from its parts and runs until a signal arrives."""

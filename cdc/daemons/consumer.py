@@ -60,7 +60,7 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
         paused.start()
         presence = Presence(Instances(connect(settings), settings, instance), instance, clock)
         startup.do(presence.claim)
-        # Release the name last, because closing the source leaves the group.
+        # Release the name last: the consumer leaves its group only when the source is closed.
         with (
             presence.beating(),
             closing(KafkaSource(settings, sorted(all_topics()), instance)) as source,
@@ -91,7 +91,7 @@ def run_consumer(settings: CdcSettings, instance: str) -> None:
 
 
 def _look_at_columns(settings: CdcSettings) -> None:
-    """Store which columns of each model every document has. The status reads the result."""
+    """Record the columns that all documents of each model have; the status reads this record."""
     columns = DocumentColumns(connect(settings), settings)
     for capture in registry:
         columns.look(capture.table, capture.columns, capture.collections)

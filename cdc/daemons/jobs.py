@@ -1,4 +1,4 @@
-"""The jobs daemon: runs the jobs that pages start, and sends the canary."""
+"""The jobs daemon: runs the jobs that pages or the relay request, and sends the canary."""
 
 import logging
 from functools import partial
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 def run_jobs() -> None:
-    """Run jobs until a signal."""
+    """Run jobs until a signal arrives."""
     clock = SystemClock()
     daemon_started.send("jobs", counters=Counters(DEFAULT_DB_ALIAS, clock))
     set_query_timeouts(DEFAULT_DB_ALIAS, LONG_QUERY_SECONDS)

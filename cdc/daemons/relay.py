@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 def run_relay(settings: CdcSettings) -> None:
-    """Publish the outbox until a signal; stand by while another relay publishes."""
+    """Publish the outbox until a signal arrives; stand by while another relay publishes."""
     clock = SystemClock()
     counters = Counters(DEFAULT_DB_ALIAS, clock)
     daemon_started.send("relay", counters=counters)

@@ -19,7 +19,7 @@ from cdc.runtime.service_manager import notify_alive
 
 _QUERY_TIMEOUT_SECONDS = 8
 LONG_QUERY_SECONDS = 120
-"""A time-out for processes that count or compare all rows of a table."""
+"""The query timeout of processes that count or compare all rows of a table."""
 _log = logging.getLogger(__name__)
 
 Report = Callable[[Retryable, float], None]
@@ -39,7 +39,7 @@ def set_query_timeouts(using: str, seconds: int = _QUERY_TIMEOUT_SECONDS) -> Non
 
 
 class Startup:
-    """The steps of a daemon's start. A step is repeated until it succeeds, or until a signal."""
+    """The steps of a daemon's start. A step is repeated until it succeeds or a signal arrives."""
 
     def __init__(self, stop: Stop, clock: Clock, on_retry: Report) -> None:
         self._stop = stop

@@ -173,7 +173,7 @@ class DeadLetterAdmin(ForAudience):
         return None
 
     def _refusal(self, request: HttpRequest, sentence: str) -> str:
-        """Return the message about a refusal, whose cause might quote a value in the row."""
+        """Return the message about a refusal, without the cause if the user must not see values."""
         summary, _, cause = sentence.partition(". ")
         return f"{summary}. {self.audience(request).text(cause)}"
 

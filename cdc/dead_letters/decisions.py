@@ -1,4 +1,4 @@
-"""Replays or discards dead letters; each dead letter is decided only once."""
+"""Replays or discards dead letters; only the first decision about a dead letter counts."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ class Decision:
 def row_of(letter: DeadLetter) -> Row:
     """Return the row that a dead letter is about. Raise Rejected if the row is unknown.
 
-    The message names the table of the row. If the message has no table, the row belongs to the only
+    Usually, the message names the row's table. If it names no table, the row belongs to the only
     captured table with the message's topic and key column.
     """
     name, value = _key_of(letter)

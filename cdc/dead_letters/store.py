@@ -1,4 +1,4 @@
-"""Stores messages and outbox rows that can never be applied; each of them is stored once."""
+"""Stores messages that can never be applied and outbox rows that Kafka rejected, once each."""
 
 import orjson
 from django.db import Error, connections

@@ -23,7 +23,7 @@ class Command(FeedCommand):
         parser.add_argument("--json", action="store_true", help="Print one JSON object.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        logging.disable(logging.WARNING)  # the clients would log what the results say
+        logging.disable(logging.WARNING)  # the clients would log problems that the results contain
         checks = examine(cdc_settings(), DEFAULT_DB_ALIAS)
         text = as_json(checks) if options["json"] else "\n".join(lines(checks))
         self.stdout.write(text)

@@ -57,9 +57,9 @@ def client_config(settings: CdcSettings, **config: Any) -> dict[str, Any]:
 def consumer_config(settings: CdcSettings, **config: Any) -> dict[str, Any]:
     """Return the configuration of a client that reads records or offsets.
 
-    The relay uses no transactions. If another program opens one on the topic, a client with the
-    library's default (`read_committed`) reads no record after its beginning, and takes this place
-    for the end of the partition.
+    The relay uses no transactions. If another program opens a transaction on the topic, a client
+    with the library's default (`read_committed`) stops before that transaction, and treats its
+    start as the end of the partition.
     """
     own = {"isolation.level": "read_uncommitted", "check.crcs": True}
     return client_config(settings, **{**own, **config})

@@ -29,7 +29,7 @@ _REFUSED = _DENIED | {
     KafkaError.INVALID_CONFIG,
     KafkaError.POLICY_VIOLATION,
 }
-"""Error codes of a topic that Kafka would not create."""
+"""Error codes for a topic that Kafka would not create."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class Cluster:
             raise self._errors.unavailable("describe", "the cluster", error) from error
 
     def topic(self, name: str) -> TopicState | str | None:
-        """Return the state of a topic, None for no such topic, or why this client cannot see it."""
+        """Return a topic's state, None if it does not exist, or why this client cannot see it."""
         answer = self._admin.describe_topics(
             TopicCollection([name]),
             include_authorized_operations=True,

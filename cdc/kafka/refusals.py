@@ -76,8 +76,8 @@ class ErrorLog:
         self._last: KafkaError | None = None
         """The last error that named a cause, since a broker last answered."""
         self._is_explained = self._are_closed = False
-        """Two facts about the last report that all brokers are down: whether an error with a cause
-        came after that report, and whether none came before it."""
+        """Whether an error has named a cause since the last report that all brokers are down; and
+        whether no error had named a cause before that report."""
         self._is_new = False
         """Whether an error came during the current request."""
         self._examined: tuple[KafkaError, Refusal | None] | None = None

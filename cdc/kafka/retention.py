@@ -1,4 +1,4 @@
-"""How long a topic keeps what a consumer needs."""
+"""Finds out how long a topic keeps the records that a consumer needs."""
 
 import time
 from collections.abc import Mapping

@@ -140,7 +140,7 @@ class KafkaSource:
         return self._lost.get(source) == (offset, leader_epoch)
 
     def first_offset(self, source: TopicPartition) -> int:
-        """Return the first offset that Kafka still has of the partition; raise Retryable."""
+        """Return the partition's first offset in Kafka; raise Retryable if it cannot be read."""
         return first_and_next(self._consumer, source, self._errors.unavailable)[0]
 
     def ends(self) -> dict[TopicPartition, int]:
@@ -226,7 +226,7 @@ class KafkaSource:
             self._ends[source] = message.offset() or 0
             return None
         if error is not None:
-            # The partition starts again at its position: the leader may have changed meanwhile.
+            # The partition starts again at its position: the leader may have changed by then.
             self._stop(source)
             self._unreadable = damage(message, error)
             return None

@@ -59,7 +59,7 @@ class Topics:
         return True
 
     def topic_id(self, topic: str) -> str:
-        """Return Kafka's id of the topic; a topic that is created again gets a different id."""
+        """Return Kafka's id of the topic; a recreated topic has a different id."""
         try:
             return str(self._errors.answer(self._admin, self._describe(topic)).topic_id)
         except (KafkaException, TimeoutError) as error:
@@ -109,7 +109,7 @@ def new_topic(settings: CdcSettings, name: str, partitions: int = 0) -> NewTopic
 
 
 def topic_config(settings: CdcSettings) -> dict[str, str]:
-    """Return the settings of a topic that is created."""
+    """Return the configuration of a new topic."""
     return {
         "cleanup.policy": "compact",
         "max.message.bytes": str(largest_message(settings)),

@@ -26,7 +26,7 @@ class Recorded:
     columns: Mapping[str, bool]
     """For each column name, whether the column allowed null when it was recorded."""
     lacked: int
-    """A counter that increases when documents are written that lack a column.
+    """A counter that increases when documents that lack a column are written.
 
     The result of a search is recorded only if the counter has not changed during the search.
     """
@@ -110,7 +110,7 @@ class DocumentColumns:
     def _found(
         self, conditions: Mapping[str, Document], collections: Sequence[str], until: float
     ) -> dict[str, bool | None]:
-        """Return each condition that a document fulfils (True) or whose search timed out (None)."""
+        """Return the conditions that a document fulfils (True) or whose search timed out (None)."""
         any_of_them: Document = {"$or": list(conditions.values())}
         if not conditions or self._any(any_of_them, collections, until) is False:
             return {}
@@ -143,7 +143,7 @@ class DocumentColumns:
                     upsert=True,
                 )
             except DuplicateKeyError:
-                return  # Documents without some column have been written since `before` was read.
+                return  # Documents that lack a column have been written since `before` was read.
 
 
 def _lacks(column: Column) -> Document:

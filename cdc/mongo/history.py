@@ -1,4 +1,4 @@
-"""Reads past events from the history collection, even if Kafka has already removed the events."""
+"""Reads past events from the history collection, even if Kafka has already removed them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -21,7 +21,7 @@ class History:
     """Reads the history of one topic; each read has a time limit and raises Retryable if it fails.
 
     `key_columns` maps each captured table of the topic in the settings to its key column. Documents
-    of earlier releases name no topic, so their table decides.
+    from earlier releases name no topic, so their table decides.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class History:
         """Return up to `limit` events captured at `moment` or later, oldest first.
 
         The first `skip` of them are left out. Events with the same time are in the order in which
-        they were applied, so that a reader of pages can continue between them.
+        they were applied, so that the next page can continue between two of them.
         """
         with reaching():
             found = self._history.find(
@@ -49,8 +49,8 @@ class History:
     def at(self, partition: int, offset: int) -> PastEvent | None:
         """Return the event that had this partition and offset in the topic, or None.
 
-        If the topic was deleted and created again, several events may have had them. The event that
-        was applied last is returned.
+        If the topic was recreated, several events may have had this partition and offset. The event
+        that was applied last is returned.
         """
         if max(partition, offset) > _LARGEST:
             return None

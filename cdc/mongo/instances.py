@@ -22,7 +22,7 @@ class Process:
     """A consumer process, identified across machines and restarts."""
 
     token: str
-    """An id that no other process, past or present, has."""
+    """An id that is unique among all processes, past and present."""
     host: str
     machine: str
     """Identifies one boot of a machine or container; within it, process ids are unique."""

@@ -128,7 +128,7 @@ class StoredPosition:
     next_offset: int | None
     """None if the consumer starts at the partition's first record."""
     recreated: bool
-    """True if the topic was deleted and created again after the position was stored."""
+    """True if the topic was recreated after the position was stored."""
     leader_epoch: int | None = None
     """The leader epoch of the record before `next_offset`; None if unknown."""
 

@@ -79,10 +79,11 @@ class Statistics:
         return [counts.get(place, 0) / seconds for place in range(bins)]
 
     def throughput(self, until: datetime, *, bins: int, seconds: int) -> Throughput:
-        """Return the changes that passed the pipeline in each of `bins` intervals, oldest first.
+        """Return the changes that passed through the pipeline in each of `bins` intervals.
 
-        An interval is `seconds` long, and the last interval ends at `until`. Only changes that were
-        captured in these intervals are counted. All numbers are 0 if no history is kept.
+        An interval is `seconds` long. The oldest interval is first, and the last one ends at
+        `until`. Only changes that were captured in these intervals are counted. All numbers are 0
+        if no history is kept.
         """
         since = until - timedelta(seconds=bins * seconds)
         stages: list[Document] = [

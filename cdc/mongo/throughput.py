@@ -1,4 +1,4 @@
-"""How many changes passed the pipeline in each minute; pure functions without I/O."""
+"""Counts the changes in each part of the pipeline, by interval; pure functions without I/O."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -2,7 +2,8 @@
 
 Almost every batch consists of new changes of different rows. Their writes need no lookup: the
 writes have conditions, such as an older version, and MongoDB reports how many documents met them.
-If one document did not, the transaction is rolled back, and the batch is applied with a lookup.
+If a document does not meet its conditions, the transaction is rolled back, and the batch is applied
+with a lookup.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -89,7 +90,7 @@ def direct_batch(
         tables = {table: _statements(changes) for table, changes in _by_table(batch).items()}
         history = _history(batch, routes, now) if now is not None else []
     except (BSONError, OverflowError, RecursionError, Rejected):
-        return None  # MongoDB cannot store the batch: the lookup finds the change that it rejects.
+        return None  # MongoDB cannot store the batch. With a lookup, it rejects the invalid change.
     if sum(len(each) for delivered in batch for each in delivered.encoded.values()) > _MOST_BYTES:
         return None
     return DirectBatch(tables=tables, history=history, written=len(batch))

@@ -1,7 +1,6 @@
-"""Encodes the documents of events in BSON, each document once.
+"""Encodes the documents of events in BSON. Each document is encoded only once.
 
-The size of a batch is needed before the batch is written, and a document may be written to several
-collections.
+Its size is needed before the batch is written, and it may be written to several collections.
 """
 
 from datetime import datetime

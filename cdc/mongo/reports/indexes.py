@@ -9,7 +9,7 @@ from pymongo.collection import Collection
 from cdc.mongo.plan import Document
 
 _SPECIAL = {"partialFilterExpression", "collation", "sparse", "unique"}
-"""Options of an index beside which MongoDB allows an index with the same key."""
+"""If an index has one of these options, MongoDB allows another index with the same key."""
 
 
 def ensure_indexes(collection: Collection[Document], columns: tuple[str, ...]) -> None:
@@ -28,7 +28,7 @@ def expire_after(collection: Collection[Document], seconds: int) -> None:
     """Remove documents `seconds` after their time `at`; 0 means never.
 
     An operator may have created an index on `at`. MongoDB refuses a second one under another name,
-    so the existing index gets the time.
+    so the existing index gets the expiry time.
     """
     name, held = expiry(collection.index_information())
     if not seconds:

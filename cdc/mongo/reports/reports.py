@@ -73,7 +73,7 @@ class Reports:
     def extent(
         self, collection: str, field: str, until: datetime
     ) -> tuple[datetime, datetime] | None:
-        """Return the first and the last date in a field up to `until`, or None without a date."""
+        """Return the first and last date in a field up to `until`; None if there are no dates."""
         no_list = {"$not": {"$type": "array"}}
         dates = {field: {"$gte": EARLIEST, "$lte": until, **no_list}}
         ends = []

@@ -85,8 +85,8 @@ class EpochGuard:
     def learn(self, keep_waiting: Callable[[], bool]) -> None:
         """Query the witnesses for the last published changes; raise Retryable on an error.
 
-        `check` does the same for each new token. A call of `learn` at the start already opens the
-        connections, which takes longest. A standby can then take over at once.
+        `check` does the same for each new token. Calling `learn` at the start opens the
+        connections, which takes longest, so that a standby can take over at once.
         """
         for witness in self._witnesses:
             found = witness(keep_waiting)
@@ -184,7 +184,7 @@ class EpochGuard:
         """Return the evidence that ids were reused; empty if there is no evidence."""
         epoch = outbox.current_epoch(using=self._using)
         now = self._clock.monotonic()
-        if epoch is None:  # Nothing can be inserted, because the lease exists.
+        if epoch is None:  # No row can be inserted, because a lease exists.
             missing = now - self._epoch_seen >= FLUSH_SECONDS
             return "The database has no epoch: the epoch's row was deleted." if missing else ""
         self._epoch, self._epoch_seen = epoch, now

@@ -15,8 +15,8 @@ from cdc.outbox.table import current_epoch, depth
 from cdc.runtime.threads import attempt
 
 PATIENCE_SECONDS = 10.0
-"""Changes that wait for less than this time are no problem: another program may run a relay for
-the database, which needs less time."""
+"""A shorter wait is not a problem: another program may run a relay for the database, and a relay
+needs less time."""
 _WAIT_SECONDS = 1.0
 
 
@@ -61,7 +61,7 @@ class OtherDatabases:
 
 def _waiting(alias: str, ours: int | None) -> Iterator[OtherOutbox]:
     try:
-        # A copy of the default database, such as a read replica, has its epoch.
+        # A copy of the default database, such as a read replica, has the same epoch.
         if current_epoch(using=alias) == ours:
             return
         found = depth(using=alias)

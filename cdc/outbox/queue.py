@@ -154,8 +154,8 @@ class OutboxQueue(LeaseRow):
     def _read(self, columns: str, condition: str) -> list[tuple[Any, ...]]:
         """Run a query with the driver's cursor instead of Django's.
 
-        An idle relay queries the outbox about 60 times a second. Django's cursor takes several
-        times as long as such a query.
+        An idle relay queries the outbox about 60 times a second. The overhead of Django's cursor is
+        several times the cost of such a query.
         """
         connection = connections[self._using]
         statement = f"SELECT {columns} FROM {_TABLE} WHERE {condition}"  # noqa: S608 -- numbers

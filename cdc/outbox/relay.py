@@ -180,7 +180,7 @@ class Relay:
         held = None if before is None else Lease(token=before, mark=self._finder.mark)
         lease = self._outbox.take_lease(self._owner, LEASE_SECONDS, held)
         self._token = None if lease is None else lease.token
-        # The duration counts from before the statement, so that the lease never lasts longer here
+        # The time is measured from before the statement, so that the lease never lasts longer here
         # than in the database.
         self._lease_checked, self._lease_until = now, now + LEASE_SECONDS
         if first_attempt or before != self._token:

@@ -79,7 +79,7 @@ class Sweeper:
         self._work.set()
 
     def watch(self, mark: int) -> None:
-        """Set the mark up to which overlooked rows are searched."""
+        """Set the mark up to which overlooked rows are searched for."""
         self._mark = mark
 
     def overlooked(self) -> set[int]:

@@ -23,7 +23,7 @@ class OutboxLimit:
     def wait(self, rows: int, stopped: Callable[[], bool]) -> None:
         """Wait until `rows` more rows fit, or until `stopped` returns True.
 
-        If the number of rows does not fall for 5 s, a message is printed with `say`.
+        If the number of rows does not fall within 5 s, a message is printed with `say`.
         """
         fewest, since, reported = self._rows.count(), self._clock.monotonic(), False
         pending = fewest

@@ -14,8 +14,10 @@ _MOST_PENDING = 1_000
 _MOST_FRAMES = 50
 _LONGEST_PAUSE = 8
 _MOST_AT_START = 100
-"""Of the changes with which a ring starts, delays are reported only for this number of the newest
-changes; most delays were reported before."""
+"""The number of the newest changes in a new ring whose delays are reported.
+
+Most of these delays have been reported already.
+"""
 
 LookUp = Callable[[Sequence[Version]], Mapping[Version, float]]
 """Returns the delay in seconds of each change that has been applied.

@@ -1,4 +1,4 @@
-"""The thread that reads new records, even after an outage or the re-creation of the topic."""
+"""The thread that reads new records, even after an outage or after the topic was recreated."""
 
 import time
 from collections.abc import Callable
@@ -60,7 +60,7 @@ class Follower:
 
     The first start includes the most recent changes of the topic. If Kafka is unreachable, the
     follower posts the error. After an outage or an unexpected error, the follower resumes at the
-    position that `resume_at` returns. If the topic was re-created or truncated and no longer has
+    position that `resume_at` returns. If the topic was recreated or truncated and no longer has
     that position, the follower posts a new start.
     """
 
@@ -104,7 +104,7 @@ class Follower:
                 self._failures += 1
 
     def _follow(self, tail: Tail) -> None:
-        """Read until stopped, or until the topic is re-created or gets new partitions."""
+        """Read until stopped, or until the topic is recreated or gets new partitions."""
         bounds = tail.bounds()
         start = self._start(tail, FeedBounds.of(bounds))
         if not self._post(self, start):
@@ -122,7 +122,7 @@ class Follower:
                     return
 
     def _start(self, tail: Tail, bounds: FeedBounds) -> Start:
-        """Let the tail read from the position at which to start or to resume."""
+        """Start the tail where reading begins or resumes; return that position."""
         at = self._resume_at()
         if at is None and (recent := self._recent(tail, bounds)):
             return recent

@@ -24,7 +24,7 @@ from cdc.wire.records import Record
 from cdc.wire.windows import Slow
 
 _MOST_PAST_EVENTS = 1_000
-"""The maximum number of events of the history that are searched for one page."""
+"""The maximum number of history events that are searched for one page."""
 _MOST_DIGITS = 18
 _FIELD_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?\Z", re.ASCII)
 _KAFKA_UNREACHABLE = (
@@ -34,9 +34,7 @@ _NOT_CONFIGURED = (
     "The feed cannot read Kafka, because a setting is wrong. New changes are kept and will appear "
     "here when the setting is corrected."
 )
-_CUT_SHORT = (
-    "These changes are large, so this page has fewer changes. The adjacent pages have the rest."
-)
+_CUT_SHORT = "These changes are large, so this page shows fewer. The adjacent pages show the rest."
 _NO_HISTORY = (
     "These changes come from Kafka, because the history has no matching changes or is not "
     "responding."
@@ -166,7 +164,7 @@ def details(partition: int, offset: int, audience: Audience) -> dict[str, Any] |
     """Return everything that an audience may see of a change.
 
     The change is read from Kafka or, if Kafka does not have it, from the history. For a tombstone,
-    the history may have the delete; any other event at this place is of an earlier topic.
+    the history may have the delete. Any other event with this offset belongs to a deleted topic.
     """
     renderer = wiring.renderer()
     record = wiring.topic_pages().record(partition, offset)
@@ -225,7 +223,7 @@ def _absent(place: tuple[int, int]) -> str:
         if found := wiring.history().at(*place):
             moment = datetime.fromtimestamp(found.event.ts_ms / 1000, tz=UTC)
             when = moment.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
-            return f"Kafka no longer has this record, but the history has it: enter {when} UTC."
+            return f"Kafka no longer has this record, but the history does: jump to {when} UTC."
     return "Kafka has no change at this offset. These are the next changes."
 
 
@@ -267,7 +265,7 @@ def _from_history(
 def _continued(moment: datetime, skip: int, examined: list[PastEvent]) -> dict[str, str]:
     """Return the query of the page after the events that were examined.
 
-    Many events may have the time of the last one, so the query says how many are not new.
+    Several events may have the time of the last one, so the query contains how many were shown.
     """
     last = examined[-1].event.ts_ms
     same = sum(each.event.ts_ms == last for each in examined)

@@ -16,7 +16,7 @@ _TEXT = re.compile(r"[0-9a-f]{8}(\.[0-9a-z]{1,13})+\Z", re.ASCII)
 
 
 def tag_of(topic: str, topic_id: str) -> str:
-    """Return a tag that identifies a topic; a re-created topic has a different tag."""
+    """Return a tag that identifies a topic; a recreated topic has a different tag."""
     return blake2s(f"{topic}\n{topic_id}".encode(), digest_size=4).hexdigest()
 
 
@@ -94,7 +94,7 @@ class FeedBounds:
     def held(self, asked: FeedPosition | None) -> FeedPosition | None:
         """Return a position, limited to the offsets that the topic has.
 
-        Returns None if the position belongs to a different topic.
+        Return None if the position belongs to a different topic.
         """
         fitted = asked.fitted(self.end) if asked else None
         if fitted is None:

@@ -21,7 +21,7 @@ LONGEST_VALUE = 160
 """The number of characters of a value that the list shows; the details show the whole value."""
 _MOST_FIELDS = 8
 _ROW_LENGTH, _SEPARATORS = 36, 4
-"""The room of a row for changed fields, and what each field needs between its parts."""
+"""The number of characters for changed fields in a row, and for the separators of a field."""
 _LONGEST_TITLE, _LONGEST_NAME = 120, 100
 _LONGEST_REASON = 300
 _LONGEST_RAW = 10_000

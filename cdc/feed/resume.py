@@ -49,7 +49,7 @@ class _OpenTail:
 class CatchUp:
     """Reads missed changes for all readers that need them, one batch at a time.
 
-    A few threads take turns between the readers. A reader occupies a thread and a tail only while a
+    A few threads serve the readers in turn. A reader occupies a thread and a tail only while a
     batch is read, not while the batch is sent. A slow reader therefore blocks no other reader.
     """
 

@@ -34,7 +34,7 @@ def retry(readers: int) -> bytes:
     """Return a frame with the time that a browser waits before it reconnects.
 
     The time is random, so that readers that lose their streams together, as in a restart, do not
-    come back together. The more readers there are, the longer the range of times.
+    come back together. The more readers there are, the wider the range of times.
     """
     spread = max(_SMALLEST_SPREAD_MS, readers * _SPREAD_MS_PER_READER)
     return b"retry: %d\n\n" % (_SHORTEST_RETRY_MS + randrange(spread))  # noqa: S311 -- no secret

@@ -22,7 +22,7 @@ HEARTBEAT_SECONDS = 15.0
 CHECK_SECONDS = 30.0
 """The interval at which the reader's access is checked again."""
 _MOST_REPORTS = 100
-"""In a batch from Kafka, delays are reported only for this number of the newest changes."""
+"""The number of the newest changes in a batch from Kafka whose delays are reported."""
 _LONGEST_WAIT = 1.0
 _SHORTEST_WAIT = 0.01
 _PATIENCE_SECONDS = 10.0
@@ -64,7 +64,8 @@ class Reader:
         self._ahead_since: float | None = None
         self._reported_state = ""
         self._next_delay = 0
-        """0, because a page may have been rendered before a kept frame reported a delay."""
+        """The number of the next delay frame. It starts at 0, because a page may have been rendered
+        before the frames that are kept."""
         self._sent = time.monotonic()
         self._phase = random() if phase is None else phase  # noqa: S311 -- no secret
         self._checked = self._last_due(self._sent)
@@ -96,7 +97,8 @@ class Reader:
 
     def _longest_wait(self) -> float:
         """Return how many seconds the reader may wait, even if there is no news."""
-        if self._number is None:  # The hub need not wake the reader for what it waits for.
+        # The hub may not signal the event for which this reader waits.
+        if self._number is None:
             return _LONGEST_WAIT
         due = min(self._sent + HEARTBEAT_SECONDS, self._checked + CHECK_SECONDS)
         return max(due - time.monotonic(), _SHORTEST_WAIT)

@@ -93,7 +93,7 @@ class _Walk:
         return {n: (at, min(high, at + self.window)) for n, (at, high) in pairs if at < high}
 
     def _read(self, windows: dict[int, tuple[int, int]]) -> dict[int, OffsetChanges] | None:
-        """Return the changes in the windows; None if they are too large, with a smaller `window`.
+        """Return the windows' changes; if they are too large, reduce `window` and return None.
 
         A walk backwards cannot use a part of a window, because it takes the window's last records
         first.

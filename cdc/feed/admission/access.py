@@ -87,7 +87,7 @@ class AccessChecks:
 
 
 def page_key(request: HttpRequest, audience: Audience) -> str:
-    """Return an opaque text that identifies a session and its audience.
+    """Return an opaque string that identifies a session and its audience.
 
     Pages of one browser share streams only if their keys are equal.
     """

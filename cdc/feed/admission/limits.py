@@ -1,4 +1,4 @@
-"""The limits on the streams of one process: in total, of one account and of one client address."""
+"""The limits on the streams of one process: in total, per account and per client address."""
 
 import asyncio
 from collections import Counter
@@ -15,7 +15,7 @@ _START_SECONDS = 30.0
 AddressOf = Callable[[HttpRequest], str]
 """Maps a request to the address by which its client is counted.
 
-For IPv6, this should be a network: a customer of a provider has many addresses.
+For IPv6, this should be a network, because one client may have many addresses.
 """
 
 
@@ -82,14 +82,16 @@ class Places:
             why = f"Your account has {self._most_of_account} open streams: close one of them."
             return Refusal(why)
         if self._addresses[address] >= self._most_of_address:
-            why = f"Your address has {self._most_of_address} open streams: close one of them."
+            why = (
+                f"{self._most_of_address} streams are open from your IP address: close one of them."
+            )
             return Refusal(why)
         if self._total >= self._most:
             return Refusal("Too many people are reading the feed: try again in a moment.")
         return None
 
     def take(self, account: str, address: str) -> Place | Refusal:
-        """Return a place for a stream, or the reason of a refusal."""
+        """Return a place for a stream, or the reason for a refusal."""
         return self.refusal(account, address) or Place(self, account, address)
 
     def count(self, account: str, address: str, change: int) -> None:

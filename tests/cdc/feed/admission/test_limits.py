@@ -12,7 +12,7 @@ from tests.cdc.feed.site import Site, play, until
 from tests.support.web import session_of
 
 ACCOUNT = "Your account has 2 open streams: close one of them."
-ADDRESS = "Your address has 2 open streams: close one of them."
+ADDRESS = "2 streams are open from your IP address: close one of them."
 TOTAL = "Too many people are reading the feed: try again in a moment."
 MANY = 100
 

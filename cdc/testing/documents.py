@@ -29,7 +29,7 @@ def check_unique(
 def bson_copy(value: Any, depth: int = 0) -> Any:
     """Return a copy; raise Rejected for a value that BSON cannot store."""
     if depth > _MAX_DEPTH:
-        raise Rejected(f"The document nests deeper than {_MAX_DEPTH} levels.")
+        raise Rejected(f"The document is nested more than {_MAX_DEPTH} levels deep.")
     if isinstance(value, dict):
         if any("\0" in key for key in value):
             raise Rejected("A key contains NUL.")

@@ -158,7 +158,7 @@ def _text_to_wire(value: Any) -> str:
         return value
     if not isinstance(value, str):
         raise TypeError
-    text = str.__str__(value)  # of an enum with text, its value
+    text = str.__str__(value)  # for a text enum, its value
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -169,7 +169,7 @@ def _text_to_wire(value: Any) -> str:
 def _json_to_wire(value: Any, depth: int = 0) -> Any:
     """Return `value` if both JSON and BSON can represent it."""
     if depth > DEEPEST_JSON:
-        raise Refused(f"nests deeper than {DEEPEST_JSON} levels: flatten it.")
+        raise Refused(f"is nested more than {DEEPEST_JSON} levels deep: flatten it.")
     if isinstance(value, str):
         return value if type(value) is str and value.isascii() else _text_to_wire(value)
     if value is None or isinstance(value, bool):

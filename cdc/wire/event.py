@@ -205,7 +205,7 @@ def _digits(part: Any) -> bool:
 def _consistent(event: ChangeEvent) -> ChangeEvent:
     row, name = (event.before, "before") if event.deletes else (event.after, "after")
     if row is None:
-        raise Rejected(f"{name} is null in an event with op {event.op.value}.")
+        raise Rejected(f"The field {name} is null in an event with op {event.op.value}.")
     held = row.get(event.key_column)
     if type(held) is not type(event.key) or held != event.key:
         shown = json.dumps(event.key)[:60]

@@ -13,7 +13,7 @@ class TopicBounds:
 
     topic: str
     topic_id: str
-    """Kafka's id of the topic. A topic that is deleted and created again gets a different id."""
+    """Kafka's id of the topic. A recreated topic has a different id."""
     first: tuple[int, ...]
     """The first offset in each partition that Kafka has not deleted."""
     end: tuple[int, ...]
@@ -31,7 +31,7 @@ class Tail(Protocol):
     def shape(self) -> tuple[str, int]:
         """Return the topic's id and its number of partitions.
 
-        If the result changes, the topic was created again or has new partitions.
+        If the result changes, the topic was recreated or has new partitions.
         """
 
     def bounds(self) -> TopicBounds:

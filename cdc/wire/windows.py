@@ -23,12 +23,15 @@ class TooManyBytes(Retryable):
     """The records are too large to be read together."""
 
     def __init__(self, records: int, size: int) -> None:
-        super().__init__(f"{records} records of {size / 1e6:.0f} MB are too large: read fewer.")
+        super().__init__(
+            f"The records are too large ({records} of them, {size / 1e6:.0f} MB together): read "
+            "fewer."
+        )
         self.mean_bytes = size / records
 
 
 def read_windows(tail: Tail, windows: Windows, *, bounded: bool) -> dict[int, list[Record]]:
-    """Return the records of each window; raise Slow, Retryable and, if `bounded`, TooManyBytes."""
+    """Return the records of each window; raise Slow, Retryable or, if `bounded`, TooManyBytes."""
     tail.start({number: low for number, (low, _) in windows.items()})
     found: dict[int, list[Record]] = {number: [] for number in windows}
     pending = set(windows)
@@ -61,6 +64,6 @@ def _late(records: int, size: int) -> Retryable:
     if not records:
         return Retryable("Kafka did not return the changes in time: try again.")
     return Slow(
-        f"Kafka is slow: in {SECONDS:g} s it returned {records} records of {size / 1e6:.1f} MB, "
-        "which are not enough for this page. Reload the page."
+        f"Kafka is slow: in {SECONDS:g} s it returned only {records} records "
+        f"({size / 1e6:.1f} MB), which is not enough for this page. Reload the page."
     )

@@ -94,7 +94,7 @@ REASONS = {
     "no source": "source is not a JSON object.",
     "no such operation": "op is 'x', not one of c, u, d, r.",
     "an operation of another type": "op is ['c'], not one of c, u, d, r.",
-    "no after": "after is null in an event with op u.",
+    "no after": "The field after is null in an event with op u.",
     "an after that is text": "after is not a JSON object.",
     "a sequence that is no text": "source.sequence is not text.",
     "a sequence of three": SEQUENCE,
@@ -147,7 +147,7 @@ def test_a_delete_needs_the_row_before() -> None:
     with pytest.raises(Rejected) as caught:
         decode(b'{"id":17}', broken(op="d", before=None))
 
-    assert str(caught.value) == "before is null in an event with op d."
+    assert str(caught.value) == "The field before is null in an event with op d."
 
 
 def test_a_long_key_is_shortened_in_the_reason() -> None:

@@ -2,8 +2,8 @@
 
 The following modules are public too: the modules that Django looks for (`models`, `fields`,
 `admin`, `middleware`), the settings and errors (`conf`, `errors`), and the helpers for a project's
-own commands and pages (`commands`, `operations`, `pages`, `refusals`, `feed.views`). Everything
-else in `cdc` is private and may change.
+own commands and pages (`admin_readers`, `commands`, `feed.detached`, `feed.views`, `operations`,
+`pages`, `refusals`, `reports`). Everything else in `cdc` is private and may change.
 """
 
 from cdc.capture.model import CapturedModel

@@ -23,7 +23,7 @@ class Audience(Enum):
         return self is Audience.OPERATORS
 
     def text(self, text: str) -> str:
-        """Return `text`, which might quote people, or a fixed sentence that replaces `text`."""
+        """Return `text`, which might quote people, or a fixed sentence that hides it."""
         return text if self.sees_people else HIDDEN
 
 

@@ -63,7 +63,7 @@ class CdcSettings:
     """The collection of the consumers' positions, with one document for each group, topic and
     partition. A document contains the id of the topic, the owner and the next offset."""
     canary_collection: str
-    """The collection with the only document of the canary, a test row that is saved repeatedly."""
+    """The collection for the canary, a test row that is saved repeatedly."""
     bootstrap_servers: str = ""
     """The Kafka brokers as `host:port`, separated by commas; empty until `up` starts a broker."""
     kafka_config: Mapping[str, str] = field(

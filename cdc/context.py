@@ -1,4 +1,4 @@
-"""The context of a change: the actor who makes it, and the W3C trace that it belongs to."""
+"""The context of a change: the actor who makes it, and the W3C trace to which it belongs."""
 
 import re
 import sys

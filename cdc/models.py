@@ -11,7 +11,7 @@ _APPEND_ONLY = "The operator log is append-only: add a row instead."
 
 
 class Epoch(models.Model):
-    """The database's epoch (one row). A restored or re-created database gets a higher epoch."""
+    """The database's epoch (one row). A restored or recreated database gets a higher epoch."""
 
     value = models.BigIntegerField()
     """The time at which the epoch began, in milliseconds since 1970, or the previous value plus one
@@ -20,8 +20,8 @@ class Epoch(models.Model):
     class Meta:
         db_table = "cdc_epoch"
         # The value has no index. With an index, an insert into the outbox could wait for the lock
-        # on the old row, then read the index only downwards, and find no epoch if that row was
-        # deleted.
+        # on the old row, then continue only downwards in the index, and find no epoch if that row
+        # was deleted.
 
     def __str__(self) -> str:
         return str(self.value)
@@ -127,7 +127,7 @@ class ReconcileRun(models.Model):
 
     finished_at = models.DateTimeField()
     equal = models.BooleanField()
-    """Whether no difference between the database and the replica remained."""
+    """Whether the database and the replica were equal at the end."""
     result = models.TextField()
     """The output of `reconcile --json`."""
 
@@ -275,7 +275,7 @@ class OperatorAction(models.Model):
     what = models.CharField(max_length=32)
     """A verb, such as `replay` or `discard`."""
     target = models.CharField(max_length=255)
-    """What the action was applied to, such as a job or a dead letter."""
+    """The object of the action, such as a job or a dead letter."""
     why = models.TextField(blank=True, default="")
     at = models.DateTimeField(auto_now_add=True)
 

@@ -166,7 +166,7 @@ def dead_letter_texts(letter: DeadLetter, audience: Audience) -> tuple[str, str]
 
 
 def replay_dead_letter(letter: DeadLetter, why: str) -> None:
-    """Send the current state of the row that the dead letter's message is about.
+    """Send the current state of the row to which the dead letter belongs.
 
     Raise Refused if the row cannot be sent, or if the dead letter is already resolved.
     """
@@ -179,15 +179,15 @@ def discard_dead_letter(letter: DeadLetter, why: str) -> None:
 
 
 def replay_dead_letters(numbers: Iterable[int], why: str) -> Outcome:
-    """Replay the dead letters with these ids, as `replay_dead_letter` does, and count the results.
+    """Replay the dead letters with these ids, as `replay_dead_letter` does; return the outcome.
 
-    Each dead letter is decided on its own, so one that is refused does not stop the others.
+    A dead letter that is refused does not stop the others.
     """
     return replay(each_of(numbers, using=DEFAULT_DB_ALIAS), why, using=DEFAULT_DB_ALIAS)
 
 
 def discard_dead_letters(numbers: Iterable[int], why: str) -> Outcome:
-    """Mark the dead letters with these ids as discarded, and count the results."""
+    """Mark the dead letters with these ids as discarded; return the outcome."""
     return discard(each_of(numbers, using=DEFAULT_DB_ALIAS), why, using=DEFAULT_DB_ALIAS)
 
 
@@ -232,7 +232,7 @@ def read_change_rates(until: datetime, *, bins: int, seconds: int) -> list[float
 
 
 def read_throughput(until: datetime, *, bins: int, seconds: int) -> Throughput:
-    """Return the changes that passed each part of the pipeline in `bins` intervals before `until`.
+    """Return the changes in each part of the pipeline during `bins` intervals before `until`.
 
     Each interval is `seconds` long. Raise Retryable if MongoDB is unavailable.
     """

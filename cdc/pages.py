@@ -54,7 +54,7 @@ class RefusalMessages(admin.ModelAdmin):  # type: ignore[type-arg]  # not at run
     """
 
     asking_actions: tuple[str, ...] = ("delete_selected",)
-    """The actions that ask before they write; after a refusal, they ask again."""
+    """The actions that ask for confirmation; after a refused write, they ask again."""
 
     def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
         view = super().changeform_view
@@ -115,7 +115,7 @@ class RefusalMessages(admin.ModelAdmin):  # type: ignore[type-arg]  # not at run
 
 
 class JobMessages(admin.ModelAdmin):  # type: ignore[type-arg]  # not at run time
-    """A `ModelAdmin` that can leave a write to a job, and then says so instead of "was done"."""
+    """A `ModelAdmin` that can leave a write to a job, and then shows a message that says so."""
 
     def announce_job(self, request: HttpRequest, sentence: str) -> None:
         """Show this sentence instead of the message that the write has succeeded."""
@@ -135,7 +135,7 @@ class JobMessages(admin.ModelAdmin):  # type: ignore[type-arg]  # not at run tim
 
 
 def refused(request: HttpRequest, error: Exception) -> Refusal:
-    """Log a refused write, and make the request usable again. Return what to show."""
+    """Log a refused write, make the request usable again, and return the refusal to show."""
     event = telemetry.REQUEST_REFUSED
     problem = f"{type(error).__name__} {error_code(error) or ''}".strip()
     telemetry.log(_log, logging.WARNING, event, path=request.path, error=problem)

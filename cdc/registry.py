@@ -157,7 +157,7 @@ class Registry:
         """Whether the current captures were checked and have no conflict."""
 
     def __iter__(self) -> Iterator[Capture]:
-        """Yield the captures of the project, without internal ones."""
+        """Yield the captures of the project, except internal ones."""
         return (capture for capture in self._by_model.values() if not capture.internal)
 
     def all(self) -> Iterator[Capture]:
@@ -261,12 +261,12 @@ register = registry.register
 
 
 def topic_names() -> list[str]:
-    """Return the topics of the captured models, without internal topics."""
+    """Return the topics of the captured models, except internal topics."""
     return sorted({capture.topic for capture in registry})
 
 
 def all_topics() -> dict[str, int]:
-    """Return all topics, including internal topics, with their numbers of partitions.
+    """Return all topics, including internal topics, with their partition counts.
 
     0 means the number in the settings. Raise Misconfigured if captures conflict.
     """

@@ -1,1 +1,1 @@
-"""Long-running work that pages start: the job table, the runner and the kinds of jobs."""
+"""Long-running work: the job table, the runner and the kinds of jobs."""

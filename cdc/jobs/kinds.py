@@ -1,6 +1,6 @@
 """The kinds of jobs: snapshots and reconciliations, and the kinds that a project registers.
 
-Snapshots and reconciliations are run by the same code as the commands.
+A snapshot or a reconciliation runs the same code as the command.
 """
 
 from dataclasses import dataclass

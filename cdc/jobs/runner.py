@@ -40,7 +40,7 @@ class JobContext:
         job.done = job.total = 0
 
     def stopped(self) -> bool:
-        """Return whether the job must return early: after a cancel, a lost lease or a signal.
+        """Return whether the job must return early: after a cancellation, a lost lease or a signal.
 
         A job function calls this method between its steps. Each call therefore also reports to the
         service manager that the loop is running.

@@ -118,7 +118,7 @@ class Jobs:
         )
 
     def wants_cancel(self, job: Job) -> bool:
-        """Return whether a cancel was requested."""
+        """Return whether a cancellation was requested."""
         return self._rows().filter(pk=job.pk, cancel=True).exists()
 
     def give_back(self, job: Job) -> None:

@@ -72,7 +72,7 @@ class ErrorReport:
             self._use_database(partial(self._write, error))
 
     def watched(self, run_once: Callable[[], bool]) -> Callable[[], bool]:
-        """Return `run_once`, so that attempts without an error end the report."""
+        """Return `run_once` in a wrapper that deletes the row after attempts without an error."""
 
         def run() -> bool:
             more = run_once()

@@ -16,7 +16,7 @@ _last: dict[str, float] = {}
 
 
 def notify_ready() -> None:
-    """Report once that the process does its work."""
+    """Report once that the process is ready."""
     if "ready" not in _last:
         _last["ready"] = time.monotonic()
         _send("READY=1")
@@ -34,7 +34,7 @@ def notify_alive() -> None:
 
 
 def supervised(run_once: Callable[[], bool]) -> Callable[[], bool]:
-    """Return `run_once`, reporting at each call that the loop is running.
+    """Return `run_once` in a wrapper that reports, at each call, that the loop is running.
 
     The first success reports that the process is ready.
 

@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 
 def export_traces(environ: Mapping[str, str], service: str) -> None:
-    """Export spans as `environ` specifies, as service `service` unless `environ` names a service.
+    """Export spans as `environ` specifies; `service` is the service's name if `environ` has none.
 
     Do nothing if no exporter is named, or if the application has a provider of its own. Raise
     Misconfigured for an invalid value.
@@ -69,7 +69,7 @@ def export_traces(environ: Mapping[str, str], service: str) -> None:
 
 
 def is_wanted(environ: Mapping[str, str]) -> bool:
-    """Return whether `environ` names an exporter; raise Misconfigured if that is not clear."""
+    """Return whether `environ` names an exporter; raise Misconfigured if `DISABLED` is invalid."""
     disabled = environ.get(DISABLED, "").strip().lower()
     if disabled not in {"", "true", "false"}:
         raise Misconfigured(f"{DISABLED} is {environ[DISABLED]!r}: set it to true or false.")

@@ -149,7 +149,7 @@ class Step:
     """A step of the pipeline that has ended, and that handled a whole batch."""
 
     name: str
-    """Such as `publish`."""
+    """The name of the step, such as `publish`."""
     topic: str
     sends: bool
     """Whether the step writes to Kafka; otherwise, the step reads from Kafka."""
@@ -201,7 +201,7 @@ def now_ns() -> int:
 
 
 def record(step: Step, messages: Iterable[Traced]) -> None:
-    """Record the spans of a step, below the span of each message's request.
+    """Record the spans of a step, as children of the span of each message's request.
 
     The number of spans is bounded: from the eleventh message of a request on, one span represents
     all further messages in the batch.

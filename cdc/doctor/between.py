@@ -75,4 +75,4 @@ def judge_deletes(topic: str, kept_ms: int, settings: CdcSettings) -> Iterator[C
 
 
 def _agreeing(offsets: dict[str, float]) -> str:
-    return f"The clocks of {', '.join(offsets)} agree"
+    return f"These clocks agree: {', '.join(offsets)}"

@@ -110,9 +110,10 @@ def _rights(name: str, found: TopicState, needs: Collection[str]) -> Iterator[Ch
     granted = {READ: found.may_read, WRITE: found.may_write}
     lacking = [right for right, held in granted.items() if not held]
     if lacking:
+        noun = "right" if len(lacking) == 1 else "rights"
         yield wrong(
             "kafka.rights",
-            f"This client does not have the right {' and '.join(lacking)} on the topic {name}",
+            f"This client does not have the {noun} {' and '.join(lacking)} on the topic {name}",
             "grant Describe, Read and Write on the topic; a client that only consumers use needs "
             "no right to write",
             stops=not set(needs).isdisjoint(lacking),

@@ -92,9 +92,11 @@ def judge_rights(privileges: Sequence[Mapping[str, Any]], name: str) -> Iterator
     if "anyAction" in granted:
         return
     if lacking := sorted(_ACTIONS - granted):
+        noun = "right" if len(lacking) == 1 else "rights"
         yield wrong(
             "mongodb.rights",
-            f"The MongoDB user does not have the right {', '.join(lacking)} on the database {name}",
+            f"The MongoDB user does not have the {noun} {', '.join(lacking)} on the database "
+            f"{name}",
             "grant the role readWrite on the database",
             stops=True,
         )

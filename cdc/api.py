@@ -8,7 +8,7 @@ own commands and pages (`admin_readers`, `commands`, `feed.detached`, `feed.view
 
 from cdc.capture.model import CapturedModel
 from cdc.capture.queryset import CapturedQuerySet
-from cdc.context import acting_as, current_actor
+from cdc.context import acting_as, current_actor, traced
 from cdc.read_your_writes import wait_until_applied
 from cdc.registry import Capture, Presentation, register, registry
 
@@ -21,5 +21,6 @@ __all__ = [
     "current_actor",
     "register",
     "registry",
+    "traced",
     "wait_until_applied",
 ]

@@ -22,7 +22,8 @@ def unverified() -> str:
     job = repairs.order_by("-id").first()
     if job is None or job.state == JobState.DONE:
         return ""
-    if job.finished_at and ReconcileRun.objects.filter(finished_at__gt=job.finished_at).exists():
+    runs = ReconcileRun.objects.using(DEFAULT_DB_ALIAS)
+    if job.finished_at and runs.filter(finished_at__gt=job.finished_at).exists():
         return ""
     remedy = _REMEDIES.get(
         JobState(job.state), f"is {job.state}: run `manage.py reconcile --repair`."

@@ -68,7 +68,7 @@ PUBLIC = (
     *("cdc.admin", "cdc.admin_readers", "cdc.apps", "cdc.middleware", "cdc.models"),
     *("cdc.pages", "cdc.refusals", "cdc.reports"),
 )
-MOST_NAMES_OF_THE_FACE = 9
+MOST_NAMES_OF_THE_FACE = 10
 MOST_MODULES = 15
 
 # Maps each client library to the only station that may import it.

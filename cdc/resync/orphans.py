@@ -45,8 +45,10 @@ class Orphans:
         """
         while keys := self._reader.keys_after(collection, last, CHUNK):
             last = keys[-1]
-            possible = [key for key in keys if self.possible(key)]
-            gone = self.gone(possible)
+            by_possible: dict[bool, list[Any]] = {True: [], False: []}
+            for key in keys:
+                by_possible[self.possible(key)].append(key)
+            gone = self.gone(by_possible[True])
             for earlier in self._before(collection) if once and gone else ():
                 gone -= self._reader.keys(earlier, sorted(gone))
             if once and gone:
@@ -57,7 +59,7 @@ class Orphans:
                 seen=len(keys),
                 last=last,
                 orphans=sorted(gone),
-                foreign=[key for key in keys if not self.possible(key)],
+                foreign=by_possible[False],
             )
 
     def possible(self, key: Any) -> bool:

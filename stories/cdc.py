@@ -12,7 +12,7 @@ from stories.models import Story
 register(
     Capture(
         model=Story,
-        indexes=("submit_date",),  # the dashboard reads periods
+        indexes=("submit_date",),  # the dashboard queries by date range
         presentation=Presentation(
             title="title",
             topic_field="topic",

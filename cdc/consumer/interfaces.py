@@ -40,7 +40,7 @@ class Source(Protocol):
     def ends(self) -> Mapping[TopicPartition, int]:
         """Return the ends that polls have reached since the last call, by partition.
 
-        Every record before an end was polled, but the last offsets may have no record.
+        All records before an end were polled. Some offsets before it may have no record.
         """
 
     def release(self) -> None:

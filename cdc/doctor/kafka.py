@@ -78,7 +78,7 @@ def _group(groups: Groups, name: str, *, stops: bool) -> Check:
     return wrong(
         "kafka.group",
         f"This client does not have the right Read on the consumer group {name}",
-        "grant Read on the group; a client that only relays use does not need it",
+        "grant Read on the group; a client that is used only by relays does not need it",
         stops=stops,
     )
 

@@ -97,8 +97,8 @@ class ErrorLog:
     def answer(self, admin: AdminClient, request: "Future[T]") -> T:
         """Return the answer to a request of the client; raise KafkaException or TimeoutError.
 
-        Brokers that refuse the connection end the wait at once. If they refused the connection
-        before the request, the client gets time to reconnect.
+        If the brokers refuse the connection, the wait ends at once. If they refused it before the
+        request, the client gets time to reconnect.
         """
         admin.poll(0)
         self._is_new = False

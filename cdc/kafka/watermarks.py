@@ -12,7 +12,7 @@ from cdc.kafka.refusals import REQUEST_SECONDS, ErrorLog
 from cdc.wire.records import TopicPartition
 
 Unavailable = Callable[[str, str, BaseException | None], Retryable]
-"""A function such as `unavailable`: takes a request, the name of its object and an error."""
+"""A function such as `unavailable`: takes a verb, the name of its object and an error."""
 
 
 def first_and_next(

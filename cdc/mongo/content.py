@@ -135,7 +135,10 @@ def seconds_between(item: Mapping[str, Any], first: str, last: str) -> float | N
 
 
 def only_dates(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a history document in which `at` and `applied_at`, if present, are dates."""
+    """Return a history document without an `at` or `applied_at` that is not a date.
+
+    `applied_at` is also removed if `at` is missing or not a date.
+    """
     kept = dict(item)
     if not isinstance(kept.get("at"), datetime):
         kept.pop("at", None)

@@ -46,7 +46,7 @@ _FIXED = {
     ),
     "transaction_mode": ("IMMEDIATE", "a write could fail at once with 'database is locked'"),
 }
-"""The options for which a URL may set only one value: this value, and the effect of any other."""
+"""For each option, the only value that a URL may set, and the effect of any other value."""
 
 
 def database(url: str) -> dict[str, Any]:

@@ -110,12 +110,13 @@ def _sentence(text: str, status: HTTPStatus) -> HttpResponse:
 def _freshness(
     state: FeedState, report: Report | None, reading: Reading[tuple[Report | None]]
 ) -> tuple[str, str]:
-    """Return the tone for the state of the copy, and a few words or a sentence about the state."""
+    """Return the tone for the state of the replica, and a few words or a sentence about it."""
     counted = f"counted {_ago(reading.seconds)} ago"
     if state.state is None:
-        return "neutral", f"The state of the copy is not known yet. These figures were {counted}."
+        unknown = "The state of the replica is not known yet."
+        return "neutral", f"{unknown} These figures were {counted}."
     if not state.healthy:
-        return "warn", f"The copy may be out of date (figures {counted}): {state.verdict}"
+        return "warn", f"The replica may be out of date (figures {counted}): {state.verdict}"
     if report is None or report.changed_at is None:
         return "good", "Up to date"
     age = max((datetime.now(UTC) - report.changed_at).total_seconds() - reading.seconds, 0.0)

@@ -84,7 +84,7 @@ def _context(job: Job, audience: Audience, names: Mapping[str, str]) -> dict[str
 
 
 class JobListView(ReadersMixin, ListView[Job]):
-    """All jobs, newest first, and the forms that start a job."""
+    """All jobs, newest first, and links to the pages that start a job."""
 
     template_name = "operations/jobs.html"
     context_object_name = "jobs"

@@ -146,7 +146,7 @@ rates: Latest[list[float]] = Latest(
     patience=_ACTIVITY_PATIENCE,
     tolerance=_RATES_TOLERANCE,
 )
-"""The changes per second that have reached the replica, for each minute of the last hour."""
+"""The rate of changes that reached the replica, per second, for each minute of the last hour."""
 throughput: Latest[Throughput] = Latest(
     _read_throughput,
     fresh=_THROUGHPUT_FRESH_SECONDS,

@@ -80,7 +80,7 @@ def test_one_trace_shows_the_request_the_publication_and_the_transaction(
     outbox, publish, kafka, apply = ours
     assert outbox["start_time"] <= outbox["end_time"] == publish["start_time"]
     assert kafka["start_time"] <= kafka["end_time"] == apply["start_time"]
-    assert publish["start_time"][:23] == kafka["start_time"][:23]  # in milliseconds
+    assert publish["start_time"][:23] == kafka["start_time"][:23]  # equal to the millisecond
     # The request that created and deleted a story sent two messages, each with four spans.
     assert len(published + applied) == len(ours) + 8
     assert {span["context"]["trace_id"] for span in published + applied} == {f"0x{TRACE:032x}"}

@@ -95,7 +95,7 @@ def page_key(request: HttpRequest, audience: Audience) -> str:
 
 
 def is_from_page_of(request: HttpRequest, audience: Audience) -> bool:
-    """Return whether the page that asks for a stream, if any, belongs to this session.
+    """Return False if the request names a page of another session, and True otherwise.
 
     If another user has logged in since, older pages of the browser must not show the new user's
     stream.

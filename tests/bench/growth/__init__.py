@@ -1,4 +1,4 @@
-"""Measures how our figures grow with the rate, the consumers, the collections and the stories.
+"""Measures how our results change with the rate, and with more consumers, collections or stories.
 
 Each curve is a table whose rows have numbers as labels. `tests.bench.charts` draws such tables.
 """

@@ -81,7 +81,7 @@ FILTERS: dict[str, Callable[[], Rows]] = {
 }
 
 
-# MySQL's UPDATE has the order of the queryset, but cannot order by a window function.
+# On MySQL, an UPDATE keeps the queryset's ORDER BY, which cannot contain a window function.
 ORDERED: dict[str, Callable[[], Any]] = {
     "an ordered window": lambda: duplicates().order_by("-number", "-id"),
 }

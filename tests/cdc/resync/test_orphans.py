@@ -72,7 +72,7 @@ def test_the_chunks_begin_after_the_last_key(
 def test_an_orphan_that_is_removed_meanwhile_is_not_reported(
     feed: MemoryFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A delete for an earlier collection removes the document from every collection."""
+    """A delete that is sent for one collection removes the document from all collections."""
     keys = sorted(feed.documents(FIRST))
     Story.objects.filter(pk__in=keys[:2])._raw_delete("default")
     found = orphans(feed)

@@ -93,7 +93,7 @@ def trend(name: str, figure: str, points: Sequence[Point], seconds: float) -> Tr
 def slope(points: Sequence[Point]) -> float:
     """Return the median slope of all pairs of points (Theil-Sen).
 
-    Single outliers, as during an outage, do not change it.
+    A few outliers, such as those during an outage, hardly change it.
     """
     return statistics.median(
         (later - earlier) / (end - begin)

@@ -122,7 +122,7 @@ def test_no_locale_changes_a_coordinate() -> None:
 
 
 def test_a_line_that_does_not_fit_on_the_scale_is_explained() -> None:
-    note = "The line is higher than the scale where it runs along the top."
+    note = "Where the line runs along the top, its value is higher than the scale."
     cut = chart([[10] * 20], before=(10,) * 19 + (500,))
     assert cut.line.endswith(" 195,0")
     html = render_to_string("charts/columns.html", {"chart": cut})

@@ -100,6 +100,11 @@ def test_unknown_values_are_named(query: str) -> None:
     assert b"This page" not in answer.content
 
 
+def test_an_invalid_period_keeps_its_valid_end() -> None:
+    page = main_of(client_of(), "?days=13&until=2010-03-01")
+    assert "This page shows 30 days, up to 1 Mar 2010." in page
+
+
 def test_management_sees_no_names_of_submitters() -> None:
     client = client_of()
     assert PERSON not in main_of(client)
@@ -186,9 +191,10 @@ def test_the_copy_is_up_to_date_or_the_page_says_why_not(monkeypatch: pytest.Mon
     current = r"Up to date, newest change \d+ \w+ old</span>"
     assert re.search(current, main_of(client))
     monkeypatch.setattr(feed_state.feed, "latest", patient(busy_status))
-    assert re.search(r"The copy may be out of date \(figures counted \d s ago\): ", main_of(client))
+    outdated = r"The replica may be out of date \(figures counted \d s ago\): "
+    assert re.search(outdated, main_of(client))
     monkeypatch.setattr(feed_state.feed, "latest", patient(lambda: None))
-    assert "The state of the copy is not known yet" in main_of(client)
+    assert "The state of the replica is not known yet" in main_of(client)
 
 
 def test_without_stories_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

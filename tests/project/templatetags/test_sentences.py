@@ -1,4 +1,4 @@
-"""Text in backticks is rendered as code, and markup in the text is escaped."""
+"""Text in backticks as code, with markup escaped; durations; and times since a moment."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -32,7 +32,7 @@ _OWN_KAFKA_SETTINGS = frozenset(
         # Which brokers and topics exist.
         *("bootstrap.servers", "metadata.broker.list", "test.mock.num.brokers"),
         *("test.mock.broker.rtt", "topic.blacklist", "allow.auto.create.topics"),
-        # Objects of the Python client, which cannot be written as text.
+        # Objects of the Python client, which cannot be written as text, and libraries to load.
         *("logger", "on_commit", "on_delivery", "default.topic.config", "plugin.library.paths"),
     }
 )

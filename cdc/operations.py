@@ -194,7 +194,8 @@ def discard_dead_letters(numbers: Iterable[int], why: str) -> Outcome:
 def dead_letter_operations(numbers: Collection[int]) -> dict[int, str]:
     """Return the operation (c, u, d or r) that each message names, keyed by dead letter id.
 
-    A message that is very large, or that names no operation, is left out.
+    A tombstone counts as a delete. A message that is very large, or that names no valid operation,
+    is left out.
     """
     return operations_of(numbers, using=DEFAULT_DB_ALIAS)
 

@@ -156,7 +156,7 @@ def read_image(capture: Capture, key: Any, *, using: str, lock: bool = False) ->
     statement = _statement(capture, using, lock)
     connection = connections[using]
     primary = capture.model._meta.pk
-    # The key is converted as for a lookup. For an insert, Django would reject the key 0 on MySQL.
+    # The key is converted as for a lookup: the conversion for an insert rejects the key 0 on MySQL.
     value = primary.get_db_prep_value(primary.get_prep_value(key), connection, prepared=True)
     try:
         with connection.cursor() as cursor:

@@ -44,7 +44,8 @@ def is_event(letter: DeadLetter) -> bool:
 def operations_of(numbers: Collection[int], *, using: str) -> dict[int, str]:
     """Return the operation that each message names, keyed by dead letter id.
 
-    A message that is very large, or that names no operation, is left out.
+    A tombstone counts as a delete. A message that is very large, or that names no valid operation,
+    is left out.
     """
     small = Q(size__isnull=True) | Q(size__lte=_LARGEST_READ)
     letters = DeadLetter.objects.using(using).filter(small, pk__in=numbers)

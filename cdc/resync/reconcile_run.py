@@ -169,7 +169,7 @@ class Reconciler:
             self._columns.remember(capture.table, capture.columns, recorded)
 
     def discard_checkpoints(self) -> None:
-        """Delete the checkpoints so that this run cannot be resumed."""
+        """Delete the checkpoints so that no stopped run can be resumed."""
         for capture in registry:
             self._checkpoint(capture).remove()
 

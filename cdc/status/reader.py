@@ -54,7 +54,7 @@ T = TypeVar("T")
 
 
 class StatusReader:
-    """Reads the database, Kafka and MongoDB; one of them may be unreachable."""
+    """Reads the database, Kafka and MongoDB; any of them may be unreachable."""
 
     def __init__(self, settings: CdcSettings, captures: Iterable[Capture]) -> None:
         self._captures = list(captures)

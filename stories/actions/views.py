@@ -144,7 +144,7 @@ class ReviewView(RefusalMixin, StoryActionView):
 
 
 class ApproveView(ReviewView):
-    """Makes a story popular."""
+    """Lets staff who may change stories make a story popular."""
 
     extra_context = {
         "title": "Approve this story?",
@@ -161,7 +161,7 @@ class ApproveView(ReviewView):
 
 
 class RejectView(ReviewView):
-    """Rejects a story, with a reason for its submitter."""
+    """Lets staff who may change stories reject a story, with a reason for its submitter."""
 
     form_class = RejectionForm
     extra_context = {

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.contrib.auth.mixins import AccessMixin
+from django.contrib.auth.views import PasswordChangeView
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -64,7 +65,7 @@ def _readers(view: Any) -> str:
         return ", ".join(UserType(role).label for role in roles)
     if isinstance(view, type) and issubclass(view, FeedPage | FeedChange | FeedStream):
         return ", ".join(UserType(role).label for role in READERS)
-    signed_in = isinstance(view, type) and issubclass(view, AccessMixin)
+    signed_in = isinstance(view, type) and issubclass(view, AccessMixin | PasswordChangeView)
     return "anyone logged in" if signed_in else "anyone"
 
 

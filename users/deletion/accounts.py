@@ -139,9 +139,10 @@ def _remove_references(context: JobContext, key: int, advance: Callable[[int], N
 
 
 def _write_chunk(reference: Reference, rows: models.QuerySet[Any], key: int) -> int:
-    """Write the first rows in one transaction, unless the account is active. Return their number.
+    """Delete or change the first rows in one transaction, unless the account is active.
 
-    The chunk is a range of keys: with a list of keys, MySQL could read the whole table.
+    Return the number of rows. The chunk is a range of keys: with a list of keys, MySQL could read
+    the whole table.
     """
     with transaction.atomic():
         keys = list(rows.values_list("pk", flat=True)[:_CHUNK])

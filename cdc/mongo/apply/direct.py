@@ -90,7 +90,9 @@ def direct_batch(
         tables = {table: _statements(changes) for table, changes in _by_table(batch).items()}
         history = _history(batch, routes, now) if now is not None else []
     except (BSONError, OverflowError, RecursionError, Rejected):
-        return None  # MongoDB cannot store the batch. With a lookup, it rejects the invalid change.
+        # The batch cannot be encoded. When it is applied with a lookup, it raises Rejected, and the
+        # consumer finds the invalid change.
+        return None
     if sum(len(each) for delivered in batch for each in delivered.encoded.values()) > _MOST_BYTES:
         return None
     return DirectBatch(tables=tables, history=history, written=len(batch))

@@ -165,8 +165,8 @@ class Kafka(Service):
         return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
     def _java(self) -> list[str]:
-        # Kafka runs in its folder, and these paths are relative: commas, colons and percent signs
-        # have a special meaning in the settings of Java, of log4j and of Kafka.
+        # Kafka runs in its folder, and these paths are relative: an absolute path may contain
+        # commas, colons and percent signs, which have a special meaning for Java, log4j and Kafka.
         jvm_files = (
             f"-Djava.io.tmpdir={self._tmp.name}",
             "-XX:ErrorFile=crash.log",

@@ -153,8 +153,8 @@ def runs(databases: Mapping[str, Callable[[str], str]], arguments: Sequence[str]
     whole = [] if complete else [f"--ignore={NEEDS_ALL_SERVERS}"]
     parts = {
         "storyfeed": ("-m", "not browser and not faults", f"--ignore={ACCEPTANCE}"),
-        "acceptance": (ACCEPTANCE,),
         "faults": ("-m", "faults"),
+        "acceptance": (ACCEPTANCE,),
         "pages": ("-m", "browser"),
     }
     if shutil.which("chromium") is None:
@@ -173,7 +173,7 @@ def runs(databases: Mapping[str, Callable[[str], str]], arguments: Sequence[str]
     if arguments:
         return [run(first, "storyfeed", *whole), *beside]
     ours = [run(first, name, *whole, *chosen) for name, chosen in parts.items()]
-    return [*ours[:2], *beside, *ours[2:]]
+    return [*ours[:3], *beside, *ours[3:]]
 
 
 def last_line(

@@ -144,10 +144,10 @@ def chromium(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_whole_run_has_parts(chromium: None) -> None:
     assert chosen(list(DATABASES)) == [
         ("mysql:///storyfeed", "-m not browser and not faults --ignore=tests/acceptance"),
+        ("mysql:///faults", "-m faults"),
         ("mysql:///acceptance", "tests/acceptance"),
         ("mariadb:///storyfeed", "-m database"),
         ("sqlite:///storyfeed", "-m database"),
-        ("mysql:///faults", "-m faults"),
         ("mysql:///pages", "-m browser"),
     ]
 

@@ -7,14 +7,15 @@ from django.templatetags.static import static
 from django.views.decorators.http import require_safe
 from django.views.generic import TemplateView
 
-from project.pages.most_dug import most_dug
+from project.pages.most_dug import MostDug, most_dug
 from stories.actions.review import own_stories
-from stories.listing.pages import newest
+from stories.listing.pages import in_order, newest
 from stories.listing.topics import topics
+from stories.models import Status, Story
 from users.models import UserType
 from users.roles import RoleRequiredMixin
 
-_NEWEST = 8
+_NEWEST = 5
 _MINE = 3
 
 
@@ -32,10 +33,18 @@ class CustomerHome(RoleRequiredMixin, TemplateView):
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         user = self.request.user
+        dug = most_dug()
         shown = {
             "stories": newest(user, _NEWEST),
             "mine": own_stories(user)[:_MINE],
             "topics": topics(),
-            "dug": most_dug(),
+            "dug": dug,
+            "dug_stories": _reviewed(user, dug),
         }
         return super().get_context_data(**context, **shown)
+
+
+def _reviewed(user: Any, dug: MostDug) -> list[Story]:
+    """Return the most dug stories as they are now, without those rejected in the meantime."""
+    stories = in_order(user, [story.pk for story in dug.stories])
+    return [story for story in stories if story.status != Status.REJECTED]

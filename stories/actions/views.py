@@ -20,13 +20,14 @@ from stories.actions.review import (
     approve,
     may_review,
     may_withdraw,
+    own_choices,
     own_stories,
     reject,
     withdraw,
 )
 from stories.bulk.shown import SHOWN, code_of
 from stories.forms import RejectionForm
-from stories.models import Story, reason_of
+from stories.models import Status, Story, reason_of
 from stories.permissions import readable_by
 
 _LONGEST_URL = 2_000
@@ -183,14 +184,27 @@ class RejectView(ReviewView):
 
 
 class MySubmissionsView(LoginRequiredMixin, ListView[Story]):
-    """The user's own submissions, newest first, each with its state and the possible actions."""
+    """The user's own submissions, newest first, each with its state and the possible actions.
+
+    `status` selects the submissions of one state.
+    """
 
     template_name = "stories/mine.html"
     context_object_name = "stories"
     paginate_by = 20
 
     def get_queryset(self) -> QuerySet[Story]:
-        return own_stories(self.request.user)
+        self.status, self.own = self.request.GET.get("status", ""), own_stories(self.request.user)
+        return self.own.filter(status=self.status) if self.status in Status.values else self.own
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        known = self.status in Status.values
+        shown: dict[str, Any] = {
+            "status": self.status if known else "",
+            "unknown": "" if known else self.status,
+            "choices": own_choices(self.own, self.status if known else ""),
+        }
+        return super().get_context_data(**context, **shown)
 
 
 def back_to(request: HttpRequest) -> str:

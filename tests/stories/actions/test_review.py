@@ -249,3 +249,27 @@ def test_my_submissions_are_mine(ann: tuple[User, Client], story: Story) -> None
     for number in range(20):
         Story.objects.create(title=f"S{number}", link="http://x.example/", submitted_by=ann[0])
     assert "A heron" in page(ann[1], "/stories/mine/?page=2")
+
+
+def test_my_submissions_are_selected_by_state(ann: tuple[User, Client], story: Story) -> None:
+    path = "/stories/mine/"
+    assert "?status=" not in page(ann[1], path)
+    for number in range(21):
+        Story.objects.create(
+            title=f"Popular {number}",
+            link="http://x.example/",
+            submitted_by=ann[0],
+            status=Status.POPULAR,
+        )
+    shown = page(ann[1], path)
+    assert 'All <span class="sf-number">22</span>' in shown
+    assert 'Submitted <span class="sf-number">1</span>' in shown
+    assert "?status=rejected" not in shown
+    waiting, popular = (page(ann[1], f"{path}?status={each}") for each in ("submitted", "popular"))
+    assert ("A heron" in waiting, "Popular 20" in waiting) == (True, False)
+    assert ("A heron" in popular, "Popular 20" in popular) == (False, True)
+    assert "?status=popular&amp;page=2" in popular
+    assert "No submission has this state." in page(ann[1], f"{path}?status=rejected")
+    unknown = page(ann[1], f"{path}?status=<b>")
+    assert "“<bdi>&lt;b&gt;</bdi>” is not a status." in unknown
+    assert "Popular 20" in unknown

@@ -121,6 +121,7 @@ class SubmissionForm(TopicChoice):
         assume_scheme="https",
         help_text="The address of the page. We check whether it was already submitted.",
         widget=forms.URLInput(attrs={"placeholder": "https://…"}),
+        error_messages={"required": "Enter the address of the page."},
     )
     wait = forms.BooleanField(
         label="Wait for replication",
@@ -134,6 +135,7 @@ class SubmissionForm(TopicChoice):
         widgets = {"description": forms.Textarea(attrs={"rows": 5})}
         labels = {"description": _optional("Description")}
         help_texts = {"title": "Up to 255 characters."}
+        error_messages = {"title": {"required": "Enter a title."}}
 
     def __init__(self, *args: Any, offers_wait: bool = False, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -189,6 +191,7 @@ class RejectionForm(forms.Form):
         validators=[validate_text],
         widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
         help_text="The submitter will see this text.",
+        error_messages={"required": REASON_MISSING},
     )
 
 

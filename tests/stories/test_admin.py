@@ -97,7 +97,7 @@ def test_approve_promotes_all_but_popular_stories(client: Client, stories: list[
 
 def test_reject_emits_an_event_with_its_user(client: Client, stories: list[Story]) -> None:
     assert "Reject 1 story" in act(client, "reject", stories[:1])
-    assert "This field is required." in reject(client, stories[:1], " ")
+    assert "Enter a reason. The submitter will see it." in reject(client, stories[:1], " ")
     assert operations() == []
     assert "1 story was rejected." in reject(client, stories[:1], "Spam.")
     story = Story.objects.get(pk=stories[0].pk)
@@ -148,7 +148,7 @@ def test_bulk_edit_promotes_newly_popular_stories(client: Client, stories: list[
         ({"media": "a\0"}, "Null characters are not allowed"),
         ({"diggs": "-1"}, "greater than or equal to 0"),
         ({"comments": "99999999999"}, "less than or equal to"),
-        ({"status": "rejected"}, "Enter the reason."),
+        ({"status": "rejected"}, "Enter a reason."),
         ({"status": "king", "media": "<script>alert(1)</script>"}, "not one of the available"),
     ],
 )

@@ -48,6 +48,20 @@ def test_the_submitter_may_change_a_story_until_review() -> None:
     assert person("cid", UserType.TECHNICAL_WORKER)[1].get(change).status_code == 200
 
 
+def test_an_empty_form_says_what_is_missing() -> None:
+    page = person("ann")[1].post("/stories/new/", {}).content.decode()
+    assert "Enter the address of the page." in page
+    assert "Enter a title." in page
+    assert "This field is required." not in page
+
+
+def test_the_header_marks_the_page_for_submissions() -> None:
+    _, client = person("ann")
+    mark = 'href="/stories/new/" aria-current="page"'
+    assert mark in client.get("/stories/new/").content.decode()
+    assert mark not in client.get("/stories/").content.decode()
+
+
 def test_a_correction_writes_only_the_changed_fields() -> None:
     _, client = person("ann")
     client.post("/stories/new/", SENT)

@@ -32,6 +32,10 @@ _LOGINS = tuple(Lock() for _ in range(64))
 _KEY_DIGITS = 18
 """SQLite cannot compare a key with more digits."""
 DISABLED = "This account is disabled. Ask an admin to enable it."
+RULES = (
+    "At least 12 characters, not only digits. Not a common password, and not similar to your name "
+    "or address."
+)
 TAKEN = "An account with this e-mail address already exists. Log in, or reset your password."
 
 
@@ -59,9 +63,16 @@ class LoginForm(AuthenticationForm):
 
 
 class ErrorsAtPassword(SetPasswordMixin):  # type: ignore[type-arg]  # only in the stubs
-    """Shows the errors of a new password at the password field, not at the confirmation field."""
+    """Shows the rules and errors of a new password at its field, not at the confirmation field."""
 
     fields: dict[str, forms.Field]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        helps = {"password1": RULES, "password2": ""}
+        for name in self.fields:
+            field = self.fields[name]
+            field.help_text = helps.get(name.removeprefix("new_"), field.help_text)
 
     def validate_password_for_user(self, user: Any, *_: str, **__: str) -> None:
         (first,) = {"password1", "new_password1"} & self.fields.keys()

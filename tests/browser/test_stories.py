@@ -133,7 +133,7 @@ def test_a_failed_vote_says_why_and_what_to_do(
     for status, words in (
         (409, "another change is using the same rows. Try again."),
         (503, "busy or not available. Try again in a moment."),
-        (500, "an error of the server. Try again later."),
+        (500, "an error occurred on the server. Try again later."),
     ):
         page.route("**/digg/", answering(status))
         vote.click()

@@ -10,7 +10,7 @@ _MOST = 5
 _THOUSAND, _MILLION = 1_000, 1_000_000
 _SHORTEST = 10_000
 """Smaller numbers are written with all their digits."""
-_FEWEST = 5
+_FEWEST = 4
 """If there are fewer values, none of them counts as exceptional."""
 _USUAL_SHARE, _MOST_TIMES = 0.75, 5
 

@@ -1,6 +1,6 @@
 """Sparklines: small line charts without axes.
 
-An exceptionally large value does not fit on the scale. The line then ends at the top.
+An exceptionally large value does not fit on the scale. The line then ends at the top, with a break.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ HEIGHT = 40
 STEP = 10
 _TOP = 2
 """The space above the highest point, so that the line there is not cut off."""
+_BREAK_Y, _BREAK = 12, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Sparkline:
     points: str
     area: str
     """The area between the line and the bottom, as the data of an SVG path."""
+    breaks: str
+    """The breaks below the points that do not fit on the scale, as the data of an SVG path."""
     slots: tuple[Slot, ...]
     width: int
     quiet: bool
@@ -43,8 +46,8 @@ class Sparkline:
 def sparkline(values: Sequence[float], *, summary: str, titles: Sequence[str] = ()) -> Sparkline:
     """Return a line through `values`, from left to right.
 
-    The largest value is at the top. `titles` are the tooltips of the points. Negative values are
-    drawn as 0.
+    The largest value that is not exceptional is at the top. `titles` are the tooltips of the points.
+    Negative values are drawn as 0.
     """
     largest = readable_largest(values)
     shares = [min(max(value, 0) / (largest or 1), 1) for value in values]
@@ -55,7 +58,15 @@ def sparkline(values: Sequence[float], *, summary: str, titles: Sequence[str] = 
         summary=summary,
         points=points,
         area=f"M{places[0][0]} {HEIGHT}L{points}V{HEIGHT}z" if places else "",
+        breaks="".join(
+            _break(x) for (x, _), value in zip(places, values, strict=True) if value > largest
+        ),
         slots=tuple(Slot(place * STEP, title) for place, title in enumerate(titles)),
         width=max(len(places), 1) * STEP,
         quiet=not largest,
     )
+
+
+def _break(x: int) -> str:
+    """Return a slanted band across the line near its top. The line is as wide as two steps there."""
+    return f"M{x - STEP} {_BREAK_Y}l{2 * STEP} -{_BREAK}v{_BREAK}l-{2 * STEP} {_BREAK}z"

@@ -24,8 +24,17 @@ def test_the_line_is_scaled_to_the_largest_value() -> None:
 
 
 def test_an_exceptional_value_does_not_flatten_the_line() -> None:
-    chart = sparkline([2, 4, 4, 2, 4, 900], summary="")
+    chart = sparkline([2, 4, 4, 2, 900, 4], summary="")
     assert chart.points == "5,21 15,2 25,2 35,21 45,2 55,2"
+    # The break tells the exceptional point from the others at the top.
+    assert chart.breaks == "M35 12l20 -4v4l-20 4z"
+    assert any(path.get("d") == chart.breaks for path in drawn(chart).iter("path"))
+
+
+def test_a_usual_hour_has_no_break() -> None:
+    chart = sparkline([2, 4, 4, 2, 4, 4], summary="")
+    assert chart.breaks == ""
+    assert len(list(drawn(chart).iter("path"))) == 1
 
 
 def test_a_quiet_hour_is_a_flat_line_without_colour() -> None:

@@ -56,7 +56,10 @@ def test_a_reconciliation_is_the_proof(worker: Client, monkeypatch: pytest.Monke
     page = worker.get("/operations/").content.decode()
     assert "No reconciliation has run yet" in page
     assert 'id="remedy" href="/operations/jobs/reconcile/"' in page
-    assert "sf-pill-warn" in page.partition("Last reconciliation")[2].partition("Never")[0]
+    # The verdict is healthy, so the panel beside it gives no warning.
+    assert "sf-pill-neutral" in page.partition("Last reconciliation")[2].partition("Never")[0]
+    assert 'id="compare"' not in page
+    assert 'id="compare-and-repair"' in page
 
     last = LastReconcile(finished_at=BEGAN, seconds_ago=9.0, equal=False, verdict="2 rows `differ`")
     status = healthy_status(reconcile=last)
@@ -66,6 +69,8 @@ def test_a_reconciliation_is_the_proof(worker: Client, monkeypatch: pytest.Monke
     assert "Differences found by the reconciliation of" in page
     assert "2 rows <code>differ</code>" in page
     assert 'id="remedy" href="/operations/jobs/repair/"' in page
+    assert 'id="compare"' in page
+    assert 'id="compare-and-repair"' not in page
 
 
 @pytest.mark.django_db

@@ -31,11 +31,11 @@ class MostDug:
 
     @property
     def period(self) -> str:
-        """The words after "Most dug". In an old data set, the period ends on an earlier day."""
+        """The day or the week in words. If it is not the current one, the reason follows."""
         if self.newest is None or self.newest > timezone.now() - _DAY:
-            return "in the last 7 days" if self.is_week else "today"
+            return "Last 7 days" if self.is_week else "Today"
         day = f"{self.newest.day} {self.newest:%B} {self.newest.year}"
-        return f"in the week to {day}" if self.is_week else f"on {day}"
+        return f"{'Week to ' if self.is_week else ''}{day}. No newer story has been reviewed."
 
 
 def most_dug() -> MostDug:

@@ -4,14 +4,16 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser
 from django.core.cache import cache
+from django.db.models import Model, QuerySet
 from django.urls import reverse
 
 from cdc.models import DeadLetter, DeadLetterStatus
+from stories.models import Status, Story
 from users.models import User, UserType
 from users.roles import feed_audience, may_open
 
 _BADGE_SECONDS = 10
-_BADGE_KEY = "navigation.dead_letters"
+_BADGE_KEY = "navigation.%s"
 _SHOWN_ON_PHONES = 4
 
 
@@ -101,19 +103,29 @@ def navigation(user: User | AnonymousUser | None, path: str) -> Navigation | Non
     here = _open_page([page for group in pages.values() for page in group], path)
     return Navigation(
         groups=tuple(
-            Group(name=name, entries=tuple(_entry(page, here) for page in pages[name]))
+            Group(name=name, entries=tuple(_entry(page, here, user) for page in pages[name]))
             for name in ordered
         )
     )
 
 
-def _entry(page: Page, here: Page | None) -> Entry:
+def _entry(page: Page, here: Page | None, user: User) -> Entry:
+    waiting = _decisions(page, user)
     return Entry(
         page=page,
         url=reverse(page.url_name),
         current=page is here,
-        waiting=_dead_letters(fresh=page is here) if page.url_name == "dead_letters" else 0,
+        waiting=0 if waiting is None else _count(page, waiting, fresh=page is here),
     )
+
+
+def _decisions(page: Page, user: User) -> QuerySet[Model] | None:
+    """Return the rows that wait for a decision on a page, or None if the page has no badge."""
+    if page.url_name == "dead_letters":
+        return DeadLetter.objects.filter(status=DeadLetterStatus.WAITING)
+    if page is _ADMIN and user.has_perm("stories.view_story"):
+        return Story.objects.filter(status=Status.SUBMITTED)
+    return None
 
 
 def _pages(user: User) -> dict[str, tuple[Page, ...]]:
@@ -138,12 +150,12 @@ def _open_page(pages: list[Page], path: str) -> Page | None:
     return urls[max(matching, key=len)] if matching else None
 
 
-def _dead_letters(*, fresh: bool) -> int:
-    """Return the number of waiting dead letters, counted at most once every ten seconds.
+def _count(page: Page, waiting: QuerySet[Model], *, fresh: bool) -> int:
+    """Return the number of waiting rows, counted at most once every ten seconds.
 
-    On the pages of dead letters, where people replay or discard them, the number is always fresh.
+    On the page itself, where people decide, the number is always fresh.
     """
-    waiting = DeadLetter.objects.filter(status=DeadLetterStatus.WAITING)
+    key = _BADGE_KEY % page.url_name
     if fresh:
-        cache.delete(_BADGE_KEY)
-    return int(cache.get_or_set(_BADGE_KEY, waiting.count, _BADGE_SECONDS) or 0)
+        cache.delete(key)
+    return int(cache.get_or_set(key, waiting.count, _BADGE_SECONDS) or 0)

@@ -1,12 +1,15 @@
-"""The navigation: its pages for each role, the open page, and the waiting dead letters."""
+"""The navigation: its pages for each role, the open page, and the pending decisions."""
 
 from collections.abc import Iterator
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.core.cache import cache
 from django.test import Client
 
+from cdc.context import acting_as
 from project.navigation import navigation
+from stories.models import Status, Story
 from tests.support.letters import letter
 from tests.support.static_files import plain_static_files
 from users.models import User, UserType
@@ -133,6 +136,18 @@ def test_waiting_dead_letters_are_counted_once_for_many_pages(
         assert shown(user)["Dead letters"] == 1
     # On the page where people replay or discard them, the number is fresh.
     assert shown(user, "/operations/dead_letters/")["Dead letters"] == 2
+
+
+def test_stories_to_review_are_counted_for_those_who_may_see_them() -> None:
+    with acting_as("test"):
+        for status in (Status.SUBMITTED, Status.POPULAR):
+            Story.objects.create(
+                title="T", href="http://a.example/", link="http://b.example/", status=status
+            )
+    staff = person(is_staff=True)
+    assert shown(staff)["Admin"] == 0
+    staff.user_permissions.add(Permission.objects.get(codename="view_story"))
+    assert shown(User.objects.get(pk=staff.pk))["Admin"] == 1
 
 
 def test_a_page_shows_the_badge_and_the_open_page(client: Client) -> None:

@@ -14,7 +14,7 @@ from users.models import User
 from users.roles import feed_audience
 
 register = template.Library()
-_FIRST_APPS = ("stories", "users")
+_DAILY_APPS = ("stories", "users", "auth")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +40,16 @@ def waiting_for(user: User) -> list[Waiting]:
 
 
 @register.filter
-def most_used_first(apps: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the apps of the admin, those for daily work first. The others keep their order."""
-    daily = {label: place for place, label in enumerate(_FIRST_APPS)}
-    return sorted(apps, key=lambda app: daily.get(app["app_label"], len(daily)))
+def daily(apps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the apps of the admin that are for daily work, the most used first."""
+    found = [app for app in apps if app["app_label"] in _DAILY_APPS]
+    return sorted(found, key=lambda app: _DAILY_APPS.index(app["app_label"]))
+
+
+@register.filter
+def occasional(apps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the other apps of the admin, in their order."""
+    return [app for app in apps if app["app_label"] not in _DAILY_APPS]
 
 
 def _all_for(user: User) -> Iterator[Waiting]:

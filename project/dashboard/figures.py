@@ -34,9 +34,11 @@ def figures(report: Report) -> list[Figure]:
     """Return the figures in the order of the page."""
     now = _sums(report.days.now)
     before = _sums(report.days.before) if report.span.before else None
-    counts = {"Stories": "documents", "Diggs": DIGGS, "Comments": COMMENTS}
     return [
-        *(_count(name, key, now, before) for name, key in counts.items()),
+        _count("Stories", "documents", now, before),
+        # New stories collect diggs and comments for days, so fewer of them are not a bad sign.
+        _count("Diggs", DIGGS, now, before, neutral=True),
+        _count("Comments", COMMENTS, now, before, neutral=True),
         _popular(now, before),
         _wait(median_minutes(report.minutes.now), before, report.minutes.before),
         _count("Rejected", Status.REJECTED.value, now, before, neutral=True),

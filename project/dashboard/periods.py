@@ -61,6 +61,8 @@ class Span:
     """The first day of each column of a chart."""
     before: date | None
     """The first day of the previous period; None if that period has no stories."""
+    so_far: datetime | None = None
+    """The moment of the report if the last day has not ended, else None."""
 
     @property
     def period(self) -> Period:
@@ -75,7 +77,10 @@ class Span:
     def period_before(self) -> Period | None:
         if self.before is None:
             return None
-        return Period(field=FIELD, since=_midnight(self.before), until=_midnight(self.first))
+        # An unfinished day is compared with the same hours of a day.
+        missing = _midnight(self.last) + _DAY - self.so_far if self.so_far else timedelta()
+        until = _midnight(self.first) - missing
+        return Period(field=FIELD, since=_midnight(self.before), until=until)
 
     @property
     def before_last(self) -> date:
@@ -141,8 +146,13 @@ def end_of(choice: Choice, now: datetime) -> datetime:
     return _midnight(choice.last) + _DAY - timedelta(milliseconds=1)
 
 
-def span_of(choice: Choice, oldest: datetime, newest: datetime) -> Span:
-    """Return the dates of a choice for stories submitted from `oldest` to `newest`."""
+def span_of(
+    choice: Choice, oldest: datetime, newest: datetime, now: datetime | None = None
+) -> Span:
+    """Return the dates of a choice for stories submitted from `oldest` to `newest`.
+
+    If the last day contains `now`, that day has not ended.
+    """
     last = newest.date()
     first = oldest.date() if choice.days is None else _earlier(last, choice.days - 1)
     before = None if choice.days is None else _earlier(first, choice.days)
@@ -154,6 +164,7 @@ def span_of(choice: Choice, oldest: datetime, newest: datetime) -> Span:
         unit=unit,
         columns=tuple(_columns(first, last, unit))[-MOST_COLUMNS:],
         before=before if oldest.date() < first else None,
+        so_far=now if now and now.date() == last else None,
     )
 
 

@@ -79,10 +79,11 @@ def read_report(choice: Choice) -> Report | None:
     Raise Retryable if MongoDB is unavailable or slow.
     """
     collection = registry.by_table()[Story._meta.db_table].collections[0]
-    extent = read_extent(collection, FIELD, end_of(choice, datetime.now(UTC)))
+    now = datetime.now(UTC)
+    extent = read_extent(collection, FIELD, end_of(choice, now))
     if extent is None:
         return None
-    return _Queries(collection, span_of(choice, *extent)).report(choice)
+    return _Queries(collection, span_of(choice, *extent, now)).report(choice)
 
 
 @dataclass(frozen=True, slots=True)

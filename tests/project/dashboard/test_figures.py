@@ -22,8 +22,9 @@ def test_each_figure_is_compared_with_the_period_before() -> None:
         "1 h 15 min faster",
         "3 h 20 min",
     )
-    assert (found["Diggs"].change, found["Diggs"].css) == ("\u221211%", "sf-down")
-    assert found["Rejected"].css == "sf-same"
+    assert (found["Diggs"].change, found["Diggs"].css) == ("\u221211%", "sf-same")
+    assert found["Stories"].css == "sf-up"
+    assert {found[name].css for name in ("Comments", "Rejected")} == {"sf-same"}
     assert {name: each.icon for name, each in found.items() if each.icon} == {
         **dict.fromkeys(("Stories", "Became popular"), "arrow-up"),
         "Diggs": "arrow-down",

@@ -53,6 +53,22 @@ def test_a_period_can_end_earlier() -> None:
     assert end_of(choice, NOW) == datetime(2010, 3, 31, 23, 59, 59, 999_000, tzinfo=UTC)
 
 
+def test_an_unfinished_day_is_compared_with_the_same_hours() -> None:
+    newest, oldest = NOW - timedelta(hours=1), NOW - timedelta(days=60)
+    found = span_of(CHOICES["7"], oldest, newest, NOW)
+    assert found.so_far == NOW
+    assert found.period_before is not None
+    assert found.period_before.until == NOW - timedelta(days=7)
+    assert found.period_before.since == datetime(2026, 11, 15, tzinfo=UTC)
+
+
+def test_a_day_that_has_ended_is_compared_with_a_whole_day() -> None:
+    found = span_of(CHOICES["7"], NOW - timedelta(days=60), NOW - timedelta(days=1), NOW)
+    assert found.so_far is None
+    assert found.period_before is not None
+    assert found.period_before.until == datetime(2026, 11, 21, tzinfo=UTC)
+
+
 @pytest.mark.parametrize("text", ["yesterday", "2010-02-30", "31.3.2010", "0000-01-01", "1" * 200])
 def test_a_wrong_date_is_named_in_a_sentence(text: str) -> None:
     choice, problem = end_at(CHOICES["7"], text)

@@ -46,8 +46,8 @@ class Sparkline:
 def sparkline(values: Sequence[float], *, summary: str, titles: Sequence[str] = ()) -> Sparkline:
     """Return a line through `values`, from left to right.
 
-    The largest value that is not exceptional is at the top. `titles` are the tooltips of the points.
-    Negative values are drawn as 0.
+    The largest value that is not exceptional is at the top. Negative values are drawn as 0.
+    `titles` are the tooltips of the points.
     """
     largest = readable_largest(values)
     shares = [min(max(value, 0) / (largest or 1), 1) for value in values]
@@ -68,5 +68,5 @@ def sparkline(values: Sequence[float], *, summary: str, titles: Sequence[str] = 
 
 
 def _break(x: int) -> str:
-    """Return a slanted band across the line near its top. The line is as wide as two steps there."""
+    """Return a slanted band across the line near its top. A spike is two steps wide."""
     return f"M{x - STEP} {_BREAK_Y}l{2 * STEP} -{_BREAK}v{_BREAK}l-{2 * STEP} {_BREAK}z"

@@ -35,6 +35,7 @@ def test_names_of_submitters_are_only_for_operators() -> None:
     assert [row[0].value for row in hidden.rows][:2] == ["Submitter 1", "Submitter 2"]
     assert [row[1:] for row in hidden.rows] == [row[1:] for row in shown.rows]
     assert hidden.note
+    assert (shown.title, hidden.title) == ("Submitters", "Submitters without names")
 
 
 @pytest.mark.parametrize("name", TABLES)

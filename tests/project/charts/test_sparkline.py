@@ -26,7 +26,7 @@ def test_the_line_is_scaled_to_the_largest_value() -> None:
 def test_an_exceptional_value_does_not_flatten_the_line() -> None:
     chart = sparkline([2, 4, 4, 2, 900, 4], summary="")
     assert chart.points == "5,21 15,2 25,2 35,21 45,2 55,2"
-    # The break tells the exceptional point from the others at the top.
+    # Only the exceptional point at the top has a break.
     assert chart.breaks == "M35 12l20 -4v4l-20 4z"
     assert any(path.get("d") == chart.breaks for path in drawn(chart).iter("path"))
 

@@ -15,6 +15,8 @@ from users.roles import feed_audience, may_open
 _BADGE_SECONDS = 10
 _BADGE_KEY = "navigation.%s"
 _SHOWN_ON_PHONES = 4
+_MOST_COUNTED = 1_000
+"""A badge shows a larger number as 999+, so that no page reads a long list of rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,11 +153,11 @@ def _open_page(pages: list[Page], path: str) -> Page | None:
 
 
 def _count(page: Page, waiting: QuerySet[Model], *, fresh: bool) -> int:
-    """Return the number of waiting rows, counted at most once every ten seconds.
+    """Return the number of waiting rows, at most 1,000, counted at most once every ten seconds.
 
     On the page itself, where people decide, the number is always fresh.
     """
     key = _BADGE_KEY % page.url_name
     if fresh:
         cache.delete(key)
-    return int(cache.get_or_set(key, waiting.count, _BADGE_SECONDS) or 0)
+    return int(cache.get_or_set(key, waiting[:_MOST_COUNTED].count, _BADGE_SECONDS) or 0)

@@ -158,6 +158,19 @@ def test_a_page_shows_the_badge_and_the_open_page(client: Client) -> None:
     assert page.count('aria-current="page"') == 2  # in the rail and in the bar of phones
 
 
+def test_a_badge_reads_a_bounded_number_of_rows(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("project.navigation._MOST_COUNTED", 2)
+    user = person(UserType.TECHNICAL_WORKER)
+    for value in (b"1", b"2", b"3"):
+        letter(value=value)
+    assert shown(user)["Dead letters"] == 2
+    cache.set("navigation.dead_letters", 1_000)
+    client.force_login(user)
+    assert '999+<span class="visually-hidden"> waiting' in client.get("/stories/").content.decode()
+
+
 def test_customers_are_not_shown_what_they_may_not_open(client: Client) -> None:
     letter()
     client.force_login(person())

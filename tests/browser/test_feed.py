@@ -636,9 +636,13 @@ def test_a_lost_connection_is_grey_and_says_since_when(page: Page) -> None:
     said = re.compile(r"Connection lost at \d\d:\d\d:\d\d UTC")
     expect(page.locator("#state")).to_have_text(said)
     expect(table).to_have_class(re.compile("sf-stale"))
+    expect(page.locator("#verdict")).to_have_class("sf-stale")
+    expect(page.locator("#offline")).to_have_text("You are offline.")
+    expect(page.locator("#stale")).to_be_hidden()
     page.context.set_offline(False)
     expect(page.locator("#state")).to_contain_text("Live")
     expect(table).not_to_have_class(re.compile("sf-stale"))
+    expect(page.locator("#verdict")).not_to_have_class("sf-stale")
 
 
 # Many rows, and much traffic.

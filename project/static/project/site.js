@@ -39,20 +39,17 @@ const applyTheme = () => {
   });
 };
 
-const showOffline = () => {
-  const banner = document.getElementById("offline");
-  if (banner) banner.hidden = navigator.onLine;
-};
-
 // While the server does not respond, the live parts of a page are marked as stale, so that old data
 // does not look healthy.
 let heard = new Date();
 const markStale = (stale) => {
   const note = document.getElementById("stale");
+  // The banner of an offline browser says the same.
+  const noted = stale && navigator.onLine;
   all("[data-live]").forEach((part) => part.classList.toggle("sf-stale", stale));
-  if (note && note.hidden === stale) {
-    note.hidden = !stale;
-    note.textContent = stale
+  if (note && note.hidden === noted) {
+    note.hidden = !noted;
+    note.textContent = noted
       ? `No response since ${heard.toISOString().slice(11, 19)} UTC. This page shows data from that time.`
       : "";
   }
@@ -60,6 +57,13 @@ const markStale = (stale) => {
 const onAnswer = ({ detail: { successful } }) => {
   if (successful) heard = new Date();
   markStale(!successful);
+};
+
+// The next response of the server ends the mark.
+const showOffline = () => {
+  const banner = document.getElementById("offline");
+  if (banner) banner.hidden = navigator.onLine;
+  if (!navigator.onLine) markStale(true);
 };
 
 const prepareThemes = () => {

@@ -20,7 +20,7 @@ from cdc.wire.records import Record
 LONGEST_VALUE = 160
 """The number of characters of a value that the list shows; the details show the whole value."""
 _MOST_FIELDS = 8
-_ROW_LENGTH, _SEPARATORS = 36, 4
+_ROW_LENGTH, _SEPARATORS = 28, 4
 """The number of characters for changed fields in a row, and for the separators of a field."""
 _LONGEST_TITLE, _LONGEST_NAME = 120, 100
 _LONGEST_REASON = 300

@@ -76,6 +76,14 @@ class Renderer:
     def __init__(self, captures: Iterable[Capture]) -> None:
         self._captures = {capture.table: capture for capture in captures}
 
+    def column_names(self, audience: Audience) -> list[str]:
+        """Return the names of the columns that an audience may see, in alphabetical order."""
+        captures = (capture for capture in self._captures.values() if not capture.internal)
+        shown = (
+            {column.name for column in each.columns} - each.hidden(audience) for each in captures
+        )
+        return sorted(set().union(*shown))
+
     def render(self, record: Record) -> RenderedChange | None:
         """Return the change to show for a record; None for a tombstone."""
         if record.value is None:

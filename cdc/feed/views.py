@@ -140,6 +140,7 @@ class FeedPage(_ForAudience, TemplateView):
             every_operation=page.without(wanted, ops=frozenset()).query(),
             operations=[(op, label, op in wanted.ops) for op, label in _OPERATION_LABELS.items()],
             asked=page.asked_values(query),
+            field_names=wiring.renderer().column_names(audience),
         )
 
 

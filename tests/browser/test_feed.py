@@ -146,7 +146,7 @@ def test_pause_scroll_and_filter(page: Page, topic: Topic) -> None:
     page.get_by_text("Filter and jump").click()
     page.get_by_label("Story").fill("3")
     page.get_by_label("Changed field").fill("title")
-    page.get_by_role("button", name="Show", exact=True).click()
+    page.get_by_role("button", name="Apply filter").click()
     expect(page).to_have_url(re.compile("story=3&field=title"))
     expect(page.locator("#state")).to_contain_text("Live")
     before = page.locator(ROWS).count()

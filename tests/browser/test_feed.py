@@ -376,7 +376,7 @@ def verdict_of(visitor: Visitor, people: dict[str, User]) -> Locator:
 
 def test_a_pause_counts_the_changes_that_arrive(page: Page, topic: Topic) -> None:
     page.get_by_role("button", name="Pause").click()
-    expect(page.locator("#state")).to_contain_text("Paused")
+    expect(page.locator("#state")).to_contain_text("Paused. New changes are collected")
     titled(topic, 0, 12, stories=4)
     expect(page.locator("#pause")).to_have_text("Resume (12 new)")
     expect(page.locator(ROWS)).to_have_count(3)

@@ -38,6 +38,8 @@ function showCounts() {
   newButton.hidden = !unseen || paused || !isHeld();
   newButton.textContent = `${unseen} new`;
   pauseButton.textContent = !paused ? "Pause" : unseen ? `Resume (${unseen} new)` : "Resume";
+  pauseButton.classList.toggle("btn-primary", paused);
+  pauseButton.classList.toggle("btn-outline-secondary", !paused);
 }
 
 function drawOne(item) {

@@ -5,10 +5,14 @@ import { byId, clock, element, list } from "./page.js";
 const TEXTS = {
   connecting: "Connecting…",
   up: "Live",
-  paused: "Paused: new changes are collected until you resume.",
+  paused: "Paused",
   away: "Kafka is not responding. New changes are kept and will appear here automatically.",
   full: "There are too many readers at the moment. This page tries again automatically.",
   denied: "You no longer have access to the feed. Log in again to continue.",
+};
+const HINTS = {
+  up: "Changes appear here as they happen.",
+  paused: "New changes are collected until you resume.",
 };
 const SENTENCES = {
   up: "The feed is live.",
@@ -31,9 +35,10 @@ function textOf(name) {
   return `Connection lost at ${clock(since)} UTC. Reconnecting. Changes that you miss will be loaded afterwards.`;
 }
 
-// The pill of the usual state is short; screen readers hear what it means.
-function hintOf(name) {
-  return name === "up" ? [element("span", "visually-hidden", ": changes appear here as they happen.")] : [];
+// The pill of a usual state is short; its title and screen readers say what it means.
+function showHint(hint = "") {
+  line.title = hint;
+  if (hint) line.append(element("span", "visually-hidden", `. ${hint}`));
 }
 
 function show() {
@@ -42,7 +47,8 @@ function show() {
   if (text === shown) return;
   shown = text;
   line.hidden = false;
-  line.replaceChildren(text, ...hintOf(name));
+  line.replaceChildren(text);
+  showHint(HINTS[name]);
   line.className = `sf-state sf-state-${TONES[name] ?? "neutral"}`;
   table.classList.toggle("sf-stale", ["lost", "full", "away", "denied"].includes(state));
   if (SENTENCES[name]) say(SENTENCES[name]);

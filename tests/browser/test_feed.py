@@ -451,10 +451,12 @@ def test_the_drawer_shows_each_field_before_and_after(page: Page, topic: Topic) 
     expect(diggs.locator("ins")).to_have_text("9")
     expect(changed.locator("ins").first).to_contain_text(title)
     expect(drawer_of(page)).to_contain_text("16 unchanged fields")
+    expect(page.locator("#drawer-lead")).to_have_text(re.compile(r"^Updated\s*<b>bold</b> #2$"))
     for text, address in {
         "Open the story": "/stories/2/",
         "Replication trace": "/stories/2/way/",
         "Only this story": "/feed/?story=2",
+        "Open as JSON": f"/feed/{(row.get_attribute('data-change') or '').replace(':', '/')}/",
     }.items():
         link = drawer_of(page).get_by_role("link", name=text)
         expect(link).to_have_attribute("href", address)

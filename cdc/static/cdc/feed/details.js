@@ -1,8 +1,6 @@
-// The parts of the drawer that show one change: facts, links, and the fields before and after.
-import { addressOf, element, fullTime, linkTo, list, plural } from "./page.js";
+// The parts of the drawer that show one change: the fields before and after, facts, and links.
+import { element, fullTime, linkTo, list, part, plural } from "./page.js";
 import { valueOf } from "./row.js";
-
-const OPERATIONS = { c: "Created", u: "Updated", d: "Deleted", r: "Resent" };
 
 const textOf = (value) =>
   value === null || typeof value === "string" ? value : JSON.stringify(value, null, 1);
@@ -55,17 +53,22 @@ export function fieldsOf(change) {
   return [first, element("details", "sf-unchanged", summary, rest)];
 }
 
+// What the row says of its operation and story.
+export function leadOf(row) {
+  const operation = part(row, "op").cloneNode(true);
+  const title = element("bdi", "", part(row, "title").textContent);
+  const key = element("span", "sf-number", part(row, "key").textContent);
+  return [element("span", operation.className, ...operation.childNodes), element("span", "", title, " ", key)];
+}
+
 export function factsOf(change, row) {
   const known = row.querySelector("[data-delay]").textContent.replace("–", "");
   const delay = row.querySelector("[data-delay] > [aria-hidden]")?.textContent;
-  const title = row.querySelector("[data-title]").textContent;
   const facts = [
-    ["Operation", OPERATIONS[change.op] ?? "Unrecognised message"],
-    ["Story", change.op && `${title} #${change.key}`],
     ["Time", change.ts_ms && fullTime(new Date(change.ts_ms))],
     ["User", change.user_name ? `${change.user_name} (${change.user})` : change.user],
     ["Position", `partition ${change.partition}, offset ${change.offset}`],
-    ["Version", change.version?.join(" / ")],
+    ["Version", change.version && `epoch ${change.version[0]}, outbox row ${change.version[1]}`],
     ["Replicated", delay ? `in ${delay}` : known],
     ["Problem", change.why],
   ];
@@ -83,12 +86,11 @@ export function linksOf(change, place) {
     ["Replication trace", change.trace],
     ["Only this story", change.op && `${list.dataset.page}?${new URLSearchParams({ story: change.key })}`],
     ["Link to this change", linkTo(place)],
-    ["Open as JSON", addressOf(place)],
   ];
   return links
     .filter(([, address]) => isPath(address))
     .map(([text, address]) => {
-      const link = element("a", "btn btn-sm btn-outline-secondary", text);
+      const link = element("a", "", text);
       link.href = address;
       return link;
     });

@@ -1,5 +1,5 @@
 // The drawer with everything about one change, which is fetched when the drawer shows the change.
-import { factsOf, fieldsOf, linksOf } from "./details.js";
+import { factsOf, fieldsOf, leadOf, linksOf } from "./details.js";
 import { focusOn, rows } from "./list.js";
 import { addressOf, byId, list } from "./page.js";
 
@@ -68,6 +68,8 @@ export function open(next) {
   row = next;
   row.setAttribute("aria-current", "true");
   byId("drawer-title").textContent = `Change ${row.dataset.change}`;
+  byId("drawer-lead").replaceChildren(...leadOf(row));
+  byId("drawer-json-link").href = addressOf(row.dataset.change);
   if (!drawer.open) {
     drawer.showModal();
     byId("drawer-title").focus();

@@ -58,7 +58,8 @@ export function leadOf(row) {
   const operation = part(row, "op").cloneNode(true);
   const title = element("bdi", "", part(row, "title").textContent);
   const key = element("span", "sf-number", part(row, "key").textContent);
-  return [element("span", operation.className, ...operation.childNodes), element("span", "", title, " ", key)];
+  const word = element("span", operation.className, ...operation.childNodes);
+  return [word, element("span", "", title, " ", key)];
 }
 
 export function factsOf(change, row) {

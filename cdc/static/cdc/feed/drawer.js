@@ -32,11 +32,18 @@ function showFacts() {
   if (change) byId("drawer-facts").replaceChildren(...factsOf(change, row));
 }
 
+// What an update changed comes first; the values of a whole row would push the facts out of sight.
+function placeFields() {
+  if (change.before && change.after) byId("drawer-facts").before(byId("drawer-fields"));
+  else byId("drawer-links").after(byId("drawer-fields"));
+}
+
 function show(place) {
   byId("drawer-json").textContent = text;
   showFacts();
   byId("drawer-links").replaceChildren(...linksOf(change, place));
   byId("drawer-fields").replaceChildren(...fieldsOf(change));
+  placeFields();
 }
 
 function fail(sentence) {

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import dateformat
 from django.utils.html import format_html
 from django.utils.text import Truncator
@@ -45,7 +46,7 @@ class StoryAdmin(BulkChanges, RefusalMessages):
     """Stories in the admin. Every write is a captured save or update and produces an event."""
 
     form = StoryForm
-    list_display = ("title", "site", "state", "diggs", "submitted_at", "submitter")
+    list_display = ("title", "state", "diggs", "submitter", "site", "submitted_at")
     list_filter = ("status", MediaFilter, "submit_date", YearFilter, "promote_date")
     list_select_related = ("submitted_by", "rejection")
     list_per_page = 50
@@ -56,7 +57,6 @@ class StoryAdmin(BulkChanges, RefusalMessages):
     raw_id_fields = ("submitted_by",)
     actions = ("approve", "reject", "edit")
     asking_actions = ("delete_selected", "edit", "reject")
-    save_on_top = True
     fieldsets = (
         (None, {"fields": ("title", "description", "link", "href", "media")}),
         ("Topic", {"fields": (("topic", "new_topic"),)}),
@@ -75,8 +75,16 @@ class StoryAdmin(BulkChanges, RefusalMessages):
             "widget": forms.Textarea(attrs={"rows": 5, "cols": 60, "spellcheck": "false"}),
         },
         models.DateTimeField: {"widget": NamedSplitDateTime},
-        models.URLField: {"assume_scheme": "https"},
+        models.URLField: {
+            "assume_scheme": "https",
+            # Django's own widget repeats the address above the field.
+            "widget": forms.URLInput(attrs={"class": "vURLField"}),
+        },
     }
+
+    def get_action_choices(self, request: HttpRequest, *_: Any, **__: Any) -> Any:
+        """Return the actions, after an entry that says what to do."""
+        return super().get_action_choices(request, [("", "Choose an action")])
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Story | None = None
@@ -93,6 +101,17 @@ class StoryAdmin(BulkChanges, RefusalMessages):
         """Return the values in the URL, except times: Django cannot show a time given as text."""
         found = super().get_changeform_initial_data(request)
         return {name: found[name] for name in found.keys() - {"submit_date", "promote_date"}}
+
+    def view_on_site(self, obj: Story) -> str:
+        """Return the address of the story's page, where a story is also approved or rejected."""
+        return reverse("story", args=[obj.pk])
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any
+    ) -> HttpResponse:
+        """Offer to add another story only on the empty form."""
+        context["show_save_and_add_another"] = options.get("add", False)
+        return super().render_change_form(request, context, *args, **options)
 
     @admin.display(description="Last change")
     def trace(self, story: Story) -> str:
@@ -178,6 +197,7 @@ class StoryAdmin(BulkChanges, RefusalMessages):
         self, request: HttpRequest, stories: QuerySet[Story], form: forms.Form, action: str
     ) -> HttpResponse:
         count = stories.count()
+        form.label_suffix = ""
         context = {
             **self.admin_site.each_context(request),
             "title": f"{action.capitalize()} {count} {'story' if count == 1 else 'stories'}",

@@ -220,6 +220,7 @@ class StoryForm(TopicChoice):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.label_suffix = ""
         self.initial["reason"] = reason_of(self.instance)
         self.initial["shown"] = code_of(self.instance)
         self.fields["reason"].required = False

@@ -487,6 +487,25 @@ def test_an_action_decides_only_on_what_the_list_has_shown(
     assert f"1 story was {verb}." in client.post(url, again, follow=True).content.decode()
 
 
+def test_the_list_says_what_to_do_with_selected_stories(
+    client: Client, stories: list[Story]
+) -> None:
+    assert (
+        '<option value="" selected>Choose an action</option>' in client.get(LIST).content.decode()
+    )
+
+
+def test_the_form_has_one_save_bar_and_links_to_the_page_of_the_story(
+    client: Client, stories: list[Story]
+) -> None:
+    page = client.get(f"{LIST}{stories[0].pk}/change/").content.decode()
+    assert f'href="/stories/{stories[0].pk}/"' in page
+    assert page.count('name="_save"') == 1
+    assert 'name="_addanother"' not in page
+    assert "Title</label>" in page
+    assert 'name="_addanother"' in client.get(f"{LIST}add/").content.decode()
+
+
 def test_the_list_shows_the_site_of_each_story(client: Client, stories: list[Story]) -> None:
     Story.objects.filter(pk=stories[0].pk).update(link="http://evil.example\\@b.example/")
     page = client.get(LIST).content.decode()

@@ -97,7 +97,8 @@ class UserAdmin(
     filter_horizontal = ()
     fieldsets = (
         (None, {"fields": ("email", "name", "user_type", "password")}),
-        ("Permissions", {"fields": ("is_active", *_PRIVILEGES)}),
+        ("Permissions", {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
+        ("User permissions", {"classes": ("collapse",), "fields": ("user_permissions",)}),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
     add_fieldsets = (
@@ -109,6 +110,13 @@ class UserAdmin(
     def last_seen(self, account: User) -> str | None:
         moment = account.last_login
         return dateformat.format(moment, "j\u00a0M\u00a0Y, H:i") if moment else None
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Leave out the permissions of a superuser, who has them all."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or not obj.is_superuser:
+            return fieldsets
+        return [each for each in fieldsets if "user_permissions" not in each[1]["fields"]]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Make privileges read-only for staff, who could otherwise grant themselves privileges.

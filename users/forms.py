@@ -139,6 +139,7 @@ class OldFormMixin(forms.ModelForm[Any]):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.label_suffix = ""
         if self.instance.pk:
             post_initial(self, self.single | self.many)
 

@@ -34,6 +34,16 @@ def test_account_is_added_with_its_type_and_password(as_boss: Client) -> None:
     assert made.check_password("long-enough-42")
 
 
+def test_the_permissions_of_a_superuser_are_not_listed(as_boss: Client, ann: User) -> None:
+    url = f"/admin/users/user/{ann.pk}/change/"
+    assert 'name="user_permissions"' in as_boss.get(url).content.decode()
+    ann.is_superuser = True
+    ann.save()
+    page = as_boss.get(url).content.decode()
+    assert 'name="user_permissions"' not in page
+    assert 'name="is_superuser"' in page
+
+
 @pytest.mark.parametrize(
     ("changes", "field", "sentence"),
     [

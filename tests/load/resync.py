@@ -9,20 +9,10 @@ The exit code is 1 if a command failed, or if `reconcile` found a difference.
 """
 
 import argparse
-import os
-import secrets
 import sys
-import tempfile
-from contextlib import ExitStack
-from importlib import import_module
-from pathlib import Path
 
-import django
-
-from project.up.console import Console
-from tests.__main__ import ADDRESSES, environment
+from tests.load.with_servers import measure
 from tests.support.databases import DATABASES
-from tests.support.servers import Servers
 
 
 def main() -> int:
@@ -30,22 +20,7 @@ def main() -> int:
     parser.add_argument("--db", choices=DATABASES, default="mysql")
     parser.add_argument("--stories", type=int, default=1_000_000, help="default: %(default)s")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="storyfeed-load-") as name, ExitStack() as stack:
-        folder, console = Path(name), Console()
-        servers = Servers(folder, console)
-        addresses = stack.enter_context(servers.feed())
-        url = stack.enter_context(servers.database(options.db))
-        env = environment(folder, **dict(zip(ADDRESSES, addresses, strict=True)))
-        unique = f"load_{secrets.token_hex(4)}"
-        env.update(
-            DATABASE_URL=url(unique),
-            MONGODB_DATABASE=unique,
-            DJANGO_SETTINGS_MODULE="project.settings",
-        )
-        os.environ.update(env)
-        django.setup()
-        # This module can be imported only after Django is set up.
-        return int(not import_module("tests.load.resync_run").run(folder, env, options, console))
+    return measure("tests.load.resync_run", options)
 
 
 if __name__ == "__main__":

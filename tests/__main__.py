@@ -1,7 +1,7 @@
 """The test driver: `python -m tests [--units] [--db mysql,mariadb,sqlite] [pytest arguments]`.
 
 Starts Kafka, mongod and the databases in a temporary folder. Runs the whole suite on the first
-database and the tests marked `database` on the other databases. Three pytest processes run in
+database and the tests marked `database` on the other databases. Four pytest processes run in
 parallel. The last line shows what was run and what was not. With `--units`, no servers are started.
 """
 
@@ -34,7 +34,7 @@ UNIT_PARTS = (
     "tests/project/dashboard tests/project/operations tests/stories tests/users",
 )
 """The parts of the unit tests: more than there are processors, because many tests wait."""
-ACCEPTANCE = "tests/acceptance"
+ACCEPTANCE, CDC = "tests/acceptance", "tests/cdc"
 ADDRESSES = ("KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI")
 # The user's own settings must not influence the tests.
 IGNORED_VARIABLES = (
@@ -121,7 +121,7 @@ def lanes(
     folder: Path,
     console: Console,
     *,
-    count: int = 3,
+    count: int = 4,
 ) -> list[Lane]:
     """Return lanes that share one queue. Only the first shows the output of a run while it runs."""
     queue = deque(parts)
@@ -151,9 +151,11 @@ def runs(databases: Mapping[str, Callable[[str], str]], arguments: Sequence[str]
     first, *others = databases
     complete = set(databases) == set(DATABASES)
     whole = [] if complete else [f"--ignore={NEEDS_ALL_SERVERS}"]
+    others_than_cdc = ("-m", "not browser and not faults", f"--ignore={CDC}")
     parts = {
-        "storyfeed": ("-m", "not browser and not faults", f"--ignore={ACCEPTANCE}"),
+        "cdc": (CDC, "-m", "not browser and not faults"),
         "faults": ("-m", "faults"),
+        "storyfeed": (*others_than_cdc, f"--ignore={ACCEPTANCE}"),
         "acceptance": (ACCEPTANCE,),
         "pages": ("-m", "browser"),
     }
@@ -173,7 +175,7 @@ def runs(databases: Mapping[str, Callable[[str], str]], arguments: Sequence[str]
     if arguments:
         return [run(first, "storyfeed", *whole), *beside]
     ours = [run(first, name, *whole, *chosen) for name, chosen in parts.items()]
-    return [*ours[:3], *beside, *ours[3:]]
+    return [*ours[:4], *beside, *ours[4:]]
 
 
 def last_line(

@@ -142,9 +142,11 @@ def chromium(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_whole_run_has_parts(chromium: None) -> None:
+    others = "-m not browser and not faults"
     assert chosen(list(DATABASES)) == [
-        ("mysql:///storyfeed", "-m not browser and not faults --ignore=tests/acceptance"),
+        ("mysql:///cdc", "tests/cdc -m not browser and not faults"),
         ("mysql:///faults", "-m faults"),
+        ("mysql:///storyfeed", f"{others} --ignore=tests/cdc --ignore=tests/acceptance"),
         ("mysql:///acceptance", "tests/acceptance"),
         ("mariadb:///storyfeed", "-m database"),
         ("sqlite:///storyfeed", "-m database"),

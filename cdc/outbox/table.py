@@ -108,9 +108,10 @@ def _insert(cursor: Any, statement: str, values: list[Any], using: str) -> None:
     try:
         cursor.execute(statement, values)
     except IntegrityError:
-        if current_epoch(using=using) is not None:
-            raise
-        _begin_first_epoch(using)
+        # If there is an epoch now, another transaction may have begun it since the error. If the
+        # error has another cause, it is raised again.
+        if current_epoch(using=using) is None:
+            _begin_first_epoch(using)
         cursor.execute(statement, values)
 
 

@@ -115,6 +115,18 @@ def test_simultaneous_first_writes_begin_one_epoch() -> None:
     assert set(OutboxRecord.objects.values_list("epoch", flat=True)) == {epoch()}
 
 
+def test_an_epoch_that_begins_between_two_attempts_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    def begin(*, using: str) -> int:
+        return Epoch.objects.using(using).create(value=7).value
+
+    Epoch.objects.all().delete()
+    monkeypatch.setattr(outbox, "current_epoch", begin)
+
+    save()
+
+    assert OutboxRecord.objects.get().epoch == 7
+
+
 @pytest.mark.parametrize(("old", "now", "new"), [(5, 9, 9), (9, 5, 10), (9, 9, 10)])
 def test_a_new_epoch_is_above_the_old_and_not_before_now(old: int, now: int, new: int) -> None:
     Epoch.objects.update(value=old)

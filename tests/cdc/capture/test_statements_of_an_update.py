@@ -184,7 +184,7 @@ def test_an_update_that_cannot_be_divided_has_a_limit(monkeypatch: pytest.Monkey
     before = table(Branch)
     forget()
 
-    with pytest.raises(Refused, match="may write 5 rows"), transaction.atomic():
+    with pytest.raises(Refused, match="may write at most 5 rows"), transaction.atomic():
         Branch.objects.update(size=Subquery(largest()))
 
     assert (events(), table(Branch)) == ([], before)

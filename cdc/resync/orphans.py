@@ -45,10 +45,10 @@ class Orphans:
         """
         while keys := self._reader.keys_after(collection, last, CHUNK):
             last = keys[-1]
-            by_possible: dict[bool, list[Any]] = {True: [], False: []}
+            possible, foreign = list[Any](), list[Any]()
             for key in keys:
-                by_possible[self.possible(key)].append(key)
-            gone = self.gone(by_possible[True])
+                (possible if self.possible(key) else foreign).append(key)
+            gone = self.gone(possible)
             for earlier in self._before(collection) if once and gone else ():
                 gone -= self._reader.keys(earlier, sorted(gone))
             if once and gone:
@@ -59,7 +59,7 @@ class Orphans:
                 seen=len(keys),
                 last=last,
                 orphans=sorted(gone),
-                foreign=by_possible[False],
+                foreign=foreign,
             )
 
     def possible(self, key: Any) -> bool:

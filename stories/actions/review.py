@@ -1,9 +1,8 @@
 """Decisions about a submission: the submitter withdraws it, or staff approve or reject it."""
 
-from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 
 from stories.bulk.changes import BulkChange
 from stories.models import Status, Story
@@ -12,36 +11,6 @@ from stories.models import Status, Story
 def own_stories(user: Any) -> QuerySet[Story]:
     """Return the submissions of a user, newest first, with the reasons for rejections."""
     return Story.objects.filter(submitted_by=user.pk).select_related("rejection")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwnChoice:
-    """A link to the submissions in one state, or to all of them, with their number."""
-
-    label: str
-    link: str
-    count: int
-    is_current: bool
-
-
-def own_choices(stories: QuerySet[Story], current: str) -> list[OwnChoice]:
-    """Return a link for each state that a user's submissions have; none if all have the same."""
-    rows = stories.order_by().values_list("status").annotate(number=Count("pk"))
-    counts: dict[str, int] = dict(rows)
-    if len(counts) <= 1 and not current:
-        return []
-    labels = {"": "All", **{each.value: str(each.label) for each in Status}}
-    counts[""] = sum(counts.values())
-    return [
-        OwnChoice(
-            label=label,
-            link=f"?status={status}" if status else "",
-            count=counts.get(status, 0),
-            is_current=status == current,
-        )
-        for status, label in labels.items()
-        if status in counts or status == current
-    ]
 
 
 def may_withdraw(user: Any, story: Story) -> bool:

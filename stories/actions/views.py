@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin, UserPassesTestMixin
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -20,14 +20,14 @@ from stories.actions.review import (
     approve,
     may_review,
     may_withdraw,
-    own_choices,
     own_stories,
     reject,
     withdraw,
 )
 from stories.bulk.shown import SHOWN, code_of
 from stories.forms import RejectionForm
-from stories.models import Status, Story, reason_of
+from stories.listing.filters import counted_statuses, known_status
+from stories.models import Story, reason_of
 from stories.permissions import readable_by
 
 _LONGEST_URL = 2_000
@@ -194,15 +194,20 @@ class MySubmissionsView(LoginRequiredMixin, ListView[Story]):
     paginate_by = 20
 
     def get_queryset(self) -> QuerySet[Story]:
-        self.status, self.own = self.request.GET.get("status", ""), own_stories(self.request.user)
-        return self.own.filter(status=self.status) if self.status in Status.values else self.own
+        text = self.request.GET.get("status", "").strip()
+        self.status = known_status(text)
+        self.unknown = "" if self.status else text
+        self.own = own_stories(self.request.user)
+        if self.unknown:
+            return self.own.none()
+        return self.own.filter(status=self.status) if self.status else self.own
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        known = self.status in Status.values
+        counts = self.own.order_by().values_list("status").annotate(number=Count("pk"))
         shown: dict[str, Any] = {
-            "status": self.status if known else "",
-            "unknown": "" if known else self.status,
-            "choices": own_choices(self.own, self.status if known else ""),
+            "status": self.status,
+            "unknown": self.unknown,
+            "choices": counted_statuses(self.status, dict(counts)),
         }
         return super().get_context_data(**context, **shown)
 

@@ -1,6 +1,6 @@
 """The parameters of the list of stories."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -11,6 +11,7 @@ from stories.listing.search import search_words
 from stories.listing.topics import known_topic
 from stories.models import Status
 
+_STATUSES = {"": "All", **{status.value: str(status.label) for status in Status}}
 SORTS = {"new": "New", "diggs": "Most dug", "comments": "Most commented"}
 _MOST_DIGITS = 9
 
@@ -43,7 +44,7 @@ class Filters:
         valid = {
             "topic": known_topic(text["topic"]) if text["topic"] else "",
             "sort": word["sort"] if word["sort"] in SORTS else "",
-            "status": word["status"] if word["status"] in Status.values else "",
+            "status": known_status(word["status"]),
         }
         unknown = [
             Unknown(name=name, value=value)
@@ -98,19 +99,41 @@ class Choice:
     label: str
     link: str
     is_current: bool = False
+    count: int = 0
+    """The number of stories, on a page that shows it."""
+
+
+def known_status(text: str) -> str:
+    """Return the status that a parameter contains; empty if there is no such status."""
+    word = search_words(text).lower()
+    return word if word in Status.values else ""
+
+
+def counted_statuses(status: str, counts: Mapping[str, int]) -> list[Choice]:
+    """Return a link for each status that stories have, and for `status`, with their numbers.
+
+    If all stories have the same status, there is nothing to choose.
+    """
+    if len(counts) <= 1 and not status:
+        return []
+    numbers = {**counts, "": sum(counts.values())}
+    return [
+        replace(_choice(Filters(status=status), "status", *pair), count=numbers.get(pair[0], 0))
+        for pair in _STATUSES.items()
+        if pair[0] in numbers or pair[0] == status
+    ]
 
 
 def choices(filters: Filters, topics: Sequence[str]) -> dict[str, Any]:
     """Return the context of the filter templates: the filters, and links that change them."""
-    labels = {"": "All", **{status.value: str(status.label) for status in Status}}
     return {
         "filters": filters,
         "q": filters.q,
         "search_within": filters.around_search.items(),
         "sorts": [_choice(filters, "sort", *pair) for pair in SORTS.items()],
-        "statuses": [_choice(filters, "status", *pair) for pair in labels.items()],
+        "statuses": [_choice(filters, "status", *pair) for pair in _STATUSES.items()],
         "topics": [_choice(filters, "topic", name, name) for name in topics],
-        "in_use": _in_use(filters, labels),
+        "in_use": _in_use(filters),
     }
 
 
@@ -121,9 +144,9 @@ def _choice(filters: Filters, name: str, value: str, label: str) -> Choice:
     return Choice(label=label, link=filters.changed(name, wanted).link(), is_current=current)
 
 
-def _in_use(filters: Filters, labels: dict[str, str]) -> list[Choice]:
+def _in_use(filters: Filters) -> list[Choice]:
     """Return the filters that leave out stories, each with a link that removes the filter."""
-    used = {"q": filters.q, "topic": filters.topic, "status": labels[filters.status]}
+    used = {"q": filters.q, "topic": filters.topic, "status": _STATUSES[filters.status]}
     return [
         Choice(label=label, link=filters.changed(name, "").link())
         for name, label in used.items()

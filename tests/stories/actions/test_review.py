@@ -269,7 +269,9 @@ def test_my_submissions_are_selected_by_state(ann: tuple[User, Client], story: S
     assert ("A heron" in waiting, "Popular 20" in waiting) == (True, False)
     assert ("A heron" in popular, "Popular 20" in popular) == (False, True)
     assert "?status=popular&amp;page=2" in popular
-    assert "No submission has this state." in page(ann[1], f"{path}?status=rejected")
+    assert "No submission has this status." in page(ann[1], f"{path}?status=rejected")
     unknown = page(ann[1], f"{path}?status=<b>")
     assert "“<bdi>&lt;b&gt;</bdi>” is not a status." in unknown
-    assert "Popular 20" in unknown
+    assert "Popular 20" not in unknown
+    assert "?status=submitted" in unknown
+    assert "Popular 20" in page(ann[1], f"{path}?status=%20POPULAR")

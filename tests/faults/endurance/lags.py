@@ -140,10 +140,10 @@ def seconds_until_calm(
     tend: Callable[[], None],
     limit: float,
 ) -> float | None:
-    """Return the seconds until the lag was below the limit for `calm` seconds.
+    """Return the seconds from `struck_at` until the lag is low again.
 
-    The `calm` seconds themselves are not counted. Return None if the lag does not recover within
-    `limit` seconds. `tend` restarts processes that have ended.
+    It must stay low for `calm` seconds, which are not counted. Return None if this has not happened
+    `limit` seconds after `struck_at`. `tend` restarts processes that have ended.
     """
     while time.monotonic() < struck_at + limit:
         tend()

@@ -65,7 +65,7 @@ class Trial:
         return self._calm(time.monotonic()) is not None
 
     def recovery(self, kind: str, number: int) -> Recovery:
-        """Kill the process or server of a kind, measure, and start a server again."""
+        """Kill a process or server, and measure the recovery. A server is then started again."""
         kill, restart, name = self._victim(kind, number)
         self._lags.longest = 0.0
         before, struck_at = changes_logged(), time.monotonic()

@@ -44,7 +44,7 @@ def person(name: str = "ann") -> tuple[User, Client]:
 
 
 def diggs(story: Story) -> tuple[int, int]:
-    """Return the number that the story has, and the number of votes."""
+    """Return the story's `diggs`, and the number of its votes."""
     story.refresh_from_db()
     return story.diggs, story.votes.count()
 

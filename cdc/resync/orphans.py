@@ -44,11 +44,12 @@ class Orphans:
         With `once`, orphans that are also in an earlier collection of the table are left out.
         """
         while keys := self._reader.keys_after(collection, last, CHUNK):
-            last = keys[-1]
+            after, last = last, keys[-1]
             possible, foreign = list[Any](), list[Any]()
             for key in keys:
                 (possible if self.possible(key) else foreign).append(key)
-            gone = self.gone(possible)
+            searched = self._keys_before(collection, after) if once else set()
+            gone = self.gone([key for key in possible if key not in searched])
             for earlier in self._before(collection) if once and gone else ():
                 gone -= self._reader.keys(earlier, sorted(gone))
             if once and gone:
@@ -77,6 +78,19 @@ class Orphans:
         rows: QuerySet[Any] = QuerySet(model=self._capture.model, using=self._using)
         found = rows.filter(pk__in=[self._capture.key_from_wire(key) for key in keys])
         return set(keys) - set(map(self._capture.key_to_wire, found.values_list("pk", flat=True)))
+
+    def _keys_before(self, collection: str, after: Any) -> set[Any]:
+        """Return a chunk of the keys after `after` in the collection that was searched before.
+
+        Usually, these are the keys of the next chunk of `collection`, which then need no lookup.
+        """
+        keys = [
+            key
+            for earlier in self._before(collection)[-1:]
+            for key in self._reader.keys_after(earlier, after, CHUNK)
+        ]
+        # Keys of other types cannot all be hashed, and belong to no row. In a set, True equals 1.
+        return {key for key in keys if isinstance(key, int | str) and not isinstance(key, bool)}
 
     def _before(self, collection: str) -> tuple[str, ...]:
         names = self._capture.collections

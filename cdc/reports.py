@@ -2,7 +2,7 @@
 
 The names in `__all__` are documented and stay compatible. The functions use `settings.CDC`. They
 raise Retryable if MongoDB is unavailable, or needs more than 5 s. A report reads all documents of
-the period, so keep the result of a report over a long period for a few seconds.
+its period. If the period is long, cache the result for a few seconds.
 """
 
 from collections.abc import Mapping

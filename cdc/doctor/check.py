@@ -27,7 +27,7 @@ class Check:
     remedy: str = ""
     """What to do, as the end of the sentence; empty if nothing needs to be done."""
     stops: bool = False
-    """Whether this result keeps a daemon that needs the part from starting."""
+    """Whether this result prevents the start of a daemon that needs the part."""
 
     @property
     def part(self) -> str:

@@ -115,7 +115,8 @@ def _zone(using: str) -> Iterator[Check]:
         yield wrong(
             "database.time_zone",
             f"The time zone of a session is {zone!r}, not UTC",
-            "remove the settings that change it from DATABASE_URL and the server's init_connect",
+            "find the settings that change it, in DATABASE_URL or in the server's init_connect, "
+            "and remove them",
             stops=True,
         )
 

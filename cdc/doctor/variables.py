@@ -18,8 +18,8 @@ _ROOM = 100_000
 _LARGEST_CHUNK = 1_000_000
 """The maximum number of bytes of several outbox rows in one statement."""
 _OPTIONS = (
-    "remove the setting that changes it from the options of DATABASE_URL or from the server's "
-    "init_connect"
+    "find the setting that changes it, in the options of DATABASE_URL or in the server's "
+    "init_connect, and remove it"
 )
 
 

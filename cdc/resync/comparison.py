@@ -64,7 +64,7 @@ class Comparison:
         self._using = using
 
     def suspects(self, images: Images) -> list[Any]:
-        """Return the keys of the rows that differ from a document in at least one collection."""
+        """Return the keys of rows whose document is missing or different in a collection."""
         wanted = self._contents(images)
         keys = list(wanted)
         documents = self._documents(keys)

@@ -44,14 +44,13 @@ class Orphans:
         With `once`, orphans that are also in an earlier collection of the table are left out.
         """
         while keys := self._reader.keys_after(collection, last, CHUNK):
-            after, last = last, keys[-1]
+            last = keys[-1]
             possible, foreign = list[Any](), list[Any]()
             for key in keys:
                 (possible if self.possible(key) else foreign).append(key)
-            searched = self._keys_before(collection, after) if once else set()
-            gone = self.gone([key for key in possible if key not in searched])
-            for earlier in self._before(collection) if once and gone else ():
-                gone -= self._reader.keys(earlier, sorted(gone))
+            # Usually, an earlier collection has all keys, and the table need not be asked again.
+            new = self._not_before(collection, possible) if once else possible
+            gone = self.gone(new)
             if once and gone:
                 # A delete for an earlier collection may have been applied in the meantime. It
                 # removes the document from all collections, so check this collection again.
@@ -79,22 +78,14 @@ class Orphans:
         found = rows.filter(pk__in=[self._capture.key_from_wire(key) for key in keys])
         return set(keys) - set(map(self._capture.key_to_wire, found.values_list("pk", flat=True)))
 
-    def _keys_before(self, collection: str, after: Any) -> set[Any]:
-        """Return a chunk of the keys after `after` in the collection that was searched before.
-
-        Usually, these are the keys of the next chunk of `collection`, which then need no lookup.
-        """
-        keys = [
-            key
-            for earlier in self._before(collection)[-1:]
-            for key in self._reader.keys_after(earlier, after, CHUNK)
-        ]
-        # Keys of other types cannot all be hashed, and belong to no row. In a set, True equals 1.
-        return {key for key in keys if isinstance(key, int | str) and not isinstance(key, bool)}
-
-    def _before(self, collection: str) -> tuple[str, ...]:
+    def _not_before(self, collection: str, keys: Sequence[Any]) -> list[Any]:
+        """Return those of `keys` that are in no earlier collection of the table."""
         names = self._capture.collections
-        return names[: names.index(collection)]
+        for earlier in names[: names.index(collection)]:
+            if keys:
+                found = self._reader.keys(earlier, keys)
+                keys = [key for key in keys if key not in found]
+        return list(keys)
 
 
 def foreign_document(collection: str, key: Any) -> str:

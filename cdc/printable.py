@@ -1,4 +1,4 @@
-"""Makes untrusted bytes and text safe to display."""
+"""Prepares untrusted bytes and text, and counts, for display."""
 
 import unicodedata
 
@@ -31,3 +31,8 @@ def _escaped(character: str) -> str:
     if unicodedata.category(character) not in _ACTIVE:
         return character
     return character.encode("unicode_escape").decode()
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as `1 change` or `1,205 changes`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -9,11 +9,12 @@ from django.db.models import Q
 from cdc.capture.images import images_after
 from cdc.capture.resend import send_state, through_locks
 from cdc.errors import Refused
+from cdc.printable import counted
 from cdc.registry import Capture
 from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.comparison import Comparison, Difference, DifferenceKind
 from cdc.resync.orphans import Orphans, foreign_document
-from cdc.resync.report import TableReport, counted, new_report
+from cdc.resync.report import TableReport, new_report
 from cdc.resync.run_context import RunContext
 
 CHUNK = 500

@@ -16,6 +16,7 @@ from cdc.mongo.columns import DocumentColumns, Recorded
 from cdc.mongo.positions import Positions
 from cdc.mongo.reader import ReplicaReader
 from cdc.outbox.table import current_epoch
+from cdc.printable import counted
 from cdc.progress import Bar, Say, progress
 from cdc.registry import Capture, registry
 from cdc.resync.barrier import Barrier
@@ -23,7 +24,7 @@ from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.comparison import Comparison
 from cdc.resync.orphans import Orphans
 from cdc.resync.reconcile import Reconciliation
-from cdc.resync.report import TableReport, counted
+from cdc.resync.report import TableReport
 from cdc.resync.run_context import RunContext
 from cdc.runtime.loop import Clock, SystemClock
 

@@ -94,11 +94,6 @@ class TableReport:
         return lines
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, such as `1 row` or `2 rows`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def new_report(table: str, collections: Iterable[str]) -> TableReport:
     """Return an empty report."""
     return TableReport(

@@ -11,9 +11,9 @@ from django.db import OperationalError, transaction
 from cdc.capture.images import keys_after
 from cdc.capture.resend import send_rows, send_state, through_locks
 from cdc.errors import Refused
+from cdc.printable import counted
 from cdc.resync.checkpoints import CheckpointStore
 from cdc.resync.orphans import Orphans, foreign_document
-from cdc.resync.report import counted
 from cdc.resync.run_context import RunContext
 from cdc.resync.selection import Selection
 

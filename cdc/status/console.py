@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cdc.status.observed import counted
+from cdc.printable import counted
 from cdc.status.verdict import Status
 
 

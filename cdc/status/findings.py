@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from cdc.printable import counted
 from cdc.status.facts import ChangedColumns, Paused, Trouble
-from cdc.status.observed import PATIENCE_SECONDS, Observed, counted
+from cdc.status.observed import PATIENCE_SECONDS, Observed
 
 
 class State(StrEnum):

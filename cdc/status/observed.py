@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from cdc.outbox.other_databases import OtherOutbox
 from cdc.outbox.table import Depth
+from cdc.printable import counted
 from cdc.status.facts import (
     CanaryStatus,
     ChangedColumns,
@@ -127,8 +128,3 @@ class Observed:
         if not (complete or count):
             return ""
         return f"{'' if complete else 'at least '}{counted(count, 'change')} queued"
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, such as `1,205 changes`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

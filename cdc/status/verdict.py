@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from cdc.printable import counted
 from cdc.status.findings import Finding, State, findings
-from cdc.status.observed import Observed, counted
+from cdc.status.observed import Observed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cdc.printable import printable
+from cdc.printable import counted, printable
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,10 @@ def test_long_values_are_cut_with_a_note() -> None:
     assert printable("x" * 5_000, 10) == "xxxxxxxxxx… (5,000 characters in all)"
     assert printable(b"x" * 5_000, 10) == "xxxxxxxxxx… (5,000 bytes in all)"
     assert printable("\0" * 10, 10).startswith(r"\x00\x00\x… (10")
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (1205, "1,205 rows")]
+)
+def test_a_count_with_its_noun(number: int, text: str) -> None:
+    assert counted(number, "row") == text

@@ -15,9 +15,9 @@ from django.utils import dateformat
 
 from cdc.admin_readers import ForAudience, ReadOnlyAdmin
 from cdc.conf import cdc_settings
-from cdc.dead_letters.console import place
 from cdc.dead_letters.decisions import Outcome, discard, replay
 from cdc.dead_letters.inspection import LONGEST_PAYLOAD, Inspector
+from cdc.dead_letters.visible import place
 from cdc.models import DeadLetter, Epoch, OperatorAction, OutboxRecord, RelayLease
 from cdc.operator_log import people
 from cdc.printable import printable

@@ -15,10 +15,9 @@ from django.db import DEFAULT_DB_ALIAS
 from cdc.audience import Audience
 from cdc.conf import CdcSettings, cdc_settings
 from cdc.consumer.pause import pause, resume
-from cdc.dead_letters.console import place
 from cdc.dead_letters.decisions import Outcome, discard, each_of, replay
 from cdc.dead_letters.inspection import Inspection, Inspector
-from cdc.dead_letters.visible import operations_of, visible_key, visible_reason
+from cdc.dead_letters.visible import operations_of, place, visible_key, visible_reason
 from cdc.doctor.check import Check, Level
 from cdc.doctor.report import examine
 from cdc.errors import Refused

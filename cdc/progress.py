@@ -4,9 +4,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from rich.console import Console
-from rich.progress import Progress
-
 Say = Callable[[str], None]
 Advance = Callable[[int], None]
 Bar = Callable[[str, int | None, Say], AbstractContextManager[tuple[Say, Advance]]]
@@ -23,6 +20,10 @@ def progress(label: str, total: int | None, say: Say) -> Iterator[tuple[Say, Adv
     if not sys.stderr.isatty():
         yield say, lambda _: None
         return
+    # Each process imports this module, and hardly any shows a bar.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import Progress  # noqa: PLC0415
+
     console = Console(stderr=True, soft_wrap=True)
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task(label, total=total)

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cdc.dead_letters.inspection import Inspection
+from cdc.dead_letters.visible import place
 from cdc.models import DeadLetter
 from cdc.printable import printable
 
@@ -74,10 +75,3 @@ def letter_page(letter: DeadLetter, inspection: Inspection) -> RenderableType:
         sides,
         Text(inspection.verdict, style="bold"),
     )
-
-
-def place(letter: DeadLetter) -> str:
-    """Return the topic, partition and offset of the message, or the outbox row."""
-    if letter.partition < 0:
-        return f"{letter.topic}, outbox row {letter.offset}"
-    return f"{letter.topic} {letter.partition}:{letter.offset}"

@@ -16,6 +16,13 @@ _LARGEST_READ = 65_536
 """Larger messages are not read for a list, because those of one page could add up to 50 MB."""
 
 
+def place(letter: DeadLetter) -> str:
+    """Return the topic, partition and offset of the message, or the outbox row."""
+    if letter.partition < 0:
+        return f"{letter.topic}, outbox row {letter.offset}"
+    return f"{letter.topic} {letter.partition}:{letter.offset}"
+
+
 def visible_reason(letter: DeadLetter, audience: Audience) -> str:
     """Return the reason, or a substitute if the audience must not see the values in a reason."""
     return audience.text(letter.reason)

@@ -14,12 +14,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Self
 
+import psutil
 import pytest
 from docker.errors import DockerException
 
 from project.up.console import Console
 from tests.__main__ import UNIT_PARTS, last_line, runs, unit_runs
 from tests.support import containers
+from tests.support.commands import wait_until
 from tests.support.containers import docker_answers
 from tests.support.databases import DATABASES
 from tests.support.paths import ROOT
@@ -268,3 +270,26 @@ def test_an_error_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> Non
 
     assert endless._process is not None
     assert endless._process.poll() is not None
+
+
+def test_the_processes_of_a_run_that_does_not_end_are_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "pid"
+    (lane,) = lanes(
+        "import pathlib, signal, subprocess, time\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "child = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+        f"pathlib.Path({str(file)!r}).write_text(str(child.pid))\n"
+        "time.sleep(600)"
+    )
+    lane.step()
+    wait_until(lambda: file.exists() and file.read_text() != "", "the child runs")
+    child = psutil.Process(int(file.read_text()))
+    monkeypatch.setattr("tests.support.runs.GRACE_SECONDS", 0.1)
+
+    lane.end()
+
+    assert lane._process is not None
+    assert lane._process.poll() == -signal.SIGKILL
+    wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "it ends")

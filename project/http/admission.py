@@ -23,7 +23,7 @@ PROBES = ("/healthz", "/readyz", "/metrics")
 OTHER_CONNECTIONS = 16
 """The maximum number of database connections that a web process needs besides those for pages.
 
-Probes use up to 5, readings in the background 6, and event streams 2.
+Probes use up to 5, readings in the background 6, and event streams 2. The rest is a reserve.
 """
 _TOO_MANY_STREAMS = Refusal(
     status=HTTPStatus.SERVICE_UNAVAILABLE,

@@ -7,8 +7,11 @@ import sys
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import psutil
 
 from project.up.console import Console
 from tests.support.paths import ROOT
@@ -84,14 +87,17 @@ class Lane:
         return True
 
     def end(self) -> None:
-        """Interrupt the current run. pytest has GRACE_SECONDS to stop its tests' processes."""
+        """Interrupt the current run. pytest has GRACE_SECONDS to stop its tests' processes.
+
+        After this time, pytest and these processes are killed.
+        """
         if self._process is None:
             return
         self._process.send_signal(signal.SIGINT)
         try:
             self._process.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            _kill_with_children(self._process.pid)
             self._process.wait()
 
     def _enforce_limit(self, process: "subprocess.Popen[bytes]") -> None:
@@ -110,6 +116,14 @@ class Lane:
         if code not in PYTEST_CODES:
             # pytest has printed no summary.
             self.console.show(f"storyfeed tests: {run.title} did not finish (exit code {code})")
+
+
+def _kill_with_children(pid: int) -> None:
+    """Kill a process and all processes that it has started, directly or indirectly."""
+    process = psutil.Process(pid)
+    for each in [process, *process.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
 
 
 def side_by_side(lanes: Sequence[Lane]) -> dict[str, int]:

@@ -1,9 +1,10 @@
 """The public API: what an application imports to capture its models.
 
-The following modules are public too: the modules that Django looks for (`models`, `fields`,
-`admin`, `middleware`), the settings and errors (`conf`, `errors`), and the helpers for a project's
-own commands and pages (`admin_readers`, `commands`, `feed.detached`, `feed.views`, `operations`,
-`pages`, `refusals`, `reports`). Everything else in `cdc` is private and may change.
+The following modules are public too: the modules that Django looks for (`models`, `admin`, `apps`,
+`middleware`), the model fields, settings and errors (`fields`, `conf`, `errors`), and the helpers
+for a project's own commands and pages (`admin_readers`, `commands`, `feed.detached`, `feed.views`,
+`operations`, `pages`, `refusals`, `reports`). A project's tests may also import `testing`.
+Everything else in `cdc` is private and may change.
 """
 
 from cdc.capture.model import CapturedModel

@@ -12,7 +12,7 @@ from cdc.models import Checkpoint
 from cdc.outbox.table import current_epoch
 
 State = Mapping[str, Any]
-"""JSON values by name, of which `basis` is reserved."""
+"""JSON values by name. The name `basis` is reserved."""
 _OLDEST = timedelta(days=1)
 
 

@@ -1,7 +1,7 @@
 """Column charts: stacked columns over time, with a line for the previous period.
 
 A column that is exceptionally high does not fit on the scale. It is drawn with a break, and its
-value is written above it.
+value is written above it, unless a higher such column is close to it.
 """
 
 from collections.abc import Sequence

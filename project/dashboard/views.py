@@ -64,7 +64,7 @@ class Dashboard(RoleRequiredMixin, TemplateView):
 
 
 class TableFile(RoleRequiredMixin, View):
-    """A table of the dashboard as a CSV file in UTF-8, with the parameters of the dashboard.
+    """A table of the dashboard as a CSV file in UTF-8. It has the same parameters as the dashboard.
 
     Text that a spreadsheet would run as a formula is preceded by an apostrophe. A table has
     at most 1,000 rows.

@@ -13,7 +13,7 @@ from users.roles import home_of
 
 
 class FrontPage(TemplateView):
-    """What Storyfeed is, the most dug stories of the day, and what happens to a change.
+    """What Storyfeed is, the stories with the most diggs, and what happens to a change.
 
     Users who are logged in are redirected to their home page.
     """

@@ -26,7 +26,7 @@ def favicon(_: HttpRequest) -> HttpResponse:
 
 
 class CustomerHome(RoleRequiredMixin, TemplateView):
-    """The newest stories, and the most dug stories of the day."""
+    """The newest stories, and the stories with the most diggs of the last day or week."""
 
     role = UserType.CUSTOMER
     template_name = "pages/newest_stories.html"

@@ -35,8 +35,8 @@ The command `python -m tests.docs` generates this page from the code. A test fai
 the code differ.
 """
 _EXIT_CODES = """\
-All commands exit with 0 after success, with 1 after a failure or if they found a difference, and
-with 2 after wrong usage or because of a wrong setting.
+All commands except `doctor` exit with 0 after success, with 1 after a failure or if they found a
+difference, and with 2 after wrong usage or because of a wrong setting.
 """
 
 

@@ -37,7 +37,7 @@ class Lags:
             self._waiting[number] = at
 
     def visible(self, highest: int, at: float) -> None:
-        """Note that all changes up to `highest` are visible."""
+        """Record that all changes up to `highest` were visible at the time `at`."""
         with self._lock:
             for number in [number for number in self._waiting if number <= highest]:
                 committed = self._waiting.pop(number)

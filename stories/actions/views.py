@@ -26,7 +26,7 @@ from stories.actions.review import (
 )
 from stories.bulk.shown import SHOWN, code_of
 from stories.forms import RejectionForm
-from stories.listing.filters import counted_statuses, known_status
+from stories.listing.filters import Filters, counted_statuses
 from stories.models import Story, reason_of
 from stories.permissions import readable_by
 
@@ -194,20 +194,19 @@ class MySubmissionsView(LoginRequiredMixin, ListView[Story]):
     paginate_by = 20
 
     def get_queryset(self) -> QuerySet[Story]:
-        text = self.request.GET.get("status", "").strip()
-        self.status = known_status(text)
-        self.unknown = "" if self.status else text
+        self.filters = Filters.of_status(self.request.GET.get("status", "").strip())
         self.own = own_stories(self.request.user)
-        if self.unknown:
+        if self.filters.hides_all:
             return self.own.none()
-        return self.own.filter(status=self.status) if self.status else self.own
+        status = self.filters.status
+        return self.own.filter(status=status) if status else self.own
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         counts = self.own.order_by().values_list("status").annotate(number=Count("pk"))
         shown: dict[str, Any] = {
-            "status": self.status,
-            "unknown": self.unknown,
-            "choices": counted_statuses(self.status, dict(counts)),
+            "status": self.filters.status,
+            "unknown": "".join(each.value for each in self.filters.unknown),
+            "choices": counted_statuses(self.filters, dict(counts)),
         }
         return super().get_context_data(**context, **shown)
 

@@ -37,6 +37,13 @@ class Filters:
     unknown: tuple[Unknown, ...] = ()
 
     @classmethod
+    def of_status(cls, text: str) -> Self:
+        """Return the filters of a list that has no other filter than the status."""
+        status = known_status(text)
+        unknown = (Unknown(name="status", value=text),) if text and not status else ()
+        return cls(status=status, unknown=unknown)
+
+    @classmethod
     def read(cls, given: QueryDict) -> Self:
         """Return the filters of a query string."""
         text = {name: search_words(given.get(name, "")) for name in ("q", "topic")}
@@ -109,18 +116,18 @@ def known_status(text: str) -> str:
     return word if word in Status.values else ""
 
 
-def counted_statuses(status: str, counts: Mapping[str, int]) -> list[Choice]:
-    """Return a link for each status that stories have, and for `status`, with their numbers.
+def counted_statuses(filters: Filters, counts: Mapping[str, int]) -> list[Choice]:
+    """Return a link for each status that stories have, and for the chosen one, with their numbers.
 
     If all stories have the same status, there is nothing to choose.
     """
-    if len(counts) <= 1 and not status:
+    if len(counts) <= 1 and not filters.status:
         return []
     numbers = {**counts, "": sum(counts.values())}
     return [
-        replace(_choice(Filters(status=status), "status", *pair), count=numbers.get(pair[0], 0))
+        replace(_choice(filters, "status", *pair), count=numbers.get(pair[0], 0))
         for pair in _STATUSES.items()
-        if pair[0] in numbers or pair[0] == status
+        if pair[0] in numbers or pair[0] == filters.status
     ]
 
 
@@ -138,7 +145,9 @@ def choices(filters: Filters, topics: Sequence[str]) -> dict[str, Any]:
 
 
 def _choice(filters: Filters, name: str, value: str, label: str) -> Choice:
-    current = getattr(filters, name) == value
+    # With an unknown value, no story is shown, so the choice of all stories is not the current one.
+    is_unknown = not value and any(each.name == name for each in filters.unknown)
+    current = getattr(filters, name) == value and not is_unknown
     # A second click on the topic in use shows all topics again.
     wanted = "" if current and name == "topic" else value
     return Choice(label=label, link=filters.changed(name, wanted).link(), is_current=current)

@@ -274,4 +274,6 @@ def test_my_submissions_are_selected_by_state(ann: tuple[User, Client], story: S
     assert "“<bdi>&lt;b&gt;</bdi>” is not a status." in unknown
     assert "Popular 20" not in unknown
     assert "?status=submitted" in unknown
+    assert 'aria-current="true">All' in shown
+    assert 'aria-current="true"' not in unknown
     assert "Popular 20" in page(ann[1], f"{path}?status=%20POPULAR")

@@ -91,6 +91,16 @@ def test_an_unknown_value_is_named(client: Client, some: None, name: str, value:
     assert shown(client, f"?{name}={value}") == (list("BAC") if name == "sort" else [])
 
 
+@pytest.mark.parametrize(
+    ("query", "current"), [("", "1"), ("?status=popular", "4"), ("?status=zebra", "")]
+)
+def test_an_unknown_status_is_not_the_choice_of_all(
+    client: Client, some: None, query: str, current: str
+) -> None:
+    found = re.findall(r'id="status-(\d)"[^>]*aria-current', text(client, query))
+    assert "".join(found) == current
+
+
 def test_links_keep_the_other_filters_and_have_no_empty_parameters(
     client: Client, some: None
 ) -> None:

@@ -22,6 +22,7 @@ admin.site.index_title = "Admin"
 admin.site.enable_nav_sidebar = False
 
 handler400 = "project.http.refusals.bad_request"
+handler404 = "project.http.refusals.not_found"
 handler500 = "project.http.refusals.server_error"
 urlpatterns = [
     path("", FrontPage.as_view(), name="home"),

@@ -3,12 +3,17 @@
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.http import Http404
 
 from stories.models import Status, Story
 from users.models import UserType
 from users.roles import feed_audience, may_open
 
 _SEE_ALL = ("stories.view_story", "stories.change_story")
+
+
+class StoryNotFound(Http404):
+    """A story does not exist, or the user may not know about it. Both have the same page."""
 
 
 def readable_by(user: Any) -> QuerySet[Story]:
@@ -20,6 +25,14 @@ def readable_by(user: Any) -> QuerySet[Story]:
     if feed_audience(user) or (user.is_staff and any(map(user.has_perm, _SEE_ALL))):
         return Story.objects.all()
     return Story.objects.filter(~Q(status=Status.REJECTED) | Q(submitted_by=user.pk))
+
+
+def one_of(stories: QuerySet[Story], key: int) -> Story:
+    """Return the story with this key. Raise StoryNotFound if it is not one of these stories."""
+    story = stories.filter(pk=key).first()
+    if story is None:
+        raise StoryNotFound
+    return story
 
 
 def may_change(user: Any, story: Story) -> bool:

@@ -6,9 +6,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin, UserPassesTestMixin
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.generic import DetailView, ListView, TemplateView, UpdateView
 
@@ -22,7 +20,7 @@ from stories.listing.filters import Filters, choices, number
 from stories.listing.pages import in_order, listing, shown_to
 from stories.listing.topics import topics
 from stories.models import Story, reason_of
-from stories.permissions import may_change, may_trace, readable_by
+from stories.permissions import may_change, may_trace, one_of, readable_by
 from stories.replica_wait import wait_for_replica
 from users.roles import audience_of
 
@@ -73,8 +71,10 @@ class StoryView(LoginRequiredMixin, DetailView[Story]):
     template_name = "stories/story.html"
     context_object_name = "story"
 
-    def get_queryset(self) -> QuerySet[Story]:
-        return shown_to(self.request.user, readable_by(self.request.user))
+    def get_object(self, queryset: Any = None) -> Story:
+        """Return the story. Raise StoryNotFound if the user may not read it."""
+        stories = shown_to(self.request.user, readable_by(self.request.user))
+        return one_of(stories, self.kwargs["pk"])
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         user = self.request.user
@@ -174,8 +174,8 @@ class ChangeView(UserPassesTestMixin, SubmissionView):
         return user.is_authenticated and may_change(user, self.get_object())
 
     def get_object(self, queryset: Any = None) -> Story:
-        """Return the story. Raise Http404 if the user may not read it."""
-        return get_object_or_404(readable_by(self.request.user), pk=self.kwargs["pk"])
+        """Return the story. Raise StoryNotFound if the user may not read it."""
+        return one_of(readable_by(self.request.user), self.kwargs["pk"])
 
     def save(self, form: SubmissionForm) -> Story:
         """Save the story, unless a review has just ended the user's right to change it."""

@@ -14,6 +14,7 @@ from cdc.commands import database_problem, log
 from cdc.operations import outage_verdict
 from cdc.pages import marked, refused
 from cdc.refusals import BUSY, LOST, REFUSALS, UNAVAILABLE, Refusal, refusal_of
+from stories.permissions import StoryNotFound
 
 REQUEST_FAILED = "request.failed"
 """The log event of a request that failed because the database is not available."""
@@ -47,6 +48,13 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # 
     Django's own view also checks the CSRF token, which fails again if the form cannot be read.
     """
     return HttpResponseBadRequest(render_to_string("400.html"))
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Return the page of a story that was not found, or the page of a wrong address."""
+    missing = isinstance(exception, StoryNotFound)
+    template = "stories/not_found.html" if missing else defaults.ERROR_404_TEMPLATE_NAME
+    return defaults.page_not_found(request, exception, template)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -6,8 +6,8 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin, UserPassesTestMixin
 from django.db.models import Count, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, render
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.generic import FormView, ListView, View
@@ -28,7 +28,7 @@ from stories.bulk.shown import SHOWN, code_of
 from stories.forms import RejectionForm
 from stories.listing.filters import Filters, counted_statuses
 from stories.models import Story, reason_of
-from stories.permissions import readable_by
+from stories.permissions import StoryNotFound, one_of, readable_by
 
 _LONGEST_URL = 2_000
 
@@ -91,7 +91,7 @@ class StoryActionView(LoginRequiredMixin, UserPassesTestMixin, FormView[forms.Fo
     def setup(self, request: HttpRequest, *args: Any, **options: Any) -> None:
         super().setup(request, *args, **options)
         if request.user.is_authenticated:
-            self.story = get_object_or_404(readable_by(request.user), pk=options["pk"])
+            self.story = one_of(readable_by(request.user), options["pk"])
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         return super().get_context_data(**context, story=self.story)
@@ -178,7 +178,7 @@ class RejectView(ReviewView):
     def form_valid(self, form: forms.Form) -> HttpResponse:
         reason = form.cleaned_data["reason"]
         if not reject(self.request.user, self.story.pk, reason, self.code):
-            raise Http404("This story does not exist.")
+            raise StoryNotFound
         messages.success(self.request, "The story was rejected.")
         return super().form_valid(form)
 

@@ -3,18 +3,18 @@
 from typing import Any
 
 from django.db import transaction
-from django.http import Http404
 
 from cdc.errors import Refused
 from stories.models import Status, Story, Vote
+from stories.permissions import StoryNotFound
 from stories.validators import LARGEST_COUNT
 
 
 def digg(user: Any, key: int) -> Story:
     """Count the vote of a user for a story once, and return the story.
 
-    A second vote changes nothing. Raise Http404 if the story does not exist, and Refused if it is
-    rejected.
+    A second vote changes nothing. Raise StoryNotFound if the story does not exist, and Refused if
+    it is rejected.
     """
     with transaction.atomic():
         story = _locked(key)
@@ -31,7 +31,7 @@ def digg(user: Any, key: int) -> Story:
 def undo(user: Any, key: int) -> Story:
     """Remove the vote of a user for a story, and return the story.
 
-    Without a vote, nothing changes. Raise Http404 if the story does not exist.
+    Without a vote, nothing changes. Raise StoryNotFound if the story does not exist.
     """
     with transaction.atomic():
         story = _locked(key)
@@ -47,7 +47,7 @@ def _locked(key: int) -> Story:
     # shared lock on the story, and two simultaneous votes would deadlock.
     story: Story | None = Story.objects.select_for_update().filter(pk=key).first()
     if story is None:
-        raise Http404("This story does not exist.")
+        raise StoryNotFound
     return story
 
 

@@ -9,7 +9,7 @@ from django.test import Client, RequestFactory
 
 from cdc.context import acting_as
 from project.http.refusals import RefusalMiddleware
-from stories.models import Story
+from stories.models import Status, Story
 from tests.support.static_files import plain_static_files
 from users.models import User, UserType
 
@@ -60,13 +60,32 @@ def test_the_style_guide_is_refused_without_a_reason(client: Client) -> None:
 
 
 def test_a_missing_page_does_not_name_the_models(client: Client) -> None:
-    answer = client.get("/stories/999999/")
+    answer = client.get("/stories/?page=999999")
     page = answer.content.decode()
     assert answer.status_code == 404
     assert "Page not found." in page
-    assert "matches the given query" not in page
+    assert "Invalid page" not in page
     # The navigation stays, so that the way back is one click.
     assert '<nav class="sf-rail"' in page
+
+
+@pytest.mark.parametrize("action", ["", "change/", "withdraw/"])
+def test_a_removed_story_has_a_page_that_leads_to_the_stories(client: Client, action: str) -> None:
+    answer = client.get(f"/stories/999999/{action}")
+    page = answer.content.decode()
+    assert answer.status_code == 404
+    assert "This story does not exist, or it was removed." in page
+    assert 'class="btn btn-primary" href="/stories/"' in page
+    assert "matches the given query" not in page
+
+
+def test_a_story_that_may_not_be_read_has_the_page_of_a_removed_one(client: Client) -> None:
+    with acting_as("test"):
+        hidden = Story.objects.create(title="T", link="http://b.example/", status=Status.REJECTED)
+    pages = [client.get(f"/stories/{key}/") for key in (hidden.pk, 999999)]
+    assert [page.status_code for page in pages] == [404, 404]
+    texts = [page.content.decode().split("<main")[1] for page in pages]
+    assert texts[0] == texts[1]
 
 
 def test_an_icon_answers(client: Client) -> None:

@@ -141,6 +141,8 @@ class SubmissionForm(TopicChoice):
         super().__init__(*args, **options)
         for name in ("title", "description"):
             self.fields[name].widget.attrs["dir"] = "auto"
+        for name in ("link", "title"):
+            self.fields[name].widget.attrs["data-count"] = True
         self.duplicate: Story | None = None
         self.fields["link"].widget.attrs |= self._check_while_typing()
         if not topics():
@@ -189,7 +191,7 @@ class RejectionForm(forms.Form):
     reason = forms.CharField(
         max_length=LONGEST_REASON,
         validators=[validate_text],
-        widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
+        widget=forms.Textarea(attrs={"rows": 3, "dir": "auto", "data-count": True}),
         help_text="The submitter will see this text.",
         error_messages={"required": REASON_MISSING},
     )

@@ -55,6 +55,13 @@ def test_an_empty_form_says_what_is_missing() -> None:
     assert "This field is required." not in page
 
 
+def test_the_limits_of_the_fields_are_counted_by_the_script() -> None:
+    page = person("ann")[1].get("/stories/new/").content.decode()
+    counted = re.findall(r"<input[^>]*data-count[^>]*>", page)
+    assert [re.findall(r'maxlength="(\d+)"', each) for each in counted] == [["500"], ["255"]]
+    assert "/static/project/forms.js" in page
+
+
 def test_the_header_marks_the_page_for_submissions() -> None:
     _, client = person("ann")
     mark = 'href="/stories/new/" aria-current="page"'

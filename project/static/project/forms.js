@@ -1,0 +1,46 @@
+// What a script adds to forms: character counts. The forms also work without this script.
+const NEAR = 20;
+const PAUSE_MILLISECONDS = 1000;
+const MOSTLY_FULL = 0.8;
+
+// A form sends a line break as two characters.
+const lengthOf = (field) => field.value.replaceAll("\n", "\r\n").length;
+
+const plural = (number) => (number === 1 ? "1 character" : `${number} characters`);
+
+// Nothing is announced until the limit is near and the person pauses.
+const announcement = (left) => {
+  if (left > NEAR) return "";
+  return left < 0 ? `${plural(-left)} too many` : `${plural(left)} left`;
+};
+
+const added = (field, className) => {
+  const part = document.createElement("p");
+  part.className = className;
+  field.after(part);
+  return part;
+};
+
+const prepareCount = (field) => {
+  const most = field.maxLength;
+  const said = added(field, "visually-hidden");
+  const shown = added(field, "sf-count sf-number");
+  let timer = 0;
+  said.setAttribute("role", "status");
+  shown.setAttribute("aria-hidden", "true");
+  const show = () => {
+    const used = lengthOf(field);
+    shown.textContent = `${used} / ${most}`;
+    shown.classList.toggle("sf-count-over", used > most);
+    // Few addresses are long, so most people need no count of theirs.
+    shown.hidden = field.type === "url" && used < most * MOSTLY_FULL;
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      said.textContent = announcement(most - used);
+    }, PAUSE_MILLISECONDS);
+  };
+  field.addEventListener("input", show);
+  show();
+};
+
+document.querySelectorAll("[data-count]").forEach(prepareCount);

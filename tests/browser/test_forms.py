@@ -1,0 +1,44 @@
+"""What the script of the forms adds in a real browser: character counts."""
+
+import pytest
+from playwright.sync_api import expect
+
+from stories.models import Story
+from tests.browser.conftest import Visitor
+from users.models import User
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+def test_the_characters_of_a_field_are_counted_and_announced_near_the_limit(
+    visitor: Visitor, people: dict[str, User]
+) -> None:
+    page = visitor.page
+    visitor.log_in(people["customer"])
+    visitor.open("/stories/new/")
+    title = page.locator("#div_id_title")
+    shown, said = title.locator(".sf-count"), title.get_by_role("status")
+    page.get_by_label("Title").fill("A heron")
+    expect(shown).to_have_text("7 / 255")
+    expect(shown).to_have_attribute("aria-hidden", "true")
+    page.get_by_label("Title").fill("x" * 254)
+    expect(said).to_have_text("1 character left")
+    page.get_by_label("Title").fill("A heron")
+    expect(said).to_have_text("")
+    address = page.locator("#div_id_link .sf-count")
+    expect(address).to_be_hidden()
+    page.get_by_label("Link").fill(f"http://a.example/{'x' * 400}")
+    expect(address).to_have_text("417 / 500")
+
+
+def test_a_line_break_counts_as_two_characters_as_the_server_counts_it(
+    visitor: Visitor, people: dict[str, User], stories: list[Story]
+) -> None:
+    page = visitor.page
+    visitor.log_in(people["superuser"])
+    visitor.open(f"/stories/{stories[0].pk}/reject/")
+    page.get_by_label("Reason").fill("\n" * 300)
+    expect(page.locator(".sf-count-over")).to_have_text("600 / 500")
+    expect(page.locator("#div_id_reason").get_by_role("status")).to_have_text(
+        "100 characters too many"
+    )

@@ -1,10 +1,10 @@
-"""What the script of the forms adds in a real browser: character counts."""
+"""What the script of the forms adds in a real browser: counts and visible passwords."""
 
 import pytest
 from playwright.sync_api import expect
 
 from stories.models import Story
-from tests.browser.conftest import Visitor
+from tests.browser.conftest import PASSWORD, Visitor
 from users.models import User
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -42,3 +42,35 @@ def test_a_line_break_counts_as_two_characters_as_the_server_counts_it(
     expect(page.locator("#div_id_reason").get_by_role("status")).to_have_text(
         "100 characters too many"
     )
+
+
+@pytest.mark.parametrize("path", ["/login/", "/", "/register/", "/password/"])
+def test_a_password_can_be_shown(visitor: Visitor, people: dict[str, User], path: str) -> None:
+    page = visitor.page
+    if path == "/password/":
+        visitor.log_in(people["customer"])
+    visitor.open(path)
+    fields = page.locator("[autocomplete$=-password]")
+    buttons = page.get_by_role("button", name="Show ")
+    expect(buttons).to_have_count(fields.count())
+    expect(buttons.last).to_have_attribute("aria-pressed", "false")
+    fields.last.fill(PASSWORD)
+    buttons.last.click()
+    expect(fields.last).to_have_attribute("type", "text")
+    expect(buttons.last).to_have_attribute("aria-pressed", "true")
+    buttons.last.click()
+    expect(fields.last).to_have_attribute("type", "password")
+
+
+def test_a_visible_password_is_hidden_before_it_is_sent(
+    visitor: Visitor, people: dict[str, User]
+) -> None:
+    page = visitor.page
+    visitor.open("/login/")
+    page.get_by_role("button", name="Show password").click()
+    page.get_by_label("E-mail address").fill("ann@people.example")
+    page.get_by_label("Password").fill(PASSWORD)
+    # Without content, the browser stays on the page.
+    page.route("**/login/", lambda route: route.fulfill(status=204))
+    page.locator("main").get_by_role("button", name="Log in").click()
+    expect(page.get_by_label("Password")).to_have_attribute("type", "password")

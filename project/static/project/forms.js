@@ -1,4 +1,5 @@
-// What a script adds to forms: character counts. The forms also work without this script.
+// What a script adds to forms: character counts, and visible passwords. The forms also work
+// without this script.
 const NEAR = 20;
 const PAUSE_MILLISECONDS = 1000;
 const MOSTLY_FULL = 0.8;
@@ -43,4 +44,24 @@ const prepareCount = (field) => {
   show();
 };
 
+const reveal = (field, button, visible) => {
+  field.type = visible ? "text" : "password";
+  button.setAttribute("aria-pressed", String(visible));
+};
+
+const prepareReveal = (field) => {
+  const button = document.getElementById("reveal")?.content.firstElementChild.cloneNode(true);
+  const [label] = field.labels;
+  if (!button || !label) return;
+  button.querySelector("[data-of]").textContent = label.firstChild.textContent.trim().toLowerCase();
+  // While the password is visible, the browser could send it to a spelling checker.
+  field.spellcheck = false;
+  field.autocapitalize = "none";
+  field.after(button);
+  button.addEventListener("click", () => reveal(field, button, field.type === "password"));
+  // The browser must not remember a password as the text of a field.
+  field.form.addEventListener("submit", () => reveal(field, button, false));
+};
+
 document.querySelectorAll("[data-count]").forEach(prepareCount);
+document.querySelectorAll("input[type=password]").forEach(prepareReveal);

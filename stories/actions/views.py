@@ -16,6 +16,7 @@ from cdc.errors import Refused
 from cdc.pages import RefusalMixin, refused
 from cdc.refusals import REFUSALS
 from stories.actions import votes
+from stories.actions.reasons import COMMON_REASONS, text_of
 from stories.actions.review import (
     approve,
     may_review,
@@ -170,10 +171,12 @@ class RejectView(ReviewView):
         "text": "Only the submitter, staff and people who see the live feed can read a rejected "
         "story. They also see the reason.",
         "button": "Reject",
+        "common_reasons": COMMON_REASONS,
     }
 
     def get_initial(self) -> dict[str, Any]:
-        return {"reason": reason_of(self.story)}
+        """Return the common reason in the URL, or the present reason."""
+        return {"reason": text_of(self.request.GET.get("preset", "")) or reason_of(self.story)}
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
         reason = form.cleaned_data["reason"]

@@ -1,8 +1,9 @@
-"""What the script of the forms adds in a real browser: counts and visible passwords."""
+"""What the script of the forms adds: counts, visible passwords, common reasons."""
 
 import pytest
 from playwright.sync_api import expect
 
+from stories.actions.reasons import COMMON_REASONS
 from stories.models import Story
 from tests.browser.conftest import PASSWORD, Visitor
 from users.models import User
@@ -74,3 +75,17 @@ def test_a_visible_password_is_hidden_before_it_is_sent(
     page.route("**/login/", lambda route: route.fulfill(status=204))
     page.locator("main").get_by_role("button", name="Log in").click()
     expect(page.get_by_label("Password")).to_have_attribute("type", "password")
+
+
+def test_a_common_reason_fills_in_the_text(
+    visitor: Visitor, people: dict[str, User], stories: list[Story]
+) -> None:
+    page, chosen = visitor.page, COMMON_REASONS[1]
+    visitor.log_in(people["superuser"])
+    visitor.open(f"/stories/{stories[0].pk}/reject/")
+    page.get_by_role("link", name=chosen.label).click()
+    reason = page.get_by_label("Reason")
+    expect(reason).to_be_focused()
+    expect(reason).to_have_value(chosen.text)
+    expect(page.locator(".sf-count")).to_have_text(f"{len(chosen.text)} / 500")
+    assert page.url.endswith("/reject/")

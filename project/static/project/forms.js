@@ -1,5 +1,5 @@
-// What a script adds to forms: character counts, and visible passwords. The forms also work
-// without this script.
+// What a script adds to forms: character counts, visible passwords, and texts to choose from. The
+// forms also work without this script.
 const NEAR = 20;
 const PAUSE_MILLISECONDS = 1000;
 const MOSTLY_FULL = 0.8;
@@ -63,5 +63,16 @@ const prepareReveal = (field) => {
   field.form.addEventListener("submit", () => reveal(field, button, false));
 };
 
+const fill = (event) => {
+  const link = event.target.closest("[data-fill]");
+  const field = link && document.getElementById(link.dataset.fill);
+  if (!field) return;
+  event.preventDefault();
+  field.value = link.dataset.text;
+  field.dispatchEvent(new Event("input"));
+  field.focus();
+};
+
 document.querySelectorAll("[data-count]").forEach(prepareCount);
 document.querySelectorAll("input[type=password]").forEach(prepareReveal);
+document.addEventListener("click", fill);

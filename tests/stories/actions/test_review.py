@@ -12,6 +12,7 @@ from django.test import Client
 from cdc.context import acting_as
 from cdc.models import OutboxRecord
 from stories.actions import review
+from stories.actions.reasons import COMMON_REASONS
 from stories.bulk.shown import code_of
 from stories.models import Rejection, Status, Story, Vote
 from tests.support.fuzzing import Fields
@@ -119,6 +120,27 @@ def test_a_rejected_story_is_a_page_for_its_submitter_with_the_reason(
     decide(staff, path, reason="Spam.")
     assert "Reason: <bdi>Spam.</bdi>" in page(ann[1], f"/stories/{story.pk}/")
     assert len(events()) == 1, "only the reason was changed"
+
+
+def reason_in(page: str) -> str:
+    # HTML ignores the first line break of a text area.
+    return Fields(page).values["reason"].removeprefix("\n")
+
+
+def test_a_common_reason_fills_in_the_form_without_a_script(
+    ann: tuple[User, Client], story: Story
+) -> None:
+    _, staff = reviewer()
+    path = f"/stories/{story.pk}/reject/"
+    decide(staff, path, reason="Seen before.")
+    shown = page(staff, path)
+    for each in COMMON_REASONS:
+        assert f'href="?preset={each.key}"' in shown
+        assert reason_in(page(staff, f"{path}?preset={each.key}")) == each.text
+    assert reason_in(page(staff, f"{path}?preset=zebra")) == "Seen before."
+    assert decide(staff, f"{path}?preset=spam", reason=COMMON_REASONS[0].text).status_code == 302
+    assert f"Reason: <bdi>{COMMON_REASONS[0].text}</bdi>" in page(ann[1], f"/stories/{story.pk}/")
+    assert "?preset=" not in page(staff, f"/stories/{story.pk}/approve/")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from project.operations.pipeline import TechnicalWorkerHome
 from project.pages import home_pages
 from project.pages.front_page import FrontPage
 from project.pages.styleguide import StyleGuide
+from stories.listing.topics import topics
 from users.client_address import client_network
 from users.roles import feed_audience
 
@@ -42,7 +43,11 @@ urlpatterns = [
     # Browsers and programs also ask for this address on pages that name a different icon.
     path("favicon.ico", home_pages.favicon),
     path("operations/", include("project.operations.urls")),
-    path("feed/", FeedPage.as_view(audience_of=feed_audience), name="feed"),
+    path(
+        "feed/",
+        FeedPage.as_view(audience_of=feed_audience, topics_of_rows=topics),
+        name="feed",
+    ),
     path(
         "feed/<int:partition>/<int:offset>/",
         FeedChange.as_view(audience_of=feed_audience),

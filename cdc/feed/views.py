@@ -1,5 +1,6 @@
 """The live feed's views: the page, its stream, and a change's details."""
 
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -120,6 +121,8 @@ class FeedPage(_ForAudience, TemplateView):
     """The live feed: the latest changes, which a script keeps up to date, or past changes."""
 
     template_name = "feed/feed.html"
+    topics_of_rows: Callable[[], Sequence[str]] = staticmethod(tuple)
+    """Returns the topic names that the filter suggests. The project passes this to `as_view`."""
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         audience = self.audience
@@ -141,6 +144,7 @@ class FeedPage(_ForAudience, TemplateView):
             operations=[(op, label, op in wanted.ops) for op, label in _OPERATION_LABELS.items()],
             asked=page.asked_values(query),
             field_names=wiring.renderer().column_names(audience),
+            topic_names=self.topics_of_rows(),
         )
 
 

@@ -10,6 +10,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.test import AsyncClient, Client
 
+from cdc.context import acting_as
 from cdc.errors import Misconfigured, Retryable
 from cdc.feed import page as page_module
 from cdc.feed import wiring
@@ -21,6 +22,7 @@ from cdc.wire import windows
 from cdc.wire.event import PastEvent, Version
 from cdc.wire.moments import milliseconds
 from cdc.wire.records import Outgoing
+from stories.models import Story
 from tests.cdc.feed.records import RENDERER, TOPIC, update
 from tests.support.builders import change, outgoing, tombstone
 from tests.support.static_files import plain_static_files
@@ -135,6 +137,17 @@ def test_form_and_links_keep_the_filter(
     assert "?op=c&amp;before=" in page(worker, "?op=c")
     shown = page(worker, "?field=diggs&topic=Harbours&who=9")
     assert all(f'value="{given}" maxlength' in shown for given in ("diggs", "Harbours", "9"))
+
+
+def test_the_filter_suggests_the_fields_and_the_topics(
+    broker: MemoryBroker, history: MemoryHistory, worker: Client
+) -> None:
+    with acting_as("test"):
+        Story.objects.create(title="T", link="http://a.example/", topic={"name": '<b>"Q" & A'})
+    shown = page(worker)
+    assert '<option value="title"></option>' in shown
+    assert '<option value="&lt;b&gt;&quot;Q&quot; &amp; A"></option>' in shown
+    assert 'list="topic-names"' in shown
 
 
 def test_each_condition_can_be_removed_alone(

@@ -436,6 +436,21 @@ def test_a_filter_is_saved_under_a_name_and_removed(page: Page) -> None:
     expect(page.locator("#saved")).to_be_hidden()
 
 
+def test_the_filters_that_were_saved_last_are_in_the_toolbar(page: Page) -> None:
+    feed = page.url.partition("?")[0]
+    for name in ("first", "second", "third"):
+        page.goto(f"{feed}?op=u&text={name}")
+        page.get_by_text("Filter and jump").click()
+        page.get_by_label("Name", exact=True).fill(name)
+        page.get_by_role("button", name="Save this filter").click()
+    page.goto(feed)
+    saved = page.get_by_role("list", name="Saved filters").get_by_role("link")
+    expect(saved).to_have_text(["third", "second"])
+    saved.last.click()
+    expect(page).to_have_url(re.compile(r"/feed/\?op=u&text=second$"))
+    expect(saved).to_have_count(0)
+
+
 def test_the_drawer_shows_each_field_before_and_after(page: Page, topic: Topic) -> None:
     title = "<b>bold</b>"
     topic.send([outgoing(update(2, 90, diggs=9, title=title), topic.name)])

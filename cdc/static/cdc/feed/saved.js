@@ -3,6 +3,7 @@ import { say } from "./announcer.js";
 import { byId, list } from "./page.js";
 
 const MOST = 20;
+const MOST_IN_TOOLBAR = 2;
 const section = byId("saved");
 const key = `feed-filters-${section.dataset.owner}`;
 
@@ -34,12 +35,19 @@ function remove(name) {
   document.querySelector(".sf-filter > summary").focus();
 }
 
-function itemOf({ name, query }) {
-  const item = byId("saved-row").content.cloneNode(true);
+// Returns a copy of a template whose link opens the filter.
+function linked(template, { name, query }) {
+  const item = byId(template).content.cloneNode(true);
   const link = item.querySelector("a");
   link.href = `${list.dataset.page}?${query}`;
   if (query === list.dataset.query) link.setAttribute("aria-current", "true");
   item.querySelector("bdi").textContent = name;
+  return item;
+}
+
+function itemOf(filter) {
+  const { name } = filter;
+  const item = linked("saved-row", filter);
   const button = item.querySelector("button");
   button.querySelector(".visually-hidden").textContent = `Remove the saved filter ${name}`;
   button.addEventListener("click", (event) => {
@@ -50,8 +58,17 @@ function itemOf({ name, query }) {
   return item;
 }
 
+// The toolbar shows the filters that were saved last. On the page of a filter, its conditions need
+// the room.
+function showInToolbar(filters) {
+  const first = byId("saved-first");
+  first.replaceChildren(...filters.slice(0, MOST_IN_TOOLBAR).map((each) => linked("saved-link", each)));
+  first.hidden = !filters.length || document.querySelector(".sf-feed-chip") !== null;
+}
+
 function show() {
   const filters = read();
+  showInToolbar(filters);
   byId("saved-list").replaceChildren(...filters.map(itemOf));
   byId("saved-list").hidden = !filters.length;
   section.hidden = !filters.length && !byId("save");

@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 from django import forms
-from django.contrib.admin.widgets import AdminSplitDateTime
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -73,13 +72,17 @@ class JSONColumnField(forms.JSONField):
         return str(super().prepare_value(value)).encode(errors="backslashreplace").decode()
 
 
-class NamedSplitDateTime(AdminSplitDateTime):
-    """Two inputs, for date and time, each with an accessible name."""
+class NamedSplitDateTime(forms.SplitDateTimeWidget):
+    """Native inputs for a date and a time to the second, each with an accessible name."""
+
+    def __init__(self) -> None:
+        super().__init__(date_format="%Y-%m-%d", time_format="%H:%M:%S", time_attrs={"step": "1"})
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         context: dict[str, Any] = super().get_context(name, value, attrs)
-        for box, label in zip(context["widget"]["subwidgets"], ("date", "time"), strict=True):
-            box["attrs"]["aria-label"] = f"{name.replace('_', ' ').capitalize()}, {label}"
+        for box, kind in zip(context["widget"]["subwidgets"], ("date", "time"), strict=True):
+            box["type"] = kind
+            box["attrs"]["aria-label"] = f"{name.replace('_', ' ').capitalize()}, {kind}"
         return context
 
 
@@ -218,6 +221,8 @@ class StoryForm(TopicChoice):
         help_texts = {
             "container": 'The section, as a JSON object with "name" and "short_name".',
             "source_id": "The id of an imported story; empty if a user submitted the story here.",
+            "submit_date": "In UTC.",
+            "promote_date": "In UTC.",
         }
 
     def __init__(self, *args: Any, **options: Any) -> None:

@@ -211,6 +211,17 @@ def test_json_columns_are_indented(client: Client, stories: list[Story]) -> None
     assert "{\n  &quot;name&quot;: &quot;ann&quot;\n}" in page
 
 
+def test_times_have_native_inputs_to_the_second(client: Client, stories: list[Story]) -> None:
+    page = client.get(f"{LIST}{stories[0].pk}/change/").content.decode()
+    for name, kind, value in (("0", "date", "2010-03-16"), ("1", "time", "01:02:03")):
+        (found,) = re.findall(rf'<input[^>]* name="submit_date_{name}"[^>]*>', page)
+        assert f'type="{kind}"' in found
+        assert f'value="{value}"' in found
+        assert f'aria-label="Submit date, {kind}"' in found
+    assert 'step="1"' in page
+    assert "DateTimeShortcuts" not in page
+
+
 def test_help_texts_say_what_to_enter(client: Client, stories: list[Story]) -> None:
     page = client.get(f"{LIST}{stories[0].pk}/change/").content.decode()
     assert "The section, as a JSON object with" in page

@@ -95,10 +95,15 @@ class StoryActionView(LoginRequiredMixin, UserPassesTestMixin, FormView[forms.Fo
             self.story = one_of(readable_by(request.user), options["pk"])
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        return super().get_context_data(**context, story=self.story)
+        return super().get_context_data(**context, story=self.story, back=self.back)
+
+    @property
+    def back(self) -> str:
+        """The page that asked for the action; by default, the story's page."""
+        return back_to(self.request) or reverse("story", args=[self.story.pk])
 
     def get_success_url(self) -> str:
-        return back_to(self.request) or reverse("story", args=[self.story.pk])
+        return self.back
 
 
 class WithdrawView(RefusalMixin, StoryActionView):
@@ -215,8 +220,8 @@ class MySubmissionsView(LoginRequiredMixin, ListView[Story]):
 
 
 def back_to(request: HttpRequest) -> str:
-    """Return the posted `next` if it is a path on this site; otherwise, return an empty string."""
-    path = request.POST.get("next", "")
+    """Return `next` if it is a path on this site; otherwise, return an empty string."""
+    path = request.POST.get("next") or request.GET.get("next", "")
     if not path.startswith("/") or len(path) > _LONGEST_URL:
         return ""
     return path if url_has_allowed_host_and_scheme(path, allowed_hosts=None) else ""

@@ -404,6 +404,25 @@ def test_the_form_of_a_story_rejects_with_a_reason(client: Client, stories: list
     assert not Rejection.objects.exists()
 
 
+def test_the_form_of_a_story_leads_to_its_review_and_back(
+    client: Client, stories: list[Story]
+) -> None:
+    for story in stories:
+        form = f"{LIST}{story.pk}/change/"
+        page = client.get(form).content.decode()
+        review = {
+            action: f"/stories/{story.pk}/{action}/?next={form}" for action in ("approve", "reject")
+        }
+        assert (review["approve"] in page) == (story.status != Status.POPULAR)
+        assert review["reject"] in page
+        asked = client.get(review["reject"]).content.decode()
+        assert f'href="{form}">Cancel' in asked
+        shown = {"shown": Fields(asked).values["shown"], "reason": "Spam."}
+        assert client.post(review["reject"], shown).headers["Location"] == form
+    assert set(Story.objects.values_list("status", flat=True)) == {Status.REJECTED}
+    assert "/approve/" not in client.get(f"{LIST}add/").content.decode()
+
+
 def test_bulk_edit_rejects_with_a_reason(client: Client, stories: list[Story]) -> None:
     page = edit(client, stories[:2], status="rejected", reason="Old.", media="", diggs="")
     assert "2 stories were edited." in page

@@ -122,6 +122,15 @@ def test_a_rejected_story_is_a_page_for_its_submitter_with_the_reason(
     assert len(events()) == 1, "only the reason was changed"
 
 
+@pytest.mark.parametrize("target", ["//evil.example/", "http://evil.example/", "javascript:1"])
+def test_a_decision_leads_to_no_other_site(story: Story, target: str) -> None:
+    _, staff = reviewer()
+    path = f"/stories/{story.pk}/reject/?next={target}"
+    assert target not in page(staff, path).split("<main")[1]
+    answer = decide(staff, path, reason="Spam.")
+    assert answer.headers["Location"] == f"/stories/{story.pk}/"
+
+
 def reason_in(page: str) -> str:
     # HTML ignores the first line break of a text area.
     return Fields(page).values["reason"].removeprefix("\n")

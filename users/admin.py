@@ -112,11 +112,10 @@ class UserAdmin(
         return dateformat.format(moment, "j\u00a0M\u00a0Y, H:i") if moment else None
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Leave out the permissions of a superuser, who has them all."""
+        """Leave out the permissions of a superuser, who has them all, and a choice of no groups."""
         fieldsets = super().get_fieldsets(request, obj)
-        if obj is None or not obj.is_superuser:
-            return fieldsets
-        return [each for each in fieldsets if "user_permissions" not in each[1]["fields"]]
+        unused = {"user_permissions"} if obj and obj.is_superuser else set()
+        return _without(fieldsets, unused if Group.objects.exists() else {*unused, "groups"})
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Make privileges read-only for staff, who could otherwise grant themselves privileges.
@@ -161,6 +160,15 @@ class UserAdmin(
         if not is_superuser(request.user):
             actions.pop("delete_selected", None)
         return actions
+
+
+def _without(fieldsets: Any, names: set[str]) -> list[Any]:
+    """Return the fieldsets without these fields; a fieldset without fields is left out."""
+    kept = [
+        (title, {**options, "fields": [name for name in options["fields"] if name not in names]})
+        for title, options in fieldsets
+    ]
+    return [each for each in kept if each[1]["fields"]]
 
 
 admin.site.unregister(Group)

@@ -12,6 +12,8 @@ from django.contrib.auth.forms import (
     BaseUserCreationForm,
     PasswordChangeForm,
     PasswordResetForm,
+    ReadOnlyPasswordHashField,
+    ReadOnlyPasswordHashWidget,
     SetPasswordForm,
     SetPasswordMixin,
 )
@@ -163,8 +165,25 @@ class OldFormMixin(forms.ModelForm[Any]):
         return (current - shown) | (chosen - shown) | (current & chosen)
 
 
+class PasswordState(ReadOnlyPasswordHashWidget):
+    """Shows whether an account has a password, without the parameters of its hash."""
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context(name, value, attrs)
+        # Only the parameters have values. Without a password, there is one sentence.
+        if all("value" in each for each in context["summary"]):
+            context["summary"] = [{"label": "Password is set."}]
+        return context
+
+
 class UserChangeForm(OldFormMixin, BaseUserChangeForm[User]):
     """Edits an account in the admin."""
+
+    password = ReadOnlyPasswordHashField(
+        label="Password",
+        widget=PasswordState,
+        help_text="Only a hash of the password is stored, so the password cannot be shown.",
+    )
 
     single: ClassVar = {"email", "name", "user_type", "is_active", "is_staff", "is_superuser"}
     many: ClassVar = {"groups", "user_permissions"}

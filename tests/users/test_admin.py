@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.test import Client
 
@@ -42,6 +43,29 @@ def test_the_permissions_of_a_superuser_are_not_listed(as_boss: Client, ann: Use
     page = as_boss.get(url).content.decode()
     assert 'name="user_permissions"' not in page
     assert 'name="is_superuser"' in page
+
+
+def test_the_parameters_of_a_password_hash_are_not_shown(as_boss: Client, ann: User) -> None:
+    url = f"/admin/users/user/{ann.pk}/change/"
+    page = as_boss.get(url).content.decode()
+    assert "<strong>Password is set.</strong>" in page
+    assert "salt" not in page
+    assert '<a class="button" href="../password/">Reset password</a>' in page
+    ann.set_unusable_password()
+    ann.save()
+    page = as_boss.get(url).content.decode()
+    assert "Password is set." not in page
+    assert "No password set." in page
+
+
+def test_groups_are_a_field_only_if_there_are_any(as_boss: Client, ann: User) -> None:
+    url = f"/admin/users/user/{ann.pk}/change/"
+    assert 'id="id_groups"' not in as_boss.get(url).content.decode()
+    assert as_boss.post(url, Fields(as_boss.get(url).content.decode()).values).status_code == 302
+    Group.objects.create(name="Editors")
+    page = as_boss.get(url).content.decode()
+    assert 'id="id_groups"' in page
+    assert "Editors" in page
 
 
 @pytest.mark.parametrize(

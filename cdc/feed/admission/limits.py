@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from random import randint
 
 from django.http import HttpRequest
+from django.template.defaultfilters import pluralize
 
 _START_SECONDS = 30.0
 """A stream that has not begun after this time never will: its client has disconnected."""
@@ -79,13 +80,13 @@ class Places:
     def refusal(self, account: str, address: str) -> Refusal | None:
         """Return the reason why a further stream is refused; None if it would be accepted."""
         if self._accounts[account] >= self._most_of_account:
-            why = f"Your account has {self._most_of_account} open streams: close one of them."
-            return Refusal(why)
+            number = self._most_of_account
+            streams = f"{number} open stream{pluralize(number)}"
+            return Refusal(f"Your account has {streams}: {_close(number)}.")
         if self._addresses[address] >= self._most_of_address:
-            why = (
-                f"{self._most_of_address} streams are open from your IP address: close one of them."
-            )
-            return Refusal(why)
+            number = self._most_of_address
+            streams = f"{number} stream{pluralize(number, ' is,s are')} open from your IP address"
+            return Refusal(f"{streams}: {_close(number)}.")
         if self._total >= self._most:
             return Refusal("Too many people are reading the feed: try again in a moment.")
         return None
@@ -101,3 +102,7 @@ class Places:
             counter[name] += change
             if not counter[name]:
                 del counter[name]
+
+
+def _close(streams: int) -> str:
+    return pluralize(streams, "close it,close one of them")

@@ -43,6 +43,18 @@ def test_an_account_and_an_address_have_a_limit(
     asyncio.run(scene())
 
 
+def test_a_limit_of_one_stream_is_singular() -> None:
+    async def scene() -> None:
+        places = Places(total=9, account=1, address=1)
+        assert taken(places, ("a", "192.0.2.1"), ("a", "192.0.2.2"), ("b", "192.0.2.1")) == [
+            "",
+            "Your account has 1 open stream: close it.",
+            "1 stream is open from your IP address: close it.",
+        ]
+
+    asyncio.run(scene())
+
+
 def test_a_process_has_a_limit() -> None:
     async def scene() -> None:
         places = Places(total=3, account=3, address=3)

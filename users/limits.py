@@ -2,12 +2,20 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum, auto
 
 from django.utils import timezone
 
 from users.models import ResetRequest
 
 WINDOW = timedelta(hours=1)
+
+
+class Reached(Enum):
+    """Which limit an attempt has reached."""
+
+    ACCOUNT = auto()
+    NETWORK = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +28,11 @@ class Limit:
     """None if networks are not limited."""
 
     def admit(self, email: str, network: str) -> bool:
-        """Record an attempt and return True, or return False if a limit is reached.
+        """Record an attempt and return True, or return False if a limit is reached."""
+        return self.reached(email, network) is None
+
+    def reached(self, email: str, network: str) -> Reached | None:
+        """Record an attempt and return None, or return which limit is reached.
 
         An empty `email` or `network` is not limited. Attempts for unknown e-mail addresses count
         too, so that the limit does not reveal which accounts exist.
@@ -32,13 +44,18 @@ class Limit:
         # other. A refused attempt does not count: otherwise, the limit would never end.
         mine = ResetRequest.objects.create(purpose=self.purpose, email=email, address=network)
         limits = (
-            (attempts.filter(email=email), self.per_account if email else None),
-            (attempts.filter(address=network), self.per_network if network else None),
+            (
+                Reached.NETWORK,
+                attempts.filter(address=network),
+                self.per_network if network else None,
+            ),
+            (Reached.ACCOUNT, attempts.filter(email=email), self.per_account if email else None),
         )
-        if all(limit is None or rows.count() <= limit for rows, limit in limits):
-            return True
-        mine.delete()
-        return False
+        for reached, rows, limit in limits:
+            if limit is not None and rows.count() > limit:
+                mine.delete()
+                return reached
+        return None
 
 
 RESET = Limit(purpose="reset", per_account=3, per_network=20)

@@ -24,11 +24,15 @@ from users.forms import (
     RegistrationForm,
     ResetForm,
 )
-from users.limits import PASSWORD_CHANGE, REGISTRATION, RESET
+from users.limits import PASSWORD_CHANGE, REGISTRATION, RESET, Reached
 from users.models import User
 from users.roles import home_of
 
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
+_TOO_MANY = {
+    Reached.NETWORK: "Too many registrations from your network. Wait an hour.",
+    Reached.ACCOUNT: "Too many registrations with this e-mail address. Wait an hour.",
+}
 
 
 class LoginView(RefusalMixin, auth.LoginView):
@@ -80,23 +84,20 @@ class LimitedMixin:
     record the attempt.
     """
 
-    too_many = ""
-    """The message on the page if the limit is reached."""
-
-    def is_admitted(self) -> bool:
-        """Record the attempt. Return False if a limit is reached."""
+    def refusal(self) -> str:
+        """Record the attempt. If a limit is reached, return the message for the page."""
         raise NotImplementedError
 
     def post(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
         form = self.get_form()  # type: ignore[attr-defined]  # of the form view
-        if self.is_admitted():
+        if not (why := self.refusal()):
             answer: HttpResponse = super().post(request, *args, **options)  # type: ignore[misc]
             return answer
-        refuse_form(form, self.too_many)
+        refuse_form(form, why)
         context = self.get_context_data(form=form)  # type: ignore[attr-defined]
         status = HTTPStatus.TOO_MANY_REQUESTS
-        refusal: HttpResponse = self.render_to_response(context, status=status)  # type: ignore[attr-defined]
-        return refusal
+        page: HttpResponse = self.render_to_response(context, status=status)  # type: ignore[attr-defined]
+        return page
 
 
 class RegisterView(RefusalMixin, LimitedMixin, FormView[RegistrationForm]):
@@ -112,16 +113,16 @@ class RegisterView(RefusalMixin, LimitedMixin, FormView[RegistrationForm]):
         "other": "login",
         "before_other": "Already have an account?",
     }
-    too_many = "Too many registrations from your network. Wait an hour."
 
     def dispatch(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponseBase:
         if isinstance(request.user, User):
             return HttpResponseRedirect(home_of(request.user))
         return super().dispatch(request, *args, **options)
 
-    def is_admitted(self) -> bool:
+    def refusal(self) -> str:
         email = str(normalized(self.request.POST.get("email", "")))[:LONGEST].replace("\0", "")
-        return REGISTRATION.admit(email, client_network(self.request))
+        reached = REGISTRATION.reached(email, client_network(self.request))
+        return _TOO_MANY[reached] if reached else ""
 
     def form_valid(self, form: RegistrationForm) -> HttpResponse:
         """Create the account. If another request has just created it, show the usual form error."""
@@ -151,10 +152,10 @@ class PasswordChangeView(RefusalMixin, LimitedMixin, auth.PasswordChangeView):
         "lead": "You will be logged out on all other devices.",
         "button": "Change password",
     }
-    too_many = "Too many attempts. Wait an hour, or reset your password."
 
-    def is_admitted(self) -> bool:
-        return PASSWORD_CHANGE.admit(self.request.user.get_username(), "")
+    def refusal(self) -> str:
+        is_admitted = PASSWORD_CHANGE.admit(self.request.user.get_username(), "")
+        return "" if is_admitted else "Too many attempts. Wait an hour, or reset your password."
 
     def form_valid(self, form: Any) -> HttpResponse:
         with transaction.atomic():

@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from tests.users.conftest import PASSWORD, logged_in
-from users.limits import PASSWORD_CHANGE, WINDOW, Limit
+from users.limits import PASSWORD_CHANGE, WINDOW, Limit, Reached
 from users.models import ResetRequest, User
 
 pytestmark = pytest.mark.django_db
@@ -35,6 +35,14 @@ def test_a_limit_counts_accounts_and_networks_for_one_purpose() -> None:
     assert LIMIT.admit("c@x.org", "m")
     assert other.admit("a@x.org", "n")
     assert [LIMIT.admit("", "") for _ in range(5)] == [True] * 5
+
+
+def test_the_limit_that_is_reached_is_named() -> None:
+    found = [LIMIT.reached("a@x.org", network) for network in ("k", "l", "m")]
+    assert found == [None, None, Reached.ACCOUNT]
+    found = [LIMIT.reached(f"{number}@x.org", "n") for number in range(4)]
+    assert found == [None, None, None, Reached.NETWORK]
+    assert LIMIT.reached("a@x.org", "n") is Reached.NETWORK
 
 
 def test_a_refused_attempt_does_not_extend_a_limit() -> None:
@@ -64,6 +72,16 @@ def test_a_refused_registration_keeps_what_was_typed(monkeypatch: pytest.MonkeyP
     page = Client().post("/register/", data).content.decode()
     assert "Too many registrations from your network" in page
     assert 'value="Typed"' in page
+
+
+def test_a_refused_registration_names_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit, words in (
+        (Limit(purpose="t", per_account=0, per_network=9), "with this e-mail address"),
+        (Limit(purpose="t", per_account=9, per_network=0), "from your network"),
+    ):
+        monkeypatch.setattr("users.views.REGISTRATION", limit)
+        page = Client().post("/register/", {"email": "a@x.org"}).content.decode()
+        assert f"Too many registrations {words}. Wait an hour." in page
 
 
 def test_a_stolen_session_cannot_guess_the_password(ann: User) -> None:

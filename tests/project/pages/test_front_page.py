@@ -1,5 +1,6 @@
 """The front page: the most dug stories of the day, and today's changes with their delay."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -119,6 +120,20 @@ def test_changes_and_delay_of_today(monkeypatch: pytest.MonkeyPatch) -> None:
     page = front()
     assert ">48,210<" in page
     assert ">21 ms<" in page
+
+
+def test_the_step_of_the_replica_shows_count_and_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    def step() -> str:
+        return re.sub(r"<[^>]*>", "", front().partition("<strong>MongoDB</strong>")[2])
+
+    assert "Today:" not in step()
+    for changes, p50, words in (
+        (48_210, 0.0214, "Today: 48,210 changes. At present, 21 ms after the save.\n"),
+        (1, None, "Today: 1 change.\n"),
+    ):
+        delays = Delays(changes=9, p50=p50, p95=None, p99=None)
+        activity(monkeypatch, Activity(changes=changes, delays=delays))
+        assert words in step()
 
 
 def test_unknown_figures_are_not_zero(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
 from django.test import TransactionTestCase
 
+from cdc.models import Epoch
 from tests.support.empty_tables import empty_tables
 
 BOTH = {"default", "other"}
@@ -34,8 +35,12 @@ def test_only_content_types_and_permissions_are_kept() -> None:
     assert min(map(min, kept)) > 0
 
 
-def test_empty_tables_are_emptied_again() -> None:
-    for _ in range(2):
-        empty_tables(Case())
+def test_each_database_has_a_new_epoch() -> None:
+    def epochs() -> list[int]:
+        return [Epoch.objects.using(name).get().pk for name in sorted(BOTH)]
 
-    assert counts(Group) == [0, 0]
+    empty_tables(Case())
+    before = epochs()
+    empty_tables(Case())
+
+    assert [now - earlier for now, earlier in zip(epochs(), before, strict=True)] == [1, 1]

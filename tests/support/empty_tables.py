@@ -1,7 +1,8 @@
 """Empties the tables after a test, faster than Django does.
 
-Django also deletes the content types and permissions, and then creates them again. This takes
-longer than most tests, and no test changes them.
+Django also deletes the content types and permissions, and then creates them again with the signal
+`post_migrate`. This takes longer than most tests, and no test changes them. The epoch, which this
+signal begins too, must be a new one, as after each flush.
 """
 
 from typing import Any
@@ -10,6 +11,8 @@ from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 from django.core.management.color import no_style
 from django.db import connections
+
+from cdc.outbox.epoch import ensure_epoch
 
 KEPT = {model._meta.db_table for model in (ContentType, Permission)}
 
@@ -23,6 +26,7 @@ def empty_tables(case: Any) -> None:
         )
         filled = _filled(connection, sorted(set(tables) - KEPT))
         connection.ops.execute_sql_flush(connection.ops.sql_flush(no_style(), filled))
+        ensure_epoch(using=alias)
 
 
 def _filled(connection: Any, tables: list[str]) -> list[str]:

@@ -1,6 +1,8 @@
 """Reads the first and end offsets of partitions, and the offsets that the group has committed."""
 
+import time
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
@@ -11,6 +13,11 @@ from cdc.kafka.client import consumer_config, make_client
 from cdc.kafka.refusals import REQUEST_SECONDS, ErrorLog
 from cdc.wire.records import TopicPartition
 
+_Found = TypeVar("_Found")
+_ATTEMPTS = 5
+_PAUSE_SECONDS = 0.1
+_NEW_LEADER = {KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION}
+"""Errors of a partition whose leader is new. After such an error, the client looks it up again."""
 Unavailable = Callable[[str, str, BaseException | None], Retryable]
 """A function such as `unavailable`: takes a verb, the name of its object and an error."""
 
@@ -24,12 +31,23 @@ def first_and_next(
     """
     partition = KafkaPartition(source.topic, source.partition)
     try:
-        marks = client.get_watermark_offsets(partition, timeout=REQUEST_SECONDS)
+        marks = _until_led(lambda: client.get_watermark_offsets(partition, timeout=REQUEST_SECONDS))
     except KafkaException as error:
         raise unavailable("read the offsets of", source.topic, error) from error
     if marks is None:
         raise unavailable("read the offsets of", source.topic, None)
     return int(marks[0]), int(marks[1])
+
+
+def _until_led(request: Callable[[], _Found]) -> _Found:
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return request()
+        except KafkaException as error:
+            if error.args[0].code() not in _NEW_LEADER:
+                raise
+        time.sleep(_PAUSE_SECONDS)
+    return request()
 
 
 class Watermarks:
@@ -93,7 +111,9 @@ class Watermarks:
         """
         asked = KafkaPartition(source.topic, source.partition, since_ms)
         try:
-            (found,) = self._consumer.offsets_for_times([asked], timeout=REQUEST_SECONDS)
+            (found,) = _until_led(
+                lambda: self._consumer.offsets_for_times([asked], timeout=REQUEST_SECONDS)
+            )
         except KafkaException as error:
             raise self._unavailable("look up a time in", source.topic, error) from error
         return found.offset if found.offset >= 0 else self.of(source)[1]

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka import watermarks as module
+from cdc.kafka.refusals import unavailable
 from cdc.kafka.topics import Topics
-from cdc.kafka.watermarks import Watermarks
+from cdc.kafka.watermarks import Watermarks, first_and_next
 from cdc.wire.records import TopicPartition
 from tests.support.commands import retried
 
@@ -42,6 +44,42 @@ def test_first_and_next_offset(watermarks: Watermarks, source: TopicPartition) -
     empty = TopicPartition(source.topic, 0)
     assert retried(lambda: watermarks.of(source)) == (0, 3)
     assert retried(lambda: watermarks.of(empty)) == (0, 0)
+
+
+class Stale(Consumer):
+    """A client that asks the previous leader of a partition a few times."""
+
+    def __init__(self, config: dict[str, Any], error: int, times: int) -> None:
+        super().__init__(config)
+        self.left, self._error = times, error
+
+    def get_watermark_offsets(self, *args: Any, **options: Any) -> Any:
+        if self.left:
+            self.left -= 1
+            raise KafkaException(KafkaError(self._error))
+        return retried(lambda: super(Stale, self).get_watermark_offsets(*args, **options))
+
+
+@pytest.mark.parametrize(
+    ("error", "times", "left"),
+    [
+        (KafkaError.NOT_LEADER_FOR_PARTITION, 4, 0),
+        (KafkaError.LEADER_NOT_AVAILABLE, 4, 0),
+        (KafkaError.NOT_LEADER_FOR_PARTITION, 6, 1),
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, 2, 1),
+    ],
+)
+def test_the_offsets_are_asked_of_the_new_leader(
+    source: TopicPartition, feed_settings: CdcSettings, error: int, times: int, left: int
+) -> None:
+    address = {"bootstrap.servers": feed_settings.bootstrap_servers, "group.id": "any"}
+    with closing(Stale(address, error, times)) as client:
+        if not left:
+            assert first_and_next(client, source, unavailable) == (0, 3)
+        else:
+            with pytest.raises(Retryable, match="read the offsets"):
+                first_and_next(client, source, unavailable)
+        assert client.left == left
 
 
 def test_an_offset_by_time_is_the_first_at_or_after_it(

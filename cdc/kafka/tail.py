@@ -12,6 +12,7 @@ from cdc.errors import Retryable
 from cdc.kafka.client import ENVELOPE_ROOM, client_config, consumer_config, make_client
 from cdc.kafka.record import record_of
 from cdc.kafka.refusals import ErrorLog
+from cdc.kafka.watermarks import offsets_at, repeated
 from cdc.wire.records import Record, TopicPartition
 from cdc.wire.topic import TopicBounds
 
@@ -64,7 +65,7 @@ class KafkaTail:
         numbers = range(len(self._describe().partitions))
         times = [KafkaPartition(self._topic, number, moment_ms) for number in numbers]
         try:
-            found = self._consumer.offsets_for_times(times, timeout=_SECONDS)
+            found = offsets_at(self._consumer, times, _SECONDS)
         except KafkaException as error:
             raise Retryable(_explanation(error)) from error
         return {
@@ -119,7 +120,9 @@ class KafkaTail:
     def _partition_bounds(self, number: int) -> tuple[int, int]:
         partition = KafkaPartition(self._topic, number)
         try:
-            marks = self._consumer.get_watermark_offsets(partition, timeout=_SECONDS)
+            marks = repeated(
+                lambda: self._consumer.get_watermark_offsets(partition, timeout=_SECONDS)
+            )
         except KafkaException as error:
             raise Retryable(_explanation(error)) from error
         if marks is None:

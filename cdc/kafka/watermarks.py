@@ -16,8 +16,19 @@ from cdc.wire.records import TopicPartition
 _Found = TypeVar("_Found")
 _ATTEMPTS = 5
 _PAUSE_SECONDS = 0.1
-_NEW_LEADER = {KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION}
-"""Errors of a partition whose leader is new. After such an error, the client looks it up again."""
+_MOVED = {
+    *(KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION),
+    *(KafkaError.REPLICA_NOT_AVAILABLE, KafkaError.KAFKA_STORAGE_ERROR),
+    *(KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH),
+    *(KafkaError.OFFSET_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART),
+    *(KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE),
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
+"""Errors while a leader or a coordinator is new, or not known to all brokers yet.
+
+Kafka's own client for Java repeats requests for offsets after these errors (KIP-207, KIP-320).
+librdkafka looks up the leader or the coordinator again, but returns the error.
+"""
 Unavailable = Callable[[str, str, BaseException | None], Retryable]
 """A function such as `unavailable`: takes a verb, the name of its object and an error."""
 
@@ -31,7 +42,7 @@ def first_and_next(
     """
     partition = KafkaPartition(source.topic, source.partition)
     try:
-        marks = _until_led(lambda: client.get_watermark_offsets(partition, timeout=REQUEST_SECONDS))
+        marks = repeated(lambda: client.get_watermark_offsets(partition, timeout=REQUEST_SECONDS))
     except KafkaException as error:
         raise unavailable("read the offsets of", source.topic, error) from error
     if marks is None:
@@ -39,15 +50,34 @@ def first_and_next(
     return int(marks[0]), int(marks[1])
 
 
-def _until_led(request: Callable[[], _Found]) -> _Found:
+def offsets_at(
+    client: Consumer, asked: Sequence[KafkaPartition], seconds: float
+) -> list[KafkaPartition]:
+    """Return each partition with the offset of the first record at or after its time.
+
+    In `asked`, the offset is the time in ms since 1970. The offset is negative if there is no such
+    record. Raise KafkaException if the offset of a partition is not known.
+    """
+    return repeated(lambda: _complete(client.offsets_for_times(list(asked), timeout=seconds)))
+
+
+def repeated(request: Callable[[], _Found]) -> _Found:
+    """Return `request()`. Repeat it for less than a second if a leader or a coordinator is new."""
     for _ in range(_ATTEMPTS - 1):
         try:
             return request()
         except KafkaException as error:
-            if error.args[0].code() not in _NEW_LEADER:
+            if error.args[0].code() not in _MOVED:
                 raise
         time.sleep(_PAUSE_SECONDS)
     return request()
+
+
+def _complete(found: list[KafkaPartition]) -> list[KafkaPartition]:
+    """Raise the error of the first partition that has one; its offset is then meaningless."""
+    for error in filter(None, (each.error for each in found)):
+        raise KafkaException(error)
+    return found
 
 
 class Watermarks:
@@ -78,7 +108,9 @@ class Watermarks:
         """Return the offsets that the group committed; partitions without an offset are omitted."""
         asked = [KafkaPartition(source.topic, source.partition) for source in sources]
         try:
-            found = self._consumer.committed(asked, timeout=REQUEST_SECONDS)
+            found = repeated(
+                lambda: _complete(self._consumer.committed(asked, timeout=REQUEST_SECONDS))
+            )
         except KafkaException as error:
             raise self._unavailable("read the offsets of the group", self._group, error) from error
         return {
@@ -111,9 +143,7 @@ class Watermarks:
         """
         asked = KafkaPartition(source.topic, source.partition, since_ms)
         try:
-            (found,) = _until_led(
-                lambda: self._consumer.offsets_for_times([asked], timeout=REQUEST_SECONDS)
-            )
+            (found,) = offsets_at(self._consumer, [asked], REQUEST_SECONDS)
         except KafkaException as error:
             raise self._unavailable("look up a time in", source.topic, error) from error
         return found.offset if found.offset >= 0 else self.of(source)[1]

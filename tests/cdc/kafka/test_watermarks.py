@@ -1,6 +1,6 @@
 """The first and last offsets of a partition, on a real broker."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -11,11 +11,11 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from cdc.conf import CdcSettings
 from cdc.errors import Retryable
 from cdc.kafka import watermarks as module
-from cdc.kafka.refusals import unavailable
 from cdc.kafka.topics import Topics
-from cdc.kafka.watermarks import Watermarks, first_and_next
+from cdc.kafka.watermarks import Watermarks, offsets_at
 from cdc.wire.records import TopicPartition
 from tests.support.commands import retried
+from tests.support.stale_client import StaleClient
 
 pytestmark = pytest.mark.services
 FIRST_MS = 1_764_000_000_000
@@ -46,40 +46,55 @@ def test_first_and_next_offset(watermarks: Watermarks, source: TopicPartition) -
     assert retried(lambda: watermarks.of(empty)) == (0, 0)
 
 
-class Stale(Consumer):
-    """A client that asks the previous leader of a partition a few times."""
-
-    def __init__(self, config: dict[str, Any], error: int, times: int) -> None:
-        super().__init__(config)
-        self.left, self._error = times, error
-
-    def get_watermark_offsets(self, *args: Any, **options: Any) -> Any:
-        if self.left:
-            self.left -= 1
-            raise KafkaException(KafkaError(self._error))
-        return retried(lambda: super(Stale, self).get_watermark_offsets(*args, **options))
-
-
 @pytest.mark.parametrize(
-    ("error", "times", "left"),
+    ("request_of", "expected"),
+    [
+        (lambda marks, source: marks.of(source), (0, 3)),
+        (lambda marks, source: marks.since(source, FIRST_MS + 1), 1),
+        (lambda marks, source: marks.committed([source]), {}),
+    ],
+)
+@pytest.mark.parametrize(
+    ("error", "failures", "left"),
     [
         (KafkaError.NOT_LEADER_FOR_PARTITION, 4, 0),
-        (KafkaError.LEADER_NOT_AVAILABLE, 4, 0),
+        (KafkaError.OFFSET_NOT_AVAILABLE, 4, 0),
+        (KafkaError.NOT_COORDINATOR, 4, 0),
         (KafkaError.NOT_LEADER_FOR_PARTITION, 6, 1),
         (KafkaError.TOPIC_AUTHORIZATION_FAILED, 2, 1),
     ],
 )
-def test_the_offsets_are_asked_of_the_new_leader(
-    source: TopicPartition, feed_settings: CdcSettings, error: int, times: int, left: int
+def test_a_request_is_repeated_while_the_leader_is_new(
+    watermarks: Watermarks,
+    source: TopicPartition,
+    monkeypatch: pytest.MonkeyPatch,
+    request_of: Callable[[Watermarks, TopicPartition], Any],
+    expected: object,
+    error: int,
+    failures: int,
+    left: int,
 ) -> None:
+    client = StaleClient(watermarks._consumer, error, failures)
+    monkeypatch.setattr(watermarks, "_consumer", client)
+    if left:
+        with pytest.raises(Retryable):
+            request_of(watermarks, source)
+    else:
+        assert request_of(watermarks, source) == expected
+    assert client.left == left
+
+
+def test_an_offset_that_is_unknown_for_one_partition_is_an_error(
+    source: TopicPartition, feed_settings: CdcSettings
+) -> None:
+    """The library returns the time of such a partition as its offset."""
     address = {"bootstrap.servers": feed_settings.bootstrap_servers, "group.id": "any"}
-    with closing(Stale(address, error, times)) as client:
-        if not left:
-            assert first_and_next(client, source, unavailable) == (0, 3)
-        else:
-            with pytest.raises(Retryable, match="read the offsets"):
-                first_and_next(client, source, unavailable)
-        assert client.left == left
+    asked = [KafkaPartition(source.topic, number, FIRST_MS) for number in (source.partition, 99)]
+    with closing(Consumer(address)) as client:
+        (found,) = offsets_at(client, asked[:1], 5.0)
+        assert found.offset == 0
+        with pytest.raises(KafkaException, match="Unknown partition"):
+            offsets_at(client, asked, 5.0)
 
 
 def test_an_offset_by_time_is_the_first_at_or_after_it(

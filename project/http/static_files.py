@@ -26,7 +26,6 @@ SCRIPTS = {
         *(f"{_ADMIN}/vendor/jquery/jquery.min.js", f"{_ADMIN}/jquery.init.js"),
         *(f"{_ADMIN}/core.js", f"{_ADMIN}/admin/RelatedObjectLookups.js", f"{_ADMIN}/actions.js"),
     ),
-    "project/admin_dates.js": (f"{_ADMIN}/calendar.js", f"{_ADMIN}/admin/DateTimeShortcuts.js"),
 }
 """The admin's scripts that are joined into each bundle. These bundles have no source file."""
 _SHEET = re.compile(r"^@import (?:url\()?[\"'](?P<path>[^\"']+)[\"']\)?;$", re.MULTILINE)

@@ -132,16 +132,16 @@ def test_style_sheet_contains_its_drawings(source: Path, tmp_path: Path) -> None
 
 
 def test_scripts_of_the_admin_are_one_file(source: Path, tmp_path: Path) -> None:
-    names = SCRIPTS["project/admin_dates.js"]
+    names = SCRIPTS["project/admin_base.js"]
     for number, name in enumerate(names):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_text(f"// {number}")
-    for last in ("// 1", "// 2"):
+    for last in ("// 4", "// 5"):
         (source / names[-1]).write_text(last)
         call_command("collectstatic", interactive=False, verbosity=0)
         manifest = json.loads((tmp_path / "root" / "staticfiles.json").read_text())["paths"]
-        found = (tmp_path / "root" / manifest["project/admin_dates.js"]).read_text()
-        assert found == f"// 0\n;\n{last}"
+        found = (tmp_path / "root" / manifest["project/admin_base.js"]).read_text()
+        assert found == f"// 0\n;\n// 1\n;\n// 2\n;\n// 3\n;\n{last}"
 
 
 @pytest.mark.parametrize(

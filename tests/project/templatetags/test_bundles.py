@@ -2,7 +2,6 @@
 
 import pytest
 from django.contrib import admin
-from django.contrib.admin.widgets import AdminSplitDateTime
 from django.contrib.auth.models import Group
 from django.contrib.staticfiles import finders
 from django.forms import Media
@@ -13,9 +12,9 @@ from tests.support.static_files import plain_static_files
 
 
 def media() -> Media:
-    """Return the media of an admin form with a date."""
+    """Return the media of an admin form."""
     own = Media(css={"all": ["own.css"]}, js=["own.js"])
-    return admin.site.get_model_admin(Group).media + AdminSplitDateTime().media + own
+    return admin.site.get_model_admin(Group).media + own
 
 
 @pytest.fixture
@@ -27,13 +26,13 @@ def paths(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bundles_replace_their_scripts(paths: None) -> None:
     found = str(bundles.bundled(media()))
     assert [part for part in found.split('"') if part.endswith(".js")] == [
-        *("project/admin_base.js", "project/admin_dates.js", "own.js")
+        *("project/admin_base.js", "own.js")
     ]
     assert "own.css" in found
 
 
 def test_an_incomplete_bundle_is_not_used(paths: None) -> None:
-    scripts = SCRIPTS["project/admin_dates.js"][1:]
+    scripts = SCRIPTS["project/admin_base.js"][1:]
     found = str(bundles.bundled(Media(js=scripts)))
     assert "project/" not in found
     assert scripts[0] in found

@@ -19,7 +19,7 @@ import pytest
 from docker.errors import DockerException
 
 from project.up.console import Console
-from tests.__main__ import UNIT_PARTS, last_line, runs, unit_runs
+from tests.__main__ import UNIT_PARTS, environment, last_line, runs, unit_runs
 from tests.support import containers
 from tests.support.commands import wait_until
 from tests.support.containers import docker_answers
@@ -293,3 +293,16 @@ def test_the_processes_of_a_run_that_does_not_end_are_killed(
     assert lane._process is not None
     assert lane._process.poll() == -signal.SIGKILL
     wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "it ends")
+
+
+def test_the_processes_cache_compiled_code_and_ignore_settings_of_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PYTHONDONTWRITEBYTECODE", "KAFKA_TOPIC"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("KEPT", "yes")
+
+    found = environment(tmp_path, KAFKA_BOOTSTRAP_SERVERS="kafka:9092")
+
+    assert not {"PYTHONDONTWRITEBYTECODE", "KAFKA_TOPIC"} & found.keys()
+    assert (found["KEPT"], found["KAFKA_BOOTSTRAP_SERVERS"]) == ("yes", "kafka:9092")

@@ -119,7 +119,7 @@ class Lane:
 
 
 def _kill_with_children(pid: int) -> None:
-    """Kill a process and all processes that it has started, directly or indirectly."""
+    """Kill a process, its children, their children, and so on."""
     process = psutil.Process(pid)
     for each in [process, *process.children(recursive=True)]:
         with suppress(psutil.NoSuchProcess):

@@ -213,7 +213,7 @@ class MySubmissionsView(LoginRequiredMixin, ListView[Story]):
         counts = self.own.order_by().values_list("status").annotate(number=Count("pk"))
         shown: dict[str, Any] = {
             "status": self.filters.status,
-            "unknown": "".join(each.value for each in self.filters.unknown),
+            "unknown": self.filters.unknown,
             "choices": counted_statuses(self.filters, dict(counts)),
         }
         return super().get_context_data(**context, **shown)

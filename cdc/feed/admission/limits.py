@@ -11,6 +11,8 @@ from random import randint
 from django.http import HttpRequest
 from django.template.defaultfilters import pluralize
 
+from cdc.printable import counted
+
 _START_SECONDS = 30.0
 """A stream that has not begun after this time never will: its client has disconnected."""
 AddressOf = Callable[[HttpRequest], str]
@@ -81,12 +83,11 @@ class Places:
         """Return the reason why a further stream is refused; None if it would be accepted."""
         if self._accounts[account] >= self._most_of_account:
             number = self._most_of_account
-            streams = f"{number} open stream{pluralize(number)}"
-            return Refusal(f"Your account has {streams}: {_close(number)}.")
+            return Refusal(f"Your account has {counted(number, 'open stream')}: {_close(number)}.")
         if self._addresses[address] >= self._most_of_address:
             number = self._most_of_address
-            streams = f"{number} stream{pluralize(number, ' is,s are')} open from your IP address"
-            return Refusal(f"{streams}: {_close(number)}.")
+            streams = f"{counted(number, 'stream')} {pluralize(number, 'is,are')}"
+            return Refusal(f"{streams} open from your IP address: {_close(number)}.")
         if self._total >= self._most:
             return Refusal("Too many people are reading the feed: try again in a moment.")
         return None

@@ -89,16 +89,18 @@ class Embedded:
 
     def _start(self) -> None:
         self._web.listen(self._options.host, self._options.port)
-        self._start_servers()
+        servers = EmbeddedServers(self._home, os.environ)
+        self._start_servers(servers)
         self._start_feed()
         self._start_web()
         self._load_demo()
         self._start_traffic()
         self._console.say(f"ready: open {self._web.url} (Ctrl-C stops everything)")
+        # The first start does not wait for this. A failure has no consequence but slower starts.
+        Background(servers.write_class_cache)
 
-    def _start_servers(self) -> None:
+    def _start_servers(self, servers: EmbeddedServers) -> None:
         """Start Kafka and mongod while the database is migrated."""
-        servers = EmbeddedServers(self._home, os.environ)
         install = Background(servers.install)
         if install.done_within(_QUICK_SECONDS):
             self._launch(servers)

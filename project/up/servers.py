@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from project.config.envfile import read_env_file, write_env_file
 from project.stack.child import Child
 from project.stack.kafka.broker import Kafka
+from project.stack.kafka.training import train
 from project.stack.mongod import Mongod
 from project.stack.ports import free_port, remembered_or_free
 from project.stack.service import Service
@@ -37,6 +38,11 @@ class EmbeddedServers:
         """Download the missing files. This is slow only at the first run on a machine."""
         for server in self.services:
             server.install()
+
+    def write_class_cache(self) -> None:
+        """Write the cache with which the next start of Kafka is faster, unless it exists."""
+        if self.kafka:
+            train()
 
     def _mongod(self) -> Mongod | None:
         if _is_given(MONGODB, self._environment):

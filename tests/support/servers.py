@@ -7,6 +7,7 @@ from pathlib import Path
 
 from project.stack.errors import StackError
 from project.stack.kafka.broker import Kafka
+from project.stack.kafka.training import train
 from project.stack.mongod import Mongod
 from project.stack.ports import free_port
 from project.stack.service import Service
@@ -59,6 +60,8 @@ class Servers:
     @contextmanager
     def _local_feed(self) -> Iterator[tuple[str, str]]:
         kafka = Kafka(self._folder / "kafka", port := free_port(), free_port([port]))
+        kafka.install()
+        train()  # a whole run starts dozens of brokers
         mongod = Mongod(self._folder / "mongod", free_port([kafka.port, kafka.controller_port]))
         with running([kafka, mongod], self._console):
             yield kafka.bootstrap_servers, mongod.uri

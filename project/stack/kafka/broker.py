@@ -11,8 +11,9 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from project.stack.errors import StackError
+from project.stack.kafka.class_cache import ClassCache
 from project.stack.kafka.jars import Jars
-from project.stack.kafka.java import java
+from project.stack.kafka.java import JVM_OPTIONS, java
 from project.stack.output_summary import summary_line
 from project.stack.ports import LOOPBACK
 from project.stack.run_program import run
@@ -20,16 +21,6 @@ from project.stack.service import Service
 
 FORMAT_SECONDS = 120.0
 ANSWER_SECONDS = 1.0
-
-JVM_OPTIONS = (
-    "-Xmx256m",
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
-    "-XX:+ExitOnOutOfMemoryError",
-    "-XX:-UsePerfData",  # otherwise each run leaves a file in the system's temporary folder
-    "--sun-misc-unsafe-memory-access=allow",  # otherwise Java 25 logs a warning
-    "--enable-native-access=ALL-UNNAMED",
-)
 
 # The quorum voters are static. `--standalone` would store the controller's address in the metadata
 # log, and the ports could not change between two starts.
@@ -172,7 +163,8 @@ class Kafka(Service):
             "-XX:ErrorFile=crash.log",
             f"-Dlog4j2.configurationFile={self._log4j.name}",
         )
-        return [str(java()), *JVM_OPTIONS, *jvm_files, "-cp", Jars().class_path]
+        program = [str(java()), *ClassCache().options, *JVM_OPTIONS, *jvm_files]
+        return [*program, "-cp", Jars().class_path]
 
     def _write_config(self, data: Path) -> None:
         self._config.write_text(

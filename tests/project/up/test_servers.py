@@ -68,3 +68,14 @@ def test_an_invalid_address_is_replaced(home: HomeFolder) -> None:
 
 def test_their_logs_are_in_the_home(home: HomeFolder) -> None:
     assert {server.child.log.parent for server in EmbeddedServers(home, {}).services} == {home.logs}
+
+
+def test_a_kafka_that_is_given_needs_no_class_cache(
+    home: HomeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[str] = []
+    monkeypatch.setattr("project.up.servers.train", lambda: trained.append("kafka"))
+    EmbeddedServers(home, {"KAFKA_BOOTSTRAP_SERVERS": "k:9092"}).write_class_cache()
+    assert trained == []
+    EmbeddedServers(home, {}).write_class_cache()
+    assert trained == ["kafka"]
